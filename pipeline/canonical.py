@@ -1,0 +1,110 @@
+"""One spelling for every JSON value, so that equal things have equal digests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from pipeline.types import Digest
+
+VERSION = "01"
+"""First byte of every digest: a change of spelling is a migration, never an accident."""
+
+_LONGEST_INTEGER = 4000
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+def _number(text: str) -> int | Decimal | None:
+    """Read a number by its value: `1.0` is 1, `2.5e-6` is `0.0000025`."""
+    try:
+        value = Decimal(text).normalize(_EXACT)
+    except InvalidOperation:
+        return None
+    if not value:
+        return 0
+    _, _, exponent = value.as_tuple()
+    if isinstance(exponent, int) and exponent >= 0 and value.adjusted() < _LONGEST_INTEGER:
+        return int(value)
+    return value
+
+
+_decode = msgspec.json.Decoder(float_hook=_number).decode
+_encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
+
+
+def decode(body: bytes) -> Any:
+    """Read JSON as gateways write it: a BOM, NaN, lone surrogates and stray bytes are put up with.
+
+    Numbers come as int or Decimal, exact. NaN and infinities are null; what is no Unicode is U+FFFD.
+
+    Raises:
+        ValueError: this is no JSON, or it is nested too deeply to read.
+    """
+    try:
+        return _decode(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _decode_leniently(body)
+
+
+def _decode_leniently(body: bytes) -> Any:
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=lambda _: None)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _without_surrogates(value)
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return _LONE_SURROGATE.sub("\ufffd", value)
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+        case list():
+            return [_without_surrogates(item) for item in value]
+        case _:
+            return value
+
+
+def encode(value: Any) -> str:
+    """Write a value in its canonical spelling: keys sorted, no spaces, numbers by value."""
+    return _encode(value).decode()
+
+
+def digest(text: str) -> Digest:
+    """Address a text by its content."""
+    return Digest(VERSION + blake2b(text.encode(), digest_size=16).hexdigest())
+
+
+def digest_of_set(members: Iterable[Digest]) -> Digest:
+    """Address a set by its members, in whatever order they come."""
+    return digest("\n".join(sorted(members)))
+
+
+def as_text(value: Any) -> str:
+    """Write a field's value for people: strings bare, unless they would read as another JSON value."""
+    if not isinstance(value, str):
+        return encode(value)
+    try:
+        json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return encode(value)
+
+
+def from_text(text: str) -> Any:
+    """Read a value that `as_text` wrote."""
+    try:
+        return _decode(text.encode())
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return text

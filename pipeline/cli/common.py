@@ -1,0 +1,117 @@
+"""What the commands share: where things are, the clock, the log, and how times are written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+LOG = logging.getLogger("modelwatch")
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"^(\d+)([mhdw])$")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where config, database and reports live, as the options and the environment say."""
+
+    home: Path
+    config: Path
+
+
+def now() -> str:
+    """Give the time now in ISO 8601, UTC."""
+    return iso(datetime.now(UTC))
+
+
+def iso(at: datetime) -> str:
+    """Write a time in ISO 8601, UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Time(click.ParamType[str]):
+    """A moment: `2h`, `1d`, `3w` ago, or a date, or a date and time (UTC unless it names its zone)."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read the moment; gives ISO 8601, UTC."""
+        ago = _AGO.match(value)
+        if ago:
+            return iso(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time: write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z", param, ctx)
+        return iso(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def placed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where things are, and hand them on as one `Place`."""
+
+    @click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="MODELWATCH_HOME",
+        default=Path("data"),
+        show_default=True,
+        help="Where config, database and reports live.  [env: MODELWATCH_HOME]",
+    )
+    @click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The config file.  [default: modelwatch.toml in the home]",
+    )
+    @wraps(command)
+    def with_place(*, home: Path, config: Path | None, **options: Any) -> Any:
+        return command(place=Place(home, config or home / "modelwatch.toml"), **options)
+
+    return with_place
+
+
+def logged(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a job that asks gateways: how much it says, and in what form."""
+
+    @click.option("--quiet", "-q", is_flag=True, help="Say nothing at all; the exit code tells.")
+    @click.option("--verbose", "-v", count=True, help="Tell of each scope; twice: of each request.")
+    @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    @wraps(command)
+    def with_log(*, quiet: bool, verbose: int, log_format: str, **options: Any) -> Any:
+        _set_up_log(quiet=quiet, verbose=verbose, as_json=log_format == "json")
+        return command(quiet=quiet, verbose=verbose, **options)
+
+    return with_log
+
+
+def _set_up_log(*, quiet: bool, verbose: int, as_json: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("modelwatch: %(message)s"))
+    level = logging.CRITICAL + 1 if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    LOG.handlers[:] = [handler]
+    LOG.propagate = False
+    LOG.setLevel(level)
+    # The libraries' own lines are of use only where each request is of interest.
+    for name in ("httpx", "stamina"):
+        library = logging.getLogger(name)
+        library.handlers[:] = [handler]
+        library.propagate = False
+        library.setLevel(logging.INFO if verbose > 1 and not quiet else logging.CRITICAL + 1)
+
+
+class _JsonLines(logging.Formatter):
+    """A line of JSON for each record: at, level, message, and the fields given as `extra={"fields": …}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        value = {"at": at, "level": record.levelname.lower(), "message": record.getMessage()}
+        return json.dumps(value | getattr(record, "fields", {}), ensure_ascii=False)

@@ -1,0 +1,202 @@
+"""The commands that look at the database: changes, models, scopes, status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.common import Place, Time, placed
+from pipeline.cli.running import database_of
+from pipeline.types import Kind
+
+if TYPE_CHECKING:  # heavy, and `--help` needs none of it
+    from pipeline.reports import Event
+    from pipeline.store import Store
+
+
+def _store(place: Place) -> Store:
+    from pipeline.store import Store
+
+    return Store.read(database_of(place))
+
+
+def _matches(value: str, globs: tuple[str, ...]) -> bool:
+    return not globs or any(fnmatchcase(value, glob) for glob in globs)
+
+
+@click.command()
+@placed
+@click.option("--since", type=Time(), help="From this time on: 2h, 1d, 3w (ago), or a date.")
+@click.option(
+    "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
+)
+@click.option("--model", "models", multiple=True, help="Only models that match this glob; may be repeated.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice([str(kind) for kind in Kind]),
+    help="Only this; may be repeated.",
+)
+@click.option("--all", "quiet_too", is_flag=True, help="Show quiet changes too: names, owners, descriptions.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; quiet changes are in it, and marked.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV; quiet changes are in it, with class text.")
+def changes(
+    place: Place,
+    *,
+    since: str | None,
+    scopes: tuple[str, ...],
+    models: tuple[str, ...],
+    kinds: tuple[str, ...],
+    quiet_too: bool,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show what changed, oldest first; scopes that made the same move are told together."""
+    from pipeline import history
+    from pipeline.cli import show
+    from pipeline.reports import as_csv as csv
+    from pipeline.reports import as_json as json
+    from pipeline.reports.as_text import event_lines
+
+    with _store(place) as store:
+        events = history.changes(store, history.window(store, since=since))
+    found = [
+        event
+        for event in _in_scopes(events, scopes)
+        if _matches(event.model, models) and (not kinds or event.kind in kinds)
+    ]
+    if as_json:
+        show.raw(json.dumps([json.event_value(event) for event in found]))
+    elif as_csv:
+        show.raw(csv.as_csv(found))
+    else:
+        lines = list(event_lines(found, quiet_too=quiet_too))
+        click.echo("\n".join(lines) or "no changes")
+        hidden = sum(event.quiet for event in found)
+        if hidden and not quiet_too:
+            click.echo(f"({hidden} quiet: --all shows them)")
+
+
+def _in_scopes(events: Iterable[Event], globs: tuple[str, ...]) -> Iterable[Event]:
+    """Keep the events of scopes that match, and of each event only those scopes."""
+    from dataclasses import replace
+
+    for event in events:
+        scopes = tuple(scope for scope in event.scopes if _matches(scope, globs))
+        if scopes:
+            yield event if scopes == event.scopes else replace(event, scopes=scopes)
+
+
+@click.command()
+@placed
+@click.argument("patterns", nargs=-1)
+@click.option(
+    "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
+)
+@click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with each model's record.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def models(
+    place: Place,
+    patterns: tuple[str, ...],
+    *,
+    scopes: tuple[str, ...],
+    owners: tuple[str, ...],
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show what is offered now, and to which scopes; PATTERNS are globs of model ids."""
+    from pipeline import history
+    from pipeline.cli import show
+    from pipeline.reports.as_json import dumps
+
+    with _store(place) as store:
+        offered = history.catalog(store, only=lambda scope: _matches(scope, scopes))
+    found = [
+        row for row in offered if _matches(row["model"], patterns) and _matches(row["owned_by"] or "", owners)
+    ]
+    columns = ("gateway", "model", "owned_by", "created", "scopes", "groups")
+    rows = [_joined(row, columns) for row in found]
+    if as_json:
+        show.raw(dumps(found))
+    elif as_csv:
+        show.raw(show.as_csv(columns, rows))
+    else:
+        show.table(columns, rows)
+        click.echo(f"{len(found)} models")
+
+
+def _joined(row: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
+    return [" ".join(row[name]) if isinstance(row[name], list) else row[name] for name in columns]
+
+
+@click.command()
+@placed
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def scopes(place: Place, *, as_json: bool, as_csv: bool) -> None:
+    """Show every scope: how it asks, how many models it is offered, and how it stands."""
+    from pipeline import history
+    from pipeline.cli import show
+    from pipeline.reports.as_json import coverage_value, dumps
+
+    with _store(place) as store:
+        coverage = history.coverage(store)
+    columns = ("scope", "group", "auth", "key", "models", "state", "last_answered")
+    rows = [[asdict(scope)[name] for name in columns] for scope in coverage]
+    if as_json:
+        show.raw(dumps([coverage_value(scope) for scope in coverage]))
+    elif as_csv:
+        show.raw(show.as_csv(columns, rows))
+    else:
+        show.table(columns, rows, right=("models",))
+
+
+@click.command()
+@placed
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(place: Place, *, as_json: bool) -> None:
+    """Say when the job last ran, and which scopes are held, failing or silent, and since when."""
+    from pipeline import history
+    from pipeline.cli import show
+    from pipeline.reports.as_json import coverage_value, dumps
+    from pipeline.reports.as_text import minute, trouble_lines
+
+    with _store(place) as store:
+        run = history.snapshot(store)
+        coverage = history.coverage(store)
+        waiting = history.waiting(store)
+    if as_json:
+        show.raw(
+            dumps(
+                {
+                    "run": asdict(run) if run else None,
+                    "reports_waiting": waiting,
+                    "coverage": [coverage_value(scope) for scope in coverage],
+                }
+            )
+        )
+        return
+    if run is None:
+        click.echo("the job has not run yet: `modelwatch run`")
+        return
+    well = sum(scope.state == "ok" for scope in coverage)
+    click.echo(
+        f"last run {minute(run.started_at)} UTC, {run.status}: {run.answered} of {run.scopes} scopes answered"
+    )
+    for line in trouble_lines(coverage):
+        click.echo(line)
+    for scope in coverage:
+        if scope.state == "failed":
+            last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
+            click.echo(f"{scope.scope}: {last}")
+        if scope.last_asked != run.started_at and scope.last_asked:
+            click.echo(f"{scope.scope}: not asked since {minute(scope.last_asked)}")
+    if waiting:
+        click.echo(f"{waiting} reports wait to be written: `modelwatch report`")
+    click.echo(f"{well} of {len(coverage)} scopes are well")

@@ -1,0 +1,273 @@
+"""The commands that ask gateways and write: check, sync, report, run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline import __version__, errors
+from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+
+if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
+    from pipeline.config import Config
+    from pipeline.fetch import Fetcher
+    from pipeline.recording import Heard, Run
+    from pipeline.reports import Report
+    from pipeline.store import Store
+    from pipeline.types import Scope
+
+_CURES = {
+    "Refused": "put a key that is good where {key} leads",
+    "Unresolved": "see that {key} leads to the key, for the user that runs the job",
+    "Unreachable": "see that `url` is right and that this machine gets there",
+    "Throttled": "ask less often, or lower `concurrency`",
+    "Unreadable": "see that `url` is the API's address and `dialect` is right",
+}
+
+
+@click.command()
+@placed
+@logged
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
+    """Validate the config, ask every scope once, and say what to do about each failure."""
+    from pipeline import sync
+    from pipeline.cli import show
+    from pipeline.reports.as_json import dumps
+
+    del verbose
+    config = _load(place)
+    scopes = tuple(_once(scope) for scope in config.scopes)
+    with show.progress(len(scopes), quiet=quiet) as bar:
+        heard = sync.pull(scopes, {}, _fetcher(config), lambda _scope, _heard: bar.step())
+    rows = [_check_row(scope, heard[scope.name]) for scope in scopes]
+    failed = sum(row["error"] is not None for row in rows)
+    if as_json:
+        show.raw(dumps(rows))
+    elif not quiet:
+        show.table(
+            ("scope", "asks as", "answers", "models", "seconds", "what to do"),
+            [
+                (row["scope"], row["auth"], row["answers"], row["models"], row["seconds"], row["advice"])
+                for row in rows
+            ],
+            right=("models", "seconds"),
+        )
+    return _failure_code(failed, len(rows))
+
+
+def _once(scope: Scope) -> Scope:
+    gateway = replace(scope.gateway, limits=replace(scope.gateway.limits, attempts=1))
+    return replace(scope, gateway=gateway)
+
+
+def _check_row(scope: Scope, heard: Heard) -> dict[str, Any]:
+    from pipeline.recording import Told, key_hint
+
+    row: dict[str, Any] = {"scope": scope.name, "auth": scope.auth, "group": scope.group}
+    seconds = None if heard.seconds is None else round(heard.seconds, 2)
+    match heard.answer:
+        case Told(listing):
+            advice = "; ".join(listing.warnings[:3]) or None
+            told = {"answers": "yes", "models": len(listing), "error": None, "advice": advice}
+        case errors.FetchError() as error:
+            kind = type(error).__name__
+            cure = _CURES[kind].format(key=key_hint(scope) or "the scope's key")
+            problem = {"class": kind, "message": error.message}
+            advice = f"{error.message}; {cure}"
+            told = {"answers": "no", "models": None, "error": problem, "advice": advice}
+        case _:
+            raise AssertionError("nothing is known before a check, so nothing can be unchanged")
+    return row | told | {"seconds": seconds}
+
+
+@click.command()
+@placed
+@logged
+@click.option("--scope", "only", multiple=True, help="Ask only scopes that match this glob; may be repeated.")
+@click.option("--exit-code", is_flag=True, help="Leave with 1 when there are changes.")
+@click.option("--dry-run", is_flag=True, help="Ask and compare, print what would be told, write nothing.")
+def sync(place: Place, **options: Any) -> int:
+    """Ask every scope and record what they said, without writing report files."""
+    return _job(place, write_report=False, **options)
+
+
+@click.command()
+@placed
+@logged
+@click.option("--scope", "only", multiple=True, help="Ask only scopes that match this glob; may be repeated.")
+@click.option("--exit-code", is_flag=True, help="Leave with 1 when there are changes.")
+@click.option("--dry-run", is_flag=True, help="Ask and compare, print what would be told, write nothing.")
+def run(place: Place, **options: Any) -> int:
+    """Ask every scope, record, and write a report when there is news: what cron calls.
+
+    Silent off a terminal when all is well; a scope that fails or is held is one line on stderr.
+    """
+    return _job(place, write_report=True, **options)
+
+
+@click.command()
+@placed
+@logged
+@click.option(
+    "--since", type=Time(), help="Report from this time until now, instead of since the last report."
+)
+def report(place: Place, *, since: str | None, quiet: bool, verbose: int) -> int:
+    """Write the report of what changed as CSV and JSON into the reports directory.
+
+    Without --since it goes on where the last report ended, and also writes latest.csv and latest.json.
+    """
+    from pipeline import deliver
+    from pipeline.store import Store, lock
+
+    del verbose
+    config = _load(place)
+    Store.read(config.database, any_age=True).close()
+    with lock(config.database, since=now()), Store.open(config.database) as store:
+        if since:
+            written = deliver.write_window(store, config.reports, since=since)
+        else:
+            deliver.enqueue(store)
+            written = deliver.drain(store, config.reports, now)
+        store.settle()
+    if not quiet:
+        for path in written:
+            click.echo(path)
+        if not written:
+            click.echo(f"nothing happened since the last report: {config.reports / 'latest.json'}")
+    return 0
+
+
+def _job(
+    place: Place,
+    *,
+    only: tuple[str, ...],
+    exit_code: bool,
+    dry_run: bool,
+    quiet: bool,
+    verbose: int,
+    write_report: bool,
+) -> int:
+    from pipeline import deliver, history
+    from pipeline import sync as syncing
+    from pipeline.cli import show
+
+    config = _load(place)
+    scopes = _chosen(config, only)
+    with _opened(config, dry_run=dry_run) as store:
+        with show.progress(len(scopes), quiet=quiet) as bar:
+            done = syncing.sync(scopes, store, _fetcher(config), now, _teller(bar.step))
+        told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
+        if write_report and not dry_run:
+            deliver.enqueue(store)
+            deliver.drain(store, config.reports, now)
+    if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+        _tell(told)
+    elif not quiet:
+        _warn(told)
+    return _exit_code(done, told, exit_code=exit_code)
+
+
+@contextmanager
+def _opened(config: Config, *, dry_run: bool) -> Iterator[Store]:
+    from pipeline.store import Store, lock
+
+    if dry_run:
+        with Store.rehearse(config.database) as store:
+            yield store
+        return
+    with lock(config.database, since=now()), Store.open(config.database) as store:
+        yield store
+        store.settle()
+
+
+def _load(place: Place) -> Config:
+    from pipeline import config
+
+    return config.load(place.config)
+
+
+def _chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
+    from fnmatch import fnmatchcase
+
+    chosen = tuple(
+        scope for scope in config.scopes if not only or any(fnmatchcase(scope.name, glob) for glob in only)
+    )
+    if not chosen:
+        names = ", ".join(scope.name for scope in config.scopes)
+        raise click.UsageError(f"no scope matches {' or '.join(only)}: there are {names}")
+    return chosen
+
+
+def _fetcher(config: Config) -> Callable[[], Fetcher]:
+    from pipeline.cli.references import resolver
+    from pipeline.fetch import Fetcher
+
+    return lambda: Fetcher(
+        resolver(config.path.parent), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
+    )
+
+
+def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
+    from pipeline.recording import Told
+
+    def tell(scope: Scope, heard: Heard) -> None:
+        step()
+        fields: dict[str, Any] = {"scope": scope.name, "seconds": heard.seconds}
+        match heard.answer:
+            case Told(listing):
+                LOG.info(
+                    "%s: %d models",
+                    scope.name,
+                    len(listing),
+                    extra={"fields": fields | {"models": len(listing)}},
+                )
+                for warning in listing.warnings:
+                    LOG.info("%s: %s", scope.name, warning, extra={"fields": fields})
+            case errors.FetchError() as error:
+                problem = {"error": type(error).__name__}
+                LOG.info("%s: %s", scope.name, error.message, extra={"fields": fields | problem})
+            case _:
+                LOG.info("%s: unchanged", scope.name, extra={"fields": fields})
+
+    return tell
+
+
+def _tell(told: Report) -> None:
+    from pipeline.reports.as_text import report_lines
+
+    for line in report_lines(told):
+        click.echo(line)
+
+
+def _warn(told: Report) -> None:
+    """Say what needs somebody: scopes that are held or failing."""
+    from pipeline.reports.as_text import trouble_lines
+
+    troubled = [scope for scope in told.coverage if scope.state in ("held", "failed")]
+    for line in trouble_lines(replace(scope, unconfirmed=0) for scope in troubled):
+        LOG.warning(line)
+
+
+def _failure_code(failed: int, of: int) -> int:
+    if not failed:
+        return 0
+    return errors.ALL_FAILED_EXIT if failed == of else errors.SOME_FAILED_EXIT
+
+
+def _exit_code(done: Run, told: Report, *, exit_code: bool) -> int:
+    code = _failure_code(done.failed, done.scopes) or (errors.HELD_EXIT if done.held else 0)
+    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
+
+
+def database_of(place: Place) -> Path:
+    """Give the database of a place: the config's, or the usual one when there is no config."""
+    if place.config.exists():
+        return _load(place).database
+    return place.home / "modelwatch.db"

@@ -1,0 +1,77 @@
+"""Write for a terminal, or plainly off it: tables, lines, a progress bar."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from pipeline.reports.as_csv import cell
+from pipeline.reports.as_text import shown
+
+_WIDE = 500
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """Print a table; on a terminal it is as wide as the terminal, elsewhere as wide as it must be."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text("" if value is None else shown(str(value))) for value in row))
+    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    with console.capture() as capture:
+        console.print(drawn)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows as CSV, each cell harmless in a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def raw(text: str) -> None:
+    """Print a text as it is, as UTF-8 with its own line ends."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8"))
+    sys.stdout.buffer.flush()
+
+
+class Bar:
+    """Counts answers up; does nothing off a terminal."""
+
+    def step(self) -> None:
+        """Count one more."""
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool) -> Iterator[Bar]:
+    """Show a progress bar on a terminal, and nothing anywhere else."""
+    if quiet or not sys.stderr.isatty():
+        yield Bar()
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task("asking", total=total)
+
+        class Drawn(Bar):
+            def step(self) -> None:
+                drawn.advance(task)
+
+        yield Drawn()

@@ -1,0 +1,112 @@
+"""Write what is in the outbox: report files now, each exactly once, however often a run is cut off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline import history
+from pipeline.errors import DeliveryError, StoreError
+from pipeline.history import Window
+from pipeline.reports import Report
+from pipeline.reports.as_csv import as_csv
+from pipeline.reports.as_json import as_json
+from pipeline.store import Ledger, Store
+
+FILES = "reports"
+"""The destination whose deliveries are files in the reports directory."""
+
+
+def enqueue(store: Store) -> bool:
+    """Put the report of all runs since the last one into the outbox, if there is any news in them.
+
+    Must run inside `store.transaction()`, so that what was found out and the duty to tell it are one write.
+    """
+    ((since,),) = store.db.execute(
+        "select coalesce(max(until), 0) from deliveries where destination = ?", [FILES]
+    ).fetchall()
+    window = Window(since, history.window(store).until)
+    if not history.any_news(store, window):
+        return False
+    run = history.snapshot(store, window.until)
+    assert run
+    row = {"name": run.started_at, "destination": FILES, "since": since or None, "until": window.until}
+    Ledger(store).deliver(row)
+    return True
+
+
+def drain(store: Store, directory: Path, clock: Callable[[], str]) -> list[Path]:
+    """Write every report that is still in the outbox, oldest first; gives the files written.
+
+    Raises:
+        DeliveryError: a file cannot be written; the report stays in the outbox.
+    """
+    unsent = store.rows(
+        "select id, coalesce(since, 0) as since, until from deliveries"
+        " where destination = :files and sent_at is null order by id",
+        {"files": FILES},
+    )
+    written: list[Path] = []
+    for row in unsent:
+        report = history.report(store, Window(row["since"], row["until"]))
+        written += write_files(report, directory, stem=_stem(store, report), latest=True)
+        with store.transaction():
+            store.db.table("deliveries").update(row["id"], {"sent_at": clock()})
+    return written
+
+
+def write_window(store: Store, directory: Path, *, since: str) -> list[Path]:
+    """Write the report from a time until now, beside the regular ones, which go on as before.
+
+    Raises:
+        DeliveryError: a file cannot be written.
+        StoreError: there is no run to report of.
+    """
+    window = history.window(store, since=since)
+    if not window.until:
+        raise StoreError("holds no run yet: `modelwatch run`", path=store.path)
+    report = history.report(store, window)
+    return write_files(report, directory, stem=f"{_compact(since)}--{_stem(store, report)}", latest=False)
+
+
+def _compact(at: str) -> str:
+    return at.replace("-", "").replace(":", "")
+
+
+def _stem(store: Store, report: Report) -> str:
+    """Name a report after its run; runs of one second are told apart by their number."""
+    stem = _compact(report.run.started_at)
+    same = "select count(*) as runs from snapshots where started_at = :at and id < :run"
+    (row,) = store.rows(same, {"at": report.run.started_at, "run": report.run.snapshot})
+    return f"{stem}-{report.run.snapshot}" if row["runs"] else stem
+
+
+def write_files(report: Report, directory: Path, *, stem: str, latest: bool) -> list[Path]:
+    """Write a report as CSV and JSON, whole or not at all; with `latest` also as `latest.csv` and `.json`.
+
+    Raises:
+        DeliveryError: the directory or a file cannot be written.
+    """
+    texts = {".csv": as_csv(report.events), ".json": as_json(report)}
+    paths = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for ending, text in texts.items():
+            for name in (stem, "latest") if latest else (stem,):
+                _replace(directory / f"{name}{ending}", text)
+            paths.append(directory / f"{stem}{ending}")
+    except OSError as error:
+        raise DeliveryError(
+            f"{directory}: the report cannot be written: {error.strerror}; it goes with the next run"
+        ) from error
+    return paths
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,54 @@
+"""What differs between two listings, and between two records: values in, values out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline import canonical, paths
+from pipeline.types import Change, FieldChange, Listing, Record
+
+PATTERNS = (
+    ("lifecycle", r"deprecat|expir|shutdown|sunset|retire|lifecycle|archived|eol|replacement"),
+    ("price", r"pric|cost|ratio|fee|billing|quota_type|per_1[km]"),
+    ("text", r"desc|display|^name$|\.name$|title|icon|^owned_by$|^created|tags?$|url|order$"),
+    ("capabilities", r"modalit|feature|capabilit|support|endpoint|permission|tool|reason|vision|type|param"),
+    ("limits", r"context|max_|limit|token|length|window|tpm|rpm"),
+)
+_CATEGORIES = tuple((category, re.compile(pattern, re.IGNORECASE)) for category, pattern in PATTERNS)
+
+QUIET = "text"
+"""The category that is kept and hashed but told only on request: names, descriptions, owners."""
+
+
+def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
+    """Give what happened to each model between two listings, by model id; nothing between equal ones."""
+    if before.digest == after.digest:
+        return ()
+    models = sorted(before.records.keys() | after.records.keys())
+    changes = (Change(model, before.records.get(model), after.records.get(model)) for model in models)
+    return tuple(change for change in changes if _digest(change.before) != _digest(change.after))
+
+
+def _digest(record: Record | None) -> str | None:
+    return None if record is None else record.digest
+
+
+def fields(before: str, after: str) -> tuple[FieldChange, ...]:
+    """Give the fields in which two record bodies differ, by path."""
+    old, new = _leaves(before), _leaves(after)
+    return tuple(
+        FieldChange(path, old.get(path), new.get(path), category(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    )
+
+
+def _leaves(body: str) -> dict[str, str]:
+    value: Any = canonical.decode(body.encode())
+    return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)}
+
+
+def category(path: str) -> str:
+    """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
+    return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")

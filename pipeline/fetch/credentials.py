@@ -1,0 +1,108 @@
+"""How each kind of scope signs its requests: the headers to send, and the secrets in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from pipeline.errors import Refused, Unreadable, Unresolved
+from pipeline.fetch.exchange import Question, Reply
+from pipeline.types import AccessToken, Cookie, Credential, Key, Login, Nobody, Secret
+
+SIGN_IN = "/api/user/login"
+
+Resolve = Callable[[str], Secret]
+"""Gives the secret that a reference such as `env:NAME` leads to; raises Unresolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Headers that say who asks, and the secrets that must not come out again."""
+
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[Secret, ...] = ()
+
+
+def sign(credential: Credential, resolve: Resolve) -> Signed:
+    """Give the headers of a credential; a login gives none yet, see `sign_in`.
+
+    Raises:
+        Unresolved: a reference gives nothing that could be sent.
+    """
+    match credential:
+        case Nobody():
+            return Signed()
+        case Key(reference):
+            key = _sendable(reference, resolve(reference))
+            return Signed({"Authorization": f"Bearer {key.reveal()}"}, (key,))
+        case Cookie(reference):
+            cookie = _sendable(reference, resolve(reference))
+            value = cookie.reveal()
+            secrets = (cookie, *(Secret(part.partition("=")[2].strip()) for part in value.split(";")))
+            return Signed({"Cookie": value if "=" in value else f"session={value}"}, secrets)
+        case AccessToken(reference, user_id):
+            token = _sendable(reference, resolve(reference))
+            return Signed({"Authorization": token.reveal(), "New-Api-User": user_id}, (token,))
+        case Login(_, reference):
+            return Signed(secrets=(_sendable(reference, resolve(reference)),))
+
+
+def _sendable(reference: str, secret: Secret) -> Secret:
+    value = secret.reveal().strip()
+    if not value:
+        raise Unresolved(f"{reference} is empty, so nothing was sent: put the key there")
+    if not (value.isascii() and value.isprintable()):
+        raise Unresolved(
+            f"{reference} holds characters that no HTTP header can carry: see that it is the key alone"
+        )
+    return Secret(value)
+
+
+async def sign_in(
+    login: Login, password: Secret, root: str, ask: Callable[[Question], Awaitable[Reply]]
+) -> Signed:
+    """Sign in with user name and password, as the gateway's own web page does.
+
+    Raises:
+        Refused: the gateway does not let this user in.
+    """
+    body = {"username": login.username, "password": password.reveal()}
+    reply = await ask(Question(root + SIGN_IN, method="POST", json=body))
+    user = _user(reply, login)
+    cookies = _cookies(reply)
+    if not cookies:
+        raise Unreadable(f"the gateway let {login.username} in but gave no session cookie")
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    if user.get("id") is not None:
+        headers["New-Api-User"] = str(user["id"])
+    return Signed(headers, (password, *(Secret(value) for value in cookies.values())))
+
+
+def _user(reply: Reply, login: Login) -> dict[str, Any]:
+    try:
+        answer = json.loads(reply.body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(
+            f"signing in at {SIGN_IN} was answered with no JSON: is `url` the gateway?"
+        ) from error
+    if not isinstance(answer, dict) or not answer.get("success"):
+        said = answer.get("message") if isinstance(answer, dict) else None
+        raise Refused(f"{login.username} cannot sign in: {said or 'the gateway does not say why'}")
+    user = answer.get("data")
+    if isinstance(user, dict) and user.get("require_2fa"):
+        raise Refused(f"{login.username} needs a second factor to sign in: use an access token instead")
+    return user if isinstance(user, dict) else {}
+
+
+def _cookies(reply: Reply) -> dict[str, str]:
+    cookies: dict[str, str] = {}
+    for header in reply.headers.get_list("set-cookie"):
+        try:
+            parsed = SimpleCookie(header)
+        except CookieError as error:
+            raise Unreadable("the gateway's session cookie cannot be read") from error
+        cookies |= {name: morsel.coded_value for name, morsel in parsed.items()}
+    return cookies

@@ -1,0 +1,190 @@
+"""Ask many scopes at once, each gateway at its own pace; answers come as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from pipeline.dialects import Answer, Pages
+from pipeline.errors import FetchError, Unreachable, Unreadable
+from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
+from pipeline.fetch.exchange import Question, Reply, exchange
+from pipeline.fetch.scrub import Scrubber
+from pipeline.types import Gateway, Login, Scope
+
+_VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
+_WAITING_RESULTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What makes a request conditional: the tags that came with the answer known."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Give the request headers, none where no tag is known."""
+        named = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in named.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One scope to ask: the dialect's requests, and the tags of the answer that is known."""
+
+    scope: Scope
+    pages: Pages
+    validators: Validators = field(default_factory=Validators)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A complete answer, its tags, and how long it took in seconds."""
+
+    answer: Answer
+    validators: Validators
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The gateway says that the answer known still holds."""
+
+    seconds: float
+
+
+Result = Fetched | NotModified | FetchError
+
+
+class Fetcher:
+    """Asks scopes over HTTP; use it as an async context manager.
+
+    Args:
+        resolve: gives the secret of a reference; called once per scope, in a thread.
+        user_agent: how the program introduces itself.
+        deadline: seconds after which scopes not yet answered have failed; None to wait for all.
+        transport: how requests travel; None for httpx's own, with proxies from the environment.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        user_agent: str,
+        deadline: float | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._resolve = resolve
+        self._deadline = deadline
+        self._pace: dict[str, asyncio.Semaphore] = {}
+        self._stack = AsyncExitStack()
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            # One scope's session cookie must never travel with another scope's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            follow_redirects=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._client)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def fetch_all(self, asks: Iterable[Ask]) -> AsyncGenerator[tuple[Scope, Result]]:
+        """Give each scope's result as it arrives; a failure is a value and never stops the others."""
+        results: asyncio.Queue[tuple[Scope, Result]] = asyncio.Queue(_WAITING_RESULTS)
+        expires = None if self._deadline is None else asyncio.get_running_loop().time() + self._deadline
+
+        async def one(ask: Ask) -> None:
+            await results.put((ask.scope, await self._guarded(ask, expires)))
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(ask)) for ask in asks]
+            for _ in tasks:
+                yield await results.get()
+
+    async def _guarded(self, ask: Ask, expires: float | None) -> Result:
+        gateway = ask.scope.gateway
+        pace = self._pace.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))
+        try:
+            async with asyncio.timeout_at(expires), pace:
+                return await self._fetch(ask)
+        except TimeoutError:
+            return Unreachable(f"not answered within the {self._deadline:g} s that a run may take")
+        except FetchError as error:
+            return error
+
+    async def _fetch(self, ask: Ask) -> Fetched | NotModified:
+        started = time.perf_counter()
+        gateway = ask.scope.gateway
+        signed = await self._signed(ask.scope)
+        headers = signed.headers | ask.validators.headers()
+        request, first = next(ask.pages), None
+        while True:
+            question = Question(address(gateway.url, request.path), params=request.params, headers=headers)
+            reply = await self._exchange(question, gateway, signed)
+            if reply.status == httpx.codes.NOT_MODIFIED:
+                return _not_modified(ask, started)
+            first, headers = first or reply, signed.headers
+            try:
+                request = ask.pages.send(reply.body)
+            except StopIteration as end:
+                answer = Answer(end.value, first.time)
+                return Fetched(answer, _validators(first), time.perf_counter() - started)
+
+    async def _signed(self, scope: Scope) -> Signed:
+        signed = await asyncio.to_thread(sign, scope.credential, self._resolve)
+        if not isinstance(scope.credential, Login):
+            return signed
+        root = _root(scope.gateway.url)
+        (password,) = signed.secrets
+        return await sign_in(
+            scope.credential, password, root, lambda question: self._exchange(question, scope.gateway, signed)
+        )
+
+    async def _exchange(self, question: Question, gateway: Gateway, signed: Signed) -> Reply:
+        return await exchange(self._client, question, gateway.limits, Scrubber(signed.secrets))
+
+
+def _not_modified(ask: Ask, started: float) -> NotModified:
+    if not ask.validators.headers():
+        raise Unreadable("the gateway answered 304 to a request that named no known answer")
+    return NotModified(time.perf_counter() - started)
+
+
+def _validators(reply: Reply) -> Validators:
+    return Validators(reply.headers.get("etag"), reply.headers.get("last-modified"))
+
+
+def address(url: str, path: str) -> str:
+    """Join a gateway's base and a path: `https://host`, `…/v1` and `…/v1/models` all mean the same list.
+
+    A base that ends with a version of its own (`…/api/v3`) keeps it.
+    """
+    base = url.rstrip("/")
+    if base.endswith("/models"):
+        return base
+    first, _, rest = path.lstrip("/").partition("/")
+    if _VERSION_STEP.match(first) and _VERSION_STEP.match(urlsplit(base).path.rpartition("/")[2]):
+        return f"{base}/{rest}"
+    return f"{base}/{first}/{rest}" if rest else f"{base}/{first}"
+
+
+def _root(url: str) -> str:
+    base = url.rstrip("/").removesuffix("/models")
+    head, _, last = base.rpartition("/")
+    return head if _VERSION_STEP.match(last) else base

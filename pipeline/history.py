@@ -1,0 +1,174 @@
+"""Ask the past: what changed in a window, what is offered now, and which scopes answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.events import Window, changes
+from pipeline.reports import Coverage, Report, Snapshot
+from pipeline.store import Store
+
+__all__ = ["Window", "any_news", "catalog", "changes", "coverage", "report", "snapshot", "waiting", "window"]
+
+
+def snapshot(store: Store, number: int | None = None) -> Snapshot | None:
+    """Give a run by its id, or the newest; None when there is none."""
+    rows = store.rows(
+        """
+        select id as snapshot, started_at, finished_at, status, scopes, answered, moved, held, failed
+        from snapshots where id = coalesce(:number, (select max(id) from snapshots))
+        """,
+        {"number": number},
+    )
+    return Snapshot(**rows[0]) if rows else None
+
+
+def window(store: Store, *, since: str | None = None) -> Window:
+    """Give the window from a time (ISO 8601 UTC) until now; runs that began at or after it are in."""
+    (row,) = store.rows("select coalesce(max(id), 0) as newest from snapshots")
+    if since is None:
+        return Window(0, row["newest"])
+    (start,) = store.rows(
+        "select coalesce(min(id) - 1, :newest) as before from snapshots where started_at >= :since",
+        {"since": since, **row},
+    )
+    return Window(start["before"], row["newest"])
+
+
+def report(store: Store, window: Window) -> Report:
+    """Give the report of a window; the window must end with a run."""
+    run = snapshot(store, window.until)
+    if run is None:
+        raise LookupError(f"there is no run {window.until}")
+    before = snapshot(store, window.since) if window.since else None
+    return Report(
+        since=before.started_at if before else None,
+        run=run,
+        events=changes(store, window),
+        coverage=coverage(store, until=window.until, asked_only=True),
+    )
+
+
+def any_news(store: Store, window: Window) -> bool:
+    """Say whether anything happened to any scope in a window."""
+    sql = "select 1 from sightings where snapshot > :since and snapshot <= :until limit 1"
+    return bool(store.rows(sql, {"since": window.since, "until": window.until}))
+
+
+def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
+    """Give what is known of each scope at the end of a run, by name.
+
+    Args:
+        store: an open database.
+        until: the run; None for the newest.
+        asked_only: leave out scopes that this run did not ask.
+    """
+    rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
+    return tuple(Coverage(**row) for row in rows)
+
+
+_COVERAGE = """
+with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
+seen as (
+    select scopes.*, point.until, (
+        select max(sightings.id) from sightings
+        where sightings.scope = scopes.id and sightings.snapshot <= point.until
+    ) as last_sighting, (
+        select sightings.listing from sightings
+        where sightings.scope = scopes.id and sightings.snapshot <= point.until
+        and sightings.outcome in ('baseline', 'moved') order by sightings.id desc limit 1
+    ) as listing_then, (
+        select max((select max(snapshots.id) from snapshots
+                    where snapshots.covered = coverage_scopes.coverage and snapshots.id <= point.until))
+        from coverage_scopes where coverage_scopes.scope = scopes.id
+    ) as asked
+    from scopes, point
+)
+select seen.name as scope, gateways.name as gateway, seen.group_name as "group", seen.auth,
+       seen.key_hint as key,
+       case when last.outcome in ('held', 'failed') then last.outcome
+            when seen.listing_then is null then 'new' else 'ok' end as state,
+       case when last.outcome in ('held', 'failed') then began.started_at end as state_since,
+       listings.size as models,
+       case when last.outcome = 'held' then held.size end as held_models,
+       (select count(*) from missing join changes on changes.transition = missing.transition
+        where missing.scope = seen.id and changes.kind = 'removed' and missing.since <= seen.until
+       ) as unconfirmed,
+       asked.started_at as last_asked,
+       case when last.outcome = 'failed'
+            then (select snapshots.started_at from snapshots where snapshots.id = (
+                  select max((select max(covering.id) from snapshots as covering
+                              where covering.covered = coverage_scopes.coverage
+                              and covering.id < began.id))
+                  from coverage_scopes where coverage_scopes.scope = seen.id))
+            else asked.started_at end as last_answered,
+       last.error_class, case when last.outcome in ('held', 'failed') then last.error end as message
+from seen
+join gateways on gateways.id = seen.gateway
+left join sightings as last on last.id = seen.last_sighting
+left join snapshots as began on began.id = coalesce(last.since, last.snapshot)
+left join snapshots as asked on asked.id = seen.asked
+left join listings on listings.id = seen.listing_then
+left join listings as held on held.id = last.listing
+where not :asked_only or seen.asked = seen.until
+order by seen.name
+"""
+
+
+def waiting(store: Store) -> int:
+    """Say how many reports are still in the outbox."""
+    (row,) = store.rows("select count(*) as reports from deliveries where sent_at is null")
+    return int(row["reports"])
+
+
+def catalog(store: Store, only: Callable[[str], bool] = lambda _scope: True) -> list[dict[str, Any]]:
+    """Give what is offered now: a row per gateway and model, with the scopes that are offered it.
+
+    Only scopes for whose names `only` holds are looked at. Each row has gateway, model, owned_by, created, scopes (names), groups, and
+    records (the distinct bodies, as JSON text).
+    """
+    offered = store.rows("""
+        select scopes.name, scopes.group_name, scopes.listing from scopes
+        where scopes.listing is not null order by scopes.name
+    """)
+    by_listing: dict[int, list[dict[str, Any]]] = {}
+    for scope in filter(lambda scope: only(scope["name"]), offered):
+        by_listing.setdefault(scope["listing"], []).append(scope)
+    rows = store.rows(
+        """
+        select listing_records.listing, gateways.name as gateway, models.name as model, records.owned_by,
+               records.created, records.body
+        from json_each(:listings) as wanted
+        join listing_records on listing_records.listing = wanted.value
+        join records on records.id = listing_records.record
+        join models on models.id = records.model
+        join gateways on gateways.id = models.gateway
+        order by gateways.name, models.name, listing_records.listing
+        """,
+        {"listings": json.dumps(sorted(by_listing))},
+    )
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        entry = found.setdefault(
+            (row["gateway"], row["model"]),
+            {
+                "gateway": row["gateway"],
+                "model": row["model"],
+                "owned_by": row["owned_by"],
+                "created": row["created"],
+                "scopes": [],
+                "groups": [],
+                "records": [],
+            },
+        )
+        scopes = by_listing[row["listing"]]
+        entry["scopes"] += [scope["name"] for scope in scopes]
+        entry["groups"] += [scope["group_name"] for scope in scopes if scope["group_name"]]
+        if row["body"] not in entry["records"]:
+            entry["records"].append(row["body"])
+    return [
+        entry | {"scopes": sorted(entry["scopes"]), "groups": sorted(set(entry["groups"]))}
+        for entry in found.values()
+    ]

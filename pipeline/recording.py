@@ -1,0 +1,322 @@
+"""From what was heard to what is known: judge, diff and record one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.confirming import Missing
+from pipeline.diff import diff
+from pipeline.errors import FetchError
+from pipeline.fetch import Validators
+from pipeline.judge import Accept, Anonymous, Hold, judge
+from pipeline.store import Ledger, Ref, Sighting, Store, refs
+from pipeline.store import listing as load_listing
+from pipeline.types import AccessToken, Cookie, Key, Kind, Listing, Login, Nobody, Outcome, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A scope's complete answer, read; the fingerprint is that of its bytes."""
+
+    listing: Listing
+    fingerprint: str
+    validators: Validators
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The scope's answer is the one it gave before, to the byte or by the gateway's own word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one scope gave, and how long it took in seconds (None when it gave nothing)."""
+
+    answer: Told | Unchanged | FetchError
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run came to; `snapshot` is its row in the database."""
+
+    snapshot: int
+    scopes: int
+    answered: int
+    moved: int
+    held: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a scope's answer comes to: an outcome when something happened, and where its ref goes."""
+
+    scope: Scope
+    ref: Ref
+    outcome: Outcome | None
+    told: Told | None = None
+    complete: bool = True
+    agreed: bool = False
+    error: FetchError | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Recorder:
+    """Judges, compares and writes one run, inside one transaction."""
+
+    store: Store
+    ledger: Ledger
+    refs: dict[str, Ref]
+    gateways: dict[str, int]
+    listings: dict[int, Listing] = field(default_factory=dict)
+    written: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    moves: dict[int, _Move] = field(default_factory=dict)
+    made: dict[tuple[int, int], _Move] = field(default_factory=dict)
+
+    def known(self, listing_id: int) -> Listing:
+        if listing_id not in self.listings:
+            self.listings[listing_id] = load_listing(self.store, listing_id)
+        return self.listings[listing_id]
+
+    def listing_id(self, scope: Scope, listing: Listing) -> int:
+        key = (self.gateways[scope.gateway.name], listing.digest, listing.reading)
+        if key not in self.written:
+            self.written[key] = self.ledger.listing(key[0], listing)
+            self.listings[self.written[key]] = listing
+        return self.written[key]
+
+    def move(self, ref: Ref, after: int) -> _Move:
+        assert ref.listing is not None
+        sides = (ref.listing, after)
+        if sides not in self.made:
+            changes = diff(self.known(ref.listing), self.known(after))
+            move = _Move(
+                self.ledger.transition(*sides, changes), any(c.kind == Kind.REMOVED for c in changes)
+            )
+            self.made[sides] = self.moves[move.id] = move
+        return self.made[sides]
+
+
+def record(
+    heard: Mapping[str, Heard], scopes: Sequence[Scope], store: Store, *, started_at: str, finished_at: str
+) -> Run:
+    """Judge what was heard and write it; must run inside `store.transaction()`."""
+    ledger = Ledger(store)
+    ids = ledger.enroll(scopes, {scope.name: key_hint(scope) for scope in scopes})
+    gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
+    recorder = _Recorder(store, ledger, refs(store), gateways)
+    steps = _judge(heard, scopes, recorder)
+    run = _totals(steps)
+    snapshot = ledger.snapshot(
+        {
+            "name": started_at,
+            "started_at": started_at,
+            "finished_at": finished_at,
+            "status": _status(run),
+            "covered": ledger.coverage(ids.values()),
+            **run,
+        }
+    )
+    _write(snapshot, steps, recorder)
+    return Run(snapshot, **run)
+
+
+def key_hint(scope: Scope) -> str | None:
+    """Say where a scope's secret is kept, never the secret: its reference, or `command:` alone."""
+    match scope.credential:
+        case Nobody():
+            return None
+        case Key(reference) | Cookie(reference) | AccessToken(reference) | Login(_, reference):
+            return "command:" if reference.startswith("command:") else reference
+
+
+def _judge(heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder) -> list[_Step]:
+    anonymous = _anonymous(heard, scopes, recorder)
+    return [
+        _step(
+            scope,
+            recorder.refs[scope.name],
+            heard[scope.name].answer,
+            anonymous.get(scope.gateway.name),
+            recorder,
+        )
+        for scope in scopes
+    ]
+
+
+def _anonymous(
+    heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder
+) -> dict[str, Anonymous]:
+    """Find what each gateway gives to nobody, where nobody is among its scopes."""
+    found = {}
+    for scope in scopes:
+        if isinstance(scope.credential, Nobody):
+            before = recorder.refs[scope.name].digest
+            answer = heard[scope.name].answer
+            now = answer.listing.digest if isinstance(answer, Told) else before
+            if now is not None:
+                found[scope.gateway.name] = Anonymous(before, now)
+    return found
+
+
+def _step(
+    scope: Scope,
+    ref: Ref,
+    answer: Told | Unchanged | FetchError,
+    anonymous: Anonymous | None,
+    recorder: _Recorder,
+) -> _Step:
+    match answer:
+        case FetchError():
+            again = ref.outcome == Outcome.FAILED and ref.error_class == type(answer).__name__
+            return _Step(scope, ref, None if again else Outcome.FAILED, complete=False, error=answer)
+        case Told(listing) if ref.listing is None:
+            return _Step(scope, ref, Outcome.BASELINE, told=answer)
+        case Told(listing) if listing.digest != ref.digest and ref.listing is not None:
+            known = recorder.known(ref.listing)
+            held = None if ref.held is None else recorder.known(ref.held)
+            verdict = judge(
+                listing,
+                known=known,
+                held=held,
+                anonymous=None if scope.auth == "nobody" else anonymous,
+                thresholds=scope.thresholds,
+            )
+            match verdict:
+                case Accept(agreed):
+                    return _Step(scope, ref, Outcome.MOVED, told=answer, agreed=agreed)
+                case Hold(reason):
+                    return _Step(scope, ref, Outcome.HELD, told=answer, complete=False, reason=reason)
+        case _:
+            back = ref.outcome in (Outcome.FAILED, Outcome.HELD)
+            return _Step(scope, ref, Outcome.RECOVERED if back else None)
+
+
+def _totals(steps: Sequence[_Step]) -> dict[str, int]:
+    outcomes = [step.outcome for step in steps]
+    failed = sum(step.error is not None for step in steps)
+    return {
+        "scopes": len(steps),
+        "answered": len(steps) - failed,
+        "moved": outcomes.count(Outcome.MOVED),
+        "held": outcomes.count(Outcome.HELD),
+        "failed": failed,
+    }
+
+
+def _status(run: Mapping[str, int]) -> str:
+    if not run["failed"]:
+        return "done"
+    return "partial" if run["answered"] else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A transition's id, and whether it removed anything."""
+
+    id: int
+    removes: bool
+
+
+def _write(snapshot: int, steps: Sequence[_Step], recorder: _Recorder) -> None:
+    missing = Missing(recorder.ledger, snapshot)
+    sightings: list[Sighting] = []
+    pointers = []
+    for step in steps:
+        sighting = _sighting(step, recorder)
+        if sighting:
+            sightings.append(sighting)
+        pointer = _pointer(step, sighting)
+        if pointer:
+            pointers.append(pointer)
+        if step.complete:
+            sightings += _confirmed(step, sighting, missing, recorder)
+    recorder.ledger.point(pointers)
+    recorder.ledger.sightings(snapshot, sightings)
+    missing.write()
+
+
+def _sighting(step: _Step, recorder: _Recorder) -> Sighting | None:
+    ref, outcome = step.ref, step.outcome
+    since = _since(ref, outcome)
+    match outcome:
+        case None:
+            return None
+        case Outcome.FAILED:
+            assert step.error
+            kind = type(step.error).__name__
+            return Sighting(
+                ref.id, ref.name, outcome, since=since, error_class=kind, error=step.error.message
+            )
+        case Outcome.RECOVERED:
+            return Sighting(ref.id, ref.name, outcome, listing=ref.listing, since=since)
+        case _:
+            assert step.told
+            listing = recorder.listing_id(step.scope, step.told.listing)
+            transition = recorder.move(ref, listing).id if outcome == Outcome.MOVED else None
+            return Sighting(
+                ref.id,
+                ref.name,
+                outcome,
+                listing=listing,
+                transition=transition,
+                since=since,
+                error=step.reason,
+            )
+
+
+def _since(ref: Ref, outcome: Outcome | None) -> int | None:
+    """Give the snapshot at which the hold or failure began that goes on, or ends, with this outcome."""
+    if ref.outcome not in (Outcome.FAILED, Outcome.HELD):
+        return None
+    new_trouble = outcome in (Outcome.FAILED, Outcome.HELD) and outcome != ref.outcome
+    return None if new_trouble else ref.began
+
+
+def _pointer(step: _Step, sighting: Sighting | None) -> dict[str, object] | None:
+    """Say where a scope's ref goes; None when it stays as it is."""
+    ref, told = step.ref, step.told
+    row: dict[str, object] = {
+        "id": ref.id,
+        "listing": ref.listing,
+        "held": None,
+        "fingerprint": ref.fingerprint,
+        "etag": ref.etag,
+        "last_modified": ref.last_modified,
+    }
+    match step.outcome:
+        case Outcome.BASELINE | Outcome.MOVED:
+            assert told
+            assert sighting
+            tags: dict[str, object] = {
+                "etag": told.validators.etag,
+                "last_modified": told.validators.last_modified,
+            }
+            return {**row, **tags, "listing": sighting.listing, "fingerprint": told.fingerprint}
+        case Outcome.HELD:
+            assert sighting
+            return {**row, "held": sighting.listing}
+        case _ if step.complete and ref.held is not None:
+            return row
+        case _:
+            return None
+
+
+def _confirmed(
+    step: _Step, sighting: Sighting | None, missing: Missing, recorder: _Recorder
+) -> list[Sighting]:
+    """Count one more complete answer for a scope's removals; gives those that are effective now."""
+    ref = step.ref
+    if sighting and sighting.transition is not None and recorder.moves[sighting.transition].removes:
+        missing.begin(ref, sighting.transition, agreed=step.agreed)
+    listing = sighting.listing if sighting else ref.listing
+    assert listing is not None
+    return [
+        Sighting(
+            ref.id, ref.name, Outcome.CONFIRMED, listing=listing, transition=row.transition, since=row.since
+        )
+        for row in missing.effective(ref.id, listing, step.scope.thresholds.confirm)
+    ]

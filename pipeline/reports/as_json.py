@@ -1,0 +1,70 @@
+"""Reports and events as JSON, in the shape that `report.schema.json` beside this file describes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib import resources
+from typing import Any
+
+from pipeline.canonical import from_text
+from pipeline.reports.report import Coverage, Event, Report
+from pipeline.types import FieldChange
+
+SCHEMA = "modelwatch/report/1"
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema of a report."""
+    text = resources.files("pipeline.reports").joinpath("report.schema.json").read_text(encoding="utf-8")
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def as_json(report: Report) -> str:
+    """Write a report; ends with a line feed."""
+    return dumps(report_value(report))
+
+
+def dumps(value: Any) -> str:
+    """Write a value for people and programs: indented, Unicode as it is, exact numbers."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=float) + "\n"
+
+
+def report_value(report: Report) -> dict[str, Any]:
+    """Give a report as plain values."""
+    return {
+        "schema": SCHEMA,
+        "window": {"since": report.since, "until": report.run.started_at},
+        "run": asdict(report.run),
+        "totals": report.totals,
+        "changes": [event_value(event) for event in report.events],
+        "coverage": [coverage_value(coverage) for coverage in report.coverage],
+    }
+
+
+def event_value(event: Event) -> dict[str, Any]:
+    """Give an event as plain values."""
+    value = asdict(event)
+    return value | {
+        "kind": str(event.kind),
+        "scopes": list(event.scopes),
+        "groups": list(event.groups),
+        "quiet": event.quiet,
+        "fields": [_field_value(field) for field in event.fields],
+    }
+
+
+def coverage_value(coverage: Coverage) -> dict[str, Any]:
+    """Give a scope's coverage as plain values; `error` is null while the scope answers."""
+    value = asdict(coverage)
+    error_class, message = value.pop("error_class"), value.pop("message")
+    return value | {"error": {"class": error_class, "message": message} if message else None}
+
+
+def _field_value(field: FieldChange) -> dict[str, Any]:
+    """Give a field's change; a side on which the field is absent is left out."""
+    sides = {"before": field.before, "after": field.after}
+    return {"field": field.field, "class": field.category} | {
+        side: from_text(text) for side, text in sides.items() if text is not None
+    }

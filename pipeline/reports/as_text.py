@@ -1,0 +1,112 @@
+"""Reports and events as plain lines for a terminal or a log; nothing in them can steer the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from pipeline.reports.report import Coverage, Event, Report
+from pipeline.types import FieldChange, Kind
+
+SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~"}
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_LONGEST = 200
+_LONGEST_VALUE = 80
+_NAMED_SCOPES = 3
+
+
+def shown(text: str) -> str:
+    """Give a gateway's text in a form safe to print: control and bidirectional characters as escapes, cut."""
+    safe = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return safe if len(safe) <= _LONGEST else safe[: _LONGEST - 1] + "…"
+
+
+def event_lines(events: Iterable[Event], *, quiet_too: bool = False) -> Iterator[str]:
+    """Give the lines of events, those of the same run and scopes under one heading."""
+    told = [event for event in events if quiet_too or not event.quiet]
+    for (at, gateway, scopes), group in groupby(told, key=lambda e: (e.at, e.gateway, e.scopes)):
+        members = list(group)
+        yield f"{minute(at)}  {who(gateway, scopes, members[0].groups)}"
+        for event in members:
+            yield from _event(event)
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """Give a whole report: what changed, what is held, and who did not answer."""
+    loud = [event for event in report.events if not event.quiet]
+    quiet = len(report.events) - len(loud)
+    yield from event_lines(loud)
+    if quiet:
+        yield f"{_count(quiet, 'quiet change')} of names, owners and descriptions: `modelwatch changes --all`"
+    run = report.run
+    if not loud:
+        yield f"no change in what {_count(run.answered, 'scope')} of {run.scopes} answered"
+    yield from trouble_lines(report.coverage)
+
+
+def trouble_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
+    """Give a line for each scope that is held, failing, or misses models not yet told as removed."""
+    for scope in coverage:
+        if scope.state in ("held", "failed"):
+            since = minute(scope.state_since or "")
+            yield f"{scope.scope}: {scope.state} since {since}: {shown(scope.message or '')}"
+        if scope.unconfirmed:
+            missing = _count(scope.unconfirmed, "model")
+            yield f"{scope.scope}: {missing} missing, to be confirmed by the next answers"
+
+
+def who(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) -> str:
+    """Name scopes, or count them when they are many."""
+    if len(scopes) <= _NAMED_SCOPES:
+        return " ".join(shown(scope) for scope in scopes)
+    of = f" in {', '.join(shown(group) for group in groups[:_NAMED_SCOPES])}" if groups else ""
+    return f"{gateway}: {len(scopes)} scopes{of}"
+
+
+def minute(at: str) -> str:
+    """Write a time for people, to the minute, UTC."""
+    return f"{at[:10]} {at[11:16]}"
+
+
+def duration(seconds: int) -> str:
+    """Write a duration in its largest unit that is at least one: `3 h`, `5.8 days`."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds} s"
+
+
+def _event(event: Event) -> Iterator[str]:
+    line = f"  {SIGNS[event.kind]} {shown(event.model)}"
+    match event.kind:
+        case Kind.REMOVED if event.since and event.since != event.at:
+            line += f"  removed, missing since {minute(event.since)}"
+        case Kind.REMOVED:
+            line += "  removed"
+        case Kind.RETURNED:
+            line += f"  back after {duration(event.away_seconds or 0)}"
+        case Kind.CHANGED if len(event.fields) == 1:
+            yield f"{line}  {_field(event.fields[0])}"
+            return
+        case _:
+            pass
+    yield line
+    for field in event.fields:
+        yield f"      {_field(field)}"
+
+
+def _field(field: FieldChange) -> str:
+    return f"{shown(field.field)}: {_side(field.before)} → {_side(field.after)}"
+
+
+def _side(value: str | None) -> str:
+    if value is None:
+        return "(none)"
+    text = shown(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,110 @@
+"""A report as a value: what changed in a window, and what it is based on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pipeline.diff import QUIET
+from pipeline.types import FieldChange, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One run of the job; times in ISO 8601 UTC, status done, partial or failed."""
+
+    snapshot: int
+    started_at: str
+    finished_at: str
+    status: str
+    scopes: int
+    answered: int
+    moved: int
+    held: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one model, for all the scopes to which it happened at once.
+
+    Args:
+        at: when it was effective: the start of the run that saw it, or that confirmed a removal.
+        kind: added, removed, returned or changed.
+        scopes: their names, sorted.
+        groups: the groups of those scopes, sorted, without those that name none.
+        owned_by: whom the gateway names as owner.
+        since: for a removal, the run that first missed it; for a return, the run at which it had left.
+        away_seconds: for a return, how long it was away.
+        fields: for a change, and a return in another form, the fields that differ.
+    """
+
+    at: str
+    snapshot: int
+    kind: Kind
+    gateway: str
+    model: str
+    scopes: tuple[str, ...]
+    groups: tuple[str, ...]
+    owned_by: str | None = None
+    since: str | None = None
+    away_seconds: int | None = None
+    fields: tuple[FieldChange, ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only names, descriptions and the like changed."""
+        return self.kind == Kind.CHANGED and all(field.category == QUIET for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is known of one scope at the end of a window.
+
+    Args:
+        state: `ok`, `held`, `failed`, or `new` when it never answered nor failed.
+        state_since: the run at which a hold or a failure began.
+        models: how many it is known to offer; None before its first answer.
+        last_answered: the last run at which it gave a complete answer.
+        unconfirmed: how many of its models are missing and not yet told as removed.
+        error_class: for a failure, which one.
+        message: why it is held or failed.
+    """
+
+    scope: str
+    gateway: str
+    group: str | None
+    auth: str
+    key: str | None
+    state: str
+    state_since: str | None
+    models: int | None
+    held_models: int | None
+    unconfirmed: int
+    last_asked: str | None
+    last_answered: str | None
+    error_class: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a rendering needs; the same history gives the same report.
+
+    Args:
+        since: the start of the run before the window; None when the window begins with the history.
+        run: the last run of the window.
+        events: by time, then gateway, kind and model.
+        coverage: the scopes that the last run asked.
+    """
+
+    since: str | None
+    run: Snapshot
+    events: tuple[Event, ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """How many events there are of each kind."""
+        counts = Counter(event.kind for event in self.events)
+        return {str(kind): counts[kind] for kind in Kind}

@@ -1,0 +1,7 @@
+"""The SQLite file: its schema, and every read and write of it."""
+
+from pipeline.store.database import Store, lock
+from pipeline.store.ledger import Ledger, Sighting
+from pipeline.store.refs import Ref, listing, refs
+
+__all__ = ["Ledger", "Ref", "Sighting", "Store", "listing", "lock", "refs"]

@@ -1,0 +1,203 @@
+"""Open the file, hold the lock, and turn every SQLite error into one that says what to do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlite_utils import Database
+
+from pipeline.errors import Locked, StoreError
+from pipeline.store.schema import migrations
+
+APPLICATION_ID = 0x6D6F6477
+"""`modw`: marks the file as ours, in SQLite's header."""
+
+_PATIENCE_MS = 30_000
+
+
+class Store:
+    """An open database; made by `Store.open` to write or `Store.read` to look."""
+
+    def __init__(self, db: Database, path: Path) -> None:
+        self.db = db
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path | None) -> Self:
+        """Open to write, making the file and bringing its schema up to date; None is a database in memory.
+
+        Raises:
+            StoreError: it cannot be made, is no database of ours, or is newer than this program.
+        """
+        where = path or Path(":memory:")
+        with _translated(where):
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            store = cls(_connect(str(where)), where)
+            store._refuse_strangers()
+            store._set_up()
+            return store
+
+    @classmethod
+    def read(cls, path: Path, *, any_age: bool = False) -> Self:
+        """Open to look, never to write; with `any_age` also what an older program has left.
+
+        Raises:
+            StoreError: there is no such file yet, or it is no database of ours, or newer than this program.
+        """
+        if not path.exists():
+            raise StoreError("there is no database yet: `modelwatch run` makes it", path=path)
+        with _translated(path):
+            # A reader of a WAL file needs to write beside it; in a read-only place the file is at rest.
+            mode = "ro" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
+            store = cls(_connect(f"{path.absolute().as_uri()}?mode={mode}"), path)
+            store._refuse_strangers()
+            if migrations.pending(store.db) and not any_age:
+                raise StoreError(
+                    "was made by an older modelwatch: any `modelwatch run` brings it up to date", path=path
+                )
+            return store
+
+    @classmethod
+    def rehearse(cls, path: Path) -> Self:
+        """Open a copy in memory of what is at `path`, if anything: writes go nowhere.
+
+        Raises:
+            StoreError: it is no database of ours, or newer than this program.
+        """
+        store = cls(_connect(":memory:"), path)
+        if path.exists():
+            with cls.read(path, any_age=True) as source, _translated(path):
+                source.db.conn.backup(store.db.conn)
+        with _translated(path):
+            store._set_up()
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.conn.close()
+
+    def _refuse_strangers(self) -> None:
+        (application_id,) = self.db.execute("pragma application_id").fetchone()
+        (tables,) = self.db.execute("select count(*) from sqlite_master").fetchone()
+        if tables and application_id != APPLICATION_ID:
+            raise StoreError("is another program's database: name another file as `database`", path=self.path)
+        known = {migration.name for migration in migrations._migrations}  # noqa: SLF001 - no public list of them
+        newer = [applied.name for applied in migrations.applied(self.db) if applied.name not in known]
+        if newer:
+            raise StoreError(
+                f"was written by a newer modelwatch (it has {', '.join(newer)}): upgrade this one",
+                path=self.path,
+            )
+
+    def _set_up(self) -> None:
+        self.db.execute("pragma foreign_keys = on")
+        if not migrations.pending(self.db):
+            return
+        if not self.db.memory:
+            self.db.execute("pragma journal_mode = wal")
+        with self.transaction():
+            self.db.execute(f"pragma application_id = {APPLICATION_ID}")
+            migrations.apply(self.db)
+
+    @contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """Write all or nothing; with `keep=False` look at what a write would give, and take it back."""
+        with _translated(self.path):
+            self.db.execute("begin immediate")
+            try:
+                yield
+                self.db.execute("commit" if keep else "rollback")
+            except BaseException:
+                if self.db.conn.in_transaction:
+                    self.db.execute("rollback")
+                raise
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Ask with named parameters; each row as a dict by column name."""
+        with _translated(self.path):
+            return list(self.db.query(sql, dict(parameters or {})))
+
+    def settle(self) -> None:
+        """Move what was written into the main file, so that a copy of it alone is complete."""
+        with _translated(self.path):
+            self.db.execute("pragma wal_checkpoint(truncate)").fetchall()
+            self.db.execute("pragma optimize").fetchall()
+
+
+def _connect(where: str) -> Database:
+    connection = sqlite3.connect(
+        where, uri=where.startswith("file:"), timeout=_PATIENCE_MS / 1000, isolation_level=None
+    )
+    return Database(connection, recursive_triggers=False, execute_plugins=False)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_cure(error), path=path) from error
+    except OSError as error:
+        raise StoreError(f"cannot be used: {error.strerror or error}", path=path) from error
+
+
+_CURES = {
+    "FULL": "the disk is full; nothing was written: free some space and run again",
+    "READONLY": "cannot be written: see who owns the file and its directory",
+    "CANTOPEN": "cannot be opened: see that its directory exists and can be written",
+    "BUSY": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
+    "LOCKED": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
+    "NOTADB": "is no SQLite database: name another file as `database`",
+    "CORRUPT": "is damaged: restore it from a copy",
+}
+
+
+def _cure(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
+    return _CURES.get(name, f"SQLite says: {error}")
+
+
+@contextmanager
+def lock(path: Path, *, since: str) -> Iterator[None]:
+    """Hold the lock beside a database for as long as the block runs; it goes with the process.
+
+    Args:
+        path: the database.
+        since: the time now, in ISO 8601, for whoever comes second.
+
+    Raises:
+        Locked: another run holds it; says which and since when.
+    """
+    file = path.with_name(path.name + ".lock")
+    with _translated(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, file)
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
+        yield
+        os.truncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, file: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "it has just started"
+        raise Locked(f"another run holds the lock ({holder}): wait for it to end", path=file) from None

@@ -1,0 +1,279 @@
+"""Tables, indexes and views, as migrations by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Migrations
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+migrations = Migrations("modelwatch")
+
+TABLES = """
+create table gateways (
+    id integer primary key,
+    name text not null unique,
+    url text not null,
+    dialect text not null
+) strict;
+
+create table models (
+    id integer primary key,
+    name text not null,
+    gateway integer not null references gateways(id),
+    unique (gateway, name)
+) strict;
+create index models_name on models(name);
+
+create table records (
+    id integer primary key,
+    name text not null,
+    digest text not null,
+    model integer not null references models(id),
+    object text,
+    owned_by text,
+    created text,
+    root text,
+    parent text,
+    body text not null,
+    unique (model, digest)
+) strict;
+create index records_owned_by on records(owned_by);
+
+create table permissions (
+    id integer primary key,
+    name text not null,
+    record integer not null references records(id),
+    allow_create_engine integer,
+    allow_sampling integer,
+    allow_logprobs integer,
+    allow_search_indices integer,
+    allow_view integer,
+    allow_fine_tuning integer,
+    is_blocking integer,
+    organization text,
+    group_name text
+) strict;
+create index permissions_record on permissions(record);
+
+create table listings (
+    id integer primary key,
+    name text not null,
+    gateway integer not null references gateways(id),
+    digest text not null,
+    size integer not null,
+    reading text not null,
+    warnings text,
+    unique (gateway, digest, reading)
+) strict;
+
+create table listing_records (
+    listing integer not null references listings(id),
+    record integer not null references records(id),
+    primary key (listing, record)
+) strict, without rowid;
+create index listing_records_record on listing_records(record);
+
+create table scopes (
+    id integer primary key,
+    name text not null unique,
+    gateway integer not null references gateways(id),
+    auth text not null check (auth in ('nobody', 'key', 'session')),
+    key_hint text,
+    group_name text,
+    listing integer references listings(id),
+    held integer references listings(id),
+    sighting integer references sightings(id),
+    fingerprint text,
+    etag text,
+    last_modified text
+) strict;
+create index scopes_gateway on scopes(gateway);
+create index scopes_group_name on scopes(group_name);
+create index scopes_listing on scopes(listing);
+
+create table coverages (
+    id integer primary key,
+    name text not null,
+    digest text not null unique
+) strict;
+
+create table coverage_scopes (
+    coverage integer not null references coverages(id),
+    scope integer not null references scopes(id),
+    primary key (coverage, scope)
+) strict, without rowid;
+create index coverage_scopes_scope on coverage_scopes(scope);
+
+create table snapshots (
+    id integer primary key,
+    name text not null,
+    started_at text not null,
+    finished_at text not null,
+    status text not null check (status in ('done', 'partial', 'failed')),
+    covered integer not null references coverages(id),
+    scopes integer not null,
+    answered integer not null,
+    moved integer not null,
+    held integer not null,
+    failed integer not null
+) strict;
+create index snapshots_covered on snapshots(covered);
+create index snapshots_started_at on snapshots(started_at);
+
+create table transitions (
+    id integer primary key,
+    name text not null,
+    before integer not null references listings(id),
+    after integer not null references listings(id),
+    added integer not null,
+    removed integer not null,
+    changed integer not null,
+    unique (before, after)
+) strict;
+create index transitions_after on transitions(after);
+
+create table sightings (
+    id integer primary key,
+    name text not null,
+    snapshot integer not null references snapshots(id),
+    scope integer not null references scopes(id),
+    outcome text not null
+        check (outcome in ('baseline', 'moved', 'confirmed', 'held', 'failed', 'recovered')),
+    listing integer references listings(id),
+    transition integer references transitions(id),
+    since integer references snapshots(id),
+    error_class text,
+    error text
+) strict;
+create index sightings_snapshot on sightings(snapshot);
+create index sightings_scope on sightings(scope, snapshot);
+create index sightings_transition on sightings(transition, scope);
+create index sightings_outcome on sightings(outcome);
+create index sightings_listing on sightings(listing);
+
+create table missing (
+    id integer primary key,
+    name text not null,
+    scope integer not null references scopes(id),
+    transition integer not null references transitions(id),
+    since integer not null references snapshots(id),
+    misses integer not null
+) strict;
+create index missing_scope on missing(scope);
+
+create table changes (
+    id integer primary key,
+    name text not null,
+    transition integer not null references transitions(id),
+    model integer not null references models(id),
+    kind text not null check (kind in ('added', 'removed', 'changed')),
+    before integer references records(id),
+    after integer references records(id)
+) strict;
+create index changes_transition on changes(transition, kind);
+create index changes_model on changes(model, kind);
+create index changes_kind on changes(kind);
+create index changes_before on changes(before);
+create index changes_after on changes(after);
+
+create table field_changes (
+    id integer primary key,
+    name text not null,
+    change integer not null references changes(id),
+    field text not null,
+    before text,
+    after text,
+    class text not null
+) strict;
+create index field_changes_change on field_changes(change);
+create index field_changes_field on field_changes(field);
+create index field_changes_class on field_changes(class);
+
+create table deliveries (
+    id integer primary key,
+    name text not null,
+    destination text not null,
+    since integer references snapshots(id),
+    until integer not null references snapshots(id),
+    message_id text,
+    attempts integer not null default 0,
+    sent_at text,
+    error text
+) strict;
+create index deliveries_destination on deliveries(destination, until);
+"""
+
+VIEWS = """
+create view catalog as
+select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
+       records.owned_by, records.created, records.body,
+       scopes.id as scope_id, models.id as model_id, records.id as record_id
+from scopes
+join gateways on gateways.id = scopes.gateway
+join listing_records on listing_records.listing = scopes.listing
+join records on records.id = listing_records.record
+join models on models.id = records.model;
+
+create view change_log as
+select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway, scopes.group_name,
+       changes.kind, models.name as model, field_changes.field, field_changes.before, field_changes.after,
+       field_changes.class, sightings.id as sighting_id, scopes.id as scope_id, models.id as model_id,
+       changes.id as change_id
+from sightings
+join snapshots on snapshots.id = sightings.snapshot
+join scopes on scopes.id = sightings.scope
+join gateways on gateways.id = scopes.gateway
+join changes on changes.transition = sightings.transition
+join models on models.id = changes.model
+left join field_changes on field_changes.change = changes.id
+where sightings.outcome = 'moved';
+
+create view health as
+select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
+       case when sightings.outcome in ('held', 'failed') then sightings.outcome else 'ok' end as state,
+       case when sightings.outcome in ('held', 'failed') then since.started_at end as state_since,
+       listings.size as models,
+       (select snapshots.started_at from snapshots where snapshots.id = (
+            select max((select max(covering.id) from snapshots as covering
+                        where covering.covered = coverage_scopes.coverage
+                        and (sightings.outcome <> 'failed' or covering.id < since.id)))
+            from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
+       sightings.error_class, sightings.error,
+       scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
+from scopes
+join gateways on gateways.id = scopes.gateway
+left join sightings on sightings.id = scopes.sighting
+left join snapshots as since on since.id = coalesce(sightings.since, sightings.snapshot)
+left join listings on listings.id = scopes.listing;
+
+create view same_catalog as
+select listings.name as listing, gateways.name as gateway, listings.size as models,
+       count(*) as scopes, group_concat(scopes.name, ' ') as scope_names, listings.id as listing_id
+from scopes
+join listings on listings.id = scopes.listing
+join gateways on gateways.id = scopes.gateway
+group by listings.id;
+
+create view matrix as
+select models.name as model, gateways.name as gateway, count(*) as scopes,
+       (select count(*) from scopes as all_scopes
+        where all_scopes.gateway = gateways.id and all_scopes.listing is not null) as of_scopes,
+       group_concat(scopes.name, ' ') as offered_to, models.id as model_id
+from scopes
+join gateways on gateways.id = scopes.gateway
+join listing_records on listing_records.listing = scopes.listing
+join records on records.id = listing_records.record
+join models on models.id = records.model
+group by models.id;
+"""
+
+
+@migrations()
+def initial(db: Database) -> None:
+    """The tables of the first release."""
+    for statement in (TABLES + VIEWS).split(";\n"):
+        if statement.strip():
+            db.execute(statement)

@@ -1,0 +1,127 @@
+"""Pull and record, in five verbs.
+
+    scopes → fetch → read → judge → diff → record
+
+* fetch   asks every scope; a failure is a value, it stops nobody and changes nothing
+* read    turns the bodies of an answer into a listing, once for all scopes that got the same bytes
+* judge   believes a listing, or holds it until the next one agrees
+* diff    compares it with what the scope is known to offer, once for all scopes that make the same move
+* record  writes it all in one transaction, and nothing where nothing happened
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from hashlib import blake2b
+
+from pipeline import dialects
+from pipeline.errors import FetchError, Unreadable
+from pipeline.fetch import Ask, Fetched, Fetcher, NotModified, Result, Validators
+from pipeline.recording import Heard, Run, Told, Unchanged, record
+from pipeline.store import Ref, Store, refs
+from pipeline.types import Listing, Scope
+
+OnAnswer = Callable[[Scope, Heard], None]
+
+
+def sync(
+    scopes: Sequence[Scope],
+    store: Store,
+    fetcher: Callable[[], Fetcher],
+    clock: Callable[[], str],
+    on_answer: OnAnswer = lambda _scope, _heard: None,
+) -> Run:
+    """Ask every scope, and record what they said.
+
+    Args:
+        scopes: where to ask; at least one.
+        store: an open database; the caller holds its lock.
+        fetcher: makes the fetcher, inside the event loop.
+        clock: gives the time now, in ISO 8601 UTC.
+        on_answer: is told of each scope as it answers.
+
+    Raises:
+        StoreError: nothing was written.
+    """
+    started_at = clock()
+    heard = pull(scopes, refs(store), fetcher, on_answer)
+    with store.transaction():
+        return record(heard, scopes, store, started_at=started_at, finished_at=clock())
+
+
+def pull(
+    scopes: Sequence[Scope],
+    known: Mapping[str, Ref],
+    fetcher: Callable[[], Fetcher],
+    on_answer: OnAnswer = lambda _scope, _heard: None,
+) -> dict[str, Heard]:
+    """Fetch and read every scope; gives what each said, by its name."""
+    return asyncio.run(_pull(scopes, known, fetcher, on_answer))
+
+
+async def _pull(
+    scopes: Sequence[Scope],
+    known: Mapping[str, Ref],
+    fetcher: Callable[[], Fetcher],
+    on_answer: OnAnswer,
+) -> dict[str, Heard]:
+    heard: dict[str, Heard] = {}
+    reader = _Reader(known)
+    asks = [
+        Ask(scope, dialects.dialect(scope.gateway.dialect).pages(), reader.validators(scope))
+        for scope in scopes
+    ]
+    async with fetcher() as client, aclosing(client.fetch_all(asks)) as results:
+        async for scope, result in results:
+            heard[scope.name] = reader.read(scope, result)
+            on_answer(scope, heard[scope.name])
+    return heard
+
+
+class _Reader:
+    """Reads answers; the same bytes under the same rules are read once."""
+
+    def __init__(self, known: Mapping[str, Ref]) -> None:
+        self._known = known
+        self._read: dict[tuple[str, str], Listing | Unreadable] = {}
+
+    def validators(self, scope: Scope) -> Validators:
+        """Give the tags of the known answer, none when it was read under other rules."""
+        ref = self._known.get(scope.name)
+        if ref is None or ref.reading != dialects.dialect(scope.gateway.dialect).reading:
+            return Validators()
+        return Validators(ref.etag, ref.last_modified)
+
+    def read(self, scope: Scope, result: Result) -> Heard:
+        match result:
+            case FetchError():
+                return Heard(result)
+            case NotModified(seconds):
+                return Heard(Unchanged(), seconds)
+            case Fetched():
+                return Heard(self._told(scope, result), result.seconds)
+
+    def _told(self, scope: Scope, fetched: Fetched) -> Told | Unchanged | FetchError:
+        dialect = dialects.dialect(scope.gateway.dialect)
+        fingerprint = _fingerprint(fetched.answer.bodies)
+        ref = self._known.get(scope.name)
+        if ref and (ref.fingerprint, ref.reading) == (fingerprint, dialect.reading):
+            return Unchanged()
+        key = (dialect.reading, fingerprint)
+        if key not in self._read:
+            try:
+                self._read[key] = dialect.read(fetched.answer)
+            except Unreadable as error:
+                self._read[key] = error
+        listing = self._read[key]
+        return listing if isinstance(listing, Unreadable) else Told(listing, fingerprint, fetched.validators)
+
+
+def _fingerprint(bodies: Sequence[bytes]) -> str:
+    digest = blake2b(digest_size=16)
+    for body in bodies:
+        digest.update(len(body).to_bytes(8, "big"))
+        digest.update(body)
+    return digest.hexdigest()

@@ -1,0 +1,199 @@
+"""The nouns: scopes and how to ask as them, records, listings, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+Digest = NewType("Digest", str)
+"""A version byte and 128 bits of BLAKE2b, in hexadecimal."""
+
+
+class Secret:
+    """A value that prints as `***` everywhere; `reveal()` is called only where it is sent."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not written anywhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """Ask without any credential: the gateway's default group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Ask as an API key; `reference` says where it is kept, e.g. `env:PROD_KEY`."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """Ask as a signed-in user, by the session cookie that `reference` leads to."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """Ask as a signed-in user, by access token and user id (sent as `New-Api-User`)."""
+
+    reference: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Ask as a user who signs in at `/api/user/login` at each run."""
+
+    username: str
+    reference: str
+
+
+Credential = Nobody | Key | Cookie | AccessToken | Login
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a gateway is asked; times in seconds, sizes in bytes after decompression."""
+
+    concurrency: int = 8
+    timeout: float = 30.0
+    attempts: int = 4
+    backoff: float = 0.5
+    max_wait: float = 60.0
+    max_body: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When an answer is believed.
+
+    Args:
+        max_loss: the share of models (0 to 1) that may be gone at once without being held.
+        floor: so many may be gone at once from any list, however short.
+        confirm: complete listings in a row that must miss a model before its removal is effective.
+    """
+
+    max_loss: float = 0.25
+    floor: int = 3
+    confirm: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A server with a model list; `url` is its base, with or without `/v1`."""
+
+    name: str
+    url: str
+    dialect: str = "auto"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One place to ask from: a gateway, as one key, one signed-in user, or nobody."""
+
+    name: str
+    gateway: Gateway
+    credential: Credential = field(default_factory=Nobody)
+    group: str | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    @property
+    def auth(self) -> str:
+        """How it asks, in one word: nobody, key or session."""
+        match self.credential:
+            case Nobody():
+                return "nobody"
+            case Key():
+                return "key"
+            case _:
+                return "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a gateway said of one model, noise removed, in one canonical spelling."""
+
+    model: str
+    digest: Digest
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One complete answer: its records by model id, and a digest that ignores order."""
+
+    records: Mapping[str, Record]
+    digest: Digest
+    reading: str
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+class Kind(StrEnum):
+    """What happened to a model; `returned` is an added model that the scope had offered before."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    RETURNED = "returned"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One model in two listings; its kind follows from its sides, so the two cannot disagree."""
+
+    model: str
+    before: Record | None
+    after: Record | None
+
+    @property
+    def kind(self) -> Kind:
+        """Added, removed or changed."""
+        if self.before is None:
+            return Kind.ADDED
+        return Kind.REMOVED if self.after is None else Kind.CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of a changed record.
+
+    `before` and `after` are the values as text (see `canonical.as_text`); None means the field was absent.
+    `category` is one of price, limits, capabilities, lifecycle, text, other.
+    """
+
+    field: str
+    before: str | None
+    after: str | None
+    category: str
+
+
+class Outcome(StrEnum):
+    """What a sighting says of a scope at a snapshot."""
+
+    BASELINE = "baseline"
+    MOVED = "moved"
+    CONFIRMED = "confirmed"
+    HELD = "held"
+    FAILED = "failed"
+    RECOVERED = "recovered"
