@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.events import Window, changes
+from pipeline.events import changes
+from pipeline.moves import Window
 from pipeline.reports import Coverage, Report, Snapshot
 from pipeline.store import Store
 
@@ -126,8 +127,8 @@ def waiting(store: Store) -> int:
 def catalog(store: Store, only: Callable[[str], bool] = lambda _scope: True) -> list[dict[str, Any]]:
     """Give what is offered now: a row per gateway and model, with the scopes that are offered it.
 
-    Only scopes for whose names `only` holds are looked at. Each row has gateway, model, owned_by, created, scopes (names), groups, and
-    records (the distinct bodies, as JSON text).
+    Only scopes for whose names `only` holds are looked at. Each row has gateway, model, owned_by, created,
+    scopes (names), groups, and records (the distinct bodies, as JSON text).
     """
     offered = store.rows("""
         select scopes.name, scopes.group_name, scopes.listing from scopes

@@ -7,34 +7,12 @@ from dataclasses import dataclass, field
 
 from pipeline.confirming import Missing
 from pipeline.diff import diff
-from pipeline.errors import FetchError
-from pipeline.fetch import Validators
-from pipeline.judge import Accept, Anonymous, Hold, judge
+from pipeline.steps import Heard, Step, Told, Unchanged, steps
 from pipeline.store import Ledger, Ref, Sighting, Store, refs
 from pipeline.store import listing as load_listing
 from pipeline.types import AccessToken, Cookie, Key, Kind, Listing, Login, Nobody, Outcome, Scope
 
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A scope's complete answer, read; the fingerprint is that of its bytes."""
-
-    listing: Listing
-    fingerprint: str
-    validators: Validators
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """The scope's answer is the one it gave before, to the byte or by the gateway's own word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one scope gave, and how long it took in seconds (None when it gave nothing)."""
-
-    answer: Told | Unchanged | FetchError
-    seconds: float | None = None
+__all__ = ["Heard", "Run", "Told", "Unchanged", "key_hint", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +25,6 @@ class Run:
     moved: int
     held: int
     failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """What a scope's answer comes to: an outcome when something happened, and where its ref goes."""
-
-    scope: Scope
-    ref: Ref
-    outcome: Outcome | None
-    told: Told | None = None
-    complete: bool = True
-    agreed: bool = False
-    error: FetchError | None = None
-    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -108,8 +72,8 @@ def record(
     ids = ledger.enroll(scopes, {scope.name: key_hint(scope) for scope in scopes})
     gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
     recorder = _Recorder(store, ledger, refs(store), gateways)
-    steps = _judge(heard, scopes, recorder)
-    run = _totals(steps)
+    judged = steps(heard, scopes, recorder.refs, recorder.known)
+    run = _totals(judged)
     snapshot = ledger.snapshot(
         {
             "name": started_at,
@@ -120,7 +84,7 @@ def record(
             **run,
         }
     )
-    _write(snapshot, steps, recorder)
+    _write(snapshot, judged, recorder)
     return Run(snapshot, **run)
 
 
@@ -133,74 +97,12 @@ def key_hint(scope: Scope) -> str | None:
             return "command:" if reference.startswith("command:") else reference
 
 
-def _judge(heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder) -> list[_Step]:
-    anonymous = _anonymous(heard, scopes, recorder)
-    return [
-        _step(
-            scope,
-            recorder.refs[scope.name],
-            heard[scope.name].answer,
-            anonymous.get(scope.gateway.name),
-            recorder,
-        )
-        for scope in scopes
-    ]
-
-
-def _anonymous(
-    heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder
-) -> dict[str, Anonymous]:
-    """Find what each gateway gives to nobody, where nobody is among its scopes."""
-    found = {}
-    for scope in scopes:
-        if isinstance(scope.credential, Nobody):
-            before = recorder.refs[scope.name].digest
-            answer = heard[scope.name].answer
-            now = answer.listing.digest if isinstance(answer, Told) else before
-            if now is not None:
-                found[scope.gateway.name] = Anonymous(before, now)
-    return found
-
-
-def _step(
-    scope: Scope,
-    ref: Ref,
-    answer: Told | Unchanged | FetchError,
-    anonymous: Anonymous | None,
-    recorder: _Recorder,
-) -> _Step:
-    match answer:
-        case FetchError():
-            again = ref.outcome == Outcome.FAILED and ref.error_class == type(answer).__name__
-            return _Step(scope, ref, None if again else Outcome.FAILED, complete=False, error=answer)
-        case Told(listing) if ref.listing is None:
-            return _Step(scope, ref, Outcome.BASELINE, told=answer)
-        case Told(listing) if listing.digest != ref.digest and ref.listing is not None:
-            known = recorder.known(ref.listing)
-            held = None if ref.held is None else recorder.known(ref.held)
-            verdict = judge(
-                listing,
-                known=known,
-                held=held,
-                anonymous=None if scope.auth == "nobody" else anonymous,
-                thresholds=scope.thresholds,
-            )
-            match verdict:
-                case Accept(agreed):
-                    return _Step(scope, ref, Outcome.MOVED, told=answer, agreed=agreed)
-                case Hold(reason):
-                    return _Step(scope, ref, Outcome.HELD, told=answer, complete=False, reason=reason)
-        case _:
-            back = ref.outcome in (Outcome.FAILED, Outcome.HELD)
-            return _Step(scope, ref, Outcome.RECOVERED if back else None)
-
-
-def _totals(steps: Sequence[_Step]) -> dict[str, int]:
-    outcomes = [step.outcome for step in steps]
-    failed = sum(step.error is not None for step in steps)
+def _totals(judged: Sequence[Step]) -> dict[str, int]:
+    outcomes = [step.outcome for step in judged]
+    failed = sum(step.error is not None for step in judged)
     return {
-        "scopes": len(steps),
-        "answered": len(steps) - failed,
+        "scopes": len(judged),
+        "answered": len(judged) - failed,
         "moved": outcomes.count(Outcome.MOVED),
         "held": outcomes.count(Outcome.HELD),
         "failed": failed,
@@ -221,11 +123,11 @@ class _Move:
     removes: bool
 
 
-def _write(snapshot: int, steps: Sequence[_Step], recorder: _Recorder) -> None:
+def _write(snapshot: int, judged: Sequence[Step], recorder: _Recorder) -> None:
     missing = Missing(recorder.ledger, snapshot)
     sightings: list[Sighting] = []
     pointers = []
-    for step in steps:
+    for step in judged:
         sighting = _sighting(step, recorder)
         if sighting:
             sightings.append(sighting)
@@ -239,7 +141,7 @@ def _write(snapshot: int, steps: Sequence[_Step], recorder: _Recorder) -> None:
     missing.write()
 
 
-def _sighting(step: _Step, recorder: _Recorder) -> Sighting | None:
+def _sighting(step: Step, recorder: _Recorder) -> Sighting | None:
     ref, outcome = step.ref, step.outcome
     since = _since(ref, outcome)
     match outcome:
@@ -276,7 +178,7 @@ def _since(ref: Ref, outcome: Outcome | None) -> int | None:
     return None if new_trouble else ref.began
 
 
-def _pointer(step: _Step, sighting: Sighting | None) -> dict[str, object] | None:
+def _pointer(step: Step, sighting: Sighting | None) -> dict[str, object] | None:
     """Say where a scope's ref goes; None when it stays as it is."""
     ref, told = step.ref, step.told
     row: dict[str, object] = {
@@ -306,7 +208,7 @@ def _pointer(step: _Step, sighting: Sighting | None) -> dict[str, object] | None
 
 
 def _confirmed(
-    step: _Step, sighting: Sighting | None, missing: Missing, recorder: _Recorder
+    step: Step, sighting: Sighting | None, missing: Missing, recorder: _Recorder
 ) -> list[Sighting]:
     """Count one more complete answer for a scope's removals; gives those that are effective now."""
     ref = step.ref

@@ -2,9 +2,81 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+
+from pipeline import __version__
+
+_WIDEST = 110
+
+
+@click.command()
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="MODELWATCH_HOME",
+    default=Path("data"),
+    show_default=True,
+    help="The demo is left in the directory `demo` in it.  [env: MODELWATCH_HOME]",
+)
+def demo(*, home: Path) -> None:
+    """See it at work: three weeks at a made-up gateway, in a few seconds, with nothing to set up."""
+    from pipeline.cli.references import resolver
+    from pipeline.demo import Shell, closing_lines, opening_lines, play, step_lines
+    from pipeline.demo.directory import DATABASE
+    from pipeline.store import Store
+
+    # The demo's gateway is on this machine; a proxy would look for it on its own.
+    os.environ["no_proxy"] = "127.0.0.1"
+    directory = home / "demo"
+    # A minute ago: what `changes` finds later on is what it finds now.
+    until = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 0)).columns)
+    _echo(opening_lines())
+    told = 0
+    try:
+        with closing(
+            play(directory, until=until, resolver=resolver, user_agent=f"modelwatch/{__version__}")
+        ) as steps:
+            for step in steps:
+                told += 1
+                _echo(step_lines(step, width=width))
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or directory}: {error.strerror}") from error
+    shell = Shell(_program(), str(_near(directory)))
+    with Store.read(directory / DATABASE) as store:
+        _echo(closing_lines(store, shell, told=told, now=datetime.now(UTC)))
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _program() -> str:
+    """Say how to start this program from here, in the fewest words: the launcher of a source tree first."""
+    launcher = Path(__file__).resolve().parents[2] / "cron" / "modelwatch"
+    if launcher.is_file():
+        return shlex.quote(str(_near(launcher)))
+    started = Path(sys.argv[0])
+    if started.name != "modelwatch":
+        return f"{shlex.quote(sys.executable)} -m pipeline"
+    found = shutil.which(started.name)
+    return started.name if found and Path(found).samefile(started) else shlex.quote(str(_near(started)))
+
+
+def _near(path: Path) -> Path:
+    """Write a path relative to the working directory where it is inside."""
+    absolute, here = path.absolute(), Path.cwd()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else path
 
 
 @click.command()

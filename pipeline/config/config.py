@@ -1,0 +1,207 @@
+"""Read `modelwatch.toml`: gateways, the scopes under each, and where the results go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pipeline.config.keys import bad_name, is_name, is_reference, no_reference, read_keys
+from pipeline.config.toml import Table
+from pipeline.dialects import NAMES
+from pipeline.errors import ConfigError
+from pipeline.types import (
+    AccessToken,
+    Cookie,
+    Credential,
+    Gateway,
+    Key,
+    Limits,
+    Login,
+    Nobody,
+    Scope,
+    Thresholds,
+)
+
+_LIMITS = frozenset(item.name for item in fields(Limits))
+_THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
+_MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
+_TOP = frozenset({"database", "reports", "deadline", "gateways"})
+_GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | _LIMITS | _THRESHOLDS
+_WAYS = ("key", "cookie", "access_token", "password")
+_SCOPE = frozenset({*_WAYS, "user_id", "username", "group"}) | _THRESHOLDS
+_Settings = TypeVar("_Settings", Limits, Thresholds)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a config file says; paths are absolute.
+
+    Args:
+        path: the file itself.
+        database: the SQLite file.
+        reports: the directory that reports are written to.
+        deadline: seconds that one run may take; scopes not answered by then have failed.
+        scopes: every scope of every gateway, in the file's order.
+    """
+
+    path: Path
+    database: Path
+    reports: Path
+    deadline: float
+    scopes: tuple[Scope, ...]
+
+
+def load(path: Path) -> Config:
+    """Read and validate a config file.
+
+    Raises:
+        ConfigError: it cannot be used; names the file, the line or key, and the cure.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no config yet: write one with `modelwatch init`", where=str(path)
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8: save it as UTF-8", where=str(path)) from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Validate the text of a config file that is, or will be, at `path`.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    table = Table.parse(text, path)
+    table.only(_TOP)
+    scopes = tuple(
+        scope for name, below in table.table("gateways").tables() for scope in _gateway(name, below)
+    )
+    if not scopes:
+        table.fail("has no gateway: add [gateways.NAME] with its url and scopes")
+    return Config(
+        path=path.absolute(),
+        database=table.file("database", "modelwatch.db"),
+        reports=table.file("reports", "reports"),
+        deadline=_positive(table, "deadline", 600.0),
+        scopes=scopes,
+    )
+
+
+def _gateway(name: str, table: Table) -> list[Scope]:
+    table.only(_GATEWAY)
+    if not is_name(name):
+        table.fail(bad_name())
+    gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table))
+    thresholds = _settings(Thresholds(), table)
+    scopes = [_scope(label, below, gateway, thresholds) for label, below in table.table("scopes").tables()]
+    scopes += _keys(table, gateway, thresholds)
+    if not scopes:
+        table.fail("has no scopes: add e.g. `scopes.public = {}` to ask without a key")
+    for scope, times in Counter(scope.name for scope in scopes).items():
+        if times > 1:
+            table.fail(f"names the scope {scope} {times} times: give each its own name")
+    return scopes
+
+
+def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -> Scope:
+    table.only(_SCOPE)
+    if not is_name(label):
+        table.fail(bad_name())
+    return Scope(
+        name=f"{gateway.name}/{label}",
+        gateway=gateway,
+        credential=_credential(table),
+        group=table.text("group"),
+        thresholds=_settings(thresholds, table),
+    )
+
+
+def _keys(table: Table, gateway: Gateway, thresholds: Thresholds) -> list[Scope]:
+    if table.text("keys") is None:
+        return []
+    return [
+        Scope(f"{gateway.name}/{row.name}", gateway, Key(row.key), row.group, thresholds)
+        for row in read_keys(table.file("keys", ""))
+    ]
+
+
+def _credential(table: Table) -> Credential:
+    ways = [way for way in _WAYS if way in table]
+    if len(ways) > 1:
+        table.fail(f"has {' and '.join(ways)}: a scope asks in one way, make two scopes of it")
+    for lone, partner in (("user_id", "access_token"), ("username", "password"), ("password", "username")):
+        if lone in table and partner not in table:
+            table.fail(f"needs {partner} beside it", lone)
+    match ways:
+        case ["key"]:
+            return Key(_reference(table, "key"))
+        case ["cookie"]:
+            return Cookie(_reference(table, "cookie"))
+        case ["access_token"]:
+            return AccessToken(_reference(table, "access_token"), _user_id(table))
+        case ["password"]:
+            return Login(table.text("username") or "", _reference(table, "password"))
+        case _:
+            return Nobody()
+
+
+def _user_id(table: Table) -> str:
+    user_id = table.values.get("user_id")
+    if isinstance(user_id, bool) or not isinstance(user_id, int | str) or not str(user_id).isalnum():
+        table.fail("needs `user_id` beside it: the number of the user to whom it belongs", "access_token")
+    return str(user_id)
+
+
+def _reference(table: Table, key: str) -> str:
+    value = table.values[key]
+    if not is_reference(value):
+        table.fail(no_reference(key), key)
+    return str(value)
+
+
+def _url(table: Table) -> str:
+    url = table.text("url")
+    if url is None:
+        table.fail('has no url: write e.g. `url = "https://gateway.example"`')
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port != 0
+    except ValueError:
+        table.fail('is no web address: write e.g. "https://gateway.example"', "url")
+    web = parts.scheme in ("http", "https") and parts.hostname and port_is_good
+    if not web or not url.isprintable() or " " in url:
+        table.fail('is no web address: write e.g. "https://gateway.example"', "url")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        table.fail("must be the bare address: no user, no `?…`, no `#…`; keys belong into a scope", "url")
+    return url.rstrip("/")
+
+
+def _dialect(table: Table) -> str:
+    name = table.text("dialect") or "auto"
+    if name not in NAMES:
+        table.fail(f"{name!r} is not known: use one of {', '.join(NAMES)}", "dialect")
+    return name
+
+
+def _settings(default: _Settings, table: Table) -> _Settings:
+    given: dict[str, Any] = {
+        item.name: _positive(table, item.name, getattr(default, item.name)) for item in fields(default)
+    }
+    return replace(default, **given)
+
+
+def _positive(table: Table, key: str, default: float) -> float:
+    value = table.number(key, default)
+    if value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
+        table.fail("must be more than 0", key)
+    if key == "max_loss" and value > 1:
+        table.fail("is a share: write 0.25 for a quarter", key)
+    return value

@@ -1,0 +1,132 @@
+"""Play the script: move the clock, let the scene happen, run the real job, ask the database what it says."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline import config, deliver, history
+from pipeline.config import Config
+from pipeline.demo import directory as places
+from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
+from pipeline.fetch import Fetcher, Resolve
+from pipeline.gateway import Gateway
+from pipeline.reports import Coverage, Event, Report
+from pipeline.reports.as_text import event_lines, report_lines, trouble_lines, who
+from pipeline.store import Store, lock
+from pipeline.sync import sync
+
+_MOST = 3
+"""So many events of one run are told one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A run worth telling of.
+
+    Args:
+        at: when it began, in ISO 8601 UTC.
+        scene: what had happened at the gateway just before; None when nothing had.
+        said: what modelwatch says of it.
+    """
+
+    at: str
+    scene: str | None
+    said: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The time in the script; gateway and job both look at this one."""
+
+    at: datetime
+
+    def seconds(self) -> float:
+        return self.at.timestamp()
+
+    def now(self) -> str:
+        return self.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def play(
+    directory: Path, *, until: datetime, resolver: Callable[[Path], Resolve], user_agent: str
+) -> Generator[Step]:
+    """Play the whole script; gives the steps worth telling, each as soon as it is done.
+
+    Args:
+        directory: where config, database and reports go; what an earlier demo left there is removed.
+        until: when the last run begins, UTC.
+        resolver: gives the function that follows references to secrets, for a config's directory.
+        user_agent: how the job introduces itself to the gateway.
+
+    Raises:
+        ConfigError: the directory holds what no demo has written.
+        StoreError: it cannot be written, or another run is at work there.
+        OSError: it cannot be written, or no port is free.
+    """
+    places.refuse_strangers(directory)
+    clock = _Clock(until - (RUNS - 1) * INTERVAL)
+    with (
+        lock(directory / places.DATABASE, since=clock.now()),
+        Gateway(control=False, clock=clock.seconds) as gateway,
+    ):
+        places.clear(directory)
+        stage = Stage(gateway, {alias: f"sk-{secrets.token_hex(16)}" for alias in KEYS})
+        loaded = config.load(places.furnish(directory, url=gateway.url, secrets=stage.secrets))
+        resolve = resolver(directory)
+        with Store.open(loaded.database) as store:
+            yield from _steps(stage, store, loaded, lambda: Fetcher(resolve, user_agent=user_agent), clock)
+            store.settle()
+
+
+def _steps(
+    stage: Stage, store: Store, loaded: Config, fetcher: Callable[[], Fetcher], clock: _Clock
+) -> Iterator[Step]:
+    for number in range(RUNS):
+        scene = SCENES.get(number)
+        if scene:
+            scene.happens(stage)
+        done = sync(loaded.scopes, store, fetcher, clock.now)
+        deliver.enqueue(store)
+        deliver.drain(store, loaded.reports, clock.now)
+        window = history.Window(done.snapshot - 1, done.snapshot)
+        if scene or history.any_news(store, window):
+            report = history.report(store, window)
+            said = _sizes(report) if number == 0 else _said(report)
+            yield Step(report.run.started_at, scene.text if scene else None, tuple(said))
+        clock.at += INTERVAL
+
+
+def _said(report: Report) -> Iterator[str]:
+    """Say a report's events and troubles in few lines; scopes with the same trouble share one."""
+    loud = [event for event in report.events if not event.quiet]
+    told = [*_events(loud), *_shared(report.coverage, lambda scope: trouble_lines([scope]))]
+    yield from told or report_lines(report)
+
+
+def _events(events: Sequence[Event]) -> Iterator[str]:
+    told = [[line.removeprefix("  ") for line in event_lines([event])] for event in events[:_MOST]]
+    width = max((len(first) for _, first, *_ in told), default=0)
+    for event, (_, first, *more) in zip(events, told, strict=False):
+        yield f"{first:{width}}   {who(event.gateway, event.scopes, event.groups)}"
+        yield from more
+    if len(events) > _MOST:
+        yield f"… and {len(events) - _MOST} more"
+
+
+def _shared(coverage: Iterable[Coverage], lines: Callable[[Coverage], Iterable[str]]) -> Iterator[str]:
+    """Give the lines of all scopes, equal ones once, with the names of the scopes before them."""
+    shared: dict[str, list[Coverage]] = {}
+    for scope in coverage:
+        for line in lines(scope):
+            shared.setdefault(line.removeprefix(f"{scope.scope}: "), []).append(scope)
+    for line, scopes in shared.items():
+        groups = sorted({scope.group for scope in scopes if scope.group})
+        yield f"{who(scopes[0].gateway, tuple(scope.scope for scope in scopes), tuple(groups))}: {line}"
+
+
+def _sizes(report: Report) -> Iterator[str]:
+    return _shared(report.coverage, lambda scope: [f"{scope.models} models"])

@@ -1,0 +1,142 @@
+"""The script: who asks the demo's gateway, what it offers at first, and what happens to it scene by scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pipeline.gateway import Gateway
+
+INTERVAL = timedelta(hours=12)
+"""From one run to the next."""
+
+RUNS = 43
+"""Three weeks of them, the first and the last included."""
+
+KEYS = {"web": "default", "prod": "vip", "batch": "vip"}
+"""The keys by their alias, each with its group; beside them, nobody asks too."""
+
+_EVERYONE = ("default", "vip")
+_VIP = ("vip",)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The gateway, and the made-up secrets of its keys by alias."""
+
+    gateway: Gateway
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Something that happens at the gateway just before a run; `text` says what, for people."""
+
+    text: str
+    happens: Callable[[Stage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A model as it is first offered: in which groups, and with which fields beside the usual ones."""
+
+    to: tuple[str, ...]
+    fields: Mapping[str, Any]
+
+
+def _model(to: tuple[str, ...], input_price: float, output_price: float, context: int) -> _Model:
+    pricing = {"input": input_price, "output": output_price}
+    return _Model(to, {"pricing": pricing, "context_length": context})
+
+
+_MODELS = {
+    "heron-2": _model(_EVERYONE, 2.4, 9.6, 200_000),
+    "heron-2-mini": _model(_EVERYONE, 0.3, 1.2, 200_000),
+    "heron-embed-1": _model(_EVERYONE, 0.05, 0, 8_000),
+    "lumen-3": _model(_EVERYONE, 1.1, 4.4, 128_000),
+    "lumen-3-fast": _model(_EVERYONE, 0.4, 1.6, 128_000),
+    "lumen-canvas": _model(_EVERYONE, 3.5, 14, 32_000),
+    "basalt/basalt-8b": _model(_EVERYONE, 0.06, 0.12, 32_000),
+    "basalt/basalt-8b:free": _model(_EVERYONE, 0, 0, 16_000),
+    "basalt/basalt-70b": _model(_EVERYONE, 0.45, 0.9, 64_000),
+    "basalt/Basalt-Code": _model(_EVERYONE, 0.5, 1, 64_000),
+    "basalt/Basalt-Vision": _model(_EVERYONE, 0.7, 1.4, 64_000),
+    "heron-2-pro": _model(_VIP, 12, 48, 400_000),
+    "lumen-3-long": _model(_VIP, 2.2, 8.8, 1_000_000),
+    "lumen-voice": _model(_VIP, 6, 24, 16_000),
+    # From here on: not offered at first.
+    "heron-3": _model(_VIP, 6, 24, 400_000),
+    "heron-3-mini": _model(_EVERYONE, 0.5, 2, 200_000),
+}
+_LATER = ("heron-3", "heron-3-mini")
+_BASALT = tuple(name for name in _MODELS if name.startswith("basalt/"))
+
+
+def opens(stage: Stage) -> None:
+    """Let the keys in and offer what is offered at first, never twice in the same order."""
+    for alias, group in KEYS.items():
+        stage.gateway.key(stage.secrets[alias], group=group)
+    _offers(stage, *(name for name in _MODELS if name not in _LATER))
+    stage.gateway.shuffles()
+    stage.gateway.noisy()
+
+
+def _offers(stage: Stage, *names: str, **other: Any) -> None:
+    """Offer models as they were first, save for `other` fields."""
+    for name in names:
+        model = _MODELS[name]
+        owner = name.partition("/")[0].partition("-")[0]
+        stage.gateway.offers(name, to=model.to, owned_by=owner, **{**model.fields, **other})
+
+
+def _expires(stage: Stage) -> None:
+    stage.gateway.key(stage.secrets["batch"], group=KEYS["batch"], status="expired")
+
+
+def _renews(stage: Stage) -> None:
+    stage.gateway.key(stage.secrets["batch"], group=KEYS["batch"])
+
+
+SCENES: Mapping[int, Scene] = {
+    0: Scene("The gateway opens. Each answer of it has its own order and permission ids.", opens),
+    3: Scene(
+        "heron-3 is offered to vip, heron-3-mini to everyone.",
+        lambda stage: _offers(stage, "heron-3", "heron-3-mini"),
+    ),
+    6: Scene(
+        "heron-2 gets cheaper.",
+        lambda stage: _offers(stage, "heron-2", pricing={"input": 1.8, "output": 9.6}),
+    ),
+    9: Scene(
+        "lumen-3-long loses most of its context.",
+        lambda stage: _offers(stage, "lumen-3-long", context_length=256_000),
+    ),
+    12: Scene("lumen-canvas is in nobody's list.", lambda stage: stage.gateway.drops("lumen-canvas")),
+    13: Scene("lumen-canvas is back in every list.", lambda stage: _offers(stage, "lumen-canvas")),
+    15: Scene("heron-embed-1 is switched off for good.", lambda stage: stage.gateway.drops("heron-embed-1")),
+    19: Scene(
+        "lumen-voice gets a description.",
+        lambda stage: _offers(stage, "lumen-voice", description="Speaks in nine languages"),
+    ),
+    22: Scene("The key of batch expires.", _expires),
+    25: Scene("The key of batch is renewed.", _renews),
+    27: Scene("lumen-3-fast is withdrawn.", lambda stage: stage.gateway.drops("lumen-3-fast")),
+    30: Scene(
+        "prod gets an empty list, by mistake.",
+        lambda stage: stage.gateway.fails("empty", who=stage.secrets["prod"]),
+    ),
+    31: Scene("prod gets its whole list again.", lambda stage: stage.gateway.heals()),
+    34: Scene("All models of basalt are gone at once.", lambda stage: stage.gateway.drops(*_BASALT)),
+    37: Scene("lumen-3-fast is offered again.", lambda stage: _offers(stage, "lumen-3-fast")),
+    40: Scene(
+        "heron-3 gets cheaper.",
+        lambda stage: _offers(stage, "heron-3", pricing={"input": 5, "output": 20}),
+    ),
+    42: Scene(
+        "heron-3-mini gets twice the context.",
+        lambda stage: _offers(stage, "heron-3-mini", context_length=400_000),
+    ),
+}
+"""What happens before which run, counted from 0; nothing happens before the others."""

@@ -1,0 +1,167 @@
+"""What the ledger says of a window: who moved, what each move changed, and how models had left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeline.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history."""
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A scope's move, or the confirmation of one."""
+
+    id: int
+    outcome: str
+    snapshot: int
+    at: str
+    transition: int
+    listing: int
+    since_at: str | None
+    scope: int
+    scope_name: str
+    group_name: str | None
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A row of `changes`."""
+
+    id: int
+    transition: int
+    kind: str
+    model: int
+    model_name: str
+    before: int | None
+    after: int | None
+    owned_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """When a model that is back had left a scope, and as which record; `at` is None for a short miss."""
+
+    record: int
+    at: str | None
+
+
+def moves(store: Store, window: Window) -> list[Move]:
+    """Give the moves and confirmations of a window, oldest first."""
+    rows = store.rows(
+        """
+        select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
+               sightings.transition, sightings.listing, first.started_at as since_at, sightings.scope,
+               scopes.name as scope_name, scopes.group_name, gateways.name as gateway
+        from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join scopes on scopes.id = sightings.scope
+        join gateways on gateways.id = scopes.gateway
+        left join snapshots as first on first.id = sightings.since
+        where sightings.snapshot > :since and sightings.snapshot <= :until
+        and sightings.outcome in ('moved', 'confirmed')
+        order by sightings.id
+        """,
+        {"since": window.since, "until": window.until},
+    )
+    return [Move(**row) for row in rows]
+
+
+def changes_of(store: Store, transitions: Iterable[int]) -> dict[int, list[ChangeRow]]:
+    """Give the changes of transitions, by transition."""
+    rows = store.rows(
+        """
+        select changes.id, changes.transition, changes.kind, changes.model, models.name as model_name,
+               changes.before, changes.after, records.owned_by
+        from json_each(:transitions) as wanted
+        join changes on changes.transition = wanted.value
+        join models on models.id = changes.model
+        join records on records.id = coalesce(changes.after, changes.before)
+        order by changes.id
+        """,
+        {"transitions": json.dumps(sorted(transitions))},
+    )
+    found: dict[int, list[ChangeRow]] = {}
+    for row in rows:
+        found.setdefault(row["transition"], []).append(ChangeRow(**row))
+    return found
+
+
+class Present:
+    """The models of listings, each asked for once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._models: dict[int, set[int]] = {}
+
+    def models(self, listing: int) -> set[int]:
+        """Give the ids of a listing's models."""
+        if listing not in self._models:
+            rows = self._store.rows(
+                """
+                select records.model from listing_records
+                join records on records.id = listing_records.record
+                where listing_records.listing = :listing
+                """,
+                {"listing": listing},
+            )
+            self._models[listing] = {row["model"] for row in rows}
+        return self._models[listing]
+
+
+def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
+    """Find, for each model that a scope got back in a window, how it had left before."""
+    rows = store.rows(
+        """
+        with back as (
+            select moved.id as sighting, moved.scope, added.model, (
+                select max(earlier.id) from changes as removed
+                join sightings as earlier on earlier.transition = removed.transition
+                    and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
+                where removed.model = added.model and removed.kind = 'removed'
+            ) as leaving
+            from sightings as moved
+            join changes as added on added.transition = moved.transition and added.kind = 'added'
+            where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
+        )
+        select back.sighting, back.model, changes.before as record, (
+            select first.started_at from sightings as confirmed
+            join snapshots as first on first.id = confirmed.since
+            where confirmed.transition = leaving.transition and confirmed.scope = back.scope
+            and confirmed.outcome = 'confirmed' and confirmed.id > leaving.id and confirmed.id < back.sighting
+            order by confirmed.id limit 1
+        ) as at
+        from back
+        join sightings as leaving on leaving.id = back.leaving
+        join changes on changes.transition = leaving.transition and changes.model = back.model
+        """,
+        {"since": window.since, "until": window.until},
+    )
+    return {(row["sighting"], row["model"]): Leave(row["record"], row["at"]) for row in rows}
+
+
+def readded(store: Store, window: Window) -> set[tuple[int, int]]:
+    """Find the models that were back for a while between a move and its confirmation."""
+    rows = store.rows(
+        """
+        select confirmed.id, changes.model from sightings as confirmed
+        join sightings as between_them on between_them.scope = confirmed.scope
+            and between_them.snapshot > confirmed.since and between_them.snapshot <= confirmed.snapshot
+            and between_them.outcome = 'moved'
+        join changes on changes.transition = between_them.transition and changes.kind = 'added'
+        where confirmed.snapshot > :since and confirmed.snapshot <= :until
+        and confirmed.outcome = 'confirmed'
+        """,
+        {"since": window.since, "until": window.until},
+    )
+    return {(row["id"], row["model"]) for row in rows}
