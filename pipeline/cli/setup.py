@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -85,8 +83,8 @@ def schedule(place: Place, *, kind: str) -> None:
 def _command() -> str:
     """Find the program to name: the launcher of a source tree, or the installed command."""
     launcher = Path(__file__).resolve().parents[2] / "cron" / "modelwatch"
-    if launcher.is_file():
-        return str(launcher)
-    installed = Path(sys.argv[0])
-    found = shutil.which(installed.name) if not installed.is_absolute() else str(installed)
-    return found or f"{shlex.quote(sys.executable)} -m pipeline"
+    installed = Path(sys.executable).with_name("modelwatch")
+    for program in (launcher, installed):
+        if program.is_file():
+            return str(program)
+    raise click.ClickException("this modelwatch has no command to name: install it with pip")

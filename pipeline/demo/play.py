@@ -102,17 +102,20 @@ def _steps(
 
 def _said(report: Report) -> Iterator[str]:
     """Say a report's events and troubles in few lines; scopes with the same trouble share one."""
-    loud = [event for event in report.events if not event.quiet]
-    told = [*_events(loud), *_shared(report.coverage, lambda scope: trouble_lines([scope]))]
+    told = [*_events(report.events), *_shared(report.coverage, lambda scope: trouble_lines([scope]))]
     yield from told or report_lines(report)
 
 
 def _events(events: Sequence[Event]) -> Iterator[str]:
-    told = [[line.removeprefix("  ") for line in event_lines([event])] for event in events[:_MOST]]
-    width = max((len(first) for _, first, *_ in told), default=0)
-    for event, (_, first, *more) in zip(events, told, strict=False):
-        yield f"{first:{width}}   {who(event.gateway, event.scopes, event.groups)}"
+    """Give the first events, with the scopes behind them where those are others than in the line above."""
+    told = [[line.removeprefix("  ") for line in event_lines([event], quiet_too=True)] for event in events]
+    width = max((len(first) for _, first, *_ in told[:_MOST]), default=0)
+    above = ""
+    for event, (_, first, *more) in zip(events[:_MOST], told, strict=False):
+        scopes = who(event.gateway, event.scopes, event.groups)
+        yield first if scopes == above else f"{first:{width}}   {scopes}"
         yield from more
+        above = scopes
     if len(events) > _MOST:
         yield f"… and {len(events) - _MOST} more"
 
@@ -129,4 +132,10 @@ def _shared(coverage: Iterable[Coverage], lines: Callable[[Coverage], Iterable[s
 
 
 def _sizes(report: Report) -> Iterator[str]:
-    return _shared(report.coverage, lambda scope: [f"{scope.models} models"])
+    """Say what everyone is offered at first."""
+    return _shared(
+        report.coverage,
+        lambda scope: [
+            f"{scope.models} models, " + (f"group {scope.group}" if scope.group else "without a key")
+        ],
+    )

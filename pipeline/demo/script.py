@@ -58,11 +58,11 @@ _MODELS = {
     "lumen-3": _model(_EVERYONE, 1.1, 4.4, 128_000),
     "lumen-3-fast": _model(_EVERYONE, 0.4, 1.6, 128_000),
     "lumen-canvas": _model(_EVERYONE, 3.5, 14, 32_000),
-    "basalt/basalt-8b": _model(_EVERYONE, 0.06, 0.12, 32_000),
-    "basalt/basalt-8b:free": _model(_EVERYONE, 0, 0, 16_000),
-    "basalt/basalt-70b": _model(_EVERYONE, 0.45, 0.9, 64_000),
-    "basalt/Basalt-Code": _model(_EVERYONE, 0.5, 1, 64_000),
-    "basalt/Basalt-Vision": _model(_EVERYONE, 0.7, 1.4, 64_000),
+    "basalt/8b": _model(_EVERYONE, 0.06, 0.12, 32_000),
+    "basalt/8b:free": _model(_EVERYONE, 0, 0, 16_000),
+    "basalt/70b": _model(_EVERYONE, 0.45, 0.9, 64_000),
+    "basalt/Code": _model(_EVERYONE, 0.5, 1, 64_000),
+    "basalt/Vision": _model(_EVERYONE, 0.7, 1.4, 64_000),
     "heron-2-pro": _model(_VIP, 12, 48, 400_000),
     "lumen-3-long": _model(_VIP, 2.2, 8.8, 1_000_000),
     "lumen-voice": _model(_VIP, 6, 24, 16_000),
@@ -99,44 +99,38 @@ def _renews(stage: Stage) -> None:
     stage.gateway.key(stage.secrets["batch"], group=KEYS["batch"])
 
 
+def _reprices_and_cuts(stage: Stage) -> None:
+    _offers(stage, "heron-2", pricing={"input": 1.8, "output": 9.6})
+    _offers(stage, "lumen-3-long", context_length=256_000)
+
+
+def _improves(stage: Stage) -> None:
+    _offers(stage, "heron-3", pricing={"input": 5, "output": 20})
+    _offers(stage, "heron-3-mini", context_length=400_000)
+
+
 SCENES: Mapping[int, Scene] = {
-    0: Scene("The gateway opens. Each answer of it has its own order and permission ids.", opens),
+    0: Scene("The gateway opens. Each of its answers has its own order and permission ids.", opens),
     3: Scene(
         "heron-3 is offered to vip, heron-3-mini to everyone.",
         lambda stage: _offers(stage, "heron-3", "heron-3-mini"),
     ),
-    6: Scene(
-        "heron-2 gets cheaper.",
-        lambda stage: _offers(stage, "heron-2", pricing={"input": 1.8, "output": 9.6}),
+    6: Scene("heron-2 gets cheaper, lumen-3-long loses most of its context.", _reprices_and_cuts),
+    9: Scene("lumen-canvas is in nobody's list.", lambda stage: stage.gateway.drops("lumen-canvas")),
+    10: Scene("lumen-canvas is back in every list.", lambda stage: _offers(stage, "lumen-canvas")),
+    14: Scene(
+        "heron-embed-1 and lumen-3-fast are withdrawn.",
+        lambda stage: stage.gateway.drops("heron-embed-1", "lumen-3-fast"),
     ),
-    9: Scene(
-        "lumen-3-long loses most of its context.",
-        lambda stage: _offers(stage, "lumen-3-long", context_length=256_000),
-    ),
-    12: Scene("lumen-canvas is in nobody's list.", lambda stage: stage.gateway.drops("lumen-canvas")),
-    13: Scene("lumen-canvas is back in every list.", lambda stage: _offers(stage, "lumen-canvas")),
-    15: Scene("heron-embed-1 is switched off for good.", lambda stage: stage.gateway.drops("heron-embed-1")),
-    19: Scene(
-        "lumen-voice gets a description.",
-        lambda stage: _offers(stage, "lumen-voice", description="Speaks in nine languages"),
-    ),
-    22: Scene("The key of batch expires.", _expires),
-    25: Scene("The key of batch is renewed.", _renews),
-    27: Scene("lumen-3-fast is withdrawn.", lambda stage: stage.gateway.drops("lumen-3-fast")),
-    30: Scene(
+    19: Scene("The key of batch expires.", _expires),
+    22: Scene("The key of batch is renewed.", _renews),
+    27: Scene(
         "prod gets an empty list, by mistake.",
         lambda stage: stage.gateway.fails("empty", who=stage.secrets["prod"]),
     ),
-    31: Scene("prod gets its whole list again.", lambda stage: stage.gateway.heals()),
-    34: Scene("All models of basalt are gone at once.", lambda stage: stage.gateway.drops(*_BASALT)),
-    37: Scene("lumen-3-fast is offered again.", lambda stage: _offers(stage, "lumen-3-fast")),
-    40: Scene(
-        "heron-3 gets cheaper.",
-        lambda stage: _offers(stage, "heron-3", pricing={"input": 5, "output": 20}),
-    ),
-    42: Scene(
-        "heron-3-mini gets twice the context.",
-        lambda stage: _offers(stage, "heron-3-mini", context_length=400_000),
-    ),
+    28: Scene("prod gets its whole list again.", lambda stage: stage.gateway.heals()),
+    33: Scene("All models of basalt are gone at once.", lambda stage: stage.gateway.drops(*_BASALT)),
+    38: Scene("lumen-3-fast is offered again.", lambda stage: _offers(stage, "lumen-3-fast")),
+    42: Scene("heron-3 gets cheaper, heron-3-mini gets twice the context.", _improves),
 }
 """What happens before which run, counted from 0; nothing happens before the others."""

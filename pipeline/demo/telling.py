@@ -37,7 +37,7 @@ class Shell:
 def opening_lines() -> Iterator[str]:
     """Say what is about to be seen."""
     days, hours = (RUNS - 1) * INTERVAL / timedelta(days=1), INTERVAL / timedelta(hours=1)
-    yield f"{days:g} days of a made-up gateway, asked every {hours:g} hours: with {len(KEYS)} keys, and without one."
+    yield f"{days:g} days of a made-up gateway, asked every {hours:g} hours with {len(KEYS)} keys and without one."
     yield "Gateway, requests, database and reports are real; only the clock is moved ahead."
     yield ""
     yield f"{'Time (UTC)':{_MARGIN}}What happens at the gateway, and below it what modelwatch says"
@@ -93,18 +93,13 @@ def _files(store: Store, shell: Shell) -> Iterator[str]:
 
 def _next(shell: Shell) -> Iterator[str]:
     database = quote(str(Path(shell.directory) / DATABASE))
-    yield "Look around"
+    yield "What to try next"
     yield from _columns(
-        ("all that changed", shell.asks("changes")),
-        ("what is offered now", shell.asks("models")),
+        ("everything that changed", shell.asks("changes")),
+        ("what is offered, to whom", shell.asks("models")),
         ("how every scope stands", shell.asks("scopes")),
-        ("who is offered what", f"sqlite3 {database} '{_MATRIX}'"),
-    )
-    yield "Watch your own gateways"
-    yield from _columns(
-        ("write a config", f"{shell.program} init"),
-        ("see that it is right", f"{shell.program} check"),
-        ("ask; let cron do it", f"{shell.program} run"),
+        ("the same in SQL", f"sqlite3 {database} '{_MATRIX}'"),
+        ("your own gateways", f"{shell.program} init"),
     )
 
 

@@ -1,0 +1,449 @@
+"""The launcher sets itself up once, says so, survives what may happen meanwhile, then is out of the way."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Stands in for Python where only the launcher's own steps matter: it answers the probe, makes an
+# environment of two files, installs a program that tells how it was started, and logs each call.
+FAKE = r"""#!/bin/sh
+state=@STATE@
+case "$1 $2" in
+-c*) echo probe >>"$state/calls"; echo "$state/python" ;;
+"-m venv")
+    echo venv >>"$state/calls"
+    mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+"-m pip")
+    echo "pip $PWD: $*" >>"$state/calls"
+    [ -p "$state/gate" ] && cat "$state/gate"
+    [ -e "$state/broken" ] && { echo "no matching distribution"; exit 1; }
+    cat >"${0%/python}/modelwatch" <<'PROGRAM'
+#!/bin/sh
+case "$1" in
+leave) exit "$2" ;;
+read) cat ;;
+*) printf '%s\n' "$MODELWATCH_HOME" "$PWD" "$@" ;;
+esac
+PROGRAM
+    chmod 755 "${0%/python}/modelwatch" ;;
+"-m pytest") printf '%s\n' "$PWD" "$@" ;;
+*) exit 99 ;;
+esac
+"""
+
+TINY_PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "tiny"
+version = "1"
+"""
+
+TINY_BACKEND = """
+from pathlib import Path
+from zipfile import ZipFile
+
+FILES = {
+    "tiny.py": "import os, sys\\ndef main(): print(sys.argv[1], os.getcwd()); return 5",
+    "tiny-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1",
+    "tiny-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any",
+    "tiny-1.dist-info/entry_points.txt": "[console_scripts]\\nmodelwatch = tiny:main",
+    "tiny-1.dist-info/RECORD": "",
+}
+
+def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
+    wheel = Path(wheel_directory, "tiny-1-py3-none-any.whl")
+    with ZipFile(wheel, "w") as archive:
+        for name, text in FILES.items():
+            archive.writestr(name, text)
+    return wheel.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A copy of the tree with spaces in its path, and what the stand-in for Python keeps beside it."""
+
+    root: Path
+    state: Path
+
+    @property
+    def launcher(self) -> Path:
+        return self.root / "cron" / "modelwatch"
+
+    @property
+    def python(self) -> Path:
+        return self.state / "python"
+
+    @property
+    def calls(self) -> list[str]:
+        """What the stand-in was asked to do, in order: probe, venv, pip."""
+        log = self.state / "calls"
+        return [line.partition(" ")[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+    def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {"PYTHON": str(self.python), **(extra or {})}
+
+    def start(
+        self, *arguments: str, at: Path | None = None, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Start the launcher from `/` and wait for it; `env` is the whole environment."""
+        return subprocess.run(
+            [at or self.launcher, *arguments],
+            cwd="/",
+            env=self.environ() if env is None else env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the launcher and do not wait for it."""
+        return subprocess.Popen(
+            [self.launcher, *arguments],
+            cwd="/",
+            env=self.environ(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def gate(self) -> Path:
+        """Make pip wait: opening this for writing waits until pip is at work, closing it lets pip go on."""
+        os.mkfifo(self.state / "gate")
+        return self.state / "gate"
+
+    def is_clean(self) -> bool:
+        """Nothing but the environment is left of a set-up."""
+        return {path.name for path in self.root.iterdir()} <= {"cron", "tests", "pyproject.toml", ".venv"}
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr
+    return process.stderr.readline()
+
+
+def script(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(body)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    root, state = tmp_path / "a tree", tmp_path / "its state"
+    shutil.copytree(ROOT / "cron", root / "cron")
+    (root / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "run", root / "tests")
+    (root / "pyproject.toml").write_text("# as it was\n")
+    script(state / "python", FAKE.replace("@STATE@", shlex.quote(str(state))))
+    return Tree(root, state)
+
+
+def test_the_first_start_sets_up_and_runs(tree: Tree) -> None:
+    """One line on stderr, nothing on stdout but what the program says, and the set-up done in order."""
+    ran = tree.start("run", "two words")
+    assert ran.returncode == 0
+    assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run", "two words"]
+    (line,) = ran.stderr.splitlines()
+    assert line == f"modelwatch: setting up {tree.root}/.venv, this once (about a minute)"
+    assert tree.calls == ["probe", "venv", "pip"]
+    log = (tree.state / "calls").read_text()
+    assert f"pip {tree.root}: -m pip install --quiet" in log
+    assert log.endswith("--editable .\n")
+    assert tree.is_clean()
+
+
+def test_later_starts_start_no_python(tree: Tree) -> None:
+    """The second start is the program and nothing else."""
+    tree.start("run")
+    before = tree.calls
+    ran = tree.start("run")
+    assert (ran.returncode, ran.stderr, tree.calls) == (0, "", before)
+
+
+def test_an_empty_environment_is_enough(tree: Tree) -> None:
+    """Without HOME, PATH or anything else, from another directory, the program starts."""
+    tree.start("run")
+    ran = tree.start("run", env={})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run"]
+
+
+@pytest.mark.parametrize("code", [0, 5, 75, 78])
+def test_the_exit_code_is_the_programs(tree: Tree, code: int) -> None:
+    """What the program leaves with passes through, on the first start as on any."""
+    assert tree.start("leave", str(code)).returncode == code
+    assert tree.start("leave", str(code)).returncode == code
+
+
+def test_the_home_is_data_unless_named(tree: Tree) -> None:
+    """MODELWATCH_HOME is handed down as it is; when it is empty, `data` takes its place."""
+    named = tree.start(env=tree.environ({"MODELWATCH_HOME": "/srv/some where"}))
+    assert named.stdout.splitlines()[0] == "/srv/some where"
+    empty = tree.start(env=tree.environ({"MODELWATCH_HOME": ""}))
+    assert empty.stdout.splitlines()[0] == str(tree.root / "data")
+
+
+def test_standard_input_is_the_programs(tree: Tree) -> None:
+    """Setting up reads nothing of what is meant for the program."""
+    assert tree.start("read", stdin="for the program").stdout == "for the program"
+
+
+def test_links_lead_to_the_tree(tree: Tree, tmp_path: Path) -> None:
+    """A link to a relative link, elsewhere, starts the same tree."""
+    (tmp_path / "bin dir").mkdir()
+    (tmp_path / "bin dir" / "inner").symlink_to(Path("..") / "a tree" / "cron" / "modelwatch")
+    (tmp_path / "outer").symlink_to(tmp_path / "bin dir" / "inner")
+    ran = tree.start("run", at=tmp_path / "outer")
+    assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run"]
+
+
+def test_a_changed_pyproject_is_installed_again(tree: Tree) -> None:
+    """After an update the environment is brought up to date in its place, once."""
+    tree.start("run")
+    (tree.root / "pyproject.toml").write_text("# as it is now\n")
+    ran = tree.start("run")
+    assert tree.calls == ["probe", "venv", "pip", "pip"]
+    assert "pyproject.toml has changed" in ran.stderr
+    assert tree.start("run").stderr == ""
+
+
+def test_a_python_that_is_gone_is_replaced(tree: Tree) -> None:
+    """A dangling link where the environment's Python was means to begin again."""
+    tree.start("run")
+    python = tree.root / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    assert tree.start("leave", "5").returncode == 5
+    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.is_clean()
+
+
+def test_a_tree_that_moved_is_set_up_again(tree: Tree, tmp_path: Path) -> None:
+    """An environment knows its tree by its path, so elsewhere a new one is made."""
+    tree.start("run")
+    moved = Tree(tree.root.rename(tmp_path / "another place"), tree.state)
+    ran = moved.start("run")
+    assert ran.stdout.splitlines()[0] == str(moved.root / "data")
+    assert tree.calls == ["probe", "venv", "pip"] * 2
+
+
+def test_a_failed_pip_is_shown_and_tried_again(tree: Tree) -> None:
+    """pip's own words, exit 69, nothing that looks done; the next start begins again and succeeds."""
+    (tree.state / "broken").touch()
+    failed = tree.start("run")
+    assert (failed.returncode, failed.stdout) == (69, "")
+    assert "no matching distribution" in failed.stderr
+    assert not (tree.root / ".venv" / ".modelwatch").exists()
+    (tree.state / "broken").unlink()
+    assert tree.start("leave", "3").returncode == 3
+    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.is_clean()
+
+
+def test_a_failed_update_does_not_look_done(tree: Tree) -> None:
+    """When pip fails after an update the program is not started, and the next start begins again."""
+    tree.start("run")
+    (tree.root / "pyproject.toml").write_text("# as it is now\n")
+    (tree.state / "broken").touch()
+    assert tree.start("run").returncode == 69
+    assert tree.start("run").returncode == 69
+    (tree.state / "broken").unlink()
+    assert tree.start("run").returncode == 0
+
+
+def test_an_environment_of_somebody_else_is_left_alone(tree: Tree) -> None:
+    """A `.venv` that the launcher did not make is not its own to remove: it says so and leaves."""
+    kept = tree.root / ".venv" / "pyvenv.cfg"
+    kept.parent.mkdir()
+    kept.write_text("mine\n")
+    ran = tree.start("run")
+    assert ran.returncode == 69
+    assert f"cannot make {tree.root}/.venv" in ran.stderr
+    assert kept.read_text() == "mine\n"
+
+
+@pytest.fixture
+def shims(tmp_path: Path) -> Path:
+    """A directory with programs named like every Python that is looked for, none of which works."""
+    for name in ("python3", *(f"python3.{minor}" for minor in range(11, 16))):
+        script(tmp_path / "shims" / name, "#!/bin/sh\nexit 127\n")
+    return tmp_path / "shims"
+
+
+def test_no_python_at_all_names_the_cure(tree: Tree, shims: Path) -> None:
+    """Every candidate is named with what is wrong with it, and the message says what to install."""
+    old = script(shims / "old", "#!/bin/sh\nexit 11\n")
+    ran = tree.start("run", env={"PATH": f"{shims}:{os.defpath}", "PYTHON": str(old)})
+    assert (ran.returncode, ran.stdout) == (69, "")
+    assert f"{old} older than 3.11, python3 not found" in ran.stderr
+    assert "install Python 3.11 or newer, or set PYTHON=" in ran.stderr
+    assert tree.is_clean()
+
+
+def test_a_python_without_venv_names_the_package(tree: Tree, shims: Path) -> None:
+    """On Debian the venv module is a package of its own, which the message names."""
+    script(shims / "python3.11", "#!/bin/sh\nexit 12\n")
+    ran = tree.start("run", env={"PATH": f"{shims}:{os.defpath}"})
+    assert ran.returncode == 69
+    assert "python3.11 without venv" in ran.stderr
+    assert "apt install python3-venv" in ran.stderr
+
+
+def test_a_shim_that_does_not_work_is_passed_over(tree: Tree, shims: Path) -> None:
+    """A program named python3 is tried before it is trusted, then the next name is."""
+    shutil.copy(tree.python, shims / "python3.13")
+    ran = tree.start("leave", "5", env={"PATH": f"{shims}:{os.defpath}", "PYTHON": "/nowhere/python"})
+    assert (ran.returncode, tree.calls) == (5, ["probe", "venv", "pip"])
+
+
+@pytest.mark.parametrize(
+    ("version", "modules", "code"),
+    [
+        ((3, 10, 9), (), 11),
+        ((3, 11, 0), (), 0),
+        ((3, 14, 2), ("ensurepip",), 12),
+        ((3, 12, 1), ("venv",), 12),
+    ],
+)
+def test_the_probe_tells_what_a_python_lacks(
+    tree: Tree, shims: Path, version: tuple[int, int, int], modules: tuple[str, ...], code: int
+) -> None:
+    """The question put to each Python knows an old one, and one without what makes environments."""
+    asked = tree.state / "asked"
+    script(shims / "python3", f'#!/bin/sh\nprintf "%s" "$2" >{shlex.quote(str(asked))}\n')
+    assert tree.start("run", env={"PATH": f"{shims}:{os.defpath}"}).returncode == 69
+    probe = asked.read_text()
+    pretend = f"import sys; sys.version_info = {version}; sys.modules.update(dict.fromkeys({modules}))\n"
+    ran = subprocess.run([sys.executable, "-c", pretend + probe], capture_output=True, text=True, check=False)
+    assert ran.returncode == code
+    assert ran.stdout == ("" if code else f"{os.path.realpath(sys.executable)}\n")
+
+
+def test_of_two_first_starts_one_sets_up(tree: Tree) -> None:
+    """The second waits, says for whom, and then both run; the project is installed once."""
+    gate = tree.gate()
+    with tree.begin("leave", "3") as first, gate.open("w") as held, tree.begin("leave", "4") as second:
+        said = first_line(second)
+        calls = tree.calls
+        held.close()
+        first.communicate(timeout=60)
+        second.communicate(timeout=60)
+    assert said == f"modelwatch: waiting for process {first.pid}, which is setting up {tree.root}/.venv\n"
+    assert (first.returncode, second.returncode) == (3, 4)
+    assert calls == tree.calls == ["probe", "venv", "pip"]
+    assert tree.is_clean()
+
+
+def test_many_first_starts_at_once_set_up_once(tree: Tree) -> None:
+    """However many begin together, each runs the program and pip runs once."""
+    started = [tree.begin("leave", str(code)) for code in range(8)]
+    for code, process in enumerate(started):
+        process.communicate(timeout=60)
+        assert process.returncode == code
+    assert tree.calls.count("pip") == 1
+    assert tree.is_clean()
+
+
+def leave_lock(tree: Tree, *, holder: int, step: int) -> None:
+    """Leave the lock behind as a set-up that was cut off does."""
+    lock = tree.root / ".venv.lock"
+    lock.mkdir()
+    (lock / str(holder)).write_text(f"{step}\n")
+
+
+def test_the_lock_of_a_dead_process_is_cleared_away(tree: Tree) -> None:
+    """A set-up that was cut off leaves a lock behind, which is nobody's."""
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    leave_lock(tree, holder=gone.pid, step=gone.pid)
+    assert tree.start("leave", "5").returncode == 5
+    assert tree.is_clean()
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="only /proc tells an ended process from a live one"
+)
+def test_a_process_that_nobody_asked_for_is_dead(tree: Tree) -> None:
+    """In a container whose first process reaps no orphans, one that has ended holds no lock for ever."""
+    with subprocess.Popen(["true"]) as unasked:
+        os.waitid(os.P_PID, unasked.pid, os.WEXITED | os.WNOWAIT)
+        leave_lock(tree, holder=unasked.pid, step=unasked.pid)
+        assert tree.start("leave", "5").returncode == 5
+    assert tree.is_clean()
+
+
+def test_a_lock_whose_holder_died_before_signing_it_is_cleared_away(tree: Tree) -> None:
+    """An empty lock is given some seconds, which `sleep` makes short here; then it is nobody's."""
+    (tree.root / ".venv.lock").mkdir()
+    quick = script(tree.state / "bin" / "sleep", "#!/bin/sh\n").parent
+    assert tree.start("leave", "5", env=tree.environ({"PATH": f"{quick}:{os.defpath}"})).returncode == 5
+    assert tree.is_clean()
+
+
+def test_a_killed_set_up_is_finished_by_the_next_start(tree: Tree) -> None:
+    """The next start waits for the pip that outlived its launcher, then begins again."""
+    gate = tree.gate()
+    with tree.begin("run") as killed, gate.open("w") as held:
+        gate.unlink()
+        killed.kill()
+        killed.wait()
+        with tree.begin("leave", "5") as following:
+            said = first_line(following)
+            held.close()
+            following.communicate(timeout=60)
+    assert said == f"modelwatch: waiting for process {killed.pid}, which is setting up {tree.root}/.venv\n"
+    assert following.returncode == 5
+    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.is_clean()
+
+
+def test_a_set_up_that_is_told_to_stop_leaves_no_lock(tree: Tree) -> None:
+    """SIGTERM ends it after the step at hand, with its usual code and without the program."""
+    gate = tree.gate()
+    with tree.begin("run") as stopped, gate.open("w") as held:
+        stopped.send_signal(signal.SIGTERM)
+        held.close()
+        printed, _ = stopped.communicate(timeout=60)
+    assert (stopped.returncode, printed) == (128 + signal.SIGTERM, "")
+    assert tree.is_clean()
+    assert not (tree.root / ".venv" / ".modelwatch").exists()
+
+
+def test_the_tests_are_set_up_the_same_way(tree: Tree) -> None:
+    """`tests/run` has an environment of its own with the extra `test`, and hands its arguments to pytest."""
+    ran = tree.start("-k", "two words", at=tree.root / "tests" / "run")
+    assert ran.stdout.splitlines() == [str(tree.root), "-m", "pytest", "-k", "two words"]
+    assert (tree.state / "calls").read_text().endswith("--editable .[test]\n")
+    assert (tree.root / ".venv-test" / ".modelwatch").exists()
+    assert not (tree.root / ".venv").exists()
+
+
+def test_real_python_and_pip_do_their_part(tree: Tree) -> None:
+    """With a real Python, environment and pip, a tiny project is installed without a network and started."""
+    (tree.root / "pyproject.toml").write_text(TINY_PROJECT)
+    (tree.root / "backend.py").write_text(TINY_BACKEND)
+    first = tree.start("run", env={"PYTHON": sys.executable})
+    assert (first.returncode, first.stdout) == (5, "run /\n"), first.stderr
+    assert len(first.stderr.splitlines()) == 1
+    second = tree.start("run", env={})
+    assert (second.returncode, second.stdout, second.stderr) == (5, "run /\n", "")
