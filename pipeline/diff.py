@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from pipeline import canonical, paths
@@ -19,6 +20,9 @@ _CATEGORIES = tuple((category, re.compile(pattern, re.IGNORECASE)) for category,
 
 QUIET = "text"
 """The category that is kept and hashed but told only on request: names, descriptions, owners."""
+
+SHAPE = "shape"
+"""The category of fields that appear in, or vanish from, all records at once: told in one line."""
 
 
 def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
@@ -52,3 +56,47 @@ def _leaves(body: str) -> dict[str, str]:
 def category(path: str) -> str:
     """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
+
+
+class Fields:
+    """Gives the fields of the changes between two listings, knowing what is quiet and what is only shape.
+
+    A field that no record had before, or that none has any more, is a matter of how the gateway writes its
+    list: it is of the category `shape`, so that it makes no wave of changed models.
+    """
+
+    def __init__(self, before: Listing, after: Listing, quiet: tuple[str, ...] = ()) -> None:
+        self._before = before
+        self._after = after
+        self._quiet = [paths.parse(path) for path in quiet]
+        self._had: dict[tuple[bool, str], bool] = {}
+
+    def __call__(self, change: Change) -> tuple[FieldChange, ...]:
+        """Give the fields in which a changed record differs."""
+        if change.before is None or change.after is None:
+            return ()
+        found = fields(change.before.body, change.after.body)
+        return tuple(replace(field, category=self._category(field)) for field in found)
+
+    def _category(self, field: FieldChange) -> str:
+        if any(paths.covers(quiet, field.field) for quiet in self._quiet):
+            return QUIET
+        if field.before is None and not self._in_use(self._before, field.field):
+            return SHAPE
+        if field.after is None and not self._in_use(self._after, field.field):
+            return SHAPE
+        return field.category
+
+    def _in_use(self, listing: Listing, path: str) -> bool:
+        key = (listing is self._before, paths.general(path))
+        if key not in self._had:
+            named = f'"{_last_name(path)}":'
+            self._had[key] = any(
+                named in record.body and key[1] in map(paths.general, _leaves(record.body))
+                for record in listing.records.values()
+            )
+        return self._had[key]
+
+
+def _last_name(path: str) -> str:
+    return next(step for step in reversed(path.split(".")) if not step.isdigit())

@@ -79,7 +79,7 @@ seen as (
     ) as last_sighting, (
         select sightings.listing from sightings
         where sightings.scope = scopes.id and sightings.snapshot <= point.until
-        and sightings.outcome in ('baseline', 'moved') order by sightings.id desc limit 1
+        and sightings.outcome in ('baseline', 'moved', 'reread') order by sightings.id desc limit 1
     ) as listing_then, (
         select max((select max(snapshots.id) from snapshots
                     where snapshots.covered = coverage_scopes.coverage and snapshots.id <= point.until))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 Path = tuple[str, ...]
 """Steps into a value; `*` stands for every key of an object and every element of an array."""
 
 
+@cache
 def parse(text: str) -> Path:
     """Read a path; `[]` after a name means each element, the same as `.*`.
 
@@ -64,3 +66,51 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             return
     for key, item in items:
         yield from leaves(item, f"{prefix}.{key}" if prefix else key)
+
+
+def replaced(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
+    """Give a value with what stands at a path put through `change`; the value itself is not touched."""
+    if not path:
+        return change(value)
+    step, rest = path[0], path[1:]
+    match value:
+        case dict() if step == "*":
+            return {key: replaced(item, rest, change) for key, item in value.items()}
+        case dict() if step in value:
+            return {**value, step: replaced(value[step], rest, change)}
+        case list() if step == "*":
+            return [replaced(item, rest, change) for item in value]
+        case _:
+            return value
+
+
+def covers(path: Path, leaf: str) -> bool:
+    """Say whether a leaf, as `leaves` names it, stands at a path or below it."""
+    steps = leaf.split(".")
+    return len(steps) >= len(path) and all(
+        want in ("*", have) for want, have in zip(path, steps, strict=False)
+    )
+
+
+def general(leaf: str) -> str:
+    """Give a leaf's path with `*` for the places in arrays."""
+    return ".".join("*" if step.isdigit() else step for step in leaf.split("."))
+
+
+def grafted(value: Any, other: Any, path: Path) -> Any:
+    """Give a value with what stands at a path taken from another value, where that has it."""
+    step, rest = path[0], path[1:]
+    match value, other:
+        case dict(), dict() if step == "*":
+            return {
+                key: grafted(item, other[key], rest) if rest and key in other else item
+                for key, item in value.items()
+            }
+        case dict(), dict() if step in other:
+            if not rest:
+                return {**value, step: other[step]}
+            return {**value, step: grafted(value[step], other[step], rest)} if step in value else value
+        case list(), list() if step == "*" and rest and len(value) == len(other):
+            return [grafted(item, its, rest) for item, its in zip(value, other, strict=True)]
+        case _:
+            return value

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.confirming import Missing
-from pipeline.diff import diff
+from pipeline.dialects import Dialect
+from pipeline.diff import Fields, diff
+from pipeline.rereading import reread
 from pipeline.steps import Heard, Step, Told, Unchanged, steps
 from pipeline.store import Ledger, Ref, Sighting, Store, refs
 from pipeline.store import listing as load_listing
@@ -39,29 +41,42 @@ class _Recorder:
     written: dict[tuple[int, str, str], int] = field(default_factory=dict)
     moves: dict[int, _Move] = field(default_factory=dict)
     made: dict[tuple[int, int], _Move] = field(default_factory=dict)
+    anew: dict[tuple[int, str, str], Listing] = field(default_factory=dict)
 
     def known(self, listing_id: int) -> Listing:
         if listing_id not in self.listings:
             self.listings[listing_id] = load_listing(self.store, listing_id)
         return self.listings[listing_id]
 
-    def listing_id(self, scope: Scope, listing: Listing) -> int:
+    def listing_id(self, scope: Scope, listing: Listing, dialect: Dialect) -> int:
         key = (self.gateways[scope.gateway.name], listing.digest, listing.reading)
         if key not in self.written:
-            self.written[key] = self.ledger.listing(key[0], listing)
+            self.written[key] = self.ledger.listing(key[0], listing, dialect.facts)
             self.listings[self.written[key]] = listing
         return self.written[key]
 
-    def move(self, ref: Ref, after: int) -> _Move:
+    def move(self, ref: Ref, after: int, dialect: Dialect) -> _Move:
         assert ref.listing is not None
         sides = (ref.listing, after)
         if sides not in self.made:
-            changes = diff(self.known(ref.listing), self.known(after))
-            move = _Move(
-                self.ledger.transition(*sides, changes), any(c.kind == Kind.REMOVED for c in changes)
-            )
+            before, now = self.known(ref.listing), self.known(after)
+            changes = diff(before, now)
+            transition = self.ledger.transition(sides, changes, Fields(before, now, dialect.quiet))
+            move = _Move(transition, any(change.kind == Kind.REMOVED for change in changes))
             self.made[sides] = self.moves[move.id] = move
         return self.made[sides]
+
+    def reread(self, scope: Scope, told: Told) -> Ref | None:
+        """Read a scope's known listing again if its rules have changed; gives the scope's new ref."""
+        ref = self.refs[scope.name]
+        if ref.listing is None or ref.reading == told.listing.reading:
+            return None
+        key = (ref.listing, told.listing.reading, told.listing.digest)
+        if key not in self.anew:
+            self.anew[key] = reread(self.known(ref.listing), told.dialect, told.listing)
+        listing = self.anew[key]
+        listing_id = self.listing_id(scope, listing, told.dialect)
+        return replace(ref, listing=listing_id, digest=listing.digest, reading=listing.reading)
 
 
 def record(
@@ -72,6 +87,7 @@ def record(
     ids = ledger.enroll(scopes, {scope.name: key_hint(scope) for scope in scopes})
     gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
     recorder = _Recorder(store, ledger, refs(store), gateways)
+    rereadings = _reread(heard, scopes, recorder)
     judged = steps(heard, scopes, recorder.refs, recorder.known)
     run = _totals(judged)
     snapshot = ledger.snapshot(
@@ -84,8 +100,20 @@ def record(
             **run,
         }
     )
-    _write(snapshot, judged, recorder)
+    _write(snapshot, rereadings, judged, recorder)
     return Run(snapshot, **run)
+
+
+def _reread(heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder) -> list[Ref]:
+    """Bring scopes whose rules of reading have changed under the new rules, before anything is compared."""
+    moved = []
+    for scope in scopes:
+        told = heard[scope.name].answer
+        ref = recorder.reread(scope, told) if isinstance(told, Told) else None
+        if ref:
+            recorder.refs[scope.name] = ref
+            moved.append(ref)
+    return moved
 
 
 def key_hint(scope: Scope) -> str | None:
@@ -123,10 +151,10 @@ class _Move:
     removes: bool
 
 
-def _write(snapshot: int, judged: Sequence[Step], recorder: _Recorder) -> None:
+def _write(snapshot: int, rereadings: Sequence[Ref], judged: Sequence[Step], recorder: _Recorder) -> None:
     missing = Missing(recorder.ledger, snapshot)
-    sightings: list[Sighting] = []
-    pointers = []
+    sightings = [Sighting(ref.id, ref.name, Outcome.REREAD, listing=ref.listing) for ref in rereadings]
+    pointers = [_row(ref) for ref in rereadings]
     for step in judged:
         sighting = _sighting(step, recorder)
         if sighting:
@@ -157,8 +185,10 @@ def _sighting(step: Step, recorder: _Recorder) -> Sighting | None:
             return Sighting(ref.id, ref.name, outcome, listing=ref.listing, since=since)
         case _:
             assert step.told
-            listing = recorder.listing_id(step.scope, step.told.listing)
-            transition = recorder.move(ref, listing).id if outcome == Outcome.MOVED else None
+            listing = recorder.listing_id(step.scope, step.told.listing, step.told.dialect)
+            transition = (
+                recorder.move(ref, listing, step.told.dialect).id if outcome == Outcome.MOVED else None
+            )
             return Sighting(
                 ref.id,
                 ref.name,
@@ -181,14 +211,7 @@ def _since(ref: Ref, outcome: Outcome | None) -> int | None:
 def _pointer(step: Step, sighting: Sighting | None) -> dict[str, object] | None:
     """Say where a scope's ref goes; None when it stays as it is."""
     ref, told = step.ref, step.told
-    row: dict[str, object] = {
-        "id": ref.id,
-        "listing": ref.listing,
-        "held": None,
-        "fingerprint": ref.fingerprint,
-        "etag": ref.etag,
-        "last_modified": ref.last_modified,
-    }
+    row = {**_row(ref), "held": None}
     match step.outcome:
         case Outcome.BASELINE | Outcome.MOVED:
             assert told
@@ -205,6 +228,17 @@ def _pointer(step: Step, sighting: Sighting | None) -> dict[str, object] | None:
             return row
         case _:
             return None
+
+
+def _row(ref: Ref) -> dict[str, object]:
+    return {
+        "id": ref.id,
+        "listing": ref.listing,
+        "held": ref.held,
+        "fingerprint": ref.fingerprint,
+        "etag": ref.etag,
+        "last_modified": ref.last_modified,
+    }
 
 
 def _confirmed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.dialects import Dialect
 from pipeline.errors import FetchError
 from pipeline.fetch import Validators
 from pipeline.judge import Accept, Anonymous, Hold, judge
@@ -17,11 +18,12 @@ Known = Callable[[int], Listing]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A scope's complete answer, read; the fingerprint is that of its bytes."""
+    """A scope's complete answer, and the dialect it was read in; the fingerprint is that of its bytes."""
 
     listing: Listing
     fingerprint: str
     validators: Validators
+    dialect: Dialect
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from contextlib import aclosing
 from hashlib import blake2b
 
 from pipeline import dialects
+from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreadable
 from pipeline.fetch import Ask, Fetched, Fetcher, NotModified, Result, Validators
 from pipeline.recording import Heard, Run, Told, Unchanged, record
@@ -69,10 +70,7 @@ async def _pull(
 ) -> dict[str, Heard]:
     heard: dict[str, Heard] = {}
     reader = _Reader(known)
-    asks = [
-        Ask(scope, dialects.dialect(scope.gateway.dialect).pages(), reader.validators(scope))
-        for scope in scopes
-    ]
+    asks = [reader.ask(scope) for scope in scopes]
     async with fetcher() as client, aclosing(client.fetch_all(asks)) as results:
         async for scope, result in results:
             heard[scope.name] = reader.read(scope, result)
@@ -81,18 +79,21 @@ async def _pull(
 
 
 class _Reader:
-    """Reads answers; the same bytes under the same rules are read once."""
+    """Reads answers; the same bytes in the same dialect are read once."""
 
     def __init__(self, known: Mapping[str, Ref]) -> None:
         self._known = known
-        self._read: dict[tuple[str, str], Listing | Unreadable] = {}
+        self._asked: dict[str, Dialect] = {}
+        self._read: dict[tuple[Dialect, str], tuple[Dialect, Listing] | Unreadable] = {}
 
-    def validators(self, scope: Scope) -> Validators:
-        """Give the tags of the known answer, none when it was read under other rules."""
+    def ask(self, scope: Scope) -> Ask:
+        """Say how to ask a scope; its answer's tags are sent unless it was read under other rules."""
         ref = self._known.get(scope.name)
-        if ref is None or ref.reading != dialects.dialect(scope.gateway.dialect).reading:
-            return Validators()
-        return Validators(ref.etag, ref.last_modified)
+        dialect = dialects.to_ask(scope.gateway, ref.reading if ref else None)
+        self._asked[scope.name] = dialect
+        if ref is None or ref.reading != dialect.reading:
+            return Ask(scope, dialect)
+        return Ask(scope, dialect, Validators(ref.etag, ref.last_modified))
 
     def read(self, scope: Scope, result: Result) -> Heard:
         match result:
@@ -104,19 +105,27 @@ class _Reader:
                 return Heard(self._told(scope, result), result.seconds)
 
     def _told(self, scope: Scope, fetched: Fetched) -> Told | Unchanged | FetchError:
-        dialect = dialects.dialect(scope.gateway.dialect)
+        asked = self._asked[scope.name]
         fingerprint = _fingerprint(fetched.answer.bodies)
         ref = self._known.get(scope.name)
-        if ref and (ref.fingerprint, ref.reading) == (fingerprint, dialect.reading):
+        if ref and (ref.fingerprint, ref.reading) == (fingerprint, asked.reading):
             return Unchanged()
-        key = (dialect.reading, fingerprint)
+        key = (asked, fingerprint)
         if key not in self._read:
-            try:
-                self._read[key] = dialect.read(fetched.answer)
-            except Unreadable as error:
-                self._read[key] = error
-        listing = self._read[key]
-        return listing if isinstance(listing, Unreadable) else Told(listing, fingerprint, fetched.validators)
+            self._read[key] = _read(scope, asked, fetched.answer)
+        read = self._read[key]
+        if isinstance(read, Unreadable):
+            return read
+        dialect, listing = read
+        return Told(listing, fingerprint, fetched.validators, dialect)
+
+
+def _read(scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
+    dialect = dialects.to_read(scope.gateway, asked, answer)
+    try:
+        return dialect, dialect.read(answer)
+    except Unreadable as error:
+        return error
 
 
 def _fingerprint(bodies: Sequence[bytes]) -> str:

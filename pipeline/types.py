@@ -95,6 +95,40 @@ class Thresholds:
     confirm: int = 2
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What the config says of how a gateway writes its list; None and () leave what its dialect says.
+
+    Args:
+        path: where the list is asked for, below the gateway's base.
+        list: where in a body the array of records is; "" is the body itself.
+        id: where in a record the model's id is.
+        key_header: the header that carries a key.
+        paging: by name: param, next, more, pages, total, size.
+        prices: by name: unit, input, output, cache_read, cache_write, per_call.
+        facts: by the fact's name, where in a record it is.
+        noise: paths in a record that differ though the world did not change.
+        quiet: paths that are kept, and told only on request.
+        sets: paths of arrays whose order means nothing.
+        no_models: globs of ids that are no models.
+    """
+
+    path: str | None = None
+    list: str | None = None
+    id: str | None = None
+    key_header: str | None = None
+    paging: Pairs = ()
+    prices: Pairs = ()
+    facts: Pairs = ()
+    noise: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    no_models: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """A server with a model list; `url` is its base, with or without `/v1`."""
@@ -103,6 +137,7 @@ class Gateway:
     url: str
     dialect: str = "auto"
     limits: Limits = field(default_factory=Limits)
+    spelling: Spelling = field(default_factory=Spelling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +214,7 @@ class FieldChange:
     """One field of a changed record.
 
     `before` and `after` are the values as text (see `canonical.as_text`); None means the field was absent.
-    `category` is one of price, limits, capabilities, lifecycle, text, other.
+    `category` is one of price, limits, capabilities, lifecycle, text, shape, other.
     """
 
     field: str
@@ -197,3 +232,4 @@ class Outcome(StrEnum):
     HELD = "held"
     FAILED = "failed"
     RECOVERED = "recovered"
+    REREAD = "reread"

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.config.keys import bad_name, is_name, is_reference, no_reference, read_keys
+from pipeline.config.spelling import SPELLING, spelling
 from pipeline.config.toml import Table
-from pipeline.dialects import NAMES
+from pipeline.dialects import AUTO, dialects
 from pipeline.errors import ConfigError
 from pipeline.types import (
     AccessToken,
@@ -29,7 +30,7 @@ _LIMITS = frozenset(item.name for item in fields(Limits))
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
 _TOP = frozenset({"database", "reports", "deadline", "gateways"})
-_GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | _LIMITS | _THRESHOLDS
+_GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
 _SCOPE = frozenset({*_WAYS, "user_id", "username", "group"}) | _THRESHOLDS
 _Settings = TypeVar("_Settings", Limits, Thresholds)
@@ -99,7 +100,7 @@ def _gateway(name: str, table: Table) -> list[Scope]:
     table.only(_GATEWAY)
     if not is_name(name):
         table.fail(bad_name())
-    gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table))
+    gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table), spelling(table))
     thresholds = _settings(Thresholds(), table)
     scopes = [_scope(label, below, gateway, thresholds) for label, below in table.table("scopes").tables()]
     scopes += _keys(table, gateway, thresholds)
@@ -185,9 +186,9 @@ def _url(table: Table) -> str:
 
 
 def _dialect(table: Table) -> str:
-    name = table.text("dialect") or "auto"
-    if name not in NAMES:
-        table.fail(f"{name!r} is not known: use one of {', '.join(NAMES)}", "dialect")
+    name = table.text("dialect") or AUTO
+    if name != AUTO and name not in dialects():
+        table.fail(f"{name!r} is not known: use {AUTO}, or one of {', '.join(dialects())}", "dialect")
     return name
 
 

@@ -1,25 +1,40 @@
-"""A dialect: which requests give the whole list, where the records are, and what in them is noise."""
+"""A dialect: how one family of gateways writes its list, as values, and the reading of its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pipeline import canonical, paths
+from pipeline.dialects.envelope import kind_of, listed, opened
+from pipeline.dialects.paging import Pages, Paging, Params, pages
 from pipeline.errors import Unreadable
+from pipeline.facts import Facts, Reading
 from pipeline.types import Listing, Record
 
 REQUEST_TIME_WINDOW = 300
 """Seconds: a `created` this near to the moment of asking is the server's clock, not a fact."""
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a dialect wants asked: a path below the gateway's base, e.g. `/v1/models`."""
-
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
+SETS = (
+    "aliases",
+    "architecture.input_modalities",
+    "architecture.output_modalities",
+    "enable_groups",
+    "endpoints",
+    "features",
+    "input_modalities",
+    "modalities.input",
+    "modalities.output",
+    "output_modalities",
+    "supportedGenerationMethods",
+    "supported_endpoint_types",
+    "supported_features",
+    "supported_parameters",
+    "tags",
+)
+"""Fields whose order means nothing, by the names that most gateways use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +45,12 @@ class Answer:
     asked_at: int
 
 
-Pages = Generator[Request, bytes, tuple[bytes, ...]]
-"""Yields the requests it wants, is sent their bodies, and returns those that make the list."""
+Recognises = Callable[[Any, list[dict[str, Any]]], bool]
+"""Says of an answer's envelope and its rows whether they are in this dialect."""
 
 
-def _one_page() -> Pages:
-    body = yield Request("/v1/models")
-    return (body,)
+def _nothing(_envelope: Any, _rows: list[dict[str, Any]]) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +59,63 @@ class Dialect:
 
     Args:
         name: what the config calls it.
-        noise: paths in a record that differ between answers though the world did not change.
-        pages: gives the requests that make one complete list.
-        list_at: where in a body the array of records is.
+        hosts: globs of host names, with a path behind them where it matters, that speak it.
+        path: where the list is asked for, below the gateway's base.
+        params: query parameters of every request.
+        headers: headers of every request.
+        key_header: the header that carries a key; `Authorization` carries it as a bearer token.
+        paging: how the list is cut into pages.
+        list_at: where in a body the array of records is, tried in turn; "" is the body itself.
+        null_is_empty: the server writes null for a list of none.
         id_at: where in a record the model's id is.
+        no_models: globs of ids that are no models: wildcards, sentinels.
+        noise: paths in a record that differ between answers though the world did not change.
+        quiet: paths that are kept, and told only on request.
+        sets: paths of arrays, or comma-joined texts, whose order means nothing.
+        recognises: knows the dialect by the shape of an answer.
+        facts: reads a record.
     """
 
     name: str
-    noise: tuple[str, ...] = ()
-    pages: Callable[[], Pages] = field(default=_one_page)
-    list_at: str = "data"
+    hosts: tuple[str, ...] = ()
+    path: str = "/v1/models"
+    params: Params = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    key_header: str = "Authorization"
+    paging: Paging | None = None
+    list_at: tuple[str, ...] = ("data",)
+    null_is_empty: bool = False
     id_at: str = "id"
+    no_models: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    sets: tuple[str, ...] = SETS
+    recognises: Recognises = field(default=_nothing, repr=False)
+    facts: Callable[[dict[str, Any]], Facts] = field(default_factory=Reading, repr=False)
 
     @property
     def reading(self) -> str:
         """The rules a listing was read under, as canonical JSON: the same rules, the same text."""
-        return canonical.encode({"dialect": self.name, "noise": sorted(self.noise)})
+        rules = {
+            "dialect": self.name,
+            "id": self.id_at,
+            "noise": sorted(self.noise),
+            "sets": sorted(self.sets),
+        }
+        return canonical.encode(rules)
+
+    def pages(self) -> Pages:
+        """Give the requests that make one complete list."""
+        return pages(self.path, self.params, self.paging, self.rows)
+
+    def rows(self, body: bytes) -> tuple[Any, list[Any]]:
+        """Open a body; gives its envelope and its rows.
+
+        Raises:
+            Unreadable: it is no list of models; the message says what it is instead.
+        """
+        envelope = opened(body)
+        return envelope, listed(envelope, self.list_at, null_is_empty=self.null_is_empty)
 
     def read(self, answer: Answer) -> Listing:
         """Read one complete answer into a listing.
@@ -68,27 +123,23 @@ class Dialect:
         Raises:
             Unreadable: it is no list of models; the message says what it is instead.
         """
-        rows = [row for body in answer.bodies for row in self._rows(body)]
+        rows = [row for body in answer.bodies for row in self.rows(body)[1]]
         warnings: list[str] = []
         identified = self._identified(rows, warnings)
         if rows and not identified:
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
-        noise = tuple(paths.parse(path) for path in self.noise)
-        records = _records(
-            ((model, _told(row, noise, answer.asked_at)) for model, row in identified), warnings
-        )
-        listed = canonical.digest_of_set(record.digest for record in records.values())
-        return Listing(records, listed, self.reading, tuple(warnings))
+        models = [(model, row) for model, row in identified if not self.is_no_model(model)]
+        told = ((model, self.told(_timeless(row, answer.asked_at))) for model, row in models)
+        records = _records(told, warnings)
+        digest = canonical.digest_of_set(record.digest for record in records.values())
+        return Listing(records, digest, self.reading, tuple(warnings))
 
-    def _rows(self, body: bytes) -> list[Any]:
-        value = _json(body)
-        if not isinstance(value, dict):
-            raise Unreadable(f"the answer is {_kind(value)}, not an object with the list at {self.list_at!r}")
-        _refuse_errors(value)
-        rows = paths.find(value, paths.parse(self.list_at))
-        if not isinstance(rows, list):
-            raise Unreadable(f"{self.list_at!r} is {_kind(rows)}, not the list of models")
-        return rows
+    def told(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Give what a row says: noise left out, sets in one order."""
+        for path in self.sets:
+            row = paths.replaced(row, paths.parse(path), _in_order)
+        told: dict[str, Any] = paths.without(row, [paths.parse(path) for path in self.noise])
+        return told
 
     def _identified(self, rows: list[Any], warnings: list[str]) -> list[tuple[str, dict[str, Any]]]:
         at = paths.parse(self.id_at)
@@ -98,64 +149,31 @@ class Dialect:
             if isinstance(model, str) and model.strip():
                 identified.append((_storable(model), row))
             else:
-                warnings.append(f"row {number} of {len(rows)} has no model id and is left out")
+                what = f"its id is {kind_of(model)}" if isinstance(row, dict) else f"it is {kind_of(row)}"
+                warnings.append(f"row {number} of {len(rows)} is left out: {what}")
         return identified
 
-
-def _json(body: bytes) -> Any:
-    try:
-        return canonical.decode(body)
-    except ValueError as error:
-        raise Unreadable(_not_json(body, error)) from error
+    def is_no_model(self, model: str) -> bool:
+        """Say whether an id is a wildcard or a sentinel, which no request could name."""
+        return any(fnmatchcase(model, glob) for glob in self.no_models)
 
 
-def _not_json(body: bytes, error: ValueError) -> str:
-    start = body[:200].decode("utf-8", "replace").strip().lower()
-    if not start:
-        return "the answer is empty"
-    if start.startswith(("<!doctype", "<html", "<?xml", "<head", "<body")):
-        return "the answer is a web page, not JSON: see that `url` is the address of the API"
-    if "nested" in str(error):
-        return "the answer is nested too deeply to be a list of models"
-    return "the answer is not JSON, or was cut off on its way"
-
-
-def _refuse_errors(value: dict[str, Any]) -> None:
-    problem = value.get("error")
-    if problem:
-        raise Unreadable(f"the gateway answered with an error: {_message(problem)}")
-    if value.get("success") is False:
-        raise Unreadable(f"the gateway answered success: false: {_message(value)}")
-
-
-def _message(problem: Any) -> str:
-    if isinstance(problem, dict):
-        problem = problem.get("message") or problem.get("msg") or problem.get("code") or problem
-    return canonical.as_text(problem)[:300]
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null or missing"
-        case bool():
-            return "true or false"
-        case str():
-            return "a text"
-        case list():
-            return "an array"
-        case dict():
-            return "an object"
-        case _:
-            return "a number"
-
-
-def _told(row: dict[str, Any], noise: Iterable[paths.Path], asked_at: int) -> dict[str, Any]:
-    told: dict[str, Any] = paths.without(row, noise)
-    created = told.get("created")
+def _timeless(row: dict[str, Any], asked_at: int) -> dict[str, Any]:
+    """Leave out a `created` that is the moment of asking, as many servers write it."""
+    created = row.get("created")
     if isinstance(created, int) and abs(created - asked_at) <= REQUEST_TIME_WINDOW:
-        del told["created"]
-    return told
+        return {key: value for key, value in row.items() if key != "created"}
+    return row
+
+
+def _in_order(value: Any) -> Any:
+    match value:
+        case list():
+            return sorted(value, key=canonical.encode)
+        case str() if "," in value:
+            return ",".join(sorted(part.strip() for part in value.split(",")))
+        case _:
+            return value
 
 
 def _records(rows: Iterable[tuple[str, dict[str, Any]]], warnings: list[str]) -> dict[str, Record]:

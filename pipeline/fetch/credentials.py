@@ -26,8 +26,13 @@ class Signed:
     secrets: tuple[Secret, ...] = ()
 
 
-def sign(credential: Credential, resolve: Resolve) -> Signed:
+def sign(credential: Credential, resolve: Resolve, key_header: str = "Authorization") -> Signed:
     """Give the headers of a credential; a login gives none yet, see `sign_in`.
+
+    Args:
+        credential: as whom to ask.
+        resolve: gives the secret of a reference.
+        key_header: carries a key; `Authorization` as a bearer token, any other as it is.
 
     Raises:
         Unresolved: a reference gives nothing that could be sent.
@@ -37,7 +42,8 @@ def sign(credential: Credential, resolve: Resolve) -> Signed:
             return Signed()
         case Key(reference):
             key = _sendable(reference, resolve(reference))
-            return Signed({"Authorization": f"Bearer {key.reveal()}"}, (key,))
+            bearer = "Bearer " if key_header == "Authorization" else ""
+            return Signed({key_header: f"{bearer}{key.reveal()}"}, (key,))
         case Cookie(reference):
             cookie = _sendable(reference, resolve(reference))
             value = cookie.reveal()

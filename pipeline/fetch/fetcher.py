@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from pipeline.dialects import Answer, Pages
+from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
@@ -40,10 +40,10 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One scope to ask: the dialect's requests, and the tags of the answer that is known."""
+    """One scope to ask: in which dialect, and the tags of the answer that is known."""
 
     scope: Scope
-    pages: Pages
+    dialect: Dialect
     validators: Validators = field(default_factory=Validators)
 
 
@@ -131,23 +131,26 @@ class Fetcher:
     async def _fetch(self, ask: Ask) -> Fetched | NotModified:
         started = time.perf_counter()
         gateway = ask.scope.gateway
-        signed = await self._signed(ask.scope)
-        headers = signed.headers | ask.validators.headers()
-        request, first = next(ask.pages), None
+        signed = await self._signed(ask)
+        own = dict(ask.dialect.headers) | signed.headers
+        headers = own | ask.validators.headers()
+        pages = ask.dialect.pages()
+        request, first = next(pages), None
         while True:
             question = Question(address(gateway.url, request.path), params=request.params, headers=headers)
             reply = await self._exchange(question, gateway, signed)
             if reply.status == httpx.codes.NOT_MODIFIED:
                 return _not_modified(ask, started)
-            first, headers = first or reply, signed.headers
+            first, headers = first or reply, own
             try:
-                request = ask.pages.send(reply.body)
+                request = pages.send(reply.body)
             except StopIteration as end:
                 answer = Answer(end.value, first.time)
                 return Fetched(answer, _validators(first), time.perf_counter() - started)
 
-    async def _signed(self, scope: Scope) -> Signed:
-        signed = await asyncio.to_thread(sign, scope.credential, self._resolve)
+    async def _signed(self, ask: Ask) -> Signed:
+        scope = ask.scope
+        signed = await asyncio.to_thread(sign, scope.credential, self._resolve, ask.dialect.key_header)
         if not isinstance(scope.credential, Login):
             return signed
         root = _root(scope.gateway.url)
@@ -173,15 +176,19 @@ def _validators(reply: Reply) -> Validators:
 def address(url: str, path: str) -> str:
     """Join a gateway's base and a path: `https://host`, `…/v1` and `…/v1/models` all mean the same list.
 
-    A base that ends with a version of its own (`…/api/v3`) keeps it.
+    What the base has of the path already is not said twice; a version of its own (`…/api/v3`) is kept.
     """
     base = url.rstrip("/")
     if base.endswith("/models"):
         return base
-    first, _, rest = path.lstrip("/").partition("/")
-    if _VERSION_STEP.match(first) and _VERSION_STEP.match(urlsplit(base).path.rpartition("/")[2]):
-        return f"{base}/{rest}"
-    return f"{base}/{first}/{rest}" if rest else f"{base}/{first}"
+    steps = path.strip("/").split("/")
+    have = urlsplit(base).path.strip("/").split("/")
+    for shared in range(min(len(steps), len(have)), 0, -1):
+        if have[-shared:] == steps[:shared]:
+            return "/".join([base, *steps[shared:]])
+    if _VERSION_STEP.match(steps[0]) and _VERSION_STEP.match(have[-1]):
+        steps = steps[1:]
+    return "/".join([base, *steps])
 
 
 def _root(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from pipeline.diff import QUIET
+from pipeline.diff import QUIET, SHAPE
 from pipeline.types import FieldChange, Kind
 
 
@@ -53,8 +53,8 @@ class Event:
 
     @property
     def quiet(self) -> bool:
-        """Whether only names, descriptions and the like changed."""
-        return self.kind == Kind.CHANGED and all(field.category == QUIET for field in self.fields)
+        """Whether only names, descriptions and the like changed, or the shape of all records at once."""
+        return self.kind == Kind.CHANGED and all(field.category in (QUIET, SHAPE) for field in self.fields)
 
 
 @dataclass(frozen=True, slots=True)

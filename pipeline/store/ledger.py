@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline import canonical
 from pipeline.store.database import Store
-from pipeline.store.listings import write_listing
-from pipeline.store.transitions import write_transition
+from pipeline.store.listings import FactsOf, write_listing
+from pipeline.store.transitions import FieldsOf, write_transition
 from pipeline.store.writer import Writer
 from pipeline.types import Change, Listing, Outcome, Scope
 
@@ -37,13 +37,13 @@ class Ledger:
         self._db = store.db
         self._writer = Writer(store)
 
-    def listing(self, gateway: int, listing: Listing) -> int:
-        """Give the id of a listing at a gateway, written with its records unless it is known."""
-        return write_listing(self._writer, gateway, listing)
+    def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
+        """Give the id of a listing at a gateway, written with records and facts unless it is known."""
+        return write_listing(self._writer, gateway, listing, facts_of)
 
-    def transition(self, before: int, after: int, changes: Sequence[Change]) -> int:
+    def transition(self, sides: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf) -> int:
         """Give the id of a move from one listing to another, written with its changes unless it is known."""
-        return write_transition(self._writer, before, after, changes)
+        return write_transition(self._writer, sides, changes, fields_of)
 
     def enroll(self, scopes: Sequence[Scope], hints: Mapping[str, str | None]) -> dict[str, int]:
         """Make the rows of gateways and scopes agree with the config; give scope ids by name."""

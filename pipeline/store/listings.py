@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 from pipeline import canonical
-from pipeline.facts import facts, permissions
+from pipeline.facts import Facts, columns
+from pipeline.permissions import permissions
 from pipeline.store.writer import Writer
 from pipeline.types import Listing, Record
 
 _SHOWN_DIGITS = slice(2, 10)
 
 
-def write_listing(writer: Writer, gateway: int, listing: Listing) -> int:
+FactsOf = Callable[[dict[str, Any]], Facts]
+"""Reads a record, as its dialect does."""
+
+
+def write_listing(writer: Writer, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
     """Give the id of a listing at a gateway, written with its records unless it is known."""
     identity = {"gateway": gateway, "digest": listing.digest, "reading": listing.reading}
     found = writer.store.rows(
@@ -24,7 +29,7 @@ def write_listing(writer: Writer, gateway: int, listing: Listing) -> int:
     )
     if found:
         return int(found[0]["id"])
-    records = _records(writer, gateway, listing)
+    records = _records(writer, gateway, listing, facts_of)
     size = len(listing)
     row = identity | {
         "name": f"{size} model{'' if size == 1 else 's'} @{listing.digest[_SHOWN_DIGITS]}",
@@ -38,7 +43,7 @@ def write_listing(writer: Writer, gateway: int, listing: Listing) -> int:
     return listing_id
 
 
-def _records(writer: Writer, gateway: int, listing: Listing) -> list[int]:
+def _records(writer: Writer, gateway: int, listing: Listing, facts_of: FactsOf) -> list[int]:
     models = _models(writer, gateway, listing.records)
     digests = json.dumps([record.digest for record in listing.records.values()])
     found = writer.store.rows(
@@ -58,7 +63,8 @@ def _records(writer: Writer, gateway: int, listing: Listing) -> list[int]:
     first = writer.next_id("records")
     ids = range(first, first + len(fresh))
     rows = [
-        _record_row(number, models[record.model], record) for number, record in zip(ids, fresh, strict=True)
+        _record_row(number, models[record.model], record, facts_of)
+        for number, record in zip(ids, fresh, strict=True)
     ]
     writer.insert("records", [row for row, _ in rows])
     _permissions(writer, [permission for _, found in rows for permission in found])
@@ -89,9 +95,11 @@ def _models(writer: Writer, gateway: int, names: Iterable[str]) -> dict[str, int
     return ids | {row["name"]: row["id"] for row in rows}
 
 
-def _record_row(number: int, model: int, record: Record) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _record_row(
+    number: int, model: int, record: Record, facts_of: FactsOf
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     body = canonical.decode(record.body.encode())
     name = f"{record.model}@{record.digest[_SHOWN_DIGITS]}"
     row = {"id": number, "name": name, "digest": record.digest, "model": model}
-    row |= asdict(facts(body)) | {"body": record.body}
+    row |= columns(facts_of(body)) | {"body": record.body}
     return row, [{"name": name, "record": number, **asdict(permission)} for permission in permissions(body)]

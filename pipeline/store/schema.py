@@ -37,6 +37,22 @@ create table records (
     created text,
     root text,
     parent text,
+    type text,
+    context_length integer,
+    max_output integer,
+    input_usd_per_1m real,
+    output_usd_per_1m real,
+    cache_read_usd_per_1m real,
+    cache_write_usd_per_1m real,
+    usd_per_call real,
+    price_source text check (price_source in ('exact', 'estimate', 'ratio')),
+    input_modalities text,
+    output_modalities text,
+    features text,
+    endpoints text,
+    lifecycle text,
+    deprecated_at text,
+    aliases text,
     body text not null,
     unique (model, digest)
 ) strict;
@@ -141,7 +157,7 @@ create table sightings (
     snapshot integer not null references snapshots(id),
     scope integer not null references scopes(id),
     outcome text not null
-        check (outcome in ('baseline', 'moved', 'confirmed', 'held', 'failed', 'recovered')),
+        check (outcome in ('baseline', 'moved', 'confirmed', 'held', 'failed', 'recovered', 'reread')),
     listing integer references listings(id),
     transition integer references transitions(id),
     since integer references snapshots(id),
@@ -209,7 +225,11 @@ create index deliveries_destination on deliveries(destination, until);
 VIEWS = """
 create view catalog as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
-       records.owned_by, records.created, records.body,
+       records.owned_by, records.created, records.type, records.context_length, records.max_output,
+       records.input_usd_per_1m, records.output_usd_per_1m, records.cache_read_usd_per_1m,
+       records.cache_write_usd_per_1m, records.usd_per_call, records.price_source,
+       records.input_modalities, records.output_modalities, records.features, records.endpoints,
+       records.lifecycle, records.deprecated_at, records.aliases, records.body,
        scopes.id as scope_id, models.id as model_id, records.id as record_id
 from scopes
 join gateways on gateways.id = scopes.gateway

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.diff import fields
 from pipeline.store.writer import Writer
-from pipeline.types import Change
+from pipeline.types import Change, FieldChange
+
+FieldsOf = Callable[[Change], Iterable[FieldChange]]
+"""Gives the fields in which a changed record differs."""
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-def write_transition(writer: Writer, before: int, after: int, changes: Sequence[Change]) -> int:
+def write_transition(
+    writer: Writer, moved: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf
+) -> int:
     """Give the id of a move from one listing to another, written with its changes unless it is known."""
-    sides = {"before": before, "after": after}
+    sides = dict(zip(("before", "after"), moved, strict=True))
     found = writer.store.rows("select id from transitions where before = :before and after = :after", sides)
     if found:
         return int(found[0]["id"])
@@ -22,11 +26,12 @@ def write_transition(writer: Writer, before: int, after: int, changes: Sequence[
     }
     name = f"+{counts['added']} -{counts['removed']} ~{counts['changed']}"
     transition = writer.one("transitions", {"name": name, **sides, **counts})
-    _changes(writer, transition, sides, changes)
+    first = _changes(writer, transition, sides, changes)
+    _field_changes(writer, enumerate(changes, first), fields_of)
     return transition
 
 
-def _changes(writer: Writer, transition: int, sides: dict[str, int], changes: Sequence[Change]) -> None:
+def _changes(writer: Writer, transition: int, sides: dict[str, int], changes: Sequence[Change]) -> int:
     rows = writer.store.rows(
         """
         select records.id, records.digest, records.model, models.name from listing_records
@@ -54,15 +59,15 @@ def _changes(writer: Writer, transition: int, sides: dict[str, int], changes: Se
             for number, change in enumerate(changes, first)
         ],
     )
-    _field_changes(writer, enumerate(changes, first))
+    return first
 
 
-def _field_changes(writer: Writer, changes: Iterable[tuple[int, Change]]) -> None:
+def _field_changes(writer: Writer, changes: Iterable[tuple[int, Change]], fields_of: FieldsOf) -> None:
     found = [
         (number, change, field)
         for number, change in changes
         if change.before and change.after
-        for field in fields(change.before.body, change.after.body)
+        for field in fields_of(change)
     ]
     writer.insert(
         "field_changes",
