@@ -63,9 +63,8 @@ def play(
         user_agent: how the job introduces itself to the gateway.
 
     Raises:
-        ConfigError: the directory holds what no demo has written.
-        StoreError: it cannot be written, or another run is at work there.
-        OSError: it cannot be written, or no port is free.
+        ConfigError: the directory holds what no demo has written, or cannot be written.
+        StoreError: the same of the database, or another run is at work there.
     """
     places.refuse_strangers(directory)
     clock = _Clock(until - (RUNS - 1) * INTERVAL)
