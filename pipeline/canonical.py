@@ -59,9 +59,9 @@ def _decode_leniently(body: bytes) -> Any:
     text = body.decode("utf-8-sig", "replace")
     try:
         value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=lambda _: None)
+        return _without_surrogates(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return _without_surrogates(value)
 
 
 def _without_surrogates(value: Any) -> Any:

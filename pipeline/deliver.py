@@ -18,22 +18,28 @@ FILES = "reports"
 """The destination whose deliveries are files in the reports directory."""
 
 
-def enqueue(store: Store) -> bool:
+def enqueue(store: Store) -> None:
     """Put the report of all runs since the last one into the outbox, if there is any news in them.
 
-    Must run inside `store.transaction()`, so that what was found out and the duty to tell it are one write.
+    The duty to tell follows from the ledger: a program cut off before this line is put right by the next run.
     """
-    ((since,),) = store.db.execute(
-        "select coalesce(max(until), 0) from deliveries where destination = ?", [FILES]
-    ).fetchall()
-    window = Window(since, history.window(store).until)
-    if not history.any_news(store, window):
-        return False
-    run = history.snapshot(store, window.until)
-    assert run
-    row = {"name": run.started_at, "destination": FILES, "since": since or None, "until": window.until}
-    Ledger(store).deliver(row)
-    return True
+    with store.transaction():
+        (last,) = store.rows(
+            "select coalesce(max(until), 0) as until from deliveries where destination = :files",
+            {"files": FILES},
+        )
+        window = Window(last["until"], history.window(store).until)
+        run = history.snapshot(store, window.until)
+        if run is None or not history.any_news(store, window):
+            return
+        Ledger(store).deliver(
+            {
+                "name": run.started_at,
+                "destination": FILES,
+                "since": window.since or None,
+                "until": window.until,
+            }
+        )
 
 
 def drain(store: Store, directory: Path, clock: Callable[[], str]) -> list[Path]:

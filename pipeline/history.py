@@ -8,10 +8,21 @@ from typing import Any
 
 from pipeline.events import changes
 from pipeline.moves import Window
-from pipeline.reports import Coverage, Report, Snapshot
+from pipeline.reports import Coverage, Recovery, Report, Snapshot
 from pipeline.store import Store
 
-__all__ = ["Window", "any_news", "catalog", "changes", "coverage", "report", "snapshot", "waiting", "window"]
+__all__ = [
+    "Window",
+    "any_news",
+    "catalog",
+    "changes",
+    "coverage",
+    "recoveries",
+    "report",
+    "snapshot",
+    "waiting",
+    "window",
+]
 
 
 def snapshot(store: Store, number: int | None = None) -> Snapshot | None:
@@ -48,8 +59,34 @@ def report(store: Store, window: Window) -> Report:
         since=before.started_at if before else None,
         run=run,
         events=changes(store, window),
+        recoveries=recoveries(store, window),
         coverage=coverage(store, until=window.until, asked_only=True),
     )
+
+
+def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
+    """Give the ends of failures and holds in a window, by time and scope."""
+    rows = store.rows(
+        """
+        select over.started_at as at, scopes.name as scope, gateways.name as gateway, trouble.outcome as was,
+               sightings.outcome = 'moved' and trouble.outcome = 'held'
+                   and sightings.listing = trouble.listing as believed,
+               began.started_at as since,
+               strftime('%s', over.started_at) - strftime('%s', began.started_at) as seconds
+        from sightings
+        join snapshots as over on over.id = sightings.snapshot
+        join snapshots as began on began.id = sightings.since
+        join sightings as trouble on trouble.scope = sightings.scope and trouble.snapshot = sightings.since
+            and trouble.outcome in ('failed', 'held')
+        join scopes on scopes.id = sightings.scope
+        join gateways on gateways.id = scopes.gateway
+        where sightings.snapshot > :since and sightings.snapshot <= :until
+        and sightings.outcome in ('moved', 'recovered')
+        order by sightings.snapshot, scopes.name
+        """,
+        {"since": window.since, "until": window.until},
+    )
+    return tuple(Recovery(**{**row, "believed": bool(row["believed"])}) for row in rows)
 
 
 def any_news(store: Store, window: Window) -> bool:

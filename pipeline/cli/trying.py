@@ -15,7 +15,7 @@ import click
 
 from pipeline import __version__
 
-_WIDEST = 110
+_UNBROKEN = 500
 
 
 @click.command()
@@ -39,19 +39,14 @@ def demo(*, home: Path) -> None:
     directory = home / "demo"
     # A minute ago: what `changes` finds later on is what it finds now.
     until = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=1)
-    width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 0)).columns)
-    _echo(opening_lines())
-    told = 0
-    try:
-        with closing(
-            play(directory, until=until, resolver=resolver, user_agent=f"modelwatch/{__version__}")
-        ) as steps:
-            for step in steps:
-                told += 1
-                _echo(step_lines(step, width=width))
-    except OSError as error:
-        raise click.ClickException(f"{error.filename or directory}: {error.strerror}") from error
-    shell = Shell(_program(), str(_near(directory)))
+    width = shutil.get_terminal_size((_UNBROKEN, 0)).columns
+    agent, told = f"modelwatch/{__version__}", 0
+    with closing(play(directory, until=until, resolver=resolver, user_agent=agent)) as steps:
+        for step in steps:
+            _echo(() if told else opening_lines())
+            _echo(step_lines(step, width=width))
+            told += 1
+    shell = Shell(_program(), _sql(), str(_near(directory)))
     with Store.read(directory / DATABASE) as store:
         _echo(closing_lines(store, shell, told=told, now=datetime.now(UTC)))
 
@@ -62,15 +57,20 @@ def _echo(lines: Iterable[str]) -> None:
 
 
 def _program() -> str:
-    """Say how to start this program from here, in the fewest words: the launcher of a source tree first."""
-    launcher = Path(__file__).resolve().parents[2] / "cron" / "modelwatch"
-    if launcher.is_file():
-        return shlex.quote(str(_near(launcher)))
+    """Say how to start this program again from here: by its launcher, its name or its path."""
+    root = Path(__file__).resolve().parents[2]
+    if Path(sys.prefix).resolve() == root / ".venv":
+        return shlex.quote(str(_near(root / "cron" / "modelwatch")))
     started = Path(sys.argv[0])
     if started.name != "modelwatch":
         return f"{shlex.quote(sys.executable)} -m pipeline"
     found = shutil.which(started.name)
     return started.name if found and Path(found).samefile(started) else shlex.quote(str(_near(started)))
+
+
+def _sql() -> str:
+    """Say how to start a program that asks SQLite files: the usual one, or the one that is always with us."""
+    return "sqlite3" if shutil.which("sqlite3") else f"{shlex.quote(sys.executable)} -m sqlite_utils"
 
 
 def _near(path: Path) -> Path:

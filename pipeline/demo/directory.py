@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.demo.script import KEYS
@@ -35,35 +36,57 @@ def refuse_strangers(directory: Path) -> None:
     """See that whatever is in the directory was left by a demo.
 
     Raises:
-        ConfigError: it is somebody's own.
+        ConfigError: it is somebody's own, or cannot be looked at.
     """
-    config = directory / CONFIG
-    if not config.exists() and not (directory / DATABASE).exists():
-        return
-    if not config.is_file() or _MARK not in config.read_text(encoding="utf-8", errors="replace"):
-        raise ConfigError(
-            "holds a config or database that no demo has written: move it away, or name another --home",
-            where=str(directory),
-        )
+    with _translated(directory):
+        config = directory / CONFIG
+        if not config.exists() and not (directory / DATABASE).exists():
+            return
+        if config.is_file() and _MARK in config.read_text(encoding="utf-8", errors="replace"):
+            return
+    raise ConfigError(
+        "holds a config or database that no demo has written: move it away, or name another --home",
+        where=str(directory),
+    )
 
 
 def clear(directory: Path) -> None:
-    """Remove the database and the reports of an earlier demo, and nothing else."""
-    for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
-        (directory / name).unlink(missing_ok=True)
-    for path in (directory / REPORTS).glob("*"):
-        if _REPORT.match(path.name):
-            path.unlink()
+    """Remove the database and the reports of an earlier demo, and nothing else.
+
+    Raises:
+        ConfigError: they cannot be removed.
+    """
+    with _translated(directory):
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+            (directory / name).unlink(missing_ok=True)
+        for path in (directory / REPORTS).glob("*"):
+            if _REPORT.match(path.name):
+                path.unlink()
 
 
 def furnish(directory: Path, *, url: str, secrets: Mapping[str, str]) -> Path:
-    """Write the config and the key files, readable by their owner alone; gives the config's path."""
+    """Write the config and the key files, readable by their owner alone; gives the config's path.
+
+    Raises:
+        ConfigError: they cannot be written.
+    """
     path = directory / CONFIG
     keys = "\n".join(_KEY.format(alias=alias, group=group) for alias, group in KEYS.items())
-    path.write_text(_TEXT.format(mark=_MARK, url=url, keys=keys), encoding="utf-8")
-    (directory / "keys").mkdir(exist_ok=True)
-    for alias, secret in secrets.items():
-        file = directory / "keys" / alias
-        file.touch(mode=0o600)
-        file.write_text(f"{secret}\n", encoding="utf-8")
+    with _translated(directory):
+        path.write_text(_TEXT.format(mark=_MARK, url=url, keys=keys), encoding="utf-8")
+        (directory / "keys").mkdir(exist_ok=True)
+        for alias, secret in secrets.items():
+            file = directory / "keys" / alias
+            file.touch(mode=0o600)
+            file.write_text(f"{secret}\n", encoding="utf-8")
     return path
+
+
+@contextmanager
+def _translated(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be used: {error.strerror}", where=error.filename or str(directory)
+        ) from error

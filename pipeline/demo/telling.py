@@ -11,7 +11,7 @@ from textwrap import wrap
 
 from pipeline import history
 from pipeline.demo.directory import CONFIG, DATABASE, REPORTS
-from pipeline.demo.play import Step
+from pipeline.demo.playing import Step
 from pipeline.demo.script import INTERVAL, KEYS, RUNS
 from pipeline.reports.as_text import event_lines, minute
 from pipeline.store import Store
@@ -24,9 +24,10 @@ _MARGIN = len("01-01 00:00") + 2
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """How a person goes on from here: the words that start modelwatch, and the demo's directory."""
+    """How a person goes on from here: what starts modelwatch, what asks SQLite, and the demo's directory."""
 
     program: str
+    sql: str
     directory: str
 
     def asks(self, command: str) -> str:
@@ -37,7 +38,8 @@ class Shell:
 def opening_lines() -> Iterator[str]:
     """Say what is about to be seen."""
     days, hours = (RUNS - 1) * INTERVAL / timedelta(days=1), INTERVAL / timedelta(hours=1)
-    yield f"{days:g} days of a made-up gateway, asked every {hours:g} hours with {len(KEYS)} keys and without one."
+    asked = f"asked every {hours:g} hours with {len(KEYS)} keys and without one"
+    yield f"{days:g} days of a made-up gateway, {asked}."
     yield "Gateway, requests, database and reports are real; only the clock is moved ahead."
     yield ""
     yield f"{'Time (UTC)':{_MARGIN}}What happens at the gateway, and below it what modelwatch says"
@@ -98,7 +100,7 @@ def _next(shell: Shell) -> Iterator[str]:
         ("everything that changed", shell.asks("changes")),
         ("what is offered, to whom", shell.asks("models")),
         ("how every scope stands", shell.asks("scopes")),
-        ("the same in SQL", f"sqlite3 {database} '{_MATRIX}'"),
+        ("the same in SQL", f"{shell.sql} {database} '{_MATRIX}'"),
         ("your own gateways", f"{shell.program} init"),
     )
 

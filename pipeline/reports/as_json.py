@@ -39,6 +39,7 @@ def report_value(report: Report) -> dict[str, Any]:
         "run": asdict(report.run),
         "totals": report.totals,
         "changes": [event_value(event) for event in report.events],
+        "recoveries": [asdict(recovery) for recovery in report.recoveries],
         "coverage": [coverage_value(coverage) for coverage in report.coverage],
     }
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from pipeline.reports.report import Coverage, Event, Report
+from pipeline.reports.report import Coverage, Event, Recovery, Report
 from pipeline.types import FieldChange, Kind
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~"}
@@ -34,7 +34,7 @@ def event_lines(events: Iterable[Event], *, quiet_too: bool = False) -> Iterator
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """Give a whole report: what changed, what is held, and who did not answer."""
+    """Give a whole report: what changed, what is held, who did not answer, and who does again."""
     loud = [event for event in report.events if not event.quiet]
     quiet = len(report.events) - len(loud)
     yield from event_lines(loud)
@@ -43,18 +43,43 @@ def report_lines(report: Report) -> Iterator[str]:
     run = report.run
     if not loud:
         yield f"no change in what {_count(run.answered, 'scope')} of {run.scopes} answered"
+    yield from recovery_lines(report.recoveries)
     yield from trouble_lines(report.coverage)
 
 
+def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
+    """Give a line for each way in which trouble ended, with the scopes for which it did."""
+    yield from _shared((end.gateway, end.scope, _recovery(end)) for end in recoveries)
+
+
+def _recovery(end: Recovery) -> str:
+    if end.was == "failed":
+        return f"answers again, after {duration(end.seconds)}"
+    since = minute(end.since)
+    if end.believed:
+        return f"the list held since {since} is believed: it was given again"
+    return f"the list held since {since} was not given again"
+
+
 def trouble_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
-    """Give a line for each scope that is held, failing, or misses models not yet told as removed."""
-    for scope in coverage:
-        if scope.state in ("held", "failed"):
-            since = minute(scope.state_since or "")
-            yield f"{scope.scope}: {scope.state} since {since}: {shown(scope.message or '')}"
-        if scope.unconfirmed:
-            missing = _count(scope.unconfirmed, "model")
-            yield f"{scope.scope}: {missing} missing, to be confirmed by the next answers"
+    """Give a line for each hold and failure, and for models missed but not yet removed, with their scopes."""
+    yield from _shared((scope.gateway, scope.scope, line) for scope in coverage for line in _trouble(scope))
+
+
+def _trouble(scope: Coverage) -> Iterator[str]:
+    if scope.state in ("held", "failed"):
+        yield f"{scope.state} since {minute(scope.state_since or '')}: {shown(scope.message or '')}"
+    if scope.unconfirmed:
+        yield f"{_count(scope.unconfirmed, 'model')} missing, to be confirmed by the next answers"
+
+
+def _shared(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Tell what several scopes of a gateway share in one line; each line is (gateway, scope, text)."""
+    scopes: dict[tuple[str, str], list[str]] = {}
+    for gateway, scope, line in lines:
+        scopes.setdefault((gateway, line), []).append(scope)
+    for (gateway, line), names in scopes.items():
+        yield f"{who(gateway, tuple(names), ())}: {line}"
 
 
 def who(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) -> str:
@@ -62,7 +87,7 @@ def who(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) -> str:
     if len(scopes) <= _NAMED_SCOPES:
         return " ".join(shown(scope) for scope in scopes)
     of = f" in {', '.join(shown(group) for group in groups[:_NAMED_SCOPES])}" if groups else ""
-    return f"{gateway}: {len(scopes)} scopes{of}"
+    return f"{shown(gateway)}: {len(scopes)} scopes{of}"
 
 
 def minute(at: str) -> str:

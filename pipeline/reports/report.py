@@ -88,6 +88,26 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """The end of a scope's trouble.
+
+    Args:
+        at: the run at which it was over.
+        was: `failed`; or `held`, and `believed` says whether the held list has become the known one.
+        since: the run at which it had begun.
+        seconds: how long it was.
+    """
+
+    at: str
+    scope: str
+    gateway: str
+    was: str
+    believed: bool
+    since: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything a rendering needs; the same history gives the same report.
 
@@ -95,12 +115,14 @@ class Report:
         since: the start of the run before the window; None when the window begins with the history.
         run: the last run of the window.
         events: by time, then gateway, kind and model.
+        recoveries: by time, then scope.
         coverage: the scopes that the last run asked.
     """
 
     since: str | None
     run: Snapshot
     events: tuple[Event, ...]
+    recoveries: tuple[Recovery, ...]
     coverage: tuple[Coverage, ...]
 
     @property

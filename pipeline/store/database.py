@@ -54,9 +54,13 @@ class Store:
         if not path.exists():
             raise StoreError("there is no database yet: `modelwatch run` makes it", path=path)
         with _translated(path):
-            # A reader of a WAL file needs to write beside it; in a read-only place the file is at rest.
-            mode = "ro" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
-            store = cls(_connect(f"{path.absolute().as_uri()}?mode={mode}"), path)
+            # The last one to close a WAL file tidies up beside it, if it may; in a read-only place the file
+            # is at rest, and nobody may write beside it.
+            tidy = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+            store = cls(
+                _connect(f"{path.absolute().as_uri()}?mode={'rw' if tidy else 'ro&immutable=1'}"), path
+            )
+            store.db.execute("pragma query_only = on")
             store._refuse_strangers()
             if migrations.pending(store.db) and not any_age:
                 raise StoreError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
 from pipeline.fetch import Fetcher, Resolve
 from pipeline.gateway import Gateway
 from pipeline.reports import Coverage, Event, Report
-from pipeline.reports.as_text import event_lines, report_lines, trouble_lines, who
+from pipeline.reports.as_text import event_lines, recovery_lines, report_lines, trouble_lines, who
 from pipeline.store import Store, lock
 from pipeline.sync import sync
 
@@ -63,9 +63,8 @@ def play(
         user_agent: how the job introduces itself to the gateway.
 
     Raises:
-        ConfigError: the directory holds what no demo has written.
-        StoreError: it cannot be written, or another run is at work there.
-        OSError: it cannot be written, or no port is free.
+        ConfigError: the directory holds what no demo has written, or cannot be written.
+        StoreError: the same of the database, or another run is at work there.
     """
     places.refuse_strangers(directory)
     clock = _Clock(until - (RUNS - 1) * INTERVAL)
@@ -101,8 +100,12 @@ def _steps(
 
 
 def _said(report: Report) -> Iterator[str]:
-    """Say a report's events and troubles in few lines; scopes with the same trouble share one."""
-    told = [*_events(report.events), *_shared(report.coverage, lambda scope: trouble_lines([scope]))]
+    """Say a report's events and troubles in few lines."""
+    told = [
+        *_events(report.events),
+        *recovery_lines(report.recoveries),
+        *trouble_lines(report.coverage),
+    ]
     yield from told or report_lines(report)
 
 
@@ -120,22 +123,11 @@ def _events(events: Sequence[Event]) -> Iterator[str]:
         yield f"… and {len(events) - _MOST} more"
 
 
-def _shared(coverage: Iterable[Coverage], lines: Callable[[Coverage], Iterable[str]]) -> Iterator[str]:
-    """Give the lines of all scopes, equal ones once, with the names of the scopes before them."""
-    shared: dict[str, list[Coverage]] = {}
-    for scope in coverage:
-        for line in lines(scope):
-            shared.setdefault(line.removeprefix(f"{scope.scope}: "), []).append(scope)
-    for line, scopes in shared.items():
-        groups = sorted({scope.group for scope in scopes if scope.group})
-        yield f"{who(scopes[0].gateway, tuple(scope.scope for scope in scopes), tuple(groups))}: {line}"
-
-
 def _sizes(report: Report) -> Iterator[str]:
     """Say what everyone is offered at first."""
-    return _shared(
-        report.coverage,
-        lambda scope: [
-            f"{scope.models} models, " + (f"group {scope.group}" if scope.group else "without a key")
-        ],
-    )
+    shared: dict[str, list[Coverage]] = {}
+    for scope in report.coverage:
+        offered = f"{scope.models} models, " + (f"group {scope.group}" if scope.group else "without a key")
+        shared.setdefault(offered, []).append(scope)
+    for offered, scopes in shared.items():
+        yield f"{who(scopes[0].gateway, tuple(scope.scope for scope in scopes), ())}: {offered}"
