@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
-from pipeline.store import Ledger, Ref
+from pipeline.store import Ledger, Sighting, needed
 
 
 @dataclass(slots=True)
 class Row:
-    """A scope's move that removed models; `since` is the snapshot that first missed them."""
+    """The removals of one level in a scope's move; `since` is the snapshot that first missed the models."""
 
     scope: int
     transition: int
     since: int
+    patience: int
     misses: int
     id: int | None = None
 
@@ -31,18 +33,28 @@ class Missing:
         for row in ledger.missing():
             self._rows.setdefault(row["scope"], []).append(Row(**row))
 
-    def begin(self, ref: Ref, transition: int, *, agreed: bool) -> None:
-        """Take up a move with removals; an answer that agreed with a held one has missed them twice."""
-        since = self._ledger.held_since(ref.id) if agreed else None
-        row = Row(ref.id, transition, since or self._snapshot, 1 if since else 0)
-        self._rows.setdefault(ref.id, []).append(row)
+    def begin(self, moves: dict[int, Sighting], agreed: Iterable[int]) -> None:
+        """Take up the moves of this run that removed models, by the ids of their sightings.
+
+        For the scopes in `agreed` an answer that was held has been given again: it has missed them already.
+        """
+        levels: dict[int, set[int]] = {}
+        for (sighting, _), level in self._ledger.levels(moves).items():
+            levels.setdefault(sighting, set()).add(level)
+        for sighting, found in levels.items():
+            move = moves[sighting]
+            assert move.transition is not None
+            held = self._ledger.held_since(move.scope) if move.scope in agreed else None
+            since, misses = (self._snapshot, 0) if held is None else (held, 1)
+            rows = (Row(move.scope, move.transition, since, level, misses) for level in sorted(found))
+            self._rows.setdefault(move.scope, []).extend(rows)
 
     def effective(self, scope: int, listing: int, confirm: int) -> list[Row]:
         """Count a complete answer of a scope that now offers `listing`; give the removals effective now."""
         effective = []
         for row in self._rows.get(scope, []):
             row.misses += 1
-            if row.misses < confirm:
+            if row.misses < needed(confirm, row.patience):
                 self._counted.append(row)
                 continue
             if row.id is not None:
@@ -60,15 +72,4 @@ class Missing:
     def write(self) -> None:
         """Write the counts; nothing is written where nothing is missing."""
         self._ledger.forget_missing(self._over)
-        self._ledger.miss(
-            [
-                {
-                    "id": row.id,
-                    "scope": row.scope,
-                    "transition": row.transition,
-                    "since": row.since,
-                    "misses": row.misses,
-                }
-                for row in self._counted
-            ]
-        )
+        self._ledger.miss([asdict(row) for row in self._counted])

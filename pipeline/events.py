@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import SequenceMatcher
 
 from pipeline.diff import fields
-from pipeline.moves import ChangeRow, Leave, Move, Present, Window, changes_of, leaves, moves, readded
+from pipeline.moves import (
+    ChangeRow,
+    Leave,
+    Move,
+    Present,
+    Window,
+    changes_of,
+    leaves,
+    levels_of,
+    moves,
+    readded,
+)
 from pipeline.reports import Event
 from pipeline.store import Store
 from pipeline.types import FieldChange, Kind
+
+_ALIKE = 0.8
+"""How much alike two names are, from 0 to 1, to be called a possible rename."""
 
 _ORDER = {Kind.REMOVED: 0, Kind.CHANGED: 1, Kind.RETURNED: 2, Kind.ADDED: 3}
 
@@ -29,6 +44,8 @@ class _Told:
     since: str | None
     before: int | None
     after: int | None
+    twin: str | None
+    candidate: str | None
 
 
 def changes(store: Store, window: Window) -> tuple[Event, ...]:
@@ -39,7 +56,10 @@ def changes(store: Store, window: Window) -> tuple[Event, ...]:
     """
     found = moves(store, window)
     changed = changes_of(store, {move.transition for move in found})
-    teller = _Teller(Present(store), leaves(store, window), readded(store, window))
+    confirmed = [move for move in found if move.outcome == "confirmed"]
+    teller = _Teller(
+        Present(store), leaves(store, window), readded(store, window), levels_of(store, confirmed), changed
+    )
     told: dict[_Told, list[Move]] = {}
     for move in found:
         for change in changed.get(move.transition, ()):
@@ -57,29 +77,49 @@ class _Teller:
     present: Present
     left: dict[tuple[int, int], Leave]
     back_for_a_while: set[tuple[int, int]]
+    levels: dict[tuple[int, int], int]
+    changed: dict[int, list[ChangeRow]]
 
     def tell(self, move: Move, change: ChangeRow) -> _Told | None:
         """Give the event, None where there is none to tell."""
         match move.outcome, change.kind:
-            case "confirmed", Kind.REMOVED:
-                gone = change.model not in self.present.models(move.listing)
-                effective = gone and (move.id, change.model) not in self.back_for_a_while
-                return _told(move, change, Kind.REMOVED, change.before, move.since_at) if effective else None
+            case "confirmed", Kind.REMOVED if self._is_gone(move, change.model):
+                told = _told(move, change, Kind.REMOVED, change.before, move.since_at)
+                twin = self.present.twin(move.listing, change.model_name)
+                return replace(told, twin=twin, candidate=None if twin else self._candidate(change))
             case "moved", Kind.CHANGED:
                 return _told(move, change, Kind.CHANGED, change.before)
             case "moved", Kind.ADDED:
-                return _arrived(move, change, self.left.get((move.id, change.model)))
+                arrived = self._arrived(move, change)
+                twin = self.present.twin(move.listing, change.model_name)
+                return None if arrived is None else replace(arrived, twin=twin)
             case _:
                 return None
 
+    def _arrived(self, move: Move, change: ChangeRow) -> _Told | None:
+        """Say what an added record is to its scope: added, returned, changed, or nothing at all."""
+        leave = self.left.get((move.id, change.model))
+        if leave is None:
+            return _told(move, change, Kind.ADDED)
+        if leave.at is not None:
+            return _told(move, change, Kind.RETURNED, leave.record, leave.at)
+        return None if leave.record == change.after else _told(move, change, Kind.CHANGED, leave.record)
 
-def _arrived(move: Move, change: ChangeRow, leave: Leave | None) -> _Told | None:
-    """Say what an added record is to its scope: added, returned, changed, or nothing at all."""
-    if leave is None:
-        return _told(move, change, Kind.ADDED)
-    if leave.at is not None:
-        return _told(move, change, Kind.RETURNED, leave.record, leave.at)
-    return None if leave.record == change.after else _told(move, change, Kind.CHANGED, leave.record)
+    def _is_gone(self, move: Move, model: int) -> bool:
+        if self.levels[move.id, model] != move.patience or (move.id, model) in self.back_for_a_while:
+            return False
+        return model not in self.present.models(move.listing)
+
+    def _candidate(self, gone: ChangeRow) -> str | None:
+        """Find the one model that came when this one went and has much the same name and the same owner."""
+        came = [row for row in self.changed[gone.transition] if row.kind == Kind.ADDED]
+        alike = [
+            row.model_name
+            for row in came
+            if row.owned_by == gone.owned_by
+            and SequenceMatcher(None, row.model_name, gone.model_name).ratio() >= _ALIKE
+        ]
+        return alike[0] if len(alike) == 1 else None
 
 
 def _told(
@@ -95,6 +135,8 @@ def _told(
         since=since,
         before=before,
         after=change.after,
+        twin=None,
+        candidate=None,
     )
 
 
@@ -117,6 +159,8 @@ def _events(
             since=what.since,
             away_seconds=_seconds(what.since, what.at) if what.kind == Kind.RETURNED else None,
             fields=_fields(what, rows, stored, bodies),
+            twin=what.twin,
+            candidate=what.candidate,
         )
         for what, moves in told.items()
     ]

@@ -30,7 +30,7 @@ def snapshot(store: Store, number: int | None = None) -> Snapshot | None:
     rows = store.rows(
         """
         select id as snapshot, started_at, finished_at, status, scopes, answered, moved, held, failed
-        from snapshots where id = coalesce(:number, (select max(id) from snapshots))
+        from snapshots where id = coalesce(:number, (select max(id) from snapshots where scopes > 0))
         """,
         {"number": number},
     )

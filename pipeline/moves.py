@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.store import Store
+from pipeline.store import Store, levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Move:
     at: str
     transition: int
     listing: int
+    patience: int | None
     since_at: str | None
     scope: int
     scope_name: str
@@ -61,7 +62,8 @@ def moves(store: Store, window: Window) -> list[Move]:
     rows = store.rows(
         """
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
-               sightings.transition, sightings.listing, first.started_at as since_at, sightings.scope,
+               sightings.transition, sightings.listing, sightings.patience,
+               first.started_at as since_at, sightings.scope,
                scopes.name as scope_name, scopes.group_name, gateways.name as gateway
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
@@ -98,24 +100,35 @@ def changes_of(store: Store, transitions: Iterable[int]) -> dict[int, list[Chang
 
 
 class Present:
-    """The models of listings, each asked for once."""
+    """The models of listings, each listing asked for once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._models: dict[int, set[int]] = {}
+        self._models: dict[int, dict[int, str]] = {}
+        self._folded: dict[int, dict[str, list[str]]] = {}
 
-    def models(self, listing: int) -> set[int]:
-        """Give the ids of a listing's models."""
+    def twin(self, listing: int, model: str) -> str | None:
+        """Find a model of a listing whose id differs only in case."""
+        if listing not in self._folded:
+            folded = self._folded[listing] = {}
+            for name in sorted(self.models(listing).values()):
+                folded.setdefault(name.casefold(), []).append(name)
+        same = self._folded[listing].get(model.casefold(), [])
+        return next((name for name in same if name != model), None)
+
+    def models(self, listing: int) -> dict[int, str]:
+        """Give a listing's models: their ids in the database, and their names."""
         if listing not in self._models:
             rows = self._store.rows(
                 """
-                select records.model from listing_records
+                select records.model, models.name from listing_records
                 join records on records.id = listing_records.record
+                join models on models.id = records.model
                 where listing_records.listing = :listing
                 """,
                 {"listing": listing},
             )
-            self._models[listing] = {row["model"] for row in rows}
+            self._models[listing] = {row["model"]: row["name"] for row in rows}
         return self._models[listing]
 
 
@@ -134,20 +147,27 @@ def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
             join changes as added on added.transition = moved.transition and added.kind = 'added'
             where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
         )
-        select back.sighting, back.model, changes.before as record, (
-            select first.started_at from sightings as confirmed
-            join snapshots as first on first.id = confirmed.since
-            where confirmed.transition = leaving.transition and confirmed.scope = back.scope
-            and confirmed.outcome = 'confirmed' and confirmed.id > leaving.id and confirmed.id < back.sighting
-            order by confirmed.id limit 1
-        ) as at
+        select back.sighting, back.model, back.leaving, changes.before as record,
+               confirmed.patience, first.started_at as at
         from back
         join sightings as leaving on leaving.id = back.leaving
         join changes on changes.transition = leaving.transition and changes.model = back.model
+        left join sightings as confirmed on confirmed.transition = leaving.transition
+            and confirmed.scope = back.scope and confirmed.outcome = 'confirmed'
+            and confirmed.id > leaving.id and confirmed.id < back.sighting
+        left join snapshots as first on first.id = confirmed.since
+        order by confirmed.id desc
         """,
         {"since": window.since, "until": window.until},
     )
-    return {(row["sighting"], row["model"]): Leave(row["record"], row["at"]) for row in rows}
+    level = levels(store, {row["leaving"] for row in rows})
+    found: dict[tuple[int, int], Leave] = {}
+    for row in rows:
+        effective = row["patience"] == level[row["leaving"], row["model"]]
+        before = found.get((row["sighting"], row["model"]))
+        if effective or before is None:
+            found[row["sighting"], row["model"]] = Leave(row["record"], row["at"] if effective else None)
+    return found
 
 
 def readded(store: Store, window: Window) -> set[tuple[int, int]]:
@@ -165,3 +185,27 @@ def readded(store: Store, window: Window) -> set[tuple[int, int]]:
         {"since": window.since, "until": window.until},
     )
     return {(row["id"], row["model"]) for row in rows}
+
+
+def levels_of(store: Store, confirmed: Iterable[Move]) -> dict[tuple[int, int], int]:
+    """Give the level of each model whose removal a sighting may confirm, by that sighting and model."""
+    rows = store.rows(
+        """
+        select confirmed.id, (
+            select max(moved.id) from sightings as moved
+            where moved.transition = confirmed.transition and moved.scope = confirmed.scope
+            and moved.outcome = 'moved' and moved.id < confirmed.id
+        ) as moved
+        from json_each(:confirmed) as wanted join sightings as confirmed on confirmed.id = wanted.value
+        """,
+        {"confirmed": json.dumps(sorted(move.id for move in confirmed))},
+    )
+    of_move = levels(store, {row["moved"] for row in rows})
+    confirming: dict[int, list[int]] = {}
+    for row in rows:
+        confirming.setdefault(row["moved"], []).append(row["id"])
+    return {
+        (sighting, model): level
+        for (moved, model), level in of_move.items()
+        for sighting in confirming[moved]
+    }

@@ -152,21 +152,31 @@ class _Move:
 
 
 def _write(snapshot: int, rereadings: Sequence[Ref], judged: Sequence[Step], recorder: _Recorder) -> None:
-    missing = Missing(recorder.ledger, snapshot)
-    sightings = [Sighting(ref.id, ref.name, Outcome.REREAD, listing=ref.listing) for ref in rereadings]
-    pointers = [_row(ref) for ref in rereadings]
-    for step in judged:
-        sighting = _sighting(step, recorder)
-        if sighting:
-            sightings.append(sighting)
-        pointer = _pointer(step, sighting)
-        if pointer:
-            pointers.append(pointer)
-        if step.complete:
-            sightings += _confirmed(step, sighting, missing, recorder)
-    recorder.ledger.point(pointers)
-    recorder.ledger.sightings(snapshot, sightings)
+    ledger = recorder.ledger
+    anew = [Sighting(ref.id, ref.name, Outcome.REREAD, listing=ref.listing) for ref in rereadings]
+    seen = [(step, _sighting(step, recorder)) for step in judged]
+    pointers = (_pointer(step, sighting) for step, sighting in seen)
+    ledger.point([_row(ref) for ref in rereadings] + [pointer for pointer in pointers if pointer])
+    ledger.sightings(snapshot, anew)
+    happened = [sighting for _, sighting in seen if sighting]
+    ids = ledger.sightings(snapshot, happened)
+    missing = Missing(ledger, snapshot)
+    missing.begin(_removals(ids, happened, recorder), {step.ref.id for step in judged if step.agreed})
+    complete = [(step, sighting) for step, sighting in seen if step.complete]
+    ledger.sightings(
+        snapshot, [found for step, sighting in complete for found in _confirmed(step, sighting, missing)]
+    )
     missing.write()
+
+
+def _removals(ids: Sequence[int], sightings: Sequence[Sighting], recorder: _Recorder) -> dict[int, Sighting]:
+    """Find the moves that removed models, by the ids of their sightings."""
+    moves = recorder.moves
+    return {
+        number: sighting
+        for number, sighting in zip(ids, sightings, strict=True)
+        if sighting.transition is not None and moves[sighting.transition].removes
+    }
 
 
 def _sighting(step: Step, recorder: _Recorder) -> Sighting | None:
@@ -241,18 +251,20 @@ def _row(ref: Ref) -> dict[str, object]:
     }
 
 
-def _confirmed(
-    step: Step, sighting: Sighting | None, missing: Missing, recorder: _Recorder
-) -> list[Sighting]:
+def _confirmed(step: Step, sighting: Sighting | None, missing: Missing) -> list[Sighting]:
     """Count one more complete answer for a scope's removals; gives those that are effective now."""
     ref = step.ref
-    if sighting and sighting.transition is not None and recorder.moves[sighting.transition].removes:
-        missing.begin(ref, sighting.transition, agreed=step.agreed)
     listing = sighting.listing if sighting else ref.listing
     assert listing is not None
     return [
         Sighting(
-            ref.id, ref.name, Outcome.CONFIRMED, listing=listing, transition=row.transition, since=row.since
+            ref.id,
+            ref.name,
+            Outcome.CONFIRMED,
+            listing=listing,
+            transition=row.transition,
+            since=row.since,
+            patience=row.patience,
         )
         for row in missing.effective(ref.id, listing, step.scope.thresholds.confirm)
     ]

@@ -19,6 +19,7 @@ _COMMANDS = {
     "models": "reading",
     "scopes": "reading",
     "status": "reading",
+    "accept": "deciding",
     "schedule": "setup",
     "demo": "trying",
     "gateway": "trying",

@@ -43,6 +43,7 @@ def _matches(value: str, globs: tuple[str, ...]) -> bool:
     help="Only this; may be repeated.",
 )
 @click.option("--all", "quiet_too", is_flag=True, help="Show quiet changes too: names, owners, descriptions.")
+@click.option("--each", is_flag=True, help="Tell each change, also of what flaps and of what moves in bulk.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; quiet changes are in it, and marked.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV; quiet changes are in it, with class text.")
 def changes(
@@ -53,6 +54,7 @@ def changes(
     models: tuple[str, ...],
     kinds: tuple[str, ...],
     quiet_too: bool,
+    each: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -75,7 +77,7 @@ def changes(
     elif as_csv:
         show.raw(csv.as_csv(found))
     else:
-        lines = list(event_lines(found, quiet_too=quiet_too))
+        lines = list(event_lines(found, quiet_too=quiet_too, each=each))
         click.echo("\n".join(lines) or "no changes")
         hidden = sum(event.quiet for event in found)
         if hidden and not quiet_too:

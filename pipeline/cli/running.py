@@ -42,7 +42,7 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
     from pipeline.reports.as_json import dumps
 
     del verbose
-    config = _load(place)
+    config = load(place)
     scopes = tuple(_once(scope) for scope in config.scopes)
     with show.progress(len(scopes), quiet=quiet) as bar:
         heard = sync.pull(scopes, {}, _fetcher(config), lambda _scope, _heard: bar.step())
@@ -127,7 +127,7 @@ def report(place: Place, *, since: str | None, quiet: bool, verbose: int) -> int
     from pipeline.store import Store, lock
 
     del verbose
-    config = _load(place)
+    config = load(place)
     Store.read(config.database, any_age=True).close()
     with lock(config.database, since=now()), Store.open(config.database) as store:
         if since:
@@ -158,8 +158,8 @@ def _job(
     from pipeline import sync as syncing
     from pipeline.cli import show
 
-    config = _load(place)
-    scopes = _chosen(config, only)
+    config = load(place)
+    scopes = chosen(config, only)
     with _opened(config, dry_run=dry_run) as store:
         with show.progress(len(scopes), quiet=quiet) as bar:
             done = syncing.sync(scopes, store, _fetcher(config), now, _teller(bar.step))
@@ -187,22 +187,24 @@ def _opened(config: Config, *, dry_run: bool) -> Iterator[Store]:
         store.settle()
 
 
-def _load(place: Place) -> Config:
+def load(place: Place) -> Config:
+    """Read the config of a place."""
     from pipeline import config
 
     return config.load(place.config)
 
 
-def _chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
+def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
+    """Give the scopes that match one of the globs; all, where there is none."""
     from fnmatch import fnmatchcase
 
-    chosen = tuple(
+    found = tuple(
         scope for scope in config.scopes if not only or any(fnmatchcase(scope.name, glob) for glob in only)
     )
-    if not chosen:
+    if not found:
         names = ", ".join(scope.name for scope in config.scopes)
         raise click.UsageError(f"no scope matches {' or '.join(only)}: there are {names}")
-    return chosen
+    return found
 
 
 def _fetcher(config: Config) -> Callable[[], Fetcher]:
@@ -269,5 +271,5 @@ def _exit_code(done: Run, told: Report, *, exit_code: bool) -> int:
 def database_of(place: Place) -> Path:
     """Give the database of a place: the config's, or the usual one when there is no config."""
     if place.config.exists():
-        return _load(place).database
+        return load(place).database
     return place.home / "modelwatch.db"

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from pipeline.diff import SHAPE
+from pipeline.paths import general
+from pipeline.reports.folding import Bulk, Flap, bulks, flaps
 from pipeline.reports.report import Coverage, Event, Recovery, Report
 from pipeline.types import FieldChange, Kind
 
@@ -23,14 +26,48 @@ def shown(text: str) -> str:
     return safe if len(safe) <= _LONGEST else safe[: _LONGEST - 1] + "…"
 
 
-def event_lines(events: Iterable[Event], *, quiet_too: bool = False) -> Iterator[str]:
-    """Give the lines of events, those of the same run and scopes under one heading."""
+def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
+    """Give the lines of events, those of the same run and scopes under one heading.
+
+    What flaps and what comes or goes in bulk is told in one line, unless `each` is wanted.
+    """
     told = [event for event in events if quiet_too or not event.quiet]
-    for (at, gateway, scopes), group in groupby(told, key=lambda e: (e.at, e.gateway, e.scopes)):
+    steady, flapping = (told, []) if each else flaps(told)
+    for (at, gateway, scopes), group in groupby(steady, key=lambda e: (e.at, e.gateway, e.scopes)):
         members = list(group)
         yield f"{minute(at)}  {who(gateway, scopes, members[0].groups)}"
-        for event in members:
+        rest, bulk = (members, []) if each else bulks(members)
+        yield from (_bulk(part) for part in bulk)
+        for event in rest:
             yield from _event(event)
+    if flapping:
+        yield "back and forth"
+    yield from (line for flap in flapping for line in _flap(flap))
+
+
+def _bulk(bulk: Bulk) -> str:
+    line = f"  {SIGNS[bulk.kind]} {len(bulk.events)} models {shown(bulk.mark)}"
+    match bulk.kind:
+        case Kind.REMOVED:
+            return f"{line}  removed{_since(bulk.events[0])}"
+        case Kind.RETURNED:
+            return f"{line}  back after {duration(bulk.events[0].away_seconds or 0)}"
+        case _:
+            return line
+
+
+def _flap(flap: Flap) -> Iterator[str]:
+    event = flap.last
+    line = f"  {SIGNS[event.kind]} {shown(event.model)}  {flap.times} times since {minute(flap.first.at)}"
+    if event.kind != Kind.CHANGED:
+        yield f"{line}, now {'gone' if event.kind == Kind.REMOVED else 'offered'}"
+        return
+    yield f"{line}, now"
+    for field in flap.fields:
+        if field.before == field.after:
+            yield f"      {shown(field.field)}: back at {_side(field.after)}"
+        else:
+            yield f"      {_field(field)}"
 
 
 def report_lines(report: Report) -> Iterator[str]:
@@ -39,12 +76,26 @@ def report_lines(report: Report) -> Iterator[str]:
     quiet = len(report.events) - len(loud)
     yield from event_lines(loud)
     if quiet:
-        yield f"{_count(quiet, 'quiet change')} of names, owners and descriptions: `modelwatch changes --all`"
+        yield f"{_count(quiet, 'quiet change')}: `modelwatch changes --all`"
+        yield from _shape_lines(report.events)
     run = report.run
     if not loud:
         yield f"no change in what {_count(run.answered, 'scope')} of {run.scopes} answered"
     yield from recovery_lines(report.recoveries)
     yield from trouble_lines(report.coverage)
+
+
+def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
+    """Mention, once, a field that appeared in records where none had it, or is gone from all."""
+    found: dict[tuple[str, str, bool], set[str]] = {}
+    for event in events:
+        for change in event.fields:
+            if change.category == SHAPE:
+                key = (event.gateway, general(change.field), change.before is None)
+                found.setdefault(key, set()).add(event.model)
+    for (gateway, field, new), models in sorted(found.items()):
+        what = "a new field" if new else "a field is gone"
+        yield f"{shown(gateway)}: {what}, {shown(field)}, in {_count(len(models), 'model')}"
 
 
 def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
@@ -106,12 +157,12 @@ def duration(seconds: int) -> str:
 def _event(event: Event) -> Iterator[str]:
     line = f"  {SIGNS[event.kind]} {shown(event.model)}"
     match event.kind:
-        case Kind.REMOVED if event.since and event.since != event.at:
-            line += f"  removed, missing since {minute(event.since)}"
         case Kind.REMOVED:
-            line += "  removed"
+            line += f"  removed{_since(event)}{_kin(event)}"
         case Kind.RETURNED:
             line += f"  back after {duration(event.away_seconds or 0)}"
+        case Kind.ADDED:
+            line += _kin(event)
         case Kind.CHANGED if len(event.fields) == 1:
             yield f"{line}  {_field(event.fields[0])}"
             return
@@ -120,6 +171,16 @@ def _event(event: Event) -> Iterator[str]:
     yield line
     for field in event.fields:
         yield f"      {_field(field)}"
+
+
+def _since(event: Event) -> str:
+    return f", missing since {minute(event.since)}" if event.since and event.since != event.at else ""
+
+
+def _kin(event: Event) -> str:
+    if event.twin:
+        return f"  (only the case differs from {shown(event.twin)})"
+    return f"  (perhaps now {shown(event.candidate)})" if event.candidate else ""
 
 
 def _field(field: FieldChange) -> str:

@@ -37,6 +37,8 @@ class Event:
         since: for a removal, the run that first missed it; for a return, the run at which it had left.
         away_seconds: for a return, how long it was away.
         fields: for a change, and a return in another form, the fields that differ.
+        twin: for what came or went, a model of the same list whose id differs only in case.
+        candidate: for a removal, the one model that came in the same move and has much the same name.
     """
 
     at: str
@@ -50,6 +52,8 @@ class Event:
     since: str | None = None
     away_seconds: int | None = None
     fields: tuple[FieldChange, ...] = ()
+    twin: str | None = None
+    candidate: str | None = None
 
     @property
     def quiet(self) -> bool:

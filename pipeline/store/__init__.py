@@ -2,6 +2,7 @@
 
 from pipeline.store.database import Store, lock
 from pipeline.store.ledger import Ledger, Sighting
+from pipeline.store.patience import levels, needed
 from pipeline.store.refs import Ref, listing, refs
 
-__all__ = ["Ledger", "Ref", "Sighting", "Store", "listing", "lock", "refs"]
+__all__ = ["Ledger", "Ref", "Sighting", "Store", "levels", "listing", "lock", "needed", "refs"]

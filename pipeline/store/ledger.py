@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import canonical
 from pipeline.store.database import Store
 from pipeline.store.listings import FactsOf, write_listing
+from pipeline.store.patience import levels
 from pipeline.store.transitions import FieldsOf, write_transition
 from pipeline.store.writer import Writer
 from pipeline.types import Change, Listing, Outcome, Scope
@@ -25,6 +26,7 @@ class Sighting:
     listing: int | None = None
     transition: int | None = None
     since: int | None = None
+    patience: int | None = None
     error_class: str | None = None
     error: str | None = None
 
@@ -96,8 +98,8 @@ class Ledger:
         """Write the run's own row; gives its id."""
         return self._writer.one("snapshots", row)
 
-    def sightings(self, snapshot: int, sightings: Sequence[Sighting]) -> None:
-        """Write what happened to scopes, and point each scope at its last sighting."""
+    def sightings(self, snapshot: int, sightings: Sequence[Sighting]) -> list[int]:
+        """Write what happened to scopes, and point each scope at its last sighting; gives their ids."""
         first = self._writer.next_id("sightings")
         self._writer.insert(
             "sightings",
@@ -111,6 +113,7 @@ class Ledger:
                     "listing": sighting.listing,
                     "transition": sighting.transition,
                     "since": sighting.since,
+                    "patience": sighting.patience,
                     "error_class": sighting.error_class,
                     "error": sighting.error,
                 }
@@ -119,6 +122,7 @@ class Ledger:
         )
         pointers = [(number, sighting.scope) for number, sighting in enumerate(sightings, first)]
         self._db.conn.executemany("update scopes set sighting = ? where id = ?", pointers)
+        return [number for number, _ in pointers]
 
     def point(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Move scopes' refs; each row has id, listing, held, fingerprint, etag and last_modified."""
@@ -133,7 +137,9 @@ class Ledger:
 
     def missing(self) -> list[dict[str, Any]]:
         """Give the removals that are not effective yet."""
-        return self._store.rows("select id, scope, transition, since, misses from missing order by id")
+        return self._store.rows(
+            "select id, scope, transition, since, patience, misses from missing order by id"
+        )
 
     def miss(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep removals in mind until they are effective; rows with an id are counted on, others are new."""
@@ -145,6 +151,10 @@ class Ledger:
             "missing",
             [{**row, "id": number, "name": _missed(row)} for number, row in enumerate(fresh, first)],
         )
+
+    def levels(self, sightings: Iterable[int]) -> dict[tuple[int, int], int]:
+        """Give how often the models have left before that moves removed, by sighting and model."""
+        return levels(self._store, sightings)
 
     def held_since(self, scope: int) -> int | None:
         """Give the snapshot at which a scope's answer was last held."""

@@ -161,6 +161,7 @@ create table sightings (
     listing integer references listings(id),
     transition integer references transitions(id),
     since integer references snapshots(id),
+    patience integer,
     error_class text,
     error text
 ) strict;
@@ -176,6 +177,7 @@ create table missing (
     scope integer not null references scopes(id),
     transition integer not null references transitions(id),
     since integer not null references snapshots(id),
+    patience integer not null,
     misses integer not null
 ) strict;
 create index missing_scope on missing(scope);

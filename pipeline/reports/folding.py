@@ -1,0 +1,88 @@
+"""Say much in few lines: what flaps, what comes or goes in bulk, what every record gained at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.reports.report import Event
+from pipeline.types import FieldChange, Kind
+
+FLAPS = 3
+"""From so many events of one model on, they are told as one."""
+
+BULK = 8
+"""From so many models of one mark on, that come or go together, they are told as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flap:
+    """Several events of one model, for the same scopes: the last of them, the first, and how many."""
+
+    last: Event
+    first: Event
+    times: int
+    fields: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Models that came or went together and share a mark: `*:batch`, `vendor/*`, or an owner."""
+
+    kind: Kind
+    mark: str
+    events: tuple[Event, ...]
+
+
+def flaps(events: Sequence[Event]) -> tuple[list[Event], list[Flap]]:
+    """Take out the models that come and go, and the fields that go back and forth."""
+    runs: dict[tuple[str, str, tuple[str, ...], bool], list[Event]] = {}
+    for event in events:
+        key = (event.gateway, event.model, event.scopes, event.kind == Kind.CHANGED)
+        runs.setdefault(key, []).append(event)
+    folded = {key: run for key, run in runs.items() if len(run) >= FLAPS}
+    taken = {id(event) for run in folded.values() for event in run}
+    steady = [event for event in events if id(event) not in taken]
+    return steady, [Flap(run[-1], run[0], len(run), _net(run)) for run in folded.values()]
+
+
+def _net(run: Sequence[Event]) -> tuple[FieldChange, ...]:
+    """Give each field from its first state to its last."""
+    first: dict[str, FieldChange] = {}
+    last: dict[str, FieldChange] = {}
+    for event in run:
+        for field in event.fields:
+            first.setdefault(field.field, field)
+            last[field.field] = field
+    return tuple(
+        FieldChange(name, first[name].before, last[name].after, first[name].category) for name in first
+    )
+
+
+def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
+    """Take out the models of one run that came or went together under one mark."""
+    rest = list(events)
+    found: list[Bulk] = []
+    for kind in (Kind.REMOVED, Kind.ADDED, Kind.RETURNED):
+        while True:
+            members = [event for event in rest if event.kind == kind]
+            marks = Counter(mark for event in members for mark in _marks(event))
+            if not marks or marks.most_common(1)[0][1] < BULK:
+                break
+            mark = max(marks, key=lambda mark: (marks[mark], mark))
+            shared = tuple(event for event in members if mark in _marks(event))
+            found.append(Bulk(kind, mark, shared))
+            rest = [event for event in rest if event not in shared]
+    return rest, found
+
+
+def _marks(event: Event) -> set[str]:
+    vendor, slash, _ = event.model.partition("/")
+    _, colon, variant = event.model.rpartition(":")
+    marks = {f"{vendor}/*"} if slash else set()
+    if colon:
+        marks.add(f"*:{variant}")
+    if event.owned_by:
+        marks.add(f"of {event.owned_by}")
+    return marks
