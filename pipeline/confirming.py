@@ -54,12 +54,13 @@ class Missing:
         effective = []
         for row in self._rows.get(scope, []):
             row.misses += 1
-            if row.misses < needed(confirm, row.patience):
+            gone = self._still_gone(row.transition, listing)
+            if gone and row.misses < needed(confirm, row.patience):
                 self._counted.append(row)
                 continue
             if row.id is not None:
                 self._over.append(row.id)
-            if self._still_gone(row.transition, listing):
+            if gone:
                 effective.append(row)
         return effective
 

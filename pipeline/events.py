@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
 
@@ -40,12 +40,12 @@ class _Told:
     kind: Kind
     gateway: str
     model: str
-    owned_by: str | None
     since: str | None
     before: int | None
     after: int | None
     twin: str | None
     candidate: str | None
+    owned_by: str | None = field(compare=False)
 
 
 def changes(store: Store, window: Window) -> tuple[Event, ...]:
@@ -84,7 +84,7 @@ class _Teller:
         """Give the event, None where there is none to tell."""
         match move.outcome, change.kind:
             case "confirmed", Kind.REMOVED if self._is_gone(move, change.model):
-                told = _told(move, change, Kind.REMOVED, change.before, move.since_at)
+                told = _told(move, change, Kind.REMOVED, since=move.since_at)
                 twin = self.present.twin(move.listing, change.model_name)
                 return replace(told, twin=twin, candidate=None if twin else self._candidate(change))
             case "moved", Kind.CHANGED:
@@ -134,7 +134,8 @@ def _told(
         owned_by=change.owned_by,
         since=since,
         before=before,
-        after=change.after,
+        # What comes or goes is one event for all scopes, though their records of it may differ.
+        after=change.after if before is not None else None,
         twin=None,
         candidate=None,
     )

@@ -155,6 +155,11 @@ def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
         left join sightings as confirmed on confirmed.transition = leaving.transition
             and confirmed.scope = back.scope and confirmed.outcome = 'confirmed'
             and confirmed.id > leaving.id and confirmed.id < back.sighting
+            and leaving.id = (
+                select min(first.id) from sightings as first
+                where first.scope = confirmed.scope and first.snapshot >= confirmed.since
+                and first.transition = confirmed.transition and first.outcome = 'moved'
+            )
         left join snapshots as first on first.id = confirmed.since
         order by confirmed.id desc
         """,
@@ -192,9 +197,9 @@ def levels_of(store: Store, confirmed: Iterable[Move]) -> dict[tuple[int, int], 
     rows = store.rows(
         """
         select confirmed.id, (
-            select max(moved.id) from sightings as moved
-            where moved.transition = confirmed.transition and moved.scope = confirmed.scope
-            and moved.outcome = 'moved' and moved.id < confirmed.id
+            select min(moved.id) from sightings as moved
+            where moved.scope = confirmed.scope and moved.snapshot >= confirmed.since
+            and moved.transition = confirmed.transition and moved.outcome = 'moved'
         ) as moved
         from json_each(:confirmed) as wanted join sightings as confirmed on confirmed.id = wanted.value
         """,

@@ -142,12 +142,16 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One place to ask from: a gateway, as one key, one signed-in user, or nobody."""
+    """One place to ask from: a gateway, as one key, one signed-in user, or nobody.
+
+    With `all_groups` the user's groups are listed, and each becomes a scope of its own beside this one.
+    """
 
     name: str
     gateway: Gateway
     credential: Credential = field(default_factory=Nobody)
     group: str | None = None
+    all_groups: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     @property

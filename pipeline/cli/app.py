@@ -19,6 +19,8 @@ _COMMANDS = {
     "models": "reading",
     "scopes": "reading",
     "status": "reading",
+    "show": "asking",
+    "probe": "asking",
     "accept": "deciding",
     "schedule": "setup",
     "demo": "trying",

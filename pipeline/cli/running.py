@@ -45,8 +45,8 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
     config = load(place)
     scopes = tuple(_once(scope) for scope in config.scopes)
     with show.progress(len(scopes), quiet=quiet) as bar:
-        heard = sync.pull(scopes, {}, _fetcher(config), lambda _scope, _heard: bar.step())
-    rows = [_check_row(scope, heard[scope.name]) for scope in scopes]
+        pulled = sync.pull(scopes, {}, _fetcher(config), lambda _scope, _heard: bar.step())
+    rows = [_check_row(scope, pulled.heard[scope.name]) for scope in pulled.scopes]
     failed = sum(row["error"] is not None for row in rows)
     if as_json:
         show.raw(dumps(rows))

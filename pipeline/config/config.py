@@ -32,7 +32,7 @@ _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
 _TOP = frozenset({"database", "reports", "deadline", "gateways"})
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
-_SCOPE = frozenset({*_WAYS, "user_id", "username", "group"}) | _THRESHOLDS
+_SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups"}) | _THRESHOLDS
 _Settings = TypeVar("_Settings", Limits, Thresholds)
 
 
@@ -121,15 +121,29 @@ def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -
         gateway=gateway,
         credential=_credential(table),
         group=table.text("group"),
+        all_groups=_all_groups(table),
         thresholds=_settings(thresholds, table),
     )
+
+
+def _all_groups(table: Table) -> bool:
+    value = table.text("groups")
+    if value not in (None, "all"):
+        table.fail('can only be "all": every group that this user may use', "groups")
+    if value and not {"cookie", "access_token", "password"} & table.values.keys():
+        table.fail(
+            "needs a signed-in user: access_token and user_id, cookie, or username and password", "groups"
+        )
+    if value and "group" in table:
+        table.fail("is told for each group by itself: leave it out beside `groups`", "group")
+    return value is not None
 
 
 def _keys(table: Table, gateway: Gateway, thresholds: Thresholds) -> list[Scope]:
     if table.text("keys") is None:
         return []
     return [
-        Scope(f"{gateway.name}/{row.name}", gateway, Key(row.key), row.group, thresholds)
+        Scope(f"{gateway.name}/{row.name}", gateway, Key(row.key), row.group, thresholds=thresholds)
         for row in read_keys(table.file("keys", ""))
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.dialects import groups
 from pipeline.dialects.dialect import Answer, Dialect
 from pipeline.dialects.paging import Pages, Request
 from pipeline.dialects.registry import AUTO, DEFAULT, FACTS, dialects, to_ask, to_read
@@ -15,6 +16,7 @@ __all__ = [
     "Pages",
     "Request",
     "dialects",
+    "groups",
     "to_ask",
     "to_read",
 ]

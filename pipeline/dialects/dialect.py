@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import canonical, paths
 from pipeline.dialects.envelope import kind_of, listed, opened
-from pipeline.dialects.paging import Pages, Paging, Params, pages
+from pipeline.dialects.paging import Pages, Paging, Params, leads_on, pages
 from pipeline.errors import Unreadable
 from pipeline.facts import Facts, Reading
 from pipeline.types import Listing, Record
@@ -68,7 +68,7 @@ class Dialect:
         list_at: where in a body the array of records is, tried in turn; "" is the body itself.
         null_is_empty: the server writes null for a list of none.
         id_at: where in a record the model's id is.
-        no_models: globs of ids that are no models: wildcards, sentinels.
+        no_models: globs of ids that are no models: wildcards, sentinels, "" where it stands for none.
         noise: paths in a record that differ between answers though the world did not change.
         quiet: paths that are kept, and told only on request.
         sets: paths of arrays, or comma-joined texts, whose order means nothing.
@@ -109,21 +109,22 @@ class Dialect:
         return pages(self.path, self.params, self.paging, self.rows)
 
     def rows(self, body: bytes) -> tuple[Any, list[Any]]:
-        """Open a body; gives its envelope and its rows.
+        """Open a body; gives its envelope and its rows. A row that is a text is a record of that id alone.
 
         Raises:
             Unreadable: it is no list of models; the message says what it is instead.
         """
         envelope = opened(body)
-        return envelope, listed(envelope, self.list_at, null_is_empty=self.null_is_empty)
+        found = listed(envelope, self.list_at, null_is_empty=self.null_is_empty)
+        return envelope, [self._record_of(row) for row in found]
 
     def read(self, answer: Answer) -> Listing:
         """Read one complete answer into a listing.
 
         Raises:
-            Unreadable: it is no list of models; the message says what it is instead.
+            Unreadable: it is no list of models, or not all of it; the message says what it is instead.
         """
-        rows = [row for body in answer.bodies for row in self.rows(body)[1]]
+        rows = self._all_rows(answer.bodies)
         warnings: list[str] = []
         identified = self._identified(rows, warnings)
         if rows and not identified:
@@ -136,17 +137,35 @@ class Dialect:
 
     def told(self, row: dict[str, Any]) -> dict[str, Any]:
         """Give what a row says: noise left out, sets in one order."""
-        for path in self.sets:
-            row = paths.replaced(row, paths.parse(path), _in_order)
+        # In this order: noise inside the members of a set would decide on their order.
         told: dict[str, Any] = paths.without(row, [paths.parse(path) for path in self.noise])
+        for path in self.sets:
+            told = paths.replaced(told, paths.parse(path), _in_order)
         return told
+
+    def _record_of(self, row: Any) -> Any:
+        if not isinstance(row, str) or not row.strip():
+            return row
+        for step in reversed(paths.parse(self.id_at)):
+            row = {step: row}
+        return row
+
+    def _all_rows(self, bodies: tuple[bytes, ...]) -> list[Any]:
+        envelope, rows = None, []
+        for body in bodies:
+            envelope, found = self.rows(body)
+            rows += found
+        # Whoever recognised this dialect had asked in another, which knows nothing of further pages.
+        if self.paging and leads_on(self.paging, envelope, len(bodies), len(rows)):
+            raise Unreadable(f"the list has more pages than were asked for: set `dialect` to {self.name!r}")
+        return rows
 
     def _identified(self, rows: list[Any], warnings: list[str]) -> list[tuple[str, dict[str, Any]]]:
         at = paths.parse(self.id_at)
         identified = []
         for number, row in enumerate(rows, 1):
             model = paths.find(row, at)
-            if isinstance(model, str) and model.strip():
+            if isinstance(model, str) and (model.strip() or self.is_no_model(model)):
                 identified.append((_storable(model), row))
             else:
                 what = f"its id is {kind_of(model)}" if isinstance(row, dict) else f"it is {kind_of(row)}"

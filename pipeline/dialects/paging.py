@@ -36,7 +36,7 @@ class Paging:
         param: the query parameter that says which page.
         next_at: where a page says what `param` is for the next; a URL is read for its parameters.
         more_at: where a page says whether there are more; without it, a next cursor says so.
-        numbered: pages are counted from 1; `pages_at` says how many there are.
+        numbered: pages are counted from 1; `pages_at` says how many there are, or else `total_at` does.
         size: the parameters that ask for large pages.
         total_at: where a page says how many records there are in all.
     """
@@ -75,25 +75,33 @@ def pages(
         envelope, found = rows(body)
         bodies.append(body)
         count += len(found)
-        onward_next = _onward(paging, envelope, len(bodies))
+        onward_next = _onward(paging, envelope, len(bodies), count)
         if onward_next is None:
             _complete(paging, envelope, count)
             return tuple(bodies)
         if not found:
             raise Unreadable(f"page {len(bodies)} is empty though it says that more follow")
         if onward_next in seen or onward_next == onward:
-            raise Unreadable(f"page {len(bodies)} leads back to a page that was read already")
+            raise Unreadable(
+                f"page {len(bodies)} leads back to a page that was read already: is `dialect` right?"
+            )
         if len(bodies) >= MOST_PAGES:
             raise Unreadable(f"the list has no end: {MOST_PAGES} pages were read")
         seen.add(onward_next)
         onward = onward_next
 
 
-def _onward(paging: Paging, envelope: Any, read: int) -> Params | None:
+def leads_on(paging: Paging, envelope: Any, read: int, count: int) -> bool:
+    """Say whether a page promises another, after so many pages with so many records."""
+    return _onward(paging, envelope, read, count) is not None
+
+
+def _onward(paging: Paging, envelope: Any, read: int, count: int) -> Params | None:
     """Say how to ask for the next page; None at the end."""
     if paging.numbered:
-        of = length(paths.find(envelope, paths.parse(paging.pages_at))) or 1
-        return ((paging.param, str(read + 1)),) if read < of else None
+        of = _number(envelope, paging.pages_at)
+        more = count < (_number(envelope, paging.total_at) or 0) if of is None else read < of
+        return ((paging.param, str(read + 1)),) if more else None
     if paging.more_at and paths.find(envelope, paths.parse(paging.more_at)) is not True:
         return None
     cursor = paths.find(envelope, paths.parse(paging.next_at))
@@ -104,6 +112,10 @@ def _onward(paging: Paging, envelope: Any, read: int) -> Params | None:
     if not isinstance(cursor, str | int):
         raise Unreadable(f"page {read} does not say where the next one is: {paging.next_at!r} is no text")
     return _cursor(paging, str(cursor))
+
+
+def _number(envelope: Any, at: str) -> int | None:
+    return length(paths.find(envelope, paths.parse(at))) if at else None
 
 
 def _cursor(paging: Paging, cursor: str) -> Params:

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
+from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +46,7 @@ def to_ask(gateway: Gateway, reading: str | None = None) -> Dialect:
     """
     if gateway.dialect != AUTO:
         return _spelled(dialects()[gateway.dialect], gateway.spelling)
-    found = _by_address(gateway.url) or dialects()[_name(reading) or DEFAULT]
+    found = _by_address(gateway.url) or _as_recognised(_name(reading) or DEFAULT)
     return _spelled(found, gateway.spelling)
 
 
@@ -57,13 +58,17 @@ def to_read(gateway: Gateway, asked: Dialect, answer: Answer) -> Dialect:
 
 
 def _by_address(url: str) -> Dialect | None:
+    """Give the dialect of the closest glob that fits: one path of a host may speak another dialect."""
     parts = urlsplit(url)
-    place = f"{parts.hostname}{parts.path}"
-    for dialect in dialects().values():
-        for glob in dialect.hosts:
-            if fnmatchcase(place if "/" in glob else (parts.hostname or ""), glob):
-                return dialect
-    return None
+    host = parts.hostname or ""
+    place = host + parts.path.rstrip("/")
+    fitting = [
+        ("/" in glob, len(glob), dialect)
+        for dialect in dialects().values()
+        for glob in dialect.hosts
+        if fnmatchcase(place if "/" in glob else host, glob)
+    ]
+    return max(fitting, key=itemgetter(0, 1))[2] if fitting else None
 
 
 def _by_shape(answer: Answer) -> Dialect | None:
@@ -74,6 +79,18 @@ def _by_shape(answer: Answer) -> Dialect | None:
         return None
     records = [row for row in rows if isinstance(row, dict)]
     return next((dialect for dialect in dialects().values() if dialect.recognises(envelope, records)), None)
+
+
+def _as_recognised(name: str) -> Dialect:
+    """Give a dialect that was known by its answer: to a request in the default one, which is kept to."""
+    default = dialects()[DEFAULT]
+    return replace(
+        dialects()[name],
+        path=default.path,
+        params=default.params,
+        headers=default.headers,
+        key_header=default.key_header,
+    )
 
 
 def _name(reading: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from pipeline.dialects import Answer, Dialect
+from pipeline.dialects import Answer, Dialect, Pages
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
@@ -40,10 +40,11 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One scope to ask: in which dialect, and the tags of the answer that is known."""
+    """One scope to ask: in which dialect, for which pages, and the tags of the answer that is known."""
 
     scope: Scope
     dialect: Dialect
+    pages: Callable[[], Pages]
     validators: Validators = field(default_factory=Validators)
 
 
@@ -117,16 +118,42 @@ class Fetcher:
             for _ in tasks:
                 yield await results.get()
 
-    async def _guarded(self, ask: Ask, expires: float | None) -> Result:
-        gateway = ask.scope.gateway
-        pace = self._pace.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))
+    async def ask(self, scope: Scope, dialect: Dialect, path: str) -> Reply:
+        """Ask one thing as one scope; its answer is free of the scope's secrets, as every answer is.
+
+        Args:
+            scope: as whom to ask.
+            dialect: where its list is, and how a key is sent.
+            path: what stands behind the address of the list, e.g. `/gpt-4o`; percent-encoded.
+
+        Raises:
+            FetchError: of the class that says what is wrong.
+        """
+        gateway = scope.gateway
         try:
-            async with asyncio.timeout_at(expires), pace:
+            async with asyncio.timeout(self._deadline), self._pace_of(gateway):
+                signed = await self._signed(Ask(scope, dialect, dialect.pages))
+                headers = dict(dialect.headers) | signed.headers
+                url = address(gateway.url, dialect.path) + path
+                question = Question(url, params=dialect.params, headers=headers)
+                return await self._exchange(question, gateway, signed)
+        except TimeoutError:
+            raise self._too_late() from None
+
+    async def _guarded(self, ask: Ask, expires: float | None) -> Result:
+        try:
+            async with asyncio.timeout_at(expires), self._pace_of(ask.scope.gateway):
                 return await self._fetch(ask)
         except TimeoutError:
-            return Unreachable(f"not answered within the {self._deadline:g} s that a run may take")
+            return self._too_late()
         except FetchError as error:
             return error
+
+    def _pace_of(self, gateway: Gateway) -> asyncio.Semaphore:
+        return self._pace.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))
+
+    def _too_late(self) -> Unreachable:
+        return Unreachable(f"not answered within the {self._deadline:g} s that a run may take")
 
     async def _fetch(self, ask: Ask) -> Fetched | NotModified:
         started = time.perf_counter()
@@ -134,7 +161,7 @@ class Fetcher:
         signed = await self._signed(ask)
         own = dict(ask.dialect.headers) | signed.headers
         headers = own | ask.validators.headers()
-        pages = ask.dialect.pages()
+        pages = ask.pages()
         request, first = next(pages), None
         while True:
             question = Question(address(gateway.url, request.path), params=request.params, headers=headers)

@@ -37,7 +37,7 @@ def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool 
         members = list(group)
         yield f"{minute(at)}  {who(gateway, scopes, members[0].groups)}"
         rest, bulk = (members, []) if each else bulks(members)
-        yield from (_bulk(part) for part in bulk)
+        yield from (line for part in bulk for line in _bulk(part))
         for event in rest:
             yield from _event(event)
     if flapping:
@@ -45,15 +45,17 @@ def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool 
     yield from (line for flap in flapping for line in _flap(flap))
 
 
-def _bulk(bulk: Bulk) -> str:
-    line = f"  {SIGNS[bulk.kind]} {len(bulk.events)} models {shown(bulk.mark)}"
+def _bulk(bulk: Bulk) -> Iterator[str]:
+    line = f"  {SIGNS[bulk.kind]} {len(bulk.events)} models {shown(bulk.mark)}".rstrip()
+    first = bulk.events[0]
     match bulk.kind:
         case Kind.REMOVED:
-            return f"{line}  removed{_since(bulk.events[0])}"
+            yield f"{line}  removed{_since(first)}"
         case Kind.RETURNED:
-            return f"{line}  back after {duration(bulk.events[0].away_seconds or 0)}"
+            yield f"{line}  back after {duration(first.away_seconds or 0)}"
         case _:
-            return line
+            yield line
+            yield from (f"      {_field(field)}" for field in first.fields)
 
 
 def _flap(flap: Flap) -> Iterator[str]:

@@ -28,7 +28,10 @@ class Flap:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Models that came or went together and share a mark: `*:batch`, `vendor/*`, or an owner."""
+    """Models that came or went together and share a mark: `*:batch`, `vendor/*`, or an owner.
+
+    For changed models the mark is empty, and what they share is that the same fields changed in the same way.
+    """
 
     kind: Kind
     mark: str
@@ -74,7 +77,18 @@ def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
             shared = tuple(event for event in members if mark in _marks(event))
             found.append(Bulk(kind, mark, shared))
             rest = [event for event in rest if event not in shared]
-    return rest, found
+    return _alike(rest, found)
+
+
+def _alike(events: list[Event], found: list[Bulk]) -> tuple[list[Event], list[Bulk]]:
+    """Take out the models of which the same fields changed in the same way."""
+    same: dict[tuple[FieldChange, ...], list[Event]] = {}
+    for event in events:
+        if event.kind == Kind.CHANGED:
+            same.setdefault(event.fields, []).append(event)
+    many = {fields: members for fields, members in same.items() if len(members) >= BULK}
+    found += [Bulk(Kind.CHANGED, "", tuple(members)) for members in many.values()]
+    return [event for event in events if event.kind != Kind.CHANGED or event.fields not in many], found
 
 
 def _marks(event: Event) -> set[str]:

@@ -1,0 +1,120 @@
+"""From fetched bodies to listings: the same bytes in the same dialect are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+
+from pipeline import dialects
+from pipeline.dialects import Answer, Dialect, groups
+from pipeline.errors import FetchError, Unreadable
+from pipeline.fetch import Ask, Fetched, NotModified, Result, Validators
+from pipeline.steps import Heard, Told, Unchanged
+from pipeline.store import Ref
+from pipeline.types import Listing, Scope
+
+Pair = tuple[Scope, Heard]
+
+
+class Reader:
+    """Says how scopes are asked, and reads what they answer."""
+
+    def __init__(self, known: Mapping[str, Ref]) -> None:
+        self._known = known
+        self._asked: dict[str, Dialect] = {}
+        self._read: dict[tuple[Dialect, str], tuple[Dialect, Listing] | Unreadable] = {}
+
+    def ask(self, scope: Scope) -> Ask:
+        """Say how to ask a scope; its answer's tags are sent unless it was read under other rules."""
+        ref = self._known.get(scope.name)
+        if scope.all_groups:
+            dialect = dialects.dialects()[groups.LIST_DIALECT]
+            return Ask(scope, dialect, groups.pages)
+        dialect = dialects.to_ask(scope.gateway, ref.reading if ref else None)
+        self._asked[scope.name] = dialect
+        if ref is None or ref.reading != dialect.reading:
+            return Ask(scope, dialect, dialect.pages)
+        return Ask(scope, dialect, dialect.pages, Validators(ref.etag, ref.last_modified))
+
+    def read(self, scope: Scope, result: Result) -> list[Pair]:
+        """Read a scope's result; a scope of all groups gives one for itself and one for each group."""
+        if scope.all_groups:
+            return list(self._of_groups(scope, result))
+        match result:
+            case FetchError():
+                return [(scope, Heard(result))]
+            case NotModified(seconds):
+                return [(scope, Heard(Unchanged(), seconds))]
+            case Fetched(answer, validators, seconds):
+                told = self._told(scope, self._asked[scope.name], answer, validators)
+                return [(scope, Heard(told, seconds))]
+
+    def _of_groups(self, scope: Scope, result: Result) -> Iterator[Pair]:
+        found = _split(result)
+        if isinstance(found, FetchError) or not isinstance(result, Fetched):
+            assert isinstance(found, FetchError)
+            yield from ((each, Heard(found)) for each in (scope, *self._of_known_groups(scope)))
+            return
+        lists = dialects.dialects()[groups.LIST_DIALECT]
+        yield scope, Heard(self._told(scope, lists, found.listed), result.seconds)
+        asked = dialects.dialects()[groups.MODELS_DIALECT]
+        of_groups = {_of_group(scope, name): answer for name, answer in found.models.items()}
+        gone = [each for each in self._of_known_groups(scope) if each not in of_groups]
+        of_groups |= dict.fromkeys(gone, groups.nothing(result.answer.asked_at))
+        for each, answer in of_groups.items():
+            yield each, Heard(self._told(each, asked, answer), result.seconds)
+
+    def _of_known_groups(self, scope: Scope) -> list[Scope]:
+        names = [ref.group_name for name, ref in self._known.items() if name.startswith(f"{scope.name}.")]
+        return [_of_group(scope, name) for name in names if name is not None]
+
+    def _told(
+        self, scope: Scope, asked: Dialect, answer: Answer, validators: Validators | None = None
+    ) -> Told | Unchanged | FetchError:
+        fingerprint = _fingerprint(answer.bodies)
+        ref = self._known.get(scope.name)
+        if ref and (ref.fingerprint, ref.reading) == (fingerprint, asked.reading):
+            return Unchanged()
+        key = (asked, fingerprint)
+        if key not in self._read:
+            self._read[key] = _read(scope, asked, answer)
+        read = self._read[key]
+        if isinstance(read, Unreadable):
+            return read
+        dialect, listing = read
+        return Told(listing, fingerprint, validators or Validators(), dialect)
+
+
+def _split(result: Result) -> groups.Groups | FetchError:
+    match result:
+        case Fetched(answer):
+            try:
+                return groups.split(answer)
+            except Unreadable as error:
+                return error
+        case NotModified():
+            return Unreadable("the gateway answered 304 where no answer was known")
+        case FetchError():
+            return result
+
+
+def _of_group(scope: Scope, name: str) -> Scope:
+    label = "".join(letter if letter.isalnum() or letter in "_-+" else "_" for letter in name)
+    return replace(scope, name=f"{scope.name}.{label}", group=name, all_groups=False)
+
+
+def _read(scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
+    dialect = dialects.to_read(scope.gateway, asked, answer)
+    try:
+        return dialect, dialect.read(answer)
+    except Unreadable as error:
+        return error
+
+
+def _fingerprint(bodies: Sequence[bytes]) -> str:
+    digest = blake2b(digest_size=16)
+    for body in bodies:
+        digest.update(len(body).to_bytes(8, "big"))
+        digest.update(body)
+    return digest.hexdigest()
