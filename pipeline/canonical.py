@@ -16,7 +16,10 @@ from pipeline.types import Digest
 VERSION = "01"
 """First byte of every digest: a change of spelling is a migration, never an accident."""
 
+_DEEPEST = 100
 _LONGEST_INTEGER = 4000
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r"[\[\]{}]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -36,6 +39,7 @@ def _number(text: str) -> int | Decimal | None:
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
+_encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
@@ -81,6 +85,11 @@ def encode(value: Any) -> str:
     return _encode(value).decode()
 
 
+def pretty(value: Any) -> str:
+    """Write a value for people: indented, keys as they come, numbers exact, a line feed at the end."""
+    return msgspec.json.format(_encode_exactly(value), indent=2).decode() + "\n"
+
+
 def digest(text: str) -> Digest:
     """Address a text by its content."""
     return Digest(VERSION + blake2b(text.encode(), digest_size=16).hexdigest())
@@ -100,6 +109,17 @@ def as_text(value: Any) -> str:
     except (ValueError, RecursionError):
         return value
     return encode(value)
+
+
+def is_deep(text: str) -> bool:
+    """Say whether a canonical text nests deeper than a record may: its readers are bounded by their stack."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > _DEEPEST
 
 
 def from_text(text: str) -> Any:

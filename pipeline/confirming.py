@@ -36,7 +36,7 @@ class Missing:
     def begin(self, moves: dict[int, Sighting], agreed: Iterable[int]) -> None:
         """Take up the moves of this run that removed models, by the ids of their sightings.
 
-        For the scopes in `agreed` an answer that was held has been given again: it has missed them already.
+        For the scopes in `agreed` an answer that was held has missed the same models already.
         """
         levels: dict[int, set[int]] = {}
         for (sighting, _), level in self._ledger.levels(moves).items():

@@ -10,7 +10,7 @@ from pipeline.types import Digest, Listing, Thresholds
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The scope's ref moves; `agreed` when a held answer has now been given twice."""
+    """The scope's ref moves; `agreed` when a held answer had missed the same models already."""
 
     agreed: bool = False
 
@@ -54,7 +54,8 @@ def judge(
     if reason is None:
         return Accept()
     if held is not None and _agree(held, new, thresholds):
-        return Accept(agreed=True)
+        gone = known.records.keys() - new.records.keys()
+        return Accept(agreed=gone.isdisjoint(held.records))
     return Hold(reason)
 
 

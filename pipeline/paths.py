@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
+
+_NO_STEP = re.compile(r"[.\"*\[\]]")
 
 Path = tuple[str, ...]
 """Steps into a value; `*` stands for every key of an object and every element of an array."""
@@ -65,7 +69,13 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix, value
             return
     for key, item in items:
-        yield from leaves(item, f"{prefix}.{key}" if prefix else key)
+        step = key if isinstance(value, list) else _spelled(key)
+        yield from leaves(item, f"{prefix}.{step}" if prefix else step)
+
+
+def _spelled(key: str) -> str:
+    """Write a name so that it is one step, and no place in an array: in quotes where it must be."""
+    return json.dumps(key, ensure_ascii=False) if not key or key.isdecimal() or _NO_STEP.search(key) else key
 
 
 def replaced(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:

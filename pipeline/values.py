@@ -79,10 +79,10 @@ def moment(value: Any) -> str | None:
         return _iso_moment(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or value in PLACEHOLDERS:
         return None
-    seconds = value / 1000 if value >= _MILLISECONDS_FROM else value
-    if not 0 < seconds <= _LATEST:
+    if not 0 < value <= _LATEST * 1000:
         return None
-    return _written(datetime.fromtimestamp(int(seconds), UTC))
+    seconds = int(value) // 1000 if value >= _MILLISECONDS_FROM else int(value)
+    return _written(datetime.fromtimestamp(seconds, UTC))
 
 
 def _iso_moment(value: str) -> str | None:

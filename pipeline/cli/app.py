@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 
@@ -57,6 +58,10 @@ def main() -> None:
     """Run the command; every error of ours is one line on stderr and its own exit code."""
     from pipeline.errors import PipelineError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that lacks a letter shows its number; that must not end a run.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = modelwatch.main(standalone_mode=False)
     except PipelineError as error:

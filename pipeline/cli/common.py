@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from pipeline.reports.display import shown
+
 LOG = logging.getLogger("modelwatch")
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -95,17 +97,23 @@ def logged(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _set_up_log(*, quiet: bool, verbose: int, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if as_json else logging.Formatter("modelwatch: %(message)s"))
+    handler.setFormatter(_JsonLines() if as_json else _PlainLines())
     level = logging.CRITICAL + 1 if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     LOG.handlers[:] = [handler]
     LOG.propagate = False
     LOG.setLevel(level)
-    # The libraries' own lines are of use only where each request is of interest.
+    # What libraries say of requests shows addresses and reasons as they came: we have lines of our own.
     for name in ("httpx", "stamina"):
         library = logging.getLogger(name)
-        library.handlers[:] = [handler]
         library.propagate = False
-        library.setLevel(logging.INFO if verbose > 1 and not quiet else logging.CRITICAL + 1)
+        library.setLevel(logging.CRITICAL + 1)
+
+
+class _PlainLines(logging.Formatter):
+    """One line for each record, which no text of a gateway can break or steer."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"modelwatch: {shown(record.getMessage(), longest=2000)}"
 
 
 class _JsonLines(logging.Formatter):
@@ -113,5 +121,6 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        value = {"at": at, "level": record.levelname.lower(), "message": record.getMessage()}
+        message = shown(record.getMessage(), longest=2000)
+        value = {"at": at, "level": record.levelname.lower(), "message": message}
         return json.dumps(value | getattr(record, "fields", {}), ensure_ascii=False)

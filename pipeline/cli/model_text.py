@@ -12,7 +12,7 @@ from pipeline.diff import fields
 from pipeline.live import Seen, Verdict
 from pipeline.reports.as_json import event_value
 from pipeline.reports.as_text import event_lines, minute, who
-from pipeline.reports.as_text import shown as safe
+from pipeline.reports.display import shown as safe
 from pipeline.showing import Offer, Says, Shown, Standing
 from pipeline.types import FieldChange
 

@@ -60,6 +60,7 @@ def changes(
 ) -> None:
     """Show what changed, oldest first; scopes that made the same move are told together."""
     from pipeline import history
+    from pipeline.canonical import pretty
     from pipeline.cli import show
     from pipeline.reports import as_csv as csv
     from pipeline.reports import as_json as json
@@ -73,7 +74,7 @@ def changes(
         if _matches(event.model, models) and (not kinds or event.kind in kinds)
     ]
     if as_json:
-        show.raw(json.dumps([json.event_value(event) for event in found]))
+        show.raw(pretty([json.event_value(event) for event in found]))
     elif as_csv:
         show.raw(csv.as_csv(found))
     else:
@@ -114,8 +115,8 @@ def models(
 ) -> None:
     """Show what is offered now, and to which scopes; PATTERNS are globs of model ids."""
     from pipeline import history
+    from pipeline.canonical import pretty
     from pipeline.cli import show
-    from pipeline.reports.as_json import dumps
 
     with _store(place) as store:
         offered = history.catalog(store, only=lambda scope: _matches(scope, scopes))
@@ -125,7 +126,7 @@ def models(
     columns = ("gateway", "model", "owned_by", "created", "scopes", "groups")
     rows = [_joined(row, columns) for row in found]
     if as_json:
-        show.raw(dumps(found))
+        show.raw(pretty(found))
     elif as_csv:
         show.raw(show.as_csv(columns, rows))
     else:
@@ -144,15 +145,16 @@ def _joined(row: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
 def scopes(place: Place, *, as_json: bool, as_csv: bool) -> None:
     """Show every scope: how it asks, how many models it is offered, and how it stands."""
     from pipeline import history
+    from pipeline.canonical import pretty
     from pipeline.cli import show
-    from pipeline.reports.as_json import coverage_value, dumps
+    from pipeline.reports.as_json import coverage_value
 
     with _store(place) as store:
         coverage = history.coverage(store)
     columns = ("scope", "group", "auth", "key", "models", "state", "last_answered")
     rows = [[asdict(scope)[name] for name in columns] for scope in coverage]
     if as_json:
-        show.raw(dumps([coverage_value(scope) for scope in coverage]))
+        show.raw(pretty([coverage_value(scope) for scope in coverage]))
     elif as_csv:
         show.raw(show.as_csv(columns, rows))
     else:
@@ -165,8 +167,9 @@ def scopes(place: Place, *, as_json: bool, as_csv: bool) -> None:
 def status(place: Place, *, as_json: bool) -> None:
     """Say when the job last ran, and which scopes are held, failing or silent, and since when."""
     from pipeline import history
+    from pipeline.canonical import pretty
     from pipeline.cli import show
-    from pipeline.reports.as_json import coverage_value, dumps
+    from pipeline.reports.as_json import coverage_value
     from pipeline.reports.as_text import minute, trouble_lines
 
     with _store(place) as store:
@@ -175,7 +178,7 @@ def status(place: Place, *, as_json: bool) -> None:
         waiting = history.waiting(store)
     if as_json:
         show.raw(
-            dumps(
+            pretty(
                 {
                     "run": asdict(run) if run else None,
                     "reports_waiting": waiting,

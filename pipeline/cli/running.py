@@ -38,18 +38,18 @@ _CURES = {
 def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
     """Validate the config, ask every scope once, and say what to do about each failure."""
     from pipeline import sync
+    from pipeline.canonical import pretty
     from pipeline.cli import show
-    from pipeline.reports.as_json import dumps
 
     del verbose
     config = load(place)
     scopes = tuple(_once(scope) for scope in config.scopes)
     with show.progress(len(scopes), quiet=quiet) as bar:
-        pulled = sync.pull(scopes, {}, _fetcher(config), lambda _scope, _heard: bar.step())
+        pulled = sync.pull(scopes, {}, fetcher(config), lambda _scope, _heard: bar.step())
     rows = [_check_row(scope, pulled.heard[scope.name]) for scope in pulled.scopes]
     failed = sum(row["error"] is not None for row in rows)
     if as_json:
-        show.raw(dumps(rows))
+        show.raw(pretty(rows))
     elif not quiet:
         show.table(
             ("scope", "asks as", "answers", "models", "seconds", "what to do"),
@@ -59,7 +59,7 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
             ],
             right=("models", "seconds"),
         )
-    return _failure_code(failed, len(rows))
+    return failure_code(failed, len(rows))
 
 
 def _once(scope: Scope) -> Scope:
@@ -162,7 +162,7 @@ def _job(
     scopes = chosen(config, only)
     with _opened(config, dry_run=dry_run) as store:
         with show.progress(len(scopes), quiet=quiet) as bar:
-            done = syncing.sync(scopes, store, _fetcher(config), now, _teller(bar.step))
+            done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step))
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
         if write_report and not dry_run:
             deliver.enqueue(store)
@@ -207,7 +207,8 @@ def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
     return found
 
 
-def _fetcher(config: Config) -> Callable[[], Fetcher]:
+def fetcher(config: Config) -> Callable[[], Fetcher]:
+    """Give what makes the fetcher of a config, inside the event loop."""
     from pipeline.cli.references import resolver
     from pipeline.fetch import Fetcher
 
@@ -257,14 +258,15 @@ def _warn(told: Report) -> None:
         LOG.warning(line)
 
 
-def _failure_code(failed: int, of: int) -> int:
+def failure_code(failed: int, of: int) -> int:
+    """Give the exit code for so many failed scopes of so many."""
     if not failed:
         return 0
     return errors.ALL_FAILED_EXIT if failed == of else errors.SOME_FAILED_EXIT
 
 
 def _exit_code(done: Run, told: Report, *, exit_code: bool) -> int:
-    code = _failure_code(done.failed, done.scopes) or (errors.HELD_EXIT if done.held else 0)
+    code = failure_code(done.failed, done.scopes) or (errors.HELD_EXIT if done.held else 0)
     return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 

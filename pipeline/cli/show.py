@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from pipeline.reports.as_csv import cell
-from pipeline.reports.as_text import shown
+from pipeline.reports.display import shown
 
 _WIDE = 500
 

@@ -170,7 +170,11 @@ def _credential(table: Table) -> Credential:
 
 def _user_id(table: Table) -> str:
     user_id = table.values.get("user_id")
-    if isinstance(user_id, bool) or not isinstance(user_id, int | str) or not str(user_id).isalnum():
+    if (
+        isinstance(user_id, bool)
+        or not isinstance(user_id, int | str)
+        or not (str(user_id).isascii() and str(user_id).isalnum())
+    ):
         table.fail("needs `user_id` beside it: the number of the user to whom it belongs", "access_token")
     return str(user_id)
 

@@ -99,6 +99,7 @@ class Dialect:
         rules = {
             "dialect": self.name,
             "id": self.id_at,
+            "no_models": sorted(self.no_models),
             "noise": sorted(self.noise),
             "sets": sorted(self.sets),
         }
@@ -199,7 +200,10 @@ def _records(rows: Iterable[tuple[str, dict[str, Any]]], warnings: list[str]) ->
     """Fold equal rows of one id; of unequal ones keep the first in canonical order, and say so."""
     spellings: dict[str, set[str]] = {}
     for model, row in rows:
-        spellings.setdefault(model, set()).add(canonical.encode(row))
+        spelling = canonical.encode(row)
+        if canonical.is_deep(spelling):
+            raise Unreadable(f"the record of {model} is nested too deeply")
+        spellings.setdefault(model, set()).add(spelling)
     for model, bodies in spellings.items():
         if len(bodies) > 1:
             warnings.append(f"{model} is listed {len(bodies)} times with different content; one is kept")

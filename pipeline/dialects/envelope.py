@@ -6,8 +6,7 @@ from typing import Any
 
 from pipeline import canonical, paths
 from pipeline.errors import Unreadable
-
-_LONGEST = 300
+from pipeline.wording import told
 
 
 def opened(body: bytes) -> Any:
@@ -89,4 +88,4 @@ def _message(problem: Any) -> str:
         problem = problem[0]
     if isinstance(problem, dict):
         problem = problem.get("message") or problem.get("msg") or problem.get("code") or problem
-    return canonical.as_text(problem)[:_LONGEST]
+    return told(canonical.as_text(problem))

@@ -16,6 +16,7 @@ import stamina
 
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
 from pipeline.fetch.scrub import Scrubber
+from pipeline.fetch.unpack import unpacked
 from pipeline.types import Limits
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -68,18 +69,25 @@ async def exchange(client: httpx.AsyncClient, question: Question, limits: Limits
         wait_max=min(limits.backoff * 16, limits.max_wait),
         wait_jitter=limits.backoff,
     )
-    try:
-        async for attempt in attempts:
-            with attempt:
-                return await _once(client, question, limits, scrub)
-    except FetchError as error:
-        error.message = scrub.text(error.message)
-        error.args = (error.message,)
-        raise
+    async for attempt in attempts:
+        with attempt:
+            return await _once(client, question, limits, scrub)
     raise AssertionError("the attempts end with an answer or an error")
 
 
 async def _once(client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+    """Ask once; an error is clean before anybody, a log of retries among them, can see it."""
+    try:
+        return await _follow(client, question, limits, scrub)
+    except FetchError as error:
+        error.message = scrub.text(error.message)
+        error.args = (error.message,)
+        raise
+    except (httpx.InvalidURL, ValueError) as error:
+        raise Unreachable(scrub.text(f"{_place(question.url)} cannot be asked: {error}")) from error
+
+
+async def _follow(client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
     url = question.url
     for _ in range(_MOST_REDIRECTS + 1):
         reply, onward = await _hop(client, question, url, limits, scrub)
@@ -106,8 +114,6 @@ async def _hop(
             body = b"" if onward else await _read(response, limit, cut=not response.is_success)
     except httpx.TimeoutException as error:
         raise Unreachable(f"no answer from {_place(url)} within {limits.timeout:g} s") from error
-    except httpx.DecodingError as error:
-        raise Unreadable(f"the answer of {_place(url)} cannot be decompressed") from error
     except httpx.TransportError as error:
         raise Unreachable(f"{_place(url)} cannot be reached: {_reason(error)}") from error
     if onward is None and not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
@@ -118,7 +124,7 @@ async def _hop(
 async def _read(response: httpx.Response, limit: int, *, cut: bool) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    async for piece in response.aiter_bytes():
+    async for piece in unpacked(response):
         pieces.append(piece)
         size += len(piece)
         if size > limit:
@@ -199,6 +205,6 @@ def _time(response: httpx.Response) -> int:
 def _http_date(text: str) -> int | None:
     try:
         at = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, TypeError, OverflowError):
         return None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

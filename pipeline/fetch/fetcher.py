@@ -19,6 +19,7 @@ from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
 from pipeline.fetch.scrub import Scrubber
+from pipeline.fetch.unpack import ACCEPTED
 from pipeline.types import Gateway, Login, Scope
 
 _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
@@ -89,17 +90,11 @@ class Fetcher:
         self._deadline = deadline
         self._pace: dict[str, asyncio.Semaphore] = {}
         self._stack = AsyncExitStack()
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
-            # One scope's session cookie must never travel with another scope's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            follow_redirects=False,
-        )
+        self._client = _client(user_agent, transport)
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._client)
+        if isinstance(self._client, httpx.AsyncClient):
+            await self._stack.enter_async_context(self._client)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -173,7 +168,9 @@ class Fetcher:
                 request = pages.send(reply.body)
             except StopIteration as end:
                 answer = Answer(end.value, first.time)
-                return Fetched(answer, _validators(first), time.perf_counter() - started)
+                return Fetched(
+                    answer, _validators(first, Scrubber(signed.secrets)), time.perf_counter() - started
+                )
 
     async def _signed(self, ask: Ask) -> Signed:
         scope = ask.scope
@@ -187,7 +184,26 @@ class Fetcher:
         )
 
     async def _exchange(self, question: Question, gateway: Gateway, signed: Signed) -> Reply:
+        if isinstance(self._client, Unreachable):
+            raise self._client
         return await exchange(self._client, question, gateway.limits, Scrubber(signed.secrets))
+
+
+def _client(user_agent: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient | Unreachable:
+    """Make the client; where the environment does not let it be made, that is why each scope fails."""
+    try:
+        return httpx.AsyncClient(
+            transport=transport,
+            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPTED},
+            # One scope's session cookie must never travel with another scope's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            follow_redirects=False,
+        )
+    except ValueError as error:
+        return Unreachable(f"a proxy variable of the environment cannot be used: {error}")
+    except OSError as error:
+        return Unreachable(f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}")
 
 
 def _not_modified(ask: Ask, started: float) -> NotModified:
@@ -196,8 +212,9 @@ def _not_modified(ask: Ask, started: float) -> NotModified:
     return NotModified(time.perf_counter() - started)
 
 
-def _validators(reply: Reply) -> Validators:
-    return Validators(reply.headers.get("etag"), reply.headers.get("last-modified"))
+def _validators(reply: Reply, scrub: Scrubber) -> Validators:
+    headers = reply.headers
+    return Validators(scrub.tag(headers.get("etag")), scrub.tag(headers.get("last-modified")))
 
 
 def address(url: str, path: str) -> str:

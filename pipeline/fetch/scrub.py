@@ -1,21 +1,17 @@
-"""Nothing that leaves the fetcher holds a secret: bodies and error texts pass through here."""
+"""Nothing that leaves the fetcher holds a secret: bodies, tags and error texts pass through here."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from pipeline.types import Secret
-
-MASK = "***"
+from pipeline.wording import MASK, told
 
 _SHORTEST_IN_BODY = 8
 _SHORTEST_IN_TEXT = 4
-_LONGEST_TEXT = 300
-_KEY_LIKE = re.compile(r"\b(sk|pk|key|sess)-[\w*.-]{6,}")
-_BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]{6,}")
-_REQUEST_ID = re.compile(r"\s*\(request id: [^)]*\)|\s*\[?request[_ -]id\]?[:=]\s*[\w-]+", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 class Scrubber:
@@ -25,20 +21,46 @@ class Scrubber:
         values = {secret.reveal() for secret in secrets}
         values |= {value.removeprefix("sk-") for value in values}
         self._values = sorted(values, key=len, reverse=True)
+        self._spelled: re.Pattern[bytes] | None = None
 
     def body(self, body: bytes) -> bytes:
-        """Give a body without the secrets, should the gateway have echoed one."""
+        """Give a body without the secrets, however its JSON spells them."""
+        if b"\\" in body and self._values:
+            return self._escaped().sub(MASK.encode(), body)
         for value in self._values:
             secret = value.encode()
             if len(secret) >= _SHORTEST_IN_BODY and secret in body:
                 body = body.replace(secret, MASK.encode())
         return body
 
+    def _escaped(self) -> re.Pattern[bytes]:
+        """Match the secrets letter by letter, as they are or in any of JSON's escapes."""
+        if self._spelled is None:
+            long = [value for value in self._values if len(value.encode()) >= _SHORTEST_IN_BODY]
+            spelled = ("".join(map(_letter, value)) for value in long)
+            self._spelled = re.compile("|".join(spelled).encode() or rb"(?!)")
+        return self._spelled
+
+    def tag(self, value: str | None) -> str | None:
+        """Give a response header, None where it holds a secret: it is of no use then."""
+        if value is None or any(
+            secret in value for secret in self._values if len(secret) >= _SHORTEST_IN_TEXT
+        ):
+            return None
+        return value
+
     def text(self, text: str) -> str:
-        """Give an error text on one line: no secret, nothing like a key, no request id, not long."""
+        """Give an error text fit to be kept and shown; see `wording.told`."""
         for value in self._values:
             if len(value) >= _SHORTEST_IN_TEXT:
-                text = text.replace(value, MASK)
-        text = _BEARER.sub(rf"\1{MASK}", _KEY_LIKE.sub(MASK, _REQUEST_ID.sub("", text)))
-        text = _CONTROL.sub(" ", text).strip()
-        return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+                for spelled in (value, json.dumps(value)[1:-1], quote(value), quote(value, safe="")):
+                    text = re.sub(re.escape(spelled), MASK, text, flags=re.IGNORECASE)
+        return told(text)
+
+
+def _letter(letter: str) -> str:
+    """Give the ways in which JSON may write a letter, as a regular expression."""
+    units = letter.encode("utf-16-be").hex()
+    number = "".join(f"\\\\u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
+    plain = re.escape(letter)
+    return f"(?:{plain}|\\\\{plain}|{number})"

@@ -27,7 +27,7 @@ COLUMNS = (
 """The columns, in their order: new ones are only ever added at the end."""
 
 _FORMULA = re.compile("^[=+\\-@\t\r\n\x00＝＋－＠]")
-_NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def as_csv(events: Iterable[Event]) -> str:
@@ -46,15 +46,14 @@ def as_csv(events: Iterable[Event]) -> str:
 def cell(value: str | int | None) -> str:
     """Write one cell, harmless in a spreadsheet."""
     text = "" if value is None else str(value)
-    if _FORMULA.match(text) and not _NUMBER.match(text):
-        return f"'{text}"
-    return text.replace("\x00", "\\u0000")
+    guard = "'" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else ""
+    return guard + text.replace("\x00", "\\u0000")
 
 
 def _rows(event: Event) -> Iterator[tuple[str | int | None, ...]]:
     head = (event.gateway, event.model)
     tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds)
-    if event.kind != Kind.CHANGED:
+    if event.kind != Kind.CHANGED or not event.fields:
         yield (event.at, event.kind, *head, None, None, None, None, *tail)
     for field in event.fields:
         yield (event.at, Kind.CHANGED, *head, field.field, field.before, field.after, field.category, *tail)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
-from pipeline.canonical import from_text
+from pipeline.canonical import from_text, pretty
 from pipeline.reports.report import Coverage, Event, Report
 from pipeline.types import FieldChange
 
@@ -23,12 +23,7 @@ def schema() -> dict[str, Any]:
 
 def as_json(report: Report) -> str:
     """Write a report; ends with a line feed."""
-    return dumps(report_value(report))
-
-
-def dumps(value: Any) -> str:
-    """Write a value for people and programs: indented, Unicode as it is, exact numbers."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=float) + "\n"
+    return pretty(report_value(report))
 
 
 def report_value(report: Report) -> dict[str, Any]:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from pipeline.diff import SHAPE
 from pipeline.paths import general
+from pipeline.reports.display import shown
 from pipeline.reports.folding import Bulk, Flap, bulks, flaps
 from pipeline.reports.report import Coverage, Event, Recovery, Report
 from pipeline.types import FieldChange, Kind
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~"}
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-_LONGEST = 200
 _LONGEST_VALUE = 80
 _NAMED_SCOPES = 3
-
-
-def shown(text: str) -> str:
-    """Give a gateway's text in a form safe to print: control and bidirectional characters as escapes, cut."""
-    safe = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return safe if len(safe) <= _LONGEST else safe[: _LONGEST - 1] + "…"
 
 
 def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:

@@ -137,8 +137,8 @@ class Store:
     def settle(self) -> None:
         """Move what was written into the main file, so that a copy of it alone is complete."""
         with _translated(self.path):
-            self.db.execute("pragma wal_checkpoint(truncate)").fetchall()
             self.db.execute("pragma optimize").fetchall()
+            self.db.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
 def _connect(where: str) -> Database:

@@ -34,7 +34,8 @@ class Ref:
 def refs(store: Store) -> dict[str, Ref]:
     """Give the pointers of every scope, by its name."""
     rows = store.rows("""
-        select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading, scopes.held,
+        select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading,
+               scopes.held,
                sightings.outcome, sightings.error_class, sightings.error,
                coalesce(sightings.since, sightings.snapshot) as began,
                scopes.fingerprint, scopes.etag, scopes.last_modified

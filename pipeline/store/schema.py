@@ -109,6 +109,8 @@ create table scopes (
 create index scopes_gateway on scopes(gateway);
 create index scopes_group_name on scopes(group_name);
 create index scopes_listing on scopes(listing);
+create index scopes_held on scopes(held);
+create index scopes_sighting on scopes(sighting);
 
 create table coverages (
     id integer primary key,
@@ -170,6 +172,7 @@ create index sightings_scope on sightings(scope, snapshot);
 create index sightings_transition on sightings(transition, scope);
 create index sightings_outcome on sightings(outcome);
 create index sightings_listing on sightings(listing);
+create index sightings_since on sightings(since);
 
 create table missing (
     id integer primary key,
@@ -181,6 +184,8 @@ create table missing (
     misses integer not null
 ) strict;
 create index missing_scope on missing(scope);
+create index missing_transition on missing(transition);
+create index missing_since on missing(since);
 
 create table changes (
     id integer primary key,
@@ -222,6 +227,8 @@ create table deliveries (
     error text
 ) strict;
 create index deliveries_destination on deliveries(destination, until);
+create index deliveries_since on deliveries(since);
+create index deliveries_until on deliveries(until);
 """
 
 VIEWS = """
