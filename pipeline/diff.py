@@ -90,13 +90,9 @@ class Fields:
     def _in_use(self, listing: Listing, path: str) -> bool:
         key = (listing is self._before, paths.general(path))
         if key not in self._had:
-            named = f'"{_last_name(path)}":'
+            named = f"{paths.last_name(path)}:"
             self._had[key] = any(
                 named in record.body and key[1] in map(paths.general, _leaves(record.body))
                 for record in listing.records.values()
             )
         return self._had[key]
-
-
-def _last_name(path: str) -> str:
-    return next(step for step in reversed(path.split(".")) if not step.isdigit())

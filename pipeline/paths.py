@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
+_STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
 _NO_STEP = re.compile(r"[.\"*\[\]]")
 
 Path = tuple[str, ...]
@@ -96,7 +97,7 @@ def replaced(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
 
 def covers(path: Path, leaf: str) -> bool:
     """Say whether a leaf, as `leaves` names it, stands at a path or below it."""
-    steps = leaf.split(".")
+    steps = _steps(leaf)
     return len(steps) >= len(path) and all(
         want in ("*", have) for want, have in zip(path, steps, strict=False)
     )
@@ -104,7 +105,17 @@ def covers(path: Path, leaf: str) -> bool:
 
 def general(leaf: str) -> str:
     """Give a leaf's path with `*` for the places in arrays."""
-    return ".".join("*" if step.isdigit() else step for step in leaf.split("."))
+    return ".".join("*" if step.isdigit() else step for step in _steps(leaf))
+
+
+def last_name(leaf: str) -> str:
+    """Give the last name in a leaf's path, as canonical JSON writes it before a value; places are no names."""
+    name = next((step for step in reversed(_steps(leaf)) if not step.isdigit()), "")
+    return name if name.startswith('"') else f'"{name}"'
+
+
+def _steps(leaf: str) -> list[str]:
+    return _STEP.findall(leaf)
 
 
 def grafted(value: Any, other: Any, path: Path) -> Any:

@@ -151,8 +151,8 @@ class Scope:
     gateway: Gateway
     credential: Credential = field(default_factory=Nobody)
     group: str | None = None
-    all_groups: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds)
+    all_groups: bool = False
 
     @property
     def auth(self) -> str:

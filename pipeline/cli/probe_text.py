@@ -173,9 +173,9 @@ def _settings(scope: Scope, probe: Probe) -> dict[str, list[str]]:
 
 
 def _key(name: str) -> str:
-    return name if _BARE.match(name) else json.pretty(name, ensure_ascii=False)
+    return name if _BARE.match(name) else json.dumps(name, ensure_ascii=False)
 
 
 def _array(paths: list[str]) -> str:
     # What is not safe to print is written as `\uXXXX`, which is how TOML has it too.
-    return f"[{', '.join(shown(json.pretty(path, ensure_ascii=False)) for path in paths)}]"
+    return f"[{', '.join(shown(json.dumps(path, ensure_ascii=False)) for path in paths)}]"

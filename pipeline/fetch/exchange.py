@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pipeline.fetch.scrub import Scrubber
 from pipeline.fetch.unpack import unpacked
 from pipeline.types import Limits
 
+_LOG = logging.getLogger("modelwatch")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
 _ERROR_BODY = 64 * 1024
@@ -116,6 +118,7 @@ async def _hop(
         raise Unreachable(f"no answer from {_place(url)} within {limits.timeout:g} s") from error
     except httpx.TransportError as error:
         raise Unreachable(f"{_place(url)} cannot be reached: {_reason(error)}") from error
+    _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {response.status_code}"))
     if onward is None and not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
         raise _refusal(response, scrub.body(body))
     return Reply(response.status_code, scrub.body(body), response.headers, _time(response)), onward

@@ -1,0 +1,33 @@
+"""What all tests share: the settings of Hypothesis, a database in memory, a scripted gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fakes import Script
+from hypothesis import HealthCheck, settings
+
+from pipeline.store import Store
+
+settings.register_profile(
+    "modelwatch",
+    derandomize=True,  # the same examples everywhere: a failure is a change of the code
+    deadline=None,  # a slow machine is no failure
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("modelwatch")
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """A database of our own, in memory."""
+    with Store.open(None) as opened:
+        yield opened
+
+
+@pytest.fixture
+def script(store: Store) -> Script:
+    """Gateways that answer as they are told, recorded in the database of `store`."""
+    return Script(store)

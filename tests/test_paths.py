@@ -1,0 +1,131 @@
+"""Paths into JSON values: read, followed, cut out, and listed."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.paths import Path, find, leaves, parse, without
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("id", ("id",)),
+        ("pricing.input", ("pricing", "input")),
+        ("permission[].id", ("permission", "*", "id")),
+        ("permission.*.id", ("permission", "*", "id")),
+        ("tags[]", ("tags", "*")),
+        ("*", ("*",)),
+        ("rows[][].x", ("rows", "*", "*", "x")),
+    ],
+)
+def test_a_path_is_names_joined_by_dots(text: str, path: Path) -> None:
+    """`[]` after a name means each element, the same as `.*`."""
+    assert parse(text) == path
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "[]"])
+def test_a_path_with_an_empty_step_is_refused(text: str) -> None:
+    """The message shows what was written and what to write instead."""
+    with pytest.raises(ValueError, match="names joined by dots") as refused:
+        parse(text)
+    assert repr(text) in str(refused.value)
+
+
+def test_find_gives_what_stands_there() -> None:
+    """A path leads through objects; where there is none, or nothing, it is None."""
+    value = {"data": {"rows": [1]}, "none": None}
+    assert find(value, ("data", "rows")) == [1]
+    assert find(value, ("data",)) == {"rows": [1]}
+    assert [find(value, path) for path in [("none", "x"), ("data", "rows", "0"), ("x",)]] == [None] * 3
+    assert find([1], ("0",)) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("b", {"a": {"x": 1, "y": 2}, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("a.x", {"a": {"y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("a.*", {"a": {}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("c[].x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{}, 4, {"y": 5}]}),
+        ("c[]", {"a": {"x": 1, "y": 2}, "b": None, "c": []}),
+        ("*.x", {"a": {"y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("*", {}),
+        ("c.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("nowhere.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("b.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+    ],
+)
+def test_without_leaves_out_what_a_path_leads_to(path: str, left: Any) -> None:
+    """Everything else stays; a path that leads nowhere changes nothing."""
+    value = {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}
+    assert without(value, [parse(path)]) == left
+
+
+def test_without_takes_many_paths() -> None:
+    """All paths are cut, in whatever order they are given."""
+    value = {"a": {"x": 1, "y": 2}, "b": 3}
+    cuts = [parse("a.x"), parse("b")]
+    assert without(value, cuts) == without(value, cuts[::-1]) == {"a": {"y": 2}}
+
+
+paths = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=3).map(tuple)
+trees = st.recursive(
+    strategies.scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+)
+
+
+@given(trees, st.lists(paths, max_size=3))
+def test_without_touches_nothing_and_needs_no_second_time(value: Any, cuts: list[Path]) -> None:
+    """The value given stays as it was, and what is cut is gone at once."""
+    before = copy.deepcopy(value)
+    left = without(value, cuts)
+    assert value == before
+    assert without(left, cuts) == left
+
+
+@given(trees)
+def test_leaves_tell_the_whole_value(value: Any) -> None:
+    """Two values with the same leaves are the same value: nothing is lost on the way."""
+    assert _grown(dict(leaves(value)), value) == value
+
+
+def _grown(found: dict[str, Any], like: Any, prefix: str = "") -> Any:
+    """Put leaves together again, in the shape of another value, and use up each leaf."""
+    join = f"{prefix}." if prefix else ""
+    match like:
+        case dict() if like:
+            return {key: _grown(found, item, f"{join}{key}") for key, item in like.items()}
+        case list() if any(isinstance(item, dict) for item in like):
+            return [_grown(found, item, f"{join}{index}") for index, item in enumerate(like)]
+        case _:
+            return found[prefix]
+
+
+def test_leaves_walk_into_objects_and_arrays_of_objects() -> None:
+    """A list of plain values is one leaf, and so is what is empty."""
+    value = {
+        "id": "m",
+        "price": {"in": 1, "out": None},
+        "tags": ["x", "y"],
+        "limits": [{"rpm": 5}, 7],
+        "e": {},
+        "n": [],
+    }
+    assert dict(leaves(value)) == {
+        "id": "m",
+        "price.in": 1,
+        "price.out": None,
+        "tags": ["x", "y"],
+        "limits.0.rpm": 5,
+        "limits.1": 7,
+        "e": {},
+        "n": [],
+    }
