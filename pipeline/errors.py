@@ -53,6 +53,11 @@ class FetchError(PipelineError):
         super().__init__(message)
         self.status = status
 
+    def reword(self, message: str) -> None:
+        """Say the same in words that are fit to be kept and shown."""
+        self.message = message
+        self.args = (message,)
+
 
 class Unreachable(FetchError):  # noqa: N818 - named for what the gateway is, as in the drawing above
     """No usable answer came back: DNS, TLS, time-out, a reset connection, a 5xx."""

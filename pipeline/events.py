@@ -211,4 +211,6 @@ def _bodies(store: Store, records: Iterable[int | None]) -> dict[int, str]:
 def _seconds(since: str | None, until: str) -> int | None:
     if since is None:
         return None
-    return int((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds())
+    # A clock that was set back must not make it less than no time.
+    away = datetime.fromisoformat(until) - datetime.fromisoformat(since)
+    return max(0, int(away.total_seconds()))

@@ -194,9 +194,9 @@ def _prices(where: Prices, body: Body) -> dict[str, Any]:
 
 def scaled(value: Decimal | None, unit: Decimal) -> Decimal | None:
     """Give a price in USD per 1M tokens, to six decimals: what floats add beyond is none of its value."""
-    if value is None:
+    if value is None or value >= LARGEST or value * unit >= LARGEST:
         return None
-    return number((value * unit).quantize(_QUANTUM)) if value * unit < LARGEST else None
+    return number((value * unit).quantize(_QUANTUM))
 
 
 def number(value: Decimal) -> Decimal:

@@ -72,7 +72,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
                sightings.outcome = 'moved' and trouble.outcome = 'held'
                    and sightings.listing = trouble.listing as believed,
                began.started_at as since,
-               strftime('%s', over.started_at) - strftime('%s', began.started_at) as seconds
+               max(0, strftime('%s', over.started_at) - strftime('%s', began.started_at)) as seconds
         from sightings
         join snapshots as over on over.id = sightings.snapshot
         join snapshots as began on began.id = sightings.since

@@ -109,7 +109,7 @@ def general(leaf: str) -> str:
 
 
 def last_name(leaf: str) -> str:
-    """Give the last name in a leaf's path, as canonical JSON writes it before a value; places are no names."""
+    """Give the last name in a leaf's path as JSON writes it; places in arrays are no names."""
     name = next((step for step in reversed(_steps(leaf)) if not step.isdigit()), "")
     return name if name.startswith('"') else f'"{name}"'
 

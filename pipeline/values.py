@@ -88,12 +88,12 @@ def moment(value: Any) -> str | None:
 def _iso_moment(value: str) -> str | None:
     try:
         at = datetime.fromisoformat(value.strip())
-    except ValueError:
+        at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     if at.timestamp() in PLACEHOLDERS or at.year <= _EPOCH_YEAR:
         return None
-    return _written(at.astimezone(UTC))
+    return _written(at)
 
 
 def _written(at: datetime) -> str:
@@ -116,5 +116,5 @@ def day(value: Any) -> str | None:
 def _date(year: int, month: int, number: int) -> str | None:
     try:
         return date(year, month, number).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

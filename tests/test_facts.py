@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
-from decimal import Decimal, Overflow
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -69,15 +69,9 @@ def test_a_price_without_a_unit_is_not_read() -> None:
     assert (found.input_usd_per_1m, found.usd_per_call) == (None, Decimal("0.04"))
 
 
-_OVERFLOW = pytest.mark.xfail(raises=Overflow, strict=True, reason="multiplied before it is bounded")
-
-
 @pytest.mark.parametrize(
     "said",
-    [
-        *(b"-1", b'"-1"', b"null", b'"free"', b"true", b"[]", b"{}", b"1e400"),
-        pytest.param(b"1e99999999999", marks=_OVERFLOW),
-    ],
+    [b"-1", b'"-1"', b"null", b'"free"', b"true", b"[]", b"{}", b"1e400", b"1e99999999999"],
 )
 def test_what_is_no_price_is_not_read(said: bytes) -> None:
     """Negative, missing, a word or beyond all money: no price, and no error."""

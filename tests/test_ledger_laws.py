@@ -23,7 +23,7 @@ from fakes import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.diff import diff, fields
+from pipeline.diff import Fields, diff
 from pipeline.errors import FetchError, Refused, StoreError, Unreachable, Unreadable
 from pipeline.history import Window, changes
 from pipeline.judge import Accept, Anonymous, judge
@@ -254,8 +254,10 @@ def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None
     with Store.open(None) as store:
         live(store, history)
         for transition in store.rows("select * from transitions"):
-            found = diff(listing(store, transition["before"]), listing(store, transition["after"]))
-            assert stored_changes(store, transition["id"]) == [_row(change) for change in found]
+            before, after = (listing(store, transition[side]) for side in ("before", "after"))
+            found = diff(before, after)
+            told = Fields(before, after)
+            assert stored_changes(store, transition["id"]) == [_row(change, told) for change in found]
             counts = {kind: sum(change.kind == kind for change in found) for kind in Kind}
             assert all(transition[kind] == counts[kind] for kind in (Kind.ADDED, Kind.REMOVED, Kind.CHANGED))
 
@@ -263,9 +265,8 @@ def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None
 Stored = tuple[str, str, list[tuple[str, str | None, str | None, str]]]
 
 
-def _row(change: Change) -> Stored:
-    told_fields = fields(change.before.body, change.after.body) if change.before and change.after else ()
-    return (change.kind, change.model, [(f.field, f.before, f.after, f.category) for f in told_fields])
+def _row(change: Change, told: Fields) -> Stored:
+    return (change.kind, change.model, [(f.field, f.before, f.after, f.category) for f in told(change)])
 
 
 def stored_changes(store: Store, transition: int) -> list[Stored]:

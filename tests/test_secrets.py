@@ -209,17 +209,7 @@ def test_a_secret_that_a_gateway_gives_back_is_neither_kept_nor_shown(job, how):
     assert_nowhere(job, *said)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        pytest.param(
-            how, marks=pytest.mark.xfail(reason="why a sign-in was declined is told without a look for it")
-        )
-        if how == "unsuccessful"
-        else how
-        for how in ECHOES
-    ],
-)
+@pytest.mark.parametrize("how", ECHOES)
 def test_a_password_that_a_sign_in_gives_back_is_neither_kept_nor_shown(job, how):
     """The same at the sign-in, for a long password and a short one."""
     with echo_of_login(how) as server:

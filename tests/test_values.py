@@ -90,12 +90,7 @@ def test_a_moment_is_a_time_only_where_it_tells_one(said: bytes, read: str | Non
     assert moment(decode(said)) == read
 
 
-_BEYOND = pytest.mark.xfail(raises=OverflowError, strict=True, reason="the calendar's end is not expected")
-
-
-@pytest.mark.parametrize(
-    "said", [pytest.param("9999-12-31T23:59:59-05:00", marks=_BEYOND), "0001-01-01T00:00:00+05:00"]
-)
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
 def test_a_moment_at_the_end_of_time_is_read_or_not(said: str) -> None:
     """What some write for "never" is beyond the calendar in another zone, and no error."""
     assert moment(said) is None
@@ -112,7 +107,7 @@ def test_a_moment_at_the_end_of_time_is_read_or_not(said: str) -> None:
         (b'{"date": "2027-03-01"}', "2027-03-01"),
         (b'"2098-12-31"', None),
         (b'{"year": 2027, "month": 13, "day": 1}', None),
-        pytest.param(b'{"year": 1e400, "month": 1, "day": 1}', None, marks=_BEYOND),
+        (b'{"year": 1e400, "month": 1, "day": 1}', None),
         (b'{"year": 0, "month": 0, "day": 0}', None),
         (b'"never"', None),
         (b"null", None),
@@ -161,7 +156,6 @@ spellings = st.one_of(
 )
 
 
-@_BEYOND
 @given(spellings)
 @example(decode(b'{"year": 1e400, "month": 1, "day": 1}'))
 def test_whatever_is_said_is_a_value_or_nothing(said: Any) -> None:

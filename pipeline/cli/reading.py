@@ -203,5 +203,5 @@ def status(place: Place, *, as_json: bool) -> None:
         if scope.last_asked != run.started_at and scope.last_asked:
             click.echo(f"{scope.scope}: not asked since {minute(scope.last_asked)}")
     if waiting:
-        click.echo(f"{waiting} reports wait to be written: `modelwatch report`")
+        click.echo(f"reports that wait to be written: {waiting}; `modelwatch report` writes them")
     click.echo(f"{well} of {len(coverage)} scopes are well")

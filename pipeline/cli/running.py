@@ -164,13 +164,13 @@ def _job(
         with show.progress(len(scopes), quiet=quiet) as bar:
             done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step))
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
+        if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+            _tell(told)
+        elif not quiet:
+            _warn(told)
         if write_report and not dry_run:
             deliver.enqueue(store)
             deliver.drain(store, config.reports, now)
-    if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-        _tell(told)
-    elif not quiet:
-        _warn(told)
     return _exit_code(done, told, exit_code=exit_code)
 
 

@@ -22,6 +22,7 @@ _CONFIG = """\
 [gateways.{name}]
 url = "{url}"
 
+# keys = "keys.csv"               # many keys at once: a CSV file `name,key,group`, with references in it
 # dialect = "auto"                # how the gateway writes its list
 # concurrency = 8                 # requests at a time
 # timeout = 30                    # seconds to wait for an answer
@@ -38,10 +39,6 @@ public = {{}}                       # nobody: the gateway's default group
 # mine = {{ access_token = "file:token", user_id = 17 }}
 # browser = {{ cookie = "env:SESSION" }}
 # login = {{ username = "me", password = "command:pass show gateway" }}
-
-# Many keys at once, from a CSV file with the header `name,key,group` and references in it:
-# [gateways.{name}]
-# keys = "keys.csv"
 """
 
 

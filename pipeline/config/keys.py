@@ -30,11 +30,16 @@ def read_keys(path: Path) -> list[KeyRow]:
     Raises:
         ConfigError: names the file and the line, and what to write instead; never a key.
     """
-    reader = csv.reader(_text(path).splitlines())
-    header = [cell.strip() for cell in next(reader, [])]
+    reader = csv.reader(_text(path).splitlines(), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        rows = [(f"{path}:{reader.line_num}", [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise ConfigError(
+            "is no CSV that can be read: see the quotes on this line", where=f"{path}:{reader.line_num}"
+        ) from error
     if header not in (HEADER, HEADER[:2]):
         raise ConfigError("must begin with the line `name,key,group`", where=f"{path}:1")
-    rows = [(f"{path}:{reader.line_num}", [cell.strip() for cell in cells]) for cells in reader]
     return [_row(cells, len(header), where) for where, cells in rows if any(cells)]
 
 

@@ -82,8 +82,7 @@ async def _once(client: httpx.AsyncClient, question: Question, limits: Limits, s
     try:
         return await _follow(client, question, limits, scrub)
     except FetchError as error:
-        error.message = scrub.text(error.message)
-        error.args = (error.message,)
+        error.reword(scrub.text(error.message))
         raise
     except (httpx.InvalidURL, ValueError) as error:
         raise Unreachable(scrub.text(f"{_place(question.url)} cannot be asked: {error}")) from error

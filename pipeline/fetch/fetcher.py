@@ -179,9 +179,16 @@ class Fetcher:
             return signed
         root = _root(scope.gateway.url)
         (password,) = signed.secrets
-        return await sign_in(
-            scope.credential, password, root, lambda question: self._exchange(question, scope.gateway, signed)
-        )
+        try:
+            return await sign_in(
+                scope.credential,
+                password,
+                root,
+                lambda question: self._exchange(question, scope.gateway, signed),
+            )
+        except FetchError as error:
+            error.reword(Scrubber(signed.secrets).text(error.message))
+            raise
 
     async def _exchange(self, question: Question, gateway: Gateway, signed: Signed) -> Reply:
         if isinstance(self._client, Unreachable):

@@ -35,8 +35,15 @@ def report_value(report: Report) -> dict[str, Any]:
         "totals": report.totals,
         "changes": [event_value(event) for event in report.events],
         "recoveries": [asdict(recovery) for recovery in report.recoveries],
-        "coverage": [coverage_value(coverage) for coverage in report.coverage],
+        "coverage": [_then(coverage) for coverage in report.coverage],
     }
+
+
+def _then(coverage: Coverage) -> dict[str, Any]:
+    """Give what was known at the end of the window; what is unconfirmed is only known as it is now."""
+    value = coverage_value(coverage)
+    del value["unconfirmed"]
+    return value
 
 
 def event_value(event: Event) -> dict[str, Any]:
