@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.confirming import Missing
-from pipeline.dialects import Dialect
+from pipeline.dialects import AUTO, Dialect
 from pipeline.diff import Fields, diff
 from pipeline.rereading import reread
 from pipeline.steps import Heard, Step, Told, Unchanged, steps
@@ -84,7 +84,8 @@ def record(
 ) -> Run:
     """Judge what was heard and write it; must run inside `store.transaction()`."""
     ledger = Ledger(store)
-    ids = ledger.enroll(scopes, {scope.name: key_hint(scope) for scope in scopes})
+    hints = {scope.name: key_hint(scope) for scope in scopes}
+    ids = ledger.enroll(scopes, hints, _spoken(heard, scopes))
     gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
     recorder = _Recorder(store, ledger, refs(store), gateways)
     rereadings = _reread(heard, scopes, recorder)
@@ -102,6 +103,18 @@ def record(
     )
     _write(snapshot, rereadings, judged, recorder)
     return Run(snapshot, **run)
+
+
+def _spoken(heard: Mapping[str, Heard], scopes: Sequence[Scope]) -> dict[str, str]:
+    """Find the dialect that each gateway speaks: what its config says, or what was recognised."""
+    spoken: dict[str, str] = {}
+    for scope in scopes:
+        answer = heard[scope.name].answer
+        if scope.gateway.dialect != AUTO:
+            spoken[scope.gateway.name] = scope.gateway.dialect
+        elif isinstance(answer, Told) and not scope.all_groups:
+            spoken.setdefault(scope.gateway.name, answer.dialect.name)
+    return spoken
 
 
 def _reread(heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder) -> list[Ref]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from pipeline.canonical import encode
 from pipeline.dialects import Answer, Dialect, dialects
 from pipeline.errors import FetchError, Unreachable
 from pipeline.fetch import Validators
@@ -32,7 +32,7 @@ _FIRST_RUN = datetime(2026, 9, 20, 6, tzinfo=UTC)
 
 def body(*rows: Any, **envelope: Any) -> bytes:
     """Write an answer of `/v1/models`."""
-    return json.dumps({"object": "list", "data": list(rows), **envelope}).encode()
+    return encode({"object": "list", "data": list(rows), **envelope}).encode()
 
 
 def row(model: str, **fields: Any) -> dict[str, Any]:

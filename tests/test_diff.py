@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.canonical import decode, encode, from_text
-from pipeline.diff import category, diff, fields
-from pipeline.paths import leaves
+from pipeline.diff import Fields, category, diff, fields
+from pipeline.paths import general, leaves
 from pipeline.types import Change, FieldChange, Listing, Record
 
 
@@ -167,3 +167,54 @@ def test_prices_keep_every_digit() -> None:
 def test_fields_are_sorted_by_what_they_mean(field: str, sorted_as: str) -> None:
     """People look for prices and limits first; names and descriptions are quiet."""
     assert category(field) == sorted_as
+
+
+def test_a_quiet_field_is_quiet_whatever_its_name() -> None:
+    """A dialect, or the config, may say of any field that it is told only on request."""
+    (change,) = diff(one := listing(m=1), other := listing(m=2))
+    assert [field.category for field in Fields(one, other)(change)] == ["other"]
+    assert [field.category for field in Fields(one, other, ("form",))(change)] == ["text"]
+
+
+def test_a_field_that_comes_to_all_at_once_is_shape() -> None:
+    """A new field of the gateway's is one thing that happened, not a change of every model."""
+    before, after = listing("a", "b"), listing(a=1, b=1)
+    found = [Fields(before, after)(change) for change in diff(before, after)]
+    assert found == [(FieldChange("form", None, "1", "shape"),)] * 2
+    gone = [Fields(after, before)(change) for change in diff(after, before)]
+    assert gone == [(FieldChange("form", "1", None, "shape"),)] * 2
+
+
+def test_a_field_that_others_had_before_is_news() -> None:
+    """Where one record had the field already, getting it is a change of the one that gets it."""
+    before, after = listing("a", b=1), listing(a=1, b=1)
+    (change,) = diff(before, after)
+    assert Fields(before, after)(change) == (FieldChange("form", None, "1", "other"),)
+
+
+def test_what_comes_or_goes_has_no_fields() -> None:
+    """Added and removed models are told whole."""
+    before, after = listing("a"), listing("b")
+    assert [Fields(before, after)(change) for change in diff(before, after)] == [(), ()]
+
+
+two_records = st.fixed_dictionaries({"a": strategies.objects, "b": strategies.objects})
+
+
+@given(two_records, two_records)
+def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Whatever names fields have, one is shape just where it is new to the list, or gone from it."""
+    before, after = (offered({m: {"x": fields} for m, fields in offer.items()}) for offer in (one, other))
+    used = [
+        {
+            general(path)
+            for record in side.records.values()
+            for path, _ in leaves(decode(record.body.encode()))
+        }
+        for side in (before, after)
+    ]
+    for change in diff(before, after):
+        for field in Fields(before, after)(change):
+            came = field.before is None and general(field.field) not in used[0]
+            went = field.after is None and general(field.field) not in used[1]
+            assert (field.category == "shape") == (came or went)

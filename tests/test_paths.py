@@ -10,7 +10,7 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.paths import Path, find, leaves, parse, without
+from pipeline.paths import Path, covers, find, general, grafted, leaves, parse, replaced, without
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,78 @@ def test_leaves_walk_into_objects_and_arrays_of_objects() -> None:
         "e": {},
         "n": [],
     }
+
+
+def test_names_that_are_no_plain_step_are_quoted() -> None:
+    """A dot in a name is no step, a number that is a name is no place, and no two leaves share a path."""
+    value = {"gpt-4.1": {"in": 1}, "gpt-4": {"1": {"in": 2}}, "": 3, "a[]": 4, "rows": [{"0": 5}]}
+    assert dict(leaves(value)) == {
+        '"gpt-4.1".in': 1,
+        'gpt-4."1".in': 2,
+        '""': 3,
+        '"a[]"': 4,
+        'rows.0."0"': 5,
+    }
+
+
+@given(strategies.objects)
+def test_every_leaf_has_a_path_of_its_own(value: dict[str, Any]) -> None:
+    """Whatever names a record has, no leaf hides another."""
+    found = [path for path, _ in leaves(value)]
+    assert len(found) == len(set(found))
+
+
+def test_replaced_changes_what_a_path_leads_to() -> None:
+    """Every place that the path names is put through the function; others, and the value given, stay."""
+    value = {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
+    assert replaced(value, parse("a[].x"), str) == {"a": [{"x": "1"}, {"y": 2}, 3], "b": {"x": 4}}
+    assert replaced(value, parse("*.x"), str) == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": "4"}}
+    assert replaced(value, parse("nowhere.x"), str) == value == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
+
+
+@pytest.mark.parametrize(
+    ("path", "leaf", "covered"),
+    [
+        ("pricing", "pricing.input", True),
+        ("pricing.input", "pricing.input", True),
+        ("pricing.input", "pricing", False),
+        ("pricing.*", "pricing", False),
+        ("rows[].x", "rows.3.x", True),
+        ("rows[]", "rows.3.x.y", True),
+        ("*.x", "a.x", True),
+        ("price", "pricing", False),
+        ("gpt-4.1", '"gpt-4.1"', False),
+    ],
+)
+def test_a_path_covers_what_is_at_it_or_below(path: str, leaf: str, covered: bool) -> None:  # noqa: FBT001
+    """Quiet fields are named by paths, whole branches too."""
+    assert covers(parse(path), leaf) == covered
+
+
+def test_the_general_form_of_a_leaf_forgets_places() -> None:
+    """Which element of an array it was does not matter; a name made of digits is no place."""
+    assert [general(leaf) for leaf in ("a.0.b.12", "a", 'a."0"')] == ["a.*.b.*", "a", 'a."0"']
+
+
+@pytest.mark.parametrize(
+    ("path", "gives"),
+    [
+        ("x", {"x": 9, "rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
+        ("rows[].t", {"rows": [{"k": 1, "t": 7}, {"k": 2}], "m": {"a": {"v": 1}}}),
+        ("m.*.t", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1, "t": 8}}}),
+        ("nowhere", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
+        ("nowhere.t", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
+    ],
+)
+def test_grafted_takes_what_the_other_value_has(path: str, gives: Any) -> None:
+    """What stands at a path in the other value comes over, where there is a place for it."""
+    value = {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}
+    other = {"x": 9, "rows": [{"t": 7}, {}], "m": {"a": {"t": 8}, "b": {"t": 9}}}
+    assert grafted(value, other, parse(path)) == gives
+
+
+@given(trees, paths)
+def test_what_was_cut_can_be_grafted_back(value: Any, path: Path) -> None:
+    """Cutting a named field out and taking it from the whole again gives the whole."""
+    if path[-1] != "*":
+        assert grafted(without(value, [path]), value, path) == value

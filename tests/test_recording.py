@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fakes import ASKED_AT, Script, body, play, row, rows_of, scope, told
+from fakes import Script, rows_of, scope
 
-from pipeline.dialects import Answer, Dialect, dialects
 from pipeline.errors import Refused
 from pipeline.history import Window, changes
-from pipeline.store import Store, listing
+from pipeline.store import listing
 from pipeline.types import Thresholds
 
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
@@ -118,11 +117,3 @@ def test_a_hold_outlives_a_failure(script: Script) -> None:
     script.offers("acme/prod").run()
     assert script.outcomes("acme/prod")[:4] == ["baseline", "held", "failed", "moved"]
     assert script.knows("acme/prod") == set()
-
-
-def test_a_change_of_our_reading_is_no_change_of_the_world(store: Store) -> None:
-    """When a release strips more noise, the same answer brings no news."""
-    answer = Answer((body(row("lyra", permission=[{"id": "perm-1", "allow_view": True}])),), ASKED_AT)
-    for rules in (Dialect("one-api"), dialects()["one-api"]):
-        play(store, [scope("acme/prod")], {"acme/prod": told(rules.read(answer), rules)})
-    assert changes(store, Window(0, 2)) == ()

@@ -52,9 +52,17 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
         show.raw(pretty(rows))
     elif not quiet:
         show.table(
-            ("scope", "asks as", "answers", "models", "seconds", "what to do"),
+            ("scope", "asks as", "answers", "dialect", "models", "seconds", "what to do"),
             [
-                (row["scope"], row["auth"], row["answers"], row["models"], row["seconds"], row["advice"])
+                (
+                    row["scope"],
+                    row["auth"],
+                    row["answers"],
+                    row["dialect"],
+                    row["models"],
+                    row["seconds"],
+                    row["advice"],
+                )
                 for row in rows
             ],
             right=("models", "seconds"),
@@ -73,15 +81,16 @@ def _check_row(scope: Scope, heard: Heard) -> dict[str, Any]:
     row: dict[str, Any] = {"scope": scope.name, "auth": scope.auth, "group": scope.group}
     seconds = None if heard.seconds is None else round(heard.seconds, 2)
     match heard.answer:
-        case Told(listing):
+        case Told(listing, dialect=dialect):
             advice = "; ".join(listing.warnings[:3]) or None
-            told = {"answers": "yes", "models": len(listing), "error": None, "advice": advice}
+            told = {"answers": "yes", "dialect": dialect.name, "models": len(listing)}
+            told |= {"error": None, "advice": advice}
         case errors.FetchError() as error:
             kind = type(error).__name__
             cure = _CURES[kind].format(key=key_hint(scope) or "the scope's key")
             problem = {"class": kind, "message": error.message}
             advice = f"{error.message}; {cure}"
-            told = {"answers": "no", "models": None, "error": problem, "advice": advice}
+            told = {"answers": "no", "dialect": None, "models": None, "error": problem, "advice": advice}
         case _:
             raise AssertionError("nothing is known before a check, so nothing can be unchanged")
     return row | told | {"seconds": seconds}

@@ -47,11 +47,28 @@ class Ledger:
         """Give the id of a move from one listing to another, written with its changes unless it is known."""
         return write_transition(self._writer, sides, changes, fields_of)
 
-    def enroll(self, scopes: Sequence[Scope], hints: Mapping[str, str | None]) -> dict[str, int]:
-        """Make the rows of gateways and scopes agree with the config; give scope ids by name."""
+    def enroll(
+        self, scopes: Sequence[Scope], hints: Mapping[str, str | None], spoken: Mapping[str, str]
+    ) -> dict[str, int]:
+        """Make the rows of gateways and scopes agree with the config; give scope ids by name.
+
+        Args:
+            scopes: every scope of this run.
+            hints: where each scope's secret is kept, by its name.
+            spoken: the dialect that a gateway was found to speak, by its name.
+        """
         gateways = {scope.gateway.name: scope.gateway for scope in scopes}.values()
         known = self._by_name("gateways")
-        rows: list[dict[str, Any]] = [{"name": g.name, "url": g.url, "dialect": g.dialect} for g in gateways]
+        rows: list[dict[str, Any]] = [
+            {
+                "name": gateway.name,
+                "url": gateway.url,
+                "dialect": spoken.get(gateway.name)
+                or known.get(gateway.name, {}).get("dialect")
+                or gateway.dialect,
+            }
+            for gateway in gateways
+        ]
         gateway_ids = self._upsert("gateways", rows, known)
         known = self._by_name("scopes")
         rows = [
