@@ -111,7 +111,7 @@ def _spoken(heard: Mapping[str, Heard], scopes: Sequence[Scope]) -> dict[str, st
     for scope in scopes:
         answer = heard[scope.name].answer
         if scope.gateway.dialect != AUTO:
-            spoken[scope.gateway.name] = scope.gateway.dialect
+            spoken.setdefault(scope.gateway.name, scope.gateway.dialect)
         elif isinstance(answer, Told) and not scope.all_groups:
             spoken.setdefault(scope.gateway.name, answer.dialect.name)
     return spoken

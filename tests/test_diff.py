@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -198,21 +199,25 @@ def test_what_comes_or_goes_has_no_fields() -> None:
     assert [Fields(before, after)(change) for change in diff(before, after)] == [(), ()]
 
 
-two_records = st.fixed_dictionaries({"a": strategies.objects, "b": strategies.objects})
+def names_in(side: Listing) -> Iterator[str]:
+    """Give the paths of all fields of all records."""
+    for record in side.records.values():
+        yield from (path for path, _ in leaves(decode(record.body.encode())))
+
+
+names = st.text(st.characters(exclude_categories=["C"]), max_size=3) | st.sampled_from(["a.b", "0", "x", '"'])
+nested = st.recursive(
+    st.integers(0, 1), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=4
+)
+branches = st.dictionaries(names, nested | st.lists(nested, max_size=2), max_size=3)
+two_records = st.fixed_dictionaries({"a": branches, "b": branches})
 
 
 @given(two_records, two_records)
 def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Whatever names fields have, one is shape just where it is new to the list, or gone from it."""
     before, after = (offered({m: {"x": fields} for m, fields in offer.items()}) for offer in (one, other))
-    used = [
-        {
-            general(path)
-            for record in side.records.values()
-            for path, _ in leaves(decode(record.body.encode()))
-        }
-        for side in (before, after)
-    ]
+    used = [set(map(general, names_in(side))) for side in (before, after)]
     for change in diff(before, after):
         for field in Fields(before, after)(change):
             came = field.before is None and general(field.field) not in used[0]

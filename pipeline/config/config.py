@@ -32,7 +32,7 @@ _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
 _TOP = frozenset({"database", "reports", "deadline", "gateways"})
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
-_SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups"}) | _THRESHOLDS
+_SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
 _Settings = TypeVar("_Settings", Limits, Thresholds)
 
 
@@ -116,9 +116,10 @@ def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -
     table.only(_SCOPE)
     if not is_name(label):
         table.fail(bad_name())
+    own = replace(gateway, dialect=_dialect(table)) if "dialect" in table else gateway
     return Scope(
         name=f"{gateway.name}/{label}",
-        gateway=gateway,
+        gateway=own,
         credential=_credential(table),
         group=table.text("group"),
         all_groups=_all_groups(table),
