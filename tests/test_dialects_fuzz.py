@@ -60,8 +60,7 @@ def test_a_spoiled_answer_is_a_listing_or_a_reason(dialect: Dialect, data: st.Da
     body = json.dumps(data.draw(st.composite(spoiled)(data.draw(st.sampled_from(golden))))).encode()
     try:
         listing = dialect.read(Answer((body,), 1_790_000_000))
-    except Unreadable as error:
-        assert error.message
+    except Unreadable:
         return
     for record in listing.records.values():
         value = decode(record.body.encode())

@@ -1,4 +1,4 @@
-"""A real LiteLLM proxy, read through the command; asked for with `-m litellm`, for its installation is large."""
+"""A real LiteLLM proxy, read through the command; run with `-m litellm`, for its installation is large."""
 
 from __future__ import annotations
 

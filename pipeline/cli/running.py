@@ -87,7 +87,9 @@ def _check_row(scope: Scope, heard: Heard) -> dict[str, Any]:
             told |= {"error": None, "advice": advice}
         case errors.FetchError() as error:
             kind = type(error).__name__
-            cure = _CURES[kind].format(key=key_hint(scope) or "the scope's key")
+            cure = _CURES[kind].format(key=key_hint(scope))
+            if kind == "Refused" and scope.auth == "nobody":
+                cure = "this gateway answers nobody without a key: give the scope one, or leave it out"
             problem = {"class": kind, "message": error.message}
             advice = f"{error.message}; {cure}"
             told = {"answers": "no", "dialect": None, "models": None, "error": problem, "advice": advice}
