@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.dialects import to_ask
 from pipeline.diff import Fields, diff
 from pipeline.store import Ledger, Ref, Sighting, Store, listing, refs
 from pipeline.types import Outcome, Scope
 
 
-def accept(store: Store, scope: Scope, *, at: str) -> int:
-    """Let a scope's ref move to what is held; its removals are effective at once.
+def accept(store: Store, scopes: Sequence[Scope], *, at: str) -> int:
+    """Let the refs of scopes move to what is held; the removals are effective at once.
 
     Gives the snapshot that says so: a run that asked nobody, so that reports go on from it as from any other.
 
     Raises:
-        LookupError: nothing is held for this scope.
+        LookupError: nothing is held for one of the scopes.
     """
     with store.transaction():
-        ref = refs(store).get(scope.name)
-        if ref is None or ref.held is None or ref.listing is None:
-            raise LookupError(f"nothing is held for {scope.name}")
+        known = refs(store)
         ledger = Ledger(store)
         snapshot = ledger.snapshot(
             {
@@ -30,12 +30,16 @@ def accept(store: Store, scope: Scope, *, at: str) -> int:
                 "covered": ledger.coverage([]),
                 "scopes": 0,
                 "answered": 0,
-                "moved": 1,
+                "moved": len(scopes),
                 "held": 0,
                 "failed": 0,
             }
         )
-        _move(store, ledger, snapshot, scope, ref)
+        for scope in scopes:
+            ref = known.get(scope.name)
+            if ref is None or ref.held is None or ref.listing is None:
+                raise LookupError(f"nothing is held for {scope.name}")
+            _move(store, ledger, snapshot, scope, ref)
         return snapshot
 
 

@@ -14,7 +14,9 @@ _WIDTH = 100
 
 def commands() -> str:
     """Give every command's `--help` as Markdown."""
-    context = click.Context(modelwatch, info_name="modelwatch", terminal_width=_WIDTH)
+    context = click.Context(
+        modelwatch, info_name="modelwatch", terminal_width=_WIDTH, help_option_names=["-h", "--help"]
+    )
     parts = [_help(modelwatch, context)]
     for name in modelwatch.list_commands(context):
         command = modelwatch.get_command(context, name)

@@ -91,7 +91,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
 
 def any_news(store: Store, window: Window) -> bool:
     """Say whether anything happened to any scope in a window."""
-    sql = "select 1 from sightings where snapshot > :since and snapshot <= :until limit 1"
+    sql = "select 1 from sightings where snapshot > :since and snapshot <= :until and outcome <> 'reread' limit 1"
     return bool(store.rows(sql, {"since": window.since, "until": window.until}))
 
 
@@ -110,7 +110,7 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
 _COVERAGE = """
 with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
 seen as (
-    select scopes.*, point.until, (
+    select scopes.*, scopes.asked as asked_now, point.until, (
         select max(sightings.id) from sightings
         where sightings.scope = scopes.id and sightings.snapshot <= point.until
     ) as last_sighting, (
@@ -121,12 +121,13 @@ seen as (
         select max((select max(snapshots.id) from snapshots
                     where snapshots.covered = coverage_scopes.coverage and snapshots.id <= point.until))
         from coverage_scopes where coverage_scopes.scope = scopes.id
-    ) as asked
+    ) as last_run
     from scopes, point
 )
 select seen.name as scope, gateways.name as gateway, seen.group_name as "group", seen.auth,
        seen.key_hint as key,
-       case when last.outcome in ('held', 'failed') then last.outcome
+       case when :until is null and not seen.asked_now then 'retired'
+            when last.outcome in ('held', 'failed') then last.outcome
             when seen.listing_then is null then 'new' else 'ok' end as state,
        case when last.outcome in ('held', 'failed') then began.started_at end as state_since,
        listings.size as models,
@@ -147,10 +148,10 @@ from seen
 join gateways on gateways.id = seen.gateway
 left join sightings as last on last.id = seen.last_sighting
 left join snapshots as began on began.id = coalesce(last.since, last.snapshot)
-left join snapshots as asked on asked.id = seen.asked
+left join snapshots as asked on asked.id = seen.last_run
 left join listings on listings.id = seen.listing_then
 left join listings as held on held.id = last.listing
-where not :asked_only or seen.asked = seen.until
+where not :asked_only or seen.last_run = seen.until
 order by seen.name
 """
 
@@ -169,7 +170,7 @@ def catalog(store: Store, only: Callable[[str], bool] = lambda _scope: True) -> 
     """
     offered = store.rows("""
         select scopes.name, scopes.group_name, scopes.listing from scopes
-        where scopes.listing is not null order by scopes.name
+        where scopes.listing is not null and scopes.asked order by scopes.name
     """)
     by_listing: dict[int, list[dict[str, Any]]] = {}
     for scope in filter(lambda scope: only(scope["name"]), offered):

@@ -80,12 +80,23 @@ class _Recorder:
 
 
 def record(
-    heard: Mapping[str, Heard], scopes: Sequence[Scope], store: Store, *, started_at: str, finished_at: str
+    heard: Mapping[str, Heard],
+    scopes: Sequence[Scope],
+    store: Store,
+    *,
+    started_at: str,
+    finished_at: str,
+    everything: bool = False,
 ) -> Run:
-    """Judge what was heard and write it; must run inside `store.transaction()`."""
+    """Judge what was heard and write it; must run inside `store.transaction()`.
+
+    With `everything` these are all the scopes there are: others are retired.
+    """
     ledger = Ledger(store)
     hints = {scope.name: key_hint(scope) for scope in scopes}
     ids = ledger.enroll(scopes, hints, _spoken(heard, scopes))
+    if everything:
+        ledger.retire_others(ids.values())
     gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
     recorder = _Recorder(store, ledger, refs(store), gateways)
     rereadings = _reread(heard, scopes, recorder)

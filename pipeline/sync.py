@@ -31,6 +31,8 @@ def sync(
     fetcher: Callable[[], Fetcher],
     clock: Callable[[], str],
     on_answer: OnAnswer = lambda _scope, _heard: None,
+    *,
+    everything: bool = True,
 ) -> Run:
     """Ask every scope, and record what they said.
 
@@ -40,6 +42,7 @@ def sync(
         fetcher: makes the fetcher, inside the event loop.
         clock: gives the time now, in ISO 8601 UTC.
         on_answer: is told of each scope as it answers.
+        everything: these are all the scopes there are: others are retired.
 
     Raises:
         StoreError: nothing was written.
@@ -47,7 +50,14 @@ def sync(
     started_at = clock()
     pulled = pull(scopes, refs(store), fetcher, on_answer)
     with store.transaction():
-        return record(pulled.heard, pulled.scopes, store, started_at=started_at, finished_at=clock())
+        return record(
+            pulled.heard,
+            pulled.scopes,
+            store,
+            started_at=started_at,
+            finished_at=clock(),
+            everything=everything,
+        )
 
 
 @dataclass(frozen=True, slots=True)

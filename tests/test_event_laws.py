@@ -113,12 +113,21 @@ several = st.lists(
     max_size=9,
 )
 
-GONE_TWICE: History = [{"acme/one": offer} for offer in ({"lyra": 0}, {}, {"lyra": 0}, {}, {"lyra": 0})]
-"""A model that is away twice for one run each, the second time by the very same move."""
+
+def alone(*runs: str) -> History:
+    """Write a history of one scope: `L`, `l` is lyra in one form and the other, `v` is vega."""
+    said = {"L": {"lyra": 0}, "l": {"lyra": 1}, "v": {"vega": 0}}
+    return [{"acme/one": {model: f for c in run for model, f in said[c].items()}} for run in runs]
 
 
 @pytest.mark.parametrize("confirm", [1, 2, 3])
-@example(GONE_TWICE)
+# Away twice for one run each, the second time by the very same move.
+@example(alone("L", "", "L", "", "L"))
+# Models that leave again and again, alone and with others whose patience is another.
+@example(alone("l", "v", "L", "", "L", "v"))
+@example(alone("Lv", "L", "v", "", "Lv", "", "L", "v"))
+@example(alone("Lv", "", "L", "", "Lv", "", "L"))
+@example(alone("Lv", "", "l", "v", "Lv", ""))
 @settings(max_examples=80)
 @given(single | several)
 def test_people_are_told_what_happened(confirm: int, history: History) -> None:

@@ -199,6 +199,13 @@ def test_grafted_takes_what_the_other_value_has(path: str, gives: Any) -> None:
     assert grafted(value, other, parse(path)) == gives
 
 
+def test_arrays_of_another_length_are_not_grafted() -> None:
+    """Which element would be which, nobody knows."""
+    assert grafted({"rows": [{"k": 1}]}, {"rows": [{"t": 1}, {"t": 2}]}, parse("rows[].t")) == {
+        "rows": [{"k": 1}]
+    }
+
+
 @given(trees, paths)
 def test_what_was_cut_can_be_grafted_back(value: Any, path: Path) -> None:
     """Cutting a named field out and taking it from the whole again gives the whole."""

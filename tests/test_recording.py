@@ -84,6 +84,8 @@ def test_a_model_that_flaps_is_never_told(script: Script) -> None:
     script.offers("acme/prod", "lyra", "vega").run()
     script.flaps("acme/prod", "vega").run(times=9)
     assert script.outcomes("acme/prod") == ["baseline", *["moved"] * 9]
+    script.run()
+    assert script.store.rows("select * from missing") == []
     assert changes(script.store, Window(0, 10)) == ()
 
 

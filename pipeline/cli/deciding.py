@@ -13,7 +13,7 @@ from pipeline.cli.running import chosen, load
 @click.argument("scopes", nargs=-1, required=True, metavar="SCOPE...")
 def accept(place: Place, scopes: tuple[str, ...]) -> None:
     """Believe what is held for a scope at once; SCOPE may be a glob, such as 'aihubmix/*'."""
-    from pipeline import accepting, history
+    from pipeline import accepting, deliver, history
     from pipeline.cli import show
     from pipeline.reports.as_text import event_lines
     from pipeline.store import Store, lock, refs
@@ -22,12 +22,14 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
     wanted = chosen(config, scopes)
     Store.read(config.database, any_age=True).close()
     with lock(config.database, since=now()), Store.open(config.database) as store:
-        held = [scope for scope in wanted if scope.name in (known := refs(store)) and known[scope.name].held]
+        known = refs(store)
+        held = [scope for scope in wanted if scope.name in known and known[scope.name].held]
         if not held:
-            raise click.ClickException(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
-        for scope in held:
-            snapshot = accepting.accept(store, scope, at=now())
-            click.echo(f"{scope.name}: what was held is believed now")
-            events = history.changes(store, history.Window(snapshot - 1, snapshot))
-            show.raw("".join(f"{line}\n" for line in event_lines(events)))
+            raise click.UsageError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
+        snapshot = accepting.accept(store, held, at=now())
+        click.echo(f"believed now: {' '.join(scope.name for scope in held)}")
+        events = history.changes(store, history.Window(snapshot - 1, snapshot))
+        show.raw("".join(f"{line}\n" for line in event_lines(events)))
+        deliver.enqueue(store)
+        deliver.drain(store, config.reports, now)
         store.settle()

@@ -131,7 +131,7 @@ def models(
         show.raw(show.as_csv(columns, rows))
     else:
         show.table(columns, rows)
-        click.echo(f"{len(found)} models")
+        click.echo(f"{len(found)} model{'' if len(found) == 1 else 's'}")
 
 
 def _joined(row: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
@@ -190,6 +190,8 @@ def status(place: Place, *, as_json: bool) -> None:
     if run is None:
         click.echo("the job has not run yet: `modelwatch run`")
         return
+    retired = [scope.scope for scope in coverage if scope.state == "retired"]
+    coverage = tuple(scope for scope in coverage if scope.state != "retired")
     well = sum(scope.state == "ok" for scope in coverage)
     click.echo(
         f"last run {minute(run.started_at)} UTC, {run.status}: {run.answered} of {run.scopes} scopes answered"
@@ -204,4 +206,6 @@ def status(place: Place, *, as_json: bool) -> None:
             click.echo(f"{scope.scope}: not asked since {minute(scope.last_asked)}")
     if waiting:
         click.echo(f"reports that wait to be written: {waiting}; `modelwatch report` writes them")
+    if retired:
+        click.echo(f"no longer in the config, kept as history: {' '.join(retired)}")
     click.echo(f"{well} of {len(coverage)} scopes are well")

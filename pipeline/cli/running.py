@@ -24,9 +24,9 @@ if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
 
 _CURES = {
     "Refused": "put a key that is good where {key} leads",
-    "Unresolved": "see that {key} leads to the key, for the user that runs the job",
+    "Unresolved": "check as the user, and in the environment, that the job runs in",
     "Unreachable": "see that `url` is right and that this machine gets there",
-    "Throttled": "ask less often, or lower `concurrency`",
+    "Throttled": "a run would wait and try again; if it goes on, ask less often or lower `concurrency`",
     "Unreadable": "see that `url` is the API's address and `dialect` is right",
 }
 
@@ -173,7 +173,7 @@ def _job(
     scopes = chosen(config, only)
     with _opened(config, dry_run=dry_run) as store:
         with show.progress(len(scopes), quiet=quiet) as bar:
-            done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step))
+            done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
         if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
             _tell(told)

@@ -78,6 +78,7 @@ class Ledger:
                 "auth": scope.auth,
                 "key_hint": hints.get(scope.name),
                 "group_name": scope.group,
+                "asked": 1,
             }
             for scope in scopes
         ]
@@ -98,6 +99,13 @@ class Ledger:
             if old and row != {key: old[key] for key in row}:
                 self._db.table(table).update(old["id"], row)
         return {row["name"]: row["id"] if "id" in row else known[row["name"]]["id"] for row in rows}
+
+    def retire_others(self, scope_ids: Iterable[int]) -> None:
+        """Mark the scopes that are no longer asked: what they were offered is history."""
+        self._db.execute(
+            "update scopes set asked = 0 where asked and id not in (select value from json_each(?))",
+            [json.dumps(sorted(scope_ids))],
+        )
 
     def coverage(self, scope_ids: Iterable[int]) -> int:
         """Give the id of a set of scopes, written once however often it is asked for."""

@@ -101,6 +101,7 @@ create table scopes (
     auth text not null check (auth in ('nobody', 'key', 'session')),
     key_hint text,
     group_name text,
+    asked integer not null default 1 check (asked in (0, 1)),
     listing integer references listings(id),
     held integer references listings(id),
     sighting integer references sightings(id),

@@ -13,11 +13,14 @@ from scopes
 join gateways on gateways.id = scopes.gateway
 join listing_records on listing_records.listing = scopes.listing
 join records on records.id = listing_records.record
-join models on models.id = records.model;
+join models on models.id = records.model
+where scopes.asked;
 
 create view change_log as
 select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway, scopes.group_name,
-       changes.kind, models.name as model, field_changes.field, field_changes.before, field_changes.after,
+       case when sightings.outcome = 'moved' and changes.kind = 'removed' then 'missing' else changes.kind end
+           as kind,
+       models.name as model, field_changes.field, field_changes.before, field_changes.after,
        field_changes.class, sightings.id as sighting_id, scopes.id as scope_id, models.id as model_id,
        changes.id as change_id
 from sightings
@@ -27,11 +30,15 @@ join gateways on gateways.id = scopes.gateway
 join changes on changes.transition = sightings.transition
 join models on models.id = changes.model
 left join field_changes on field_changes.change = changes.id
-where sightings.outcome = 'moved';
+where sightings.outcome = 'moved' or (
+    sightings.outcome = 'confirmed' and changes.kind = 'removed' and changes.model not in (
+        select records.model from listing_records join records on records.id = listing_records.record
+        where listing_records.listing = sightings.listing));
 
 create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
-       case when sightings.outcome in ('held', 'failed') then sightings.outcome else 'ok' end as state,
+       case when not scopes.asked then 'retired'
+            when sightings.outcome in ('held', 'failed') then sightings.outcome else 'ok' end as state,
        case when sightings.outcome in ('held', 'failed') then since.started_at end as state_since,
        listings.size as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
@@ -53,17 +60,20 @@ select listings.name as listing, gateways.name as gateway, listings.size as mode
 from scopes
 join listings on listings.id = scopes.listing
 join gateways on gateways.id = scopes.gateway
+where scopes.asked
 group by listings.id;
 
 create view matrix as
 select models.name as model, gateways.name as gateway, count(*) as scopes,
        (select count(*) from scopes as all_scopes
-        where all_scopes.gateway = gateways.id and all_scopes.listing is not null) as of_scopes,
+        where all_scopes.gateway = gateways.id and all_scopes.listing is not null
+        and all_scopes.asked) as of_scopes,
        group_concat(scopes.name, ' ') as offered_to, models.id as model_id
 from scopes
 join gateways on gateways.id = scopes.gateway
 join listing_records on listing_records.listing = scopes.listing
 join records on records.id = listing_records.record
 join models on models.id = records.model
+where scopes.asked
 group by models.id;
 """
