@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pipeline.dialects import to_ask
 from pipeline.diff import Fields, diff
 from pipeline.store import Ledger, Ref, Sighting, Store, listing, refs
-from pipeline.types import Outcome, Scope
+from pipeline.types import Outcome
+
+Quiet = Callable[[str, str | None], tuple[str, ...]]
+"""Gives the quiet paths of a scope, by its name and the rules that its listing was read under."""
 
 
-def accept(store: Store, scopes: Sequence[Scope], *, at: str) -> int:
+def accept(store: Store, scopes: Sequence[str], quiet: Quiet, *, at: str) -> int:
     """Let the refs of scopes move to what is held; the removals are effective at once.
+
+    Args:
+        store: an open database; the caller holds its lock.
+        scopes: their names.
+        quiet: gives the quiet paths of a scope, by its name and the reading of its listing.
+        at: the time now, in ISO 8601 UTC.
 
     Gives the snapshot that says so: a run that asked nobody, so that reports go on from it as from any other.
 
@@ -36,18 +44,17 @@ def accept(store: Store, scopes: Sequence[Scope], *, at: str) -> int:
             }
         )
         for scope in scopes:
-            ref = known.get(scope.name)
+            ref = known.get(scope)
             if ref is None or ref.held is None or ref.listing is None:
-                raise LookupError(f"nothing is held for {scope.name}")
-            _move(store, ledger, snapshot, scope, ref)
+                raise LookupError(f"nothing is held for {scope}")
+            _move(store, ledger, snapshot, ref, quiet(scope, ref.reading))
         return snapshot
 
 
-def _move(store: Store, ledger: Ledger, snapshot: int, scope: Scope, ref: Ref) -> None:
+def _move(store: Store, ledger: Ledger, snapshot: int, ref: Ref, quiet: tuple[str, ...]) -> None:
     assert ref.listing is not None
     assert ref.held is not None
     before, after = listing(store, ref.listing), listing(store, ref.held)
-    quiet = to_ask(scope.gateway, ref.reading).quiet
     transition = ledger.transition((ref.listing, ref.held), diff(before, after), Fields(before, after, quiet))
     since = ledger.held_since(ref.id)
     moved = Sighting(ref.id, ref.name, Outcome.MOVED, listing=ref.held, transition=transition, since=since)

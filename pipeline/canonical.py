@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
@@ -98,6 +98,11 @@ def digest(text: str) -> Digest:
 def digest_of_set(members: Iterable[Digest]) -> Digest:
     """Address a set by its members, in whatever order they come."""
     return digest("\n".join(sorted(members)))
+
+
+def digest_of_records(digests: Mapping[str, Digest]) -> Digest:
+    """Address records by model id: which they are, and under which id each of them stands."""
+    return digest_of_set(digest(encode([model, of_it])) for model, of_it in digests.items())
 
 
 def as_text(value: Any) -> str:

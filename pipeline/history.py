@@ -91,7 +91,10 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
 
 def any_news(store: Store, window: Window) -> bool:
     """Say whether anything happened to any scope in a window."""
-    sql = "select 1 from sightings where snapshot > :since and snapshot <= :until and outcome <> 'reread' limit 1"
+    sql = """
+        select 1 from sightings
+        where snapshot > :since and snapshot <= :until and outcome <> 'reread' limit 1
+    """
     return bool(store.rows(sql, {"since": window.since, "until": window.until}))
 
 
@@ -132,7 +135,8 @@ select seen.name as scope, gateways.name as gateway, seen.group_name as "group",
        case when last.outcome in ('held', 'failed') then began.started_at end as state_since,
        listings.size as models,
        case when last.outcome = 'held' then held.size end as held_models,
-       (select count(*) from missing join changes on changes.transition = missing.transition
+       (select count(distinct changes.model) from missing
+        join changes on changes.transition = missing.transition
         where missing.scope = seen.id and changes.kind = 'removed' and missing.since <= seen.until
        ) as unconfirmed,
        asked.started_at as last_asked,

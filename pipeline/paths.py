@@ -122,6 +122,8 @@ def grafted(value: Any, other: Any, path: Path) -> Any:
     """Give a value with what stands at a path taken from another value, where that has it."""
     step, rest = path[0], path[1:]
     match value, other:
+        case (dict(), dict()) | (list(), list()) if step == "*" and not rest:
+            return other
         case dict(), dict() if step == "*":
             return {
                 key: grafted(item, other[key], rest) if rest and key in other else item

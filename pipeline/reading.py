@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
-from pipeline import dialects
+from pipeline import canonical, dialects
 from pipeline.dialects import Answer, Dialect, groups
 from pipeline.errors import FetchError, Unreadable
 from pipeline.fetch import Ask, Fetched, NotModified, Result, Validators
 from pipeline.steps import Heard, Told, Unchanged
 from pipeline.store import Ref
-from pipeline.types import Listing, Scope
+from pipeline.types import Listing, Scope, Spelling
 
 Pair = tuple[Scope, Heard]
 
@@ -29,7 +29,7 @@ class Reader:
         """Say how to ask a scope; its answer's tags are sent unless it was read under other rules."""
         ref = self._known.get(scope.name)
         if scope.all_groups:
-            dialect = dialects.dialects()[groups.LIST_DIALECT]
+            dialect = _grouped(scope, groups.LIST_DIALECT)
             return Ask(scope, dialect, groups.pages)
         dialect = dialects.to_ask(scope.gateway, ref.reading if ref else None)
         self._asked[scope.name] = dialect
@@ -56,9 +56,9 @@ class Reader:
             assert isinstance(found, FetchError)
             yield from ((each, Heard(found)) for each in (scope, *self._of_known_groups(scope)))
             return
-        lists = dialects.dialects()[groups.LIST_DIALECT]
+        lists = _grouped(scope, groups.LIST_DIALECT)
         yield scope, Heard(self._told(scope, lists, found.listed), result.seconds)
-        asked = dialects.dialects()[groups.MODELS_DIALECT]
+        asked = _grouped(scope, groups.MODELS_DIALECT)
         of_groups = {_of_group(scope, name): answer for name, answer in found.models.items()}
         gone = [each for each in self._of_known_groups(scope) if each not in of_groups]
         of_groups |= dict.fromkeys(gone, groups.nothing(result.answer.asked_at))
@@ -86,6 +86,13 @@ class Reader:
         return Told(listing, fingerprint, validators or Validators(), dialect)
 
 
+def _grouped(scope: Scope, name: str) -> Dialect:
+    """Give a dialect of groups with what the gateway's table adds to noise and the like."""
+    own = scope.gateway.spelling
+    added = Spelling(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
+    return dialects.spelled(dialects.dialects()[name], added)
+
+
 def _split(result: Result) -> groups.Groups | FetchError:
     match result:
         case Fetched(answer):
@@ -100,16 +107,26 @@ def _split(result: Result) -> groups.Groups | FetchError:
 
 
 def _of_group(scope: Scope, name: str) -> Scope:
+    """Name the scope of a group after it; what cannot stand in a name is told apart by a digest."""
     label = "".join(letter if letter.isalnum() or letter in "_-+" else "_" for letter in name)
+    if label != name or not name:
+        label = f"{label}-{canonical.digest(canonical.encode(name))[-6:]}"
     return replace(scope, name=f"{scope.name}.{label}", group=name, all_groups=False)
 
 
 def _read(scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
+    """Read an answer; one that is not in the dialect that was recognised once is recognised anew."""
     dialect = dialects.to_read(scope.gateway, asked, answer)
     try:
         return dialect, dialect.read(answer)
     except Unreadable as error:
-        return error
+        anew = dialects.to_read(scope.gateway, dialects.to_ask(scope.gateway), answer)
+        if scope.all_groups or scope.gateway.dialect != dialects.AUTO or anew.name == dialect.name:
+            return error
+        try:
+            return anew, anew.read(answer)
+        except Unreadable:
+            return error
 
 
 def _fingerprint(bodies: Sequence[bytes]) -> str:

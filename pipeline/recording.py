@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from pipeline.confirming import Missing
-from pipeline.dialects import AUTO, Dialect
-from pipeline.diff import Fields, diff
-from pipeline.rereading import reread
+from pipeline.dialects import AUTO
+from pipeline.recorder import Recorder
 from pipeline.steps import Heard, Step, Told, Unchanged, steps
 from pipeline.store import Ledger, Ref, Sighting, Store, refs
-from pipeline.store import listing as load_listing
-from pipeline.types import AccessToken, Cookie, Key, Kind, Listing, Login, Nobody, Outcome, Scope
+from pipeline.types import AccessToken, Cookie, Key, Login, Nobody, Outcome, Scope
 
 __all__ = ["Heard", "Run", "Told", "Unchanged", "key_hint", "record"]
 
@@ -27,56 +25,6 @@ class Run:
     moved: int
     held: int
     failed: int
-
-
-@dataclass(slots=True)
-class _Recorder:
-    """Judges, compares and writes one run, inside one transaction."""
-
-    store: Store
-    ledger: Ledger
-    refs: dict[str, Ref]
-    gateways: dict[str, int]
-    listings: dict[int, Listing] = field(default_factory=dict)
-    written: dict[tuple[int, str, str], int] = field(default_factory=dict)
-    moves: dict[int, _Move] = field(default_factory=dict)
-    made: dict[tuple[int, int], _Move] = field(default_factory=dict)
-    anew: dict[tuple[int, str, str], Listing] = field(default_factory=dict)
-
-    def known(self, listing_id: int) -> Listing:
-        if listing_id not in self.listings:
-            self.listings[listing_id] = load_listing(self.store, listing_id)
-        return self.listings[listing_id]
-
-    def listing_id(self, scope: Scope, listing: Listing, dialect: Dialect) -> int:
-        key = (self.gateways[scope.gateway.name], listing.digest, listing.reading)
-        if key not in self.written:
-            self.written[key] = self.ledger.listing(key[0], listing, dialect.facts)
-            self.listings[self.written[key]] = listing
-        return self.written[key]
-
-    def move(self, ref: Ref, after: int, dialect: Dialect) -> _Move:
-        assert ref.listing is not None
-        sides = (ref.listing, after)
-        if sides not in self.made:
-            before, now = self.known(ref.listing), self.known(after)
-            changes = diff(before, now)
-            transition = self.ledger.transition(sides, changes, Fields(before, now, dialect.quiet))
-            move = _Move(transition, any(change.kind == Kind.REMOVED for change in changes))
-            self.made[sides] = self.moves[move.id] = move
-        return self.made[sides]
-
-    def reread(self, scope: Scope, told: Told) -> Ref | None:
-        """Read a scope's known listing again if its rules have changed; gives the scope's new ref."""
-        ref = self.refs[scope.name]
-        if ref.listing is None or ref.reading == told.listing.reading:
-            return None
-        key = (ref.listing, told.listing.reading, told.listing.digest)
-        if key not in self.anew:
-            self.anew[key] = reread(self.known(ref.listing), told.dialect, told.listing)
-        listing = self.anew[key]
-        listing_id = self.listing_id(scope, listing, told.dialect)
-        return replace(ref, listing=listing_id, digest=listing.digest, reading=listing.reading)
 
 
 def record(
@@ -98,9 +46,14 @@ def record(
     if everything:
         ledger.retire_others(ids.values())
     gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
-    recorder = _Recorder(store, ledger, refs(store), gateways)
+    recorder = Recorder(store, ledger, refs(store), gateways)
+    before = dict(recorder.refs)
     rereadings = _reread(heard, scopes, recorder)
     judged = steps(heard, scopes, recorder.refs, recorder.known)
+    # What is held changes nothing, not even how the known listing was read.
+    held = {step.ref.name for step in judged if step.outcome == Outcome.HELD}
+    rereadings = [ref for ref in rereadings if ref.name not in held]
+    judged = [replace(step, ref=before[step.ref.name]) if step.ref.name in held else step for step in judged]
     run = _totals(judged)
     snapshot = ledger.snapshot(
         {
@@ -128,7 +81,7 @@ def _spoken(heard: Mapping[str, Heard], scopes: Sequence[Scope]) -> dict[str, st
     return spoken
 
 
-def _reread(heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: _Recorder) -> list[Ref]:
+def _reread(heard: Mapping[str, Heard], scopes: Sequence[Scope], recorder: Recorder) -> list[Ref]:
     """Bring scopes whose rules of reading have changed under the new rules, before anything is compared."""
     moved = []
     for scope in scopes:
@@ -167,15 +120,7 @@ def _status(run: Mapping[str, int]) -> str:
     return "partial" if run["answered"] else "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A transition's id, and whether it removed anything."""
-
-    id: int
-    removes: bool
-
-
-def _write(snapshot: int, rereadings: Sequence[Ref], judged: Sequence[Step], recorder: _Recorder) -> None:
+def _write(snapshot: int, rereadings: Sequence[Ref], judged: Sequence[Step], recorder: Recorder) -> None:
     ledger = recorder.ledger
     anew = [Sighting(ref.id, ref.name, Outcome.REREAD, listing=ref.listing) for ref in rereadings]
     seen = [(step, _sighting(step, recorder)) for step in judged]
@@ -193,7 +138,7 @@ def _write(snapshot: int, rereadings: Sequence[Ref], judged: Sequence[Step], rec
     missing.write()
 
 
-def _removals(ids: Sequence[int], sightings: Sequence[Sighting], recorder: _Recorder) -> dict[int, Sighting]:
+def _removals(ids: Sequence[int], sightings: Sequence[Sighting], recorder: Recorder) -> dict[int, Sighting]:
     """Find the moves that removed models, by the ids of their sightings."""
     moves = recorder.moves
     return {
@@ -203,7 +148,7 @@ def _removals(ids: Sequence[int], sightings: Sequence[Sighting], recorder: _Reco
     }
 
 
-def _sighting(step: Step, recorder: _Recorder) -> Sighting | None:
+def _sighting(step: Step, recorder: Recorder) -> Sighting | None:
     ref, outcome = step.ref, step.outcome
     since = _since(ref, outcome)
     match outcome:

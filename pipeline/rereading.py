@@ -16,13 +16,17 @@ def reread(old: Listing, dialect: Dialect, new: Listing) -> Listing:
     answer at hand.
     """
     regained = sorted(set(_noise(old.reading)) - set(dialect.noise))
+    at = paths.parse(dialect.id_at)
     records = {}
-    for model, record in old.records.items():
+    for known, record in old.records.items():
+        body = canonical.decode(record.body.encode())
+        named = paths.find(body, at)
+        model = named if isinstance(named, str) and named.strip() else known
         if not dialect.is_no_model(model):
-            body = dialect.told(canonical.decode(record.body.encode()))
-            records[model] = _record(model, _regained(body, new.records.get(model), regained))
-    digest = canonical.digest_of_set(record.digest for record in records.values())
-    return Listing(records, digest, dialect.reading)
+            told = dialect.told(_regained(body, new.records.get(model), regained))
+            records[model] = _record(model, told)
+    digests = {model: record.digest for model, record in records.items()}
+    return Listing(records, canonical.digest_of_records(digests), dialect.reading)
 
 
 def _noise(reading: str) -> list[str]:

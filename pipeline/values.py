@@ -30,7 +30,7 @@ def price(value: Any) -> Decimal | None:
         found = Decimal(value.strip().lstrip("$") if isinstance(value, str) else value)
     except InvalidOperation:
         return None
-    return found if found.is_finite() and found >= 0 else None
+    return found if found.is_finite() and 0 <= found < LARGEST else None
 
 
 def length(value: Any) -> int | None:

@@ -193,7 +193,9 @@ def test_models_can_be_chosen(history, options, found):
     """By globs of their ids, by owner and by scope; case matters, for it does to the gateway."""
     assert [row["model"] for row in history.quick("models", "--json", *options).json()] == found
     assert [row["model"] for row in history.quick("models", "--csv", *options).rows()] == found
-    assert history.quick("models", *options).stdout.endswith(f"\n{len(found)} models\n")
+    assert history.quick("models", *options).stdout.endswith(
+        f"\n{len(found)} model{'s' * (len(found) != 1)}\n"
+    )
 
 
 def test_models_in_words(history):

@@ -423,7 +423,7 @@ def test_what_is_held_can_be_believed_at_once(gateway, alone):
     done = alone.quick("accept", "local/*", at=hour(8))
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "local/public: what was held is believed now",
+        "believed now: local/public",
         "2026-05-01 08:00  local/public",
         *(
             f"  - {name}  removed, missing since 2026-05-01 07:00"
@@ -442,7 +442,7 @@ def test_nothing_can_be_believed_where_nothing_is_held(alone):
     """`accept` says so, in one line, and where to look."""
     alone.quick("run")
     done = alone.quick("accept", "local/public")
-    assert (done.code, done.stdout) == (1, "")
+    assert (done.code, done.stdout) == (2, "")
     assert "nothing is held for local/public: see `modelwatch status`" in done.stderr
 
 
@@ -893,7 +893,12 @@ def test_a_scope_that_leaves_the_config_is_no_longer_asked(gateway, job):
     job.asks(gateway.url, scopes={"public": ""})
     assert job.quick("run", at=hour(7)).code == 0
     assert [row["scope"] for row in valid(history_of(job))["coverage"]] == ["local/public"]
-    assert set(state(job)) == {"prod", "test", "public"}
+    assert {name: of_it["state"] for name, of_it in state(job).items()} == {
+        "prod": "retired",
+        "test": "retired",
+        "public": "ok",
+    }
+    assert "no longer in the config" in job.quick("status").stdout
 
 
 def history_of(job):
@@ -950,7 +955,7 @@ def test_check_names_the_reference_that_leads_nowhere(tmp_path, gateway):
     """A variable that is not set is told for the user that runs the job."""
     job = Job(tmp_path / "home")
     job.asks(gateway.url, scopes={"prod": SCOPES["prod"]})
-    assert "see that env:PROD leads to the key" in job.quick("check").stdout
+    assert "env:PROD is not set" in job.quick("check").stdout
 
 
 def test_the_command_works_in_an_empty_environment(gateway, alone):

@@ -128,7 +128,7 @@ def alone(*runs: str) -> History:
 @example(alone("Lv", "L", "v", "", "Lv", "", "L", "v"))
 @example(alone("Lv", "", "L", "", "Lv", "", "L"))
 @example(alone("Lv", "", "l", "v", "Lv", ""))
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(single | several)
 def test_people_are_told_what_happened(confirm: int, history: History) -> None:
     """Added, removed, returned and changed are told to each scope as the model has it, and nothing else."""

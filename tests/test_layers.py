@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"dialects", "values", "facts", "permissions", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
     frozenset({"config", "fetch", "store", "gateway"}),
-    frozenset({"sync", "reading", "steps", "recording", "confirming", "accepting", "live"})
+    frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"moves", "events", "history", "showing", "deliver", "demo"}),
     frozenset({"cli", "docs", "__main__"}),
 )

@@ -311,7 +311,7 @@ def dump(store: Store) -> list[str]:
 def moved(store: Store, *, stop_at: int) -> bool:
     """Let all scopes make a move, and SQLite stop at a step of its work; gives whether it came to that."""
     steps = iter(range(1, stop_at + 1))
-    store.db.conn.set_progress_handler(lambda: next(steps, 0) == stop_at, 100)
+    store.db.conn.set_progress_handler(lambda: next(steps, 0) == stop_at, 160)
     try:
         with suppress(StoreError), store.transaction():
             record(heard(dict.fromkeys(NAMES, AFTER)), SCOPES, store, started_at=LATER, finished_at=LATER)
@@ -338,7 +338,7 @@ def test_half_a_run_is_no_run() -> None:
         if not stopped:
             break
     assert written
-    assert step > 50
+    assert step > 30
 
 
 def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.common import Place, now, placed
-from pipeline.cli.running import chosen, load
+from pipeline.cli.running import load
 
 
 @click.command()
@@ -13,21 +13,34 @@ from pipeline.cli.running import chosen, load
 @click.argument("scopes", nargs=-1, required=True, metavar="SCOPE...")
 def accept(place: Place, scopes: tuple[str, ...]) -> None:
     """Believe what is held for a scope at once; SCOPE may be a glob, such as 'aihubmix/*'."""
+    from fnmatch import fnmatchcase
+
     from pipeline import accepting, deliver, history
     from pipeline.cli import show
+    from pipeline.dialects import recognised
     from pipeline.reports.as_text import event_lines
     from pipeline.store import Store, lock, refs
 
     config = load(place)
-    wanted = chosen(config, scopes)
+    gateways = {scope.gateway.name: scope.gateway for scope in config.scopes}
+
+    def quiet(scope: str, reading: str | None) -> tuple[str, ...]:
+        gateway = gateways.get(scope.partition("/")[0])
+        found = recognised(reading)
+        return (*(found.quiet if found else ()), *(gateway.spelling.quiet if gateway else ()))
+
     Store.read(config.database, any_age=True).close()
     with lock(config.database, since=now()), Store.open(config.database) as store:
         known = refs(store)
-        held = [scope for scope in wanted if scope.name in known and known[scope.name].held]
+        held = [
+            name
+            for name, ref in sorted(known.items())
+            if ref.held and any(fnmatchcase(name, g) for g in scopes)
+        ]
         if not held:
             raise click.UsageError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
-        snapshot = accepting.accept(store, held, at=now())
-        click.echo(f"believed now: {' '.join(scope.name for scope in held)}")
+        snapshot = accepting.accept(store, held, quiet, at=now())
+        click.echo(f"believed now: {' '.join(held)}")
         events = history.changes(store, history.Window(snapshot - 1, snapshot))
         show.raw("".join(f"{line}\n" for line in event_lines(events)))
         deliver.enqueue(store)

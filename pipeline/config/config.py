@@ -106,6 +106,10 @@ def _gateway(name: str, table: Table) -> list[Scope]:
     scopes += _keys(table, gateway, thresholds)
     if not scopes:
         table.fail("has no scopes: add e.g. `scopes.public = {}` to ask without a key")
+    for group_scope in (scope.name for scope in scopes if scope.all_groups):
+        clash = next((scope.name for scope in scopes if scope.name.startswith(f"{group_scope}.")), None)
+        if clash:
+            table.fail(f"names {clash} like a group of {group_scope}: give it a name without the dot")
     for scope, times in Counter(scope.name for scope in scopes).items():
         if times > 1:
             table.fail(f"names the scope {scope} {times} times: give each its own name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.dialects import groups
 from pipeline.dialects.dialect import Answer, Dialect
 from pipeline.dialects.paging import Pages, Request
-from pipeline.dialects.registry import AUTO, DEFAULT, FACTS, dialects, to_ask, to_read
+from pipeline.dialects.registry import AUTO, DEFAULT, FACTS, dialects, recognised, spelled, to_ask, to_read
 
 __all__ = [
     "AUTO",
@@ -17,6 +17,8 @@ __all__ = [
     "Request",
     "dialects",
     "groups",
+    "recognised",
+    "spelled",
     "to_ask",
     "to_read",
 ]

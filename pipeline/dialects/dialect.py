@@ -133,7 +133,7 @@ class Dialect:
         models = [(model, row) for model, row in identified if not self.is_no_model(model)]
         told = ((model, self.told(_timeless(row, answer.asked_at))) for model, row in models)
         records = _records(told, warnings)
-        digest = canonical.digest_of_set(record.digest for record in records.values())
+        digest = canonical.digest_of_records({model: record.digest for model, record in records.items()})
         return Listing(records, digest, self.reading, tuple(warnings))
 
     def told(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -50,8 +50,18 @@ def split(answer: Answer) -> Groups:
         raise Unreadable(f"{GROUPS} gives no groups: is this a New-API gateway, and the user signed in?")
     if not isinstance(prices, dict):
         raise Unreadable(f"{PRICES} gives no price list: is this a New-API gateway?")
-    models = {name: _answer(of_group(prices, name), answer) for name in sorted(named)}
+    models = {name: _answer(_rows(prices, name), answer) for name in sorted(named)}
     return Groups(_answer(list(_records(named)), answer), models)
+
+
+def _rows(prices: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
+    """Give what a group may use; one that a good price list does not know may use nothing."""
+    if not isinstance(prices.get("data"), list):
+        raise Unreadable(f"{PRICES} has no list of prices")
+    try:
+        return of_group(prices, group)
+    except Unreadable:
+        return []
 
 
 def nothing(asked_at: int) -> Answer:

@@ -45,16 +45,22 @@ def to_ask(gateway: Gateway, reading: str | None = None) -> Dialect:
         reading: the rules its last listing was read under: with `auto`, what was recognised once stays.
     """
     if gateway.dialect != AUTO:
-        return _spelled(dialects()[gateway.dialect], gateway.spelling)
+        return spelled(dialects()[gateway.dialect], gateway.spelling)
     found = _by_address(gateway.url) or _as_recognised(_name(reading) or DEFAULT)
-    return _spelled(found, gateway.spelling)
+    return spelled(found, gateway.spelling)
+
+
+def recognised(reading: str | None) -> Dialect | None:
+    """Give the dialect that a listing was read in, by its rules; None when there is none of that name."""
+    name = _name(reading)
+    return dialects()[name] if name else None
 
 
 def to_read(gateway: Gateway, asked: Dialect, answer: Answer) -> Dialect:
     """Give the dialect to read an answer in: with `auto`, its shape may say more than the address did."""
     if gateway.dialect != AUTO or asked.name != DEFAULT or gateway.spelling.list or gateway.spelling.id:
         return asked
-    return _spelled(_by_shape(answer) or dialects()[DEFAULT], gateway.spelling)
+    return spelled(_by_shape(answer) or dialects()[DEFAULT], gateway.spelling)
 
 
 def _by_address(url: str) -> Dialect | None:
@@ -100,7 +106,7 @@ def _name(reading: str | None) -> str | None:
     return name if name in dialects() else None
 
 
-def _spelled(dialect: Dialect, own: Spelling) -> Dialect:
+def spelled(dialect: Dialect, own: Spelling) -> Dialect:
     """Give a dialect with what the config says differently; what it adds to noise and the like is added."""
     if own == Spelling():
         return dialect

@@ -69,7 +69,7 @@ def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
     found: list[Bulk] = []
     for kind in (Kind.REMOVED, Kind.ADDED, Kind.RETURNED):
         while True:
-            members = [event for event in rest if event.kind == kind]
+            members = [event for event in rest if event.kind == kind and not event.fields and not event.twin]
             marks = Counter(mark for event in members for mark in _marks(event))
             if not marks or marks.most_common(1)[0][1] < BULK:
                 break

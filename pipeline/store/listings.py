@@ -68,7 +68,8 @@ def _records(writer: Writer, gateway: int, listing: Listing, facts_of: FactsOf) 
     ]
     writer.insert("records", [row for row, _ in rows])
     _permissions(writer, [permission for _, found in rows for permission in found])
-    return [*known.values(), *ids]
+    wanted = ((models[model], record.digest) for model, record in listing.records.items())
+    return [*(known[key] for key in wanted if key in known), *ids]
 
 
 def _permissions(writer: Writer, rows: list[dict[str, Any]]) -> None:

@@ -32,6 +32,7 @@ def levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int]:
             and earlier.snapshot > coalesce((
                 select snapshots.id from snapshots
                 where snapshots.started_at < strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{DAYS} days')
+                and snapshots.id < moved.snapshot
                 order by snapshots.started_at desc limit 1
             ), 0)
         group by moved.id, removed.model

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dialects.dialect import SETS, Dialect
 from pipeline.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE, dated
 from pipeline.errors import Unreadable
-from pipeline.facts import Body, Facts, Reading, number, scaled
+from pipeline.facts import PER_1M, Body, Facts, Reading, scaled
 from pipeline.values import price
 
 PER_RATIO = Decimal(2)
@@ -41,7 +41,8 @@ def _priced(facts: Facts, body: Body) -> Facts:
         paid = price(body.get("model_price"))
         if paid is None:
             return facts
-        return replace(facts, usd_per_call=number(paid * of_group), price_source="ratio")
+        by_call = scaled(paid * of_group, PER_1M)
+        return replace(facts, usd_per_call=by_call, price_source=None if by_call is None else "ratio")
     own = price(body.get("model_ratio"))
     if own is None:
         return facts
@@ -78,9 +79,10 @@ def of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
     rows = envelope.get("data")
     if not isinstance(rows, list):
         raise Unreadable("'data' is null or missing, not the price list")
-    ratios = envelope.get("group_ratio") or {}
-    tried = list(envelope.get("auto_groups") or ()) if group == AUTO_GROUP else [group]
-    if not any(name in ratios or name in (envelope.get("usable_group") or {}) for name in tried):
+    ratios = _named(envelope, "group_ratio")
+    tried = _listed(envelope, "auto_groups") if group == AUTO_GROUP else [group]
+    usable = _named(envelope, "usable_group")
+    if not any(isinstance(name, str) and (name in ratios or name in usable) for name in tried):
         raise Unreadable(f"the price list knows no group {group!r}")
     found = []
     for row in rows:
@@ -89,6 +91,16 @@ def of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
             # The server, too, counts a group without a ratio of its own as 1.
             found.append(_at(row, ratios.get(served_by, 1)))
     return found
+
+
+def _named(envelope: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = envelope.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(envelope: Mapping[str, Any], key: str) -> list[Any]:
+    value = envelope.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _first_of(groups: list[str], row: Any) -> str | None:
