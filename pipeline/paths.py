@@ -111,7 +111,7 @@ def general(leaf: str) -> str:
 def last_name(leaf: str) -> str:
     """Give the last name in a leaf's path as JSON writes it; places in arrays are no names."""
     name = next((step for step in reversed(_steps(leaf)) if not step.isdigit()), "")
-    return name if name.startswith('"') else f'"{name}"'
+    return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
 
 def _steps(leaf: str) -> list[str]:

@@ -14,7 +14,7 @@ settings.register_profile(
     "modelwatch",
     derandomize=True,  # the same examples everywhere: a failure is a change of the code
     deadline=None,  # a slow machine is no failure
-    max_examples=50,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("modelwatch")

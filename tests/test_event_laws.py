@@ -128,7 +128,7 @@ def alone(*runs: str) -> History:
 @example(alone("Lv", "L", "v", "", "Lv", "", "L", "v"))
 @example(alone("Lv", "", "L", "", "Lv", "", "L"))
 @example(alone("Lv", "", "l", "v", "Lv", ""))
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(single | several)
 def test_people_are_told_what_happened(confirm: int, history: History) -> None:
     """Added, removed, returned and changed are told to each scope as the model has it, and nothing else."""
@@ -138,7 +138,7 @@ def test_people_are_told_what_happened(confirm: int, history: History) -> None:
     assert Counter(was_told(events)) == Counter(should_be_told(history, confirm))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(several, st.integers(1, 3), st.sets(st.integers(1, 8)))
 def test_reports_may_cut_a_history_anywhere(history: History, confirm: int, cuts: set[int]) -> None:
     """The parts tell what the whole tells, in the same order, once."""

@@ -140,7 +140,7 @@ def live(store: Store, history: Sequence[Said]) -> None:
         hear(store, said)
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(histories)
 def test_a_scope_points_at_what_was_last_believed(history: Sequence[Said]) -> None:
     """After every run the database gives back, scope by scope, exactly what was believed and what is held."""
@@ -237,7 +237,7 @@ def _replay(store: Store, state: dict[str, str], transition: int) -> None:
             state[change["model"]] = change["after"]
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(histories)
 def test_the_ledger_replays_to_every_moment(history: Sequence[Said]) -> None:
     """Sightings and transitions alone give what was known at each run, not only what is known now."""
@@ -248,7 +248,7 @@ def test_the_ledger_replays_to_every_moment(history: Sequence[Said]) -> None:
         assert [replayed(store, number) for number in range(1, len(history) + 1)] == truths
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(histories)
 def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None:
     """Changes may be dropped and made again: each transition holds the difference of its sides."""
@@ -286,7 +286,7 @@ def stored_changes(store: Store, transition: int) -> list[Stored]:
     ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(histories)
 def test_saying_the_same_again_writes_one_row(history: Sequence[Said]) -> None:
     """Once removals are confirmed and held answers agreed with, an unchanged world costs the run's row."""
@@ -352,7 +352,7 @@ def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:
     assert dump(script.store) == before
 
 
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(histories)
 def test_a_failed_run_removes_nothing(history: Sequence[Said]) -> None:
     """When every gateway is down, what is offered stays known, and nobody is told that a model is gone."""
