@@ -10,11 +10,17 @@ from pipeline import canonical, paths
 from pipeline.types import Change, FieldChange, Listing, Record
 
 PATTERNS = (
-    ("lifecycle", r"deprecat|expir|shutdown|sunset|retire|lifecycle|archived|eol|replacement"),
-    ("price", r"pric|cost|ratio|fee|billing|quota_type|per_1[km]"),
+    (
+        "lifecycle",
+        r"deprecat|expir|shutdown|sunset|retire|lifecycle|archived|(^|[._])eol([._]|$)|replacement",
+    ),
+    ("price", r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]"),
     ("text", r"desc|display|^name$|\.name$|title|icon|^owned_by$|^created|tags?$|url|order$"),
-    ("capabilities", r"modalit|feature|capabilit|support|endpoint|permission|tool|reason|vision|type|param"),
-    ("limits", r"context|max_|limit|token|length|window|tpm|rpm"),
+    (
+        "capabilities",
+        r"modalit|feature|capabilit|support|endpoint|permission|tool|reason|(?<!re)vision|type|param",
+    ),
+    ("limits", r"context|max_|limit|token(?!iz)|length|window|tpm|rpm"),
 )
 _CATEGORIES = tuple((category, re.compile(pattern, re.IGNORECASE)) for category, pattern in PATTERNS)
 

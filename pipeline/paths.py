@@ -105,12 +105,12 @@ def covers(path: Path, leaf: str) -> bool:
 
 def general(leaf: str) -> str:
     """Give a leaf's path with `*` for the places in arrays."""
-    return ".".join("*" if step.isdigit() else step for step in _steps(leaf))
+    return ".".join("*" if step.isdecimal() else step for step in _steps(leaf))
 
 
 def last_name(leaf: str) -> str:
     """Give the last name in a leaf's path as JSON writes it; places in arrays are no names."""
-    name = next((step for step in reversed(_steps(leaf)) if not step.isdigit()), "")
+    name = next((step for step in reversed(_steps(leaf)) if not step.isdecimal()), "")
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
 

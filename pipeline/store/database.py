@@ -40,8 +40,9 @@ class Store:
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)
             store = cls(_connect(str(where)), where)
-            store._refuse_strangers()
-            store._set_up()
+            with store._closed_on_error():
+                store._refuse_strangers()
+                store._set_up()
             return store
 
     @classmethod
@@ -60,12 +61,14 @@ class Store:
             store = cls(
                 _connect(f"{path.absolute().as_uri()}?mode={'rw' if tidy else 'ro&immutable=1'}"), path
             )
-            store.db.execute("pragma query_only = on")
-            store._refuse_strangers()
-            if migrations.pending(store.db) and not any_age:
-                raise StoreError(
-                    "was made by an older modelwatch: any `modelwatch run` brings it up to date", path=path
-                )
+            with store._closed_on_error():
+                store.db.execute("pragma query_only = on")
+                store._refuse_strangers()
+                if migrations.pending(store.db) and not any_age:
+                    raise StoreError(
+                        "was made by an older modelwatch: any `modelwatch run` brings it up to date",
+                        path=path,
+                    )
             return store
 
     @classmethod
@@ -82,6 +85,14 @@ class Store:
         with _translated(path):
             store._set_up()
         return store
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +176,7 @@ _CURES = {
     "BUSY": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
     "LOCKED": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
     "NOTADB": "is no SQLite database: name another file as `database`",
+    "IOERR": "cannot be read or written: see that it is a file, and that its disk is well",
     "CORRUPT": "is damaged: restore it from a copy",
 }
 
