@@ -44,7 +44,7 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
     del verbose
     config = load(place)
     scopes = tuple(_once(scope) for scope in config.scopes)
-    with show.progress(len(scopes), quiet=quiet) as bar:
+    with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
         pulled = sync.pull(scopes, {}, fetcher(config), lambda _scope, _heard: bar.step())
     rows = [_check_row(scope, pulled.heard[scope.name]) for scope in pulled.scopes]
     failed = sum(row["error"] is not None for row in rows)
@@ -172,7 +172,7 @@ def _job(
     config = load(place)
     scopes = chosen(config, only)
     with _opened(config, dry_run=dry_run) as store:
-        with show.progress(len(scopes), quiet=quiet) as bar:
+        with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
             done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
         if dry_run or (not quiet and (verbose or sys.stdout.isatty())):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +18,8 @@ from pipeline.reports.as_csv import cell
 from pipeline.reports.display import shown
 
 _WIDE = 500
+_INTERRUPTED = 130
+_SHOW_CURSOR = b"\x1b[?25h"  # the progress bar has hidden it
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
@@ -49,6 +54,25 @@ def raw(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8"))
     sys.stdout.buffer.flush()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Leave at once on Ctrl-C, as one that is killed does: what is not committed never was."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(_number: int, _frame: object) -> None:
+        if sys.stderr.isatty():
+            os.write(2, _SHOW_CURSOR)
+        os._exit(_INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Bar:
