@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from pipeline.types import Digest
+from pipeline.types import Digest, Record
 
 VERSION = "01"
 """First byte of every digest: a change of spelling is a migration, never an accident."""
@@ -39,6 +39,7 @@ def _number(text: str) -> int | Decimal | None:
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
@@ -52,11 +53,21 @@ def decode(body: bytes) -> Any:
         ValueError: this is no JSON, or it is nested too deeply to read.
     """
     try:
+        return decode_strictly(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _decode_leniently(body)
+
+
+def decode_strictly(body: bytes) -> Any:
+    """Read JSON as its standard has it; gives what `decode` gives.
+
+    Raises:
+        ValueError: this is no JSON, or not all of it is Unicode, or it is nested too deeply to read.
+    """
+    try:
         return _decode(body)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _decode_leniently(body)
 
 
 def _decode_leniently(body: bytes) -> Any:
@@ -90,19 +101,20 @@ def pretty(value: Any) -> str:
     return msgspec.json.format(_encode_exactly(value), indent=2).decode() + "\n"
 
 
+def members(text: str) -> dict[str, str]:
+    """Take an object in canonical spelling apart; gives each member's value in canonical spelling."""
+    return {name: bytes(raw).decode() for name, raw in _members(text.encode()).items()}
+
+
 def digest(text: str) -> Digest:
     """Address a text by its content."""
     return Digest(VERSION + blake2b(text.encode(), digest_size=16).hexdigest())
 
 
-def digest_of_set(members: Iterable[Digest]) -> Digest:
-    """Address a set by its members, in whatever order they come."""
-    return digest("\n".join(sorted(members)))
-
-
-def digest_of_records(digests: Mapping[str, Digest]) -> Digest:
-    """Address records by model id: which they are, and under which id each of them stands."""
-    return digest_of_set(digest(encode([model, of_it])) for model, of_it in digests.items())
+def digest_of_records(records: Iterable[Record]) -> Digest:
+    """Address records: which they are, and under which model id each of them stands."""
+    # A digest has one length and an id holds no NUL, so no two sets are spelled alike.
+    return digest("\0".join(sorted(f"{record.digest} {record.model}" for record in records)))
 
 
 def as_text(value: Any) -> str:

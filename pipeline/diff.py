@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
 
 from pipeline import canonical, paths
 from pipeline.types import Change, FieldChange, Listing, Record
@@ -35,8 +36,10 @@ def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
     """Give what happened to each model between two listings, by model id; nothing between equal ones."""
     if before.digest == after.digest:
         return ()
-    models = sorted(before.records.keys() | after.records.keys())
-    changes = (Change(model, before.records.get(model), after.records.get(model)) for model in models)
+    old, new = before.records, after.records
+    # Records that were read once stand in both listings: most are the same object.
+    differing = [model for model in old.keys() | new.keys() if old.get(model) is not new.get(model)]
+    changes = (Change(model, old.get(model), new.get(model)) for model in sorted(differing))
     return tuple(change for change in changes if _digest(change.before) != _digest(change.after))
 
 
@@ -46,7 +49,9 @@ def _digest(record: Record | None) -> str | None:
 
 def fields(before: str, after: str) -> tuple[FieldChange, ...]:
     """Give the fields in which two record bodies differ, by path."""
-    old, new = _leaves(before), _leaves(after)
+    left, right = canonical.members(before), canonical.members(after)
+    differing = {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
+    old, new = (_leaves({name: side[name] for name in differing & side.keys()}) for side in (left, right))
     return tuple(
         FieldChange(path, old.get(path), new.get(path), category(path))
         for path in sorted(old.keys() | new.keys())
@@ -54,11 +59,12 @@ def fields(before: str, after: str) -> tuple[FieldChange, ...]:
     )
 
 
-def _leaves(body: str) -> dict[str, str]:
-    value: Any = canonical.decode(body.encode())
-    return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)}
+def _leaves(members: Mapping[str, str]) -> dict[str, str]:
+    value = {name: canonical.decode(text.encode()) for name, text in members.items()}
+    return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)} if value else {}
 
 
+@lru_cache(4096)
 def category(path: str) -> str:
     """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
@@ -98,7 +104,7 @@ class Fields:
         if key not in self._had:
             named = f"{paths.last_name(path)}:"
             self._had[key] = any(
-                named in record.body and key[1] in map(paths.general, _leaves(record.body))
+                named in record.body and key[1] in map(paths.general, _leaves(canonical.members(record.body)))
                 for record in listing.records.values()
             )
         return self._had[key]

@@ -16,8 +16,9 @@ from pipeline.dialects import Answer, Dialect
 from pipeline.dialects.envelope import opened
 from pipeline.diff import fields
 from pipeline.errors import FetchError, Unreadable
-from pipeline.fetch import Ask, Fetcher, Result
+from pipeline.fetch import Ask, Result
 from pipeline.fetch.exchange import Reply
+from pipeline.fetch.fetcher import Fetcher
 from pipeline.types import FieldChange, Scope
 
 _UNKNOWN = re.compile(r"not[ _-]?found|does ?n[o']t exist|no such|unknown model|不存在", re.IGNORECASE)

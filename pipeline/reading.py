@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
+from hashlib import sha256
 
 from pipeline import canonical, dialects
-from pipeline.dialects import Answer, Dialect, groups
+from pipeline.dialects import Alike, Answer, Dialect, groups
 from pipeline.errors import FetchError, Unreadable
 from pipeline.fetch import Ask, Fetched, NotModified, Result, Validators
 from pipeline.steps import Heard, Told, Unchanged
 from pipeline.store import Ref
-from pipeline.types import Listing, Scope, Spelling
+from pipeline.types import Gateway, Listing, Scope, Spelling
 
 Pair = tuple[Scope, Heard]
+
+_FINGERPRINT_DIGITS = 32
 
 
 class Reader:
@@ -23,6 +25,8 @@ class Reader:
     def __init__(self, known: Mapping[str, Ref]) -> None:
         self._known = known
         self._asked: dict[str, Dialect] = {}
+        self._dialects: dict[tuple[Gateway, str | None], Dialect] = {}
+        self._alike: dict[Dialect, Alike] = {}
         self._read: dict[tuple[Dialect, str], tuple[Dialect, Listing] | Unreadable] = {}
 
     def ask(self, scope: Scope) -> Ask:
@@ -31,11 +35,17 @@ class Reader:
         if scope.all_groups:
             dialect = _grouped(scope, groups.LIST_DIALECT)
             return Ask(scope, dialect, groups.pages)
-        dialect = dialects.to_ask(scope.gateway, ref.reading if ref else None)
+        dialect = self._to_ask(scope, ref.reading if ref else None)
         self._asked[scope.name] = dialect
         if ref is None or ref.reading != dialect.reading:
             return Ask(scope, dialect, dialect.pages)
         return Ask(scope, dialect, dialect.pages, Validators(ref.etag, ref.last_modified))
+
+    def _to_ask(self, scope: Scope, reading: str | None) -> Dialect:
+        key = (scope.gateway, reading)
+        if key not in self._dialects:
+            self._dialects[key] = dialects.to_ask(*key)
+        return self._dialects[key]
 
     def read(self, scope: Scope, result: Result) -> list[Pair]:
         """Read a scope's result; a scope of all groups gives one for itself and one for each group."""
@@ -78,12 +88,29 @@ class Reader:
             return Unchanged()
         key = (asked, fingerprint)
         if key not in self._read:
-            self._read[key] = _read(scope, asked, answer)
+            self._read[key] = self.listing(scope, asked, answer)
         read = self._read[key]
         if isinstance(read, Unreadable):
             return read
         dialect, listing = read
         return Told(listing, fingerprint, validators or Validators(), dialect)
+
+    def listing(self, scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
+        """Read an answer; one that is not in the dialect that was recognised once is recognised anew."""
+        dialect = dialects.to_read(scope.gateway, asked, answer)
+        try:
+            return dialect, self._in(dialect).read(answer)
+        except Unreadable as error:
+            anew = dialects.to_read(scope.gateway, dialects.to_ask(scope.gateway), answer)
+            if scope.all_groups or scope.gateway.dialect != dialects.AUTO or anew.name == dialect.name:
+                return error
+            try:
+                return anew, self._in(anew).read(answer)
+            except Unreadable:
+                return error
+
+    def _in(self, dialect: Dialect) -> Alike:
+        return self._alike.setdefault(dialect, Alike(dialect))
 
 
 def _grouped(scope: Scope, name: str) -> Dialect:
@@ -114,24 +141,10 @@ def _of_group(scope: Scope, name: str) -> Scope:
     return replace(scope, name=f"{scope.name}.{label}", group=name, all_groups=False)
 
 
-def _read(scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
-    """Read an answer; one that is not in the dialect that was recognised once is recognised anew."""
-    dialect = dialects.to_read(scope.gateway, asked, answer)
-    try:
-        return dialect, dialect.read(answer)
-    except Unreadable as error:
-        anew = dialects.to_read(scope.gateway, dialects.to_ask(scope.gateway), answer)
-        if scope.all_groups or scope.gateway.dialect != dialects.AUTO or anew.name == dialect.name:
-            return error
-        try:
-            return anew, anew.read(answer)
-        except Unreadable:
-            return error
-
-
 def _fingerprint(bodies: Sequence[bytes]) -> str:
-    digest = blake2b(digest_size=16)
+    # SHA-256, for processors have instructions for it: a third of the time that BLAKE2b takes.
+    digest = sha256()
     for body in bodies:
         digest.update(len(body).to_bytes(8, "big"))
         digest.update(body)
-    return digest.hexdigest()
+    return digest.hexdigest()[:_FINGERPRINT_DIGITS]

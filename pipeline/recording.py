@@ -9,7 +9,7 @@ from pipeline.confirming import Missing
 from pipeline.dialects import AUTO
 from pipeline.recorder import Recorder
 from pipeline.steps import Heard, Step, Told, Unchanged, steps
-from pipeline.store import Ledger, Ref, Sighting, Store, refs
+from pipeline.store import Ref, Sighting
 from pipeline.types import AccessToken, Cookie, Key, Login, Nobody, Outcome, Scope
 
 __all__ = ["Heard", "Run", "Told", "Unchanged", "key_hint", "record"]
@@ -30,7 +30,7 @@ class Run:
 def record(
     heard: Mapping[str, Heard],
     scopes: Sequence[Scope],
-    store: Store,
+    recorder: Recorder,
     *,
     started_at: str,
     finished_at: str,
@@ -40,13 +40,10 @@ def record(
 
     With `everything` these are all the scopes there are: others are retired.
     """
-    ledger = Ledger(store)
-    hints = {scope.name: key_hint(scope) for scope in scopes}
-    ids = ledger.enroll(scopes, hints, _spoken(heard, scopes))
+    ledger = recorder.ledger
+    ids = recorder.enroll(scopes, {scope.name: key_hint(scope) for scope in scopes}, _spoken(heard, scopes))
     if everything:
         ledger.retire_others(ids.values())
-    gateways = {row["name"]: row["id"] for row in store.rows("select name, id from gateways")}
-    recorder = Recorder(store, ledger, refs(store), gateways)
     before = dict(recorder.refs)
     rereadings = _reread(heard, scopes, recorder)
     judged = steps(heard, scopes, recorder.refs, recorder.known)
@@ -124,18 +121,19 @@ def _write(snapshot: int, rereadings: Sequence[Ref], judged: Sequence[Step], rec
     ledger = recorder.ledger
     anew = [Sighting(ref.id, ref.name, Outcome.REREAD, listing=ref.listing) for ref in rereadings]
     seen = [(step, _sighting(step, recorder)) for step in judged]
-    pointers = (_pointer(step, sighting) for step, sighting in seen)
-    ledger.point([_row(ref) for ref in rereadings] + [pointer for pointer in pointers if pointer])
+    pointers = [pointer for step, sighting in seen if (pointer := _pointer(step, sighting))]
+    ledger.point([_row(ref) for ref in rereadings] + pointers)
     ledger.sightings(snapshot, anew)
     happened = [sighting for _, sighting in seen if sighting]
     ids = ledger.sightings(snapshot, happened)
     missing = Missing(ledger, snapshot)
     missing.begin(_removals(ids, happened, recorder), {step.ref.id for step in judged if step.agreed})
     complete = [(step, sighting) for step, sighting in seen if step.complete]
-    ledger.sightings(
-        snapshot, [found for step, sighting in complete for found in _confirmed(step, sighting, missing)]
-    )
+    confirmed = [found for step, sighting in complete for found in _confirmed(step, sighting, missing)]
+    ledger.sightings(snapshot, confirmed)
     missing.write()
+    recorder.touch(step.ref.id for step, sighting in seen if sighting or step.ref.held)
+    recorder.touch(each.scope for each in (*anew, *confirmed))
 
 
 def _removals(ids: Sequence[int], sightings: Sequence[Sighting], recorder: Recorder) -> dict[int, Sighting]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline import canonical, paths
-from pipeline.dialects import Dialect
+from pipeline.dialects import Dialect, storable
 from pipeline.types import Listing, Record
 
 
@@ -21,12 +21,11 @@ def reread(old: Listing, dialect: Dialect, new: Listing) -> Listing:
     for known, record in old.records.items():
         body = canonical.decode(record.body.encode())
         named = paths.find(body, at)
-        model = named if isinstance(named, str) and named.strip() else known
+        model = storable(named) if isinstance(named, str) and named.strip() else known
         if not dialect.is_no_model(model):
             told = dialect.told(_regained(body, new.records.get(model), regained))
             records[model] = _record(model, told)
-    digests = {model: record.digest for model, record in records.items()}
-    return Listing(records, canonical.digest_of_records(digests), dialect.reading)
+    return Listing(records, canonical.digest_of_records(records.values()), dialect.reading)
 
 
 def _noise(reading: str) -> list[str]:

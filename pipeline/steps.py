@@ -18,10 +18,13 @@ Known = Callable[[int], Listing]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A scope's complete answer, and the dialect it was read in; the fingerprint is that of its bytes."""
+    """A scope's complete answer, and the dialect it was read in; the fingerprint is that of its bytes.
+
+    An answer from long ago has none: the gateway will not say it again.
+    """
 
     listing: Listing
-    fingerprint: str
+    fingerprint: str | None
     validators: Validators
     dialect: Dialect
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from pipeline.fetch import Fetcher
+from pipeline.fetch.fetcher import Fetcher
 from pipeline.reading import Reader
+from pipeline.recorder import Recorder
 from pipeline.recording import Heard, Run, record
 from pipeline.store import Ref, Store, refs
 from pipeline.types import Scope
@@ -53,7 +54,7 @@ def sync(
         return record(
             pulled.heard,
             pulled.scopes,
-            store,
+            Recorder(store),
             started_at=started_at,
             finished_at=clock(),
             everything=everything,

@@ -11,6 +11,7 @@ from pipeline.canonical import encode
 from pipeline.dialects import Answer, Dialect, dialects
 from pipeline.errors import FetchError, Unreachable
 from pipeline.fetch import Validators
+from pipeline.recorder import Recorder
 from pipeline.recording import Heard, Run, Told, Unchanged, record
 from pipeline.store import Ref, Store, refs
 from pipeline.store import listing as stored_listing
@@ -180,7 +181,7 @@ def play(store: Store, scopes: list[Scope], heard: Mapping[str, Heard]) -> Run:
     (latest,) = store.rows("select count(*) as runs from snapshots")
     at = moment(latest["runs"] + 1)
     with store.transaction():
-        return record(heard, scopes, store, started_at=at, finished_at=at)
+        return record(heard, scopes, Recorder(store), started_at=at, finished_at=at)
 
 
 UNCHANGED = Heard(Unchanged(), 0.1)

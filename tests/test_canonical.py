@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import canonical
 from pipeline.canonical import as_text, decode, encode, from_text
-from pipeline.types import Digest
+from pipeline.types import Record
 
 
 @given(st.data(), strategies.values)
@@ -174,6 +174,11 @@ def test_levels_and_stray_bytes_together_are_a_value_error_at_most(levels: int) 
         assert encode(value) == "[" * levels + '"\ufffd"' + "]" * levels
 
 
+def stands(model: str, body: str) -> Record:
+    """Give a record of some body under an id."""
+    return Record(model, canonical.digest(body), body)
+
+
 def test_digests_are_pinned() -> None:
     """A changed digest is a migration: databases in use hold these."""
     record = encode(decode(b'{"pricing": {"input": 2.50e-6}, "id": "acme/\\u03b2", "n": 1.0, "x": null}'))
@@ -181,32 +186,34 @@ def test_digests_are_pinned() -> None:
     assert {
         "nothing": canonical.digest(""),
         "record": canonical.digest(record),
-        "empty set": canonical.digest_of_set([]),
-        "set": canonical.digest_of_set([Digest("02"), Digest("01")]),
+        "no records": canonical.digest_of_records([]),
+        "records": canonical.digest_of_records([stands("lyra", "02"), stands("vega", "01")]),
     } == {
         "nothing": "01cae66941d9efbd404e4d88758ea67670",
         "record": "01ef6d5f54ef05755cb68a843405e71e86",
-        "empty set": "01cae66941d9efbd404e4d88758ea67670",
-        "set": "017cd759560d13be6175ebcde1504593bc",
+        "no records": "01cae66941d9efbd404e4d88758ea67670",
+        "records": "015c51182ae98ea88cfd5927698ccd56b8",
     }
 
 
-@given(
-    st.lists(texts := strategies.texts, unique=True).flatmap(
-        lambda x: st.tuples(st.just(x), st.permutations(x))
-    )
+RECORDS = st.sets(st.tuples(strategies.texts, strategies.texts)).map(
+    lambda found: [stands(model.replace("\0", ""), body) for model, body in found]
 )
-def test_a_set_has_one_digest_in_any_order(orders: tuple[list[Any], list[Any]]) -> None:
-    """The digest of a set does not know in which order its members came."""
-    one, other = ([canonical.digest(text) for text in order] for order in orders)
-    assert canonical.digest_of_set(one) == canonical.digest_of_set(other)
 
 
-@given(st.sets(strategies.texts), st.sets(strategies.texts))
-def test_different_sets_have_different_digests(one: set[str], other: set[str]) -> None:
-    """A set's digest tells it from every other set."""
-    first, second = (canonical.digest_of_set(map(canonical.digest, texts)) for texts in (one, other))
-    assert (first == second) == (one == other)
+@given(RECORDS.flatmap(lambda x: st.tuples(st.just(x), st.permutations(x))))
+def test_records_have_one_digest_in_any_order(orders: tuple[list[Record], list[Record]]) -> None:
+    """The digest of records does not know in which order they came."""
+    one, other = orders
+    assert canonical.digest_of_records(one) == canonical.digest_of_records(other)
+
+
+@given(RECORDS, RECORDS)
+def test_different_records_have_different_digests(one: list[Record], other: list[Record]) -> None:
+    """The digest tells records from every other set of them, under whatever ids."""
+    same = {(each.model, each.digest) for each in one} == {(each.model, each.digest) for each in other}
+    uniques = [list({(each.model, each.digest): each for each in side}.values()) for side in (one, other)]
+    assert (canonical.digest_of_records(uniques[0]) == canonical.digest_of_records(uniques[1])) == same
 
 
 def test_a_digest_is_a_version_and_128_bits() -> None:

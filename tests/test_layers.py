@@ -35,7 +35,7 @@ OWNERS = {
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
     "httpx": {"fetch"},
-    "msgspec": {"canonical"},
+    "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},
     "sqlite3": {"store"},
     "sqlite_utils": {"store"},

@@ -14,7 +14,7 @@ from pipeline import config
 from pipeline.cli.app import main
 from pipeline.dialects import dialects
 from pipeline.errors import Refused, Unreachable, Unreadable
-from pipeline.fetch import Fetcher
+from pipeline.fetch.fetcher import Fetcher
 from pipeline.gateway import Gateway
 from pipeline.live import addresses
 from pipeline.store import Store

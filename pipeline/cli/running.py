@@ -16,7 +16,7 @@ from pipeline.cli.common import LOG, Place, Time, logged, now, placed
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.config import Config
-    from pipeline.fetch import Fetcher
+    from pipeline.fetch.fetcher import Fetcher
     from pipeline.recording import Heard, Run
     from pipeline.reports import Report
     from pipeline.store import Store
@@ -221,7 +221,7 @@ def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
 def fetcher(config: Config) -> Callable[[], Fetcher]:
     """Give what makes the fetcher of a config, inside the event loop."""
     from pipeline.cli.references import resolver
-    from pipeline.fetch import Fetcher
+    from pipeline.fetch.fetcher import Fetcher
 
     return lambda: Fetcher(
         resolver(config.path.parent), user_agent=f"modelwatch/{__version__}", deadline=config.deadline

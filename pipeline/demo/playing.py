@@ -12,7 +12,8 @@ from pipeline import config, deliver, history
 from pipeline.config import Config
 from pipeline.demo import directory as places
 from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
-from pipeline.fetch import Fetcher, Resolve
+from pipeline.fetch.credentials import Resolve
+from pipeline.fetch.fetcher import Fetcher
 from pipeline.gateway import Gateway
 from pipeline.reports import Coverage, Event, Report
 from pipeline.reports.as_text import event_lines, recovery_lines, report_lines, trouble_lines, who

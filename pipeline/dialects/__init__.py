@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.dialects import groups
-from pipeline.dialects.dialect import Answer, Dialect
+from pipeline.dialects.alike import Alike
+from pipeline.dialects.dialect import Answer, Dialect, storable
 from pipeline.dialects.paging import Pages, Request
 from pipeline.dialects.registry import AUTO, DEFAULT, FACTS, dialects, recognised, spelled, to_ask, to_read
 
@@ -11,6 +12,7 @@ __all__ = [
     "AUTO",
     "DEFAULT",
     "FACTS",
+    "Alike",
     "Answer",
     "Dialect",
     "Pages",
@@ -19,6 +21,7 @@ __all__ = [
     "groups",
     "recognised",
     "spelled",
+    "storable",
     "to_ask",
     "to_read",
 ]

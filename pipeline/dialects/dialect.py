@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,6 +12,7 @@ from pipeline.dialects.envelope import kind_of, listed, opened
 from pipeline.dialects.paging import Pages, Paging, Params, leads_on, pages
 from pipeline.errors import Unreadable
 from pipeline.facts import Facts, Reading
+from pipeline.paths import Path
 from pipeline.types import Listing, Record
 
 REQUEST_TIME_WINDOW = 300
@@ -45,6 +46,18 @@ class Answer:
     asked_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a list, read: a record, or why it is left out; neither where it stands for no model.
+
+    `created` is the row's own, in Unix seconds where it is a number.
+    """
+
+    record: Record | None = None
+    left_out: str | None = None
+    created: int | None = None
+
+
 Recognises = Callable[[Any, list[dict[str, Any]]], bool]
 """Says of an answer's envelope and its rows whether they are in this dialect."""
 
@@ -74,6 +87,7 @@ class Dialect:
         sets: paths of arrays, or comma-joined texts, whose order means nothing.
         recognises: knows the dialect by the shape of an answer.
         facts: reads a record.
+        reading: the rules a listing is read under, as canonical JSON: the same rules, the same text.
     """
 
     name: str
@@ -92,10 +106,12 @@ class Dialect:
     sets: tuple[str, ...] = SETS
     recognises: Recognises = field(default=_nothing, repr=False)
     facts: Callable[[dict[str, Any]], Facts] = field(default_factory=Reading, repr=False)
+    reading: str = field(init=False, repr=False, compare=False)
+    _id: Path = field(init=False, repr=False, compare=False)
+    _noise: tuple[Path, ...] = field(init=False, repr=False, compare=False)
+    _sets: tuple[Path, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def reading(self) -> str:
-        """The rules a listing was read under, as canonical JSON: the same rules, the same text."""
+    def __post_init__(self) -> None:
         rules = {
             "dialect": self.name,
             "id": self.id_at,
@@ -103,7 +119,10 @@ class Dialect:
             "noise": sorted(self.noise),
             "sets": sorted(self.sets),
         }
-        return canonical.encode(rules)
+        object.__setattr__(self, "reading", canonical.encode(rules))
+        object.__setattr__(self, "_id", paths.parse(self.id_at))
+        object.__setattr__(self, "_noise", tuple(map(paths.parse, self.noise)))
+        object.__setattr__(self, "_sets", tuple(map(paths.parse, self.sets)))
 
     def pages(self) -> Pages:
         """Give the requests that make one complete list."""
@@ -125,29 +144,57 @@ class Dialect:
         Raises:
             Unreadable: it is no list of models, or not all of it; the message says what it is instead.
         """
-        rows = self._all_rows(answer.bodies)
-        warnings: list[str] = []
-        identified = self._identified(rows, warnings)
-        if rows and not identified:
+        return self.listing([self.row(row, answer.asked_at) for row in self._all_rows(answer.bodies)])
+
+    def row(self, value: Any, asked_at: int) -> Row:
+        """Read one row of a list, asked for at a moment in Unix seconds.
+
+        Raises:
+            Unreadable: its record is nested too deeply.
+        """
+        value = self._record_of(value)
+        model = paths.find(value, self._id)
+        if isinstance(model, str) and self.is_no_model(model):
+            return Row()
+        if not isinstance(model, str) or not model.strip():
+            what = f"its id is {kind_of(model)}" if isinstance(value, dict) else f"it is {kind_of(value)}"
+            return Row(left_out=what)
+        created = value.get("created")
+        body = canonical.encode(self.told(_timeless(value, asked_at)))
+        if canonical.is_deep(body):
+            raise Unreadable(f"the record of {model} is nested too deeply")
+        record = Record(storable(model), canonical.digest(body), body)
+        return Row(record, created=created if isinstance(created, int) else None)
+
+    def listing(self, rows: Sequence[Row]) -> Listing:
+        """Make a listing of the rows of one complete answer.
+
+        Raises:
+            Unreadable: there are rows, and none has an id.
+        """
+        warnings = [
+            f"row {number} of {len(rows)} is left out: {row.left_out}"
+            for number, row in enumerate(rows, 1)
+            if row.left_out
+        ]
+        if rows and len(warnings) == len(rows):
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
-        models = [(model, row) for model, row in identified if not self.is_no_model(model)]
-        told = ((model, self.told(_timeless(row, answer.asked_at))) for model, row in models)
-        records = _records(told, warnings)
-        digest = canonical.digest_of_records({model: record.digest for model, record in records.items()})
-        return Listing(records, digest, self.reading, tuple(warnings))
+        records = _folded([row.record for row in rows if row.record], warnings)
+        return Listing(records, canonical.digest_of_records(records.values()), self.reading, tuple(warnings))
 
     def told(self, row: dict[str, Any]) -> dict[str, Any]:
         """Give what a row says: noise left out, sets in one order."""
         # In this order: noise inside the members of a set would decide on their order.
-        told: dict[str, Any] = paths.without(row, [paths.parse(path) for path in self.noise])
-        for path in self.sets:
-            told = paths.replaced(told, paths.parse(path), _in_order)
+        told: dict[str, Any] = paths.without(row, self._noise)
+        for path in self._sets:
+            if path[0] in told or path[0] == "*":
+                told = paths.replaced(told, path, _in_order)
         return told
 
     def _record_of(self, row: Any) -> Any:
         if not isinstance(row, str) or not row.strip():
             return row
-        for step in reversed(paths.parse(self.id_at)):
+        for step in reversed(self._id):
             row = {step: row}
         return row
 
@@ -160,18 +207,6 @@ class Dialect:
         if self.paging and leads_on(self.paging, envelope, len(bodies), len(rows)):
             raise Unreadable(f"the list has more pages than were asked for: set `dialect` to {self.name!r}")
         return rows
-
-    def _identified(self, rows: list[Any], warnings: list[str]) -> list[tuple[str, dict[str, Any]]]:
-        at = paths.parse(self.id_at)
-        identified = []
-        for number, row in enumerate(rows, 1):
-            model = paths.find(row, at)
-            if isinstance(model, str) and (model.strip() or self.is_no_model(model)):
-                identified.append((_storable(model), row))
-            else:
-                what = f"its id is {kind_of(model)}" if isinstance(row, dict) else f"it is {kind_of(row)}"
-                warnings.append(f"row {number} of {len(rows)} is left out: {what}")
-        return identified
 
     def is_no_model(self, model: str) -> bool:
         """Say whether an id is a wildcard or a sentinel, which no request could name."""
@@ -196,20 +231,20 @@ def _in_order(value: Any) -> Any:
             return value
 
 
-def _records(rows: Iterable[tuple[str, dict[str, Any]]], warnings: list[str]) -> dict[str, Record]:
-    """Fold equal rows of one id; of unequal ones keep the first in canonical order, and say so."""
-    spellings: dict[str, set[str]] = {}
-    for model, row in rows:
-        spelling = canonical.encode(row)
-        if canonical.is_deep(spelling):
-            raise Unreadable(f"the record of {model} is nested too deeply")
-        spellings.setdefault(model, set()).add(spelling)
-    for model, bodies in spellings.items():
+def _folded(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]:
+    """Fold equal records of one id; of unequal ones keep the first in canonical order, and say so."""
+    folded = {record.model: record for record in records}
+    if len(folded) == len(records):
+        return folded
+    forms: dict[str, dict[str, Record]] = {}
+    for record in records:
+        forms.setdefault(record.model, {})[record.body] = record
+    for model, bodies in forms.items():
         if len(bodies) > 1:
             warnings.append(f"{model} is listed {len(bodies)} times with different content; one is kept")
-    kept = ((model, min(bodies)) for model, bodies in spellings.items())
-    return {model: Record(model, canonical.digest(body), body) for model, body in kept}
+    return {model: bodies[min(bodies)] for model, bodies in forms.items()}
 
 
-def _storable(model: str) -> str:
+def storable(model: str) -> str:
+    """Give a model's id as SQLite can hold it."""
     return model.replace("\x00", "\\u0000")

@@ -8,6 +8,9 @@ from pipeline import canonical, paths
 from pipeline.errors import Unreadable
 from pipeline.wording import told
 
+ERRORS = ("error", "errors", "success")
+"""The names in an envelope under which gateways say that something went wrong."""
+
 
 def opened(body: bytes) -> Any:
     """Read a body as JSON, and refuse one that says that something went wrong.
@@ -20,7 +23,7 @@ def opened(body: bytes) -> Any:
     except ValueError as error:
         raise Unreadable(_no_json(body, error)) from error
     if isinstance(value, dict):
-        _refuse_errors(value)
+        refuse_errors(value)
     return value
 
 
@@ -75,7 +78,12 @@ def _no_json(body: bytes, error: ValueError) -> str:
     return "the answer is not JSON, or was cut off on its way"
 
 
-def _refuse_errors(value: dict[str, Any]) -> None:
+def refuse_errors(value: dict[str, Any]) -> None:
+    """See that an envelope does not say that something went wrong.
+
+    Raises:
+        Unreadable: it does.
+    """
     for name in ("error", "errors"):
         if value.get(name):
             raise Unreadable(f"the gateway answered with an error: {_message(value[name])}")

@@ -1,6 +1,8 @@
-"""Ask gateways over HTTP: concurrent, bounded, retried, and with secrets that do not leak."""
+"""Ask gateways over HTTP: concurrent, bounded, retried, and with secrets that do not leak.
 
-from pipeline.fetch.credentials import Resolve
-from pipeline.fetch.fetcher import Ask, Fetched, Fetcher, NotModified, Result, Validators
+The fetcher itself is in `pipeline.fetch.fetcher`: it brings in httpx, which takes as long as all the rest.
+"""
 
-__all__ = ["Ask", "Fetched", "Fetcher", "NotModified", "Resolve", "Result", "Validators"]
+from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
+
+__all__ = ["Ask", "Fetched", "NotModified", "Result", "Validators"]

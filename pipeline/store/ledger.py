@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import canonical
 from pipeline.store.database import Store
+from pipeline.store.ids import Ids
 from pipeline.store.listings import FactsOf, write_listing
 from pipeline.store.patience import levels
 from pipeline.store.transitions import FieldsOf, write_transition
@@ -32,20 +33,22 @@ class Sighting:
 
 
 class Ledger:
-    """Writes into an open transaction; made anew for each."""
+    """Writes into open transactions; whoever has one holds the database's lock."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._db = store.db
         self._writer = Writer(store)
+        self._ids = Ids(store)
+        self._coverages: dict[tuple[int, ...], int] = {}
 
     def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
         """Give the id of a listing at a gateway, written with records and facts unless it is known."""
-        return write_listing(self._writer, gateway, listing, facts_of)
+        return write_listing(self._writer, self._ids, gateway, listing, facts_of)
 
     def transition(self, sides: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf) -> int:
         """Give the id of a move from one listing to another, written with its changes unless it is known."""
-        return write_transition(self._writer, sides, changes, fields_of)
+        return write_transition(self._writer, self._ids, sides, changes, fields_of)
 
     def enroll(
         self, scopes: Sequence[Scope], hints: Mapping[str, str | None], spoken: Mapping[str, str]
@@ -91,7 +94,7 @@ class Ledger:
         self, table: str, rows: list[dict[str, Any]], known: dict[str, dict[str, Any]]
     ) -> dict[str, int]:
         fresh = [row for row in rows if row["name"] not in known]
-        for number, row in enumerate(fresh, self._writer.next_id(table)):
+        for number, row in zip(self._writer.ids(table, len(fresh)), fresh, strict=True):
             row["id"] = number
         self._writer.insert(table, fresh)
         for row in rows:
@@ -109,14 +112,19 @@ class Ledger:
 
     def coverage(self, scope_ids: Iterable[int]) -> int:
         """Give the id of a set of scopes, written once however often it is asked for."""
-        members = sorted(scope_ids)
+        members = tuple(sorted(scope_ids))
+        if members not in self._coverages:
+            self._coverages[members] = self._coverage(members)
+        return self._coverages[members]
+
+    def _coverage(self, members: tuple[int, ...]) -> int:
         digest = canonical.digest(json.dumps(members))
         found = self._store.rows("select id from coverages where digest = :digest", {"digest": digest})
         if found:
             return int(found[0]["id"])
         name = "1 scope" if len(members) == 1 else f"{len(members)} scopes"
         coverage = self._writer.one("coverages", {"name": name, "digest": digest})
-        self._writer.insert("coverage_scopes", [{"coverage": coverage, "scope": scope} for scope in members])
+        self._writer.link("coverage_scopes", ("coverage", "scope"), coverage, members)
         return coverage
 
     def snapshot(self, row: Mapping[str, Any]) -> int:
@@ -125,7 +133,7 @@ class Ledger:
 
     def sightings(self, snapshot: int, sightings: Sequence[Sighting]) -> list[int]:
         """Write what happened to scopes, and point each scope at its last sighting; gives their ids."""
-        first = self._writer.next_id("sightings")
+        numbers = self._writer.ids("sightings", len(sightings))
         self._writer.insert(
             "sightings",
             [
@@ -142,12 +150,14 @@ class Ledger:
                     "error_class": sighting.error_class,
                     "error": sighting.error,
                 }
-                for number, sighting in enumerate(sightings, first)
+                for number, sighting in zip(numbers, sightings, strict=True)
             ],
         )
-        pointers = [(number, sighting.scope) for number, sighting in enumerate(sightings, first)]
-        self._db.conn.executemany("update scopes set sighting = ? where id = ?", pointers)
-        return [number for number, _ in pointers]
+        self._db.conn.executemany(
+            "update scopes set sighting = ? where id = ?",
+            [(number, sighting.scope) for number, sighting in zip(numbers, sightings, strict=True)],
+        )
+        return list(numbers)
 
     def point(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Move scopes' refs; each row has id, listing, held, fingerprint, etag and last_modified."""
@@ -171,15 +181,16 @@ class Ledger:
         fresh = [row for row in rows if row["id"] is None]
         counted = [(row["misses"], _missed(row), row["id"]) for row in rows if row["id"] is not None]
         self._db.conn.executemany("update missing set misses = ?, name = ? where id = ?", counted)
-        first = self._writer.next_id("missing")
+        numbers = self._writer.ids("missing", len(fresh))
         self._writer.insert(
             "missing",
-            [{**row, "id": number, "name": _missed(row)} for number, row in enumerate(fresh, first)],
+            [{**row, "id": number, "name": _missed(row)} for number, row in zip(numbers, fresh, strict=True)],
         )
 
     def levels(self, sightings: Iterable[int]) -> dict[tuple[int, int], int]:
         """Give how often the models have left before that moves removed, by sighting and model."""
-        return levels(self._store, sightings)
+        moved = list(sightings)
+        return levels(self._store, moved) if moved else {}
 
     def held_since(self, scope: int) -> int | None:
         """Give the snapshot at which a scope's answer was last held."""

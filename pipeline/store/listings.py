@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from pipeline import canonical
 from pipeline.facts import Facts, columns
 from pipeline.permissions import permissions
+from pipeline.store.ids import Ids
 from pipeline.store.writer import Writer
 from pipeline.types import Listing, Record
 
@@ -20,7 +21,7 @@ FactsOf = Callable[[dict[str, Any]], Facts]
 """Reads a record, as its dialect does."""
 
 
-def write_listing(writer: Writer, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
+def write_listing(writer: Writer, ids: Ids, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
     """Give the id of a listing at a gateway, written with its records unless it is known."""
     identity = {"gateway": gateway, "digest": listing.digest, "reading": listing.reading}
     found = writer.store.rows(
@@ -29,7 +30,7 @@ def write_listing(writer: Writer, gateway: int, listing: Listing, facts_of: Fact
     )
     if found:
         return int(found[0]["id"])
-    records = _records(writer, gateway, listing, facts_of)
+    records = _records(writer, ids, gateway, listing, facts_of)
     size = len(listing)
     row = identity | {
         "name": f"{size} model{'' if size == 1 else 's'} @{listing.digest[_SHOWN_DIGITS]}",
@@ -37,63 +38,44 @@ def write_listing(writer: Writer, gateway: int, listing: Listing, facts_of: Fact
         "warnings": json.dumps(listing.warnings, ensure_ascii=False) if listing.warnings else None,
     }
     listing_id = writer.one("listings", row)
-    writer.insert(
-        "listing_records", [{"listing": listing_id, "record": record} for record in sorted(records)]
-    )
+    writer.link("listing_records", ("listing", "record"), listing_id, records)
     return listing_id
 
 
-def _records(writer: Writer, gateway: int, listing: Listing, facts_of: FactsOf) -> list[int]:
-    models = _models(writer, gateway, listing.records)
-    digests = json.dumps([record.digest for record in listing.records.values()])
-    found = writer.store.rows(
-        """
-        select records.id, records.model, records.digest from json_each(:digests) as wanted
-        join records on records.digest = wanted.value
-        join models on models.id = records.model and models.gateway = :gateway
-        """,
-        {"digests": digests, "gateway": gateway},
+def _records(writer: Writer, ids: Ids, gateway: int, listing: Listing, facts_of: FactsOf) -> list[int]:
+    records = listing.records.values()
+    known = ids.records(gateway, records)
+    fresh = sorted(
+        (record for record in records if (record.model, record.digest) not in known),
+        key=lambda record: record.model,
     )
-    known = {(row["model"], row["digest"]): row["id"] for row in found}
-    fresh = [
-        record
-        for model, record in sorted(listing.records.items())
-        if (models[model], record.digest) not in known
-    ]
-    first = writer.next_id("records")
-    ids = range(first, first + len(fresh))
+    models = _models(writer, ids, gateway, [record.model for record in fresh])
+    numbers = writer.ids("records", len(fresh))
     rows = [
         _record_row(number, models[record.model], record, facts_of)
-        for number, record in zip(ids, fresh, strict=True)
+        for number, record in zip(numbers, fresh, strict=True)
     ]
     writer.insert("records", [row for row, _ in rows])
     _permissions(writer, [permission for _, found in rows for permission in found])
-    wanted = ((models[model], record.digest) for model, record in listing.records.items())
-    return [*(known[key] for key in wanted if key in known), *ids]
+    known.update(
+        ((record.model, record.digest), number) for number, record in zip(numbers, fresh, strict=True)
+    )
+    return [known[record.model, record.digest] for record in records]
 
 
 def _permissions(writer: Writer, rows: list[dict[str, Any]]) -> None:
-    numbered = [{"id": number, **row} for number, row in enumerate(rows, writer.next_id("permissions"))]
-    writer.insert("permissions", numbered)
+    numbers = writer.ids("permissions", len(rows))
+    writer.insert("permissions", [{"id": number, **row} for number, row in zip(numbers, rows, strict=True)])
 
 
-def _models(writer: Writer, gateway: int, names: Iterable[str]) -> dict[str, int]:
-    wanted = sorted(names)
-    found = writer.store.rows(
-        """
-        select models.id, models.name from json_each(:names) as wanted
-        join models on models.gateway = :gateway and models.name = wanted.value
-        """,
-        {"names": json.dumps(wanted), "gateway": gateway},
-    )
-    ids = {row["name"]: row["id"] for row in found}
-    fresh = [name for name in wanted if name not in ids]
-    rows = [
-        {"id": number, "name": name, "gateway": gateway}
-        for number, name in enumerate(fresh, writer.next_id("models"))
-    ]
-    writer.insert("models", rows)
-    return ids | {row["name"]: row["id"] for row in rows}
+def _models(writer: Writer, ids: Ids, gateway: int, names: list[str]) -> dict[str, int]:
+    known = ids.models(gateway, names)
+    fresh = [name for name in names if name not in known]
+    numbers = writer.ids("models", len(fresh))
+    pairs = list(zip(numbers, fresh, strict=True))
+    writer.insert("models", [{"id": number, "name": name, "gateway": gateway} for number, name in pairs])
+    known.update((name, number) for number, name in pairs)
+    return known
 
 
 def _record_row(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.store.database import Store
@@ -31,9 +33,10 @@ class Ref:
     last_modified: str | None
 
 
-def refs(store: Store) -> dict[str, Ref]:
-    """Give the pointers of every scope, by its name."""
-    rows = store.rows("""
+def refs(store: Store, only: Iterable[int] | None = None) -> dict[str, Ref]:
+    """Give the pointers of every scope, or of `only` some by id, by its name."""
+    rows = store.rows(
+        """
         select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading,
                scopes.held,
                sightings.outcome, sightings.error_class, sightings.error,
@@ -42,7 +45,10 @@ def refs(store: Store) -> dict[str, Ref]:
         from scopes
         left join listings on listings.id = scopes.listing
         left join sightings on sightings.id = scopes.sighting
-    """)
+        where :only is null or scopes.id in (select value from json_each(:only))
+        """,
+        {"only": None if only is None else json.dumps(sorted(only))},
+    )
     return {row["name"]: Ref(**row) for row in rows}
 
 

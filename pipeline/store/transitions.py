@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pipeline.store.ids import Ids
 from pipeline.store.writer import Writer
 from pipeline.types import Change, FieldChange
 
@@ -14,7 +15,7 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def write_transition(
-    writer: Writer, moved: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf
+    writer: Writer, ids: Ids, moved: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf
 ) -> int:
     """Give the id of a move from one listing to another, written with its changes unless it is known."""
     sides = dict(zip(("before", "after"), moved, strict=True))
@@ -26,24 +27,19 @@ def write_transition(
     }
     name = f"+{counts['added']} -{counts['removed']} ~{counts['changed']}"
     transition = writer.one("transitions", {"name": name, **sides, **counts})
-    first = _changes(writer, transition, sides, changes)
-    _field_changes(writer, enumerate(changes, first), fields_of)
+    numbers = writer.ids("changes", len(changes))
+    _changes(writer, ids, transition, sides, list(zip(numbers, changes, strict=True)))
+    _field_changes(writer, zip(numbers, changes, strict=True), fields_of)
     return transition
 
 
-def _changes(writer: Writer, transition: int, sides: dict[str, int], changes: Sequence[Change]) -> int:
-    rows = writer.store.rows(
-        """
-        select records.id, records.digest, records.model, models.name from listing_records
-        join records on records.id = listing_records.record
-        join models on models.id = records.model
-        where listing_records.listing in (:before, :after)
-        """,
-        sides,
-    )
-    models = {row["name"]: row["model"] for row in rows}
-    records = {(row["name"], row["digest"]): row["id"] for row in rows}
-    first = writer.next_id("changes")
+def _changes(
+    writer: Writer, ids: Ids, transition: int, sides: dict[str, int], changes: list[tuple[int, Change]]
+) -> None:
+    (row,) = writer.store.rows("select gateway from listings where id = :after", sides)
+    of_all = [record for _, change in changes for record in (change.before, change.after) if record]
+    models = ids.models(row["gateway"], [change.model for _, change in changes])
+    records = ids.records(row["gateway"], of_all)
     writer.insert(
         "changes",
         [
@@ -56,10 +52,9 @@ def _changes(writer: Writer, transition: int, sides: dict[str, int], changes: Se
                 "before": change.before and records[change.model, change.before.digest],
                 "after": change.after and records[change.model, change.after.digest],
             }
-            for number, change in enumerate(changes, first)
+            for number, change in changes
         ],
     )
-    return first
 
 
 def _field_changes(writer: Writer, changes: Iterable[tuple[int, Change]], fields_of: FieldsOf) -> None:
@@ -81,6 +76,8 @@ def _field_changes(writer: Writer, changes: Iterable[tuple[int, Change]], fields
                 "after": field.after,
                 "class": field.category,
             }
-            for row_id, (number, change, field) in enumerate(found, writer.next_id("field_changes"))
+            for row_id, (number, change, field) in zip(
+                writer.ids("field_changes", len(found)), found, strict=True
+            )
         ],
     )

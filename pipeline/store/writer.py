@@ -1,36 +1,47 @@
-"""Insert rows in bulk, with ids given here: inside one transaction nobody else gives any."""
+"""Insert rows in bulk, with ids given here: while the lock is held nobody else gives any."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.store.database import Store
 
 
 class Writer:
-    """Writes into an open transaction."""
+    """Writes into open transactions; whoever has one holds the database's lock."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._last: dict[str, int] = {}
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows that bring their ids with them."""
+        """Insert rows that bring their ids with them; all have the same columns."""
         if rows:
-            self.store.db.table(table).insert_all(map(dict, rows))
+            columns = ", ".join(rows[0])
+            values = ", ".join(f":{column}" for column in rows[0])
+            # One statement that stays prepared: half the time of statements made for so many rows each.
+            self.store.db.conn.executemany(f"insert into {table} ({columns}) values ({values})", rows)  # noqa: S608 - our own names
+
+    def link(self, table: str, columns: tuple[str, str], one: int, many: Iterable[int]) -> None:
+        """Insert the pairs of one id with many."""
+        self.store.db.conn.execute(
+            f"insert into {table} ({', '.join(columns)}) select ?, value from json_each(?)",  # noqa: S608 - our own names
+            (one, json.dumps(sorted(many))),
+        )
 
     def one(self, table: str, row: Mapping[str, Any]) -> int:
         """Insert a row; gives its id."""
-        number = self.next_id(table)
+        (number,) = self.ids(table, 1)
         self.insert(table, [{"id": number, **row}])
         return number
 
-    def next_id(self, table: str) -> int:
-        """Give the first id that is free."""
-        ((last,),) = self.store.db.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
-        return int(last) + 1
-
-    def found(self, sql: str, parameters: Mapping[str, Any]) -> int | None:
-        """Give the id that a query finds, None when it finds none."""
-        rows = self.store.rows(sql, parameters)
-        return int(rows[0]["id"]) if rows else None
+    def ids(self, table: str, count: int) -> range:
+        """Give so many ids of a table that are free, for rows that are inserted next."""
+        if table not in self._last:
+            ((last,),) = self.store.db.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
+            self._last[table] = int(last)
+        first = self._last[table] + 1
+        self._last[table] += count
+        return range(first, first + count)

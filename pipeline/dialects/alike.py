@@ -1,0 +1,132 @@
+"""Read answers that are much like those before them: only rows whose bytes are new are decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pipeline import canonical, paths
+from pipeline.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, Row
+from pipeline.dialects.envelope import ERRORS, refuse_errors
+from pipeline.dialects.paging import Paging, leads_on
+from pipeline.errors import Unreadable
+from pipeline.types import Listing
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+_NOTHING = msgspec.Raw()
+
+
+class _Splitter:
+    """Cuts a body into its rows, undecoded, and what its envelope says of errors and further pages."""
+
+    def __init__(self, place: str, paging: Paging | None) -> None:
+        names = sorted(({*ERRORS} | _leading(paging)) - {place})
+        self._names = {f"name_{number}": name for number, name in enumerate(names)}
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Envelope",
+                [("rows", list[msgspec.Raw]), *((name, msgspec.Raw, _NOTHING) for name in self._names)],
+                rename={"rows": place, **self._names},
+            )
+            if place
+            else list[msgspec.Raw]
+        )
+
+    def __call__(self, body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]]:
+        """Give a body's envelope, as far as it matters, and its rows.
+
+        Raises:
+            ValueError: it is not plainly a list.
+        """
+        found = self._decoder.decode(body)
+        if isinstance(found, list):
+            return {}, found
+        said = {name: bytes(getattr(found, field)) for field, name in self._names.items()}
+        return {name: canonical.decode_strictly(raw) for name, raw in said.items() if raw}, found.rows
+
+
+def _leading(paging: Paging | None) -> set[str]:
+    """Give the names in an envelope under which it says whether more pages follow."""
+    if paging is None:
+        return set()
+    places = (paging.next_at, paging.more_at, paging.pages_at, paging.total_at)
+    return {paths.parse(place)[0] for place in places if place}
+
+
+class Alike:
+    """Reads answers in one dialect, one after the other; gives what `Dialect.read` would give.
+
+    Rows are known again by their bytes. Whatever is not plainly a list in one piece is left to the dialect.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        place = dialect.list_at[0]
+        self._split = None if place and len(paths.parse(place)) > 1 else _Splitter(place, dialect.paging)
+        self._rows: dict[bytes, Row] = {}
+        self._size = 0
+        self._last: list[msgspec.Raw] | None = None
+        self._listing: Listing | None = None
+        self._newest = 0
+
+    def read(self, answer: Answer) -> Listing:
+        """Read one complete answer into a listing.
+
+        Raises:
+            Unreadable: it is no list of models, or not all of it.
+        """
+        rows = self._split_up(answer.bodies)
+        if rows is None:
+            return self._dialect.read(answer)
+        if self._listing and rows == self._last and self._is_long_after(answer.asked_at):
+            return self._listing
+        try:
+            read = [self._row(bytes(row), answer.asked_at) for row in rows]
+        except ValueError:
+            # There is something in it that JSON has no place for; the dialect puts up with more.
+            return self._dialect.read(answer)
+        self._listing = self._dialect.listing(read)
+        self._newest = max((row.created or 0 for row in read), default=0)
+        self._last = rows if self._is_long_after(answer.asked_at) else None
+        return self._listing
+
+    def _is_long_after(self, asked_at: int) -> bool:
+        """Say whether no row of the last answer was made at about a moment."""
+        return asked_at > self._newest + REQUEST_TIME_WINDOW
+
+    def _split_up(self, bodies: tuple[bytes, ...]) -> list[msgspec.Raw] | None:
+        if self._split is None:
+            return None
+        envelope: dict[str, Any] = {}
+        rows: list[msgspec.Raw] = []
+        try:
+            for body in bodies:
+                envelope, found = self._split(body)
+                refuse_errors(envelope)
+                rows += found
+        except (ValueError, RecursionError, Unreadable):
+            return None
+        paging = self._dialect.paging
+        return None if paging and leads_on(paging, envelope, len(bodies), len(rows)) else rows
+
+    def _row(self, raw: bytes, asked_at: int) -> Row:
+        row = self._rows.get(raw)
+        if row is None or _is_of_the_moment(row, asked_at):
+            row = self._dialect.row(canonical.decode_strictly(raw), asked_at)
+            if not _is_of_the_moment(row, asked_at):
+                self._keep(raw, row)
+        return row
+
+    def _keep(self, raw: bytes, row: Row) -> None:
+        self._size += len(raw)
+        if self._size > _MOST_BYTES:
+            self._rows.clear()
+            self._size = len(raw)
+        self._rows[raw] = row
+
+
+def _is_of_the_moment(row: Row, asked_at: int) -> bool:
+    """Say whether a row's `created` may be the moment of asking, so that it reads otherwise at another."""
+    return row.created is not None and abs(row.created - asked_at) <= REQUEST_TIME_WINDOW

@@ -1,0 +1,58 @@
+"""Which rows models and records have: asked for in bulk, and remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+
+from pipeline.store.database import Store
+from pipeline.types import Digest, Record
+
+
+class Ids:
+    """Knows the rows of models and records, each gateway's apart."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._models: dict[int, dict[str, int]] = {}
+        self._records: dict[int, dict[tuple[str, Digest], int]] = {}
+
+    def models(self, gateway: int, names: Collection[str]) -> dict[str, int]:
+        """Give the rows of models by name; those that have none yet are not in it.
+
+        What is added to it is remembered.
+        """
+        known = self._models.setdefault(gateway, {})
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            rows = self._store.rows(
+                """
+                select models.id, models.name from json_each(:names) as wanted
+                cross join models on models.gateway = :gateway and models.name = wanted.value
+                """,
+                {"names": json.dumps(unknown), "gateway": gateway},
+            )
+            known.update((row["name"], row["id"]) for row in rows)
+        return known
+
+    def records(self, gateway: int, records: Iterable[Record]) -> dict[tuple[str, Digest], int]:
+        """Give the rows of records by model id and digest; those that have none yet are not in it.
+
+        What is added to it is remembered.
+        """
+        known = self._records.setdefault(gateway, {})
+        keys = ((record.model, record.digest) for record in records)
+        unknown = [key for key in keys if key not in known]
+        if unknown:
+            rows = self._store.rows(
+                """
+                select records.id, records.digest, models.name from json_each(:keys) as wanted
+                cross join models on models.gateway = :gateway
+                    and models.name = json_extract(wanted.value, '$[0]')
+                cross join records on records.model = models.id
+                    and records.digest = json_extract(wanted.value, '$[1]')
+                """,
+                {"keys": json.dumps(unknown), "gateway": gateway},
+            )
+            known.update(((row["name"], row["digest"]), row["id"]) for row in rows)
+        return known
