@@ -19,6 +19,7 @@ VERSION = "01"
 _DEEPEST = 100
 _LONGEST_INTEGER = 4000
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
+_MAY_BE_JSON = re.compile(r'\s*[-\d"\[{tfnNI]')
 _BRACKETS = re.compile(r"[\[\]{}]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -121,6 +122,8 @@ def as_text(value: Any) -> str:
     """Write a field's value for people: strings bare, unless they would read as another JSON value."""
     if not isinstance(value, str):
         return encode(value)
+    if not _MAY_BE_JSON.match(value):
+        return value
     try:
         json.loads(value)
     except (ValueError, RecursionError):

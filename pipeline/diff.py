@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 from pipeline import canonical, paths
@@ -88,7 +87,7 @@ class Fields:
         if change.before is None or change.after is None:
             return ()
         found = fields(change.before.body, change.after.body)
-        return tuple(replace(field, category=self._category(field)) for field in found)
+        return tuple(FieldChange(each.field, each.before, each.after, self._category(each)) for each in found)
 
     def _category(self, field: FieldChange) -> str:
         if any(paths.covers(quiet, field.field) for quiet in self._quiet):
@@ -104,7 +103,7 @@ class Fields:
         if key not in self._had:
             named = f"{paths.last_name(path)}:"
             self._had[key] = any(
-                named in record.body and key[1] in map(paths.general, _leaves(canonical.members(record.body)))
+                named in record.body and paths.stands(canonical.decode(record.body.encode()), key[1])
                 for record in listing.records.values()
             )
         return self._had[key]

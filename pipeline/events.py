@@ -183,10 +183,11 @@ def _fields(
 def _field_changes(store: Store, changes: Iterable[int]) -> dict[int, tuple[FieldChange, ...]]:
     rows = store.rows(
         """
-        select field_changes.change, field_changes.field, field_changes.before, field_changes.after,
-               field_changes.class as category
+        select field_changes.change, fields.name as field, field_changes.before, field_changes.after,
+               fields.class as category
         from json_each(:changes) as wanted
         join field_changes on field_changes.change = wanted.value
+        join fields on fields.id = field_changes.field
         order by field_changes.id
         """,
         {"changes": json.dumps(sorted(changes))},

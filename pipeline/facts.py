@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from pipeline import paths
@@ -169,11 +170,19 @@ class Reading:
 
 
 def _first(read: Callable[[Any], Any], at: tuple[str, ...], body: Body) -> Any:
-    for path in at:
-        value = read(paths.find(body, paths.parse(path)))
-        if value is not None and value != ():
-            return value
+    for path in _parsed(at):
+        value = paths.find(body, path) if len(path) > 1 else body.get(path[0])
+        if value is None:
+            continue
+        found = read(value)
+        if found is not None and found != ():
+            return found
     return None
+
+
+@cache
+def _parsed(at: tuple[str, ...]) -> tuple[paths.Path, ...]:
+    return tuple(map(paths.parse, at))
 
 
 def _prices(where: Prices, body: Body) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -64,7 +64,7 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     match value:
         case dict() if value:
             items: Iterable[tuple[str, Any]] = value.items()
-        case list() if any(isinstance(item, dict) for item in value):
+        case list() if _holds_objects(value):
             items = ((str(index), item) for index, item in enumerate(value))
         case _:
             yield prefix, value
@@ -106,6 +106,25 @@ def covers(path: Path, leaf: str) -> bool:
 def general(leaf: str) -> str:
     """Give a leaf's path with `*` for the places in arrays."""
     return ".".join("*" if step.isdecimal() else step for step in _steps(leaf))
+
+
+def stands(value: Any, leaf: str) -> bool:
+    """Say whether a value has a leaf of that path, at whatever places in arrays."""
+    return _stands(value, _steps(leaf))
+
+
+def _stands(value: Any, steps: Sequence[str]) -> bool:
+    if not steps:
+        return not (isinstance(value, dict) and value) and not _holds_objects(value)
+    step, rest = steps[0], steps[1:]
+    if step == "*" or step.isdecimal():
+        return _holds_objects(value) and any(_stands(item, rest) for item in value)
+    name = json.loads(step) if step.startswith('"') else step
+    return isinstance(value, dict) and name in value and _stands(value[name], rest)
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def last_name(leaf: str) -> str:

@@ -110,7 +110,9 @@ class Reader:
                 return error
 
     def _in(self, dialect: Dialect) -> Alike:
-        return self._alike.setdefault(dialect, Alike(dialect))
+        if dialect not in self._alike:
+            self._alike[dialect] = Alike(dialect)
+        return self._alike[dialect]
 
 
 def _grouped(scope: Scope, name: str) -> Dialect:

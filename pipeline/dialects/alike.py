@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -83,7 +84,7 @@ class Alike:
         if self._listing and rows == self._last and self._is_long_after(answer.asked_at):
             return self._listing
         try:
-            read = [self._row(bytes(row), answer.asked_at) for row in rows]
+            read = list(self._read(rows, answer.asked_at))
         except ValueError:
             # There is something in it that JSON has no place for; the dialect puts up with more.
             return self._dialect.read(answer)
@@ -111,13 +112,15 @@ class Alike:
         paging = self._dialect.paging
         return None if paging and leads_on(paging, envelope, len(bodies), len(rows)) else rows
 
-    def _row(self, raw: bytes, asked_at: int) -> Row:
-        row = self._rows.get(raw)
-        if row is None or _is_of_the_moment(row, asked_at):
-            row = self._dialect.row(canonical.decode_strictly(raw), asked_at)
-            if not _is_of_the_moment(row, asked_at):
-                self._keep(raw, row)
-        return row
+    def _read(self, rows: Iterable[msgspec.Raw], asked_at: int) -> Iterator[Row]:
+        known = self._rows
+        for raw in map(bytes, rows):
+            row = known.get(raw)
+            if row is None or _is_of_the_moment(row, asked_at):
+                row = self._dialect.row(canonical.decode_strictly(raw), asked_at)
+                if not _is_of_the_moment(row, asked_at):
+                    self._keep(raw, row)
+            yield row
 
     def _keep(self, raw: bytes, row: Row) -> None:
         self._size += len(raw)
@@ -129,4 +132,5 @@ class Alike:
 
 def _is_of_the_moment(row: Row, asked_at: int) -> bool:
     """Say whether a row's `created` may be the moment of asking, so that it reads otherwise at another."""
-    return row.created is not None and abs(row.created - asked_at) <= REQUEST_TIME_WINDOW
+    created = row.created
+    return created is not None and abs(created - asked_at) <= REQUEST_TIME_WINDOW

@@ -119,6 +119,7 @@ class Store:
 
     def _set_up(self) -> None:
         self.db.execute("pragma foreign_keys = on")
+        self.db.execute("pragma cache_size = -65536")
         if not migrations.pending(self.db):
             return
         if not self.db.memory:

@@ -1,4 +1,4 @@
-"""Which rows models and records have: asked for in bulk, and remembered."""
+"""Which rows models, records and fields have: asked for in bulk, and remembered."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pipeline.types import Digest, Record
 
 
 class Ids:
-    """Knows the rows of models and records, each gateway's apart."""
+    """Knows the rows of models and records, each gateway's apart, and of fields."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._models: dict[int, dict[str, int]] = {}
         self._records: dict[int, dict[tuple[str, Digest], int]] = {}
+        self._fields: dict[tuple[str, str], int] | None = None
 
     def models(self, gateway: int, names: Collection[str]) -> dict[str, int]:
         """Give the rows of models by name; those that have none yet are not in it.
@@ -56,3 +57,10 @@ class Ids:
             )
             known.update(((row["name"], row["digest"]), row["id"]) for row in rows)
         return known
+
+    def fields(self) -> dict[tuple[str, str], int]:
+        """Give the rows of fields by path and class; what is added to it is remembered."""
+        if self._fields is None:
+            rows = self._store.rows("select id, name, class from fields")
+            self._fields = {(row["name"], row["class"]): row["id"] for row in rows}
+        return self._fields

@@ -83,9 +83,9 @@ create table listings (
     digest text not null,
     size integer not null,
     reading text not null,
-    warnings text,
-    unique (gateway, digest, reading)
+    warnings text
 ) strict;
+create index listings_digest on listings(gateway, digest);
 
 create table listing_records (
     listing integer not null references listings(id),
@@ -205,18 +205,23 @@ create index changes_kind on changes(kind);
 create index changes_before on changes(before);
 create index changes_after on changes(after);
 
-create table field_changes (
+create table fields (
     id integer primary key,
     name text not null,
+    class text not null,
+    unique (name, class)
+) strict;
+create index fields_class on fields(class);
+
+create table field_changes (
+    id integer primary key,
     change integer not null references changes(id),
-    field text not null,
+    field integer not null references fields(id),
     before text,
-    after text,
-    class text not null
+    after text
 ) strict;
 create index field_changes_change on field_changes(change);
 create index field_changes_field on field_changes(field);
-create index field_changes_class on field_changes(class);
 
 create table deliveries (
     id integer primary key,

@@ -29,7 +29,7 @@ def write_transition(
     transition = writer.one("transitions", {"name": name, **sides, **counts})
     numbers = writer.ids("changes", len(changes))
     _changes(writer, ids, transition, sides, list(zip(numbers, changes, strict=True)))
-    _field_changes(writer, zip(numbers, changes, strict=True), fields_of)
+    _field_changes(writer, ids, zip(numbers, changes, strict=True), fields_of)
     return transition
 
 
@@ -57,27 +57,35 @@ def _changes(
     )
 
 
-def _field_changes(writer: Writer, changes: Iterable[tuple[int, Change]], fields_of: FieldsOf) -> None:
+def _field_changes(
+    writer: Writer, ids: Ids, changes: Iterable[tuple[int, Change]], fields_of: FieldsOf
+) -> None:
     found = [
-        (number, change, field)
+        (number, field)
         for number, change in changes
         if change.before and change.after
         for field in fields_of(change)
     ]
+    fields = _fields(writer, ids, found)
     writer.insert(
         "field_changes",
         [
             {
                 "id": row_id,
-                "name": f"{change.model} {field.field}",
                 "change": number,
-                "field": field.field,
+                "field": fields[field.field, field.category],
                 "before": field.before,
                 "after": field.after,
-                "class": field.category,
             }
-            for row_id, (number, change, field) in zip(
-                writer.ids("field_changes", len(found)), found, strict=True
-            )
+            for row_id, (number, field) in zip(writer.ids("field_changes", len(found)), found, strict=True)
         ],
     )
+
+
+def _fields(writer: Writer, ids: Ids, found: list[tuple[int, FieldChange]]) -> dict[tuple[str, str], int]:
+    known = ids.fields()
+    fresh = sorted({(field.field, field.category) for _, field in found} - known.keys())
+    pairs = list(zip(writer.ids("fields", len(fresh)), fresh, strict=True))
+    writer.insert("fields", [{"id": number, "name": name, "class": of} for number, (name, of) in pairs])
+    known.update((key, number) for number, key in pairs)
+    return known

@@ -20,8 +20,8 @@ create view change_log as
 select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway, scopes.group_name,
        case when sightings.outcome = 'moved' and changes.kind = 'removed' then 'missing' else changes.kind end
            as kind,
-       models.name as model, field_changes.field, field_changes.before, field_changes.after,
-       field_changes.class, sightings.id as sighting_id, scopes.id as scope_id, models.id as model_id,
+       models.name as model, fields.name as field, field_changes.before, field_changes.after,
+       fields.class, sightings.id as sighting_id, scopes.id as scope_id, models.id as model_id,
        changes.id as change_id
 from sightings
 join snapshots on snapshots.id = sightings.snapshot
@@ -30,6 +30,7 @@ join gateways on gateways.id = scopes.gateway
 join changes on changes.transition = sightings.transition
 join models on models.id = changes.model
 left join field_changes on field_changes.change = changes.id
+left join fields on fields.id = field_changes.field
 where sightings.outcome = 'moved' or (
     sightings.outcome = 'confirmed' and changes.kind = 'removed' and changes.model not in (
         select records.model from listing_records join records on records.id = listing_records.record
