@@ -39,6 +39,7 @@ def _number(text: str) -> int | Decimal | None:
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
@@ -78,6 +79,20 @@ def _without_surrogates(value: Any) -> Any:
             return [_without_surrogates(item) for item in value]
         case _:
             return value
+
+
+def members(body: bytes) -> dict[str, bytes]:
+    """Give the members of a JSON object, the value of each in the very bytes that it was written in.
+
+    Raises:
+        ValueError: this is no JSON object.
+    """
+    try:
+        return {name: bytes(raw) for name, raw in _members(body).items()}
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError("no JSON object") from error
 
 
 def encode(value: Any) -> str:

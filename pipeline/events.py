@@ -165,7 +165,9 @@ def _events(
         )
         for what, moves in told.items()
     ]
-    return tuple(sorted(events, key=lambda e: (e.snapshot, e.gateway, e.scopes, _ORDER[e.kind], e.model)))
+    return tuple(
+        sorted(events, key=lambda e: (e.at, e.snapshot, e.gateway, e.scopes, _ORDER[e.kind], e.model))
+    )
 
 
 def _fields(

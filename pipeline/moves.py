@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pipeline.store import Store, levels
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history."""
+    """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history.
+
+    Of these only the ones that began at or after `start` (ISO 8601 UTC): imported answers are older than
+    their ids.
+    """
 
     since: int
     until: int
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,10 @@ def moves(store: Store, window: Window) -> list[Move]:
         join gateways on gateways.id = scopes.gateway
         left join snapshots as first on first.id = sightings.since
         where sightings.snapshot > :since and sightings.snapshot <= :until
-        and sightings.outcome in ('moved', 'confirmed')
+        and snapshots.started_at >= :start and sightings.outcome in ('moved', 'confirmed')
         order by sightings.id
         """,
-        {"since": window.since, "until": window.until},
+        asdict(window),
     )
     return [Move(**row) for row in rows]
 

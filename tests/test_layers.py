@@ -21,8 +21,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "canonical", "errors", "paths", "wording"}),
     frozenset({"dialects", "values", "facts", "permissions", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
-    frozenset({"config", "fetch", "store", "gateway"}),
-    frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
+    frozenset({"config", "fetch", "store", "gateway", "saved"}),
+    frozenset(
+        {"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live", "importing"}
+    )
     | frozenset({"moves", "events", "history", "showing", "deliver", "demo"}),
     frozenset({"cli", "docs", "__main__"}),
 )
