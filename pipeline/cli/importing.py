@@ -168,7 +168,7 @@ def _warn(left_out: Sequence[LeftOut], unreadable: dict[str, str]) -> None:
     for why in dict.fromkeys(each.why for each in left_out):
         sources = [each.source for each in left_out if each.why == why]
         more = f" and {len(sources) - _NAMED} more" if len(sources) > _NAMED else ""
-        LOG.warning("left out, %s: %s%s", why, ", ".join(sources[:_NAMED]), more)
+        LOG.warning("left out: %s%s: %s", ", ".join(sources[:_NAMED]), more, why)
     for number, (source, message) in enumerate(unreadable.items()):
         (LOG.warning if number < _NAMED else LOG.info)("%s: %s", source, message)
     if len(unreadable) > _NAMED:
@@ -204,12 +204,14 @@ def _summary(store: Store, scope: Scope, answers: Answers, done: Backfill) -> di
 def _line(summary: dict[str, Any]) -> str:
     from pipeline.reports.as_text import minute
 
-    imported = summary["imported"]
-    parts = [f"{imported:,} answer{'' if imported == 1 else 's'} of {summary['scope']}"]
+    imported, scope = summary["imported"], summary["scope"]
+    told = {"moves": summary["moves"], **summary["changes"], "held": summary["held"]}
+    counts = ", ".join(f"{count:,} {_word(name, count)}" for name, count in told.items() if count)
+    parts = [f"nothing new of {scope}"]
     if imported:
-        told = {"moves": summary["moves"], **summary["changes"], "held": summary["held"]}
-        counts = ", ".join(f"{count:,} {_word(name, count)}" for name, count in told.items() if count)
-        parts[0] += f" from {minute(summary['since'])} to {minute(summary['until'])}: {counts or 'no change'}"
+        span = f"from {minute(summary['since'])} to {minute(summary['until'])}"
+        answers = f"{imported:,} answer{'' if imported == 1 else 's'} of {scope}"
+        parts = [f"{answers} {span}: {counts or 'no change'}"]
     beside = {
         "known": "known already",
         "repeated": "overtaken within their second",

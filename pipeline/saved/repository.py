@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ _GONE = "000000"
 _SHORT = 12
 # What the repository's or the user's settings may have switched on would get between the lines.
 _LOG = (
-    *("--literal-pathspecs", "-c", "core.quotePath=true", "-c", "log.showSignature=false"),
+    *("--literal-pathspecs", "-c", "core.quotePath=false", "-c", "log.showSignature=false"),
     *("-c", "log.follow=false", "log"),
     # Along the main line: a merge says what it brought there, and when.
     *("--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames", "--no-color"),
@@ -60,7 +61,7 @@ def _versions(repository: Path, file: str) -> Iterator[_Version]:
 
 
 def _is_below(raw: str, file: str) -> bool:
-    """Say whether a line tells of a file inside what was asked for; a quoted name is not looked into."""
+    """Say whether a line tells of a file inside what was asked for; a quoted one is not looked into."""
     name = raw.partition("\t")[2]
     return not name.startswith('"') and Path(name).name != Path(file).name
 
@@ -87,7 +88,7 @@ def _told(repository: Path, *arguments: str) -> str:
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode("utf-8", "replace").strip().splitlines()
         raise SavedError(f"git says: {said[0] if said else error}", where=str(repository)) from error
-    return done.stdout.decode("utf-8", "replace")
+    return os.fsdecode(done.stdout)
 
 
 def _read(repository: Path, file: str, found: Iterable[_Version]) -> Iterator[Saved]:
