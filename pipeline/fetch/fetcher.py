@@ -5,67 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
 
-from pipeline.dialects import Answer, Dialect, Pages
+from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
+from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
 from pipeline.fetch.scrub import Scrubber
 from pipeline.fetch.unpack import ACCEPTED
 from pipeline.types import Gateway, Login, Scope
 
 _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
 _WAITING_RESULTS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Validators:
-    """What makes a request conditional: the tags that came with the answer known."""
-
-    etag: str | None = None
-    last_modified: str | None = None
-
-    def headers(self) -> dict[str, str]:
-        """Give the request headers, none where no tag is known."""
-        named = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in named.items() if value}
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One scope to ask: in which dialect, for which pages, and the tags of the answer that is known."""
-
-    scope: Scope
-    dialect: Dialect
-    pages: Callable[[], Pages]
-    validators: Validators = field(default_factory=Validators)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A complete answer, its tags, and how long it took in seconds."""
-
-    answer: Answer
-    validators: Validators
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class NotModified:
-    """The gateway says that the answer known still holds."""
-
-    seconds: float
-
-
-Result = Fetched | NotModified | FetchError
 
 
 class Fetcher:
