@@ -97,7 +97,8 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         where sightings.snapshot > :since and sightings.snapshot <= :until
-        and over.started_at >= :start and sightings.outcome in ('moved', 'recovered')
+        and (over.status <> 'imported' or over.started_at >= :start)
+        and sightings.outcome in ('moved', 'recovered')
         order by over.started_at, sightings.snapshot, scopes.name
         """,
         asdict(window),
@@ -110,7 +111,8 @@ def any_news(store: Store, window: Window) -> bool:
     sql = """
         select 1 from sightings join snapshots on snapshots.id = sightings.snapshot
         where sightings.snapshot > :since and sightings.snapshot <= :until
-        and snapshots.started_at >= :start and sightings.outcome <> 'reread' limit 1
+        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+        and sightings.outcome <> 'reread' limit 1
     """
     return bool(store.rows(sql, asdict(window)))
 

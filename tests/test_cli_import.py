@@ -95,7 +95,7 @@ def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
         *("import", "acme/git", "--dialect", "auto", "--git", str(repository), "--path", "models.json")
     )
     assert (
-        done.stdout == f"3 answers of acme/git from 2025-10-01 00:00 to 2025-10-03 00:00: 2 moves, 1 added\n"
+        done.stdout == "3 answers of acme/git from 2025-10-01 00:00 to 2025-10-03 00:00: 2 moves, 1 added\n"
     )
 
 
