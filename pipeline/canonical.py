@@ -92,6 +92,20 @@ def _without_surrogates(value: Any) -> Any:
             return value
 
 
+def members(body: bytes) -> dict[str, bytes]:
+    """Give the members of a JSON object, the value of each in the very bytes that it was written in.
+
+    Raises:
+        ValueError: this is no JSON object.
+    """
+    try:
+        return {name: bytes(raw) for name, raw in _members(body).items()}
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError("no JSON object") from error
+
+
 def encode(value: Any) -> str:
     """Write a value in its canonical spelling: keys sorted, no spaces, numbers by value."""
     return _encode(value).decode()
@@ -100,11 +114,6 @@ def encode(value: Any) -> str:
 def pretty(value: Any) -> str:
     """Write a value for people: indented, keys as they come, numbers exact, a line feed at the end."""
     return msgspec.json.format(_encode_exactly(value), indent=2).decode() + "\n"
-
-
-def members(text: str) -> dict[str, str]:
-    """Take an object in canonical spelling apart; gives each member's value in canonical spelling."""
-    return {name: bytes(raw).decode() for name, raw in _members(text.encode()).items()}
 
 
 def digest(text: str) -> Digest:

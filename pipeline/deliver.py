@@ -17,6 +17,9 @@ from pipeline.store import Ledger, Store
 FILES = "reports"
 """The destination whose deliveries are files in the reports directory."""
 
+NOBODY = "nobody"
+"""The destination of what was imported: it is history, and no news."""
+
 
 def enqueue(store: Store) -> None:
     """Put the report of all runs since the last one into the outbox, if there is any news in them.
@@ -24,22 +27,52 @@ def enqueue(store: Store) -> None:
     The duty to tell follows from the ledger: a program cut off before this line is put right by the next run.
     """
     with store.transaction():
-        (last,) = store.rows(
-            "select coalesce(max(until), 0) as until from deliveries where destination = :files",
-            {"files": FILES},
-        )
-        window = Window(last["until"], history.window(store).until)
-        run = history.snapshot(store, window.until)
-        if run is None or not history.any_news(store, window):
-            return
-        Ledger(store).deliver(
-            {
-                "name": run.started_at,
-                "destination": FILES,
-                "since": window.since or None,
-                "until": window.until,
-            }
-        )
+        owe(store)
+
+
+def owe(store: Store) -> None:
+    """Do what `enqueue` does, inside a transaction that is open."""
+    window = _untold(store)
+    if history.any_news(store, window):
+        _deliver(store, window, FILES)
+
+
+def seal(store: Store) -> None:
+    """Let no report tell of anything up to now, inside a transaction that is open."""
+    window = _untold(store)
+    if window.until == window.since:
+        return
+    sealed = store.rows(
+        "select id, since from deliveries where destination = :nobody and until = :since",
+        {"nobody": NOBODY, "since": window.since},
+    )
+    if sealed:
+        # One import is one row, in however many transactions it was made.
+        window = Window(sealed[0]["since"] or 0, window.until)
+        store.db.table("deliveries").delete(sealed[0]["id"])
+    _deliver(store, window, NOBODY)
+
+
+def _untold(store: Store) -> Window:
+    (last,) = store.rows(
+        "select coalesce(max(until), 0) as until from deliveries where destination in (:files, :nobody)",
+        {"files": FILES, "nobody": NOBODY},
+    )
+    return Window(last["until"], history.window(store).until)
+
+
+def _deliver(store: Store, window: Window, destination: str) -> None:
+    run = history.snapshot(store, window.until)
+    assert run
+    Ledger(store).deliver(
+        {
+            "name": run.started_at,
+            "destination": destination,
+            "since": window.since or None,
+            "until": window.until,
+            "sent_at": run.finished_at if destination == NOBODY else None,
+        }
+    )
 
 
 def drain(store: Store, directory: Path, clock: Callable[[], str]) -> list[Path]:

@@ -48,7 +48,7 @@ def _digest(record: Record | None) -> str | None:
 
 def fields(before: str, after: str) -> tuple[FieldChange, ...]:
     """Give the fields in which two record bodies differ, by path."""
-    left, right = canonical.members(before), canonical.members(after)
+    left, right = canonical.members(before.encode()), canonical.members(after.encode())
     differing = {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
     old, new = (_leaves({name: side[name] for name in differing & side.keys()}) for side in (left, right))
     return tuple(
@@ -58,8 +58,8 @@ def fields(before: str, after: str) -> tuple[FieldChange, ...]:
     )
 
 
-def _leaves(members: Mapping[str, str]) -> dict[str, str]:
-    value = {name: canonical.decode(text.encode()) for name, text in members.items()}
+def _leaves(members: Mapping[str, bytes]) -> dict[str, str]:
+    value = {name: canonical.decode(raw) for name, raw in members.items()}
     return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)} if value else {}
 
 

@@ -10,6 +10,7 @@ PipelineError              exit 70
 │   └── Unreadable         an answer that is no listing            not tried again
 ├── StoreError             exit 74  SQLite: full, corrupt, read-only, newer than this program
 │   └── Locked             exit 75  another run holds the lock
+├── SavedError             exit 65  saved answers cannot be imported: not there, or older than what is known
 └── DeliveryError          exit 6   the report goes with the next run
 """
 
@@ -97,6 +98,16 @@ class Locked(StoreError):  # noqa: N818
     """Another run holds the lock."""
 
     exit_code = 75
+
+
+class SavedError(PipelineError):
+    """Saved answers cannot be imported; `where` is the file, directory or repository."""
+
+    exit_code = 65
+
+    def __init__(self, message: str, *, where: str) -> None:
+        super().__init__(f"{where}: {message}")
+        self.where = where
 
 
 class DeliveryError(PipelineError):

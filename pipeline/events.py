@@ -67,7 +67,28 @@ def changes(store: Store, window: Window) -> tuple[Event, ...]:
             if what:
                 told.setdefault(what, []).append(move)
     rows = {(row.before, row.after): row.id for rows in changed.values() for row in rows}
-    return _events(store, told, rows)
+    clock = _clock(found)
+
+    def order(event: Event) -> tuple[object, ...]:
+        place = clock[event.snapshot], event.snapshot
+        return (*place, event.gateway, event.scopes, _ORDER[event.kind], event.model)
+
+    return tuple(sorted(_events(store, told, rows), key=order))
+
+
+def _clock(found: Iterable[Move]) -> dict[int, str]:
+    """Give the time by which each snapshot is put in order.
+
+    Runs are in the order in which they happened, whatever time they thought it was; what was imported has its
+    place between them by its own time.
+    """
+    clock: dict[int, str] = {}
+    latest = ""
+    for move in found:
+        if not move.imported:
+            latest = max(latest, move.at)
+        clock[move.snapshot] = move.at if move.imported else latest
+    return clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +164,11 @@ def _told(
 
 def _events(
     store: Store, told: dict[_Told, list[Move]], rows: dict[tuple[int | None, int | None], int]
-) -> tuple[Event, ...]:
+) -> list[Event]:
     differing = {(what.before, what.after) for what in told if what.before and what.after}
     stored = _field_changes(store, [rows[sides] for sides in differing if sides in rows])
     bodies = _bodies(store, [side for sides in differing if sides not in rows for side in sides])
-    events = [
+    return [
         Event(
             at=what.at,
             snapshot=what.snapshot,
@@ -165,7 +186,6 @@ def _events(
         )
         for what, moves in told.items()
     ]
-    return tuple(sorted(events, key=lambda e: (e.snapshot, e.gateway, e.scopes, _ORDER[e.kind], e.model)))
 
 
 def _fields(

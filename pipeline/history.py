@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.events import changes
@@ -26,11 +27,18 @@ __all__ = [
 
 
 def snapshot(store: Store, number: int | None = None) -> Snapshot | None:
-    """Give a run by its id, or the newest; None when there is none."""
+    """Give a run by its id, or the newest; None when there is none.
+
+    What was imported is the newest only where nothing was ever asked.
+    """
     rows = store.rows(
         """
         select id as snapshot, started_at, finished_at, status, scopes, answered, moved, held, failed
-        from snapshots where id = coalesce(:number, (select max(id) from snapshots where scopes > 0))
+        from snapshots where id = coalesce(
+            :number,
+            (select max(id) from snapshots where scopes > 0 and status <> 'imported'),
+            (select id from snapshots where scopes > 0 order by started_at desc, id desc limit 1)
+        )
         """,
         {"number": number},
     )
@@ -46,22 +54,30 @@ def window(store: Store, *, since: str | None = None) -> Window:
         "select coalesce(min(id) - 1, :newest) as before from snapshots where started_at >= :since",
         {"since": since, **row},
     )
-    return Window(start["before"], row["newest"])
+    return Window(start["before"], row["newest"], since)
 
 
 def report(store: Store, window: Window) -> Report:
     """Give the report of a window; the window must end with a run."""
-    run = snapshot(store, window.until)
+    run = _run(store, window.until)
     if run is None:
         raise LookupError(f"there is no run {window.until}")
-    before = snapshot(store, window.since) if window.since else None
+    before = _run(store, window.since)
     return Report(
         since=before.started_at if before else None,
         run=run,
         events=changes(store, window),
         recoveries=recoveries(store, window),
-        coverage=coverage(store, until=window.until, asked_only=True),
+        coverage=coverage(store, until=run.snapshot, asked_only=True),
     )
+
+
+def _run(store: Store, until: int) -> Snapshot | None:
+    """Give the last run up to a snapshot; where all of it was imported, that snapshot."""
+    (row,) = store.rows(
+        "select max(id) as run from snapshots where id <= :until and status <> 'imported'", {"until": until}
+    )
+    return snapshot(store, until if row["run"] is None else row["run"])
 
 
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
@@ -81,10 +97,11 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         where sightings.snapshot > :since and sightings.snapshot <= :until
+        and (over.status <> 'imported' or over.started_at >= :start)
         and sightings.outcome in ('moved', 'recovered')
-        order by sightings.snapshot, scopes.name
+        order by over.started_at, sightings.snapshot, scopes.name
         """,
-        {"since": window.since, "until": window.until},
+        asdict(window),
     )
     return tuple(Recovery(**{**row, "believed": bool(row["believed"])}) for row in rows)
 
@@ -92,10 +109,12 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
 def any_news(store: Store, window: Window) -> bool:
     """Say whether anything happened to any scope in a window."""
     sql = """
-        select 1 from sightings
-        where snapshot > :since and snapshot <= :until and outcome <> 'reread' limit 1
+        select 1 from sightings join snapshots on snapshots.id = sightings.snapshot
+        where sightings.snapshot > :since and sightings.snapshot <= :until
+        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+        and sightings.outcome <> 'reread' limit 1
     """
-    return bool(store.rows(sql, {"since": window.since, "until": window.until}))
+    return bool(store.rows(sql, asdict(window)))
 
 
 def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pipeline.store import Store, levels
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history."""
+    """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history.
+
+    Of what was imported only answers given at or after `start` (ISO 8601 UTC): they are older than their ids.
+    """
 
     since: int
     until: int
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A scope's move, or the confirmation of one."""
+    """A scope's move, or the confirmation of one; `imported` when it is that of a saved answer."""
 
     id: int
     outcome: str
     snapshot: int
     at: str
+    imported: bool
     transition: int
     listing: int
     patience: int | None
@@ -62,8 +67,8 @@ def moves(store: Store, window: Window) -> list[Move]:
     rows = store.rows(
         """
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
-               sightings.transition, sightings.listing, sightings.patience,
-               first.started_at as since_at, sightings.scope,
+               snapshots.status = 'imported' as imported, sightings.transition, sightings.listing,
+               sightings.patience, first.started_at as since_at, sightings.scope,
                scopes.name as scope_name, scopes.group_name, gateways.name as gateway
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
@@ -71,10 +76,11 @@ def moves(store: Store, window: Window) -> list[Move]:
         join gateways on gateways.id = scopes.gateway
         left join snapshots as first on first.id = sightings.since
         where sightings.snapshot > :since and sightings.snapshot <= :until
+        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
         and sightings.outcome in ('moved', 'confirmed')
         order by sightings.id
         """,
-        {"since": window.since, "until": window.until},
+        asdict(window),
     )
     return [Move(**row) for row in rows]
 

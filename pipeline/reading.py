@@ -60,6 +60,15 @@ class Reader:
                 told = self._told(scope, self._asked[scope.name], answer, validators)
                 return [(scope, Heard(told, seconds))]
 
+    def kept(self, scope: Scope, answer: Answer) -> Heard:
+        """Read an answer that a scope once gave, and that somebody kept."""
+        ref = self._known.get(scope.name)
+        read = self._listing(scope, self._to_ask(scope, ref.reading if ref else None), answer)
+        if isinstance(read, Unreadable):
+            return Heard(read)
+        dialect, listing = read
+        return Heard(Told(listing, None, Validators(), dialect))
+
     def _of_groups(self, scope: Scope, result: Result) -> Iterator[Pair]:
         found = _split(result)
         if isinstance(found, FetchError) or not isinstance(result, Fetched):
@@ -88,14 +97,14 @@ class Reader:
             return Unchanged()
         key = (asked, fingerprint)
         if key not in self._read:
-            self._read[key] = self.listing(scope, asked, answer)
+            self._read[key] = self._listing(scope, asked, answer)
         read = self._read[key]
         if isinstance(read, Unreadable):
             return read
         dialect, listing = read
         return Told(listing, fingerprint, validators or Validators(), dialect)
 
-    def listing(self, scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
+    def _listing(self, scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
         """Read an answer; one that is not in the dialect that was recognised once is recognised anew."""
         dialect = dialects.to_read(scope.gateway, asked, answer)
         try:

@@ -45,17 +45,16 @@ class Recorder:
         self._anew: dict[tuple[int, str, str], Listing] = {}
 
     def enroll(
-        self, scopes: Sequence[Scope], hints: Mapping[str, str | None], spoken: Mapping[str, str]
+        self,
+        scopes: Sequence[Scope],
+        hints: Mapping[str, str | None],
+        spoken: Mapping[str, str],
+        *,
+        asked: bool,
     ) -> dict[str, int]:
-        """Make the rows of gateways and scopes agree with the config; give scope ids by name.
-
-        Args:
-            scopes: every scope of this run.
-            hints: where each scope's secret is kept, by its name.
-            spoken: the dialect that a gateway was found to speak, by its name.
-        """
+        """Make the rows of gateways and scopes agree with the config; see `Ledger.enroll`."""
         if self._enrolled != (scopes, spoken):
-            self._ids = self.ledger.enroll(scopes, hints, spoken)
+            self._ids = self.ledger.enroll(scopes, hints, spoken, asked=asked)
             rows = self.store.rows("select name, id from gateways")
             self._gateways = {row["name"]: row["id"] for row in rows}
             self._touched.update(self._ids.values())

@@ -35,13 +35,24 @@ def record(
     started_at: str,
     finished_at: str,
     everything: bool = False,
+    imported: bool = False,
+    asked: bool = True,
 ) -> Run:
     """Judge what was heard and write it; must run inside `store.transaction()`.
 
-    With `everything` these are all the scopes there are: others are retired.
+    Args:
+        heard: what each scope said, by its name.
+        scopes: those that were asked.
+        recorder: keeps what is known.
+        started_at: when the run began, in ISO 8601 UTC.
+        finished_at: when it was over.
+        everything: these are all the scopes there are: others are retired.
+        imported: these are saved answers, and this is no run.
+        asked: runs ask these scopes; others are kept as history only.
     """
     ledger = recorder.ledger
-    ids = recorder.enroll(scopes, {scope.name: key_hint(scope) for scope in scopes}, _spoken(heard, scopes))
+    hints = {scope.name: key_hint(scope) for scope in scopes}
+    ids = recorder.enroll(scopes, hints, _spoken(heard, scopes), asked=asked)
     if everything:
         ledger.retire_others(ids.values())
     before = dict(recorder.refs)
@@ -57,7 +68,7 @@ def record(
             "name": started_at,
             "started_at": started_at,
             "finished_at": finished_at,
-            "status": _status(run),
+            "status": "imported" if imported else _status(run),
             "covered": ledger.coverage(ids.values()),
             **run,
         }

@@ -176,10 +176,18 @@ def _shown(
 
 
 def _offers(store: Store, model_id: int | None) -> tuple[dict[int, Offer], dict[str, int]]:
-    """Give the records that a model is offered as now, and which scope is offered which."""
-    rows = store.rows("select * from catalog where model_id = :model order by scope", {"model": model_id})
-    offers = {row["record_id"]: Offer(row["record_id"], _facts(row), row["body"]) for row in rows}
-    return offers, {row["scope"]: row["record_id"] for row in rows}
+    """Give the records that a model is offered as, as far as is known, and which scope is offered which."""
+    rows = store.rows(
+        """
+        select scopes.name as scope, records.* from records
+        join listing_records on listing_records.record = records.id
+        join scopes on scopes.listing = listing_records.listing
+        where records.model = :model order by scopes.name
+        """,
+        {"model": model_id},
+    )
+    offers = {row["id"]: Offer(row["id"], _facts(row), row["body"]) for row in rows}
+    return offers, {row["scope"]: row["id"] for row in rows}
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "canonical", "errors", "paths", "wording"}),
     frozenset({"dialects", "values", "facts", "permissions", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
-    frozenset({"config", "fetch", "store", "gateway"}),
-    frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
+    frozenset({"config", "fetch", "store", "gateway", "saved"}),
+    frozenset(
+        {"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live", "importing"}
+    )
     | frozenset({"moves", "events", "history", "showing", "deliver", "demo"}),
     frozenset({"cli", "docs", "__main__"}),
 )
@@ -32,6 +34,7 @@ APART = frozenset({2})
 """In these layers a part imports no other part of the same layer: each is one outside thing."""
 
 OWNERS = {
+    "aiohttp": {"fetch"},
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
     "httpx": {"fetch"},
@@ -41,6 +44,7 @@ OWNERS = {
     "sqlite_utils": {"store"},
     "stamina": {"fetch"},
     "tomllib": {"config"},
+    "yarl": {"fetch"},
 }
 """Which parts may import what is not of the standard library, and those of it that are an outside thing."""
 

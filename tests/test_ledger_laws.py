@@ -280,7 +280,10 @@ def stored_changes(store: Store, transition: int) -> list[Stored]:
         """,
         {"transition": transition},
     )
-    by_change = "select field, before, after, class from field_changes where change = :id order by field"
+    by_change = (
+        "select fields.name as field, before, after, class from field_changes "
+        "join fields on fields.id = field_changes.field where change = :id order by fields.name"
+    )
     return [
         (r["kind"], r["model"], [tuple(f.values()) for f in store.rows(by_change, {"id": r["id"]})])
         for r in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -22,6 +23,7 @@ _COMMANDS = {
     "status": "reading",
     "show": "asking",
     "probe": "asking",
+    "import": "importing",
     "accept": "deciding",
     "schedule": "setup",
     "demo": "trying",
@@ -39,7 +41,9 @@ class _Commands(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(import_module(f"pipeline.cli.{module}"), cmd_name)
+        command: click.Command = getattr(
+            import_module(f"pipeline.cli.{module}"), cmd_name + "_" * iskeyword(cmd_name)
+        )
         return command
 
 
@@ -49,8 +53,8 @@ def modelwatch() -> None:
     """Watch which models your LLM gateways really offer, and what changes.
 
     Exit codes: 0 done; 1 there are changes (only with --exit-code); 2 wrong usage; 3 some scopes failed;
-    4 all scopes failed; 5 an answer is held; 6 a report could not be written; 74 the database cannot be
-    used; 75 another run holds the lock; 78 the config cannot be used.
+    4 all scopes failed; 5 an answer is held; 6 a report could not be written; 65 saved answers cannot be
+    imported; 74 the database cannot be used; 75 another run holds the lock; 78 the config cannot be used.
     """
 
 

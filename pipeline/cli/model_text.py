@@ -144,6 +144,8 @@ def _stands(standing: Standing) -> str:
     scope = standing.coverage
     if scope.state in ("held", "failed") and standing.says != Says.UNHEARD:
         text += f" ({scope.state} since {minute(scope.state_since or '')}: this is what was known)"
+    if scope.state == "retired" and scope.last_answered and standing.says != Says.UNHEARD:
+        text += f" (not asked now: this is what was known at {minute(scope.last_answered)})"
     return text
 
 

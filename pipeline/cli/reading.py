@@ -190,6 +190,9 @@ def status(place: Place, *, as_json: bool) -> None:
     if run is None:
         click.echo("the job has not run yet: `modelwatch run`")
         return
+    if run.status == "imported":
+        click.echo(f"the job has not run yet; answers were imported until {minute(run.started_at)} UTC")
+        return
     retired = [scope.scope for scope in coverage if scope.state == "retired"]
     coverage = tuple(scope for scope in coverage if scope.state != "retired")
     well = sum(scope.state == "ok" for scope in coverage)

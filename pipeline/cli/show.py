@@ -83,7 +83,7 @@ class Bar:
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Bar]:
+def progress(total: int, *, quiet: bool, doing: str = "asking") -> Iterator[Bar]:
     """Show a progress bar on a terminal, and nothing anywhere else."""
     if quiet or not sys.stderr.isatty():
         yield Bar()
@@ -92,7 +92,7 @@ def progress(total: int, *, quiet: bool) -> Iterator[Bar]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as drawn:
-        task = drawn.add_task("asking", total=total)
+        task = drawn.add_task(doing, total=total)
 
         class Drawn(Bar):
             def step(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -78,7 +77,7 @@ def _translated() -> Iterator[None]:
         yield
     except aiohttp.InvalidURL as error:
         raise httpx.UnsupportedProtocol(f"the address cannot be used: {error}") from error
-    except asyncio.TimeoutError as error:
+    except TimeoutError as error:
         raise httpx.ReadTimeout("no answer in time") from error
     except aiohttp.ServerDisconnectedError as error:
         raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from error

@@ -11,7 +11,7 @@ from pipeline.types import FieldChange, Kind
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One run of the job; times in ISO 8601 UTC, status done, partial or failed."""
+    """One run of the job; times in ISO 8601 UTC, status done, partial, failed or imported."""
 
     snapshot: int
     started_at: str

@@ -51,7 +51,12 @@ class Ledger:
         return write_transition(self._writer, self._ids, sides, changes, fields_of)
 
     def enroll(
-        self, scopes: Sequence[Scope], hints: Mapping[str, str | None], spoken: Mapping[str, str]
+        self,
+        scopes: Sequence[Scope],
+        hints: Mapping[str, str | None],
+        spoken: Mapping[str, str],
+        *,
+        asked: bool = True,
     ) -> dict[str, int]:
         """Make the rows of gateways and scopes agree with the config; give scope ids by name.
 
@@ -59,6 +64,7 @@ class Ledger:
             scopes: every scope of this run.
             hints: where each scope's secret is kept, by its name.
             spoken: the dialect that a gateway was found to speak, by its name.
+            asked: runs ask these scopes; others are kept as history only.
         """
         gateways = {scope.gateway.name: scope.gateway for scope in scopes}.values()
         known = self._by_name("gateways")
@@ -81,7 +87,7 @@ class Ledger:
                 "auth": scope.auth,
                 "key_hint": hints.get(scope.name),
                 "group_name": scope.group,
-                "asked": 1,
+                "asked": int(asked),
             }
             for scope in scopes
         ]

@@ -21,7 +21,7 @@ def levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int]:
     """
     rows = store.rows(
         f"""
-        select moved.id, removed.model, count(earlier.id) as times
+        select moved.id, removed.model, count(then_run.id) as times
         from json_each(:moved) as wanted
         join sightings as moved on moved.id = wanted.value
         join snapshots as run on run.id = moved.snapshot
@@ -29,12 +29,8 @@ def levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int]:
         join changes as gone on gone.model = removed.model and gone.kind = 'removed'
         left join sightings as earlier on earlier.transition = gone.transition
             and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
-            and earlier.snapshot > coalesce((
-                select snapshots.id from snapshots
-                where snapshots.started_at < strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{DAYS} days')
-                and snapshots.id < moved.snapshot
-                order by snapshots.started_at desc limit 1
-            ), 0)
+        left join snapshots as then_run on then_run.id = earlier.snapshot
+            and then_run.started_at >= strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{DAYS} days')
         group by moved.id, removed.model
         """,  # noqa: S608 - a number of our own
         {"moved": json.dumps(sorted(moved))},

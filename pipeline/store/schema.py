@@ -133,7 +133,7 @@ create table snapshots (
     name text not null,
     started_at text not null,
     finished_at text not null,
-    status text not null check (status in ('done', 'partial', 'failed')),
+    status text not null check (status in ('done', 'partial', 'failed', 'imported')),
     covered integer not null references coverages(id),
     scopes integer not null,
     answered integer not null,

@@ -1,0 +1,172 @@
+"""Bring saved answers into the history of a scope, as if each had been asked for when it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, islice, pairwise
+
+from pipeline import deliver, history
+from pipeline.dialects import Answer
+from pipeline.errors import FetchError, SavedError
+from pipeline.history import Window
+from pipeline.reading import Reader
+from pipeline.recorder import Recorder
+from pipeline.recording import Run, record
+from pipeline.saved import Saved
+from pipeline.store import Store
+from pipeline.types import Scope
+
+BATCH = 200
+"""So many answers are written in one transaction: what a killed import loses."""
+
+OnAnswer = Callable[[Saved], None]
+
+
+@dataclass(slots=True)
+class Backfill:
+    """What an import came to.
+
+    Args:
+        window: the snapshots that it wrote.
+        answers: how many were recorded; the oldest was given at `first`, the newest at `last`.
+        known: how many were in the history already.
+        repeated: how many were left out because another one of the same second came after them.
+        moved: how many changed what the scope is known to offer.
+        held: how many were not believed.
+        unreadable: those that are no list of models, by their source, and why.
+    """
+
+    window: Window
+    answers: int = 0
+    first: str | None = None
+    last: str | None = None
+    known: int = 0
+    repeated: int = 0
+    moved: int = 0
+    held: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def backfill(
+    scope: Scope,
+    saved: Iterable[Saved],
+    store: Store,
+    on_answer: OnAnswer = lambda _saved: None,
+    *,
+    asked: bool = True,
+) -> Backfill:
+    """Record saved answers, oldest first; an import that was cut off goes on where it was.
+
+    Args:
+        scope: whose answers they are.
+        saved: the answers, oldest first; the last one of a second counts.
+        store: an open database; the caller holds its lock.
+        on_answer: is told of each answer that was dealt with.
+        asked: runs ask this scope; otherwise it is kept as history only.
+
+    Raises:
+        SavedError: an answer is older than what is known of the scope, and is not known.
+    """
+    before = history.window(store).until
+    done = Backfill(Window(before, before))
+    past = _past(store, scope)
+    new = _new(_last_of_each_second(saved, done), past, done, on_answer)
+    recorder = Recorder(store)
+    history_of = _History(scope, Reader(recorder.refs), recorder, max(past, default=""), asked)
+    while first := next(new, None):
+        _batch(history_of, chain((first,), islice(new, BATCH - 1)), done)
+    done.window = Window(before, history.window(store).until)
+    return done
+
+
+def _past(store: Store, scope: Scope) -> frozenset[str]:
+    """Give when a scope was asked, or something else happened to it."""
+    rows = store.rows(
+        """
+        select snapshots.started_at as at from scopes
+        join coverage_scopes on coverage_scopes.scope = scopes.id
+        join snapshots on snapshots.covered = coverage_scopes.coverage
+        where scopes.name = :scope
+        union
+        select snapshots.started_at from scopes
+        join sightings on sightings.scope = scopes.id
+        join snapshots on snapshots.id = sightings.snapshot
+        where scopes.name = :scope
+        """,
+        {"scope": scope.name},
+    )
+    return frozenset(row["at"] for row in rows)
+
+
+def _last_of_each_second(saved: Iterable[Saved], done: Backfill) -> Iterator[Saved]:
+    """Leave out what was overtaken within a second: there is one answer for each time."""
+    for each, later in pairwise(chain(saved, (None,))):
+        assert each
+        if later and each.at == later.at:
+            done.repeated += 1
+        else:
+            yield each
+
+
+def _new(
+    saved: Iterable[Saved], past: frozenset[str], done: Backfill, on_answer: OnAnswer
+) -> Iterator[Saved]:
+    """Leave out what is in the history already."""
+    for each in saved:
+        if each.at in past:
+            done.known += 1
+        else:
+            yield each
+        on_answer(each)
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """The scope that answers are brought into; it is known until `newest`."""
+
+    scope: Scope
+    reader: Reader
+    recorder: Recorder
+    newest: str
+    asked: bool
+
+    def record(self, saved: Saved) -> Run | FetchError:
+        """Read an answer and record it, as a run would have done at the time."""
+        scope, at = self.scope, saved.at
+        heard = self.reader.kept(scope, Answer((saved.body,), int(datetime.fromisoformat(at).timestamp())))
+        if isinstance(heard.answer, FetchError):
+            return heard.answer
+        if at < self.newest:
+            raise SavedError(
+                f"is of {at}, and {scope.name} is known until {self.newest}: what is known is not rewritten;"
+                " import into a scope of another name",
+                where=saved.source,
+            )
+        told = {scope.name: heard}
+        return record(
+            told, (scope,), self.recorder, started_at=at, finished_at=at, imported=True, asked=self.asked
+        )
+
+
+def _batch(past: _History, saved: Iterable[Saved], done: Backfill) -> None:
+    """Record a few answers, all or none."""
+    store = past.recorder.store
+    with store.transaction():
+        # What real runs have found is news still; what is imported is none.
+        deliver.owe(store)
+        for each in saved:
+            run = past.record(each)
+            if isinstance(run, FetchError):
+                done.unreadable[each.source] = run.message
+            else:
+                _count(done, each, run)
+        deliver.seal(store)
+
+
+def _count(done: Backfill, saved: Saved, run: Run) -> None:
+    done.answers += 1
+    done.first, done.last = done.first or saved.at, saved.at
+    done.moved += run.moved
+    done.held += run.held
