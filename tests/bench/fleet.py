@@ -1,0 +1,99 @@
+"""The rows on many keys at once: against clients that only fetch, and what a run without news writes."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median
+
+from figures import Figure, at_most, faster, size, slower
+from measure import Command, Measured, always, interleaved, modelwatch, once, python
+from serve import serving
+from setting import CLIENTS, Setting, configure
+
+_SLOWEST, _SLOWEST_LARGE = 1.6, 2.5
+_LEAST_AHEAD_OF_HTTPX = 5
+_MOST_MEMORY, _MOST_MEMORY_LARGE = 250e6, 400e6
+_MOST_GROWTH = 8192
+_GROWTH_TURNS = 9
+
+
+def fleet(setting: Setting) -> Iterator[Figure]:
+    """Ask as a thousand keys, with long lists, and hear nothing new."""
+    keys, models = setting.sizes.fleet, setting.sizes.models
+    ran = _without_news(setting, keys, models, ("aiohttp", "httpx"))
+    what = f"a run over {keys:,} scopes of {models} models, no news"
+    ours, httpx = ran["ours"], ran["httpx"]
+    yield slower("fleet", what, ours, ran["aiohttp"], by="aiohttp", limit=_SLOWEST)
+    raw = {"ours": ours.raw(), "other": httpx.raw()}
+    yield faster("fleet", what, ours.seconds, httpx.seconds, by="httpx", limit=_LEAST_AHEAD_OF_HTTPX, raw=raw)
+    yield at_most("fleet", "peak memory", ours.peak, _MOST_MEMORY, size)
+
+
+def large_fleet(setting: Setting) -> Iterator[Figure]:
+    """Ask as ten thousand keys, with short lists, and hear nothing new."""
+    keys, models = setting.sizes.large_fleet, setting.sizes.short_list
+    ran = _without_news(setting, keys, models, ("aiohttp",))
+    what = f"a run over {keys:,} scopes of {models} models, no news"
+    yield slower("large-fleet", what, ran["ours"], ran["aiohttp"], by="aiohttp", limit=_SLOWEST_LARGE)
+    yield at_most("large-fleet", "peak memory", ran["ours"].peak, _MOST_MEMORY_LARGE, size)
+
+
+def growth(setting: Setting) -> Iterator[Figure]:
+    """Look at the database before and after runs without news."""
+    keys = setting.sizes.fleet
+    sizes = []
+    with _fleet(setting, keys, setting.sizes.short_list) as asked:
+        for _ in range(max(setting.times, _GROWTH_TURNS) + 1):
+            once(asked.run)
+            sizes.append(_settled(asked.home / "modelwatch.db"))
+    steps = [after - before for before, after in pairwise(sizes)]
+    what = f"growth by a run over {keys:,} scopes, no news; {mean(steps):,.0f} bytes on average"
+    yield at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """A home whose keys have been asked once, and the address that they are asked at."""
+
+    home: Path
+    url: str
+    env: Mapping[str, str]
+
+    @property
+    def run(self) -> Command:
+        return modelwatch("run", home=self.home, env=self.env)
+
+
+@contextmanager
+def _fleet(setting: Setting, keys: int, models: int) -> Iterator[_Fleet]:
+    with serving(setting.bodies(models)) as url:
+        home = configure(setting.place("fleet"), url, concurrency=setting.sizes.concurrency, keys="keys.csv")
+        with (home / "keys.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("name", "key"))
+            writer.writerows((f"k{number}", f"env:K{number}") for number in range(keys))
+        asked = _Fleet(home, url, {f"K{number}": f"key-{number}" for number in range(keys)})
+        once(asked.run)
+        yield asked
+
+
+def _without_news(setting: Setting, keys: int, models: int, clients: tuple[str, ...]) -> dict[str, Measured]:
+    with _fleet(setting, keys, models) as asked:
+        turns = {"ours": always(asked.run)}
+        for client in clients:
+            words = (client, f"{asked.url}/v1/models", str(keys), str(setting.sizes.concurrency))
+            turns[client] = always(python(str(CLIENTS), *words))
+        return interleaved(turns, setting.times)
+
+
+def _settled(database: Path) -> int:
+    """Give the size of a database with all that was written in its main file."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+    return database.stat().st_size
