@@ -36,7 +36,7 @@ class Figure:
 
 
 def slower(row: str, what: str, ours: Measured, other: Measured, *, by: str, limit: float) -> Figure:
-    """Say how many times longer we take than `by`, which is to be no more than `limit`."""
+    """Say how many times as long as `by` we take, which is to be no more than `limit`."""
     value = ours.seconds / other.seconds
     return Figure(
         row,
@@ -53,14 +53,14 @@ def slower(row: str, what: str, ours: Measured, other: Measured, *, by: str, lim
 def faster(
     row: str, what: str, ours: float, other: float, *, by: str, limit: float, raw: Mapping[str, Any]
 ) -> Figure:
-    """Say how many times longer `by` takes than we, which is to be no less than `limit`; in seconds."""
+    """Say how many times as long as we `by` takes, which is to be no less than `limit`; in seconds."""
     value = other / ours
     return Figure(
         row,
         what,
         duration(ours),
         f"{duration(other)} {by}",
-        f"{times(value)} faster",
+        times(value),
         f"at least {limit:g} ×",
         value >= limit,
         {"ratio": value, "limit": limit, **raw},

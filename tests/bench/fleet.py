@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
 from figures import Figure, at_most, faster, size, slower
-from measure import Command, Measured, always, interleaved, modelwatch, once, python
+from measure import Command, Measured, always, interleaved, modelwatch, once, python, settled
 from serve import serving
 from setting import CLIENTS, Setting, configure
 
@@ -51,10 +50,11 @@ def growth(setting: Setting) -> Iterator[Figure]:
     with _fleet(setting, keys, setting.sizes.short_list) as asked:
         for _ in range(max(setting.times, _GROWTH_TURNS) + 1):
             once(asked.run)
-            sizes.append(_settled(asked.home / "modelwatch.db"))
+            sizes.append(settled(asked.home / "modelwatch.db"))
     steps = [after - before for before, after in pairwise(sizes)]
-    what = f"growth by a run over {keys:,} scopes, no news; {mean(steps):,.0f} bytes on average"
-    yield at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
+    what = f"growth of the database in a run over {keys:,} scopes, no news"
+    figure = at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
+    yield replace(figure, ours=f"{mean(steps):,.0f} bytes on average")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,3 @@ def _without_news(setting: Setting, keys: int, models: int, clients: tuple[str, 
             words = (client, f"{asked.url}/v1/models", str(keys), str(setting.sizes.concurrency))
             turns[client] = always(python(str(CLIENTS), *words))
         return interleaved(turns, setting.times)
-
-
-def _settled(database: Path) -> int:
-    """Give the size of a database with all that was written in its main file."""
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
-    return database.stat().st_size

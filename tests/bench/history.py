@@ -16,7 +16,7 @@ from pipeline.config import load
 from pipeline.dialects import Answer
 from pipeline.fetch import Fetched, Validators
 from pipeline.reading import Reader
-from pipeline.recording import record
+from pipeline.recording import Heard, Unchanged, record
 from pipeline.store import Store, refs
 from pipeline.types import Scope
 
@@ -71,24 +71,34 @@ def _home(home: Path, url: str, bodies: Sequence[bytes]) -> Path:
     configure(home, url, **{"scopes.public": {}})
     (scope,) = load(home / "modelwatch.toml").scopes
     now = datetime.now(UTC)
-    told = [(body, now - _ago(len(bodies) - number)) for number, body in enumerate(bodies)]
     with Store.open(home / "modelwatch.db") as store:
-        for first in range(0, len(told), _TOGETHER):
+        for first in range(0, len(bodies), _TOGETHER):
             with store.transaction():
-                for body, at in told[first : first + _TOGETHER]:
-                    _record(store, scope, body, at)
+                for number in range(first, min(first + _TOGETHER, len(bodies))):
+                    at = now - _ago(len(bodies) - number)
+                    _record(store, scope, None if _is_same(bodies, number) else bodies[number], at)
         store.settle()
     return home
+
+
+def _is_same(bodies: Sequence[bytes], number: int) -> bool:
+    return number > 0 and bodies[number] is bodies[number - 1]
 
 
 def _ago(number: int) -> timedelta:
     return timedelta(hours=number if number < _SHORT else number + 20)
 
 
-def _record(store: Store, scope: Scope, body: bytes, at: datetime) -> None:
+def _record(store: Store, scope: Scope, body: bytes | None, at: datetime) -> None:
+    """Record one answer as a run does; None is the answer known, to the byte."""
+    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    heard = Heard(Unchanged(), 0.1) if body is None else _read(store, scope, body, at)
+    record({scope.name: heard}, [scope], store, started_at=moment, finished_at=moment)
+
+
+def _read(store: Store, scope: Scope, body: bytes, at: datetime) -> Heard:
     reader = Reader(refs(store))
     reader.ask(scope)
     answer = Answer((body,), int(at.timestamp()))
-    heard = {each.name: told for each, told in reader.read(scope, Fetched(answer, Validators(), 0.1))}
-    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
-    record(heard, [scope], store, started_at=moment, finished_at=moment)
+    ((_, heard),) = reader.read(scope, Fetched(answer, Validators(), 0.1))
+    return heard

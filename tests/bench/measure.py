@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -110,3 +112,10 @@ def interleaved(turns: Mapping[str, Turn], times: int) -> dict[str, Measured]:
 def always(command: Command) -> Turn:
     """Give a turn that needs nothing made ready."""
     return lambda _number: command
+
+
+def settled(database: Path) -> int:
+    """Give the bytes of a database, with all that was written in its main file."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+    return database.stat().st_size

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from counting import count, in_words, recorded
 from figures import Figure, at_most, faster, size, slower
-from measure import Command, beside, once
+from measure import Command, beside, once, settled
 from setting import Setting
 
 from data import bodies_of
@@ -76,7 +76,7 @@ def _commit(path: Path) -> bytes:
 def kept(setting: Setting) -> Iterator[Figure]:
     """Look at the database that a replay left: how large it is, and whether it has every step."""
     database = setting.database
-    yield at_most("size", "the database after the replay", database.stat().st_size, _LARGEST_DATABASE, size)
+    yield at_most("size", "the database after the replay", settled(database), _LARGEST_DATABASE, size)
     counted, found = count(bodies_of(setting.answers)), recorded(database)
     equal = found == counted
     apart = {kind: found[kind] - counted[kind] for kind in counted}
