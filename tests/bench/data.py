@@ -20,6 +20,7 @@ _WORDS = (
     *("on", "reasoning", "small", "speech", "tasks", "text", "tools", "trained", "vision", "well", "with"),
 )
 _FAMILIES = ("heron", "lumen", "quartz", "sable", "tern", "umbra", "vesper", "willow")
+_PLAIN = ("id", "object", "created", "owned_by", "cost")
 _MAKERS = ("acme", "borealis", "cobalt", "dune")
 
 
@@ -61,9 +62,11 @@ class Catalogue:
         for happens in self.rng.choices(news, weights, k=self.rng.randint(1, 9)):
             happens()
 
-    def body(self, at: datetime = _FIRST) -> bytes:
-        """Write the answer of a moment; the moment itself is in the envelope only."""
+    def body(self, at: datetime = _FIRST, *, plain: bool = False) -> bytes:
+        """Write the answer of a moment, which is in the envelope only; `plain` is without most fields."""
         rows = list(self.models.values())
+        if plain:
+            rows = [{field: row[field] for field in _PLAIN} for row in rows]
         envelope = {"object": "list", "id": "made-up", "updated_at": at.isoformat(timespec="milliseconds")}
         return json.dumps({**envelope, "data": rows}, separators=(",", ":")).encode()
 
@@ -81,7 +84,7 @@ class Catalogue:
 
     def _record(self, model: str) -> dict[str, Any]:
         rng = self.rng
-        text = " ".join(rng.choices(_WORDS, k=100))
+        text = " ".join(rng.choices(_WORDS, k=110))
         kinds = ["text", "image", "audio", "video"][: rng.randint(1, 4)]
         return {
             "id": model,
@@ -111,11 +114,11 @@ def write_history(directory: Path, *, answers: int, models: int) -> None:
         (directory / f"{number:04}_{at:%Y%m%dT%H%M%SZ}.json").write_bytes(catalogue.body(at))
 
 
-def write_bodies(directory: Path, *, bodies: int, models: int) -> Path:
-    """Write the answers of so many groups of keys, each with prices of its own."""
+def write_bodies(directory: Path, *, bodies: int, models: int, plain: bool) -> Path:
+    """Write the answers of so many groups of keys, no two alike; `plain` is without most fields."""
     directory.mkdir()
     for number in range(bodies):
-        body = Catalogue(models, SEED + number).body()
+        body = Catalogue(models, SEED + number).body(plain=plain)
         (directory / f"{number}.json").write_bytes(body)
     return directory
 

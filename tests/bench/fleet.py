@@ -15,18 +15,21 @@ from measure import Command, Measured, always, interleaved, modelwatch, once, py
 from serve import serving
 from setting import CLIENTS, Setting, configure
 
+from data import write_bodies
+
 _SLOWEST, _SLOWEST_LARGE = 1.6, 2.5
 _LEAST_AHEAD_OF_HTTPX = 5
 _MOST_MEMORY, _MOST_MEMORY_LARGE = 250e6, 400e6
 _MOST_GROWTH = 8192
-_GROWTH_TURNS = 9
+_GROWTH_TURNS = 25
+_GROUPS = 5
 
 
 def fleet(setting: Setting) -> Iterator[Figure]:
     """Ask as a thousand keys, with long lists, and hear nothing new."""
-    keys, models = setting.sizes.fleet, setting.sizes.models
-    ran = _without_news(setting, keys, models, ("aiohttp", "httpx"))
-    what = f"a run over {keys:,} scopes of {models} models, no news"
+    keys = setting.sizes.fleet
+    ran = _without_news(setting, keys, _bodies(setting), ("aiohttp", "httpx"))
+    what = f"a run over {keys:,} scopes of {setting.sizes.models} models, no news"
     ours, httpx = ran["ours"], ran["httpx"]
     yield slower("fleet", what, ours, ran["aiohttp"], by="aiohttp", limit=_SLOWEST)
     raw = {"ours": ours.raw(), "other": httpx.raw()}
@@ -36,9 +39,9 @@ def fleet(setting: Setting) -> Iterator[Figure]:
 
 def large_fleet(setting: Setting) -> Iterator[Figure]:
     """Ask as ten thousand keys, with short lists, and hear nothing new."""
-    keys, models = setting.sizes.large_fleet, setting.sizes.short_list
-    ran = _without_news(setting, keys, models, ("aiohttp",))
-    what = f"a run over {keys:,} scopes of {models} models, no news"
+    keys = setting.sizes.large_fleet
+    ran = _without_news(setting, keys, _short_bodies(setting), ("aiohttp",))
+    what = f"a run over {keys:,} scopes of {setting.sizes.short_list} models, no news"
     yield slower("large-fleet", what, ran["ours"], ran["aiohttp"], by="aiohttp", limit=_SLOWEST_LARGE)
     yield at_most("large-fleet", "peak memory", ran["ours"].peak, _MOST_MEMORY_LARGE, size)
 
@@ -47,7 +50,7 @@ def growth(setting: Setting) -> Iterator[Figure]:
     """Look at the database before and after runs without news."""
     keys = setting.sizes.fleet
     sizes = []
-    with _fleet(setting, keys, setting.sizes.short_list) as asked:
+    with _fleet(setting, keys, _short_bodies(setting)) as asked:
         for _ in range(max(setting.times, _GROWTH_TURNS) + 1):
             once(asked.run)
             sizes.append(settled(asked.home / "modelwatch.db"))
@@ -55,6 +58,15 @@ def growth(setting: Setting) -> Iterator[Figure]:
     what = f"growth of the database in a run over {keys:,} scopes, no news"
     figure = at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
     yield replace(figure, ours=f"{mean(steps):,.0f} bytes on average")
+
+
+def _bodies(setting: Setting) -> Path:
+    return write_bodies(setting.place("bodies"), bodies=_GROUPS, models=setting.sizes.models, plain=False)
+
+
+def _short_bodies(setting: Setting) -> Path:
+    models = setting.sizes.short_list
+    return write_bodies(setting.place("bodies"), bodies=_GROUPS, models=models, plain=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +83,8 @@ class _Fleet:
 
 
 @contextmanager
-def _fleet(setting: Setting, keys: int, models: int) -> Iterator[_Fleet]:
-    with serving(setting.bodies(models)) as url:
+def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
+    with serving(bodies) as url:
         home = configure(setting.place("fleet"), url, concurrency=setting.sizes.concurrency, keys="keys.csv")
         with (home / "keys.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
@@ -83,8 +95,8 @@ def _fleet(setting: Setting, keys: int, models: int) -> Iterator[_Fleet]:
         yield asked
 
 
-def _without_news(setting: Setting, keys: int, models: int, clients: tuple[str, ...]) -> dict[str, Measured]:
-    with _fleet(setting, keys, models) as asked:
+def _without_news(setting: Setting, keys: int, bodies: Path, clients: tuple[str, ...]) -> dict[str, Measured]:
+    with _fleet(setting, keys, bodies) as asked:
         turns = {"ours": always(asked.run)}
         for client in clients:
             words = (client, f"{asked.url}/v1/models", str(keys), str(setting.sizes.concurrency))

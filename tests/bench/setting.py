@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from measure import Command, Measured, MeasureError, always, interleaved, modelwatch, once, python
 
-from data import answers_in, write_bodies, write_history
+from data import answers_in, write_history
 
 HISTORY = "ppc_aihubmix"
 CLIENTS = Path(__file__).with_name("clients.py")
@@ -20,14 +20,14 @@ CLIENTS = Path(__file__).with_name("clients.py")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How large the rows are; a model is a kilobyte."""
+    """How large the rows are; a model is a kilobyte, or 130 bytes in a short list."""
 
     answers: int = 400
     models: int = 500
     first_answers: int = 200
     fleet: int = 1_000
     large_fleet: int = 10_000
-    short_list: int = 3
+    short_list: int = 20
     concurrency: int = 64
     long_history: int = 10_000
 
@@ -99,10 +99,6 @@ class Setting:
     def _new_home(self) -> Path:
         self._home = self.place("replay")
         return self._home
-
-    def bodies(self, models: int, bodies: int = 5) -> Path:
-        """Make the directory of answers that a server gives."""
-        return write_bodies(self.place("bodies"), bodies=bodies, models=models)
 
 
 @contextmanager
