@@ -1,0 +1,104 @@
+"""The rows on many keys at once: against clients that only fetch, and what a run without news writes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, median
+
+from figures import Figure, at_most, faster, size, slower
+from measure import Command, Measured, always, interleaved, modelwatch, once, python, settled
+from serve import serving
+from setting import CLIENTS, Setting, configure
+
+from data import write_bodies
+
+_SLOWEST, _SLOWEST_LARGE = 1.6, 2.5
+_LEAST_AHEAD_OF_HTTPX = 5
+_MOST_MEMORY, _MOST_MEMORY_LARGE = 250e6, 400e6
+_MOST_GROWTH = 8192
+_GROWTH_TURNS = 25
+_GROUPS = 5
+
+
+def fleet(setting: Setting) -> Iterator[Figure]:
+    """Ask as a thousand keys, with long lists, and hear nothing new."""
+    keys = setting.sizes.fleet
+    ran = _without_news(setting, keys, _bodies(setting), ("aiohttp", "httpx"))
+    what = f"a run over {keys:,} scopes of {setting.sizes.models} models, no news"
+    ours, httpx = ran["ours"], ran["httpx"]
+    yield slower("fleet", what, ours, ran["aiohttp"], by="aiohttp", limit=_SLOWEST)
+    raw = {"ours": ours.raw(), "other": httpx.raw()}
+    yield faster("fleet", what, ours.seconds, httpx.seconds, by="httpx", limit=_LEAST_AHEAD_OF_HTTPX, raw=raw)
+    yield at_most("fleet", "peak memory", ours.peak, _MOST_MEMORY, size)
+
+
+def large_fleet(setting: Setting) -> Iterator[Figure]:
+    """Ask as ten thousand keys, with short lists, and hear nothing new."""
+    keys = setting.sizes.large_fleet
+    ran = _without_news(setting, keys, _short_bodies(setting), ("aiohttp",))
+    what = f"a run over {keys:,} scopes of {setting.sizes.short_list} models, no news"
+    yield slower("large-fleet", what, ran["ours"], ran["aiohttp"], by="aiohttp", limit=_SLOWEST_LARGE)
+    yield at_most("large-fleet", "peak memory", ran["ours"].peak, _MOST_MEMORY_LARGE, size)
+
+
+def growth(setting: Setting) -> Iterator[Figure]:
+    """Look at the database before and after runs without news."""
+    keys = setting.sizes.fleet
+    sizes = []
+    with _fleet(setting, keys, _short_bodies(setting)) as asked:
+        for _ in range(max(setting.times, _GROWTH_TURNS) + 1):
+            once(asked.run)
+            sizes.append(settled(asked.home / "modelwatch.db"))
+    steps = [after - before for before, after in pairwise(sizes)]
+    what = f"growth of the database in a run over {keys:,} scopes, no news"
+    figure = at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
+    yield replace(figure, ours=f"{mean(steps):,.0f} bytes on average")
+
+
+def _bodies(setting: Setting) -> Path:
+    return write_bodies(setting.place("bodies"), bodies=_GROUPS, models=setting.sizes.models, plain=False)
+
+
+def _short_bodies(setting: Setting) -> Path:
+    models = setting.sizes.short_list
+    return write_bodies(setting.place("bodies"), bodies=_GROUPS, models=models, plain=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """A home whose keys have been asked once, and the address that they are asked at."""
+
+    home: Path
+    url: str
+    env: Mapping[str, str]
+
+    @property
+    def run(self) -> Command:
+        return modelwatch("run", home=self.home, env=self.env)
+
+
+@contextmanager
+def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
+    with serving(bodies) as url:
+        home = configure(setting.place("fleet"), url, concurrency=setting.sizes.concurrency, keys="keys.csv")
+        with (home / "keys.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("name", "key"))
+            writer.writerows((f"k{number}", f"env:K{number}") for number in range(keys))
+        asked = _Fleet(home, url, {f"K{number}": f"key-{number}" for number in range(keys)})
+        once(asked.run)
+        yield asked
+
+
+def _without_news(setting: Setting, keys: int, bodies: Path, clients: tuple[str, ...]) -> dict[str, Measured]:
+    with _fleet(setting, keys, bodies) as asked:
+        turns = {"ours": always(asked.run)}
+        for client in clients:
+            words = (client, f"{asked.url}/v1/models", str(keys), str(setting.sizes.concurrency))
+            turns[client] = always(python(str(CLIENTS), *words))
+        return interleaved(turns, setting.times)

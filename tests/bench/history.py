@@ -1,0 +1,104 @@
+"""The row on a long past: a run and two questions, against the same after hardly any past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from figures import Figure, slower
+from measure import always, interleaved, modelwatch, once
+from serve import serving
+from setting import Setting, configure
+
+from data import Catalogue
+from pipeline.config import load
+from pipeline.dialects import Answer
+from pipeline.fetch import Fetched, Validators
+from pipeline.reading import Reader
+from pipeline.recording import Heard, Unchanged, record
+from pipeline.store import Store, refs
+from pipeline.types import Scope
+
+_SHORT = 10
+_SLOWEST = 1.15
+_EVERY = 25
+_TOGETHER = 250
+_ASKED = (("run",), ("models",), ("changes", "--since", "1d"))
+
+
+def history(setting: Setting) -> Iterator[Figure]:
+    """Ask the same after ten snapshots and after ten thousand, with the same last day and the same models."""
+    long, models = setting.sizes.long_history, setting.sizes.models
+    bodies = _bodies(models, long)
+    served = setting.place("served")
+    served.mkdir()
+    (served / "now.json").write_bytes(bodies[-1])
+    with serving(served) as url:
+        homes = {
+            name: _home(setting.place(name), url, kept)
+            for name, kept in (("long", bodies), ("short", bodies[-_SHORT:]))
+        }
+        for home in homes.values():
+            once(modelwatch("run", home=home))
+        for words in _ASKED:
+            what = f"modelwatch {' '.join(words)}, after {long:,} snapshots"
+            turns = {name: always(modelwatch(*words, home=home)) for name, home in homes.items()}
+            ran = interleaved(turns, setting.times)
+            yield slower("history", what, ran["long"], ran["short"], by=f"after {_SHORT}", limit=_SLOWEST)
+
+
+def _bodies(models: int, snapshots: int) -> list[bytes]:
+    """Give the answer of each snapshot: the last ten move thrice, and those before now and then."""
+    catalogue = Catalogue(models)
+    body = catalogue.body()
+    found = []
+    for number in range(snapshots - _SHORT):
+        if number % _EVERY == _EVERY - 1:
+            catalogue.move()
+            body = catalogue.body()
+        found.append(body)
+    for number in range(_SHORT):
+        if number % 3 == 2:
+            catalogue.change()
+            body = catalogue.body()
+        found.append(body)
+    return found
+
+
+def _home(home: Path, url: str, bodies: Sequence[bytes]) -> Path:
+    """Make a home whose database holds these answers, the last nine of them of the last day."""
+    configure(home, url, **{"scopes.public": {}})
+    (scope,) = load(home / "modelwatch.toml").scopes
+    now = datetime.now(UTC)
+    with Store.open(home / "modelwatch.db") as store:
+        for first in range(0, len(bodies), _TOGETHER):
+            with store.transaction():
+                for number in range(first, min(first + _TOGETHER, len(bodies))):
+                    at = now - _ago(len(bodies) - number)
+                    _record(store, scope, None if _is_same(bodies, number) else bodies[number], at)
+        store.settle()
+    return home
+
+
+def _is_same(bodies: Sequence[bytes], number: int) -> bool:
+    return number > 0 and bodies[number] is bodies[number - 1]
+
+
+def _ago(number: int) -> timedelta:
+    return timedelta(hours=number if number < _SHORT else number + 20)
+
+
+def _record(store: Store, scope: Scope, body: bytes | None, at: datetime) -> None:
+    """Record one answer as a run does; None is the answer known, to the byte."""
+    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    heard = Heard(Unchanged(), 0.1) if body is None else _read(store, scope, body, at)
+    record({scope.name: heard}, [scope], store, started_at=moment, finished_at=moment)
+
+
+def _read(store: Store, scope: Scope, body: bytes, at: datetime) -> Heard:
+    reader = Reader(refs(store))
+    reader.ask(scope)
+    answer = Answer((body,), int(at.timestamp()))
+    ((_, heard),) = reader.read(scope, Fetched(answer, Validators(), 0.1))
+    return heard
