@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -15,51 +14,53 @@ import httpx
 
 from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreachable, Unreadable
+from pipeline.fetch.connecting import client
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
 from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
 from pipeline.fetch.scrub import Scrubber
-from pipeline.fetch.unpack import ACCEPTED
 from pipeline.types import Gateway, Login, Scope
 
 _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
 _WAITING_RESULTS = 16
+
+MANY = 24
+"""From so many scopes on, connections that keep their pace are worth the time that it takes to load them."""
 
 
 class Fetcher:
     """Asks scopes over HTTP; use it as an async context manager.
 
     Args:
-        resolve: gives the secret of a reference; called once per scope, in a thread.
+        resolve: gives the secret of a reference; called once per scope, in a thread where it may take long.
         user_agent: how the program introduces itself.
         deadline: seconds after which scopes not yet answered have failed; None to wait for all.
-        transport: how requests travel; None for httpx's own, with proxies from the environment.
     """
 
-    def __init__(
-        self,
-        resolve: Resolve,
-        *,
-        user_agent: str,
-        deadline: float | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, resolve: Resolve, *, user_agent: str, deadline: float | None = None) -> None:
         self._resolve = resolve
+        self._user_agent = user_agent
         self._deadline = deadline
         self._pace: dict[str, asyncio.Semaphore] = {}
         self._stack = AsyncExitStack()
-        self._client = _client(user_agent, transport)
+        self._client: httpx.AsyncClient | Unreachable | None = None
 
     async def __aenter__(self) -> Self:
-        if isinstance(self._client, httpx.AsyncClient):
-            await self._stack.enter_async_context(self._client)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def fetch_all(self, asks: Iterable[Ask]) -> AsyncGenerator[tuple[Scope, Result]]:
+    async def _connect(self, count: int) -> None:
+        """Make the client, with the connections that suit so many scopes."""
+        if self._client is None:
+            self._client = client(self._user_agent, wide=count >= MANY)
+            if isinstance(self._client, httpx.AsyncClient):
+                await self._stack.enter_async_context(self._client)
+
+    async def fetch_all(self, asks: Sequence[Ask]) -> AsyncGenerator[tuple[Scope, Result]]:
         """Give each scope's result as it arrives; a failure is a value and never stops the others."""
+        await self._connect(len(asks))
         results: asyncio.Queue[tuple[Scope, Result]] = asyncio.Queue(_WAITING_RESULTS)
         expires = None if self._deadline is None else asyncio.get_running_loop().time() + self._deadline
 
@@ -83,6 +84,7 @@ class Fetcher:
             FetchError: of the class that says what is wrong.
         """
         gateway = scope.gateway
+        await self._connect(1)
         try:
             async with asyncio.timeout(self._deadline), self._pace_of(gateway):
                 signed = await self._signed(Ask(scope, dialect, dialect.pages))
@@ -149,26 +151,10 @@ class Fetcher:
             raise
 
     async def _exchange(self, question: Question, gateway: Gateway, signed: Signed) -> Reply:
+        assert self._client
         if isinstance(self._client, Unreachable):
             raise self._client
         return await exchange(self._client, question, gateway.limits, Scrubber(signed.secrets))
-
-
-def _client(user_agent: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient | Unreachable:
-    """Make the client; where the environment does not let it be made, that is why each scope fails."""
-    try:
-        return httpx.AsyncClient(
-            transport=transport,
-            headers={"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPTED},
-            # One scope's session cookie must never travel with another scope's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            follow_redirects=False,
-        )
-    except ValueError as error:
-        return Unreachable(f"a proxy variable of the environment cannot be used: {error}")
-    except OSError as error:
-        return Unreachable(f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}")
 
 
 def _not_modified(ask: Ask, started: float) -> NotModified:
