@@ -13,9 +13,16 @@ import brotli
 import pytest
 from e2e import Job, Reply, Scripted, listed
 
+from pipeline.fetch import fetcher
 from pipeline.gateway import Gateway
 
 KEYS = {"prod": 'key = "env:PROD"'}
+
+
+@pytest.fixture(autouse=True, params=["httpx", "wide"])
+def connections(request, monkeypatch):
+    """The connections of a few scopes, and those of many: whoever asks sees no difference."""
+    monkeypatch.setattr(fetcher, "MANY", 1 if request.param == "wide" else 1000)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-import stamina
 
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
 from pipeline.fetch.scrub import Scrubber
@@ -53,18 +52,23 @@ async def exchange(client: httpx.AsyncClient, question: Question, limits: Limits
     Raises:
         FetchError: of the class that says what is wrong; its text is free of secrets.
     """
+    try:
+        return await _once(client, question, limits, scrub)
+    except FetchError as error:
+        if limits.attempts == 1 or _again(error, limits) is False:
+            raise
+        return await _persist(client, question, limits, scrub, error)
 
-    def again(error: Exception) -> bool | float:
-        match error:
-            case Throttled(retry_after=None) | Unreachable():
-                return True
-            case Throttled(retry_after=float(wait)):
-                return wait if wait <= limits.max_wait else False
-            case _:
-                return False
 
+async def _persist(
+    client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber, error: FetchError
+) -> Reply:
+    """Go on after a first attempt that failed, with pauses."""
+    import stamina
+
+    failed: list[FetchError] = [error]
     attempts = stamina.retry_context(
-        on=again,
+        on=lambda error: _again(error, limits),
         attempts=limits.attempts,
         timeout=None,
         wait_initial=limits.backoff,
@@ -73,8 +77,21 @@ async def exchange(client: httpx.AsyncClient, question: Question, limits: Limits
     )
     async for attempt in attempts:
         with attempt:
+            if failed:
+                raise failed.pop()
             return await _once(client, question, limits, scrub)
     raise AssertionError("the attempts end with an answer or an error")
+
+
+def _again(error: Exception, limits: Limits) -> bool | float:
+    """Say whether to try again; a number is the seconds to wait before."""
+    match error:
+        case Throttled(retry_after=None) | Unreachable():
+            return True
+        case Throttled(retry_after=float(wait)):
+            return wait if wait <= limits.max_wait else False
+        case _:
+            return False
 
 
 async def _once(client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber) -> Reply:

@@ -19,7 +19,7 @@ from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
 from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
 from pipeline.fetch.scrub import Scrubber
-from pipeline.types import Gateway, Login, Scope
+from pipeline.types import Credential, Gateway, Login, Nobody, Scope
 
 _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
 _WAITING_RESULTS = 16
@@ -134,7 +134,8 @@ class Fetcher:
 
     async def _signed(self, ask: Ask) -> Signed:
         scope = ask.scope
-        signed = await asyncio.to_thread(sign, scope.credential, self._resolve, ask.dialect.key_header)
+        words = (scope.credential, self._resolve, ask.dialect.key_header)
+        signed = await asyncio.to_thread(sign, *words) if _is_slow(scope.credential) else sign(*words)
         if not isinstance(scope.credential, Login):
             return signed
         root = _root(scope.gateway.url)
@@ -155,6 +156,11 @@ class Fetcher:
         if isinstance(self._client, Unreachable):
             raise self._client
         return await exchange(self._client, question, gateway.limits, Scrubber(signed.secrets))
+
+
+def _is_slow(credential: Credential) -> bool:
+    """Say whether to follow a credential's reference may take long: others would wait."""
+    return not isinstance(credential, Nobody) and credential.reference.startswith("command:")
 
 
 def _not_modified(ask: Ask, started: float) -> NotModified:

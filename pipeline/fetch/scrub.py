@@ -12,6 +12,7 @@ from pipeline.wording import MASK, told
 
 _SHORTEST_IN_BODY = 8
 _SHORTEST_IN_TEXT = 4
+_SHORT_ESCAPES = '/"\\'
 
 
 class Scrubber:
@@ -25,13 +26,18 @@ class Scrubber:
 
     def body(self, body: bytes) -> bytes:
         """Give a body without the secrets, however its JSON spells them."""
-        if b"\\" in body and self._values:
+        if self._values and self._may_be_escaped(body):
             return self._escaped().sub(MASK.encode(), body)
         for value in self._values:
             secret = value.encode()
             if len(secret) >= _SHORTEST_IN_BODY and secret in body:
                 body = body.replace(secret, MASK.encode())
         return body
+
+    def _may_be_escaped(self, body: bytes) -> bool:
+        """Say whether letters of a secret may be escaped: they are ASCII, most of which only a number spells."""
+        special = any(letter in value for value in self._values for letter in _SHORT_ESCAPES)
+        return (b"\\" if special else b"\\u00") in body
 
     def _escaped(self) -> re.Pattern[bytes]:
         """Match the secrets letter by letter, as they are or in any of JSON's escapes."""

@@ -27,7 +27,8 @@ async def unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     unpack = _unpacker(encoding)
     try:
-        async for packed in response.aiter_raw():
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        async for packed in response.stream:
             for piece in unpack(packed):
                 yield piece
         for piece in unpack(b""):

@@ -30,6 +30,8 @@ class WideTransport(httpx.AsyncBaseTransport):
             max_field_size=_LONGEST_HEADER,
             read_bufsize=_READ_AT_ONCE,
         )
+        # Attempts are counted by who asks; a second one of its own would be one too many.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch; a test holds it
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; gives its answer with the body still to come."""
