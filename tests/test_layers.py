@@ -18,7 +18,7 @@ LONGEST = 300
 """Lines that a module may have; a longer one is two things."""
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "canonical", "errors", "paths", "wording"}),
+    frozenset({"types", "canonical", "errors", "known", "paths", "wording"}),
     frozenset({"dialects", "values", "facts", "permissions", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
     frozenset({"config", "fetch", "store", "gateway", "saved"}),

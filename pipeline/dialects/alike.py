@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -10,8 +10,9 @@ import msgspec
 from pipeline import canonical, paths
 from pipeline.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, Row
 from pipeline.dialects.envelope import ERRORS, refuse_errors
-from pipeline.dialects.paging import Paging, leads_on
+from pipeline.dialects.paging import Pages, Paging, leads_on, pages
 from pipeline.errors import Unreadable
+from pipeline.known import Known
 from pipeline.types import Listing
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -66,11 +67,24 @@ class Alike:
         self._dialect = dialect
         place = dialect.list_at[0]
         self._split = None if place and len(paths.parse(place)) > 1 else _Splitter(place, dialect.paging)
+        self._pages: Known[tuple[Any, Sequence[Any]]] = Known()
         self._rows: dict[bytes, Row] = {}
         self._size = 0
         self._last: list[msgspec.Raw] | None = None
         self._listing: Listing | None = None
         self._newest = 0
+
+    def pages(self) -> Pages:
+        """Give the requests that make one complete list; see `Dialect.pages`."""
+        dialect = self._dialect
+        return pages(dialect.path, dialect.params, dialect.paging, self._page)
+
+    def _page(self, body: bytes) -> tuple[Any, Sequence[Any]]:
+        found = self._pages.get(body)
+        if found is None:
+            found = self._cut(body) or self._dialect.rows(body)
+            self._pages.put(body, found)
+        return found
 
     def read(self, answer: Answer) -> Listing:
         """Read one complete answer into a listing.
@@ -98,19 +112,26 @@ class Alike:
         return asked_at > self._newest + REQUEST_TIME_WINDOW
 
     def _split_up(self, bodies: tuple[bytes, ...]) -> list[msgspec.Raw] | None:
-        if self._split is None:
-            return None
         envelope: dict[str, Any] = {}
         rows: list[msgspec.Raw] = []
-        try:
-            for body in bodies:
-                envelope, found = self._split(body)
-                refuse_errors(envelope)
-                rows += found
-        except (ValueError, RecursionError, Unreadable):
-            return None
+        for body in bodies:
+            page = self._cut(body)
+            if page is None:
+                return None
+            envelope = page[0]
+            rows += page[1]
         paging = self._dialect.paging
         return None if paging and leads_on(paging, envelope, len(bodies), len(rows)) else rows
+
+    def _cut(self, body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]] | None:
+        if self._split is None:
+            return None
+        try:
+            envelope, rows = self._split(body)
+            refuse_errors(envelope)
+        except (ValueError, RecursionError, Unreadable):
+            return None
+        return envelope, rows
 
     def _read(self, rows: Iterable[msgspec.Raw], asked_at: int) -> Iterator[Row]:
         known = self._rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -51,7 +51,7 @@ class Paging:
 
 
 def pages(
-    path: str, params: Params, paging: Paging | None, rows: Callable[[bytes], tuple[Any, list[Any]]]
+    path: str, params: Params, paging: Paging | None, rows: Callable[[bytes], tuple[Any, Sequence[Any]]]
 ) -> Pages:
     """Ask for one page after the other until there are no more.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -46,22 +46,26 @@ class Reply:
     time: int
 
 
-async def exchange(client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+Clients = Callable[[str], httpx.AsyncClient]
+"""Gives the client that asks at an address; raises Unreachable where there can be none."""
+
+
+async def exchange(clients: Clients, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
     """Ask until there is an answer or no more hope.
 
     Raises:
         FetchError: of the class that says what is wrong; its text is free of secrets.
     """
     try:
-        return await _once(client, question, limits, scrub)
+        return await _once(clients, question, limits, scrub)
     except FetchError as error:
         if limits.attempts == 1 or _again(error, limits) is False:
             raise
-        return await _persist(client, question, limits, scrub, error)
+        return await _persist(clients, question, limits, scrub, error)
 
 
 async def _persist(
-    client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber, error: FetchError
+    clients: Clients, question: Question, limits: Limits, scrub: Scrubber, error: FetchError
 ) -> Reply:
     """Go on after a first attempt that failed, with pauses."""
     import stamina
@@ -79,7 +83,7 @@ async def _persist(
         with attempt:
             if failed:
                 raise failed.pop()
-            return await _once(client, question, limits, scrub)
+            return await _once(clients, question, limits, scrub)
     raise AssertionError("the attempts end with an answer or an error")
 
 
@@ -94,10 +98,10 @@ def _again(error: Exception, limits: Limits) -> bool | float:
             return False
 
 
-async def _once(client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+async def _once(clients: Clients, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
     """Ask once; an error is clean before anybody, a log of retries among them, can see it."""
     try:
-        return await _follow(client, question, limits, scrub)
+        return await _follow(clients, question, limits, scrub)
     except FetchError as error:
         error.reword(scrub.text(error.message))
         raise
@@ -105,10 +109,10 @@ async def _once(client: httpx.AsyncClient, question: Question, limits: Limits, s
         raise Unreachable(scrub.text(f"{_place(question.url)} cannot be asked: {error}")) from error
 
 
-async def _follow(client: httpx.AsyncClient, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+async def _follow(clients: Clients, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
     url = question.url
     for _ in range(_MOST_REDIRECTS + 1):
-        reply, onward = await _hop(client, question, url, limits, scrub)
+        reply, onward = await _hop(clients(url), question, url, limits, scrub)
         if onward is None:
             return reply
         url = _same_place(url, urljoin(url, onward))
@@ -134,7 +138,8 @@ async def _hop(
         raise Unreachable(f"no answer from {_place(url)} within {limits.timeout:g} s") from error
     except httpx.TransportError as error:
         raise Unreachable(f"{_place(url)} cannot be reached: {_reason(error)}") from error
-    _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {response.status_code}"))
+    if _LOG.isEnabledFor(logging.DEBUG):
+        _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {response.status_code}"))
     if onward is None and not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
         raise _refusal(response, scrub.body(body))
     return Reply(response.status_code, scrub.body(body), response.headers, _time(response)), onward

@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import httpx
 
 from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreachable, Unreadable
-from pipeline.fetch.connecting import client
+from pipeline.fetch.connecting import Clients
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
 from pipeline.fetch.exchange import Question, Reply, exchange
 from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
@@ -42,25 +41,23 @@ class Fetcher:
         self._user_agent = user_agent
         self._deadline = deadline
         self._pace: dict[str, asyncio.Semaphore] = {}
-        self._stack = AsyncExitStack()
-        self._client: httpx.AsyncClient | Unreachable | None = None
+        self._clients: Clients | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        if self._clients:
+            await self._clients.aclose()
 
-    async def _connect(self, count: int) -> None:
-        """Make the client, with the connections that suit so many scopes."""
-        if self._client is None:
-            self._client = client(self._user_agent, wide=count >= MANY)
-            if isinstance(self._client, httpx.AsyncClient):
-                await self._stack.enter_async_context(self._client)
+    def _connect(self, count: int) -> None:
+        """Have the connections that suit so many scopes."""
+        if self._clients is None:
+            self._clients = Clients(self._user_agent, wide=count >= MANY)
 
     async def fetch_all(self, asks: Sequence[Ask]) -> AsyncGenerator[tuple[Scope, Result]]:
         """Give each scope's result as it arrives; a failure is a value and never stops the others."""
-        await self._connect(len(asks))
+        self._connect(len(asks))
         results: asyncio.Queue[tuple[Scope, Result]] = asyncio.Queue(_WAITING_RESULTS)
         expires = None if self._deadline is None else asyncio.get_running_loop().time() + self._deadline
 
@@ -84,7 +81,7 @@ class Fetcher:
             FetchError: of the class that says what is wrong.
         """
         gateway = scope.gateway
-        await self._connect(1)
+        self._connect(1)
         try:
             async with asyncio.timeout(self._deadline), self._pace_of(gateway):
                 signed = await self._signed(Ask(scope, dialect, dialect.pages))
@@ -152,10 +149,8 @@ class Fetcher:
             raise
 
     async def _exchange(self, question: Question, gateway: Gateway, signed: Signed) -> Reply:
-        assert self._client
-        if isinstance(self._client, Unreachable):
-            raise self._client
-        return await exchange(self._client, question, gateway.limits, Scrubber(signed.secrets))
+        assert self._clients
+        return await exchange(self._clients, question, gateway.limits, Scrubber(signed.secrets))
 
 
 def _is_slow(credential: Credential) -> bool:

@@ -35,9 +35,9 @@ class Scrubber:
         return body
 
     def _may_be_escaped(self, body: bytes) -> bool:
-        """Say whether letters of a secret may be escaped: they are ASCII, most of which only a number spells."""
+        """Say whether letters of a secret may be escaped: few have another escape than their number."""
         special = any(letter in value for value in self._values for letter in _SHORT_ESCAPES)
-        return (b"\\" if special else b"\\u00") in body
+        return b"\\" in body and (special or b"\\u00" in body)
 
     def _escaped(self) -> re.Pattern[bytes]:
         """Match the secrets letter by letter, as they are or in any of JSON's escapes."""
