@@ -44,7 +44,6 @@ OWNERS = {
     "sqlite_utils": {"store"},
     "stamina": {"fetch"},
     "tomllib": {"config"},
-    "yarl": {"fetch"},
 }
 """Which parts may import what is not of the standard library, and those of it that are an outside thing."""
 

@@ -9,7 +9,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from pipeline.errors import Refused, Unreadable, Unresolved
-from pipeline.fetch.exchange import Question, Reply
+from pipeline.fetch.connections import Question
+from pipeline.fetch.exchange import Reply
 from pipeline.types import AccessToken, Cookie, Credential, Key, Login, Nobody, Secret
 
 SIGN_IN = "/api/user/login"
@@ -105,7 +106,7 @@ def _user(reply: Reply, login: Login) -> dict[str, Any]:
 
 def _cookies(reply: Reply) -> dict[str, str]:
     cookies: dict[str, str] = {}
-    for header in reply.headers.get_list("set-cookie"):
+    for header in reply.cookies:
         try:
             parsed = SimpleCookie(header)
         except CookieError as error:

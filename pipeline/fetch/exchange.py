@@ -5,35 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import urljoin, urlsplit
-
-import httpx
+from http import HTTPStatus
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
+from pipeline.fetch.connections import Arriving, Connections, Question
 from pipeline.fetch.scrub import Scrubber
 from pipeline.fetch.unpack import unpacked
 from pipeline.types import Limits
 
 _LOG = logging.getLogger("modelwatch")
+_GOOD = range(200, 300)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
 _ERROR_BODY = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request as it is sent; `headers` hold secrets and are never shown."""
-
-    url: str
-    method: str = "GET"
-    params: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    json: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +31,27 @@ class Reply:
 
     status: int
     body: bytes
-    headers: httpx.Headers
+    headers: Mapping[str, str]
+    cookies: Sequence[str]
     time: int
 
 
-Clients = Callable[[str], httpx.AsyncClient]
-"""Gives the client that asks at an address; raises Unreachable where there can be none."""
-
-
-async def exchange(clients: Clients, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+async def exchange(connections: Connections, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
     """Ask until there is an answer or no more hope.
 
     Raises:
         FetchError: of the class that says what is wrong; its text is free of secrets.
     """
     try:
-        return await _once(clients, question, limits, scrub)
+        return await _once(connections, question, limits, scrub)
     except FetchError as error:
         if limits.attempts == 1 or _again(error, limits) is False:
             raise
-        return await _persist(clients, question, limits, scrub, error)
+        return await _persist(connections, question, limits, scrub, error)
 
 
 async def _persist(
-    clients: Clients, question: Question, limits: Limits, scrub: Scrubber, error: FetchError
+    connections: Connections, question: Question, limits: Limits, scrub: Scrubber, error: FetchError
 ) -> Reply:
     """Go on after a first attempt that failed, with pauses."""
     import stamina
@@ -83,7 +69,7 @@ async def _persist(
         with attempt:
             if failed:
                 raise failed.pop()
-            return await _once(clients, question, limits, scrub)
+            return await _once(connections, question, limits, scrub)
     raise AssertionError("the attempts end with an answer or an error")
 
 
@@ -98,21 +84,21 @@ def _again(error: Exception, limits: Limits) -> bool | float:
             return False
 
 
-async def _once(clients: Clients, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+async def _once(connections: Connections, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
     """Ask once; an error is clean before anybody, a log of retries among them, can see it."""
     try:
-        return await _follow(clients, question, limits, scrub)
+        return await _follow(connections, question, limits, scrub)
     except FetchError as error:
         error.reword(scrub.text(error.message))
         raise
-    except (httpx.InvalidURL, ValueError) as error:
+    except ValueError as error:
         raise Unreachable(scrub.text(f"{_place(question.url)} cannot be asked: {error}")) from error
 
 
-async def _follow(clients: Clients, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
-    url = question.url
+async def _follow(connections: Connections, question: Question, limits: Limits, scrub: Scrubber) -> Reply:
+    url = f"{question.url}?{urlencode(question.params)}" if question.params else question.url
     for _ in range(_MOST_REDIRECTS + 1):
-        reply, onward = await _hop(clients(url), question, url, limits, scrub)
+        reply, onward = await _hop(connections, question, url, limits, scrub)
         if onward is None:
             return reply
         url = _same_place(url, urljoin(url, onward))
@@ -120,35 +106,31 @@ async def _follow(clients: Clients, question: Question, limits: Limits, scrub: S
 
 
 async def _hop(
-    client: httpx.AsyncClient, question: Question, url: str, limits: Limits, scrub: Scrubber
+    connections: Connections, question: Question, url: str, limits: Limits, scrub: Scrubber
 ) -> tuple[Reply, str | None]:
     try:
-        async with client.stream(
-            question.method,
-            url,
-            params=question.params or None,
-            headers=question.headers,
-            json=question.json,
-            timeout=limits.timeout,
-        ) as response:
-            onward = response.headers.get("location") if response.status_code in _REDIRECTS else None
-            limit = limits.max_body if response.is_success else _ERROR_BODY
-            body = b"" if onward else await _read(response, limit, cut=not response.is_success)
-    except httpx.TimeoutException as error:
+        async with connections.ask(question, url, patience=limits.timeout) as answer:
+            good = answer.status in _GOOD
+            onward = answer.headers.get("location") if answer.status in _REDIRECTS else None
+            body = (
+                b"" if onward else await _read(answer, limits.max_body if good else _ERROR_BODY, cut=not good)
+            )
+    except TimeoutError as error:
         raise Unreachable(f"no answer from {_place(url)} within {limits.timeout:g} s") from error
-    except httpx.TransportError as error:
-        raise Unreachable(f"{_place(url)} cannot be reached: {_reason(error)}") from error
+    except ConnectionError as error:
+        raise Unreachable(f"{_place(url)} cannot be reached: {error}") from error
     if _LOG.isEnabledFor(logging.DEBUG):
-        _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {response.status_code}"))
-    if onward is None and not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
-        raise _refusal(response, scrub.body(body))
-    return Reply(response.status_code, scrub.body(body), response.headers, _time(response)), onward
+        _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {answer.status}"))
+    body = scrub.body(body)
+    if onward is None and not good and answer.status != HTTPStatus.NOT_MODIFIED:
+        raise _refusal(answer, url, body)
+    return Reply(answer.status, body, answer.headers, answer.cookies, _time(answer)), onward
 
 
-async def _read(response: httpx.Response, limit: int, *, cut: bool) -> bytes:
+async def _read(answer: Arriving, limit: int, *, cut: bool) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    async for piece in unpacked(response):
+    async for piece in unpacked(answer):
         pieces.append(piece)
         size += len(piece)
         if size > limit:
@@ -172,15 +154,15 @@ def _same_place(before: str, after: str) -> str:
     )
 
 
-def _refusal(response: httpx.Response, body: bytes) -> FetchError:
-    status = response.status_code
+def _refusal(answer: Arriving, url: str, body: bytes) -> FetchError:
+    status = answer.status
     said = _said(body)
-    text = f"{_place(str(response.url))} answered {status}{f': {said}' if said else ''}"
+    text = f"{_place(url)} answered {status}{f': {said}' if said else ''}"
     match status:
         case 401 | 403:
             return Refused(text, status=status)
         case 429 | 503:
-            return Throttled(text, status=status, retry_after=_retry_after(response))
+            return Throttled(text, status=status, retry_after=_retry_after(answer))
         case _ if status >= 500:  # noqa: PLR2004 - the class of server errors
             return Unreachable(text, status=status)
         case _:
@@ -204,25 +186,21 @@ def _said(body: bytes) -> str:
     return str(value or "")
 
 
-def _reason(error: httpx.TransportError) -> str:
-    return str(error) or type(error).__name__
-
-
 def _place(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    text = response.headers.get("retry-after", "").strip()
+def _retry_after(answer: Arriving) -> float | None:
+    text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
     at = _http_date(text)
-    return None if at is None else max(0.0, at - _time(response))
+    return None if at is None else max(0.0, at - _time(answer))
 
 
-def _time(response: httpx.Response) -> int:
-    at = _http_date(response.headers.get("date", ""))
+def _time(answer: Arriving) -> int:
+    at = _http_date(answer.headers.get("date", ""))
     return int(time.time()) if at is None else at
 
 

@@ -6,18 +6,19 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Sequence
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
-
-import httpx
+from urllib.request import getproxies
 
 from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreachable, Unreadable
-from pipeline.fetch.connecting import Clients
+from pipeline.fetch.connections import Connections, Question
 from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
-from pipeline.fetch.exchange import Question, Reply, exchange
+from pipeline.fetch.exchange import Reply, exchange
 from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
 from pipeline.fetch.scrub import Scrubber
+from pipeline.fetch.unpack import ACCEPTED
 from pipeline.types import Credential, Gateway, Login, Nobody, Scope
 
 _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
@@ -41,19 +42,19 @@ class Fetcher:
         self._user_agent = user_agent
         self._deadline = deadline
         self._pace: dict[str, asyncio.Semaphore] = {}
-        self._clients: Clients | None = None
+        self._connections: Connections | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._clients:
-            await self._clients.aclose()
+        if self._connections:
+            await self._connections.aclose()
 
     def _connect(self, count: int) -> None:
         """Have the connections that suit so many scopes."""
-        if self._clients is None:
-            self._clients = Clients(self._user_agent, wide=count >= MANY)
+        if self._connections is None:
+            self._connections = _connections(self._user_agent, wide=count >= MANY)
 
     async def fetch_all(self, asks: Sequence[Ask]) -> AsyncGenerator[tuple[Scope, Result]]:
         """Give each scope's result as it arrives; a failure is a value and never stops the others."""
@@ -118,7 +119,7 @@ class Fetcher:
         while True:
             question = Question(address(gateway.url, request.path), params=request.params, headers=headers)
             reply = await self._exchange(question, gateway, signed)
-            if reply.status == httpx.codes.NOT_MODIFIED:
+            if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(ask, started)
             first, headers = first or reply, own
             try:
@@ -149,8 +150,21 @@ class Fetcher:
             raise
 
     async def _exchange(self, question: Question, gateway: Gateway, signed: Signed) -> Reply:
-        assert self._clients
-        return await exchange(self._clients, question, gateway.limits, Scrubber(signed.secrets))
+        assert self._connections
+        return await exchange(self._connections, question, gateway.limits, Scrubber(signed.secrets))
+
+
+def _connections(user_agent: str, *, wide: bool) -> Connections:
+    """Make connections that suit, inside the event loop; proxies are httpx's business."""
+    headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPTED}
+    proxies = bool(getproxies())
+    if wide and not proxies:
+        from pipeline.fetch.wide import Wide
+
+        return Wide(headers)
+    from pipeline.fetch.narrow import Narrow
+
+    return Narrow(headers, proxies=proxies)
 
 
 def _is_slow(credential: Credential) -> bool:

@@ -6,9 +6,9 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import brotli
-import httpx
 
 from pipeline.errors import Unreadable
+from pipeline.fetch.connections import Arriving
 
 ACCEPTED = "gzip, deflate, br"
 
@@ -18,17 +18,16 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 Unpack = Callable[[bytes], Iterator[bytes]]
 
 
-async def unpacked(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Give a response's body in pieces, unpacked as its `Content-Encoding` says.
+async def unpacked(answer: Arriving) -> AsyncIterator[bytes]:
+    """Give an answer's body in pieces, unpacked as its `Content-Encoding` says.
 
     Raises:
         Unreadable: it is packed in a way that was not asked for, or it is not what it says it is.
     """
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
     unpack = _unpacker(encoding)
     try:
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        async for packed in response.stream:
+        async for packed in answer.pieces:
             for piece in unpack(packed):
                 yield piece
         for piece in unpack(b""):

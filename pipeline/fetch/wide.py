@@ -1,91 +1,83 @@
-"""A transport that keeps its pace with many connections: aiohttp's, behind httpx's interface."""
+"""aiohttp's connections, which keep their pace when there are many."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import aiohttp
-import httpx
-from yarl import URL
+
+from pipeline.fetch.connections import Arriving, Question
 
 _LONGEST_HEADER = 64 * 1024
 _READ_AT_ONCE = 256 * 1024
 
 
-class WideTransport(httpx.AsyncBaseTransport):
-    """Sends httpx's requests over aiohttp's connections; made inside the event loop.
+class Wide:
+    """Connections for many scopes; made inside the event loop."""
 
-    Cookies, redirects, proxies and compression are none of its business.
-    """
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = dict(headers)
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=tls),
+    @asynccontextmanager
+    async def ask(self, question: Question, url: str, *, patience: float) -> AsyncIterator[Arriving]:
+        """Ask a question at an address; see `Connections.ask`."""
+        timeout = aiohttp.ClientTimeout(connect=patience, sock_connect=patience, sock_read=patience)
+        try:
+            async with self._session(url).request(
+                question.method,
+                url,
+                headers=question.headers,
+                json=question.json,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                headers = response.headers
+                cookies = headers.getall("Set-Cookie", [])
+                yield Arriving(response.status, headers, cookies, response.content.iter_any())
+        except TimeoutError as error:
+            raise TimeoutError from error
+        except aiohttp.InvalidURL as error:
+            raise ValueError(f"{error.description or 'it is no address'}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionError(_reason(error)) from error
+
+    def _session(self, url: str) -> aiohttp.ClientSession:
+        # To read the machine's certificates takes as long as to ask a hundred scopes.
+        secure = not url.startswith("http://")
+        if secure not in self._sessions:
+            self._sessions[secure] = self._connected(secure=secure)
+        return self._sessions[secure]
+
+    def _connected(self, *, secure: bool) -> aiohttp.ClientSession:
+        from pipeline.fetch.narrow import certificates
+
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=certificates() if secure else True),
+            headers=self._headers,
+            # One scope's session cookie must never travel with another scope's request.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
             read_bufsize=_READ_AT_ONCE,
         )
         # Attempts are counted by who asks; a second one of its own would be one too many.
-        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch; a test holds it
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; gives its answer with the body still to come."""
-        patience = request.extensions.get("timeout", {})
-        with _translated():
-            response = await self._session.request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=request.content or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    sock_connect=patience.get("connect"), sock_read=patience.get("read")
-                ),
-            )
-        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
+        session._retry_connection = False  # noqa: SLF001 - there is no public switch; a test holds it
+        return session
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
 
-class _Body(httpx.AsyncByteStream):
-    """A body as it arrives; its connection is free again when it has been read to the end."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
-            async for piece in self._response.content.iter_any():
-                yield piece
-
-    async def aclose(self) -> None:
-        # What was not read to the end is not waited for.
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.InvalidURL as error:
-        raise httpx.UnsupportedProtocol(f"the address cannot be used: {error}") from error
-    except TimeoutError as error:
-        raise httpx.ReadTimeout("no answer in time") from error
-    except aiohttp.ServerDisconnectedError as error:
-        raise httpx.RemoteProtocolError("Server disconnected without sending a response.") from error
-    except aiohttp.ClientPayloadError as error:
-        raise httpx.RemoteProtocolError("the answer ends before it is complete") from error
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(error.strerror or str(error.os_error)) from error
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise httpx.ReadError(str(error)) from error
+def _reason(error: aiohttp.ClientError | OSError) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return str(error.certificate_error)
+        case aiohttp.ClientConnectorError():
+            return error.os_error.strerror or str(error.os_error)
+        case _:
+            return str(error) or type(error).__name__
