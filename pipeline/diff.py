@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from pipeline import canonical, paths
@@ -31,6 +31,10 @@ SHAPE = "shape"
 """The category of fields that appear in, or vanish from, all records at once: told in one line."""
 
 
+Differing = tuple[str, str | None, str | None]
+"""A path, and what stands there before and after, as text; None where nothing does."""
+
+
 def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
     """Give what happened to each model between two listings, by model id; nothing between equal ones."""
     if before.digest == after.digest:
@@ -46,16 +50,23 @@ def _digest(record: Record | None) -> str | None:
     return None if record is None else record.digest
 
 
-def fields(before: str, after: str) -> tuple[FieldChange, ...]:
-    """Give the fields in which two record bodies differ, by path."""
-    left, right = canonical.members(before.encode()), canonical.members(after.encode())
-    differing = {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
-    old, new = (_leaves({name: side[name] for name in differing & side.keys()}) for side in (left, right))
+def fields(
+    before: str, after: str, category_of: Callable[[Differing], str] | None = None
+) -> tuple[FieldChange, ...]:
+    """Give the fields in which two record bodies differ, by path; `category_of` may sort them otherwise."""
     return tuple(
-        FieldChange(path, old.get(path), new.get(path), category(path))
-        for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path)
+        FieldChange(*each, category_of(each) if category_of else category(each[0]))
+        for each in _differing(before, after)
     )
+
+
+def _differing(before: str, after: str) -> Iterator[Differing]:
+    left, right = canonical.members(before.encode()), canonical.members(after.encode())
+    names = [name for name in left.keys() | right.keys() if left.get(name) != right.get(name)]
+    old, new = (_leaves({name: side[name] for name in names if name in side}) for side in (left, right))
+    for path in sorted(old.keys() | new.keys()):
+        if old.get(path) != new.get(path):
+            yield path, old.get(path), new.get(path)
 
 
 def _leaves(members: Mapping[str, bytes]) -> dict[str, str]:
@@ -86,17 +97,17 @@ class Fields:
         """Give the fields in which a changed record differs."""
         if change.before is None or change.after is None:
             return ()
-        found = fields(change.before.body, change.after.body)
-        return tuple(FieldChange(each.field, each.before, each.after, self._category(each)) for each in found)
+        return fields(change.before.body, change.after.body, self._category)
 
-    def _category(self, field: FieldChange) -> str:
-        if any(paths.covers(quiet, field.field) for quiet in self._quiet):
+    def _category(self, differing: Differing) -> str:
+        path, before, after = differing
+        if any(paths.covers(quiet, path) for quiet in self._quiet):
             return QUIET
-        if field.before is None and not self._in_use(self._before, field.field):
+        if before is None and not self._in_use(self._before, path):
             return SHAPE
-        if field.after is None and not self._in_use(self._after, field.field):
+        if after is None and not self._in_use(self._after, path):
             return SHAPE
-        return field.category
+        return category(path)
 
     def _in_use(self, listing: Listing, path: str) -> bool:
         key = (listing is self._before, paths.general(path))

@@ -18,6 +18,7 @@ __all__ = [
     "catalog",
     "changes",
     "coverage",
+    "moved",
     "recoveries",
     "report",
     "snapshot",
@@ -104,6 +105,20 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         asdict(window),
     )
     return tuple(Recovery(**{**row, "believed": bool(row["believed"])}) for row in rows)
+
+
+def moved(store: Store, window: Window) -> dict[str, int]:
+    """Count what the moves of a window added, removed and changed, confirmed or not."""
+    (row,) = store.rows(
+        """
+        select coalesce(sum(transitions.added), 0) as added, coalesce(sum(transitions.removed), 0) as removed,
+               coalesce(sum(transitions.changed), 0) as changed
+        from sightings join transitions on transitions.id = sightings.transition
+        where sightings.snapshot > :since and sightings.snapshot <= :until and sightings.outcome = 'moved'
+        """,
+        {"since": window.since, "until": window.until},
+    )
+    return row
 
 
 def any_news(store: Store, window: Window) -> bool:

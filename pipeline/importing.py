@@ -18,7 +18,7 @@ from pipeline.saved import Saved
 from pipeline.store import Store
 from pipeline.types import Scope
 
-BATCH = 200
+BATCH = 1000
 """So many answers are written in one transaction: what a killed import loses."""
 
 OnAnswer = Callable[[Saved], None]
@@ -74,7 +74,7 @@ def backfill(
     past = _past(store, scope)
     new = _new(_last_of_each_second(saved, done), past, done, on_answer)
     recorder = Recorder(store)
-    history_of = _History(scope, Reader(recorder.refs), recorder, max(past, default=""), asked)
+    history_of = _History(scope, Reader(recorder.refs), recorder, max(past, default=""), before == 0, asked)
     while first := next(new, None):
         _batch(history_of, chain((first,), islice(new, BATCH - 1)), done)
     done.window = Window(before, history.window(store).until)
@@ -124,12 +124,13 @@ def _new(
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """The scope that answers are brought into; it is known until `newest`."""
+    """The scope that answers are brought into; it is known until `newest`, nothing is if `empty`."""
 
     scope: Scope
     reader: Reader
     recorder: Recorder
     newest: str
+    empty: bool
     asked: bool
 
     def record(self, saved: Saved) -> Run | FetchError:
@@ -153,7 +154,7 @@ class _History:
 def _batch(past: _History, saved: Iterable[Saved], done: Backfill) -> None:
     """Record a few answers, all or none."""
     store = past.recorder.store
-    with store.transaction():
+    with store.filling() if past.empty else store.transaction():
         # What real runs have found is news still; what is imported is none.
         deliver.owe(store)
         for each in saved:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
@@ -133,6 +133,7 @@ def last_name(leaf: str) -> str:
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
 
+@lru_cache(4096)
 def _steps(leaf: str) -> list[str]:
     return _STEP.findall(leaf)
 

@@ -95,7 +95,8 @@ def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
         *("import", "acme/git", "--dialect", "auto", "--git", str(repository), "--path", "models.json")
     )
     assert (
-        done.stdout == "3 answers of acme/git from 2025-10-01 00:00 to 2025-10-03 00:00: 2 moves, 1 added\n"
+        done.stdout
+        == "3 answers of acme/git from 2025-10-01 00:00 to 2025-10-03 00:00: 2 moves, 1 added, 1 removed\n"
     )
 
 
@@ -114,7 +115,7 @@ def test_the_summary_is_there_for_programs(job: Job, tmp_path: Path) -> None:
         "left_out": 0,
         "moves": 2,
         "held": 0,
-        "changes": {"added": 1, "removed": 1, "returned": 0, "changed": 0},
+        "changes": {"added": 1, "removed": 1, "changed": 0},
         "is_held": False,
     }
 

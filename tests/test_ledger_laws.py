@@ -205,7 +205,7 @@ def replayed(store: Store, until: int) -> dict[str, dict[str, str]]:
     """Follow the ledger from its beginning to a run: baselines, then one transition after the other."""
     sightings = store.rows(
         """
-        select scopes.name as scope, sightings.* from sightings
+        select scopes.name as scope_name, sightings.* from sightings
         join scopes on scopes.id = sightings.scope where snapshot <= :until order by sightings.id
         """,
         {"until": until},
@@ -214,10 +214,10 @@ def replayed(store: Store, until: int) -> dict[str, dict[str, str]]:
     for sighting in sightings:
         match sighting["outcome"]:
             case "baseline":
-                state[sighting["scope"]] = bodies_of(listing(store, sighting["listing"]))
+                state[sighting["scope_name"]] = bodies_of(listing(store, sighting["listing"]))
             case "moved":
-                _replay(store, state[sighting["scope"]], sighting["transition"])
-                assert state[sighting["scope"]] == bodies_of(listing(store, sighting["listing"]))
+                _replay(store, state[sighting["scope_name"]], sighting["transition"])
+                assert state[sighting["scope_name"]] == bodies_of(listing(store, sighting["listing"]))
     return state
 
 

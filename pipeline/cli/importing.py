@@ -176,13 +176,9 @@ def _warn(left_out: Sequence[LeftOut], unreadable: dict[str, str]) -> None:
 
 
 def _summary(store: Store, scope: Scope, answers: Answers, done: Backfill) -> dict[str, Any]:
-    from collections import Counter
-
     from pipeline import history
     from pipeline.store import refs
-    from pipeline.types import Kind
 
-    told = Counter(event.kind for event in history.changes(store, done.window))
     ref = refs(store).get(scope.name)
     return {
         "scope": scope.name,
@@ -196,7 +192,7 @@ def _summary(store: Store, scope: Scope, answers: Answers, done: Backfill) -> di
         "left_out": len(answers.left_out),
         "moves": done.moved,
         "held": done.held,
-        "changes": {str(kind): told[kind] for kind in Kind},
+        "changes": history.moved(store, done.window),
         "is_held": bool(ref and ref.held),
     }
 

@@ -10,6 +10,7 @@ import msgspec
 from pipeline import canonical, paths
 from pipeline.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, Row
 from pipeline.dialects.envelope import ERRORS, refuse_errors
+from pipeline.dialects.frame import Frame
 from pipeline.dialects.paging import Pages, Paging, leads_on, pages
 from pipeline.errors import Unreadable
 from pipeline.known import Known
@@ -67,12 +68,12 @@ class Alike:
         self._dialect = dialect
         place = dialect.list_at[0]
         self._split = None if place and len(paths.parse(place)) > 1 else _Splitter(place, dialect.paging)
+        self._frame = Frame(place) if place else None
         self._pages: Known[tuple[Any, Sequence[Any]]] = Known()
         self._rows: dict[bytes, Row] = {}
         self._size = 0
-        self._last: list[msgspec.Raw] | None = None
         self._listing: Listing | None = None
-        self._newest = 0
+        self._newest = self._count = 0
 
     def pages(self) -> Pages:
         """Give the requests that make one complete list; see `Dialect.pages`."""
@@ -92,20 +93,36 @@ class Alike:
         Raises:
             Unreadable: it is no list of models, or not all of it.
         """
+        if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer.bodies):
+            return self._listing
         rows = self._split_up(answer.bodies)
         if rows is None:
             return self._dialect.read(answer)
-        if self._listing and rows == self._last and self._is_long_after(answer.asked_at):
-            return self._listing
         try:
             read = list(self._read(rows, answer.asked_at))
         except ValueError:
             # There is something in it that JSON has no place for; the dialect puts up with more.
             return self._dialect.read(answer)
-        self._listing = self._dialect.listing(read)
+        listing = self._dialect.listing(read)
+        self._remember(answer, rows, read, listing)
+        return listing
+
+    def _remember(self, answer: Answer, rows: list[msgspec.Raw], read: list[Row], listing: Listing) -> None:
         self._newest = max((row.created or 0 for row in read), default=0)
-        self._last = rows if self._is_long_after(answer.asked_at) else None
-        return self._listing
+        self._listing = None
+        if self._frame and rows and len(answer.bodies) == 1 and self._is_long_after(answer.asked_at):
+            self._frame.remember(answer.bodies[0], bytes(rows[0]), bytes(rows[-1]))
+            self._count, self._listing = len(rows), listing
+
+    def _has_same_rows(self, bodies: tuple[bytes, ...]) -> bool:
+        assert self._frame
+        envelope = self._frame.around(bodies[0]) if len(bodies) == 1 else None
+        page = self._cut(envelope) if envelope else None
+        return page is not None and not page[1] and not self._leads_on(page[0], 1, self._count)
+
+    def _leads_on(self, envelope: Any, read: int, count: int) -> bool:
+        paging = self._dialect.paging
+        return paging is not None and leads_on(paging, envelope, read, count)
 
     def _is_long_after(self, asked_at: int) -> bool:
         """Say whether no row of the last answer was made at about a moment."""
@@ -120,8 +137,7 @@ class Alike:
                 return None
             envelope = page[0]
             rows += page[1]
-        paging = self._dialect.paging
-        return None if paging and leads_on(paging, envelope, len(bodies), len(rows)) else rows
+        return None if self._leads_on(envelope, len(bodies), len(rows)) else rows
 
     def _cut(self, body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]] | None:
         if self._split is None:

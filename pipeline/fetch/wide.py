@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -51,10 +52,8 @@ class Wide:
         return self._sessions[secure]
 
     def _connected(self, *, secure: bool) -> aiohttp.ClientSession:
-        from pipeline.fetch.narrow import certificates
-
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=certificates() if secure else True),
+            connector=aiohttp.TCPConnector(limit=0, ssl=_certificates() if secure else True),
             headers=self._headers,
             # One scope's session cookie must never travel with another scope's request.
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -71,6 +70,12 @@ class Wide:
         """Close every connection."""
         for session in self._sessions.values():
             await session.close()
+
+
+def _certificates() -> ssl.SSLContext:
+    from pipeline.fetch.narrow import certificates
+
+    return certificates()
 
 
 def _reason(error: aiohttp.ClientError | OSError) -> str:

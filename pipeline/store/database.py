@@ -141,10 +141,29 @@ class Store:
                     self.db.execute("rollback")
                 raise
 
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Write much, all or nothing: links are checked, and the largest index made, at the end."""
+        self.db.execute("pragma foreign_keys = off")
+        try:
+            with self.transaction():
+                (index,) = self.rows("select sql from sqlite_master where name = 'listing_records_record'")
+                self.db.execute("drop index listing_records_record")
+                yield
+                self.db.execute(index["sql"])
+                if self.rows("pragma foreign_key_check"):
+                    raise StoreError(
+                        "would hold links that lead nowhere; nothing was written", path=self.path
+                    )
+        finally:
+            self.db.execute("pragma foreign_keys = on")
+
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Ask with named parameters; each row as a dict by column name."""
         with _translated(self.path):
-            return list(self.db.query(sql, dict(parameters or {})))
+            found = self.db.conn.execute(sql, parameters or {})
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found]
 
     def settle(self) -> None:
         """Move what was written into the main file, so that a copy of it alone is complete."""

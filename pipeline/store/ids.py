@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from pipeline.store.database import Store
 from pipeline.types import Digest, Record
@@ -36,27 +36,30 @@ class Ids:
             known.update((row["name"], row["id"]) for row in rows)
         return known
 
-    def records(self, gateway: int, records: Iterable[Record]) -> dict[tuple[str, Digest], int]:
-        """Give the rows of records by model id and digest; those that have none yet are not in it.
-
-        What is added to it is remembered.
-        """
+    def records(self, gateway: int, records: Collection[Record]) -> list[int | None]:
+        """Give the rows of records, in their order; None for those that have none yet."""
         known = self._records.setdefault(gateway, {})
-        keys = ((record.model, record.digest) for record in records)
-        unknown = [key for key in keys if key not in known]
-        if unknown:
-            rows = self._store.rows(
-                """
-                select records.id, records.digest, models.name from json_each(:keys) as wanted
-                cross join models on models.gateway = :gateway
-                    and models.name = json_extract(wanted.value, '$[0]')
-                cross join records on records.model = models.id
-                    and records.digest = json_extract(wanted.value, '$[1]')
-                """,
-                {"keys": json.dumps(unknown), "gateway": gateway},
-            )
-            known.update(((row["name"], row["digest"]), row["id"]) for row in rows)
-        return known
+        keys = [(record.model, record.digest) for record in records]
+        found = [known.get(key) for key in keys]
+        unknown = [key for key, row in zip(keys, found, strict=True) if row is None]
+        if not unknown:
+            return found
+        rows = self._store.rows(
+            """
+            select records.id, records.digest, models.name from json_each(:keys) as wanted
+            cross join models on models.gateway = :gateway
+                and models.name = json_extract(wanted.value, '$[0]')
+            cross join records on records.model = models.id
+                and records.digest = json_extract(wanted.value, '$[1]')
+            """,
+            {"keys": json.dumps(unknown), "gateway": gateway},
+        )
+        known.update(((row["name"], row["digest"]), row["id"]) for row in rows)
+        return [known.get(key) for key in keys] if rows else found
+
+    def add_record(self, gateway: int, record: Record, row: int) -> None:
+        """Remember the row that a record was given."""
+        self._records[gateway][record.model, record.digest] = row
 
     def fields(self) -> dict[tuple[str, str], int]:
         """Give the rows of fields by path and class; what is added to it is remembered."""

@@ -139,6 +139,8 @@ class Ledger:
 
     def sightings(self, snapshot: int, sightings: Sequence[Sighting]) -> list[int]:
         """Write what happened to scopes, and point each scope at its last sighting; gives their ids."""
+        if not sightings:
+            return []
         numbers = self._writer.ids("sightings", len(sightings))
         self._writer.insert(
             "sightings",
@@ -184,6 +186,8 @@ class Ledger:
 
     def miss(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep removals in mind until they are effective; rows with an id are counted on, others are new."""
+        if not rows:
+            return
         fresh = [row for row in rows if row["id"] is None]
         counted = [(row["misses"], _missed(row), row["id"]) for row in rows if row["id"] is not None]
         self._db.conn.executemany("update missing set misses = ?, name = ? where id = ?", counted)

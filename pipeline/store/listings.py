@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -45,22 +45,24 @@ def write_listing(writer: Writer, ids: Ids, gateway: int, listing: Listing, fact
 def _records(writer: Writer, ids: Ids, gateway: int, listing: Listing, facts_of: FactsOf) -> list[int]:
     records = listing.records.values()
     known = ids.records(gateway, records)
-    fresh = sorted(
-        (record for record in records if (record.model, record.digest) not in known),
-        key=lambda record: record.model,
-    )
-    models = _models(writer, ids, gateway, [record.model for record in fresh])
-    numbers = writer.ids("records", len(fresh))
-    rows = [
-        _record_row(number, models[record.model], record, facts_of)
-        for number, record in zip(numbers, fresh, strict=True)
-    ]
+    fresh = [record for record, row in zip(records, known, strict=True) if row is None]
+    numbers = _write_records(writer, ids, gateway, fresh, facts_of) if fresh else ()
+    return [*(row for row in known if row is not None), *numbers]
+
+
+def _write_records(
+    writer: Writer, ids: Ids, gateway: int, records: list[Record], facts_of: FactsOf
+) -> Sequence[int]:
+    records.sort(key=lambda record: record.model)
+    models = _models(writer, ids, gateway, [record.model for record in records])
+    numbers = writer.ids("records", len(records))
+    rows = []
+    for number, record in zip(numbers, records, strict=True):
+        rows.append(_record_row(number, models[record.model], record, facts_of))
+        ids.add_record(gateway, record, number)
     writer.insert("records", [row for row, _ in rows])
     _permissions(writer, [permission for _, found in rows for permission in found])
-    known.update(
-        ((record.model, record.digest), number) for number, record in zip(numbers, fresh, strict=True)
-    )
-    return [known[record.model, record.digest] for record in records]
+    return numbers
 
 
 def _permissions(writer: Writer, rows: list[dict[str, Any]]) -> None:

@@ -37,9 +37,9 @@ def _changes(
     writer: Writer, ids: Ids, transition: int, sides: dict[str, int], changes: list[tuple[int, Change]]
 ) -> None:
     (row,) = writer.store.rows("select gateway from listings where id = :after", sides)
-    of_all = [record for _, change in changes for record in (change.before, change.after) if record]
     models = ids.models(row["gateway"], [change.model for _, change in changes])
-    records = ids.records(row["gateway"], of_all)
+    sides_of = [side for _, change in changes for side in (change.before, change.after) if side]
+    records = iter(ids.records(row["gateway"], sides_of))
     writer.insert(
         "changes",
         [
@@ -49,8 +49,8 @@ def _changes(
                 "transition": transition,
                 "model": models[change.model],
                 "kind": str(change.kind),
-                "before": change.before and records[change.model, change.before.digest],
-                "after": change.after and records[change.model, change.after.digest],
+                "before": next(records) if change.before else None,
+                "after": next(records) if change.after else None,
             }
             for number, change in changes
         ],

