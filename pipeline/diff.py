@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from pipeline import canonical, paths
@@ -59,6 +60,7 @@ def _leaves(body: str) -> dict[str, str]:
     return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)}
 
 
+@lru_cache(maxsize=4096)
 def category(path: str) -> str:
     """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
@@ -76,6 +78,7 @@ class Fields:
         self._after = after
         self._quiet = [paths.parse(path) for path in quiet]
         self._had: dict[tuple[bool, str], bool] = {}
+        self._paths: dict[str, frozenset[str]] = {}
 
     def __call__(self, change: Change) -> tuple[FieldChange, ...]:
         """Give the fields in which a changed record differs."""
@@ -98,7 +101,13 @@ class Fields:
         if key not in self._had:
             named = f"{paths.last_name(path)}:"
             self._had[key] = any(
-                named in record.body and key[1] in map(paths.general, _leaves(record.body))
+                named in record.body and key[1] in self._paths_of(record)
                 for record in listing.records.values()
             )
         return self._had[key]
+
+    def _paths_of(self, record: Record) -> frozenset[str]:
+        if record.digest not in self._paths:
+            leaves = paths.leaves(canonical.decode(record.body.encode()))
+            self._paths[record.digest] = frozenset(paths.general(path) for path, _ in leaves)
+        return self._paths[record.digest]

@@ -99,3 +99,14 @@ def progress(total: int, *, quiet: bool) -> Iterator[Bar]:
                 drawn.advance(task)
 
         yield Drawn()
+
+
+def can_draw() -> bool:
+    """Say whether standard output is a terminal that has the letters of a small chart."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        "▁█".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
