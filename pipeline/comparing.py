@@ -62,14 +62,18 @@ class Comparer:
         if before.scope_id != after.scope_id:
             if before.gateway != after.gateway:
                 return self._across(before.listing, after.listing)
-            return self.lists(before.listing, after.listing)
+            return self._along(((before.listing, after.listing),))
         if before.sighting > after.sighting:
             return tuple(map(_turned, self.between(after, before)))
         return self._along(self._path(before, after))
 
-    def lists(self, before: int, after: int) -> tuple[Difference, ...]:
-        """Give what differs between two listings of one gateway, by the rules that both were read under."""
-        return self._along(((before, after),))
+    def lists(self, before: int, after: int) -> tuple[Change, ...]:
+        """Give the models in which two listings of one gateway differ, by the rules both were read under."""
+        return diff(*self._both(before, after))
+
+    def _both(self, before: int, after: int) -> tuple[Listing, Listing]:
+        old, new = self._listing(before), self._listing(after)
+        return (old, new) if old.reading == new.reading else _under_both(old, new)
 
     def _path(self, before: Known, after: Known) -> tuple[tuple[int, int], ...]:
         """Give the moves from one sighting of a scope to another: one more after each new reading."""
@@ -103,9 +107,7 @@ class Comparer:
         return self.found[path]
 
     def _changes(self, before: int, after: int) -> list[_Step]:
-        old, new = self._listing(before), self._listing(after)
-        if old.reading != new.reading:
-            old, new = _under_both(old, new)
+        old, new = self._both(before, after)
         fields_of = Fields(old, new)
         found = [(change, fields_of(change)) for change in diff(old, new)]
         quiet = self._quiet(before, {each.field for _, changed in found for each in changed})
