@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from pipeline.canonical import from_text
+from pipeline.diff import QUIET, SHAPE
 from pipeline.facts import UNITS, number
 from pipeline.types import FieldChange
 from pipeline.values import price
@@ -65,39 +66,53 @@ def _exact(value: float | None) -> Decimal | None:
 
 
 def split(
-    fields: Iterable[FieldChange], known: tuple[PriceChange, ...]
+    fields: Sequence[FieldChange], known: Iterable[PriceChange]
 ) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
-    """Tell prices from other fields; a field that says the same as a known price is in neither."""
-    prices, others = list(known), []
-    for field in fields:
-        raw = _raw(field)
-        if raw is None:
+    """Tell prices from other loud fields; one that says the same as a known price is in neither."""
+    raws = {field: raw for field in fields if (raw := _raw(field))}
+    mended = (_mended(price, raws) for price in known)
+    prices = [price for price in mended if price is not None]
+    others = []
+    for field in (each for each in fields if each.category not in (QUIET, SHAPE)):
+        raw = raws.get(field)
+        if raw is None or field.category != "price":
             others.append(field)
-        elif not any(_is_same(raw, price) for price in known):
+        elif not any(_factor(raw, price) for price in prices if price.per):
             prices.append(raw)
     return tuple(prices), tuple(others)
 
 
 def _raw(field: FieldChange) -> PriceChange | None:
-    """Read a field of the class `price` as one, where both its sides are numbers or absent."""
-    if field.category != "price":
-        return None
-    sides = [None if side is None else price(from_text(side)) for side in (field.before, field.after)]
-    was, now = sides
-    if (was is None) != (field.before is None) or (now is None) != (field.after is None):
+    """Read a field as a price where it moved from number to number, or comes or goes as one."""
+    was, now = (None if side is None else price(from_text(side)) for side in (field.before, field.after))
+    if (was is None) != (field.before is None) or (now is None) != (field.after is None) or was == now:
         return None
     return PriceChange(field.field, was, now)
 
 
-def _is_same(raw: PriceChange, known: PriceChange) -> bool:
-    """Say whether a field says in its own unit what is known in ours."""
-    pairs = list(_sides(raw, known))
-    if any((mine is None) != (its is None) for mine, its in pairs):
-        return False
-    numbers = [(mine, its) for mine, its in pairs if mine is not None and its is not None]
-    return any(all(abs(mine * unit - its) <= _NEAR for mine, its in numbers) for unit in UNITS.values())
+def _mended(known: PriceChange, raws: Mapping[FieldChange, PriceChange]) -> PriceChange | None:
+    """Give a price as it moved; None where only our reading of it is new.
+
+    The facts of a record are those of the rules that first read it: older ones may not have found its price.
+    """
+    if known.before is not None and known.after is not None:
+        return known
+    for raw in raws.values():
+        for unit in UNITS.values():
+            if known.before is None and _is(raw.after, unit, known.after):
+                return replace(known, before=None if raw.before is None else number(raw.before * unit))
+            if known.after is None and _is(raw.before, unit, known.before):
+                return replace(known, after=None if raw.after is None else number(raw.after * unit))
+    return known if any(field.category == "price" for field in raws) else None
 
 
-def _sides(raw: PriceChange, known: PriceChange) -> Iterator[tuple[Decimal | None, Decimal | None]]:
-    yield raw.before, known.before
-    yield raw.after, known.after
+def _factor(raw: PriceChange, known: PriceChange) -> Decimal | None:
+    """Give the unit in which a field says on both sides what is known in ours."""
+    sides = ((raw.before, known.before), (raw.after, known.after))
+    return next((unit for unit in UNITS.values() if all(_is(mine, unit, its) for mine, its in sides)), None)
+
+
+def _is(mine: Decimal | None, unit: Decimal, its: Decimal | None) -> bool:
+    if mine is None or its is None:
+        return mine is its
+    return abs(mine * unit - its) <= _NEAR

@@ -193,8 +193,7 @@ def _step(
     if event.kind == Kind.ADDED and after:
         return Step(What.ADDED, event.at, prices=moved({}, after))
     known = moved(before, after) if before and after else ()
-    loud = [field for field in event.fields if field.category not in (QUIET, SHAPE)]
-    prices, others = split(loud, known)
+    prices, others = split(event.fields, known)
     return Step(
         What(event.kind),
         event.at,
@@ -202,7 +201,7 @@ def _step(
         event.away_seconds,
         prices,
         others,
-        len(event.fields) - len(loud),
+        sum(field.category in (QUIET, SHAPE) for field in event.fields),
     )
 
 
