@@ -102,7 +102,7 @@ class Comparer:
             for sides in path:
                 for change, changed in self._changes(*sides):
                     steps.setdefault(change.model, []).append((change, changed))
-            told = (_net(model, of_it) for model, of_it in sorted(steps.items()))
+            told = (_net(of_it, self._readings(path)) for _, of_it in sorted(steps.items()))
             self.found[path] = tuple(difference for difference in told if difference)
         return self.found[path]
 
@@ -112,6 +112,9 @@ class Comparer:
         found = [(change, fields_of(change)) for change in diff(old, new)]
         quiet = self._quiet(before, {each.field for _, changed in found for each in changed})
         return [(change, tuple(_hushed(each, quiet) for each in changed)) for change, changed in found]
+
+    def _readings(self, path: tuple[tuple[int, int], ...]) -> tuple[str, str]:
+        return self._listing(path[0][0]).reading, self._listing(path[-1][1]).reading
 
     def _listing(self, listing: int) -> Listing:
         if listing not in self.listings:
@@ -169,17 +172,23 @@ def _turned(difference: Difference) -> Difference:
     return Difference(kinds.get(difference.kind, difference.kind), difference.model, turned)
 
 
-def _net(model: str, steps: Sequence[_Step]) -> Difference | None:
-    """Say what several steps, each under one reading, come to; None when they cancel out."""
-    before, after = steps[0][0].before, steps[-1][0].after
-    if before is None or after is None:
-        kind = Change(model, before, after).kind
-        return None if before is after else Difference(kind, model)
+def _net(steps: Sequence[_Step], readings: tuple[str, str]) -> Difference | None:
+    """Say what several steps, each under one reading, come to for a model; None when they cancel out."""
+    change = replace(steps[0][0], after=steps[-1][0].after)
+    if change.before is None or change.after is None:
+        return None if change.before is change.after else Difference(change.kind, change.model)
     if len(steps) == 1:
-        return Difference(Kind.CHANGED, model, steps[0][1])
-    went = any(change.kind != Kind.CHANGED for change, _ in steps)
-    changed = fields(before.body, after.body) if went else tuple(_folded(each for _, each in steps))
-    return Difference(Kind.CHANGED, model, changed) if changed else None
+        return Difference(Kind.CHANGED, change.model, steps[0][1])
+    if all(each.kind == Kind.CHANGED for each, _ in steps):
+        changed = tuple(_folded(of_step for _, of_step in steps))
+    else:
+        old, new = (
+            Listing({change.model: record}, record.digest, reading)
+            for record, reading in zip((change.before, change.after), readings, strict=True)
+        )
+        one, two = _under_both(old, new)
+        changed = fields(one.records[change.model].body, two.records[change.model].body)
+    return Difference(Kind.CHANGED, change.model, changed) if changed else None
 
 
 def _folded(steps: Iterable[tuple[FieldChange, ...]]) -> Iterator[FieldChange]:

@@ -84,9 +84,8 @@ def lines(
             same.append(part)
     for known, what in ((found.went, "no longer known or asked"), (found.came, "new")):
         yield from (f"{safe(one.scope)}: {what}, {count(one.size, 'model')}" for one in known)
-    if same:
-        yield from (f"no difference: {_same(part)}" for part in same)
-    elif not found.parts and not found.came and not found.went:
+    yield from (f"no difference: {names}" for names in _same(same))
+    if not found.parts and not found.came and not found.went:
         yield "no scope is known on both sides"
     if hidden:
         yield f"({hidden} quiet: --all shows them)"
@@ -116,8 +115,15 @@ def _when(moment: Moment) -> str:
     return "now" if moment.run is None else f"#{moment.run}"
 
 
-def _same(part: Compared) -> str:
-    return _who(part.after) if part.in_time else f"{_who(part.before)} and {_who(part.after)}"
+def _same(parts: Sequence[Compared]) -> Iterator[str]:
+    """Name those that do not differ: scopes of a gateway together, pairs of scopes each."""
+    of_gateway: dict[str, list[Known]] = {}
+    for part in parts:
+        if part.in_time:
+            of_gateway.setdefault(part.after[0].gateway, []).extend(part.after)
+        else:
+            yield f"{_who(part.before)} and {_who(part.after)}"
+    yield from map(_who, of_gateway.values())
 
 
 def _event(part: Compared, difference: Difference) -> Event:

@@ -141,9 +141,7 @@ def _whom(folds: Sequence[_Fold], number: int) -> str:
     of: dict[str, list[str]] = {"yes": [], "some": [], "no": []}
     for fold in folds:
         of[fold.cells[number]].append(fold.label)
-    some = f", to some of {', '.join(of['some'])}" if of["some"] else ""
-    if not of["no"] and not some:
-        return "offered to all"
-    if not of["yes"] or (of["no"] and len(of["no"]) < len(of["yes"])):
-        return f"not offered to {', '.join(of['no'])}{some}" if of["no"] else some.removeprefix(", ")
-    return f"offered to {', '.join(of['yes'])}{some}"
+    to = [*of["yes"], *(f"some of {label}" for label in of["some"])]
+    if of["some"] or len(to) <= len(of["no"]):
+        return f"offered to {', '.join(to)}"
+    return f"not offered to {', '.join(of['no'])}" if of["no"] else "offered to all"
