@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 from fakes import Script, body, moment, play, row, scope, told
+from hypothesis import given
+from test_event_laws import History, several, watch
 
 from pipeline.dialects import Answer, Dialect
 from pipeline.endings import Announced, announced, vanished
+from pipeline.events import changes, removals
+from pipeline.history import window
 from pipeline.store import Store
+from pipeline.types import Kind
 
 TODAY = date(2026, 9, 20)
 RULES = Dialect("plain")
@@ -74,6 +79,15 @@ def test_a_scope_whose_record_named_a_day_was_given_notice(store: Store) -> None
         says(store, names=("acme/a", "acme/b"))
     (gone,) = vanished(store, since=moment(1))
     assert gone.scopes == ("acme/b",)
+
+
+@given(several)
+def test_removals_are_those_of_changes(history: History) -> None:
+    """To look for them alone finds the same."""
+    with Store.open(None) as store:
+        watch(store, history, confirm=2)
+        events = changes(store, window(store))
+        assert removals(store, window(store)) == tuple(e for e in events if e.kind == Kind.REMOVED)
 
 
 def test_a_run_that_was_imported_later_is_as_old_as_its_time(script: Script) -> None:
