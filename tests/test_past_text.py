@@ -117,6 +117,16 @@ def test_a_group_can_be_offered_a_model_in_part(script: Script) -> None:
     assert list(matrix_text.lines(by_group, 15))[1:] == ["vega  offered", "    to some of", "    vip"]
 
 
+def test_what_is_quiet_is_counted(store: Store) -> None:
+    """It is not called the same, and shown on request."""
+    says(store, row("lyra", description="old"))
+    says(store, row("lyra", description="new"))
+    sides = side(store, "#1"), side(store, "#2")
+    found = contrast(store, *sides)
+    assert list(diff_text.lines(sides, found)) == ["(1 quiet: --all shows them)"]
+    assert list(diff_text.lines(sides, found, quiet_too=True))[1:] == ["  ~ lyra  description: old → new"]
+
+
 def test_a_word_that_is_a_scope_and_a_time_is_refused(script: Script) -> None:
     """It says how to write the one and the other."""
     script.offers("2d/prod", "lyra").run()

@@ -80,7 +80,7 @@ def lines(
         if told:
             yield _heading(sides, part)
             yield from member_lines(told, each=each, gone="")
-        else:
+        elif not part.differences:
             same.append(part)
     for known, what in ((found.went, "no longer known or asked"), (found.came, "new")):
         yield from (f"{safe(one.scope)}: {what}, {count(one.size, 'model')}" for one in known)
