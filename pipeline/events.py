@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
@@ -12,6 +12,7 @@ from pipeline.diff import fields
 from pipeline.moves import (
     ChangeRow,
     Leave,
+    Models,
     Move,
     Present,
     Window,
@@ -48,22 +49,37 @@ class _Told:
     owned_by: str | None = field(compare=False)
 
 
-def changes(store: Store, window: Window) -> tuple[Event, ...]:
+def changes(store: Store, window: Window, models: Models = None) -> tuple[Event, ...]:
     """Give what happened to models in a window, each once for all the scopes to which it happened.
 
     A removal is told when it is effective. A model that comes back before that was never removed: if it
-    comes back in another form, that is told as a change.
+    comes back in another form, that is told as a change. With `models` (ids of the database) only what
+    happened to those is looked for.
     """
-    found = moves(store, window)
+    left = leaves(store, window, models)
+    return _told_of(store, moves(store, window, models), left, readded(store, window, models), models)
+
+
+def removals(store: Store, window: Window) -> tuple[Event, ...]:
+    """Give the removals among the changes of a window, without looking for the others."""
+    found = [move for move in moves(store, window) if move.outcome == "confirmed"]
+    return _told_of(store, found, {}, readded(store, window))
+
+
+def _told_of(
+    store: Store,
+    found: Sequence[Move],
+    left: dict[tuple[int, int], Leave],
+    back_for_a_while: set[tuple[int, int]],
+    models: Models = None,
+) -> tuple[Event, ...]:
     changed = changes_of(store, {move.transition for move in found})
-    confirmed = [move for move in found if move.outcome == "confirmed"]
-    teller = _Teller(
-        Present(store), leaves(store, window), readded(store, window), levels_of(store, confirmed), changed
-    )
+    levels = levels_of(store, [move for move in found if move.outcome == "confirmed"])
+    teller = _Teller(Present(store), left, back_for_a_while, levels, changed)
     told: dict[_Told, list[Move]] = {}
     for move in found:
         for change in changed.get(move.transition, ()):
-            what = teller.tell(move, change)
+            what = teller.tell(move, change) if models is None or change.model in models else None
             if what:
                 told.setdefault(what, []).append(move)
     rows = {(row.before, row.after): row.id for rows in changed.values() for row in rows}
@@ -100,6 +116,7 @@ class _Teller:
     back_for_a_while: set[tuple[int, int]]
     levels: dict[tuple[int, int], int]
     changed: dict[int, list[ChangeRow]]
+    candidates: dict[int, str | None] = field(default_factory=dict)
 
     def tell(self, move: Move, change: ChangeRow) -> _Told | None:
         """Give the event, None where there is none to tell."""
@@ -133,14 +150,25 @@ class _Teller:
 
     def _candidate(self, gone: ChangeRow) -> str | None:
         """Find the one model that came when this one went and has much the same name and the same owner."""
+        if gone.id not in self.candidates:
+            self.candidates[gone.id] = self._only_alike(gone)
+        return self.candidates[gone.id]
+
+    def _only_alike(self, gone: ChangeRow) -> str | None:
         came = [row for row in self.changed[gone.transition] if row.kind == Kind.ADDED]
         alike = [
             row.model_name
             for row in came
-            if row.owned_by == gone.owned_by
-            and SequenceMatcher(None, row.model_name, gone.model_name).ratio() >= _ALIKE
+            if row.owned_by == gone.owned_by and _are_alike(row.model_name, gone.model_name)
         ]
         return alike[0] if len(alike) == 1 else None
+
+
+def _are_alike(name: str, other: str) -> bool:
+    matcher = SequenceMatcher(None, name, other)
+    return (
+        matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+    )
 
 
 def _told(

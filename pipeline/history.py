@@ -1,4 +1,4 @@
-"""Ask the past: what changed in a window, what is offered now, and which scopes answered."""
+"""Ask the past: what changed in a window, what is offered at a moment, and which scopes answered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.events import changes
+from pipeline.moments import NOW, Known, Moment, known
 from pipeline.moves import Window
 from pipeline.reports import Coverage, Recovery, Report, Snapshot
 from pipeline.store import Store
@@ -200,19 +201,18 @@ def waiting(store: Store) -> int:
     return int(row["reports"])
 
 
-def catalog(store: Store, only: Callable[[str], bool] = lambda _scope: True) -> list[dict[str, Any]]:
-    """Give what is offered now: a row per gateway and model, with the scopes that are offered it.
+def catalog(
+    store: Store, only: Callable[[str], bool] = lambda _scope: True, moment: Moment = NOW
+) -> list[dict[str, Any]]:
+    """Give what is offered at a moment: a row per gateway and model, with the scopes that are offered it.
 
     Only scopes for whose names `only` holds are looked at. Each row has gateway, model, owned_by, created,
     scopes (names), groups, and records (the distinct bodies, as JSON text).
     """
-    offered = store.rows("""
-        select scopes.name, scopes.group_name, scopes.listing from scopes
-        where scopes.listing is not null and scopes.asked order by scopes.name
-    """)
-    by_listing: dict[int, list[dict[str, Any]]] = {}
-    for scope in filter(lambda scope: only(scope["name"]), offered):
-        by_listing.setdefault(scope["listing"], []).append(scope)
+    offered = [each for each in known(store, moment, only) if not each.retired]
+    by_listing: dict[int, list[Known]] = {}
+    for each in offered:
+        by_listing.setdefault(each.listing, []).append(each)
     rows = store.rows(
         """
         select listing_records.listing, gateways.name as gateway, models.name as model, records.owned_by,
@@ -241,8 +241,8 @@ def catalog(store: Store, only: Callable[[str], bool] = lambda _scope: True) -> 
             },
         )
         scopes = by_listing[row["listing"]]
-        entry["scopes"] += [scope["name"] for scope in scopes]
-        entry["groups"] += [scope["group_name"] for scope in scopes if scope["group_name"]]
+        entry["scopes"] += [each.scope for each in scopes]
+        entry["groups"] += [each.group for each in scopes if each.group]
         if row["body"] not in entry["records"]:
             entry["records"].append(row["body"])
     return [

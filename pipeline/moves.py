@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from pipeline.store import Store, levels
+
+Models = Collection[int] | None
+"""The models that are asked for, by their ids in the database; None is all of them."""
+
+
+def _as_json(models: Models) -> str | None:
+    return None if models is None else json.dumps(sorted(models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +69,8 @@ class Leave:
     at: str | None
 
 
-def moves(store: Store, window: Window) -> list[Move]:
-    """Give the moves and confirmations of a window, oldest first."""
+def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
+    """Give the moves and confirmations of a window (that name one of `models`), oldest first."""
     rows = store.rows(
         """
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
@@ -78,9 +85,13 @@ def moves(store: Store, window: Window) -> list[Move]:
         where sightings.snapshot > :since and sightings.snapshot <= :until
         and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
         and sightings.outcome in ('moved', 'confirmed')
+        and (:models is null or sightings.transition in (
+            select changes.transition from json_each(:models) as wanted
+            join changes on changes.model = wanted.value
+        ))
         order by sightings.id
         """,
-        asdict(window),
+        {**asdict(window), "models": _as_json(models)},
     )
     return [Move(**row) for row in rows]
 
@@ -138,8 +149,8 @@ class Present:
         return self._models[listing]
 
 
-def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
-    """Find, for each model that a scope got back in a window, how it had left before."""
+def leaves(store: Store, window: Window, models: Models = None) -> dict[tuple[int, int], Leave]:
+    """Find, for each model (of `models`) that a scope got back in a window, how it had left before."""
     rows = store.rows(
         """
         with back as (
@@ -152,6 +163,7 @@ def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
             from sightings as moved
             join changes as added on added.transition = moved.transition and added.kind = 'added'
             where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
+            and (:models is null or added.model in (select value from json_each(:models)))
         )
         select back.sighting, back.model, back.leaving, changes.before as record,
                confirmed.patience, first.started_at as at
@@ -169,7 +181,7 @@ def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
         left join snapshots as first on first.id = confirmed.since
         order by confirmed.id desc
         """,
-        {"since": window.since, "until": window.until},
+        {"since": window.since, "until": window.until, "models": _as_json(models)},
     )
     level = levels(store, {row["leaving"] for row in rows})
     found: dict[tuple[int, int], Leave] = {}
@@ -181,8 +193,8 @@ def leaves(store: Store, window: Window) -> dict[tuple[int, int], Leave]:
     return found
 
 
-def readded(store: Store, window: Window) -> set[tuple[int, int]]:
-    """Find the models that were back for a while between a move and its confirmation."""
+def readded(store: Store, window: Window, models: Models = None) -> set[tuple[int, int]]:
+    """Find the models (of `models`) that were back for a while between a move and its confirmation."""
     rows = store.rows(
         """
         select confirmed.id, changes.model from sightings as confirmed
@@ -192,8 +204,9 @@ def readded(store: Store, window: Window) -> set[tuple[int, int]]:
         join changes on changes.transition = between_them.transition and changes.kind = 'added'
         where confirmed.snapshot > :since and confirmed.snapshot <= :until
         and confirmed.outcome = 'confirmed'
+        and (:models is null or changes.model in (select value from json_each(:models)))
         """,
-        {"since": window.since, "until": window.until},
+        {"since": window.since, "until": window.until, "models": _as_json(models)},
     )
     return {(row["id"], row["model"]) for row in rows}
 

@@ -111,7 +111,7 @@ def shown(store: Store, model: str, only: Callable[[str], bool] = lambda _scope:
     for scope in coverage(store):
         if only(scope.scope):
             by_gateway.setdefault(scope.gateway, []).append(scope)
-    events = [event for event in changes(store, window(store)) if event.model == model]
+    events = changes(store, window(store), set(ids.values()))
     return [
         _shown(store, gateway, model, ids.get(gateway), scopes, _in_scopes(events, scopes))
         for gateway, scopes in by_gateway.items()

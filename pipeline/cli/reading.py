@@ -102,6 +102,7 @@ def _in_scopes(events: Iterable[Event], globs: tuple[str, ...]) -> Iterable[Even
     "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
 )
 @click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
+@click.option("--at", type=Time(), help="What was offered at this time: 2h, 1d, 3w (ago), or a date.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with each model's record.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def models(
@@ -110,16 +111,20 @@ def models(
     *,
     scopes: tuple[str, ...],
     owners: tuple[str, ...],
+    at: str | None,
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show what is offered now, and to which scopes; PATTERNS are globs of model ids."""
+    """Show what is offered, now or at a time, and to which scopes; PATTERNS are globs of model ids."""
     from pipeline import history
     from pipeline.canonical import pretty
     from pipeline.cli import show
+    from pipeline.cli.sides import in_history
+    from pipeline.moments import Moment
 
     with _store(place) as store:
-        offered = history.catalog(store, only=lambda scope: _matches(scope, scopes))
+        moment = Moment(at=at and in_history(store, at))
+        offered = history.catalog(store, lambda scope: _matches(scope, scopes), moment)
     found = [
         row for row in offered if _matches(row["model"], patterns) and _matches(row["owned_by"] or "", owners)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from pipeline.reports.as_csv import cell
 from pipeline.reports.display import shown
 
 _WIDE = 500
+_PLAIN = 80
 _INTERRUPTED = 130
 _SHOW_CURSOR = b"\x1b[?25h"  # the progress bar has hidden it
 
@@ -99,3 +101,19 @@ def progress(total: int, *, quiet: bool, doing: str = "asking") -> Iterator[Bar]
                 drawn.advance(task)
 
         yield Drawn()
+
+
+def can_draw() -> bool:
+    """Say whether standard output is a terminal that has the letters of a small chart."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    try:
+        "▁█".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def width() -> int:
+    """Give how many letters a line may have: the terminal's, 80 elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN

@@ -54,7 +54,7 @@ def event_value(event: Event) -> dict[str, Any]:
         "scopes": list(event.scopes),
         "groups": list(event.groups),
         "quiet": event.quiet,
-        "fields": [_field_value(field) for field in event.fields],
+        "fields": [field_value(field) for field in event.fields],
     }
 
 
@@ -65,7 +65,7 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
     return value | {"error": {"class": error_class, "message": message} if message else None}
 
 
-def _field_value(field: FieldChange) -> dict[str, Any]:
+def field_value(field: FieldChange) -> dict[str, Any]:
     """Give a field's change; a side on which the field is absent is left out."""
     sides = {"before": field.before, "after": field.after}
     return {"field": field.field, "class": field.category} | {

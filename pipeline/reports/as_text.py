@@ -28,26 +28,31 @@ def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool 
     for (at, gateway, scopes), group in groupby(steady, key=lambda e: (e.at, e.gateway, e.scopes)):
         members = list(group)
         yield f"{minute(at)}  {who(gateway, scopes, members[0].groups)}"
-        rest, bulk = (members, []) if each else bulks(members)
-        yield from (line for part in bulk for line in _bulk(part))
-        for event in rest:
-            yield from _event(event)
+        yield from member_lines(members, each=each)
     if flapping:
         yield "back and forth"
     yield from (line for flap in flapping for line in _flap(flap))
 
 
-def _bulk(bulk: Bulk) -> Iterator[str]:
+def member_lines(members: Iterable[Event], *, each: bool = False, gone: str = "  removed") -> Iterator[str]:
+    """Give the lines of events of one run and the same scopes; `gone` is what is said of removals."""
+    rest, bulk = (list(members), []) if each else bulks(members)
+    yield from (line for part in bulk for line in _bulk(part, gone))
+    for event in rest:
+        yield from _event(event, gone)
+
+
+def _bulk(bulk: Bulk, gone: str) -> Iterator[str]:
     line = f"  {SIGNS[bulk.kind]} {len(bulk.events)} models {shown(bulk.mark)}".rstrip()
     first = bulk.events[0]
     match bulk.kind:
         case Kind.REMOVED:
-            yield f"{line}  removed{_since(first)}"
+            yield f"{line}{gone}{_since(first)}"
         case Kind.RETURNED:
             yield f"{line}  back after {duration(first.away_seconds or 0)}"
         case _:
             yield line
-            yield from (f"      {_field(field)}" for field in first.fields)
+            yield from (f"      {field_text(field)}" for field in first.fields)
 
 
 def _flap(flap: Flap) -> Iterator[str]:
@@ -61,7 +66,7 @@ def _flap(flap: Flap) -> Iterator[str]:
         if field.before == field.after:
             yield f"      {shown(field.field)}: back at {_side(field.after)}"
         else:
-            yield f"      {_field(field)}"
+            yield f"      {field_text(field)}"
 
 
 def report_lines(report: Report) -> Iterator[str]:
@@ -70,11 +75,11 @@ def report_lines(report: Report) -> Iterator[str]:
     quiet = len(report.events) - len(loud)
     yield from event_lines(loud)
     if quiet:
-        yield f"{_count(quiet, 'quiet change')}: `modelwatch changes --all`"
+        yield f"{count(quiet, 'quiet change')}: `modelwatch changes --all`"
         yield from _shape_lines(report.events)
     run = report.run
     if not loud:
-        yield f"no change in what {_count(run.answered, 'scope')} of {run.scopes} answered"
+        yield f"no change in what {count(run.answered, 'scope')} of {run.scopes} answered"
     yield from recovery_lines(report.recoveries)
     yield from trouble_lines(report.coverage)
 
@@ -89,7 +94,7 @@ def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
                 found.setdefault(key, set()).add(event.model)
     for (gateway, field, new), models in sorted(found.items()):
         what = "a new field" if new else "a field is gone"
-        yield f"{shown(gateway)}: {what}, {shown(field)}, in {_count(len(models), 'model')}"
+        yield f"{shown(gateway)}: {what}, {shown(field)}, in {count(len(models), 'model')}"
 
 
 def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
@@ -115,7 +120,7 @@ def _trouble(scope: Coverage) -> Iterator[str]:
     if scope.state in ("held", "failed"):
         yield f"{scope.state} since {minute(scope.state_since or '')}: {shown(scope.message or '')}"
     if scope.unconfirmed:
-        yield f"{_count(scope.unconfirmed, 'model')} missing, to be confirmed by the next answers"
+        yield f"{count(scope.unconfirmed, 'model')} missing, to be confirmed by the next answers"
 
 
 def _shared(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:
@@ -148,23 +153,23 @@ def duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _event(event: Event) -> Iterator[str]:
+def _event(event: Event, gone: str) -> Iterator[str]:
     line = f"  {SIGNS[event.kind]} {shown(event.model)}"
     match event.kind:
         case Kind.REMOVED:
-            line += f"  removed{_since(event)}{_kin(event)}"
+            line += f"{gone}{_since(event)}{_kin(event)}"
         case Kind.RETURNED:
             line += f"  back after {duration(event.away_seconds or 0)}"
         case Kind.ADDED:
             line += _kin(event)
         case Kind.CHANGED if len(event.fields) == 1:
-            yield f"{line}  {_field(event.fields[0])}"
+            yield f"{line}  {field_text(event.fields[0])}"
             return
         case _:
             pass
     yield line
     for field in event.fields:
-        yield f"      {_field(field)}"
+        yield f"      {field_text(field)}"
 
 
 def _since(event: Event) -> str:
@@ -177,7 +182,8 @@ def _kin(event: Event) -> str:
     return f"  (perhaps now {shown(event.candidate)})" if event.candidate else ""
 
 
-def _field(field: FieldChange) -> str:
+def field_text(field: FieldChange) -> str:
+    """Write a field's change: `context_length: 8 → 16`."""
     return f"{shown(field.field)}: {_side(field.before)} → {_side(field.after)}"
 
 
@@ -188,5 +194,6 @@ def _side(value: str | None) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def _count(number: int, thing: str) -> str:
+def count(number: int, thing: str) -> str:
+    """Write how many there are: `1 model`, `2 models`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
