@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from pipeline import canonical, paths
@@ -59,6 +60,13 @@ def _leaves(body: str) -> dict[str, str]:
     return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)}
 
 
+@lru_cache(4096)
+def _places(body: str) -> frozenset[str]:
+    """Give where a record has fields; neighbouring listings share most of their records."""
+    return frozenset(map(paths.general, _leaves(body)))
+
+
+@lru_cache(4096)
 def category(path: str) -> str:
     """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
@@ -98,7 +106,7 @@ class Fields:
         if key not in self._had:
             named = f"{paths.last_name(path)}:"
             self._had[key] = any(
-                named in record.body and key[1] in map(paths.general, _leaves(record.body))
+                named in record.body and key[1] in _places(record.body)
                 for record in listing.records.values()
             )
         return self._had[key]

@@ -36,7 +36,7 @@ class Store:
             StoreError: it cannot be made, is no database of ours, or is newer than this program.
         """
         where = path or Path(":memory:")
-        with _translated(where):
+        with translated(where):
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)
             store = cls(_connect(str(where)), where)
@@ -54,7 +54,7 @@ class Store:
         """
         if not path.exists():
             raise StoreError("there is no database yet: `modelwatch run` makes it", path=path)
-        with _translated(path):
+        with translated(path):
             # The last one to close a WAL file tidies up beside it, if it may; in a read-only place the file
             # is at rest, and nobody may write beside it.
             tidy = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
@@ -80,9 +80,9 @@ class Store:
         """
         store = cls(_connect(":memory:"), path)
         if path.exists():
-            with cls.read(path, any_age=True) as source, _translated(path):
+            with cls.read(path, any_age=True) as source, translated(path):
                 source.db.conn.backup(store.db.conn)
-        with _translated(path):
+        with translated(path):
             store._set_up()
         return store
 
@@ -130,7 +130,7 @@ class Store:
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
         """Write all or nothing; with `keep=False` look at what a write would give, and take it back."""
-        with _translated(self.path):
+        with translated(self.path):
             self.db.execute("begin immediate")
             try:
                 yield
@@ -142,12 +142,28 @@ class Store:
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Ask with named parameters; each row as a dict by column name."""
-        with _translated(self.path):
+        with translated(self.path):
             return list(self.db.query(sql, dict(parameters or {})))
+
+    def stream(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Ask with named parameters; each row as a tuple, read as it is asked for."""
+        with translated(self.path):
+            yield from self.db.execute(sql, dict(parameters or {}))
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Look at one moment for as long as the block runs, whatever others write meanwhile."""
+        with translated(self.path):
+            self.db.execute("begin")
+        try:
+            yield
+        finally:
+            if self.db.conn.in_transaction:
+                self.db.execute("rollback")
 
     def settle(self) -> None:
         """Move what was written into the main file, so that a copy of it alone is complete."""
-        with _translated(self.path):
+        with translated(self.path):
             self.db.execute("pragma optimize").fetchall()
             self.db.execute("pragma wal_checkpoint(truncate)").fetchall()
 
@@ -160,7 +176,8 @@ def _connect(where: str) -> Database:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say of a file into a `StoreError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
@@ -198,7 +215,7 @@ def lock(path: Path, *, since: str) -> Iterator[None]:
         Locked: another run holds it; says which and since when.
     """
     file = path.with_name(path.name + ".lock")
-    with _translated(file):
+    with translated(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -190,6 +190,19 @@ create index missing_scope on missing(scope);
 create index missing_transition on missing(transition);
 create index missing_since on missing(since);
 
+create table departures (
+    id integer primary key,
+    name text not null,
+    scope integer not null references scopes(id),
+    model integer not null references models(id),
+    record integer not null references records(id),
+    left_at text,
+    sighting integer not null,
+    unique (scope, model)
+) strict;
+create index departures_model on departures(model);
+create index departures_record on departures(record);
+
 create table changes (
     id integer primary key,
     name text not null,
