@@ -106,7 +106,6 @@ class Fields:
         if key not in self._had:
             named = f"{paths.last_name(path)}:"
             self._had[key] = any(
-                named in record.body and key[1] in _places(record.body)
-                for record in listing.records.values()
+                named in record.body and key[1] in _places(record.body) for record in listing.records.values()
             )
         return self._had[key]

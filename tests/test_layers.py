@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
     frozenset({"config", "fetch", "store", "gateway"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
-    | frozenset({"moves", "events", "history", "showing", "deliver", "demo"}),
+    | frozenset({"moves", "events", "history", "showing", "deliver", "demo", "care"}),
     frozenset({"cli", "docs", "__main__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""

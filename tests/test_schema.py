@@ -47,6 +47,7 @@ def test_the_tables_are_those_of_the_ledger(store: Store) -> None:
             "coverage_scopes",
             "coverages",
             "deliveries",
+            "departures",
             "field_changes",
             "gateways",
             "listing_records",

@@ -35,10 +35,10 @@ class Changes:
         known = [first[change.model].id if change.model in first else None for change in fresh]
         ids = self._placed("changes", "transition", transition, known)
         for number, change in zip(ids, fresh, strict=True):
-            row = first.get(change.model)
-            if row is None or row.sides != change.sides:
-                self._write(number, transition, change, is_there=row is not None)
-            self._fields(number, change, row)
+            known_row = first.get(change.model)
+            if known_row is None or known_row.sides != change.sides:
+                self._write(number, transition, change, is_there=known_row is not None)
+            self._fields(number, change, known_row)
 
     def _drop(self, changes: Sequence[int]) -> None:
         for number in changes:
@@ -74,7 +74,10 @@ class Changes:
         if told == wanted:
             return
         ids = self._placed(
-            "field_changes", "change", number, [now[field].id if field in now else None for field, *_ in wanted]
+            "field_changes",
+            "change",
+            number,
+            [now[field].id if field in now else None for field, *_ in wanted],
         )
         if ids != sorted(ids):
             first = self._writer.next_id("field_changes")
@@ -100,18 +103,24 @@ class Changes:
     def _placed(self, table: str, column: str, owner: int, known: Sequence[int | None]) -> list[int]:
         """Give ids to rows that have none: in the gap where they belong, or else after all others."""
         ((below,),) = self._store.stream(
-            f"select coalesce(max(id), 0) from {table} where {column} < :owner", {"owner": owner}  # noqa: S608 - our own names
+            f"select coalesce(max(id), 0) from {table} where {column} < :owner",
+            {"owner": owner},
         )
         ((above,),) = self._store.stream(
-            f"select min(id) from {table} where {column} > :owner", {"owner": owner}  # noqa: S608
+            f"select min(id) from {table} where {column} > :owner",
+            {"owner": owner},
         )
         return placed(known, below=below, above=above, free=self._writer.next_id(table))
 
     def drop_orphans(self) -> None:
         """Drop rows whose transition or change is not there."""
-        lost = self._store.db.execute("delete from changes where transition not in (select id from transitions)")
+        lost = self._store.db.execute(
+            "delete from changes where transition not in (select id from transitions)"
+        )
         self.changes += lost.rowcount
-        lost = self._store.db.execute("delete from field_changes where change not in (select id from changes)")
+        lost = self._store.db.execute(
+            "delete from field_changes where change not in (select id from changes)"
+        )
         self.field_changes += lost.rowcount
 
 

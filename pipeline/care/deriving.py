@@ -150,7 +150,7 @@ def stored(store: Store, transition: int) -> list[StoredChange]:
         "select id, model, kind, before, after from changes where transition = :transition order by id",
         {"transition": transition},
     )
-    return [StoredChange(*row, fields=tuple(fields.get(row[0], ()))) for row in changes]
+    return [StoredChange(*row, tuple(fields.get(row[0], ()))) for row in changes]
 
 
 def counts(derived: Sequence[Derived]) -> dict[str, int]:
@@ -187,7 +187,11 @@ def differences(
 def _field_differences(change: Derived, row: StoredChange) -> Iterator[tuple[str, int, str]]:
     told = [(field.field, field.before, field.after) for field in row.fields]
     if told != [(field.field, field.before, field.after) for field in change.fields]:
-        yield "changes", row.id, f"its fields are not those in which the records of {change.model_name} differ"
+        yield (
+            "changes",
+            row.id,
+            f"its fields are not those in which the records of {change.model_name} differ",
+        )
         return
     for field, fresh in zip(row.fields, change.fields, strict=True):
         if not may_be(field.category, fresh.category):

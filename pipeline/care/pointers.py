@@ -59,7 +59,12 @@ def departure_problems(store: Store) -> Check:
         """
     )
     found = [
-        Problem("departures", row["id"], "its record is not of its model, or not of its scope's gateway", Cure.RESTORE)
+        Problem(
+            "departures",
+            row["id"],
+            "its record is not of its model, or not of its scope's gateway",
+            Cure.RESTORE,
+        )
         for row in rows
         if not row["well"]
     ]

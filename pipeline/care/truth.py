@@ -18,7 +18,7 @@ def file_problems(store: Store) -> Check:
     pages = [says for (says,) in store.stream("pragma integrity_check") if says != "ok"]
     found = [Problem("the file", None, says, Cure.RESTORE) for says in pages]
     if not pages:
-        links = store.stream("select \"table\", rowid, parent from pragma_foreign_key_check")
+        links = store.stream('select "table", rowid, parent from pragma_foreign_key_check')
         found += [
             Problem(table, row, f"points at a row that is not in {parent}", _cure_of_link(table, parent))
             for table, row, parent in links
@@ -35,7 +35,9 @@ def _cure_of_link(table: str, parent: str) -> Cure:
 def record_problems(store: Store) -> Check:
     """Compute the digest of every record from its body anew."""
     found, count = [], 0
-    for number, digest, body in store.stream("select id, digest, cast(body as blob) from records order by id"):
+    for number, digest, body in store.stream(
+        "select id, digest, cast(body as blob) from records order by id"
+    ):
         count += 1
         says = _record_says(digest, body)
         if says:
@@ -92,7 +94,9 @@ def _listing_says(head: Sequence[object], members: Sequence[tuple[str, Digest, i
 def coverage_problems(store: Store) -> Check:
     """Compute the digest of every set of scopes from its members anew."""
     members: dict[int, list[int]] = {}
-    for coverage, scope in store.stream("select coverage, scope from coverage_scopes order by coverage, scope"):
+    for coverage, scope in store.stream(
+        "select coverage, scope from coverage_scopes order by coverage, scope"
+    ):
         members.setdefault(coverage, []).append(scope)
     heads = list(store.stream("select id, digest from coverages order by id"))
     found = [

@@ -66,11 +66,11 @@ def _ref_problems(store: Store, found: Replay) -> Check:
 
 
 def _transition_problems(store: Store, found: Replay) -> Check:
-    shelf, problems = Shelf(store), []
+    shelf = Shelf(store)
+    problems: list[Problem] = []
     rows = transitions(store)
     lost = found.sides.keys() - {row.id for row in rows}
-    for number in sorted(lost):
-        problems.append(Problem("transitions", number, "it is not there", Cure.REBUILD))
+    problems += [Problem("transitions", number, "it is not there", Cure.REBUILD) for number in sorted(lost)]
     for row in rows:
         moves = found.sides.get(row.id, {(row.before, row.after)})
         if (row.before, row.after) not in moves:
@@ -93,5 +93,7 @@ def _reading_problems(store: Store, known: DialectsOf) -> Iterator[Check]:
     yield check("facts", read, "they are what is read today", facts)
     if found.unknown:
         yield check("facts", found.unknown, "read in a dialect that is not known here, and left alone", ())
-    granted = [Problem("records", number, f"its permissions: {says}", Cure.REBUILD) for number in found.permissions]
+    granted = [
+        Problem("records", number, f"its permissions: {says}", Cure.REBUILD) for number in found.permissions
+    ]
     yield check("permissions", found.records, "they are what the records say", granted)
