@@ -11,6 +11,16 @@ from pipeline.store.writer import Writer
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
+_BELOW = {
+    "changes": "select coalesce(max(id), 0) from changes where transition < :owner",
+    "field_changes": "select coalesce(max(id), 0) from field_changes where change < :owner",
+}
+_ABOVE = {
+    "changes": "select min(id) from changes where transition > :owner",
+    "field_changes": "select min(id) from field_changes where change > :owner",
+}
+
+
 class Changes:
     """Corrects rows inside an open transaction, and counts those that it wrote or dropped."""
 
@@ -33,7 +43,7 @@ class Changes:
         wanted = {change.model for change in fresh}
         self._drop([row.id for row in rows if first[row.model] is not row or row.model not in wanted])
         known = [first[change.model].id if change.model in first else None for change in fresh]
-        ids = self._placed("changes", "transition", transition, known)
+        ids = self._placed("changes", transition, known)
         for number, change in zip(ids, fresh, strict=True):
             known_row = first.get(change.model)
             if known_row is None or known_row.sides != change.sides:
@@ -75,7 +85,6 @@ class Changes:
             return
         ids = self._placed(
             "field_changes",
-            "change",
             number,
             [now[field].id if field in now else None for field, *_ in wanted],
         )
@@ -100,16 +109,11 @@ class Changes:
             ],
         )
 
-    def _placed(self, table: str, column: str, owner: int, known: Sequence[int | None]) -> list[int]:
+    def _placed(self, table: str, owner: int, known: Sequence[int | None]) -> list[int]:
         """Give ids to rows that have none: in the gap where they belong, or else after all others."""
-        ((below,),) = self._store.stream(
-            f"select coalesce(max(id), 0) from {table} where {column} < :owner",
-            {"owner": owner},
-        )
-        ((above,),) = self._store.stream(
-            f"select min(id) from {table} where {column} > :owner",
-            {"owner": owner},
-        )
+        parameters = {"owner": owner}
+        ((below,),) = self._store.stream(_BELOW[table], parameters)
+        ((above,),) = self._store.stream(_ABOVE[table], parameters)
         return placed(known, below=below, above=above, free=self._writer.next_id(table))
 
     def drop_orphans(self) -> None:

@@ -150,7 +150,10 @@ def stored(store: Store, transition: int) -> list[StoredChange]:
         "select id, model, kind, before, after from changes where transition = :transition order by id",
         {"transition": transition},
     )
-    return [StoredChange(*row, tuple(fields.get(row[0], ()))) for row in changes]
+    return [
+        StoredChange(number, model, kind, before, after, tuple(fields.get(number, ())))
+        for number, model, kind, before, after in changes
+    ]
 
 
 def counts(derived: Sequence[Derived]) -> dict[str, int]:

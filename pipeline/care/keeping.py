@@ -1,7 +1,7 @@
 """Which sightings must stay when old ones go, so that what is told of the rest stays the same.
 
-A scope keeps an unbroken end of its ledger. It begins with the last sighting that said what it is offered before
-anything that is still needed:
+A scope keeps an unbroken end of its ledger. It begins with the last sighting that said what it is offered
+before anything that is still needed:
 
 * what happened since the bound;
 * the moves whose removals were confirmed since, or wait to be;

@@ -19,7 +19,8 @@ def missing_problems(store: Store, *, only_moves: bool) -> Check:
             and moved.transition = missing.transition and moved.outcome = 'moved'
         ) as moved, exists(
             select 1 from changes join scopes on scopes.id = missing.scope
-            where changes.transition = missing.transition and changes.kind = 'removed' and changes.model not in (
+            where changes.transition = missing.transition and changes.kind = 'removed'
+            and changes.model not in (
                 select records.model from listing_records join records on records.id = listing_records.record
                 where listing_records.listing = scopes.listing)
         ) as gone

@@ -58,7 +58,8 @@ def _owed(store: Store) -> list[str]:
         join snapshots on snapshots.id > coalesce(deliveries.since, 0) and snapshots.id <= deliveries.until
         where deliveries.sent_at is null
         union all
-        select min(snapshots.started_at) from (select max(until) as until from deliveries group by destination) as told
+        select min(snapshots.started_at) from (
+            select max(until) as until from deliveries group by destination) as told
         join sightings on sightings.snapshot > told.until and sightings.outcome <> 'reread'
         join snapshots on snapshots.id = sightings.snapshot
         """
@@ -82,7 +83,10 @@ def _begin_at(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
     """Let a scope's ledger begin with what it was offered at the base."""
     row = {"base": kept.base}
     ids = store.stream(
-        "select id from sightings where scope = (select scope from sightings where id = :base) and id < :base",
+        """
+        select id from sightings
+        where scope = (select scope from sightings where id = :base) and id < :base
+        """,
         row,
     )
     gone = [*(number for (number,) in ids), *kept.stale]
@@ -98,7 +102,8 @@ def _begin_at(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
     drop_ids(store, "sightings", gone, dropped)
     store.db.execute(
         """
-        update sightings set outcome = 'baseline', transition = null, since = null, patience = null, error = null,
+        update sightings set
+            outcome = 'baseline', transition = null, since = null, patience = null, error = null,
             name = (select scopes.name from scopes where scopes.id = sightings.scope) || ' baseline'
         where id = :base
         """,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from pipeline.care.changing import Changes
+from pipeline.care.changing import Changes, placed
 from pipeline.care.deriving import Shelf, counts, derive, differences, stored, transitions
 from pipeline.care.problems import Check
 from pipeline.care.readings import DialectsOf, misread
@@ -102,6 +103,7 @@ def _transitions(store: Store, found: Replay) -> int:
 def _changes(store: Store, known: DialectsOf) -> tuple[int, int]:
     """Give each transition the changes and the counts that follow from its listings."""
     shelf, writer = Shelf(store), Changes(store)
+    writer.drop_orphans()
     quiet = _quiet(store, known)
     for row in transitions(store):
         fresh = derive(shelf, row.before, row.after, quiet.get(row.after, ()))
@@ -111,7 +113,6 @@ def _changes(store: Store, known: DialectsOf) -> tuple[int, int]:
         if counts(fresh) != {"added": row.added, "removed": row.removed, "changed": row.changed}:
             writer.count(row.id, counts(fresh))
         writer.replace(row.id, now, fresh)
-    writer.drop_orphans()
     return writer.changes, writer.field_changes
 
 
@@ -139,18 +140,37 @@ def correct_readings(
     not known here. Must run inside a transaction.
     """
     found = misread(store, known, only=only)
-    writer = Writer(store)
     for number, columns in found.facts.items():
         store.db.table("records").update(number, columns)
-    names = dict(store.stream("select id, name from records"))
-    for number, rows in found.permissions.items():
-        store.db.execute("delete from permissions where record = ?", [number])
-        first = writer.next_id("permissions")
-        writer.insert(
-            "permissions",
-            [
-                {"id": row_id, "name": names[number], "record": number, **row}
-                for row_id, row in enumerate(rows, first)
-            ],
-        )
+    for number, rows in sorted(found.permissions.items()):
+        _write_permissions(store, number, rows)
     return len(found.facts), len(found.permissions), found.unknown
+
+
+def _write_permissions(store: Store, record: int, rows: list[dict[str, Any]]) -> None:
+    """Give a record these permissions; each has the id that was in its place, or one in the gap."""
+    parameters = {"record": record}
+    now = [
+        number
+        for (number,) in store.stream(
+            "select id from permissions where record = :record order by id", parameters
+        )
+    ]
+    known: list[int | None] = [*now[: len(rows)], *[None] * (len(rows) - len(now))]
+    below, above = (
+        next(store.stream(f"select {of_them} :record", parameters))[0]
+        for of_them in (
+            "max(id) from permissions where record <",
+            "min(id) from permissions where record >",
+        )
+    )
+    ids = placed(known, below=below or 0, above=above, free=Writer(store).next_id("permissions"))
+    ((name,),) = store.stream("select name from records where id = :record", parameters)
+    store.db.execute("delete from permissions where record = :record", parameters)
+    Writer(store).insert(
+        "permissions",
+        [
+            {"id": number, "name": name, "record": record, **row}
+            for number, row in zip(ids, rows, strict=True)
+        ],
+    )

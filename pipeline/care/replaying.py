@@ -103,7 +103,7 @@ class _Follower:
             self._troubles.add(each.snapshot)
         known.sighting = each.id
 
-    def _says(self, each: Seen) -> str | None:
+    def _says(self, each: Seen) -> str | None:  # noqa: PLR0911 - a table of rules
         known = self.known
         match each.outcome:
             case "baseline" if known.listing is not None:

@@ -16,7 +16,8 @@ from pipeline.store import Store
 def verify(store: Store, known: DialectsOf) -> Iterator[Check]:
     """Check everything, one after the other; writes nothing.
 
-    A file that SQLite itself finds damaged is not looked at further.
+    A file that SQLite itself finds damaged is not looked at further; from records and listings that are
+    damaged nothing is derived to compare with.
 
     Args:
         store: an open database.
@@ -27,18 +28,21 @@ def verify(store: Store, known: DialectsOf) -> Iterator[Check]:
         yield first
         if any(problem.table == "the file" for problem in first.problems):
             return
-        yield record_problems(store)
-        yield listing_problems(store)
-        yield coverage_problems(store)
+        truth = [record_problems(store), listing_problems(store), coverage_problems(store)]
+        yield from truth
         seen = sightings(store)
         found = replay(seen)
         yield ledger_problems(found, len(seen))
         yield _ref_problems(store, found)
+        yield departure_problems(store)
+        yield delivery_problems(store)
+        damage = [problem for each in (first, *truth) for problem in each.problems]
+        if any(problem.cure == Cure.RESTORE for problem in damage):
+            yield missing_problems(store, only_moves=True)
+            return
         moves = _transition_problems(store, found)
         yield moves
         yield missing_problems(store, only_moves=bool(moves.problems))
-        yield departure_problems(store)
-        yield delivery_problems(store)
         yield from _reading_problems(store, known)
 
 
