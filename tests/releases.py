@@ -2,8 +2,8 @@
 
     python tests/releases.py
 
-While a release is being made its schema may still change in place: run this then. Once it is out, its text stays
-as it is for ever, and a change of the schema is a migration, with a text of its own.
+While a release is being made its schema may still change in place: run this then. Once it is out, its text
+stays as it is for ever, and a change of the schema is a migration, with a text of its own.
 """
 
 from __future__ import annotations

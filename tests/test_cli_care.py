@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,24 +179,22 @@ def test_a_disk_that_is_full_leaves_nothing(job: Job, tmp_path: Path) -> None:
     """A copy that cannot be finished is taken away again, in one line."""
     target = tmp_path / "small"
     target.mkdir()
-    before = sorted(os.listdir(tmp_path))
+    before = sorted(tmp_path.iterdir())
     limited = "import resource,signal,runpy,sys;signal.signal(signal.SIGXFSZ,signal.SIG_IGN);"
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE,(40960,40960));"
     limited += "sys.argv=sys.argv[1:];runpy.run_module('pipeline',run_name='__main__')"
     job.env["PYTHONPATH"] = str(Path(__file__).parent.parent)
     command = job.command("backup", str(target / "copy.db"))
-    job_command = [command[0], "-c", limited, "modelwatch", *command[3:]]
-    import subprocess
-
-    done = subprocess.run(job_command, env=job.environment(), capture_output=True, text=True, check=False)
+    started = [command[0], "-c", limited, "modelwatch", *command[3:]]
+    done = subprocess.run(started, env=job.environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 74, done
     assert done.stderr.count("\n") == 1
-    assert os.listdir(target) == []
-    assert sorted(os.listdir(tmp_path)) == before
+    assert list(target.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_forget_asks_first(job: Job) -> None:
-    """Off a terminal nobody can be asked, so it must be said; then the scope is gone, and the rest is well."""
+    """Off a terminal nobody can be asked, so it must be said; then the scope is gone and the rest well."""
     done = job.run("forget", "local/te*")
     assert (done.code, done.stdout) == (2, "to forget, with all their history: local/test\n")
     assert "--yes" in done.stderr

@@ -46,13 +46,15 @@ class Misread:
     """What differs from a fresh reading.
 
     Args:
-        records: how many were read.
-        unknown: how many of them were read in a dialect that is not known here: their facts stay.
+        records: how many were looked at.
+        read: how many of them were read in a dialect that is known here.
+        unknown: how many were read in one that is not: their facts stay, as those of no listing do.
         facts: by record, the columns that it should have.
         permissions: by record, the rows that it should have.
     """
 
     records: int = 0
+    read: int = 0
     unknown: int = 0
     facts: dict[int, dict[str, Any]] = field(default_factory=dict)
     permissions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Misread:
 def misread(store: Store, known: DialectsOf, *, only: set[int] | None = None) -> Misread:
     """Read records again: all, or `only` some of them."""
     readings = _readings(store, known)
+    listed = readings.keys()
     granted = _permissions(store)
     found = Misread()
     rows = store.stream(f"select id, cast(body as blob), {', '.join(FACTS)} from records order by id")  # noqa: S608 - our own names
@@ -75,7 +78,8 @@ def misread(store: Store, known: DialectsOf, *, only: set[int] | None = None) ->
         if [tuple(row.values()) for row in fresh] != granted.get(number, []):
             found.permissions[number] = fresh
         wanted = [columns(dialect.facts(body)) for dialect in readings.get(number, ())]
-        found.unknown += not wanted
+        found.unknown += number in listed and not wanted
+        found.read += bool(wanted)
         if wanted and all([each[name] for name in FACTS] != now for each in wanted):
             found.facts[number] = wanted[0]
     return found

@@ -91,10 +91,9 @@ def _transition_problems(store: Store, found: Replay) -> Check:
 
 def _reading_problems(store: Store, known: DialectsOf) -> Iterator[Check]:
     found = misread(store, known)
-    read = found.records - found.unknown
     says = "they are not what is read today"
     facts = [Problem("records", number, f"its facts: {says}", Cure.REBUILD) for number in found.facts]
-    yield check("facts", read, "they are what is read today", facts)
+    yield check("facts", found.read, "they are what is read today", facts)
     if found.unknown:
         yield check("facts", found.unknown, "read in a dialect that is not known here, and left alone", ())
     granted = [

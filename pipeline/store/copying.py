@@ -63,13 +63,26 @@ def _sync(path: Path) -> None:
 
 
 def compact(store: Store) -> tuple[int, int]:
-    """Give unused pages back to the disk; gives the file's size before and after, in bytes.
+    """Give unused pages back to the disk; gives the size of the database before and after, in bytes.
 
-    Who reads meanwhile goes on reading what was there when it began.
+    Who reads meanwhile goes on reading what was there when it began; the file gets smaller when it has ended.
+
+    Raises:
+        StoreError: there was no room to do it in; the database is as it was.
     """
-    store.settle()
-    before = store.path.stat().st_size
-    with translated(store.path):
-        store.db.execute("vacuum")
-    store.settle()
-    return before, store.path.stat().st_size
+    before = _size(store)
+    try:
+        with translated(store.path):
+            store.db.execute("vacuum")
+            # Whoever reads is not waited for: the next run moves what was written into the file.
+            store.db.execute("pragma busy_timeout = 0")
+            store.db.execute("pragma wal_checkpoint(truncate)").fetchall()
+    except StoreError as error:
+        says = "its unused space could not be given back: free some space on the disk and prune again"
+        raise StoreError(says, path=store.path) from error
+    return before, _size(store)
+
+
+def _size(store: Store) -> int:
+    ((pages, size),) = store.stream("select page_count, page_size from pragma_page_count, pragma_page_size")
+    return int(pages) * int(size)
