@@ -90,9 +90,9 @@ histories = st.lists(runs, min_size=2, max_size=12)
 
 
 @settings(max_examples=30)
-@given(histories, st.integers(0, 300), st.integers(0, 11), again=st.booleans())
+@given(history=histories, bound=st.integers(0, 300), later=st.integers(0, 11), again=st.booleans())
 def test_what_is_told_of_kept_time_stays_the_same(
-    history: Sequence[Run], bound: int, later: int, *, again: bool
+    *, history: Sequence[Run], bound: int, later: int, again: bool
 ) -> None:
     """Reports of all windows since the bound are as they were, and so are those of the runs that follow."""
     days = days_of(history)

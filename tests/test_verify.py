@@ -98,6 +98,7 @@ TRUTH = [
     ("delete from coverage_scopes where scope = 1", "coverages"),
     ("update missing set misses = 0", "missing"),
     ("update missing set patience = 3", "missing"),
+    ("delete from missing", "missing"),
     ("update missing set transition = 1", "missing"),
     ("insert into deliveries values (1, 'x', 'reports', null, 99, null, 0, null, null)", "deliveries"),
     ("insert into deliveries values (1, 'x', 'reports', 3, 2, null, 0, null, null)", "deliveries"),

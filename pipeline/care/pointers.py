@@ -40,7 +40,40 @@ def missing_problems(store: Store, *, only_moves: bool) -> Check:
             found.append(_missing(row["id"], "nothing that it waits for is missing"))
         elif row["patience"] not in by_move.get(row["moved"], set()) or row["misses"] < 1:
             found.append(_missing(row["id"], "it waits for what no model of its move needs"))
+    if not only_moves:
+        found += [
+            Problem(
+                "missing", None, f"{row['scope']} lost {row['model']}, and nothing waits for it", Cure.RESTORE
+            )
+            for row in store.rows(_UNWAITED)
+        ]
     return check("removals to be confirmed", len(rows), "each is of a move of its scope", found)
+
+
+_UNWAITED = """
+    with gone as (
+        select moved.scope, removed.model, max(moved.id) as leaving from sightings as moved
+        join changes as removed on removed.transition = moved.transition and removed.kind = 'removed'
+        where moved.outcome = 'moved' group by moved.scope, removed.model
+    )
+    select scopes.name as scope, models.name as model from gone
+    join sightings as leaving on leaving.id = gone.leaving
+    join scopes on scopes.id = gone.scope
+    join models on models.id = gone.model
+    where not exists (
+        select 1 from records join listing_records on listing_records.record = records.id
+        where records.model = gone.model and listing_records.listing = scopes.listing)
+    and not exists (
+        select 1 from missing where missing.scope = gone.scope and missing.transition = leaving.transition)
+    and not exists (
+        select 1 from sightings as later where later.scope = gone.scope and later.id > gone.leaving
+        and later.outcome = 'confirmed' and later.transition = leaving.transition)
+    and not exists (
+        select 1 from changes as added join sightings as back on back.transition = added.transition
+        where added.model = gone.model and added.kind = 'added' and back.scope = gone.scope
+        and back.outcome = 'moved' and back.id > gone.leaving)
+    order by scopes.name, models.name
+"""
 
 
 def _missing(number: int, says: str) -> Problem:
