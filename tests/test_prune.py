@@ -151,6 +151,18 @@ def test_a_model_that_left_long_ago_is_told_as_returned(store: Store) -> None:
     assert store.rows("select name from departures") == [{"name": f"lyra left {at(100)}"}]
 
 
+def test_a_confirmation_goes_with_its_move(store: Store) -> None:
+    """The same move made again later is not the one that an old confirmation is of."""
+    there: Said = {"acme/one": {"lyra": {}}}
+    gone: Said = {"acme/one": {}}
+    for day, said in zip((0, 1, 2, 40, 41, 42), (there, gone, gone, there, gone, gone), strict=True):
+        hear(store, day, said)
+    prune(store, KNOWN, bound=at(60))
+    assert problems(store) == []
+    names = store.rows("select name from sightings order by id")
+    assert [row["name"].split()[1] for row in names] == ["baseline", "moved", "moved", "confirmed"]
+
+
 def test_what_is_not_told_yet_is_not_dropped(store: Store) -> None:
     """A report that waits in the outbox, or that is still to be made, keeps its whole window."""
     for day in range(4):

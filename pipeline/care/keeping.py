@@ -98,7 +98,5 @@ def _stale(seen: Sequence[Seen], base: Seen) -> list[int]:
         for each in seen
         if each.id > base.id
         and each.outcome == "confirmed"
-        and not any(
-            move.transition == each.transition and move.snapshot >= (each.since or 0) for move in moved
-        )
+        and not any(move.transition == each.transition and move.id < each.id for move in moved)
     ]
