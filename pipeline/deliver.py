@@ -91,7 +91,7 @@ def drain(store: Store, directory: Path, clock: Callable[[], str]) -> list[Path]
         report = history.report(store, Window(row["since"], row["until"]))
         written += write_files(report, directory, stem=_stem(store, report), latest=True)
         with store.transaction():
-            store.db.table("deliveries").update(row["id"], {"sent_at": clock()})
+            store.connection.execute("update deliveries set sent_at = ? where id = ?", [clock(), row["id"]])
     return written
 
 

@@ -190,7 +190,31 @@ def leaves(store: Store, window: Window, models: Models = None) -> dict[tuple[in
         before = found.get((row["sighting"], row["model"]))
         if effective or before is None:
             found[row["sighting"], row["model"]] = Leave(row["record"], row["at"] if effective else None)
-    return found
+    leavings = {(row["sighting"], row["model"]): int(row["leaving"]) for row in rows}
+    return found | _remembered(store, window, leavings)
+
+
+def _remembered(
+    store: Store, window: Window, leavings: dict[tuple[int, int], int]
+) -> dict[tuple[int, int], Leave]:
+    """Give how models had left that came back in a window, where that is so old that it was pruned."""
+    rows = store.rows(
+        """
+        select moved.id as sighting, departures.model, departures.record, departures.left_at as at,
+               departures.sighting as leaving
+        from departures
+        join sightings as moved on moved.scope = departures.scope and moved.id > departures.sighting
+        join changes as added on added.transition = moved.transition and added.kind = 'added'
+            and added.model = departures.model
+        where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
+        """,
+        {"since": window.since, "until": window.until},
+    )
+    return {
+        (row["sighting"], row["model"]): Leave(row["record"], row["at"])
+        for row in rows
+        if row["leaving"] >= leavings.get((row["sighting"], row["model"]), 0)
+    }
 
 
 def readded(store: Store, window: Window, models: Models = None) -> set[tuple[int, int]]:

@@ -155,10 +155,12 @@ def _shown(
 ) -> Shown:
     offers, records = _offers(store, model_id)
     seen = _seen(store, model_id)
+    departed = _departed(store, model_id)
     standings = [
         _standing(
             scope,
             seen.get(scope.scope, []),
+            departed.get(scope.scope),
             [event for event in events if scope.scope in event.scopes],
             records.get(scope.scope),
         )
@@ -247,13 +249,26 @@ def _seen(store: Store, model_id: int | None) -> dict[str, list[_Seen]]:
     return found
 
 
+def _departed(store: Store, model_id: int | None) -> dict[str, str]:
+    """Give when a model had left each scope, where that is so old that it was pruned."""
+    rows = store.rows(
+        """
+        select scopes.name as scope, departures.left_at from departures
+        join scopes on scopes.id = departures.scope
+        where departures.model = :model and departures.left_at is not null
+        """,
+        {"model": model_id},
+    )
+    return {row["scope"]: row["left_at"] for row in rows}
+
+
 def _standing(
-    scope: Coverage, seen: Sequence[_Seen], events: Sequence[Event], record: int | None
+    scope: Coverage, seen: Sequence[_Seen], left_at: str | None, events: Sequence[Event], record: int | None
 ) -> Standing:
     if not seen:
         return Standing(scope, Says.UNHEARD)
     if not any(each.there for each in seen):
-        return Standing(scope, Says.NEVER)
+        return Standing(scope, Says.REMOVED, left_at) if left_at else Standing(scope, Says.NEVER)
     last = next((event for event in reversed(events) if event.kind != Kind.CHANGED), None)
     # What is there, or is not there, since this moment without a break.
     here = list(takewhile(lambda each: each.there == seen[-1].there, reversed(seen)))[-1]

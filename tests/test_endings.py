@@ -95,5 +95,7 @@ def test_a_run_that_was_imported_later_is_as_old_as_its_time(script: Script) -> 
     script.offers("acme/a", "lyra", "vega").run()
     script.drops("acme/a", "vega").run(times=2)
     with script.store.transaction():
-        script.store.db.execute("update snapshots set started_at = '2025-01-01T00:00:00Z' where id = 3")
+        script.store.connection.execute(
+            "update snapshots set started_at = '2025-01-01T00:00:00Z' where id = 3"
+        )
     assert vanished(script.store, since=moment(1)) == []

@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
     frozenset({"config", "fetch", "store", "gateway", "saved"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
-    | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo"})
+    | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"}),
     frozenset({"cli", "docs", "__main__"}),
 )

@@ -309,13 +309,13 @@ AFTER = offered({"alpha": {}, "γ": {"form": 2}, "β": {}})
 
 def dump(store: Store) -> list[str]:
     """Give the whole database as the statements that would make it."""
-    return list(store.db.conn.iterdump())
+    return list(store.connection.iterdump())
 
 
 def moved(store: Store, *, stop_at: int) -> bool:
     """Let all scopes make a move, and SQLite stop at a step of its work; gives whether it came to that."""
     steps = iter(range(1, stop_at + 1))
-    store.db.conn.set_progress_handler(lambda: next(steps, 0) == stop_at, 160)
+    store.connection.set_progress_handler(lambda: next(steps, 0) == stop_at, 160)
     try:
         with suppress(StoreError), store.transaction():
             record(
@@ -326,7 +326,7 @@ def moved(store: Store, *, stop_at: int) -> bool:
                 finished_at=LATER,
             )
     finally:
-        store.db.conn.set_progress_handler(None, 0)
+        store.connection.set_progress_handler(None, 0)
     return next(steps, 0) == 0
 
 
@@ -356,7 +356,7 @@ def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:
     script.offers("acme/prod", "lyra", "vega").run()
     before = dump(script.store)
     with suppress(ZeroDivisionError), script.store.transaction():
-        script.store.db.execute("delete from listing_records")
+        script.store.connection.execute("delete from listing_records")
         assert script.knows("acme/prod") == set()
         raise ZeroDivisionError
     assert dump(script.store) == before

@@ -109,7 +109,7 @@ def test_a_clock_that_was_set_back_does_not_turn_the_order(script: Script) -> No
 def set_time(store: Store, snapshot: int, at: str) -> None:
     """Give a run another time."""
     with store.transaction():
-        store.db.execute("update snapshots set started_at = ? where id = ?", [at, snapshot])
+        store.connection.execute("update snapshots set started_at = ? where id = ?", [at, snapshot])
 
 
 def test_an_imported_run_is_as_old_as_its_time(script: Script) -> None:
@@ -121,7 +121,7 @@ def test_an_imported_run_is_as_old_as_its_time(script: Script) -> None:
     for number, at in ((3, "2026-09-20T05:00:00Z"), (4, "2026-09-20T06:30:00Z")):
         set_time(script.store, number, at)
         with script.store.transaction():
-            script.store.db.execute("update snapshots set status = 'imported' where id = ?", [number])
+            script.store.connection.execute("update snapshots set status = 'imported' where id = ?", [number])
     assert models(script.store, Moment(at="2026-09-20T05:30:00Z")) == {"acme/past": {"vega"}}
     assert models(script.store, Moment(run=1)) == {"acme/past": {"vega"}, "acme/prod": {"lyra"}}
     assert models(script.store, Moment(run=3)) == {"acme/past": {"vega"}}

@@ -130,7 +130,7 @@ def test_what_is_quiet_is_counted(store: Store) -> None:
 def test_a_word_that_is_a_scope_and_a_time_is_refused(script: Script) -> None:
     """It says how to write the one and the other."""
     script.offers("2d/prod", "lyra").run()
-    script.store.db.execute("update snapshots set started_at = '2001-01-01T00:00:00Z'")
+    script.store.connection.execute("update snapshots set started_at = '2001-01-01T00:00:00Z'")
     with pytest.raises(Exception, match="2d is a time and a scope: write @2d or 2d@now"):
         side(script.store, "2d")
     assert side(script.store, "2d@now").scopes == {"2d/prod"}

@@ -96,5 +96,7 @@ def test_a_clock_set_far_back_undoes_no_removal(script: Script) -> None:
     before = changes(script.store, Window(0, 100))
     assert [event.kind for event in before].count(Kind.REMOVED) == 3
     with script.store.transaction():
-        script.store.db.execute("update snapshots set started_at = '1970-01-01T00:00:00Z' where id = 15")
+        script.store.connection.execute(
+            "update snapshots set started_at = '1970-01-01T00:00:00Z' where id = 15"
+        )
     assert [event.kind for event in changes(script.store, Window(0, 100))] == [event.kind for event in before]

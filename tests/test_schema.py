@@ -45,6 +45,7 @@ def test_the_tables_are_those_of_the_ledger(store: Store) -> None:
             "coverage_scopes",
             "coverages",
             "deliveries",
+            "departures",
             "field_changes",
             "fields",
             "gateways",
@@ -105,7 +106,7 @@ def test_foreign_keys_are_kept(script: Script) -> None:
     script.drops("acme/prod", "vega").fails("acme/test").run(times=3)
     assert script.store.rows("pragma foreign_key_check") == []
     with pytest.raises(StoreError, match="FOREIGN KEY"), script.store.transaction():
-        script.store.db.execute("update scopes set listing = 99")
+        script.store.connection.execute("update scopes set listing = 99")
 
 
 def test_every_view_can_be_read(script: Script) -> None:

@@ -161,7 +161,7 @@ def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 def test_what_is_opened_to_look_cannot_be_written(path: Path) -> None:
     """A reader that tries to write is stopped by SQLite itself."""
     with Store.read(filled(path)) as store, refused(path, "cannot be written"), store.transaction():
-        store.db.execute("delete from snapshots")
+        store.connection.execute("delete from snapshots")
 
 
 def test_a_reader_sees_what_is_written_meanwhile(path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_reader_sees_what_is_written_meanwhile(path: Path) -> None:
         script.run()
         assert reader.rows("select max(id) as newest from snapshots") == [{"newest": 3}]
         with writer.transaction():
-            writer.db.execute("update snapshots set name = 'half done'")
+            writer.connection.execute("update snapshots set name = 'half done'")
             assert reader.rows("select count(*) as found from snapshots where name = 'half done'") == [
                 {"found": 0}
             ]
@@ -254,7 +254,7 @@ def test_a_look_at_what_a_write_would_give(script: Script) -> None:
     script.offers("acme/prod", "lyra").run()
     before = rows_of(script.store)
     with script.store.transaction(keep=False):
-        script.store.db.execute("update snapshots set name = 'tried'")
+        script.store.connection.execute("update snapshots set name = 'tried'")
         assert script.store.rows("select name from snapshots") == [{"name": "tried"}]
     assert rows_of(script.store) == before
 
@@ -332,8 +332,8 @@ from pipeline.store import Store
 
 store = Store.open(Path(sys.argv[1]))
 with store.transaction():
-    store.db.execute("update records set body = '{}'")
-    store.db.execute("delete from listing_records")
+    store.connection.execute("update records set body = '{}'")
+    store.connection.execute("delete from listing_records")
     os._exit(9)
 """
 

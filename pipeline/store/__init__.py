@@ -1,8 +1,21 @@
 """The SQLite file: its schema, and every read and write of it."""
 
+from pipeline.store.copying import backup, compact
 from pipeline.store.database import Store, lock
 from pipeline.store.ledger import Ledger, Sighting
 from pipeline.store.patience import levels, needed
 from pipeline.store.refs import Ref, listing, refs
 
-__all__ = ["Ledger", "Ref", "Sighting", "Store", "levels", "listing", "lock", "needed", "refs"]
+__all__ = [
+    "Ledger",
+    "Ref",
+    "Sighting",
+    "Store",
+    "backup",
+    "compact",
+    "levels",
+    "listing",
+    "lock",
+    "needed",
+    "refs",
+]

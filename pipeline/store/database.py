@@ -7,26 +7,36 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
-
-from sqlite_utils import Database
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errors import Locked, StoreError
-from pipeline.store.schema import migrations
+from pipeline.store.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 APPLICATION_ID = 0x6D6F6477
 """`modw`: marks the file as ours, in SQLite's header."""
 
+_SET = "modelwatch"
 _PATIENCE_MS = 30_000
 
 
 class Store:
     """An open database; made by `Store.open` to write or `Store.read` to look."""
 
-    def __init__(self, db: Database, path: Path) -> None:
-        self.db = db
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
         self.path = path
+
+    @cached_property
+    def db(self) -> Database:
+        """The same connection, for what sqlite-utils does better than SQL."""
+        from sqlite_utils import Database
+
+        return Database(self.connection, recursive_triggers=False, execute_plugins=False)
 
     @classmethod
     def open(cls, path: Path | None) -> Self:
@@ -36,7 +46,7 @@ class Store:
             StoreError: it cannot be made, is no database of ours, or is newer than this program.
         """
         where = path or Path(":memory:")
-        with _translated(where):
+        with translated(where):
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)
             store = cls(_connect(str(where)), where)
@@ -54,7 +64,7 @@ class Store:
         """
         if not path.exists():
             raise StoreError("there is no database yet: `modelwatch run` makes it", path=path)
-        with _translated(path):
+        with translated(path):
             # The last one to close a WAL file tidies up beside it, if it may; in a read-only place the file
             # is at rest, and nobody may write beside it.
             tidy = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
@@ -62,9 +72,9 @@ class Store:
                 _connect(f"{path.absolute().as_uri()}?mode={'rw' if tidy else 'ro&immutable=1'}"), path
             )
             with store._closed_on_error():
-                store.db.execute("pragma query_only = on")
+                store.connection.execute("pragma query_only = on")
                 store._refuse_strangers()
-                if migrations.pending(store.db) and not any_age:
+                if store._pending() and not any_age:
                     raise StoreError(
                         "was made by an older modelwatch: any `modelwatch run` brings it up to date",
                         path=path,
@@ -80,9 +90,9 @@ class Store:
         """
         store = cls(_connect(":memory:"), path)
         if path.exists():
-            with cls.read(path, any_age=True) as source, _translated(path):
-                source.db.conn.backup(store.db.conn)
-        with _translated(path):
+            with cls.read(path, any_age=True) as source, translated(path):
+                source.connection.backup(store.connection)
+        with translated(path):
             store._set_up()
         return store
 
@@ -102,85 +112,114 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file."""
-        self.db.conn.close()
+        self.connection.close()
 
     def _refuse_strangers(self) -> None:
-        (application_id,) = self.db.execute("pragma application_id").fetchone()
-        (tables,) = self.db.execute("select count(*) from sqlite_master").fetchone()
+        (application_id,) = self.connection.execute("pragma application_id").fetchone()
+        (tables,) = self.connection.execute("select count(*) from sqlite_master").fetchone()
         if tables and application_id != APPLICATION_ID:
             raise StoreError("is another program's database: name another file as `database`", path=self.path)
-        known = {migration.name for migration in migrations._migrations}  # noqa: SLF001 - no public list of them
-        newer = [applied.name for applied in migrations.applied(self.db) if applied.name not in known]
+        known = {migration.__name__ for migration in MIGRATIONS}
+        newer = [name for name in self._applied() if name not in known]
         if newer:
             raise StoreError(
                 f"was written by a newer modelwatch (it has {', '.join(newer)}): upgrade this one",
                 path=self.path,
             )
 
+    def _applied(self) -> list[str]:
+        if not self.rows("select 1 from sqlite_master where name = '_sqlite_migrations'"):
+            return []
+        sql = "select name from _sqlite_migrations where migration_set = :set order by id"
+        return [row["name"] for row in self.rows(sql, {"set": _SET})]
+
+    def _pending(self) -> bool:
+        return {migration.__name__ for migration in MIGRATIONS} > set(self._applied())
+
     def _set_up(self) -> None:
-        self.db.execute("pragma foreign_keys = on")
-        self.db.execute("pragma cache_size = -65536")
-        if not migrations.pending(self.db):
+        self.connection.execute("pragma foreign_keys = on")
+        self.connection.execute("pragma cache_size = -65536")
+        if not self._pending():
             return
-        if not self.db.memory:
-            self.db.execute("pragma journal_mode = wal")
+        from sqlite_utils import Migrations
+
+        self.connection.execute("pragma journal_mode = wal")
+        migrations = Migrations(_SET)
+        for migration in MIGRATIONS:
+            migrations()(migration)
         with self.transaction():
-            self.db.execute(f"pragma application_id = {APPLICATION_ID}")
+            self.connection.execute(f"pragma application_id = {APPLICATION_ID}")
             migrations.apply(self.db)
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
         """Write all or nothing; with `keep=False` look at what a write would give, and take it back."""
-        with _translated(self.path):
-            self.db.execute("begin immediate")
+        with translated(self.path):
+            self.connection.execute("begin immediate")
             try:
                 yield
-                self.db.execute("commit" if keep else "rollback")
+                self.connection.execute("commit" if keep else "rollback")
             except BaseException:
-                if self.db.conn.in_transaction:
-                    self.db.execute("rollback")
+                if self.connection.in_transaction:
+                    self.connection.execute("rollback")
                 raise
 
     @contextmanager
     def filling(self) -> Iterator[None]:
         """Write much, all or nothing: links are checked, and the largest index made, at the end."""
-        self.db.execute("pragma foreign_keys = off")
+        self.connection.execute("pragma foreign_keys = off")
         try:
             with self.transaction():
                 (index,) = self.rows("select sql from sqlite_master where name = 'listing_records_record'")
-                self.db.execute("drop index listing_records_record")
+                self.connection.execute("drop index listing_records_record")
                 yield
-                self.db.execute(index["sql"])
+                self.connection.execute(index["sql"])
                 if self.rows("pragma foreign_key_check"):
                     raise StoreError(
                         "would hold links that lead nowhere; nothing was written", path=self.path
                     )
         finally:
-            self.db.execute("pragma foreign_keys = on")
+            self.connection.execute("pragma foreign_keys = on")
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Ask with named parameters; each row as a dict by column name."""
-        with _translated(self.path):
-            found = self.db.conn.execute(sql, parameters or {})
+        with translated(self.path):
+            found = self.connection.execute(sql, parameters or {})
             names = [column[0] for column in found.description]
             return [dict(zip(names, row, strict=True)) for row in found]
 
+    def stream(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Ask with named parameters; each row as a tuple, read as it is asked for."""
+        with translated(self.path):
+            yield from self.connection.execute(sql, dict(parameters or {}))
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Look at one moment for as long as the block runs, whatever others write meanwhile."""
+        with translated(self.path):
+            self.connection.execute("begin")
+        try:
+            yield
+        finally:
+            if self.connection.in_transaction:
+                self.connection.execute("rollback")
+
     def settle(self) -> None:
         """Move what was written into the main file, so that a copy of it alone is complete."""
-        with _translated(self.path):
-            self.db.execute("pragma optimize").fetchall()
-            self.db.execute("pragma wal_checkpoint(truncate)").fetchall()
+        with translated(self.path):
+            self.connection.execute("pragma optimize").fetchall()
+            self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
-def _connect(where: str) -> Database:
-    connection = sqlite3.connect(
+def _connect(where: str) -> sqlite3.Connection:
+    return sqlite3.connect(
         where, uri=where.startswith("file:"), timeout=_PATIENCE_MS / 1000, isolation_level=None
     )
-    return Database(connection, recursive_triggers=False, execute_plugins=False)
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say of a file into a `StoreError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
@@ -218,7 +257,7 @@ def lock(path: Path, *, since: str) -> Iterator[None]:
         Locked: another run holds it; says which and since when.
     """
     file = path.with_name(path.name + ".lock")
-    with _translated(file):
+    with translated(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:

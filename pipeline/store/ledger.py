@@ -37,7 +37,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._db = store.db
+        self._connection = store.connection
         self._writer = Writer(store)
         self._ids = Ids(store)
         self._coverages: dict[tuple[int, ...], int] = {}
@@ -106,12 +106,12 @@ class Ledger:
         for row in rows:
             old = known.get(row["name"])
             if old and row != {key: old[key] for key in row}:
-                self._db.table(table).update(old["id"], row)
+                self._store.db.table(table).update(old["id"], row)
         return {row["name"]: row["id"] if "id" in row else known[row["name"]]["id"] for row in rows}
 
     def retire_others(self, scope_ids: Iterable[int]) -> None:
         """Mark the scopes that are no longer asked: what they were offered is history."""
-        self._db.execute(
+        self._connection.execute(
             "update scopes set asked = 0 where asked and id not in (select value from json_each(?))",
             [json.dumps(sorted(scope_ids))],
         )
@@ -161,7 +161,7 @@ class Ledger:
                 for number, sighting in zip(numbers, sightings, strict=True)
             ],
         )
-        self._db.conn.executemany(
+        self._connection.executemany(
             "update scopes set sighting = ? where id = ?",
             [(number, sighting.scope) for number, sighting in zip(numbers, sightings, strict=True)],
         )
@@ -169,7 +169,7 @@ class Ledger:
 
     def point(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Move scopes' refs; each row has id, listing, held, fingerprint, etag and last_modified."""
-        self._db.conn.executemany(
+        self._connection.executemany(
             """
             update scopes set listing = :listing, held = :held, fingerprint = :fingerprint,
                               etag = :etag, last_modified = :last_modified
@@ -190,7 +190,7 @@ class Ledger:
             return
         fresh = [row for row in rows if row["id"] is None]
         counted = [(row["misses"], _missed(row), row["id"]) for row in rows if row["id"] is not None]
-        self._db.conn.executemany("update missing set misses = ?, name = ? where id = ?", counted)
+        self._connection.executemany("update missing set misses = ?, name = ? where id = ?", counted)
         numbers = self._writer.ids("missing", len(fresh))
         self._writer.insert(
             "missing",
@@ -204,14 +204,14 @@ class Ledger:
 
     def held_since(self, scope: int) -> int | None:
         """Give the snapshot at which a scope's answer was last held."""
-        ((snapshot,),) = self._db.execute(
+        ((snapshot,),) = self._connection.execute(
             "select max(snapshot) from sightings where scope = ? and outcome = 'held'", [scope]
         ).fetchall()
         return None if snapshot is None else int(snapshot)
 
     def forget_missing(self, ids: Iterable[int]) -> None:
         """Drop removals that are effective now, or were none."""
-        self._db.conn.executemany("delete from missing where id = ?", [(number,) for number in ids])
+        self._connection.executemany("delete from missing where id = ?", [(number,) for number in ids])
 
     def still_missing(self, transition: int, listing: int) -> bool:
         """Say whether any model that a transition removed is still not in a listing."""

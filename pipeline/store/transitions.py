@@ -66,7 +66,7 @@ def _field_changes(
         if change.before and change.after
         for field in fields_of(change)
     ]
-    fields = _fields(writer, ids, found)
+    fields = field_ids(writer, ids, ((field.field, field.category) for _, field in found))
     writer.insert(
         "field_changes",
         [
@@ -82,9 +82,10 @@ def _field_changes(
     )
 
 
-def _fields(writer: Writer, ids: Ids, found: list[tuple[int, FieldChange]]) -> dict[tuple[str, str], int]:
+def field_ids(writer: Writer, ids: Ids, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Give the rows of fields by path and class, written unless they are known."""
     known = ids.fields()
-    fresh = sorted({(field.field, field.category) for _, field in found} - known.keys())
+    fresh = sorted(set(keys) - known.keys())
     pairs = list(zip(writer.ids("fields", len(fresh)), fresh, strict=True))
     writer.insert("fields", [{"id": number, "name": name, "class": of} for number, (name, of) in pairs])
     known.update((key, number) for number, key in pairs)

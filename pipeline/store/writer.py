@@ -23,14 +23,14 @@ class Writer:
             return
         columns = tuple(rows[0])
         # One statement that stays prepared takes a third of the time that many rows in each take.
-        self.store.db.conn.executemany(
+        self.store.connection.executemany(
             f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})",  # noqa: S608 - our own names
             map(itemgetter(*columns), rows),
         )
 
     def link(self, table: str, columns: tuple[str, str], one: int, many: Iterable[int]) -> None:
         """Insert the pairs of one id with many."""
-        self.store.db.conn.execute(
+        self.store.connection.execute(
             f"insert into {table} ({', '.join(columns)}) select ?, value from json_each(?)",  # noqa: S608 - our own names
             (one, json.dumps(sorted(many))),
         )
@@ -41,11 +41,15 @@ class Writer:
         self.insert(table, [{"id": number, **row}])
         return number
 
+    def next_id(self, table: str) -> int:
+        """Give the first id of a table that is free."""
+        ((last,),) = self.store.connection.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
+        return int(last) + 1
+
     def ids(self, table: str, count: int) -> range:
         """Give so many ids of a table that are free, for rows that are inserted next."""
         if table not in self._last:
-            ((last,),) = self.store.db.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
-            self._last[table] = int(last)
+            self._last[table] = self.next_id(table) - 1
         first = self._last[table] + 1
         self._last[table] += count
         return range(first, first + count)
