@@ -119,7 +119,7 @@ class Changes:
         return placed(known, below=below, above=above, free=self._writer.next_id(table))
 
     def drop_orphans(self) -> None:
-        """Drop rows whose transition or change is not there, and fields that none names any more."""
+        """Drop rows whose transition or change is not there."""
         lost = self._store.connection.execute(
             "delete from changes where transition not in (select id from transitions)"
         )
@@ -128,7 +128,6 @@ class Changes:
             "delete from field_changes where change not in (select id from changes)"
         )
         self.field_changes += lost.rowcount
-        self._store.connection.execute("delete from fields where id not in (select field from field_changes)")
 
 
 def placed(known: Sequence[int | None], *, below: int, above: int | None, free: int) -> list[int]:
