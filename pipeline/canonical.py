@@ -106,6 +106,14 @@ def members(body: bytes) -> dict[str, bytes]:
         raise ValueError("no JSON object") from error
 
 
+def differing(before: str, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Compare two objects in canonical spelling; gives the members of each that the other has not."""
+    old, new = _members(before.encode()), _members(after.encode())
+    names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
+    left, right = ({name: decode(bytes(side[name])) for name in names if name in side} for side in (old, new))
+    return left, right
+
+
 def encode(value: Any) -> str:
     """Write a value in its canonical spelling: keys sorted, no spaces, numbers by value."""
     return _encode(value).decode()

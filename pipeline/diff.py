@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 from pipeline import canonical, paths
 from pipeline.types import Change, FieldChange, Listing, Record
@@ -61,17 +62,14 @@ def fields(
 
 
 def _differing(before: str, after: str) -> Iterator[Differing]:
-    left, right = canonical.members(before.encode()), canonical.members(after.encode())
-    names = [name for name in left.keys() | right.keys() if left.get(name) != right.get(name)]
-    old, new = (_leaves({name: side[name] for name in names if name in side}) for side in (left, right))
+    old, new = map(_leaves, canonical.differing(before, after))
     for path in sorted(old.keys() | new.keys()):
         if old.get(path) != new.get(path):
             yield path, old.get(path), new.get(path)
 
 
-def _leaves(members: Mapping[str, bytes]) -> dict[str, str]:
-    value = {name: canonical.decode(raw) for name, raw in members.items()}
-    return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(value)} if value else {}
+def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
+    return {path: canonical.as_text(leaf) for path, leaf in paths.leaves(members)} if members else {}
 
 
 @lru_cache(4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -73,7 +73,8 @@ class Alike:
         self._rows: dict[bytes, Row] = {}
         self._size = 0
         self._listing: Listing | None = None
-        self._newest = self._count = 0
+        self._newest = 0
+        self._last: tuple[list[msgspec.Raw], list[Row]] = ([], [])
 
     def pages(self) -> Pages:
         """Give the requests that make one complete list; see `Dialect.pages`."""
@@ -99,7 +100,7 @@ class Alike:
         if rows is None:
             return self._dialect.read(answer)
         try:
-            read = list(self._read(rows, answer.asked_at))
+            read = self._read(rows, answer.asked_at)
         except ValueError:
             # There is something in it that JSON has no place for; the dialect puts up with more.
             return self._dialect.read(answer)
@@ -109,16 +110,16 @@ class Alike:
 
     def _remember(self, answer: Answer, rows: list[msgspec.Raw], read: list[Row], listing: Listing) -> None:
         self._newest = max((row.created or 0 for row in read), default=0)
-        self._listing = None
+        self._listing, self._last = None, ([], [])
         if self._frame and rows and len(answer.bodies) == 1 and self._is_long_after(answer.asked_at):
             self._frame.remember(answer.bodies[0], bytes(rows[0]), bytes(rows[-1]))
-            self._count, self._listing = len(rows), listing
+            self._listing, self._last = listing, (rows, read)
 
     def _has_same_rows(self, bodies: tuple[bytes, ...]) -> bool:
         assert self._frame
         envelope = self._frame.around(bodies[0]) if len(bodies) == 1 else None
         page = self._cut(envelope) if envelope else None
-        return page is not None and not page[1] and not self._leads_on(page[0], 1, self._count)
+        return page is not None and not page[1] and not self._leads_on(page[0], 1, len(self._last[0]))
 
     def _leads_on(self, envelope: Any, read: int, count: int) -> bool:
         paging = self._dialect.paging
@@ -149,15 +150,30 @@ class Alike:
             return None
         return envelope, rows
 
-    def _read(self, rows: Iterable[msgspec.Raw], asked_at: int) -> Iterator[Row]:
-        known = self._rows
-        for raw in map(bytes, rows):
-            row = known.get(raw)
-            if row is None or _is_of_the_moment(row, asked_at):
-                row = self._dialect.row(canonical.decode_strictly(raw), asked_at)
-                if not _is_of_the_moment(row, asked_at):
-                    self._keep(raw, row)
-            yield row
+    def _read(self, rows: list[msgspec.Raw], asked_at: int) -> list[Row]:
+        """Read rows, those that stand where they stood in the last answer by a mere comparison."""
+        before, known = self._last if self._is_long_after(asked_at) else ([], [])
+        place_of = {id(row): place for place, row in enumerate(known)}
+        before = [*before, _NOTHING]
+        read: list[Row] = []
+        place = 0
+        for raw in rows:
+            if raw == before[place]:
+                row = known[place]
+                place += 1
+            else:
+                row = self._look_up(bytes(raw), asked_at)
+                place = min(place_of.get(id(row), place) + 1, len(known))
+            read.append(row)
+        return read
+
+    def _look_up(self, raw: bytes, asked_at: int) -> Row:
+        row = self._rows.get(raw)
+        if row is None or _is_of_the_moment(row, asked_at):
+            row = self._dialect.row(canonical.decode_strictly(raw), asked_at)
+            if not _is_of_the_moment(row, asked_at):
+                self._keep(raw, row)
+        return row
 
     def _keep(self, raw: bytes, row: Row) -> None:
         self._size += len(raw)

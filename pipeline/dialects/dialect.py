@@ -172,15 +172,12 @@ class Dialect:
         Raises:
             Unreadable: there are rows, and none has an id.
         """
-        warnings = [
-            f"row {number} of {len(rows)} is left out: {row.left_out}"
-            for number, row in enumerate(rows, 1)
-            if row.left_out
-        ]
+        records = [row.record for row in rows if row.record]
+        warnings = [] if len(records) == len(rows) else _left_out(rows)
         if rows and len(warnings) == len(rows):
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
-        records = _folded([row.record for row in rows if row.record], warnings)
-        return Listing(records, canonical.digest_of_records(records.values()), self.reading, tuple(warnings))
+        folded = _folded(records, warnings)
+        return Listing(folded, canonical.digest_of_records(folded.values()), self.reading, tuple(warnings))
 
     def told(self, row: dict[str, Any]) -> dict[str, Any]:
         """Give what a row says: noise left out, sets in one order."""
@@ -211,6 +208,14 @@ class Dialect:
     def is_no_model(self, model: str) -> bool:
         """Say whether an id is a wildcard or a sentinel, which no request could name."""
         return any(fnmatchcase(model, glob) for glob in self.no_models)
+
+
+def _left_out(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"row {number} of {len(rows)} is left out: {row.left_out}"
+        for number, row in enumerate(rows, 1)
+        if row.left_out
+    ]
 
 
 def _timeless(row: dict[str, Any], asked_at: int) -> dict[str, Any]:

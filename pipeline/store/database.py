@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x6D6F6477
 """`modw`: marks the file as ours, in SQLite's header."""
 
+_LARGE_INDEXES = (
+    "listing_records_record",
+    "field_changes_change",
+    "field_changes_field",
+    "records_owned_by",
+)
 _SET = "modelwatch"
 _PATIENCE_MS = 30_000
 
@@ -166,14 +173,19 @@ class Store:
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """Write much, all or nothing: links are checked, and the largest index made, at the end."""
+        """Write much, all or nothing: links are checked, and the large indexes made, at the end."""
         self.connection.execute("pragma foreign_keys = off")
         try:
             with self.transaction():
-                (index,) = self.rows("select sql from sqlite_master where name = 'listing_records_record'")
-                self.connection.execute("drop index listing_records_record")
+                indexes = self.rows(
+                    "select name, sql from sqlite_master where name in (select value from json_each(:large))",
+                    {"large": json.dumps(_LARGE_INDEXES)},
+                )
+                for index in indexes:
+                    self.connection.execute(f"drop index {index['name']}")
                 yield
-                self.connection.execute(index["sql"])
+                for index in indexes:
+                    self.connection.execute(index["sql"])
                 if self.rows("pragma foreign_key_check"):
                     raise StoreError(
                         "would hold links that lead nowhere; nothing was written", path=self.path

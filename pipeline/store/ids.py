@@ -17,6 +17,8 @@ class Ids:
         self._models: dict[int, dict[str, int]] = {}
         self._records: dict[int, dict[tuple[str, Digest], int]] = {}
         self._fields: dict[tuple[str, str], int] | None = None
+        # Of a database that was empty at first, whatever is in it is remembered.
+        self._knows_all = not store.rows("select 1 from models limit 1")
 
     def models(self, gateway: int, names: Collection[str]) -> dict[str, int]:
         """Give the rows of models by name; those that have none yet are not in it.
@@ -25,7 +27,7 @@ class Ids:
         """
         known = self._models.setdefault(gateway, {})
         unknown = [name for name in names if name not in known]
-        if unknown:
+        if unknown and not self._knows_all:
             rows = self._store.rows(
                 """
                 select models.id, models.name from json_each(:names) as wanted
@@ -40,10 +42,10 @@ class Ids:
         """Give the rows of records, in their order; None for those that have none yet."""
         known = self._records.setdefault(gateway, {})
         keys = [(record.model, record.digest) for record in records]
-        found = [known.get(key) for key in keys]
-        unknown = [key for key, row in zip(keys, found, strict=True) if row is None]
-        if not unknown:
+        found = list(map(known.get, keys))
+        if self._knows_all or None not in found:
             return found
+        unknown = [key for key, row in zip(keys, found, strict=True) if row is None]
         rows = self._store.rows(
             """
             select records.id, records.digest, models.name from json_each(:keys) as wanted
@@ -55,7 +57,7 @@ class Ids:
             {"keys": json.dumps(unknown), "gateway": gateway},
         )
         known.update(((row["name"], row["digest"]), row["id"]) for row in rows)
-        return [known.get(key) for key in keys] if rows else found
+        return list(map(known.get, keys)) if rows else found
 
     def add_record(self, gateway: int, record: Record, row: int) -> None:
         """Remember the row that a record was given."""

@@ -41,6 +41,7 @@ class Ledger:
         self._writer = Writer(store)
         self._ids = Ids(store)
         self._coverages: dict[tuple[int, ...], int] = {}
+        self._none_missing = False
 
     def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
         """Give the id of a listing at a gateway, written with records and facts unless it is known."""
@@ -180,14 +181,19 @@ class Ledger:
 
     def missing(self) -> list[dict[str, Any]]:
         """Give the removals that are not effective yet."""
-        return self._store.rows(
+        if self._none_missing:
+            return []
+        found = self._store.rows(
             "select id, scope, transition, since, patience, misses from missing order by id"
         )
+        self._none_missing = not found
+        return found
 
     def miss(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep removals in mind until they are effective; rows with an id are counted on, others are new."""
         if not rows:
             return
+        self._none_missing = False
         fresh = [row for row in rows if row["id"] is None]
         counted = [(row["misses"], _missed(row), row["id"]) for row in rows if row["id"] is not None]
         self._connection.executemany("update missing set misses = ?, name = ? where id = ?", counted)
