@@ -90,7 +90,7 @@ def verify(place: Place, *, as_json: bool) -> int:
 def _tell(check: Check) -> None:
     from pipeline.reports.display import shown
 
-    what = check.what if check.count != 1 else check.what.removesuffix("s")
+    what = check.what if check.count != 1 else _one(check.what)
     said = _many(len(check.problems), "problem") if check.problems else check.well
     click.echo(f"{check.count:,} {what}: {said}")
     for problem in check.problems[:_SHOWN]:
@@ -98,6 +98,10 @@ def _tell(check: Check) -> None:
         click.echo(f"  {row}: {shown(problem.says, longest=200)}: {problem.cure}")
     if len(check.problems) > _SHOWN:
         click.echo(f"  and {len(check.problems) - _SHOWN:,} more: see --json")
+
+
+def _one(many: str) -> str:
+    return f"{many.removesuffix('ies')}y" if many.endswith("ies") else many.removesuffix("s")
 
 
 def _many(count: int, what: str) -> str:
@@ -271,3 +275,7 @@ def _hint(config: Config | None, renamed: list[tuple[str, str]]) -> None:
             click.echo(f"the config still has {was}: rename it there too, or the next run begins it anew")
         elif then not in asked and not then.startswith(grouped):
             click.echo(f"the config has no {then} yet: the next run would retire it")
+
+
+def _one(many: str) -> str:
+    return f"{many.removesuffix('ies')}y" if many.endswith("ies") else many.removesuffix("s")
