@@ -311,17 +311,16 @@ def test_nothing_saved_is_nothing_done(script: Script) -> None:
 
 
 FORMS = st.dictionaries(st.sampled_from(("lyra", "vega", "orion", "lynx")), st.integers(0, 2), max_size=4)
+STEPS = st.tuples(FORMS, st.randoms(use_true_random=False), st.integers(0, 1))
 
 
-@given(
-    st.lists(st.tuples(FORMS, st.randoms(use_true_random=False), st.integers(0, 1)), min_size=1, max_size=9)
-)
+@given(st.lists(STEPS, min_size=1, max_size=9))
 def test_the_quick_way_leaves_what_the_plain_way_leaves(
-    history_of: list[tuple[dict[str, int], Random, int]],
+    steps: list[tuple[dict[str, int], Random, int]],
 ) -> None:
     """What is kept in memory from answer to answer saves time, and the database is the same."""
     answers = []
-    for number, (forms, order, stamp) in enumerate(history_of, 1):
+    for number, (forms, order, stamp) in enumerate(steps, 1):
         rows = [row(model, form=form, tags=f"b,{form},a") for model, form in forms.items()]
         order.shuffle(rows)
         answers.append(Saved(day(number), body(*rows, updated_at=stamp), f"day {number}"))
@@ -329,6 +328,8 @@ def test_the_quick_way_leaves_what_the_plain_way_leaves(
         backfill(OLD, answers, quick)
         live(plain, answers)
         of_quick, of_plain = rows_of(quick), rows_of(plain)
+    for each in (*of_quick["missing"], *of_plain["missing"]):
+        del each["id"]  # a working table, whose ids are given out again
     for table in of_plain.keys() - {"_sqlite_migrations", "deliveries", "snapshots", "scopes"}:
         assert of_quick[table] == of_plain[table], table
     pointers = ("listing", "held", "sighting")

@@ -275,7 +275,3 @@ def _hint(config: Config | None, renamed: list[tuple[str, str]]) -> None:
             click.echo(f"the config still has {was}: rename it there too, or the next run begins it anew")
         elif then not in asked and not then.startswith(grouped):
             click.echo(f"the config has no {then} yet: the next run would retire it")
-
-
-def _one(many: str) -> str:
-    return f"{many.removesuffix('ies')}y" if many.endswith("ies") else many.removesuffix("s")
