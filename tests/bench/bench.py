@@ -46,7 +46,9 @@ def main() -> int:
         for name in asked.only or ROWS:
             _note(f"{name} …")
             try:
-                figures += ROWS[name](at)
+                found = list(ROWS[name](at))
+                figures += found
+                _note(table(found))
             except (MeasureError, subprocess.CalledProcessError) as problem:
                 # The others go on: what they have measured took its time.
                 _note(f"{name} broke off: {problem}")

@@ -14,10 +14,10 @@ from setting import Setting, configure
 from data import Catalogue
 from pipeline.config import load
 from pipeline.dialects import Answer
-from pipeline.fetch import Fetched, Validators
 from pipeline.reading import Reader
+from pipeline.recorder import Recorder
 from pipeline.recording import Heard, Unchanged, record
-from pipeline.store import Store, refs
+from pipeline.store import Store
 from pipeline.types import Scope
 
 _SHORT = 10
@@ -72,11 +72,14 @@ def _home(home: Path, url: str, bodies: Sequence[bytes]) -> Path:
     (scope,) = load(home / "modelwatch.toml").scopes
     now = datetime.now(UTC)
     with Store.open(home / "modelwatch.db") as store:
+        recorder = Recorder(store)
+        reader = Reader(recorder.refs)
         for first in range(0, len(bodies), _TOGETHER):
             with store.transaction():
                 for number in range(first, min(first + _TOGETHER, len(bodies))):
                     at = now - _ago(len(bodies) - number)
-                    _record(store, scope, None if _is_same(bodies, number) else bodies[number], at)
+                    body = None if _is_same(bodies, number) else bodies[number]
+                    _record(recorder, scope, _heard(reader, scope, body, at), at)
         store.settle()
     return home
 
@@ -89,16 +92,13 @@ def _ago(number: int) -> timedelta:
     return timedelta(hours=number if number < _SHORT else number + 20)
 
 
-def _record(store: Store, scope: Scope, body: bytes | None, at: datetime) -> None:
-    """Record one answer as a run does; None is the answer known, to the byte."""
+def _record(recorder: Recorder, scope: Scope, heard: Heard, at: datetime) -> None:
     moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
-    heard = Heard(Unchanged(), 0.1) if body is None else _read(store, scope, body, at)
-    record({scope.name: heard}, [scope], store, started_at=moment, finished_at=moment)
+    record({scope.name: heard}, [scope], recorder, started_at=moment, finished_at=moment)
 
 
-def _read(store: Store, scope: Scope, body: bytes, at: datetime) -> Heard:
-    reader = Reader(refs(store))
-    reader.ask(scope)
-    answer = Answer((body,), int(at.timestamp()))
-    ((_, heard),) = reader.read(scope, Fetched(answer, Validators(), 0.1))
-    return heard
+def _heard(reader: Reader, scope: Scope, body: bytes | None, at: datetime) -> Heard:
+    """Read one answer as a run does; None is the answer known, to the byte."""
+    if body is None:
+        return Heard(Unchanged(), 0.1)
+    return reader.kept(scope, Answer((body,), int(at.timestamp())))
