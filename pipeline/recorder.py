@@ -57,7 +57,7 @@ class Recorder:
             self._ids = self.ledger.enroll(scopes, hints, spoken, asked=asked)
             rows = self.store.rows("select name, id from gateways")
             self._gateways = {row["name"]: row["id"] for row in rows}
-            self._touched.update(self._ids.values())
+            self._touched.update(number for name, number in self._ids.items() if name not in self.refs)
             self._enrolled = (scopes, dict(spoken))
         if self._touched:
             self.refs |= refs(self.store, self._touched)

@@ -20,7 +20,7 @@ from pipeline.fetch.fetcher import Fetcher
 from pipeline.reading import Reader
 from pipeline.recorder import Recorder
 from pipeline.recording import Heard, Run, record
-from pipeline.store import Ref, Store, refs
+from pipeline.store import Ref, Store
 from pipeline.types import Scope
 
 OnAnswer = Callable[[Scope, Heard], None]
@@ -49,12 +49,13 @@ def sync(
         StoreError: nothing was written.
     """
     started_at = clock()
-    pulled = pull(scopes, refs(store), fetcher, on_answer)
+    recorder = Recorder(store)
+    pulled = pull(scopes, recorder.refs, fetcher, on_answer)
     with store.transaction():
         return record(
             pulled.heard,
             pulled.scopes,
-            Recorder(store),
+            recorder,
             started_at=started_at,
             finished_at=clock(),
             everything=everything,
