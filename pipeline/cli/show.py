@@ -19,6 +19,7 @@ from pipeline.reports.as_csv import cell
 from pipeline.reports.display import shown
 
 _WIDE = 500
+_GAP = "   "
 _PLAIN = 80
 _INTERRUPTED = 130
 _SHOW_CURSOR = b"\x1b[?25h"  # the progress bar has hidden it
@@ -26,6 +27,27 @@ _SHOW_CURSOR = b"\x1b[?25h"  # the progress bar has hidden it
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Print a table; on a terminal it is as wide as the terminal, elsewhere as wide as it must be."""
+    from rich.cells import cell_len
+
+    cells = [["" if value is None else shown(str(value)) for value in row] for row in rows]
+    places = range(len(columns))
+    widths = [max(cell_len(row[at]) for row in (columns, *cells)) for at in places]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    if sum(widths) + len(_GAP) * (len(columns) - 1) > room:
+        _folded(columns, cells, right, room)
+        return
+
+    def line(row: Sequence[str]) -> str:
+        spaces = [" " * (widths[at] - cell_len(row[at])) for at in places]
+        drawn = (spaces[at] + row[at] if columns[at] in right else row[at] + spaces[at] for at in places)
+        return _GAP.join(drawn).rstrip()
+
+    rule = "─" * (sum(widths) + len(_GAP) * (len(columns) - 1))
+    click.echo("\n".join((line(columns), rule, *map(line, cells))))
+
+
+def _folded(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str], room: int) -> None:
+    """Print a table that is wider than there is room: long cells go on below."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -35,8 +57,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Seque
     for column in columns:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text("" if value is None else shown(str(value))) for value in row))
-    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+        drawn.add_row(*map(Text, row))
+    console = Console(width=room, highlight=False)
     with console.capture() as capture:
         console.print(drawn)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
