@@ -20,11 +20,12 @@ LONGEST = 300
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "canonical", "errors", "known", "paths", "wording"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
-    | frozenset({"diff", "judge", "rereading", "varying", "probing"}),
+    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist"}),
     frozenset({"config", "fetch", "store", "gateway", "saved"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
-    | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"}),
+    | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
+    | frozenset({"watching", "absences", "repricing", "words"}),
     frozenset({"cli", "docs", "__main__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""

@@ -88,6 +88,7 @@ def test_the_columns_are_these():
         "groups",
         "since",
         "away_seconds",
+        "urgent",
     )
     assert as_csv(()) == ",".join(COLUMNS) + "\r\n"
 

@@ -1,0 +1,33 @@
+"""What a run says when it is over: everything on a terminal, elsewhere only what needs somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import click
+
+from pipeline.cli.common import LOG
+from pipeline.cli.watch_text import doubts
+from pipeline.reports import Report
+from pipeline.reports.as_text import event_lines, report_lines, trouble_lines
+from pipeline.watching import Watched
+
+
+def tell(told: Report, doubtful: Sequence[Watched]) -> None:
+    """Say what happened; what concerns watched models first."""
+    for line in doubts(doubtful):
+        click.echo(line)
+    for line in report_lines(told):
+        click.echo(line)
+
+
+def warn(told: Report, doubtful: Sequence[Watched]) -> None:
+    """Say what needs somebody: scopes that are held or failing, and what concerns watched models."""
+    for line in doubts(doubtful):
+        LOG.warning(line)
+    for line in event_lines(event for event in told.events if event.urgent):
+        LOG.warning(line)
+    troubled = [scope for scope in told.coverage if scope.state in ("held", "failed")]
+    for line in trouble_lines(replace(scope, unconfirmed=0) for scope in troubled):
+        LOG.warning(line)
