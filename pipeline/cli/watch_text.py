@@ -27,7 +27,7 @@ COLUMNS = (
     "unit",
     "near",
 )
-"""The columns of the CSV: a row for each model, scope, finding and price; a model that is well has a row too."""
+"""The columns of the CSV: a row for each model, scope, finding and price, and for what is well."""
 
 
 def value(standing: Standing) -> dict[str, Any]:
@@ -69,15 +69,16 @@ def rows(standing: Standing) -> Iterator[Sequence[Any]]:
         yield (each.word, what, "yes", *[None] * 9, " ".join(each.near) or None)
     for model in standing.models:
         if not model.findings:
-            yield (model.model, "well", None, " ".join(model.scopes), *[None] * 9)
+            yield from ((model.model, "well", None, scope, *[None] * 9) for scope in model.scopes)
         for finding in model.findings:
             yield from _finding_rows(model.model, finding)
 
 
 def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
     for scope in finding.scopes:
-        head = (model, str(finding.what), "yes" if finding.urgent else None, scope)
-        head += (finding.since, finding.day, finding.days)
+        urgent = "yes" if finding.urgent else None
+        dates = (finding.since, finding.day, finding.days)
+        head = (model, str(finding.what), urgent, scope, *dates)
         if not finding.prices:
             yield (*head, *[None] * 6)
         for price in finding.prices:

@@ -46,10 +46,10 @@ def watch(
     as_json: bool,
     as_csv: bool,
 ) -> int:
-    """Say of each model that you depend on whether it is missing, ends soon, costs something else, or is well.
+    """Say of each model that you depend on whether it is missing, ends, costs something else, or is well.
 
-    MODEL is an id or a glob of ids; without any, those under [watch] in the config. A model is missing in the
-    scopes that have offered it before and do not any more. Nobody is asked: it is what the last run has heard.
+    MODEL is an id or a glob of ids; without any, those under [watch] in the config. A model is missing in
+    the scopes that have offered it before and do not any more. Nobody is asked: the last run has heard it.
     """
     from pipeline import watching
     from pipeline.canonical import pretty
