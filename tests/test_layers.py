@@ -18,7 +18,7 @@ LONGEST = 300
 """Lines that a module may have; a longer one is two things."""
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "canonical", "errors", "known", "paths", "wording"}),
+    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist"}),
     frozenset({"config", "fetch", "store", "gateway", "saved"}),

@@ -212,7 +212,7 @@ def objects(described):
 
 
 def test_the_schema_is_strict():
-    """Every object names all it may hold; sides of a field may be missing, and what came later or is of now."""
+    """Every object names all it may hold; only what came later, or is of now, may be missing."""
     for described in objects(schema()):
         assert described["additionalProperties"] is False
         optional = set(described["properties"]) - set(described["required"])

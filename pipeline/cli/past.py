@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.common import Place, Time, iso, now, placed
+from pipeline.cli.common import Place, Time, now, placed
 from pipeline.cli.running import database_of
+from pipeline.times import iso
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.store import Store

@@ -93,9 +93,9 @@ def lines(standing: Standing, since: str) -> Iterator[str]:
         yield from _model(each, since)
     urgent = len(standing.unmatched) + sum(each.urgent for each in standing.models)
     watched = len(standing.unmatched) + len(standing.models)
-    at = f" in the answers of {minute(standing.at)} UTC" if standing.at else ": the job has not run yet"
-    need = "needs" if urgent == 1 else "need"
-    yield f"{urgent} of {count(watched, 'watched model')} {need} attention{at}"
+    at = f", by the run of {minute(standing.at)} UTC" if standing.at else ": the job has not run yet"
+    need = "need" if urgent > 1 else "needs"
+    yield f"{urgent or 'none'} of {count(watched, 'watched model')} {need} attention{at}"
 
 
 def _unmatched(unmatched: Unmatched, since: str) -> str:
@@ -122,7 +122,7 @@ def _model(each: Watched, since: str) -> Iterator[str]:
 
 
 def _offered(each: Watched) -> str:
-    return f"offered to {_who(each.scopes)}" if each.scopes else "offered to nobody"
+    return f"offered to {_who(each.scopes)}" if each.scopes else "offered to no scope"
 
 
 def _finding(finding: Finding, since: str) -> Iterator[str]:
