@@ -11,7 +11,7 @@ PipelineError              exit 70
 ├── StoreError             exit 74  SQLite: full, corrupt, read-only, newer than this program
 │   └── Locked             exit 75  another run holds the lock
 ├── SavedError             exit 65  saved answers cannot be imported: not there, or older than what is known
-├── QuestionError          exit 2   a time, a scope or a model that was asked for is not there
+├── QuestionError          no such time, scope or model; the command calls it wrong usage
 └── DeliveryError          exit 6   the report goes with the next run
 """
 
@@ -113,8 +113,6 @@ class SavedError(PipelineError):
 
 class QuestionError(PipelineError):
     """What was asked for cannot be told: it is no time, or there is no such scope, snapshot or model."""
-
-    exit_code = 2
 
 
 class DeliveryError(PipelineError):

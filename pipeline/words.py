@@ -1,4 +1,4 @@
-"""Read the words that say what to compare: a time, a snapshot, scopes, or scopes at one of them."""
+"""Read the words of a question: a time, a snapshot, scopes, scopes at one of them, models."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pipeline.errors import QuestionError
 from pipeline.moments import NOW, Moment, began
 from pipeline.reports.as_text import minute
 from pipeline.reports.display import shown as safe
+from pipeline.showing import closest
 from pipeline.sides import Side
 from pipeline.store import Store
 from pipeline.times import moment as read
+from pipeline.watchlist import is_glob
 
 
 def side(store: Store, word: str, now: datetime) -> Side:
@@ -105,3 +107,18 @@ def _known(store: Store) -> str:
 
 
 _NAMED = 10
+
+
+def named(store: Store, model: str) -> list[str]:
+    """Give the ids that are meant: this one if there is such a model, else those that match it as a glob."""
+    known = [row["name"] for row in store.rows("select distinct name from models order by name")]
+    if model in known:
+        return [model]
+    return [name for name in known if fnmatchcase(name, model)] if is_glob(model) else []
+
+
+def unknown(store: Store, model: str) -> str:
+    """Say that nobody was ever offered a model, and which ids are like it."""
+    like = closest(store, model)
+    perhaps = f": did you mean {' or '.join(map(safe, like))}?" if like else ""
+    return f"no scope was ever offered {safe(model)}{perhaps}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline import __version__, errors
+from pipeline import errors
 from pipeline.cli.common import LOG, Place, Time, logged, now, placed
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
@@ -224,12 +224,9 @@ def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
 
 def fetcher(config: Config) -> Callable[[], Fetcher]:
     """Give what makes the fetcher of a config, inside the event loop."""
-    from pipeline.cli.references import resolver
-    from pipeline.fetch.fetcher import Fetcher
+    from pipeline.cli import references
 
-    return lambda: Fetcher(
-        resolver(config.path.parent), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
-    )
+    return references.fetcher(config)
 
 
 def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
