@@ -428,5 +428,5 @@ def test_what_is_urgent_says_so_in_the_files():
     """In the last column of the CSV, and in the JSON."""
     urgent = replace(REMOVED, urgent=True)
     assert [row["urgent"] for row in lines((ADDED, urgent))] == ["", "yes"]
-    told = report_value(replace(REPORT, events=(ADDED, urgent)))
+    told = json.loads(as_json(replace(REPORT, events=(ADDED, urgent))))
     assert [each["urgent"] for each in valid(told)["changes"]] == [False, True]
