@@ -1,3 +1,77 @@
-"""modelwatch: what your LLM gateways really offer, to every key and group, and what changed."""
+"""modelwatch: what your LLM gateways really offer, to every key and group, and what changed.
+
+    home = pipeline.home("data")
+    home.run()
+    home.changes(since="1d")
+
+`Home` says what can be asked. Everything is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.api import Home, Lifecycle, home
+    from pipeline.errors import (
+        ConfigError,
+        DeliveryError,
+        FetchError,
+        Locked,
+        PipelineError,
+        QuestionError,
+        SavedError,
+        StoreError,
+    )
+    from pipeline.reports import Coverage, Event, Report, Snapshot
+    from pipeline.stories import Story
+    from pipeline.types import FieldChange, Kind
+    from pipeline.watching import Standing
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "Coverage",
+    "DeliveryError",
+    "Event",
+    "FetchError",
+    "FieldChange",
+    "Home",
+    "Kind",
+    "Lifecycle",
+    "Locked",
+    "PipelineError",
+    "QuestionError",
+    "Report",
+    "SavedError",
+    "Snapshot",
+    "Standing",
+    "StoreError",
+    "Story",
+    "home",
+]
+
+_OF = {
+    "api": "Home Lifecycle home",
+    "errors": "ConfigError DeliveryError FetchError Locked PipelineError QuestionError SavedError StoreError",
+    "reports": "Coverage Event Report Snapshot",
+    "stories": "Story",
+    "types": "FieldChange Kind",
+    "watching": "Standing",
+}
+_MODULES = {name: module for module, names in _OF.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for the first time."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

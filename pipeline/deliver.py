@@ -13,6 +13,7 @@ from pipeline.reports import Report
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
 from pipeline.store import Ledger, Store
+from pipeline.watchlist import NOTHING, Watch, mark
 
 FILES = "reports"
 """The destination whose deliveries are files in the reports directory."""
@@ -75,8 +76,10 @@ def _deliver(store: Store, window: Window, destination: str) -> None:
     )
 
 
-def drain(store: Store, directory: Path, clock: Callable[[], str]) -> list[Path]:
+def drain(store: Store, directory: Path, clock: Callable[[], str], *, watch: Watch = NOTHING) -> list[Path]:
     """Write every report that is still in the outbox, oldest first; gives the files written.
+
+    What concerns the models of `watch` is marked as urgent.
 
     Raises:
         DeliveryError: a file cannot be written; the report stays in the outbox.
@@ -88,14 +91,14 @@ def drain(store: Store, directory: Path, clock: Callable[[], str]) -> list[Path]
     )
     written: list[Path] = []
     for row in unsent:
-        report = history.report(store, Window(row["since"], row["until"]))
+        report = mark(history.report(store, Window(row["since"], row["until"])), watch)
         written += write_files(report, directory, stem=_stem(store, report), latest=True)
         with store.transaction():
             store.connection.execute("update deliveries set sent_at = ? where id = ?", [clock(), row["id"]])
     return written
 
 
-def write_window(store: Store, directory: Path, *, since: str) -> list[Path]:
+def write_window(store: Store, directory: Path, *, since: str, watch: Watch = NOTHING) -> list[Path]:
     """Write the report from a time until now, beside the regular ones, which go on as before.
 
     Raises:
@@ -105,7 +108,7 @@ def write_window(store: Store, directory: Path, *, since: str) -> list[Path]:
     window = history.window(store, since=since)
     if not window.until:
         raise StoreError("holds no run yet: `modelwatch run`", path=store.path)
-    report = history.report(store, window)
+    report = mark(history.report(store, window), watch)
     return write_files(report, directory, stem=f"{_compact(since)}--{_stem(store, report)}", latest=False)
 
 

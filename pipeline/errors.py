@@ -11,6 +11,7 @@ PipelineError              exit 70
 ├── StoreError             exit 74  SQLite: full, corrupt, read-only, newer than this program
 │   └── Locked             exit 75  another run holds the lock
 ├── SavedError             exit 65  saved answers cannot be imported: not there, or older than what is known
+├── QuestionError          no such time, scope or model; the command calls it wrong usage
 └── DeliveryError          exit 6   the report goes with the next run
 """
 
@@ -108,6 +109,10 @@ class SavedError(PipelineError):
     def __init__(self, message: str, *, where: str) -> None:
         super().__init__(f"{where}: {message}")
         self.where = where
+
+
+class QuestionError(PipelineError):
+    """What was asked for cannot be told: it is no time, or there is no such scope, snapshot or model."""
 
 
 class DeliveryError(PipelineError):

@@ -115,10 +115,10 @@ def test_a_change_gives_exactly_these_rows(gateway, job):
     gateway.offers("beta", to=("default", "vip"), context_length=16000, pricing={"input": 0.25, "output": 2})
     gateway.offers("new/model:free", to="vip", owned_by="someone")
     assert job.quick("run", at=hour(7)).code == 0
-    everyone = "local/prod local/public local/test,default vip,,"
+    everyone = "local/prod local/public local/test,default vip,,,"
     assert job.written()["20260501T070000Z.csv"].decode().split("\r\n") == [
-        "at,kind,gateway,model,field,before,after,class,scopes,groups,since,away_seconds",
-        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,",
+        "at,kind,gateway,model,field,before,after,class,scopes,groups,since,away_seconds,urgent",
+        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,",
         f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone}",
         f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone}",
         f"{hour(7)},changed,local,beta,pricing.output,,2,price,{everyone}",
@@ -165,6 +165,7 @@ def test_a_change_gives_exactly_this_json(gateway, job):
                 "twin": None,
                 "candidate": None,
                 "quiet": False,
+                "urgent": False,
             }
         ],
         "recoveries": [],

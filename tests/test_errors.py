@@ -38,7 +38,7 @@ def defined() -> Drawn:
 def test_the_drawing_is_the_tree() -> None:
     """Every class is drawn under its parent with its exit code, and nothing else is."""
     assert drawn() == defined()
-    assert len(drawn()) == 12
+    assert len(drawn()) == 13
 
 
 def test_exit_codes_tell_errors_apart() -> None:

@@ -88,6 +88,7 @@ def test_the_columns_are_these():
         "groups",
         "since",
         "away_seconds",
+        "urgent",
     )
     assert as_csv(()) == ",".join(COLUMNS) + "\r\n"
 
@@ -211,11 +212,11 @@ def objects(described):
 
 
 def test_the_schema_is_strict():
-    """Every object names all it may hold; sides of a field may be missing, and what is only known now."""
+    """Every object names all it may hold; only what came later, or is of now, may be missing."""
     for described in objects(schema()):
         assert described["additionalProperties"] is False
         optional = set(described["properties"]) - set(described["required"])
-        assert optional in (set(), {"before", "after"}, {"unconfirmed"})
+        assert optional in (set(), {"before", "after"}, {"unconfirmed"}, {"urgent"})
 
 
 SPOILED = {
@@ -395,3 +396,37 @@ def test_times_are_told_to_the_minute():
 def test_the_csv_of_nothing_is_a_header_that_any_reader_takes():
     """So that a program that waits for the file finds its columns."""
     assert list(csv.DictReader(io.StringIO(as_csv(())))) == []
+
+
+def test_what_is_urgent_is_told_first_and_marked():
+    """Before what happened earlier, and in its own order."""
+    urgent = replace(REMOVED, model="mine", urgent=True)
+    told = list(report_lines(replace(REPORT, events=(ADDED, REMOVED, urgent), recoveries=(), coverage=())))
+    assert [line for line in told if line.startswith(("  ", "! "))] == [
+        "! - mine  removed, missing since 2026-05-01 06:00",
+        "  + new/model:free",
+        "  - old  removed, missing since 2026-05-01 06:00",
+    ]
+
+
+def test_what_is_urgent_is_never_folded():
+    """Neither among what goes in bulk, nor what changes alike, nor what comes and goes."""
+    gone = [replace(REMOVED, model=f"vendor/{number}") for number in range(9)]
+    gone.append(replace(REMOVED, model="vendor/mine", urgent=True))
+    assert [line for line in event_lines(gone) if line.startswith("! ")] == [
+        "! - vendor/mine  removed, missing since 2026-05-01 06:00"
+    ]
+    same = [replace(CHANGED, model=f"m{number}", urgent=number == 3) for number in range(9)]
+    assert [line for line in event_lines(same) if line.startswith("! ")] == ["! ~ m3"]
+    flapping = [replace(REMOVED, snapshot=number, urgent=number == 4) for number in range(2, 6)]
+    told = list(event_lines(flapping))
+    assert "back and forth" not in told
+    assert sum(line.startswith("! ") for line in told) == 1
+
+
+def test_what_is_urgent_says_so_in_the_files():
+    """In the last column of the CSV, and in the JSON."""
+    urgent = replace(REMOVED, urgent=True)
+    assert [row["urgent"] for row in lines((ADDED, urgent))] == ["", "yes"]
+    told = json.loads(as_json(replace(REPORT, events=(ADDED, urgent))))
+    assert [each["urgent"] for each in valid(told)["changes"]] == [False, True]

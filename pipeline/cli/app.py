@@ -27,6 +27,7 @@ _COMMANDS = {
     "matrix": "offering",
     "same": "offering",
     "lifecycle": "past",
+    "watch": "watching",
     "probe": "asking",
     "import": "importing",
     "accept": "deciding",
@@ -63,9 +64,10 @@ class _Commands(click.Group):
 def modelwatch() -> None:
     """Watch which models your LLM gateways really offer, and what changes.
 
-    Exit codes: 0 done; 1 there are changes (only with --exit-code); 2 wrong usage; 3 some scopes failed;
-    4 all scopes failed; 5 an answer is held; 6 a report could not be written; 65 saved answers cannot be
-    imported; 74 the database cannot be used; 75 another run holds the lock; 78 the config cannot be used.
+    Exit codes: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
+    2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
+    written; 65 saved answers cannot be imported; 74 the database cannot be used; 75 another run holds the
+    lock; 78 the config cannot be used.
     """
 
 

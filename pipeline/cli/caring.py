@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.common import Place, iso, now, placed
+from pipeline.cli.common import Place, now, placed
 from pipeline.cli.running import database_of, load
 from pipeline.errors import StoreError
+from pipeline.times import iso
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.care import Check, DialectsOf

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from typing import Any
 import click
 
 from pipeline.reports.display import shown
+from pipeline.times import iso, moment
 
 LOG = logging.getLogger("modelwatch")
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"^(\d+)([mhdw])$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +33,6 @@ def now() -> str:
     return iso(datetime.now(UTC))
 
 
-def iso(at: datetime) -> str:
-    """Write a time in ISO 8601, UTC, to the second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 class Time(click.ParamType[str]):
     """A moment: `2h`, `1d`, `3w` ago, or a date, or a date and time (UTC unless it names its zone)."""
 
@@ -48,14 +40,10 @@ class Time(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read the moment; gives ISO 8601, UTC."""
-        ago = _AGO.match(value)
-        if ago:
-            return iso(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
         try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z", param, ctx)
-        return iso(at if at.tzinfo else at.replace(tzinfo=UTC))
+            return moment(value, datetime.now(UTC))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:

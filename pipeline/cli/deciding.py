@@ -20,6 +20,7 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
     from pipeline.dialects import recognised
     from pipeline.reports.as_text import event_lines
     from pipeline.store import Store, lock, refs
+    from pipeline.watchlist import marked
 
     config = load(place)
     gateways = {scope.gateway.name: scope.gateway for scope in config.scopes}
@@ -41,8 +42,8 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
             raise click.UsageError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
         snapshot = accepting.accept(store, held, quiet, at=now())
         click.echo(f"believed now: {' '.join(held)}")
-        events = history.changes(store, history.Window(snapshot - 1, snapshot))
+        events = marked(history.changes(store, history.Window(snapshot - 1, snapshot)), config.watch)
         show.raw("".join(f"{line}\n" for line in event_lines(events)))
         deliver.enqueue(store)
-        deliver.drain(store, config.reports, now)
+        deliver.drain(store, config.reports, now, watch=config.watch)
         store.settle()

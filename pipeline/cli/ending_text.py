@@ -38,7 +38,7 @@ def lines(announced: Sequence[Announced], gone: Sequence[Vanished], days: int) -
     for each in announced:
         stage = f"  ({safe(each.lifecycle)})" if each.lifecycle else ""
         whom = who(each.gateway, each.scopes, ())
-        yield f"{each.day}  {_when(each.days)}  {safe(each.model)}{stage}  {whom}"
+        yield f"{each.day}  {when(each.days)}  {safe(each.model)}{stage}  {whom}"
     if gone:
         yield (
             f"{count(len({(each.gateway, each.model) for each in gone}), 'model')} went without notice "
@@ -46,7 +46,8 @@ def lines(announced: Sequence[Announced], gone: Sequence[Vanished], days: int) -
         )
 
 
-def _when(days: int) -> str:
+def when(days: int) -> str:
+    """Say how far a day is: `in 3 days`, `today`, `2 days ago, still offered`."""
     if days == 0:
         return "today"
     return f"in {count(days, 'day')}" if days > 0 else f"{count(-days, 'day')} ago, still offered"

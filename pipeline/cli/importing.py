@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.importing import Backfill
     from pipeline.saved import Answers, LeftOut
     from pipeline.store import Store
-    from pipeline.types import Gateway, Scope
+    from pipeline.types import Scope
 
 _NAMED = 3
 _LINES = (".jsonl", ".ndjson")
@@ -120,48 +119,13 @@ def _check_field(path: str | None) -> None:
 def _scope(
     place: Place, database: Path, name: str, dialect: str | None, url: str | None
 ) -> tuple[Scope, bool]:
-    """Give the scope as the config has it, or make one; and whether runs ask it."""
-    from pipeline.dialects import AUTO, dialects
-    from pipeline.types import Scope
+    from pipeline.whose import whose
 
-    if dialect not in (None, AUTO) and dialect not in dialects():
-        raise click.UsageError(f"the dialect {dialect} is not known: use {AUTO}, or {', '.join(dialects())}")
     scopes = load(place).scopes if place.config.exists() else ()
-    for scope in scopes:
-        if scope.all_groups and (name == scope.name or name.startswith(f"{scope.name}.")):
-            raise click.UsageError(
-                f"{scope.name} is asked for all its groups: import into a scope of another name"
-            )
-        if scope.name == name:
-            gateway = replace(scope.gateway, dialect=dialect) if dialect else scope.gateway
-            return replace(scope, gateway=gateway), True
-    if dialect is None:
-        names = f": it has {', '.join(scope.name for scope in scopes)}" if scopes else ""
-        raise click.UsageError(
-            f"no scope {name} is in the config{names}; say with --dialect how its answers are written,"
-            f" {AUTO} where they show it themselves"
-        )
-    return Scope(name, _gateway(database, name, scopes, dialect, url)), False
-
-
-def _gateway(database: Path, name: str, scopes: Iterable[Scope], dialect: str, url: str | None) -> Gateway:
-    """Give the gateway of a scope that the config does not have: the config's, the known one, or a new."""
-    from pipeline.config import is_name
-    from pipeline.store import Store
-    from pipeline.types import Gateway
-
-    gateway, slash, alias = name.partition("/")
-    if not (slash and is_name(gateway) and is_name(alias)):
-        raise click.UsageError(f"{name!r} names no scope: write gateway/name, such as aihubmix/prod")
-    for scope in scopes:
-        if scope.gateway.name == gateway:
-            return replace(scope.gateway, dialect=dialect, url=url or scope.gateway.url)
-    known = None
-    if database.exists() and url is None:
-        with Store.read(database, any_age=True) as store:
-            found = store.rows("select url from gateways where name = :name", {"name": gateway})
-            known = found[0]["url"] if found else None
-    return Gateway(gateway, url or known or "", dialect)
+    try:
+        return whose(scopes, database, name, dialect=dialect, url=url)
+    except errors.QuestionError as error:
+        raise click.UsageError(error.message) from error
 
 
 def _warn(left_out: Sequence[LeftOut], unreadable: dict[str, str]) -> None:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.common import Place, Time, iso, now, placed
+from pipeline.cli.common import Place, Time, now, placed
 from pipeline.cli.running import database_of
+from pipeline.times import iso
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.store import Store
     from pipeline.stories import Story
 
 _MOST_MODELS = 20
-_GLOB = frozenset("*?[")
 
 
 @click.command()
@@ -60,14 +60,12 @@ def _stories(store: Store, model: str, globs: tuple[str, ...]) -> list[Story]:
         UsageError: there is no such model, or no such scope, or too many match.
     """
     from pipeline.reports.display import shown as safe
-    from pipeline.showing import closest
     from pipeline.stories import stories
+    from pipeline.words import named, unknown
 
-    names = _named(store, model)
+    names = named(store, model)
     if not names:
-        like = closest(store, model)
-        perhaps = f": did you mean {' or '.join(map(safe, like))}?" if like else ""
-        raise click.UsageError(f"no scope was ever offered {safe(model)}{perhaps}")
+        raise click.UsageError(unknown(store, model))
     if len(names) > _MOST_MODELS:
         raise click.UsageError(
             f"{safe(model)} matches {len(names)} models, {safe(names[0])} to {safe(names[-1])}: "
@@ -77,14 +75,6 @@ def _stories(store: Store, model: str, globs: tuple[str, ...]) -> list[Story]:
     if not found:
         raise click.UsageError(f"no scope that matches {' or '.join(globs)} was ever offered {safe(model)}")
     return found
-
-
-def _named(store: Store, model: str) -> list[str]:
-    """Give the ids that are meant: this one if there is such a model, else those that match it as a glob."""
-    known = [row["name"] for row in store.rows("select distinct name from models order by name")]
-    if model in known:
-        return [model]
-    return [name for name in known if fnmatchcase(name, model)] if _GLOB & set(model) else []
 
 
 def _matches(scope: str, globs: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.common import Place, Time, placed
-from pipeline.cli.running import database_of
+from pipeline.cli.running import database_of, watch_of
 from pipeline.types import Kind
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
@@ -65,9 +65,10 @@ def changes(
     from pipeline.reports import as_csv as csv
     from pipeline.reports import as_json as json
     from pipeline.reports.as_text import event_lines
+    from pipeline.watchlist import marked
 
     with _store(place) as store:
-        events = history.changes(store, history.window(store, since=since))
+        events = marked(history.changes(store, history.window(store, since=since)), watch_of(place))
     found = [
         event
         for event in _in_scopes(events, scopes)

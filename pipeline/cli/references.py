@@ -7,9 +7,15 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pipeline import __version__
 from pipeline.errors import Unresolved
 from pipeline.types import Secret
+
+if TYPE_CHECKING:  # heavy, and to follow a reference needs none of it
+    from pipeline.config import Config
+    from pipeline.fetch.fetcher import Fetcher
 
 _PATIENCE = 30
 
@@ -34,6 +40,15 @@ def resolver(directory: Path) -> Callable[[str], Secret]:
                 raise Unresolved("a secret's reference begins with env:, file: or command:")
 
     return resolve
+
+
+def fetcher(config: Config) -> Callable[[], Fetcher]:
+    """Give what makes the fetcher of a config, inside the event loop."""
+    from pipeline.fetch.fetcher import Fetcher
+
+    return lambda: Fetcher(
+        resolver(config.path.parent), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
+    )
 
 
 def _variable(name: str) -> Secret:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline import __version__, errors
+from pipeline import errors
 from pipeline.cli.common import LOG, Place, Time, logged, now, placed
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.reports import Report
     from pipeline.store import Store
     from pipeline.types import Scope
+    from pipeline.watchlist import Watch
 
 _CURES = {
     "Refused": "put a key that is good where {key} leads",
@@ -118,7 +119,8 @@ def sync(place: Place, **options: Any) -> int:
 def run(place: Place, **options: Any) -> int:
     """Ask every scope, record, and write a report when there is news: what cron calls.
 
-    Silent off a terminal when all is well; a scope that fails or is held is one line on stderr.
+    Silent off a terminal when all is well; a scope that fails or is held is one line on stderr, and so is
+    each urgent change of a model that the config watches.
     """
     return _job(place, write_report=True, **options)
 
@@ -142,10 +144,10 @@ def report(place: Place, *, since: str | None, quiet: bool, verbose: int) -> int
     Store.read(config.database, any_age=True).close()
     with lock(config.database, since=now()), Store.open(config.database) as store:
         if since:
-            written = deliver.write_window(store, config.reports, since=since)
+            written = deliver.write_window(store, config.reports, since=since, watch=config.watch)
         else:
             deliver.enqueue(store)
-            written = deliver.drain(store, config.reports, now)
+            written = deliver.drain(store, config.reports, now, watch=config.watch)
         store.settle()
     if not quiet:
         for path in written:
@@ -165,23 +167,25 @@ def _job(
     verbose: int,
     write_report: bool,
 ) -> int:
-    from pipeline import deliver, history
+    from pipeline import deliver, history, watching, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import show
+    from pipeline.cli import show, telling
 
     config = load(place)
     scopes = chosen(config, only)
     with _opened(config, dry_run=dry_run) as store:
         with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
             done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
-        told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
+        window = history.Window(done.snapshot - 1, done.snapshot)
+        told = watchlist.mark(history.report(store, window), config.watch)
+        doubtful = watching.doubtful(store, config.watch)
         if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-            _tell(told)
+            telling.tell(told, doubtful)
         elif not quiet:
-            _warn(told)
+            telling.warn(told, doubtful)
         if write_report and not dry_run:
             deliver.enqueue(store)
-            deliver.drain(store, config.reports, now)
+            deliver.drain(store, config.reports, now, watch=config.watch)
     return _exit_code(done, told, exit_code=exit_code)
 
 
@@ -220,12 +224,9 @@ def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
 
 def fetcher(config: Config) -> Callable[[], Fetcher]:
     """Give what makes the fetcher of a config, inside the event loop."""
-    from pipeline.cli.references import resolver
-    from pipeline.fetch.fetcher import Fetcher
+    from pipeline.cli import references
 
-    return lambda: Fetcher(
-        resolver(config.path.parent), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
-    )
+    return references.fetcher(config)
 
 
 def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
@@ -253,22 +254,6 @@ def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
     return tell
 
 
-def _tell(told: Report) -> None:
-    from pipeline.reports.as_text import report_lines
-
-    for line in report_lines(told):
-        click.echo(line)
-
-
-def _warn(told: Report) -> None:
-    """Say what needs somebody: scopes that are held or failing."""
-    from pipeline.reports.as_text import trouble_lines
-
-    troubled = [scope for scope in told.coverage if scope.state in ("held", "failed")]
-    for line in trouble_lines(replace(scope, unconfirmed=0) for scope in troubled):
-        LOG.warning(line)
-
-
 def failure_code(failed: int, of: int) -> int:
     """Give the exit code for so many failed scopes of so many."""
     if not failed:
@@ -286,3 +271,10 @@ def database_of(place: Place) -> Path:
     if place.config.exists():
         return load(place).database
     return place.home / "modelwatch.db"
+
+
+def watch_of(place: Place) -> Watch:
+    """Give the models that the config of a place watches: none when there is no config."""
+    from pipeline.watchlist import NOTHING
+
+    return load(place).watch if place.config.exists() else NOTHING

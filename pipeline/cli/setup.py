@@ -39,6 +39,10 @@ public = {{}}                       # nobody: the gateway's default group
 # mine = {{ access_token = "file:token", user_id = 17 }}
 # browser = {{ cookie = "env:SESSION" }}
 # login = {{ username = "me", password = "command:pass show gateway" }}
+
+# What you depend on, by id or glob: `modelwatch watch` says how it stands, and reports mark what is urgent.
+# [watch]
+# models = ["some-model", "vendor/*"]
 """
 
 

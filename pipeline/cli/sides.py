@@ -1,88 +1,27 @@
-"""Read the words that say what to compare: a time, a snapshot, scopes, or scopes at one of them."""
+"""Read the words that say what to compare, or when, as a command line has them."""
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import click
 
-from pipeline import history
-from pipeline.cli.common import Time
-from pipeline.moments import NOW, Moment, began
-from pipeline.reports.as_text import minute
-from pipeline.reports.display import shown as safe
+from pipeline import words
+from pipeline.errors import QuestionError
 from pipeline.sides import Side
 from pipeline.store import Store
 
 
 def side(store: Store, word: str) -> Side:
-    """Read one side: `2026-05-01`, `2d`, `now`, `#123`, `a/b`, `a/*`, a gateway, or `a/b@` and a moment.
+    """Read one side: a time, a snapshot, scopes, or scopes at one of them.
 
     Raises:
         UsageError: it is none of these, or more than one.
     """
-    name, at, when = word.rpartition("@")
-    if at:
-        scopes = _scopes(store, name) if name else None
-        moment = _moment(store, when)
-        if scopes == frozenset():
-            raise click.UsageError(f"no scope is named {safe(name)}: {_known(store)}")
-        if moment is None:
-            raise click.UsageError(
-                f"{safe(when)!r} in {safe(word)} is no time and no snapshot: write {_MOMENTS}"
-            )
-        return Side(word, moment, scopes)
-    scopes, moment = _scopes(store, word), _moment(store, word)
-    if scopes and moment:
-        raise click.UsageError(f"{safe(word)} is a time and a scope: write @{safe(word)} or {safe(word)}@now")
-    if not scopes and not moment:
-        raise click.UsageError(
-            f"{safe(word)!r} is no time, no snapshot and no scope: write {_MOMENTS}; {_known(store)}"
-        )
-    return Side(word, moment or NOW, scopes or None)
-
-
-_MOMENTS = "2026-05-01, 2d (ago), now or '#123'"
-
-
-def _scopes(store: Store, word: str) -> frozenset[str]:
-    """Give the scopes that a word means: the one of that name, a gateway's, or those that match."""
-    rows = store.rows("""
-        select scopes.name as scope, gateways.name as gateway from scopes
-        join gateways on gateways.id = scopes.gateway
-    """)
-    exact = frozenset(row["scope"] for row in rows if row["scope"] == word)
-    return exact or frozenset(
-        row["scope"] for row in rows if row["gateway"] == word or fnmatchcase(row["scope"], word)
-    )
-
-
-def _moment(store: Store, word: str) -> Moment | None:
-    """Read a moment; None when the word is none.
-
-    Raises:
-        UsageError: it is before the history began, or there is no such snapshot.
-    """
-    if word == "now":
-        return NOW
-    if word.startswith("#"):
-        return _run(store, word)
-    try:
-        at = Time().convert(word, None, None)
-    except click.BadParameter:
-        return None
-    return Moment(at=in_history(store, at))
-
-
-def _run(store: Store, word: str) -> Moment:
-    number = word[1:]
-    if not (number.isascii() and number.isdigit() and len(number) < len(str(2**63))):
-        raise click.UsageError(f"{safe(word)!r} is no snapshot: write '#' and its number, such as '#123'")
-    if history.snapshot(store, int(number)) is None:
-        newest = history.snapshot(store)
-        there = f"the newest is #{newest.snapshot}" if newest else "the job has not run yet"
-        raise click.UsageError(f"there is no snapshot {word}: {there}")
-    return Moment(run=int(number))
+    with _used():
+        return words.side(store, word, datetime.now(UTC))
 
 
 def in_history(store: Store, at: str) -> str:
@@ -91,17 +30,13 @@ def in_history(store: Store, at: str) -> str:
     Raises:
         UsageError: it is before the history began.
     """
-    first = began(store)
-    if first is None or at < first:
-        since = f"begins at {minute(first)}" if first else "has not begun: `modelwatch run`"
-        raise click.UsageError(f"nothing is known of {minute(at)}: the history {since}")
-    return at
+    with _used():
+        return words.in_history(store, at)
 
 
-def _known(store: Store) -> str:
-    names = [safe(row["name"]) for row in store.rows("select name from scopes order by name limit 11")]
-    more = " …" if len(names) > _NAMED else ""
-    return f"there are {', '.join(names[:_NAMED])}{more}" if names else "there is no scope yet"
-
-
-_NAMED = 10
+@contextmanager
+def _used() -> Iterator[None]:
+    try:
+        yield
+    except QuestionError as error:
+        raise click.UsageError(error.message) from error

@@ -64,19 +64,21 @@ def _step_value(step: Step) -> dict[str, Any]:
         "what": str(step.what),
         "since": step.since,
         "away_seconds": step.away_seconds,
-        "prices": [
-            {
-                "name": price.name,
-                "before": price.before,
-                "after": price.after,
-                "percent": price.percent,
-                "unit": _unit(price),
-                "source": price.source,
-            }
-            for price in step.prices
-        ],
+        "prices": [price_value(price) for price in step.prices],
         "fields": [field_value(field) for field in step.fields],
         "quiet": step.quiet,
+    }
+
+
+def price_value(price: PriceChange) -> dict[str, Any]:
+    """Give a change of a price as plain values."""
+    return {
+        "name": price.name,
+        "before": price.before,
+        "after": price.after,
+        "percent": price.percent,
+        "unit": unit_of(price),
+        "source": price.source,
     }
 
 
@@ -84,7 +86,8 @@ def _later(story: Story, since: str | None) -> Sequence[Step]:
     return [step for step in story.steps if since is None or step.at >= since]
 
 
-def _unit(price: PriceChange) -> str | None:
+def unit_of(price: PriceChange) -> str | None:
+    """Name the unit of a price; None where it is not known."""
     return f"USD per {price.per}" if price.per else None
 
 
@@ -97,7 +100,7 @@ def rows(story: Story, since: str | None) -> Iterator[Sequence[Any]]:
             if not (step.prices or step.fields):
                 yield (*head, None, None, None, None, None, *tail)
             for price in step.prices:
-                yield (*head, price.name, price.before, price.after, price.percent, _unit(price), *tail)
+                yield (*head, price.name, price.before, price.after, price.percent, unit_of(price), *tail)
             for field in step.fields:
                 yield (*head, field.field, field.before, field.after, None, None, *tail)
 
@@ -146,7 +149,7 @@ def _told(step: Step) -> Iterator[str]:
         case _:
             yield _SAYS[step.what] + _cost(step)
             return
-    yield from map(_price, step.prices)
+    yield from map(price_text, step.prices)
     yield from map(field_text, step.fields)
 
 
@@ -163,7 +166,8 @@ def _cost(step: Step) -> str:
     return f"; {', '.join(parts)}{source}" if parts else ""
 
 
-def _price(price: PriceChange) -> str:
+def price_text(price: PriceChange) -> str:
+    """Write how a price changed: `input: $5 → $2.5 per 1M tokens (-50%)`."""
     source = _SOURCES.get(price.source or "", "")
     if price.per is None:
         return f"{safe(price.name)}: {_plain(price.before)} → {_plain(price.after)}{_percent(price)}"
@@ -210,7 +214,7 @@ def _drawn(steps: Iterable[Step], *, bars: bool) -> Iterator[str]:
         if len(changes) > 1 and len(known) > 1:
             whole = PriceChange(name, known[0], known[-1], changes[-1].per)
             drawn = f"  {sparkline(known)}" if bars else ""
-            yield f"{_price(whole)} in {count(len(changes), 'change')}{drawn}"
+            yield f"{price_text(whole)} in {count(len(changes), 'change')}{drawn}"
 
 
 def sparkline(values: Sequence[Decimal]) -> str:

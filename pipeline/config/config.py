@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pipeline.config.keys import bad_name, is_name, is_reference, no_reference, read_keys
 from pipeline.config.spelling import SPELLING, spelling
 from pipeline.config.toml import Table
+from pipeline.config.watched import watched
 from pipeline.dialects import AUTO, dialects
 from pipeline.errors import ConfigError
 from pipeline.types import (
@@ -25,11 +26,12 @@ from pipeline.types import (
     Scope,
     Thresholds,
 )
+from pipeline.watchlist import NOTHING, Watch
 
 _LIMITS = frozenset(item.name for item in fields(Limits))
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
-_TOP = frozenset({"database", "reports", "deadline", "gateways"})
+_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch"})
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
 _SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
@@ -46,6 +48,7 @@ class Config:
         reports: the directory that reports are written to.
         deadline: seconds that one run may take; scopes not answered by then have failed.
         scopes: every scope of every gateway, in the file's order.
+        watch: the models that the user depends on.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Config:
     reports: Path
     deadline: float
     scopes: tuple[Scope, ...]
+    watch: Watch = NOTHING
 
 
 def load(path: Path) -> Config:
@@ -93,6 +97,7 @@ def parse(text: str, path: Path) -> Config:
         reports=table.file("reports", "reports"),
         deadline=_positive(table, "deadline", 600.0),
         scopes=scopes,
+        watch=watched(table.table("watch"), scopes),
     )
 
 

@@ -23,6 +23,7 @@ COLUMNS = (
     "groups",
     "since",
     "away_seconds",
+    "urgent",
 )
 """The columns, in their order: new ones are only ever added at the end."""
 
@@ -52,7 +53,8 @@ def cell(value: str | int | None) -> str:
 
 def _rows(event: Event) -> Iterator[tuple[str | int | None, ...]]:
     head = (event.gateway, event.model)
-    tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds)
+    urgent = "yes" if event.urgent else None
+    tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds, urgent)
     if event.kind != Kind.CHANGED or not event.fields:
         yield (event.at, event.kind, *head, None, None, None, None, *tail)
     for field in event.fields:

@@ -12,6 +12,9 @@ from pipeline.reports.folding import Bulk, Flap, bulks, flaps
 from pipeline.reports.report import Coverage, Event, Recovery, Report
 from pipeline.types import FieldChange, Kind
 
+URGENT = "! "
+"""Begins the line of what concerns a watched model."""
+
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~"}
 
 _LONGEST_VALUE = 80
@@ -70,8 +73,11 @@ def _flap(flap: Flap) -> Iterator[str]:
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """Give a whole report: what changed, what is held, who did not answer, and who does again."""
-    loud = [event for event in report.events if not event.quiet]
+    """Give a whole report: what changed, what is held, who did not answer, and who does again.
+
+    What is urgent comes first.
+    """
+    loud = sorted((event for event in report.events if not event.quiet), key=lambda each: not each.urgent)
     quiet = len(report.events) - len(loud)
     yield from event_lines(loud)
     if quiet:
@@ -154,7 +160,7 @@ def duration(seconds: int) -> str:
 
 
 def _event(event: Event, gone: str) -> Iterator[str]:
-    line = f"  {SIGNS[event.kind]} {shown(event.model)}"
+    line = f"{URGENT if event.urgent else '  '}{SIGNS[event.kind]} {shown(event.model)}"
     match event.kind:
         case Kind.REMOVED:
             line += f"{gone}{_since(event)}{_kin(event)}"

@@ -44,7 +44,9 @@ def flaps(events: Sequence[Event]) -> tuple[list[Event], list[Flap]]:
     for event in events:
         key = (event.gateway, event.model, event.scopes, event.kind == Kind.CHANGED)
         runs.setdefault(key, []).append(event)
-    folded = {key: run for key, run in runs.items() if len(run) >= FLAPS}
+    folded = {
+        key: run for key, run in runs.items() if len(run) >= FLAPS and not any(event.urgent for event in run)
+    }
     taken = {id(event) for run in folded.values() for event in run}
     steady = [event for event in events if id(event) not in taken]
     return steady, [Flap(run[-1], run[0], len(run), _net(run)) for run in folded.values()]
@@ -69,7 +71,7 @@ def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
     found: list[Bulk] = []
     for kind in (Kind.REMOVED, Kind.ADDED, Kind.RETURNED):
         while True:
-            members = [event for event in rest if event.kind == kind and not event.fields and not event.twin]
+            members = [event for event in rest if event.kind == kind and _is_plain(event)]
             marks = Counter(mark for event in members for mark in _marks(event))
             if not marks or marks.most_common(1)[0][1] < BULK:
                 break
@@ -80,15 +82,21 @@ def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
     return _alike(rest, found)
 
 
+def _is_plain(event: Event) -> bool:
+    """Say whether there is nothing to say of an event beside its kind and its model."""
+    return not (event.fields or event.twin or event.urgent)
+
+
 def _alike(events: list[Event], found: list[Bulk]) -> tuple[list[Event], list[Bulk]]:
     """Take out the models of which the same fields changed in the same way."""
     same: dict[tuple[FieldChange, ...], list[Event]] = {}
     for event in events:
-        if event.kind == Kind.CHANGED:
+        if event.kind == Kind.CHANGED and not event.urgent:
             same.setdefault(event.fields, []).append(event)
     many = {fields: members for fields, members in same.items() if len(members) >= BULK}
     found += [Bulk(Kind.CHANGED, "", tuple(members)) for members in many.values()]
-    return [event for event in events if event.kind != Kind.CHANGED or event.fields not in many], found
+    taken = {id(event) for members in many.values() for event in members}
+    return [event for event in events if id(event) not in taken], found
 
 
 def _marks(event: Event) -> set[str]:

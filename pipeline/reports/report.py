@@ -39,6 +39,7 @@ class Event:
         fields: for a change, and a return in another form, the fields that differ.
         twin: for what came or went, a model of the same list whose id differs only in case.
         candidate: for a removal, the one model that came in the same move and has much the same name.
+        urgent: it concerns a model that the config watches, which went, or has another price or end.
     """
 
     at: str
@@ -54,6 +55,7 @@ class Event:
     fields: tuple[FieldChange, ...] = ()
     twin: str | None = None
     candidate: str | None = None
+    urgent: bool = False
 
     @property
     def quiet(self) -> bool:

@@ -1,0 +1,80 @@
+"""The jobs that ask gateways or bring answers in, as Python starts them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline import deliver, history
+from pipeline import sync as syncing
+from pipeline.api.where import Globs, matches, now
+from pipeline.cli.references import fetcher
+from pipeline.config import Config
+from pipeline.errors import QuestionError
+from pipeline.recording import Heard
+from pipeline.reports import Report
+from pipeline.saved import Answers, in_directory, in_lines
+from pipeline.store import Store, lock
+from pipeline.types import Scope
+from pipeline.watchlist import mark
+
+_Done = TypeVar("_Done")
+
+
+def check(known: Config, globs: Globs) -> dict[str, Heard]:
+    """Ask the scopes that match, and write nothing."""
+    chosen = _chosen(known, globs)
+    return _apart(lambda: syncing.pull(chosen, {}, fetcher(known)).heard)
+
+
+def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
+    """Ask the scopes that match, record what they say, and report it."""
+    chosen = _chosen(known, globs)
+
+    def job(store: Store) -> Report:
+        done = syncing.sync(chosen, store, fetcher(known), now, everything=not globs)
+        told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
+        if reports and not dry_run:
+            deliver.enqueue(store)
+            deliver.drain(store, known.reports, now, watch=known.watch)
+        return mark(told, known.watch)
+
+    return _apart(lambda: _rehearsed(known, job) if dry_run else _recorded(known, job))
+
+
+def saved(source: Path, time_field: str | None) -> Answers:
+    """Find the answers of a directory, or of a file of lines."""
+    return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
+
+
+def _chosen(known: Config, globs: Globs) -> tuple[Scope, ...]:
+    found = tuple(scope for scope in known.scopes if matches(scope.name, globs))
+    if not found:
+        names = ", ".join(scope.name for scope in known.scopes)
+        raise QuestionError(f"no scope matches {' or '.join(globs)}: there are {names}")
+    return found
+
+
+def _recorded(known: Config, job: Callable[[Store], _Done]) -> _Done:
+    with lock(known.database, since=now()), Store.open(known.database) as store:
+        done = job(store)
+        store.settle()
+        return done
+
+
+def _rehearsed(known: Config, job: Callable[[Store], _Done]) -> _Done:
+    with Store.rehearse(known.database) as store:
+        return job(store)
+
+
+def _apart(job: Callable[[], _Done]) -> _Done:
+    """Do a job that has an event loop of its own, also where one runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return job()
+    with ThreadPoolExecutor(1, "modelwatch") as thread:
+        return thread.submit(job).result()

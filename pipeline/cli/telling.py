@@ -1,0 +1,39 @@
+"""What a run says when it is over: everything on a terminal, elsewhere only what needs somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import click
+
+from pipeline.cli.common import LOG
+from pipeline.cli.watch_text import doubts
+from pipeline.reports import Event, Report
+from pipeline.reports.as_text import member_lines, report_lines, trouble_lines, who
+from pipeline.watching import Watched
+
+
+def tell(told: Report, doubtful: Sequence[Watched]) -> None:
+    """Say what happened; what concerns watched models first."""
+    for line in doubts(doubtful):
+        click.echo(line)
+    for line in report_lines(told):
+        click.echo(line)
+
+
+def warn(told: Report, doubtful: Sequence[Watched]) -> None:
+    """Say what needs somebody: scopes that are held or failing, and what concerns watched models."""
+    for line in doubts(doubtful):
+        LOG.warning(line)
+    for event in told.events:
+        if event.urgent:
+            LOG.warning(_in_a_line(event))
+    troubled = [scope for scope in told.coverage if scope.state in ("held", "failed")]
+    for line in trouble_lines(replace(scope, unconfirmed=0) for scope in troubled):
+        LOG.warning(line)
+
+
+def _in_a_line(event: Event) -> str:
+    what = "; ".join(line.strip() for line in member_lines([event], each=True))
+    return f"{what}  {who(event.gateway, event.scopes, event.groups)}"
