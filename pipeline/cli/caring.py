@@ -90,7 +90,7 @@ def verify(place: Place, *, as_json: bool) -> int:
 def _tell(check: Check) -> None:
     from pipeline.reports.display import shown
 
-    what = check.what if check.count != 1 else check.what.removesuffix("s")
+    what = check.what if check.count != 1 else _one(check.what)
     said = _many(len(check.problems), "problem") if check.problems else check.well
     click.echo(f"{check.count:,} {what}: {said}")
     for problem in check.problems[:_SHOWN]:
@@ -98,6 +98,13 @@ def _tell(check: Check) -> None:
         click.echo(f"  {row}: {shown(problem.says, longest=200)}: {problem.cure}")
     if len(check.problems) > _SHOWN:
         click.echo(f"  and {len(check.problems) - _SHOWN:,} more: see --json")
+
+
+def _one(what: str) -> str:
+    """Name one of what is named in the plural by its first word."""
+    things, space, more = what.partition(" ")
+    one = f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
+    return f"{one}{space}{more}"
 
 
 def _many(count: int, what: str) -> str:
