@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -30,6 +31,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
         self.path = path
+        self._file: os.stat_result | None = None
 
     @cached_property
     def db(self) -> Database:
@@ -53,6 +55,7 @@ class Store:
             with store._closed_on_error():
                 store._refuse_strangers()
                 store._set_up()
+                store._file = path.stat() if path else None
             return store
 
     @classmethod
@@ -151,10 +154,18 @@ class Store:
             self.connection.execute(f"pragma application_id = {APPLICATION_ID}")
             migrations.apply(self.db)
 
+    def _refuse_if_removed(self) -> None:
+        """SQLite would go on writing into a file that has no name any more."""
+        if self._file and not (self.path.exists() and os.path.samestat(self._file, self.path.stat())):
+            raise StoreError(
+                "was removed or replaced meanwhile; nothing was written: run again", path=self.path
+            )
+
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
         """Write all or nothing; with `keep=False` look at what a write would give, and take it back."""
         with translated(self.path):
+            self._refuse_if_removed()
             self.connection.execute("begin immediate")
             try:
                 yield
@@ -206,7 +217,7 @@ class Store:
 
     def settle(self) -> None:
         """Move what was written into the main file, so that a copy of it alone is complete."""
-        with translated(self.path):
+        with translated(self.path, lost="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
             self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
@@ -218,22 +229,24 @@ def _connect(where: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path, *, lost: str = "nothing was written") -> Iterator[None]:
     """Turn what SQLite and the system say of a file into a `StoreError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_cure(error), path=path) from error
+        raise StoreError(_cure(error).format(lost=lost), path=path) from error
     except OSError as error:
-        raise StoreError(f"cannot be used: {error.strerror or error}", path=path) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = _CURES["FULL"].format(lost=lost) if full else f"cannot be used: {error.strerror or error}"
+        raise StoreError(cure, path=path) from error
 
 
 _CURES = {
-    "FULL": "the disk is full; nothing was written: free some space and run again",
+    "FULL": "the disk is full; {lost}: free some space and run again",
     "READONLY": "cannot be written: see who owns the file and its directory",
     "CANTOPEN": "cannot be opened: see that its directory exists and can be written",
-    "BUSY": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
-    "LOCKED": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
+    "BUSY": f"another program kept it locked for {_PATIENCE_MS // 1000} s; {{lost}}: run again",
+    "LOCKED": f"another program kept it locked for {_PATIENCE_MS // 1000} s; {{lost}}: run again",
     "NOTADB": "is no SQLite database: name another file as `database`",
     "IOERR": "cannot be read or written: see that it is a file, and that its disk is well",
     "CORRUPT": "is damaged: restore it from a copy",
@@ -242,7 +255,8 @@ _CURES = {
 
 def _cure(error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
-    return _CURES.get(name, f"SQLite says: {error}")
+    said = str(error).replace("{", "{{").replace("}", "}}")
+    return _CURES.get(name, f"SQLite says: {said}")
 
 
 @contextmanager
@@ -262,8 +276,9 @@ def lock(path: Path, *, since: str) -> Iterator[None]:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         _take(descriptor, file)
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
+        with translated(file):
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
         yield
         os.truncate(descriptor, 0)
     finally:
