@@ -54,7 +54,7 @@ CLOCKS = {
 
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_what_happened_is_told_in_its_order(job: Job, clock: str) -> None:
-    """Whatever the clock said, a model was added, then removed, then returned, and what is offered is the last."""
+    """Whatever the clock said, a model was added, another removed and then returned."""
     runs(job, *zip(CLOCKS[clock], ("a", "ab", "b", "ba"), strict=True))
     assert told(job, "--all") == ALL
     assert {row["model"] for row in job.quick("models", "--json").json()} == {"a", "b"}
@@ -79,7 +79,7 @@ def test_since_begins_with_the_first_run_that_was_not_before(job: Job) -> None:
 
 
 def test_a_year_ahead_does_not_hide_what_follows(job: Job) -> None:
-    """`--since` finds the run of the far future and what came after it, and `status` speaks of the last run."""
+    """`--since` finds the run of the far future and what came after it; `status` speaks of the last run."""
     runs(job, *zip(CLOCKS["ahead by a year"], ("a", "ab", "b", "ba"), strict=True))
     assert told(job, "--since", "2026-05-01T09:30:00Z") == ALL[1:]
     assert "2026-05-01 10:00" in job.quick("status", at="2026-05-01T12:00:00Z").stdout
@@ -87,7 +87,7 @@ def test_a_year_ahead_does_not_hide_what_follows(job: Job) -> None:
 
 
 def test_a_failure_does_not_last_less_than_no_time(job: Job) -> None:
-    """A scope that failed at a time of the future and recovered since was away for no time, not for less."""
+    """A scope that failed at a time of the future and has recovered was away for no time."""
     runs(job, ("2026-05-01T08:00:00Z", "a"))
     OFFERED["now"] = b"<html>"
     assert job.quick("run", at="2027-05-01T08:00:00Z").code == 4
