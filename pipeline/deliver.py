@@ -21,6 +21,8 @@ FILES = "reports"
 NOBODY = "nobody"
 """The destination of what was imported: it is history, and no news."""
 
+_DRAFT = ".draft"
+
 
 def enqueue(store: Store) -> None:
     """Put the report of all runs since the last one into the outbox, if there is any news in them.
@@ -134,6 +136,9 @@ def write_files(report: Report, directory: Path, *, stem: str, latest: bool) -> 
     paths = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        # Drafts of a run that was killed: whoever writes now holds the lock.
+        for draft in directory.glob(f".*{_DRAFT}"):
+            draft.unlink(missing_ok=True)
         for ending, text in texts.items():
             for name in (stem, "latest") if latest else (stem,):
                 _replace(directory / f"{name}{ending}", text)
@@ -146,9 +151,13 @@ def write_files(report: Report, directory: Path, *, stem: str, latest: bool) -> 
 
 
 def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}{_DRAFT}")
     try:
-        draft.write_text(text, encoding="utf-8", newline="")
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            # It is marked as written in a database that outlives a loss of power; so must the file.
+            os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

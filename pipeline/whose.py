@@ -58,6 +58,9 @@ def _gateway(database: Path, name: str, scopes: Sequence[Scope], dialect: str, u
     known = None
     if database.exists() and url is None:
         with Store.read(database, any_age=True) as store:
-            found = store.rows("select url from gateways where name = :name", {"name": gateway})
+            # A first import that was killed as it began has left a file without tables.
+            made = store.rows("select 1 from sqlite_master where name = 'gateways'")
+            sql = "select url from gateways where name = :name"
+            found = store.rows(sql, {"name": gateway}) if made else []
             known = found[0]["url"] if found else None
     return Gateway(gateway, url or known or "", dialect)

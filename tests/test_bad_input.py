@@ -455,6 +455,28 @@ def test_a_write_that_fails_is_told_and_undone(gateway, job):
     assert known(job) == {"good": 3003, "sick": 3003}
 
 
+def test_a_database_that_was_removed_while_a_run_asked_is_told(tmp_path):
+    """SQLite would write on into a file without a name; the run ends with 74 instead."""
+    job = Job(tmp_path / "home")
+
+    def answer(_):
+        job.database.unlink()
+        return Reply(listed("a"))
+
+    with Scripted(answer) as server:
+        job.asks(server.url)
+        one_line(job.quick("run"), 74, str(job.database), "removed or replaced", "nothing was written")
+    assert not job.reports.exists()
+
+
+def test_drafts_of_a_run_that_was_killed_are_cleared_away(gateway, job):
+    """What a killed run has half written beside the reports goes when the next one writes its own."""
+    job.reports.mkdir()
+    (job.reports / ".20260101T000000Z.csv.draft").write_text("at,kind")
+    assert job.quick("run").code == 0
+    assert {file.suffix for file in job.reports.iterdir()} == {".csv", ".json"}
+
+
 def in_private(*words):
     """The words that run a program where what it mounts is seen by nobody else, and goes with it."""
     return [shutil.which("unshare") or "unshare", "-rm", *words]

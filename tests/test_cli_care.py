@@ -50,6 +50,15 @@ def test_a_database_that_is_well(job: Job) -> None:
     assert job.database.read_bytes() == before
 
 
+def test_one_thing_is_named_in_the_singular(job: Job) -> None:
+    """A check that looked at one thing says so in English."""
+    change(job, "delete from deliveries where id > 1")
+    said = job.run("verify").stdout
+    assert "1 delivery: " in said
+    assert "1 coverage: " in said
+    assert "0 removals to be confirmed: " in said
+
+
 def test_damage_is_told_and_rebuilt(job: Job) -> None:
     """`verify` leaves with 74 and says what to run; that puts it right, once."""
     change(job, "delete from field_changes")

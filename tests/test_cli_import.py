@@ -75,6 +75,13 @@ def test_the_job_goes_on_from_what_was_imported(job: Job, tmp_path: Path) -> Non
     one_line(job.quick("import", "acme/old", str(late)), 65, "2025-10-09", "is known until 2026-01-01")
 
 
+def test_an_import_that_was_killed_as_it_began_can_be_started_again(job: Job, tmp_path: Path) -> None:
+    """A file without tables, as a killed first import leaves it, is no database yet."""
+    job.home.mkdir()
+    job.database.touch()
+    assert imports(job, save(tmp_path / "saved", *OFFERS)).code == 0
+
+
 def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
     """The same answers give the same history, wherever they were kept."""
     lines = tmp_path / "saved.jsonl"

@@ -101,8 +101,11 @@ def _tell(check: Check) -> None:
         click.echo(f"  and {len(check.problems) - _SHOWN:,} more: see --json")
 
 
-def _one(many: str) -> str:
-    return f"{many.removesuffix('ies')}y" if many.endswith("ies") else many.removesuffix("s")
+def _one(what: str) -> str:
+    """Name one of what is named in the plural by its first word."""
+    things, space, more = what.partition(" ")
+    one = f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
+    return f"{one}{space}{more}"
 
 
 def _many(count: int, what: str) -> str:

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.store.database import Store, translated
+from pipeline.store.cures import translated
+from pipeline.store.database import Store
 
 
 def backup(source: Path, target: Path, *, overwrite: bool) -> int:

@@ -1,8 +1,7 @@
-"""Open the file, hold the lock, and turn every SQLite error into one that says what to do."""
+"""Open the file, read it and write it, all or nothing."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -12,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.errors import Locked, StoreError
+from pipeline.errors import StoreError
+from pipeline.store.cures import PATIENCE_MS, translated
 from pipeline.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _LARGE_INDEXES = (
     "records_owned_by",
 )
 _SET = "modelwatch"
-_PATIENCE_MS = 30_000
 
 
 class Store:
@@ -37,6 +36,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
         self.path = path
+        self._file: os.stat_result | None = None
 
     @cached_property
     def db(self) -> Database:
@@ -60,6 +60,7 @@ class Store:
             with store._closed_on_error():
                 store._refuse_strangers()
                 store._set_up()
+                store._file = path.stat() if path else None
             return store
 
     @classmethod
@@ -158,10 +159,18 @@ class Store:
             self.connection.execute(f"pragma application_id = {APPLICATION_ID}")
             migrations.apply(self.db)
 
+    def _refuse_if_removed(self) -> None:
+        """SQLite would go on writing into a file that has no name any more."""
+        if self._file and not (self.path.exists() and os.path.samestat(self._file, self.path.stat())):
+            raise StoreError(
+                "was removed or replaced meanwhile; nothing was written: run again", path=self.path
+            )
+
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
         """Write all or nothing; with `keep=False` look at what a write would give, and take it back."""
         with translated(self.path):
+            self._refuse_if_removed()
             self.connection.execute("begin immediate")
             try:
                 yield
@@ -218,73 +227,12 @@ class Store:
 
     def settle(self) -> None:
         """Move what was written into the main file, so that a copy of it alone is complete."""
-        with translated(self.path):
+        with translated(self.path, lost="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
             self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
 def _connect(where: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        where, uri=where.startswith("file:"), timeout=_PATIENCE_MS / 1000, isolation_level=None
+        where, uri=where.startswith("file:"), timeout=PATIENCE_MS / 1000, isolation_level=None
     )
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system say of a file into a `StoreError` that says what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(_cure(error), path=path) from error
-    except OSError as error:
-        raise StoreError(f"cannot be used: {error.strerror or error}", path=path) from error
-
-
-_CURES = {
-    "FULL": "the disk is full; nothing was written: free some space and run again",
-    "READONLY": "cannot be written: see who owns the file and its directory",
-    "CANTOPEN": "cannot be opened: see that its directory exists and can be written",
-    "BUSY": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
-    "LOCKED": f"another program kept it locked for {_PATIENCE_MS // 1000} s; nothing was written: run again",
-    "NOTADB": "is no SQLite database: name another file as `database`",
-    "IOERR": "cannot be read or written: see that it is a file, and that its disk is well",
-    "CORRUPT": "is damaged: restore it from a copy",
-}
-
-
-def _cure(error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
-    return _CURES.get(name, f"SQLite says: {error}")
-
-
-@contextmanager
-def lock(path: Path, *, since: str) -> Iterator[None]:
-    """Hold the lock beside a database for as long as the block runs; it goes with the process.
-
-    Args:
-        path: the database.
-        since: the time now, in ISO 8601, for whoever comes second.
-
-    Raises:
-        Locked: another run holds it; says which and since when.
-    """
-    file = path.with_name(path.name + ".lock")
-    with translated(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _take(descriptor, file)
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
-        yield
-        os.truncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, file: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "it has just started"
-        raise Locked(f"another run holds the lock ({holder}): wait for it to end", path=file) from None
