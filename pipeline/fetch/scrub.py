@@ -48,10 +48,10 @@ class Scrubber:
         return self._spelled
 
     def tag(self, value: str | None) -> str | None:
-        """Give a response header, None where it holds a secret: it is of no use then."""
-        if value is None or any(
-            secret in value for secret in self._values if len(secret) >= _SHORTEST_IN_TEXT
-        ):
+        """Give a response header, None where it could not be sent back, or holds a secret: of no use then."""
+        if value is None or not (value.isascii() and value.isprintable()):
+            return None
+        if any(secret in value for secret in self._values if len(secret) >= _SHORTEST_IN_TEXT):
             return None
         return value
 
