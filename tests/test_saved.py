@@ -163,6 +163,33 @@ def test_a_source_with_nothing_in_it_is_an_error(tmp_path: Path) -> None:
         in_lines(tmp_path / "gone.jsonl")
 
 
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to holds nothing up."""
+    write(tmp_path, **{"saved__2025-10-01.json": ODD})
+    os.mkfifo(tmp_path / "saved/2025-10-02.json")
+    found = in_directory(tmp_path / "saved")
+    assert [saved.body for saved in told(found)] == [ODD]
+    assert found.left_out == (LeftOut("2025-10-02.json", "no regular file by that name"),)
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(SavedError, match=r"pipe.jsonl: is no regular file"):
+        in_lines(tmp_path / "pipe.jsonl")
+
+
+def test_lines_are_put_up_with_as_answers_are(tmp_path: Path) -> None:
+    """A byte order mark, line ends of Windows and what is more than JSON in an answer lose no line."""
+    lines = [
+        b'\xef\xbb\xbf{"at":"2025-10-01T00:00:00Z","body":' + ODD + b"}",
+        b'{"at":"2025-10-02T00:00:00Z","body":{"data":[{"id":"lyra","n":NaN}]}}',
+        b'{"at":"2025-10-03T00:00:00Z","body":{"data":[{"id":"ly\\ud800ra"}]}}',
+    ]
+    (tmp_path / "odd.jsonl").write_bytes(b"\r\n".join(lines))
+    assert [saved.body for saved in told(in_lines(tmp_path / "odd.jsonl"))] == [
+        ODD,
+        b'{"data":[{"id":"lyra","n":null}]}',
+        '{"data":[{"id":"ly\ufffdra"}]}'.encode(),
+    ]
+
+
 class Repository:
     """A git repository that commits when it is told."""
 
@@ -231,6 +258,34 @@ def test_a_merge_counts_when_it_came_to_the_main_line(repository: Repository) ->
     assert [(saved.at, saved.body) for saved in found] == [
         ("2025-10-01T00:00:00Z", b"1"),
         ("2025-10-04T00:00:00Z", b"2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("log.showRoot", "false"),
+        ("log.diffMerges", "combined"),
+        ("diff.relative", "true"),
+        ("diff.orderFile", "nowhere"),
+        ("i18n.logOutputEncoding", "UTF-16"),
+        ("color.ui", "always"),
+    ],
+)
+def test_what_somebody_has_set_for_their_own_log_changes_nothing(
+    repository: Repository, setting: str, value: str
+) -> None:
+    """The first commit and a merge are found whatever `git log` has been told to show."""
+    repository.commit("2025-10-01T00:00:00Z", **{"models": b"1", "below/other": b"1"})
+    repository.git("switch", "--quiet", "--create", "side")
+    repository.commit("2025-10-02T00:00:00Z", models=b"2")
+    repository.git("switch", "--quiet", "main")
+    repository.git("merge", "--quiet", "--no-ff", "--no-edit", "side", at="2025-10-03T00:00:00Z")
+    repository.git("config", setting, value)
+    found = told(in_git(repository.path / "below", "../models"))
+    assert [(saved.at, saved.body) for saved in found] == [
+        ("2025-10-01T00:00:00Z", b"1"),
+        ("2025-10-03T00:00:00Z", b"2"),
     ]
 
 

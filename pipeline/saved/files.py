@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import SavedError
-from pipeline.saved.answers import Answers, LeftOut, Saved, field_time, none_found
+from pipeline.saved.answers import Answers, LeftOut, Saved, field_time, is_no_file, none_found
 from pipeline.saved.names import time_in
 
 _ENDINGS = (".json", ".json.gz")
@@ -54,6 +54,8 @@ def _time(directory: Path, source: str, time_field: str | None) -> tuple[str | N
     name = Path(source).name
     if not name.casefold().endswith(_ENDINGS):
         return None, "a name that is not .json or .json.gz"
+    if is_no_file(directory / source):
+        return None, "no regular file by that name"
     if time_field is None:
         return time_in(name), "no time in its name"
     try:
