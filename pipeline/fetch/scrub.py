@@ -69,4 +69,5 @@ def _letter(letter: str) -> str:
     units = letter.encode("utf-16-be").hex()
     number = "".join(f"\\\\u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
     plain = re.escape(letter)
-    return f"(?:{plain}|\\\\{plain}|{number})"
+    # First with its backslash: half of an escape that was left over would spoil the text.
+    return f"(?:\\\\{plain}|{plain}|{number})" if letter in _SHORT_ESCAPES else f"(?:{plain}|{number})"
