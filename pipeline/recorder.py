@@ -74,6 +74,7 @@ class Recorder:
         if len(self._listings) > _MOST_LISTINGS:
             seen = {number for ref in self.refs.values() for number in (ref.listing, ref.held)}
             self._listings = {number: found for number, found in self._listings.items() if number in seen}
+            self._anew.clear()
 
     def touch(self, scopes: Iterable[int]) -> None:
         """Say that the pointers of scopes were moved."""

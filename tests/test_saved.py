@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SavedError
-from pipeline.saved import Answers, LeftOut, Saved, in_directory, in_git, in_lines
+from pipeline.saved import Answers, LeftOut, Saved, files, in_directory, in_git, in_lines
 from pipeline.saved.names import time_in
 
 ODD = b'{"data":[ {"id":"lyra","price":0.50} ]}'
@@ -94,6 +94,16 @@ def test_a_damaged_archive_is_handed_on_as_it_is(tmp_path: Path) -> None:
     damaged = gzip.compress(ODD)[:-9]
     write(tmp_path, **{"2025-10-01.json.gz": damaged, "2025-10-02.json": ODD})
     assert [saved.body for saved in told(in_directory(tmp_path))] == [damaged, ODD]
+
+
+def test_an_archive_that_unpacks_to_too_much_is_handed_on_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bomb does not fill the memory; an answer of exactly the size that may be is unpacked."""
+    monkeypatch.setattr(files, "_MOST_UNPACKED", len(ODD))
+    packed = gzip.compress(ODD + b" " * 1_000_000)
+    write(tmp_path, **{"saved__2025-10-01.json.gz": packed, "saved__2025-10-02.json.gz": gzip.compress(ODD)})
+    assert [saved.body for saved in told(in_directory(tmp_path / "saved"))] == [packed, ODD]
 
 
 def test_the_time_may_stand_in_a_field(tmp_path: Path) -> None:

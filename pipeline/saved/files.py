@@ -6,6 +6,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 from pipeline.errors import SavedError
@@ -14,6 +15,7 @@ from pipeline.saved.names import time_in
 
 _ENDINGS = (".json", ".json.gz")
 _GZIP = b"\x1f\x8b"
+_MOST_UNPACKED = 256 * 1024 * 1024
 
 
 def in_directory(directory: Path, time_field: str | None = None) -> Answers:
@@ -77,6 +79,9 @@ def _body(file: Path) -> bytes:
     if not body.startswith(_GZIP):
         return body
     try:
-        return gzip.decompress(body)
+        with gzip.open(BytesIO(body)) as packed:
+            unpacked = packed.read(_MOST_UNPACKED + 1)
     except (OSError, EOFError, zlib.error):
         return body  # damaged: as it stands it is no JSON, and is told as an answer that cannot be read
+    # What unpacks to more is no list of models, and would fill the memory: it is told in the same way.
+    return unpacked if len(unpacked) <= _MOST_UNPACKED else body
