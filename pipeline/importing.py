@@ -136,6 +136,8 @@ class _History:
     def record(self, saved: Saved) -> Run | FetchError:
         """Read an answer and record it, as a run would have done at the time."""
         scope, at = self.scope, saved.at
+        # What was recognised in the last answer says how this one is read.
+        self.recorder.refresh()
         heard = self.reader.kept(scope, Answer((saved.body,), int(datetime.fromisoformat(at).timestamp())))
         if isinstance(heard.answer, FetchError):
             return heard.answer

@@ -59,17 +59,22 @@ class Recorder:
             self._gateways = {row["name"]: row["id"] for row in rows}
             self._touched.update(number for name, number in self._ids.items() if name not in self.refs)
             self._enrolled = (scopes, dict(spoken))
+        self.refresh()
+        return self._ids
+
+    def refresh(self) -> None:
+        """Read the pointers that were moved since."""
         if self._touched:
             self.refs |= refs(self.store, self._touched)
             self._touched.clear()
             self._forget()
-        return self._ids
 
     def _forget(self) -> None:
         """Let go of listings that no scope sees: there may be thousands in a history."""
         if len(self._listings) > _MOST_LISTINGS:
             seen = {number for ref in self.refs.values() for number in (ref.listing, ref.held)}
             self._listings = {number: found for number, found in self._listings.items() if number in seen}
+            self._anew.clear()
 
     def touch(self, scopes: Iterable[int]) -> None:
         """Say that the pointers of scopes were moved."""

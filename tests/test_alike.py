@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import strategies
 from fakes import ASKED_AT, body, row
 from hypothesis import example, given, settings
@@ -116,6 +117,26 @@ def test_the_same_rows_give_the_same_listing() -> None:
     turned = alike.read(Answer((body(row("vega"), row("lyra"), at=3),), ASKED_AT))
     assert turned.digest == first.digest
     assert turned.records["lyra"] is first.records["lyra"]
+
+
+@pytest.mark.parametrize(
+    ("body", "later"),
+    [
+        ('{"data":[A,B],"error":"x","z":[B],"error":null}', '{"data":[A,B],"error":"x","z":[B],"q":null}'),
+        ('{"data":[A,B],"success":false,"z":B,"success":true}', '{"data":[A,B],"success":false,"z":B}'),
+        ('{"data":[A,1],"n":1}', '{"data":[A,1],"n":1]}'),
+        ('{"data":["a","b"],"b":1}', '{"data":["a","b"],"b"]}'),
+        ('{"first":A,"data":[A , B]}', '{"first":A,"data":[A , B],"error":{"message":"x"}}'),
+        ('{"data":[A,B , A]}', '{"data":[A,B , A],"data":[A]}'),
+    ],
+)
+def test_what_stands_behind_a_list_is_not_taken_for_its_rows(body: str, later: str) -> None:
+    """A row that is written once more in the envelope hides nothing of what stands before it."""
+    alike = Alike(NEW_API)
+    for each in (body, later, body):
+        written = each.replace("A", '{"id":"lyra"}').replace("B", '{"id":"vega"}').encode()
+        answer = Answer((written,), ASKED_AT)
+        assert quickly(alike, answer) == plainly(NEW_API, answer)
 
 
 def test_a_row_made_at_the_moment_of_asking_is_not_remembered() -> None:

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import socket
 import threading
 import tracemalloc
 from collections import Counter
+from contextlib import suppress
 from email.utils import formatdate
 from functools import partial
 from urllib.parse import urlsplit
@@ -500,6 +502,21 @@ def test_each_encoding_that_is_asked_for_is_understood(job, encoding, pack):
     assert scopes(job)["public"]["models"] == 1
 
 
+def test_an_answer_that_is_packed_twice_is_no_answer(job):
+    """Two headers of one name count as one line of both."""
+    twice = (("Content-Encoding", "gzip"), ("Content-Encoding", "gzip"))
+    with Scripted(lambda _: Reply(gzip.compress(gzip.compress(listed("a"))), headers=twice)) as server:
+        job.asks(server.url)
+        assert "packed as 'gzip, gzip'" in asked_once(job)["message"]
+
+
+def test_what_is_no_http_is_not_repeated(job):
+    """A header that breaks off is refused without a word of it: it may hold half a key."""
+    with Scripted(lambda _: Reply(listed("a"), headers=(("Note", "letmein-" * 9000 + "\x00"),))) as server:
+        job.asks(server.url, scopes=KEYS, attempts=1)
+        assert "letmein" not in asked_once(job)["message"]
+
+
 def test_a_body_that_is_not_packed_as_it_says_is_no_answer(job):
     """Plain bytes that claim to be gzip are `Unreadable`."""
     with Scripted(lambda _: Reply(listed("a"), headers=(("Content-Encoding", "gzip"),))) as server:
@@ -540,6 +557,54 @@ def test_a_login_that_is_redirected_elsewhere_sends_no_password_there(gateway, j
         job.asks(gateway.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
         assert "nothing was sent there" in asked_once(job)["message"]
         assert other.asked == []
+
+
+def test_a_redirect_does_not_change_who_asks(job):
+    """A user that the new address names is left out: the scope's own key goes on."""
+    ways = {"/v1/models": (302, "http://eve:pass@HOST/two"), "/two": (200, "")}
+
+    def answer(question):
+        status, to = ways[question.path]
+        return Reply(listed("a"), status, (("Location", to.replace("HOST", question.headers["Host"])),))
+
+    with Scripted(answer) as server:
+        job.asks(server.url, scopes=KEYS)
+        assert job.quick("sync").code == 0
+        sent = [asked.headers["Authorization"] for asked in server.asked]
+    assert sent == ["Bearer sk-prod-12345678"] * 2
+
+
+@pytest.fixture
+def curt():
+    """The address of a server that sends a redirect, a list behind it, and hangs up each time unannounced."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    # Corked, the end of the connection travels with the answer.
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+                    asked = connection.recv(65536)
+                    head = (
+                        b"HTTP/1.1 200 OK" if b" /two " in asked else b"HTTP/1.1 302 Found\r\nLocation: /two"
+                    )
+                    body = listed("a")
+                    connection.sendall(b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_connection_that_the_server_has_closed_is_not_used_again(curt, job):
+    """A server that hangs up behind every answer can be asked all the same."""
+    job.asks(curt, attempts=1)
+    assert asked_once(job) is None
 
 
 def test_redirects_in_circles_end(gateway, job):
@@ -606,6 +671,15 @@ def test_a_known_answer_that_is_no_longer_true_is_sent_again(gateway, job):
     gateway.offers("new")
     job.quick("sync")
     assert scopes(job)["public"]["models"] == 3
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
+def test_a_tag_that_no_request_could_carry_is_not_kept(job, header):
+    """Letters beyond ASCII in a header neither stop the run nor the next question."""
+    with Scripted(lambda _: Reply(listed("a"), headers=((header, '"t\xe9g"'),))) as server:
+        job.asks(server.url)
+        assert [job.quick("sync").code for _ in range(2)] == [0, 0]
+    assert scopes(job)["public"]["error"] is None
 
 
 def test_tags_are_kept_for_each_scope(gateway, job):

@@ -301,6 +301,20 @@ def test_the_dialect_is_recognised_as_in_a_run(store: Store) -> None:
     assert refs(store)["acme/old"].reading
 
 
+def test_what_was_recognised_holds_for_the_answers_behind_it(store: Store) -> None:
+    """An answer that shows no dialect of its own is read as the one before it, in one import as in many."""
+    who = scope("acme/old")
+    shown = row("a", canonical_slug="a", architecture={}, top_provider={}, pricing={"prompt": "0.1"})
+    plain = [saved(number, "a") for number in (2, 3)]
+    answers = [Saved(day(1), body(shown), "day 1"), *plain, Saved(day(4), body(shown), "day 4")]
+    backfill(who, answers, store)
+    with Store.open(None) as one_by_one:
+        for each in answers:
+            backfill(who, [each], one_by_one)
+        assert ledger(store) == ledger(one_by_one)
+    assert [outcome for _, outcome, *_ in ledger(store)] == ["baseline", "moved", "moved"]
+
+
 def test_nothing_saved_is_nothing_done(script: Script) -> None:
     """No row is written where there is no answer."""
     script.offers("acme/prod", "lyra").run()

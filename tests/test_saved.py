@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SavedError
-from pipeline.saved import Answers, LeftOut, Saved, in_directory, in_git, in_lines
+from pipeline.saved import Answers, LeftOut, Saved, files, in_directory, in_git, in_lines
 from pipeline.saved.names import time_in
 
 ODD = b'{"data":[ {"id":"lyra","price":0.50} ]}'
@@ -96,6 +96,16 @@ def test_a_damaged_archive_is_handed_on_as_it_is(tmp_path: Path) -> None:
     assert [saved.body for saved in told(in_directory(tmp_path))] == [damaged, ODD]
 
 
+def test_an_archive_that_unpacks_to_too_much_is_handed_on_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bomb does not fill the memory; an answer of exactly the size that may be is unpacked."""
+    monkeypatch.setattr(files, "_MOST_UNPACKED", len(ODD))
+    packed = gzip.compress(ODD + b" " * 1_000_000)
+    write(tmp_path, **{"saved__2025-10-01.json.gz": packed, "saved__2025-10-02.json.gz": gzip.compress(ODD)})
+    assert [saved.body for saved in told(in_directory(tmp_path / "saved"))] == [packed, ODD]
+
+
 def test_the_time_may_stand_in_a_field(tmp_path: Path) -> None:
     """Seconds, milliseconds and ISO 8601 are read, wherever in the answer they are."""
     times = {"a": 1759449600, "b": "2025-10-01T02:00:00+02:00", "c": 1759363200000}
@@ -161,6 +171,33 @@ def test_a_source_with_nothing_in_it_is_an_error(tmp_path: Path) -> None:
         in_lines(tmp_path / "empty.jsonl")
     with pytest.raises(SavedError, match=r"gone.jsonl: cannot be read: No such file"):
         in_lines(tmp_path / "gone.jsonl")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to holds nothing up."""
+    write(tmp_path, **{"saved__2025-10-01.json": ODD})
+    os.mkfifo(tmp_path / "saved/2025-10-02.json")
+    found = in_directory(tmp_path / "saved")
+    assert [saved.body for saved in told(found)] == [ODD]
+    assert found.left_out == (LeftOut("2025-10-02.json", "no regular file by that name"),)
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(SavedError, match=r"pipe.jsonl: is no regular file"):
+        in_lines(tmp_path / "pipe.jsonl")
+
+
+def test_lines_are_put_up_with_as_answers_are(tmp_path: Path) -> None:
+    """A byte order mark, line ends of Windows and what is more than JSON in an answer lose no line."""
+    lines = [
+        b'\xef\xbb\xbf{"at":"2025-10-01T00:00:00Z","body":' + ODD + b"}",
+        b'{"at":"2025-10-02T00:00:00Z","body":{"data":[{"id":"lyra","n":NaN}]}}',
+        b'{"at":"2025-10-03T00:00:00Z","body":{"data":[{"id":"ly\\ud800ra"}]}}',
+    ]
+    (tmp_path / "odd.jsonl").write_bytes(b"\r\n".join(lines))
+    assert [saved.body for saved in told(in_lines(tmp_path / "odd.jsonl"))] == [
+        ODD,
+        b'{"data":[{"id":"lyra","n":null}]}',
+        '{"data":[{"id":"ly\ufffdra"}]}'.encode(),
+    ]
 
 
 class Repository:
@@ -231,6 +268,34 @@ def test_a_merge_counts_when_it_came_to_the_main_line(repository: Repository) ->
     assert [(saved.at, saved.body) for saved in found] == [
         ("2025-10-01T00:00:00Z", b"1"),
         ("2025-10-04T00:00:00Z", b"2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("log.showRoot", "false"),
+        ("log.diffMerges", "combined"),
+        ("diff.relative", "true"),
+        ("diff.orderFile", "nowhere"),
+        ("i18n.logOutputEncoding", "UTF-16"),
+        ("color.ui", "always"),
+    ],
+)
+def test_what_somebody_has_set_for_their_own_log_changes_nothing(
+    repository: Repository, setting: str, value: str
+) -> None:
+    """The first commit and a merge are found whatever `git log` has been told to show."""
+    repository.commit("2025-10-01T00:00:00Z", **{"models": b"1", "below/other": b"1"})
+    repository.git("switch", "--quiet", "--create", "side")
+    repository.commit("2025-10-02T00:00:00Z", models=b"2")
+    repository.git("switch", "--quiet", "main")
+    repository.git("merge", "--quiet", "--no-ff", "--no-edit", "side", at="2025-10-03T00:00:00Z")
+    repository.git("config", setting, value)
+    found = told(in_git(repository.path / "below", "../models"))
+    assert [(saved.at, saved.body) for saved in found] == [
+        ("2025-10-01T00:00:00Z", b"1"),
+        ("2025-10-03T00:00:00Z", b"2"),
     ]
 
 

@@ -9,7 +9,10 @@ from urllib.parse import quote
 
 import pytest
 from e2e import Job, Question, Reply, Scripted, listing
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from pipeline.fetch.scrub import Scrubber
 from pipeline.types import Secret
 
 VALUES = {
@@ -282,3 +285,31 @@ def test_a_secret_prints_as_stars():
         pickle.dumps(secret)
     with pytest.raises(TypeError):
         copy.copy(secret)
+
+
+LETTERS = st.sampled_from('nu\\"/0') | st.characters(min_codepoint=32, max_codepoint=126)
+
+
+def escapes(letter: str) -> list[str]:
+    """Every way in which JSON may write a letter."""
+    number = f"{ord(letter):04x}"
+    short = [f"\\{letter}"] if letter in '"\\/' else []
+    return [json.dumps(letter)[1:-1], f"\\u{number}", f"\\u{number.upper()}", *short]
+
+
+@given(
+    st.lists(
+        LETTERS.flatmap(lambda letter: st.tuples(st.just(letter), st.sampled_from(escapes(letter)))),
+        min_size=8,
+    )
+)
+@example([(letter, letter) for letter in "password"] + [("\\", "\\\\")])
+def test_a_secret_is_found_however_json_spells_it(letters):
+    """What is left is JSON still, and does not hold it."""
+    secret = "".join(letter for letter, _ in letters)
+    spelled = "".join(each for _, each in letters)
+    body = f'{{"said": "your key: {spelled}!", "more": "\\n"}}'
+    assert json.loads(body)["said"] == f"your key: {secret}!"
+    found = json.loads(Scrubber([Secret(secret)]).body(body.encode()))
+    assert secret not in found["said"]
+    assert found["more"] == "\n"

@@ -112,7 +112,7 @@ class Alike:
         self._newest = max((row.created or 0 for row in read), default=0)
         self._listing, self._last = None, ([], [])
         if self._frame and rows and len(answer.bodies) == 1 and self._is_long_after(answer.asked_at):
-            self._frame.remember(answer.bodies[0], bytes(rows[0]), bytes(rows[-1]))
+            self._frame.remember(answer.bodies[0], rows)
             self._listing, self._last = listing, (rows, read)
 
     def _has_same_rows(self, bodies: tuple[bytes, ...]) -> bool:

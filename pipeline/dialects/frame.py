@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+
+import msgspec
 
 _LONGEST_ENVELOPE = 4096
+_SPACE = b" \t\r\n"
 
 
 class Frame:
@@ -21,11 +25,16 @@ class Frame:
         self._rows = b""
         self._start = self._after = 0
 
-    def remember(self, body: bytes, first: bytes, last: bytes) -> None:
-        """Remember the rows of a body by its first and its last."""
-        self._start, end = body.find(first), body.rfind(last) + len(last)
-        self._after = len(body) - end
-        self._rows = body[self._start : end]
+    def remember(self, body: bytes, rows: Sequence[msgspec.Raw]) -> None:
+        """Remember the rows of a body as they are cut out of it; they must not be none."""
+        self._rows = b""
+        first = bytes(rows[0])
+        start = body.find(first)
+        written = _between(body, start + len(first), rows).join(rows)
+        # What stands there is those rows and nothing else: a name could hide between them otherwise.
+        if body.startswith(written, start):
+            self._start, self._after = start, len(body) - start - len(written)
+            self._rows = written
 
     def around(self, body: bytes) -> bytes | None:
         """Give a body without its rows, if they are those remembered; None where that is not certain."""
@@ -46,3 +55,9 @@ class Frame:
             and envelope.count(self._name) == 1
             and bool(self._opening.search(envelope, 0, at))
         )
+
+
+def _between(body: bytes, end: int, rows: Sequence[msgspec.Raw]) -> bytes:
+    """Give what stands between the first row, which ends at a place, and the second: a comma, and spaces."""
+    between = body[end : body.find(bytes(rows[1]), end)] if len(rows) > 1 else b","
+    return between if between.strip(_SPACE) == b"," else b","

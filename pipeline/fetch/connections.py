@@ -23,7 +23,7 @@ class Question:
 class Arriving:
     """An answer whose body is still to come, packed as the server sends it.
 
-    `headers` are found by name in whatever case; `cookies` are the lines of `Set-Cookie`.
+    `headers` are found by name in lower case; `cookies` are the lines of `Set-Cookie`.
     """
 
     status: int

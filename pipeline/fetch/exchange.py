@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _GOOD = range(200, 300)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
 _ERROR_BODY = 64 * 1024
+_BYTES = re.compile(r":\s+(?:bytearray\()?b['\"].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ async def _hop(
     except TimeoutError as error:
         raise Unreachable(f"no answer from {_place(url)} within {limits.timeout:g} s") from error
     except ConnectionError as error:
-        raise Unreachable(f"{_place(url)} cannot be reached: {error}") from error
+        # It may go on with the bytes that it stumbled over, cut off anywhere: half a key, perhaps.
+        raise Unreachable(f"{_place(url)} cannot be reached: {_BYTES.sub('', str(error))}") from error
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {answer.status}"))
     body = scrub.body(body)
@@ -146,7 +149,8 @@ def _same_place(before: str, after: str) -> str:
     upgrade = (old.scheme, new.scheme) == ("http", "https") and old.port is None and new.port is None
     same_origin = (old.scheme, old.port) == (new.scheme, new.port)
     if old.hostname == new.hostname and (same_origin or upgrade):
-        return after
+        # A user in the new address would sign the request in place of the scope.
+        return new._replace(netloc=new.netloc.rpartition("@")[2]).geturl()
     where = f"{new.scheme}://{new.hostname}" + (f":{new.port}" if new.port else "")
     raise Unreadable(
         f"{_place(before)} redirects to {where}; nothing was sent there. "

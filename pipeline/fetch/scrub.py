@@ -48,10 +48,10 @@ class Scrubber:
         return self._spelled
 
     def tag(self, value: str | None) -> str | None:
-        """Give a response header, None where it holds a secret: it is of no use then."""
-        if value is None or any(
-            secret in value for secret in self._values if len(secret) >= _SHORTEST_IN_TEXT
-        ):
+        """Give a response header, None where it could not be sent back, or holds a secret: of no use then."""
+        if value is None or not (value.isascii() and value.isprintable()):
+            return None
+        if any(secret in value for secret in self._values if len(secret) >= _SHORTEST_IN_TEXT):
             return None
         return value
 
@@ -69,4 +69,5 @@ def _letter(letter: str) -> str:
     units = letter.encode("utf-16-be").hex()
     number = "".join(f"\\\\u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
     plain = re.escape(letter)
-    return f"(?:{plain}|\\\\{plain}|{number})"
+    # First with its backslash: half of an escape that was left over would spoil the text.
+    return f"(?:\\\\{plain}|{plain}|{number})" if letter in _SHORT_ESCAPES else f"(?:{plain}|{number})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from pipeline.fetch.connections import Arriving, Question
 
 _LONGEST_HEADER = 64 * 1024
 _READ_AT_ONCE = 256 * 1024
+_TURNS = 2
 
 
 class Wide:
@@ -25,6 +27,9 @@ class Wide:
     async def ask(self, question: Question, url: str, *, patience: float) -> AsyncIterator[Arriving]:
         """Ask a question at an address; see `Connections.ask`."""
         timeout = aiohttp.ClientTimeout(connect=patience, sock_connect=patience, sock_read=patience)
+        # The loop must turn before it sees that the server has closed a connection behind its last answer.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         try:
             async with self._session(url).request(
                 question.method,
@@ -34,8 +39,8 @@ class Wide:
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:
-                headers = response.headers
-                cookies = headers.getall("Set-Cookie", [])
+                headers = _headers(response)
+                cookies = response.headers.getall("Set-Cookie", [])
                 yield Arriving(response.status, headers, cookies, response.content.iter_any())
         except TimeoutError as error:
             raise TimeoutError from error
@@ -78,11 +83,28 @@ def _certificates() -> ssl.SSLContext:
     return certificates()
 
 
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Give what the headers say: those of one name in one line, and what is no Unicode as Latin-1."""
+    return {
+        name.lower(): ", ".join(map(_legible, response.headers.getall(name))) for name in response.headers
+    }
+
+
+def _legible(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value
+
+
 def _reason(error: aiohttp.ClientError | OSError) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return str(error.certificate_error)
         case aiohttp.ClientConnectorError():
             return error.os_error.strerror or str(error.os_error)
+        case aiohttp.ClientResponseError():
+            return error.message or type(error).__name__
         case _:
             return str(error) or type(error).__name__

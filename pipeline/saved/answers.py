@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline import canonical, paths
 from pipeline.errors import SavedError
@@ -43,6 +44,11 @@ def field_time(body: bytes, path: str) -> str | None:
         ValueError: this is no JSON.
     """
     return moment(paths.find(canonical.decode(body), paths.parse(path)))
+
+
+def is_no_file(path: Path) -> bool:
+    """Say whether something else than a file stands at a path, such as a pipe: to read it may never end."""
+    return path.exists() and not path.is_file()
 
 
 def none_found(where: object, left_out: list[LeftOut]) -> SavedError:

@@ -6,14 +6,16 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 from pipeline.errors import SavedError
-from pipeline.saved.answers import Answers, LeftOut, Saved, field_time, none_found
+from pipeline.saved.answers import Answers, LeftOut, Saved, field_time, is_no_file, none_found
 from pipeline.saved.names import time_in
 
 _ENDINGS = (".json", ".json.gz")
 _GZIP = b"\x1f\x8b"
+_MOST_UNPACKED = 256 * 1024 * 1024
 
 
 def in_directory(directory: Path, time_field: str | None = None) -> Answers:
@@ -54,6 +56,8 @@ def _time(directory: Path, source: str, time_field: str | None) -> tuple[str | N
     name = Path(source).name
     if not name.casefold().endswith(_ENDINGS):
         return None, "a name that is not .json or .json.gz"
+    if is_no_file(directory / source):
+        return None, "no regular file by that name"
     if time_field is None:
         return time_in(name), "no time in its name"
     try:
@@ -75,6 +79,9 @@ def _body(file: Path) -> bytes:
     if not body.startswith(_GZIP):
         return body
     try:
-        return gzip.decompress(body)
+        with gzip.open(BytesIO(body)) as packed:
+            unpacked = packed.read(_MOST_UNPACKED + 1)
     except (OSError, EOFError, zlib.error):
         return body  # damaged: as it stands it is no JSON, and is told as an answer that cannot be read
+    # What unpacks to more is no list of models, and would fill the memory: it is told in the same way.
+    return unpacked if len(unpacked) <= _MOST_UNPACKED else body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from pipeline import canonical
 from pipeline.errors import SavedError
-from pipeline.saved.answers import Answers, LeftOut, Saved, field_time, none_found
+from pipeline.saved.answers import Answers, LeftOut, Saved, field_time, is_no_file, none_found
 from pipeline.values import moment
 
 
@@ -27,6 +28,8 @@ def in_lines(file: Path, time_field: str | None = None) -> Answers:
     Raises:
         SavedError: the file cannot be read, or holds no answer.
     """
+    if is_no_file(file):
+        raise SavedError("is no regular file: it cannot be read twice", where=str(file))
     found: list[_Line] = []
     left_out: list[LeftOut] = []
     with _opened(file) as lines:
@@ -52,7 +55,8 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 def _numbered(lines: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
     """Give each line that is not blank, with its number and where it begins."""
-    offset = 0
+    offset = len(BOM_UTF8) if lines.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+    lines.seek(offset)
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield number, offset, line
@@ -67,7 +71,7 @@ def _time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
     try:
         if time_field is not None:
             return field_time(line, time_field), f"no time at {time_field}"
-        members = canonical.members(line)
+        members = _members(line)
     except ValueError:
         return None, "no JSON in it" if time_field else "no JSON object in it"
     if not members.keys() >= {"at", "body"}:
@@ -75,12 +79,27 @@ def _time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
     return moment(canonical.decode(members["at"])), "no time in its `at`"
 
 
+def _members(line: bytes) -> dict[str, bytes]:
+    """Give the members of a line; what is more than JSON in them is put up with as in any answer.
+
+    Raises:
+        ValueError: this is no object.
+    """
+    try:
+        return canonical.members(line)
+    except ValueError:
+        value = canonical.decode(line)
+        if not isinstance(value, dict):
+            raise
+        return {name: canonical.encode(member).encode() for name, member in value.items()}
+
+
 def _read(file: Path, found: Iterable[_Line], time_field: str | None) -> Iterator[Saved]:
     with _opened(file) as lines:
         for at, number, offset in found:
             lines.seek(offset)
             line = lines.readline()
-            body = line.strip() if time_field is not None else _body(canonical.members(line)["body"])
+            body = line.strip() if time_field is not None else _body(_members(line)["body"])
             yield Saved(at, body, _named(file, number))
 
 

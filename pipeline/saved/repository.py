@@ -18,9 +18,10 @@ _SHORT = 12
 # What the repository's or the user's settings may have switched on would get between the lines.
 _LOG = (
     *("--literal-pathspecs", "-c", "core.quotePath=false", "-c", "log.showSignature=false"),
-    *("-c", "log.follow=false", "log"),
+    *("-c", "log.follow=false", "-c", "log.showRoot=true", "log"),
     # Along the main line: a merge says what it brought there, and when.
-    *("--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames", "--no-color"),
+    *("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"),
+    *("--no-relative", "--no-color", "--encoding=UTF-8", f"-O{os.devnull}"),
     f"--format={_COMMIT}%H %ct",
 )
 
