@@ -15,7 +15,7 @@ _DATED = re.compile(
         (?: [-_.:m]? (?P<second>[0-5]\d) (?:[.,]\d{1,9})? )?
         (?P<zone> Z | \+\d\d:?\d\d | -\d\d:\d\d )?
     )?
-    (?!\d)
+    (?! \d | T\d )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
