@@ -761,3 +761,13 @@ def test_a_proxy_that_is_none_is_told_in_words(gateway, job):
     done = job.quick("sync")
     assert "Traceback" not in done.said
     assert done.code in {4, 78}
+
+
+def test_a_server_that_says_the_length_twice_is_understood(job):
+    """What one parser refuses and another reads is read, at the next attempt at the latest."""
+    body = listed("small")
+    twice = Reply(body, headers=(("Content-Length", str(len(body))),))
+    with Scripted(lambda _question: twice) as server:
+        job.asks(server.url, backoff=0)
+        assert job.quick("sync").code == 0
+    assert scopes(job)["public"]["models"] == 1

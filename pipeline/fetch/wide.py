@@ -6,10 +6,11 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from pipeline.fetch.connections import Arriving, Question
+from pipeline.fetch.connections import Arriving, Connections, Question
 
 _LONGEST_HEADER = 64 * 1024
 _READ_AT_ONCE = 256 * 1024
@@ -22,10 +23,16 @@ class Wide:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._odd: set[str] = set()
+        self._narrow: Connections | None = None
 
     @asynccontextmanager
     async def ask(self, question: Question, url: str, *, patience: float) -> AsyncIterator[Arriving]:
         """Ask a question at an address; see `Connections.ask`."""
+        if urlsplit(url).netloc in self._odd:
+            async with self._leniently().ask(question, url, patience=patience) as answer:
+                yield answer
+            return
         timeout = aiohttp.ClientTimeout(connect=patience, sock_connect=patience, sock_read=patience)
         # The loop must turn before it sees that the server has closed a connection behind its last answer.
         for _ in range(_TURNS):
@@ -46,8 +53,19 @@ class Wide:
             raise TimeoutError from error
         except aiohttp.InvalidURL as error:
             raise ValueError(f"{error.description or 'it is no address'}") from error
+        except aiohttp.ClientResponseError as error:
+            # This parser is strict: the next attempt at such a server is read by a more lenient one.
+            self._odd.add(urlsplit(url).netloc)
+            raise ConnectionError(_reason(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionError(_reason(error)) from error
+
+    def _leniently(self) -> Connections:
+        from pipeline.fetch.narrow import Narrow
+
+        if self._narrow is None:
+            self._narrow = Narrow(self._headers, proxies=False)
+        return self._narrow
 
     def _session(self, url: str) -> aiohttp.ClientSession:
         # To read the machine's certificates takes as long as to ask a hundred scopes.
@@ -75,6 +93,8 @@ class Wide:
         """Close every connection."""
         for session in self._sessions.values():
             await session.close()
+        if self._narrow:
+            await self._narrow.aclose()
 
 
 def _certificates() -> ssl.SSLContext:
