@@ -47,6 +47,21 @@ def test_what_people_write_becomes_the_address_of_the_list(url: str, asked: str)
 
 
 @pytest.mark.parametrize(
+    "url", ["https://gw.example", "https://gw.example/v1", "https://gw.example/v1/models"]
+)
+@pytest.mark.parametrize("path", ["/api/user/self/groups", "/api/user/models"])
+def test_what_is_for_signed_in_users_stands_beside_the_versions(url: str, path: str) -> None:
+    """However the gateway's address is written, its web page's own API is at its root."""
+    assert address(url, path) == f"https://gw.example{path}"
+
+
+def test_another_api_stands_beside_the_versions() -> None:
+    """A list that is not below the version that was written is asked for where it is."""
+    assert address("http://box.example:11434/v1", "/api/tags") == "http://box.example:11434/api/tags"
+    assert address("https://gw.example/v1/", "/api/pricing") == "https://gw.example/api/pricing"
+
+
+@pytest.mark.parametrize(
     ("name", "key_header", "headers", "params"),
     [
         ("anthropic", "x-api-key", {"anthropic-version": "2023-06-01"}, {"limit": "1000"}),

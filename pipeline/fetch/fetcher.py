@@ -189,9 +189,14 @@ def address(url: str, path: str) -> str:
     What the base has of the path already is not said twice; a version of its own (`…/api/v3`) is kept.
     """
     base = url.rstrip("/")
-    if base.endswith("/models"):
-        return base
     steps = path.strip("/").split("/")
+    if steps[:2] == ["api", "user"]:
+        base = base.removesuffix("/models")
+    elif base.endswith("/models"):
+        return base
+    if steps[0] == "api" and _VERSION_STEP.match(base.rpartition("/")[2]):
+        # What is for signed-in users stands beside the API's versions, not below one of them.
+        base = _root(url)
     have = urlsplit(base).path.strip("/").split("/")
     for shared in range(min(len(steps), len(have)), 0, -1):
         if have[-shared:] == steps[:shared]:
