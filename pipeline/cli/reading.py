@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.common import Place, Time, placed
 from pipeline.cli.running import database_of, watch_of
+from pipeline.reports.display import shown
 from pipeline.types import Kind
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
@@ -68,6 +69,7 @@ def changes(
     from pipeline.watchlist import marked
 
     with _store(place) as store:
+        _known(store, scopes)
         events = marked(history.changes(store, history.window(store, since=since)), watch_of(place))
     found = [
         event
@@ -84,6 +86,14 @@ def changes(
         hidden = sum(event.quiet for event in found)
         if hidden and not quiet_too:
             click.echo(f"({hidden} quiet: --all shows them)")
+
+
+def _known(store: Store, globs: tuple[str, ...]) -> None:
+    """See that each glob is of some scope: a slip of the pen must not look like peace and quiet."""
+    names = [row["name"] for row in store.rows("select name from scopes")]
+    for glob in globs:
+        if not any(_matches(name, (glob,)) for name in names):
+            raise click.UsageError(f"no scope matches {shown(glob)}: see `modelwatch scopes`")
 
 
 def _in_scopes(events: Iterable[Event], globs: tuple[str, ...]) -> Iterable[Event]:
@@ -124,6 +134,7 @@ def models(
     from pipeline.moments import Moment
 
     with _store(place) as store:
+        _known(store, scopes)
         moment = Moment(at=at and in_history(store, at))
         offered = history.catalog(store, lambda scope: _matches(scope, scopes), moment)
     found = [
