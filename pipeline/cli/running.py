@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.reports import Report
     from pipeline.store import Store
     from pipeline.types import Scope
+    from pipeline.watching import Watched
     from pipeline.watchlist import Watch
 
 _CURES = {
@@ -167,7 +168,7 @@ def _job(
     verbose: int,
     write_report: bool,
 ) -> int:
-    from pipeline import deliver, history, watching, watchlist
+    from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
     from pipeline.cli import show, telling
 
@@ -178,7 +179,7 @@ def _job(
             done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
         window = history.Window(done.snapshot - 1, done.snapshot)
         told = watchlist.mark(history.report(store, window), config.watch)
-        doubtful = watching.doubtful(store, config.watch)
+        doubtful = _doubtful(store, config)
         if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
             telling.tell(told, doubtful)
         elif not quiet:
@@ -187,6 +188,14 @@ def _job(
             deliver.enqueue(store)
             deliver.drain(store, config.reports, now, watch=config.watch)
     return _exit_code(done, told, exit_code=exit_code)
+
+
+def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
+    if not config.watch.models:
+        return ()
+    from pipeline.watching import doubtful
+
+    return doubtful(store, config.watch)
 
 
 @contextmanager

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.common import LOG
-from pipeline.cli.watch_text import doubts
 from pipeline.reports import Event, Report
 from pipeline.reports.as_text import member_lines, report_lines, trouble_lines, who
-from pipeline.watching import Watched
+
+if TYPE_CHECKING:  # most runs have nothing to doubt
+    from pipeline.watching import Watched
 
 
 def tell(told: Report, doubtful: Sequence[Watched]) -> None:
     """Say what happened; what concerns watched models first."""
-    for line in doubts(doubtful):
+    for line in _doubts(doubtful):
         click.echo(line)
     for line in report_lines(told):
         click.echo(line)
@@ -24,7 +26,7 @@ def tell(told: Report, doubtful: Sequence[Watched]) -> None:
 
 def warn(told: Report, doubtful: Sequence[Watched]) -> None:
     """Say what needs somebody: scopes that are held or failing, and what concerns watched models."""
-    for line in doubts(doubtful):
+    for line in _doubts(doubtful):
         LOG.warning(line)
     for event in told.events:
         if event.urgent:
@@ -32,6 +34,14 @@ def warn(told: Report, doubtful: Sequence[Watched]) -> None:
     troubled = [scope for scope in told.coverage if scope.state in ("held", "failed")]
     for line in trouble_lines(replace(scope, unconfirmed=0) for scope in troubled):
         LOG.warning(line)
+
+
+def _doubts(doubtful: Sequence[Watched]) -> Iterable[str]:
+    if not doubtful:
+        return ()
+    from pipeline.cli.watch_text import doubts
+
+    return doubts(doubtful)
 
 
 def _in_a_line(event: Event) -> str:
