@@ -18,9 +18,9 @@ LONGEST = 300
 """Lines that a module may have; a longer one is two things."""
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times"}),
+    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
-    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist"}),
+    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations"}),
     frozenset({"config", "fetch", "store", "gateway", "saved"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from pipeline import care, endings, history, importing, offering, sides, words
 from pipeline import showing as one_model
 from pipeline import watching as watched
 from pipeline.api import jobs
-from pipeline.api.where import Globs, When, Where, matches, now
+from pipeline.api.where import Globs, When, Where, now
 from pipeline.api.where import at as moment
 from pipeline.care import Check, Pruned, Rebuilt
 from pipeline.config import Config
 from pipeline.endings import Announced, Vanished
 from pipeline.errors import QuestionError
+from pipeline.globs import matches
 from pipeline.importing import Backfill
 from pipeline.moments import Moment
 from pipeline.offering import Alike, Matrix
@@ -253,7 +253,7 @@ class Home:
             QuestionError: none matches.
         """
         with self.where.opened() as store:
-            names = [name for name in refs(store) if any(fnmatchcase(name, glob) for glob in scopes)]
+            names = [name for name in refs(store) if matches(name, scopes)] if scopes else []
             if not names:
                 raise QuestionError(f"no scope matches {' or '.join(scopes)}")
             return dict(care.forget(store, sorted(names)))

@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from pipeline import deliver, history
 from pipeline import sync as syncing
-from pipeline.api.where import Globs, matches, now
+from pipeline.api.where import Globs, now
 from pipeline.cli.references import fetcher
 from pipeline.config import Config
 from pipeline.errors import QuestionError
+from pipeline.globs import matches
 from pipeline.recording import Heard
 from pipeline.reports import Report
 from pipeline.saved import Answers, in_directory, in_lines

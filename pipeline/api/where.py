@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import care
@@ -100,8 +99,3 @@ def at(when: When) -> str:
         return moment(when, datetime.now(UTC))
     except ValueError as error:
         raise QuestionError(str(error)) from error
-
-
-def matches(name: str, globs: Globs) -> bool:
-    """Say whether a name matches one of some globs; any does where there is none."""
-    return not globs or any(fnmatchcase(name, glob) for glob in globs)

@@ -15,6 +15,7 @@ import click
 from pipeline.cli.common import Place, now, placed
 from pipeline.cli.running import database_of, load
 from pipeline.errors import StoreError
+from pipeline.globs import matches
 from pipeline.times import iso
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
@@ -206,14 +207,13 @@ def backup(place: Place, file: Path, *, force: bool) -> None:
 def forget(place: Place, scopes: tuple[str, ...], *, yes: bool) -> None:
     """Drop scopes and all that only they needed; SCOPE may be a glob, such as 'aihubmix/*'."""
     import sys
-    from fnmatch import fnmatchcase
 
     from pipeline import care
     from pipeline.store import Store, refs
 
     config, database = _config(place), database_of(place)
     with Store.read(database, any_age=True) as store:
-        found = sorted(name for name in refs(store) if any(fnmatchcase(name, glob) for glob in scopes))
+        found = sorted(name for name in refs(store) if matches(name, scopes))
     if not found:
         raise click.UsageError(f"no scope matches {' '.join(scopes)}: see `modelwatch scopes`")
     click.echo(f"to forget, with all their history: {' '.join(found)}")

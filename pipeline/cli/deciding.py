@@ -6,6 +6,7 @@ import click
 
 from pipeline.cli.common import Place, now, placed
 from pipeline.cli.running import load
+from pipeline.globs import matches
 
 
 @click.command()
@@ -13,8 +14,6 @@ from pipeline.cli.running import load
 @click.argument("scopes", nargs=-1, required=True, metavar="SCOPE...")
 def accept(place: Place, scopes: tuple[str, ...]) -> None:
     """Believe what is held for a scope at once; SCOPE may be a glob, such as 'aihubmix/*'."""
-    from fnmatch import fnmatchcase
-
     from pipeline import accepting, deliver, history
     from pipeline.cli import show
     from pipeline.dialects import recognised
@@ -33,11 +32,7 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
     Store.read(config.database, any_age=True).close()
     with lock(config.database, since=now()), Store.open(config.database) as store:
         known = refs(store)
-        held = [
-            name
-            for name, ref in sorted(known.items())
-            if ref.held and any(fnmatchcase(name, g) for g in scopes)
-        ]
+        held = [name for name, ref in sorted(known.items()) if ref.held and matches(name, scopes)]
         if not held:
             raise click.UsageError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
         snapshot = accepting.accept(store, held, quiet, at=now())

@@ -13,6 +13,7 @@ import click
 
 from pipeline import errors
 from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+from pipeline.globs import matches
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.config import Config
@@ -220,11 +221,7 @@ def load(place: Place) -> Config:
 
 def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
     """Give the scopes that match one of the globs; all, where there is none."""
-    from fnmatch import fnmatchcase
-
-    found = tuple(
-        scope for scope in config.scopes if not only or any(fnmatchcase(scope.name, glob) for glob in only)
-    )
+    found = tuple(scope for scope in config.scopes if matches(scope.name, only))
     if not found:
         names = ", ".join(scope.name for scope in config.scopes)
         raise click.UsageError(f"no scope matches {' or '.join(only)}: there are {names}")
