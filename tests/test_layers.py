@@ -20,12 +20,12 @@ LONGEST = 300
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
-    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations"}),
-    frozenset({"config", "fetch", "store", "gateway", "saved"}),
+    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations", "signs"}),
+    frozenset({"config", "fetch", "store", "gateway", "saved", "signals"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
-    | frozenset({"watching", "absences", "repricing", "words", "whose"}),
+    | frozenset({"watching", "absences", "repricing", "words", "whose", "vitals", "signalling"}),
     frozenset({"cli", "api", "docs", "__main__", "__init__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""
@@ -37,7 +37,7 @@ OWNERS = {
     "aiohttp": {"fetch"},
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
-    "httpx": {"fetch"},
+    "httpx": {"fetch", "signals"},
     "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},
     "sqlite3": {"store"},

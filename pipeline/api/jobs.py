@@ -11,9 +11,10 @@ from typing import TypeVar
 from pipeline import deliver, history
 from pipeline import sync as syncing
 from pipeline.api.where import Globs, now
+from pipeline.cli.alive import signs as signs_of
 from pipeline.cli.references import fetcher
 from pipeline.config import Config
-from pipeline.errors import QuestionError
+from pipeline.errors import QuestionError, exit_status
 from pipeline.globs import matches
 from pipeline.recording import Heard
 from pipeline.reports import Report
@@ -41,9 +42,11 @@ def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
         if reports and not dry_run:
             deliver.enqueue(store)
             deliver.drain(store, known.reports, now, watch=known.watch)
+        signs.over(exit_status(scopes=done.scopes, failed=done.failed, held=done.held), told)
         return mark(told, known.watch)
 
-    return _apart(lambda: _rehearsed(known, job) if dry_run else _recorded(known, job))
+    with signs_of(known, dry_run=dry_run) as signs:
+        return _apart(lambda: _rehearsed(known, job) if dry_run else _recorded(known, job))
 
 
 def saved(source: Path, time_field: str | None) -> Answers:

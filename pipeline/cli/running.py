@@ -18,8 +18,7 @@ from pipeline.globs import matches
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.config import Config
     from pipeline.fetch.fetcher import Fetcher
-    from pipeline.recording import Heard, Run
-    from pipeline.reports import Report
+    from pipeline.recording import Heard
     from pipeline.store import Store
     from pipeline.types import Scope
     from pipeline.watching import Watched
@@ -70,7 +69,7 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
             ],
             right=("models", "seconds"),
         )
-    return failure_code(failed, len(rows))
+    return errors.exit_status(scopes=len(rows), failed=failed)
 
 
 def _once(scope: Scope) -> Scope:
@@ -171,24 +170,28 @@ def _job(
 ) -> int:
     from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import show, telling
+    from pipeline.cli import alive, show, telling
 
     config = load(place)
-    scopes = chosen(config, only)
-    with _opened(config, dry_run=dry_run) as store:
-        with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
-            done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
-        window = history.Window(done.snapshot - 1, done.snapshot)
-        told = watchlist.mark(history.report(store, window), config.watch)
-        doubtful = _doubtful(store, config)
-        if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-            telling.tell(told, doubtful)
-        elif not quiet:
-            telling.warn(told, doubtful)
-        if write_report and not dry_run:
-            deliver.enqueue(store)
-            deliver.drain(store, config.reports, now, watch=config.watch)
-    return _exit_code(done, told, exit_code=exit_code)
+    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
+        scopes = chosen(config, only)
+        with _opened(config, dry_run=dry_run) as store:
+            with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
+                asked = fetcher(config)
+                done = syncing.sync(scopes, store, asked, now, _teller(bar.step), everything=not only)
+            window = history.Window(done.snapshot - 1, done.snapshot)
+            told = watchlist.mark(history.report(store, window), config.watch)
+            doubtful = _doubtful(store, config)
+            if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+                telling.tell(told, doubtful)
+            elif not quiet:
+                telling.warn(told, doubtful)
+            if write_report and not dry_run:
+                deliver.enqueue(store)
+                deliver.drain(store, config.reports, now, watch=config.watch)
+        code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
+        signs.over(code, told)
+    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
 def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
@@ -258,18 +261,6 @@ def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
                 LOG.info("%s: unchanged", scope.name, extra={"fields": fields})
 
     return tell
-
-
-def failure_code(failed: int, of: int) -> int:
-    """Give the exit code for so many failed scopes of so many."""
-    if not failed:
-        return 0
-    return errors.ALL_FAILED_EXIT if failed == of else errors.SOME_FAILED_EXIT
-
-
-def _exit_code(done: Run, told: Report, *, exit_code: bool) -> int:
-    code = failure_code(done.failed, done.scopes) or (errors.HELD_EXIT if done.held else 0)
-    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
 def database_of(place: Place) -> Path:

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.config.keys import bad_name, is_name, is_reference, no_reference, read_keys
+from pipeline.config.signals import metrics, ping
 from pipeline.config.spelling import SPELLING, spelling
 from pipeline.config.toml import Table
 from pipeline.config.watched import watched
 from pipeline.dialects import AUTO, dialects
 from pipeline.errors import ConfigError
+from pipeline.signs import Ping
 from pipeline.types import (
     AccessToken,
     Cookie,
@@ -31,7 +33,7 @@ from pipeline.watchlist import NOTHING, Watch
 _LIMITS = frozenset(item.name for item in fields(Limits))
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
-_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch"})
+_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch", "ping", "metrics"})
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
 _SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
@@ -49,6 +51,8 @@ class Config:
         deadline: seconds that one run may take; scopes not answered by then have failed.
         scopes: every scope of every gateway, in the file's order.
         watch: the models that the user depends on.
+        ping: where to tell that the job runs; None for nowhere.
+        metrics: the file that node_exporter reads; None for none.
     """
 
     path: Path
@@ -57,6 +61,8 @@ class Config:
     deadline: float
     scopes: tuple[Scope, ...]
     watch: Watch = NOTHING
+    ping: Ping | None = None
+    metrics: Path | None = None
 
 
 def load(path: Path) -> Config:
@@ -98,6 +104,8 @@ def parse(text: str, path: Path) -> Config:
         deadline=_positive(table, "deadline", 600.0),
         scopes=scopes,
         watch=watched(table.table("watch"), scopes),
+        ping=ping(table),
+        metrics=metrics(table),
     )
 
 
