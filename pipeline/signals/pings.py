@@ -16,7 +16,7 @@ LONGEST = 10_000
 """Bytes of a body that every healthchecks server keeps."""
 
 _START = "start"
-_PAUSE = 0.2
+_PAUSE = 0.1
 """The share of the time-out that goes by between two tries."""
 
 _NOT_FOUND = b"(not found)"
@@ -91,9 +91,9 @@ class Pings:
         try:
             base = self._base()
         except Unresolved as error:
-            return Failure(f"no ping is sent: {error.message}", lasting=True)
+            return Failure(f"the ping failed: {error.message}", lasting=True)
         if not is_address(base):
-            return Failure("no ping is sent: what [ping] url leads to is no web address", lasting=True)
+            return Failure("the ping failed: what [ping] url leads to is no web address", lasting=True)
         return self._ask(address(base, word, self._run), body, until)
 
     def _base(self) -> str:
