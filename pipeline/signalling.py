@@ -11,8 +11,9 @@ from pipeline.config import Config
 from pipeline.errors import Locked, PipelineError, StoreError
 from pipeline.reports import Report
 from pipeline.reports.as_text import minute, report_lines
+from pipeline.reports.display import shown
 from pipeline.signals import prometheus
-from pipeline.signals.pings import Pings
+from pipeline.signals.pings import LONGEST, Pings
 from pipeline.signs import PATIENCE, Failure
 from pipeline.store import Store
 from pipeline.types import Secret
@@ -77,7 +78,11 @@ class Signals:
         status = (
             code if isinstance(code, int) else _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
         )
-        what = error.message if isinstance(error, PipelineError) else type(error).__name__
+        what = (
+            shown(error.message, longest=LONGEST)
+            if isinstance(error, PipelineError)
+            else type(error).__name__
+        )
         # The run that holds the lock writes the file.
         metrics = None if isinstance(error, Locked) else self._metrics
         self._end(status, f"the run ended with {status}: {what}", metrics, self._tell)
@@ -90,7 +95,11 @@ class Signals:
         words = f"the run was stopped: {exit_status}"
         arguments = (exit_status, words, self._metrics, _to_nobody)
         thread = threading.Thread(target=self._end, args=arguments, kwargs={"again": False}, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # No room for a thread: the run is to stop, and nobody can be told.
+            return
         thread.join(self._patience)
 
     def _end(

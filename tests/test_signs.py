@@ -461,6 +461,31 @@ def test_a_ping_that_never_can_arrive_is_told_always(world, address, says, told)
     assert world.job.quick("run", "-q").said == ""
 
 
+HANGING_NAMES = """
+import socket, threading
+real = socket.getaddrinfo
+def lookup(host, *rest, **more):
+    return threading.Event().wait() if host == "hangs.invalid" else real(host, *rest, **more)
+socket.getaddrinfo = lookup
+from pipeline.cli.app import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "lines", ['url = "http://hangs.invalid/x"\ntimeout = 0.5', 'url = "command:sleep 20"\ntimeout = 0.5']
+)
+def test_what_hangs_for_ever_costs_no_more_than_the_time_out(world, lines):
+    """A name server, or the command of a reference: the run is over when the ping's time is."""
+    world.job.configure(world.job.config.read_text("utf-8").partition("[ping]")[0] + f"[ping]\n{lines}\n")
+    words = [sys.executable, "-c", HANGING_NAMES, "run", "-v", "--home", str(world.job.home)]
+    done = subprocess.run(
+        words, env=world.job.environment(), capture_output=True, text=True, timeout=15, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "no change in what 2 scopes of 2 answered\n")
+    assert done.stderr.splitlines()[-1] == "modelwatch: the ping failed: no answer within 0.5 s"
+
+
 def test_an_address_that_is_not_where_it_should_be_is_told(world):
     """As a key's would be: which variable, and what to do."""
     del world.job.env["PING"]
