@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pipeline.reports.brief import Severity
 
+FORMS = ("txt", "md", "html", "csv", "json")
+"""The forms in which one report is read."""
+
 LANGUAGES = ("en", "ja", "zh-CN")
 """The languages of mails and reports."""
 

@@ -120,7 +120,7 @@ class Home:
         known = self.where.known()
         wanted, asked = whose(known.scopes if known else (), self.database, scope, dialect=dialect, url=url)
         found = answers if isinstance(answers, Answers) else jobs.saved(Path(answers), time_field)
-        with lock(self.database, since=now()), Store.open(self.database) as store:
+        with writing(self.database, since=now()) as store:
             done = importing.backfill(wanted, found.oldest_first, store, asked=asked)
             store.settle()
         return done

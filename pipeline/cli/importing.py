@@ -65,7 +65,7 @@ def import_(
     database = database_of(place)
     wanted, asked = _scope(place, database, scope, dialect, url)
     answers = _answers(source, repository, file, time_field)
-    with lock(database, since=now()), Store.open(database) as store:
+    with writing(database, since=now()) as store:
         with (
             show.progress(answers.count, quiet=quiet, doing="importing") as bar,
             show.interruptible(),
