@@ -1,4 +1,4 @@
-"""Hand out what is in the outbox: files and letters, each until it is taken, however often a run is cut off."""
+"""Hand out what is in the outbox: files and letters, each until it is taken, whatever comes between."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from pipeline import filing, forms, history, outbox
 from pipeline.briefing import brief
 from pipeline.config import Config
-from pipeline.destinations import Destination, Fate, Files, Filter, Letter, Receipt
+from pipeline.destinations import LASTING, Destination, Fate, Files, Filter, Receipt
 from pipeline.errors import DeliveryError, StoreError
 from pipeline.moves import Window
-from pipeline.notify import Resolve, send
+from pipeline.notify import send
 from pipeline.outbox import FILES, Delivery
 from pipeline.reports import Report, Snapshot
 from pipeline.reports.as_csv import as_csv
@@ -21,6 +21,7 @@ from pipeline.reports.as_json import as_json
 from pipeline.reports.brief import Severity
 from pipeline.store import Store
 from pipeline.times import compact
+from pipeline.types import Resolve
 from pipeline.watchlist import NOTHING, Watch, mark
 
 
@@ -132,32 +133,14 @@ def _hand_over(
 ) -> dict[str, Receipt]:
     to = [each.recipient for each in batch]
     if not isinstance(destination.channel, Files):
-        return send(destination, letter(store, config, destination, batch[0], handed.problems), to, resolve)
+        return send(
+            destination, forms.letter(store, config, destination, batch[0], handed.problems), to, resolve
+        )
     try:
         handed.written += _file(store, config, destination, batch[0], handed.problems)
     except DeliveryError as error:
         return dict.fromkeys(to, Receipt(Fate.LATER, error.message, retry_after=0))
     return dict.fromkeys(to, Receipt(Fate.SENT))
-
-
-def letter(
-    store: Store, config: Config, destination: Destination, delivery: Delivery, problems: list[str]
-) -> Letter:
-    """Write the letter of a delivery; what is wrong with the user's templates is added to `problems`."""
-    from pipeline import renderings
-
-    assert delivery.message_id
-    told = brief(store, delivery.window, watch=config.watch, wanted=destination.filter)
-    written = renderings.letter(
-        told,
-        destination=destination.name,
-        message_id=delivery.message_id,
-        thread=outbox.thread(store, destination),
-        language=destination.language,
-        templates=forms.templates(destination, problems),
-    )
-    problems += written.problems
-    return written.letter
 
 
 def _file(
@@ -172,8 +155,8 @@ def _file(
     stem = _stem(store, found.run)
     texts: dict[str, str] = {}
     for form in destination.channel.forms:
-        if form in forms.OF_MANY:
-            texts |= forms.of_many(form, store, config, destination, found)
+        if form in LASTING:
+            texts |= forms.lasting(form, store, config, destination, delivery)
         else:
             text = forms.render(found, form, destination, problems)
             texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
@@ -190,7 +173,9 @@ def write_window(store: Store, directory: Path, window: Window, *, watch: Watch 
     if not window.until:
         raise StoreError("holds no run yet: `modelwatch run`", path=store.path)
     report = mark(history.report(store, window), watch)
-    return _write(report, directory, stem=f"{compact(window.start)}--{_stem(store, report.run)}", latest=False)
+    return _write(
+        report, directory, stem=f"{compact(window.start)}--{_stem(store, report.run)}", latest=False
+    )
 
 
 def _write(report: Report, directory: Path, *, stem: str, latest: bool) -> list[Path]:

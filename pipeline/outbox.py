@@ -200,12 +200,15 @@ def settle(store: Store, delivery: Delivery, receipt: Receipt, *, at: str) -> De
 
 def _wait(attempts: int, receipt: Receipt) -> float:
     """Give the seconds until the next try: twice as many each time, and as many as the receiver asks for."""
-    return max(min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT), receipt.retry_after or 0)
+    usual: int = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
+    return max(usual, receipt.retry_after or 0)
 
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:
     """Let deliveries that were refused, dropped or have to wait be tried at once; gives those it is true of."""
-    return _set(store, ids, ("waiting", "refused", "dropped"), "state = 'waiting', attempts = 0, due_at = null")
+    return _set(
+        store, ids, ("waiting", "refused", "dropped"), "state = 'waiting', attempts = 0, due_at = null"
+    )
 
 
 def drop(store: Store, ids: Collection[int]) -> list[Delivery]:

@@ -26,8 +26,8 @@ from pipeline.reports import Coverage, Event, Report, Snapshot
 from pipeline.saved import Answers
 from pipeline.showing import Shown
 from pipeline.sides import Contrast
-from pipeline.store import Store, lock, refs
 from pipeline.store import backup as copy
+from pipeline.store import refs, writing
 from pipeline.stories import Story, stories
 from pipeline.times import iso
 from pipeline.watching import WITHIN, Standing

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,6 @@ from pipeline.times import iso
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.care import Check, DialectsOf
     from pipeline.config import Config
-    from pipeline.store import Store
 
 _DAYS = {"d": 1, "w": 7, "y": 365}
 _KEEP = re.compile(r"^(\d{1,5})([dwy])$")
@@ -114,6 +112,7 @@ def rebuild(place: Place, *, as_json: bool) -> None:
     from pipeline import care
     from pipeline.canonical import pretty
     from pipeline.cli import show
+    from pipeline.store import writing
 
     config = _config(place)
     with writing(database_of(place), since=now(), there=True) as store:
@@ -152,7 +151,7 @@ def prune(place: Place, *, keep: timedelta, dry_run: bool, vacuum: bool, as_json
     from pipeline.canonical import pretty
     from pipeline.cli import show
     from pipeline.reports.as_text import minute
-    from pipeline.store import Store, compact
+    from pipeline.store import Store, compact, writing
 
     config, database = _config(place), database_of(place)
     bound = iso(datetime.now(UTC) - keep)
@@ -198,7 +197,7 @@ def forget(place: Place, scopes: tuple[str, ...], *, yes: bool) -> None:
     import sys
 
     from pipeline import care
-    from pipeline.store import Store, refs
+    from pipeline.store import Store, refs, writing
 
     config, database = _config(place), database_of(place)
     with Store.read(database, any_age=True) as store:
@@ -226,7 +225,7 @@ def rename(place: Place, old: str, new: str) -> None:
     """Give a scope another name, GATEWAY/KEY, and keep its history; or a gateway, with all its scopes."""
     from pipeline import care
     from pipeline.config import is_name
-    from pipeline.store import refs
+    from pipeline.store import refs, writing
 
     config = _config(place)
     (gateway, slash, label), (other, other_slash, other_label) = old.partition("/"), new.partition("/")

@@ -59,7 +59,7 @@ def import_(
     """
     from pipeline.cli import show
     from pipeline.importing import backfill
-    from pipeline.store import Store, lock
+    from pipeline.store import writing
 
     del verbose
     database = database_of(place)

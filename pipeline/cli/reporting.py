@@ -167,7 +167,7 @@ def send(
 
 def _rehearse(store: Store, config: Config, name: str | None, output: Path | None) -> None:
     """Print, or write as files, what would be sent now."""
-    from pipeline import deliver
+    from pipeline import deliver, forms
     from pipeline.cli import show
     from pipeline.destinations import Files, MailDirectory
     from pipeline.notify import send as hand_over
@@ -182,7 +182,7 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
         if destination is None or isinstance(destination.channel, Files):
             click.echo(f"{batch[0].destination}: files in {to}, {_about(batch[0])}")
             continue
-        written = deliver.letter(store, config, destination, batch[0], problems)
+        written = forms.letter(store, config, destination, batch[0], problems)
         if output:
             directory = MailDirectory(output, recipients=tuple(each.recipient for each in batch))
             from dataclasses import replace

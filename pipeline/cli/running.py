@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import errors
-from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+from pipeline.cli.common import LOG, Place, logged, now, placed
 from pipeline.globs import matches
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
@@ -162,10 +161,10 @@ def _job(
             telling.tell(told, doubtful)
         elif not quiet:
             telling.warn(told, doubtful)
+        handed = deliver.Handed()
         if told_too:
             handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
-    if told_too:
-        telling.check(handed)
+    telling.check(handed)
     return _exit_code(done, told, exit_code=exit_code)
 
 

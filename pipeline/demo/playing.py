@@ -12,13 +12,13 @@ from pipeline import config, deliver, history
 from pipeline.config import Config
 from pipeline.demo import directory as places
 from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
-from pipeline.fetch.credentials import Resolve
 from pipeline.fetch.fetcher import Fetcher
 from pipeline.gateway import Gateway
 from pipeline.reports import Coverage, Event, Report
 from pipeline.reports.as_text import event_lines, recovery_lines, report_lines, trouble_lines, who
 from pipeline.store import Store, lock
 from pipeline.sync import sync
+from pipeline.types import Resolve
 
 _MOST = 3
 """So many events of one run are told one by one."""
