@@ -11,6 +11,10 @@ Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
 
 
+REFERENCES = ("env:", "file:", "command:")
+"""How a text begins that says where a secret is kept."""
+
+
 class Secret:
     """A value that prints as `***` everywhere; `reveal()` is called only where it is sent."""
 

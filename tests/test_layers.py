@@ -18,10 +18,13 @@ LONGEST = 300
 """Lines that a module may have; a longer one is two things."""
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs"}),
+    frozenset(
+        {"types", "canonical", "errors", "known", "paths", "wording", "times", "globs"}
+        | frozenset({"addresses"})
+    ),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations"}),
-    frozenset({"config", "fetch", "store", "gateway", "saved"}),
+    frozenset({"config", "fetch", "store", "gateway", "saved", "notify"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
@@ -35,11 +38,14 @@ APART = frozenset({2})
 
 OWNERS = {
     "aiohttp": {"fetch"},
+    "apprise": {"notify"},
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
-    "httpx": {"fetch"},
+    "httpx": {"fetch", "notify"},
+    "idna": {"addresses"},
     "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},
+    "smtplib": {"notify"},
     "sqlite3": {"store"},
     "sqlite_utils": {"store"},
     "stamina": {"fetch"},
