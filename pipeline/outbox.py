@@ -205,7 +205,7 @@ def _wait(attempts: int, receipt: Receipt) -> float:
 
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:
-    """Let deliveries that were refused, dropped or have to wait be tried at once; gives those it is true of."""
+    """Let deliveries that were refused or dropped, or have to wait, be tried at once; gives them."""
     return _set(
         store, ids, ("waiting", "refused", "dropped"), "state = 'waiting', attempts = 0, due_at = null"
     )

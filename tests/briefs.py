@@ -142,9 +142,7 @@ NOTABLE = (
         Line(Severity.NOTABLE, Kind.ADDED, "aihubmix", (model,), KEYS, ("vip",), at=AT)
         for model in ("heron-2.1", "heron-2.1-thinking", "vendor/redshank:free")
     ),
-    Line(
-        Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, twin="knot-7b"
-    ),
+    Line(Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, twin="knot-7b"),
     Line(
         Severity.NOTABLE,
         Kind.CHANGED,
