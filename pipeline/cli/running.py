@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import errors
-from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+from pipeline.cli.common import LOG, Place, logged, now, placed
 from pipeline.globs import matches
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
+    from pipeline.cli.alive import Signs
     from pipeline.config import Config
     from pipeline.fetch.fetcher import Fetcher
     from pipeline.recording import Heard
@@ -126,40 +126,17 @@ def run(place: Place, **options: Any) -> int:
     return _job(place, write_report=True, **options)
 
 
-@click.command()
-@placed
-@logged
-@click.option(
-    "--since", type=Time(), help="Report from this time until now, instead of since the last report."
-)
-def report(place: Place, *, since: str | None, quiet: bool, verbose: int) -> int:
-    """Write the report of what changed as CSV and JSON into the reports directory.
+def _job(place: Place, *, dry_run: bool, **options: Any) -> int:
+    from pipeline.cli import alive
 
-    Without --since it goes on where the last report ended, and also writes latest.csv and latest.json.
-    """
-    from pipeline import deliver
-    from pipeline.store import Store, lock
-
-    del verbose
     config = load(place)
-    Store.read(config.database, any_age=True).close()
-    with lock(config.database, since=now()), Store.open(config.database) as store:
-        if since:
-            written = deliver.write_window(store, config.reports, since=since, watch=config.watch)
-        else:
-            deliver.enqueue(store)
-            written = deliver.drain(store, config.reports, now, watch=config.watch)
-        store.settle()
-    if not quiet:
-        for path in written:
-            click.echo(path)
-        if not written:
-            click.echo(f"nothing happened since the last report: {config.reports / 'latest.json'}")
-    return 0
+    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
+        return _run(config, signs, dry_run=dry_run, **options)
 
 
-def _job(
-    place: Place,
+def _run(
+    config: Config,
+    signs: Signs,
     *,
     only: tuple[str, ...],
     exit_code: bool,
@@ -170,27 +147,34 @@ def _job(
 ) -> int:
     from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import alive, show, telling
+    from pipeline.cli import references, show, telling
+    from pipeline.store import Store, writing
 
-    config = load(place)
-    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
-        scopes = chosen(config, only)
-        with _opened(config, dry_run=dry_run) as store:
-            with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
-                asked = fetcher(config)
-                done = syncing.sync(scopes, store, asked, now, _teller(bar.step), everything=not only)
-            window = history.Window(done.snapshot - 1, done.snapshot)
-            told = watchlist.mark(history.report(store, window), config.watch)
-            doubtful = _doubtful(store, config)
-            if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-                telling.tell(told, doubtful)
-            elif not quiet:
-                telling.warn(told, doubtful)
-            if write_report and not dry_run:
-                deliver.enqueue(store)
-                deliver.drain(store, config.reports, now, watch=config.watch)
-        code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
-        signs.over(code, told)
+    scopes = chosen(config, only)
+    told_too = write_report and not dry_run
+
+    def owe() -> None:
+        if told_too:
+            deliver.owe(store, config, at=now())
+
+    with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
+        with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
+            done = syncing.sync(
+                scopes, store, fetcher(config), now, _teller(bar.step), with_it=owe, everything=not only
+            )
+        window = history.Window(done.snapshot - 1, done.snapshot)
+        told = watchlist.mark(history.report(store, window), config.watch)
+        doubtful = _doubtful(store, config)
+        if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+            telling.tell(told, doubtful)
+        elif not quiet:
+            telling.warn(told, doubtful)
+        handed = deliver.Handed()
+        if told_too:
+            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+    telling.check(handed)
+    code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
+    signs.over(code, told)
     return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
@@ -200,19 +184,6 @@ def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
     from pipeline.watching import doubtful
 
     return doubtful(store, config.watch)
-
-
-@contextmanager
-def _opened(config: Config, *, dry_run: bool) -> Iterator[Store]:
-    from pipeline.store import Store, lock
-
-    if dry_run:
-        with Store.rehearse(config.database) as store:
-            yield store
-        return
-    with lock(config.database, since=now()), Store.open(config.database) as store:
-        yield store
-        store.settle()
 
 
 def load(place: Place) -> Config:
