@@ -91,11 +91,12 @@ class Mailbox:
 
     Args:
         refused: an answer to give for a recipient, to `MAIL`, to `DATA` (once it came), or None.
-        limit: bytes that a mail may have.
+        largest: bytes that a mail may have, as the server finds when it has seen it all.
         breaks: the connection is closed after the mail came, before it is answered.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
+    largest: int | None = None
     breaks: bool = False
     taken: list[Envelope] = field(default_factory=list)
     signed_in: list[tuple[str, str]] = field(default_factory=list)
@@ -121,6 +122,9 @@ class Mailbox:
         """Answer what DATA brought."""
         if "DATA" in self.refused:
             return self.refused["DATA"]
+        assert isinstance(envelope.original_content, bytes)
+        if self.largest is not None and len(envelope.original_content) > self.largest:
+            return "552 5.3.4 too big"
         self.taken.append(envelope)
         if self.breaks:
             assert server.transport
