@@ -167,4 +167,4 @@ def picture(words: Words, brief: Brief) -> Picture | None:
         day=words.day(highest.day),
         total=sum(day.total for day in brief.days),
     )
-    return Picture(bars, caption)
+    return Picture(bars, caption, words.say("picture.legend"))

@@ -16,11 +16,12 @@ def page(brief: Brief, language: str, *, most: int, destination: str = "") -> Pa
     """Give the page of a report in a language, with at most so many lines in each section."""
     words = Words(language, year=brief.run.started_at[:4])
     tone = tone_of(brief.severity)
+    idle = tone == "calm" and not brief.troubles and brief.answered == len(brief.coverage)
     return Page(
         language=language,
         subject=glance.subject(words, brief),
         tone=tone,
-        badge=words.plain(f"badge.{tone}"),
+        badge=words.plain("badge.idle" if idle else f"badge.{tone}"),
         headline=glance.headline(words, brief),
         window=_window(words, brief),
         lead=_lead(words, brief),
@@ -35,7 +36,7 @@ def _window(words: Words, brief: Brief) -> Text:
     until = words.minute(brief.run.started_at)
     if brief.since is None:
         return words.say("window.first", until=until)
-    return words.say("window", since=words.minute(brief.since), until=until)
+    return words.say("window", since=words.minute(brief.since, zone=False), until=until)
 
 
 def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
@@ -51,14 +52,15 @@ def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
 
 def _sections(words: Words, brief: Brief, most: int) -> tuple[Section, ...]:
     found: list[Section] = []
+    new = {trouble.severity for trouble in brief.troubles if trouble.new}
+    worst = next((severity for severity in _LOUD if severity in new), None)
     for severity in _LOUD:
         lines = [line for line in brief.lines if line.severity == severity]
         raws = happenings.blocks(words, brief, lines)
         found += section(words, str(severity), raws, most=most, tone=tone_of(severity))
-    worst = next((each for each in _LOUD if any(t.new and t.severity == each for t in brief.troubles)), None)
-    found += section(
-        words, "troubles", standing.troubles(words, brief), most=most, tone=tone_of(worst)
-    )
+        if severity == (worst or _LOUD[-1]):
+            told = standing.troubles(words, brief)
+            found += section(words, "troubles", told, most=most, tone=tone_of(worst))
     for name in ("ended", "started", "endings", "coverage"):
         found += section(words, name, getattr(standing, name)(words, brief), most=most)
     return tuple(found)

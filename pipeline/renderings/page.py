@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.renderings.words import Piece, Text, Words
+from pipeline.renderings.words import Text, Words
 from pipeline.reports.brief import Severity
 
 
@@ -20,10 +20,11 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing, and what there is to say of it; `urgent` when it concerns what somebody depends on."""
+    """One thing, what became of it, and what else there is to say of it."""
 
     head: Text
     details: tuple[Text, ...] = ()
+    notes: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The counts of changes of the last days; `caption` says in words what is seen."""
+    """The counts of changes of the last days; `caption` says in words what is seen, `legend` what is red."""
 
     bars: tuple[Bar, ...]
     caption: Text
+    legend: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,6 @@ def _block(words: Words, raw: Raw, *, most: int, room: int) -> Block:
     short, items = tuple(raw.short[:most]), tuple(raw.items[:room])
     left = len(raw.short) - len(short) + len(raw.items) - len(items)
     return Block(raw.title, short, items, words.say("more", n=left) if left else ())
-
-
-def strong(words: Words, key: str, **values: Text | Piece | str | int) -> Text:
-    """Fill a message, and give its own words weight."""
-    return tuple(
-        Piece(piece.text, "strong") if not piece.mark else piece for piece in words.say(key, **values)
-    )
 
 
 def tone_of(severity: Severity | None) -> str:
