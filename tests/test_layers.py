@@ -20,7 +20,9 @@ LONGEST = 300
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
-    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations", "renderings"}),
+    | frozenset(
+        {"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations", "renderings"}
+    ),
     frozenset({"config", "fetch", "store", "gateway", "saved"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})

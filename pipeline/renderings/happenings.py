@@ -193,11 +193,11 @@ def _state(words: Words, line: Line) -> Text:
         ]
         return words.say("state.at", what=words.listed(sides)) if sides else words.say("state.same")
     if line.fields:
-        sides = (
+        fields = (
             words.say("field.now", name=_field_name(words, each), value=_side(words, each.after))
             for each in line.fields[:_NAMED]
         )
-        return words.say("state.at", what=words.listed(sides))
+        return words.say("state.at", what=words.listed(fields))
     return words.say("state.gone" if line.kind == Kind.REMOVED else "state.offered")
 
 
@@ -225,7 +225,9 @@ def price(words: Words, change: PriceChange) -> Text:
     moved = _moved(words, _name(words, change), before, after, _unit(change))
     way = _way(change.before, change.after)
     moved = _with_percent(words, moved, change.percent, {1: "worse", -1: "better"}.get(way, ""))
-    return words.say(f"source.{change.source}", what=moved) if change.source in ("estimate", "ratio") else moved
+    return (
+        words.say(f"source.{change.source}", what=moved) if change.source in ("estimate", "ratio") else moved
+    )
 
 
 def _moved(
