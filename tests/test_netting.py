@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -167,7 +168,7 @@ def test_what_is_watched_is_never_lost_in_a_crowd() -> None:
     """It keeps its own line."""
     batch = [event("removed", f"m{n}:batch") for n in range(10)]
     told = net(*batch, event("removed", "mine:batch", urgent=True))
-    assert [(line.models, line.severity) for line in told][0] == (("mine:batch",), Severity.URGENT)
+    assert (told[0].models, told[0].severity) == (("mine:batch",), Severity.URGENT)
     assert [len(line.models) for line in told] == [1, 10]
 
 
@@ -187,7 +188,7 @@ def steps(states: Sequence[int | None], scope: str = "acme/one") -> list[Event]:
     """Tell the steps from each state to the next."""
     found = []
     was_there = states[0] is not None
-    for at, (before, after) in enumerate(zip(states, states[1:], strict=False), 1):
+    for at, (before, after) in enumerate(pairwise(states), 1):
         if before == after:
             continue
         if after is None:
