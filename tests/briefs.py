@@ -29,6 +29,10 @@ def _well(scope: str, group: str | None, auth: str = "key") -> Coverage:
     return Coverage(scope, gateway, group, auth, key, "ok", None, 312, None, 0, AT, AT, None, None)
 
 
+def _ended(was: str, scope: str, seconds: int, *, believed: bool = False) -> Ended:
+    return Ended(Severity.NOTABLE, was, scope.partition("/")[0], (scope,), believed, NIGHT, AT, seconds)
+
+
 URGENT = (
     Line(
         Severity.URGENT,
@@ -280,9 +284,9 @@ FULL = Brief(
     lines=(*URGENT, *BREAKING, *NOTABLE, *QUIET),
     troubles=TROUBLES,
     ended=(
-        Ended(Severity.NOTABLE, "failed", "lark-proxy", ("lark-proxy/public",), False, NIGHT, AT, 10_800),
-        Ended(Severity.NOTABLE, "held", "aihubmix", ("aihubmix/prod",), True, NIGHT, AT, 28_800),
-        Ended(Severity.NOTABLE, "held", "aihubmix", ("aihubmix/staging",), False, NIGHT, AT, 28_800),
+        _ended("failed", "lark-proxy/public", 10_800),
+        _ended("held", "aihubmix/prod", 28_800, believed=True),
+        _ended("held", "aihubmix/staging", 28_800),
     ),
     started=(Started("lark-proxy", ("lark-proxy/trial",), 57),),
     missing=(("aihubmix/prod", 2), ("aihubmix/staging", 2), ("lark-proxy/public", 1)),

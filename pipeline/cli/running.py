@@ -15,7 +15,6 @@ from pipeline.cli.common import LOG, Place, logged, now, placed
 from pipeline.globs import matches
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
-    from pipeline.cli.alive import Signs
     from pipeline.config import Config
     from pipeline.fetch.fetcher import Fetcher
     from pipeline.recording import Heard
@@ -126,17 +125,8 @@ def run(place: Place, **options: Any) -> int:
     return _job(place, write_report=True, **options)
 
 
-def _job(place: Place, *, dry_run: bool, **options: Any) -> int:
-    from pipeline.cli import alive
-
-    config = load(place)
-    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
-        return _run(config, signs, dry_run=dry_run, **options)
-
-
-def _run(
-    config: Config,
-    signs: Signs,
+def _job(
+    place: Place,
     *,
     only: tuple[str, ...],
     exit_code: bool,
@@ -147,34 +137,37 @@ def _run(
 ) -> int:
     from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import references, show, telling
+    from pipeline.cli import alive, references, show, telling
     from pipeline.store import Store, writing
 
-    scopes = chosen(config, only)
+    config = load(place)
     told_too = write_report and not dry_run
 
     def owe() -> None:
         if told_too:
             deliver.owe(store, config, at=now())
 
-    with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
-        with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
-            done = syncing.sync(
-                scopes, store, fetcher(config), now, _teller(bar.step), with_it=owe, everything=not only
-            )
-        window = history.Window(done.snapshot - 1, done.snapshot)
-        told = watchlist.mark(history.report(store, window), config.watch)
-        doubtful = _doubtful(store, config)
-        if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-            telling.tell(told, doubtful)
-        elif not quiet:
-            telling.warn(told, doubtful)
-        handed = deliver.Handed()
-        if told_too:
-            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
-    telling.check(handed)
-    code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
-    signs.over(code, told)
+    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
+        scopes = chosen(config, only)
+        with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
+            with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
+                asked = fetcher(config)
+                done = syncing.sync(
+                    scopes, store, asked, now, _teller(bar.step), with_it=owe, everything=not only
+                )
+            window = history.Window(done.snapshot - 1, done.snapshot)
+            told = watchlist.mark(history.report(store, window), config.watch)
+            doubtful = _doubtful(store, config)
+            if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+                telling.tell(told, doubtful)
+            elif not quiet:
+                telling.warn(told, doubtful)
+            handed = deliver.Handed()
+            if told_too:
+                handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+        telling.check(handed)
+        code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
+        signs.over(code, told)
     return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 

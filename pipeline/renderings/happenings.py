@@ -21,6 +21,7 @@ class What(StrEnum):
     REMOVED = "removed"
     DEARER = "dearer"
     REPRICED = "repriced"
+    CUT = "cut"
     LIMITS = "limits"
     LIFECYCLE = "lifecycle"
     CAPABILITIES = "capabilities"
@@ -34,6 +35,7 @@ class What(StrEnum):
 TONES = {
     What.REMOVED: "worse",
     What.DEARER: "worse",
+    What.CUT: "worse",
     What.RETURNED: "better",
     What.ADDED: "better",
     What.CHEAPER: "better",
@@ -63,6 +65,8 @@ def what(line: Line) -> What:
         return What(str(line.kind))
     if line.prices:
         return _of_prices(line.prices)
+    if any(_is_cut(field) for field in line.fields):
+        return What.CUT
     found = {field.category for field in line.fields}
     order = (What.LIFECYCLE, What.LIMITS, What.CAPABILITIES)
     return next((each for each in order if str(each) in found), What.CHANGED)
@@ -79,6 +83,12 @@ def _way(before: Decimal | None, after: Decimal | None) -> int:
     if before is None or after is None or before == after:
         return 0
     return 1 if after > before else -1
+
+
+def _is_cut(field: FieldChange) -> bool:
+    if field.category != "limits" or not (_is_number(field.before) and _is_number(field.after)):
+        return False
+    return int(field.after or 0) < int(field.before or 0)
 
 
 def whom(words: Words, brief: Brief, line_scopes: Sequence[str], gateway: str, groups: Sequence[str]) -> Text:
@@ -112,23 +122,24 @@ def blocks(words: Words, brief: Brief, lines: Iterable[Line]) -> Iterator[Raw]:
     order = list(What)
     groups: dict[tuple[What, str, tuple[str, ...], str | None, int | None], list[Line]] = {}
     for line in lines:
-        since = line.since if line.kind == Kind.REMOVED and line.since != line.at else None
-        away = line.away_seconds if line.kind == Kind.RETURNED else None
-        groups.setdefault((what(line), line.gateway, line.scopes, since, away), []).append(line)
+        kind = what(line)
+        since = line.since if kind == What.REMOVED and line.since != line.at else None
+        away = line.away_seconds if kind == What.RETURNED else None
+        groups.setdefault((kind, line.gateway, line.scopes, since, away), []).append(line)
     for (kind, gateway, scopes, since, away), members in sorted(
         groups.items(), key=lambda each: order.index(each[0][0])
     ):
         who = whom(words, brief, scopes, gateway, members[0].groups)
         title = words.say(f"block.{kind}", whom=who)
-        if since and kind == What.REMOVED:
+        if since:
             title = words.say("block.missing_since", what=title, when=words.minute(since))
-        if away and kind == What.RETURNED:
+        if away:
             title = words.say("block.back_after", what=title, duration=words.duration(away))
-        items = [(line, item(words, line)) for line in members]
+        items = [item(words, line) for line in members]
         yield Raw(
             title,
-            [each.head for _, each in items if not each.details],
-            [each for _, each in items if each.details],
+            [each.head for each in items if not (each.details or each.notes)],
+            [each for each in items if each.details or each.notes],
         )
 
 
@@ -137,19 +148,23 @@ def item(words: Words, line: Line) -> Item:
     head = models(words, line)
     if line.watched:
         head = words.say("watched", what=head)
-    details = [*(price(words, change) for change in line.prices if not line.back)]
-    details += [field(words, change) for change in line.fields[:_FIELDS] if not line.back]
-    if len(line.fields) > _FIELDS and not line.back:
-        details.append(words.say("more_fields", n=len(line.fields) - _FIELDS))
-    if line.twin:
-        details.append(words.say("twin", model=foreign(line.twin)))
-    if line.candidate and line.kind == Kind.REMOVED:
-        details.append(words.say("candidate", model=foreign(line.candidate)))
     if line.back:
-        details.append(words.say("went_back", n=line.times, state=_state(words, line)))
-    elif line.times > 1:
-        details.append(words.say("net_of", n=line.times))
-    return Item(head, tuple(details))
+        return Item(head, (words.say("went_back", n=line.times, state=_state(words, line)),))
+    prices = [price(words, change) for change in line.prices[:_FIELDS]]
+    fields = [field(words, change) for change in line.fields[:_FIELDS]]
+    return Item(head, (*prices, *fields), tuple(_notes(words, line)))
+
+
+def _notes(words: Words, line: Line) -> Iterator[Text]:
+    cut = max(0, len(line.prices) - _FIELDS) + max(0, len(line.fields) - _FIELDS)
+    if cut:
+        yield words.say("more_fields", n=cut)
+    if line.twin:
+        yield words.say("twin", model=foreign(line.twin))
+    if line.candidate and line.kind == Kind.REMOVED:
+        yield words.say("candidate", model=foreign(line.candidate))
+    if line.times > 1:
+        yield words.say("net_of", n=line.times)
 
 
 def models(words: Words, line: Line) -> Text:
@@ -167,20 +182,23 @@ def models(words: Words, line: Line) -> Text:
 def _state(words: Words, line: Line) -> Text:
     """Say how a model stands that went back and forth."""
     if line.prices:
-        known = [change for change in line.prices if change.after is not None]
-        sides = (words.say("price.now", name=_name(words, each), price=_amount(words, each)) for each in known)
-        return words.say("state.at", what=words.listed(sides)) if known else words.say("state.same")
+        sides = [
+            words.say(
+                "price.now",
+                name=_name(words, each),
+                price=words.say(_unit(each), price=_money(words, each, each.after)),
+            )
+            for each in line.prices
+            if each.after is not None
+        ]
+        return words.say("state.at", what=words.listed(sides)) if sides else words.say("state.same")
     if line.fields:
-        sides = (
+        fields = (
             words.say("field.now", name=_field_name(words, each), value=_side(words, each.after))
             for each in line.fields[:_NAMED]
         )
-        return words.say("state.at", what=words.listed(sides))
+        return words.say("state.at", what=words.listed(fields))
     return words.say("state.gone" if line.kind == Kind.REMOVED else "state.offered")
-
-
-def _amount(words: Words, change: PriceChange) -> Text:
-    return words.say(_unit(change), price=_money(words, change, change.after))
 
 
 def _unit(change: PriceChange) -> str:
@@ -195,23 +213,32 @@ def _name(words: Words, change: PriceChange) -> Text:
     return words.say(f"price.{change.name.replace(' ', '_')}")
 
 
-def _money(words: Words, change: PriceChange, value: Decimal | None) -> str:
-    if value is None:
-        return words.plain("none")
+def _money(words: Words, change: PriceChange, value: Decimal) -> str:
     return words.number(value) if change.per is None else words.money(value)
 
 
 def price(words: Words, change: PriceChange) -> Text:
     """Write how a price moved: `input $2.40 → $1.80 per 1M tokens (−25 %)`."""
-    moved = words.say(
-        "moved",
-        name=_name(words, change),
-        before=_money(words, change, change.before),
-        after=words.say(_unit(change), price=_money(words, change, change.after)),
+    before, after = (
+        None if side is None else _money(words, change, side) for side in (change.before, change.after)
     )
+    moved = _moved(words, _name(words, change), before, after, _unit(change))
     way = _way(change.before, change.after)
     moved = _with_percent(words, moved, change.percent, {1: "worse", -1: "better"}.get(way, ""))
-    return words.say(f"source.{change.source}", what=moved) if change.source in ("estimate", "ratio") else moved
+    return (
+        words.say(f"source.{change.source}", what=moved) if change.source in ("estimate", "ratio") else moved
+    )
+
+
+def _moved(
+    words: Words, name: Text, before: Text | str | None, after: Text | str | None, unit: str = "as_is"
+) -> Text:
+    """Write what stands before and after; or that it is new, or is there no more."""
+    if before is None:
+        return words.say("appeared", name=name, after=words.say(unit, what=after or "", price=after or ""))
+    if after is None:
+        return words.say("vanished", name=name, before=words.say(unit, what=before, price=before))
+    return words.say("moved", name=name, before=before, after=words.say(unit, what=after, price=after))
 
 
 def _with_percent(words: Words, moved: Text, percent: Decimal | None, tone: str) -> Text:
@@ -222,8 +249,10 @@ def _with_percent(words: Words, moved: Text, percent: Decimal | None, tone: str)
 
 def field(words: Words, change: FieldChange) -> Text:
     """Write how a field moved: `context 1,000,000 → 256,000 (−74 %)`."""
-    sides = (_side(words, change.before), _side(words, change.after))
-    moved = words.say("moved", name=_field_name(words, change), before=sides[0], after=sides[1])
+    before_text, after_text = (
+        None if side is None else _side(words, side) for side in (change.before, change.after)
+    )
+    moved = _moved(words, _field_name(words, change), before_text, after_text)
     if change.category != "limits" or not (_is_number(change.before) and _is_number(change.after)):
         return moved
     before, after = Decimal(change.before or 0), Decimal(change.after or 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.destinations import Attachment, Letter
 from pipeline.errors import ConfigError
 from pipeline.renderings.forms import TEMPLATES, fill, tidy
-from pipeline.renderings.layout import page
+from pipeline.renderings.layout import pages
 from pipeline.renderings.page import Page
 from pipeline.reports import Recovery, Report
 from pipeline.reports.as_csv import as_csv
@@ -30,7 +30,7 @@ _SUBJECT = 200
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A letter; `problems` say what is wrong in which of the user's templates, instead of which ours was used."""
+    """A letter; `problems` say what is wrong in which of the user's templates: ours was used instead."""
 
     letter: Letter
     problems: tuple[str, ...] = ()
@@ -48,17 +48,22 @@ def letter(
     """Write a report for a destination.
 
     Args:
+        brief: what is to be told.
+        destination: its name in the config.
+        message_id: `<…@…>`, the same however often it is tried.
+        thread: `<…@…>`, the same for all reports to this destination.
+        language: one of `LANGUAGES`.
         templates: the texts of the user's own templates, by file name.
     """
     problems: list[str] = []
-    own = dict(templates or {})
+    laid = pages(brief, language, destination=destination)
 
     def form(name: str) -> str:
         try:
-            return _filled(brief, name, language, own, destination)
+            return _filled(brief, name, laid, templates or {})
         except ConfigError as error:
             problems.append(error.message)
-            return _filled(brief, name, language, {}, destination)
+            return _filled(brief, name, laid, {})
 
     report = as_json(report_of(brief))
     made = Letter(
@@ -92,7 +97,7 @@ def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, st
         case "json":
             return as_json(report_of(brief))
         case _:
-            return _filled(brief, form, language, templates or {}, "")
+            return _filled(brief, form, pages(brief, language), templates or {})
 
 
 def report_of(brief: Brief) -> Report:
@@ -106,12 +111,11 @@ def report_of(brief: Brief) -> Report:
     return Report(brief.since, brief.run, brief.events, tuple(ordered), brief.coverage)
 
 
-def _filled(brief: Brief, form: str, language: str, templates: Mapping[str, str], destination: str) -> str:
+def _filled(brief: Brief, form: str, laid: Callable[[int], Page], templates: Mapping[str, str]) -> str:
     """Fill a form with as much as there is room for."""
     text = ""
     for most in _FILLS:
-        laid: Page = page(brief, language, most=most, destination=destination)
-        text = tidy(fill(TEMPLATES[form], laid, brief, templates))
+        text = tidy(fill(TEMPLATES[form], laid(most), brief, templates))
         if len(text.encode()) <= _MOST.get(form, len(text.encode())):
             break
     return text
