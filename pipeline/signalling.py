@@ -16,7 +16,7 @@ from pipeline.signals import prometheus
 from pipeline.signals.pings import Pings
 from pipeline.signs import PATIENCE, Failure
 from pipeline.store import Store
-from pipeline.types import Secret
+from pipeline.types import Resolve
 from pipeline.vitals import vitals
 
 Tell = Callable[[Failure], None]
@@ -26,7 +26,7 @@ _INTERRUPTED = 130
 
 
 @contextmanager
-def signalling(config: Config, resolve: Callable[[str], Secret], tell: Tell) -> Iterator[Signals]:
+def signalling(config: Config, resolve: Resolve, tell: Tell) -> Iterator[Signals]:
     """Say that a run begins, and, however the block ends, how it ended; an error goes on as it came.
 
     Args:
@@ -47,7 +47,7 @@ def signalling(config: Config, resolve: Callable[[str], Secret], tell: Tell) -> 
 class Signals:
     """The signs of one run. Nothing here raises, and nothing takes longer than the pings' time-out."""
 
-    def __init__(self, config: Config, resolve: Callable[[str], Secret], tell: Tell) -> None:
+    def __init__(self, config: Config, resolve: Resolve, tell: Tell) -> None:
         self._pings = Pings(config.ping, resolve) if config.ping else None
         self._patience = config.ping.timeout if config.ping else PATIENCE
         self._database = config.database
