@@ -9,6 +9,12 @@ from pathlib import Path
 
 from pipeline.reports.brief import Severity
 
+FORMS = ("txt", "md", "html", "csv", "json")
+"""The forms in which one report is read."""
+
+LASTING = ("atom", "feed", "ics")
+"""The forms of which a directory has one file: feeds of the last reports, a calendar of announced ends."""
+
 LANGUAGES = ("en", "ja", "zh-CN")
 """The languages of mails and reports."""
 
