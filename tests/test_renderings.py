@@ -410,3 +410,14 @@ def test_templates_are_loaded_when_something_is_rendered() -> None:
     """A run that tells nobody anything does not wait for a template engine."""
     code = "import pipeline.renderings, sys; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_matters_less_than_asked_for_is_only_counted() -> None:
+    """Who wants to be told of what is urgent reads how much else there was; who wants all reads all."""
+    urgent = made(replace(FULL, least=Severity.URGENT))
+    assert "curlew-pro" not in urgent.text
+    assert "59 changes besides that matter less, in changes.csv." in urgent.text.replace("\n", " ")
+    everything = made(replace(FULL, least=Severity.QUIET))
+    assert "== Quiet ==" in everything.text
+    assert "quiet-3" in everything.text
+    assert "besides" not in everything.text
