@@ -132,6 +132,8 @@ def _others(brief: Brief) -> int:
 def _nothing(words: Words, brief: Brief) -> Text:
     """Say that there is no change, of what was seen."""
     answered, asked = brief.answered, len(brief.coverage)
+    if not asked:
+        return words.say("nothing.asked")
     if not answered:
         return words.say("nothing.known", n=asked)
     if brief.ended:
