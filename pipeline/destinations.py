@@ -9,6 +9,12 @@ from pathlib import Path
 
 from pipeline.reports.brief import Severity
 
+FORMS = ("txt", "md", "html", "csv", "json")
+"""The forms in which one report is read."""
+
+LASTING = ("atom", "feed", "ics")
+"""The forms of which a directory has one file: feeds of the last reports, a calendar of announced ends."""
+
 LANGUAGES = ("en", "ja", "zh-CN")
 """The languages of mails and reports."""
 
@@ -193,7 +199,7 @@ class Fate(StrEnum):
 class Receipt:
     """What became of a letter on its way to one recipient; `error` says why it was not taken, on one line.
 
-    `retry_after`: seconds that the receiver asks to wait; None where it does not.
+    `retry_after`: seconds that the receiver asks to wait, None where it does not; 0: by the next run.
     """
 
     fate: Fate

@@ -26,8 +26,8 @@ from pipeline.reports import Coverage, Event, Report, Snapshot
 from pipeline.saved import Answers
 from pipeline.showing import Shown
 from pipeline.sides import Contrast
-from pipeline.store import Store, lock, refs
 from pipeline.store import backup as copy
+from pipeline.store import refs, writing
 from pipeline.stories import Story, stories
 from pipeline.times import iso
 from pipeline.watching import WITHIN, Standing
@@ -120,7 +120,7 @@ class Home:
         known = self.where.known()
         wanted, asked = whose(known.scopes if known else (), self.database, scope, dialect=dialect, url=url)
         found = answers if isinstance(answers, Answers) else jobs.saved(Path(answers), time_field)
-        with lock(self.database, since=now()), Store.open(self.database) as store:
+        with writing(self.database, since=now()) as store:
             done = importing.backfill(wanted, found.oldest_first, store, asked=asked)
             store.settle()
         return done

@@ -13,7 +13,7 @@ from pipeline import config as configs
 from pipeline.care import DialectsOf
 from pipeline.config import Config
 from pipeline.errors import ConfigError, QuestionError
-from pipeline.store import Store, lock
+from pipeline.store import Store, writing
 from pipeline.times import iso, moment
 from pipeline.watchlist import NOTHING, Watch
 
@@ -76,10 +76,8 @@ class Where:
     def opened(self) -> Iterator[Store]:
         """Open a database that is there to write, as the only one."""
         path = self.database()
-        Store.read(path, any_age=True).close()
-        with lock(path, since=now()), Store.open(path) as store:
+        with writing(path, since=now(), there=True) as store:
             yield store
-            store.settle()
 
 
 def now() -> str:

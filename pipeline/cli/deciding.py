@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.common import Place, now, placed
+from pipeline.cli.references import resolver
 from pipeline.cli.running import load
 from pipeline.globs import matches
 
@@ -18,7 +19,7 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
     from pipeline.cli import show
     from pipeline.dialects import recognised
     from pipeline.reports.as_text import event_lines
-    from pipeline.store import Store, lock, refs
+    from pipeline.store import refs, writing
     from pipeline.watchlist import marked
 
     config = load(place)
@@ -29,8 +30,7 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
         found = recognised(reading)
         return (*(found.quiet if found else ()), *(gateway.spelling.quiet if gateway else ()))
 
-    Store.read(config.database, any_age=True).close()
-    with lock(config.database, since=now()), Store.open(config.database) as store:
+    with writing(config.database, since=now(), there=True) as store:
         known = refs(store)
         held = [name for name, ref in sorted(known.items()) if ref.held and matches(name, scopes)]
         if not held:
@@ -39,6 +39,5 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
         click.echo(f"believed now: {' '.join(held)}")
         events = marked(history.changes(store, history.Window(snapshot - 1, snapshot)), config.watch)
         show.raw("".join(f"{line}\n" for line in event_lines(events)))
-        deliver.enqueue(store)
-        deliver.drain(store, config.reports, now, watch=config.watch)
-        store.settle()
+        handed = deliver.deliver(store, config, now, resolver(config.path.parent))
+    handed.check()

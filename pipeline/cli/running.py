@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import errors
-from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+from pipeline.cli.common import LOG, Place, logged, now, placed
 from pipeline.globs import matches
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.config import Config
     from pipeline.fetch.fetcher import Fetcher
-    from pipeline.recording import Heard, Run
-    from pipeline.reports import Report
+    from pipeline.recording import Heard
     from pipeline.store import Store
     from pipeline.types import Scope
     from pipeline.watching import Watched
@@ -70,7 +68,7 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
             ],
             right=("models", "seconds"),
         )
-    return failure_code(failed, len(rows))
+    return errors.exit_status(scopes=len(rows), failed=failed)
 
 
 def _once(scope: Scope) -> Scope:
@@ -127,38 +125,6 @@ def run(place: Place, **options: Any) -> int:
     return _job(place, write_report=True, **options)
 
 
-@click.command()
-@placed
-@logged
-@click.option(
-    "--since", type=Time(), help="Report from this time until now, instead of since the last report."
-)
-def report(place: Place, *, since: str | None, quiet: bool, verbose: int) -> int:
-    """Write the report of what changed as CSV and JSON into the reports directory.
-
-    Without --since it goes on where the last report ended, and also writes latest.csv and latest.json.
-    """
-    from pipeline import deliver
-    from pipeline.store import Store, lock
-
-    del verbose
-    config = load(place)
-    Store.read(config.database, any_age=True).close()
-    with lock(config.database, since=now()), Store.open(config.database) as store:
-        if since:
-            written = deliver.write_window(store, config.reports, since=since, watch=config.watch)
-        else:
-            deliver.enqueue(store)
-            written = deliver.drain(store, config.reports, now, watch=config.watch)
-        store.settle()
-    if not quiet:
-        for path in written:
-            click.echo(path)
-        if not written:
-            click.echo(f"nothing happened since the last report: {config.reports / 'latest.json'}")
-    return 0
-
-
 def _job(
     place: Place,
     *,
@@ -171,24 +137,38 @@ def _job(
 ) -> int:
     from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import show, telling
+    from pipeline.cli import alive, references, show, telling
+    from pipeline.store import Store, writing
 
     config = load(place)
-    scopes = chosen(config, only)
-    with _opened(config, dry_run=dry_run) as store:
-        with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
-            done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
-        window = history.Window(done.snapshot - 1, done.snapshot)
-        told = watchlist.mark(history.report(store, window), config.watch)
-        doubtful = _doubtful(store, config)
-        if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-            telling.tell(told, doubtful)
-        elif not quiet:
-            telling.warn(told, doubtful)
-        if write_report and not dry_run:
-            deliver.enqueue(store)
-            deliver.drain(store, config.reports, now, watch=config.watch)
-    return _exit_code(done, told, exit_code=exit_code)
+    told_too = write_report and not dry_run
+
+    def owe() -> None:
+        if told_too:
+            deliver.owe(store, config, at=now())
+
+    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
+        scopes = chosen(config, only)
+        with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
+            with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
+                asked = fetcher(config)
+                done = syncing.sync(
+                    scopes, store, asked, now, _teller(bar.step), with_it=owe, everything=not only
+                )
+            window = history.Window(done.snapshot - 1, done.snapshot)
+            told = watchlist.mark(history.report(store, window), config.watch)
+            doubtful = _doubtful(store, config)
+            if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+                telling.tell(told, doubtful)
+            elif not quiet:
+                telling.warn(told, doubtful)
+            handed = deliver.Handed()
+            if told_too:
+                handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+        telling.check(handed)
+        code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
+        signs.over(code, told)
+    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
 def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
@@ -197,19 +177,6 @@ def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
     from pipeline.watching import doubtful
 
     return doubtful(store, config.watch)
-
-
-@contextmanager
-def _opened(config: Config, *, dry_run: bool) -> Iterator[Store]:
-    from pipeline.store import Store, lock
-
-    if dry_run:
-        with Store.rehearse(config.database) as store:
-            yield store
-        return
-    with lock(config.database, since=now()), Store.open(config.database) as store:
-        yield store
-        store.settle()
 
 
 def load(place: Place) -> Config:
@@ -258,18 +225,6 @@ def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
                 LOG.info("%s: unchanged", scope.name, extra={"fields": fields})
 
     return tell
-
-
-def failure_code(failed: int, of: int) -> int:
-    """Give the exit code for so many failed scopes of so many."""
-    if not failed:
-        return 0
-    return errors.ALL_FAILED_EXIT if failed == of else errors.SOME_FAILED_EXIT
-
-
-def _exit_code(done: Run, told: Report, *, exit_code: bool) -> int:
-    code = failure_code(done.failed, done.scopes) or (errors.HELD_EXIT if done.held else 0)
-    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
 def database_of(place: Place) -> Path:

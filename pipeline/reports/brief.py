@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.pricing import PriceChange
-from pipeline.reports.report import Coverage, Event, Snapshot
+from pipeline.reports.report import Coverage, Event, Recovery, Report, Snapshot
 from pipeline.types import FieldChange, Kind
 
 
@@ -160,19 +160,22 @@ class Brief:
     Args:
         since: the start of the run before the window (ISO 8601 UTC); None when it begins with the history.
         run: the last run of the window.
-        lines: by severity, then gateway, scopes, kind and model; quiet ones too.
+        least: what matters less is not told line by line, only counted.
+        lines: by severity, then gateway, scopes, kind and model; those below `least` too.
         troubles: those that hold at the end of the window, new ones first.
-        ended: troubles that are over.
-        started: scopes that answered for the first time.
+        ended: troubles that are over, as far as their beginning was told.
+        started: scopes that answered for the first time, where that is told.
         missing: by scope, how many models are missing and to be confirmed; known only as it is now.
-        coverage: the scopes that the last run asked, as far as this report is about them.
+        coverage: the scopes that were asked in the window, as far as this report is about them, as they stand
+            at its end.
         days: the last four weeks, oldest first, a day each, without gaps.
         endings: announced ends within the next 90 days, and those that passed lately, by day.
-        events: each single step, as it is in the CSV and the JSON.
+        events: each single step, as it is in the CSV and the JSON; `recoveries` likewise.
     """
 
     since: str | None
     run: Snapshot
+    least: Severity = Severity.NOTABLE
     lines: tuple[Line, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     ended: tuple[Ended, ...] = ()
@@ -182,6 +185,12 @@ class Brief:
     days: tuple[Day, ...] = ()
     endings: tuple[Ending, ...] = ()
     events: tuple[Event, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
+
+    @property
+    def report(self) -> Report:
+        """The same, step by step."""
+        return Report(self.since, self.run, self.events, self.recoveries, self.coverage)
 
     @property
     def answered(self) -> int:
@@ -189,9 +198,19 @@ class Brief:
         return sum(scope.state in ("ok", "held") for scope in self.coverage)
 
     @property
+    def told(self) -> tuple[Line, ...]:
+        """The lines that matter enough to be told."""
+        return tuple(line for line in self.lines if line.severity.reaches(self.least))
+
+    @property
+    def untold(self) -> int:
+        """How many models are only counted, as what became of them matters too little."""
+        return sum(len(line.models) for line in self.lines if not line.severity.reaches(self.least))
+
+    @property
     def severity(self) -> Severity | None:
-        """How much the most important news matters; None where there is none."""
-        found = {line.severity for line in self.lines} | {each.severity for each in self.ended}
+        """How much the most important news matters; None where there is nothing to tell."""
+        found = {line.severity for line in self.told} | {each.severity for each in self.ended}
         found |= {trouble.severity for trouble in self.troubles if trouble.new}
         found |= {Severity.NOTABLE} if self.started else set()
         return next((severity for severity in Severity if severity in found), None)

@@ -6,6 +6,7 @@ from pipeline.store.ledger import Ledger, Sighting
 from pipeline.store.locking import lock
 from pipeline.store.patience import levels, needed
 from pipeline.store.refs import Ref, listing, refs
+from pipeline.store.writing import writing
 
 __all__ = [
     "Ledger",
@@ -19,4 +20,5 @@ __all__ = [
     "lock",
     "needed",
     "refs",
+    "writing",
 ]

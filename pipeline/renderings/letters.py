@@ -1,0 +1,121 @@
+"""A report written for one destination: in all forms of a mail, with its attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.destinations import Attachment, Letter
+from pipeline.errors import ConfigError
+from pipeline.renderings.forms import TEMPLATES, fill, tidy
+from pipeline.renderings.layout import pages
+from pipeline.renderings.page import Page
+from pipeline.reports import Recovery, Report
+from pipeline.reports.as_csv import as_csv
+from pipeline.reports.as_json import as_json
+from pipeline.reports.brief import Brief
+from pipeline.reports.display import shown
+
+FORMS = ("txt", "md", "html", "csv", "json")
+"""What a report can be rendered as."""
+
+_FILLS = (40, 24, 14, 8, 5, 3, 2, 1)
+"""Lines in a section: as many as there is room for."""
+
+_MOST = {"html": 98_000, "txt": 60_000, "md": 60_000}
+"""Bytes that a form may have: Gmail clips what is larger than 102 kB."""
+
+_SUBJECT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A letter; `problems` say what is wrong in which of the user's templates: ours was used instead."""
+
+    letter: Letter
+    problems: tuple[str, ...] = ()
+
+
+def letter(
+    brief: Brief,
+    *,
+    destination: str,
+    message_id: str,
+    thread: str,
+    language: str,
+    templates: Mapping[str, str] | None = None,
+) -> Written:
+    """Write a report for a destination.
+
+    Args:
+        brief: what is to be told.
+        destination: its name in the config.
+        message_id: `<…@…>`, the same however often it is tried.
+        thread: `<…@…>`, the same for all reports to this destination.
+        language: one of `LANGUAGES`.
+        templates: the texts of the user's own templates, by file name.
+    """
+    problems: list[str] = []
+    laid = pages(brief, language, destination=destination)
+
+    def form(name: str) -> str:
+        try:
+            return _filled(brief, name, laid, templates or {})
+        except ConfigError as error:
+            problems.append(error.message)
+            return _filled(brief, name, laid, {})
+
+    report = as_json(report_of(brief))
+    made = Letter(
+        message_id=message_id,
+        thread=thread,
+        at=brief.run.started_at,
+        severity=brief.severity,
+        language=language,
+        subject=shown(" ".join(form("subject").split()), longest=_SUBJECT),
+        text=form("txt"),
+        markdown=form("md"),
+        html=form("html"),
+        json=report,
+        attachments=(
+            Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(brief.events).encode()),
+            Attachment("changes.json", "application/json", report.encode()),
+        ),
+    )
+    return Written(made, tuple(problems))
+
+
+def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:
+    """Give a report in one of `FORMS`; HTML is a whole page.
+
+    Raises:
+        ConfigError: the user's template for it has a mistake; says in which file and line, and what is wrong.
+    """
+    match form:
+        case "csv":
+            return as_csv(brief.events)
+        case "json":
+            return as_json(report_of(brief))
+        case _:
+            return _filled(brief, form, pages(brief, language), templates or {})
+
+
+def report_of(brief: Brief) -> Report:
+    """Give a report as the JSON has it, with each single step."""
+    recoveries = (
+        Recovery(end.at, scope, end.gateway, end.was, end.believed, end.since, end.seconds)
+        for end in brief.ended
+        for scope in end.scopes
+    )
+    ordered = sorted(recoveries, key=lambda each: (each.at, each.scope))
+    return Report(brief.since, brief.run, brief.events, tuple(ordered), brief.coverage)
+
+
+def _filled(brief: Brief, form: str, laid: Callable[[int], Page], templates: Mapping[str, str]) -> str:
+    """Fill a form with as much as there is room for."""
+    text = ""
+    for most in _FILLS:
+        text = tidy(fill(TEMPLATES[form], laid(most), brief, templates))
+        if len(text.encode()) <= _MOST.get(form, len(text.encode())):
+            break
+    return text
