@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
-    | frozenset({"watching", "absences", "repricing", "words", "whose"}),
+    | frozenset({"watching", "absences", "repricing", "words", "whose", "browse"}),
     frozenset({"cli", "api", "docs", "__main__", "__init__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""
@@ -37,6 +37,7 @@ OWNERS = {
     "aiohttp": {"fetch"},
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
+    "datasette": {"browse"},
     "httpx": {"fetch"},
     "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},

@@ -1,0 +1,87 @@
+"""Start Datasette on the database, with what makes it read well."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from pipeline.browse.configuring import SETTINGS
+
+OWN = Path(__file__).parent
+"""Where our plugins, templates and static files are, in directories of these names."""
+
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - only who asks for it gets it
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 is any that is free."""
+
+    host: str = LOOPBACK
+    port: int = 8001
+
+    def free(self) -> Address:
+        """Give the same address with the port that it will be.
+
+        Raises:
+            OSError: something listens there already, or this user may not.
+        """
+        with socket.create_server((self.host, self.port)) as probe:
+            return Address(self.host, probe.getsockname()[1])
+
+
+def major() -> int | None:
+    """Give the first number of Datasette's version; None when it is not installed."""
+    if find_spec("datasette") is None:
+        return None
+    try:
+        return int(version("datasette").partition(".")[0])
+    except (PackageNotFoundError, ValueError):
+        return 0
+
+
+def words(config: Path, *, release: int, own: Path = OWN) -> list[str]:
+    """Give what Datasette is told beside the database: 0.65 knows of metadata only, 1.0 of config too."""
+    return list(_words(config, release, own))
+
+
+def _words(config: Path, release: int, own: Path) -> Iterator[str]:
+    yield from ("-m", str(config))
+    if release >= 1:
+        yield from ("-c", str(config))
+    for option, name in (("--plugins-dir", "plugins"), ("--template-dir", "templates")):
+        if (own / name).is_dir():
+            yield from (option, str(own / name))
+    if (own / "static").is_dir():
+        yield from ("--static", f"modelwatch:{own / 'static'}")
+    for name, value in SETTINGS.items():
+        yield from ("--setting", name, value)
+
+
+def command(database: Path, config: Path, *, release: int) -> str:
+    """Give the command line that somebody types who starts a Datasette of their own."""
+    return shlex.join(["datasette", "serve", str(database), *words(config, release=release)])
+
+
+def serve(database: Path, config: Path, address: Address, *, release: int, shows: bool) -> NoReturn:
+    """Serve until somebody ends it; `shows` opens a browser. Leaves by `SystemExit`, as Datasette ends.
+
+    Datasette opens the file to read only, and sees what the job writes meanwhile.
+    """
+    # Its server would end the process on the spot, and leave our file behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    listens = ["--host", address.host, "--port", str(address.port), *["--open"] * shows]
+    arguments = ["serve", str(database), *words(config, release=release), *listens]
+    from datasette.cli import cli
+
+    cli.main(arguments, prog_name="datasette")
+    sys.exit(0)
