@@ -55,7 +55,7 @@ _WHAT_CHANGED = Query(
     ("since", "until", "scope", "class"),
     f"""
 select at, kind, gateway, model, field, before, after, class, scopes, scope_names,
-       model_id, change_id, transition_id, snapshot_id
+       model_id, change_id
 from change_log
 where {_within("at", 7)}
 and (:scope = '' or exists (
@@ -117,7 +117,7 @@ _CHEAPEST = Query(
     """
 select round(input_usd_per_1m + coalesce(output_usd_per_1m, 0), 6) as input_and_output_usd_per_1m,
        model, gateway, input_usd_per_1m, output_usd_per_1m, context_length, max_output, type, features,
-       price_source, scopes, scope_names, model_id, record_id
+       price_source, scopes, model_id, record_id
 from offers
 where input_usd_per_1m is not null
 and (:context_length = '' or context_length >= cast(:context_length as integer))
@@ -198,13 +198,20 @@ _WHO_SEES = Query(
     """,
     ("model",),
     """
-select model, gateway, scope, group_name, owned_by, context_length, max_output, input_usd_per_1m,
-       output_usd_per_1m, model_id, record_id, scope_id
-from catalog
-where model_id in (
+with wanted as materialized (
     select id from models where name = :model
     union all
-    select model_id from matrix where :model = '' and scopes < of_scopes)
+    select model_id from matrix where :model = '' and scopes < of_scopes
+)
+select models.name as model, gateways.name as gateway, scopes.name as scope, scopes.group_name,
+       records.owned_by, records.context_length, records.max_output, records.input_usd_per_1m,
+       records.output_usd_per_1m, models.id as model_id, records.id as record_id, scopes.id as scope_id
+from wanted
+cross join models on models.id = wanted.id
+cross join gateways on gateways.id = models.gateway
+cross join records on records.model = models.id
+cross join listing_records on listing_records.record = records.id
+cross join scopes on scopes.listing = listing_records.listing and scopes.asked
 """,
 )
 

@@ -5,12 +5,17 @@ left joins, so that counting the rows of a view, as browsers of databases do for
 """
 
 _OFFERED = """
-    select listing_records.record from scopes
-    join listing_records on listing_records.listing = scopes.listing where scopes.asked
+    select record from listing_records where listing in (select listing from scopes where asked)
+"""
+
+_LISTS = """
+    with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
 """
 
 _SEEN_BY = """
-    from listing_records join scopes on scopes.listing = listing_records.listing and scopes.asked
+    from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id
 """
 
@@ -46,21 +51,21 @@ left join models on models.id = records.model
 left join gateways on gateways.id = scopes.gateway
 where scopes.asked;
 
-create view offers as
+create view offers as {_LISTS.strip()}
 select models.name as model, gateways.name as gateway,
-       (select count(*) {_SEEN_BY.strip()}) as scopes,
+       (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
        {_FACTS.strip()},
-       (select group_concat(scopes.name, ' ') {_SEEN_BY.strip()}) as scope_names,
+       (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,
        models.id as model_id, records.id as record_id
 from records
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
 where records.id in ({_OFFERED.strip()});
 
-create view lifecycle as
+create view lifecycle as {_LISTS.strip()}
 select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
-       records.owned_by, (select count(*) {_SEEN_BY.strip()}) as scopes,
-       (select group_concat(scopes.name, ' ') {_SEEN_BY.strip()}) as scope_names,
+       records.owned_by, (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
+       (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,
        models.id as model_id, records.id as record_id
 from records
 left join models on models.id = records.model
@@ -85,10 +90,12 @@ left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where {_FIRST_OF_ITS_MOVE.strip()} and (sightings.outcome = 'moved' or (
-    sightings.outcome = 'confirmed' and changes.kind = 'removed' and changes.model not in (
-        select records.model from listing_records join records on records.id = listing_records.record
-        where listing_records.listing = sightings.listing)));
+where {_FIRST_OF_ITS_MOVE.strip()}
+and sightings.outcome in ('moved', 'confirmed')
+and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
+    select 1 from records cross join listing_records
+        on listing_records.listing = sightings.listing and listing_records.record = records.id
+    where records.model = changes.model)));
 
 create view price_history as
 select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
@@ -138,11 +145,7 @@ join gateways on gateways.id = scopes.gateway
 where scopes.asked
 group by listings.id;
 
-create view matrix as
-with lists as (
-    select listing, count(*) as scopes, group_concat(name, ' ') as names
-    from scopes where asked and listing is not null group by listing
-), asked as (
+create view matrix as {_LISTS.strip()}, asked as (
     select gateway, count(*) as scopes from scopes where asked and listing is not null group by gateway
 )
 select models.name as model, gateways.name as gateway, sum(lists.scopes) as scopes,

@@ -282,35 +282,37 @@ left join records on records.id = listing_records.record
 left join models on models.id = records.model
 left join gateways on gateways.id = scopes.gateway
 where scopes.asked;
-CREATE VIEW offers as
+CREATE VIEW offers as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
 select models.name as model, gateways.name as gateway,
-       (select count(*) from listing_records join scopes on scopes.listing = listing_records.listing and scopes.asked
+       (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id) as scopes,
        records.owned_by, records.created, records.type, records.context_length, records.max_output,
        records.input_usd_per_1m, records.output_usd_per_1m, records.cache_read_usd_per_1m,
        records.cache_write_usd_per_1m, records.usd_per_call, records.price_source,
        records.input_modalities, records.output_modalities, records.features, records.endpoints,
        records.lifecycle, records.deprecated_at, records.aliases,
-       (select group_concat(scopes.name, ' ') from listing_records join scopes on scopes.listing = listing_records.listing and scopes.asked
+       (select group_concat(lists.names, ' ') from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id) as scope_names,
        models.id as model_id, records.id as record_id
 from records
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
-where records.id in (select listing_records.record from scopes
-    join listing_records on listing_records.listing = scopes.listing where scopes.asked);
-CREATE VIEW lifecycle as
+where records.id in (select record from listing_records where listing in (select listing from scopes where asked));
+CREATE VIEW lifecycle as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
 select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
-       records.owned_by, (select count(*) from listing_records join scopes on scopes.listing = listing_records.listing and scopes.asked
+       records.owned_by, (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id) as scopes,
-       (select group_concat(scopes.name, ' ') from listing_records join scopes on scopes.listing = listing_records.listing and scopes.asked
+       (select group_concat(lists.names, ' ') from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id) as scope_names,
        models.id as model_id, records.id as record_id
 from records
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
-where records.id in (select listing_records.record from scopes
-    join listing_records on listing_records.listing = scopes.listing where scopes.asked)
+where records.id in (select record from listing_records where listing in (select listing from scopes where asked))
 and (records.deprecated_at is not null or records.lifecycle is not null);
 CREATE VIEW change_log as
 select snapshots.started_at as at,
@@ -335,10 +337,12 @@ left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
 where sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
-        and alike.listing = sightings.listing) and (sightings.outcome = 'moved' or (
-    sightings.outcome = 'confirmed' and changes.kind = 'removed' and changes.model not in (
-        select records.model from listing_records join records on records.id = listing_records.record
-        where listing_records.listing = sightings.listing)));
+        and alike.listing = sightings.listing)
+and sightings.outcome in ('moved', 'confirmed')
+and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
+    select 1 from records cross join listing_records
+        on listing_records.listing = sightings.listing and listing_records.record = records.id
+    where records.model = changes.model)));
 CREATE VIEW price_history as
 select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
        field_changes.before, field_changes.after,
@@ -390,11 +394,9 @@ join listings on listings.id = scopes.listing
 join gateways on gateways.id = scopes.gateway
 where scopes.asked
 group by listings.id;
-CREATE VIEW matrix as
-with lists as (
-    select listing, count(*) as scopes, group_concat(name, ' ') as names
-    from scopes where asked and listing is not null group by listing
-), asked as (
+CREATE VIEW matrix as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing), asked as (
     select gateway, count(*) as scopes from scopes where asked and listing is not null group by gateway
 )
 select models.name as model, gateways.name as gateway, sum(lists.scopes) as scopes,
