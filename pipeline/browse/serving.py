@@ -6,7 +6,6 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -50,21 +49,22 @@ def major() -> int | None:
 
 
 def words(config: Path, *, release: int, own: Path = OWN) -> list[str]:
-    """Give what Datasette is told beside the database: 0.65 knows of metadata only, 1.0 of config too."""
-    return list(_words(config, release, own))
+    """Give what Datasette is told beside the database.
 
-
-def _words(config: Path, release: int, own: Path) -> Iterator[str]:
-    yield from ("-m", str(config))
-    if release >= 1:
-        yield from ("-c", str(config))
+    Args:
+        config: the generated file; 0.65 knows metadata only, 1.0 has metadata and config.
+        release: the first number of Datasette's version.
+        own: where what is in `OWN` is found by whoever starts it.
+    """
+    found = ["-m", str(config), *(["-c", str(config)] if release else [])]
     for option, name in (("--plugins-dir", "plugins"), ("--template-dir", "templates")):
-        if (own / name).is_dir():
-            yield from (option, str(own / name))
-    if (own / "static").is_dir():
-        yield from ("--static", f"modelwatch:{own / 'static'}")
+        if (OWN / name).is_dir():
+            found += [option, str(own / name)]
+    if (OWN / "static").is_dir():
+        found += ["--static", f"modelwatch:{own / 'static'}"]
     for name, value in SETTINGS.items():
-        yield from ("--setting", name, value)
+        found += ["--setting", name, value]
+    return found
 
 
 def command(database: Path, config: Path, *, release: int) -> str:

@@ -68,7 +68,7 @@ TABLES: Mapping[str, Shown] = {
         {
             "name": "The gateway and the key's alias, GATEWAY/KEY",
             "auth": "As whom it asks: nobody, key or session (a signed-in user)",
-            "key_hint": "The end of the key, to tell keys apart",
+            "key_hint": "Where its secret is kept, never the secret",
             "asked": "1 while it is asked; 0 when it is retired",
             "listing": "The list that it sees now",
             "held": "A list that it was told and that is not believed yet",

@@ -39,6 +39,7 @@ _COMMANDS = {
     "rename": "caring",
     "browse": "browsing",
     "datasette-config": "browsing",
+    "publish": "browsing",
     "schedule": "setup",
     "demo": "trying",
     "gateway": "trying",

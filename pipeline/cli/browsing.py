@@ -1,4 +1,4 @@
-"""The commands that show the database in a browser: browse, datasette-config."""
+"""The commands that show the database in a browser: browse, datasette-config, publish."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ _INSTALL = "Datasette is not installed: pip install 'modelwatch[browse]'"
 def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
     """Show the database in a browser, with Datasette: read-only, while the job goes on writing.
 
-    What other machines would see: every model, price and change, the names of scopes and groups, the last
-    letters of keys, and why requests failed. To hand something out: `modelwatch publish`.
+    With --public other machines see all that is in the database: models and prices, names of scopes and
+    groups, where secrets are kept (not the secrets), why requests failed. To hand something out there is
+    `modelwatch publish`.
     """
     from pipeline.browse import major, serve
 
@@ -43,8 +44,8 @@ def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
     address = _address(port, public=public)
     if public:
         click.echo(
-            "modelwatch: whoever reaches this port sees the whole history: models, prices, names of scopes "
-            "and groups, last letters of keys, errors",
+            "modelwatch: whoever reaches this port sees the whole database: models, prices, names of scopes "
+            "and groups, where secrets are kept (not the secrets), why requests failed",
             err=True,
         )
     with TemporaryDirectory(prefix="modelwatch-") as directory:
@@ -93,3 +94,21 @@ def datasette_config(place: Place, *, output: Path | None, force: bool) -> None:
     click.echo(f"wrote {file}; start Datasette 0.65 with\n")
     click.echo(f"  {command(database, file, release=0)}\n\nand Datasette 1.0 with\n")
     click.echo(f"  {command(database, file, release=1)}")
+
+
+@click.command()
+@placed
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+def publish(place: Place, directory: Path) -> None:
+    """Write a copy that is safe to hand out to the directory DIR, for any Datasette to serve.
+
+    Not in it: where secrets are kept, why requests failed, what servers called their answers, where reports
+    went. Names of scopes and groups are in it. What was published there before is replaced; anything else
+    is left alone.
+    """
+    from pipeline.browse import publish as write
+    from pipeline.browse.publishing import command
+
+    size = write(database_of(place), directory)
+    click.echo(f"{directory}: {size / 1_000_000:,.1f} MB; serve it from there with\n")
+    click.echo(f"  {command(0)}\n\nwhich is Datasette 0.65, or with 1.0\n\n  {command(1)}")

@@ -1,5 +1,7 @@
 """Search: the words by which a model is found, kept right by the database itself, whoever writes."""
 
+from __future__ import annotations
+
 from functools import reduce
 
 _PARTS = reduce(lambda text, digit: f"replace({text}, '{digit}', ' {digit} ')", "0123456789", "models.name")
@@ -66,4 +68,4 @@ SEARCH = (
 """The statements that make it; whoever has lost it, or distrusts it, runs `rebuild`."""
 
 REFILL = ("delete from models_fts", _FILL)
-"""The statements that make it anew from what is there."""
+"""The statements that fill it anew from what is there."""
