@@ -36,9 +36,9 @@ def _within(column: str, days: int) -> str:
 def _models_of(which: str) -> str:
     """Find the models that some scopes are offered; a list that many see is looked at once."""
     return f"""
-        select records.model from (select distinct listing from scopes where asked and {which}) as seen
-        join listing_records on listing_records.listing = seen.listing
-        join records on records.id = listing_records.record"""  # noqa: S608 - our own words
+        select model from records where id in (
+            select record from listing_records where listing in (
+                select listing from scopes where asked and {which}))"""  # noqa: S608 - our own words
 
 
 _TIMES = "Times are UTC: 2026-05-01 or 2026-05-01T06:00:00Z."
@@ -54,8 +54,8 @@ _WHAT_CHANGED = Query(
     """,
     ("since", "until", "scope", "class"),
     f"""
-select at, kind, gateway, model, field, before, after, class, scopes, scope_names,
-       model_id, change_id
+select at, kind, gateway, model, field, before, after, class, sum(scopes) as scopes,
+       group_concat(scope_names, ' ') as scope_names, model_id, min(change_id) as change_id
 from change_log
 where {_within("at", 7)}
 and (:scope = '' or exists (
@@ -63,6 +63,7 @@ and (:scope = '' or exists (
     where sightings.snapshot = snapshot_id and sightings.transition = transition_id
     and scopes.name glob :scope))
 and case when :class = '' then coalesce(class, '') <> 'shape' else class = :class end
+group by at, snapshot_id, kind, gateway, model, field, before, after, class, model_id
 order by at desc, snapshot_id desc, gateway, model, field
 """,  # noqa: S608 - our own words
 )
@@ -97,10 +98,17 @@ _PRICES_OF = Query(
     """,
     ("model",),
     """
-select * from price_history where model_id in (select id from models where name = :model)
-union all
-select * from price_history where :model = ''
-order by at desc
+with found as (
+    select * from price_history where model_id in (select id from models where name = :model)
+    union all
+    select * from price_history where :model = ''
+)
+select at, gateway, model, field, before, after, percent, input_usd_per_1m, output_usd_per_1m,
+       sum(scopes) as scopes, group_concat(scope_names, ' ') as scope_names, model_id,
+       min(change_id) as change_id
+from found
+group by at, snapshot_id, model_id, field, before, after, input_usd_per_1m, output_usd_per_1m
+order by at desc, snapshot_id desc, model, field
 """,
 )
 
@@ -174,8 +182,8 @@ _COVERAGE_BY_DAY = Query(
     "coverage_by_day",
     "Coverage by day",
     f"""
-    How many scopes were asked, day by day, and how many of them answered, failed, or gave an answer that
-    was held. Left empty: the thirty days before the last run. {_TIMES}
+    How many scopes were asked, day by day from `since` on and before `until`, and how many of them answered,
+    failed, or gave an answer that was held. Left empty: the thirty days before the last run. {_TIMES}
     """,
     ("since", "until"),
     f"""

@@ -39,6 +39,9 @@ _FACTS = """
        records.lifecycle, records.deprecated_at, records.aliases
 """
 
+_BEFORE, _AFTER = (f"trim(field_changes.{side}, '\"')" for side in ("before", "after"))
+"""A price that the gateway writes as a text is a number all the same."""
+
 VIEWS = f"""
 create view catalog as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
@@ -99,9 +102,8 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
 
 create view price_history as
 select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
-       field_changes.before, field_changes.after,
-       round(100.0 * (cast(field_changes.after as real) - cast(field_changes.before as real))
-           / nullif(cast(field_changes.before as real), 0), 1) as percent,
+       {_BEFORE} as before, {_AFTER} as after,
+       round(100.0 * cast({_AFTER} as real) / nullif(cast({_BEFORE} as real), 0) - 100, 1) as percent,
        records.input_usd_per_1m, records.output_usd_per_1m,
        (select count(*) {_MADE_BY.strip()}) as scopes,
        (select group_concat(maker.name, ' ') {_MADE_BY.strip()}) as scope_names,

@@ -345,9 +345,8 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
     where records.model = changes.model)));
 CREATE VIEW price_history as
 select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
-       field_changes.before, field_changes.after,
-       round(100.0 * (cast(field_changes.after as real) - cast(field_changes.before as real))
-           / nullif(cast(field_changes.before as real), 0), 1) as percent,
+       trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
+       round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 1) as percent,
        records.input_usd_per_1m, records.output_usd_per_1m,
        (select count(*) from sightings as alike join scopes as maker on maker.id = alike.scope
     where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
