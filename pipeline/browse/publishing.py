@@ -29,6 +29,7 @@ _FORGET = (
     "update scopes set key_hint = null, fingerprint = null, etag = null, last_modified = null",
     "update sightings set error = null",
     "delete from deliveries",
+    "delete from destinations",
 )
 """Where secrets are kept, what servers called their answers, why requests failed, where reports went."""
 

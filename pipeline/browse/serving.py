@@ -15,7 +15,7 @@ from typing import NoReturn
 from pipeline.browse.configuring import SETTINGS
 
 OWN = Path(__file__).parent
-"""Where our plugins, templates and static files are, in directories of these names."""
+"""Where our plugins and templates are, in directories of these names; what they show is in `static`."""
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only who asks for it gets it
@@ -60,8 +60,6 @@ def words(config: Path, *, release: int, own: Path = OWN) -> list[str]:
     for option, name in (("--plugins-dir", "plugins"), ("--template-dir", "templates")):
         if (OWN / name).is_dir():
             found += [option, str(own / name)]
-    if (OWN / "static").is_dir():
-        found += ["--static", f"modelwatch:{own / 'static'}"]
     for name, value in SETTINGS.items():
         found += ["--setting", name, value]
     return found

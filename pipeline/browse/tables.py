@@ -152,13 +152,26 @@ TABLES: Mapping[str, Shown] = {
         sort="-id",
         facets=("field",),
     ),
-    "deliveries": Shown(
-        "The reports that were written.",
+    "destinations": Shown(
+        "Where reports go.",
         {
-            "destination": "Where it went",
+            "told": "The last run that it was told of",
+            "told_at": "When it was told last (UTC)",
+            "token": "Made up once, to name what is sent there",
+        },
+        sort="name",
+        hidden=True,
+    ),
+    "deliveries": Shown(
+        "The reports that were sent, or wait to be.",
+        {
+            "destination": "Where it goes",
+            "recipient": "To whom",
             "until": "The last run that it tells of",
             "message_id": "Names the message",
+            "state": "waiting, sent, refused or dropped",
             "attempts": "How often it was tried",
+            "due_at": "When it is tried next (UTC)",
             "sent_at": "When it was handed over (UTC)",
         },
         sort="-id",

@@ -7,6 +7,7 @@ from pipeline.store.ledger import Ledger, Sighting
 from pipeline.store.locking import lock
 from pipeline.store.patience import levels, needed
 from pipeline.store.refs import Ref, listing, refs
+from pipeline.store.writing import writing
 
 __all__ = [
     "Ledger",
@@ -22,4 +23,5 @@ __all__ = [
     "needed",
     "refill",
     "refs",
+    "writing",
 ]

@@ -234,18 +234,30 @@ create table field_changes (
 create index field_changes_change on field_changes(change);
 create index field_changes_field on field_changes(field);
 
+create table destinations (
+    id integer primary key,
+    name text not null unique,
+    told integer,
+    told_at text not null,
+    token text
+) strict;
+
 create table deliveries (
     id integer primary key,
     name text not null,
-    destination text not null,
+    destination integer not null references destinations(id),
+    recipient text not null,
     since integer references snapshots(id),
     until integer not null references snapshots(id),
     message_id text,
-    attempts integer not null default 0,
+    state text not null check (state in ('waiting', 'sent', 'refused', 'dropped')),
+    attempts integer not null,
+    due_at text,
     sent_at text,
     error text
 ) strict;
 create index deliveries_destination on deliveries(destination, until);
+create index deliveries_state on deliveries(state);
 create index deliveries_since on deliveries(since);
 create index deliveries_until on deliveries(until);
 """
