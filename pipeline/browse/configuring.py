@@ -16,6 +16,8 @@ SETTINGS = {
     # Facets stand above the rows: a long one would push them off the screen.
     "default_facet_size": "8",
     "truncate_cells_html": "400",
+    # A stored query shows no second page: more rows than this take longer to draw than anybody waits.
+    "max_returned_rows": "500",
 }
 """Datasette's settings: 0.65 takes them from the command line only, so both are given them there."""
 

@@ -31,8 +31,8 @@ def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
     """Show the database in a browser, with Datasette: read-only, while the job goes on writing.
 
     With --public other machines see all that is in the database: models and prices, names of scopes and
-    groups, where secrets are kept (not the secrets), why requests failed. To hand something out there is
-    `modelwatch publish`.
+    groups, where secrets are kept (not the secrets), who gets reports, why requests failed. To hand
+    something out there is `modelwatch publish`.
     """
     from pipeline.browse import major, serve
 
@@ -45,7 +45,7 @@ def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
     if public:
         click.echo(
             "modelwatch: whoever reaches this port sees the whole database: models, prices, names of scopes "
-            "and groups, where secrets are kept (not the secrets), why requests failed",
+            "and groups, where secrets are kept (not the secrets), who gets reports, why requests failed",
             err=True,
         )
     with TemporaryDirectory(prefix="modelwatch-") as directory:
