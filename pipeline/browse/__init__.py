@@ -1,0 +1,1 @@
+"""Browse the database in Datasette: its start page, its tables, its questions."""
