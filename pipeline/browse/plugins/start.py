@@ -29,7 +29,7 @@ KINDS = (
     ("returned", "returned", "kind=added"),
     ("added", "added", "kind=added"),
     ("larger", "limits raised", "class=limits"),
-    ("changed", "changed otherwise", "class=capabilities"),
+    ("changed", "changed", "class=capabilities"),
 )
 """Kinds of change, the weightiest first: as asked for, as told, and where all of them are in `change_log`."""
 
@@ -89,7 +89,7 @@ async def _answers(db: Database, days: str | None) -> dict[str, Any]:
     return page | {
         "days": window,
         "since": since,
-        "kinds": _kinds(await ask("lately", since=since, most=4)),
+        "kinds": _kinds(await ask("lately", since=since, most=3)),
         "prices": await ask("prices", since=since, most=8),
         "chart": await _chart(ask, lines, about["started_at"]),
         "gateways": await _matrix(ask, lines),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,11 +20,25 @@ SHORT = 60
 LONGEST = 120
 """Characters of a value that are shown beside another."""
 
+OURS = frozenset({"catalog", "change_log", "health"})
+"""Views by which a database is known to be one of modelwatch."""
+
+_ours: set[tuple[int, str]] = set()
+
 
 @hookimpl
 def prepare_jinja2_environment(env: Any) -> None:
     """Give templates what they need to say things."""
-    env.filters |= {"mw_time": time, "mw_value": value, "mw_percent": percent, "mw_usd": usd, "mw_json": folded}
+    env.filters |= {
+        "mw_alias": alias,
+        "mw_field": field,
+        "mw_is_number": lambda text: number(text) is not None,
+        "mw_percent": percent,
+        "mw_side": side,
+        "mw_time": time,
+        "mw_usd": usd,
+        "mw_value": value,
+    }
 
 
 def time(at: str | None, *, how: str = "at") -> Markup:
@@ -53,15 +68,36 @@ def percent(after: Any, before: Any) -> str:
     return f"{rounded.normalize():+f}%".replace("-", "\N{MINUS SIGN}") if rounded else "±0%"
 
 
-def value(text: Any) -> str:
-    """Show one side of a change: a number with its thousands apart, anything else cut."""
+def field(path: str) -> Markup:
+    """Show where a field is in a record; it may be broken after each step."""
+    return Markup(".<wbr>").join(path.split("."))
+
+
+def alias(scope: str, gateways: int) -> str:
+    """Show a scope without its gateway, where there is only one."""
+    return scope.partition("/")[2] if gateways == 1 else scope
+
+
+def value(text: Any, longest: int = LONGEST) -> str:
+    """Show one side of a change: a number with its thousands apart, words of a list, anything else cut."""
     if text is None:
         return "–"
     found = number(text)
     if found is not None and found == found.to_integral_value() and abs(found) < 10**15:
         return f"{int(found):,}"
-    plain = str(text)
-    return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
+    plain = words(str(text)) or str(text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def words(text: str) -> str | None:
+    """Show a JSON list of words as these."""
+    if not text.startswith('["'):
+        return None
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return None
+    return ", ".join(parsed) if all(isinstance(each, str) for each in parsed) else None
 
 
 def usd(amount: float | None) -> str:
@@ -69,16 +105,52 @@ def usd(amount: float | None) -> str:
     return "–" if amount is None else f"${Decimal(repr(amount)).normalize():f}"
 
 
+def side(text: str | None) -> Markup:
+    """Show one side of a change in full: JSON folded where it is long, anything else as a whole."""
+    if text is None:
+        return Markup('<span class="mw-none">–</span>')
+    return cell(text) or escape(value(text, longest=len(text)))
+
+
+def cell(text: str) -> Markup | None:
+    """Show a time or a JSON value so that it reads well; None where it is neither."""
+    if TIME.fullmatch(text):
+        return time(text)
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return None
+    return folded(text, parsed)
+
+
 def folded(text: str, parsed: Any) -> Markup:
-    """Show a JSON value: a short one as it is, plain words as words, a long one folded."""
-    if isinstance(parsed, list) and all(isinstance(each, str) for each in parsed):
-        words = ", ".join(parsed)
-        if len(words) <= SHORT:
-            return escape(words)
+    """Show a JSON value: words of a list as words, a short value as it is, a long one folded."""
+    plain = words(text)
+    if plain is not None and len(plain) <= SHORT:
+        return escape(plain)
     if len(text) <= SHORT:
         return Markup("<code>{}</code>").format(text)
-    many = len(parsed)
-    what = ("field" if isinstance(parsed, dict) else "item") + ("" if many == 1 else "s")
-    return Markup('<details class="mw-json"><summary>{:,} {}</summary><pre>{}</pre></details>').format(
-        many, what, json.dumps(parsed, indent=1, ensure_ascii=False)
+    what = ("field" if isinstance(parsed, dict) else "item") + ("" if len(parsed) == 1 else "s")
+    return Markup('<details class="mw-json"><summary>{} {}</summary><pre>{}</pre></details>').format(
+        f"{len(parsed):,}", what, json.dumps(parsed, indent=1, ensure_ascii=False)
     )
+
+
+@hookimpl
+def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
+    """Learn which databases are ours: cells are shown one by one, and nothing can be asked for each."""
+
+    async def learn() -> None:
+        for name, db in datasette.databases.items():
+            if set(await db.view_names()) >= OURS:
+                _ours.add((id(datasette), name))
+
+    return learn
+
+
+@hookimpl
+def render_cell(value: Any, database: str, datasette: Any) -> Markup | None:
+    """Show times and JSON values in the tables of our databases so that they read well."""
+    return cell(value) if isinstance(value, str) and (id(datasette), database) in _ours else None

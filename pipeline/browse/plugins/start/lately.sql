@@ -70,11 +70,11 @@ select ranked.word, ranked.alike, ranked.at, ranked.scopes, ranked.change, ranke
                 when word in ('dearer', 'cheaper') then 'price' when word in ('smaller', 'larger') then 'limits'
                 when word = 'ends' then 'lifecycle' else fields.class end
             and fields.class not in ('text', 'shape', 'other')
-            order by field_changes.id limit 2)) as fields
+            order by fields.name like '%cache%', field_changes.id limit 2)) as fields
 from ranked
 join models on models.id = ranked.model
 join scopes on scopes.id = ranked.scope
 left join records as was on was.id = ranked.before
 left join records as now on now.id = ranked.after
-where ranked.place <= :most
+where ranked.place <= case when word in ('removed', 'missing', 'returned', 'added') then 2 * :most else :most end
 order by ranked.word, ranked.place
