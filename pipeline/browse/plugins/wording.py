@@ -23,6 +23,22 @@ LONGEST = 120
 OURS = frozenset({"catalog", "change_log", "health"})
 """Views by which a database is known to be one of modelwatch."""
 
+BADGES = frozenset({"kind", "outcome", "state"})
+"""Columns of one word from a few."""
+
+SIDES = frozenset({"before", "after"})
+"""Columns whose numbers are aligned as numbers, though they hold any text."""
+
+LEADS = {
+    "at": ("snapshot_id", "snapshots"),
+    "field": ("change_id", "changes"),
+    "kind": ("change_id", "changes"),
+    "listing": ("listing_id", "listings"),
+    "model": ("model_id", "models"),
+    "scope": ("scope_id", "scopes"),
+}
+"""Where a cell of a view or query leads: the column beside it that has the id, and the table of that."""
+
 _ours: set[tuple[int, str]] = set()
 
 
@@ -34,6 +50,7 @@ def prepare_jinja2_environment(env: Any) -> None:
         "mw_field": field,
         "mw_is_number": lambda text: number(text) is not None,
         "mw_percent": percent,
+        "mw_plain": plain,
         "mw_side": side,
         "mw_time": time,
         "mw_usd": usd,
@@ -85,8 +102,8 @@ def value(text: Any, longest: int = LONGEST) -> str:
     found = number(text)
     if found is not None and found == found.to_integral_value() and abs(found) < 10**15:
         return f"{int(found):,}"
-    plain = words(str(text)) or str(text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+    said = words(str(text)) or str(text)
+    return said if len(said) <= longest else said[: longest - 1] + "…"
 
 
 def words(text: str) -> str | None:
@@ -109,7 +126,15 @@ def side(text: str | None) -> Markup:
     """Show one side of a change in full: JSON folded where it is long, anything else as a whole."""
     if text is None:
         return Markup('<span class="mw-none">–</span>')
-    return cell(text) or escape(value(text, longest=len(text)))
+    shown = cell(text)
+    if shown is None and len(text) > 2 * LONGEST:
+        shown = Markup('<details class="mw-json"><summary>{}</summary>{}</details>').format(value(text), text)
+    return escape(value(text)) if shown is None else shown
+
+
+def plain(text: str) -> Markup:
+    """Show a name: one that is a time as a time."""
+    return time(text) if TIME.fullmatch(text) else escape(text)
 
 
 def cell(text: str) -> Markup | None:
@@ -127,9 +152,9 @@ def cell(text: str) -> Markup | None:
 
 def folded(text: str, parsed: Any) -> Markup:
     """Show a JSON value: words of a list as words, a short value as it is, a long one folded."""
-    plain = words(text)
-    if plain is not None and len(plain) <= SHORT:
-        return escape(plain)
+    listed = words(text)
+    if listed is not None and len(listed) <= SHORT:
+        return escape(listed)
     if len(text) <= SHORT:
         return Markup("<code>{}</code>").format(text)
     what = ("field" if isinstance(parsed, dict) else "item") + ("" if len(parsed) == 1 else "s")
@@ -151,6 +176,15 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
 
 
 @hookimpl
-def render_cell(value: Any, database: str, datasette: Any) -> Markup | None:
-    """Show times and JSON values in the tables of our databases so that they read well."""
-    return cell(value) if isinstance(value, str) and (id(datasette), database) in _ours else None
+def render_cell(row: Any, value: Any, column: str, database: str, datasette: Any) -> Markup | None:
+    """Show cells of our databases so that they read well, and let those of views and queries lead to their rows."""
+    if not isinstance(value, str) or (id(datasette), database) not in _ours:
+        return None
+    shown = Markup('<span class="mw-badge mw-{0}">{0}</span>').format(value) if column in BADGES else cell(value)
+    if shown is None and column in SIDES and number(value) is not None:
+        shown = Markup('<span class="mw-number">{}</span>').format(value)
+    own, table = LEADS.get(column, ("", ""))
+    if own and own in row.keys() and isinstance(row[own], int):  # noqa: SIM118 - rows of SQLite are no mappings
+        address = datasette.urls.row(database, table, str(row[own]))
+        return Markup('<a href="{}" title="{}">{}</a>').format(address, f"{table} {row[own]}", shown or value)
+    return shown

@@ -16,4 +16,4 @@ join scopes on scopes.id = sightings.scope
 join snapshots on snapshots.id = sightings.snapshot
 where changes.id = :id
 order by at, scopes.name
-limit 100
+limit 20

@@ -3,7 +3,7 @@ select scopes.id as "scopes#", scopes.name as scope, scopes.group_name,
        case when scopes.asked then 'asked' else 'retired' end as state
 from scopes where scopes.listing = :id
 order by scopes.asked desc, scopes.name
-limit 100
+limit 20
 
 -- ## Where it came from, and what followed | moves to and from this list | transitions?after=:id
 select min(snapshots.started_at) as at, case when transitions.after = :id then 'to this' else 'from this' end as direction,
@@ -14,8 +14,8 @@ join sightings on sightings.transition = transitions.id
 join snapshots on snapshots.id = sightings.snapshot
 where transitions.before = :id or transitions.after = :id
 group by transitions.id
-order by at
-limit 100
+order by at desc
+limit 20
 
 -- ## What is in it | the models, with what they cost in US dollars per million tokens | listing_records?listing=:id
 select models.id as "models#", models.name as model, records.input_usd_per_1m as input_usd,

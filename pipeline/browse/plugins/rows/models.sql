@@ -34,18 +34,34 @@ group by said.record
 order by at
 limit 100
 
--- ## What happened to it | the latest first, field by field | change_log?model_id=:id&_sort_desc=at
+-- ## What its price did | every change of a price, as its gateway writes it, the latest first | change_log?model_id=:id&class=price&_sort_desc=at
+select snapshots.started_at as at, fields.name as field, field_changes.before, field_changes.after,
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'before and after' as details,
+       (select min(snapshots.started_at) from sightings join snapshots on snapshots.id = sightings.snapshot
+        where sightings.listing = (select min(listing_records.listing) from records
+            join listing_records on listing_records.record = records.id where records.model = :id)) as "since*"
+from changes
+join field_changes on field_changes.change = changes.id
+join fields on fields.id = field_changes.field and fields.class = 'price'
+join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+join snapshots on snapshots.id = sightings.snapshot
+where changes.model = :id and changes.kind = 'changed'
+group by field_changes.id
+order by at desc, field_changes.id
+limit 60
+
+-- ## What else happened to it | the latest first, field by field | change_log?model_id=:id&_sort_desc=at
 select snapshots.started_at as at,
        case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        fields.name as field, field_changes.before, field_changes.after,
-       count(distinct sightings.scope) as scopes, changes.id as "changes#", changes.name as change
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'before and after' as details
 from changes
 join sightings on sightings.transition = changes.transition and sightings.outcome in ('moved', 'confirmed')
     and (sightings.outcome = 'moved' or changes.kind = 'removed')
 join snapshots on snapshots.id = sightings.snapshot
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where changes.model = :id
+where changes.model = :id and fields.class is not 'price'
 group by changes.id, sightings.outcome, field_changes.id
 order by at desc, changes.id, field_changes.id
-limit 100
+limit 60

@@ -1,7 +1,7 @@
 -- ## What it changed | model by model and field by field, for how many scopes | sightings?snapshot=:id
 select case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        models.id as "models#", models.name as model, fields.name as field, field_changes.before,
-       field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", changes.name as change
+       field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", 'before and after' as details
 from sightings
 join changes on changes.transition = sightings.transition and (sightings.outcome = 'moved' or changes.kind = 'removed')
 join models on models.id = changes.model
@@ -10,7 +10,7 @@ left join fields on fields.id = field_changes.field
 where sightings.snapshot = :id and sightings.outcome in ('moved', 'confirmed')
 group by changes.id, sightings.outcome, field_changes.id
 order by case changes.kind when 'removed' then 0 when 'changed' then 1 else 2 end, models.name, field_changes.id
-limit 200
+limit 100
 
 -- ## What it saw | scope by scope: who moved, who failed, whose answer is held | sightings?snapshot=:id
 select sightings.outcome as kind, scopes.id as "scopes#", scopes.name as scope, transitions.added, transitions.removed,
