@@ -14,6 +14,8 @@ OURS = frozenset({"catalog", "change_log", "health"})
 """Views by which a database is known to be one of modelwatch."""
 
 
+_NUMBER = re.compile(r'"?-?\d+(\.\d+)?(e-?\d+)?"?')
+
 _LIMIT = re.compile(r"\nlimit (\d+)$")
 
 
@@ -97,7 +99,7 @@ async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
     columns = [column[0] for column in result.description]
     rows = [tuple(row) for row in result.rows]
     kept = [n for n, column in enumerate(columns) if _is_worth(column, [row[n] for row in rows])]
-    numeric = {columns[n] for n in kept if all(_is_number(row[n]) for row in rows if row[n] is not None)}
+    numeric = {columns[n] for n in kept if _is_numeric([row[n] for row in rows if row[n] is not None])}
     return {
         **answer,
         "columns": [columns[n] for n in kept],
@@ -111,5 +113,5 @@ def _is_worth(column: str, values: list[Any]) -> bool:
     return column.endswith("#") or column in ("before", "after") or any(value is not None for value in values)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) or bool(re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", str(value)))
+def _is_numeric(values: list[Any]) -> bool:
+    return bool(values) and all(_NUMBER.fullmatch(str(value)) for value in values)

@@ -48,7 +48,7 @@ def prepare_jinja2_environment(env: Any) -> None:
     env.filters |= {
         "mw_alias": alias,
         "mw_field": field,
-        "mw_is_number": lambda text: number(text) is not None,
+        "mw_number": number,
         "mw_percent": percent,
         "mw_plain": plain,
         "mw_side": side,
@@ -67,9 +67,9 @@ def time(at: str | None, *, how: str = "at") -> Markup:
 
 
 def number(text: Any) -> Decimal | None:
-    """Read a number, None where it is none."""
+    """Read a number, None where it is none; one that a gateway writes as a text is kept in quotes."""
     try:
-        found = Decimal(str(text))
+        found = Decimal(str(text).strip('"'))
     except InvalidOperation:
         return None
     return found if found.is_finite() else None
@@ -100,8 +100,8 @@ def value(text: Any, longest: int = LONGEST) -> str:
     if text is None:
         return "–"
     found = number(text)
-    if found is not None and found == found.to_integral_value() and abs(found) < 10**15:
-        return f"{int(found):,}"
+    if found is not None and abs(found) < 10**15:
+        return f"{int(found):,}" if found == found.to_integral_value() else f"{found:f}"
     said = words(str(text)) or str(text)
     return said if len(said) <= longest else said[: longest - 1] + "…"
 
@@ -129,7 +129,7 @@ def side(text: str | None) -> Markup:
     shown = cell(text)
     if shown is None and len(text) > 2 * LONGEST:
         shown = Markup('<details class="mw-json"><summary>{}</summary>{}</details>').format(value(text), text)
-    return escape(value(text)) if shown is None else shown
+    return escape(value(text, len(text))) if shown is None else shown
 
 
 def plain(text: str) -> Markup:
@@ -182,7 +182,7 @@ def render_cell(row: Any, value: Any, column: str, database: str, datasette: Any
         return None
     shown = Markup('<span class="mw-badge mw-{0}">{0}</span>').format(value) if column in BADGES else cell(value)
     if shown is None and column in SIDES and number(value) is not None:
-        shown = Markup('<span class="mw-number">{}</span>').format(value)
+        shown = Markup('<span class="mw-number">{}</span>').format(value.strip('"'))
     own, table = LEADS.get(column, ("", ""))
     if own and own in row.keys() and isinstance(row[own], int):  # noqa: SIM118 - rows of SQLite are no mappings
         address = datasette.urls.row(database, table, str(row[own]))

@@ -12,6 +12,16 @@
     return found;
   }
 
+  function legend(name, labels) {
+    const list = Object.assign(document.createElement("ul"), { className: name });
+    labels.forEach((label, n) => {
+      const item = Object.assign(document.createElement("li"), { textContent: label });
+      item.dataset.series = n;
+      list.append(item);
+    });
+    return list;
+  }
+
   function draw(figure) {
     const data = rows(document.getElementById(figure.dataset.table));
     const labels = [...new Set(data.map((row) => row.label))];
@@ -43,9 +53,9 @@
     // Its own style would be inline, which the page's policy forbids; start.css and tables.css have it.
     plot.querySelectorAll("style").forEach((inline) => inline.remove());
     figure.replaceChildren(plot);
-    document.querySelectorAll(".legend [data-series]").forEach((item) => {
-      item.style.setProperty("--colour", colours[Number(item.dataset.series)]);
-    });
+    if (figure.dataset.legend) figure.append(legend(figure.dataset.legend, labels));
+    const keys = figure.parentElement.querySelectorAll("[data-series]");
+    keys.forEach((key) => key.style.setProperty("--colour", colours[Number(key.dataset.series)]));
   }
 
   const drawAll = () => document.querySelectorAll("figure[data-table]").forEach(draw);

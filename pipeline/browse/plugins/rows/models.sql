@@ -36,7 +36,7 @@ limit 100
 
 -- ## What its price did | every change of a price, as its gateway writes it, the latest first | change_log?model_id=:id&class=price&_sort_desc=at
 select snapshots.started_at as at, fields.name as field, field_changes.before, field_changes.after,
-       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'before and after' as details,
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change,
        (select min(snapshots.started_at) from sightings join snapshots on snapshots.id = sightings.snapshot
         where sightings.listing = (select min(listing_records.listing) from records
             join listing_records on listing_records.record = records.id where records.model = :id)) as "since*"
@@ -54,7 +54,7 @@ limit 60
 select snapshots.started_at as at,
        case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        fields.name as field, field_changes.before, field_changes.after,
-       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'before and after' as details
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
 from changes
 join sightings on sightings.transition = changes.transition and sightings.outcome in ('moved', 'confirmed')
     and (sightings.outcome = 'moved' or changes.kind = 'removed')

@@ -11,7 +11,7 @@ limit 20
 -- ## What led here, and what followed | the changes from and to this record, field by field | changes?after=:id
 select min(snapshots.started_at) as at, case when changes.after = :id then 'to this' else 'from this' end as direction,
        fields.name as field, field_changes.before, field_changes.after, changes.id as "changes#",
-       'before and after' as details
+       'open' as change
 from changes
 join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
 join snapshots on snapshots.id = sightings.snapshot

@@ -1,7 +1,7 @@
 -- ## What changed | model by model and field by field, for how many scopes | changes?transition=:id
 select case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        models.id as "models#", models.name as model, fields.name as field, field_changes.before,
-       field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", 'before and after' as details
+       field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
 from sightings
 join changes on changes.transition = sightings.transition and (sightings.outcome = 'moved' or changes.kind = 'removed')
 join models on models.id = changes.model

@@ -48,7 +48,7 @@ judged as (
                                 when max(class in ('price', 'limits', 'capabilities', 'lifecycle'))
                                 then 'changed' end
                     from (select fields.class, field_changes.after,
-                                 cast(field_changes.after as real) - cast(field_changes.before as real) as step
+                                 cast(trim(field_changes.after, '"') as real) - cast(trim(field_changes.before, '"') as real) as step
                           from field_changes join fields on fields.id = field_changes.field
                           where field_changes.change = happened.change)) end as word
     from happened

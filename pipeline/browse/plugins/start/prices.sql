@@ -1,4 +1,5 @@
 -- Prices that moved since a time, by how far: of each model the step that was largest, of what is read from a cache only if nothing else moved.
+-- A number that a gateway writes as a text is kept in quotes.
 with moved as (
     select sightings.transition, max(snapshots.started_at) as at, count(distinct sightings.scope) as scopes
     from snapshots
@@ -8,21 +9,22 @@ with moved as (
 ),
 steps as (
     select changes.id as change, changes.model, fields.name as field, moved.at, moved.scopes,
-           field_changes.before, field_changes.after,
-           100.0 * cast(field_changes.after as real) / cast(field_changes.before as real) - 100 as percent,
-           row_number() over (partition by changes.model order by
-               fields.name like '%cache%', abs(cast(field_changes.after as real) / cast(field_changes.before as real) - 1) desc,
-               moved.at desc, field_changes.id) as place
+           field_changes.before, field_changes.after, field_changes.id,
+           cast(trim(field_changes.before, '"') as real) as was, cast(trim(field_changes.after, '"') as real) as now
     from moved
     join changes on changes.transition = moved.transition and changes.kind = 'changed'
-    join field_changes on field_changes.change = changes.id
+    join field_changes on field_changes.change = changes.id and field_changes.after is not null
     join fields on fields.id = field_changes.field and fields.class = 'price'
-    where cast(field_changes.before as real) > 0 and field_changes.after is not null
-    and cast(field_changes.before as real) <> cast(field_changes.after as real)
+),
+told as (
+    select *, 100 * now / was - 100 as percent,
+           row_number() over (
+               partition by model order by field like '%cache%', abs(now / was - 1) desc, at desc, id) as place
+    from steps where was > 0 and now <> was
 )
-select steps.model, models.name, steps.change, steps.field, steps.before, steps.after, steps.percent, steps.at,
-       steps.scopes, count(*) over () as moved
-from steps join models on models.id = steps.model
-where steps.place = 1
-order by abs(steps.percent) desc, steps.at desc, models.name
+select told.model, models.name, told.change, told.field, told.before, told.after, told.percent, told.at, told.scopes,
+       count(*) over () as moved
+from told join models on models.id = told.model
+where told.place = 1
+order by abs(told.percent) desc, told.at desc, models.name
 limit :most
