@@ -52,7 +52,7 @@ def test_the_start_page_says_how_fresh_it_is(start: str) -> None:
 def test_what_changed_is_told_by_its_weight(start: str) -> None:
     """Removed models come first, dearer ones before cheaper ones, and what merely came last."""
     told = re.findall(r'class="mw-badge mw-(\w+)">', card(start, "changed"))
-    assert told == ["removed", "missing", "dearer", "ends", "cheaper", "returned", "added", "changed"]
+    assert told == ["removed", "missing", "dearer", "ends", "cheaper", "returned", "added", "edited"]
 
 
 def test_a_change_stands_with_both_sides_and_by_how_much(start: str) -> None:

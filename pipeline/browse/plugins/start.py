@@ -30,6 +30,7 @@ KINDS = (
     ("added", "added", "kind=added"),
     ("larger", "limits raised", "class=limits"),
     ("changed", "changed", "class=capabilities"),
+    ("edited", "other fields", "class__in=text,other,shape"),
 )
 """Kinds of change, the weightiest first: as asked for, as told, and where all of them are in `change_log`."""
 
@@ -117,8 +118,7 @@ def _kinds(rows: Iterable[Row] | None) -> list[dict[str, Any]] | None:
         return None
     found: dict[str, list[Row]] = {}
     for row in rows:
-        if row["word"]:
-            found.setdefault(row["word"], []).append({**row, "fields": json.loads(row["fields"])})
+        found.setdefault(row["word"], []).append({**row, "fields": json.loads(row["fields"])})
     return [
         {"kind": kind, "word": word, "filter": where, "many": found[kind][0]["alike"], "rows": found[kind]}
         for kind, word, where in KINDS

@@ -1,6 +1,6 @@
 -- What happened to models since a time, in kinds by how much it matters, the latest of each kind.
 -- One row for all scopes that made the same move. A model that came back before its removal was confirmed
--- was never gone: that is no news.
+-- was never gone: that is no news. A number that a gateway writes as a text is kept in quotes.
 with moved as (
     select sightings.transition, sightings.outcome, max(snapshots.started_at) as at,
            max(sightings.id) as sighting, min(sightings.scope) as scope,
@@ -10,34 +10,38 @@ with moved as (
     where snapshots.started_at >= :since
     group by sightings.transition, sightings.outcome
 ),
-happened as (
+happened as materialized (
     select moved.at, moved.sighting, moved.scopes, moved.scope, changes.id as change, changes.model,
            changes.before, changes.after,
            case when moved.outcome = 'confirmed' then 'removed' when changes.kind = 'removed' then 'missing'
                 else changes.kind end as kind,
-           (select max(sightings.id) from changes as gone
-            join sightings on sightings.transition = gone.transition and sightings.scope = moved.scope
-            where changes.kind = 'added' and gone.model = changes.model and gone.kind = 'removed'
-            and sightings.outcome = 'moved' and sightings.id < moved.sighting) as missed,
-           (select max(sightings.id) from changes as gone
-            join sightings on sightings.transition = gone.transition and sightings.scope = moved.scope
-            where changes.kind = 'added' and gone.model = changes.model and gone.kind = 'removed'
-            and sightings.outcome = 'confirmed' and sightings.id < moved.sighting) as gone
+           case when changes.kind = 'added' then (
+               select max(sightings.id) from changes as gone
+               join sightings on sightings.transition = gone.transition and sightings.scope = moved.scope
+               where gone.model = changes.model and gone.kind = 'removed'
+               and sightings.outcome = 'moved' and sightings.id < moved.sighting) end as missed,
+           case when changes.kind = 'added' then (
+               select max(sightings.id) from changes as gone
+               join sightings on sightings.transition = gone.transition and sightings.scope = moved.scope
+               where gone.model = changes.model and gone.kind = 'removed'
+               and sightings.outcome = 'confirmed' and sightings.id < moved.sighting) end as gone
     from moved
     join changes on changes.transition = moved.transition
     where case when moved.outcome = 'moved'
         then changes.kind <> 'removed' or exists (
-            select 1 from missing where missing.transition = moved.transition and missing.scope = moved.scope)
+            select 1 from missing where missing.transition = moved.transition)
         else changes.kind = 'removed' and not exists (
-            select 1 from records join listing_records
-            on listing_records.record = records.id and listing_records.listing = moved.listing
+            select 1 from records cross join listing_records
+            on listing_records.listing = moved.listing and listing_records.record = records.id
             where records.model = changes.model) end
 ),
-judged as (
+judged as materialized (
     select happened.*,
            case when kind in ('removed', 'missing') then kind
                 when kind = 'added' and gone > coalesce(missed, 0) then 'returned'
-                when kind = 'added' and missed is null then 'added'
+                when kind = 'added' and missed is null then iif(exists (
+                    select 1 from departures where departures.scope = happened.scope
+                    and departures.model = happened.model and departures.left_at is not null), 'returned', 'added')
                 when kind = 'added' then 'flicker'
                 else (
                     select case when max(class = 'price' and step > 0) then 'dearer'
@@ -46,9 +50,10 @@ judged as (
                                 when max(class = 'price' and step < 0) then 'cheaper'
                                 when max(class = 'limits' and step > 0) then 'larger'
                                 when max(class in ('price', 'limits', 'capabilities', 'lifecycle'))
-                                then 'changed' end
+                                then 'changed' else 'edited' end
                     from (select fields.class, field_changes.after,
-                                 cast(trim(field_changes.after, '"') as real) - cast(trim(field_changes.before, '"') as real) as step
+                                 cast(trim(field_changes.after, '"') as real)
+                                     - cast(trim(field_changes.before, '"') as real) as step
                           from field_changes join fields on fields.id = field_changes.field
                           where field_changes.change = happened.change)) end as word
     from happened
@@ -60,9 +65,7 @@ ranked as (
           from judged where word <> 'flicker' group by word, model, before, after)
 )
 select ranked.word, ranked.alike, ranked.at, ranked.scopes, ranked.change, ranked.model, models.name,
-       scopes.name as scope, was.input_usd_per_1m as input_before, now.input_usd_per_1m as input_after,
-       was.output_usd_per_1m as output_before, now.output_usd_per_1m as output_after,
-       coalesce(now.deprecated_at, was.deprecated_at) as ends,
+       scopes.name as scope,
        (select json_group_array(json_object('field', field, 'before', before, 'after', after)) from (
             select fields.name as field, field_changes.before, field_changes.after
             from field_changes join fields on fields.id = field_changes.field
@@ -74,7 +77,5 @@ select ranked.word, ranked.alike, ranked.at, ranked.scopes, ranked.change, ranke
 from ranked
 join models on models.id = ranked.model
 join scopes on scopes.id = ranked.scope
-left join records as was on was.id = ranked.before
-left join records as now on now.id = ranked.after
-where ranked.place <= case when word in ('removed', 'missing', 'returned', 'added') then 2 * :most else :most end
+where ranked.place <= iif(word in ('removed', 'missing', 'returned', 'added', 'edited'), 2 * :most, :most)
 order by ranked.word, ranked.place
