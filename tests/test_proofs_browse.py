@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -60,39 +61,48 @@ def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return venv / "bin" / "python"
 
 
-def happen(gateway: Gateway, turn: int) -> None:
-    """Let something of each kind happen; every turn differs from the one before."""
-    fields = {"pricing": {"input": 5 - turn % 3, "output": 20}, "context_length": 64000 * (1 + turn % 2)}
-    gateway.offers("heron", to=("default", "vip"), fields=fields)
-    gateway.offers(f"kite-{turn}", to="vip")
-    if turn > 2:
-        gateway.drops(f"kite-{turn - 2}", of="vip")
+@dataclass(slots=True)
+class Watched:
+    """A gateway in which something changes at each turn, and the home of the job that watches it."""
 
+    gateway: Gateway
+    job: Job
+    turn: int = 0
 
-@contextmanager
-def working(job: Job, gateway: Gateway) -> Iterator[list[int]]:
-    """Run the job over and over while something is looked at; gives the codes that the runs left with."""
-    over, codes = threading.Event(), []
+    def turns(self) -> int:
+        """Let something of each kind happen, and run the job; gives the code that it left with."""
+        fields = {
+            "pricing": {"input": 5 - self.turn % 3, "output": 20},
+            "context_length": 64000 * (1 + self.turn % 2),
+        }
+        self.gateway.offers("heron", to=("default", "vip"), fields=fields)
+        self.gateway.offers(f"kite-{self.turn}", to="vip")
+        if self.turn > 2:
+            self.gateway.drops(f"kite-{self.turn - 2}", of="vip")
+        self.turn += 1
+        return self.job.run("run").code
 
-    def work() -> None:
-        turn = 5
-        while not over.is_set():
-            happen(gateway, turn)
-            codes.append(job.run("run").code)
-            turn += 1
+    @contextmanager
+    def at_work(self) -> Iterator[list[int]]:
+        """Run the job over and over while something is looked at; gives the codes that the runs left with."""
+        over, codes = threading.Event(), []
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
-        yield codes
-    finally:
-        over.set()
-        worker.join()
+        def work() -> None:
+            while not over.is_set():
+                codes.append(self.turns())
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            yield codes
+        finally:
+            over.set()
+            worker.join()
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Job, Gateway]]:
-    """A home with some history of the reference gateway, as two keys and as nobody."""
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """The reference gateway with some history, asked as two keys and as nobody."""
     with Gateway() as gateway:
         gateway.offers("lumen", "slate", "heron", *HOSTILE, to=("default", "vip"))
         gateway.offers("omega", to="vip")
@@ -101,10 +111,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Job, Gat
         job = Job(tmp_path_factory.mktemp("home"), {name.upper(): key for name, key in KEYS.items()})
         scopes = {name: f'key = "env:{name.upper()}"' for name in KEYS}
         job.asks(gateway.url, scopes={"public": "", **scopes}, max_loss=1.0)
-        for turn in range(5):
-            happen(gateway, turn)
-            assert job.quick("run").code in SETTLED
-        yield job, gateway
+        home = Watched(gateway, job)
+        assert {home.turns() for _ in range(5)} <= SETTLED
+        yield home
 
 
 @pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
@@ -136,11 +145,11 @@ def whole(page: Page) -> None:
 
 
 def test_a_browser_walks_from_page_to_page(
-    watched: tuple[Job, Gateway], python: Path, page: Page, tmp_path: Path
+    watched: Watched, python: Path, page: Page, tmp_path: Path
 ) -> None:
     """From the start page to a model, a change, a list, facets, a search and back, while runs go on."""
-    job, gateway = watched
-    with serving(job.database, log=tmp_path / "log", python=python) as base, working(job, gateway) as codes:
+    database = watched.job.database
+    with serving(database, log=tmp_path / "log", python=python) as base, watched.at_work() as codes:
         page.goto(base)
         expect(page.locator("h1")).to_have_text("modelwatch")
         expect(page.locator(".fresh")).to_contain_text("3 of 3 scopes answered")
@@ -151,19 +160,19 @@ def test_a_browser_walks_from_page_to_page(
         _sees_a_model_and_a_change(page)
         _sees_a_list(page, base)
         _filters_and_searches(page, base)
-        _until(lambda: len(codes) > 1)
+        _until_two(codes)
         page.goto(base)
         expect(page.locator(".changes")).to_contain_text("heron")
     assert set(codes) <= SETTLED
-    assert problems(job.database) == []
+    assert problems(database) == []
 
 
-def _until(done: object) -> None:
+def _until_two(codes: list[int]) -> None:
     for _ in range(600):
-        if done():  # type: ignore[operator]
+        if len(codes) > 1:
             return
         time.sleep(0.1)
-    raise AssertionError("the job made no run")
+    pytest.fail("the job made no two runs in a minute")
 
 
 def _sees_a_model_and_a_change(page: Page) -> None:
