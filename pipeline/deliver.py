@@ -1,163 +1,193 @@
-"""Write what is in the outbox: report files now, each exactly once, however often a run is cut off."""
+"""Hand out what is in the outbox: files and letters, each until it is taken, whatever comes between."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
-from pipeline import history
+from pipeline import filing, forms, history, outbox
+from pipeline.briefing import brief
+from pipeline.config import Config
+from pipeline.destinations import LASTING, Destination, Fate, Files, Filter, Receipt
 from pipeline.errors import DeliveryError, StoreError
-from pipeline.history import Window
-from pipeline.reports import Report
+from pipeline.moves import Window
+from pipeline.notify import send
+from pipeline.outbox import FILES, Delivery
+from pipeline.reports import Report, Snapshot
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
-from pipeline.store import Ledger, Store
+from pipeline.reports.brief import Severity
+from pipeline.store import Store
+from pipeline.times import compact
+from pipeline.types import Resolve
 from pipeline.watchlist import NOTHING, Watch, mark
 
-FILES = "reports"
-"""The destination whose deliveries are files in the reports directory."""
 
-NOBODY = "nobody"
-"""The destination of what was imported: it is history, and no news."""
+@dataclass(slots=True)
+class Handed:
+    """What became of the outbox.
 
-_DRAFT = ".draft"
-
-
-def enqueue(store: Store) -> None:
-    """Put the report of all runs since the last one into the outbox, if there is any news in them.
-
-    The duty to tell follows from the ledger: a program cut off before this line is put right by the next run.
+    Args:
+        written: the files.
+        sent: what was taken.
+        failed: what was not: it waits for its next try, or is refused for good.
+        problems: what is wrong with templates of the user's own; the built-in ones were used.
     """
+
+    written: list[Path] = field(default_factory=list)
+    sent: list[Delivery] = field(default_factory=list)
+    failed: list[Delivery] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """See that all was taken.
+
+        Raises:
+            DeliveryError: something was not; names each, with its reason.
+        """
+        if self.failed:
+            raise DeliveryError("\n".join(map(_told, self.failed)))
+
+
+def _told(delivery: Delivery) -> str:
+    when = f"tried again from {delivery.due_at} on" if delivery.due_at else "it goes with the next run"
+    if delivery.state == "refused":
+        when = f"not tried again: `modelwatch outbox --retry {delivery.id}` when it is mended"
+    where = "" if delivery.destination == FILES else f"{delivery.destination}: {delivery.recipient}: "
+    return f"{where}{delivery.error}; {when}"
+
+
+def everyone(config: Config) -> tuple[Destination, ...]:
+    """Give all destinations: those of the config, and the reports directory, which is told everything."""
+    files = Destination(FILES, Files(config.reports), Filter(severity=Severity.QUIET))
+    return (files, *config.destinations)
+
+
+def owe(store: Store, config: Config, *, at: str) -> None:
+    """Put what everyone is to be told by now into the outbox, inside a transaction that is open."""
+    outbox.owe(store, everyone(config), config.watch, at=at)
+
+
+def deliver(
+    store: Store, config: Config, clock: Callable[[], str], resolve: Resolve, *, only: str | None = None
+) -> Handed:
+    """Put into the outbox what everyone is to be told by now, and hand out what is in it."""
     with store.transaction():
-        owe(store)
+        owe(store, config, at=clock())
+    return drain(store, config, clock, resolve, only=only)
 
 
-def owe(store: Store) -> None:
-    """Do what `enqueue` does, inside a transaction that is open."""
-    window = _untold(store)
-    if history.any_news(store, window):
-        _deliver(store, window, FILES)
+def drain(
+    store: Store, config: Config, clock: Callable[[], str], resolve: Resolve, *, only: str | None = None
+) -> Handed:
+    """Hand out what is in the outbox and due, oldest first; what fails waits there for its next try.
 
+    What became of each is written down at once. A program cut off between the two sends it again, with the
+    same id.
 
-def seal(store: Store) -> None:
-    """Let no report tell of anything up to now, inside a transaction that is open."""
-    window = _untold(store)
-    if window.until == window.since:
-        return
-    sealed = store.rows(
-        "select id, since from deliveries where destination = :nobody and until = :since",
-        {"nobody": NOBODY, "since": window.since},
-    )
-    if sealed:
-        # One import is one row, in however many transactions it was made.
-        window = Window(sealed[0]["since"] or 0, window.until)
-        store.db.table("deliveries").delete(sealed[0]["id"])
-    _deliver(store, window, NOBODY)
-
-
-def _untold(store: Store) -> Window:
-    (last,) = store.rows(
-        "select coalesce(max(until), 0) as until from deliveries where destination in (:files, :nobody)",
-        {"files": FILES, "nobody": NOBODY},
-    )
-    return Window(last["until"], history.window(store).until)
-
-
-def _deliver(store: Store, window: Window, destination: str) -> None:
-    run = history.snapshot(store, window.until)
-    assert run
-    Ledger(store).deliver(
-        {
-            "name": run.started_at,
-            "destination": destination,
-            "since": window.since or None,
-            "until": window.until,
-            "sent_at": run.finished_at if destination == NOBODY else None,
-        }
-    )
-
-
-def drain(store: Store, directory: Path, clock: Callable[[], str], *, watch: Watch = NOTHING) -> list[Path]:
-    """Write every report that is still in the outbox, oldest first; gives the files written.
-
-    What concerns the models of `watch` is marked as urgent.
-
-    Raises:
-        DeliveryError: a file cannot be written; the report stays in the outbox.
+    Args:
+        store: an open database.
+        config: says who the destinations are.
+        clock: gives the time now, in ISO 8601 UTC.
+        resolve: follows references to secrets.
+        only: the one destination to hand out to.
     """
-    unsent = store.rows(
-        "select id, coalesce(since, 0) as since, until from deliveries"
-        " where destination = :files and sent_at is null order by id",
-        {"files": FILES},
-    )
-    written: list[Path] = []
-    for row in unsent:
-        report = mark(history.report(store, Window(row["since"], row["until"])), watch)
-        written += write_files(report, directory, stem=_stem(store, report), latest=True)
-        with store.transaction():
-            store.connection.execute("update deliveries set sent_at = ? where id = ?", [clock(), row["id"]])
-    return written
+    known = {each.name: each for each in everyone(config)}
+    handed = Handed()
+    stuck: set[str] = set()
+    for batch in due(store, clock(), only=only):
+        destination = known.get(batch[0].destination)
+        if destination is None or destination.name in stuck:
+            continue
+        receipts = _hand_over(store, config, destination, batch, resolve, handed)
+        for delivery in batch:
+            receipt = receipts[delivery.recipient]
+            now = outbox.settle(store, delivery, receipt, at=clock())
+            (handed.sent if receipt.fate == Fate.SENT else handed.failed).append(now)
+            if receipt.fate == Fate.LATER:
+                stuck.add(destination.name)
+    return handed
 
 
-def write_window(store: Store, directory: Path, *, since: str, watch: Watch = NOTHING) -> list[Path]:
-    """Write the report from a time until now, beside the regular ones, which go on as before.
+def due(store: Store, at: str, *, only: str | None = None) -> list[list[Delivery]]:
+    """Give what waits and may be tried at a time: by report and destination, oldest first."""
+    waiting = [
+        each
+        for each in outbox.deliveries(store, "waiting")
+        if (each.due_at is None or each.due_at <= at) and only in (None, each.destination)
+    ]
+    waiting.sort(key=lambda each: (each.until, each.destination, each.since, each.id))
+    alike = groupby(waiting, key=lambda each: (each.until, each.destination, each.since))
+    return [list(batch) for _, batch in alike]
+
+
+def _hand_over(
+    store: Store,
+    config: Config,
+    destination: Destination,
+    batch: list[Delivery],
+    resolve: Resolve,
+    handed: Handed,
+) -> dict[str, Receipt]:
+    to = [each.recipient for each in batch]
+    if not isinstance(destination.channel, Files):
+        return send(
+            destination, forms.letter(store, config, destination, batch[0], handed.problems), to, resolve
+        )
+    try:
+        handed.written += _file(store, config, destination, batch[0], handed.problems)
+    except DeliveryError as error:
+        return dict.fromkeys(to, Receipt(Fate.LATER, error.message, retry_after=0))
+    return dict.fromkeys(to, Receipt(Fate.SENT))
+
+
+def _file(
+    store: Store, config: Config, destination: Destination, delivery: Delivery, problems: list[str]
+) -> list[Path]:
+    assert isinstance(destination.channel, Files)
+    window = delivery.window
+    if destination.name == FILES:
+        told = mark(history.report(store, window), config.watch)
+        return _write(told, config.reports, stem=_stem(store, told.run), latest=True)
+    found = brief(store, window, watch=config.watch, wanted=destination.filter)
+    stem = _stem(store, found.run)
+    texts: dict[str, str] = {}
+    for form in destination.channel.forms:
+        if form in LASTING:
+            texts |= forms.lasting(form, store, config, destination, delivery)
+        else:
+            text = forms.render(found, form, destination, problems)
+            texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
+    return filing.write(destination.channel.path, texts)
+
+
+def write_window(store: Store, directory: Path, window: Window, *, watch: Watch = NOTHING) -> list[Path]:
+    """Write the report of a window of time, beside the regular ones, which go on as before.
 
     Raises:
         DeliveryError: a file cannot be written.
         StoreError: there is no run to report of.
     """
-    window = history.window(store, since=since)
     if not window.until:
         raise StoreError("holds no run yet: `modelwatch run`", path=store.path)
     report = mark(history.report(store, window), watch)
-    return write_files(report, directory, stem=f"{_compact(since)}--{_stem(store, report)}", latest=False)
+    return _write(
+        report, directory, stem=f"{compact(window.start)}--{_stem(store, report.run)}", latest=False
+    )
 
 
-def _compact(at: str) -> str:
-    return at.replace("-", "").replace(":", "")
-
-
-def _stem(store: Store, report: Report) -> str:
-    """Name a report after its run; runs of one second are told apart by their number."""
-    stem = _compact(report.run.started_at)
-    same = "select count(*) as runs from snapshots where started_at = :at and id < :run"
-    (row,) = store.rows(same, {"at": report.run.started_at, "run": report.run.snapshot})
-    return f"{stem}-{report.run.snapshot}" if row["runs"] else stem
-
-
-def write_files(report: Report, directory: Path, *, stem: str, latest: bool) -> list[Path]:
-    """Write a report as CSV and JSON, whole or not at all; with `latest` also as `latest.csv` and `.json`.
-
-    Raises:
-        DeliveryError: the directory or a file cannot be written.
-    """
+def _write(report: Report, directory: Path, *, stem: str, latest: bool) -> list[Path]:
     texts = {".csv": as_csv(report.events), ".json": as_json(report)}
-    paths = []
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Drafts of a run that was killed: whoever writes now holds the lock.
-        for draft in directory.glob(f".*{_DRAFT}"):
-            draft.unlink(missing_ok=True)
-        for ending, text in texts.items():
-            for name in (stem, "latest") if latest else (stem,):
-                _replace(directory / f"{name}{ending}", text)
-            paths.append(directory / f"{stem}{ending}")
-    except OSError as error:
-        raise DeliveryError(
-            f"{directory}: the report cannot be written: {error.strerror}; it goes with the next run"
-        ) from error
-    return paths
+    names = (stem, "latest") if latest else (stem,)
+    written = filing.write(directory, {f"{name}{end}": text for end, text in texts.items() for name in names})
+    return [path for path in written if path.stem == stem]
 
 
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}{_DRAFT}")
-    try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            # It is marked as written in a database that outlives a loss of power; so must the file.
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+def _stem(store: Store, run: Snapshot) -> str:
+    """Name a report after its run; runs of one second are told apart by their number."""
+    stem = compact(run.started_at)
+    same = "select count(*) as runs from snapshots where started_at = :at and id < :run"
+    (row,) = store.rows(same, {"at": run.started_at, "run": run.snapshot})
+    return f"{stem}-{run.snapshot}" if row["runs"] else stem

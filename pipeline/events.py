@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
+from typing import Any
 
 from pipeline.diff import fields
 from pipeline.moves import (
@@ -22,6 +23,7 @@ from pipeline.moves import (
     moves,
     readded,
 )
+from pipeline.pricing import PRICES, moved
 from pipeline.reports import Event
 from pipeline.store import Store
 from pipeline.types import FieldChange, Kind
@@ -196,6 +198,7 @@ def _events(
     differing = {(what.before, what.after) for what in told if what.before and what.after}
     stored = _field_changes(store, [rows[sides] for sides in differing if sides in rows])
     bodies = _bodies(store, [side for sides in differing if sides not in rows for side in sides])
+    facts = _facts(store, {side for sides in differing for side in sides})
     return [
         Event(
             at=what.at,
@@ -203,16 +206,17 @@ def _events(
             kind=what.kind,
             gateway=what.gateway,
             model=what.model,
-            scopes=tuple(sorted({move.scope_name for move in moves})),
-            groups=tuple(sorted({move.group_name for move in moves if move.group_name})),
+            scopes=tuple(sorted({move.scope_name for move in of_it})),
+            groups=tuple(sorted({move.group_name for move in of_it if move.group_name})),
             owned_by=what.owned_by,
             since=what.since,
             away_seconds=_seconds(what.since, what.at) if what.kind == Kind.RETURNED else None,
             fields=_fields(what, rows, stored, bodies),
+            prices=moved(facts[what.before], facts[what.after]) if what.before and what.after else (),
             twin=what.twin,
             candidate=what.candidate,
         )
-        for what, moves in told.items()
+        for what, of_it in told.items()
     ]
 
 
@@ -255,6 +259,18 @@ def _bodies(store: Store, records: Iterable[int | None]) -> dict[int, str]:
         {"records": json.dumps(sorted({record for record in records if record is not None}))},
     )
     return {row["id"]: row["body"] for row in rows}
+
+
+def _facts(store: Store, records: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Give what each record costs, by our reading of it."""
+    rows = store.rows(
+        f"""
+        select records.id, records.price_source, {", ".join(f"records.{column}" for column in PRICES)}
+        from json_each(:records) as wanted join records on records.id = wanted.value
+        """,  # noqa: S608 - names of our own
+        {"records": json.dumps(sorted(records))},
+    )
+    return {row["id"]: row for row in rows}
 
 
 def _seconds(since: str | None, until: str) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.events import changes
 from pipeline.moments import NOW, Known, Moment, known
-from pipeline.moves import Window
+from pipeline.moves import FOREVER, Window
 from pipeline.reports import Coverage, Recovery, Report, Snapshot
 from pipeline.store import Store
 
@@ -22,6 +22,7 @@ __all__ = [
     "moved",
     "recoveries",
     "report",
+    "report_run",
     "snapshot",
     "waiting",
     "window",
@@ -47,23 +48,25 @@ def snapshot(store: Store, number: int | None = None) -> Snapshot | None:
     return Snapshot(**rows[0]) if rows else None
 
 
-def window(store: Store, *, since: str | None = None) -> Window:
-    """Give the window from a time (ISO 8601 UTC) until now; runs that began at or after it are in."""
-    (row,) = store.rows("select coalesce(max(id), 0) as newest from snapshots")
+def window(store: Store, *, since: str | None = None, until: str | None = None) -> Window:
+    """Give the window from a time (ISO 8601 UTC) on, and before another: a run that began at `since` is in.
+
+    Without `since` it begins with the history, without `until` it goes on until now.
+    """
+    end = {"until": until or FOREVER}
+    (row,) = store.rows("select coalesce(max(id), 0) as newest from snapshots where started_at < :until", end)
     if since is None:
-        return Window(0, row["newest"])
+        return Window(0, row["newest"], end=end["until"])
     (start,) = store.rows(
         "select coalesce(min(id) - 1, :newest) as before from snapshots where started_at >= :since",
         {"since": since, **row},
     )
-    return Window(start["before"], row["newest"], since)
+    return Window(min(start["before"], row["newest"]), row["newest"], since, end["until"])
 
 
 def report(store: Store, window: Window) -> Report:
     """Give the report of a window; the window must end with a run."""
-    run = _run(store, window.until)
-    if run is None:
-        raise LookupError(f"there is no run {window.until}")
+    run = report_run(store, window)
     before = _run(store, window.since)
     return Report(
         since=before.started_at if before else None,
@@ -74,10 +77,24 @@ def report(store: Store, window: Window) -> Report:
     )
 
 
-def _run(store: Store, until: int) -> Snapshot | None:
-    """Give the last run up to a snapshot; where all of it was imported, that snapshot."""
+def report_run(store: Store, window: Window) -> Snapshot:
+    """Give the last run of a window, of whose time its report is.
+
+    Raises:
+        LookupError: it has none.
+    """
+    run = _run(store, window.until, window.end)
+    if run is None:
+        raise LookupError(f"there is no run {window.until}")
+    return run
+
+
+def _run(store: Store, until: int, end: str = FOREVER) -> Snapshot | None:
+    """Give the last run up to a snapshot, before a time; where all of it was imported, that snapshot."""
     (row,) = store.rows(
-        "select max(id) as run from snapshots where id <= :until and status <> 'imported'", {"until": until}
+        "select max(id) as run from snapshots"
+        " where id <= :until and status <> 'imported' and started_at < :end",
+        {"until": until, "end": end},
     )
     return snapshot(store, until if row["run"] is None else row["run"])
 
@@ -99,7 +116,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         where sightings.snapshot > :since and sightings.snapshot <= :until
-        and (over.status <> 'imported' or over.started_at >= :start)
+        and (over.status <> 'imported' or over.started_at >= :start) and over.started_at < :end
         and sightings.outcome in ('moved', 'recovered')
         order by over.started_at, sightings.snapshot, scopes.name
         """,
@@ -128,6 +145,7 @@ def any_news(store: Store, window: Window) -> bool:
         select 1 from sightings join snapshots on snapshots.id = sightings.snapshot
         where sightings.snapshot > :since and sightings.snapshot <= :until
         and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+        and snapshots.started_at < :end
         and sightings.outcome <> 'reread' limit 1
     """
     return bool(store.rows(sql, asdict(window)))
@@ -197,7 +215,7 @@ order by seen.name
 
 def waiting(store: Store) -> int:
     """Say how many reports are still in the outbox."""
-    (row,) = store.rows("select count(*) as reports from deliveries where sent_at is null")
+    (row,) = store.rows("select count(*) as reports from deliveries where state = 'waiting'")
     return int(row["reports"])
 
 

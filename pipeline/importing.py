@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice, pairwise
 
-from pipeline import deliver, history
+from pipeline import history
 from pipeline.dialects import Answer
 from pipeline.errors import FetchError, SavedError
 from pipeline.history import Window
@@ -157,15 +157,12 @@ def _batch(past: _History, saved: Iterable[Saved], done: Backfill) -> None:
     """Record a few answers, all or none."""
     store = past.recorder.store
     with store.filling() if past.empty else store.transaction():
-        # What real runs have found is news still; what is imported is none.
-        deliver.owe(store)
         for each in saved:
             run = past.record(each)
             if isinstance(run, FetchError):
                 done.unreadable[each.source] = run.message
             else:
                 _count(done, each, run)
-        deliver.seal(store)
 
 
 def _count(done: Backfill, saved: Saved, run: Run) -> None:

@@ -16,16 +16,22 @@ def _as_json(models: Models) -> str | None:
     return None if models is None else json.dumps(sorted(models))
 
 
+FOREVER = "~"
+"""Later than any time in ISO 8601."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history.
 
-    Of what was imported only answers given at or after `start` (ISO 8601 UTC): they are older than their ids.
+    Of what was imported only answers given at or after `start` (ISO 8601 UTC): they are older than their ids;
+    and of all only what was before `end`.
     """
 
     since: int
     until: int
     start: str = ""
+    end: str = FOREVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
         left join snapshots as first on first.id = sightings.since
         where sightings.snapshot > :since and sightings.snapshot <= :until
         and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+        and snapshots.started_at < :end
         and sightings.outcome in ('moved', 'confirmed')
         and (:models is null or sightings.transition in (
             select changes.transition from json_each(:models) as wanted

@@ -33,6 +33,7 @@ def sync(
     clock: Callable[[], str],
     on_answer: OnAnswer = lambda _scope, _heard: None,
     *,
+    with_it: Callable[[], None] = lambda: None,
     everything: bool = True,
 ) -> Run:
     """Ask every scope, and record what they said.
@@ -43,6 +44,7 @@ def sync(
         fetcher: makes the fetcher, inside the event loop.
         clock: gives the time now, in ISO 8601 UTC.
         on_answer: is told of each scope as it answers.
+        with_it: what else is to be written, all or nothing, with what was heard.
         everything: these are all the scopes there are: others are retired.
 
     Raises:
@@ -52,7 +54,7 @@ def sync(
     recorder = Recorder(store)
     pulled = pull(scopes, recorder.refs, fetcher, on_answer)
     with store.transaction():
-        return record(
+        run = record(
             pulled.heard,
             pulled.scopes,
             recorder,
@@ -60,6 +62,8 @@ def sync(
             finished_at=clock(),
             everything=everything,
         )
+        with_it()
+    return run
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,11 @@ def iso(at: datetime) -> str:
     return zoned.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def compact(at: str) -> str:
+    """Write a time in ISO 8601 as names of files have it: `20260501T080000Z`."""
+    return at.replace("-", "").replace(":", "")
+
+
 def moment(value: str, now: datetime) -> str:
     """Read `2h`, `1d`, `3w` ago, or a date, or a date and time (UTC unless it names its zone).
 

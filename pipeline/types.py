@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
 Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
+
+
+REFERENCES = ("env:", "file:", "command:")
+"""How a text begins that says where a secret is kept."""
 
 
 class Secret:
@@ -28,6 +32,10 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is not written anywhere")
+
+
+Resolve = Callable[[str], Secret]
+"""Gives the secret that a reference such as `env:NAME` leads to; raises Unresolved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from pipeline.globs import matches
 from pipeline.reports import Event, Report
 from pipeline.types import Kind
 
@@ -29,7 +30,7 @@ class Watch:
 
     def covers(self, scope: str) -> bool:
         """Say whether it matters what a scope is offered."""
-        return not self.scopes or any(fnmatchcase(scope, glob) for glob in self.scopes)
+        return matches(scope, self.scopes)
 
     def has(self, model: str) -> bool:
         """Say whether a model is watched."""

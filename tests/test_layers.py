@@ -18,14 +18,16 @@ LONGEST = 300
 """Lines that a module may have; a longer one is two things."""
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times"}),
+    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs", "addresses"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
-    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist"}),
-    frozenset({"config", "fetch", "store", "gateway", "saved"}),
+    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations"})
+    | frozenset({"renderings", "rhythm"}),
+    frozenset({"config", "fetch", "store", "gateway", "saved", "notify"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
-    | frozenset({"watching", "absences", "repricing", "words", "whose"}),
+    | frozenset({"watching", "absences", "repricing", "words", "whose", "briefing"})
+    | frozenset({"outbox", "forms", "filing", "browse"}),
     frozenset({"cli", "api", "docs", "__main__", "__init__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""
@@ -35,11 +37,17 @@ APART = frozenset({2})
 
 OWNERS = {
     "aiohttp": {"fetch"},
+    "apprise": {"notify"},
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
-    "httpx": {"fetch"},
+    "datasette": {"browse"},
+    "httpx": {"fetch", "notify"},
+    "idna": {"addresses"},
+    "jinja2": {"renderings"},
+    "markupsafe": {"renderings"},
     "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},
+    "smtplib": {"notify"},
     "sqlite3": {"store"},
     "sqlite_utils": {"store"},
     "stamina": {"fetch"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,13 @@ from pipeline import care, endings, history, importing, offering, sides, words
 from pipeline import showing as one_model
 from pipeline import watching as watched
 from pipeline.api import jobs
-from pipeline.api.where import Globs, When, Where, matches, now
+from pipeline.api.where import Globs, When, Where, now
 from pipeline.api.where import at as moment
 from pipeline.care import Check, Pruned, Rebuilt
 from pipeline.config import Config
 from pipeline.endings import Announced, Vanished
 from pipeline.errors import QuestionError
+from pipeline.globs import matches
 from pipeline.importing import Backfill
 from pipeline.moments import Moment
 from pipeline.offering import Alike, Matrix
@@ -26,8 +26,8 @@ from pipeline.reports import Coverage, Event, Report, Snapshot
 from pipeline.saved import Answers
 from pipeline.showing import Shown
 from pipeline.sides import Contrast
-from pipeline.store import Store, lock, refs
 from pipeline.store import backup as copy
+from pipeline.store import refs, writing
 from pipeline.stories import Story, stories
 from pipeline.times import iso
 from pipeline.watching import WITHIN, Standing
@@ -120,7 +120,7 @@ class Home:
         known = self.where.known()
         wanted, asked = whose(known.scopes if known else (), self.database, scope, dialect=dialect, url=url)
         found = answers if isinstance(answers, Answers) else jobs.saved(Path(answers), time_field)
-        with lock(self.database, since=now()), Store.open(self.database) as store:
+        with writing(self.database, since=now()) as store:
             done = importing.backfill(wanted, found.oldest_first, store, asked=asked)
             store.settle()
         return done
@@ -253,7 +253,7 @@ class Home:
             QuestionError: none matches.
         """
         with self.where.opened() as store:
-            names = [name for name in refs(store) if any(fnmatchcase(name, glob) for glob in scopes)]
+            names = [name for name in refs(store) if matches(name, scopes)] if scopes else []
             if not names:
                 raise QuestionError(f"no scope matches {' or '.join(scopes)}")
             return dict(care.forget(store, sorted(names)))

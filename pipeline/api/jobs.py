@@ -10,14 +10,15 @@ from typing import TypeVar
 
 from pipeline import deliver, history
 from pipeline import sync as syncing
-from pipeline.api.where import Globs, matches, now
-from pipeline.cli.references import fetcher
+from pipeline.api.where import Globs, now
+from pipeline.cli.references import fetcher, resolver
 from pipeline.config import Config
 from pipeline.errors import QuestionError
+from pipeline.globs import matches
 from pipeline.recording import Heard
 from pipeline.reports import Report
 from pipeline.saved import Answers, in_directory, in_lines
-from pipeline.store import Store, lock
+from pipeline.store import Store, writing
 from pipeline.types import Scope
 from pipeline.watchlist import mark
 
@@ -35,14 +36,21 @@ def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
     chosen = _chosen(known, globs)
 
     def job(store: Store) -> Report:
-        done = syncing.sync(chosen, store, fetcher(known), now, everything=not globs)
+        def owe() -> None:
+            if reports and not dry_run:
+                deliver.owe(store, known, at=now())
+
+        done = syncing.sync(chosen, store, fetcher(known), now, with_it=owe, everything=not globs)
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
         if reports and not dry_run:
-            deliver.enqueue(store)
-            deliver.drain(store, known.reports, now, watch=known.watch)
+            deliver.drain(store, known, now, resolver(known.path.parent)).check()
         return mark(told, known.watch)
 
-    return _apart(lambda: _rehearsed(known, job) if dry_run else _recorded(known, job))
+    def opened() -> Report:
+        with Store.rehearse(known.database) if dry_run else writing(known.database, since=now()) as store:
+            return job(store)
+
+    return _apart(opened)
 
 
 def saved(source: Path, time_field: str | None) -> Answers:
@@ -56,18 +64,6 @@ def _chosen(known: Config, globs: Globs) -> tuple[Scope, ...]:
         names = ", ".join(scope.name for scope in known.scopes)
         raise QuestionError(f"no scope matches {' or '.join(globs)}: there are {names}")
     return found
-
-
-def _recorded(known: Config, job: Callable[[Store], _Done]) -> _Done:
-    with lock(known.database, since=now()), Store.open(known.database) as store:
-        done = job(store)
-        store.settle()
-        return done
-
-
-def _rehearsed(known: Config, job: Callable[[Store], _Done]) -> _Done:
-    with Store.rehearse(known.database) as store:
-        return job(store)
 
 
 def _apart(job: Callable[[], _Done]) -> _Done:

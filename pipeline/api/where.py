@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline import care
@@ -14,7 +13,7 @@ from pipeline import config as configs
 from pipeline.care import DialectsOf
 from pipeline.config import Config
 from pipeline.errors import ConfigError, QuestionError
-from pipeline.store import Store, lock
+from pipeline.store import Store, writing
 from pipeline.times import iso, moment
 from pipeline.watchlist import NOTHING, Watch
 
@@ -77,10 +76,8 @@ class Where:
     def opened(self) -> Iterator[Store]:
         """Open a database that is there to write, as the only one."""
         path = self.database()
-        Store.read(path, any_age=True).close()
-        with lock(path, since=now()), Store.open(path) as store:
+        with writing(path, since=now(), there=True) as store:
             yield store
-            store.settle()
 
 
 def now() -> str:
@@ -100,8 +97,3 @@ def at(when: When) -> str:
         return moment(when, datetime.now(UTC))
     except ValueError as error:
         raise QuestionError(str(error)) from error
-
-
-def matches(name: str, globs: Globs) -> bool:
-    """Say whether a name matches one of some globs; any does where there is none."""
-    return not globs or any(fnmatchcase(name, glob) for glob in globs)

@@ -56,12 +56,12 @@ def _owed(store: Store) -> list[str]:
         """
         select min(snapshots.started_at) as at from deliveries
         join snapshots on snapshots.id > coalesce(deliveries.since, 0) and snapshots.id <= deliveries.until
-        where deliveries.sent_at is null
+            and snapshots.status <> 'imported'
+        where deliveries.state = 'waiting'
         union all
-        select min(snapshots.started_at) from (
-            select max(until) as until from deliveries group by destination) as told
-        join sightings on sightings.snapshot > told.until and sightings.outcome <> 'reread'
-        join snapshots on snapshots.id = sightings.snapshot
+        select min(snapshots.started_at) from destinations
+        join sightings on sightings.snapshot > destinations.told and sightings.outcome <> 'reread'
+        join snapshots on snapshots.id = sightings.snapshot and snapshots.status <> 'imported'
         """
     )
     return [row["at"] for row in rows if row["at"]]
@@ -112,12 +112,11 @@ def _begin_at(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
 
 
 def _drop_deliveries(store: Store, bound: str, dropped: dict[str, int]) -> None:
-    """Drop reports that were written long ago; the last one says where the next begins."""
+    """Drop what is in the outbox of reports that were written long ago."""
     rows = store.stream(
         """
         select deliveries.id from deliveries join snapshots on snapshots.id = deliveries.until
-        where snapshots.started_at < :bound and deliveries.sent_at is not null and deliveries.until < (
-            select max(last.until) from deliveries as last where last.destination = deliveries.destination)
+        where snapshots.started_at < :bound and deliveries.state <> 'waiting'
         """,
         {"bound": bound},
     )
@@ -142,6 +141,8 @@ _UNNEEDED_SNAPSHOTS = f"""
         union select since from missing
         union select since from deliveries where since is not null
         union select until from deliveries
+        -- where the next report of each destination begins
+        union select told from destinations
         union select max(id) from snapshots
         union select max(id) from snapshots where scopes > 0
         -- where the windows of what is kept begin

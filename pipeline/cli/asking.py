@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.common import LOG, Place, logged, placed
 from pipeline.cli.running import database_of, failure_code, fetcher, load
+from pipeline.globs import matches
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.config import Config
@@ -131,7 +131,7 @@ def show(
 
     del verbose
     with Store.read(database_of(place)) as store:
-        known = shown(store, model, lambda scope: _matches(scope, globs))
+        known = shown(store, model, lambda scope: matches(scope, globs))
         if not known:
             raise click.UsageError(_unknown(store, model, globs))
         config = load(place) if live else None
@@ -142,10 +142,6 @@ def show(
         terminal.raw("".join(f"{line}\n" for line in lines(model, known, seen)))
     failed = sum(each.message is not None for each in (seen or {}).values())
     return failure_code(failed, len(seen or {}))
-
-
-def _matches(scope: str, globs: tuple[str, ...]) -> bool:
-    return not globs or any(fnmatchcase(scope, glob) for glob in globs)
 
 
 def _unknown(store: Store, model: str, globs: tuple[str, ...]) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +14,12 @@ import click
 from pipeline.cli.common import Place, now, placed
 from pipeline.cli.running import database_of, load
 from pipeline.errors import StoreError
+from pipeline.globs import matches
 from pipeline.times import iso
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.care import Check, DialectsOf
     from pipeline.config import Config
-    from pipeline.store import Store
 
 _DAYS = {"d": 1, "w": 7, "y": 365}
 _KEEP = re.compile(r"^(\d{1,5})([dwy])$")
@@ -48,16 +47,6 @@ def _dialects(config: Config | None) -> DialectsOf:
     from pipeline.care import dialects_of
 
     return dialects_of(config.scopes if config else ())
-
-
-@contextmanager
-def _opened(database: Path) -> Iterator[Store]:
-    """Open a database that is there, to write, as the only one."""
-    from pipeline.store import Store, lock
-
-    Store.read(database, any_age=True).close()
-    with lock(database, since=now()), Store.open(database) as store:
-        yield store
 
 
 @click.command()
@@ -123,11 +112,11 @@ def rebuild(place: Place, *, as_json: bool) -> None:
     from pipeline import care
     from pipeline.canonical import pretty
     from pipeline.cli import show
+    from pipeline.store import writing
 
     config = _config(place)
-    with _opened(database_of(place)) as store:
+    with writing(database_of(place), since=now(), there=True) as store:
         done = asdict(care.rebuild(store, _dialects(config)))
-        store.settle()
     unknown = done.pop("unknown")
     if as_json:
         show.raw(pretty({"corrected": done, "unknown": unknown}))
@@ -141,6 +130,7 @@ _WORDS = {
     "scopes": "pointers of scopes",
     "facts": "records' facts",
     "permissions": "records' permissions",
+    "words": "models' words for the search",
     "field_changes": "field changes",
     "listing_records": "lines of listings",
 }
@@ -162,12 +152,12 @@ def prune(place: Place, *, keep: timedelta, dry_run: bool, vacuum: bool, as_json
     from pipeline.canonical import pretty
     from pipeline.cli import show
     from pipeline.reports.as_text import minute
-    from pipeline.store import Store, compact
+    from pipeline.store import Store, compact, writing
 
     config, database = _config(place), database_of(place)
     bound = iso(datetime.now(UTC) - keep)
     Store.read(database, any_age=True).close()
-    with Store.rehearse(database) if dry_run else _opened(database) as store:
+    with Store.rehearse(database) if dry_run else writing(database, since=now()) as store:
         done = care.prune(store, _dialects(config), bound=bound)
         sizes = compact(store) if vacuum and not dry_run else None
     if as_json:
@@ -206,14 +196,13 @@ def backup(place: Place, file: Path, *, force: bool) -> None:
 def forget(place: Place, scopes: tuple[str, ...], *, yes: bool) -> None:
     """Drop scopes and all that only they needed; SCOPE may be a glob, such as 'aihubmix/*'."""
     import sys
-    from fnmatch import fnmatchcase
 
     from pipeline import care
-    from pipeline.store import Store, refs
+    from pipeline.store import Store, refs, writing
 
     config, database = _config(place), database_of(place)
     with Store.read(database, any_age=True) as store:
-        found = sorted(name for name in refs(store) if any(fnmatchcase(name, glob) for glob in scopes))
+        found = sorted(name for name in refs(store) if matches(name, scopes))
     if not found:
         raise click.UsageError(f"no scope matches {' '.join(scopes)}: see `modelwatch scopes`")
     click.echo(f"to forget, with all their history: {' '.join(found)}")
@@ -221,9 +210,8 @@ def forget(place: Place, scopes: tuple[str, ...], *, yes: bool) -> None:
         if not sys.stdin.isatty():
             raise click.UsageError("nobody is there to be asked: say --yes")
         click.confirm("Forget?", abort=True)
-    with _opened(database) as store:
+    with writing(database, since=now(), there=True) as store:
         dropped = care.forget(store, [name for name in found if name in refs(store)])
-        store.settle()
     click.echo(f"dropped: {_listed({t: n for t, n in dropped.items() if t not in _WORDS} or dropped)}")
     again = [scope.name for scope in config.scopes if scope.name in found] if config else []
     if again:
@@ -238,7 +226,7 @@ def rename(place: Place, old: str, new: str) -> None:
     """Give a scope another name, GATEWAY/KEY, and keep its history; or a gateway, with all its scopes."""
     from pipeline import care
     from pipeline.config import is_name
-    from pipeline.store import refs
+    from pipeline.store import refs, writing
 
     config = _config(place)
     (gateway, slash, label), (other, other_slash, other_label) = old.partition("/"), new.partition("/")
@@ -253,7 +241,7 @@ def rename(place: Place, old: str, new: str) -> None:
             f"{old} cannot move to another gateway, to which its models do not belong; "
             f"to rename the gateway itself: `modelwatch rename {gateway} {other}`"
         )
-    with _opened(database_of(place)) as store:
+    with writing(database_of(place), since=now(), there=True) as store:
         known = refs(store) if slash else {row["name"] for row in store.rows("select name from gateways")}
         if old not in known:
             raise click.UsageError(f"{old} is not known: see `modelwatch scopes`")
@@ -262,7 +250,6 @@ def rename(place: Place, old: str, new: str) -> None:
                 f"{new} is known already, with a history of its own: forget it first, or take another name"
             )
         renamed = (care.rename_scope if label else care.rename_gateway)(store, old, new)
-        store.settle()
     for was, then in renamed:
         click.echo(f"{was} is {then} now")
     _hint(config, renamed)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.common import Place, now, placed
+from pipeline.cli.references import resolver
 from pipeline.cli.running import load
+from pipeline.globs import matches
 
 
 @click.command()
@@ -13,13 +15,11 @@ from pipeline.cli.running import load
 @click.argument("scopes", nargs=-1, required=True, metavar="SCOPE...")
 def accept(place: Place, scopes: tuple[str, ...]) -> None:
     """Believe what is held for a scope at once; SCOPE may be a glob, such as 'aihubmix/*'."""
-    from fnmatch import fnmatchcase
-
     from pipeline import accepting, deliver, history
     from pipeline.cli import show
     from pipeline.dialects import recognised
     from pipeline.reports.as_text import event_lines
-    from pipeline.store import Store, lock, refs
+    from pipeline.store import refs, writing
     from pipeline.watchlist import marked
 
     config = load(place)
@@ -30,20 +30,14 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
         found = recognised(reading)
         return (*(found.quiet if found else ()), *(gateway.spelling.quiet if gateway else ()))
 
-    Store.read(config.database, any_age=True).close()
-    with lock(config.database, since=now()), Store.open(config.database) as store:
+    with writing(config.database, since=now(), there=True) as store:
         known = refs(store)
-        held = [
-            name
-            for name, ref in sorted(known.items())
-            if ref.held and any(fnmatchcase(name, g) for g in scopes)
-        ]
+        held = [name for name, ref in sorted(known.items()) if ref.held and matches(name, scopes)]
         if not held:
             raise click.UsageError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
         snapshot = accepting.accept(store, held, quiet, at=now())
         click.echo(f"believed now: {' '.join(held)}")
         events = marked(history.changes(store, history.Window(snapshot - 1, snapshot)), config.watch)
         show.raw("".join(f"{line}\n" for line in event_lines(events)))
-        deliver.enqueue(store)
-        deliver.drain(store, config.reports, now, watch=config.watch)
-        store.settle()
+        handed = deliver.deliver(store, config, now, resolver(config.path.parent))
+    handed.check()

@@ -59,13 +59,13 @@ def import_(
     """
     from pipeline.cli import show
     from pipeline.importing import backfill
-    from pipeline.store import Store, lock
+    from pipeline.store import writing
 
     del verbose
     database = database_of(place)
     wanted, asked = _scope(place, database, scope, dialect, url)
     answers = _answers(source, repository, file, time_field)
-    with lock(database, since=now()), Store.open(database) as store:
+    with writing(database, since=now()) as store:
         with (
             show.progress(answers.count, quiet=quiet, doing="importing") as bar,
             show.interruptible(),

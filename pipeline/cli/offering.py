@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.common import Place, placed
 from pipeline.cli.running import database_of
+from pipeline.globs import matches
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
     from pipeline.moments import Known
@@ -104,10 +104,6 @@ def _chosen(store: Store, gateway: str | None, globs: tuple[str, ...]) -> Callab
     gateways = dict.fromkeys(safe(row["gateway"]) for row in scopes)
     if gateway is not None and gateway not in {row["gateway"] for row in scopes}:
         raise click.UsageError(f"no gateway is named {safe(gateway)}: there are {', '.join(gateways)}")
-    if not any(_matches(row["scope"], globs) for row in scopes) and globs:
+    if not any(matches(row["scope"], globs) for row in scopes) and globs:
         raise click.UsageError(f"no scope matches {' or '.join(map(safe, globs))}: see `modelwatch scopes`")
-    return lambda known: gateway in (None, known.gateway) and _matches(known.scope, globs)
-
-
-def _matches(scope: str, globs: tuple[str, ...]) -> bool:
-    return not globs or any(fnmatchcase(scope, glob) for glob in globs)
+    return lambda known: gateway in (None, known.gateway) and matches(known.scope, globs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 
 from pipeline.cli.common import Place, Time, now, placed
 from pipeline.cli.running import database_of
+from pipeline.globs import matches
 from pipeline.times import iso
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
@@ -71,14 +71,10 @@ def _stories(store: Store, model: str, globs: tuple[str, ...]) -> list[Story]:
             f"{safe(model)} matches {len(names)} models, {safe(names[0])} to {safe(names[-1])}: "
             f"narrow it to {_MOST_MODELS} at most"
         )
-    found = [story for name in names for story in stories(store, name, lambda scope: _matches(scope, globs))]
+    found = [story for name in names for story in stories(store, name, lambda scope: matches(scope, globs))]
     if not found:
         raise click.UsageError(f"no scope that matches {' or '.join(globs)} was ever offered {safe(model)}")
     return found
-
-
-def _matches(scope: str, globs: tuple[str, ...]) -> bool:
-    return not globs or any(fnmatchcase(scope, glob) for glob in globs)
 
 
 @click.command()

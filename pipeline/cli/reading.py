@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.common import Place, Time, placed
 from pipeline.cli.running import database_of, watch_of
+from pipeline.globs import idle, matches
 from pipeline.reports.display import shown
 from pipeline.types import Kind
 
@@ -23,10 +23,6 @@ def _store(place: Place) -> Store:
     from pipeline.store import Store
 
     return Store.read(database_of(place))
-
-
-def _matches(value: str, globs: tuple[str, ...]) -> bool:
-    return not globs or any(fnmatchcase(value, glob) for glob in globs)
 
 
 @click.command()
@@ -69,12 +65,12 @@ def changes(
     from pipeline.watchlist import marked
 
     with _store(place) as store:
-        _known(store, scopes)
+        known_scopes(store, scopes)
         events = marked(history.changes(store, history.window(store, since=since)), watch_of(place))
     found = [
         event
         for event in _in_scopes(events, scopes)
-        if _matches(event.model, models) and (not kinds or event.kind in kinds)
+        if matches(event.model, models) and (not kinds or event.kind in kinds)
     ]
     if as_json:
         show.raw(pretty([json.event_value(event) for event in found]))
@@ -88,12 +84,11 @@ def changes(
             click.echo(f"({hidden} quiet: --all shows them)")
 
 
-def _known(store: Store, globs: tuple[str, ...]) -> None:
+def known_scopes(store: Store, globs: tuple[str, ...]) -> None:
     """See that each glob is of some scope: a slip of the pen must not look like peace and quiet."""
-    names = [row["name"] for row in store.rows("select name from scopes")]
-    for glob in globs:
-        if not any(_matches(name, (glob,)) for name in names):
-            raise click.UsageError(f"no scope matches {shown(glob)}: see `modelwatch scopes`")
+    glob = idle(globs, (row["name"] for row in store.rows("select name from scopes")))
+    if glob is not None:
+        raise click.UsageError(f"no scope matches {shown(glob)}: see `modelwatch scopes`")
 
 
 def _in_scopes(events: Iterable[Event], globs: tuple[str, ...]) -> Iterable[Event]:
@@ -101,7 +96,7 @@ def _in_scopes(events: Iterable[Event], globs: tuple[str, ...]) -> Iterable[Even
     from dataclasses import replace
 
     for event in events:
-        scopes = tuple(scope for scope in event.scopes if _matches(scope, globs))
+        scopes = tuple(scope for scope in event.scopes if matches(scope, globs))
         if scopes:
             yield event if scopes == event.scopes else replace(event, scopes=scopes)
 
@@ -134,11 +129,11 @@ def models(
     from pipeline.moments import Moment
 
     with _store(place) as store:
-        _known(store, scopes)
+        known_scopes(store, scopes)
         moment = Moment(at=at and in_history(store, at))
-        offered = history.catalog(store, lambda scope: _matches(scope, scopes), moment)
+        offered = history.catalog(store, lambda scope: matches(scope, scopes), moment)
     found = [
-        row for row in offered if _matches(row["model"], patterns) and _matches(row["owned_by"] or "", owners)
+        row for row in offered if matches(row["model"], patterns) and matches(row["owned_by"] or "", owners)
     ]
     columns = ("gateway", "model", "owned_by", "created", "scopes", "groups")
     rows = [_joined(row, columns) for row in found]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import errors
-from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+from pipeline.cli.common import LOG, Place, logged, now, placed
+from pipeline.globs import matches
 
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.config import Config
@@ -126,38 +126,6 @@ def run(place: Place, **options: Any) -> int:
     return _job(place, write_report=True, **options)
 
 
-@click.command()
-@placed
-@logged
-@click.option(
-    "--since", type=Time(), help="Report from this time until now, instead of since the last report."
-)
-def report(place: Place, *, since: str | None, quiet: bool, verbose: int) -> int:
-    """Write the report of what changed as CSV and JSON into the reports directory.
-
-    Without --since it goes on where the last report ended, and also writes latest.csv and latest.json.
-    """
-    from pipeline import deliver
-    from pipeline.store import Store, lock
-
-    del verbose
-    config = load(place)
-    Store.read(config.database, any_age=True).close()
-    with lock(config.database, since=now()), Store.open(config.database) as store:
-        if since:
-            written = deliver.write_window(store, config.reports, since=since, watch=config.watch)
-        else:
-            deliver.enqueue(store)
-            written = deliver.drain(store, config.reports, now, watch=config.watch)
-        store.settle()
-    if not quiet:
-        for path in written:
-            click.echo(path)
-        if not written:
-            click.echo(f"nothing happened since the last report: {config.reports / 'latest.json'}")
-    return 0
-
-
 def _job(
     place: Place,
     *,
@@ -170,13 +138,22 @@ def _job(
 ) -> int:
     from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import show, telling
+    from pipeline.cli import references, show, telling
+    from pipeline.store import Store, writing
 
     config = load(place)
     scopes = chosen(config, only)
-    with _opened(config, dry_run=dry_run) as store:
+    told_too = write_report and not dry_run
+
+    def owe() -> None:
+        if told_too:
+            deliver.owe(store, config, at=now())
+
+    with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
         with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
-            done = syncing.sync(scopes, store, fetcher(config), now, _teller(bar.step), everything=not only)
+            done = syncing.sync(
+                scopes, store, fetcher(config), now, _teller(bar.step), with_it=owe, everything=not only
+            )
         window = history.Window(done.snapshot - 1, done.snapshot)
         told = watchlist.mark(history.report(store, window), config.watch)
         doubtful = _doubtful(store, config)
@@ -184,9 +161,10 @@ def _job(
             telling.tell(told, doubtful)
         elif not quiet:
             telling.warn(told, doubtful)
-        if write_report and not dry_run:
-            deliver.enqueue(store)
-            deliver.drain(store, config.reports, now, watch=config.watch)
+        handed = deliver.Handed()
+        if told_too:
+            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+    telling.check(handed)
     return _exit_code(done, told, exit_code=exit_code)
 
 
@@ -198,19 +176,6 @@ def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
     return doubtful(store, config.watch)
 
 
-@contextmanager
-def _opened(config: Config, *, dry_run: bool) -> Iterator[Store]:
-    from pipeline.store import Store, lock
-
-    if dry_run:
-        with Store.rehearse(config.database) as store:
-            yield store
-        return
-    with lock(config.database, since=now()), Store.open(config.database) as store:
-        yield store
-        store.settle()
-
-
 def load(place: Place) -> Config:
     """Read the config of a place."""
     from pipeline import config
@@ -220,11 +185,7 @@ def load(place: Place) -> Config:
 
 def chosen(config: Config, only: tuple[str, ...]) -> tuple[Scope, ...]:
     """Give the scopes that match one of the globs; all, where there is none."""
-    from fnmatch import fnmatchcase
-
-    found = tuple(
-        scope for scope in config.scopes if not only or any(fnmatchcase(scope.name, glob) for glob in only)
-    )
+    found = tuple(scope for scope in config.scopes if matches(scope.name, only))
     if not found:
         names = ", ".join(scope.name for scope in config.scopes)
         raise click.UsageError(f"no scope matches {' or '.join(only)}: there are {names}")

@@ -13,6 +13,7 @@ from pipeline.reports import Event, Report
 from pipeline.reports.as_text import member_lines, report_lines, trouble_lines, who
 
 if TYPE_CHECKING:  # most runs have nothing to doubt
+    from pipeline.deliver import Handed
     from pipeline.watching import Watched
 
 
@@ -47,3 +48,14 @@ def _doubts(doubtful: Sequence[Watched]) -> Iterable[str]:
 def _in_a_line(event: Event) -> str:
     what = "; ".join(line.strip() for line in member_lines([event], each=True))
     return f"{what}  {who(event.gateway, event.scopes, event.groups)}"
+
+
+def check(handed: Handed) -> None:
+    """Say what is wrong with templates, and what could not be handed out.
+
+    Raises:
+        DeliveryError: something was not; it stays in the outbox.
+    """
+    for problem in handed.problems:
+        LOG.warning(problem)
+    handed.check()

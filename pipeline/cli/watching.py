@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.common import Place, Time, now, placed
+from pipeline.cli.reading import known_scopes
 from pipeline.cli.running import database_of, watch_of
 from pipeline.errors import CHANGES_EXIT
 
@@ -59,7 +60,7 @@ def watch(
 
     wanted = _wanted(place, models, scopes)
     with Store.read(database_of(place)) as store:
-        _check(store.rows("select name from scopes order by name"), scopes)
+        known_scopes(store, scopes)
         today = datetime.fromisoformat(now()).date()
         standing = watching.watch(store, wanted, since=since, today=today, days=days)
     if as_json:
@@ -80,13 +81,3 @@ def _wanted(place: Place, models: tuple[str, ...], scopes: tuple[str, ...]) -> W
             f"nothing is watched: name models, or write `[watch]` and `models = [...]` into {place.config}"
         )
     return wanted
-
-
-def _check(known: list[dict[str, str]], globs: tuple[str, ...]) -> None:
-    from fnmatch import fnmatchcase
-
-    from pipeline.reports.display import shown as safe
-
-    for glob in globs:
-        if not any(fnmatchcase(row["name"], glob) for row in known):
-            raise click.UsageError(f"no scope matches {safe(glob)}: see `modelwatch scopes`")

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.config.keys import bad_name, is_name, is_reference, no_reference, read_keys
+from pipeline.config.destinations import destinations
+from pipeline.config.keys import bad_name, is_name, read_keys, reference
 from pipeline.config.spelling import SPELLING, spelling
 from pipeline.config.toml import Table
 from pipeline.config.watched import watched
+from pipeline.destinations import Destination
 from pipeline.dialects import AUTO, dialects
 from pipeline.errors import ConfigError
 from pipeline.types import (
@@ -31,7 +33,7 @@ from pipeline.watchlist import NOTHING, Watch
 _LIMITS = frozenset(item.name for item in fields(Limits))
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
-_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch"})
+_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch", "destinations"})
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
 _SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
@@ -49,6 +51,7 @@ class Config:
         deadline: seconds that one run may take; scopes not answered by then have failed.
         scopes: every scope of every gateway, in the file's order.
         watch: the models that the user depends on.
+        destinations: where reports go, beside the directory `reports`, in the file's order.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class Config:
     deadline: float
     scopes: tuple[Scope, ...]
     watch: Watch = NOTHING
+    destinations: tuple[Destination, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -98,6 +102,7 @@ def parse(text: str, path: Path) -> Config:
         deadline=_positive(table, "deadline", 600.0),
         scopes=scopes,
         watch=watched(table.table("watch"), scopes),
+        destinations=destinations(table.table("destinations"), scopes),
     )
 
 
@@ -167,13 +172,13 @@ def _credential(table: Table) -> Credential:
             table.fail(f"needs {partner} beside it", lone)
     match ways:
         case ["key"]:
-            return Key(_reference(table, "key"))
+            return Key(reference(table, "key"))
         case ["cookie"]:
-            return Cookie(_reference(table, "cookie"))
+            return Cookie(reference(table, "cookie"))
         case ["access_token"]:
-            return AccessToken(_reference(table, "access_token"), _user_id(table))
+            return AccessToken(reference(table, "access_token"), _user_id(table))
         case ["password"]:
-            return Login(table.text("username") or "", _reference(table, "password"))
+            return Login(table.text("username") or "", reference(table, "password"))
         case _:
             return Nobody()
 
@@ -187,13 +192,6 @@ def _user_id(table: Table) -> str:
     ):
         table.fail("needs `user_id` beside it: the number of the user to whom it belongs", "access_token")
     return str(user_id)
-
-
-def _reference(table: Table, key: str) -> str:
-    value = table.values[key]
-    if not is_reference(value):
-        table.fail(no_reference(key), key)
-    return str(value)
 
 
 def _url(table: Table) -> str:

@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.toml import Table
 from pipeline.errors import ConfigError
+from pipeline.types import REFERENCES
 
 HEADER = ["name", "key", "group"]
-REFERENCES = ("env:", "file:", "command:")
 
 _NAME = re.compile(r"^\w[\w.@+-]*$")
 
@@ -84,3 +85,15 @@ def no_reference(what: str) -> str:
         f"{what} must say where the secret is kept, never the secret itself: "
         'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
     )
+
+
+def reference(table: Table, key: str) -> str:
+    """Give what stands at a key, which must be a reference.
+
+    Raises:
+        ConfigError: it is none; never shows it.
+    """
+    value = table.values[key]
+    if not is_reference(value):
+        table.fail(no_reference(key), key)
+    return str(value)

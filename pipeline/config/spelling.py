@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from typing import Any
 
 from pipeline import paths
 from pipeline.config.toml import Table
@@ -14,6 +13,7 @@ from pipeline.types import Pairs, Spelling
 
 SPELLING = frozenset(item.name for item in fields(Spelling))
 
+_SUCH_AS = '["benchmarks", "providers.*.latency"]'
 _PAGING = ("param", "next", "more", "pages", "total", "size")
 _PRICES = ("unit", "input", "output", "cache_read", "cache_write", "per_call")
 
@@ -35,7 +35,7 @@ def spelling(table: Table) -> Spelling:
         noise=_paths(table, "noise"),
         quiet=_paths(table, "quiet"),
         sets=_paths(table, "sets"),
-        no_models=_texts(table, "no_models"),
+        no_models=table.texts("no_models", _SUCH_AS),
     )
 
 
@@ -58,17 +58,10 @@ def _check_path(table: Table, key: str, value: str) -> None:
 
 
 def _paths(table: Table, key: str) -> tuple[str, ...]:
-    found = _texts(table, key)
+    found = table.texts(key, _SUCH_AS)
     for value in found:
         _check_path(table, key, value)
     return found
-
-
-def _texts(table: Table, key: str) -> tuple[str, ...]:
-    value: Any = table.values.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        table.fail('must be a list of texts, such as ["benchmarks", "providers.*.latency"]', key)
-    return tuple(value)
 
 
 def _paging(table: Table) -> Pairs:

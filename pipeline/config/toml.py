@@ -61,6 +61,20 @@ class Table:
             self.fail(f"must be a whole number, such as {default}", key)
         return int(value) if isinstance(default, int) else float(value)
 
+    def texts(self, key: str, such_as: str) -> tuple[str, ...]:
+        """Give a list of texts, none when it is not there; `such_as` is an example, in TOML."""
+        value: Any = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+            self.fail(f"must be a list of texts, such as {such_as}", key)
+        return tuple(value)
+
+    def flag(self, key: str) -> bool:
+        """Give a switch; off when it is not there."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            self.fail("must be true or false", key)
+        return value
+
     def table(self, key: str) -> Table:
         """Give the table below a key, an empty one when there is none."""
         value = self.values.get(key, {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from pipeline.config.toml import Table
 from pipeline.errors import ConfigError
@@ -13,6 +12,7 @@ from pipeline.types import Scope
 from pipeline.watchlist import Watch
 
 _WATCH = frozenset({"models", "file", "scopes"})
+_SUCH_AS = '["gpt-4o", "claude-*"]'
 _PASTED = frozenset("\"',")
 
 
@@ -23,20 +23,24 @@ def watched(table: Table, scopes: Sequence[Scope]) -> Watch:
         ConfigError: names the file, the line or key, and what to write.
     """
     table.only(_WATCH)
-    models = list(_words(table, "models"))
+    models = list(table.texts("models", _SUCH_AS))
     if table.text("file") is not None:
         models += _lines(table.file("file", ""))
-    for glob in _words(table, "scopes"):
+    globs = scope_globs(table, scopes)
+    return Watch(tuple(dict.fromkeys(models)), globs)
+
+
+def scope_globs(table: Table, scopes: Sequence[Scope]) -> tuple[str, ...]:
+    """Read the globs of scopes that stand at `scopes`; each must match one.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    globs = table.texts("scopes", '["aihubmix/*"]')
+    for glob in globs:
         if not _may_match(glob, scopes):
             table.fail(f"{glob!r} matches no scope: there are {_names(scopes)}", "scopes")
-    return Watch(tuple(dict.fromkeys(models)), _words(table, "scopes"))
-
-
-def _words(table: Table, key: str) -> tuple[str, ...]:
-    value: Any = table.values.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-        table.fail('must be a list of texts, such as ["gpt-4o", "claude-*"]', key)
-    return tuple(value)
+    return globs
 
 
 def _may_match(glob: str, scopes: Sequence[Scope]) -> bool:

@@ -12,13 +12,13 @@ from pipeline import config, deliver, history
 from pipeline.config import Config
 from pipeline.demo import directory as places
 from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
-from pipeline.fetch.credentials import Resolve
 from pipeline.fetch.fetcher import Fetcher
 from pipeline.gateway import Gateway
 from pipeline.reports import Coverage, Event, Report
 from pipeline.reports.as_text import event_lines, recovery_lines, report_lines, trouble_lines, who
 from pipeline.store import Store, lock
 from pipeline.sync import sync
+from pipeline.types import Resolve
 
 _MOST = 3
 """So many events of one run are told one by one."""
@@ -78,20 +78,19 @@ def play(
         loaded = config.load(places.furnish(directory, url=gateway.url, secrets=stage.secrets))
         resolve = resolver(directory)
         with Store.open(loaded.database) as store:
-            yield from _steps(stage, store, loaded, lambda: Fetcher(resolve, user_agent=user_agent), clock)
+            yield from _steps(stage, store, loaded, resolve, user_agent, clock)
             store.settle()
 
 
 def _steps(
-    stage: Stage, store: Store, loaded: Config, fetcher: Callable[[], Fetcher], clock: _Clock
+    stage: Stage, store: Store, loaded: Config, resolve: Resolve, user_agent: str, clock: _Clock
 ) -> Iterator[Step]:
     for number in range(RUNS):
         scene = SCENES.get(number)
         if scene:
             scene.happens(stage)
-        done = sync(loaded.scopes, store, fetcher, clock.now)
-        deliver.enqueue(store)
-        deliver.drain(store, loaded.reports, clock.now)
+        done = sync(loaded.scopes, store, lambda: Fetcher(resolve, user_agent=user_agent), clock.now)
+        deliver.deliver(store, loaded, clock.now, resolve).check()
         window = history.Window(done.snapshot - 1, done.snapshot)
         if scene or history.any_news(store, window):
             report = history.report(store, window)

@@ -11,12 +11,9 @@ from typing import Any
 from pipeline.errors import Refused, Unreadable, Unresolved
 from pipeline.fetch.connections import Question
 from pipeline.fetch.exchange import Reply
-from pipeline.types import AccessToken, Cookie, Credential, Key, Login, Nobody, Secret
+from pipeline.types import AccessToken, Cookie, Credential, Key, Login, Nobody, Resolve, Secret
 
 SIGN_IN = "/api/user/login"
-
-Resolve = Callable[[str], Secret]
-"""Gives the secret that a reference such as `env:NAME` leads to; raises Unresolved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from urllib.request import getproxies
 from pipeline.dialects import Answer, Dialect
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.fetch.connections import Connections, Question
-from pipeline.fetch.credentials import Resolve, Signed, sign, sign_in
+from pipeline.fetch.credentials import Signed, sign, sign_in
 from pipeline.fetch.exchange import Reply, exchange
 from pipeline.fetch.results import Ask, Fetched, NotModified, Result, Validators
 from pipeline.fetch.scrub import Scrubber
 from pipeline.fetch.unpack import ACCEPTED
-from pipeline.types import Credential, Gateway, Login, Nobody, Scope
+from pipeline.types import Credential, Gateway, Login, Nobody, Resolve, Scope
 
 _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
 _WAITING_RESULTS = 16

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from urllib.parse import quote
 
 from pipeline.types import Secret
-from pipeline.wording import MASK, told
+from pipeline.wording import MASK, masked, told
 
 _SHORTEST_IN_BODY = 8
 _SHORTEST_IN_TEXT = 4
@@ -57,11 +55,7 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """Give an error text fit to be kept and shown; see `wording.told`."""
-        for value in self._values:
-            if len(value) >= _SHORTEST_IN_TEXT:
-                for spelled in (value, json.dumps(value)[1:-1], quote(value), quote(value, safe="")):
-                    text = re.sub(re.escape(spelled), MASK, text, flags=re.IGNORECASE)
-        return told(text)
+        return told(masked(text, self._values))
 
 
 def _letter(letter: str) -> str:

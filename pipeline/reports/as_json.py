@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 from pipeline.canonical import from_text, pretty
+from pipeline.pricing import PriceChange
 from pipeline.reports.report import Coverage, Event, Report
 from pipeline.types import FieldChange
 
@@ -55,6 +56,7 @@ def event_value(event: Event) -> dict[str, Any]:
         "groups": list(event.groups),
         "quiet": event.quiet,
         "fields": [field_value(field) for field in event.fields],
+        "prices": [price_value(price) for price in event.prices],
     }
 
 
@@ -71,3 +73,8 @@ def field_value(field: FieldChange) -> dict[str, Any]:
     return {"field": field.field, "class": field.category} | {
         side: from_text(text) for side, text in sides.items() if text is not None
     }
+
+
+def price_value(price: PriceChange) -> dict[str, Any]:
+    """Give a price's change, in USD per what it is for; null where there was none."""
+    return asdict(price) | {"percent": price.percent}

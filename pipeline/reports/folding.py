@@ -72,11 +72,11 @@ def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
     for kind in (Kind.REMOVED, Kind.ADDED, Kind.RETURNED):
         while True:
             members = [event for event in rest if event.kind == kind and _is_plain(event)]
-            marks = Counter(mark for event in members for mark in _marks(event))
-            if not marks or marks.most_common(1)[0][1] < BULK:
+            counts = Counter(mark for event in members for mark in marks(event.model, event.owned_by))
+            mark = max(counts, key=lambda mark: (counts[mark], mark), default="")
+            if counts[mark] < BULK:
                 break
-            mark = max(marks, key=lambda mark: (marks[mark], mark))
-            shared = tuple(event for event in members if mark in _marks(event))
+            shared = tuple(event for event in members if mark in marks(event.model, event.owned_by))
             found.append(Bulk(kind, mark, shared))
             rest = [event for event in rest if event not in shared]
     return _alike(rest, found)
@@ -99,12 +99,13 @@ def _alike(events: list[Event], found: list[Bulk]) -> tuple[list[Event], list[Bu
     return [event for event in events if id(event) not in taken], found
 
 
-def _marks(event: Event) -> set[str]:
-    vendor, slash, _ = event.model.partition("/")
-    _, colon, variant = event.model.rpartition(":")
-    marks = {f"{vendor}/*"} if slash else set()
+def marks(model: str, owner: str | None) -> set[str]:
+    """Give what a model's name has in common with others: `vendor/*`, `*:variant`, `of OWNER`."""
+    vendor, slash, _ = model.partition("/")
+    _, colon, variant = model.rpartition(":")
+    found = {f"{vendor}/*"} if slash else set()
     if colon:
-        marks.add(f"*:{variant}")
-    if event.owned_by:
-        marks.add(f"of {event.owned_by}")
-    return marks
+        found.add(f"*:{variant}")
+    if owner:
+        found.add(f"of {owner}")
+    return found

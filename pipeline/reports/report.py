@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.diff import QUIET, SHAPE
+from pipeline.pricing import PriceChange
 from pipeline.types import FieldChange, Kind
 
 
@@ -37,6 +38,7 @@ class Event:
         since: for a removal, the run that first missed it; for a return, the run at which it had left.
         away_seconds: for a return, how long it was away.
         fields: for a change, and a return in another form, the fields that differ.
+        prices: likewise, the prices that differ, as far as the record's facts tell them; in USD.
         twin: for what came or went, a model of the same list whose id differs only in case.
         candidate: for a removal, the one model that came in the same move and has much the same name.
         urgent: it concerns a model that the config watches, which went, or has another price or end.
@@ -53,6 +55,7 @@ class Event:
     since: str | None = None
     away_seconds: int | None = None
     fields: tuple[FieldChange, ...] = ()
+    prices: tuple[PriceChange, ...] = ()
     twin: str | None = None
     candidate: str | None = None
     urgent: bool = False

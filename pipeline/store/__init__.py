@@ -2,10 +2,12 @@
 
 from pipeline.store.copying import backup, compact
 from pipeline.store.database import Store
+from pipeline.store.found import mislaid, refill
 from pipeline.store.ledger import Ledger, Sighting
 from pipeline.store.locking import lock
 from pipeline.store.patience import levels, needed
 from pipeline.store.refs import Ref, listing, refs
+from pipeline.store.writing import writing
 
 __all__ = [
     "Ledger",
@@ -17,6 +19,9 @@ __all__ = [
     "levels",
     "listing",
     "lock",
+    "mislaid",
     "needed",
+    "refill",
     "refs",
+    "writing",
 ]

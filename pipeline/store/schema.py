@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pipeline.store.searching import SEARCH
 from pipeline.store.views import VIEWS
 
 if TYPE_CHECKING:  # it takes a sixth of a second to load, and a database that is up to date needs none of it
@@ -167,7 +168,7 @@ create table sightings (
     error_class text,
     error text
 ) strict;
-create index sightings_snapshot on sightings(snapshot);
+create index sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 create index sightings_scope on sightings(scope, snapshot);
 create index sightings_transition on sightings(transition, scope);
 create index sightings_outcome on sightings(outcome);
@@ -233,18 +234,30 @@ create table field_changes (
 create index field_changes_change on field_changes(change);
 create index field_changes_field on field_changes(field);
 
+create table destinations (
+    id integer primary key,
+    name text not null unique,
+    told integer,
+    told_at text not null,
+    token text
+) strict;
+
 create table deliveries (
     id integer primary key,
     name text not null,
-    destination text not null,
+    destination integer not null references destinations(id),
+    recipient text not null,
     since integer references snapshots(id),
     until integer not null references snapshots(id),
     message_id text,
-    attempts integer not null default 0,
+    state text not null check (state in ('waiting', 'sent', 'refused', 'dropped')),
+    attempts integer not null,
+    due_at text,
     sent_at text,
     error text
 ) strict;
 create index deliveries_destination on deliveries(destination, until);
+create index deliveries_state on deliveries(state);
 create index deliveries_since on deliveries(since);
 create index deliveries_until on deliveries(until);
 """
@@ -255,6 +268,8 @@ def initial(db: Database) -> None:
     for statement in (TABLES + VIEWS).split(";\n"):
         if statement.strip():
             db.execute(statement)
+    for statement in SEARCH:
+        db.execute(statement)
 
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (initial,)

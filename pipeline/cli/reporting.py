@@ -1,0 +1,241 @@
+"""The commands that hand out reports: report, send, outbox."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.common import LOG, Place, Time, logged, now, placed
+from pipeline.cli.running import database_of, load
+from pipeline.destinations import FORMS, LANGUAGES
+
+if TYPE_CHECKING:  # heavy, and `--help` needs none of it
+    from pipeline.config import Config
+    from pipeline.destinations import Destination
+    from pipeline.outbox import Delivery
+    from pipeline.store import Store
+
+
+@click.command()
+@placed
+@logged
+@click.option(
+    "--since", type=Time(), help="Report from this time on, instead of since the last report: 2h, 1d, a date."
+)
+@click.option("--until", type=Time(), help="With --since: report of what was before this time.")
+@click.option("--as", "form", type=click.Choice(FORMS), help="Print it in this form, and write no file.")
+@click.option("--to", "name", help="With --as: as this destination of the config is told.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="With --as: in this language.")
+def report(
+    place: Place,
+    *,
+    since: str | None,
+    until: str | None,
+    form: str | None,
+    name: str | None,
+    language: str | None,
+    quiet: bool,
+    verbose: int,
+) -> None:
+    """Write the report of what changed as CSV and JSON into the reports directory, or print it with --as.
+
+    Without --since it goes on where the last report ended, and also writes latest.csv and latest.json.
+    """
+    del verbose
+    if until and not since:
+        raise click.UsageError("--until says where a window ends: say with --since where it begins")
+    if (name or language) and not form:
+        raise click.UsageError("--to and --language say how a report is printed: say --as FORM too")
+    if form:
+        _print(place, form, since, until, name, language)
+    else:
+        _write(place, since, until, quiet=quiet)
+
+
+def _print(
+    place: Place, form: str, since: str | None, until: str | None, name: str | None, language: str | None
+) -> None:
+    from dataclasses import replace
+
+    from pipeline import forms, history
+    from pipeline.briefing import brief
+    from pipeline.cli import show
+    from pipeline.cli.running import watch_of
+    from pipeline.destinations import Destination, Files
+    from pipeline.store import Store
+
+    printed = Destination("", Files(place.home))
+    if name:
+        printed = _destination(load(place), name)
+    if language:
+        printed = replace(printed, language=language)
+    problems: list[str] = []
+    with Store.read(database_of(place)) as store:
+        window = history.window(store, since=since or _day_ago(), until=until)
+        if not window.until:
+            raise click.UsageError("nothing was known then: `modelwatch run`, or another time")
+        told = brief(store, window, watch=watch_of(place), wanted=printed.filter)
+    show.raw(forms.render(told, form, printed, problems))
+    for problem in problems:
+        LOG.warning(problem)
+
+
+def _day_ago() -> str:
+    from datetime import UTC, datetime, timedelta
+
+    from pipeline.times import iso
+
+    return iso(datetime.now(UTC) - timedelta(days=1))
+
+
+def _destination(config: Config, name: str) -> Destination:
+    from pipeline.deliver import everyone
+
+    known = {each.name: each for each in everyone(config)}
+    if name not in known:
+        raise click.UsageError(f"no destination is named {name}: there are {', '.join(known)}")
+    return known[name]
+
+
+def _write(place: Place, since: str | None, until: str | None, *, quiet: bool) -> None:
+    from pipeline import deliver, history
+    from pipeline.cli import references, telling
+    from pipeline.outbox import FILES
+    from pipeline.store import writing
+
+    config = load(place)
+    with writing(config.database, since=now(), there=True) as store:
+        if since:
+            window = history.window(store, since=since, until=until)
+            written = deliver.write_window(store, config.reports, window, watch=config.watch)
+            handed = deliver.Handed(written=written)
+        else:
+            resolve = references.resolver(config.path.parent)
+            handed = deliver.deliver(store, config, now, resolve, only=FILES)
+    if not quiet:
+        for path in handed.written:
+            click.echo(path)
+        if not handed.written and not handed.failed:
+            click.echo(f"nothing happened since the last report: {config.reports / 'latest.json'}")
+    telling.check(handed)
+
+
+@click.command()
+@placed
+@logged
+@click.option("--to", "name", help="Only to this destination of the config.")
+@click.option("--dry-run", is_flag=True, help="Print what would go, send nothing.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --dry-run: write each letter as an .eml file into this directory instead.",
+)
+def send(
+    place: Place, *, name: str | None, dry_run: bool, output: Path | None, quiet: bool, verbose: int
+) -> None:
+    """Send what is due: daily and weekly reports at their time, and what could not go before.
+
+    `run` does it too; with daily mails call this at the time of day that the config names.
+    """
+    from pipeline import deliver
+    from pipeline.cli import references, telling
+    from pipeline.store import Store, writing
+
+    del verbose
+    config = load(place)
+    if output and not dry_run:
+        raise click.UsageError("--output is for --dry-run: a destination of type eml writes files for good")
+    if name:
+        _destination(config, name)
+    if dry_run:
+        with Store.rehearse(config.database) as store:
+            _rehearse(store, config, name, output)
+        return
+    with writing(config.database, since=now(), there=True) as store:
+        resolve = references.resolver(config.path.parent)
+        handed = deliver.deliver(store, config, now, resolve, only=name)
+    if not quiet:
+        for delivery in handed.sent:
+            click.echo(f"{delivery.destination}: {delivery.recipient}: sent, {_about(delivery)}")
+        if not handed.sent and not handed.failed:
+            click.echo("nothing is due")
+    telling.check(handed)
+
+
+def _rehearse(store: Store, config: Config, name: str | None, output: Path | None) -> None:
+    """Print, or write as files, what would be sent now."""
+    from pipeline import deliver, forms
+    from pipeline.cli import show
+    from pipeline.destinations import Files, MailDirectory
+    from pipeline.notify import send as hand_over
+
+    known = {each.name: each for each in deliver.everyone(config)}
+    with store.transaction():
+        deliver.owe(store, config, at=now())
+    problems: list[str] = []
+    for batch in deliver.due(store, now(), only=name):
+        destination = known.get(batch[0].destination)
+        to = ", ".join(each.recipient for each in batch)
+        if destination is None or isinstance(destination.channel, Files):
+            click.echo(f"{batch[0].destination}: files in {to}, {_about(batch[0])}")
+            continue
+        written = forms.letter(store, config, destination, batch[0], problems)
+        if output:
+            directory = MailDirectory(output, recipients=tuple(each.recipient for each in batch))
+            from dataclasses import replace
+
+            receipts = hand_over(replace(destination, channel=directory), written, (str(output),), _nothing)
+            for receipt in receipts.values():
+                click.echo(f"{destination.name}: {to}: {receipt.error or f'in {output}'}")
+            continue
+        click.echo(f"{destination.name}: {to}\n{written.subject}\n")
+        show.raw(written.text)
+    for problem in problems:
+        LOG.warning(problem)
+
+
+def _nothing(reference: str) -> Any:
+    raise AssertionError(f"a file needs no secret, {reference} was asked for")
+
+
+def _about(delivery: Delivery) -> str:
+    from pipeline.reports.as_text import minute
+
+    return f"of the run of {minute(delivery.at)} UTC"
+
+
+@click.command()
+@placed
+@click.option("--all", "all_too", is_flag=True, help="Show what was sent, too.")
+@click.option("--retry", "again", type=int, multiple=True, help="Try the delivery of this number at once.")
+@click.option("--drop", "gone", type=int, multiple=True, help="Never send the delivery of this number.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def outbox(
+    place: Place, *, all_too: bool, again: tuple[int, ...], gone: tuple[int, ...], as_json: bool
+) -> None:
+    """Show the reports that wait to be sent or were refused; --retry and --drop decide about them."""
+    from pipeline import outbox as box
+    from pipeline.canonical import pretty
+    from pipeline.cli import show
+    from pipeline.store import Store, writing
+
+    if again or gone:
+        with writing(database_of(place), since=now(), there=True) as store:
+            moved = [*box.retry(store, again), *box.drop(store, gone)]
+        missed = {*again, *gone} - {each.id for each in moved}
+        if missed:
+            numbers = ", ".join(map(str, sorted(missed)))
+            raise click.UsageError(f"nothing to do for {numbers}: see `modelwatch outbox --all`")
+    with Store.read(database_of(place)) as store:
+        found = box.deliveries(store, *(() if all_too else ("waiting", "refused")))
+    columns = ("id", "destination", "recipient", "at", "state", "attempts", "due_at", "error")
+    rows = [asdict(each) for each in found]
+    if as_json:
+        show.raw(pretty(rows))
+    elif rows:
+        show.table(columns, [[row[name] for name in columns] for row in rows], right=("id", "attempts"))
+    else:
+        click.echo("nothing waits, and nothing was refused")

@@ -1,0 +1,5 @@
+"""Hand a letter over: mail servers, sendmail, a directory, webhooks, chats; each failure is a value."""
+
+from pipeline.notify.sending import recipients, send
+
+__all__ = ["recipients", "send"]

@@ -1,0 +1,116 @@
+"""A letter as a mail: text, HTML and attachments, the same bytes however often it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
+from email.message import EmailMessage
+from email.policy import SMTP, EmailPolicy, Policy
+from hashlib import sha256
+
+from pipeline.addresses import Mailbox, mailbox
+from pipeline.destinations import Letter
+from pipeline.wording import harmless
+
+_LONGEST_SUBJECT = 250
+_NO_ID = re.compile(r"[^!-~]")
+_CUT = {
+    "en": "The attachments were left out: the mail server takes no mail as large as with them.",
+    "ja": "添付ファイルを付けるとメールサーバーの上限を超えるため、添付せずに送信しました。",
+    "zh-CN": "邮件服务器不接受带附件的大邮件，因此未附上附件。",
+}
+
+
+class _AsItIs(UnstructuredHeader):
+    """A header of ids and addresses, which no reader would decode: never folded into encoded words."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"  # type: ignore[attr-defined]
+
+
+def _policy() -> EmailPolicy[EmailMessage]:
+    headers = HeaderRegistry()
+    for name in ("message-id", "references", "list-id", "list-unsubscribe"):
+        headers.map_to_type(name, _AsItIs)  # type: ignore[arg-type]  # a mixin, as its own are
+    # Not every server takes eight bits, and what is signed on the way must not be written anew.
+    return SMTP.clone(cte_type="7bit", header_factory=headers)
+
+
+_POLICY = _policy()
+
+
+def compose(letter: Letter, *, sender: str, to: Sequence[str], reply_to: str | None = None) -> bytes:
+    """Write a letter as a mail: lines end in CR LF, none is longer than 998 bytes, all are ASCII.
+
+    Its date is that of the run that it tells of: a mail that is sent again is the same mail.
+
+    Args:
+        letter: what to write; its texts may hold whatever a gateway says.
+        sender: the address in From.
+        to: the addresses in To, all recipients of the destination.
+        reply_to: where answers go, when not to the sender.
+    """
+    message = EmailMessage(policy=_POLICY)
+    own = mailbox(sender)
+    message["Subject"] = harmless(letter.subject, _LONGEST_SUBJECT)
+    message["From"] = _address(own)
+    if to:
+        message["To"] = [_address(mailbox(text)) for text in to]
+    if reply_to:
+        message["Reply-To"] = _address(mailbox(reply_to))
+    message["Date"] = datetime.fromisoformat(letter.at)
+    for name, value in _threads(letter, own).items():
+        message[name] = value
+    _fill(message, letter)
+    for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
+        part.set_boundary(f"=_{number}_{sha256(repr(letter).encode()).hexdigest()[:40]}")
+    return message.as_bytes()
+
+
+def without_attachments(letter: Letter) -> Letter:
+    """Give the same letter with nothing attached, and a sentence that says so."""
+    sentence = _CUT[letter.language]
+    return replace(
+        letter,
+        text=f"{sentence}\n\n{letter.text}",
+        html=re.sub(r"(<body\b[^>]*>)", rf"\1<p>{sentence}</p>", letter.html, count=1),
+        attachments=(),
+    )
+
+
+def _address(own: Mailbox) -> Address:
+    return Address(own.name, own.local, own.domain)
+
+
+def _threads(letter: Letter, sender: Mailbox) -> dict[str, str]:
+    """Give the headers by which readers and programs know what it is and what it belongs to."""
+    thread = _id(letter.thread)
+    return {
+        "Message-ID": f"<{_id(letter.message_id)}>",
+        "References": f"<{thread}>",
+        "List-Id": f"<{thread.replace('@', '.')}>",
+        "List-Unsubscribe": f"<mailto:{sender.address}?subject=unsubscribe>",
+        "Auto-Submitted": "auto-generated",
+        "Content-Language": letter.language,
+    }
+
+
+def _id(text: str) -> str:
+    return _NO_ID.sub("", text).strip("<>")
+
+
+def _fill(message: EmailMessage, letter: Letter) -> None:
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    for attachment in letter.attachments:
+        kind, _, subtype = attachment.media_type.partition("/")
+        message.add_attachment(
+            attachment.content,
+            maintype=kind,
+            subtype=subtype,
+            filename=harmless(attachment.name),
+            params={"charset": "utf-8"} if kind == "text" else None,
+        )

@@ -1,0 +1,38 @@
+"""The secrets that a transport needs, and errors without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.errors import Unresolved
+from pipeline.types import Secret
+
+Resolve = Callable[[str], Secret]
+"""Gives the secret that a reference such as `env:NAME` leads to; raises Unresolved."""
+
+BOUND = 4
+"""How many times the patience for one answer the whole sending of a letter may take."""
+
+
+def given(reference: str, resolve: Resolve) -> Secret:
+    """Follow a reference.
+
+    Raises:
+        Unresolved: it gives nothing.
+    """
+    secret = Secret(resolve(reference).reveal().strip())
+    if not secret.reveal():
+        raise Unresolved(f"{reference} is empty, so nothing was sent: put the secret there")
+    return secret
+
+
+def header(reference: str, resolve: Resolve) -> Secret:
+    """Follow a reference to what goes into a line of a request.
+
+    Raises:
+        Unresolved: it gives nothing that could be sent.
+    """
+    secret = given(reference, resolve)
+    if not (secret.reveal().isascii() and secret.reveal().isprintable()):
+        raise Unresolved(f"{reference} holds characters that cannot be sent: see that it is the value alone")
+    return secret

@@ -1,0 +1,196 @@
+"""A connection to a mail server: in plain only where told so, signed in, and bounded in time."""
+
+from __future__ import annotations
+
+import base64
+import smtplib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from pipeline.destinations import Smtp
+from pipeline.notify.resolving import BOUND
+from pipeline.types import Secret
+
+_READY, _GO_ON, _SIGNED_IN = 220, 334, 235
+
+
+class Undeliverable(Exception):  # noqa: N818 - named for what the letter is
+    """The letter was taken for nobody, and may be tried again; says why, perhaps with secrets."""
+
+
+class _Connection(smtplib.SMTP):
+    """Speaks TLS from the start if it has a context, and is cut off when the whole takes too long."""
+
+    overdue = False
+    _alarm: threading.Timer | None = None
+    _handle: socket.socket | None = None
+
+    def __init__(self, channel: Smtp, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        self._bound = BOUND * channel.timeout
+        super().__init__(channel.server, channel.port, timeout=channel.timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        plain = socket.create_connection((host, port), timeout)
+        # A handle of its own: what becomes a connection with TLS is another object by then.
+        self._handle = plain.dup()
+        self._alarm = threading.Timer(self._bound, self._cut, [self._handle])
+        self._alarm.daemon = True
+        self._alarm.start()
+        if self._context is None:
+            return plain
+        try:
+            return self._context.wrap_socket(plain, server_hostname=host)
+        except OSError:
+            self.close()
+            raise
+
+    def _cut(self, handle: socket.socket) -> None:
+        self.overdue = True
+        with suppress(OSError):  # it was closed in this moment
+            handle.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection, and expect nothing more of it."""
+        if self._alarm and self._handle:
+            self._alarm.cancel()
+            self._handle.close()
+        super().close()
+
+
+@contextmanager
+def session(channel: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
+    """Give a connection on which mails may be sent.
+
+    Raises:
+        Undeliverable: there is none, it breaks, or it takes too long; here or while it is used.
+    """
+    connection: _Connection | None = None
+    place = f"{channel.server}:{channel.port}"
+    try:
+        context = None if channel.security == "none" else ssl.create_default_context()
+        connection = _connected(channel, context, place)
+        _greet(connection, channel, context, place)
+        if secret is not None:
+            _sign_in(connection, channel, secret, place)
+        yield connection
+        # The mail is taken by now; a server that does not say goodbye changes nothing.
+        with suppress(smtplib.SMTPException, OSError):
+            connection.quit()
+    except (smtplib.SMTPException, OSError) as error:
+        overdue = connection is not None and connection.overdue
+        why = _late(place, BOUND * channel.timeout) if overdue else _why(error, place, channel)
+        raise Undeliverable(why) from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _connected(channel: Smtp, context: ssl.SSLContext | None, place: str) -> _Connection:
+    try:
+        return _Connection(channel, context if channel.security == "tls" else None)
+    except smtplib.SMTPConnectError as error:
+        raise Undeliverable(
+            f"{place} takes no mail now: {answer(error.smtp_code, error.smtp_error)}"
+        ) from error
+
+
+def _greet(connection: smtplib.SMTP, channel: Smtp, context: ssl.SSLContext | None, place: str) -> None:
+    connection.ehlo_or_helo_if_needed()
+    if channel.security != "starttls" or context is None:
+        return
+    if not connection.has_extn("starttls"):
+        raise Undeliverable(
+            f'{place} offers no STARTTLS, so nothing was sent: try security = "tls" with port 465'
+        )
+    try:
+        connection.starttls(context=context)
+    except smtplib.SMTPResponseException as error:
+        said = answer(error.smtp_code, error.smtp_error)
+        raise Undeliverable(f"{place} refuses STARTTLS, so nothing was sent: {said}") from error
+    connection.ehlo_or_helo_if_needed()
+
+
+def _sign_in(connection: smtplib.SMTP, channel: Smtp, secret: Secret, place: str) -> None:
+    offered = connection.esmtp_features.get("auth", "").upper().split()
+    way = next((way for way in _ways(channel) if way in offered), None)
+    if way is None:
+        raise Undeliverable(
+            f"{place} offers no sign-in by {' or '.join(_ways(channel))}"
+            f" (it offers {', '.join(offered) or 'none'}): see `security`, `port` and `user`"
+        )
+    if way == "LOGIN":
+        code, said = connection.docmd("AUTH", "LOGIN")
+        for word in (channel.user or "", secret.reveal()):
+            if code == _GO_ON:
+                code, said = connection.docmd(_base64(word))
+    else:
+        code, said = connection.docmd("AUTH", f"{way} {_words(way, channel, secret)}")
+        if code == _GO_ON:
+            # So does XOAUTH2 tell what is wrong: it wants an empty line before it says no.
+            code, said = connection.docmd("")
+    if code != _SIGNED_IN:
+        what = "a new `token`" if channel.token else "`user` and `password`"
+        raise Undeliverable(f"{place} does not let {channel.user} sign in: {answer(code, said)}: see {what}")
+
+
+def _ways(channel: Smtp) -> tuple[str, ...]:
+    return ("XOAUTH2",) if channel.token else ("PLAIN", "LOGIN")
+
+
+def _words(way: str, channel: Smtp, secret: Secret) -> str:
+    if way == "XOAUTH2":
+        return _base64(f"user={channel.user}\x01auth=Bearer {secret.reveal()}\x01\x01")
+    return _base64(f"\0{channel.user}\0{secret.reveal()}")
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
+
+
+def spelled(channel: Smtp, secret: Secret | None) -> list[str]:
+    """Give the secret in every form in which a server could repeat it, the longest first."""
+    if secret is None:
+        return []
+    ways = ("PLAIN", "XOAUTH2")
+    return [*(_words(way, channel, secret) for way in ways), _base64(secret.reveal()), secret.reveal()]
+
+
+def answer(code: int, said: bytes | str) -> str:
+    """Show an answer of a mail server: its code, and what it says, on one line."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return f"{code} {' '.join(text.split())}".strip()
+
+
+def _late(place: str, seconds: float) -> str:
+    return f"{place} did not take the mail within {seconds:g} s: see `timeout`"
+
+
+def _why(error: Exception, place: str, channel: Smtp) -> str:
+    """Say what is wrong with a connection, and what to do."""
+    cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
+    match cause:
+        case TimeoutError():
+            return f"no answer from {place} within {channel.timeout:g} s: see `server`, `port` and `security`"
+        case ssl.SSLError():
+            return _no_tls(cause, place)
+        case socket.gaierror():
+            return f"{place} cannot be found ({cause.strerror}): see `server`"
+        case smtplib.SMTPResponseException():
+            return f"{place} answered {answer(cause.smtp_code, cause.smtp_error)}"
+        case OSError() if not isinstance(cause, smtplib.SMTPException):
+            return f"{place} cannot be reached ({cause.strerror or cause}): see `server` and `port`"
+        case _:
+            return f"{place} closed the connection; the mail goes again, and may then arrive twice"
+
+
+def _no_tls(error: ssl.SSLError, place: str) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {place} is not good ({error.verify_message}): write in `server` the name"
+            " that it is for; the certificate of a CA of your own goes into the file that SSL_CERT_FILE names"
+        )
+    return f'{place} speaks no TLS there ({error.reason}): for port 587 write security = "starttls"'

@@ -1,0 +1,226 @@
+"""The outbox: who is owed which report, what became of it on its way, and when it is tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_hex
+from typing import Any
+
+from pipeline import history
+from pipeline.briefing import short
+from pipeline.destinations import Destination, Fate, Receipt, Sendmail, Smtp
+from pipeline.moves import FOREVER, Window
+from pipeline.notify import recipients
+from pipeline.rhythm import is_due
+from pipeline.store import Store
+from pipeline.times import compact, iso
+from pipeline.watchlist import Watch
+
+FILES = "reports"
+"""The destination that is always there: CSV and JSON in the reports directory."""
+
+ATTEMPTS = 20
+"""So often a report is tried before it is given up, until somebody asks for it again."""
+
+_FIRST_WAIT = 300
+_LONGEST_WAIT = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One report on its way to one recipient.
+
+    Args:
+        id: its number in the outbox.
+        at: the start of the last run that it tells of (ISO 8601 UTC, as all times).
+        since: the snapshot after which it begins; 0 for the beginning of the history.
+        until: the last run that it tells of.
+        state: waiting, sent, refused (it is not tried again) or dropped.
+        due_at: when it is tried again; None where at once.
+        error: why it was not taken the last time.
+    """
+
+    id: int
+    at: str
+    destination: str
+    recipient: str
+    since: int
+    until: int
+    message_id: str | None
+    state: str
+    attempts: int
+    due_at: str | None
+    sent_at: str | None
+    error: str | None
+
+    @property
+    def window(self) -> Window:
+        """The runs that it tells of; what was imported is history and no news."""
+        return Window(self.since, self.until, start=FOREVER)
+
+
+def owe(store: Store, destinations: Iterable[Destination], watch: Watch, *, at: str) -> None:
+    """Put into the outbox what each destination is to be told by now, inside a transaction that is open.
+
+    Each goes on where its last report ended: a program that was cut off before is put right by the next run.
+    One that is new begins with the newest run; one that has left the config is told nothing more.
+
+    Args:
+        store: an open database.
+        destinations: all that there are.
+        watch: the models that the config watches.
+        at: now, in ISO 8601 UTC.
+    """
+    newest = history.window(store).until
+    known = {row["name"]: row for row in store.rows("select * from destinations where told is not null")}
+    for each in destinations:
+        row = known.pop(each.name, None) or _enroll(store, each.name, newest, at)
+        _owe(store, each, row, newest, watch, at)
+    for row in known.values():
+        _move(store, row, None, at)
+
+
+def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
+    files = name == FILES
+    row = {"name": name, "told": 0 if files else max(0, newest - 1), "told_at": at}
+    # It makes the ids of mails this installation's own, and stays the same for ever.
+    row["token"] = None if files else token_hex(6)
+    store.connection.execute(
+        "insert into destinations (name, told, told_at, token) values (:name, :told, :told_at, :token)"
+        " on conflict (name) do update set told = excluded.told, told_at = excluded.told_at",
+        row,
+    )
+    (found,) = store.rows("select * from destinations where name = :name", {"name": name})
+    return found
+
+
+def _owe(
+    store: Store, destination: Destination, row: dict[str, Any], newest: int, watch: Watch, at: str
+) -> None:
+    due = is_due(destination.rhythm, datetime.fromisoformat(row["told_at"]), datetime.fromisoformat(at))
+    if not due or newest == 0:
+        return
+    window = Window(row["told"], newest, start=FOREVER)
+    any_news = window.since < newest and history.any_news(store, window)
+    if any_news and destination.name != FILES:
+        any_news = short(store, window, watch=watch, wanted=destination.filter).severity is not None
+    if any_news or destination.empty:
+        _deliver(store, destination, row, window)
+    if any_news or destination.rhythm.every != "run":
+        _move(store, row, newest, at)
+
+
+def _move(store: Store, row: dict[str, Any], told: int | None, at: str) -> None:
+    """Remember up to which run a destination has been told, or need not be."""
+    store.connection.execute(
+        "update destinations set told = ?, told_at = ? where id = ?", [told, at, row["id"]]
+    )
+
+
+def _deliver(store: Store, destination: Destination, row: dict[str, Any], window: Window) -> None:
+    run = history.report_run(store, window)
+    host = _host(destination)
+    token = row["token"]
+    message_id = f"<{compact(run.started_at)}.{window.until}.{token}@{host}>" if token else None
+    for recipient in recipients(destination.channel):
+        store.connection.execute(
+            """
+            insert into deliveries (name, destination, recipient, since, until, message_id, state, attempts)
+            values (:name, :destination, :recipient, :since, :until, :message_id, 'waiting', 0)
+            """,
+            {
+                "name": f"{destination.name} {run.started_at}",
+                "destination": row["id"],
+                "recipient": recipient,
+                "since": window.since or None,
+                "until": window.until,
+                "message_id": message_id,
+            },
+        )
+
+
+def _host(destination: Destination) -> str:
+    """Give what the ids of a destination's messages end with: the sender's host, where there is one."""
+    match destination.channel:
+        case Smtp(sender=sender) | Sendmail(sender=sender):
+            return sender.rpartition("@")[2].rstrip("> ")
+        case _:
+            return "modelwatch.invalid"
+
+
+def deliveries(store: Store, *states: str) -> list[Delivery]:
+    """Give the deliveries in some states, or all, oldest first."""
+    rows = store.rows(
+        """
+        select deliveries.id, snapshots.started_at as at, destinations.name as destination,
+               deliveries.recipient, coalesce(deliveries.since, 0) as since, deliveries.until,
+               deliveries.message_id, deliveries.state, deliveries.attempts, deliveries.due_at,
+               deliveries.sent_at, deliveries.error
+        from deliveries
+        join destinations on destinations.id = deliveries.destination
+        join snapshots on snapshots.id = deliveries.until
+        where :states = '[]' or deliveries.state in (select value from json_each(:states))
+        order by deliveries.until, deliveries.id
+        """,
+        {"states": json.dumps(states)},
+    )
+    return [Delivery(**row) for row in rows]
+
+
+def thread(store: Store, destination: Destination) -> str:
+    """Give the id, of no message, that all reports to a destination refer to."""
+    (row,) = store.rows("select token from destinations where name = :name", {"name": destination.name})
+    return f"<{row['token']}@{_host(destination)}>"
+
+
+def settle(store: Store, delivery: Delivery, receipt: Receipt, *, at: str) -> Delivery:
+    """Write down what became of a delivery; gives it as it is now."""
+    attempts = delivery.attempts + 1
+    state, due_at, sent_at, error = "waiting", None, None, receipt.error
+    match receipt.fate:
+        case Fate.SENT:
+            state, sent_at = "sent", at
+        case Fate.LATER if attempts < ATTEMPTS:
+            due_at = iso(datetime.fromisoformat(at) + timedelta(seconds=_wait(attempts, receipt)))
+        case Fate.LATER:
+            state, error = "refused", f"given up after {attempts} tries: {error}"
+        case Fate.NEVER:
+            state = "refused"
+    with store.transaction():
+        store.connection.execute(
+            "update deliveries set state = ?, attempts = ?, due_at = ?, sent_at = ?, error = ? where id = ?",
+            [state, attempts, due_at, sent_at, error, delivery.id],
+        )
+    (now,) = [each for each in deliveries(store) if each.id == delivery.id]
+    return now
+
+
+def _wait(attempts: int, receipt: Receipt) -> float:
+    """Give the seconds until the next try: twice as many each time, and as many as the receiver asks for."""
+    usual: int = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
+    return max(usual, receipt.retry_after or 0)
+
+
+def retry(store: Store, ids: Collection[int]) -> list[Delivery]:
+    """Let deliveries that were refused or dropped, or have to wait, be tried at once; gives them."""
+    return _set(
+        store, ids, ("waiting", "refused", "dropped"), "state = 'waiting', attempts = 0, due_at = null"
+    )
+
+
+def drop(store: Store, ids: Collection[int]) -> list[Delivery]:
+    """Let deliveries never be tried again; gives those that had not been sent."""
+    return _set(store, ids, ("waiting", "refused"), "state = 'dropped', due_at = null")
+
+
+def _set(store: Store, ids: Collection[int], of: Sequence[str], change: str) -> list[Delivery]:
+    wanted = [each for each in deliveries(store, *of) if each.id in ids]
+    with store.transaction():
+        store.connection.executemany(
+            f"update deliveries set {change} where id = ?",  # noqa: S608 - our own words
+            [[each.id] for each in wanted],
+        )
+    return wanted

@@ -1,0 +1,180 @@
+"""Pages through templates: the user's own where there are any, in a sandbox, else the built-in ones."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import ConfigError
+from pipeline.renderings.page import Page, Picture
+from pipeline.renderings.palette import dark, light
+from pipeline.renderings.words import UNTRUSTED, Piece, Text, plain
+from pipeline.reports.brief import Brief
+
+if TYPE_CHECKING:
+    from jinja2 import BaseLoader, Environment
+
+TEMPLATES = {"txt": "mail.txt.j2", "md": "mail.md.j2", "html": "mail.html.j2", "subject": "subject.j2"}
+"""By form: the name of its template."""
+
+BUILTIN = "builtin/"
+"""Before its name, a template of the user's can extend or include the built-in one."""
+
+_ENDS = re.compile(r"\n{3,}")
+_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+_WIDTH = 78
+_BARS = "▁▂▃▄▅▆▇█"
+_PROSE = re.compile(r"([\\`*_\[\]<>#|~])")
+_CODE = re.compile(r"[`<]")
+
+
+def fill(name: str, page: Page, brief: Brief, templates: Mapping[str, str]) -> str:
+    """Fill a template with a page.
+
+    Raises:
+        ConfigError: the user's template has a mistake; says in which file and line, and what is wrong.
+    """
+    if name not in templates:
+        return _fill(_environment({}), name, page, brief)
+    try:
+        return _fill(_environment(templates), name, page, brief)
+    except Exception as error:  # whatever a template does: it is somebody's program
+        where, what = _mistake(error, name, templates)
+        raise ConfigError(what, where=where) from error
+
+
+def _fill(environment: Environment, name: str, page: Page, brief: Brief) -> str:
+    return environment.get_template(name).render(page=page, brief=brief)
+
+
+def _mistake(error: Exception, name: str, templates: Mapping[str, str]) -> tuple[str, str]:
+    """Find the file and line of a mistake, and say what is wrong."""
+    line = getattr(error, "lineno", None)
+    if line is not None:
+        return f"{getattr(error, 'name', None) or name}:{line}", str(getattr(error, "message", error))
+    found = [frame for frame in extract_tb(error.__traceback__) if frame.filename in templates]
+    where = f"{found[-1].filename}:{found[-1].lineno}" if found else name
+    return where, f"{type(error).__name__}: {error}"
+
+
+def _environment(templates: Mapping[str, str]) -> Environment:
+    return _made(tuple(sorted(templates.items())))
+
+
+@cache
+def _made(templates: tuple[tuple[str, str], ...]) -> Environment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    made = SandboxedEnvironment(
+        loader=_loader(dict(templates)),
+        autoescape=lambda name: name is not None and name.removesuffix(".j2").endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.globals = {"light": light(), "dark": dark()}
+    made.filters |= {
+        "plain": plain,
+        "marked": _in_markdown,
+        "styled": _in_html,
+        "wrapped": _wrapped,
+        "sparks": _sparks,
+    }
+    return made
+
+
+def _loader(templates: Mapping[str, str]) -> BaseLoader:
+    from jinja2 import FunctionLoader
+
+    def load(name: str) -> tuple[str, str, Callable[[], bool]] | None:
+        own = templates.get(name)
+        if own is not None:
+            return own, name, lambda: True
+        text = builtin(name.removeprefix(BUILTIN))
+        return None if text is None else (text, f"{BUILTIN}{name}", lambda: True)
+
+    return FunctionLoader(load)
+
+
+def builtin(name: str) -> str | None:
+    """Give the text of a built-in template; None where there is none of that name."""
+    if name not in _names():
+        return None
+    return (resources.files("pipeline.renderings") / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(each.name for each in (resources.files("pipeline.renderings") / "templates").iterdir())
+
+
+def tidy(text: str) -> str:
+    """Take out spaces at the ends of lines, and more than one empty line in a row."""
+    return _ENDS.sub("\n\n", _TRAILING.sub("", text)).strip("\n") + "\n"
+
+
+def _in_markdown(text: Text) -> str:
+    """Write words in Markdown; what others wrote is code, in which nothing has a meaning."""
+    return "".join(map(_piece_in_markdown, text))
+
+
+def _piece_in_markdown(piece: Piece) -> str:
+    if piece.mark in UNTRUSTED and piece.text:
+        return f"`{_CODE.sub(_escape, piece.text)}`"
+    text = _PROSE.sub(r"\\\1", piece.text)
+    return f"**{text}**" if piece.mark == "strong" and text.strip() == text else text
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _in_html(text: Text) -> Any:
+    """Write words in HTML, each kind in its own style."""
+    from markupsafe import Markup
+
+    return Markup("").join(map(_piece_in_html, text))
+
+
+def _piece_in_html(piece: Piece) -> Any:
+    from markupsafe import Markup, escape
+
+    colours = light()
+    code = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.93em"
+    match piece.mark:
+        case "id" | "command" | "value":
+            style = f"{code};overflow-wrap:anywhere"
+            return Markup('<span style="{}">{}</span>').format(style, piece.text)
+        case "name" | "strong":
+            return Markup('<b style="font-weight:600">{}</b>').format(piece.text)
+        case "said":
+            return Markup("<i>{}</i>").format(piece.text)
+        case "worse" | "better" | "faint":
+            style = f"color:{colours[piece.mark]};white-space:nowrap"
+            return Markup('<span class="{}" style="{}">{}</span>').format(piece.mark, style, piece.text)
+        case _:
+            return escape(piece.text)
+
+
+def _wrapped(text: str, indent: int = 0, hang: int = 0) -> str:
+    """Break a text into lines; ids stay whole."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _sparks(picture: Picture) -> str:
+    """Draw the picture in characters."""
+    return "".join(_BARS[min(7, bar.height * 8 // 101)] if bar.total else "·" for bar in picture.bars)

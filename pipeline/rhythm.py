@@ -1,0 +1,32 @@
+"""When a destination is told again: at each run, or once a day or week at a time of day in its zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from pipeline.destinations import Rhythm
+
+
+def is_due(rhythm: Rhythm, told: datetime, now: datetime) -> bool:
+    """Say whether it is time again.
+
+    Args:
+        rhythm: how often.
+        told: when it was time the last time; aware.
+        now: aware too.
+    """
+    return rhythm.every == "run" or told < last(rhythm, now) <= now
+
+
+def last(rhythm: Rhythm, now: datetime) -> datetime:
+    """Give the last moment (UTC), up to now, that a daily or weekly rhythm names."""
+    local = now.astimezone(ZoneInfo(rhythm.zone))
+    day = local.date()
+    if rhythm.every == "week":
+        day -= timedelta(days=(day.weekday() - rhythm.on) % 7)
+    moment = datetime.combine(day, rhythm.at, local.tzinfo)
+    if moment.astimezone(UTC) > now:
+        day -= timedelta(days=7 if rhythm.every == "week" else 1)
+        moment = datetime.combine(day, rhythm.at, local.tzinfo)
+    return moment.astimezone(UTC)
