@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from datasette.app import Datasette
+from e2e import Job
 from fakes import Script, body, read, row, scope, told
 
 from pipeline.dialects import dialects
@@ -88,20 +89,15 @@ def served(*databases: Path, **settings: Any) -> Datasette:
     )
 
 
-def words(*databases: Path) -> list[str]:
-    """Give the words that start Datasette on some databases with everything of ours."""
-    own = ["--plugins-dir", str(BROWSE / "plugins"), "--template-dir", str(BROWSE / "templates")]
-    return ["serve", *map(str, databases), *own]
-
-
 @contextmanager
-def serving(*databases: Path, log: Path, python: Path = Path(sys.executable)) -> Iterator[str]:
-    """Serve some databases in a process of their own; gives the address once it answers."""
+def browsed(job: Job, python: Path = Path(sys.executable)) -> Iterator[str]:
+    """Let `modelwatch browse` serve a home's database; gives the address once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [str(python), "-m", "datasette", *words(*databases), "--port", str(port)]
+    log = job.home / "browse.log"
+    command = [str(python), *job.command("browse", "--port", str(port))[1:]]
     with log.open("wb") as said:
-        server = subprocess.Popen(command, stdout=said, stderr=said)
+        server = subprocess.Popen(command, env=job.environment(), stdout=said, stderr=said)
     try:
         for _ in range(300):
             assert server.poll() is None, log.read_text()

@@ -120,7 +120,10 @@ def test_the_start_page_tells_what_the_command_tells(tmp_path: Path) -> None:
     page = card(Site(served(path)).page("/"), "changed")
     parts = re.findall(r'<tbody class="(\w+)">(.*?)</tbody>', page, flags=re.DOTALL)
     shown = {
-        (kind, model) for kind, part in parts for model in ("lumen", "slate", "heron", "kite") if model in part
+        (kind, model)
+        for kind, part in parts
+        for model in ("lumen", "slate", "heron", "kite")
+        if model in part
     }
     assert shown == told == {("removed", "slate"), ("returned", "slate"), ("added", "kite")}
 
@@ -204,7 +207,7 @@ def test_the_start_page_loads_nothing_inline_or_from_elsewhere(site: Site, start
 
 
 def test_files_are_served_by_name_alone(site: Site, start: str) -> None:
-    """A file is kept for ever under an address that has its digest, and no path leads out of their directory."""
+    """A file is kept for ever under an address with its digest, and no path leads out of their directory."""
     (address,) = re.findall(r'src="(/[^"]*times\.js)"', start)
     answer = site.get(address)
     assert "immutable" in answer.headers["cache-control"]
@@ -313,7 +316,9 @@ def test_a_hostile_name_is_shown_as_it_is(site: Site, database: Path) -> None:
 def test_machines_get_names_as_they_are(site: Site) -> None:
     """JSON and CSV have every character of a name: only what people look at is made plain."""
     assert HOSTILE[2] in site.page("/modelwatch/models.csv")
-    assert HOSTILE[2] in {row["name"] for row in json.loads(site.page("/modelwatch/models.json?_shape=array"))}
+    assert HOSTILE[2] in {
+        row["name"] for row in json.loads(site.page("/modelwatch/models.json?_shape=array"))
+    }
 
 
 @pytest.mark.parametrize(
@@ -336,7 +341,14 @@ def test_a_change_is_told_in_percent(after: str, before: str | None, said: str) 
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(None, "–"), ("256000", "256,000"), ("0.0031", "0.0031"), ('["a","b"]', "a, b"), ("[1", "[1"), ("NaN", "NaN")],
+    [
+        (None, "–"),
+        ("256000", "256,000"),
+        ("0.0031", "0.0031"),
+        ('["a","b"]', "a, b"),
+        ("[1", "[1"),
+        ("NaN", "NaN"),
+    ],
 )
 def test_a_side_is_told_in_few_words(value: str | None, said: str) -> None:
     """Numbers have their thousands apart, lists of words are words, all else is as it is."""
@@ -344,10 +356,12 @@ def test_a_side_is_told_in_few_words(value: str | None, said: str) -> None:
 
 
 def test_plugins_stand_alone() -> None:
-    """A published copy is served where this program is not installed: what is loaded imports nothing of it."""
+    """A published copy is served where this program is not installed: what is loaded needs nothing of it."""
     for file in (BROWSE / "plugins").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            names = [alias.name for alias in getattr(node, "names", [])] if isinstance(node, ast.Import) else []
+            names = (
+                [alias.name for alias in getattr(node, "names", [])] if isinstance(node, ast.Import) else []
+            )
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.startswith("pipeline")], file
 
@@ -359,8 +373,18 @@ LARGE = {"records", "listing_records", "changes", "field_changes", "sightings", 
 @pytest.mark.parametrize("file", QUESTIONS, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_no_question_reads_a_large_table_from_end_to_end(database: Path, file: Path) -> None:
     """Whatever grows with the length of the history is reached by an index."""
-    parts = [part for part in re.split(r"^-- ## .*\n", file.read_text("utf-8"), flags=re.MULTILINE) if part.strip()]
-    values = {"id": 1, "since": "2026", "most": 3, "today": "2026", "scopes": "[1]", "lists": "[]", "precision": 9}
+    parts = [
+        part for part in re.split(r"^-- ## .*\n", file.read_text("utf-8"), flags=re.MULTILINE) if part.strip()
+    ]
+    values = {
+        "id": 1,
+        "since": "2026",
+        "most": 3,
+        "today": "2026",
+        "scopes": "[1]",
+        "lists": "[]",
+        "precision": 9,
+    }
     with closing(sqlite3.connect(database)) as db:
         db.create_function("nothing", 0, lambda: None)
         for sql in parts:

@@ -22,8 +22,8 @@ _LIMIT = re.compile(r"\nlimit (\d+)$")
 class Section(NamedTuple):
     """A question about one row: what it is called, what it says, where all of it is, and its SQL.
 
-    A column `scopes#` is the id of a row of that table, and the next column its name; `*` ends a column that only
-    the chart reads.
+    A column `scopes#` is the id of a row of that table, and the next column its name; `*` ends a column that
+    only the chart reads.
     """
 
     title: str

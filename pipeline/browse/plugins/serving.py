@@ -1,4 +1,4 @@
-"""How pages of ours are served: their files, what they may load, and no letter that hides what stands there."""
+"""How pages of ours are served: their files, what they may load, and no letter that hides others."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ OURS = frozenset({"catalog", "change_log", "health"})
 STRICT = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 """What the start page may load: what this server has, and nothing inline."""
 
-LENIENT = f"{STRICT}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+LENIENT = (
+    f"{STRICT}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
 """For Datasette's own pages, which have scripts and styles inline; nothing comes from elsewhere either."""
 
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-_HIDING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
 
 _FILES = {
     file.relative_to(STATIC).as_posix(): file.read_bytes()
@@ -91,7 +95,7 @@ async def _is_ours(datasette: Any, name: str) -> bool:
 
 
 async def _policy(datasette: Any, path: str) -> str | None:
-    """Give what a page at a path may load; None for the pages of other databases, which are not ours to rule."""
+    """Give what a page at a path may load; None for pages of other databases, which are not ours to rule."""
     base = datasette.setting("base_url").rstrip("/")
     first = path.removeprefix(base).strip("/").partition("/")[0].partition(".")[0]
     if first in ("", "-"):

@@ -48,7 +48,7 @@ def extra_template_vars(view_name: str, request: Any, datasette: Any) -> dict[st
 
     async def modelwatch(visible: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         names = [each["name"] for each in visible]
-        ours = [name for name in names if OURS <= set(await datasette.get_database(name).view_names())]
+        ours = [name for name in names if set(await datasette.get_database(name).view_names()) >= OURS]
         wanted = request.args.get("database")
         chosen = wanted if wanted in ours else next(iter(ours), None)
         page: dict[str, Any] = {"ours": ours, "others": [n for n in names if n not in ours], "name": chosen}

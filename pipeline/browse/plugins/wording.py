@@ -59,7 +59,7 @@ def prepare_jinja2_environment(env: Any) -> None:
 
 
 def time(at: str | None, *, how: str = "at") -> Markup:
-    """Show a time in UTC; the page's script says it in the reader's zone, or with `ago` how long ago it was."""
+    """Show a time in UTC; the page's script says it in the reader's zone, or with `ago` how long ago."""
     if not at:
         return Markup("")
     plain = at[:16].replace("T", " ") + (" UTC" if len(at) > len("2026-01-01") else "")
@@ -177,10 +177,12 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
 
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, database: str, datasette: Any) -> Markup | None:
-    """Show cells of our databases so that they read well, and let those of views and queries lead to their rows."""
+    """Show cells of our databases so that they read well, and let those of views and queries lead on."""
     if not isinstance(value, str) or (id(datasette), database) not in _ours:
         return None
-    shown = Markup('<span class="mw-badge mw-{0}">{0}</span>').format(value) if column in BADGES else cell(value)
+    shown = (
+        Markup('<span class="mw-badge mw-{0}">{0}</span>').format(value) if column in BADGES else cell(value)
+    )
     if shown is None and column in SIDES and number(value) is not None:
         shown = Markup('<span class="mw-number">{}</span>').format(value.strip('"'))
     own, table = LEADS.get(column, ("", ""))

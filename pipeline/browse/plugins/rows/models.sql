@@ -34,7 +34,7 @@ group by said.record
 order by at
 limit 100
 
--- ## What its price did | every change of a price, as its gateway writes it, the latest first | change_log?model_id=:id&class=price&_sort_desc=at
+-- ## What its price did | every change of a price, as its gateway writes it, the latest first | price_history?model_id=:id&_sort_desc=at
 select snapshots.started_at as at, fields.name as field, field_changes.before, field_changes.after,
        count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change,
        (select min(snapshots.started_at) from sightings join snapshots on snapshots.id = sightings.snapshot
