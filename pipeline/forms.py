@@ -79,13 +79,18 @@ def lasting(
     language = destination.language
     if form == "ics":
         told = brief(store, delivery.window, watch=config.watch, wanted=destination.filter)
-        return {"ends.ics": renderings.calendar(told.endings, at=told.run.started_at, language=language)}
+        return {"ends.ics": renderings.calendar(told.endings, stamp=told.run.started_at, language=language)}
     past = [
         each
         for each in outbox.deliveries(store)
         if each.destination == destination.name and each.state != "dropped" and each.until <= delivery.until
     ]
     letters = [letter(store, config, destination, each, []) for each in reversed(past[-_ENTRIES:])]
-    if form == "atom":
-        return {"feed.atom": renderings.atom(destination.name, letters, language=language)}
-    return {"feed.json": renderings.json_feed(destination.name, letters, language=language)}
+    entries = [
+        renderings.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in letters
+    ]
+    title = f"modelwatch: {destination.name}"
+    if form == "feed":
+        return {"feed.json": renderings.json_feed(title, entries, language=language)}
+    feed = {"feed_id": outbox.thread(store, destination), "at": delivery.at, "language": language}
+    return {"feed.atom": renderings.atom(title, entries, **feed)}

@@ -34,11 +34,14 @@ INSERT INTO "coverages" VALUES(1,'2 scopes','017716bd895af807332f40868fc19b227a'
 CREATE TABLE deliveries (
     id integer primary key,
     name text not null,
-    destination text not null,
+    destination integer not null references destinations(id),
+    recipient text not null,
     since integer references snapshots(id),
     until integer not null references snapshots(id),
     message_id text,
-    attempts integer not null default 0,
+    state text not null check (state in ('waiting', 'sent', 'refused', 'dropped')),
+    attempts integer not null,
+    due_at text,
     sent_at text,
     error text
 ) strict;
@@ -51,6 +54,13 @@ CREATE TABLE departures (
     left_at text,
     sighting integer not null,
     unique (scope, model)
+) strict;
+CREATE TABLE destinations (
+    id integer primary key,
+    name text not null unique,
+    told integer,
+    told_at text not null,
+    token text
 ) strict;
 CREATE TABLE field_changes (
     id integer primary key,
@@ -265,6 +275,7 @@ CREATE INDEX fields_class on fields(class);
 CREATE INDEX field_changes_change on field_changes(change);
 CREATE INDEX field_changes_field on field_changes(field);
 CREATE INDEX deliveries_destination on deliveries(destination, until);
+CREATE INDEX deliveries_state on deliveries(state);
 CREATE INDEX deliveries_since on deliveries(since);
 CREATE INDEX deliveries_until on deliveries(until);
 CREATE VIEW catalog as
