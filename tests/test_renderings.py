@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import feedparser
@@ -284,6 +285,17 @@ def test_a_template_of_one_s_own_is_used() -> None:
     assert "Ask 812" in ours.letter.html
     assert "<h2" in ours.letter.html
     assert ours.letter.markdown == made(FULL).markdown
+
+
+def test_the_template_in_the_readme_works() -> None:
+    """Who copies it gets the mail with one line more."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    [template] = re.findall(r"^```jinja\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    found = written(FULL, mail_html=template)
+    assert not found.problems
+    line = "<p>Call the one on duty: 555 0100.</p>"
+    assert found.letter.html.replace(line, "").replace("\n", "") == made(FULL).html.replace("\n", "")
+    assert line not in written(CALM, mail_html=template).letter.html
 
 
 MISTAKES = [
