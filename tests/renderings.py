@@ -39,7 +39,7 @@ def renderings() -> dict[str, str]:
 
 
 def _rendered(brief: Brief, language: str) -> dict[str, str]:
-    from briefs import AT, NIGHT
+    from briefs import AT, FULL, NIGHT
 
     from pipeline.renderings import Entry, atom, calendar, json_feed, letter
 
@@ -54,7 +54,7 @@ def _rendered(brief: Brief, language: str) -> dict[str, str]:
         "atom.xml": atom("modelwatch: ops", [entry], feed_id=FEED_ID, at=AT, language=language),
         "feed.json": json_feed("modelwatch: ops", [entry], language=language),
     }
-    if language == "en":
+    if brief is FULL and language == "en":
         texts |= {each.name: each.content.decode() for each in made.attachments}
     return texts
 
