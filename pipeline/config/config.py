@@ -35,9 +35,7 @@ from pipeline.watchlist import NOTHING, Watch
 _LIMITS = frozenset(item.name for item in fields(Limits))
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
-_TOP = frozenset(
-    {"database", "reports", "deadline", "gateways", "watch", "destinations", "ping", "metrics"}
-)
+_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch", "destinations", "ping", "metrics"})
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
 _SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from pipeline.destinations import Fate, Letter, Receipt, Webhook
-from pipeline.notify.resolving import BOUND, Resolve, given, header, pieces
-from pipeline.types import REFERENCES, Secret
+from pipeline.notify.resolving import BOUND, given, header, pieces
+from pipeline.types import REFERENCES, Resolve, Secret
 from pipeline.wording import masked, told
 
 _ENOUGH = 2000

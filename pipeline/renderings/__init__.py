@@ -2,6 +2,16 @@
 
 from pipeline.renderings.calendars import calendar
 from pipeline.renderings.feeds import Entry, atom, json_feed
-from pipeline.renderings.letters import FORMS, Written, letter, render
+from pipeline.renderings.letters import FORMS, Written, letter, render, without_attachments
 
-__all__ = ["FORMS", "Entry", "Written", "atom", "calendar", "json_feed", "letter", "render"]
+__all__ = [
+    "FORMS",
+    "Entry",
+    "Written",
+    "atom",
+    "calendar",
+    "json_feed",
+    "letter",
+    "render",
+    "without_attachments",
+]
