@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from pipeline.pricing import PER_1M, PER_CALL, PriceChange
-from pipeline.reports import Coverage, Event, Snapshot
+from pipeline.reports import Coverage, Event, Recovery, Snapshot
 from pipeline.reports.brief import Brief, Day, Ended, Ending, Line, Severity, Started, Trouble
 from pipeline.types import FieldChange, Kind
 
@@ -272,6 +272,10 @@ COVERAGE = (
         message="no answer from teal.example within 30 s",
     ),
 )
+RECOVERIES = tuple(
+    Recovery(AT, scope, scope.partition("/")[0], "failed", believed=False, since=NIGHT, seconds=10_800)
+    for scope in ("aihubmix/prod", "lark-proxy/public")
+)
 ENDINGS = (
     Ending("2026-11-20", -4, "aihubmix", "snipe-1", FEW),
     Ending("2026-11-24", 0, "lark-proxy", "ruff-old", ("lark-proxy/public",)),
@@ -294,6 +298,7 @@ FULL = Brief(
     days=DAYS,
     endings=ENDINGS,
     events=EVENTS,
+    recoveries=RECOVERIES,
 )
 """A report that has everything."""
 

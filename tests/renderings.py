@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,12 +14,13 @@ GOLDEN = Path(__file__).parent / "golden" / "renderings"
 ENTRY_ID = "<812.ops@modelwatch>"
 
 
+@cache
 def renderings() -> dict[str, str]:
     """Give the text of each golden file, by its path under `golden/renderings`."""
-    from briefs import AT, FULL, NIGHT
+    from briefs import FULL, NIGHT
 
     from pipeline.destinations import LANGUAGES
-    from pipeline.renderings import Entry, atom, calendar, json_feed, letter
+    from pipeline.renderings import atom, calendar, json_feed, letter
 
     found = {}
     for language in LANGUAGES:
@@ -26,15 +28,14 @@ def renderings() -> dict[str, str]:
             FULL, destination="ops", message_id=ENTRY_ID, thread="<ops@modelwatch>", language=language
         )
         made = written.letter
-        entry = Entry(made.message_id, made.at, made.subject, made.html, made.text)
         texts = {
             "subject.txt": f"{made.subject}\n",
             "mail.txt": made.text,
             "mail.md": made.markdown,
             "mail.html": made.html,
-            "endings.ics": calendar(FULL.endings, stamp=NIGHT, language=language),
-            "atom.xml": atom("modelwatch", [entry], feed_id="urn:modelwatch:ops", at=AT, language=language),
-            "feed.json": json_feed("modelwatch", [entry], language=language),
+            "endings.ics": calendar(FULL.endings, at=NIGHT, language=language),
+            "atom.xml": atom("ops", [made], language=language),
+            "feed.json": json_feed("ops", [made], language=language),
         }
         if language == LANGUAGES[0]:
             texts |= {each.name: each.content.decode() for each in made.attachments}

@@ -239,7 +239,10 @@ def test_an_address_that_is_a_secret_stays_one():
         (425, (), Fate.LATER, None),
         (429, (("Retry-After", "120"),), Fate.LATER, 120.0),
         (429, (("Retry-After", "soon"),), Fate.LATER, None),
-        (503, (("Retry-After", "Sun, 01 Nov 2020 07:00:00 GMT"),), Fate.LATER, 0.0),
+        (429, (("Retry-After", "9" * 400),), Fate.LATER, 86_400.0),
+        (503, (("Retry-After", "0"),), Fate.LATER, None),
+        (503, (("Retry-After", "Sun, 01 Nov 2020 07:00:00 GMT"),), Fate.LATER, None),
+        (503, (("Retry-After", "Fri, 01 Nov 2999 07:00:00 GMT"),), Fate.LATER, 86_400.0),
         (500, (), Fate.LATER, None),
     ],
 )

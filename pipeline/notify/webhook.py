@@ -18,6 +18,7 @@ from pipeline.types import REFERENCES, Resolve, Secret
 from pipeline.wording import masked, told
 
 _ENOUGH = 2000
+_LONGEST_WAIT = 86_400.0
 _SERVER_ERROR = 500
 _LATER = frozenset({408, 425, 429})
 _HINTS = {
@@ -130,15 +131,18 @@ def _said(response: httpx.Response, end: float) -> str:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
+    """Read how many seconds the receiver asks to wait; None where it does not, nor for what is no time."""
     text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
+    seconds = float(text) if text.isascii() and text.isdigit() else _until(text)
+    return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
+
+
+def _until(date: str) -> float:
     try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, at.timestamp() - time.time())
+        at = parsedate_to_datetime(date)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0
 
 
 def _place(url: str) -> str:

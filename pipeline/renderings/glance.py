@@ -22,11 +22,10 @@ _GATEWAY = 20
 
 
 def totals(brief: Brief) -> Counter[What]:
-    """Count the models to which something loud happened, by what it was."""
+    """Count the models of which something is told, by what it was."""
     counts: Counter[What] = Counter()
-    for line in brief.lines:
-        if line.severity != Severity.QUIET:
-            counts[what(line)] += len(line.models)
+    for line in brief.told:
+        counts[what(line)] += len(line.models)
     return counts
 
 
@@ -85,7 +84,7 @@ def _listed(words: Words, told: list[str]) -> Text:
 
 
 def _where(words: Words, brief: Brief) -> Text:
-    gateways = {line.gateway for line in brief.lines if line.severity != Severity.QUIET}
+    gateways = {line.gateway for line in brief.told}
     gateways |= {trouble.gateway for trouble in brief.troubles if trouble.new}
     if len(gateways) == 1:
         return (foreign(gateways.pop(), "name", longest=_GATEWAY),)
@@ -113,7 +112,7 @@ def _first(words: Words, brief: Brief, longest: int) -> Text:
 
 
 def _urgent(brief: Brief) -> Line | None:
-    return next((line for line in brief.lines if line.severity == Severity.URGENT), None)
+    return next((line for line in brief.told if line.severity == Severity.URGENT), None)
 
 
 def _short(words: Words, line: Line, longest: int) -> Text:
@@ -124,15 +123,17 @@ def _short(words: Words, line: Line, longest: int) -> Text:
 
 def _others(brief: Brief) -> int:
     """Count what else is new, beside the most urgent."""
-    loud = sum(len(line.models) for line in brief.lines if line.severity != Severity.QUIET)
+    told = sum(len(line.models) for line in brief.told)
     new = sum(trouble.new for trouble in brief.troubles)
     first = _urgent(brief)
-    return loud + new - (len(first.models) if first else 1)
+    return told + new - (len(first.models) if first else 1)
 
 
 def _nothing(words: Words, brief: Brief) -> Text:
     """Say that there is no change, of what was seen."""
     answered, asked = brief.answered, len(brief.coverage)
+    if not asked:
+        return words.say("nothing.asked")
     if not answered:
         return words.say("nothing.known", n=asked)
     if brief.ended:
@@ -140,9 +141,8 @@ def _nothing(words: Words, brief: Brief) -> Text:
         return words.say("nothing.but_ended", n=number)
     if brief.started:
         return words.say("nothing.but_started", n=sum(len(each.scopes) for each in brief.started))
-    quiet = sum(len(line.models) for line in brief.lines)
-    if quiet:
-        return words.say("nothing.but_quiet", n=quiet, answered=answered, asked=asked)
+    if brief.untold:
+        return words.say("nothing.but_untold", n=brief.untold, answered=answered, asked=asked)
     key = "nothing.all" if answered == asked else "nothing.some"
     return words.say(key, n=asked, answered=answered)
 

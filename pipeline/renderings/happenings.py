@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from enum import StrEnum
 
-from pipeline.canonical import from_text
-from pipeline.pricing import PER_CALL, PriceChange
+from pipeline.pricing import PriceChange
 from pipeline.renderings.page import Item, Raw
-from pipeline.renderings.words import Piece, Text, Words, foreign
+from pipeline.renderings.sides import distinct, field, field_now, is_cut, loud, price, price_now, way
+from pipeline.renderings.words import Text, Words, foreign
 from pipeline.reports.brief import Brief, Line
-from pipeline.types import FieldChange, Kind
+from pipeline.types import Kind
 
 
 class What(StrEnum):
@@ -42,19 +40,10 @@ TONES = {
 }
 """What is counted by itself, and whether it is good or bad; all else is counted as otherwise changed."""
 
+_WAYS = {frozenset({1}): What.DEARER, frozenset({-1}): What.CHEAPER}
 _NAMED = 3
 _FIELDS = 6
 _IDS = 12
-_VALUE = 60
-_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_FIELD_NAMES = {
-    "context_length": "context",
-    "context_window": "context",
-    "max_context_length": "context",
-    "max_output": "max_output",
-    "max_output_tokens": "max_output",
-    "max_completion_tokens": "max_output",
-}
 
 
 def what(line: Line) -> What:
@@ -65,7 +54,7 @@ def what(line: Line) -> What:
         return What(str(line.kind))
     if line.prices:
         return _of_prices(line.prices)
-    if any(_is_cut(field) for field in line.fields):
+    if any(is_cut(field) for field in line.fields):
         return What.CUT
     found = {field.category for field in line.fields}
     order = (What.LIFECYCLE, What.LIMITS, What.CAPABILITIES)
@@ -73,22 +62,8 @@ def what(line: Line) -> What:
 
 
 def _of_prices(prices: Sequence[PriceChange]) -> What:
-    ways = {_way(change.before, change.after) for change in prices}
-    if ways == {1}:
-        return What.DEARER
-    return What.CHEAPER if ways == {-1} else What.REPRICED
-
-
-def _way(before: Decimal | None, after: Decimal | None) -> int:
-    if before is None or after is None or before == after:
-        return 0
-    return 1 if after > before else -1
-
-
-def _is_cut(field: FieldChange) -> bool:
-    if field.category != "limits" or not (_is_number(field.before) and _is_number(field.after)):
-        return False
-    return int(field.after or 0) < int(field.before or 0)
+    ways = {way(change.before, change.after) for change in prices}
+    return _WAYS.get(frozenset(ways - {0}), What.REPRICED)
 
 
 def whom(words: Words, brief: Brief, line_scopes: Sequence[str], gateway: str, groups: Sequence[str]) -> Text:
@@ -150,14 +125,13 @@ def item(words: Words, line: Line) -> Item:
         head = words.say("watched", what=head)
     if line.back:
         return Item(head, (words.say("went_back", n=line.times, state=_state(words, line)),))
-    prices = [price(words, change) for change in line.prices[:_FIELDS]]
-    fields = [field(words, change) for change in line.fields[:_FIELDS]]
-    return Item(head, (*prices, *fields), tuple(_notes(words, line)))
+    details = [price(words, change) for change in distinct(line.prices)]
+    details += [field(words, change) for change in loud(line.fields)]
+    return Item(head, tuple(details[:_FIELDS]), tuple(_notes(words, line, len(details) - _FIELDS)))
 
 
-def _notes(words: Words, line: Line) -> Iterator[Text]:
-    cut = max(0, len(line.prices) - _FIELDS) + max(0, len(line.fields) - _FIELDS)
-    if cut:
+def _notes(words: Words, line: Line, cut: int) -> Iterator[Text]:
+    if cut > 0:
         yield words.say("more_fields", n=cut)
     if line.twin:
         yield words.say("twin", model=foreign(line.twin))
@@ -181,98 +155,9 @@ def models(words: Words, line: Line) -> Text:
 
 def _state(words: Words, line: Line) -> Text:
     """Say how a model stands that went back and forth."""
-    if line.prices:
-        sides = [
-            words.say(
-                "price.now",
-                name=_name(words, each),
-                price=words.say(_unit(each), price=_money(words, each, each.after)),
-            )
-            for each in line.prices
-            if each.after is not None
-        ]
-        return words.say("state.at", what=words.listed(sides)) if sides else words.say("state.same")
-    if line.fields:
-        fields = (
-            words.say("field.now", name=_field_name(words, each), value=_side(words, each.after))
-            for each in line.fields[:_NAMED]
-        )
-        return words.say("state.at", what=words.listed(fields))
+    if line.prices or line.fields:
+        sides = [price_now(words, each) for each in distinct(line.prices)]
+        sides += [field_now(words, each) for each in loud(line.fields)[:_NAMED]]
+        told = words.listed(side for side in sides if side)
+        return words.say("state.at", what=told) if told else words.say("state.same")
     return words.say("state.gone" if line.kind == Kind.REMOVED else "state.offered")
-
-
-def _unit(change: PriceChange) -> str:
-    if change.per is None:
-        return "price.per_nothing"
-    return "price.per_call" if change.per == PER_CALL else "price.per_1m"
-
-
-def _name(words: Words, change: PriceChange) -> Text:
-    if change.per is None:
-        return (foreign(change.name),)
-    return words.say(f"price.{change.name.replace(' ', '_')}")
-
-
-def _money(words: Words, change: PriceChange, value: Decimal) -> str:
-    return words.number(value) if change.per is None else words.money(value)
-
-
-def price(words: Words, change: PriceChange) -> Text:
-    """Write how a price moved: `input $2.40 → $1.80 per 1M tokens (−25 %)`."""
-    before, after = (
-        None if side is None else _money(words, change, side) for side in (change.before, change.after)
-    )
-    moved = _moved(words, _name(words, change), before, after, _unit(change))
-    way = _way(change.before, change.after)
-    moved = _with_percent(words, moved, change.percent, {1: "worse", -1: "better"}.get(way, ""))
-    return (
-        words.say(f"source.{change.source}", what=moved) if change.source in ("estimate", "ratio") else moved
-    )
-
-
-def _moved(
-    words: Words, name: Text, before: Text | str | None, after: Text | str | None, unit: str = "as_is"
-) -> Text:
-    """Write what stands before and after; or that it is new, or is there no more."""
-    if before is None:
-        return words.say("appeared", name=name, after=words.say(unit, what=after or "", price=after or ""))
-    if after is None:
-        return words.say("vanished", name=name, before=words.say(unit, what=before, price=before))
-    return words.say("moved", name=name, before=before, after=words.say(unit, what=after, price=after))
-
-
-def _with_percent(words: Words, moved: Text, percent: Decimal | None, tone: str) -> Text:
-    if percent is None:
-        return moved
-    return words.say("with_percent", what=moved, percent=Piece(words.percent(percent), tone))
-
-
-def field(words: Words, change: FieldChange) -> Text:
-    """Write how a field moved: `context 1,000,000 → 256,000 (−74 %)`."""
-    before_text, after_text = (
-        None if side is None else _side(words, side) for side in (change.before, change.after)
-    )
-    moved = _moved(words, _field_name(words, change), before_text, after_text)
-    if change.category != "limits" or not (_is_number(change.before) and _is_number(change.after)):
-        return moved
-    before, after = Decimal(change.before or 0), Decimal(change.after or 0)
-    percent = PriceChange("", before, after).percent
-    return _with_percent(words, moved, percent, "worse" if after < before else "better")
-
-
-def _is_number(text: str | None) -> bool:
-    return text is not None and bool(_INTEGER.fullmatch(text))
-
-
-def _field_name(words: Words, change: FieldChange) -> Text:
-    known = _FIELD_NAMES.get(change.field.rpartition(".")[2])
-    return words.say(f"field.{known}") if known else (foreign(change.field),)
-
-
-def _side(words: Words, value: str | None) -> Text:
-    if value is None:
-        return words.say("none")
-    if _is_number(value):
-        return (Piece(words.number(int(value))),)
-    said = from_text(value)
-    return (foreign(said if isinstance(said, str) else value, "value", longest=_VALUE),)

@@ -11,8 +11,6 @@ from pipeline.renderings.page import Draft, Page, tone_of
 from pipeline.renderings.words import Piece, Text, Words, foreign
 from pipeline.reports.brief import Brief, Severity
 
-_LOUD = (Severity.URGENT, Severity.BREAKING, Severity.NOTABLE)
-
 
 def pages(brief: Brief, language: str, *, destination: str = "") -> Callable[[int], Page]:
     """Word a report; what is given makes its page with at most so many lines in each section."""
@@ -52,19 +50,19 @@ def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
     if brief.coverage and brief.answered < len(brief.coverage):
         silent = len(brief.coverage) - brief.answered
         found.append(words.say("lead.silent", n=silent, asked=len(brief.coverage)))
-    quiet = sum(len(line.models) for line in brief.lines if line.severity == Severity.QUIET)
-    if quiet:
-        found.append(words.say("lead.quiet", n=quiet))
+    if brief.untold:
+        key = "lead.quiet" if brief.least == Severity.NOTABLE else "lead.untold"
+        found.append(words.say(key, n=brief.untold))
     return tuple(found)
 
 
 def _drafts(words: Words, brief: Brief) -> Iterator[Draft]:
     new = {trouble.severity for trouble in brief.troubles if trouble.new}
-    worst = next((severity for severity in _LOUD if severity in new), None)
-    for severity in _LOUD:
-        lines = [line for line in brief.lines if line.severity == severity]
+    worst = next((severity for severity in Severity if severity in new), None)
+    for severity in Severity:
+        lines = [line for line in brief.told if line.severity == severity]
         yield Draft(str(severity), list(happenings.blocks(words, brief, lines)), tone_of(severity))
-        if severity == (worst or _LOUD[-1]):
+        if severity == (worst or Severity.NOTABLE):
             yield Draft("troubles", list(standing.troubles(words, brief)), tone_of(worst))
     yield Draft("ended", list(standing.ended(words, brief)))
     yield Draft("started", list(standing.started(words, brief)))

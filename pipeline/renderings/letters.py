@@ -12,14 +12,10 @@ from pipeline.renderings.forms import TEMPLATES, fill, tidy
 from pipeline.renderings.layout import pages
 from pipeline.renderings.page import Page
 from pipeline.renderings.words import Words
-from pipeline.reports import Recovery, Report
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
 from pipeline.reports.brief import Brief
 from pipeline.reports.display import shown
-
-FORMS = ("txt", "md", "html", "csv", "json")
-"""What a report can be rendered as."""
 
 _FILLS = (40, 24, 14, 8, 5, 3, 2, 1)
 """Lines in a section: as many as there is room for."""
@@ -68,7 +64,7 @@ def letter(
             problems.append(error.message)
             return _filled(brief, name, laid, {})
 
-    report = as_json(report_of(brief))
+    report = as_json(brief.report)
     made = Letter(
         message_id=message_id,
         thread=thread,
@@ -101,7 +97,7 @@ def without_attachments(letter: Letter) -> Letter:
 
 
 def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:
-    """Give a report in one of `FORMS`; HTML is a whole page.
+    """Give a report in one of the `FORMS` of destinations; HTML is a whole page.
 
     Raises:
         ConfigError: the user's template for it has a mistake; says in which file and line, and what is wrong.
@@ -110,20 +106,9 @@ def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, st
         case "csv":
             return as_csv(brief.events)
         case "json":
-            return as_json(report_of(brief))
+            return as_json(brief.report)
         case _:
             return _filled(brief, form, pages(brief, language), templates or {})
-
-
-def report_of(brief: Brief) -> Report:
-    """Give a report as the JSON has it, with each single step."""
-    recoveries = (
-        Recovery(end.at, scope, end.gateway, end.was, end.believed, end.since, end.seconds)
-        for end in brief.ended
-        for scope in end.scopes
-    )
-    ordered = sorted(recoveries, key=lambda each: (each.at, each.scope))
-    return Report(brief.since, brief.run, brief.events, tuple(ordered), brief.coverage)
 
 
 def _filled(brief: Brief, form: str, laid: Callable[[int], Page], templates: Mapping[str, str]) -> str:
