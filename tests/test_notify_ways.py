@@ -5,6 +5,7 @@ import hmac
 import json
 import logging
 import os
+import re
 import signal
 import stat
 import sys
@@ -203,6 +204,20 @@ def test_a_webhook_gets_the_report_signed(tmp_path):
         "report": {"changes": [], "price": 0.1},
     }
     assert b'"price": 0.10}' in asked.body
+
+
+def test_a_receiver_can_check_the_signature_as_the_readme_says():
+    """Its few lines are right: what was sent is genuine, what was changed is not."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(  import hashlib.*?)  ```", readme, re.DOTALL)
+    names = {}
+    exec(textwrap.dedent(code), names)
+    with Scripted(lambda _: Reply()) as server:
+        assert handed(Webhook(server.url, "env:KEY"), **{"env:KEY": KEY}).fate == Fate.SENT
+    (asked,) = server.asked
+    assert names["is_genuine"](KEY.encode(), asked.headers, asked.body)
+    assert not names["is_genuine"](KEY.encode(), asked.headers, asked.body + b" ")
+    assert not names["is_genuine"](b"other", asked.headers, asked.body)
 
 
 def test_a_webhook_without_a_secret_is_not_signed():
