@@ -285,6 +285,22 @@ def test_what_a_webhook_says_is_told_without_what_it_was_sent():
         assert handed(Webhook(server.url)).error.endswith("answered 500")
 
 
+def test_what_cannot_be_read_of_an_answer_changes_nothing():
+    """Packed wrongly: its status says what matters."""
+    packed = (("Content-Encoding", "gzip"),)
+    with Scripted(lambda _: Reply(b"no gzip", 500, packed)) as server:
+        receipt = handed(Webhook(server.url))
+    assert (receipt.fate, receipt.error) == (Fate.LATER, f"{server.url} answered 500")
+
+
+def test_certificates_that_cannot_be_read_are_told(monkeypatch, tmp_path):
+    """The letter waits for the variable to be put right."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    receipt = handed(Webhook("https://127.0.0.1:1/"))
+    assert receipt.fate == Fate.LATER
+    assert "SSL_CERT_FILE" in receipt.error
+
+
 def test_a_webhook_that_is_not_there_is_tried_again():
     """Nobody listens; no such name; an answer that is none; silence."""
     with Scripted(lambda _: Reply()) as server:
@@ -355,6 +371,16 @@ def test_each_chat_of_a_destination_has_its_own_fate():
     assert [receipt.fate for receipt in receipts.values()] == [Fate.SENT, Fate.LATER, Fate.NEVER]
     assert "error=500" in receipts["env:B"].error
     assert receipts["env:C"].error == "env:C leads to no address that Apprise can read"
+
+
+def test_a_chat_that_is_silent_is_not_waited_for():
+    """The patience for an answer is that of the config."""
+    gone = threading.Event()
+    with Scripted(lambda _: Reply(str(gone.wait()).encode())) as server:
+        receipt = handed(Chat(("env:CHAT",), timeout=0.2), **{"env:CHAT": chat(server)})
+        gone.set()
+    assert receipt.fate == Fate.LATER
+    assert receipt.error.startswith("env:CHAT: ")
 
 
 def test_no_part_of_a_chats_address_is_told(caplog):

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -122,10 +123,11 @@ def _read(response: httpx.Response, place: str, end: float) -> Receipt:
 def _said(response: httpx.Response, end: float) -> str:
     """Read the beginning of what is said of an error; pages for people are left out."""
     text = b""
-    for piece in response.iter_bytes():
-        text += piece
-        if len(text) > _ENOUGH or time.monotonic() > end:
-            break
+    with suppress(httpx.HTTPError):  # packed wrongly, or broken off: the status says what matters
+        for piece in response.iter_bytes():
+            text += piece
+            if len(text) > _ENOUGH or time.monotonic() > end:
+                break
     said = text[:_ENOUGH].decode("utf-8", "replace").strip()
     return "" if said.startswith("<") else said
 
