@@ -39,9 +39,9 @@ KEYS = {"prod": "sk-prod-12345678", "batch": "sk-batch-12345678"}
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; where it must be there, as in the gate, its absence is a failure."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None and "MODELWATCH_NEEDS_BROWSER" not in os.environ:
+    if program is None and "MODELWATCH_EVERYTHING" not in os.environ:
         pytest.skip("there is no chromium on this machine (Debian: apt install chromium)")
-    assert program, "MODELWATCH_NEEDS_BROWSER is set, and there is no chromium: apt install chromium"
+    assert program, "MODELWATCH_EVERYTHING is set, and there is no chromium: apt install chromium"
     with sync_playwright() as playwright:
         # Root may start it only without its sandbox; the pages are our own.
         flags = ["--no-sandbox"] if os.geteuid() == 0 else []
