@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.browse.described import HIDDEN, SHOWN, columns_of
 from pipeline.browse.queries import QUERIES
-from pipeline.browse.shown import Shown
+from pipeline.browse.shown import Shown, plain
 from pipeline.browse.tables import TABLES
 from pipeline.store import Store
 
@@ -50,7 +50,10 @@ def configuration(store: Store, database: str) -> dict[str, Any]:
 
 
 def _shown(shown: Shown, columns: dict[str, str], *, is_table: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"description": shown.says, "columns": columns}
+    found: dict[str, Any] = {
+        "description": plain(shown.says),
+        "columns": {name: plain(says) for name, says in columns.items()},
+    }
     if shown.sort:
         found["sort_desc" if shown.sort.startswith("-") else "sort"] = shown.sort.removeprefix("-")
     if shown.facets:
