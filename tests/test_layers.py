@@ -44,7 +44,7 @@ OWNERS = {
     "httpx": {"fetch", "notify"},
     "idna": {"addresses"},
     "jinja2": {"renderings"},
-    "markupsafe": {"renderings"},
+    "markupsafe": {"browse", "renderings"},
     "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},
     "smtplib": {"notify"},
