@@ -14,8 +14,8 @@ SETTINGS = {
     # Suggestions try every column at every page; what helps is among the facets that are configured.
     "suggest_facets": "off",
     # Facets stand above the rows: a long one would push them off the screen.
-    "default_facet_size": "8",
-    "truncate_cells_html": "400",
+    "default_facet_size": "5",
+    "truncate_cells_html": "200",
     # A stored query shows no second page: more rows than this take longer to draw than anybody waits.
     "max_returned_rows": "500",
 }
