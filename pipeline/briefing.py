@@ -11,7 +11,7 @@ from pipeline import history
 from pipeline.destinations import Filter
 from pipeline.endings import announced
 from pipeline.globs import matches
-from pipeline.moves import FOREVER, Window
+from pipeline.moves import Window
 from pipeline.reports import Coverage, Event, Recovery, Report
 from pipeline.reports.brief import Brief, Day, Ended, Ending, Severity, Started, Trouble
 from pipeline.reports.netting import lines
@@ -27,6 +27,11 @@ AHEAD = 90
 
 EVERYTHING = Filter()
 """The usual filter: all scopes and models, of whatever is not quiet."""
+
+_IN_TIME = """
+    snapshots.started_at < :end and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+"""
+"""Says whether a snapshot of a window's numbers is in its time, too."""
 
 _OF_TROUBLE = {"failed": Severity.URGENT, "held": Severity.BREAKING}
 
@@ -49,12 +54,9 @@ def short(store: Store, window: Window, *, watch: Watch = NOTHING, wanted: Filte
     groups = _groups(store)
     report = _wanted(mark(history.report(store, window), watch), wanted, groups)
     began = _began(store, window)
+    asked = {name for name in _asked(store, window) if _is_about(name, wanted, groups)}
     everybody = history.coverage(store, until=report.run.snapshot)
-    coverage = tuple(
-        scope
-        for scope in everybody
-        if _is_about(scope.scope, wanted, groups) and _was_asked(scope, report.since, window)
-    )
+    coverage = tuple(scope for scope in everybody if scope.scope in asked)
     told_of_models = bool(wanted.models or wanted.owners)
     return Brief(
         since=report.since,
@@ -102,23 +104,30 @@ def _of_interest(events: Iterable[Event], wanted: Filter, groups: Mapping[str, s
             yield replace(event, scopes=scopes, groups=of_them)
 
 
-def _was_asked(scope: Coverage, since: str | None, window: Window) -> bool:
-    """Say whether a scope was asked in the window: one that has left the config is not spoken of any more."""
-    start = window.start if window.start not in ("", FOREVER) else since or ""
-    return scope.last_asked is not None and scope.last_asked >= start
+def _asked(store: Store, window: Window) -> frozenset[str]:
+    """Give the scopes that were asked in a window: one that has left the config is not spoken of any more."""
+    rows = store.rows(
+        f"""
+        select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
+        where coverage_scopes.coverage in (
+            select snapshots.covered from snapshots
+            where snapshots.id > :since and snapshots.id <= :until and {_IN_TIME})
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return frozenset(row["name"] for row in rows)
 
 
 def _began(store: Store, window: Window) -> frozenset[str]:
     """Give the scopes whose trouble began in a window, be it over or not."""
     rows = store.rows(
-        """
+        f"""
         select distinct scopes.name from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join scopes on scopes.id = sightings.scope
-        where sightings.snapshot > :since and sightings.snapshot <= :until and snapshots.started_at < :end
-        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {_IN_TIME}
         and sightings.outcome in ('failed', 'held') and coalesce(sightings.since, sightings.snapshot) > :since
-        """,
+        """,  # noqa: S608 - our own words
         asdict(window),
     )
     return frozenset(row["name"] for row in rows)
@@ -180,16 +189,15 @@ def _started(store: Store, window: Window, wanted: Filter, groups: Mapping[str, 
     if not Severity.NOTABLE.reaches(wanted.severity):
         return
     rows = store.rows(
-        """
+        f"""
         select gateways.name as gateway, scopes.name as scope, listings.size as models from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         join listings on listings.id = sightings.listing
-        where sightings.snapshot > :since and sightings.snapshot <= :until and snapshots.started_at < :end
-        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {_IN_TIME}
         and sightings.outcome = 'baseline' order by gateways.name, scopes.name
-        """,
+        """,  # noqa: S608 - our own words
         asdict(window),
     )
     alike: dict[tuple[str, int], list[str]] = {}

@@ -199,7 +199,7 @@ class Fate(StrEnum):
 class Receipt:
     """What became of a letter on its way to one recipient; `error` says why it was not taken, on one line.
 
-    `retry_after`: seconds that the receiver asks to wait; None where it does not.
+    `retry_after`: seconds that the receiver asks to wait, None where it does not; 0: by the next run.
     """
 
     fate: Fate

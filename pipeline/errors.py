@@ -26,6 +26,13 @@ ALL_FAILED_EXIT = 4
 CHANGES_EXIT = 1
 
 
+def exit_status(*, scopes: int, failed: int, held: int = 0) -> int:
+    """Give the exit code of a job that asked so many scopes, of which some failed or are held."""
+    if failed:
+        return ALL_FAILED_EXIT if failed == scopes else SOME_FAILED_EXIT
+    return HELD_EXIT if held else 0
+
+
 class PipelineError(Exception):
     """Any error of modelwatch; `exit_code` is what the command leaves with."""
 

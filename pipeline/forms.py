@@ -11,6 +11,8 @@ from pipeline.outbox import Delivery
 from pipeline.reports.brief import Brief
 from pipeline.store import Store
 
+_FEEDS = {"atom": "feed.atom", "feed": "feed.json"}
+
 _ENTRIES = 20
 """So many of the last reports are in a feed."""
 
@@ -86,6 +88,5 @@ def lasting(
         if each.destination == destination.name and each.state != "dropped" and each.until <= delivery.until
     ]
     letters = [letter(store, config, destination, each, []) for each in reversed(past[-_ENTRIES:])]
-    if form == "atom":
-        return {"feed.atom": renderings.atom(destination.name, letters, language=language)}
-    return {"feed.json": renderings.json_feed(destination.name, letters, language=language)}
+    write = renderings.atom if form == "atom" else renderings.json_feed
+    return {_FEEDS[form]: write(destination.name, letters, language=language)}

@@ -101,16 +101,21 @@ def _owe(
     store: Store, destination: Destination, row: dict[str, Any], newest: int, watch: Watch, at: str
 ) -> None:
     due = is_due(destination.rhythm, datetime.fromisoformat(row["told_at"]), datetime.fromisoformat(at))
-    if not due or newest == 0:
-        return
     window = Window(row["told"], newest, start=FOREVER)
-    any_news = window.since < newest and history.any_news(store, window)
-    if any_news and destination.name != FILES:
-        any_news = short(store, window, watch=watch, wanted=destination.filter).severity is not None
-    if any_news or destination.empty:
+    if not due or window.since >= newest:
+        return
+    happened = history.any_news(store, window)
+    if destination.empty or (happened and _matters(store, destination, window, watch)):
         _deliver(store, destination, row, window)
-    if any_news or destination.rhythm.every != "run":
+    if happened or destination.empty or destination.rhythm.every != "run":
         _move(store, row, newest, at)
+
+
+def _matters(store: Store, destination: Destination, window: Window, watch: Watch) -> bool:
+    """Say whether there is anything in a window that a destination wants to be told."""
+    if destination.name == FILES:
+        return True
+    return short(store, window, watch=watch, wanted=destination.filter).severity is not None
 
 
 def _move(store: Store, row: dict[str, Any], told: int | None, at: str) -> None:
@@ -183,6 +188,8 @@ def settle(store: Store, delivery: Delivery, receipt: Receipt, *, at: str) -> De
     match receipt.fate:
         case Fate.SENT:
             state, sent_at = "sent", at
+        case Fate.LATER if receipt.retry_after == 0:
+            due_at = None
         case Fate.LATER if attempts < ATTEMPTS:
             due_at = iso(datetime.fromisoformat(at) + timedelta(seconds=_wait(attempts, receipt)))
         case Fate.LATER:

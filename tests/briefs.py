@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from pipeline.pricing import PER_1M, PER_CALL, PriceChange
-from pipeline.reports import Coverage, Event, Snapshot
+from pipeline.reports import Coverage, Event, Recovery, Snapshot
 from pipeline.reports.brief import Brief, Day, Ended, Ending, Line, Severity, Started, Trouble
 from pipeline.types import FieldChange, Kind
 
@@ -27,6 +27,10 @@ def _well(scope: str, group: str | None, auth: str = "key") -> Coverage:
     key = "env:KEY" if auth == "key" else None
     gateway = scope.partition("/")[0]
     return Coverage(scope, gateway, group, auth, key, "ok", None, 312, None, 0, AT, AT, None, None)
+
+
+def _ended(was: str, scope: str, seconds: int, *, believed: bool = False) -> Ended:
+    return Ended(Severity.NOTABLE, was, scope.partition("/")[0], (scope,), believed, NIGHT, AT, seconds)
 
 
 URGENT = (
@@ -268,6 +272,10 @@ COVERAGE = (
         message="no answer from teal.example within 30 s",
     ),
 )
+RECOVERIES = tuple(
+    Recovery(AT, scope, scope.partition("/")[0], "failed", believed=False, since=NIGHT, seconds=10_800)
+    for scope in ("aihubmix/prod", "lark-proxy/public")
+)
 ENDINGS = (
     Ending("2026-11-20", -4, "aihubmix", "snipe-1", FEW),
     Ending("2026-11-24", 0, "lark-proxy", "ruff-old", ("lark-proxy/public",)),
@@ -280,9 +288,9 @@ FULL = Brief(
     lines=(*URGENT, *BREAKING, *NOTABLE, *QUIET),
     troubles=TROUBLES,
     ended=(
-        Ended(Severity.NOTABLE, "failed", "lark-proxy", ("lark-proxy/public",), False, NIGHT, AT, 10_800),
-        Ended(Severity.NOTABLE, "held", "aihubmix", ("aihubmix/prod",), True, NIGHT, AT, 28_800),
-        Ended(Severity.NOTABLE, "held", "aihubmix", ("aihubmix/staging",), False, NIGHT, AT, 28_800),
+        _ended("failed", "lark-proxy/public", 10_800),
+        _ended("held", "aihubmix/prod", 28_800, believed=True),
+        _ended("held", "aihubmix/staging", 28_800),
     ),
     started=(Started("lark-proxy", ("lark-proxy/trial",), 57),),
     missing=(("aihubmix/prod", 2), ("aihubmix/staging", 2), ("lark-proxy/public", 1)),
@@ -290,6 +298,7 @@ FULL = Brief(
     days=DAYS,
     endings=ENDINGS,
     events=EVENTS,
+    recoveries=RECOVERIES,
 )
 """A report that has everything."""
 

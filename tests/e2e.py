@@ -217,6 +217,11 @@ class Reply:
 class _Server(ThreadingHTTPServer):
     request_queue_size = 128  # with the base's 5 a client that asks much at once waits a second for its turn
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that did not wait for its answer, as one that was killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class Scripted:
     """A server on loopback that answers as a function says: for what the reference gateway never does.

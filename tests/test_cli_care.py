@@ -108,7 +108,7 @@ def test_prune_drops_and_says_how_much(job: Job) -> None:
     """A rehearsal writes nothing; then the old runs are gone, the file is smaller, and all is well."""
     with sqlite3.connect(job.database) as raw:
         raw.execute("update snapshots set started_at = '2020-01-01T00:00:00Z' where id = 1")
-        raw.execute("update deliveries set sent_at = '2020-01-01T00:00:00Z'")
+        raw.execute("update deliveries set state = 'sent'")
     raw.close()
     for _ in range(3):
         job.quick("run")

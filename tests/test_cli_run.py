@@ -162,6 +162,7 @@ def test_a_change_gives_exactly_this_json(gateway, job):
                 "since": None,
                 "away_seconds": None,
                 "fields": [{"field": "context_length", "class": "limits", "before": 8000, "after": "8k"}],
+                "prices": [],
                 "twin": None,
                 "candidate": None,
                 "quiet": False,
@@ -731,7 +732,7 @@ def test_a_report_that_is_made_again_is_the_same(gateway, job):
     written = job.written()
     connection = sqlite3.connect(job.database)
     with connection:
-        connection.execute("update deliveries set sent_at = null")
+        connection.execute("update deliveries set state = 'waiting'")
     connection.close()
     assert job.quick("report", at=hour(9)).code == 0
     assert job.written() == written

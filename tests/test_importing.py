@@ -13,7 +13,8 @@ from fakes import Script, body, moment, row, rows_of, scope, told
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import deliver, history, importing
+from pipeline import config, deliver, history, importing
+from pipeline.deliver import Handed
 from pipeline.dialects import Answer, dialects
 from pipeline.errors import SavedError
 from pipeline.history import Window
@@ -22,7 +23,7 @@ from pipeline.recorder import Recorder
 from pipeline.recording import record
 from pipeline.saved import Saved
 from pipeline.store import Store, refs
-from pipeline.types import Kind, Scope, Thresholds
+from pipeline.types import Kind, Scope, Secret, Thresholds
 
 OLD = replace(scope("acme/old"), gateway=replace(scope("acme/old").gateway, dialect="one-api"))
 """A scope whose answers were saved."""
@@ -201,15 +202,14 @@ def test_an_import_is_no_news(store: Store, tmp_path: Path) -> None:
     prod = scope("zeta/prod")
     live(store, [Saved(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))], prod)
     backfill(OLD, days("a", "ab", "ab"), store)
-    assert history.waiting(store) == 1
     live(store, [Saved(moment(3), body(*map(row, "abc")), "")], prod)
-    deliver.enqueue(store)
-    written = deliver.drain(store, tmp_path, lambda: moment(4))
-    texts = {path.name: path.read_text("utf-8") for path in written if path.suffix == ".csv"}
-    assert list(texts) == ["20260920T070000Z.csv", "20260920T080000Z.csv"]
-    assert [line.split(",")[3] for text in texts.values() for line in text.splitlines()[1:]] == ["b", "c"]
-    deliver.enqueue(store)
-    assert history.waiting(store) == 0
+    told = config.parse(
+        '[gateways.a]\nurl = "https://a.example"\nscopes.b = {}', tmp_path / "modelwatch.toml"
+    )
+    handed = deliver.deliver(store, told, lambda: moment(4), Secret)
+    (text,) = [path.read_text("utf-8") for path in handed.written if path.suffix == ".csv"]
+    assert [line.split(",")[3] for line in text.splitlines()[1:]] == ["b", "c"]
+    assert deliver.deliver(store, told, lambda: moment(5), Secret) == Handed()
 
 
 def test_the_report_after_an_import_goes_on_from_the_last_run(store: Store) -> None:

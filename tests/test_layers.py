@@ -21,13 +21,13 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs", "addresses"}),
     frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
     | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations"})
-    | frozenset({"renderings", "rhythm"}),
-    frozenset({"config", "fetch", "store", "gateway", "saved", "notify"}),
+    | frozenset({"renderings", "rhythm", "signs"}),
+    frozenset({"config", "fetch", "store", "gateway", "saved", "notify", "signals"}),
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
     | frozenset({"watching", "absences", "repricing", "words", "whose", "briefing"})
-    | frozenset({"outbox", "forms", "filing", "browse"}),
+    | frozenset({"outbox", "forms", "filing", "vitals", "signalling", "browse"}),
     frozenset({"cli", "api", "docs", "__main__", "__init__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""
@@ -41,7 +41,7 @@ OWNERS = {
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
     "datasette": {"browse"},
-    "httpx": {"fetch", "notify"},
+    "httpx": {"fetch", "notify", "signals"},
     "idna": {"addresses"},
     "jinja2": {"renderings"},
     "markupsafe": {"browse", "renderings"},

@@ -170,13 +170,14 @@ def test_what_is_not_told_yet_is_not_dropped(store: Store) -> None:
     """A report that waits in the outbox, or that is still to be made, keeps its whole window."""
     for day in range(4):
         hear(store, 100 * day, {"acme/one": {"lyra": {"form": day}}})
+    store.connection.execute("insert into destinations values (1, 'reports', 2, ?, null)", [at(100)])
     store.connection.execute(
-        "insert into deliveries values (1, 'x', 'reports', null, 2, null, 0, null, null)"
+        "insert into deliveries values (1, 'x', 1, 'files', null, 2, null, 'waiting', 0, null, null, null)"
     )
     before = rows_of(store)
     assert prune(store, KNOWN, bound=at(1000)).bound == at(0)
     assert rows_of(store) == before
-    store.connection.execute("update deliveries set sent_at = ?", [at(150)])
+    store.connection.execute("update deliveries set state = 'sent'")
     assert prune(store, KNOWN, bound=at(1000)).bound == at(200)
     assert len(changes(store, Window(2, 4))) == 2
 

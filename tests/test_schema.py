@@ -46,6 +46,7 @@ def test_the_tables_are_those_of_the_ledger(store: Store) -> None:
             "coverages",
             "deliveries",
             "departures",
+            "destinations",
             "field_changes",
             "fields",
             "gateways",

@@ -11,9 +11,10 @@ from typing import TypeVar
 from pipeline import deliver, history
 from pipeline import sync as syncing
 from pipeline.api.where import Globs, now
+from pipeline.cli.alive import signs as signs_of
 from pipeline.cli.references import fetcher, resolver
 from pipeline.config import Config
-from pipeline.errors import QuestionError
+from pipeline.errors import QuestionError, exit_status
 from pipeline.globs import matches
 from pipeline.recording import Heard
 from pipeline.reports import Report
@@ -44,13 +45,15 @@ def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
         if reports and not dry_run:
             deliver.drain(store, known, now, resolver(known.path.parent)).check()
+        signs.over(exit_status(scopes=done.scopes, failed=done.failed, held=done.held), told)
         return mark(told, known.watch)
 
     def opened() -> Report:
         with Store.rehearse(known.database) if dry_run else writing(known.database, since=now()) as store:
             return job(store)
 
-    return _apart(opened)
+    with signs_of(known, dry_run=dry_run) as signs:
+        return _apart(opened)
 
 
 def saved(source: Path, time_field: str | None) -> Answers:

@@ -126,4 +126,11 @@ def delivery_problems(store: Store) -> Check:
         for row in rows
         if row["backwards"]
     ]
+    lost = store.rows(
+        "select id from destinations where told > 0 and told not in (select id from snapshots) order by id"
+    )
+    found += [
+        Problem("destinations", row["id"], "it was told up to a run that is not there", Cure.RESTORE)
+        for row in lost
+    ]
     return check("deliveries", len(rows), "each is of runs that are there", found)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.common import LOG, Place, logged, placed
-from pipeline.cli.running import database_of, failure_code, fetcher, load
+from pipeline.cli.running import database_of, fetcher, load
+from pipeline.errors import exit_status
 from pipeline.globs import matches
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
@@ -59,7 +60,7 @@ def probe(
     for message in dict.fromkeys(error.message for error in failures.values()):
         numbers = ", ".join(str(number) for number, error in failures.items() if error.message == message)
         LOG.warning("%s: answer %s of %d: %s", scope.name, numbers, times, message)
-    return failure_code(len(failures), times)
+    return exit_status(scopes=times, failed=len(failures))
 
 
 def _scope_of(config: Config, gateway: str, name: str | None) -> Scope:
@@ -141,7 +142,7 @@ def show(
     elif not quiet:
         terminal.raw("".join(f"{line}\n" for line in lines(model, known, seen)))
     failed = sum(each.message is not None for each in (seen or {}).values())
-    return failure_code(failed, len(seen or {}))
+    return exit_status(scopes=len(seen or {}), failed=failed)
 
 
 def _unknown(store: Store, model: str, globs: tuple[str, ...]) -> str:

@@ -17,8 +17,7 @@ from pipeline.globs import matches
 if TYPE_CHECKING:  # these are heavy, and `--help` needs none of them
     from pipeline.config import Config
     from pipeline.fetch.fetcher import Fetcher
-    from pipeline.recording import Heard, Run
-    from pipeline.reports import Report
+    from pipeline.recording import Heard
     from pipeline.store import Store
     from pipeline.types import Scope
     from pipeline.watching import Watched
@@ -69,7 +68,7 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
             ],
             right=("models", "seconds"),
         )
-    return failure_code(failed, len(rows))
+    return errors.exit_status(scopes=len(rows), failed=failed)
 
 
 def _once(scope: Scope) -> Scope:
@@ -138,34 +137,38 @@ def _job(
 ) -> int:
     from pipeline import deliver, history, watchlist
     from pipeline import sync as syncing
-    from pipeline.cli import references, show, telling
+    from pipeline.cli import alive, references, show, telling
     from pipeline.store import Store, writing
 
     config = load(place)
-    scopes = chosen(config, only)
     told_too = write_report and not dry_run
 
     def owe() -> None:
         if told_too:
             deliver.owe(store, config, at=now())
 
-    with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
-        with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible():
-            done = syncing.sync(
-                scopes, store, fetcher(config), now, _teller(bar.step), with_it=owe, everything=not only
-            )
-        window = history.Window(done.snapshot - 1, done.snapshot)
-        told = watchlist.mark(history.report(store, window), config.watch)
-        doubtful = _doubtful(store, config)
-        if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
-            telling.tell(told, doubtful)
-        elif not quiet:
-            telling.warn(told, doubtful)
-        handed = deliver.Handed()
-        if told_too:
-            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
-    telling.check(handed)
-    return _exit_code(done, told, exit_code=exit_code)
+    with alive.signs(config, dry_run=dry_run) as signs, alive.terminable(signs):
+        scopes = chosen(config, only)
+        with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
+            with show.progress(len(scopes), quiet=quiet) as bar, show.interruptible(signs.cut):
+                asked = fetcher(config)
+                done = syncing.sync(
+                    scopes, store, asked, now, _teller(bar.step), with_it=owe, everything=not only
+                )
+            window = history.Window(done.snapshot - 1, done.snapshot)
+            told = watchlist.mark(history.report(store, window), config.watch)
+            doubtful = _doubtful(store, config)
+            if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
+                telling.tell(told, doubtful)
+            elif not quiet:
+                telling.warn(told, doubtful)
+            handed = deliver.Handed()
+            if told_too:
+                handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+        telling.check(handed)
+        code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
+        signs.over(code, told)
+    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
 def _doubtful(store: Store, config: Config) -> tuple[Watched, ...]:
@@ -222,18 +225,6 @@ def _teller(step: Callable[[], None]) -> Callable[[Scope, Heard], None]:
                 LOG.info("%s: unchanged", scope.name, extra={"fields": fields})
 
     return tell
-
-
-def failure_code(failed: int, of: int) -> int:
-    """Give the exit code for so many failed scopes of so many."""
-    if not failed:
-        return 0
-    return errors.ALL_FAILED_EXIT if failed == of else errors.SOME_FAILED_EXIT
-
-
-def _exit_code(done: Run, told: Report, *, exit_code: bool) -> int:
-    code = failure_code(done.failed, done.scopes) or (errors.HELD_EXIT if done.held else 0)
-    return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 
 def database_of(place: Place) -> Path:

@@ -43,6 +43,12 @@ public = {{}}                       # nobody: the gateway's default group
 # What you depend on, by id or glob: `modelwatch watch` says how it stands, and reports mark what is urgent.
 # [watch]
 # models = ["some-model", "vendor/*"]
+
+# Know that it runs: a check at healthchecks.io or a server like it, and a file for node_exporter.
+# [ping]
+# url = "env:PING_URL"
+# [metrics]
+# file = "modelwatch.prom"
 """
 
 

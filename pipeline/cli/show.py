@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,8 +81,11 @@ def raw(text: str) -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Leave at once on Ctrl-C, as one that is killed does: what is not committed never was."""
+def interruptible(leaving: Callable[[int], None] = lambda _code: None) -> Iterator[None]:
+    """Leave at once on Ctrl-C, as one that is killed does: what is not committed never was.
+
+    `leaving` is told the exit code before; a second Ctrl-C does not wait for it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -90,6 +93,8 @@ def interruptible() -> Iterator[None]:
     def leave(_number: int, _frame: object) -> None:
         if sys.stderr.isatty():
             os.write(2, _SHOW_CURSOR)
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+        leaving(_INTERRUPTED)
         os._exit(_INTERRUPTED)
 
     before = signal.signal(signal.SIGINT, leave)

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 from pipeline.config.destinations import destinations
 from pipeline.config.keys import bad_name, is_name, read_keys, reference
+from pipeline.config.signals import metrics, ping
 from pipeline.config.spelling import SPELLING, spelling
 from pipeline.config.toml import Table
 from pipeline.config.watched import watched
 from pipeline.destinations import Destination
 from pipeline.dialects import AUTO, dialects
 from pipeline.errors import ConfigError
+from pipeline.signs import Ping
 from pipeline.types import (
     AccessToken,
     Cookie,
@@ -33,7 +35,9 @@ from pipeline.watchlist import NOTHING, Watch
 _LIMITS = frozenset(item.name for item in fields(Limits))
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
-_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch", "destinations"})
+_TOP = frozenset(
+    {"database", "reports", "deadline", "gateways", "watch", "destinations", "ping", "metrics"}
+)
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | SPELLING | _LIMITS | _THRESHOLDS
 _WAYS = ("key", "cookie", "access_token", "password")
 _SCOPE = frozenset({*_WAYS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
@@ -52,6 +56,8 @@ class Config:
         scopes: every scope of every gateway, in the file's order.
         watch: the models that the user depends on.
         destinations: where reports go, beside the directory `reports`, in the file's order.
+        ping: where to tell that the job runs; None for nowhere.
+        metrics: the file that node_exporter reads; None for none.
     """
 
     path: Path
@@ -61,6 +67,8 @@ class Config:
     scopes: tuple[Scope, ...]
     watch: Watch = NOTHING
     destinations: tuple[Destination, ...] = ()
+    ping: Ping | None = None
+    metrics: Path | None = None
 
 
 def load(path: Path) -> Config:
@@ -103,6 +111,8 @@ def parse(text: str, path: Path) -> Config:
         scopes=scopes,
         watch=watched(table.table("watch"), scopes),
         destinations=destinations(table.table("destinations"), scopes),
+        ping=ping(table),
+        metrics=metrics(table),
     )
 
 

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from pipeline.destinations import Chat, Fate, Letter, Receipt
-from pipeline.notify.resolving import BOUND, Resolve, given
+from pipeline.notify.resolving import BOUND, Resolve, given, pieces
 from pipeline.reports.brief import Severity
 from pipeline.wording import harmless, masked, told
 
@@ -53,7 +52,7 @@ def send(channel: Chat, letter: Letter, url: str, resolve: Resolve) -> Receipt:
     if taken:
         return Receipt(Fate.SENT)
     why = said[-1] if said else "it does not say why"
-    return Receipt(Fate.LATER, told(masked(f"{url}: {why}", _parts(address))))
+    return Receipt(Fate.LATER, told(masked(f"{url}: {why}", pieces(address))))
 
 
 def quietly(markdown: str) -> str:
@@ -106,9 +105,3 @@ def _log(name: str) -> Iterator[list[str]]:
         logger.removeHandler(handler)
         logger.propagate, logger.disabled = before[:2]
         logger.setLevel(before[2])
-
-
-def _parts(address: str) -> list[str]:
-    """Take an address apart: each of its parts may be a secret."""
-    parts = re.split(r"[/:@?&=#+,;]+", address.partition("://")[2])
-    return sorted({address, *parts, *map(unquote, parts)}, key=len, reverse=True)

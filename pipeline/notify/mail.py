@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy, Policy
@@ -15,7 +16,8 @@ from pipeline.addresses import Mailbox, mailbox
 from pipeline.destinations import Letter
 from pipeline.wording import harmless
 
-_LONGEST_SUBJECT = 250
+_LONGEST_WORDS = 250
+_LONGEST_WORD = 60
 _NO_ID = re.compile(r"[^!-~]")
 _CUT = {
     "en": "The attachments were left out: the mail server takes no mail as large as with them.",
@@ -31,10 +33,20 @@ class _AsItIs(UnstructuredHeader):
         return f"{self.name}: {self}{policy.linesep}"  # type: ignore[attr-defined]
 
 
+class _Words(UnstructuredHeader):
+    """A header of words; its spaces are kept where it is folded, which the policy's own folding loses."""
+
+    def fold(self, *, policy: Policy) -> str:
+        plain = self.isascii() and max(map(len, self.split()), default=0) < _LONGEST_WORD  # type: ignore[attr-defined]
+        header = Header(str(self), "us-ascii" if plain else "utf-8", header_name=self.name)  # type: ignore[attr-defined]
+        return f"{self.name}: {header.encode(linesep=policy.linesep)}{policy.linesep}"  # type: ignore[attr-defined]
+
+
 def _policy() -> EmailPolicy[EmailMessage]:
     headers = HeaderRegistry()
     for name in ("message-id", "references", "list-id", "list-unsubscribe"):
         headers.map_to_type(name, _AsItIs)  # type: ignore[arg-type]  # a mixin, as its own are
+    headers.map_to_type("subject", _Words)  # type: ignore[arg-type]
     # Not every server takes eight bits, and what is signed on the way must not be written anew.
     return SMTP.clone(cte_type="7bit", header_factory=headers)
 
@@ -55,7 +67,7 @@ def compose(letter: Letter, *, sender: str, to: Sequence[str], reply_to: str | N
     """
     message = EmailMessage(policy=_POLICY)
     own = mailbox(sender)
-    message["Subject"] = harmless(letter.subject, _LONGEST_SUBJECT)
+    message["Subject"] = _words(letter.subject)
     message["From"] = _address(own)
     if to:
         message["To"] = [_address(mailbox(text)) for text in to]
@@ -65,6 +77,7 @@ def compose(letter: Letter, *, sender: str, to: Sequence[str], reply_to: str | N
     for name, value in _threads(letter, own).items():
         message[name] = value
     _fill(message, letter)
+    message["Content-Language"] = letter.language
     for number, part in enumerate(part for part in message.walk() if part.is_multipart()):
         part.set_boundary(f"=_{number}_{sha256(repr(letter).encode()).hexdigest()[:40]}")
     return message.as_bytes()
@@ -82,7 +95,12 @@ def without_attachments(letter: Letter) -> Letter:
 
 
 def _address(own: Mailbox) -> Address:
-    return Address(own.name, own.local, own.domain)
+    return Address(_words(own.name), own.local, own.domain)
+
+
+def _words(text: str) -> str:
+    """Give words for a header; what looks like an encoded word would be decoded, line breaks and all."""
+    return harmless(text, _LONGEST_WORDS).replace("=?", "= ?")
 
 
 def _threads(letter: Letter, sender: Mailbox) -> dict[str, str]:
@@ -94,7 +112,6 @@ def _threads(letter: Letter, sender: Mailbox) -> dict[str, str]:
         "List-Id": f"<{thread.replace('@', '.')}>",
         "List-Unsubscribe": f"<mailto:{sender.address}?subject=unsubscribe>",
         "Auto-Submitted": "auto-generated",
-        "Content-Language": letter.language,
     }
 
 
@@ -111,6 +128,6 @@ def _fill(message: EmailMessage, letter: Letter) -> None:
             attachment.content,
             maintype=kind,
             subtype=subtype,
-            filename=harmless(attachment.name),
+            filename=_words(attachment.name),
             params={"charset": "utf-8"} if kind == "text" else None,
         )

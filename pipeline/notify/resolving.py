@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from pipeline.errors import Unresolved
 from pipeline.types import Secret
@@ -36,3 +38,9 @@ def header(reference: str, resolve: Resolve) -> Secret:
     if not (secret.reveal().isascii() and secret.reveal().isprintable()):
         raise Unresolved(f"{reference} holds characters that cannot be sent: see that it is the value alone")
     return secret
+
+
+def pieces(address: str) -> list[str]:
+    """Take an address apart that is a secret, as each of its parts may be one; the longest first."""
+    parts = re.split(r"[/:@?&=#+,;]+", address.partition("://")[2])
+    return sorted({address, *parts, *map(unquote, parts)}, key=len, reverse=True)

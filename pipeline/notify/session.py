@@ -21,44 +21,46 @@ class Undeliverable(Exception):  # noqa: N818 - named for what the letter is
     """The letter was taken for nobody, and may be tried again; says why, perhaps with secrets."""
 
 
+class _Alarm:
+    """Cuts a connection off when its time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self.overdue = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._handle: socket.socket | None = None
+
+    def watch(self, connection: socket.socket) -> None:
+        """Begin to count."""
+        # A handle of its own: what becomes a connection with TLS is another object by then.
+        self._handle = connection.dup()
+        self._timer.start()
+
+    def _cut(self) -> None:
+        self.overdue = True
+        with suppress(OSError):  # it was closed in this moment
+            if self._handle:
+                self._handle.shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        """Let go of the connection."""
+        if self._handle:
+            self._timer.cancel()
+            self._handle.close()
+
+
 class _Connection(smtplib.SMTP):
-    """Speaks TLS from the start if it has a context, and is cut off when the whole takes too long."""
+    """Speaks TLS from the start if it has a context, and is watched by an alarm."""
 
-    overdue = False
-    _alarm: threading.Timer | None = None
-    _handle: socket.socket | None = None
-
-    def __init__(self, channel: Smtp, context: ssl.SSLContext | None) -> None:
+    def __init__(self, channel: Smtp, context: ssl.SSLContext | None, alarm: _Alarm) -> None:
         self._context = context
-        self._bound = BOUND * channel.timeout
+        self._alarm = alarm
         super().__init__(channel.server, channel.port, timeout=channel.timeout)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((host, port), timeout)
-        # A handle of its own: what becomes a connection with TLS is another object by then.
-        self._handle = plain.dup()
-        self._alarm = threading.Timer(self._bound, self._cut, [self._handle])
-        self._alarm.daemon = True
-        self._alarm.start()
-        if self._context is None:
-            return plain
-        try:
-            return self._context.wrap_socket(plain, server_hostname=host)
-        except OSError:
-            self.close()
-            raise
-
-    def _cut(self, handle: socket.socket) -> None:
-        self.overdue = True
-        with suppress(OSError):  # it was closed in this moment
-            handle.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Close the connection, and expect nothing more of it."""
-        if self._alarm and self._handle:
-            self._alarm.cancel()
-            self._handle.close()
-        super().close()
+        self._alarm.watch(plain)
+        return self._context.wrap_socket(plain, server_hostname=host) if self._context else plain
 
 
 @contextmanager
@@ -69,10 +71,11 @@ def session(channel: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
         Undeliverable: there is none, it breaks, or it takes too long; here or while it is used.
     """
     connection: _Connection | None = None
+    alarm = _Alarm(BOUND * channel.timeout)
     place = f"{channel.server}:{channel.port}"
     try:
         context = None if channel.security == "none" else ssl.create_default_context()
-        connection = _connected(channel, context, place)
+        connection = _connected(channel, context, alarm, place)
         _greet(connection, channel, context, place)
         if secret is not None:
             _sign_in(connection, channel, secret, place)
@@ -81,17 +84,17 @@ def session(channel: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
         with suppress(smtplib.SMTPException, OSError):
             connection.quit()
     except (smtplib.SMTPException, OSError) as error:
-        overdue = connection is not None and connection.overdue
-        why = _late(place, BOUND * channel.timeout) if overdue else _why(error, place, channel)
+        why = _late(place, BOUND * channel.timeout) if alarm.overdue else _why(error, place, channel)
         raise Undeliverable(why) from error
     finally:
+        alarm.stop()
         if connection is not None:
             connection.close()
 
 
-def _connected(channel: Smtp, context: ssl.SSLContext | None, place: str) -> _Connection:
+def _connected(channel: Smtp, context: ssl.SSLContext | None, alarm: _Alarm, place: str) -> _Connection:
     try:
-        return _Connection(channel, context if channel.security == "tls" else None)
+        return _Connection(channel, context if channel.security == "tls" else None, alarm)
     except smtplib.SMTPConnectError as error:
         raise Undeliverable(
             f"{place} takes no mail now: {answer(error.smtp_code, error.smtp_error)}"

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pipeline.destinations import Fate, Letter, Receipt, Webhook
-from pipeline.notify.resolving import BOUND, Resolve, given, header
+from pipeline.notify.resolving import BOUND, Resolve, given, header, pieces
 from pipeline.types import REFERENCES, Secret
 from pipeline.wording import masked, told
 
@@ -42,7 +42,7 @@ def send(channel: Webhook, letter: Letter, resolve: Resolve) -> Receipt:
     headers, secrets = _headers(channel, resolve)
     key = given(channel.secret, resolve) if channel.secret else None
     headers |= signed(body, letter, key, at=int(time.time()))
-    hidden = [*secrets, *([key.reveal()] if key else []), *([url] if url != channel.url else [])]
+    hidden = [*secrets, *([key.reveal()] if key else []), *(pieces(url) if url != channel.url else [])]
     place = channel.url if url != channel.url else _place(url)
     receipt = _post(place, url, body, headers, channel.timeout)
     return Receipt(receipt.fate, receipt.error and told(masked(receipt.error, hidden)), receipt.retry_after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ def _environment(templates: Mapping[str, str]) -> Environment:
     return _made(tuple(sorted(templates.items())))
 
 
-@cache
+@lru_cache(8)
 def _made(templates: tuple[tuple[str, str], ...]) -> Environment:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
@@ -79,7 +79,7 @@ def _made(templates: tuple[tuple[str, str], ...]) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals = {"light": light(), "dark": dark()}
+    made.globals |= {"light": light(), "dark": dark()}
     made.filters |= {
         "plain": plain,
         "marked": _in_markdown,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pipeline.renderings.happenings import TONES, What, counted, models, what
 from pipeline.renderings.page import Bar, Count, Picture
 from pipeline.renderings.standing import cause
-from pipeline.renderings.words import Text, Words, foreign, plain
+from pipeline.renderings.words import Piece, Text, Words, foreign, plain
 from pipeline.reports.brief import Brief, Line, Severity, Trouble
 
 PREFIX = "[modelwatch] "
@@ -17,16 +17,15 @@ LONGEST = 89
 """Characters of a subject."""
 
 _IN_SUBJECT = 3
-_MODEL = 32
+_MODELS = (32, 20, 12)
 _GATEWAY = 20
 
 
 def totals(brief: Brief) -> Counter[What]:
-    """Count the models to which something loud happened, by what it was."""
+    """Count the models of which something is told, by what it was."""
     counts: Counter[What] = Counter()
-    for line in brief.lines:
-        if line.severity != Severity.QUIET:
-            counts[what(line)] += len(line.models)
+    for line in brief.told:
+        counts[what(line)] += len(line.models)
     return counts
 
 
@@ -37,9 +36,12 @@ def counts(words: Words, brief: Brief) -> tuple[Count, ...]:
     told.append((sum(found[each] for each in What if each not in TONES), "otherwise", ""))
     told.append((sum(len(trouble.scopes) for trouble in brief.troubles), "trouble", "worse"))
     told.append((len(brief.endings), "endings", ""))
-    return tuple(
-        Count(words.number(number), words.plain(f"count.{name}"), tone) for number, name, tone in told if number
-    )
+    return tuple(_count(words, *each) for each in told if each[0])
+
+
+def _count(words: Words, number: int, key: str, tone: str) -> Count:
+    name = words.plain(f"count.{key}")
+    return Count(words.number(number), name, words.plain("count", n=number, name=name), tone)
 
 
 def in_words(words: Words, brief: Brief) -> list[str]:
@@ -59,69 +61,79 @@ def _troubles(words: Words, troubles: list[Trouble]) -> Iterator[str]:
 
 def subject(words: Words, brief: Brief) -> str:
     """Give the subject: one line, harmless, fewer than ninety characters."""
-    text = PREFIX + _subject(words, brief)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = ""
+    for longest in _MODELS:
+        text = PREFIX + _subject(words, brief, longest)
+        if len(text) <= LONGEST:
+            return text
+    return text[: LONGEST - 1] + "…"
 
 
-def _subject(words: Words, brief: Brief) -> str:
-    if brief.severity == Severity.URGENT and (first := _first(words, brief)):
+def _subject(words: Words, brief: Brief, longest: int) -> str:
+    if first := _first(words, brief, longest):
         rest = _others(brief)
-        key = "subject.urgent_and_more" if rest else "subject.urgent"
-        return words.plain(key, what=first, n=rest)
+        return words.plain("subject.urgent_and_more" if rest else "subject.urgent", what=first, n=rest)
     told = in_words(words, brief)[:_IN_SUBJECT]
     if told:
-        listed = plain(words.listed(words.say("as_is", what=each) for each in told))
-        return words.plain("subject.at", what=listed, where=_where(words, brief))
+        return words.plain("subject.at", what=_listed(words, told), where=_where(words, brief))
     return plain(_nothing(words, brief))
 
 
-def _where(words: Words, brief: Brief) -> str:
-    told = [line for line in brief.lines if line.severity != Severity.QUIET]
-    gateways = {each.gateway for each in (*told, *(trouble for trouble in brief.troubles if trouble.new))}
+def _listed(words: Words, told: list[str]) -> Text:
+    return words.listed(Piece(each) for each in told)
+
+
+def _where(words: Words, brief: Brief) -> Text:
+    gateways = {line.gateway for line in brief.told}
+    gateways |= {trouble.gateway for trouble in brief.troubles if trouble.new}
     if len(gateways) == 1:
-        return foreign(gateways.pop(), longest=_GATEWAY).text
-    return words.plain("count.gateways", n=len(gateways))
+        return (foreign(gateways.pop(), "name", longest=_GATEWAY),)
+    return words.say("count.gateways", n=len(gateways))
 
 
-def _first(words: Words, brief: Brief) -> str:
-    """Say what is the most urgent in a few words."""
-    line = next((line for line in brief.lines if line.severity == Severity.URGENT), None)
+def _first(words: Words, brief: Brief, longest: int) -> Text:
+    """Say what is the most urgent in a few words; nothing where nothing is."""
+    line = _urgent(brief)
     if line:
-        return words.plain(
+        return words.say(
             f"urgent.{what(line)}",
-            what=_short(words, line),
-            gateway=foreign(line.gateway, longest=_GATEWAY),
+            what=_short(words, line, longest),
+            gateway=foreign(line.gateway, "name", longest=_GATEWAY),
             whom=counted(words, brief, line.scopes),
         )
     trouble = next((each for each in brief.troubles if each.new and each.severity == Severity.URGENT), None)
     if trouble is None:
-        return ""
-    return words.plain(
+        return ()
+    return words.say(
         f"urgent.{cause(trouble)}",
-        gateway=foreign(trouble.gateway, longest=_GATEWAY),
+        gateway=foreign(trouble.gateway, "name", longest=_GATEWAY),
         whom=counted(words, brief, trouble.scopes),
     )
 
 
-def _short(words: Words, line: Line) -> str:
+def _urgent(brief: Brief) -> Line | None:
+    return next((line for line in brief.told if line.severity == Severity.URGENT), None)
+
+
+def _short(words: Words, line: Line, longest: int) -> Text:
     if len(line.models) == 1:
-        return foreign(line.models[0], longest=_MODEL).text
-    if line.mark:
-        return plain(models(words, line))
-    return words.plain("count.models", n=len(line.models))
+        return (foreign(line.models[0], longest=longest),)
+    return models(words, line) if line.mark else words.say("count.models", n=len(line.models))
 
 
 def _others(brief: Brief) -> int:
     """Count what else is new, beside the most urgent."""
-    loud = sum(len(line.models) for line in brief.lines if line.severity != Severity.QUIET)
+    told = sum(len(line.models) for line in brief.told)
     new = sum(trouble.new for trouble in brief.troubles)
-    first = next((line for line in brief.lines if line.severity == Severity.URGENT), None)
-    return loud + new - (len(first.models) if first else 1)
+    first = _urgent(brief)
+    return told + new - (len(first.models) if first else 1)
 
 
 def _nothing(words: Words, brief: Brief) -> Text:
     """Say that there is no change, of what was seen."""
     answered, asked = brief.answered, len(brief.coverage)
+    if not asked:
+        return words.say("nothing.asked")
     if not answered:
         return words.say("nothing.known", n=asked)
     if brief.ended:
@@ -129,20 +141,28 @@ def _nothing(words: Words, brief: Brief) -> Text:
         return words.say("nothing.but_ended", n=number)
     if brief.started:
         return words.say("nothing.but_started", n=sum(len(each.scopes) for each in brief.started))
+    if brief.untold:
+        return words.say("nothing.but_untold", n=brief.untold, answered=answered, asked=asked)
     key = "nothing.all" if answered == asked else "nothing.some"
     return words.say(key, n=asked, answered=answered)
 
 
 def headline(words: Words, brief: Brief) -> Text:
     """Say in a sentence what there is to know."""
-    if brief.severity == Severity.URGENT and (first := _first(words, brief)):
+    if first := _first(words, brief, _MODELS[0]):
         rest = _others(brief)
-        return words.say("headline.urgent_and_more" if rest else "headline.urgent", what=first, n=rest)
+        key = "headline.urgent_and_more" if rest else "headline.urgent"
+        return _begun(words.say(key, what=first, n=rest))
     told = in_words(words, brief)
     if told:
-        listed = words.listed(words.say("as_is", what=each) for each in told)
-        return words.say("headline.at", what=listed, where=_where(words, brief))
-    return words.say("headline.nothing", what=_nothing(words, brief))
+        return words.say("headline.at", what=_listed(words, told), where=_where(words, brief))
+    return _begun(words.say("headline.nothing", what=_nothing(words, brief)))
+
+
+def _begun(text: Text) -> Text:
+    """Begin a sentence, where it begins with a word of ours."""
+    first, *rest = text
+    return text if first.mark else (Piece(first.text[:1].upper() + first.text[1:]), *rest)
 
 
 def picture(words: Words, brief: Brief) -> Picture | None:
@@ -167,4 +187,4 @@ def picture(words: Words, brief: Brief) -> Picture | None:
         day=words.day(highest.day),
         total=sum(day.total for day in brief.days),
     )
-    return Picture(bars, caption)
+    return Picture(bars, caption, words.say("picture.legend"))

@@ -1,41 +1,48 @@
-"""Lay out a report: what is seen at once, then by severity, then how the scopes stand, what it is based on."""
+"""Lay out a report: what is seen at once, what happened by severity, how the scopes stand."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 
 from pipeline.renderings import glance, happenings, standing
-from pipeline.renderings.page import Page, Section, section, tone_of
+from pipeline.renderings.page import Draft, Page, tone_of
 from pipeline.renderings.words import Piece, Text, Words, foreign
 from pipeline.reports.brief import Brief, Severity
 
-_LOUD = (Severity.URGENT, Severity.BREAKING, Severity.NOTABLE)
 
-
-def page(brief: Brief, language: str, *, most: int, destination: str = "") -> Page:
-    """Give the page of a report in a language, with at most so many lines in each section."""
+def pages(brief: Brief, language: str, *, destination: str = "") -> Callable[[int], Page]:
+    """Word a report; what is given makes its page with at most so many lines in each section."""
     words = Words(language, year=brief.run.started_at[:4])
     tone = tone_of(brief.severity)
-    return Page(
+    idle = tone == "calm" and not brief.troubles and brief.answered == len(brief.coverage)
+    full = Page(
         language=language,
         subject=glance.subject(words, brief),
         tone=tone,
-        badge=words.plain(f"badge.{tone}"),
+        badge=words.plain("badge.idle" if idle else f"badge.{tone}"),
         headline=glance.headline(words, brief),
         window=_window(words, brief),
         lead=_lead(words, brief),
         counts=glance.counts(words, brief),
-        sections=_sections(words, brief, most),
+        sections=(),
         picture=glance.picture(words, brief),
         footer=_footer(words, destination),
     )
+    drafts = [draft for draft in _drafts(words, brief) if draft.blocks]
+
+    def cut(most: int) -> Page:
+        return replace(full, sections=tuple(draft.cut(words, most) for draft in drafts))
+
+    return cut
 
 
 def _window(words: Words, brief: Brief) -> Text:
     until = words.minute(brief.run.started_at)
     if brief.since is None:
         return words.say("window.first", until=until)
-    return words.say("window", since=words.minute(brief.since), until=until)
+    return words.say("window", since=words.minute(brief.since, zone=False), until=until)
 
 
 def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
@@ -43,25 +50,24 @@ def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
     if brief.coverage and brief.answered < len(brief.coverage):
         silent = len(brief.coverage) - brief.answered
         found.append(words.say("lead.silent", n=silent, asked=len(brief.coverage)))
-    quiet = sum(len(line.models) for line in brief.lines if line.severity == Severity.QUIET)
-    if quiet:
-        found.append(words.say("lead.quiet", n=quiet))
+    if brief.untold:
+        key = "lead.quiet" if brief.least == Severity.NOTABLE else "lead.untold"
+        found.append(words.say(key, n=brief.untold))
     return tuple(found)
 
 
-def _sections(words: Words, brief: Brief, most: int) -> tuple[Section, ...]:
-    found: list[Section] = []
-    for severity in _LOUD:
-        lines = [line for line in brief.lines if line.severity == severity]
-        raws = happenings.blocks(words, brief, lines)
-        found += section(words, str(severity), raws, most=most, tone=tone_of(severity))
-    worst = next((each for each in _LOUD if any(t.new and t.severity == each for t in brief.troubles)), None)
-    found += section(
-        words, "troubles", standing.troubles(words, brief), most=most, tone=tone_of(worst)
-    )
-    for name in ("ended", "started", "endings", "coverage"):
-        found += section(words, name, getattr(standing, name)(words, brief), most=most)
-    return tuple(found)
+def _drafts(words: Words, brief: Brief) -> Iterator[Draft]:
+    new = {trouble.severity for trouble in brief.troubles if trouble.new}
+    worst = next((severity for severity in Severity if severity in new), None)
+    for severity in Severity:
+        lines = [line for line in brief.told if line.severity == severity]
+        yield Draft(str(severity), list(happenings.blocks(words, brief, lines)), tone_of(severity))
+        if severity == (worst or Severity.NOTABLE):
+            yield Draft("troubles", list(standing.troubles(words, brief)), tone_of(worst))
+    yield Draft("ended", list(standing.ended(words, brief)))
+    yield Draft("started", list(standing.started(words, brief)))
+    yield Draft("endings", list(standing.endings(words, brief)))
+    yield Draft("coverage", list(standing.coverage(words, brief)))
 
 
 def _footer(words: Words, destination: str) -> tuple[Text, ...]:

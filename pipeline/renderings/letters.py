@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.destinations import Attachment, Letter
 from pipeline.errors import ConfigError
 from pipeline.renderings.forms import TEMPLATES, fill, tidy
-from pipeline.renderings.layout import page
+from pipeline.renderings.layout import pages
 from pipeline.renderings.page import Page
-from pipeline.reports import Recovery, Report
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
 from pipeline.reports.brief import Brief
 from pipeline.reports.display import shown
-
-FORMS = ("txt", "md", "html", "csv", "json")
-"""What a report can be rendered as."""
 
 _FILLS = (40, 24, 14, 8, 5, 3, 2, 1)
 """Lines in a section: as many as there is room for."""
@@ -30,7 +26,7 @@ _SUBJECT = 200
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A letter; `problems` say what is wrong in which of the user's templates, instead of which ours was used."""
+    """A letter; `problems` say what is wrong in which of the user's templates: ours was used instead."""
 
     letter: Letter
     problems: tuple[str, ...] = ()
@@ -48,19 +44,24 @@ def letter(
     """Write a report for a destination.
 
     Args:
+        brief: what is to be told.
+        destination: its name in the config.
+        message_id: `<…@…>`, the same however often it is tried.
+        thread: `<…@…>`, the same for all reports to this destination.
+        language: one of `LANGUAGES`.
         templates: the texts of the user's own templates, by file name.
     """
     problems: list[str] = []
-    own = dict(templates or {})
+    laid = pages(brief, language, destination=destination)
 
     def form(name: str) -> str:
         try:
-            return _filled(brief, name, language, own, destination)
+            return _filled(brief, name, laid, templates or {})
         except ConfigError as error:
             problems.append(error.message)
-            return _filled(brief, name, language, {}, destination)
+            return _filled(brief, name, laid, {})
 
-    report = as_json(report_of(brief))
+    report = as_json(brief.report)
     made = Letter(
         message_id=message_id,
         thread=thread,
@@ -81,7 +82,7 @@ def letter(
 
 
 def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:
-    """Give a report in one of `FORMS`; HTML is a whole page.
+    """Give a report in one of the `FORMS` of destinations; HTML is a whole page.
 
     Raises:
         ConfigError: the user's template for it has a mistake; says in which file and line, and what is wrong.
@@ -90,28 +91,16 @@ def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, st
         case "csv":
             return as_csv(brief.events)
         case "json":
-            return as_json(report_of(brief))
+            return as_json(brief.report)
         case _:
-            return _filled(brief, form, language, templates or {}, "")
+            return _filled(brief, form, pages(brief, language), templates or {})
 
 
-def report_of(brief: Brief) -> Report:
-    """Give a report as the JSON has it, with each single step."""
-    recoveries = (
-        Recovery(end.at, scope, end.gateway, end.was, end.believed, end.since, end.seconds)
-        for end in brief.ended
-        for scope in end.scopes
-    )
-    ordered = sorted(recoveries, key=lambda each: (each.at, each.scope))
-    return Report(brief.since, brief.run, brief.events, tuple(ordered), brief.coverage)
-
-
-def _filled(brief: Brief, form: str, language: str, templates: Mapping[str, str], destination: str) -> str:
+def _filled(brief: Brief, form: str, laid: Callable[[int], Page], templates: Mapping[str, str]) -> str:
     """Fill a form with as much as there is room for."""
     text = ""
     for most in _FILLS:
-        laid: Page = page(brief, language, most=most, destination=destination)
-        text = tidy(fill(TEMPLATES[form], laid, brief, templates))
+        text = tidy(fill(TEMPLATES[form], laid(most), brief, templates))
         if len(text.encode()) <= _MOST.get(form, len(text.encode())):
             break
     return text

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.renderings.words import Piece, Text, Words
+from pipeline.renderings.words import Text, Words
 from pipeline.reports.brief import Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are of something; `tone` is worse, better or nothing."""
+    """How many there are of something, and both in words; `tone` is worse, better or nothing."""
 
     number: str
     name: str
+    text: str
     tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing, and what there is to say of it; `urgent` when it concerns what somebody depends on."""
+    """One thing, what became of it, and what else there is to say of it."""
 
     head: Text
     details: tuple[Text, ...] = ()
+    notes: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What happened in one way to the same scopes: in short those of which that is all, then the others."""
+    """What happened in one way to the same scopes: in a row those of which that is all, then the others."""
 
     title: Text
-    short: tuple[Text, ...] = ()
+    row: Text = ()
     items: tuple[Item, ...] = ()
     more: Text = ()
 
@@ -59,10 +61,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The counts of changes of the last days; `caption` says in words what is seen."""
+    """The counts of changes of the last days; `caption` says in words what is seen, `legend` what is red."""
 
     bars: tuple[Bar, ...]
     caption: Text
+    legend: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,39 +98,35 @@ class Raw:
     """What is to stand in a block, before it is known how much room there is."""
 
     title: Text
-    short: Sequence[Text] = ()
+    row: Sequence[Text] = ()
     items: Sequence[Item] = ()
 
 
-def section(
-    words: Words, name: str, raws: Iterable[Raw], *, most: int, tone: str = "calm"
-) -> tuple[Section, ...]:
-    """Make a section of at most so many lines, saying how much was cut; none where there is nothing."""
-    waiting = list(raws)
-    if not waiting:
-        return ()
-    blocks: list[Block] = []
-    room = most
-    while waiting and room > 0:
-        block = _block(words, waiting.pop(0), most=most, room=room)
-        room -= 1 + len(block.items)
-        blocks.append(block)
-    left = sum(len(raw.short) + len(raw.items) for raw in waiting)
-    more = words.say("more", n=left) if left else ()
-    return (Section(name, words.plain(f"section.{name}"), tone, tuple(blocks), more),)
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A section before it is known how much room there is."""
+
+    name: str
+    blocks: Sequence[Raw]
+    tone: str = "calm"
+
+    def cut(self, words: Words, most: int) -> Section:
+        """Make the section, of at most so many lines; it says how much was cut."""
+        room, blocks = most, []
+        for raw in self.blocks:
+            if room <= 0:
+                break
+            blocks.append(_block(words, raw, most=most, room=room))
+            room -= 1 + len(blocks[-1].items)
+        left = sum(len(raw.row) + len(raw.items) for raw in self.blocks[len(blocks) :])
+        more = words.say("more", n=left) if left else ()
+        return Section(self.name, words.plain(f"section.{self.name}"), self.tone, tuple(blocks), more)
 
 
 def _block(words: Words, raw: Raw, *, most: int, room: int) -> Block:
-    short, items = tuple(raw.short[:most]), tuple(raw.items[:room])
-    left = len(raw.short) - len(short) + len(raw.items) - len(items)
-    return Block(raw.title, short, items, words.say("more", n=left) if left else ())
-
-
-def strong(words: Words, key: str, **values: Text | Piece | str | int) -> Text:
-    """Fill a message, and give its own words weight."""
-    return tuple(
-        Piece(piece.text, "strong") if not piece.mark else piece for piece in words.say(key, **values)
-    )
+    row, items = raw.row[:most], tuple(raw.items[:room])
+    left = len(raw.row) - len(row) + len(raw.items) - len(items)
+    return Block(raw.title, words.listed(row), items, words.say("more", n=left) if left else ())
 
 
 def tone_of(severity: Severity | None) -> str:

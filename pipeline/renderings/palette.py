@@ -42,6 +42,9 @@ LINE = {
 }
 """What is drawn."""
 
+EDGES = ("urgent", "breaking", "notable", "rule")
+"""What a section's edge is drawn in."""
+
 ON = tuple(
     (ink, ground)
     for ground in ("card", "tint", "page")
@@ -61,6 +64,7 @@ def dark() -> list[tuple[str, str, str]]:
     return [
         *((name, "color", shade.dark) for name, shade in INK.items()),
         *((name, "background-color", shade.dark) for name, shade in GROUND.items()),
-        *((name, "border-color", shade.dark) for name, shade in LINE.items() if name == "rule"),
+        *((name, "border-color", LINE[name].dark) for name in ("rule",)),
+        *((f"{name}-edge", "border-color", (INK | LINE)[name].dark) for name in EDGES),
         *((name, "background-color", shade.dark) for name, shade in LINE.items() if name != "rule"),
     ]

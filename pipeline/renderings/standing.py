@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.renderings.happenings import whom
-from pipeline.renderings.page import Item, Raw, strong
+from pipeline.renderings.page import Item, Raw
 from pipeline.renderings.words import Piece, Text, Words, foreign
 from pipeline.reports.brief import Brief, Ended, Ending, Trouble
 
@@ -34,8 +34,9 @@ def cause(trouble: Trouble) -> str:
 def _trouble(words: Words, brief: Brief, trouble: Trouble) -> Item:
     who = whom(words, brief, trouble.scopes, trouble.gateway, ())
     kind = cause(trouble)
-    head = strong(words, f"trouble.{kind}", whom=who, when=words.minute(trouble.since))
-    return Item(head, tuple(_particulars(words, trouble, kind) if trouble.new else _advice(words, trouble, kind)))
+    head = words.say(f"trouble.{kind}", whom=who, when=words.minute(trouble.since))
+    said = tuple(_particulars(words, trouble, kind)) if trouble.new else ()
+    return Item(head, tuple(_advice(words, trouble, kind)), said)
 
 
 def _particulars(words: Words, trouble: Trouble, kind: str) -> Iterator[Text]:
@@ -46,7 +47,6 @@ def _particulars(words: Words, trouble: Trouble, kind: str) -> Iterator[Text]:
     if kind != "held":
         last = trouble.last_answered
         yield words.say("last_answered", when=words.minute(last)) if last else words.say("never_answered")
-    yield from _advice(words, trouble, kind)
 
 
 def _advice(words: Words, trouble: Trouble, kind: str) -> Iterator[Text]:
@@ -124,7 +124,7 @@ def coverage(words: Words, brief: Brief) -> Iterator[Raw]:
             by_since.setdefault((scope.state_since or "", scope.gateway), []).append(scope.scope)
         for (since, gateway), names in by_since.items():
             who = whom(words, brief, names, gateway, ())
-            when = words.minute(since) if since else words.plain("none")
+            when = words.minute(since) if since else words.plain("unknown")
             items.append(Item(words.say(key, whom=who, when=when)))
     items += missing(words, brief.missing)
     yield Raw((), items=items)

@@ -131,9 +131,9 @@ class Words:
         key = "format.day" if day[:4] == self._year else "format.day_of_year"
         return self.plain(key, year=day[:4], month=month, day=str(int(day[8:10])))
 
-    def minute(self, at: str) -> str:
+    def minute(self, at: str, *, zone: bool = True) -> str:
         """Write a time (ISO 8601 UTC), to the minute."""
-        return self.plain("format.minute", day=self.day(at), time=at[11:16])
+        return self.plain("format.utc" if zone else "format.minute", day=self.day(at), time=at[11:16])
 
     def duration(self, seconds: int) -> str:
         """Write a duration in its largest unit that is at least one: `3 h`, `5.8 days`."""

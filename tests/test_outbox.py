@@ -1,0 +1,285 @@
+"""The outbox: everyone is told what is theirs, once, in its time, however often something is in the way."""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from fakes import Script, moment
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import config, outbox
+from pipeline.config import Config
+from pipeline.deliver import Handed, deliver, drain
+from pipeline.destinations import Fate, Receipt
+from pipeline.errors import DeliveryError
+from pipeline.outbox import Delivery
+from pipeline.store import Store
+from pipeline.types import Secret
+
+HEAD = """
+[gateways.acme]
+url = "https://acme.example"
+scopes = { prod = {}, test = {} }
+"""
+
+
+def configured(home: Path, destinations: str) -> Config:
+    """Read a config with some destinations."""
+    return config.parse(HEAD + destinations, home / "modelwatch.toml")
+
+
+def mailbox(name: str = "ops", *more: str) -> str:
+    """Give a destination whose mails become files."""
+    return "\n".join((f"[destinations.{name}]", 'type = "eml"', f'directory = "{name}"', *more, ""))
+
+
+def told(store: Store, known: Config, at: int) -> Handed:
+    """Tell everyone, at the time of a run."""
+    return deliver(store, known, lambda: moment(at), Secret)
+
+
+def subjects(home: Path, name: str = "ops") -> list[str]:
+    """Give the subjects of the mails that a destination got, oldest first."""
+    mails = sorted((home / name).glob("*.eml"))
+    return [message_from_bytes(path.read_bytes(), policy=policy.default)["subject"] for path in mails]
+
+
+def mine(store: Store, name: str = "ops", *states: str) -> list[Delivery]:
+    """Give what is in the outbox for a destination."""
+    return [each for each in outbox.deliveries(store, *states) if each.destination == name]
+
+
+def test_each_run_with_news_is_a_mail(script: Script, tmp_path: Path) -> None:
+    """And one without is none."""
+    known = configured(tmp_path, mailbox())
+    script.offers("acme/prod", "lyra")
+    for at, model in enumerate(("", "vega", "", "corvus"), 1):
+        script.adds("acme/prod", *filter(None, [model])).run()
+        told(script.store, known, at)
+    first, *rest = subjects(tmp_path)
+    assert "acme/prod" in first or "irst" in first
+    assert [name in subject for name, subject in zip(("added", "added"), rest, strict=True)] == [True, True]
+    assert [each.until for each in mine(script.store)] == [1, 2, 4]
+
+
+def test_a_mail_is_put_into_the_outbox_with_what_it_tells_of(script: Script, tmp_path: Path) -> None:
+    """Per recipient, with an id of its own that stays."""
+    known = configured(
+        tmp_path,
+        '[destinations.ops]\ntype = "smtp"\nserver = "127.0.0.1"\nport = 9\nsecurity = "none"\ntimeout = 1\n'
+        'from = "watch <watch@watch.example>"\nto = ["a@example.com", "b@example.com"]\n',
+    )
+    script.offers("acme/prod", "lyra").run()
+    handed = told(script.store, known, 1)
+    assert [each.recipient for each in handed.failed] == ["a@example.com", "b@example.com"]
+    with pytest.raises(DeliveryError, match=r"ops: a@example\.com: .*tried again from"):
+        handed.check()
+    first, second = mine(script.store)
+    assert first.message_id == second.message_id
+    assert first.message_id is not None
+    assert first.message_id.endswith("@watch.example>")
+    assert (first.state, first.attempts, first.due_at) == ("waiting", 1, "2026-09-20T06:05:00Z")
+    assert told(script.store, known, 1) == Handed(), "it waits for its time"
+    assert [each.attempts for each in told(script.store, known, 2).failed] == [2, 2]
+
+
+def test_what_is_too_little_is_not_told_and_does_not_come_back(script: Script, tmp_path: Path) -> None:
+    """A destination for what breaks gets no mail of what came, and no second look at it."""
+    known = configured(tmp_path, mailbox("ops", 'severity = "breaking"'))
+    script.offers("acme/prod", "lyra", "vega").run()
+    told(script.store, known, 1)
+    script.adds("acme/prod", "corvus").run()
+    told(script.store, known, 2)
+    assert mine(script.store) == []
+    script.drops("acme/prod", "lyra").run(times=2)
+    told(script.store, known, 4)
+    (delivery,) = mine(script.store)
+    assert (delivery.since, delivery.until) == (2, 4)
+
+
+def test_a_daily_mail_tells_of_its_day(script: Script, tmp_path: Path) -> None:
+    """The net of all runs since the last one, at its time; a quiet day has no mail."""
+    known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"'))
+    script.offers("acme/prod", "lyra")
+    for at in range(1, 75):
+        if at == 30:
+            script.adds("acme/prod", "vega")
+        if at == 32:
+            script.adds("acme/prod", "corvus")
+        script.run()
+        told(script.store, known, at)
+    # The first run is at six in the morning: at eight there is the first look, on the second day nothing.
+    assert [each.at[:16] for each in mine(script.store)] == ["2026-09-20T08:00", "2026-09-22T08:00"]
+    assert "2 added" in subjects(tmp_path)[1]
+
+
+def test_an_empty_mail_comes_only_if_asked_for(script: Script, tmp_path: Path) -> None:
+    """Then it says that there was nothing, at its time."""
+    always = ('every = "day"', 'at = "08:00"', "empty = true")
+    known = configured(tmp_path, mailbox("ops", *always))
+    script.offers("acme/prod", "lyra")
+    for at in range(1, 52):
+        script.run()
+        told(script.store, known, at)
+    assert len(subjects(tmp_path)) == 3
+    assert "1 of 1" in subjects(tmp_path)[2]
+
+
+def test_a_new_destination_begins_with_the_newest_run(script: Script, tmp_path: Path) -> None:
+    """It is not told of the months before; one that has left and comes again neither."""
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, configured(tmp_path, ""), 1)
+    script.adds("acme/prod", "vega").run()
+    told(script.store, configured(tmp_path, ""), 2)
+    script.adds("acme/prod", "corvus").run()
+    told(script.store, configured(tmp_path, mailbox()), 3)
+    assert [(each.since, each.until) for each in mine(script.store)] == [(2, 3)]
+    for at in (4, 5):
+        script.adds("acme/prod", f"cetus-{at}").run()
+        told(script.store, configured(tmp_path, ""), at)
+    script.adds("acme/prod", "ara").run()
+    told(script.store, configured(tmp_path, mailbox()), 6)
+    assert [(each.since, each.until) for each in mine(script.store)] == [(2, 3), (5, 6)]
+    ids = [each.message_id for each in mine(script.store)]
+    assert len({str(number).rpartition("@")[0].rpartition(".")[2] for number in ids}) == 1, (
+        "it is still the same destination"
+    )
+
+
+def test_one_that_cannot_be_reached_does_not_stop_the_others(script: Script, tmp_path: Path) -> None:
+    """What failed waits, and goes later with its own content."""
+    known = configured(tmp_path, mailbox("broken") + mailbox("well"))
+    (tmp_path / "broken").write_text("in the way")
+    script.offers("acme/prod", "lyra").run()
+    handed = told(script.store, known, 1)
+    assert [each.destination for each in handed.failed] == ["broken"]
+    assert len(subjects(tmp_path, "well")) == 1
+    script.adds("acme/prod", "vega").run()
+    told(script.store, known, 2)
+    (tmp_path / "broken").unlink()
+    told(script.store, known, 9)
+    assert subjects(tmp_path, "broken") == subjects(tmp_path, "well")
+
+
+def test_a_report_that_was_cut_off_is_sent_again_with_its_id(script: Script, tmp_path: Path) -> None:
+    """Whoever gets it twice can see that it is one."""
+    known = configured(tmp_path, mailbox())
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 1)
+    with script.store.transaction():
+        script.store.connection.execute("update deliveries set state = 'waiting'")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()}
+    assert len(drain(script.store, known, lambda: moment(2), Secret).sent) == 1 + 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()} == before
+
+
+RECEIPTS = [
+    (Receipt(Fate.SENT), "sent", None),
+    (Receipt(Fate.NEVER, "550 no such user"), "refused", None),
+    (Receipt(Fate.LATER, "451 busy"), "waiting", "2026-09-20T07:05:00Z"),
+    (Receipt(Fate.LATER, "429", retry_after=900), "waiting", "2026-09-20T07:15:00Z"),
+    (Receipt(Fate.LATER, "the disk is full", retry_after=0), "waiting", None),
+]
+
+
+@pytest.fixture
+def waiting(script: Script, tmp_path: Path) -> Delivery:
+    """Something waits in the outbox."""
+    script.offers("acme/prod", "lyra").run()
+    with script.store.transaction():
+        outbox.owe(script.store, configured(tmp_path, mailbox()).destinations, _nothing(), at=moment(1))
+    (delivery,) = mine(script.store)
+    return delivery
+
+
+def _nothing() -> object:
+    from pipeline.watchlist import NOTHING
+
+    return NOTHING
+
+
+@pytest.mark.parametrize(("receipt", "state", "due_at"), RECEIPTS)
+def test_what_became_of_a_delivery_is_written_down(
+    script: Script, waiting: Delivery, receipt: Receipt, state: str, due_at: str | None
+) -> None:
+    """Its state, its next try, and why it was not taken."""
+    now = outbox.settle(script.store, waiting, receipt, at=moment(2))
+    assert (now.state, now.due_at, now.error, now.attempts) == (state, due_at, receipt.error, 1)
+    assert now.sent_at == (moment(2) if state == "sent" else None)
+    assert mine(script.store) == [now]
+
+
+def test_tries_come_less_and_less_often_and_end(script: Script, waiting: Delivery) -> None:
+    """Twice the wait each time, six hours at most; then somebody has to look."""
+    due = []
+    while waiting.state == "waiting":
+        waiting = outbox.settle(script.store, waiting, Receipt(Fate.LATER, "no answer"), at=moment(1))
+        due.append(waiting.due_at)
+    assert len(due) == outbox.ATTEMPTS
+    assert due[:3] == ["2026-09-20T06:05:00Z", "2026-09-20T06:10:00Z", "2026-09-20T06:20:00Z"]
+    assert set(due[8:-1]) == {"2026-09-20T12:00:00Z"}
+    assert (waiting.state, waiting.error) == ("refused", "given up after 20 tries: no answer")
+    (again,) = outbox.retry(script.store, [waiting.id])
+    assert again.id == waiting.id
+    assert [(each.state, each.attempts, each.due_at) for each in mine(script.store)] == [("waiting", 0, None)]
+
+
+def test_a_person_may_drop_what_waits(script: Script, waiting: Delivery) -> None:
+    """It is never sent, and stays to be seen; what was sent cannot be taken back."""
+    assert outbox.drop(script.store, [waiting.id, 99]) == [waiting]
+    assert [each.state for each in mine(script.store)] == ["dropped"]
+    assert outbox.drop(script.store, [waiting.id]) == []
+
+
+steps = st.lists(st.sampled_from(["news", "quiet", "tell", "block", "free"]), min_size=1, max_size=14)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_nothing_is_lost_and_nothing_is_told_twice(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
+    """However runs, tellings and obstacles follow one another, each change is in exactly one mail."""
+    home = tmp_path_factory.mktemp("home")
+    known = configured(home, mailbox())
+    with Store.open(None) as store:
+        script = Script(store).offers("acme/prod", "lyra")
+        script.run()
+        told(store, known, 1)
+        at = 1
+        for number, step in enumerate(steps):
+            match step:
+                case "news":
+                    script.adds("acme/prod", f"new-{number}").run()
+                case "quiet":
+                    script.run()
+                case "block" if (home / "ops").is_dir():
+                    (home / "ops").rename(home / "aside")
+                    (home / "ops").write_text("in the way")
+                case "free" if (home / "aside").exists():
+                    (home / "ops").unlink()
+                    (home / "aside").rename(home / "ops")
+                case _:
+                    at += 12
+                    told(store, known, at)
+        if (home / "aside").exists():
+            (home / "ops").unlink()
+            (home / "aside").rename(home / "ops")
+        told(store, known, at + 24)
+        assert mine(store, "ops", "waiting") == []
+        windows = [(each.since, each.until) for each in mine(store)]
+    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+    news = [f"new-{number}" for number, step in enumerate(steps) if step == "news"]
+    texts = [path.read_text("utf-8") for path in sorted((home / "ops").glob("*.eml"))]
+    found = [name for text in texts for name in news if f"added,acme,{name}," in _csv(text)]
+    assert found == news
+
+
+def _csv(mail: str) -> str:
+    message = message_from_bytes(mail.encode(), policy=policy.default)
+    (attached,) = [part for part in message.walk() if part.get_filename() == "changes.csv"]
+    return str(attached.get_content())

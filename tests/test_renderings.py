@@ -1,0 +1,423 @@
+"""What a report looks like as mail, page, feed, calendar and on a terminal; no text of others harms it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import feedparser
+import icalendar
+import pytest
+from briefs import AT, BREAKING, CALM, FULL, LONG, NASTY, NOTABLE, SOME, TROUBLES, URGENT, hostile, many
+from e2e import valid
+from markdown_it import MarkdownIt
+from renderings import ENTRY_ID, GOLDEN, renderings
+from rich.console import Console
+
+from pipeline.cli.brief_text import tell
+from pipeline.destinations import FORMS, LANGUAGES, Letter
+from pipeline.errors import ConfigError
+from pipeline.renderings import Written, atom, calendar, json_feed, letter, render
+from pipeline.renderings.palette import GROUND, INK, ON
+from pipeline.reports.as_csv import as_csv
+from pipeline.reports.brief import Brief, Ending, Severity
+
+UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+HOSTILE = (
+    NASTY,
+    LONG,
+    "\x00\x1b]0;title\x07\u2066",
+    "{{ 7 * 7 }}{% raw %}",
+    "]]>&amp;<!--",
+    '" onload="x',
+    " ",
+)
+
+
+def written(brief: Brief, language: str = "en", **templates: str) -> Written:
+    own = {f"{name}.j2": text for name, text in templates.items()}
+    return letter(
+        brief,
+        destination="ops",
+        message_id=ENTRY_ID,
+        thread="<ops@modelwatch>",
+        language=language,
+        templates={name.replace("_", "."): text for name, text in own.items()},
+    )
+
+
+@cache
+def made(brief: Brief, language: str = "en") -> Letter:
+    return written(brief, language).letter
+
+
+def only(*lines: object, severity: Severity = Severity.BREAKING) -> Brief:
+    return replace(CALM, lines=tuple(replace(line, severity=severity) for line in lines))  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("name", sorted(renderings()))
+def test_golden(name: str) -> None:
+    """A report that has everything looks in every form and language as it was last looked at."""
+    assert renderings()[name].encode() == (GOLDEN / name).read_bytes()
+
+
+def test_no_golden_file_lies_about() -> None:
+    """What is no longer rendered is no longer kept."""
+    assert {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.*")} == set(renderings())
+
+
+SILENT = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
+
+SUBJECTS = [
+    (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +55 more"),
+    (replace(CALM, lines=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
+    (replace(CALM, lines=NOTABLE[2:3]), "29 back · aihubmix"),
+    (only(BREAKING[0], URGENT[1]), "3 removed, 1 dearer · aihubmix"),
+    (replace(CALM, lines=(BREAKING[0], BREAKING[2])), "3 removed, 1 dearer · 2 gateways"),
+    (replace(CALM, troubles=TROUBLES[:1]), "urgent: key refused (aihubmix, 1 key)"),
+    (replace(CALM, troubles=TROUBLES[1:2]), "1 scope held · lark-proxy"),
+    (replace(CALM, ended=FULL.ended), "no changes, 3 scopes are well again"),
+    (replace(CALM, started=FULL.started), "first answer of 1 scope"),
+    (replace(CALM, lines=FULL.lines[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
+    (CALM, "no changes, 5 of 5 scopes answered"),
+    (SOME, "no changes in what 4 of 5 scopes answered"),
+    (SILENT, "no answer from any of 5 scopes"),
+]
+
+
+@pytest.mark.parametrize(("brief", "subject"), SUBJECTS, ids=[subject for _, subject in SUBJECTS])
+def test_the_subject_says_what_matters_most(brief: Brief, subject: str) -> None:
+    """A list of mails is enough to know which of them needs somebody."""
+    assert made(brief).subject == f"[modelwatch] {subject}"
+
+
+@pytest.mark.parametrize(
+    ("brief", "badge", "headline"),
+    [
+        (FULL, "Needs you now", "heron-2 removed (aihubmix, 12 keys), and 55 more."),
+        (replace(CALM, troubles=TROUBLES[:1]), "Needs you now", "Key refused (aihubmix, 1 key)."),
+        (replace(CALM, lines=BREAKING[:1]), "May break something", "3 removed at aihubmix."),
+        (replace(CALM, lines=NOTABLE[2:3]), "Good to know", "29 back at aihubmix."),
+        (replace(CALM, troubles=TROUBLES[2:]), "Nothing new", "No changes, 5 of 5 scopes answered."),
+        (SOME, "Nothing new", "No changes in what 4 of 5 scopes answered."),
+        (CALM, "Nothing to do", "No changes, 5 of 5 scopes answered."),
+    ],
+)
+def test_the_first_lines_say_whether_anything_needs_somebody(brief: Brief, badge: str, headline: str) -> None:
+    """One glance is enough; that nothing changed is only said of what was seen."""
+    assert made(brief).text.splitlines()[:2] == [badge.upper(), headline]
+    assert badge in made(brief).html
+    assert made(brief).markdown.startswith(f"**{badge}**: ")
+
+
+@pytest.mark.parametrize("brief", [FULL, CALM, SOME])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_it_is_based_on_is_always_said(brief: Brief, language: str) -> None:
+    """How many scopes answered, of how many, stands in every report."""
+    last = made(brief, language).text.split("== ")[-1]
+    assert str(brief.answered) in last
+    assert str(len(brief.coverage)) in last
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_subject_is_short_and_on_one_line(text: str, language: str) -> None:
+    """Whatever a model is called, it can neither add a header nor push the rest away."""
+    subject = made(hostile(text), language).subject
+    assert len(subject) < 90
+    assert not re.search("[\r\n]", subject)
+    assert not UNSAFE.search(subject)
+    assert "55" in subject
+
+
+def test_a_great_number_of_changes_is_cut_to_what_mail_clients_show() -> None:
+    """Ten thousand changes make a mail below what Gmail clips, which says where the rest is."""
+    mail = made(many(10_000), "ja")
+    assert 40_000 < len(mail.html.encode()) < 100_000
+    assert len(mail.text.encode()) < 60_000
+    assert len(mail.markdown.encode()) < 60_000
+    assert re.search(r"and 3,\d\d\d more, in changes\.csv", made(many(10_000)).text)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_long_and_many_hostile_names_do_not_make_it_larger(text: str) -> None:
+    """What is clipped is clipped before it is escaped."""
+    assert len(made(hostile(text * 200)).html.encode()) < 100_000
+
+
+class _Tags(HTMLParser):
+    """Collects the tags and attributes of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[tuple[str, str]] = set()
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {(tag, name) for name, _ in attrs}
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_are_only_text_in_html(text: str) -> None:
+    """No tag and no attribute comes from a gateway; every tag that is opened is closed."""
+    page, plain = _Tags(made(hostile(text)).html), _Tags(made(hostile("plain")).html)
+    assert not page.open
+    assert set(page.tags) == set(plain.tags)
+    assert page.attributes == plain.attributes
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_steer_nothing(text: str) -> None:
+    """No control character and no change of direction is in any form."""
+    brief = hostile(text)
+    mail = made(brief)
+    for form in (mail.subject, mail.text, mail.markdown, mail.html):
+        assert not UNSAFE.search(form)
+    assert not UNSAFE.search(calendar(brief.endings, at=AT, language="en").replace("\r\n", "\n"))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_are_only_text_in_markdown(text: str) -> None:
+    """Read as Markdown there is no link, no picture, no markup, and nothing bold that we did not make so."""
+    tags = set(_Tags(MarkdownIt("commonmark").render(made(hostile(text)).markdown)).tags)
+    assert tags <= {"p", "strong", "h2", "ul", "li", "code", "hr"}
+    prose = re.sub("`[^`]*`", "", made(hostile(text)).markdown)
+    assert "@" not in prose
+    assert "http" not in prose
+
+
+def test_a_name_that_is_a_template_is_not_filled() -> None:
+    """A gateway writes no template."""
+    assert "49" not in made(hostile("{{ 7 * 7 }}")).text
+    assert "{{ 7 * 7 }}0" in made(hostile("{{ 7 * 7 }}")).text
+
+
+def test_a_page_loads_nothing() -> None:
+    """No picture, style, font or script comes from elsewhere: a page looks the same without a network."""
+    html = made(FULL).html
+    assert not re.search(
+        r"(src|href|srcset|action|background)\s*=|url\(|@import|<script|<svg|<img|<link", html
+    )
+
+
+def test_the_picture_has_words() -> None:
+    """Who sees no colours and no bars reads how many changes there were."""
+    assert 'aria-label="163 changes from 28 Oct to 24 Nov, most on 16 Nov: 41"' in made(FULL).html
+    assert "163 changes" in made(FULL).text
+    assert "<td valign" not in made(replace(FULL, days=())).html
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(first: str, second: str) -> float:
+    """The contrast of two colours as WCAG 2 computes it."""
+    low, high = sorted(map(luminance, (first, second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(("ink", "ground"), ON)
+def test_every_word_can_be_read(ink: str, ground: str) -> None:
+    """By day and by night the contrast is what WCAG asks at level AA."""
+    assert contrast(INK[ink].light, GROUND[ground].light) >= 4.5
+    assert contrast(INK[ink].dark, GROUND[ground].dark) >= 4.5
+
+
+def test_the_attachments_are_the_report_itself() -> None:
+    """What was cut or folded for people is there in full, in the shape of the schema."""
+    table, value = made(FULL).attachments
+    assert table.content.decode() == as_csv(FULL.events)
+    report = json.loads(value.content)
+    assert valid(report)
+    assert len(report["changes"]) == len(FULL.events)
+    assert len(report["recoveries"]) == len(FULL.recoveries)
+    assert made(FULL).json.encode() == value.content
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_by_itself_is_what_the_mail_has(form: str) -> None:
+    """A file differs from the mail only in that it is for no destination."""
+    mail = made(FULL)
+    whole = {
+        "txt": mail.text.replace("For ops, as the config asks.\n", ""),
+        "md": mail.markdown.replace("For `ops`, as the config asks. · ", ""),
+        "html": mail.html.replace('For <b style="font-weight:600">ops</b>, as the config asks. · ', ""),
+        "csv": mail.attachments[0].content.decode(),
+        "json": mail.json,
+    }
+    assert render(FULL, form, language="en") == whole[form]
+
+
+def test_a_template_of_one_s_own_is_used() -> None:
+    """The words are handed over ready; a template puts them where it likes, and may build on ours."""
+    ours = written(
+        FULL,
+        subject="{{ page.counts[0].number }}\n {{ page.counts[0].name }}",
+        mail_html='{% extends "builtin/mail.html.j2" %}'
+        "{% block footer %}Ask {{ brief.run.snapshot }}{% endblock %}",
+        mail_txt="{{ page.headline | plain }}",
+    )
+    assert not ours.problems
+    assert ours.letter.subject == "4 removed"
+    assert ours.letter.text == "heron-2 removed (aihubmix, 12 keys), and 55 more.\n"
+    assert "Ask 812" in ours.letter.html
+    assert "<h2" in ours.letter.html
+    assert ours.letter.markdown == made(FULL).markdown
+
+
+MISTAKES = [
+    ("{{ page.headline | plain }}\n{% for %}", "mail.txt.j2:2: Expected"),
+    ("one\ntwo {{ page.nothing }}", "mail.txt.j2:2: UndefinedError: "),
+    ("{{ page.headline | shiny }}", "mail.txt.j2:1: No filter named 'shiny'"),
+    ("\n\n{{ 1 // 0 }}", "mail.txt.j2:3: ZeroDivisionError: "),
+    ("{{ ().__class__.__bases__ }}", "mail.txt.j2:1: SecurityError: "),
+    ('{% include "other.j2" %}', "mail.txt.j2:1: TemplateNotFound: other.j2"),
+    ("\n{{ 'x' * page.counts | length }}\n{{ page.tone + 1 }}", "mail.txt.j2:3: TypeError: "),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), MISTAKES, ids=[problem for _, problem in MISTAKES])
+def test_a_mistake_in_a_template_is_told_and_the_mail_goes_all_the_same(text: str, problem: str) -> None:
+    """File, line and what is wrong are named, and the form is the built-in one."""
+    found = written(FULL, mail_txt=text)
+    assert [each[: len(problem)] for each in found.problems] == [problem]
+    assert found.letter == made(FULL)
+
+
+def test_a_mistake_in_a_template_is_an_error_where_only_that_form_is_asked_for() -> None:
+    """Who renders one form by hand is told, and gets nothing else."""
+    with pytest.raises(ConfigError) as caught:
+        render(FULL, "md", language="en", templates={"mail.md.j2": "{{"})
+    assert caught.value.where == "mail.md.j2:1"
+
+
+def test_a_subject_of_one_s_own_is_harmless_too() -> None:
+    """A template can make no header of a line break."""
+    subject = written(FULL, subject="a\r\nBcc: b\u202e").letter.subject
+    assert subject == "a Bcc: b\\u202e"
+
+
+@pytest.mark.parametrize("brief", [FULL, CALM, *map(hostile, HOSTILE)])
+def test_a_feed_is_read_by_feed_readers(brief: Brief) -> None:
+    """It is well-formed, and says of each report its id, time, subject and body."""
+    text = atom("ops", [made(brief)], language="en")
+    assert ET.fromstring(text).tag == "{http://www.w3.org/2005/Atom}feed"
+    feed = feedparser.parse(text)
+    assert not feed.bozo
+    assert (feed.feed.id, feed.feed.updated, feed.feed.title) == ("urn:modelwatch:ops", AT, "modelwatch: ops")
+    [found] = feed.entries
+    assert (found.id, found.updated) == ("mid:812.ops@modelwatch", AT)
+    raw = ET.fromstring(text).find("{*}entry")
+    assert raw is not None
+    assert raw.findtext("{*}title") == made(brief).subject
+    content = raw.findtext("{*}content") or ""
+    assert content.startswith("<table")
+    assert content in made(brief).html
+
+
+def test_an_empty_feed_is_one() -> None:
+    """Before the first report there is a feed to subscribe to."""
+    feed = feedparser.parse(atom("a<b", [], language="ja"))
+    assert (feed.bozo, feed.entries, feed.feed.id) == (False, [], "urn:modelwatch:a%3Cb")
+
+
+def test_a_json_feed_says_the_same() -> None:
+    """It has what version 1.1 asks for."""
+    feed = json.loads(json_feed("ops", [made(FULL)], language="en"))
+    assert (feed["version"], feed["title"]) == ("https://jsonfeed.org/version/1.1", "modelwatch: ops")
+    [item] = feed["items"]
+    assert (item["id"], item["date_published"]) == ("mid:812.ops@modelwatch", AT)
+    assert (item["title"], item["content_text"]) == (made(FULL).subject, made(FULL).text)
+
+
+def events(text: str) -> list[icalendar.Event]:
+    return list(icalendar.Calendar.from_ical(text).walk("VEVENT"))
+
+
+@pytest.mark.parametrize("text", ["heron-2", *HOSTILE])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_calendar_is_read_by_calendars(text: str, language: str) -> None:
+    """Each line ends in CR LF and has at most 75 octets, and what was escaped is read as it was."""
+    found = calendar([Ending("2027-01-31", 68, "lark", f"{text};,\\", ("lark/a",))], at=AT, language=language)
+    lines = found.split("\r\n")
+    assert max(len(line.encode()) for line in lines) <= 75
+    assert "\n" not in "".join(lines)
+    [event] = events(found)
+    assert event.decoded("dtstart").isoformat() == "2027-01-31"
+    assert event.decoded("dtend").isoformat() == "2027-02-01"
+    assert event.decoded("dtstamp").isoformat() == "2026-11-24T06:00:00+00:00"
+    if text == "heron-2":
+        assert "heron-2;,\\" in event["summary"]
+        assert "lark/a" in event["description"]
+
+
+def test_a_model_is_one_event_however_many_lose_it() -> None:
+    """Scopes that lose a model on a day share an event, whose id is the same each time."""
+    day = "2027-01-31"
+    ends = [Ending(day, 68, "lark", "heron", (f"lark/{name}",)) for name in "ab"]
+    other = Ending("2027-02-01", 69, "lark", "heron", ("lark/c",))
+    first, second = events(calendar([*ends, other], at=AT, language="en"))
+    assert first["description"] == "heron is announced to end on 31 Jan 2027, for lark/a, lark/b."
+    assert first["uid"] != second["uid"]
+    [again] = events(calendar(ends[:1], at="2026-12-01T00:00:00Z", language="ja"))
+    assert again["uid"] == first["uid"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_steers_the_terminal(text: str) -> None:
+    """Without colours of ours there is no escape sequence; markup of rich is no markup."""
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, color_system=None, width=100)
+    tell(hostile(text), "en", console)
+    assert not UNSAFE.search(output.getvalue())
+    assert "aihubmix/batch: key refused" in output.getvalue()
+
+
+def test_a_terminal_is_told_the_same_in_colours(capsys: pytest.CaptureFixture[str]) -> None:
+    """All words of the text are on the terminal; elsewhere it is the text itself."""
+    output = io.StringIO()
+    tell(FULL, "ja", Console(file=output, force_terminal=True, color_system="standard", width=400))
+    assert "\x1b[" in output.getvalue()
+    shown = re.sub(r"\x1b\[[\d;]*m", "", output.getvalue())
+    for line in render(FULL, "txt", language="ja").splitlines():
+        assert line.strip("= ") in shown or "▁" in line or "modelwatch" in line or line == "--"
+    tell(FULL, "ja")
+    assert capsys.readouterr().out == render(FULL, "txt", language="ja")
+
+
+def test_templates_are_loaded_when_something_is_rendered() -> None:
+    """A run that tells nobody anything does not wait for a template engine."""
+    code = "import pipeline.renderings, sys; sys.exit('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_matters_less_than_asked_for_is_only_counted() -> None:
+    """Who wants to be told of what is urgent reads how much else there was; who wants all reads all."""
+    urgent = made(replace(FULL, least=Severity.URGENT))
+    assert "curlew-pro" not in urgent.text
+    assert "59 changes besides that matter less, in changes.csv." in urgent.text.replace("\n", " ")
+    everything = made(replace(FULL, least=Severity.QUIET))
+    assert "== Quiet ==" in everything.text
+    assert "quiet-3" in everything.text
+    assert "besides" not in everything.text
