@@ -11,8 +11,6 @@ from pipeline.outbox import Delivery
 from pipeline.reports.brief import Brief
 from pipeline.store import Store
 
-_FEEDS = {"atom": "feed.atom", "feed": "feed.json"}
-
 _ENTRIES = 20
 """So many of the last reports are in a feed."""
 
@@ -81,12 +79,18 @@ def lasting(
     language = destination.language
     if form == "ics":
         told = brief(store, delivery.window, watch=config.watch, wanted=destination.filter)
-        return {"ends.ics": renderings.calendar(told.endings, at=told.run.started_at, language=language)}
+        return {"ends.ics": renderings.calendar(told.endings, stamp=told.run.started_at, language=language)}
     past = [
         each
         for each in outbox.deliveries(store)
         if each.destination == destination.name and each.state != "dropped" and each.until <= delivery.until
     ]
     letters = [letter(store, config, destination, each, []) for each in reversed(past[-_ENTRIES:])]
-    write = renderings.atom if form == "atom" else renderings.json_feed
-    return {_FEEDS[form]: write(destination.name, letters, language=language)}
+    entries = [
+        renderings.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in letters
+    ]
+    title = f"modelwatch: {destination.name}"
+    if form == "feed":
+        return {"feed.json": renderings.json_feed(title, entries, language=language)}
+    feed = {"feed_id": outbox.thread(store, destination), "at": delivery.at, "language": language}
+    return {"feed.atom": renderings.atom(title, entries, **feed)}

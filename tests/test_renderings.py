@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import feedparser
@@ -24,7 +25,7 @@ from rich.console import Console
 from pipeline.cli.brief_text import tell
 from pipeline.destinations import FORMS, LANGUAGES, Letter
 from pipeline.errors import ConfigError
-from pipeline.renderings import Written, atom, calendar, json_feed, letter, render
+from pipeline.renderings import Entry, Written, atom, calendar, json_feed, letter, render
 from pipeline.renderings.palette import GROUND, INK, ON
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.brief import Brief, Ending, Severity
@@ -189,7 +190,7 @@ def test_hostile_names_steer_nothing(text: str) -> None:
     mail = made(brief)
     for form in (mail.subject, mail.text, mail.markdown, mail.html):
         assert not UNSAFE.search(form)
-    assert not UNSAFE.search(calendar(brief.endings, at=AT, language="en").replace("\r\n", "\n"))
+    assert not UNSAFE.search(calendar(brief.endings, stamp=AT, language="en").replace("\r\n", "\n"))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -286,6 +287,17 @@ def test_a_template_of_one_s_own_is_used() -> None:
     assert ours.letter.markdown == made(FULL).markdown
 
 
+def test_the_template_in_the_readme_works() -> None:
+    """Who copies it gets the mail with one line more."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    [template] = re.findall(r"^```jinja\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    found = written(FULL, mail_html=template)
+    assert not found.problems
+    line = "<p>Call the one on duty: 555 0100.</p>"
+    assert found.letter.html.replace(line, "").replace("\n", "") == made(FULL).html.replace("\n", "")
+    assert line not in written(CALM, mail_html=template).letter.html
+
+
 MISTAKES = [
     ("{{ page.headline | plain }}\n{% for %}", "mail.txt.j2:2: Expected"),
     ("one\ntwo {{ page.nothing }}", "mail.txt.j2:2: UndefinedError: "),
@@ -318,14 +330,19 @@ def test_a_subject_of_one_s_own_is_harmless_too() -> None:
     assert subject == "a Bcc: b\\u202e"
 
 
+def entry(brief: Brief) -> Entry:
+    mail = made(brief)
+    return Entry(mail.message_id, mail.at, mail.subject, mail.html, mail.text)
+
+
 @pytest.mark.parametrize("brief", [FULL, CALM, *map(hostile, HOSTILE)])
 def test_a_feed_is_read_by_feed_readers(brief: Brief) -> None:
     """It is well-formed, and says of each report its id, time, subject and body."""
-    text = atom("ops", [made(brief)], language="en")
+    text = atom("modelwatch: ops", [entry(brief)], feed_id="<ops@modelwatch>", at=AT, language="en")
     assert ET.fromstring(text).tag == "{http://www.w3.org/2005/Atom}feed"
     feed = feedparser.parse(text)
     assert not feed.bozo
-    assert (feed.feed.id, feed.feed.updated, feed.feed.title) == ("urn:modelwatch:ops", AT, "modelwatch: ops")
+    assert (feed.feed.id, feed.feed.updated, feed.feed.title) == ("mid:ops@modelwatch", AT, "modelwatch: ops")
     [found] = feed.entries
     assert (found.id, found.updated) == ("mid:812.ops@modelwatch", AT)
     raw = ET.fromstring(text).find("{*}entry")
@@ -338,13 +355,13 @@ def test_a_feed_is_read_by_feed_readers(brief: Brief) -> None:
 
 def test_an_empty_feed_is_one() -> None:
     """Before the first report there is a feed to subscribe to."""
-    feed = feedparser.parse(atom("a<b", [], language="ja"))
-    assert (feed.bozo, feed.entries, feed.feed.id) == (False, [], "urn:modelwatch:a%3Cb")
+    feed = feedparser.parse(atom("a<b", [], feed_id="urn:x", at=AT, language="ja"))
+    assert (feed.bozo, feed.entries, feed.feed.updated) == (False, [], AT)
 
 
 def test_a_json_feed_says_the_same() -> None:
     """It has what version 1.1 asks for."""
-    feed = json.loads(json_feed("ops", [made(FULL)], language="en"))
+    feed = json.loads(json_feed("modelwatch: ops", [entry(FULL)], language="en"))
     assert (feed["version"], feed["title"]) == ("https://jsonfeed.org/version/1.1", "modelwatch: ops")
     [item] = feed["items"]
     assert (item["id"], item["date_published"]) == ("mid:812.ops@modelwatch", AT)
@@ -359,7 +376,9 @@ def events(text: str) -> list[icalendar.Event]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_calendar_is_read_by_calendars(text: str, language: str) -> None:
     """Each line ends in CR LF and has at most 75 octets, and what was escaped is read as it was."""
-    found = calendar([Ending("2027-01-31", 68, "lark", f"{text};,\\", ("lark/a",))], at=AT, language=language)
+    found = calendar(
+        [Ending("2027-01-31", 68, "lark", f"{text};,\\", ("lark/a",))], stamp=AT, language=language
+    )
     lines = found.split("\r\n")
     assert max(len(line.encode()) for line in lines) <= 75
     assert "\n" not in "".join(lines)
@@ -377,10 +396,10 @@ def test_a_model_is_one_event_however_many_lose_it() -> None:
     day = "2027-01-31"
     ends = [Ending(day, 68, "lark", "heron", (f"lark/{name}",)) for name in "ab"]
     other = Ending("2027-02-01", 69, "lark", "heron", ("lark/c",))
-    first, second = events(calendar([*ends, other], at=AT, language="en"))
+    first, second = events(calendar([*ends, other], stamp=AT, language="en"))
     assert first["description"] == "heron is announced to end on 31 Jan 2027, for lark/a, lark/b."
     assert first["uid"] != second["uid"]
-    [again] = events(calendar(ends[:1], at="2026-12-01T00:00:00Z", language="ja"))
+    [again] = events(calendar(ends[:1], stamp="2026-12-01T00:00:00Z", language="ja"))
     assert again["uid"] == first["uid"]
 
 

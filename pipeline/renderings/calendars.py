@@ -15,12 +15,12 @@ _NAMED = 12
 _SPECIAL = re.compile(r"[\\;,]")
 
 
-def calendar(endings: Iterable[Ending], *, at: str, language: str) -> str:
+def calendar(endings: Iterable[Ending], *, stamp: str, language: str) -> str:
     """Write a calendar in which each model has an event on the day on which it is announced to end.
 
     Args:
         endings: a model that several scopes lose on one day is one event.
-        at: when the calendar was made, ISO 8601 UTC.
+        stamp: when the calendar was made, ISO 8601 UTC.
         language: one of `LANGUAGES`.
     """
     scopes: dict[tuple[str, str, str], set[str]] = {}
@@ -37,12 +37,12 @@ def calendar(endings: Iterable[Ending], *, at: str, language: str) -> str:
         f"X-WR-CALNAME:{_escaped(name)}",
     ]
     for (day, gateway, model), whom in sorted(scopes.items()):
-        lines += _event(words, day, gateway, model, sorted(whom), at)
+        lines += _event(words, day, gateway, model, sorted(whom), stamp)
     lines.append("END:VCALENDAR")
     return "".join(f"{folded}\r\n" for line in lines for folded in _folded(line))
 
 
-def _event(words: Words, day: str, gateway: str, model: str, scopes: list[str], at: str) -> Iterator[str]:
+def _event(words: Words, day: str, gateway: str, model: str, scopes: list[str], stamp: str) -> Iterator[str]:
     whom = words.listed(foreign(scope, "name") for scope in scopes[:_NAMED])
     if len(scopes) > _NAMED:
         whom = words.say("whom.and_more", what=whom, n=len(scopes) - _NAMED)
@@ -50,7 +50,7 @@ def _event(words: Words, day: str, gateway: str, model: str, scopes: list[str], 
     first = date.fromisoformat(day)
     yield "BEGIN:VEVENT"
     yield f"UID:{blake2b(repr((day, gateway, model)).encode(), digest_size=16).hexdigest()}@modelwatch"
-    yield f"DTSTAMP:{re.sub('[-:]', '', at)}"
+    yield f"DTSTAMP:{re.sub('[-:]', '', stamp)}"
     yield f"DTSTART;VALUE=DATE:{first:%Y%m%d}"
     yield f"DTEND;VALUE=DATE:{first + timedelta(days=1):%Y%m%d}"
     summary = words.plain("calendar.summary", model=name, gateway=foreign(gateway, "name"))
