@@ -1,9 +1,10 @@
-"""Mail addresses as people write them: `watch@example.com`, `modelwatch <watch@example.com>`."""
+"""Addresses as people write them: of mail (`modelwatch <watch@example.com>`) and of the web."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~][\w!#$%&'*+/=?^`{|}~-]*(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
@@ -79,3 +80,13 @@ def ascii_domain(domain: str) -> str:
     if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"{domain!r} is no domain: write e.g. example.com")
     return domain
+
+
+def is_web_address(text: str) -> bool:
+    """Say whether a text is a web address that can be asked as it stands."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and text.isascii() and text.isprintable() and " " not in text and "#" not in text

@@ -54,16 +54,6 @@ class Vitals:
     unsent: int
 
 
-def is_address(text: str) -> bool:
-    """Say whether a text is a web address that can be pinged."""
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return usable and text.isascii() and text.isprintable() and " " not in text and "#" not in text
-
-
 def address(base: str, word: str, run: str) -> str:
     """Give the address of a ping: a word at the end of the path, the run's id in the query.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from pipeline.addresses import Mailbox, ascii_domain, mailbox
+from pipeline.addresses import Mailbox, ascii_domain, is_web_address, mailbox
 from pipeline.config.keys import is_reference, no_reference, reference
 from pipeline.config.toml import Table
 from pipeline.destinations import (
@@ -183,15 +183,12 @@ def _webhook(table: Table) -> Webhook:
 
 
 def _check_url(table: Table, url: str) -> None:
-    such_as = 'write e.g. "https://example.com/hook", or "env:NAME" where the address is a secret'
-    try:
-        parts = urlsplit(url)
-        port_is_good = parts.port != 0
-    except ValueError:
-        table.fail(f"is no web address: {such_as}", "url")
-    web = parts.scheme in ("http", "https") and parts.hostname and port_is_good
-    if not web or not url.isprintable() or " " in url:
-        table.fail(f"is no web address: {such_as}", "url")
+    if not is_web_address(url):
+        table.fail(
+            'is no web address: write e.g. "https://example.com/hook", or "env:NAME" where it is a secret',
+            "url",
+        )
+    parts = urlsplit(url)
     if "@" in parts.netloc or parts.query:
         table.fail('holds what may be a secret: write "env:NAME", "file:PATH" or "command:PROGRAM"', "url")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.addresses import is_web_address
 from pipeline.config.keys import is_reference
 from pipeline.config.toml import Table
-from pipeline.signs import PATIENCE, Ping, is_address
+from pipeline.signs import PATIENCE, Ping
 
 _LONGEST = 60
 _ENDING = ".prom"
@@ -25,7 +26,7 @@ def ping(top: Table) -> Ping | None:
     url = table.text("url")
     if url is None:
         table.fail('has no url: write the address of your check, or where it is kept: `url = "env:PING_URL"`')
-    if not (is_reference(url) or is_address(url)):
+    if not (is_reference(url) or is_web_address(url)):
         table.fail('is no web address, nor says where one is kept: write e.g. "env:PING_URL"', "url")
     timeout = table.number("timeout", PATIENCE)
     if not 0 < timeout <= _LONGEST:

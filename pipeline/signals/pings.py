@@ -7,8 +7,9 @@ import threading
 import time
 import uuid
 
+from pipeline.addresses import is_web_address
 from pipeline.errors import Unresolved
-from pipeline.signs import Failure, Ping, address, is_address
+from pipeline.signs import Failure, Ping, address
 from pipeline.types import Resolve
 
 LONGEST = 10_000
@@ -91,12 +92,12 @@ class Pings:
             base = self._base()
         except Unresolved as error:
             return Failure(f"the ping failed: {error.message}", lasting=True)
-        if not is_address(base):
+        if not is_web_address(base):
             return Failure("the ping failed: what [ping] url leads to is no web address", lasting=True)
         return self._ask(address(base, word, self._run), body, until)
 
     def _base(self) -> str:
-        return self._url if is_address(self._url) else self._resolve(self._url).reveal().strip()
+        return self._url if is_web_address(self._url) else self._resolve(self._url).reveal().strip()
 
     def _ask(self, url: str, body: bytes, until: float) -> Failure | None:
         import httpx
