@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import click
 
+from pipeline.browse.described import SHOWN
+from pipeline.browse.queries import QUERIES
 from pipeline.cli.app import modelwatch
 from pipeline.store import Store
 
@@ -30,6 +32,15 @@ def _help(command: click.Command, context: click.Context) -> str:
     return f"```\n{command.get_help(context)}\n```\n"
 
 
+def queries() -> str:
+    """Give every stored query with its parameters, as Markdown."""
+    rows = [
+        f"| `{query.name}` | {query.title} | {' '.join(f'`{name}`' for name in query.params)} |"
+        for query in QUERIES
+    ]
+    return "\n".join(["", "| query | what it answers | asks for |", "|---|---|---|", *rows, "", ""])
+
+
 def tables() -> str:
     """Give every table with its columns, and every view, as Markdown."""
     with Store.open(None) as store:
@@ -37,16 +48,21 @@ def tables() -> str:
 
 
 def _tables(store: Store) -> Iterator[str]:
-    yield "| table | columns (→ points at another table) |"
-    yield "|---|---|"
-    named = "select name from sqlite_master where type = :type and substr(name, 1, 1) <> '_' order by rowid"
-    for row in store.rows(named, {"type": "table"}):
+    yield "| table | what a row is | columns (→ points at another table) |"
+    yield "|---|---|---|"
+    for name in _named(store, "table"):
         points = {
             key["from"]: key["table"]
-            for key in store.rows("select * from pragma_foreign_key_list(:table)", {"table": row["name"]})
+            for key in store.rows("select * from pragma_foreign_key_list(:table)", {"table": name})
         }
-        columns = store.rows("select name from pragma_table_info(:table)", {"table": row["name"]})
+        columns = store.rows("select name from pragma_table_info(:table)", {"table": name})
         spelled = [column["name"] + ("→" if column["name"] in points else "") for column in columns]
-        yield f"| `{row['name']}` | {' '.join(spelled)} |"
-    views = " · ".join(f"`{row['name']}`" for row in store.rows(named, {"type": "view"}))
-    yield f"\nViews: {views}."
+        yield f"| `{name}` | {SHOWN[name].says} | {' '.join(spelled)} |"
+    yield "\n| view | what it shows |\n|---|---|"
+    for name in _named(store, "view"):
+        yield f"| `{name}` | {SHOWN[name].says} |"
+
+
+def _named(store: Store, kind: str) -> list[str]:
+    sql = "select name from sqlite_master where type = :type order by rowid"
+    return [row["name"] for row in store.rows(sql, {"type": kind}) if row["name"] in SHOWN]

@@ -13,10 +13,10 @@ from pipeline.reports import Report
 from pipeline.reports.as_text import minute, report_lines
 from pipeline.reports.display import shown
 from pipeline.signals import prometheus
-from pipeline.signals.pings import LONGEST, Pings
+from pipeline.signals.pings import Pings
 from pipeline.signs import PATIENCE, Failure
 from pipeline.store import Store
-from pipeline.types import Secret
+from pipeline.types import Resolve
 from pipeline.vitals import vitals
 
 Tell = Callable[[Failure], None]
@@ -26,7 +26,7 @@ _INTERRUPTED = 130
 
 
 @contextmanager
-def signalling(config: Config, resolve: Callable[[str], Secret], tell: Tell) -> Iterator[Signals]:
+def signalling(config: Config, resolve: Resolve, tell: Tell) -> Iterator[Signals]:
     """Say that a run begins, and, however the block ends, how it ended; an error goes on as it came.
 
     Args:
@@ -47,7 +47,7 @@ def signalling(config: Config, resolve: Callable[[str], Secret], tell: Tell) -> 
 class Signals:
     """The signs of one run. Nothing here raises, and nothing takes longer than the pings' time-out."""
 
-    def __init__(self, config: Config, resolve: Callable[[str], Secret], tell: Tell) -> None:
+    def __init__(self, config: Config, resolve: Resolve, tell: Tell) -> None:
         self._pings = Pings(config.ping, resolve) if config.ping else None
         self._patience = config.ping.timeout if config.ping else PATIENCE
         self._database = config.database
@@ -74,18 +74,13 @@ class Signals:
 
     def failed(self, error: BaseException) -> None:
         """Say that the run ended with an error."""
-        code = getattr(error, "exit_code", None)
-        status = (
-            code if isinstance(code, int) else _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-        )
-        what = (
-            shown(error.message, longest=LONGEST)
-            if isinstance(error, PipelineError)
-            else type(error).__name__
-        )
+        status = _exit_status(error)
+        # What others say of themselves may hold anything.
+        message = error.message if isinstance(error, PipelineError) else type(error).__name__
+        what = map(shown, message.splitlines())
         # The run that holds the lock writes the file.
         metrics = None if isinstance(error, Locked) else self._metrics
-        self._end(status, f"the run ended with {status}: {what}", metrics, self._tell)
+        self._end(status, "\n".join((f"the run ended with {status}", *what)), metrics, self._tell)
 
     def cut(self, exit_status: int) -> None:
         """Say that the run is told to stop, from within the handler of a signal.
@@ -128,6 +123,14 @@ class Signals:
             tell(_unwritten(file, error.message, lasting=False))
         except Exception as error:  # noqa: BLE001 - no mistake of ours may change how a run ends
             tell(_unwritten(file, f"{type(error).__name__}: {error}", lasting=True))
+
+
+def _exit_status(error: BaseException) -> int:
+    """Give what the command leaves with; click's errors say it as ours do."""
+    if isinstance(error, KeyboardInterrupt):
+        return _INTERRUPTED
+    status = getattr(error, "exit_code", None)
+    return status if isinstance(status, int) else 1
 
 
 def _unwritten(file: Path, why: str, *, lasting: bool) -> Failure:

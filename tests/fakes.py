@@ -189,6 +189,9 @@ UNCHANGED = Heard(Unchanged(), 0.1)
 
 
 def rows_of(store: Store) -> dict[str, list[dict[str, Any]]]:
-    """Give every row of every table, by table; SQLite's own statistics left out."""
-    tables = store.rows("select name from sqlite_master where type = 'table' and name not like 'sqlite%'")
+    """Give every row of every table, by table; what SQLite keeps for itself left out."""
+    tables = store.rows(
+        "select name from pragma_table_list where schema = 'main' and type in ('table', 'virtual') "
+        "and name not like 'sqlite%'"
+    )
     return {t["name"]: store.rows(f"select * from {t['name']} order by 1, 2") for t in tables}

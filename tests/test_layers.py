@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
     | frozenset({"watching", "absences", "repricing", "words", "whose", "briefing"})
-    | frozenset({"outbox", "forms", "filing", "vitals", "signalling"}),
+    | frozenset({"outbox", "forms", "filing", "vitals", "signalling", "browse"}),
     frozenset({"cli", "api", "docs", "__main__", "__init__"}),
 )
 """The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""
@@ -40,10 +40,11 @@ OWNERS = {
     "apprise": {"notify"},
     "brotli": {"fetch"},
     "click": {"cli", "docs"},
+    "datasette": {"browse"},
     "httpx": {"fetch", "notify", "signals"},
     "idna": {"addresses"},
     "jinja2": {"renderings"},
-    "markupsafe": {"renderings"},
+    "markupsafe": {"browse", "renderings"},
     "msgspec": {"canonical", "dialects"},
     "rich": {"cli"},
     "smtplib": {"notify"},

@@ -116,4 +116,14 @@ def test_every_view_can_be_read(script: Script) -> None:
     script.adds("acme/prod", vega=2).fails("acme/test").run()
     views = [row["name"] for row in script.store.rows("select name from sqlite_master where type = 'view'")]
     found = {view: len(script.store.rows(f"select * from {view}")) for view in views}
-    assert found == {"catalog": 3, "change_log": 1, "health": 2, "same_catalog": 2, "matrix": 2}
+    assert found == {
+        "catalog": 3,
+        "offers": 2,
+        "lifecycle": 0,
+        "change_log": 1,
+        "price_history": 0,
+        "health": 2,
+        "same_catalog": 2,
+        "matrix": 2,
+        "model_words": 2,
+    }

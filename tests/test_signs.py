@@ -298,12 +298,12 @@ def test_a_run_that_may_not_begin_says_so(world):
 def test_a_defect_of_ours_is_no_success(world):
     """It leaves with 1, as changes do with --exit-code, but its ping is that of a failure."""
     with (
-        mock.patch.object(deliver, "enqueue", side_effect=ValueError("secret words")),
+        mock.patch.object(deliver, "drain", side_effect=ValueError("secret words")),
         pytest.raises(ValueError, match="secret words"),
     ):
         world.job.quick("run")
     assert world.switch.paths == ["/start", "/1"]
-    assert world.switch.server.asked[1].body == b"the run ended with 1: ValueError"
+    assert world.switch.server.asked[1].body == b"the run ended with 1\nValueError"
 
 
 def test_the_start_does_not_delay_the_run(world):

@@ -13,13 +13,16 @@ from pipeline.care.replaying import Replay, replay, sightings
 from pipeline.care.truth import coverage_problems, listing_problems, record_problems
 from pipeline.care.verifying import ledger_problems
 from pipeline.errors import StoreError
-from pipeline.store import Store
+from pipeline.store import Store, mislaid, refill
 from pipeline.store.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many rows were corrected, by what they are; `unknown` records are of dialects not known here."""
+    """How many rows were corrected, by what they are; `unknown` records are of dialects not known here.
+
+    `words` are models that were not found by the words that they should be found by.
+    """
 
     scopes: int = 0
     transitions: int = 0
@@ -27,6 +30,7 @@ class Rebuilt:
     field_changes: int = 0
     facts: int = 0
     permissions: int = 0
+    words: int = 0
     unknown: int = 0
 
 
@@ -50,13 +54,14 @@ def rebuild(store: Store, known: DialectsOf) -> Rebuilt:
             moves = _transitions(store, found)
             changes, fields = _changes(store, known)
             facts, permissions, unknown = correct_readings(store, known)
+            words = _words(store)
             dangling = store.rows("pragma foreign_key_check")
             if dangling:
                 raise StoreError(
                     f"has rows in {dangling[0]['table']} that lead nowhere: restore it from a backup",
                     path=store.path,
                 )
-            return Rebuilt(scopes, moves, changes, fields, facts, permissions, unknown)
+            return Rebuilt(scopes, moves, changes, fields, facts, permissions, words, unknown)
     finally:
         store.connection.execute("pragma foreign_keys = on")
 
@@ -114,6 +119,14 @@ def _changes(store: Store, known: DialectsOf) -> tuple[int, int]:
             writer.count(row.id, counts(fresh))
         writer.replace(row.id, now, fresh)
     return writer.changes, writer.field_changes
+
+
+def _words(store: Store) -> int:
+    """Fill the search anew where it is not as it should be."""
+    wrong = len(mislaid(store))
+    if wrong:
+        refill(store)
+    return wrong
 
 
 def _quiet(store: Store, known: DialectsOf) -> dict[int, tuple[str, ...]]:

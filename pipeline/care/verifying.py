@@ -10,7 +10,7 @@ from pipeline.care.problems import Check, Cure, Problem, check
 from pipeline.care.readings import DialectsOf, misread
 from pipeline.care.replaying import Replay, replay, sightings
 from pipeline.care.truth import coverage_problems, file_problems, listing_problems, record_problems
-from pipeline.store import Store
+from pipeline.store import Store, mislaid
 
 
 def verify(store: Store, known: DialectsOf) -> Iterator[Check]:
@@ -36,6 +36,7 @@ def verify(store: Store, known: DialectsOf) -> Iterator[Check]:
         yield _ref_problems(store, found)
         yield departure_problems(store)
         yield delivery_problems(store)
+        yield _search_problems(store)
         damage = [problem for each in (first, *truth) for problem in each.problems]
         if any(problem.cure == Cure.RESTORE for problem in damage):
             yield missing_problems(store, only_moves=True)
@@ -67,6 +68,13 @@ def _ref_problems(store: Store, found: Replay) -> Check:
             says = f"{name} does not point at what its sightings lead to"
             problems.append(Problem("scopes", scope, says, Cure.REBUILD))
     return check("scopes", len(rows), "each points at what its sightings lead to", problems)
+
+
+def _search_problems(store: Store) -> Check:
+    ((count,),) = store.stream("select count(*) from models")
+    says = "it is not found by the words of its id, owner and name"
+    problems = [Problem("models", number, says, Cure.REBUILD) for number in mislaid(store)]
+    return check("models", count, "each is found by the words of its id, owner and name", problems)
 
 
 def _transition_problems(store: Store, found: Replay) -> Check:

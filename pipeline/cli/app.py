@@ -39,6 +39,9 @@ _COMMANDS = {
     "backup": "caring",
     "forget": "caring",
     "rename": "caring",
+    "browse": "browsing",
+    "datasette-config": "browsing",
+    "publish": "browsing",
     "schedule": "setup",
     "demo": "trying",
     "gateway": "trying",
@@ -55,9 +58,8 @@ class _Commands(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(
-            import_module(f"pipeline.cli.{module}"), cmd_name + "_" * iskeyword(cmd_name)
-        )
+        name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
+        command: click.Command = getattr(import_module(f"pipeline.cli.{module}"), name)
         return command
 
 

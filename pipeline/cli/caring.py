@@ -130,6 +130,7 @@ _WORDS = {
     "scopes": "pointers of scopes",
     "facts": "records' facts",
     "permissions": "records' permissions",
+    "words": "models' words for the search",
     "field_changes": "field changes",
     "listing_records": "lines of listings",
 }

@@ -6,11 +6,10 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
 
 from pipeline.errors import Unresolved
 from pipeline.signs import Failure, Ping, address, is_address
-from pipeline.types import Secret
+from pipeline.types import Resolve
 
 LONGEST = 10_000
 """Bytes of a body that every healthchecks server keeps."""
@@ -31,7 +30,7 @@ class Pings:
     Nothing is raised: what went wrong is what `end` gives.
     """
 
-    def __init__(self, ping: Ping, resolve: Callable[[str], Secret]) -> None:
+    def __init__(self, ping: Ping, resolve: Resolve) -> None:
         """Prepare to ping.
 
         Args:

@@ -2,6 +2,7 @@
 
 from pipeline.store.copying import backup, compact
 from pipeline.store.database import Store
+from pipeline.store.found import mislaid, refill
 from pipeline.store.ledger import Ledger, Sighting
 from pipeline.store.locking import lock
 from pipeline.store.patience import levels, needed
@@ -18,7 +19,9 @@ __all__ = [
     "levels",
     "listing",
     "lock",
+    "mislaid",
     "needed",
+    "refill",
     "refs",
     "writing",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pipeline.store.searching import SEARCH
 from pipeline.store.views import VIEWS
 
 if TYPE_CHECKING:  # it takes a sixth of a second to load, and a database that is up to date needs none of it
@@ -167,7 +168,7 @@ create table sightings (
     error_class text,
     error text
 ) strict;
-create index sightings_snapshot on sightings(snapshot);
+create index sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 create index sightings_scope on sightings(scope, snapshot);
 create index sightings_transition on sightings(transition, scope);
 create index sightings_outcome on sightings(outcome);
@@ -267,6 +268,8 @@ def initial(db: Database) -> None:
     for statement in (TABLES + VIEWS).split(";\n"):
         if statement.strip():
             db.execute(statement)
+    for statement in SEARCH:
+        db.execute(statement)
 
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (initial,)

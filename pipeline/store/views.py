@@ -1,40 +1,123 @@
-"""Views: the questions that people ask, answered by name in whatever opens the file."""
+"""Views: the questions that people ask, answered by name in whatever opens the file.
 
-VIEWS = """
-create view catalog as
-select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
+What is offered to many scopes is read by list, of which there are few, and told once. Names are looked up by
+left joins, so that counting the rows of a view, as browsers of databases do for each page, looks up none.
+"""
+
+_OFFERED = """
+    select record from listing_records where listing in (select listing from scopes where asked)
+"""
+
+_LISTS = """
+    with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
+"""
+
+_SEEN_BY = """
+    from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id
+"""
+
+_MADE_BY = """
+    from sightings as alike join scopes as maker on maker.id = alike.scope
+    where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
+    and alike.outcome = sightings.outcome and alike.listing = sightings.listing
+"""
+
+_FIRST_OF_ITS_MOVE = """
+    sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
+        and alike.transition = sightings.transition and alike.outcome = sightings.outcome
+        and alike.listing = sightings.listing)
+"""
+
+_FACTS = """
        records.owned_by, records.created, records.type, records.context_length, records.max_output,
        records.input_usd_per_1m, records.output_usd_per_1m, records.cache_read_usd_per_1m,
        records.cache_write_usd_per_1m, records.usd_per_call, records.price_source,
        records.input_modalities, records.output_modalities, records.features, records.endpoints,
-       records.lifecycle, records.deprecated_at, records.aliases, records.body,
+       records.lifecycle, records.deprecated_at, records.aliases
+"""
+
+_BEFORE, _AFTER = (f"trim(field_changes.{side}, '\"')" for side in ("before", "after"))
+"""A price that the gateway writes as a text is a number all the same."""
+
+VIEWS = f"""
+create view catalog as
+select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
+       {_FACTS.strip()}, records.body,
        scopes.id as scope_id, models.id as model_id, records.id as record_id
 from scopes
-join gateways on gateways.id = scopes.gateway
 join listing_records on listing_records.listing = scopes.listing
-join records on records.id = listing_records.record
-join models on models.id = records.model
+left join records on records.id = listing_records.record
+left join models on models.id = records.model
+left join gateways on gateways.id = scopes.gateway
 where scopes.asked;
 
+create view offers as {_LISTS.strip()}
+select models.name as model, gateways.name as gateway,
+       (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
+       {_FACTS.strip()},
+       (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,
+       models.id as model_id, records.id as record_id
+from records
+left join models on models.id = records.model
+left join gateways on gateways.id = models.gateway
+where records.id in ({_OFFERED.strip()});
+
+create view lifecycle as {_LISTS.strip()}
+select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
+       records.owned_by, (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
+       (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,
+       models.id as model_id, records.id as record_id
+from records
+left join models on models.id = records.model
+left join gateways on gateways.id = models.gateway
+where records.id in ({_OFFERED.strip()})
+and (records.deprecated_at is not null or records.lifecycle is not null);
+
 create view change_log as
-select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway, scopes.group_name,
+select snapshots.started_at as at,
        case when sightings.outcome = 'moved' and changes.kind = 'removed' then 'missing' else changes.kind end
            as kind,
-       models.name as model, fields.name as field, field_changes.before, field_changes.after,
-       fields.class, sightings.id as sighting_id, scopes.id as scope_id, models.id as model_id,
-       changes.id as change_id
+       gateways.name as gateway, models.name as model, fields.name as field,
+       field_changes.before, field_changes.after, fields.class,
+       (select count(*) {_MADE_BY.strip()}) as scopes,
+       (select group_concat(maker.name, ' ') {_MADE_BY.strip()}) as scope_names,
+       models.id as model_id, changes.id as change_id, sightings.transition as transition_id,
+       sightings.snapshot as snapshot_id
 from sightings
 join snapshots on snapshots.id = sightings.snapshot
-join scopes on scopes.id = sightings.scope
-join gateways on gateways.id = scopes.gateway
 join changes on changes.transition = sightings.transition
-join models on models.id = changes.model
+left join models on models.id = changes.model
+left join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where sightings.outcome = 'moved' or (
-    sightings.outcome = 'confirmed' and changes.kind = 'removed' and changes.model not in (
-        select records.model from listing_records join records on records.id = listing_records.record
-        where listing_records.listing = sightings.listing));
+where {_FIRST_OF_ITS_MOVE.strip()}
+and sightings.outcome in ('moved', 'confirmed')
+and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
+    select 1 from records cross join listing_records
+        on listing_records.listing = sightings.listing and listing_records.record = records.id
+    where records.model = changes.model)));
+
+create view price_history as
+select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
+       {_BEFORE} as before, {_AFTER} as after,
+       round(100.0 * cast({_AFTER} as real) / nullif(cast({_BEFORE} as real), 0) - 100, 1) as percent,
+       records.input_usd_per_1m, records.output_usd_per_1m,
+       (select count(*) {_MADE_BY.strip()}) as scopes,
+       (select group_concat(maker.name, ' ') {_MADE_BY.strip()}) as scope_names,
+       models.id as model_id, changes.id as change_id, changes.after as record_id,
+       sightings.snapshot as snapshot_id
+from fields
+join field_changes on field_changes.field = fields.id
+join changes on changes.id = field_changes.change
+join sightings on sightings.transition = changes.transition
+join snapshots on snapshots.id = sightings.snapshot
+left join records on records.id = changes.after
+left join models on models.id = changes.model
+left join gateways on gateways.id = models.gateway
+where fields.class = 'price' and sightings.outcome = 'moved' and {_FIRST_OF_ITS_MOVE.strip()};
 
 create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
@@ -50,7 +133,7 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
        sightings.error_class, sightings.error,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
-join gateways on gateways.id = scopes.gateway
+left join gateways on gateways.id = scopes.gateway
 left join sightings on sightings.id = scopes.sighting
 left join snapshots as since on since.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
@@ -64,17 +147,16 @@ join gateways on gateways.id = scopes.gateway
 where scopes.asked
 group by listings.id;
 
-create view matrix as
-select models.name as model, gateways.name as gateway, count(*) as scopes,
-       (select count(*) from scopes as all_scopes
-        where all_scopes.gateway = gateways.id and all_scopes.listing is not null
-        and all_scopes.asked) as of_scopes,
-       group_concat(scopes.name, ' ') as offered_to, models.id as model_id
-from scopes
-join gateways on gateways.id = scopes.gateway
-join listing_records on listing_records.listing = scopes.listing
+create view matrix as {_LISTS.strip()}, asked as (
+    select gateway, count(*) as scopes from scopes where asked and listing is not null group by gateway
+)
+select models.name as model, gateways.name as gateway, sum(lists.scopes) as scopes,
+       asked.scopes as of_scopes, group_concat(lists.names, ' ') as offered_to, models.id as model_id
+from lists
+join listing_records on listing_records.listing = lists.listing
 join records on records.id = listing_records.record
 join models on models.id = records.model
-where scopes.asked
+join gateways on gateways.id = models.gateway
+join asked on asked.gateway = gateways.id
 group by models.id;
-"""
+"""  # noqa: S608 - our own names

@@ -126,6 +126,7 @@ CREATE TABLE models (
 ) strict;
 INSERT INTO "models" VALUES(1,'lyra',1);
 INSERT INTO "models" VALUES(2,'vega',1);
+CREATE VIRTUAL TABLE models_fts using fts5 (name, parts, owner, title);
 CREATE TABLE permissions (
     id integer primary key,
     name text not null,
@@ -255,7 +256,7 @@ CREATE INDEX coverage_scopes_scope on coverage_scopes(scope);
 CREATE INDEX snapshots_covered on snapshots(covered);
 CREATE INDEX snapshots_started_at on snapshots(started_at);
 CREATE INDEX transitions_after on transitions(after);
-CREATE INDEX sightings_snapshot on sightings(snapshot);
+CREATE INDEX sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 CREATE INDEX sightings_scope on sightings(scope, snapshot);
 CREATE INDEX sightings_transition on sightings(transition, scope);
 CREATE INDEX sightings_outcome on sightings(outcome);
@@ -287,30 +288,96 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, models
        records.lifecycle, records.deprecated_at, records.aliases, records.body,
        scopes.id as scope_id, models.id as model_id, records.id as record_id
 from scopes
-join gateways on gateways.id = scopes.gateway
 join listing_records on listing_records.listing = scopes.listing
-join records on records.id = listing_records.record
-join models on models.id = records.model
+left join records on records.id = listing_records.record
+left join models on models.id = records.model
+left join gateways on gateways.id = scopes.gateway
 where scopes.asked;
+CREATE VIEW offers as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
+select models.name as model, gateways.name as gateway,
+       (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id) as scopes,
+       records.owned_by, records.created, records.type, records.context_length, records.max_output,
+       records.input_usd_per_1m, records.output_usd_per_1m, records.cache_read_usd_per_1m,
+       records.cache_write_usd_per_1m, records.usd_per_call, records.price_source,
+       records.input_modalities, records.output_modalities, records.features, records.endpoints,
+       records.lifecycle, records.deprecated_at, records.aliases,
+       (select group_concat(lists.names, ' ') from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id) as scope_names,
+       models.id as model_id, records.id as record_id
+from records
+left join models on models.id = records.model
+left join gateways on gateways.id = models.gateway
+where records.id in (select record from listing_records where listing in (select listing from scopes where asked));
+CREATE VIEW lifecycle as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
+select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
+       records.owned_by, (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id) as scopes,
+       (select group_concat(lists.names, ' ') from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id) as scope_names,
+       models.id as model_id, records.id as record_id
+from records
+left join models on models.id = records.model
+left join gateways on gateways.id = models.gateway
+where records.id in (select record from listing_records where listing in (select listing from scopes where asked))
+and (records.deprecated_at is not null or records.lifecycle is not null);
 CREATE VIEW change_log as
-select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway, scopes.group_name,
+select snapshots.started_at as at,
        case when sightings.outcome = 'moved' and changes.kind = 'removed' then 'missing' else changes.kind end
            as kind,
-       models.name as model, fields.name as field, field_changes.before, field_changes.after,
-       fields.class, sightings.id as sighting_id, scopes.id as scope_id, models.id as model_id,
-       changes.id as change_id
+       gateways.name as gateway, models.name as model, fields.name as field,
+       field_changes.before, field_changes.after, fields.class,
+       (select count(*) from sightings as alike join scopes as maker on maker.id = alike.scope
+    where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
+    and alike.outcome = sightings.outcome and alike.listing = sightings.listing) as scopes,
+       (select group_concat(maker.name, ' ') from sightings as alike join scopes as maker on maker.id = alike.scope
+    where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
+    and alike.outcome = sightings.outcome and alike.listing = sightings.listing) as scope_names,
+       models.id as model_id, changes.id as change_id, sightings.transition as transition_id,
+       sightings.snapshot as snapshot_id
 from sightings
 join snapshots on snapshots.id = sightings.snapshot
-join scopes on scopes.id = sightings.scope
-join gateways on gateways.id = scopes.gateway
 join changes on changes.transition = sightings.transition
-join models on models.id = changes.model
+left join models on models.id = changes.model
+left join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where sightings.outcome = 'moved' or (
-    sightings.outcome = 'confirmed' and changes.kind = 'removed' and changes.model not in (
-        select records.model from listing_records join records on records.id = listing_records.record
-        where listing_records.listing = sightings.listing));
+where sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
+        and alike.transition = sightings.transition and alike.outcome = sightings.outcome
+        and alike.listing = sightings.listing)
+and sightings.outcome in ('moved', 'confirmed')
+and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
+    select 1 from records cross join listing_records
+        on listing_records.listing = sightings.listing and listing_records.record = records.id
+    where records.model = changes.model)));
+CREATE VIEW price_history as
+select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
+       trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
+       round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 1) as percent,
+       records.input_usd_per_1m, records.output_usd_per_1m,
+       (select count(*) from sightings as alike join scopes as maker on maker.id = alike.scope
+    where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
+    and alike.outcome = sightings.outcome and alike.listing = sightings.listing) as scopes,
+       (select group_concat(maker.name, ' ') from sightings as alike join scopes as maker on maker.id = alike.scope
+    where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
+    and alike.outcome = sightings.outcome and alike.listing = sightings.listing) as scope_names,
+       models.id as model_id, changes.id as change_id, changes.after as record_id,
+       sightings.snapshot as snapshot_id
+from fields
+join field_changes on field_changes.field = fields.id
+join changes on changes.id = field_changes.change
+join sightings on sightings.transition = changes.transition
+join snapshots on snapshots.id = sightings.snapshot
+left join records on records.id = changes.after
+left join models on models.id = changes.model
+left join gateways on gateways.id = models.gateway
+where fields.class = 'price' and sightings.outcome = 'moved' and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
+        and alike.transition = sightings.transition and alike.outcome = sightings.outcome
+        and alike.listing = sightings.listing);
 CREATE VIEW health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
        case when not scopes.asked then 'retired'
@@ -325,7 +392,7 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
        sightings.error_class, sightings.error,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
-join gateways on gateways.id = scopes.gateway
+left join gateways on gateways.id = scopes.gateway
 left join sightings on sightings.id = scopes.sighting
 left join snapshots as since on since.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
@@ -337,17 +404,51 @@ join listings on listings.id = scopes.listing
 join gateways on gateways.id = scopes.gateway
 where scopes.asked
 group by listings.id;
-CREATE VIEW matrix as
-select models.name as model, gateways.name as gateway, count(*) as scopes,
-       (select count(*) from scopes as all_scopes
-        where all_scopes.gateway = gateways.id and all_scopes.listing is not null
-        and all_scopes.asked) as of_scopes,
-       group_concat(scopes.name, ' ') as offered_to, models.id as model_id
-from scopes
-join gateways on gateways.id = scopes.gateway
-join listing_records on listing_records.listing = scopes.listing
+CREATE VIEW matrix as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing), asked as (
+    select gateway, count(*) as scopes from scopes where asked and listing is not null group by gateway
+)
+select models.name as model, gateways.name as gateway, sum(lists.scopes) as scopes,
+       asked.scopes as of_scopes, group_concat(lists.names, ' ') as offered_to, models.id as model_id
+from lists
+join listing_records on listing_records.listing = lists.listing
 join records on records.id = listing_records.record
 join models on models.id = records.model
-where scopes.asked
+join gateways on gateways.id = models.gateway
+join asked on asked.gateway = gateways.id
 group by models.id;
+CREATE VIEW model_words as
+    select models.id, models.name, replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(models.name, '0', ' 0 '), '1', ' 1 '), '2', ' 2 '), '3', ' 3 '), '4', ' 4 '), '5', ' 5 '), '6', ' 6 '), '7', ' 7 '), '8', ' 8 '), '9', ' 9 ') as parts,
+           coalesce((select group_concat(word, char(10)) from (
+            select distinct replace(coalesce(owned_by, ''), char(10), ' ') as word from records where records.model = models.id order by word)), '') as owner, coalesce((select group_concat(word, char(10)) from (
+            select distinct replace(coalesce(case when json_valid(body) then coalesce(json_extract(body, '$.display_name'), json_extract(body, '$.displayName'), json_extract(body, '$.name')) end, ''), char(10), ' ') as word from records where records.model = models.id order by word)), '') as title
+    from models;
+CREATE TRIGGER models_found after insert on models begin insert into models_fts (rowid, name, parts, owner, title) select * from model_words where id = new.id; end;
+CREATE TRIGGER models_lost after delete on models begin delete from models_fts where rowid = old.id; end;
+CREATE TRIGGER models_renamed after update of name on models begin
+        delete from models_fts where rowid = old.id; insert into models_fts (rowid, name, parts, owner, title) select * from model_words where id = new.id;
+    end;
+CREATE TRIGGER records_found after insert on records when exists (
+        select 1 from models_fts where rowid = new.model
+        and (instr(char(10) || owner || char(10), char(10) || replace(coalesce(new.owned_by, ''), char(10), ' ') || char(10)) = 0 or instr(char(10) || title || char(10), char(10) || replace(coalesce(case when json_valid(new.body) then coalesce(json_extract(new.body, '$.display_name'), json_extract(new.body, '$.displayName'), json_extract(new.body, '$.name')) end, ''), char(10), ' ') || char(10)) = 0)
+    ) begin 
+    update models_fts set (owner, title) = (select owner, title from model_words where id = new.model)
+    where rowid = new.model;
+ end;
+CREATE TRIGGER records_lost after delete on records begin 
+    update models_fts set (owner, title) = (select owner, title from model_words where id = old.model)
+    where rowid = old.model;
+ end;
+CREATE TRIGGER records_reread after update of owned_by, body, model on records begin
+        
+    update models_fts set (owner, title) = (select owner, title from model_words where id = old.model)
+    where rowid = old.model;
+ 
+    update models_fts set (owner, title) = (select owner, title from model_words where id = new.model)
+    where rowid = new.model;
+
+    end;
+delete from models_fts;
+insert into models_fts (rowid, name, parts, owner, title) select * from model_words;
 COMMIT;

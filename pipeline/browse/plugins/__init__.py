@@ -1,0 +1,1 @@
+"""What Datasette loads beside its own: each module by its path, and none of them imports this program."""

@@ -1,0 +1,20 @@
+-- ## Its lists | each distinct list that its scopes see now, and who sees exactly that | same_catalog
+select listings.id as "listings#", listings.name as list, listings.size as models, count(*) as scopes,
+       min(scopes.id) as "scopes#", min(scopes.name) as "for example"
+from scopes join listings on listings.id = scopes.listing
+where scopes.gateway = :id and scopes.asked
+group by listings.id
+order by 4 desc
+limit 100
+
+-- ## Its scopes | who asks it | scopes?gateway=:id
+select scopes.id as "scopes#", scopes.name as scope, scopes.group_name, scopes.auth as "asks as",
+       case when not scopes.asked then 'retired'
+            when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as kind,
+       listings.size as models
+from scopes
+left join listings on listings.id = scopes.listing
+left join sightings on sightings.id = scopes.sighting
+where scopes.gateway = :id
+order by scopes.name
+limit 100

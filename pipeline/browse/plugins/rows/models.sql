@@ -1,0 +1,67 @@
+-- ## Offered now | each form in which it is offered, and to how many scopes | catalog?model_id=:id
+with lists as (
+    select listing, count(*) as scopes, min(id) as scope from scopes
+    where asked and listing is not null group by listing
+)
+select sum(lists.scopes) as scopes, min(lists.scope) as "scopes#", min(scopes.name) as "for example",
+       records.input_usd_per_1m as input_usd, records.output_usd_per_1m as output_usd,
+       records.cache_read_usd_per_1m as cache_read_usd, records.context_length, records.max_output,
+       records.deprecated_at as ends, records.id as "records#", records.name as record
+from records
+join listing_records on listing_records.record = records.id
+join lists on lists.listing = listing_records.listing
+join scopes on scopes.id = lists.scope
+where records.model = :id
+group by records.id
+order by 1 desc
+limit 100
+
+-- ## Prices over time | in US dollars per million tokens, as its records said them one after the other | records?model=:id
+with said as (
+    select min(listing_records.listing) as listing, records.id as record from records
+    join listing_records on listing_records.record = records.id
+    where records.model = :id and coalesce(records.input_usd_per_1m, records.output_usd_per_1m) is not null
+    group by records.id
+)
+select min(snapshots.started_at) as at, records.input_usd_per_1m as input_usd,
+       records.output_usd_per_1m as output_usd, records.cache_read_usd_per_1m as cache_read_usd,
+       records.id as "records#", records.name as record
+from said
+join records on records.id = said.record
+join sightings on sightings.listing = said.listing
+join snapshots on snapshots.id = sightings.snapshot
+group by said.record
+order by at
+limit 100
+
+-- ## What its price did | every change of a price, as its gateway writes it, the latest first | price_history?model_id=:id&_sort_desc=at
+select snapshots.started_at as at, fields.name as field, field_changes.before, field_changes.after,
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change,
+       (select min(snapshots.started_at) from sightings join snapshots on snapshots.id = sightings.snapshot
+        where sightings.listing = (select min(listing_records.listing) from records
+            join listing_records on listing_records.record = records.id where records.model = :id)) as "since*"
+from changes
+join field_changes on field_changes.change = changes.id
+join fields on fields.id = field_changes.field and fields.class = 'price'
+join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+join snapshots on snapshots.id = sightings.snapshot
+where changes.model = :id and changes.kind = 'changed'
+group by field_changes.id
+order by at desc, field_changes.id
+limit 60
+
+-- ## What else happened to it | the latest first, field by field | change_log?model_id=:id&_sort_desc=at
+select snapshots.started_at as at,
+       case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
+       fields.name as field, field_changes.before, field_changes.after,
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
+from changes
+join sightings on sightings.transition = changes.transition and sightings.outcome in ('moved', 'confirmed')
+    and (sightings.outcome = 'moved' or changes.kind = 'removed')
+join snapshots on snapshots.id = sightings.snapshot
+left join field_changes on field_changes.change = changes.id
+left join fields on fields.id = field_changes.field
+where changes.model = :id and fields.class is not 'price'
+group by changes.id, sightings.outcome, field_changes.id
+order by at desc, changes.id, field_changes.id
+limit 60

@@ -1,0 +1,12 @@
+-- The last run, and how much there is: one row, empty of a run in a database that no run has written to.
+select last.id as snapshot, last.started_at, last.finished_at, last.status, last.scopes, last.answered,
+       last.held, last.failed,
+       (select count(*) from snapshots) as snapshots,
+       (select min(started_at) from snapshots) as first_at,
+       (select count(*) from scopes where asked) as asked,
+       (select count(*) from scopes where not asked) as retired,
+       (select count(distinct gateway) from scopes where asked) as gateways,
+       (select count(*) from models) as models,
+       (select count(*) from sqlite_master where name = 'models_fts') as searched
+from (select 1)
+left join (select * from snapshots order by started_at desc, id desc limit 1) as last
