@@ -92,19 +92,35 @@ class Mailbox:
     Args:
         refused: an answer to give for a recipient, to `MAIL`, to `DATA` (once it came), or None.
         largest: bytes that a mail may have, as the server finds when it has seen it all.
+        sees: is told each step of a client before it is answered, and `taken` when it has the mail.
         breaks: the connection is closed after the mail came, before it is answered.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
     largest: int | None = None
+    sees: Callable[[str], None] = lambda _: None
     breaks: bool = False
     taken: list[Envelope] = field(default_factory=list)
     signed_in: list[tuple[str, str]] = field(default_factory=list)
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Answer EHLO."""
+        self.sees("EHLO")
+        session.host_name = hostname
+        return responses
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Answer QUIT."""
+        self.sees("QUIT")
+        return "221 bye"
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer MAIL."""
+        self.sees("MAIL")
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return self.refused.get("MAIL", "250 OK")
@@ -113,6 +129,7 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer RCPT."""
+        self.sees(f"RCPT {address}")
         answer = self.refused.get(address, "250 OK")
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
@@ -120,12 +137,14 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Answer what DATA brought."""
+        self.sees("DATA")
         if "DATA" in self.refused:
             return self.refused["DATA"]
         assert isinstance(envelope.original_content, bytes)
         if self.largest is not None and len(envelope.original_content) > self.largest:
             return "552 5.3.4 too big"
         self.taken.append(envelope)
+        self.sees("taken")
         if self.breaks:
             assert server.transport
             server.transport.abort()
@@ -135,6 +154,7 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
     ) -> AuthResult:
         """Let in who has the right password or token."""
+        self.sees("AUTH")
         if isinstance(data, LoginPassword):
             user, secret = data.login.decode(), data.password.decode()
         else:

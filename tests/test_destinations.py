@@ -201,7 +201,11 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         ('type = "webhook"\nurl = "https://x"\nheaders = { "a b" = "1" }', ".a b", "is no header"),
         ('type = "webhook"\nurl = "https://x"\nheaders = { X = "é" }', ".X", "no header can carry"),
         ('type = "apprise"\nurls = []', "", "has no urls"),
-        ('type = "files"\ndirectory = "d"\nforms = ["pdf"]', ".forms", "use some of csv, json, html"),
+        (
+            'type = "files"\ndirectory = "d"\nforms = ["pdf"]',
+            ".forms",
+            "use some of txt, md, html, csv, json, atom",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_cure(refused, text, key, cure):

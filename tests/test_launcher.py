@@ -168,7 +168,7 @@ def test_the_first_start_sets_up_and_runs(tree: Tree) -> None:
     assert tree.calls == ["probe", "venv", "pip"]
     log = (tree.state / "calls").read_text()
     assert f"pip {tree.root}: -m pip install --quiet" in log
-    assert log.endswith("--editable .\n")
+    assert log.endswith("--editable .[browse]\n")
     assert tree.is_clean()
 
 

@@ -150,11 +150,11 @@ def test_what_matters_most_comes_first() -> None:
 
 
 def test_scopes_to_which_the_same_became_of_a_model_are_told_together() -> None:
-    """However many steps it took here and there; their groups are named."""
+    """However it came to that here and there; their groups are named, and the steps of the way counted."""
     both = event("removed", scopes=("acme/one", "acme/three"), at=3)
     before = event("changed", scopes=("acme/one",), at=1, fields=(field("ctx", "1", "2", "limits"),))
     (line,) = net(before, both)
-    assert (line.scopes, line.groups, line.times) == (("acme/one", "acme/three"), ("free", "vip"), 2)
+    assert (line.scopes, line.groups, line.times) == (("acme/one", "acme/three"), ("free", "vip"), 1)
 
 
 def test_many_of_one_mark_are_one_line() -> None:
@@ -248,3 +248,14 @@ def test_every_scope_is_told_its_own(histories: dict[str, list[int | None]]) -> 
         for line in net(*steps(states, scope))
     ]
     assert sorted(told, key=repr) == sorted(alone, key=repr)
+
+
+def test_what_came_and_went_together_is_one_line() -> None:
+    """From three on, whatever their names; by their mark where they are many."""
+    batch = [
+        event(kind, f"m{n}:batch", at=at) for n in range(9) for at, kind in ((1, "removed"), (2, "returned"))
+    ]
+    assert [(line.mark, len(line.models), line.back) for line in net(*batch)] == [("*:batch", 9, True)]
+    came = [event(kind, model, at=at) for model in "abc" for at, kind in ((1, "added"), (2, "removed"))]
+    (line,) = net(*came)
+    assert (line.models, line.back, line.times) == (("a", "b", "c"), True, 2)

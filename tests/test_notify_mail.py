@@ -6,12 +6,15 @@ import json
 import re
 
 import pytest
+from briefs import FULL
 from hypothesis import given
 from hypothesis import strategies as st
 from mailing import LETTER, letter, read
 
 from pipeline.destinations import LANGUAGES, Attachment
-from pipeline.notify.mail import compose, without_attachments
+from pipeline.notify.mail import compose
+from pipeline.renderings import letter as written
+from pipeline.renderings import without_attachments
 
 SENDER = "模型 watch, <watch@example.com>"
 TO = ("Ann Ö <ann@example.com>", "bob@example.com")
@@ -69,6 +72,25 @@ def test_attachments_open():
     assert [part.get_payload(decode=True) for part in (table, value)] == [
         attachment.content for attachment in LETTER.attachments
     ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_written_report_becomes_a_mail(language):
+    """What the renderings give is what is read: words in every language, tables that open."""
+    told = written(FULL, destination="ops", message_id="<1@x>", thread="<ops@x>", language=language).letter
+    mail = read(compose(told, sender=SENDER, to=TO))
+    assert mail["Subject"] == told.subject
+    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert plain
+    assert html
+    assert plain.get_content().replace("\r\n", "\n") == told.text
+    assert html.get_content().replace("\r\n", "\n").rstrip() == told.html.rstrip()
+    table, value = mail.iter_attachments()
+    assert table["Content-Type"] == 'text/csv; charset="utf-8"'
+    header, *rows = csv.reader(io.StringIO(table.get_content(), newline=""), strict=True)
+    assert rows
+    assert {len(row) for row in rows} == {len(header)}
+    assert json.loads(value.get_content()) == json.loads(told.json)
 
 
 def test_a_letter_without_attachments_is_an_alternative_alone():

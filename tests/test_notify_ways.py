@@ -5,6 +5,7 @@ import hmac
 import json
 import logging
 import os
+import re
 import signal
 import stat
 import sys
@@ -205,6 +206,20 @@ def test_a_webhook_gets_the_report_signed(tmp_path):
     assert b'"price": 0.10}' in asked.body
 
 
+def test_a_receiver_can_check_the_signature_as_the_readme_says():
+    """Its few lines are right: what was sent is genuine, what was changed is not."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(  import hashlib.*?)  ```", readme, re.DOTALL)
+    names = {}
+    exec(textwrap.dedent(code), names)
+    with Scripted(lambda _: Reply()) as server:
+        assert handed(Webhook(server.url, "env:KEY"), **{"env:KEY": KEY}).fate == Fate.SENT
+    (asked,) = server.asked
+    assert names["is_genuine"](KEY.encode(), asked.headers, asked.body)
+    assert not names["is_genuine"](KEY.encode(), asked.headers, asked.body + b" ")
+    assert not names["is_genuine"](b"other", asked.headers, asked.body)
+
+
 def test_a_webhook_without_a_secret_is_not_signed():
     """The id and the time are there all the same; what matters to nobody has no severity."""
     with Scripted(lambda _: Reply()) as server:
@@ -239,7 +254,10 @@ def test_an_address_that_is_a_secret_stays_one():
         (425, (), Fate.LATER, None),
         (429, (("Retry-After", "120"),), Fate.LATER, 120.0),
         (429, (("Retry-After", "soon"),), Fate.LATER, None),
-        (503, (("Retry-After", "Sun, 01 Nov 2020 07:00:00 GMT"),), Fate.LATER, 0.0),
+        (429, (("Retry-After", "9" * 400),), Fate.LATER, 86_400.0),
+        (503, (("Retry-After", "0"),), Fate.LATER, None),
+        (503, (("Retry-After", "Sun, 01 Nov 2020 07:00:00 GMT"),), Fate.LATER, None),
+        (503, (("Retry-After", "Fri, 01 Nov 2999 07:00:00 GMT"),), Fate.LATER, 86_400.0),
         (500, (), Fate.LATER, None),
     ],
 )
@@ -265,6 +283,22 @@ def test_what_a_webhook_says_is_told_without_what_it_was_sent():
     assert receipt.error.endswith("answered 401 (see `secret` and `headers`): bad [31m key ***")
     with Scripted(lambda _: Reply(b"<html>no</html>", 500)) as server:
         assert handed(Webhook(server.url)).error.endswith("answered 500")
+
+
+def test_what_cannot_be_read_of_an_answer_changes_nothing():
+    """Packed wrongly: its status says what matters."""
+    packed = (("Content-Encoding", "gzip"),)
+    with Scripted(lambda _: Reply(b"no gzip", 500, packed)) as server:
+        receipt = handed(Webhook(server.url))
+    assert (receipt.fate, receipt.error) == (Fate.LATER, f"{server.url} answered 500")
+
+
+def test_certificates_that_cannot_be_read_are_told(monkeypatch, tmp_path):
+    """The letter waits for the variable to be put right."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    receipt = handed(Webhook("https://127.0.0.1:1/"))
+    assert receipt.fate == Fate.LATER
+    assert "SSL_CERT_FILE" in receipt.error
 
 
 def test_a_webhook_that_is_not_there_is_tried_again():
@@ -337,6 +371,16 @@ def test_each_chat_of_a_destination_has_its_own_fate():
     assert [receipt.fate for receipt in receipts.values()] == [Fate.SENT, Fate.LATER, Fate.NEVER]
     assert "error=500" in receipts["env:B"].error
     assert receipts["env:C"].error == "env:C leads to no address that Apprise can read"
+
+
+def test_a_chat_that_is_silent_is_not_waited_for():
+    """The patience for an answer is that of the config."""
+    gone = threading.Event()
+    with Scripted(lambda _: Reply(str(gone.wait()).encode())) as server:
+        receipt = handed(Chat(("env:CHAT",), timeout=0.2), **{"env:CHAT": chat(server)})
+        gone.set()
+    assert receipt.fate == Fate.LATER
+    assert receipt.error.startswith("env:CHAT: ")
 
 
 def test_no_part_of_a_chats_address_is_told(caplog):

@@ -130,6 +130,9 @@ DERIVED = [
     "update scopes set listing = 2 where id = 1",
     "update scopes set held = null",
     "update scopes set sighting = 1",
+    "delete from models_fts where rowid = 1",
+    "update models_fts set owner = 'nobody', parts = 'x'",
+    "insert into models_fts (rowid, name, parts, owner, title) values (99, 'ghost', 'ghost', '', '')",
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.browse.described import HIDDEN, SHOWN, columns_of
 from pipeline.browse.queries import QUERIES
-from pipeline.browse.shown import Shown
+from pipeline.browse.shown import Shown, plain
 from pipeline.browse.tables import TABLES
 from pipeline.store import Store
 
@@ -14,8 +14,8 @@ SETTINGS = {
     # Suggestions try every column at every page; what helps is among the facets that are configured.
     "suggest_facets": "off",
     # Facets stand above the rows: a long one would push them off the screen.
-    "default_facet_size": "8",
-    "truncate_cells_html": "400",
+    "default_facet_size": "5",
+    "truncate_cells_html": "200",
     # A stored query shows no second page: more rows than this take longer to draw than anybody waits.
     "max_returned_rows": "500",
 }
@@ -50,7 +50,10 @@ def configuration(store: Store, database: str) -> dict[str, Any]:
 
 
 def _shown(shown: Shown, columns: dict[str, str], *, is_table: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"description": shown.says, "columns": columns}
+    found: dict[str, Any] = {
+        "description": plain(shown.says),
+        "columns": {name: plain(says) for name, says in columns.items()},
+    }
     if shown.sort:
         found["sort_desc" if shown.sort.startswith("-") else "sort"] = shown.sort.removeprefix("-")
     if shown.facets:

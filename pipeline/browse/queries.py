@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.browse.shown import plain
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -20,9 +22,11 @@ class Query:
         """Give it as Datasette's configuration has it."""
         return {
             "title": self.title,
-            "description": " ".join(self.says.split()),
+            "description": plain(" ".join(self.says.split())),
             "params": list(self.params),
             "sql": self.sql.strip(),
+            # The answer comes first; who wants the SQL clicks for it.
+            "hide_sql": True,
         }
 
 

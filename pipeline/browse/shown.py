@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -80,3 +81,8 @@ COLUMNS: Mapping[str, str] = {
     "snapshot_id": "Number of the run in `snapshots`",
 }
 """What a column of this name is in every table and view that does not say otherwise."""
+
+
+def plain(says: str) -> str:
+    """Write what is said for a page that knows no Markdown."""
+    return re.sub("`([^`]*)`", r"“\1”", says)

@@ -75,8 +75,8 @@ def _print(
     problems: list[str] = []
     with Store.read(database_of(place)) as store:
         window = history.window(store, since=since or _day_ago(), until=until)
-        if not window.until:
-            raise click.UsageError("nothing was known then: `modelwatch run`, or another time")
+        if window.until == window.since:
+            raise click.UsageError("there was no run in that time: `modelwatch run`, or another --since")
         told = brief(store, window, watch=watch_of(place), wanted=printed.filter)
     show.raw(forms.render(told, form, printed, problems))
     for problem in problems:

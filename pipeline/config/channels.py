@@ -13,6 +13,8 @@ from pipeline.addresses import Mailbox, ascii_domain, mailbox
 from pipeline.config.keys import is_reference, no_reference, reference
 from pipeline.config.toml import Table
 from pipeline.destinations import (
+    FORMS,
+    LASTING,
     Channel,
     Chat,
     Files,
@@ -33,8 +35,7 @@ CHANNELS: dict[str, frozenset[str]] = {
 }
 """The types of destinations, and the keys that each has of its own."""
 
-FORMS = ("csv", "json", "html", "md", "txt", "atom", "feed", "ics")
-"""The forms in which a report may be written as a file."""
+_FORMS = (*FORMS, *LASTING)
 
 _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 _LAST_PORT = 65535
@@ -218,8 +219,8 @@ def _chat(table: Table) -> Chat:
 def _files(table: Table) -> Files:
     forms = table.texts("forms", '["csv", "json"]')
     for form in forms:
-        if form not in FORMS:
-            table.fail(f"{form!r} is not known: use some of {', '.join(FORMS)}", "forms")
+        if form not in _FORMS:
+            table.fail(f"{form!r} is not known: use some of {', '.join(_FORMS)}", "forms")
     path = table.file("directory", _needed(table, "directory", "changes"))
     return Files(path, tuple(dict.fromkeys(forms))) if forms else Files(path)
 

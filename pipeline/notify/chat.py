@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.destinations import Chat, Fate, Letter, Receipt
-from pipeline.notify.resolving import BOUND, Resolve, given, pieces
+from pipeline.notify.resolving import BOUND, given, pieces
 from pipeline.reports.brief import Severity
+from pipeline.types import Resolve
 from pipeline.wording import harmless, masked, told
 
 if TYPE_CHECKING:  # heavy, and an extra

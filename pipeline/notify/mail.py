@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
@@ -19,11 +18,6 @@ from pipeline.wording import harmless
 _LONGEST_WORDS = 250
 _LONGEST_WORD = 60
 _NO_ID = re.compile(r"[^!-~]")
-_CUT = {
-    "en": "The attachments were left out: the mail server takes no mail as large as with them.",
-    "ja": "添付ファイルを付けるとメールサーバーの上限を超えるため、添付せずに送信しました。",
-    "zh-CN": "邮件服务器不接受带附件的大邮件，因此未附上附件。",
-}
 
 
 class _AsItIs(UnstructuredHeader):
@@ -83,17 +77,6 @@ def compose(letter: Letter, *, sender: str, to: Sequence[str], reply_to: str | N
     return message.as_bytes()
 
 
-def without_attachments(letter: Letter) -> Letter:
-    """Give the same letter with nothing attached, and a sentence that says so."""
-    sentence = _CUT[letter.language]
-    return replace(
-        letter,
-        text=f"{sentence}\n\n{letter.text}",
-        html=re.sub(r"(<body\b[^>]*>)", rf"\1<p>{sentence}</p>", letter.html, count=1),
-        attachments=(),
-    )
-
-
 def _address(own: Mailbox) -> Address:
     return Address(_words(own.name), own.local, own.domain)
 
@@ -123,7 +106,8 @@ def _fill(message: EmailMessage, letter: Letter) -> None:
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
     for attachment in letter.attachments:
-        kind, _, subtype = attachment.media_type.partition("/")
+        # Texts are ours, and UTF-8, whether their type says so or not.
+        kind, _, subtype = attachment.media_type.partition(";")[0].strip().partition("/")
         message.add_attachment(
             attachment.content,
             maintype=kind,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from urllib.parse import unquote
 
 from pipeline.errors import Unresolved
-from pipeline.types import Secret
-
-Resolve = Callable[[str], Secret]
-"""Gives the secret that a reference such as `env:NAME` leads to; raises Unresolved."""
+from pipeline.types import Resolve, Secret
 
 BOUND = 4
 """How many times the patience for one answer the whole sending of a letter may take."""

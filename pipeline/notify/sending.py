@@ -19,7 +19,7 @@ from pipeline.destinations import (
     Webhook,
 )
 from pipeline.errors import Unresolved
-from pipeline.notify.resolving import Resolve
+from pipeline.types import Resolve
 from pipeline.wording import told
 
 

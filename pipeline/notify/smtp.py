@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from pipeline.addresses import mailbox
 from pipeline.destinations import Fate, Letter, Receipt, Smtp
-from pipeline.notify.mail import compose, without_attachments
-from pipeline.notify.resolving import Resolve, given
+from pipeline.notify.mail import compose
+from pipeline.notify.resolving import given
 from pipeline.notify.session import Undeliverable, answer, session, spelled
+from pipeline.types import Resolve
 from pipeline.wording import masked, told
 
 _TAKEN = frozenset({250, 251, 252})
@@ -54,6 +55,8 @@ class _Way:
         except _Refused as refused:
             if not (refused.too_large and letter.attachments):
                 return self._told(refused)
+        from pipeline.renderings import without_attachments
+
         self.connection.rset()
         try:
             return self._transaction(without_attachments(letter))

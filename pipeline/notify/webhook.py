@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -13,11 +14,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from pipeline.destinations import Fate, Letter, Receipt, Webhook
-from pipeline.notify.resolving import BOUND, Resolve, given, header, pieces
-from pipeline.types import REFERENCES, Secret
+from pipeline.notify.resolving import BOUND, given, header, pieces
+from pipeline.types import REFERENCES, Resolve, Secret
 from pipeline.wording import masked, told
 
 _ENOUGH = 2000
+_LONGEST_WAIT = 86_400.0
 _SERVER_ERROR = 500
 _LATER = frozenset({408, 425, 429})
 _HINTS = {
@@ -121,24 +123,28 @@ def _read(response: httpx.Response, place: str, end: float) -> Receipt:
 def _said(response: httpx.Response, end: float) -> str:
     """Read the beginning of what is said of an error; pages for people are left out."""
     text = b""
-    for piece in response.iter_bytes():
-        text += piece
-        if len(text) > _ENOUGH or time.monotonic() > end:
-            break
+    with suppress(httpx.HTTPError):  # packed wrongly, or broken off: the status says what matters
+        for piece in response.iter_bytes():
+            text += piece
+            if len(text) > _ENOUGH or time.monotonic() > end:
+                break
     said = text[:_ENOUGH].decode("utf-8", "replace").strip()
     return "" if said.startswith("<") else said
 
 
 def _retry_after(response: httpx.Response) -> float | None:
+    """Read how many seconds the receiver asks to wait; None where it does not, nor for what is no time."""
     text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
+    seconds = float(text) if text.isascii() and text.isdigit() else _until(text)
+    return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
+
+
+def _until(date: str) -> float:
     try:
-        at = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, at.timestamp() - time.time())
+        at = parsedate_to_datetime(date)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0
 
 
 def _place(url: str) -> str:

@@ -2,6 +2,15 @@
 
 from pipeline.renderings.calendars import calendar
 from pipeline.renderings.feeds import Entry, atom, json_feed
-from pipeline.renderings.letters import Written, letter, render
+from pipeline.renderings.letters import Written, letter, render, without_attachments
 
-__all__ = ["Entry", "Written", "atom", "calendar", "json_feed", "letter", "render"]
+__all__ = [
+    "Entry",
+    "Written",
+    "atom",
+    "calendar",
+    "json_feed",
+    "letter",
+    "render",
+    "without_attachments",
+]

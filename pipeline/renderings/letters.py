@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.destinations import Attachment, Letter
 from pipeline.errors import ConfigError
 from pipeline.renderings.forms import TEMPLATES, fill, tidy
 from pipeline.renderings.layout import pages
 from pipeline.renderings.page import Page
+from pipeline.renderings.words import Words
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
 from pipeline.reports.brief import Brief
@@ -22,6 +24,7 @@ _MOST = {"html": 98_000, "txt": 60_000, "md": 60_000}
 """Bytes that a form may have: Gmail clips what is larger than 102 kB."""
 
 _SUBJECT = 200
+_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,18 @@ def letter(
         ),
     )
     return Written(made, tuple(problems))
+
+
+def without_attachments(letter: Letter) -> Letter:
+    """Give a letter with nothing attached, for who takes none as large, and a sentence that says so."""
+    sentence = Words(letter.language).plain("footer.no_attachments")
+    html, found = _BODY.subn(rf"\g<0><p>{sentence}</p>", letter.html, count=1)
+    return replace(
+        letter,
+        text=f"{sentence}\n\n{letter.text}",
+        html=html if found else f"<p>{sentence}</p>{html}",
+        attachments=(),
+    )
 
 
 def render(brief: Brief, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:

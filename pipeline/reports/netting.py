@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,7 +149,7 @@ def _line(net: _Net, spans: _Spans, groups: Mapping[str, str]) -> Line:
         groups=tuple(sorted({groups[scope] for scope in scopes if scope in groups})),
         prices=net.prices,
         fields=net.fields,
-        times=len(steps),
+        times=_times(net, steps),
         back=net.back,
         at=max(event.at for event in ends),
         since=min((event.since for event in ends if event.since), default=None),
@@ -158,6 +158,13 @@ def _line(net: _Net, spans: _Spans, groups: Mapping[str, str]) -> Line:
         candidate=net.candidate,
         watched=net.watched,
     )
+
+
+def _times(net: _Net, steps: Sequence[Event]) -> int:
+    """Count the steps of the way that is told: changes of what stayed, comings and goings of what did not."""
+    if net.kind == Kind.CHANGED:
+        return len(steps)
+    return sum(event.kind != Kind.CHANGED for event in steps)
 
 
 def _severity(net: _Net) -> Severity:
@@ -216,14 +223,17 @@ def _folded(told: Iterable[Line], owner: Callable[[Line], str | None]) -> Iterat
     """Tell in one line what came or went together under one mark, and what changed in the same way."""
     alike: dict[tuple[object, ...], list[Line]] = {}
     for line in told:
-        shared = (line.severity, line.kind, line.gateway, line.scopes, line.back, line.prices, line.fields)
+        where, what = (line.gateway, line.scopes), (line.severity, line.kind, line.prices, line.fields)
+        shared = (*where, *what, line.back, line.times if line.back else 1)
         alike.setdefault(shared if _is_plain(line) else (*shared, line.models), []).append(line)
     for lines_of in alike.values():
         first = lines_of[0]
-        if first.prices or first.fields:
-            yield from ([_joined(lines_of, "")] if len(lines_of) >= _SAME else lines_of)
-        else:
-            yield from _marked(lines_of, owner)
+        rest = lines_of
+        if not (first.prices or first.fields):
+            rest = yield from _marked(rest, owner)
+        if len(rest) >= _SAME and (first.prices or first.fields or first.back):
+            rest = [_joined(rest, "")]
+        yield from rest
 
 
 def _is_plain(line: Line) -> bool:
@@ -231,7 +241,8 @@ def _is_plain(line: Line) -> bool:
     return not (line.twin or line.candidate or line.watched)
 
 
-def _marked(rest: list[Line], owner: Callable[[Line], str | None]) -> Iterator[Line]:
+def _marked(rest: list[Line], owner: Callable[[Line], str | None]) -> Generator[Line, None, list[Line]]:
+    """Tell in one line those of one mark, where they are many; returns the others."""
     marked = {id(line): marks(line.models[0], owner(line)) for line in rest if _is_plain(line)}
     while True:
         counts = Counter(mark for line in rest for mark in marked.get(id(line), ()))
@@ -240,7 +251,7 @@ def _marked(rest: list[Line], owner: Callable[[Line], str | None]) -> Iterator[L
             break
         yield _joined([line for line in rest if mark in marked.get(id(line), ())], mark)
         rest = [line for line in rest if mark not in marked.get(id(line), ())]
-    yield from rest
+    return rest
 
 
 def _joined(of_it: Sequence[Line], mark: str) -> Line:

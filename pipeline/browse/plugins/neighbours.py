@@ -14,6 +14,9 @@ OURS = frozenset({"catalog", "change_log", "health"})
 """Views by which a database is known to be one of modelwatch."""
 
 
+SIDES = {"before", "after"}
+"""Columns that are shown together, or neither; any other is shown unless it is empty in every row."""
+
 _NUMBER = re.compile(r'"?-?\d+(\.\d+)?(e-?\d+)?"?')
 
 _LIMIT = re.compile(r"\nlimit (\d+)$")
@@ -98,7 +101,10 @@ async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
         return {**answer, "rows": None}
     columns = [column[0] for column in result.description]
     rows = [tuple(row) for row in result.rows]
-    kept = [n for n, column in enumerate(columns) if _is_worth(column, [row[n] for row in rows])]
+    filled = {column for n, column in enumerate(columns) if any(row[n] is not None for row in rows)}
+    if filled & SIDES:
+        filled |= SIDES
+    kept = [n for n, column in enumerate(columns) if column in filled or column.endswith("#")]
     numeric = {columns[n] for n in kept if _is_numeric([row[n] for row in rows if row[n] is not None])}
     return {
         **answer,
@@ -106,11 +112,6 @@ async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
         "rows": [[row[n] for n in kept] for row in rows],
         "numeric": numeric,
     }
-
-
-def _is_worth(column: str, values: list[Any]) -> bool:
-    """Say whether a column is shown: one that is empty in all rows is not, but for the sides of changes."""
-    return column.endswith("#") or column in ("before", "after") or any(value is not None for value in values)
 
 
 def _is_numeric(values: list[Any]) -> bool:

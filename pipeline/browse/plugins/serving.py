@@ -71,7 +71,7 @@ async def _file(request: Any) -> Response:
 @hookimpl
 def extra_css_urls(database: str | None, view_name: str, datasette: Any) -> Any:
     """Give Datasette's pages about our databases a style beside its own."""
-    return _for_ours(database, view_name, datasette, ("tables.css",))
+    return _for_ours(database, view_name, datasette, ("tables.css", "columns.css"))
 
 
 @hookimpl

@@ -39,7 +39,11 @@ select snapshots.started_at as at, fields.name as field, field_changes.before, f
        count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change,
        (select min(snapshots.started_at) from sightings join snapshots on snapshots.id = sightings.snapshot
         where sightings.listing = (select min(listing_records.listing) from records
-            join listing_records on listing_records.record = records.id where records.model = :id)) as "since*"
+            join listing_records on listing_records.record = records.id where records.model = :id)) as "since*",
+       (select max(started_at) from snapshots where exists (
+            select 1 from records join listing_records on listing_records.record = records.id
+            join scopes on scopes.listing = listing_records.listing and scopes.asked
+            where records.model = :id)) as "until*"
 from changes
 join field_changes on field_changes.change = changes.id
 join fields on fields.id = field_changes.field and fields.class = 'price'
@@ -50,7 +54,7 @@ group by field_changes.id
 order by at desc, field_changes.id
 limit 60
 
--- ## What else happened to it | the latest first, field by field | change_log?model_id=:id&_sort_desc=at
+-- ## What happened to it | beside its prices, the latest first | change_log?model_id=:id&_sort_desc=at
 select snapshots.started_at as at,
        case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        fields.name as field, field_changes.before, field_changes.after,

@@ -6,7 +6,6 @@ select last.id as snapshot, last.started_at, last.finished_at, last.status, last
        (select count(*) from scopes where asked) as asked,
        (select count(*) from scopes where not asked) as retired,
        (select count(distinct gateway) from scopes where asked) as gateways,
-       (select count(*) from models) as models,
-       (select count(*) from sqlite_master where name = 'models_fts') as searched
+       (select count(*) from models) as models
 from (select 1)
 left join (select * from snapshots order by started_at desc, id desc limit 1) as last
