@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from functools import cache, partial
 
 from pipeline.pricing import PriceChange
-from pipeline.renderings.page import Item, Raw
+from pipeline.renderings.page import Item, Raw, Waiting
 from pipeline.renderings.sides import distinct, field, field_now, is_cut, loud, price, price_now, way
 from pipeline.renderings.words import Text, Words, foreign
 from pipeline.reports.brief import Brief, Line
@@ -92,7 +93,7 @@ def counted(words: Words, brief: Brief, scopes: Sequence[str]) -> str:
     return words.plain(f"count.{_called(brief, scopes)}", n=len(scopes))
 
 
-def blocks(words: Words, brief: Brief, lines: Iterable[Line]) -> Iterator[Raw]:
+def blocks(words: Words, brief: Brief, lines: Iterable[Line]) -> Iterator[Waiting]:
     """Group lines by what happened and to whom."""
     order = list(What)
     groups: dict[tuple[What, str, tuple[str, ...], str | None, int | None], list[Line]] = {}
@@ -101,21 +102,28 @@ def blocks(words: Words, brief: Brief, lines: Iterable[Line]) -> Iterator[Raw]:
         since = line.since if kind == What.REMOVED and line.since != line.at else None
         away = line.away_seconds if kind == What.RETURNED else None
         groups.setdefault((kind, line.gateway, line.scopes, since, away), []).append(line)
-    for (kind, gateway, scopes, since, away), members in sorted(
+    for (kind, _, _, since, away), members in sorted(
         groups.items(), key=lambda each: order.index(each[0][0])
     ):
-        who = whom(words, brief, scopes, gateway, members[0].groups)
-        title = words.say(f"block.{kind}", whom=who)
-        if since:
-            title = words.say("block.missing_since", what=title, when=words.minute(since))
-        if away:
-            title = words.say("block.back_after", what=title, duration=words.duration(away))
-        items = [item(words, line) for line in members]
-        yield Raw(
-            title,
-            [each.head for each in items if not (each.details or each.notes)],
-            [each for each in items if each.details or each.notes],
-        )
+        yield Waiting(len(members), cache(partial(_block, words, brief, kind, members, since, away)))
+
+
+def _block(
+    words: Words, brief: Brief, kind: What, lines: Sequence[Line], since: str | None, away: int | None
+) -> Raw:
+    first = lines[0]
+    who = whom(words, brief, first.scopes, first.gateway, first.groups)
+    title = words.say(f"block.{kind}", whom=who)
+    if since:
+        title = words.say("block.missing_since", what=title, when=words.minute(since))
+    if away:
+        title = words.say("block.back_after", what=title, duration=words.duration(away))
+    items = [item(words, line) for line in lines]
+    return Raw(
+        title,
+        [each.head for each in items if not (each.details or each.notes)],
+        [each for each in items if each.details or each.notes],
+    )
 
 
 def item(words: Words, line: Line) -> Item:

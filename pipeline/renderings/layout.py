@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.metadata import version
 
 from pipeline.renderings import glance, happenings, standing
-from pipeline.renderings.page import Draft, Page, tone_of
+from pipeline.renderings.page import Draft, Page, ready, tone_of
 from pipeline.renderings.words import Piece, Text, Words, foreign
 from pipeline.reports.brief import Brief, Severity
 
@@ -63,11 +63,11 @@ def _drafts(words: Words, brief: Brief) -> Iterator[Draft]:
         lines = [line for line in brief.told if line.severity == severity]
         yield Draft(str(severity), list(happenings.blocks(words, brief, lines)), tone_of(severity))
         if severity == (worst or Severity.NOTABLE):
-            yield Draft("troubles", list(standing.troubles(words, brief)), tone_of(worst))
-    yield Draft("ended", list(standing.ended(words, brief)))
-    yield Draft("started", list(standing.started(words, brief)))
-    yield Draft("endings", list(standing.endings(words, brief)))
-    yield Draft("coverage", list(standing.coverage(words, brief)))
+            yield Draft("troubles", ready(standing.troubles(words, brief)), tone_of(worst))
+    yield Draft("ended", ready(standing.ended(words, brief)))
+    yield Draft("started", ready(standing.started(words, brief)))
+    yield Draft("endings", ready(standing.endings(words, brief)))
+    yield Draft("coverage", ready(standing.coverage(words, brief)))
 
 
 def _footer(words: Words, destination: str) -> tuple[Text, ...]:

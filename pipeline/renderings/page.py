@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from pipeline.renderings.words import Text, Words
 from pipeline.reports.brief import Severity
@@ -103,22 +104,35 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A block of so many things, put into words when it is known that there is room for it."""
+
+    size: int
+    word: Callable[[], Raw]
+
+
+def ready(raws: Iterable[Raw]) -> list[Waiting]:
+    """Let blocks wait that are in words already."""
+    return [Waiting(len(raw.row) + len(raw.items), partial(replace, raw)) for raw in raws]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A section before it is known how much room there is."""
 
     name: str
-    blocks: Sequence[Raw]
+    blocks: Sequence[Waiting]
     tone: str = "calm"
 
     def cut(self, words: Words, most: int) -> Section:
         """Make the section, of at most so many lines; it says how much was cut."""
         room, blocks = most, []
-        for raw in self.blocks:
+        for waiting in self.blocks:
             if room <= 0:
                 break
-            blocks.append(_block(words, raw, most=most, room=room))
+            blocks.append(_block(words, waiting.word(), most=most, room=room))
             room -= 1 + len(blocks[-1].items)
-        left = sum(len(raw.row) + len(raw.items) for raw in self.blocks[len(blocks) :])
+        left = sum(waiting.size for waiting in self.blocks[len(blocks) :])
         more = words.say("more", n=left) if left else ()
         return Section(self.name, words.plain(f"section.{self.name}"), self.tone, tuple(blocks), more)
 
