@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,12 @@ def _print(
         if window.until == window.since:
             raise click.UsageError("there was no run in that time: `modelwatch run`, or another --since")
         told = brief(store, window, watch=watch_of(place), wanted=printed.filter)
-    show.raw(forms.render(told, form, printed, problems))
+    if form == "txt" and sys.stdout.isatty() and not printed.templates:
+        from pipeline.cli.brief_text import tell
+
+        tell(told, printed.language)
+    else:
+        show.raw(forms.render(told, form, printed, problems))
     for problem in problems:
         LOG.warning(problem)
 
