@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pipeline import outbox
-from pipeline.briefing import brief
-from pipeline.config import Config
+from pipeline.briefing import Briefs
 from pipeline.destinations import Destination, Letter
 from pipeline.errors import ConfigError
 from pipeline.outbox import Delivery
@@ -41,7 +40,7 @@ def render(told: Brief, form: str, destination: Destination, problems: list[str]
 
 def letter(
     store: Store,
-    config: Config,
+    briefs: Briefs,
     destination: Destination,
     delivery: Delivery,
     problems: list[str],
@@ -51,7 +50,7 @@ def letter(
 
     assert delivery.message_id
     written = renderings.letter(
-        brief(store, delivery.window, watch=config.watch, wanted=destination.filter),
+        briefs.brief(delivery.window, destination.filter),
         destination=destination.name,
         message_id=delivery.message_id,
         thread=outbox.thread(store, destination),
@@ -63,14 +62,14 @@ def letter(
 
 
 def lasting(
-    form: str, store: Store, config: Config, destination: Destination, delivery: Delivery
+    form: str, store: Store, briefs: Briefs, destination: Destination, delivery: Delivery
 ) -> dict[str, str]:
     """Write what there is one file of, which is written anew each time; gives the text by the file's name.
 
     Args:
         form: atom or feed, the last reports; ics, the announced ends.
         store: an open database.
-        config: says what is watched.
+        briefs: of that database.
         destination: whose files they are.
         delivery: the newest report.
     """
@@ -78,14 +77,14 @@ def lasting(
 
     language = destination.language
     if form == "ics":
-        told = brief(store, delivery.window, watch=config.watch, wanted=destination.filter)
+        told = briefs.brief(delivery.window, destination.filter)
         return {"ends.ics": renderings.calendar(told.endings, stamp=told.run.started_at, language=language)}
     past = [
         each
         for each in outbox.deliveries(store)
         if each.destination == destination.name and each.state != "dropped" and each.until <= delivery.until
     ]
-    letters = [letter(store, config, destination, each, []) for each in reversed(past[-_ENTRIES:])]
+    letters = [letter(store, briefs, destination, each, []) for each in reversed(past[-_ENTRIES:])]
     entries = [
         renderings.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in letters
     ]
