@@ -27,13 +27,14 @@ DAYS = 28
 AHEAD = 90
 """Announced ends are told of so many days ahead."""
 
-_WINDOWS = 4
-"""So many windows are remembered at once."""
+_REMEMBERED = 4
+"""So many windows are remembered, and for so many filters what is told of one."""
 
 EVERYTHING = Filter()
 """The usual filter: all scopes and models, of whatever is not quiet."""
 
-_T = TypeVar("_T")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 _OF_TROUBLE = {"failed": Severity.URGENT, "held": Severity.BREAKING}
 
@@ -60,6 +61,7 @@ class Briefs:
         self._watch = watch
         self._found: dict[Window, Findings] = {}
         self._events: dict[Window, tuple[Event, ...]] = {}
+        self._short: dict[tuple[Window, Filter], Brief] = {}
 
     def brief(self, window: Window, wanted: Filter) -> Brief:
         """Give all that the report of a window says to somebody."""
@@ -72,6 +74,12 @@ class Briefs:
 
     def short(self, window: Window, wanted: Filter) -> Brief:
         """Give a brief without the weeks before and the ends ahead: enough to know whether there is news."""
+        if (window, wanted) not in self._short:
+            self._short = _newest(self._short)
+            self._short[window, wanted] = self._made(window, wanted)
+        return self._short[window, wanted]
+
+    def _made(self, window: Window, wanted: Filter) -> Brief:
         found = self._of(window)
         report = _wanted(found.report, wanted, found.groups)
         coverage = tuple(scope for scope in found.coverage if _is_about(scope.scope, wanted, found.groups))
@@ -110,9 +118,9 @@ class Briefs:
         return tuple(Day(day, **{str(kind): counts[day, kind] for kind in Kind}) for day in days)
 
 
-def _newest(found: dict[Window, _T]) -> dict[Window, _T]:
-    """Let go of windows that were asked for long ago: there may be hundreds in an outbox."""
-    return dict(list(found.items())[-_WINDOWS + 1 :])
+def _newest(found: dict[_K, _V]) -> dict[_K, _V]:
+    """Let go of what was asked for long ago: there may be hundreds of windows in an outbox."""
+    return dict(list(found.items())[1 - _REMEMBERED :])
 
 
 def _is_about(scope: str, wanted: Filter, groups: Mapping[str, str]) -> bool:

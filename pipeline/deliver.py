@@ -195,11 +195,9 @@ class _Sender:
             return _write(told, files.path, stem=_stem(store, told.run), latest=True)
         found = self.briefs.brief(window, destination.filter)
         stem = _stem(store, found.run)
-        texts: dict[str, str] = {}
+        texts = forms.lasting(store, self.briefs, destination, files.forms, delivery)
         for form in files.forms:
-            if form in LASTING:
-                texts |= forms.lasting(form, store, self.briefs, destination, delivery)
-            else:
+            if form not in LASTING:
                 text = forms.render(found, form, destination, self.handed.problems)
                 texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
         return filing.write(files.path, texts)

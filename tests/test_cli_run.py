@@ -766,7 +766,7 @@ def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
         alone.quick("run", at=hour(7)), 6, str(alone.reports), "cannot be written", "goes with the next run"
     )
     assert told(alone) == [("07", "added", "new", ["public"])]
-    assert "reports that wait to be written: 1" in alone.quick("status").stdout
+    assert "reports that wait to be handed out: 1" in alone.quick("status").stdout
     alone.reports.unlink()
     gateway.offers("newer")
     assert alone.quick("run", at=hour(8)).code == 0

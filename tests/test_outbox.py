@@ -218,6 +218,18 @@ def test_who_has_left_the_config_is_sent_nothing_more(
     assert {each.recipient for each in tried if "cannot be reached" in str(each.error)} == {ANN, BOB}
 
 
+def test_templates_that_cannot_be_read_hold_nothing_up(script: Script, tmp_path: Path) -> None:
+    """Their directory is named, and the mail goes in the built-in form."""
+    (tmp_path / "own").mkdir()
+    known = configured(tmp_path, mailbox("ops", 'templates = "own"'))
+    (tmp_path / "own").rmdir()
+    script.offers("acme/prod", "lyra").run()
+    assert told(script.store, known, 1).problems == [
+        f"{tmp_path / 'own'}: cannot be read: No such file or directory"
+    ]
+    assert len(subjects(tmp_path)) == 1
+
+
 def test_a_directory_that_moved_is_still_the_receiver(script: Script, tmp_path: Path) -> None:
     """What could not be written into the old one is written into the new one."""
     (tmp_path / "ops").write_text("in the way")

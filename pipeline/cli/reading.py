@@ -220,7 +220,7 @@ def status(place: Place, *, as_json: bool) -> None:
         if scope.last_asked != run.started_at and scope.last_asked:
             click.echo(f"{scope.scope}: not asked since {minute(scope.last_asked)}")
     if waiting:
-        click.echo(f"reports that wait to be written: {waiting}; `modelwatch report` writes them")
+        click.echo(f"reports that wait to be handed out: {waiting}; `modelwatch outbox` shows them")
     if retired:
         click.echo(f"no longer in the config, kept as history: {' '.join(retired)}")
     click.echo(f"{well} of {len(coverage)} scopes are well")

@@ -178,7 +178,10 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
         deliver.owe(store, config, at=now())
     problems: list[str] = []
     briefs = Briefs(store, config.watch)
-    for batch in deliver.due(store, now(), only=name):
+    due = deliver.due(store, now(), only=name)
+    if not due:
+        click.echo("nothing is due")
+    for batch in due:
         destination = known.get(batch[0].destination)
         receivers = deliver.receivers(destination, batch)
         for gone in (each for each in batch if each.recipient not in receivers):
