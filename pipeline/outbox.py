@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
 from pipeline import history
-from pipeline.briefing import short
+from pipeline.briefing import Briefs
 from pipeline.destinations import Destination, Fate, Receipt, Sendmail, Smtp
 from pipeline.moves import FOREVER, Window
 from pipeline.notify import recipients
@@ -26,7 +26,10 @@ ATTEMPTS = 20
 """So often a report is tried before it is given up, until somebody asks for it again."""
 
 _FIRST_WAIT = 300
-_LONGEST_WAIT = 6 * 3600
+_LONGEST_USUAL_WAIT = 6 * 3600
+
+LONGEST_WAIT = 24 * 3600
+"""No report waits longer for its next try (seconds), whatever its receiver asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +77,38 @@ def owe(store: Store, destinations: Iterable[Destination], watch: Watch, *, at: 
         watch: the models that the config watches.
         at: now, in ISO 8601 UTC.
     """
-    newest = history.window(store).until
+    newest = _last_run(store)
     known = {row["name"]: row for row in store.rows("select * from destinations where told is not null")}
+    briefs = Briefs(store, watch)
     for each in destinations:
         row = known.pop(each.name, None) or _enroll(store, each.name, newest, at)
-        _owe(store, each, row, newest, watch, at)
+        _owe(briefs, store, each, row, newest, at)
     for row in known.values():
         _move(store, row, None, at)
 
 
+def _last_run(store: Store, before: int | None = None) -> int:
+    """Give the newest run (before another), 0 where there is none; what was imported is none."""
+    (row,) = store.rows(
+        "select coalesce(max(id), 0) as run from snapshots"
+        " where status <> 'imported' and (:before is null or id < :before)",
+        {"before": before},
+    )
+    return int(row["run"])
+
+
 def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
     files = name == FILES
-    row = {"name": name, "told": 0 if files else max(0, newest - 1), "told_at": at}
+    row = {"name": name, "told": 0 if files else _last_run(store, newest), "told_at": at}
     # It makes the ids of mails this installation's own, and stays the same for ever.
     row["token"] = None if files else token_hex(6)
+    # One that comes again is not told again what it was told before it left.
     store.connection.execute(
-        "insert into destinations (name, told, told_at, token) values (:name, :told, :told_at, :token)"
-        " on conflict (name) do update set told = excluded.told, told_at = excluded.told_at",
+        """
+        insert into destinations (name, told, told_at, token) values (:name, :told, :told_at, :token)
+        on conflict (name) do update set told_at = excluded.told_at, told = max(excluded.told, coalesce(
+            (select max(until) from deliveries where destination = destinations.id), 0))
+        """,
         row,
     )
     (found,) = store.rows("select * from destinations where name = :name", {"name": name})
@@ -98,24 +116,22 @@ def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
 
 
 def _owe(
-    store: Store, destination: Destination, row: dict[str, Any], newest: int, watch: Watch, at: str
+    briefs: Briefs, store: Store, destination: Destination, row: dict[str, Any], newest: int, at: str
 ) -> None:
     due = is_due(destination.rhythm, datetime.fromisoformat(row["told_at"]), datetime.fromisoformat(at))
     window = Window(row["told"], newest, start=FOREVER)
     if not due or window.since >= newest:
         return
     happened = history.any_news(store, window)
-    if destination.empty or (happened and _matters(store, destination, window, watch)):
+    if destination.empty or (happened and _matters(briefs, destination, window)):
         _deliver(store, destination, row, window)
     if happened or destination.empty or destination.rhythm.every != "run":
         _move(store, row, newest, at)
 
 
-def _matters(store: Store, destination: Destination, window: Window, watch: Watch) -> bool:
+def _matters(briefs: Briefs, destination: Destination, window: Window) -> bool:
     """Say whether there is anything in a window that a destination wants to be told."""
-    if destination.name == FILES:
-        return True
-    return short(store, window, watch=watch, wanted=destination.filter).severity is not None
+    return destination.name == FILES or briefs.short(window, destination.filter).severity is not None
 
 
 def _move(store: Store, row: dict[str, Any], told: int | None, at: str) -> None:
@@ -208,14 +224,13 @@ def settle(store: Store, delivery: Delivery, receipt: Receipt, *, at: str) -> De
             "update deliveries set state = ?, attempts = ?, due_at = ?, sent_at = ?, error = ? where id = ?",
             [state, attempts, due_at, sent_at, error, delivery.id],
         )
-    (now,) = _found(store, "deliveries.id = :id", id=delivery.id)
-    return now
+    return replace(delivery, state=state, attempts=attempts, due_at=due_at, sent_at=sent_at, error=error)
 
 
 def _wait(attempts: int, receipt: Receipt) -> float:
     """Give the seconds until the next try: twice as many each time, and as many as the receiver asks for."""
-    usual: int = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
-    return max(usual, receipt.retry_after or 0)
+    usual: int = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_USUAL_WAIT)
+    return min(max(usual, receipt.retry_after or 0), LONGEST_WAIT)
 
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import config, outbox
+from pipeline.care import dialects_of, prune, verify
 from pipeline.config import Config
 from pipeline.deliver import Handed, deliver, drain
 from pipeline.destinations import Fate, Receipt
 from pipeline.errors import DeliveryError
 from pipeline.outbox import Delivery
+from pipeline.recorder import Recorder
+from pipeline.recording import record
 from pipeline.store import Store
+from pipeline.times import iso
 from pipeline.types import Secret
 
 HEAD = """
@@ -175,6 +181,125 @@ def test_a_report_that_was_cut_off_is_sent_again_with_its_id(script: Script, tmp
     before = {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()}
     assert len(drain(script.store, known, lambda: moment(2), Secret).sent) == 1 + 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()} == before
+
+
+def smtp(*recipients: str, name: str = "ops") -> str:
+    """Give a destination whose mail server is not there."""
+    return (
+        f'[destinations.{name}]\ntype = "smtp"\nserver = "127.0.0.1"\nport = 9\nsecurity = "none"\n'
+        f'timeout = 1\nfrom = "watch@watch.example"\nto = {json.dumps(recipients)}\n'
+    )
+
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.mark.parametrize(
+    ("destinations", "left"),
+    [(smtp(BOB), {ANN}), ("", {ANN, BOB}), (smtp(ANN, BOB, name="team"), {ANN, BOB})],
+    ids=["a recipient", "the destination", "its name"],
+)
+def test_who_has_left_the_config_is_sent_nothing_more(
+    script: Script, tmp_path: Path, destinations: str, left: set[str]
+) -> None:
+    """What waits for them is refused and said so once; it can be dropped, or sent when they are back."""
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, configured(tmp_path, smtp(ANN, BOB)), 1)
+    handed = told(script.store, configured(tmp_path, destinations), 2)
+    refused = {each.recipient for each in mine(script.store, "ops", "refused")}
+    assert refused == left
+    assert left <= {each.recipient for each in handed.failed}
+    with pytest.raises(DeliveryError, match=r"no longer in the config; not tried again: `modelwatch outbox"):
+        handed.check()
+    again = told(script.store, configured(tmp_path, ""), 3)
+    assert not left & {each.recipient for each in again.failed if each.destination == "ops"}
+    outbox.retry(script.store, [each.id for each in mine(script.store)])
+    tried = told(script.store, configured(tmp_path, smtp(ANN, BOB)), 4).failed
+    assert {each.recipient for each in tried if "cannot be reached" in str(each.error)} == {ANN, BOB}
+
+
+def test_templates_that_cannot_be_read_hold_nothing_up(script: Script, tmp_path: Path) -> None:
+    """Their directory is named, and the mail goes in the built-in form."""
+    (tmp_path / "own").mkdir()
+    known = configured(tmp_path, mailbox("ops", 'templates = "own"'))
+    (tmp_path / "own").rmdir()
+    script.offers("acme/prod", "lyra").run()
+    assert told(script.store, known, 1).problems == [
+        f"{tmp_path / 'own'}: cannot be read: No such file or directory"
+    ]
+    assert len(subjects(tmp_path)) == 1
+
+
+def test_a_directory_that_moved_is_still_the_receiver(script: Script, tmp_path: Path) -> None:
+    """What could not be written into the old one is written into the new one."""
+    (tmp_path / "ops").write_text("in the way")
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, configured(tmp_path, mailbox()), 1)
+    moved = configured(tmp_path, mailbox().replace('directory = "ops"', 'directory = "new"'))
+    assert told(script.store, moved, 9).failed == []
+    assert len(subjects(tmp_path, "new")) == 1
+
+
+def test_one_that_left_and_is_back_at_once_is_told_nothing_twice(script: Script, tmp_path: Path) -> None:
+    """There was no run between, so there is nothing new."""
+    known = configured(tmp_path, mailbox())
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 1)
+    script.adds("acme/prod", "vega").run()
+    told(script.store, known, 2)
+    told(script.store, configured(tmp_path, ""), 2)
+    assert told(script.store, known, 2) == Handed()
+
+
+def test_a_new_destination_begins_with_a_run_that_is_still_there(script: Script, tmp_path: Path) -> None:
+    """The one before the newest may have been pruned."""
+    script.offers("acme/prod", "lyra").run(times=9)
+    told(script.store, configured(tmp_path, ""), 9)
+    prune(script.store, dialects_of(()), bound=moment(20))
+    told(script.store, configured(tmp_path, mailbox()), 9)
+    assert [problem for check in verify(script.store, dialects_of(())) for problem in check.problems] == []
+
+
+def test_a_report_is_of_a_run_and_not_of_what_was_imported_after_it(script: Script, tmp_path: Path) -> None:
+    """An answer of last year that came in between does not date it."""
+    known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"'))
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 1)
+    heard = {"acme/prod": script.answer("acme/prod")}
+    recorder, scopes, at = Recorder(script.store), [script.scopes["acme/prod"]], "2025-01-01T00:00:00Z"
+    with script.store.transaction():
+        record(heard, scopes, recorder, started_at=at, finished_at=at, imported=True)
+    told(script.store, known, 3)
+    assert [(each.until, each.at) for each in mine(script.store)] == [(1, moment(1))]
+
+
+def test_a_clock_that_was_wrong_puts_nothing_off(script: Script, tmp_path: Path) -> None:
+    """Set right, neither the daily report nor the next try waits for a year that is far ahead."""
+    known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"') + smtp(ANN, name="team"))
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 10_000)
+    assert mine(script.store) == []
+    assert [each.attempts for each in told(script.store, known, 1).failed] == [2]
+    assert [each.state for each in mine(script.store)] == ["sent"]
+
+
+def test_what_cannot_be_handed_over_costs_a_run_minutes_at_most(script: Script, tmp_path: Path) -> None:
+    """The rest goes with the next run, before those who failed."""
+    names = [f"d{number}" for number in range(9)]
+    known = configured(tmp_path, "".join(smtp(ANN, name=name) for name in names))
+    script.offers("acme/prod", "lyra").run()
+    times = iter(range(10_000))
+
+    def clock() -> str:
+        return iso(datetime(2026, 9, 20, 6, tzinfo=UTC) + timedelta(minutes=next(times)))
+
+    def failed() -> list[str]:
+        return [each.destination for each in deliver(script.store, known, clock, Secret).failed]
+
+    first = failed()
+    assert first == names[: len(first)]
+    assert 0 < len(first) < len(names)
+    assert failed()[: len(names) - len(first)] == names[len(first) :]
 
 
 RECEIPTS = [

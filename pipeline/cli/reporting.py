@@ -85,7 +85,7 @@ def _print(
         tell(told, printed.language)
     else:
         show.raw(forms.render(told, form, printed, problems))
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         LOG.warning(problem)
 
 
@@ -174,6 +174,7 @@ def send(
 def _rehearse(store: Store, config: Config, name: str | None, output: Path | None) -> None:
     """Print, or write as files, what would be sent now."""
     from pipeline import deliver, forms
+    from pipeline.briefing import Briefs
     from pipeline.cli import show
     from pipeline.destinations import Files, MailDirectory
     from pipeline.notify import send as hand_over
@@ -182,15 +183,24 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
     with store.transaction():
         deliver.owe(store, config, at=now())
     problems: list[str] = []
-    for batch in deliver.due(store, now(), only=name):
+    briefs = Briefs(store, config.watch)
+    due = deliver.due(store, now(), only=name)
+    if not due:
+        click.echo("nothing is due")
+    for batch in due:
         destination = known.get(batch[0].destination)
-        to = ", ".join(each.recipient for each in batch)
+        receivers = deliver.receivers(destination, batch)
+        for gone in (each for each in batch if each.recipient not in receivers):
+            click.echo(f"{gone.destination}: {gone.recipient}: nothing, it is no longer in the config")
+        if not receivers:
+            continue
+        to = ", ".join(receivers)
         if destination is None or isinstance(destination.channel, Files):
             click.echo(f"{batch[0].destination}: files in {to}, {_about(batch[0])}")
             continue
-        written = forms.letter(store, config, destination, batch[0], problems)
+        written = forms.letter(store, briefs, destination, batch[0], problems)
         if output:
-            directory = MailDirectory(output, recipients=tuple(each.recipient for each in batch))
+            directory = MailDirectory(output, recipients=tuple(receivers))
             from dataclasses import replace
 
             receipts = hand_over(replace(destination, channel=directory), written, (str(output),), _nothing)
@@ -199,7 +209,7 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
             continue
         click.echo(f"{destination.name}: {to}\n{written.subject}\n")
         show.raw(written.text)
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         LOG.warning(problem)
 
 

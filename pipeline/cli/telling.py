@@ -56,6 +56,6 @@ def check(handed: Handed) -> None:
     Raises:
         DeliveryError: something was not; it stays in the outbox.
     """
-    for problem in handed.problems:
+    for problem in dict.fromkeys(handed.problems):
         LOG.warning(problem)
     handed.check()

@@ -1,0 +1,101 @@
+"""What the ledger says of a window, whoever is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pipeline import history
+from pipeline.moves import Window
+from pipeline.reports import Coverage, Report
+from pipeline.store import Store
+from pipeline.watchlist import Watch, mark
+
+_IN_TIME = """
+    snapshots.started_at < :end and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+"""
+"""Says whether a snapshot of a window's numbers is in its time, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What there is to tell of a window.
+
+    Args:
+        report: all of it, step by step.
+        groups: by scope, its group; without those that name none.
+        coverage: the scopes that were asked in it: one that has left the config is not spoken of any more.
+        began: the scopes whose trouble began in it, be it over or not.
+        started: the scopes that answered for the first time, with their gateway and how many models.
+    """
+
+    report: Report
+    groups: Mapping[str, str]
+    coverage: tuple[Coverage, ...]
+    began: frozenset[str]
+    started: tuple[tuple[str, str, int], ...]
+
+
+def find(store: Store, window: Window, watch: Watch) -> Findings:
+    """Read what the ledger says of a window, which must end with a run."""
+    report = mark(history.report(store, window), watch)
+    asked = _asked(store, window)
+    everybody = history.coverage(store, until=report.run.snapshot)
+    return Findings(
+        report=report,
+        groups=_groups(store),
+        coverage=tuple(scope for scope in everybody if scope.scope in asked),
+        began=_began(store, window),
+        started=_answered_first(store, window),
+    )
+
+
+def _groups(store: Store) -> dict[str, str]:
+    """Give the group of each scope that names one."""
+    rows = store.rows("select name, group_name from scopes where group_name is not null")
+    return {row["name"]: row["group_name"] for row in rows}
+
+
+def _asked(store: Store, window: Window) -> frozenset[str]:
+    """Give the scopes that were asked in a window."""
+    rows = store.rows(
+        f"""
+        select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
+        where coverage_scopes.coverage in (
+            select snapshots.covered from snapshots
+            where snapshots.id > :since and snapshots.id <= :until and {_IN_TIME})
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return frozenset(row["name"] for row in rows)
+
+
+def _began(store: Store, window: Window) -> frozenset[str]:
+    """Give the scopes whose trouble began in a window."""
+    rows = store.rows(
+        f"""
+        select distinct scopes.name from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join scopes on scopes.id = sightings.scope
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {_IN_TIME}
+        and sightings.outcome in ('failed', 'held') and coalesce(sightings.since, sightings.snapshot) > :since
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return frozenset(row["name"] for row in rows)
+
+
+def _answered_first(store: Store, window: Window) -> tuple[tuple[str, str, int], ...]:
+    rows = store.rows(
+        f"""
+        select gateways.name as gateway, scopes.name as scope, listings.size as models from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join scopes on scopes.id = sightings.scope
+        join gateways on gateways.id = scopes.gateway
+        join listings on listings.id = sightings.listing
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {_IN_TIME}
+        and sightings.outcome = 'baseline' order by gateways.name, scopes.name
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return tuple((row["gateway"], row["scope"], row["models"]) for row in rows)
