@@ -57,13 +57,18 @@ def _groups(store: Store) -> dict[str, str]:
 
 
 def _asked(store: Store, window: Window) -> frozenset[str]:
-    """Give the scopes that were asked in a window."""
+    """Give the scopes that were asked in a window; where nobody was, as by `accept`, before it."""
     rows = store.rows(
         f"""
         select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
         where coverage_scopes.coverage in (
             select snapshots.covered from snapshots
-            where snapshots.id > :since and snapshots.id <= :until and {_IN_TIME})
+            where snapshots.id > :since and snapshots.id <= :until and {_IN_TIME}
+            union all
+            select snapshots.covered from snapshots where snapshots.id = (
+                select max(id) from snapshots as run
+                where run.id <= :until and run.scopes > 0 and run.status <> 'imported'
+                and run.started_at < :end))
         """,  # noqa: S608 - our own words
         asdict(window),
     )

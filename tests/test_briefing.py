@@ -8,6 +8,7 @@ import pytest
 from fakes import EVERYTHING_GOES, Script, moment, scope
 
 from pipeline import history
+from pipeline.accepting import accept
 from pipeline.briefing import brief
 from pipeline.destinations import Filter
 from pipeline.errors import Refused
@@ -128,6 +129,17 @@ def test_what_is_held_is_told_with_what_would_be_lost(script: Script) -> None:
     script.offers("acme/prod", *"abcdef").run()
     assert [each.was for each in told(script, 2, severity=Severity.BREAKING).ended] == ["held"]
     assert told(script, 2, severity=Severity.URGENT).ended == ()
+
+
+def test_an_accepted_hold_is_told_with_who_answered_before(script: Script) -> None:
+    """Nobody was asked for it, but it is known who has answered."""
+    script.has(scope("acme/prod", thresholds=Thresholds()), scope("acme/test"))
+    script.offers("acme/prod", *(f"m{number}" for number in range(40))).offers("acme/test", "m0").run()
+    script.offers("acme/prod", "m0").run()
+    accept(script.store, ["acme/prod"], lambda _scope, _reading: (), at=moment(3))
+    found = told(script, 2, 3)
+    assert [ended.believed for ended in found.ended] == [True]
+    assert (found.answered, len(found.coverage)) == (2, 2)
 
 
 def test_scopes_with_the_same_trouble_are_told_together(watched: Script) -> None:

@@ -1,6 +1,7 @@
 """Mails of the whole command: over TLS, signed in, to each recipient once, whenever the server takes them."""
 
 import json
+from base64 import b64encode
 
 import pytest
 import trustme
@@ -101,6 +102,28 @@ def test_a_mail_that_could_not_go_goes_later_as_it_was(job, certificates):
         assert made.quick("send").code == 0
     assert ids(mailbox) == [waiting[0]["message_id"]]
     assert made.quick("outbox", "--json").json() == []
+
+
+def test_a_password_that_a_server_repeats_is_nowhere(job, certificates):
+    """Neither in what is said nor in any byte of the home, in none of its spellings."""
+    spellings = {
+        SECRET,
+        b64encode(SECRET.encode()).decode(),
+        b64encode(f"\0watch\0{SECRET}".encode()).decode(),
+    }
+    said = " ".join(sorted(spellings - {SECRET}))
+    mailbox = Mailbox({ANN: f"550 5.7.1 {said}", BOB: f"452 4.2.2 {said}"})
+    with (
+        Scripted(lambda _: Answer(listed("heron-2"))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        done = made.quick("run", "-vv")
+    assert done.code == 6
+    assert "550 5.7.1" in done.stderr
+    everything = done.said.encode() + b"".join(contents(made.home).values())
+    everything += made.quick("outbox", "--json").said.encode()
+    assert not [spelling for spelling in spellings if spelling.encode() in everything]
 
 
 def test_a_dry_run_shows_what_would_go_and_writes_nothing(job, certificates, tmp_path):

@@ -360,17 +360,22 @@ def test_a_person_may_drop_what_waits(script: Script, waiting: Delivery) -> None
     assert outbox.drop(script.store, [waiting.id]) == []
 
 
-steps = st.lists(st.sampled_from(["news", "quiet", "tell", "block", "free"]), min_size=1, max_size=14)
+steps = st.lists(
+    st.sampled_from(["news", "quiet", "tell", "back", "ahead", "prune", "block", "free"]),
+    min_size=1,
+    max_size=18,
+)
+OFTEN = {"run": 'every = "run"', "day": 'every = "day"', "week": 'every = "week"'}
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_nothing_is_lost_and_nothing_is_told_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:
-    """However runs, tellings and obstacles follow one another, each change is in exactly one mail."""
+    """However runs, tellings, wrong clocks and obstacles follow one another, each change is in one mail."""
     home = tmp_path_factory.mktemp("home")
-    known = configured(home, mailbox())
+    known = configured(home, "".join(mailbox(name, every) for name, every in OFTEN.items()))
     with Store.open(None) as store:
         script = Script(store).offers("acme/prod", "lyra")
         script.run()
@@ -382,29 +387,44 @@ def test_nothing_is_lost_and_nothing_is_told_twice(
                     script.adds("acme/prod", f"new-{number}").run()
                 case "quiet":
                     script.run()
-                case "block" if (home / "ops").is_dir():
-                    (home / "ops").rename(home / "aside")
-                    (home / "ops").write_text("in the way")
-                case "free" if (home / "aside").exists():
-                    (home / "ops").unlink()
-                    (home / "aside").rename(home / "ops")
+                case "back":
+                    at -= 100
+                case "ahead":
+                    at += 1000
+                case "prune":
+                    prune(store, dialects_of(()), bound=moment(10_000))
+                case "block":
+                    _block(home)
+                case "free":
+                    _free(home)
                 case _:
                     at += 12
                     told(store, known, at)
-        if (home / "aside").exists():
-            (home / "ops").unlink()
-            (home / "aside").rename(home / "ops")
-        told(store, known, at + 24)
-        assert mine(store, "ops", "waiting") == []
-        windows = [(each.since, each.until) for each in mine(store)]
-    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+        _free(home)
+        told(store, known, at + 200)
+        assert outbox.deliveries(store, "waiting") == []
+        windows = [[(each.since, each.until) for each in mine(store, name)] for name in OFTEN]
+    assert all(before[1] <= after[0] for of_one in windows for before, after in pairwise(of_one))
     news = [f"new-{number}" for number, step in enumerate(steps) if step == "news"]
-    texts = [path.read_text("utf-8") for path in sorted((home / "ops").glob("*.eml"))]
-    found = [name for text in texts for name in news if f"added,acme,{name}," in _csv(text)]
-    assert found == news
+    for name in OFTEN:
+        texts = [_csv(path.read_bytes()) for path in sorted((home / name).glob("*.eml"))]
+        found = [model for text in texts for model in news if f"added,acme,{model}," in text]
+        assert sorted(found) == sorted(news)
 
 
-def _csv(mail: str) -> str:
-    message = message_from_bytes(mail.encode(), policy=policy.default)
+def _block(home: Path) -> None:
+    for directory in [home / name for name in OFTEN if (home / name).is_dir()]:
+        directory.rename(directory.with_suffix(".aside"))
+        directory.write_text("in the way")
+
+
+def _free(home: Path) -> None:
+    for aside in home.glob("*.aside"):
+        aside.with_suffix("").unlink()
+        aside.rename(aside.with_suffix(""))
+
+
+def _csv(mail: bytes) -> str:
+    message = message_from_bytes(mail, policy=policy.default)
     (attached,) = [part for part in message.walk() if part.get_filename() == "changes.csv"]
     return str(attached.get_content())
