@@ -25,6 +25,10 @@ FILES = "reports"
 ATTEMPTS = 20
 """So often a report is tried before it is given up, until somebody asks for it again."""
 
+_OFTEN = 3
+_PAUSE = timedelta(hours=6)
+"""Of a scope that fell into trouble so often within a day, and of nothing else, is told after a pause."""
+
 _FIRST_WAIT = 300
 _LONGEST_USUAL_WAIT = 6 * 3600
 
@@ -123,10 +127,44 @@ def _owe(
     if not due or window.since >= newest:
         return
     happened = history.any_news(store, window)
+    if happened and _can_wait(briefs, store, destination, window, row["told_at"], at):
+        return
     if destination.empty or (happened and _matters(briefs, destination, window)):
         _deliver(store, destination, row, window)
     if happened or destination.empty or destination.rhythm.every != "run":
         _move(store, row, newest, at)
+
+
+def _can_wait(
+    briefs: Briefs, store: Store, destination: Destination, window: Window, told_at: str, at: str
+) -> bool:
+    """Say whether all the news is of scopes that keep failing and recovering, which is told now and then.
+
+    The window stays open meanwhile, so that all of it is told in the end, and with whatever else happens.
+    """
+    now = datetime.fromisoformat(at)
+    lately = abs(now - datetime.fromisoformat(told_at)) < _PAUSE
+    if destination.name == FILES or destination.rhythm.every != "run" or destination.empty or not lately:
+        return False
+    brief = briefs.short(window, destination.filter)
+    new = [trouble.scopes for trouble in brief.troubles if trouble.new]
+    scopes = {scope for of_it in (*new, *(each.scopes for each in brief.ended)) for scope in of_it}
+    only_this = bool(scopes) and not brief.told and not brief.started
+    return only_this and scopes <= _unsteady(store, iso(now - timedelta(days=1)))
+
+
+def _unsteady(store: Store, since: str) -> set[str]:
+    """Give the scopes that fell into trouble again and again since a time."""
+    rows = store.rows(
+        """
+        select scopes.name from sightings
+        join snapshots on snapshots.id = sightings.snapshot join scopes on scopes.id = sightings.scope
+        where snapshots.started_at >= :since and sightings.outcome in ('failed', 'held')
+        group by scopes.id having count(distinct coalesce(sightings.since, sightings.snapshot)) >= :often
+        """,
+        {"since": since, "often": _OFTEN},
+    )
+    return {row["name"] for row in rows}
 
 
 def _matters(briefs: Briefs, destination: Destination, window: Window) -> bool:

@@ -183,6 +183,53 @@ def test_a_report_that_was_cut_off_is_sent_again_with_its_id(script: Script, tmp
     assert {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()} == before
 
 
+@pytest.fixture
+def unsteady(script: Script, tmp_path: Path) -> list[str]:
+    """A scope fails at every second run, every hour for a day; gives the subjects of the mails."""
+    known = configured(tmp_path, mailbox())
+    script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
+    for at in range(1, 25):
+        told(script.store, known, at)
+        script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails("acme/prod")
+        script.run()
+    return subjects(tmp_path)
+
+
+def test_a_scope_that_keeps_failing_and_recovering_is_told_of_now_and_then(unsteady: list[str]) -> None:
+    """At first at each step, then every six hours."""
+    failed, well = "[modelwatch] urgent: not reachable (acme, 1 key)", "no changes, 1 scope is well again"
+    well = f"[modelwatch] {well}"
+    assert unsteady[1:] == [failed, well, failed, well, *[well] * 3]
+
+
+def test_what_else_happens_meanwhile_is_told_at_once(
+    script: Script, tmp_path: Path, unsteady: list[str]
+) -> None:
+    """A change, or another scope that fails; with it what had waited."""
+    known = configured(tmp_path, mailbox())
+    told(script.store, known, 25)
+    script.adds("acme/test", "vega").run()
+    told(script.store, known, 26)
+    script.fails("acme/test").run()
+    told(script.store, known, 27)
+    assert len(subjects(tmp_path)) == len(unsteady) + 2
+    assert "1 added" in subjects(tmp_path)[-2]
+
+
+def test_an_outage_of_such_a_scope_that_lasts_is_told_too(
+    script: Script, tmp_path: Path, unsteady: list[str]
+) -> None:
+    """At the end of the pause, though nothing more happened."""
+    known = configured(tmp_path, mailbox())
+    if "acme/prod" not in script.failures:
+        script.fails("acme/prod")
+    for at in range(25, 32):
+        script.run()
+        told(script.store, known, at)
+    assert len(subjects(tmp_path)) == len(unsteady) + 1
+    assert "not reachable" in subjects(tmp_path)[-1]
+
+
 def smtp(*recipients: str, name: str = "ops") -> str:
     """Give a destination whose mail server is not there."""
     return (

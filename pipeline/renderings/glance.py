@@ -137,7 +137,7 @@ def _nothing(words: Words, brief: Brief) -> Text:
     if not answered:
         return words.say("nothing.known", n=asked)
     if brief.ended:
-        number = sum(len(end.scopes) for end in brief.ended)
+        number = len({scope for end in brief.ended for scope in end.scopes})
         return words.say("nothing.but_ended", n=number)
     if brief.started:
         return words.say("nothing.but_started", n=sum(len(each.scopes) for each in brief.started))
