@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from itertools import pairwise
@@ -347,6 +348,18 @@ def test_what_cannot_be_handed_over_costs_a_run_minutes_at_most(script: Script, 
     assert first == names[: len(first)]
     assert 0 < len(first) < len(names)
     assert failed()[: len(names) - len(first)] == names[len(first) :]
+
+
+def test_a_recipient_who_is_gone_does_not_make_each_run_a_failure(script: Script, waiting: Delivery) -> None:
+    """Where others have the mail it is only said; where nobody has it the run failed."""
+    gone = replace(waiting, recipient="gone", state="refused", error="550 no such user")
+    Handed(sent=[waiting], failed=[gone]).check()
+    assert Handed(failed=[gone]).failures() == [
+        f"ops: gone: 550 no such user; not tried again: `modelwatch outbox --retry {gone.id}` when it is mended"
+    ]
+    for handed in (Handed(failed=[gone]), Handed(sent=[waiting], failed=[replace(gone, state="waiting")])):
+        with pytest.raises(DeliveryError):
+            handed.check()
 
 
 RECEIPTS = [

@@ -62,8 +62,7 @@ def check(handed: Handed, *, quietly: bool = False) -> None:
     """
     for problem in dict.fromkeys(handed.problems):
         LOG.warning(problem)
-    if quietly:
-        for line in handed.failures():
-            LOG.warning(line)
-    else:
+    if not quietly:
         handed.check()
+    for line in handed.failures():
+        LOG.warning(line)
