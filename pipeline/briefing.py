@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pipeline import history
 from pipeline.destinations import Filter
@@ -89,8 +89,8 @@ class Briefs:
             run=report.run,
             least=wanted.severity,
             lines=lines(report.events, found.groups),
-            troubles=tuple(_troubles(coverage, found.began, wanted.severity)),
-            ended=tuple(_ended(report.recoveries, wanted.severity)),
+            troubles=tuple(_troubles(coverage, found, wanted.severity)),
+            ended=tuple(_ended(report.recoveries, found, wanted.severity)),
             started=() if told_of_models else tuple(_started(found, wanted)),
             missing=tuple((scope.scope, scope.unconfirmed) for scope in coverage if scope.unconfirmed),
             coverage=coverage,
@@ -148,43 +148,71 @@ def _of_interest(events: Iterable[Event], wanted: Filter, groups: Mapping[str, s
             yield replace(event, scopes=scopes, groups=of_them)
 
 
-def _troubles(coverage: Iterable[Coverage], began: frozenset[str], least: Severity) -> Iterator[Trouble]:
-    alike: dict[tuple[object, ...], list[Coverage]] = {}
+def _severity(found: Findings, was: str, scope: str, since: str) -> Severity:
+    """Say how much trouble matters: a hold is urgent where it keeps back what somebody depends on."""
+    if was == "held" and (scope, since) in found.lacking:
+        return Severity.URGENT
+    return _OF_TROUBLE[was]
+
+
+class _Same(NamedTuple):
+    """What scopes that are told together have in common, in the order in which they are told."""
+
+    old: bool
+    place: int
+    gateway: str
+    state: str
+    since: str
+    error_class: str
+    message: str
+    watched: tuple[str, ...]
+
+
+def _troubles(coverage: Iterable[Coverage], found: Findings, least: Severity) -> Iterator[Trouble]:
+    """Tell of the trouble that goes on, once for all scopes that have the same."""
+    alike: dict[_Same, list[Coverage]] = {}
     for scope in coverage:
-        if scope.state in _OF_TROUBLE:
-            new = scope.scope in began and _OF_TROUBLE[scope.state].reaches(least)
-            key = (not new, scope.gateway, scope.state, scope.state_since, scope.error_class, scope.message)
-            alike.setdefault(key, []).append(scope)
-    for (old, *_), scopes in sorted(alike.items(), key=lambda item: _trouble_place(item[1], item[0])):
-        first = scopes[0]
+        if scope.state not in _OF_TROUBLE:
+            continue
+        since = scope.state_since or ""
+        if _severity(found, scope.state, scope.scope, since).reaches(least):
+            same = _Same(
+                old=scope.scope not in found.began,
+                place=list(_OF_TROUBLE).index(scope.state),
+                gateway=scope.gateway,
+                state=scope.state,
+                since=since,
+                error_class=scope.error_class or "",
+                message=scope.message or "",
+                watched=found.lacking.get((scope.scope, since), ()),
+            )
+            alike.setdefault(same, []).append(scope)
+    for same, scopes in sorted(alike.items(), key=lambda item: (*item[0][:3], item[1][0].scope)):
         yield Trouble(
-            severity=_OF_TROUBLE[first.state],
-            state=first.state,
-            gateway=first.gateway,
+            severity=_severity(found, same.state, scopes[0].scope, same.since),
+            state=same.state,
+            gateway=same.gateway,
             scopes=tuple(scope.scope for scope in scopes),
-            since=first.state_since or "",
-            new=not old,
-            error_class=first.error_class,
-            message=first.message or "",
+            since=same.since,
+            new=not same.old,
+            error_class=same.error_class or None,
+            message=same.message,
             models=_common([scope.models for scope in scopes]),
             held_models=_common([scope.held_models for scope in scopes]),
             last_answered=max((scope.last_answered for scope in scopes if scope.last_answered), default=None),
+            watched=same.watched,
         )
-
-
-def _trouble_place(scopes: Sequence[Coverage], key: tuple[object, ...]) -> tuple[object, ...]:
-    return key[0], list(_OF_TROUBLE).index(scopes[0].state), scopes[0].gateway, scopes[0].scope
 
 
 def _common(numbers: Sequence[int | None]) -> int | None:
     return numbers[0] if len(set(numbers)) == 1 else None
 
 
-def _ended(recoveries: Iterable[Recovery], least: Severity) -> Iterator[Ended]:
+def _ended(recoveries: Iterable[Recovery], found: Findings, least: Severity) -> Iterator[Ended]:
     """Tell what is over to whoever was told, or would have been, that it had begun."""
     alike: dict[tuple[object, ...], list[Recovery]] = {}
     for end in recoveries:
-        if _OF_TROUBLE[end.was].reaches(least):
+        if _severity(found, end.was, end.scope, end.since).reaches(least):
             alike.setdefault((end.at, end.gateway, end.was, end.believed, end.since), []).append(end)
     for ends in alike.values():
         first = ends[0]

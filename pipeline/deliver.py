@@ -28,6 +28,7 @@ from pipeline.outbox import FILES, Delivery
 from pipeline.reports import Report, Snapshot
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
+from pipeline.reports.as_text import minute
 from pipeline.reports.brief import Severity
 from pipeline.store import Store
 from pipeline.times import compact, iso
@@ -61,11 +62,19 @@ class Handed:
             DeliveryError: something was not; names each, with its reason.
         """
         if self.failed:
-            raise DeliveryError("\n".join(map(_told, self.failed)))
+            raise DeliveryError("\n".join(self.failures()))
+
+    def failures(self) -> list[str]:
+        """Say of each that was not taken why, and what becomes of it, in a line."""
+        return list(map(_told, self.failed))
 
 
 def _told(delivery: Delivery) -> str:
-    when = f"tried again from {delivery.due_at} on" if delivery.due_at else "it goes with the next run"
+    when = (
+        f"tried again from {minute(delivery.due_at)} UTC on"
+        if delivery.due_at
+        else "it goes with the next run"
+    )
     if delivery.state == "refused":
         when = f"not tried again: `modelwatch outbox --retry {delivery.id}` when it is mended"
     where = "" if delivery.destination == FILES else f"{delivery.destination}: {delivery.recipient}: "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline import history
@@ -27,6 +28,7 @@ class Findings:
         coverage: the scopes that were asked in it: one that has left the config is not spoken of any more.
         began: the scopes whose trouble began in it, be it over or not.
         started: the scopes that answered for the first time, with their gateway and how many models.
+        lacking: by scope and the time at which a hold began, the watched models that the held answers lacked.
     """
 
     report: Report
@@ -34,6 +36,7 @@ class Findings:
     coverage: tuple[Coverage, ...]
     began: frozenset[str]
     started: tuple[tuple[str, str, int], ...]
+    lacking: Mapping[tuple[str, str], tuple[str, ...]]
 
 
 def find(store: Store, window: Window, watch: Watch) -> Findings:
@@ -47,6 +50,7 @@ def find(store: Store, window: Window, watch: Watch) -> Findings:
         coverage=tuple(scope for scope in everybody if scope.scope in asked),
         began=_began(store, window),
         started=_answered_first(store, window),
+        lacking=_lacking(store, report, everybody, watch) if watch.models else {},
     )
 
 
@@ -104,3 +108,41 @@ def _answered_first(store: Store, window: Window) -> tuple[tuple[str, str, int],
         asdict(window),
     )
     return tuple((row["gateway"], row["scope"], row["models"]) for row in rows)
+
+
+def _lacking(
+    store: Store, report: Report, coverage: Iterable[Coverage], watch: Watch
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Give the watched models that held answers lacked, of holds that go on or that ended in the window."""
+    holds = {(scope.scope, scope.state_since) for scope in coverage if scope.state == "held"}
+    holds |= {(end.scope, end.since) for end in report.recoveries if end.was == "held"}
+    covered = [list(hold) for hold in holds if watch.covers(hold[0])]
+    rows = store.rows(_LACKING, {"holds": json.dumps(covered)}) if covered else []
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if watch.has(row["model"]):
+            found.setdefault((row["scope"], row["since"]), []).append(row["model"])
+    return {hold: tuple(models) for hold, models in found.items()}
+
+
+_LACKING = """
+    with held as (
+        select distinct scopes.name as scope, began.started_at as since, sightings.listing, (
+            select known.listing from sightings as known
+            where known.scope = sightings.scope and known.id < sightings.id
+            and known.outcome in ('baseline', 'moved', 'reread') order by known.id desc limit 1) as known
+        from json_each(:holds) as hold
+        join scopes on scopes.name = hold.value ->> 0
+        join sightings on sightings.scope = scopes.id and sightings.outcome = 'held'
+        join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
+            and began.started_at = hold.value ->> 1
+    )
+    select distinct held.scope, held.since, models.name as model from held
+    join listing_records on listing_records.listing = held.known
+    join records on records.id = listing_records.record
+    join models on models.id = records.model
+    where not exists (
+        select 1 from listing_records as answered join records as theirs on theirs.id = answered.record
+        where answered.listing = held.listing and theirs.model = records.model)
+    order by held.scope, held.since, models.name
+"""

@@ -24,7 +24,7 @@ __all__ = [
     "report",
     "report_run",
     "snapshot",
-    "waiting",
+    "unsent",
     "window",
 ]
 
@@ -213,10 +213,11 @@ order by seen.name
 """
 
 
-def waiting(store: Store) -> int:
-    """Say how many reports are still in the outbox."""
-    (row,) = store.rows("select count(*) as reports from deliveries where state = 'waiting'")
-    return int(row["reports"])
+def unsent(store: Store) -> dict[str, int]:
+    """Say how many deliveries are not sent: `waiting` for their time or next try, and `refused` for good."""
+    rows = store.rows("select state, count(*) as deliveries from deliveries group by state")
+    found = {row["state"]: row["deliveries"] for row in rows}
+    return {state: found.get(state, 0) for state in ("waiting", "refused")}
 
 
 def catalog(

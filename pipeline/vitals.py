@@ -28,7 +28,7 @@ def vitals(store: Store, exit_status: int, told: Report | None = None) -> Vitals
         last_success=_last_success(store),
         changes=told.totals if run and told else dict.fromkeys(map(str, Kind), 0),
         coverage=history.coverage(store),
-        unsent=history.waiting(store),
+        unsent=sum(history.unsent(store).values()),
     )
 
 

@@ -35,7 +35,7 @@ def job(tmp_path, gateway):
     job.asks(
         gateway.url,
         attempts=1,
-        timeout=0.5,
+        timeout=2.0,
         max_body=8_000_000,
         scopes={"good": 'key = "env:GOOD"', "sick": 'key = "env:SICK"'},
     )

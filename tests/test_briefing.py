@@ -142,6 +142,31 @@ def test_an_accepted_hold_is_told_with_who_answered_before(script: Script) -> No
     assert (found.answered, len(found.coverage)) == (2, 2)
 
 
+def test_a_hold_that_keeps_back_what_somebody_depends_on_is_urgent(script: Script) -> None:
+    """It names the models, is told to who wants only what is urgent, and so is its end."""
+    script.has(scope("acme/prod", thresholds=Thresholds(max_loss=0.1, floor=0))).offers(
+        "acme/prod", *"abcdef"
+    )
+    script.run()
+    script.offers("acme/prod", "a", "b").run()
+    alarm = Filter(severity=Severity.URGENT)
+    for words, watched in ((("a", "c*", "f"), ("c", "f")), (("a",), ())):
+        found = brief(script.store, Window(1, 2), watch=Watch(words), wanted=alarm)
+        assert [each.watched for each in found.troubles] == [watched] * bool(watched)
+        assert found.severity == (Severity.URGENT if watched else None)
+    script.offers("acme/prod", *"abcdef").run()
+    over = brief(script.store, Window(2, 3), watch=Watch(("f",)), wanted=alarm)
+    assert [each.was for each in over.ended] == ["held"]
+    assert brief(script.store, Window(2, 3), watch=Watch(("a",)), wanted=alarm).ended == ()
+
+
+def test_trouble_that_matters_too_little_is_not_called_known(watched: Script) -> None:
+    """Who is told only what is urgent never hears of a hold, and not that it was told before."""
+    watched.has(scope("acme/prod", group="vip", thresholds=Thresholds(max_loss=0.1, floor=0)))
+    watched.offers("acme/prod").run()
+    assert told(watched, 1, severity=Severity.URGENT).troubles == ()
+
+
 def test_scopes_with_the_same_trouble_are_told_together(watched: Script) -> None:
     """A gateway that is down is one line, however many keys it has."""
     for name in ("acme/prod", "acme/test"):

@@ -460,7 +460,7 @@ def test_the_configuration_is_written_for_a_datasette_of_ones_own(tmp_path: Path
     job = history(Job(tmp_path / "home"))
     done = job.quick("datasette-config")
     assert done.code == 0, done.stderr
-    file = job.home / "datasette.json"
+    file = job.home / "datasette.yaml"
     assert list(json.loads(file.read_bytes())["databases"]) == ["modelwatch"]
     old, new = [line.split() for line in done.stdout.splitlines() if "datasette serve" in line]
     assert [old.count(flag) for flag in ("-m", "-c")] == [1, 0]

@@ -55,6 +55,15 @@ def test_what_changed_is_told_by_its_weight(start: str) -> None:
     assert told == ["removed", "missing", "dearer", "ends", "cheaper", "returned", "added", "edited"]
 
 
+def test_what_somebody_depends_on_comes_first(database: Path) -> None:
+    """What the config watches is urgent where it went or has another price: by id or by glob."""
+    watch = {"plugins": {"modelwatch": {"watch": ["her*", "nothing-like-it"]}}}
+    changed = card(Site(served(database, metadata=watch)).page("/"), "changed")
+    told = re.findall(r'class="mw-badge mw-\w+">([^<]*)<', changed)
+    assert told[:3] == ["urgent: dearer", "urgent: cheaper", "removed"]
+    assert "urgent" not in "".join(told[2:])
+
+
 def test_a_change_stands_with_both_sides_and_by_how_much(start: str) -> None:
     """Before, after and percent stand side by side, and the percent leads to every field that changed."""
     assert "wren pricing.input 2 3 +50% 2 scopes" in text(card(start, "changed"))
@@ -384,6 +393,7 @@ def test_no_question_reads_a_large_table_from_end_to_end(database: Path, file: P
         "scopes": "[1]",
         "lists": "[]",
         "precision": 9,
+        "watched": "[]",
     }
     with closing(sqlite3.connect(database)) as db:
         db.create_function("nothing", 0, lambda: None)

@@ -243,7 +243,7 @@ def test_status_says_what_is_not_well_and_since_when(history):
 def test_status_as_json(history):
     """The run, how many reports wait, and every scope's coverage."""
     value = history.quick("status", "--json").json()
-    assert set(value) == {"run", "reports_waiting", "coverage"}
+    assert set(value) == {"run", "reports_waiting", "reports_refused", "coverage"}
     assert valid(value["run"], "run")["status"] == "partial"
     assert value["reports_waiting"] == 0
     assert len([valid(row, "coverage") for row in value["coverage"]]) == 3

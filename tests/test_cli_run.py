@@ -766,7 +766,7 @@ def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
         alone.quick("run", at=hour(7)), 6, str(alone.reports), "cannot be written", "goes with the next run"
     )
     assert told(alone) == [("07", "added", "new", ["public"])]
-    assert "reports that wait to be handed out: 1" in alone.quick("status").stdout
+    assert "reports waiting: 1; `modelwatch outbox` says why" in alone.quick("status").stdout
     alone.reports.unlink()
     gateway.offers("newer")
     assert alone.quick("run", at=hour(8)).code == 0
@@ -778,11 +778,11 @@ def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
 
 
 def test_a_report_that_cannot_be_written_hides_no_other_trouble(gateway, job):
-    """The scope that failed is still named on stderr, beside the report that waits."""
+    """The scope that failed is named on stderr, beside the report that waits, and says how it ends."""
     job.reports.write_text("in the way")
     gateway.fails("broken", who="nobody")
     done = job.quick("run")
-    assert done.code == 6
+    assert done.code == 3
     assert "local/public: failed" in done.stderr
 
 

@@ -103,6 +103,8 @@ CHANGED = [
     (field("supports_tools", "true", "false", "capabilities"), Severity.BREAKING),
     (field("supports_tools", "false", "true", "capabilities"), Severity.NOTABLE),
     (field("endpoints", '["chat"]', None, "capabilities"), Severity.BREAKING),
+    (field("reasoning.effort", "medium", "high", "capabilities"), Severity.NOTABLE),
+    (field("notes", '["Needs a budget."]', '["Needs no budget."]', "capabilities"), Severity.NOTABLE),
     (field("deprecation_date", None, "2026-12-01", "lifecycle"), Severity.NOTABLE),
     (field("model_ratio", "1", "2", "price"), Severity.BREAKING),
     (field("model_ratio", "2", "1", "price"), Severity.NOTABLE),
@@ -116,6 +118,14 @@ def test_a_change_for_the_worse_may_break_something(changed: FieldChange, severi
     """A limit cut, a capability lost, a price raised; text is quiet, and the rest is good to know."""
     (line,) = net(event("changed", fields=(changed,)))
     assert line.severity == severity
+
+
+def test_what_is_worse_is_told_first() -> None:
+    """Of many fields the one that breaks something is not among those that are only counted."""
+    better = [field(f"a{n}", "1", "2", "limits") for n in range(9)]
+    cut = field("z", "2", "1", "limits")
+    (line,) = net(event("changed", fields=(*better, cut)))
+    assert line.fields == (cut, *better)
 
 
 @pytest.mark.parametrize(

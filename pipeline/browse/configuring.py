@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.browse.described import HIDDEN, SHOWN, columns_of
@@ -22,12 +23,13 @@ SETTINGS = {
 """Datasette's settings: 0.65 takes them from the command line only, so both are given them there."""
 
 
-def configuration(store: Store, database: str) -> dict[str, Any]:
+def configuration(store: Store, database: str, watch: Sequence[str] = ()) -> dict[str, Any]:
     """Give what Datasette calls metadata and, from 1.0 on, config; where it has both it is given as both.
 
     Args:
         store: the open database, whose tables and columns are described.
         database: what Datasette calls it: the name of its file without the ending.
+        watch: ids and globs of models that somebody depends on: the start page tells of them first.
     """
     there = columns_of(store)
     shown = {
@@ -38,6 +40,7 @@ def configuration(store: Store, database: str) -> dict[str, Any]:
     return {
         "title": "modelwatch",
         "description": "Which models the gateways really offer, to every key and group, and what changed.",
+        "plugins": {"modelwatch": {"watch": list(watch)}},
         "databases": {
             database: {
                 "description": "The whole history. Begin with the views: offers (what is offered now), "

@@ -20,7 +20,7 @@ from pipeline.store import Store, backup
 from pipeline.store.cures import translated
 
 DATABASE = "modelwatch.db"
-CONFIG = "datasette.json"
+CONFIG = "datasette.yaml"
 INSPECT = "inspect.json"
 MARK = "published.json"
 """Says what was written, so that it may be written over."""

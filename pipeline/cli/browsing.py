@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.common import Place, placed
-from pipeline.cli.running import database_of
+from pipeline.cli.running import database_of, watch_of
 from pipeline.errors import StoreError
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
@@ -40,7 +40,7 @@ def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
     if release is None:
         raise click.ClickException(_INSTALL)
     database = database_of(place)
-    text = _configuration(database)
+    text = _configuration(place, database)
     address = _address(port, public=public)
     if public:
         click.echo(
@@ -49,7 +49,7 @@ def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
             err=True,
         )
     with TemporaryDirectory(prefix="modelwatch-") as directory:
-        config = Path(directory) / "datasette.json"
+        config = Path(directory) / "datasette.yaml"
         config.write_text(text, "utf-8")
         serve(database, config, address, release=release, shows=shows)
 
@@ -64,19 +64,19 @@ def _address(port: int, *, public: bool) -> Address:
         raise click.UsageError(says) from error
 
 
-def _configuration(database: Path) -> str:
+def _configuration(place: Place, database: Path) -> str:
     from pipeline.browse import configuration
     from pipeline.canonical import pretty
     from pipeline.store import Store
 
     with Store.read(database) as store:
-        return pretty(configuration(store, database.stem))
+        return pretty(configuration(store, database.stem, watch_of(place).models))
 
 
 @click.command("datasette-config")
 @placed
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="[default: datasette.json beside the database]"
+    "--output", type=click.Path(path_type=Path), help="[default: datasette.yaml beside the database]"
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 def datasette_config(place: Place, *, output: Path | None, force: bool) -> None:
@@ -85,8 +85,8 @@ def datasette_config(place: Place, *, output: Path | None, force: bool) -> None:
     from pipeline.store.cures import translated
 
     database = database_of(place)
-    text = _configuration(database)
-    file = output or database.with_name("datasette.json")
+    text = _configuration(place, database)
+    file = output or database.with_name("datasette.yaml")
     if file.exists() and not force:
         raise StoreError("is there already: name another file, or say --force", path=file)
     with translated(file):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from pipeline.reports.display import shown
 from pipeline.types import Kind
 
 if TYPE_CHECKING:  # heavy, and `--help` needs none of it
-    from pipeline.reports import Event
+    from pipeline.reports import Coverage, Event, Snapshot
     from pipeline.store import Store
 
 
@@ -182,18 +182,19 @@ def status(place: Place, *, as_json: bool) -> None:
     from pipeline.canonical import pretty
     from pipeline.cli import show
     from pipeline.reports.as_json import coverage_value
-    from pipeline.reports.as_text import minute, trouble_lines
+    from pipeline.reports.as_text import minute
 
     with _store(place) as store:
         run = history.snapshot(store)
         coverage = history.coverage(store)
-        waiting = history.waiting(store)
+        unsent = history.unsent(store)
     if as_json:
         show.raw(
             pretty(
                 {
                     "run": asdict(run) if run else None,
-                    "reports_waiting": waiting,
+                    "reports_waiting": unsent["waiting"],
+                    "reports_refused": unsent["refused"],
                     "coverage": [coverage_value(scope) for scope in coverage],
                 }
             )
@@ -205,22 +206,29 @@ def status(place: Place, *, as_json: bool) -> None:
     if run.status == "imported":
         click.echo(f"the job has not run yet; answers were imported until {minute(run.started_at)} UTC")
         return
-    retired = [scope.scope for scope in coverage if scope.state == "retired"]
-    coverage = tuple(scope for scope in coverage if scope.state != "retired")
-    well = sum(scope.state == "ok" for scope in coverage)
-    click.echo(
-        f"last run {minute(run.started_at)} UTC, {run.status}: {run.answered} of {run.scopes} scopes answered"
-    )
-    for line in trouble_lines(coverage):
+    for line in _standing(run, coverage, unsent):
         click.echo(line)
-    for scope in coverage:
+
+
+def _standing(run: Snapshot, coverage: Iterable[Coverage], unsent: Mapping[str, int]) -> Iterator[str]:
+    from pipeline.reports.as_text import minute, trouble_lines
+
+    retired = [scope.scope for scope in coverage if scope.state == "retired"]
+    asked = [scope for scope in coverage if scope.state != "retired"]
+    at, answered = minute(run.started_at), f"{run.answered} of {run.scopes} scopes answered"
+    yield f"last run {at} UTC, {run.status}: {answered}"
+    yield from trouble_lines(asked)
+    for scope in asked:
         if scope.state == "failed":
             last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
-            click.echo(f"{scope.scope}: {last}")
+            yield f"{scope.scope}: {last}"
         if scope.last_asked != run.started_at and scope.last_asked:
-            click.echo(f"{scope.scope}: not asked since {minute(scope.last_asked)}")
-    if waiting:
-        click.echo(f"reports that wait to be handed out: {waiting}; `modelwatch outbox` shows them")
+            yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
+    yield from (
+        f"reports {state}: {number}; `modelwatch outbox` says why"
+        for state, number in unsent.items()
+        if number
+    )
     if retired:
-        click.echo(f"no longer in the config, kept as history: {' '.join(retired)}")
-    click.echo(f"{well} of {len(coverage)} scopes are well")
+        yield f"no longer in the config, kept as history: {' '.join(retired)}"
+    yield f"{sum(scope.state == 'ok' for scope in asked)} of {len(asked)} scopes are well"

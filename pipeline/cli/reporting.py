@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,12 @@ def _print(
         if window.until == window.since:
             raise click.UsageError("there was no run in that time: `modelwatch run`, or another --since")
         told = brief(store, window, watch=watch_of(place), wanted=printed.filter)
-    show.raw(forms.render(told, form, printed, problems))
+    if form == "txt" and sys.stdout.isatty() and not printed.templates:
+        from pipeline.cli.brief_text import tell
+
+        tell(told, printed.language)
+    else:
+        show.raw(forms.render(told, form, printed, problems))
     for problem in dict.fromkeys(problems):
         LOG.warning(problem)
 
@@ -220,7 +226,7 @@ def _about(delivery: Delivery) -> str:
 @click.command()
 @placed
 @click.option("--all", "all_too", is_flag=True, help="Show what was sent, too.")
-@click.option("--retry", "again", type=int, multiple=True, help="Try the delivery of this number at once.")
+@click.option("--retry", "again", type=int, multiple=True, help="Send the delivery of this number now.")
 @click.option("--drop", "gone", type=int, multiple=True, help="Never send the delivery of this number.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(
@@ -230,15 +236,11 @@ def outbox(
     from pipeline import outbox as box
     from pipeline.canonical import pretty
     from pipeline.cli import show
-    from pipeline.store import Store, writing
+    from pipeline.store import Store
 
     if again or gone:
-        with writing(database_of(place), since=now(), there=True) as store:
-            moved = [*box.retry(store, again), *box.drop(store, gone)]
-        missed = {*again, *gone} - {each.id for each in moved}
-        if missed:
-            numbers = ", ".join(map(str, sorted(missed)))
-            raise click.UsageError(f"nothing to do for {numbers}: see `modelwatch outbox --all`")
+        _decide(place, again, gone)
+        return
     with Store.read(database_of(place)) as store:
         found = box.deliveries(store, *(() if all_too else ("waiting", "refused")))
     columns = ("id", "destination", "recipient", "at", "state", "attempts", "due_at", "error")
@@ -249,3 +251,27 @@ def outbox(
         show.table(columns, [[row[name] for name in columns] for row in rows], right=("id", "attempts"))
     else:
         click.echo("nothing waits, and nothing was refused")
+
+
+def _decide(place: Place, again: tuple[int, ...], gone: tuple[int, ...]) -> None:
+    """Send some deliveries now, and others never."""
+    from pipeline import deliver
+    from pipeline import outbox as box
+    from pipeline.cli import references, telling
+    from pipeline.store import writing
+
+    config = load(place)
+    with writing(config.database, since=now(), there=True) as store:
+        retried, dropped = box.retry(store, again), box.drop(store, gone)
+        handed = deliver.Handed()
+        if retried:
+            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+    for delivery in dropped:
+        click.echo(f"{delivery.destination}: {delivery.recipient}: dropped, {_about(delivery)}")
+    for delivery in handed.sent:
+        click.echo(f"{delivery.destination}: {delivery.recipient}: sent, {_about(delivery)}")
+    missed = {*again, *gone} - {each.id for each in (*retried, *dropped)}
+    if missed:
+        numbers = ", ".join(map(str, sorted(missed)))
+        raise click.UsageError(f"nothing to do for {numbers}: see `modelwatch outbox --all`")
+    telling.check(handed)

@@ -165,9 +165,9 @@ def _job(
             handed = deliver.Handed()
             if told_too:
                 handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
-        telling.check(handed)
         code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
         signs.over(code, told)
+        telling.check(handed, quietly=done.failed > 0)
     return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 

@@ -83,6 +83,7 @@ class Trouble:
         models: how many they are known to offer; None where they differ, as for `held_models`: those of the
             held answer.
         last_answered: when they last gave a complete answer; None where never.
+        watched: the models that somebody depends on and that the held answer lacks.
     """
 
     severity: Severity
@@ -96,6 +97,7 @@ class Trouble:
     models: int | None = None
     held_models: int | None = None
     last_answered: str | None = None
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

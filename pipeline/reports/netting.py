@@ -85,7 +85,7 @@ def _net(steps: Sequence[Event]) -> _Net:
     left = any(event.kind == Kind.REMOVED for event in steps)
     # What came anew has nothing to be compared with, and of what is gone it does not matter any more.
     comparable = is_there and first.kind != Kind.ADDED
-    prices, fields = _changed(steps) if comparable else ((), ())
+    prices, fields = changed(steps) if comparable else ((), ())
     kind, back = last.kind, False
     if was_there and is_there:
         kind, back = Kind.RETURNED if left else Kind.CHANGED, not (prices or fields)
@@ -121,7 +121,7 @@ def _sides(steps: Sequence[Event]) -> tuple[list[PriceChange], list[FieldChange]
     return list(prices.values()), list(fields.values())
 
 
-def _changed(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
+def changed(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
     """Give the prices and the other fields that are not what they were."""
     prices, fields = _sides(steps)
     differing = [field for field in fields if field.before != field.after]
@@ -148,7 +148,8 @@ def _line(net: _Net, spans: _Spans, groups: Mapping[str, str]) -> Line:
         scopes=scopes,
         groups=tuple(sorted({groups[scope] for scope in scopes if scope in groups})),
         prices=net.prices,
-        fields=net.fields,
+        # A long list is cut where it is shown: what is worse is not to be what is left out.
+        fields=tuple(sorted(net.fields, key=lambda field: not _cut(field))),
         times=_times(net, steps),
         back=net.back,
         at=max(event.at for event in ends),
@@ -195,24 +196,25 @@ def _cut(field: FieldChange) -> bool:
             was, now = length(before), length(after)
             return was is not None and now is not None and now < was
         case "capabilities":
-            return not _parts(before) <= _parts(after)
+            listed = not isinstance(before, str) or "," in before
+            return listed and not _parts(before) <= _parts(after)
         case _:
             return False
 
 
 def _parts(value: Any) -> set[str]:
-    """Give what a field says that a model can do: a list, a list in a text, or yes."""
+    """Give what a field says that a model can do: the words of a list, of a list in a text, or yes."""
     match value:
-        case None | False | "" | 0:
-            return set()
         case list() | dict():
-            return set(map(as_text, value))
+            parts = list(map(as_text, value))
         case str():
-            return {part.strip() for part in value.split(",")}
-        case bool():
-            return {"yes"}
+            parts = [part.strip() for part in value.split(",")]
+        case True:
+            parts = ["yes"]
         case _:
-            return set()
+            parts = []
+    # Sentences are notes: that one is worded anew takes nothing away.
+    return {part for part in parts if part and " " not in part}
 
 
 def _owner(spans: _Spans) -> str | None:

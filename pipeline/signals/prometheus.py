@@ -73,7 +73,7 @@ def _of_the_job(vitals: Vitals) -> Iterator[tuple[str, str, list[Sample]]]:
         "Changes that the newest recorded run told, by kind.",
         [({"kind": kind}, number) for kind, number in vitals.changes.items()],
     )
-    yield "unsent_reports", "Reports that wait in the outbox, for each recipient.", [({}, vitals.unsent)]
+    yield "unsent_reports", "Reports that wait or were refused, for each recipient.", [({}, vitals.unsent)]
 
 
 def _of_the_scopes(coverage: Iterable[Coverage]) -> Iterator[tuple[str, str, list[Sample]]]:

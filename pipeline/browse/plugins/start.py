@@ -53,7 +53,8 @@ def extra_template_vars(view_name: str, request: Any, datasette: Any) -> dict[st
         chosen = wanted if wanted in ours else next(iter(ours), None)
         page: dict[str, Any] = {"ours": ours, "others": [n for n in names if n not in ours], "name": chosen}
         if chosen is not None:
-            page |= await _answers(datasette.get_database(chosen), request.args.get("days"))
+            watched = (datasette.plugin_config("modelwatch") or {}).get("watch", [])
+            page |= await _answers(datasette.get_database(chosen), request.args.get("days"), watched)
         return page
 
     return {"modelwatch": modelwatch}
@@ -75,7 +76,7 @@ def _asking(db: Database, slow: list[str]) -> Ask:
     return ask
 
 
-async def _answers(db: Database, days: str | None) -> dict[str, Any]:
+async def _answers(db: Database, days: str | None, watched: Sequence[str]) -> dict[str, Any]:
     slow: list[str] = []
     ask = _asking(db, slow)
     (about,) = await ask("about") or [{}]
@@ -90,7 +91,7 @@ async def _answers(db: Database, days: str | None) -> dict[str, Any]:
     return page | {
         "days": window,
         "since": since,
-        "kinds": _kinds(await ask("lately", since=since, most=3)),
+        "kinds": _kinds(await ask("lately", since=since, most=3, watched=_globs(watched))),
         "prices": await ask("prices", since=since, most=8),
         "chart": await _chart(ask, lines, about["started_at"]),
         "gateways": await _matrix(ask, lines),
@@ -113,16 +114,30 @@ def _before(until: datetime, days: int) -> str:
     return (until.astimezone(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _globs(watched: Sequence[str]) -> str:
+    """Write the globs of the config as SQLite knows them."""
+    return json.dumps([word.replace("[!", "[^") for word in watched])
+
+
 def _kinds(rows: Iterable[Row] | None) -> list[dict[str, Any]] | None:
+    """Give the rows by kind, the weightiest first; those of watched models before all others."""
     if rows is None:
         return None
-    found: dict[str, list[Row]] = {}
+    found: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
-        found.setdefault(row["word"], []).append({**row, "fields": json.loads(row["fields"])})
+        key = row["word"], row["watched"]
+        found.setdefault(key, []).append({**row, "fields": json.loads(row["fields"])})
     return [
-        {"kind": kind, "word": word, "filter": where, "many": found[kind][0]["alike"], "rows": found[kind]}
+        {
+            "kind": kind,
+            "word": f"urgent: {word}" if watched else word,
+            "filter": where,
+            "many": found[kind, watched][0]["alike"],
+            "rows": found[kind, watched],
+        }
+        for watched in (1, 0)
         for kind, word, where in KINDS
-        if kind in found
+        if (kind, watched) in found
     ]
 
 

@@ -1,4 +1,5 @@
--- What happened to models since a time, in kinds by how much it matters, the latest of each kind.
+-- What happened to models since a time, in kinds by how much it matters, the latest of each kind; those of
+-- the models that somebody watches apart.
 -- One row for all scopes that made the same move. A model that came back before its removal was confirmed
 -- was never gone: that is no news. A number that a gateway writes as a text is kept in quotes.
 with moved as (
@@ -59,12 +60,15 @@ judged as materialized (
     from happened
 ),
 ranked as (
-    select *, row_number() over (partition by word order by at desc, model) as place,
-           count(*) over (partition by word) as alike
-    from (select word, model, before, after, change, scope, max(at) as at, sum(scopes) as scopes
+    select *, row_number() over (partition by word, watched order by at desc, model) as place,
+           count(*) over (partition by word, watched) as alike
+    from (select word, model, before, after, change, scope, max(at) as at, sum(scopes) as scopes,
+                 word in ('removed', 'missing', 'dearer', 'cheaper', 'ends') and exists (
+                     select 1 from json_each(:watched) as wanted join models on models.id = judged.model
+                     where models.name = wanted.value or models.name glob wanted.value) as watched
           from judged where word <> 'flicker' group by word, model, before, after)
 )
-select ranked.word, ranked.alike, ranked.at, ranked.scopes, ranked.change, ranked.model, models.name,
+select ranked.word, ranked.watched, ranked.alike, ranked.at, ranked.scopes, ranked.change, ranked.model, models.name,
        scopes.name as scope,
        (select json_group_array(json_object('field', field, 'before', before, 'after', after)) from (
             select fields.name as field, field_changes.before, field_changes.after
@@ -78,4 +82,4 @@ from ranked
 join models on models.id = ranked.model
 join scopes on scopes.id = ranked.scope
 where ranked.place <= iif(word in ('removed', 'missing', 'returned', 'added', 'edited'), 2 * :most, :most)
-order by ranked.word, ranked.place
+order by ranked.word, ranked.watched, ranked.place
