@@ -147,10 +147,11 @@ def _can_wait(
     if destination.name == FILES or destination.rhythm.every != "run" or destination.empty or not lately:
         return False
     brief = briefs.short(window, destination.filter)
-    new = [trouble.scopes for trouble in brief.troubles if trouble.new]
-    scopes = {scope for of_it in (*new, *(each.scopes for each in brief.ended)) for scope in of_it}
-    only_this = bool(scopes) and not brief.told and not brief.started
-    return only_this and scopes <= _unsteady(store, iso(now - timedelta(days=1)))
+    new = [trouble for trouble in brief.troubles if trouble.new]
+    scopes = {scope for trouble in new for scope in trouble.scopes}
+    scopes |= {scope for end in brief.ended for scope in end.scopes}
+    more = brief.told or brief.started or any(trouble.watched for trouble in new)
+    return bool(scopes) and not more and scopes <= _unsteady(store, iso(now - timedelta(days=1)))
 
 
 def _unsteady(store: Store, since: str) -> set[str]:
