@@ -29,8 +29,9 @@ _ENDS = re.compile(r"\n{3,}")
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _WIDTH = 78
 _BARS = "▁▂▃▄▅▆▇█"
+_BACKTICK = "\\u0060"
 _PROSE = re.compile(r"([\\`*_\[\]<>#|~])")
-_CODE = re.compile(r"[`<]")
+_OBJECT = re.compile(r"'(?:\w+\.)*(\w+) object' has no attribute")
 
 
 def fill(name: str, page: Page, brief: Brief, templates: Mapping[str, str]) -> str:
@@ -127,13 +128,9 @@ def _in_markdown(text: Text) -> str:
 
 def _piece_in_markdown(piece: Piece) -> str:
     if piece.mark in UNTRUSTED and piece.text:
-        return f"`{_CODE.sub(_escape, piece.text)}`"
+        return f"`{piece.text.replace('`', _BACKTICK)}`"
     text = _PROSE.sub(r"\\\1", piece.text)
     return f"**{text}**" if piece.mark == "strong" and text.strip() == text else text
-
-
-def _escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 def _in_html(text: Text) -> Any:

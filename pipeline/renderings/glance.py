@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pipeline.renderings.happenings import TONES, What, counted, models, what
+from pipeline.renderings.happenings import TONES, What, counted, crowd, what
 from pipeline.renderings.page import Bar, Count, Picture
 from pipeline.renderings.standing import cause
 from pipeline.renderings.words import Piece, Text, Words, foreign, plain
@@ -19,6 +19,7 @@ LONGEST = 89
 _IN_SUBJECT = 3
 _MODELS = (32, 20, 12)
 _GATEWAY = 20
+_DAYS = 3
 
 
 def totals(brief: Brief) -> Counter[What]:
@@ -30,26 +31,31 @@ def totals(brief: Brief) -> Counter[What]:
 
 
 def counts(words: Words, brief: Brief) -> tuple[Count, ...]:
-    """Count what happened, what is in trouble and what ends."""
+    """Count what is over, what happened, what is in trouble and what ends, in the words of the subject."""
     found = totals(brief)
-    told = [(found[each], str(each), TONES[each]) for each in TONES]
-    told.append((sum(found[each] for each in What if each not in TONES), "otherwise", ""))
+    told = [(_ended(brief), "ended", "better")]
+    told += [(found[each], str(each), TONES.get(each, "")) for each in What]
     told.append((sum(len(trouble.scopes) for trouble in brief.troubles), "trouble", "worse"))
     told.append((len(brief.endings), "endings", ""))
     return tuple(_count(words, *each) for each in told if each[0])
 
 
 def _count(words: Words, number: int, key: str, tone: str) -> Count:
-    name = words.plain(f"count.{key}")
+    name = words.plain(f"count.{key}", n=number)
     return Count(words.number(number), name, words.plain("count", n=number, name=name), tone)
 
 
 def in_words(words: Words, brief: Brief) -> list[str]:
-    """Say how much of what there is: `3 removed`, `5 dearer`, `2 scopes held`."""
+    """Say how much of what there is: `1 scope well again`, `3 removed`, `5 dearer`, `2 scopes held`."""
     found = totals(brief)
-    told = [words.plain(f"total.{each}", n=found[each]) for each in What if found[each]]
+    told = [words.plain("total.ended", n=_ended(brief))] if brief.ended else []
+    told += [words.plain(f"total.{each}", n=found[each]) for each in What if found[each]]
     told += _troubles(words, [trouble for trouble in brief.troubles if trouble.new])
     return told
+
+
+def _ended(brief: Brief) -> int:
+    return len({scope for end in brief.ended for scope in end.scopes})
 
 
 def _troubles(words: Words, troubles: list[Trouble]) -> Iterator[str]:
@@ -86,6 +92,7 @@ def _listed(words: Words, told: list[str]) -> Text:
 def _where(words: Words, brief: Brief) -> Text:
     gateways = {line.gateway for line in brief.told}
     gateways |= {trouble.gateway for trouble in brief.troubles if trouble.new}
+    gateways |= {end.gateway for end in brief.ended}
     if len(gateways) == 1:
         return (foreign(gateways.pop(), "name", longest=_GATEWAY),)
     return words.say("count.gateways", n=len(gateways))
@@ -118,7 +125,7 @@ def _urgent(brief: Brief) -> Line | None:
 def _short(words: Words, line: Line, longest: int) -> Text:
     if len(line.models) == 1:
         return (foreign(line.models[0], longest=longest),)
-    return models(words, line) if line.mark else words.say("count.models", n=len(line.models))
+    return crowd(words, line)
 
 
 def _others(brief: Brief) -> int:
@@ -136,9 +143,6 @@ def _nothing(words: Words, brief: Brief) -> Text:
         return words.say("nothing.asked")
     if not answered:
         return words.say("nothing.known", n=asked)
-    if brief.ended:
-        number = len({scope for end in brief.ended for scope in end.scopes})
-        return words.say("nothing.but_ended", n=number)
     if brief.started:
         return words.say("nothing.but_started", n=sum(len(each.scopes) for each in brief.started))
     if brief.untold:
@@ -166,9 +170,9 @@ def _begun(text: Text) -> Text:
 
 
 def picture(words: Words, brief: Brief) -> Picture | None:
-    """Draw the changes of the last days; none where there were none."""
+    """Draw the changes of the last days; nothing where there were none, or before there are some days."""
     highest = max(brief.days, key=lambda day: day.total, default=None)
-    if highest is None or not highest.total:
+    if highest is None or not highest.total or len(brief.days) < _DAYS:
         return None
     bars = tuple(
         Bar(

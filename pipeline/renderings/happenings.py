@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache, partial
 
-from pipeline.pricing import PriceChange
 from pipeline.renderings.page import Item, Raw, Waiting
-from pipeline.renderings.sides import distinct, field, field_now, is_cut, loud, price, price_now, way
+from pipeline.renderings.sides import distinct, field, field_now, own, price, price_now
 from pipeline.renderings.words import Text, Words, foreign
 from pipeline.reports.brief import Brief, Line
+from pipeline.reports.worse import is_cut, way
 from pipeline.types import Kind
 
 
@@ -19,13 +19,15 @@ class What(StrEnum):
 
     REMOVED = "removed"
     DEARER = "dearer"
-    REPRICED = "repriced"
     CUT = "cut"
+    LOST = "lost"
+    REPRICED = "repriced"
     LIMITS = "limits"
     LIFECYCLE = "lifecycle"
     CAPABILITIES = "capabilities"
     RETURNED = "returned"
     ADDED = "added"
+    PRICED = "priced"
     CHEAPER = "cheaper"
     CHANGED = "changed"
     BACK = "back"
@@ -35,36 +37,49 @@ TONES = {
     What.REMOVED: "worse",
     What.DEARER: "worse",
     What.CUT: "worse",
+    What.LOST: "worse",
     What.RETURNED: "better",
     What.ADDED: "better",
     What.CHEAPER: "better",
 }
-"""What is counted by itself, and whether it is good or bad; all else is counted as otherwise changed."""
+"""What is good, and what is bad; all else is neither."""
 
-_WAYS = {frozenset({1}): What.DEARER, frozenset({-1}): What.CHEAPER}
+_ORDER = (What.LIFECYCLE, What.LIMITS, What.CAPABILITIES)
 _NAMED = 3
 _FIELDS = 6
 _IDS = 12
 
 
 def what(line: Line) -> What:
-    """Say what a line is about, in one word."""
+    """Say what a line is about, in one word: of several things the worst, so that it agrees with the severity."""
     if line.back:
         return What.BACK
-    if line.kind != Kind.CHANGED:
+    if line.kind in (Kind.REMOVED, Kind.ADDED):
         return What(str(line.kind))
+    if worse := _worse(line):
+        return worse
+    if line.kind == Kind.RETURNED:
+        return What.RETURNED
     if line.prices:
-        return _of_prices(line.prices)
-    if any(is_cut(field) for field in line.fields):
-        return What.CUT
+        return _of_prices(line)
     found = {field.category for field in line.fields}
-    order = (What.LIFECYCLE, What.LIMITS, What.CAPABILITIES)
-    return next((each for each in order if str(each) in found), What.CHANGED)
+    return next((each for each in _ORDER if str(each) in found), What.CHANGED)
 
 
-def _of_prices(prices: Sequence[PriceChange]) -> What:
-    ways = {way(change.before, change.after) for change in prices}
-    return _WAYS.get(frozenset(ways - {0}), What.REPRICED)
+def _worse(line: Line) -> What | None:
+    ways = set(map(way, line.prices))
+    if 1 in ways:
+        return What.REPRICED if -1 in ways else What.DEARER
+    cut = {field.category for field in line.fields if is_cut(field)}
+    if not cut:
+        return None
+    return What.CUT if "limits" in cut else What.LOST
+
+
+def _of_prices(line: Line) -> What:
+    if all(price.before is None for price in line.prices):
+        return What.PRICED
+    return What.CHEAPER if -1 in map(way, line.prices) else What.REPRICED
 
 
 def whom(words: Words, brief: Brief, line_scopes: Sequence[str], gateway: str, groups: Sequence[str]) -> Text:
@@ -102,10 +117,16 @@ def blocks(words: Words, brief: Brief, lines: Iterable[Line]) -> Iterator[Waitin
         since = line.since if kind == What.REMOVED and line.since != line.at else None
         away = line.away_seconds if kind == What.RETURNED else None
         groups.setdefault((kind, line.gateway, line.scopes, since, away), []).append(line)
-    for (kind, _, _, since, away), members in sorted(
-        groups.items(), key=lambda each: order.index(each[0][0])
-    ):
+    placed = sorted(groups.items(), key=lambda each: (order.index(each[0][0]), _time(each[0][0], each[1])))
+    for (kind, _, _, since, away), members in placed:
         yield Waiting(len(members), cache(partial(_block, words, brief, kind, members, since, away)))
+
+
+def _time(kind: What, lines: Sequence[Line]) -> str:
+    """Give when models went or came back, by which their groups are ordered; nothing for what else happened."""
+    if kind == What.REMOVED:
+        return min(line.since or line.at for line in lines)
+    return min(line.at for line in lines) if kind == What.RETURNED else ""
 
 
 def _block(
@@ -119,10 +140,14 @@ def _block(
     if away:
         title = words.say("block.back_after", what=title, duration=words.duration(away))
     items = [item(words, line) for line in lines]
+    alone = [
+        len(line.models) == 1 and not (each.details or each.notes)
+        for line, each in zip(lines, items, strict=True)
+    ]
     return Raw(
         title,
-        [each.head for each in items if not (each.details or each.notes)],
-        [each for each in items if each.details or each.notes],
+        [each.head for each, in_row in zip(items, alone, strict=True) if in_row],
+        [each for each, in_row in zip(items, alone, strict=True) if not in_row],
     )
 
 
@@ -134,13 +159,18 @@ def item(words: Words, line: Line) -> Item:
     if line.back:
         return Item(head, (words.say("went_back", n=line.times, state=_state(words, line)),))
     details = [price(words, change) for change in distinct(line.prices)]
-    details += [field(words, change) for change in loud(line.fields)]
+    told = line.fields
+    details += [field(words, change) for change in told if change.field not in line.own]
+    if theirs := [change for change in told if change.field in line.own]:
+        details.append(own(words, theirs[:_IDS]))
     return Item(head, tuple(details[:_FIELDS]), tuple(_notes(words, line, len(details) - _FIELDS)))
 
 
 def _notes(words: Words, line: Line, cut: int) -> Iterator[Text]:
     if cut > 0:
-        yield words.say("more_fields", n=cut)
+        yield words.say("more_fields", n=cut, rest=words.rest)
+    if line.kind == Kind.RETURNED and line.away_seconds and what(line) != What.RETURNED:
+        yield words.say("back_after", duration=words.duration(line.away_seconds))
     if line.twin:
         yield words.say("twin", model=foreign(line.twin))
     if line.candidate and line.kind == Kind.REMOVED:
@@ -149,23 +179,30 @@ def _notes(words: Words, line: Line, cut: int) -> Iterator[Text]:
         yield words.say("net_of", n=line.times)
 
 
+def crowd(words: Words, line: Line) -> Text:
+    """Say how many models a line is about, and what they share."""
+    if not line.mark:
+        return words.say("count.models", n=len(line.models))
+    owner = line.mark.removeprefix("of ")
+    key = "models.owner" if owner != line.mark else "models.mark"
+    return words.say(key, n=len(line.models), mark=foreign(owner))
+
+
 def models(words: Words, line: Line) -> Text:
-    """Name what a line is about: a model, or how many there are of a mark."""
-    if line.mark:
-        owner = line.mark.removeprefix("of ")
-        key = "models.owner" if owner != line.mark else "models.mark"
-        return words.say(key, n=len(line.models), mark=foreign(owner))
+    """Name what a line is about: a model, or many with how many they are and what they share."""
     named = words.listed(foreign(model) for model in line.models[:_IDS])
     if len(line.models) > _IDS:
-        return words.say("models.more", what=named, n=len(line.models) - _IDS)
-    return named
+        named = words.say("whom.and_more", what=named, n=len(line.models) - _IDS)
+    elif not line.mark:
+        return named
+    return words.say("models.named", what=crowd(words, line), models=named)
 
 
 def _state(words: Words, line: Line) -> Text:
     """Say how a model stands that went back and forth."""
     if line.prices or line.fields:
         sides = [price_now(words, each) for each in distinct(line.prices)]
-        sides += [field_now(words, each) for each in loud(line.fields)[:_NAMED]]
+        sides += [field_now(words, each) for each in line.fields[:_NAMED]]
         told = words.listed(side for side in sides if side)
         return words.say("state.at", what=told) if told else words.say("state.same")
     return words.say("state.gone" if line.kind == Kind.REMOVED else "state.offered")

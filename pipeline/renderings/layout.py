@@ -12,16 +12,24 @@ from pipeline.renderings.words import Piece, Text, Words, foreign
 from pipeline.reports.brief import Brief, Severity
 
 
-def pages(brief: Brief, language: str, *, destination: str = "") -> Callable[[int], Page]:
-    """Word a report; what is given makes its page with at most so many lines in each section."""
-    words = Words(language, year=brief.run.started_at[:4])
-    tone = tone_of(brief.severity)
-    idle = tone == "calm" and not brief.troubles and brief.answered == len(brief.coverage)
+def pages(
+    brief: Brief, language: str, *, destination: str = "", attached: bool = False
+) -> Callable[[int], Page]:
+    """Word a report; what is given makes its page with at most so many lines in each section.
+
+    Args:
+        brief: what is to be told.
+        language: one of `LANGUAGES`.
+        destination: whom it is for; empty where somebody asked for it.
+        attached: its changes go with it as a file, to which it may point.
+    """
+    words = Words(language, year=brief.run.started_at[:4], attached=attached)
+    tone, badge = _tone(brief)
     full = Page(
         language=language,
         subject=glance.subject(words, brief),
         tone=tone,
-        badge=words.plain("badge.idle" if idle else f"badge.{tone}"),
+        badge=words.plain(f"badge.{badge}"),
         headline=glance.headline(words, brief),
         window=_window(words, brief),
         lead=_lead(words, brief),
@@ -38,11 +46,29 @@ def pages(brief: Brief, language: str, *, destination: str = "") -> Callable[[in
     return cut
 
 
+def _tone(brief: Brief) -> tuple[str, str]:
+    """Give the tone and the badge: while a trouble stands, no news is no good news."""
+    tone = tone_of(brief.severity)
+    if tone != "calm":
+        return tone, tone
+    states = {scope.state for scope in brief.coverage} | {trouble.state for trouble in brief.troubles}
+    if "failed" in states:
+        return str(Severity.BREAKING), "silent"
+    if "held" in states:
+        return str(Severity.BREAKING), "held"
+    return tone, "calm" if brief.answered < len(brief.coverage) else "idle"
+
+
 def _window(words: Words, brief: Brief) -> Text:
-    until = words.minute(brief.run.started_at)
-    if brief.since is None:
-        return words.say("window.first", until=until)
-    return words.say("window", since=words.minute(brief.since, zone=False), until=until)
+    """Say from when to when; a day that both are on is said once."""
+    since, until = brief.since, brief.run.started_at
+    if since is None:
+        return words.say("window.first", until=words.minute(until))
+    if since[:16] == until[:16]:
+        return (Piece(words.minute(until)),)
+    if since[:10] == until[:10]:
+        return words.say("window.of_day", day=words.day(until), since=since[11:16], until=until[11:16])
+    return words.say("window", since=words.minute(since, zone=False), until=words.minute(until))
 
 
 def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
@@ -52,7 +78,7 @@ def _lead(words: Words, brief: Brief) -> tuple[Text, ...]:
         found.append(words.say("lead.silent", n=silent, asked=len(brief.coverage)))
     if brief.untold:
         key = "lead.quiet" if brief.least == Severity.NOTABLE else "lead.untold"
-        found.append(words.say(key, n=brief.untold))
+        found.append(words.say(key, n=brief.untold, rest=words.rest))
     return tuple(found)
 
 

@@ -42,6 +42,7 @@ def letter(
     message_id: str,
     thread: str,
     language: str,
+    attached: bool = True,
     templates: Mapping[str, str] | None = None,
 ) -> Written:
     """Write a report for a destination.
@@ -52,10 +53,11 @@ def letter(
         message_id: `<…@…>`, the same however often it is tried.
         thread: `<…@…>`, the same for all reports to this destination.
         language: one of `LANGUAGES`.
+        attached: its attachments go with it, so it may point to them.
         templates: the texts of the user's own templates, by file name.
     """
     problems: list[str] = []
-    laid = pages(brief, language, destination=destination)
+    laid = pages(brief, language, destination=destination, attached=attached)
 
     def form(name: str) -> str:
         try:
@@ -65,6 +67,9 @@ def letter(
             return _filled(brief, name, laid, {})
 
     report = as_json(brief.report)
+    files = [Attachment("changes.json", "application/json", report.encode())]
+    if brief.events:
+        files.insert(0, Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(brief.events).encode()))
     made = Letter(
         message_id=message_id,
         thread=thread,
@@ -76,10 +81,7 @@ def letter(
         markdown=form("md"),
         html=form("html"),
         json=report,
-        attachments=(
-            Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(brief.events).encode()),
-            Attachment("changes.json", "application/json", report.encode()),
-        ),
+        attachments=tuple(files),
     )
     return Written(made, tuple(problems))
 

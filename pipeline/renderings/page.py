@@ -130,17 +130,23 @@ class Draft:
         for waiting in self.blocks:
             if room <= 0:
                 break
-            blocks.append(_block(words, waiting.word(), most=most, room=room))
+            blocks.append(self._block(words, waiting.word(), most=most, room=room))
             room -= 1 + len(blocks[-1].items)
         left = sum(waiting.size for waiting in self.blocks[len(blocks) :])
-        more = words.say("more", n=left) if left else ()
+        more = self._more(words, left)
         return Section(self.name, words.plain(f"section.{self.name}"), self.tone, tuple(blocks), more)
 
+    def _block(self, words: Words, raw: Raw, *, most: int, room: int) -> Block:
+        row, items = raw.row[:most], tuple(raw.items[:room])
+        left = len(raw.row) - len(row) + len(raw.items) - len(items)
+        return Block(raw.title, words.listed(row), items, self._more(words, left))
 
-def _block(words: Words, raw: Raw, *, most: int, room: int) -> Block:
-    row, items = raw.row[:most], tuple(raw.items[:room])
-    left = len(raw.row) - len(row) + len(raw.items) - len(items)
-    return Block(raw.title, words.listed(row), items, words.say("more", n=left) if left else ())
+    def _more(self, words: Words, left: int) -> Text:
+        if not left:
+            return ()
+        # Only what happened to models is in the file of changes.
+        changes = self.name in list(Severity)
+        return words.say("more", n=left, rest=words.rest) if changes else words.say("more.plain", n=left)
 
 
 def tone_of(severity: Severity | None) -> str:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pipeline.canonical import from_text
-from pipeline.diff import QUIET, SHAPE
 from pipeline.pricing import PER_CALL, PriceChange
 from pipeline.renderings.words import Piece, Text, Words, foreign
+from pipeline.reports.inside import apart, inside
+from pipeline.reports.worse import lengths, way
 from pipeline.types import FieldChange
 
 _VALUE = 60
 _ITEMS = 8
+_LEAVES = 3
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _FIELD_NAMES = {
     "context_length": "context",
@@ -34,31 +36,11 @@ def distinct(prices: Sequence[PriceChange]) -> list[PriceChange]:
     return [change for change in prices if change in found.values()]
 
 
-def loud(fields: Sequence[FieldChange]) -> list[FieldChange]:
-    """Leave out names, descriptions and the like, where there is anything else."""
-    found = [field for field in fields if field.category not in (QUIET, SHAPE)]
-    return found or list(fields)
-
-
-def way(before: Decimal | None, after: Decimal | None) -> int:
-    """Say whether a price rose (1) or fell (-1); 0 where there is nothing to compare."""
-    if before is None or after is None or before == after:
-        return 0
-    return 1 if after > before else -1
-
-
-def is_cut(field: FieldChange) -> bool:
-    """Say whether a limit is lower than it was."""
-    if field.category != "limits" or not (_is_number(field.before) and _is_number(field.after)):
-        return False
-    return int(field.after or 0) < int(field.before or 0)
-
-
 def price(words: Words, change: PriceChange) -> Text:
     """Write how a price moved: `input $2.40 → $1.80 per 1M tokens (−25 %)`."""
     sides = [None if side is None else _money(words, change, side) for side in (change.before, change.after)]
     moved = _moved(words, _price_name(words, change), *sides, unit=_unit(change))
-    tone = {1: "worse", -1: "better"}.get(way(change.before, change.after), "")
+    tone = {1: "worse", -1: "better"}.get(way(change), "")
     moved = _with_percent(words, moved, change.percent, tone)
     if change.source not in ("estimate", "ratio"):
         return moved
@@ -110,15 +92,40 @@ def _with_percent(words: Words, moved: Text, percent: Decimal | None, tone: str)
 def field(words: Words, change: FieldChange) -> Text:
     """Write how a field moved: `context 1,000,000 → 256,000 (−74 %)`, `features −tools +audio`."""
     name = _field_name(words, change)
+    if limit := _limit(words, name, change):
+        return limit
     if differing := _differing(change):
         return words.say("field.now", name=name, value=differing)
+    if found := inside(change):
+        return words.say("field.inside", name=name, what=_inside(words, found))
     sides = [None if side is None else _side(words, side) for side in (change.before, change.after)]
-    moved = _moved(words, name, *sides)
-    if change.category != "limits" or not (_is_number(change.before) and _is_number(change.after)):
+    if None not in sides and sides[0] == sides[1]:
+        clipped = apart(_said(change.before or ""), _said(change.after or ""), longest=_VALUE)
+        sides = [(Piece(side, "value"),) for side in clipped]
+    return _moved(words, name, *sides)
+
+
+def _limit(words: Words, name: Text, change: FieldChange) -> Text:
+    """Write how a limit moved, where a side that says nothing, as 0 does, is none; nothing for what is no limit."""
+    before, after = lengths(change) or (None, None)
+    if before == after:
+        return ()
+    moved = _moved(words, name, *(None if side is None else _number(words, side) for side in (before, after)))
+    if before is None or after is None:
         return moved
-    before, after = Decimal(change.before or 0), Decimal(change.after or 0)
-    percent = PriceChange("", before, after).percent
+    percent = PriceChange("", Decimal(before), Decimal(after)).percent
     return _with_percent(words, moved, percent, "worse" if after < before else "better")
+
+
+def _inside(words: Words, found: Sequence[FieldChange]) -> Text:
+    """Write what differs within a long value, as far as there is room for it."""
+    told = words.listed(field(words, each) for each in found[:_LEAVES])
+    return words.say("whom.and_more", what=told, n=len(found) - _LEAVES) if len(found) > _LEAVES else told
+
+
+def own(words: Words, fields: Sequence[FieldChange]) -> Text:
+    """Name fields that say something else for each of several models."""
+    return words.say("field.own", fields=words.listed(_field_name(words, each) for each in fields))
 
 
 def field_now(words: Words, change: FieldChange) -> Text:
@@ -128,37 +135,44 @@ def field_now(words: Words, change: FieldChange) -> Text:
     return words.say("field.now", name=_field_name(words, change), value=_side(words, change.after))
 
 
-def _is_number(text: str | None) -> bool:
-    return text is not None and bool(_INTEGER.fullmatch(text))
-
-
 def _field_name(words: Words, change: FieldChange) -> Text:
     known = _FIELD_NAMES.get(change.field.rpartition(".")[2])
     return words.say(f"field.{known}") if known else (foreign(change.field),)
 
 
 def _side(words: Words, text: str) -> Text:
-    if _is_number(text):
-        return (Piece(words.number(int(text))),)
-    items = _items(text)
-    if items:
-        return words.listed(foreign(item, "value", longest=_VALUE) for item in items[:_ITEMS])
+    if _INTEGER.fullmatch(text):
+        return _number(words, int(text))
+    if items := _items(text):
+        return words.listed(foreign(item, "value", longest=_VALUE) for item in items)
+    return (foreign(_said(text), "value", longest=_VALUE),)
+
+
+def _number(words: Words, value: int) -> Text:
+    return (Piece(words.number(value)),)
+
+
+def _said(text: str) -> str:
+    """Give what a field says, a text without quotes."""
     said = from_text(text)
-    return (foreign(said if isinstance(said, str) else text, "value", longest=_VALUE),)
+    return said if isinstance(said, str) else text
 
 
 def _items(text: str | None) -> list[str]:
     """Read a list of few words; nothing where it is none."""
-    found = from_text(text) if text and text.startswith("[") else None
-    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        return []
+    found = _words_of(text)
     return found if len(found) <= _ITEMS else []
+
+
+def _words_of(text: str | None) -> list[str]:
+    found = from_text(text) if text and text.startswith("[") else None
+    return found if isinstance(found, list) and all(isinstance(item, str) for item in found) else []
 
 
 def _differing(change: FieldChange) -> Text:
     """Write what a list has lost and gained; nothing where it is none, or is only in another order."""
-    before, after = _items(change.before), _items(change.after)
-    if not before or not after:
+    before, after = _words_of(change.before), _words_of(change.after)
+    if not before or not after or len({*before} ^ {*after}) > _ITEMS:
         return ()
     lost = [(item, "−", "worse") for item in before if item not in after]
     gained = [(item, "+", "better") for item in after if item not in before]

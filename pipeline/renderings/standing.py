@@ -10,6 +10,7 @@ from pipeline.renderings.words import Piece, Text, Words, foreign
 from pipeline.reports.brief import Brief, Ended, Ending, Trouble
 
 _NAMED = 3
+_LACKED = 12
 _SAID = 200
 CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadable")
 
@@ -44,6 +45,12 @@ def _particulars(words: Words, trouble: Trouble, kind: str) -> Iterator[Text]:
         yield words.say("held.sizes", n=trouble.held_models, known=trouble.models)
     elif trouble.message:
         yield words.say("said", what=foreign(trouble.message, "said", longest=_SAID))
+    if trouble.watched:
+        named = words.listed(foreign(model) for model in trouble.watched[:_LACKED])
+        left = len(trouble.watched) - _LACKED
+        yield words.say(
+            "held.watched", models=words.say("whom.and_more", what=named, n=left) if left > 0 else named
+        )
     if kind != "held":
         last = trouble.last_answered
         yield words.say("last_answered", when=words.minute(last)) if last else words.say("never_answered")
@@ -72,7 +79,8 @@ def ended(words: Words, brief: Brief) -> Iterator[Raw]:
 def _ended(words: Words, brief: Brief, end: Ended) -> Item:
     who = whom(words, brief, end.scopes, end.gateway, ())
     if end.was == "failed":
-        return Item(words.say("ended.failed", whom=who, duration=words.duration(end.seconds)))
+        for_so_long = words.duration(end.seconds)
+        return Item(words.say("ended.failed", n=len(end.scopes), whom=who, duration=for_so_long))
     key = "ended.believed" if end.believed else "ended.dropped"
     return Item(words.say(key, whom=who, when=words.minute(end.since)))
 

@@ -66,12 +66,21 @@ class Words:
 
     Args:
         year: dates of another year than this one name theirs.
+        attached: what is told goes with a file of all changes.
     """
 
-    def __init__(self, language: str, *, year: str = "") -> None:
+    def __init__(self, language: str, *, year: str = "", attached: bool = False) -> None:
         self.language = language
         self._messages = catalogue(language)
         self._year = year
+        self._attached = attached
+
+    @property
+    def rest(self) -> Text:
+        """Where to find what there is no room for."""
+        if self._attached:
+            return self.say("rest.attached")
+        return self.say("rest.asked", command=Piece("modelwatch changes --all", "command"))
 
     def say(self, key: str, **values: Text | Piece | str | int | Decimal) -> Text:
         """Fill a message; numbers are written in the language's manner."""

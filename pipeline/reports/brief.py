@@ -40,7 +40,9 @@ class Line:
             and where the same fields changed in the same way.
         scopes: to whom it happened, sorted; `groups` are theirs.
         prices: the prices that changed, from the beginning of the window to its end.
-        fields: the other fields that changed, likewise; a side that is None was absent.
+        fields: the other fields that changed, likewise; a side that is None was absent. Those that are quiet only
+            where nothing else changed.
+        own: which of the fields say something else for each of the models: in `fields` they are the first one's.
         times: how many steps it took, of which only the net is told; above 1 where it went back and forth.
         back: after those steps all is as it was before the window.
         at: the last of these steps (ISO 8601 UTC).
@@ -68,6 +70,7 @@ class Line:
     twin: str | None = None
     candidate: str | None = None
     watched: bool = False
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from pipeline.canonical import as_text, from_text
-from pipeline.diff import QUIET, SHAPE
 from pipeline.pricing import PriceChange, split
 from pipeline.reports.brief import Line, Severity
 from pipeline.reports.folding import BULK, FLAPS, marks
 from pipeline.reports.report import Event
+from pipeline.reports.worse import is_cut, is_loud, way
 from pipeline.types import FieldChange, Kind
-from pipeline.values import length
 
 _ORDER = {Kind.REMOVED: 0, Kind.CHANGED: 1, Kind.RETURNED: 2, Kind.ADDED: 3}
 _LOUD_TO_WATCHERS = frozenset({"price", "lifecycle"})
 _SAME = 3
 """From so many models on, of which the same fields changed in the same way, they are told as one."""
+
+_OWN = 12
+"""From so many lines on, of which the same fields changed, each in its own way, they are told as one."""
 
 
 def lines(events: Iterable[Event], groups: Mapping[str, str]) -> tuple[Line, ...]:
@@ -126,14 +126,16 @@ def changed(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[Fiel
     prices, fields = _sides(steps)
     differing = [field for field in fields if field.before != field.after]
     loud, others = split(differing, [price for price in prices if price.before != price.after])
-    return loud, (*others, *(field for field in differing if field.category in (QUIET, SHAPE)))
+    told = tuple(field for field in others if is_loud(field))
+    # Whose price or limit is another one, of that nobody asks how it is described.
+    return loud, told or (() if loud else tuple(differing))
 
 
 def _still(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
     """Give the prices and the other loud fields that moved, and are what they were."""
     prices, fields = _sides(steps)
     said = {"price"} if prices else set()
-    return tuple(prices), tuple(field for field in fields if field.category not in {QUIET, SHAPE} | said)
+    return tuple(prices), tuple(field for field in fields if is_loud(field) and field.category not in said)
 
 
 def _line(net: _Net, spans: _Spans, groups: Mapping[str, str]) -> Line:
@@ -149,7 +151,7 @@ def _line(net: _Net, spans: _Spans, groups: Mapping[str, str]) -> Line:
         groups=tuple(sorted({groups[scope] for scope in scopes if scope in groups})),
         prices=net.prices,
         # A long list is cut where it is shown: what is worse is not to be what is left out.
-        fields=tuple(sorted(net.fields, key=lambda field: not _cut(field))),
+        fields=tuple(sorted(net.fields, key=lambda field: not is_cut(field))),
         times=_times(net, steps),
         back=net.back,
         at=max(event.at for event in ends),
@@ -169,52 +171,20 @@ def _times(net: _Net, steps: Sequence[Event]) -> int:
 
 
 def _severity(net: _Net) -> Severity:
-    loud = [field for field in net.fields if field.category not in (QUIET, SHAPE)]
+    loud = [field for field in net.fields if is_loud(field)]
     if net.back:
         return Severity.NOTABLE if net.often or net.watched else Severity.QUIET
     if net.kind == Kind.CHANGED and not (net.prices or loud):
         return Severity.QUIET
     if net.watched and (net.kind == Kind.REMOVED or net.prices or any(map(_matters, loud))):
         return Severity.URGENT
-    worse = net.kind == Kind.REMOVED or any(map(_dearer, net.prices)) or any(map(_cut, loud))
+    dearer = any(way(price) > 0 for price in net.prices)
+    worse = net.kind == Kind.REMOVED or dearer or any(map(is_cut, loud))
     return Severity.BREAKING if worse else Severity.NOTABLE
 
 
 def _matters(field: FieldChange) -> bool:
     return field.category in _LOUD_TO_WATCHERS
-
-
-def _dearer(price: PriceChange) -> bool:
-    return price.before is not None and price.after is not None and price.after > price.before
-
-
-def _cut(field: FieldChange) -> bool:
-    """Say whether a limit is lower than it was, or a capability is gone."""
-    before, after = (None if side is None else from_text(side) for side in (field.before, field.after))
-    match field.category:
-        case "limits":
-            was, now = length(before), length(after)
-            return was is not None and now is not None and now < was
-        case "capabilities":
-            listed = not isinstance(before, str) or "," in before
-            return listed and not _parts(before) <= _parts(after)
-        case _:
-            return False
-
-
-def _parts(value: Any) -> set[str]:
-    """Give what a field says that a model can do: the words of a list, of a list in a text, or yes."""
-    match value:
-        case list() | dict():
-            parts = list(map(as_text, value))
-        case str():
-            parts = [part.strip() for part in value.split(",")]
-        case True:
-            parts = ["yes"]
-        case _:
-            parts = []
-    # Sentences are notes: that one is worded anew takes nothing away.
-    return {part for part in parts if part and " " not in part}
 
 
 def _owner(spans: _Spans) -> str | None:
@@ -228,6 +198,7 @@ def _folded(told: Iterable[Line], owner: Callable[[Line], str | None]) -> Iterat
         where, what = (line.gateway, line.scopes), (line.severity, line.kind, line.prices, line.fields)
         shared = (*where, *what, line.back, line.times if line.back else 1)
         alike.setdefault(shared if _is_plain(line) else (*shared, line.models), []).append(line)
+    single: list[Line] = []
     for lines_of in alike.values():
         first = lines_of[0]
         rest = lines_of
@@ -235,7 +206,26 @@ def _folded(told: Iterable[Line], owner: Callable[[Line], str | None]) -> Iterat
             rest = yield from _marked(rest, owner)
         if len(rest) >= _SAME and (first.prices or first.fields or first.back):
             rest = [_joined(rest, "")]
-        yield from rest
+        single += rest
+    yield from _each_its_own(single)
+
+
+def _each_its_own(told: Iterable[Line]) -> Iterator[Line]:
+    """Tell in one line those of which the same fields changed, whatever they say now."""
+    alike: dict[tuple[object, ...], list[Line]] = {}
+    for line in told:
+        names = tuple(sorted((field.field, field.category, is_cut(field)) for field in line.fields))
+        plain = names and line.kind == Kind.CHANGED and not (line.prices or line.back) and _is_plain(line)
+        plain = plain and len(line.models) < _OWN
+        shared = (line.gateway, line.scopes, line.severity, names)
+        alike.setdefault(shared if plain else (id(line),), []).append(line)
+    for lines_of in alike.values():
+        if len(lines_of) < _OWN:
+            yield from lines_of
+            continue
+        common = set(lines_of[0].fields).intersection(*(line.fields for line in lines_of))
+        own = tuple(field.field for field in lines_of[0].fields if field not in common)
+        yield replace(_joined(lines_of, ""), own=own)
 
 
 def _is_plain(line: Line) -> bool:
