@@ -209,10 +209,12 @@ def _started(store: Store, window: Window, wanted: Filter, groups: Mapping[str, 
 
 
 def _days(store: Store, window: Window, watch: Watch, wanted: Filter) -> tuple[Day, ...]:
-    """Count the changes of each of the last days, up to that of the window's end."""
+    """Count the changes of each of the last days, from the first run on, up to that of the window's end."""
     run = history.report_run(store, window)
     last = date.fromisoformat(run.started_at[:10])
+    (first,) = store.rows("select min(started_at) as at from snapshots")
     days = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))]
+    days = [day for day in days if day >= first["at"][:10]]
     before = history.window(store, since=days[0])
     whole = Window(min(before.since, window.until), window.until, days[0], window.end)
     events = _of_interest(marked(history.changes(store, whole), watch), wanted, _groups(store))
