@@ -105,9 +105,11 @@ class Briefs:
         return self._found[window]
 
     def _days(self, short: Brief, window: Window, wanted: Filter) -> tuple[Day, ...]:
-        """Count the changes of each of the last days, up to that of the window's end."""
+        """Count the changes of each of the last days, from the first run on, up to the window's end."""
         last = date.fromisoformat(short.run.started_at[:10])
         days = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))]
+        (first,) = self._store.rows("select min(started_at) as at from snapshots")
+        days = [day for day in days if day >= first["at"][:10]] or days[-1:]
         before = history.window(self._store, since=days[0])
         whole = Window(min(before.since, window.until), window.until, days[0], window.end)
         if whole not in self._events:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import outbox
 from pipeline.briefing import Briefs
-from pipeline.destinations import Destination, Letter
+from pipeline.destinations import Destination, Letter, MailDirectory, Sendmail, Smtp
 from pipeline.errors import ConfigError
 from pipeline.outbox import Delivery
 from pipeline.reports.brief import Brief
@@ -35,8 +35,13 @@ def templates(destination: Destination, problems: list[str]) -> dict[str, str]:
             found[path.name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8"
-            problems.append(f"{path}: cannot be read: {why}")
+            problems.append(_problem(destination, f"{path.name}: cannot be read: {why}"))
     return found
+
+
+def _problem(destination: Destination, problem: str) -> str:
+    """Say whose template has a mistake, and what was done about it; `problem` begins with its file name."""
+    return f"{destination.name}: {destination.templates}/{problem}; the built-in form was used"
 
 
 def render(told: Brief, form: str, destination: Destination, problems: list[str]) -> str:
@@ -47,7 +52,7 @@ def render(told: Brief, form: str, destination: Destination, problems: list[str]
     try:
         return renderings.render(told, form, language=destination.language, templates=own)
     except ConfigError as error:
-        problems.append(f"{destination.templates}/{error.message}")
+        problems.append(_problem(destination, error.message))
         return renderings.render(told, form, language=destination.language)
 
 
@@ -68,9 +73,10 @@ def letter(
         message_id=delivery.message_id,
         thread=outbox.thread(store, destination),
         language=destination.language,
+        attached=isinstance(destination.channel, Smtp | Sendmail | MailDirectory),
         templates=templates(destination, problems),
     )
-    problems += [f"{destination.templates}/{problem}" for problem in written.problems]
+    problems += (_problem(destination, each) for each in written.problems)
     return written.letter
 
 

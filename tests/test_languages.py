@@ -14,14 +14,14 @@ from briefs import AT, CALM, COVERAGE, FULL, SOME, TROUBLES
 
 from pipeline.destinations import LANGUAGES
 from pipeline.renderings import letter
-from pipeline.renderings.happenings import TONES, What
+from pipeline.renderings.happenings import What
 from pipeline.renderings.standing import CLASSES
 from pipeline.renderings.words import Message, Words, catalogue
 from pipeline.reports.brief import Brief, Line, Severity, Started
 from pipeline.types import FieldChange, Kind
 
 SOURCES = Path(__file__).parent.parent / "pipeline" / "renderings"
-OURS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept"}
+OURS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept", "all"}
 """What is the same in every language: the program, its commands and files, the zone of all times."""
 
 
@@ -85,9 +85,19 @@ def test_all_that_can_happen_has_words(language: str) -> None:
     causes = ("held", *CLASSES)
     keys = {f"{stem}.{each}" for each in What for stem in ("urgent", "total", "block")}
     keys |= {f"{stem}.{each}" for each in causes for stem in ("urgent", "total", "trouble", "advice")}
-    keys |= {f"badge.{each}" for each in (*list(Severity)[:3], "calm", "idle")}
-    keys |= {f"count.{each}" for each in (*TONES, "otherwise", "trouble", "endings")}
+    keys |= {f"badge.{each}" for each in (*list(Severity)[:3], "silent", "held", "calm", "idle")}
+    keys |= {f"count.{each}" for each in (*What, "ended", "trouble", "endings")}
     assert keys <= catalogue(language).keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_thing_has_one_name(language: str) -> None:
+    """What the subject counts is called the same where it is counted below it."""
+    words = Words(language)
+    for each in (*What, "ended"):
+        total, name = words.plain(f"total.{each}", n=2), words.plain(f"count.{each}", n=2)
+        assert set(name) <= set(total)
+        assert language != "en" or total == f"2 {name}"
 
 
 def test_english_knows_one_from_many() -> None:

@@ -8,29 +8,49 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import feedparser
 import icalendar
 import pytest
-from briefs import AT, BREAKING, CALM, FULL, LONG, NASTY, NOTABLE, SOME, TROUBLES, URGENT, hostile, many
+from briefs import (
+    AT,
+    BEFORE,
+    BREAKING,
+    CALM,
+    FULL,
+    LONG,
+    NASTY,
+    NIGHT,
+    NOTABLE,
+    SOME,
+    TROUBLES,
+    URGENT,
+    hostile,
+    many,
+)
 from e2e import valid
 from markdown_it import MarkdownIt
 from renderings import ENTRY_ID, GOLDEN, renderings
 from rich.console import Console
 
+from pipeline.canonical import as_text
 from pipeline.cli.brief_text import tell
 from pipeline.destinations import FORMS, LANGUAGES, Letter
 from pipeline.errors import ConfigError
 from pipeline.renderings import Entry, Written, atom, calendar, json_feed, letter, render
 from pipeline.renderings.palette import GROUND, INK, ON
 from pipeline.reports.as_csv import as_csv
-from pipeline.reports.brief import Brief, Ending, Severity
+from pipeline.reports.brief import Brief, Ending, Line, Severity
+from pipeline.types import FieldChange, Kind
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+PROSE = ("txt", "md", "html")
 HOSTILE = (
     NASTY,
     LONG,
@@ -42,7 +62,7 @@ HOSTILE = (
 )
 
 
-def written(brief: Brief, language: str = "en", **templates: str) -> Written:
+def written(brief: Brief, language: str = "en", *, attached: bool = True, **templates: str) -> Written:
     own = {f"{name}.j2": text for name, text in templates.items()}
     return letter(
         brief,
@@ -50,6 +70,7 @@ def written(brief: Brief, language: str = "en", **templates: str) -> Written:
         message_id=ENTRY_ID,
         thread="<ops@modelwatch>",
         language=language,
+        attached=attached,
         templates={name.replace("_", "."): text for name, text in own.items()},
     )
 
@@ -76,6 +97,8 @@ def test_no_golden_file_lies_about() -> None:
 
 SILENT = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
 
+HELD = (replace(TROUBLES[1], new=False),)
+
 SUBJECTS = [
     (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +55 more"),
     (replace(CALM, lines=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
@@ -84,7 +107,9 @@ SUBJECTS = [
     (replace(CALM, lines=(BREAKING[0], BREAKING[2])), "3 removed, 1 dearer · 2 gateways"),
     (replace(CALM, troubles=TROUBLES[:1]), "urgent: key refused (aihubmix, 1 key)"),
     (replace(CALM, troubles=TROUBLES[1:2]), "1 scope held · lark-proxy"),
-    (replace(CALM, ended=FULL.ended), "no changes, 3 scopes are well again"),
+    (replace(CALM, ended=FULL.ended), "3 scopes well again · 2 gateways"),
+    (replace(CALM, ended=FULL.ended[:1], lines=FULL.lines[-7:]), "1 scope well again · lark-proxy"),
+    (replace(CALM, ended=FULL.ended, lines=NOTABLE[2:3]), "3 scopes well again, 29 back · 2 gateways"),
     (replace(CALM, started=FULL.started), "first answer of 1 scope"),
     (replace(CALM, lines=FULL.lines[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
     (CALM, "no changes, 5 of 5 scopes answered"),
@@ -106,8 +131,10 @@ def test_the_subject_says_what_matters_most(brief: Brief, subject: str) -> None:
         (replace(CALM, troubles=TROUBLES[:1]), "Needs you now", "Key refused (aihubmix, 1 key)."),
         (replace(CALM, lines=BREAKING[:1]), "May break something", "3 removed at aihubmix."),
         (replace(CALM, lines=NOTABLE[2:3]), "Good to know", "29 back at aihubmix."),
-        (replace(CALM, troubles=TROUBLES[2:]), "Nothing new", "No changes, 5 of 5 scopes answered."),
-        (SOME, "Nothing new", "No changes in what 4 of 5 scopes answered."),
+        (replace(CALM, troubles=TROUBLES[2:]), "Still not answering", "No changes, 5 of 5 scopes answered."),
+        (replace(CALM, troubles=HELD), "Still held", "No changes, 5 of 5 scopes answered."),
+        (SILENT, "Still not answering", "No answer from any of 5 scopes."),
+        (SOME, "Still not answering", "No changes in what 4 of 5 scopes answered."),
         (CALM, "Nothing to do", "No changes, 5 of 5 scopes answered."),
     ],
 )
@@ -258,8 +285,8 @@ def test_the_attachments_are_the_report_itself() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_by_itself_is_what_the_mail_has(form: str) -> None:
-    """A file differs from the mail only in that it is for no destination."""
-    mail = made(FULL)
+    """A file differs from what is sent only in that it is for no destination."""
+    mail = written(FULL, attached=False).letter
     whole = {
         "txt": mail.text.replace("For ops, as the config asks.\n", ""),
         "md": mail.markdown.replace("For `ops`, as the config asks. · ", ""),
@@ -280,7 +307,7 @@ def test_a_template_of_one_s_own_is_used() -> None:
         mail_txt="{{ page.headline | plain }}",
     )
     assert not ours.problems
-    assert ours.letter.subject == "4 removed"
+    assert ours.letter.subject == "3 scopes well again"
     assert ours.letter.text == "heron-2 removed (aihubmix, 12 keys), and 55 more.\n"
     assert "Ask 812" in ours.letter.html
     assert "<h2" in ours.letter.html
@@ -300,11 +327,15 @@ def test_the_template_in_the_readme_works() -> None:
 
 MISTAKES = [
     ("{{ page.headline | plain }}\n{% for %}", "mail.txt.j2:2: Expected"),
-    ("one\ntwo {{ page.nothing }}", "mail.txt.j2:2: UndefinedError: "),
+    ("one\ntwo {{ page.nothing }}", "mail.txt.j2:2: a page has no 'nothing'"),
+    (
+        "{% for each in page.sections %}\n{{ each.titel }}\n{% endfor %}",
+        "mail.txt.j2:2: a section has no 'titel'",
+    ),
     ("{{ page.headline | shiny }}", "mail.txt.j2:1: No filter named 'shiny'"),
     ("\n\n{{ 1 // 0 }}", "mail.txt.j2:3: ZeroDivisionError: "),
-    ("{{ ().__class__.__bases__ }}", "mail.txt.j2:1: SecurityError: "),
-    ('{% include "other.j2" %}', "mail.txt.j2:1: TemplateNotFound: other.j2"),
+    ("{{ ().__class__.__bases__ }}", "mail.txt.j2:1: access to attribute '__class__'"),
+    ('{% include "other.j2" %}', "mail.txt.j2:1: there is no template 'other.j2'"),
     ("\n{{ 'x' * page.counts | length }}\n{{ page.tone + 1 }}", "mail.txt.j2:3: TypeError: "),
 ]
 
@@ -440,3 +471,156 @@ def test_what_matters_less_than_asked_for_is_only_counted() -> None:
     assert "== Quiet ==" in everything.text
     assert "quiet-3" in everything.text
     assert "besides" not in everything.text
+
+
+def one(line: Line, form: str = "txt", language: str = "en") -> str:
+    """Give what a report says that has a line alone, its words as they come."""
+    return " ".join(render(only(line, severity=line.severity), form, language=language).split())
+
+
+def changed(*fields: FieldChange, severity: Severity = Severity.NOTABLE, **more: Any) -> Line:
+    """Give a line of a model whose fields changed."""
+    return Line(severity, Kind.CHANGED, "acme", ("lyra",), ("acme/one",), fields=fields, at=AT, **more)
+
+
+def test_many_that_went_together_are_named() -> None:
+    """By what they share one knows who, by their names what to look for; the rest is counted."""
+    gone = replace(NOTABLE[2], kind=Kind.REMOVED, severity=Severity.BREAKING)
+    assert "29 models *:batch: siskin-0:batch, siskin-1:batch, " in one(gone)
+    assert "siskin-11:batch and 17 more" in one(gone)
+    assert "*:batch の29モデル：siskin-0:batch、" in one(gone, language="ja")
+    assert "*:batch 共 29 个模型：siskin-0:batch、" in one(gone, language="zh-CN")
+
+
+def test_a_badge_is_not_green_while_nobody_answers() -> None:
+    """That there is no news is no good news as long as a trouble stands."""
+    assert 'class="calm calm-wash"' not in made(SILENT).html
+    assert 'class="breaking breaking-wash"' in made(SILENT).html
+    assert 'class="calm calm-wash"' in made(CALM).html
+
+
+def test_json_in_a_text_is_told_by_what_differs_in_it() -> None:
+    """Of a price table in a text the one price that moved is told, not its first characters twice."""
+    before = json.dumps({"model_name": "lyra" * 20, "tiers": [{"input": 1, "output": 8}]}, indent=2)
+    after = before.replace("8", "9")
+    text = one(changed(FieldChange("metadata.billing", as_text(before), as_text(after), "price")))
+    assert "metadata.billing: tiers.0.output 8 → 9" in text
+    assert "lyralyra" not in text
+
+
+def test_long_texts_are_told_by_where_they_differ() -> None:
+    """What both begin with is left out."""
+    begin = "a very long text about nothing at all, " * 3
+    text = one(changed(FieldChange("notes", f"{begin}old", f"{begin}new", "other")))
+    assert re.search(r"notes ….*all, old → ….*all, new", text)
+
+
+def test_what_changed_in_each_of_many_is_told_once() -> None:
+    """The fields that say the same are told, the others named."""
+    fields = (FieldChange("billing", "a", "b", "other"), FieldChange("tier", "1", "2", "other"))
+    line = replace(changed(*fields), models=tuple(f"m{n:02}" for n in range(70)), own=("billing",))
+    assert "70 models: m00, m01," in one(line)
+    assert "m11 and 58 more tier 1 → 2 billing: another value in each" in one(line)
+
+
+def test_a_limit_of_0_says_nothing() -> None:
+    """That a gateway gives a limit no more is no cut, and is told as such."""
+    text = one(changed(FieldChange("context_length", "200000", "0", "limits")))
+    assert "context 200,000 (given no more)" in text
+    assert "1 with other limits" in text
+    assert "context 8,000 (new)" in one(changed(FieldChange("context_length", "0", "8k", "limits")))
+    assert "context unlimited" not in one(changed(FieldChange("context_length", "8", "unlimited", "limits")))
+
+
+CUT = FieldChange("context_length", "8000", "4000", "limits")
+CHEAPER = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
+WORST = [
+    (changed(CUT, prices=(CHEAPER,)), "1 with lower limits"),
+    (replace(changed(CUT), kind=Kind.RETURNED, away_seconds=7200), "1 with lower limits"),
+    (changed(FieldChange("features", '["tools"]', "[]", "capabilities")), "1 with lost capabilities"),
+    (changed(prices=(replace(CHEAPER, before=None),)), "1 newly priced"),
+    (changed(prices=(replace(CHEAPER, after=None),)), "1 with other prices"),
+    (changed(prices=(CHEAPER, replace(CHEAPER, before=Decimal(0)))), "1 with other prices"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), WORST)
+def test_what_is_counted_is_what_matters_most(line: Line, told: str) -> None:
+    """The badge says that something may break; subject and counts say what, in the same words."""
+    mail = made(only(line))
+    assert f"{told} · acme" in mail.subject
+    assert f"\n{told}\n" in mail.text
+    assert ("back after 2 h" in mail.text) == (line.kind == Kind.RETURNED)
+
+
+def test_a_picture_needs_some_days() -> None:
+    """Of the first days there is nothing to see yet."""
+    days = FULL.days[-3:]
+    assert "28 Oct" not in made(replace(FULL, days=days)).text
+    assert "30 changes from 22 Nov to 24 Nov" in made(replace(FULL, days=days)).text
+    assert "changes from" not in made(replace(FULL, days=days[1:])).text
+
+
+@pytest.mark.parametrize(
+    ("since", "window"),
+    [
+        (None, "From the first run to 24 Nov 06:00 UTC"),
+        (BEFORE, "23 Nov 06:00 – 24 Nov 06:00 UTC"),
+        ("2026-11-24T05:10:00Z", "24 Nov 05:10 – 06:00 UTC"),
+        ("2026-11-24T06:00:00Z", "24 Nov 06:00 UTC"),
+    ],
+)
+def test_the_window_is_said_in_short(since: str | None, window: str) -> None:
+    """It says where it begins, and a day once."""
+    assert window in made(replace(CALM, since=since)).text.splitlines()
+
+
+def test_removals_are_told_in_the_order_of_time() -> None:
+    """Those that were missed first come first, whatever their names."""
+    gone = [
+        Line(Severity.BREAKING, Kind.REMOVED, "acme", (model,), ("acme/one",), at=AT, since=since)
+        for model, since in (("b", NIGHT), ("a", AT), ("c", BEFORE))
+    ]
+    text = made(only(*gone)).text
+    assert text.index("\n  c\n") < text.index("\n  b\n") < text.index("\n  a\n")
+
+
+def test_one_answers_and_several_answer() -> None:
+    """A verb goes with its subject."""
+    two = replace(FULL.ended[0], scopes=("lark-proxy/a", "lark-proxy/b"))
+    assert "lark-proxy/public answers again" in made(replace(CALM, ended=FULL.ended[:1])).text
+    assert "lark-proxy/a, lark-proxy/b answer again" in made(replace(CALM, ended=(two,))).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_file_is_only_named_where_it_is(language: str) -> None:
+    """What goes without attachments names the command that tells the rest."""
+    brief = many(1000)
+    assert "changes.csv" in made(brief, language).text
+    bare = written(brief, language, attached=False).letter
+    for text in (
+        bare.text,
+        bare.markdown,
+        bare.html,
+        *(render(brief, form, language=language) for form in PROSE),
+    ):
+        assert "changes.csv" not in text
+        assert "modelwatch changes --all" in " ".join(text.split())
+
+
+def test_an_empty_table_is_not_attached() -> None:
+    """A mail without changes has no file of changes."""
+    assert [each.name for each in made(SOME).attachments] == ["changes.json"]
+    assert [each.name for each in made(FULL).attachments] == ["changes.csv", "changes.json"]
+
+
+def test_code_in_markdown_is_as_it_was_written() -> None:
+    """Nothing is escaped in it but what would end it."""
+    text = made(hostile("<b>8</b>`")).markdown
+    assert "`<b>8</b>\\u0060`" in text
+
+
+def test_a_held_list_says_what_it_lacks_of_what_is_watched() -> None:
+    """Whether to believe it depends on that."""
+    held = replace(TROUBLES[1], watched=("heron-2", "wren-large"))
+    assert "You watch, and it lacks: heron-2, wren-large" in made(replace(CALM, troubles=(held,))).text

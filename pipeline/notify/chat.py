@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # heavy, and an extra
     from apprise import NotifyBase
 
 _LONGEST_TITLE = 250
-_CALLS = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b)")
+_CALLS = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b|\w+:)")
 _QUIETLY = "\u200b"
 _MISSING = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
 

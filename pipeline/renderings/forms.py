@@ -55,12 +55,20 @@ def _fill(environment: Environment, name: str, page: Page, brief: Brief) -> str:
 
 def _mistake(error: Exception, name: str, templates: Mapping[str, str]) -> tuple[str, str]:
     """Find the file and line of a mistake, and say what is wrong."""
+    from jinja2 import TemplateError, TemplateNotFound
+
     line = getattr(error, "lineno", None)
     if line is not None:
         return f"{getattr(error, 'name', None) or name}:{line}", str(getattr(error, "message", error))
     found = [frame for frame in extract_tb(error.__traceback__) if frame.filename in templates]
     where = f"{found[-1].filename}:{found[-1].lineno}" if found else name
-    return where, f"{type(error).__name__}: {error}"
+    match error:
+        case TemplateNotFound():
+            return where, f"there is no template '{error}'"
+        case TemplateError():
+            return where, _OBJECT.sub(lambda of: f"a {of[1].lower()} has no", str(error))
+        case _:
+            return where, f"{type(error).__name__}: {error}"
 
 
 def _environment(templates: Mapping[str, str]) -> Environment:
@@ -160,16 +168,22 @@ def _piece_in_html(piece: Piece) -> Any:
             return escape(piece.text)
 
 
+class _Lines(textwrap.TextWrapper):
+    """Breaks lines between words, and after the comma of languages that have no space there."""
+
+    wordsep_simple_re = re.compile(r"([\t\n\v\f\r ]+|(?<=、))")
+
+
 def _wrapped(text: str, indent: int = 0, hang: int = 0) -> str:
     """Break a text into lines; ids stay whole."""
-    return textwrap.fill(
-        text,
+    lines = _Lines(
         _WIDTH,
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + hang),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return lines.fill(text)
 
 
 def _sparks(picture: Picture) -> str:

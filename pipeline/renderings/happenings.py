@@ -51,7 +51,7 @@ _IDS = 12
 
 
 def what(line: Line) -> What:
-    """Say what a line is about, in one word: of several things the worst, so that it agrees with the severity."""
+    """Say what a line is about, in one word: of several things the worst, as its severity does."""
     if line.back:
         return What.BACK
     if line.kind in (Kind.REMOVED, Kind.ADDED):
@@ -123,7 +123,7 @@ def blocks(words: Words, brief: Brief, lines: Iterable[Line]) -> Iterator[Waitin
 
 
 def _time(kind: What, lines: Sequence[Line]) -> str:
-    """Give when models went or came back, by which their groups are ordered; nothing for what else happened."""
+    """Give when models went or came back, by which their groups are ordered; nothing of all else."""
     if kind == What.REMOVED:
         return min(line.since or line.at for line in lines)
     return min(line.at for line in lines) if kind == What.RETURNED else ""

@@ -106,7 +106,7 @@ def field(words: Words, change: FieldChange) -> Text:
 
 
 def _limit(words: Words, name: Text, change: FieldChange) -> Text:
-    """Write how a limit moved, where a side that says nothing, as 0 does, is none; nothing for what is no limit."""
+    """Write how a limit moved, a side that says nothing as none; nothing for what is no limit."""
     before, after = lengths(change) or (None, None)
     if before == after:
         return ()

@@ -9,6 +9,7 @@ from pipeline.diff import SHAPE
 from pipeline.paths import general
 from pipeline.reports.display import shown
 from pipeline.reports.folding import Bulk, Flap, bulks, flaps
+from pipeline.reports.inside import apart, inside
 from pipeline.reports.report import Coverage, Event, Recovery, Report
 from pipeline.types import FieldChange, Kind
 
@@ -19,6 +20,7 @@ SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED:
 
 _LONGEST_VALUE = 80
 _NAMED_SCOPES = 3
+_LEAVES = 3
 
 
 def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
@@ -189,8 +191,15 @@ def _kin(event: Event) -> str:
 
 
 def field_text(field: FieldChange) -> str:
-    """Write a field's change: `context_length: 8 → 16`."""
-    return f"{shown(field.field)}: {_side(field.before)} → {_side(field.after)}"
+    """Write a field's change: `context_length: 8 → 16`; of long values what differs within them."""
+    name = shown(field.field)
+    if found := inside(field):
+        more = f", and {len(found) - _LEAVES} more" if len(found) > _LEAVES else ""
+        return f"{name}: {', '.join(map(field_text, found[:_LEAVES]))}{more}"
+    if field.before is None or field.after is None:
+        return f"{name}: {_side(field.before)} → {_side(field.after)}"
+    before, after = apart(field.before, field.after, longest=_LONGEST_VALUE)
+    return f"{name}: {before} → {after}"
 
 
 def _side(value: str | None) -> str:

@@ -40,9 +40,9 @@ class Line:
             and where the same fields changed in the same way.
         scopes: to whom it happened, sorted; `groups` are theirs.
         prices: the prices that changed, from the beginning of the window to its end.
-        fields: the other fields that changed, likewise; a side that is None was absent. Those that are quiet only
-            where nothing else changed.
-        own: which of the fields say something else for each of the models: in `fields` they are the first one's.
+        fields: the other fields that changed, likewise; a side that is None was absent. Quiet ones only where
+            nothing else changed.
+        own: which of the fields say something else for each of the models; what `fields` has is the first's.
         times: how many steps it took, of which only the net is told; above 1 where it went back and forth.
         back: after those steps all is as it was before the window.
         at: the last of these steps (ISO 8601 UTC).
@@ -173,7 +173,7 @@ class Brief:
         missing: by scope, how many models are missing and to be confirmed; known only as it is now.
         coverage: the scopes that were asked in the window, as far as this report is about them, as they stand
             at its end.
-        days: the last four weeks, oldest first, a day each, without gaps.
+        days: the last four weeks, or all since the first run, oldest first, a day each, without gaps.
         endings: announced ends within the next 90 days, and those that passed lately, by day.
         events: each single step, as it is in the CSV and the JSON; `recoveries` likewise.
     """

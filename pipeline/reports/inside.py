@@ -16,7 +16,7 @@ _BEFORE = 3
 def inside(field: FieldChange) -> tuple[FieldChange, ...]:
     """Give the leaves in which two objects differ, JSON in a text too, by their paths within it.
 
-    Nothing where a side is no object and no array of objects, or where both are the same but for their spelling.
+    Nothing where a side is no object and no array of objects, or where only their spelling differs.
     """
     old, new = (_leaves(side) for side in (field.before, field.after))
     if not (old and new):

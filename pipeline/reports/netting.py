@@ -39,7 +39,7 @@ def lines(events: Iterable[Event], groups: Mapping[str, str]) -> tuple[Line, ...
 
 def _place(line: Line) -> tuple[object, ...]:
     severity = list(Severity).index(line.severity)
-    return severity, line.gateway, line.scopes, _ORDER[line.kind], not line.mark, line.models
+    return severity, line.gateway, line.scopes, _ORDER[line.kind], len(line.models) == 1, line.models
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def way(price: PriceChange) -> int:
 
 
 def is_loud(field: FieldChange) -> bool:
-    """Say whether a field matters: it is no text or shape, and no limit that said nothing and still does not."""
+    """Say whether a field matters: no text, no shape, and no limit that said nothing before and after."""
     if field.category in (QUIET, SHAPE):
         return False
     return field.category != "limits" or _says(field.before) or _says(field.after)
