@@ -72,17 +72,35 @@ _WHAT_CHANGED = Query(
     """,
     ("since", "until", "scope", "class"),
     f"""
-select at, kind, gateway, model, field, before, after, class, sum(scopes) as scopes,
-       group_concat(scope_names, ' ') as scope_names, model_id, min(change_id) as change_id
-from change_log
-where {_within("at", 7)}
-and (:scope = '' or exists (
-    select 1 from sightings join scopes on scopes.id = sightings.scope
-    where sightings.snapshot = snapshot_id and sightings.transition = transition_id
-    and scopes.name glob :scope))
-and case when :class = '' then coalesce(class, '') <> 'shape' else class = :class end
-group by at, snapshot_id, kind, gateway, model, field, before, after, class, model_id
-order by at desc, snapshot_id desc, gateway, model, field
+with moves as materialized (
+    select snapshots.started_at as at, sightings.snapshot, sightings.transition, sightings.outcome,
+           sightings.listing, count(*) as scopes, group_concat(scopes.name, ' ') as scope_names
+    from snapshots
+    join sightings on sightings.snapshot = snapshots.id and sightings.outcome in ('moved', 'confirmed')
+    join scopes on scopes.id = sightings.scope
+    where {_within("snapshots.started_at", 7)}
+    group by sightings.snapshot, sightings.transition, sightings.outcome, sightings.listing
+    having :scope = '' or max(scopes.name glob :scope)
+)
+select moves.at, case when moves.outcome = 'moved' and changes.kind = 'removed' then 'missing'
+                      else changes.kind end as kind,
+       gateways.name as gateway, models.name as model, fields.name as field, field_changes.before,
+       field_changes.after, fields.class, sum(moves.scopes) as scopes,
+       group_concat(moves.scope_names, ' ') as scope_names, models.id as model_id,
+       min(changes.id) as change_id
+from moves
+join changes on changes.transition = moves.transition
+join models on models.id = changes.model
+join gateways on gateways.id = models.gateway
+left join field_changes on field_changes.change = changes.id
+left join fields on fields.id = field_changes.field
+where (moves.outcome = 'moved' or (changes.kind = 'removed' and not exists (
+    select 1 from records cross join listing_records
+        on listing_records.listing = moves.listing and listing_records.record = records.id
+    where records.model = changes.model)))
+and case when :class = '' then fields.class is not 'shape' else fields.class = :class end
+group by moves.at, moves.snapshot, changes.model, 2, field, field_changes.before, field_changes.after, class
+order by moves.at desc, moves.snapshot desc, gateway, model, field
 """,  # noqa: S608 - our own words
 )
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from datasette import hookimpl
@@ -70,7 +71,7 @@ def time(at: str | None, *, how: str = "at") -> Markup:
     if not at:
         return Markup("")
     plain = at[:16].replace("T", " ") + (" UTC" if len(at) > len("2026-01-01") else "")
-    return Markup('<time datetime="{}" data-how="{}">{}</time>').format(at, how, plain)
+    return Markup('<time datetime="%s" data-how="%s">%s</time>') % (at, how, plain)
 
 
 def number(text: Any) -> Decimal | None:
@@ -196,20 +197,26 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
     return learn
 
 
+@lru_cache(maxsize=256)
+def _address(datasette: Any, database: str, table: str) -> str:
+    """Give where a table is; a page asks for it cell by cell."""
+    return str(datasette.urls.table(database, table))
+
+
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, table: str | None, database: str, datasette: Any) -> Any:
     """Show cells of our databases so that they read well, and let names lead to what they name."""
     if not isinstance(value, str) or (id(datasette), database) not in _ours:
         return None
     shown = (
-        Markup('<span class="mw-badge mw-{0}">{0}</span>').format(value) if column in BADGES else cell(value)
+        Markup('<span class="mw-badge mw-%s">%s</span>') % (value, value) if column in BADGES else cell(value)
     )
     if shown is None and column in SIDES and number(value) is not None:
-        shown = Markup('<span class="mw-number">{}</span>').format(value.strip('"'))
+        shown = Markup('<span class="mw-number">%s</span>') % value.strip('"')
     if shown is None and column in NAMES:
         shown = escape(cut(value))
     own, leads = ("id", table) if column == "name" and table else LEADS.get(column, ("", ""))
     if own and own in row.keys() and isinstance(row[own], int):  # noqa: SIM118 - rows of SQLite are no mappings
-        address = datasette.urls.row(database, leads, str(row[own]))
-        return Markup('<a href="{}" title="{}">{}</a>').format(address, f"{leads} {row[own]}", shown or value)
+        above = _address(datasette, database, leads)
+        return Markup('<a href="%s/%d" title="%s %d">%s</a>') % (above, row[own], leads, row[own], shown or value)
     return shown
