@@ -198,8 +198,8 @@ def unsteady(script: Script, tmp_path: Path) -> list[str]:
 
 def test_a_scope_that_keeps_failing_and_recovering_is_told_of_now_and_then(unsteady: list[str]) -> None:
     """At first at each step, then every six hours."""
-    failed, well = "[modelwatch] urgent: not reachable (acme, 1 key)", "no changes, 1 scope is well again"
-    well = f"[modelwatch] {well}"
+    failed = "[modelwatch] urgent: not reachable (acme, 1 key)"
+    well = "[modelwatch] 1 scope well again · acme"
     assert unsteady[1:] == [failed, well, failed, well, *[well] * 3]
 
 
@@ -485,5 +485,5 @@ def _free(home: Path) -> None:
 
 def _csv(mail: bytes) -> str:
     message = message_from_bytes(mail, policy=policy.default)
-    (attached,) = [part for part in message.walk() if part.get_filename() == "changes.csv"]
-    return str(attached.get_content())
+    found = [part for part in message.walk() if part.get_filename() == "changes.csv"]
+    return "".join(part.get_content() for part in found)

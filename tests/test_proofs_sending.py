@@ -117,7 +117,7 @@ def check(taken: list[tuple[list[str], bytes]], models: list[str], recipients: s
 
 
 def _report(mail: EmailMessage) -> Any:
-    _, value = mail.iter_attachments()
+    *_, value = mail.iter_attachments()
     return json.loads(value.get_content())
 
 
