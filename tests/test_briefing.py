@@ -194,17 +194,23 @@ def test_what_somebody_depends_on_is_urgent(watched: Script) -> None:
 
 
 def test_the_picture_counts_the_days_before(watched: Script) -> None:
-    """Four weeks, a day each without gaps, up to that of the last run, and no later."""
+    """From the first run on, a day each without gaps, up to that of the last run, and no later."""
     watched.adds("zeta/one", "cetus").run(times=2)
-    days = told(watched, 0, 2).days
-    assert (len(days), days[-1].day, days[-1].added, sum(day.total for day in days)) == (
-        28,
-        moment(2)[:10],
-        1,
-        1,
-    )
-    watched.drops("zeta/one", "vega").run(times=2)
-    assert told(watched, 0, 2).days == days
+    (day,) = told(watched, 0, 2).days
+    assert (day.day, day.added, day.total) == (moment(2)[:10], 1, 1)
+    watched.drops("zeta/one", "vega").run(times=30)
+    assert told(watched, 0, 2).days == (day,)
+    assert [(each.day, each.total) for each in told(watched, 0).days] == [
+        (moment(1)[:10], 2),
+        (moment(32)[:10], 0),
+    ]
+
+
+def test_the_picture_is_of_four_weeks(script: Script) -> None:
+    """What was longer ago is history."""
+    script.offers("acme/prod", "lyra").run(times=700)
+    days = told(script, 699).days
+    assert (len(days), days[-1].day) == (28, moment(700)[:10])
 
 
 def test_a_report_of_the_past_is_what_it_was(watched: Script) -> None:

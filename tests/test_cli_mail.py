@@ -181,6 +181,7 @@ def test_a_template_with_a_mistake_holds_nothing_up(job, certificates, tmp_path)
         done = made.quick("run")
     assert done.code == 0
     first, second = sorted(done.stderr.splitlines())
-    assert first == f"modelwatch: {own}/mail.txt.j2: cannot be read: it is not UTF-8"
-    assert second.startswith(f"modelwatch: {own}/subject.j2:2: ")
+    assert first.startswith(f"modelwatch: team: {own}/mail.txt.j2: cannot be read: it is not UTF-8")
+    assert second.startswith(f"modelwatch: team: {own}/subject.j2")
+    assert {line.rpartition("; ")[2] for line in (first, second)} == {"the built-in form was used"}
     assert [mail["Subject"].split("] ")[0] for mail in mailbox.mails] == ["[modelwatch"] * 2
