@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 from pipeline import filing, forms, history, outbox
-from pipeline.briefing import brief
+from pipeline.briefing import Briefs
 from pipeline.config import Config
-from pipeline.destinations import LASTING, Destination, Fate, Files, Filter, Receipt
+from pipeline.destinations import (
+    LASTING,
+    Destination,
+    Fate,
+    Files,
+    Filter,
+    MailDirectory,
+    Receipt,
+    Webhook,
+)
 from pipeline.errors import DeliveryError, StoreError
 from pipeline.moves import Window
-from pipeline.notify import send
+from pipeline.notify import recipients, send
 from pipeline.outbox import FILES, Delivery
 from pipeline.reports import Report, Snapshot
 from pipeline.reports.as_csv import as_csv
 from pipeline.reports.as_json import as_json
+from pipeline.reports.as_text import minute
 from pipeline.reports.brief import Severity
 from pipeline.store import Store
-from pipeline.times import compact
+from pipeline.times import compact, iso
 from pipeline.types import Resolve
 from pipeline.watchlist import NOTHING, Watch, mark
+
+PATIENCE = timedelta(minutes=5)
+"""When so long was lost on what could not be handed over, the rest is left for the next run."""
 
 
 @dataclass(slots=True)
@@ -42,17 +56,29 @@ class Handed:
     problems: list[str] = field(default_factory=list)
 
     def check(self) -> None:
-        """See that all was taken.
+        """See that each report was taken by somebody.
 
         Raises:
-            DeliveryError: something was not; names each, with its reason.
+            DeliveryError: one was not; names all that was not taken, with its reason.
         """
-        if self.failed:
-            raise DeliveryError("\n".join(map(_told, self.failed)))
+        taken = {(each.destination, each.until) for each in self.sent}
+        # Of several recipients one may be gone for good: the mail went all the same.
+        if any(
+            each.state != "refused" or (each.destination, each.until) not in taken for each in self.failed
+        ):
+            raise DeliveryError("\n".join(self.failures()))
+
+    def failures(self) -> list[str]:
+        """Say of each that was not taken why, and what becomes of it, in a line."""
+        return list(map(_told, self.failed))
 
 
 def _told(delivery: Delivery) -> str:
-    when = f"tried again from {delivery.due_at} on" if delivery.due_at else "it goes with the next run"
+    when = (
+        f"tried again from {minute(delivery.due_at)} UTC on"
+        if delivery.due_at
+        else "it goes with the next run"
+    )
     if delivery.state == "refused":
         when = f"not tried again: `modelwatch outbox --retry {delivery.id}` when it is mended"
     where = "" if delivery.destination == FILES else f"{delivery.destination}: {delivery.recipient}: "
@@ -85,7 +111,7 @@ def drain(
     """Hand out what is in the outbox and due, oldest first; what fails waits there for its next try.
 
     What became of each is written down at once. A program cut off between the two sends it again, with the
-    same id.
+    same id. What waits for somebody who has left the config is refused, and told so once.
 
     Args:
         store: an open database.
@@ -95,72 +121,104 @@ def drain(
         only: the one destination to hand out to.
     """
     known = {each.name: each for each in everyone(config)}
-    handed = Handed()
+    sender = _Sender(store, config, resolve, Briefs(store, config.watch), Handed())
     stuck: set[str] = set()
+    lost = timedelta()
     for batch in due(store, clock(), only=only):
         destination = known.get(batch[0].destination)
-        if destination is None or destination.name in stuck:
+        if batch[0].destination in stuck:
             continue
-        receipts = _hand_over(store, config, destination, batch, resolve, handed)
+        began = clock()
+        receipts = sender.hand_over(destination, batch)
+        over = clock()
         for delivery in batch:
-            receipt = receipts[delivery.recipient]
-            now = outbox.settle(store, delivery, receipt, at=clock())
-            (handed.sent if receipt.fate == Fate.SENT else handed.failed).append(now)
-            if receipt.fate == Fate.LATER:
-                stuck.add(destination.name)
-    return handed
+            sender.settle(delivery, receipts[delivery.recipient], at=over)
+        if any(receipt.fate == Fate.LATER for receipt in receipts.values()):
+            stuck.add(batch[0].destination)
+            lost += datetime.fromisoformat(over) - datetime.fromisoformat(began)
+        if lost > PATIENCE:
+            break
+    return sender.handed
 
 
 def due(store: Store, at: str, *, only: str | None = None) -> list[list[Delivery]]:
-    """Give what waits and may be tried at a time: by report and destination, oldest first."""
+    """Give what waits and may be tried at a time: by report and destination, oldest first.
+
+    Destinations that did not take something before come after all others. A try that is further ahead than
+    any wait was put off by a clock that was wrong.
+    """
+    furthest = iso(datetime.fromisoformat(at) + timedelta(seconds=outbox.LONGEST_WAIT))
     waiting = [
         each
         for each in outbox.deliveries(store, "waiting")
-        if (each.due_at is None or each.due_at <= at) and only in (None, each.destination)
+        if only in (None, each.destination) and not at < (each.due_at or "") <= furthest
     ]
-    waiting.sort(key=lambda each: (each.until, each.destination, each.since, each.id))
+    tried = {each.destination for each in waiting if each.attempts}
+    waiting.sort(
+        key=lambda each: (each.destination in tried, each.until, each.destination, each.since, each.id)
+    )
     alike = groupby(waiting, key=lambda each: (each.until, each.destination, each.since))
     return [list(batch) for _, batch in alike]
 
 
-def _hand_over(
-    store: Store,
-    config: Config,
-    destination: Destination,
-    batch: list[Delivery],
-    resolve: Resolve,
-    handed: Handed,
-) -> dict[str, Receipt]:
-    to = [each.recipient for each in batch]
-    if not isinstance(destination.channel, Files):
-        return send(
-            destination, forms.letter(store, config, destination, batch[0], handed.problems), to, resolve
-        )
-    try:
-        handed.written += _file(store, config, destination, batch[0], handed.problems)
-    except DeliveryError as error:
-        return dict.fromkeys(to, Receipt(Fate.LATER, error.message, retry_after=0))
-    return dict.fromkeys(to, Receipt(Fate.SENT))
+def receivers(destination: Destination | None, batch: list[Delivery]) -> list[str]:
+    """Give those for whom a report waits and who still are in the config; None is one that has left it.
+
+    What leads to one place only, such as a directory, stays the same receiver when it moves.
+    """
+    if destination is None:
+        return []
+    moves = isinstance(destination.channel, Files | MailDirectory | Webhook)
+    still = recipients(destination.channel)
+    return [each.recipient for each in batch if moves or each.recipient in still]
 
 
-def _file(
-    store: Store, config: Config, destination: Destination, delivery: Delivery, problems: list[str]
-) -> list[Path]:
-    assert isinstance(destination.channel, Files)
-    window = delivery.window
-    if destination.name == FILES:
-        told = mark(history.report(store, window), config.watch)
-        return _write(told, config.reports, stem=_stem(store, told.run), latest=True)
-    found = brief(store, window, watch=config.watch, wanted=destination.filter)
-    stem = _stem(store, found.run)
-    texts: dict[str, str] = {}
-    for form in destination.channel.forms:
-        if form in LASTING:
-            texts |= forms.lasting(form, store, config, destination, delivery)
-        else:
-            text = forms.render(found, form, destination, problems)
-            texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
-    return filing.write(destination.channel.path, texts)
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Hands out reports, and writes down what became of them."""
+
+    store: Store
+    config: Config
+    resolve: Resolve
+    briefs: Briefs
+    handed: Handed
+
+    def hand_over(self, destination: Destination | None, batch: list[Delivery]) -> dict[str, Receipt]:
+        """Hand a report over to all of a batch's recipients; `destination` is None where it has left."""
+        to = receivers(destination, batch)
+        gone = Receipt(Fate.NEVER, "it waited for who is no longer in the config")
+        receipts = {each.recipient: gone for each in batch if each.recipient not in to}
+        return receipts | (self._tell(destination, batch[0], to) if destination and to else {})
+
+    def _tell(self, destination: Destination, delivery: Delivery, to: list[str]) -> dict[str, Receipt]:
+        problems = self.handed.problems
+        if not isinstance(destination.channel, Files):
+            letter = forms.letter(self.store, self.briefs, destination, delivery, problems)
+            return send(destination, letter, to, self.resolve)
+        try:
+            self.handed.written.extend(self._file(destination, destination.channel, delivery))
+        except DeliveryError as error:
+            return dict.fromkeys(to, Receipt(Fate.LATER, error.message, retry_after=0))
+        return dict.fromkeys(to, Receipt(Fate.SENT))
+
+    def _file(self, destination: Destination, files: Files, delivery: Delivery) -> list[Path]:
+        store, window = self.store, delivery.window
+        if destination.name == FILES:
+            told = mark(history.report(store, window), self.config.watch)
+            return _write(told, files.path, stem=_stem(store, told.run), latest=True)
+        found = self.briefs.brief(window, destination.filter)
+        stem = _stem(store, found.run)
+        texts = forms.lasting(store, self.briefs, destination, files.forms, delivery)
+        for form in files.forms:
+            if form not in LASTING:
+                text = forms.render(found, form, destination, self.handed.problems)
+                texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
+        return filing.write(files.path, texts)
+
+    def settle(self, delivery: Delivery, receipt: Receipt, *, at: str) -> None:
+        """Write down what became of a delivery."""
+        now = outbox.settle(self.store, delivery, receipt, at=at)
+        (self.handed.sent if receipt.fate == Fate.SENT else self.handed.failed).append(now)
 
 
 def write_window(store: Store, directory: Path, window: Window, *, watch: Watch = NOTHING) -> list[Path]:

@@ -25,9 +25,7 @@ def write(directory: Path, texts: Mapping[str, str]) -> list[Path]:
         for name, text in texts.items():
             _replace(directory / name, text)
     except OSError as error:
-        raise DeliveryError(
-            f"{directory}: the report cannot be written: {error.strerror}; it goes with the next run"
-        ) from error
+        raise DeliveryError(f"{directory}: the report cannot be written: {error.strerror}") from error
     return [directory / name for name in texts]
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
 from pipeline import outbox
-from pipeline.briefing import brief
-from pipeline.config import Config
+from pipeline.briefing import Briefs
 from pipeline.destinations import Destination, Letter, MailDirectory, Sendmail, Smtp
 from pipeline.errors import ConfigError
 from pipeline.outbox import Delivery
 from pipeline.reports.brief import Brief
 from pipeline.store import Store
+
+if TYPE_CHECKING:  # heavy, and a quiet run needs none of it
+    from pipeline.renderings import Entry
 
 _ENTRIES = 20
 """So many of the last reports are in a feed."""
@@ -17,8 +22,18 @@ _ENTRIES = 20
 
 def templates(destination: Destination, problems: list[str]) -> dict[str, str]:
     """Read the templates that a destination has of its own, by file name."""
-    found = {}
-    for path in sorted(destination.templates.glob("*.j2")) if destination.templates else ():
+    found: dict[str, str] = {}
+    if destination.templates is None:
+        return found
+    try:
+        paths = sorted(path for path in destination.templates.iterdir() if path.suffix == ".j2")
+    except OSError as error:
+        problems.append(
+            f"{destination.name}: {destination.templates}: cannot be read: {error.strerror};"
+            " the built-in forms were used"
+        )
+        return found
+    for path in paths:
         try:
             found[path.name] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -46,7 +61,7 @@ def render(told: Brief, form: str, destination: Destination, problems: list[str]
 
 def letter(
     store: Store,
-    config: Config,
+    briefs: Briefs,
     destination: Destination,
     delivery: Delivery,
     problems: list[str],
@@ -56,7 +71,7 @@ def letter(
 
     assert delivery.message_id
     written = renderings.letter(
-        brief(store, delivery.window, watch=config.watch, wanted=destination.filter),
+        briefs.brief(delivery.window, destination.filter),
         destination=destination.name,
         message_id=delivery.message_id,
         thread=outbox.thread(store, destination),
@@ -69,34 +84,47 @@ def letter(
 
 
 def lasting(
-    form: str, store: Store, config: Config, destination: Destination, delivery: Delivery
+    store: Store, briefs: Briefs, destination: Destination, forms: Collection[str], delivery: Delivery
 ) -> dict[str, str]:
-    """Write what there is one file of, which is written anew each time; gives the text by the file's name.
+    """Write what there is one file of, which is written anew each time; gives the texts by the files' names.
 
     Args:
-        form: atom or feed, the last reports; ics, the announced ends.
         store: an open database.
-        config: says what is watched.
+        briefs: of that database.
         destination: whose files they are.
+        forms: atom and feed, the last reports; ics, the announced ends; others are passed over.
         delivery: the newest report.
     """
     from pipeline import renderings
 
-    language = destination.language
-    if form == "ics":
-        told = brief(store, delivery.window, watch=config.watch, wanted=destination.filter)
-        return {"ends.ics": renderings.calendar(told.endings, stamp=told.run.started_at, language=language)}
+    language, title = destination.language, f"modelwatch: {destination.name}"
+    texts = {}
+    if "ics" in forms:
+        told = briefs.brief(delivery.window, destination.filter)
+        texts["ends.ics"] = renderings.calendar(told.endings, stamp=told.run.started_at, language=language)
+    if {"atom", "feed"}.isdisjoint(forms):
+        return texts
+    entries = _entries(store, briefs, destination, delivery)
+    if "atom" in forms:
+        thread = outbox.thread(store, destination)
+        texts["feed.atom"] = renderings.atom(
+            title, entries, feed_id=thread, at=delivery.at, language=language
+        )
+    if "feed" in forms:
+        texts["feed.json"] = renderings.json_feed(title, entries, language=language)
+    return texts
+
+
+def _entries(store: Store, briefs: Briefs, destination: Destination, newest: Delivery) -> list[Entry]:
+    """Give the last reports as entries of a feed, the newest first."""
+    from pipeline import renderings
+
     past = [
         each
         for each in outbox.deliveries(store)
-        if each.destination == destination.name and each.state != "dropped" and each.until <= delivery.until
+        if each.destination == destination.name and each.state != "dropped" and each.until <= newest.until
     ]
-    letters = [letter(store, config, destination, each, []) for each in reversed(past[-_ENTRIES:])]
-    entries = [
+    letters = [letter(store, briefs, destination, each, []) for each in reversed(past[-_ENTRIES:])]
+    return [
         renderings.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in letters
     ]
-    title = f"modelwatch: {destination.name}"
-    if form == "feed":
-        return {"feed.json": renderings.json_feed(title, entries, language=language)}
-    feed = {"feed_id": outbox.thread(store, destination), "at": delivery.at, "language": language}
-    return {"feed.atom": renderings.atom(title, entries, **feed)}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
 from pipeline import history
-from pipeline.briefing import short
+from pipeline.briefing import Briefs
 from pipeline.destinations import Destination, Fate, Receipt, Sendmail, Smtp
 from pipeline.moves import FOREVER, Window
 from pipeline.notify import recipients
@@ -25,8 +25,15 @@ FILES = "reports"
 ATTEMPTS = 20
 """So often a report is tried before it is given up, until somebody asks for it again."""
 
+_OFTEN = 3
+_PAUSE = timedelta(hours=6)
+"""Of a scope that fell into trouble so often within a day, and of nothing else, is told after a pause."""
+
 _FIRST_WAIT = 300
-_LONGEST_WAIT = 6 * 3600
+_LONGEST_USUAL_WAIT = 6 * 3600
+
+LONGEST_WAIT = 24 * 3600
+"""No report waits longer for its next try (seconds), whatever its receiver asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +81,38 @@ def owe(store: Store, destinations: Iterable[Destination], watch: Watch, *, at: 
         watch: the models that the config watches.
         at: now, in ISO 8601 UTC.
     """
-    newest = history.window(store).until
+    newest = _last_run(store)
     known = {row["name"]: row for row in store.rows("select * from destinations where told is not null")}
+    briefs = Briefs(store, watch)
     for each in destinations:
         row = known.pop(each.name, None) or _enroll(store, each.name, newest, at)
-        _owe(store, each, row, newest, watch, at)
+        _owe(briefs, store, each, row, newest, at)
     for row in known.values():
         _move(store, row, None, at)
 
 
+def _last_run(store: Store, before: int | None = None) -> int:
+    """Give the newest run (before another), 0 where there is none; what was imported is none."""
+    (row,) = store.rows(
+        "select coalesce(max(id), 0) as run from snapshots"
+        " where status <> 'imported' and (:before is null or id < :before)",
+        {"before": before},
+    )
+    return int(row["run"])
+
+
 def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
     files = name == FILES
-    row = {"name": name, "told": 0 if files else max(0, newest - 1), "told_at": at}
+    row = {"name": name, "told": 0 if files else _last_run(store, newest), "told_at": at}
     # It makes the ids of mails this installation's own, and stays the same for ever.
     row["token"] = None if files else token_hex(6)
+    # One that comes again is not told again what it was told before it left.
     store.connection.execute(
-        "insert into destinations (name, told, told_at, token) values (:name, :told, :told_at, :token)"
-        " on conflict (name) do update set told = excluded.told, told_at = excluded.told_at",
+        """
+        insert into destinations (name, told, told_at, token) values (:name, :told, :told_at, :token)
+        on conflict (name) do update set told_at = excluded.told_at, told = max(excluded.told, coalesce(
+            (select max(until) from deliveries where destination = destinations.id), 0))
+        """,
         row,
     )
     (found,) = store.rows("select * from destinations where name = :name", {"name": name})
@@ -98,24 +120,57 @@ def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
 
 
 def _owe(
-    store: Store, destination: Destination, row: dict[str, Any], newest: int, watch: Watch, at: str
+    briefs: Briefs, store: Store, destination: Destination, row: dict[str, Any], newest: int, at: str
 ) -> None:
     due = is_due(destination.rhythm, datetime.fromisoformat(row["told_at"]), datetime.fromisoformat(at))
     window = Window(row["told"], newest, start=FOREVER)
     if not due or window.since >= newest:
         return
     happened = history.any_news(store, window)
-    if destination.empty or (happened and _matters(store, destination, window, watch)):
+    if happened and _can_wait(briefs, store, destination, window, row["told_at"], at):
+        return
+    if destination.empty or (happened and _matters(briefs, destination, window)):
         _deliver(store, destination, row, window)
     if happened or destination.empty or destination.rhythm.every != "run":
         _move(store, row, newest, at)
 
 
-def _matters(store: Store, destination: Destination, window: Window, watch: Watch) -> bool:
+def _can_wait(
+    briefs: Briefs, store: Store, destination: Destination, window: Window, told_at: str, at: str
+) -> bool:
+    """Say whether all the news is of scopes that keep failing and recovering, which is told now and then.
+
+    The window stays open meanwhile, so that all of it is told in the end, and with whatever else happens.
+    """
+    now = datetime.fromisoformat(at)
+    lately = abs(now - datetime.fromisoformat(told_at)) < _PAUSE
+    if destination.name == FILES or destination.rhythm.every != "run" or destination.empty or not lately:
+        return False
+    brief = briefs.short(window, destination.filter)
+    new = [trouble for trouble in brief.troubles if trouble.new]
+    scopes = {scope for trouble in new for scope in trouble.scopes}
+    scopes |= {scope for end in brief.ended for scope in end.scopes}
+    more = brief.told or brief.started or any(trouble.watched for trouble in new)
+    return bool(scopes) and not more and scopes <= _unsteady(store, iso(now - timedelta(days=1)))
+
+
+def _unsteady(store: Store, since: str) -> set[str]:
+    """Give the scopes that fell into trouble again and again since a time."""
+    rows = store.rows(
+        """
+        select scopes.name from sightings
+        join snapshots on snapshots.id = sightings.snapshot join scopes on scopes.id = sightings.scope
+        where snapshots.started_at >= :since and sightings.outcome in ('failed', 'held')
+        group by scopes.id having count(distinct coalesce(sightings.since, sightings.snapshot)) >= :often
+        """,
+        {"since": since, "often": _OFTEN},
+    )
+    return {row["name"] for row in rows}
+
+
+def _matters(briefs: Briefs, destination: Destination, window: Window) -> bool:
     """Say whether there is anything in a window that a destination wants to be told."""
-    if destination.name == FILES:
-        return True
-    return short(store, window, watch=watch, wanted=destination.filter).severity is not None
+    return destination.name == FILES or briefs.short(window, destination.filter).severity is not None
 
 
 def _move(store: Store, row: dict[str, Any], told: int | None, at: str) -> None:
@@ -208,14 +263,13 @@ def settle(store: Store, delivery: Delivery, receipt: Receipt, *, at: str) -> De
             "update deliveries set state = ?, attempts = ?, due_at = ?, sent_at = ?, error = ? where id = ?",
             [state, attempts, due_at, sent_at, error, delivery.id],
         )
-    (now,) = _found(store, "deliveries.id = :id", id=delivery.id)
-    return now
+    return replace(delivery, state=state, attempts=attempts, due_at=due_at, sent_at=sent_at, error=error)
 
 
 def _wait(attempts: int, receipt: Receipt) -> float:
     """Give the seconds until the next try: twice as many each time, and as many as the receiver asks for."""
-    usual: int = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_WAIT)
-    return max(usual, receipt.retry_after or 0)
+    usual: int = min(_FIRST_WAIT * 2 ** (attempts - 1), _LONGEST_USUAL_WAIT)
+    return min(max(usual, receipt.retry_after or 0), LONGEST_WAIT)
 
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:

@@ -9,14 +9,14 @@ from pipeline.destinations import Rhythm
 
 
 def is_due(rhythm: Rhythm, told: datetime, now: datetime) -> bool:
-    """Say whether it is time again.
+    """Say whether it is time again; so it is, too, when the last time lies ahead: a clock was wrong then.
 
     Args:
         rhythm: how often.
         told: when it was time the last time; aware.
         now: aware too.
     """
-    return rhythm.every == "run" or told < last(rhythm, now) <= now
+    return rhythm.every == "run" or told > now or told < last(rhythm, now)
 
 
 def last(rhythm: Rhythm, now: datetime) -> datetime:

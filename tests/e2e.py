@@ -21,7 +21,7 @@ from unittest import mock
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from pipeline.cli import deciding, past, running, watching
+from pipeline.cli import deciding, past, reporting, running, watching
 from pipeline.cli.app import main
 from pipeline.reports.as_json import schema
 
@@ -146,7 +146,7 @@ class Job:
             stdout, stderr, _ = stack.enter_context(CliRunner().isolation(env=environment))
             stack.enter_context(mock.patch.object(sys, "argv", ["modelwatch", *arguments, *place]))
             if at is not None:
-                for command in (deciding, past, running, watching):
+                for command in (deciding, past, reporting, running, watching):
                     stack.enter_context(mock.patch.object(command, "now", return_value=at))
             try:
                 main()

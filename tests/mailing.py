@@ -191,12 +191,14 @@ def serving(
     *,
     tls: ssl.SSLContext | None = None,
     starttls: ssl.SSLContext | None = None,
+    port: int = 0,
     **options: Any,
 ) -> Iterator[int]:
     """Run a mail server on loopback; gives its port.
 
     Args:
         mailbox: what it does with mails.
+        port: where it listens; 0 is any that is free.
         tls: it speaks TLS from the start.
         starttls: it offers STARTTLS.
         options: those of aiosmtpd's SMTP.
@@ -213,7 +215,7 @@ def serving(
             **options,
         )
 
-    server = loop.run_until_complete(loop.create_server(made, "127.0.0.1", 0, ssl=tls))
+    server = loop.run_until_complete(loop.create_server(made, "127.0.0.1", port, ssl=tls))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:

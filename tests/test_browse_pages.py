@@ -14,7 +14,8 @@ import pytest
 from browsing import BROWSE, ENDS, HOSTILE, Site, links, served, tags, tell, text
 from fakes import Script
 
-from pipeline.browse.plugins import wording
+from pipeline.browse.plugins import prices, wording
+from pipeline.diff import PATTERNS
 from pipeline.history import changes, window
 from pipeline.store import Store
 
@@ -235,7 +236,7 @@ def test_every_row_leads_to_its_neighbours(site: Site, database: Path, table: st
     followed = set()
     for row in ids:
         page = site.page(f"/modelwatch/{table}/{row}")
-        assert 'class="mw-section"' in page or "There is nothing to show of" in page
+        assert '<h1 class="mw-name">' in page
         followed |= set(links(page))
     assert any('class="mw-section"' in site.page(f"/modelwatch/{table}/{row}") for row in ids)
     for link in sorted(followed):
@@ -255,9 +256,83 @@ def test_a_models_page_has_its_prices_and_changes(site: Site, database: Path) ->
     said = text(page)
     assert "gateway router" in said
     assert re.search(r"Offered now .* 1 router/prod \$6 \$20 128,000", said)
-    assert re.search(r"Prices over time .*UTC \$5 \$20 .*UTC \$6 \$20 ", said)
+    assert re.search(r"Prices over time .*UTC \$6 \$20 .*UTC \$5 \$20 ", said)
     assert "pricing.prompt 0.000005 0.000006 +20%" in said
-    assert page.count('<figure class="mw-chart"') == 2
+    assert page.count('<figure class="mw-chart"') == 1
+
+
+def section(page: str, title: str) -> str:
+    """Give what a part of a row's page says."""
+    return next(text(part) for part in page.split("<section ") if f"<h2>{title}</h2>" in part)
+
+
+def points(page: str) -> list[tuple[str, str, str]]:
+    """Give what the chart of a model's prices draws: line, time and price."""
+    drawn = page[page.index('<table id="mw-prices"') :]
+    return re.findall(
+        r'<tr><td>(.*?)</td><td><time datetime="(.*?)">.*?</td><td>(.*?)</td>', drawn[: drawn.index("</table>")]
+    )
+
+
+def test_a_price_that_is_gone_ends_its_line(tmp_path: Path) -> None:
+    """Where a price is no longer said, or its model gone, the line breaks, and it goes on to the last answer."""
+    path = tmp_path / "modelwatch.db"
+    with Store.open(path) as store:
+        script = Script(store).offers("acme/prod", "lumen")
+        for price in (3, 6, None, 4):
+            script.offers_now["acme/prod"]["heron"] = {} if price is None else {"pricing": {"input": price}}
+            script.run()
+        script.drops("acme/prod", "heron").run(times=3)
+        script.adds("acme/prod", heron=1).offers_now["acme/prod"]["heron"] = {"pricing": {"input": 5}}
+        script.run(times=4)
+    site = Site(served(path))
+    page = site.page(f"/modelwatch/models/{id_of(path, 'models', 'heron')}")
+    hours = [(at[11:13], value) for _, at, value in points(page)]
+    assert hours == [
+        ("06", "3.0"),
+        ("07", "6.0"),
+        ("08", "6.0"),
+        ("08", "–"),
+        ("09", "4.0"),
+        ("10", "4.0"),
+        ("10", "–"),
+        ("13", "5.0"),
+        ("16", "5.0"),
+    ]
+    moved, others = (section(page, title) for title in ("What its price did", "What happened to it"))
+    assert "pricing.input 6 –" in moved
+    assert "removed" in others
+    assert "pricing" not in others
+
+
+def test_prices_that_say_the_same_are_told_once(tmp_path: Path) -> None:
+    """A gateway that writes a price twice has one line, one column and one row of it; scopes that differ have each."""
+    path = tmp_path / "modelwatch.db"
+    with Store.open(path) as store:
+        script = Script(store)
+        for price in (1, 2):
+            for name, factor in (("acme/prod", 1), ("acme/vip", 3)):
+                script.offers(name, "lumen").offers_now[name]["heron"] = {
+                    "cost": {"input": price * factor},
+                    "metadata": {"pricing": {"input": str(price * factor)}},
+                }
+            script.run()
+    page = Site(served(path)).page(f"/modelwatch/models/{id_of(path, 'models', 'heron')}")
+    assert {label for label, _, _ in points(page)} == {
+        f"cost.input = metadata.pricing.input (acme/{name})" for name in ("prod", "vip")
+    }
+    assert page.count("cost.input,metadata.pricing.input") + text(page).count("cost.input, metadata.pricing.input") == 2
+
+
+def test_prices_are_known_by_the_names_that_changes_are_classed_by() -> None:
+    """What is drawn as a price is what `diff` calls one."""
+    assert dict(PATTERNS)["price"] == prices.PRICE.pattern
+
+
+def test_a_removal_shows_what_was_removed(site: Site, database: Path) -> None:
+    """The page of a removed model's change has what it cost and all that its record said."""
+    page = site.page(f"/modelwatch/changes/{id_of(database, 'changes', '- slate%')}")
+    assert '"id":"slate"' in section(page, "What it was").replace(" ", "")
 
 
 def test_a_listings_page_names_who_sees_exactly_it(site: Site, database: Path) -> None:

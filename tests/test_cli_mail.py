@@ -1,6 +1,7 @@
 """Mails of the whole command: over TLS, signed in, to each recipient once, whenever the server takes them."""
 
 import json
+from base64 import b64encode
 
 import pytest
 import trustme
@@ -101,3 +102,86 @@ def test_a_mail_that_could_not_go_goes_later_as_it_was(job, certificates):
         assert made.quick("send").code == 0
     assert ids(mailbox) == [waiting[0]["message_id"]]
     assert made.quick("outbox", "--json").json() == []
+
+
+def test_a_password_that_a_server_repeats_is_nowhere(job, certificates):
+    """Neither in what is said nor in any byte of the home, in none of its spellings."""
+    spellings = {
+        SECRET,
+        b64encode(SECRET.encode()).decode(),
+        b64encode(f"\0watch\0{SECRET}".encode()).decode(),
+    }
+    said = " ".join(sorted(spellings - {SECRET}))
+    mailbox = Mailbox({ANN: f"550 5.7.1 {said}", BOB: f"452 4.2.2 {said}"})
+    with (
+        Scripted(lambda _: Answer(listed("heron-2"))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        done = made.quick("run", "-vv")
+    assert done.code == 6
+    assert "550 5.7.1" in done.stderr
+    everything = done.said.encode() + b"".join(contents(made.home).values())
+    everything += made.quick("outbox", "--json").said.encode()
+    assert not [spelling for spelling in spellings if spelling.encode() in everything]
+
+
+def test_a_dry_run_shows_what_would_go_and_writes_nothing(job, certificates, tmp_path):
+    """On the terminal, or as mails to look at; neither the server nor the home sees anything of it."""
+    models, mailbox = ["heron-2"], Mailbox()
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        assert made.quick("run").code == 0
+        assert made.quick("send", "--dry-run").stdout == "nothing is due\n"
+        models.append("ibis-3")
+        assert made.quick("sync").code == 0
+        before = contents(made.home)
+        shown = made.quick("send", "--dry-run").stdout
+        assert f"team: {ANN}, {BOB}\n[modelwatch] 1 added" in shown
+        assert "ibis-3" in shown
+        made.quick("send", "--dry-run", "--output", str(tmp_path / "looked at"))
+        assert contents(made.home) == before
+        assert len(mailbox.taken) == 1
+        made.configure(made.config.read_text("utf-8").replace(f', "Bob <{BOB}>"', ""))
+        made.env["PASSWORD"] = "wrong-0123456789"
+        made.quick("send", "-q")
+        (waiting,) = made.quick("outbox", "--json").json()
+        made.configure(made.config.read_text("utf-8").replace(ANN, BOB))
+        shown = made.quick("send", "--dry-run", at=waiting["due_at"]).stdout
+    assert shown == f"team: {ANN}: nothing, it is no longer in the config\n"
+    (mail,) = (tmp_path / "looked at").iterdir()
+    assert b"ibis-3" in mail.read_bytes()
+
+
+def contents(home):
+    """Give every file of a home; what SQLite keeps beside the database left out."""
+    files = (path for path in home.rglob("*") if path.is_file() and path.suffix not in {".db-wal", ".db-shm"})
+    return {path: path.read_bytes() for path in files}
+
+
+def test_a_template_with_a_mistake_holds_nothing_up(job, certificates, tmp_path):
+    """Its destination, file and line are named once, however many mails go; they go in the built-in form."""
+    own, mailbox = tmp_path / "home" / "own", Mailbox()
+    own.mkdir(parents=True)
+    (own / "subject.j2").write_text("News\n{{ page.nothing.there }}", "utf-8")
+    (own / "mail.txt.j2").write_bytes(b"\xff")
+    models = ["heron-2"]
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        made.configure(f'{made.config.read_text("utf-8")}templates = "own"\n')
+        assert made.quick("sync").code == 0
+        made.quick("report")
+        models.append("ibis-3")
+        done = made.quick("run")
+    assert done.code == 0
+    first, second = sorted(done.stderr.splitlines())
+    used = "; the built-in form was used"
+    assert first == f"modelwatch: team: {own}/mail.txt.j2: cannot be read: it is not UTF-8{used}"
+    assert second == f"modelwatch: team: {own}/subject.j2:2: a page has no 'nothing'{used}"
+    assert [mail["Subject"].split("] ")[0] for mail in mailbox.mails] == ["[modelwatch"] * 2

@@ -756,6 +756,16 @@ def test_a_report_does_not_depend_on_when_it_is_written(tmp_path, gateway):
     assert late.written() == prompt.written()
 
 
+def test_check_says_what_destinations_lack(alone):
+    """A secret that is not there is told before the first mail should go, and nothing is sent."""
+    lame = 'type = "webhook"\nurl = "http://127.0.0.1:9/hook"\nsecret = "env:NO_SUCH_VARIABLE"\n'
+    alone.configure(alone.config.read_text("utf-8") + f"[destinations.ops]\n{lame}")
+    done = alone.quick("check")
+    assert (done.code, done.stderr) == (6, "")
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("destination ops: env:NO_SUCH_VARIABLE is not set")
+
+
 def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
     """Exit 6 and one line; what was found out is kept, and the next run writes both reports."""
     alone.quick("run", at=hour(6))
@@ -778,11 +788,11 @@ def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
 
 
 def test_a_report_that_cannot_be_written_hides_no_other_trouble(gateway, job):
-    """The scope that failed is still named on stderr, beside the report that waits."""
+    """The scope that failed is named on stderr, beside the report that waits, and says how it ends."""
     job.reports.write_text("in the way")
     gateway.fails("broken", who="nobody")
     done = job.quick("run")
-    assert done.code == 6
+    assert done.code == 3
     assert "local/public: failed" in done.stderr
 
 

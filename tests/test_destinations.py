@@ -5,6 +5,7 @@ from datetime import time
 
 import pytest
 
+from pipeline.cli.references import resolver
 from pipeline.config import load
 from pipeline.destinations import (
     Chat,
@@ -18,6 +19,7 @@ from pipeline.destinations import (
     Webhook,
 )
 from pipeline.errors import ConfigError
+from pipeline.notify import lacks
 from pipeline.reports.brief import Severity
 
 GATEWAY = (
@@ -294,3 +296,24 @@ def test_a_name_is_one_that_the_outbox_can_keep(refused, name):
     assert re.search(
         r"the name must be of letters|is a name that modelwatch uses itself", refused(SMTP, name)
     )
+
+
+LACKING = [
+    (SMTP + 'user = "w"\npassword = "env:NO_SUCH_VARIABLE"\n', ["env:NO_SUCH_VARIABLE is not set"]),
+    ('type = "webhook"\nurl = "https://hook.example"\nsecret = "file:nowhere"\n',
+     ["file:nowhere cannot be read"]),
+    ('type = "apprise"\nurls = ["env:NO_SUCH_VARIABLE"]\n', ["env:NO_SUCH_VARIABLE is not set"]),
+    ('type = "sendmail"\ncommand = "/no/such/program"\nfrom = "w@example.com"\nto = "me@example.com"\n',
+     ["there is no program /no/such/program"]),
+    (SMTP, []),
+    ('type = "eml"\ndirectory = "mails"\n', []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "lacking"), LACKING)
+def test_what_a_destination_lacks_is_known_before_anything_is_sent(read, tmp_path, text, lacking):
+    """A secret that is not there, a program that is not installed."""
+    (destination,) = read(text)
+    said = lacks(destination.channel, resolver(tmp_path))
+    assert len(said) == len(lacking)
+    assert all(part in line for part, line in zip(lacking, said, strict=True))

@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
     | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
     | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
-    | frozenset({"watching", "absences", "repricing", "words", "whose", "briefing"})
+    | frozenset({"watching", "absences", "repricing", "words", "whose", "briefing", "findings"})
     | frozenset({"outbox", "forms", "filing", "vitals", "signalling", "browse"}),
     frozenset({"cli", "api", "docs", "__main__", "__init__"}),
 )

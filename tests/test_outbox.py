@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import config, outbox
+from pipeline.care import dialects_of, prune, verify
 from pipeline.config import Config
 from pipeline.deliver import Handed, deliver, drain
 from pipeline.destinations import Fate, Receipt
 from pipeline.errors import DeliveryError
 from pipeline.outbox import Delivery
+from pipeline.recorder import Recorder
+from pipeline.recording import record
 from pipeline.store import Store
+from pipeline.times import iso
 from pipeline.types import Secret
 
 HEAD = """
@@ -177,6 +184,183 @@ def test_a_report_that_was_cut_off_is_sent_again_with_its_id(script: Script, tmp
     assert {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()} == before
 
 
+@pytest.fixture
+def unsteady(script: Script, tmp_path: Path) -> list[str]:
+    """A scope fails at every second run, every hour for a day; gives the subjects of the mails."""
+    known = configured(tmp_path, mailbox())
+    script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
+    for at in range(1, 25):
+        told(script.store, known, at)
+        script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails("acme/prod")
+        script.run()
+    return subjects(tmp_path)
+
+
+def test_a_scope_that_keeps_failing_and_recovering_is_told_of_now_and_then(unsteady: list[str]) -> None:
+    """At first at each step, then every six hours."""
+    failed, well = "[modelwatch] urgent: not reachable (acme, 1 key)", "1 scope well again · acme"
+    well = f"[modelwatch] {well}"
+    assert unsteady[1:] == [failed, well, failed, well, *[well] * 3]
+
+
+def test_what_else_happens_meanwhile_is_told_at_once(
+    script: Script, tmp_path: Path, unsteady: list[str]
+) -> None:
+    """A change, or another scope that fails; with it what had waited."""
+    known = configured(tmp_path, mailbox())
+    told(script.store, known, 25)
+    script.adds("acme/test", "vega").run()
+    told(script.store, known, 26)
+    script.fails("acme/test").run()
+    told(script.store, known, 27)
+    assert len(subjects(tmp_path)) == len(unsteady) + 2
+    assert "1 added" in subjects(tmp_path)[-2]
+
+
+def test_an_outage_of_such_a_scope_that_lasts_is_told_too(
+    script: Script, tmp_path: Path, unsteady: list[str]
+) -> None:
+    """At the end of the pause, though nothing more happened."""
+    known = configured(tmp_path, mailbox())
+    if "acme/prod" not in script.failures:
+        script.fails("acme/prod")
+    for at in range(25, 32):
+        script.run()
+        told(script.store, known, at)
+    assert len(subjects(tmp_path)) == len(unsteady) + 1
+    assert "not reachable" in subjects(tmp_path)[-1]
+
+
+def smtp(*recipients: str, name: str = "ops") -> str:
+    """Give a destination whose mail server is not there."""
+    return (
+        f'[destinations.{name}]\ntype = "smtp"\nserver = "127.0.0.1"\nport = 9\nsecurity = "none"\n'
+        f'timeout = 1\nfrom = "watch@watch.example"\nto = {json.dumps(recipients)}\n'
+    )
+
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.mark.parametrize(
+    ("destinations", "left"),
+    [(smtp(BOB), {ANN}), ("", {ANN, BOB}), (smtp(ANN, BOB, name="team"), {ANN, BOB})],
+    ids=["a recipient", "the destination", "its name"],
+)
+def test_who_has_left_the_config_is_sent_nothing_more(
+    script: Script, tmp_path: Path, destinations: str, left: set[str]
+) -> None:
+    """What waits for them is refused and said so once; it can be dropped, or sent when they are back."""
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, configured(tmp_path, smtp(ANN, BOB)), 1)
+    handed = told(script.store, configured(tmp_path, destinations), 2)
+    refused = {each.recipient for each in mine(script.store, "ops", "refused")}
+    assert refused == left
+    assert left <= {each.recipient for each in handed.failed}
+    with pytest.raises(DeliveryError, match=r"no longer in the config; not tried again: `modelwatch outbox"):
+        handed.check()
+    again = told(script.store, configured(tmp_path, ""), 3)
+    assert not left & {each.recipient for each in again.failed if each.destination == "ops"}
+    outbox.retry(script.store, [each.id for each in mine(script.store)])
+    tried = told(script.store, configured(tmp_path, smtp(ANN, BOB)), 4).failed
+    assert {each.recipient for each in tried if "cannot be reached" in str(each.error)} == {ANN, BOB}
+
+
+def test_templates_that_cannot_be_read_hold_nothing_up(script: Script, tmp_path: Path) -> None:
+    """Their directory is named, and the mail goes in the built-in form."""
+    (tmp_path / "own").mkdir()
+    known = configured(tmp_path, mailbox("ops", 'templates = "own"'))
+    (tmp_path / "own").rmdir()
+    script.offers("acme/prod", "lyra").run()
+    assert told(script.store, known, 1).problems == [
+        f"ops: {tmp_path / 'own'}: cannot be read: No such file or directory; the built-in forms were used"
+    ]
+    assert len(subjects(tmp_path)) == 1
+
+
+def test_a_directory_that_moved_is_still_the_receiver(script: Script, tmp_path: Path) -> None:
+    """What could not be written into the old one is written into the new one."""
+    (tmp_path / "ops").write_text("in the way")
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, configured(tmp_path, mailbox()), 1)
+    moved = configured(tmp_path, mailbox().replace('directory = "ops"', 'directory = "new"'))
+    assert told(script.store, moved, 9).failed == []
+    assert len(subjects(tmp_path, "new")) == 1
+
+
+def test_one_that_left_and_is_back_at_once_is_told_nothing_twice(script: Script, tmp_path: Path) -> None:
+    """There was no run between, so there is nothing new."""
+    known = configured(tmp_path, mailbox())
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 1)
+    script.adds("acme/prod", "vega").run()
+    told(script.store, known, 2)
+    told(script.store, configured(tmp_path, ""), 2)
+    assert told(script.store, known, 2) == Handed()
+
+
+def test_a_new_destination_begins_with_a_run_that_is_still_there(script: Script, tmp_path: Path) -> None:
+    """The one before the newest may have been pruned."""
+    script.offers("acme/prod", "lyra").run(times=9)
+    told(script.store, configured(tmp_path, ""), 9)
+    prune(script.store, dialects_of(()), bound=moment(20))
+    told(script.store, configured(tmp_path, mailbox()), 9)
+    assert [problem for check in verify(script.store, dialects_of(())) for problem in check.problems] == []
+
+
+def test_a_report_is_of_a_run_and_not_of_what_was_imported_after_it(script: Script, tmp_path: Path) -> None:
+    """An answer of last year that came in between does not date it."""
+    known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"'))
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 1)
+    heard = {"acme/prod": script.answer("acme/prod")}
+    recorder, scopes, at = Recorder(script.store), [script.scopes["acme/prod"]], "2025-01-01T00:00:00Z"
+    with script.store.transaction():
+        record(heard, scopes, recorder, started_at=at, finished_at=at, imported=True)
+    told(script.store, known, 3)
+    assert [(each.until, each.at) for each in mine(script.store)] == [(1, moment(1))]
+
+
+def test_a_clock_that_was_wrong_puts_nothing_off(script: Script, tmp_path: Path) -> None:
+    """Set right, neither the daily report nor the next try waits for a year that is far ahead."""
+    known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"') + smtp(ANN, name="team"))
+    script.offers("acme/prod", "lyra").run()
+    told(script.store, known, 10_000)
+    assert mine(script.store) == []
+    assert [each.attempts for each in told(script.store, known, 1).failed] == [2]
+    assert [each.state for each in mine(script.store)] == ["sent"]
+
+
+def test_what_cannot_be_handed_over_costs_a_run_minutes_at_most(script: Script, tmp_path: Path) -> None:
+    """The rest goes with the next run, before those who failed."""
+    names = [f"d{number}" for number in range(9)]
+    known = configured(tmp_path, "".join(smtp(ANN, name=name) for name in names))
+    script.offers("acme/prod", "lyra").run()
+    times = iter(range(10_000))
+
+    def clock() -> str:
+        return iso(datetime(2026, 9, 20, 6, tzinfo=UTC) + timedelta(minutes=next(times)))
+
+    def failed() -> list[str]:
+        return [each.destination for each in deliver(script.store, known, clock, Secret).failed]
+
+    first = failed()
+    assert first == names[: len(first)]
+    assert 0 < len(first) < len(names)
+    assert failed()[: len(names) - len(first)] == names[len(first) :]
+
+
+def test_a_recipient_who_is_gone_does_not_make_each_run_a_failure(script: Script, waiting: Delivery) -> None:
+    """Where others have the mail it is only said; where nobody has it the run failed."""
+    gone = replace(waiting, recipient="gone", state="refused", error="550 no such user")
+    Handed(sent=[waiting], failed=[gone]).check()
+    (said,) = Handed(failed=[gone]).failures()
+    assert said.startswith("ops: gone: 550 no such user; not tried again: `modelwatch outbox --retry ")
+    for handed in (Handed(failed=[gone]), Handed(sent=[waiting], failed=[replace(gone, state="waiting")])):
+        with pytest.raises(DeliveryError):
+            handed.check()
+
+
 RECEIPTS = [
     (Receipt(Fate.SENT), "sent", None),
     (Receipt(Fate.NEVER, "550 no such user"), "refused", None),
@@ -235,17 +419,22 @@ def test_a_person_may_drop_what_waits(script: Script, waiting: Delivery) -> None
     assert outbox.drop(script.store, [waiting.id]) == []
 
 
-steps = st.lists(st.sampled_from(["news", "quiet", "tell", "block", "free"]), min_size=1, max_size=14)
+steps = st.lists(
+    st.sampled_from(["news", "quiet", "tell", "back", "ahead", "prune", "block", "free"]),
+    min_size=1,
+    max_size=18,
+)
+OFTEN = {"run": 'every = "run"', "day": 'every = "day"', "week": 'every = "week"'}
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_nothing_is_lost_and_nothing_is_told_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:
-    """However runs, tellings and obstacles follow one another, each change is in exactly one mail."""
+    """However runs, tellings, wrong clocks and obstacles follow one another, each change is in one mail."""
     home = tmp_path_factory.mktemp("home")
-    known = configured(home, mailbox())
+    known = configured(home, "".join(mailbox(name, every) for name, every in OFTEN.items()))
     with Store.open(None) as store:
         script = Script(store).offers("acme/prod", "lyra")
         script.run()
@@ -257,29 +446,44 @@ def test_nothing_is_lost_and_nothing_is_told_twice(
                     script.adds("acme/prod", f"new-{number}").run()
                 case "quiet":
                     script.run()
-                case "block" if (home / "ops").is_dir():
-                    (home / "ops").rename(home / "aside")
-                    (home / "ops").write_text("in the way")
-                case "free" if (home / "aside").exists():
-                    (home / "ops").unlink()
-                    (home / "aside").rename(home / "ops")
+                case "back":
+                    at -= 100
+                case "ahead":
+                    at += 1000
+                case "prune":
+                    prune(store, dialects_of(()), bound=moment(10_000))
+                case "block":
+                    _block(home)
+                case "free":
+                    _free(home)
                 case _:
                     at += 12
                     told(store, known, at)
-        if (home / "aside").exists():
-            (home / "ops").unlink()
-            (home / "aside").rename(home / "ops")
-        told(store, known, at + 24)
-        assert mine(store, "ops", "waiting") == []
-        windows = [(each.since, each.until) for each in mine(store)]
-    assert all(before[1] <= after[0] for before, after in pairwise(windows))
+        _free(home)
+        told(store, known, at + 200)
+        assert outbox.deliveries(store, "waiting") == []
+        windows = [[(each.since, each.until) for each in mine(store, name)] for name in OFTEN]
+    assert all(before[1] <= after[0] for of_one in windows for before, after in pairwise(of_one))
     news = [f"new-{number}" for number, step in enumerate(steps) if step == "news"]
-    texts = [path.read_text("utf-8") for path in sorted((home / "ops").glob("*.eml"))]
-    found = [name for text in texts for name in news if f"added,acme,{name}," in _csv(text)]
-    assert found == news
+    for name in OFTEN:
+        texts = [_csv(path.read_bytes()) for path in sorted((home / name).glob("*.eml"))]
+        found = [model for text in texts for model in news if f"added,acme,{model}," in text]
+        assert sorted(found) == sorted(news)
 
 
-def _csv(mail: str) -> str:
-    message = message_from_bytes(mail.encode(), policy=policy.default)
-    (attached,) = [part for part in message.walk() if part.get_filename() == "changes.csv"]
-    return str(attached.get_content())
+def _block(home: Path) -> None:
+    for directory in [home / name for name in OFTEN if (home / name).is_dir()]:
+        directory.rename(directory.with_suffix(".aside"))
+        directory.write_text("in the way")
+
+
+def _free(home: Path) -> None:
+    for aside in home.glob("*.aside"):
+        aside.with_suffix("").unlink()
+        aside.rename(aside.with_suffix(""))
+
+
+def _csv(mail: bytes) -> str:
+    message = message_from_bytes(mail, policy=policy.default)
+    attached = [part for part in message.walk() if part.get_filename() == "changes.csv"]
+    return "".join(str(part.get_content()) for part in attached)

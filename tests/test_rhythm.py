@@ -59,3 +59,8 @@ def test_however_often_somebody_looks_it_is_due_once_in_its_time(minutes: list[i
 def test_each_run_is_due_at_each_run() -> None:
     """That is what it says."""
     assert is_due(Rhythm("run"), utc("2026-05-01T07:00"), utc("2026-05-01T07:00"))
+
+
+def test_a_last_time_that_lies_ahead_is_a_wrong_clock() -> None:
+    """It is due, rather than not before that time has come."""
+    assert is_due(Rhythm("day"), utc("2027-05-01T07:00"), utc("2026-05-01T06:00"))

@@ -230,3 +230,17 @@ def test_marking_changes_nothing_else(script):
 def test_a_word_is_an_id_or_a_glob(word, model, has):
     """An id that looks like a glob is meant too; upper and lower case are not the same."""
     assert Watch((word,)).has(model) is has
+
+
+def test_a_model_that_came_lately_is_compared_with_what_it_cost_when_it_came(script):
+    """Its price went up tenfold an hour ago: that there was none a week ago does not hide it."""
+    script.offers("one/a", "alpha").run()
+    priced(script, "one/a", "fresh", 3)
+    script.run()
+    priced(script, "one/a", "fresh", 30)
+    script.run()
+    (finding,) = stands(script, "fresh").models[0].findings
+    assert (finding.what, [(each.before, each.after) for each in finding.prices]) == (
+        What.REPRICED,
+        [(3, 30)],
+    )

@@ -30,11 +30,25 @@ class Query:
         }
 
 
+def _moment(name: str, otherwise: str) -> str:
+    """Read a time as the command does; one that is none is an error that says so, in every form of the answer."""
+    said = f"{name} is no time, write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z"
+    return f"""case
+        when :{name} = '' then {otherwise}
+        when :{name} glob '[0-9]*[mhdw]' and trim(:{name}, '0123456789') in ('m', 'h', 'd', 'w')
+        then strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-' || cast(:{name} as integer) * case substr(:{name}, -1)
+            when 'm' then 1 when 'h' then 60 when 'd' then 1440 else 10080 end || ' minutes')
+        when :{name} glob '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
+        then coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', :{name}), json_extract('0', '{said}'))
+        else json_extract('0', '{said}') end"""
+
+
 def _within(column: str, days: int) -> str:
     """Limit a time by `since` and `until`; without `since`, to so many days before the last run."""
-    return f"""{column} >= coalesce(nullif(:since, ''), (
-        select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots))
-    and {column} < coalesce(nullif(:until, ''), '9999')"""  # noqa: S608 - our own words
+    lately = (
+        f"(select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots)"  # noqa: S608
+    )
+    return f"""{column} >= {_moment("since", lately)} and {column} < {_moment("until", "'9999'")}"""
 
 
 def _models_of(which: str) -> str:
@@ -45,7 +59,7 @@ def _models_of(which: str) -> str:
                 select listing from scopes where asked and {which}))"""  # noqa: S608 - our own words
 
 
-_TIMES = "Times are UTC: 2026-05-01 or 2026-05-01T06:00:00Z."
+_TIMES = "Times are UTC: 2026-05-01 or 2026-05-01T06:00:00Z; or how long ago: 2h, 1d, 3w."
 
 _WHAT_CHANGED = Query(
     "what_changed",

@@ -8,7 +8,8 @@ from pipeline.browse.shown import Shown
 
 VIEWS: Mapping[str, Shown] = {
     "offers": Shown(
-        "What is offered now: each model once in each form, with the scopes that see it so.",
+        "What is offered now: each model once in each form, with the scopes that see it so. What was only "
+        "imported, and scopes that are asked no more, are not in it.",
         {"scopes": "How many scopes see it so", "scope_names": "Which scopes see it so, separated by spaces"},
         sort="model",
         facets=("gateway", "owned_by", "type"),

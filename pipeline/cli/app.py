@@ -86,7 +86,8 @@ def main() -> None:
     try:
         code = modelwatch.main(standalone_mode=False)
     except PipelineError as error:
-        click.echo(f"modelwatch: {error.message}", err=True)
+        for line in error.message.splitlines():
+            click.echo(f"modelwatch: {line}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)

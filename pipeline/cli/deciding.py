@@ -16,7 +16,7 @@ from pipeline.globs import matches
 def accept(place: Place, scopes: tuple[str, ...]) -> None:
     """Believe what is held for a scope at once; SCOPE may be a glob, such as 'aihubmix/*'."""
     from pipeline import accepting, deliver, history
-    from pipeline.cli import show
+    from pipeline.cli import show, telling
     from pipeline.dialects import recognised
     from pipeline.reports.as_text import event_lines
     from pipeline.store import refs, writing
@@ -40,4 +40,4 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
         events = marked(history.changes(store, history.Window(snapshot - 1, snapshot)), config.watch)
         show.raw("".join(f"{line}\n" for line in event_lines(events)))
         handed = deliver.deliver(store, config, now, resolver(config.path.parent))
-    handed.check()
+    telling.check(handed)

@@ -85,7 +85,7 @@ def _print(
         tell(told, printed.language)
     else:
         show.raw(forms.render(told, form, printed, problems))
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         LOG.warning(problem)
 
 
@@ -174,6 +174,7 @@ def send(
 def _rehearse(store: Store, config: Config, name: str | None, output: Path | None) -> None:
     """Print, or write as files, what would be sent now."""
     from pipeline import deliver, forms
+    from pipeline.briefing import Briefs
     from pipeline.cli import show
     from pipeline.destinations import Files, MailDirectory
     from pipeline.notify import send as hand_over
@@ -182,15 +183,24 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
     with store.transaction():
         deliver.owe(store, config, at=now())
     problems: list[str] = []
-    for batch in deliver.due(store, now(), only=name):
+    briefs = Briefs(store, config.watch)
+    due = deliver.due(store, now(), only=name)
+    if not due:
+        click.echo("nothing is due")
+    for batch in due:
         destination = known.get(batch[0].destination)
-        to = ", ".join(each.recipient for each in batch)
+        receivers = deliver.receivers(destination, batch)
+        for gone in (each for each in batch if each.recipient not in receivers):
+            click.echo(f"{gone.destination}: {gone.recipient}: nothing, it is no longer in the config")
+        if not receivers:
+            continue
+        to = ", ".join(receivers)
         if destination is None or isinstance(destination.channel, Files):
             click.echo(f"{batch[0].destination}: files in {to}, {_about(batch[0])}")
             continue
-        written = forms.letter(store, config, destination, batch[0], problems)
+        written = forms.letter(store, briefs, destination, batch[0], problems)
         if output:
-            directory = MailDirectory(output, recipients=tuple(each.recipient for each in batch))
+            directory = MailDirectory(output, recipients=tuple(receivers))
             from dataclasses import replace
 
             receipts = hand_over(replace(destination, channel=directory), written, (str(output),), _nothing)
@@ -199,7 +209,7 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
             continue
         click.echo(f"{destination.name}: {to}\n{written.subject}\n")
         show.raw(written.text)
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         LOG.warning(problem)
 
 
@@ -216,7 +226,7 @@ def _about(delivery: Delivery) -> str:
 @click.command()
 @placed
 @click.option("--all", "all_too", is_flag=True, help="Show what was sent, too.")
-@click.option("--retry", "again", type=int, multiple=True, help="Try the delivery of this number at once.")
+@click.option("--retry", "again", type=int, multiple=True, help="Send the delivery of this number now.")
 @click.option("--drop", "gone", type=int, multiple=True, help="Never send the delivery of this number.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def outbox(
@@ -226,15 +236,11 @@ def outbox(
     from pipeline import outbox as box
     from pipeline.canonical import pretty
     from pipeline.cli import show
-    from pipeline.store import Store, writing
+    from pipeline.store import Store
 
     if again or gone:
-        with writing(database_of(place), since=now(), there=True) as store:
-            moved = [*box.retry(store, again), *box.drop(store, gone)]
-        missed = {*again, *gone} - {each.id for each in moved}
-        if missed:
-            numbers = ", ".join(map(str, sorted(missed)))
-            raise click.UsageError(f"nothing to do for {numbers}: see `modelwatch outbox --all`")
+        _decide(place, again, gone)
+        return
     with Store.read(database_of(place)) as store:
         found = box.deliveries(store, *(() if all_too else ("waiting", "refused")))
     columns = ("id", "destination", "recipient", "at", "state", "attempts", "due_at", "error")
@@ -245,3 +251,27 @@ def outbox(
         show.table(columns, [[row[name] for name in columns] for row in rows], right=("id", "attempts"))
     else:
         click.echo("nothing waits, and nothing was refused")
+
+
+def _decide(place: Place, again: tuple[int, ...], gone: tuple[int, ...]) -> None:
+    """Send some deliveries now, and others never."""
+    from pipeline import deliver
+    from pipeline import outbox as box
+    from pipeline.cli import references, telling
+    from pipeline.store import writing
+
+    config = load(place)
+    with writing(config.database, since=now(), there=True) as store:
+        retried, dropped = box.retry(store, again), box.drop(store, gone)
+        handed = deliver.Handed()
+        if retried:
+            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+    for delivery in dropped:
+        click.echo(f"{delivery.destination}: {delivery.recipient}: dropped, {_about(delivery)}")
+    for delivery in handed.sent:
+        click.echo(f"{delivery.destination}: {delivery.recipient}: sent, {_about(delivery)}")
+    missed = {*again, *gone} - {each.id for each in (*retried, *dropped)}
+    if missed:
+        numbers = ", ".join(map(str, sorted(missed)))
+        raise click.UsageError(f"nothing to do for {numbers}: see `modelwatch outbox --all`")
+    telling.check(handed)

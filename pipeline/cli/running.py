@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,10 @@ _CURES = {
 @logged
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
-    """Validate the config, ask every scope once, and say what to do about each failure."""
+    """Validate the config, ask every scope once, and say what to do about each failure.
+
+    Of destinations it says what they lack: a secret, a program. Nothing is sent to them.
+    """
     from pipeline import sync
     from pipeline.canonical import pretty
     from pipeline.cli import show
@@ -68,7 +71,25 @@ def check(place: Place, *, as_json: bool, quiet: bool, verbose: int) -> int:
             ],
             right=("models", "seconds"),
         )
-    return errors.exit_status(scopes=len(rows), failed=failed)
+    lacking = list(_lacking(config))
+    if not quiet:
+        for line in lacking:
+            click.echo(line, err=as_json)
+    code = errors.exit_status(scopes=len(rows), failed=failed)
+    return code or (errors.DeliveryError.exit_code if lacking else 0)
+
+
+def _lacking(config: Config) -> Iterator[str]:
+    """Say what destinations lack to be sent to."""
+    if not config.destinations:
+        return
+    from pipeline.cli.references import resolver
+    from pipeline.notify import lacks
+
+    resolve = resolver(config.path.parent)
+    for destination in config.destinations:
+        for what in lacks(destination.channel, resolve):
+            yield f"destination {destination.name}: {what}"
 
 
 def _once(scope: Scope) -> Scope:
@@ -165,9 +186,9 @@ def _job(
             handed = deliver.Handed()
             if told_too:
                 handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
-        telling.check(handed)
         code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
         signs.over(code, told)
+        telling.check(handed, quietly=done.failed > 0)
     return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
 

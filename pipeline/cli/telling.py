@@ -50,12 +50,19 @@ def _in_a_line(event: Event) -> str:
     return f"{what}  {who(event.gateway, event.scopes, event.groups)}"
 
 
-def check(handed: Handed) -> None:
+def check(handed: Handed, *, quietly: bool = False) -> None:
     """Say what is wrong with templates, and what could not be handed out.
 
+    Args:
+        handed: what became of the outbox.
+        quietly: something weighs more, so that the command leaves with another exit code.
+
     Raises:
-        DeliveryError: something was not; it stays in the outbox.
+        DeliveryError: something was not handed out; it stays in the outbox.
     """
-    for problem in handed.problems:
+    for problem in dict.fromkeys(handed.problems):
         LOG.warning(problem)
-    handed.check()
+    if not quietly:
+        handed.check()
+    for line in handed.failures():
+        LOG.warning(line)

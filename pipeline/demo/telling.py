@@ -98,6 +98,8 @@ def _next(shell: Shell) -> Iterator[str]:
     yield "What to try next"
     yield from _columns(
         ("everything that changed", shell.asks("changes")),
+        ("as people read it", shell.asks("report --since 3w --as txt")),
+        ("all of it, in a browser", shell.asks("browse")),
         ("what is offered, to whom", shell.asks("models")),
         ("how every scope stands", shell.asks("scopes")),
         ("the same in SQL", f"{shell.sql} {database} '{_MATRIX}'"),

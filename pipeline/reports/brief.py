@@ -86,7 +86,7 @@ class Trouble:
         models: how many they are known to offer; None where they differ, as for `held_models`: those of the
             held answer.
         last_answered: when they last gave a complete answer; None where never.
-        watched: the models that the config watches, and that the held answer lacks.
+        watched: the models that somebody depends on and that the held answer lacks.
     """
 
     severity: Severity

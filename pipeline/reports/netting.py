@@ -85,7 +85,7 @@ def _net(steps: Sequence[Event]) -> _Net:
     left = any(event.kind == Kind.REMOVED for event in steps)
     # What came anew has nothing to be compared with, and of what is gone it does not matter any more.
     comparable = is_there and first.kind != Kind.ADDED
-    prices, fields = _changed(steps) if comparable else ((), ())
+    prices, fields = changed(steps) if comparable else ((), ())
     kind, back = last.kind, False
     if was_there and is_there:
         kind, back = Kind.RETURNED if left else Kind.CHANGED, not (prices or fields)
@@ -121,7 +121,7 @@ def _sides(steps: Sequence[Event]) -> tuple[list[PriceChange], list[FieldChange]
     return list(prices.values()), list(fields.values())
 
 
-def _changed(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
+def changed(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
     """Give the prices and the other fields that are not what they were."""
     prices, fields = _sides(steps)
     differing = [field for field in fields if field.before != field.after]

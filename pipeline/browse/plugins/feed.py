@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree as ET
 
 from datasette import hookimpl
-from datasette.utils.asgi import Response
+from datasette.utils.asgi import BadRequest, Response
 
 _ATOM = "http://www.w3.org/2005/Atom"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -45,10 +45,16 @@ def render(
     table: str | None,
     request: Any,
 ) -> Response:
-    """Make the feed: an entry for each row, in their order."""
+    """Make the feed: an entry for each row, in their order.
+
+    Raises:
+        BadRequest: the rows tell no change.
+    """
     if not can_render(columns):
-        return Response.text("a feed needs the columns at and model", status=400)
+        raise BadRequest("a feed needs the columns at and model")
     values = [dict(zip(columns, row, strict=True)) for row in rows]
+    # A removal is told when it is confirmed: many a model that is missing is back before anybody has read of it.
+    values = [row for row in values if row.get("kind") != "missing"]
     here = datasette.absolute_url(request, request.full_path)
     feed = ET.Element("feed", xmlns=_ATOM)
     _text(feed, "title", f"modelwatch: {(table or query_name or 'query').replace('_', ' ')}")

@@ -25,8 +25,7 @@ _LIMIT = re.compile(r"\nlimit (\d+)$")
 class Section(NamedTuple):
     """A question about one row: what it is called, what it says, where all of it is, and its SQL.
 
-    A column `scopes#` is the id of a row of that table, and the next column its name; `*` ends a column that
-    only the chart reads.
+    A column `scopes#` is the id of a row of that table, and the next column its name.
     """
 
     title: str
@@ -36,7 +35,10 @@ class Section(NamedTuple):
 
 
 def _sections(text: str) -> list[Section]:
-    """Read a file of questions: each begins with `-- ## title | why | table?filter`, and `:id` is the row."""
+    """Read a file of questions: each begins with `-- ## title | why | table?filter`, and `:id` is the row.
+
+    A question that no table answers has nothing after its last `|`.
+    """
     found = []
     for part in re.split(r"^-- ## ", text, flags=re.MULTILINE)[1:]:
         heading, _, sql = part.partition("\n")

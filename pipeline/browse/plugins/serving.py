@@ -71,14 +71,14 @@ async def _file(request: Any) -> Response:
 @hookimpl
 def extra_css_urls(database: str | None, view_name: str, datasette: Any) -> Any:
     """Give Datasette's pages about our databases a style beside its own."""
-    return _for_ours(database, view_name, datasette, ("tables.css", "columns.css"))
+    return _for_ours(database, view_name, datasette, ("tables.css",))
 
 
 @hookimpl
 def extra_js_urls(database: str | None, view_name: str, datasette: Any) -> Any:
     """Let times be said in the reader's zone, and draw what a row page has to draw."""
     drawn = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "charts.js") if view_name == "row" else ()
-    return _for_ours(database, view_name, datasette, ("times.js", *drawn))
+    return _for_ours(database, view_name, datasette, ("times.js", "tables.js", *drawn))
 
 
 def _for_ours(database: str | None, view_name: str, datasette: Any, names: tuple[str, ...]) -> Any:

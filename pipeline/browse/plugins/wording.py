@@ -39,6 +39,11 @@ LEADS = {
 }
 """Where a cell of a view or query leads: the column beside it that has the id, and the table of that."""
 
+NAMES = frozenset({"gateway", "model", "name", "scope"})
+"""Columns of names, which gateways choose."""
+
+_BREAKING = re.compile("[\t\n\r]")
+
 _ours: set[tuple[int, str]] = set()
 
 
@@ -47,7 +52,9 @@ def prepare_jinja2_environment(env: Any) -> None:
     """Give templates what they need to say things."""
     env.filters |= {
         "mw_alias": alias,
+        "mw_cut": cut,
         "mw_field": field,
+        "mw_name": name,
         "mw_number": number,
         "mw_percent": percent,
         "mw_plain": plain,
@@ -132,9 +139,23 @@ def side(text: str | None) -> Markup:
     return escape(value(text, len(text))) if shown is None else shown
 
 
+def cut(text: str, longest: int = LONGEST) -> str:
+    """Show a name in one line: what breaks lines as escapes, and no more of it than fits beside others."""
+    said = _BREAKING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return said if len(said) <= longest else said[: longest - 1] + "…"
+
+
 def plain(text: str) -> Markup:
-    """Show a name: one that is a time as a time."""
-    return time(text) if TIME.fullmatch(text) else escape(text)
+    """Show a name that stands beside others: one that is a time as a time."""
+    return time(text) if TIME.fullmatch(text) else escape(cut(text))
+
+
+def name(text: str) -> Markup:
+    """Show a name in full; one that is very long is folded."""
+    if TIME.fullmatch(text) or len(text) <= 2 * LONGEST:
+        return time(text) if TIME.fullmatch(text) else escape(cut(text, len(text) * 6))
+    folded = Markup('<details class="mw-json"><summary>{}</summary><div class="mw-whole">{}</div></details>')
+    return folded.format(cut(text), cut(text, len(text) * 6))
 
 
 def cell(text: str) -> Markup | None:
@@ -176,8 +197,8 @@ def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
 
 
 @hookimpl
-def render_cell(row: Any, value: Any, column: str, database: str, datasette: Any) -> Markup | None:
-    """Show cells of our databases so that they read well, and let those of views and queries lead on."""
+def render_cell(row: Any, value: Any, column: str, table: str | None, database: str, datasette: Any) -> Any:
+    """Show cells of our databases so that they read well, and let names lead to what they name."""
     if not isinstance(value, str) or (id(datasette), database) not in _ours:
         return None
     shown = (
@@ -185,8 +206,10 @@ def render_cell(row: Any, value: Any, column: str, database: str, datasette: Any
     )
     if shown is None and column in SIDES and number(value) is not None:
         shown = Markup('<span class="mw-number">{}</span>').format(value.strip('"'))
-    own, table = LEADS.get(column, ("", ""))
+    if shown is None and column in NAMES:
+        shown = escape(cut(value))
+    own, leads = ("id", table) if column == "name" and table else LEADS.get(column, ("", ""))
     if own and own in row.keys() and isinstance(row[own], int):  # noqa: SIM118 - rows of SQLite are no mappings
-        address = datasette.urls.row(database, table, str(row[own]))
-        return Markup('<a href="{}" title="{}">{}</a>').format(address, f"{table} {row[own]}", shown or value)
+        address = datasette.urls.row(database, leads, str(row[own]))
+        return Markup('<a href="{}" title="{}">{}</a>').format(address, f"{leads} {row[own]}", shown or value)
     return shown

@@ -1,3 +1,19 @@
+-- ## What it was | the record that was removed |
+select records.input_usd_per_1m as input_usd, records.output_usd_per_1m as output_usd,
+       records.cache_read_usd_per_1m as cache_read_usd, records.context_length, records.max_output,
+       records.owned_by, records.type, records.body as "as the gateway wrote it",
+       records.id as "records#", records.name as record
+from changes join records on records.id = changes.before
+where changes.id = :id and changes.kind = 'removed'
+
+-- ## What it is | the record that was added |
+select records.input_usd_per_1m as input_usd, records.output_usd_per_1m as output_usd,
+       records.cache_read_usd_per_1m as cache_read_usd, records.context_length, records.max_output,
+       records.owned_by, records.type, records.body as "as the gateway wrote it",
+       records.id as "records#", records.name as record
+from changes join records on records.id = changes.after
+where changes.id = :id and changes.kind = 'added'
+
 -- ## Before and after | field by field | field_changes?change=:id
 select fields.name as field, fields.class as about, field_changes.before, field_changes.after
 from field_changes join fields on fields.id = field_changes.field

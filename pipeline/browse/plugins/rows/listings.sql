@@ -17,7 +17,7 @@ group by transitions.id
 order by at desc
 limit 20
 
--- ## What is in it | the models, with what they cost in US dollars per million tokens | listing_records?listing=:id
+-- ## What is in it | the models, and what they cost in US dollars per million tokens where that is known | listing_records?listing=:id
 select models.id as "models#", models.name as model, records.input_usd_per_1m as input_usd,
        records.output_usd_per_1m as output_usd, records.context_length, records.id as "records#",
        records.name as record

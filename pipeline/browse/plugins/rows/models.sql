@@ -16,42 +16,21 @@ group by records.id
 order by 1 desc
 limit 100
 
--- ## Prices over time | in US dollars per million tokens, as its records said them one after the other | records?model=:id
-with said as (
-    select min(listing_records.listing) as listing, records.id as record from records
-    join listing_records on listing_records.record = records.id
-    where records.model = :id and coalesce(records.input_usd_per_1m, records.output_usd_per_1m) is not null
-    group by records.id
-)
-select min(snapshots.started_at) as at, records.input_usd_per_1m as input_usd,
-       records.output_usd_per_1m as output_usd, records.cache_read_usd_per_1m as cache_read_usd,
-       records.id as "records#", records.name as record
-from said
-join records on records.id = said.record
-join sightings on sightings.listing = said.listing
-join snapshots on snapshots.id = sightings.snapshot
-group by said.record
-order by at
-limit 100
-
--- ## What its price did | every change of a price, as its gateway writes it, the latest first | price_history?model_id=:id&_sort_desc=at
-select snapshots.started_at as at, fields.name as field, field_changes.before, field_changes.after,
-       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change,
-       (select min(snapshots.started_at) from sightings join snapshots on snapshots.id = sightings.snapshot
-        where sightings.listing = (select min(listing_records.listing) from records
-            join listing_records on listing_records.record = records.id where records.model = :id)) as "since*",
-       (select max(started_at) from snapshots where exists (
-            select 1 from records join listing_records on listing_records.record = records.id
-            join scopes on scopes.listing = listing_records.listing and scopes.asked
-            where records.model = :id)) as "until*"
+-- ## What its price did | every change of a price, as its gateway writes it, the latest first | change_log?model_id=:id&class__in=price,shape&_sort_desc=at
+select max(snapshots.started_at) as at, group_concat(distinct fields.name) as field,
+       trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
+       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
 from changes
 join field_changes on field_changes.change = changes.id
-join fields on fields.id = field_changes.field and fields.class = 'price'
+join fields on fields.id = field_changes.field and (fields.class = 'price' or (fields.class = 'shape' and (
+    fields.name like '%pric%' or fields.name like '%cost%' or fields.name like '%ratio' or fields.name like '%fee%'
+    or fields.name like '%billing%' or fields.name like '%quota_type%' or fields.name like '%per_1k%'
+    or fields.name like '%per_1m%')))
 join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
 join snapshots on snapshots.id = sightings.snapshot
 where changes.model = :id and changes.kind = 'changed'
-group by field_changes.id
-order by at desc, field_changes.id
+group by changes.id, trim(field_changes.before, '"'), trim(field_changes.after, '"')
+order by at desc, min(field_changes.id)
 limit 60
 
 -- ## What happened to it | beside its prices, the latest first | change_log?model_id=:id&_sort_desc=at
@@ -65,7 +44,10 @@ join sightings on sightings.transition = changes.transition and sightings.outcom
 join snapshots on snapshots.id = sightings.snapshot
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where changes.model = :id and fields.class is not 'price'
+where changes.model = :id and fields.class is not 'price' and not (fields.class is 'shape' and (
+    fields.name like '%pric%' or fields.name like '%cost%' or fields.name like '%ratio' or fields.name like '%fee%'
+    or fields.name like '%billing%' or fields.name like '%quota_type%' or fields.name like '%per_1k%'
+    or fields.name like '%per_1m%'))
 group by changes.id, sightings.outcome, field_changes.id
 order by at desc, changes.id, field_changes.id
 limit 60

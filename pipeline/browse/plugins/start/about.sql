@@ -2,6 +2,7 @@
 select last.id as snapshot, last.started_at, last.finished_at, last.status, last.scopes, last.answered,
        last.held, last.failed,
        (select count(*) from snapshots) as snapshots,
+       exists (select 1 from snapshots where status <> 'imported') as has_run,
        (select min(started_at) from snapshots) as first_at,
        (select count(*) from scopes where asked) as asked,
        (select count(*) from scopes where not asked) as retired,
