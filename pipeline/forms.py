@@ -28,7 +28,10 @@ def templates(destination: Destination, problems: list[str]) -> dict[str, str]:
     try:
         paths = sorted(path for path in destination.templates.iterdir() if path.suffix == ".j2")
     except OSError as error:
-        problems.append(f"{destination.templates}: cannot be read: {error.strerror}")
+        problems.append(
+            f"{destination.name}: {destination.templates}: cannot be read: {error.strerror};"
+            " the built-in forms were used"
+        )
         return found
     for path in paths:
         try:

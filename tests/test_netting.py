@@ -97,6 +97,8 @@ CHANGED = [
     (field("context_length", "8000", "4000", "limits"), Severity.BREAKING),
     (field("context_length", "8000", "16000", "limits"), Severity.NOTABLE),
     (field("max_output", "8k", "16k", "limits"), Severity.NOTABLE),
+    (field("max_output", "8k", "0", "limits"), Severity.NOTABLE),
+    (field("max_output", "0", None, "limits"), Severity.QUIET),
     (field("features", '["tools","vision"]', '["vision"]', "capabilities"), Severity.BREAKING),
     (field("features", '["vision"]', '["tools","vision"]', "capabilities"), Severity.NOTABLE),
     (field("input_modalities", "text,image", "text", "capabilities"), Severity.BREAKING),
@@ -188,6 +190,35 @@ def test_the_same_change_of_several_models_is_one_line() -> None:
     (line,) = net(*dearer)
     assert line.models == ("a", "b", "c")
     assert [each.models for each in net(*dearer[:2])] == [("a",), ("b",)]
+
+
+def test_what_changed_in_each_of_many_is_one_line() -> None:
+    """Seventy models with a billing text each are told by what they share, and by what they do not."""
+    shared = field("tier", "1", "2", "other")
+    events = [
+        event("changed", f"m{n:02}", fields=(field("billing", f"{n}", f"{n}x", "other"), shared))
+        for n in range(70)
+    ]
+    (line,) = net(*events)
+    assert (len(line.models), line.own) == (70, ("billing",))
+    assert shared in line.fields
+    assert len(net(*events[:11])) == 11
+
+
+def test_what_many_share_is_not_lost_among_others() -> None:
+    """Fifty that changed in the same way keep their line beside those that did not."""
+    same = [event("changed", f"s{n:02}", fields=(field("hints", "a", "b", "other"),)) for n in range(50)]
+    other = [event("changed", f"o{n:02}", fields=(field("hints", "a", f"{n}", "other"),)) for n in range(20)]
+    assert [(len(line.models), line.own) for line in net(*same, *other)] == [(20, ("hints",)), (50, ())]
+
+
+def test_a_description_does_not_part_what_changed_alike() -> None:
+    """Who has another limit and another description has another limit."""
+    limit = field("context_length", "8", "16", "limits")
+    (line,) = net(
+        *(event("changed", model, fields=(limit, field("description", "", model, "text"))) for model in "abc")
+    )
+    assert (line.models, line.fields) == (("a", "b", "c"), (limit,))
 
 
 states = st.lists(st.sampled_from([None, 1, 2]), min_size=2, max_size=8)

@@ -338,7 +338,7 @@ def chat(server, path="room", **parameters):
 
 def test_a_chat_gets_the_report_as_markdown():
     """By whatever Apprise has for its address; a room is called by nobody's name for a model."""
-    markdown = "**Gone**: @everyone @here <!channel> <@U1> <at id=all> @cf/meta"
+    markdown = "**Gone**: @everyone @here <!channel> <@U1> <at id=all> <http://x.example|y> @cf/meta <b>"
     with Scripted(lambda _: Reply()) as server:
         channel = Chat(("env:CHAT",))
         assert recipients(channel) == ("env:CHAT",)
@@ -349,7 +349,7 @@ def test_a_chat_gets_the_report_as_markdown():
     assert (body["title"], body["type"]) == (LETTER.subject, "failure")
     assert (
         body["message"].replace("\u200b", "|")
-        == "**Gone**: @|everyone @|here <|!channel> <|@U1> <|at id=all> @cf/meta"
+        == "**Gone**: @|everyone @|here <|!channel> <|@U1> <|at id=all> <|http://x.example|y> @cf/meta <b>"
     )
 
 

@@ -273,7 +273,7 @@ def test_templates_that_cannot_be_read_hold_nothing_up(script: Script, tmp_path:
     (tmp_path / "own").rmdir()
     script.offers("acme/prod", "lyra").run()
     assert told(script.store, known, 1).problems == [
-        f"{tmp_path / 'own'}: cannot be read: No such file or directory"
+        f"ops: {tmp_path / 'own'}: cannot be read: No such file or directory; the built-in forms were used"
     ]
     assert len(subjects(tmp_path)) == 1
 

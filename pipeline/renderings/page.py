@@ -74,7 +74,7 @@ class Page:
     """All that a report says, in one language.
 
     Args:
-        tone: the severity, or `calm` where there is no news.
+        tone: the severity, or `calm` where there is no news and nobody is in trouble.
         badge: how much it matters, in a word or two.
         window: which time it is about.
         lead: what else to know at once: what is quiet, who did not answer.
