@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -30,8 +29,9 @@ from test_schema import leading, tables
 
 from pipeline.browse import configuration, serving
 from pipeline.browse.described import HIDDEN, SHOWN, columns_of
-from pipeline.browse.queries import QUERIES, Query
+from pipeline.browse.queries import QUERIES, Query, moment
 from pipeline.browse.tables import TABLES
+from pipeline.errors import StoreError
 from pipeline.store import Store
 
 HOSTILE = ("<script>alert(1)</script>", "'; drop table models; --", "evil\u202e4-tpg", "=1+1", 'a"b&c', "π")
@@ -175,8 +175,18 @@ def test_times_are_given_as_the_command_takes_them(name: str, lived: Script) -> 
     assert ask(lived.store, name, since="2026-09-20", until="900w") == []
     assert ask(lived.store, name, since="900w", until="2026-09-21") == everything
     for wrong in ("garbage", "1x", "d", "2026", "2026-13-01", "1d2h", "999999w"):
-        with pytest.raises(sqlite3.OperationalError, match="since is no time, write 2h, 1d, 3w, 2026-05-01"):
+        with pytest.raises(StoreError, match="since is no time, write 2h, 1d, 3w, 2026-05-01"):
             ask(lived.store, name, since=wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "ago"), [("90m", "-90 minutes"), ("2h", "-2 hours"), ("10d", "-10 days"), ("3w", "-21 days")]
+)
+def test_how_long_ago_is_reckoned_from_now(said: str, ago: str, store: Store) -> None:
+    """Minutes, hours, days and weeks before the question is asked."""
+    sql = f"select {moment('since', 'null')} as at, strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :ago) as due"
+    (row,) = store.rows(sql, {"since": said, "ago": ago})
+    assert row["at"] == row["due"] is not None
 
 
 def test_the_price_of_a_model_has_a_history(lived: Script) -> None:
