@@ -29,14 +29,15 @@ from test_schema import leading, tables
 
 from pipeline.browse import configuration, serving
 from pipeline.browse.described import HIDDEN, SHOWN, columns_of
-from pipeline.browse.queries import QUERIES, Query
+from pipeline.browse.queries import QUERIES, Query, moment
 from pipeline.browse.tables import TABLES
+from pipeline.errors import StoreError
 from pipeline.store import Store
 
 HOSTILE = ("<script>alert(1)</script>", "'; drop table models; --", "evil\u202e4-tpg", "=1+1", 'a"b&c', "π")
 """What a gateway may call its models."""
 
-OF_THE_PRESENT = {"scopes", "lists", "asked", "matrix", "same_catalog", "wanted", "found", "json_each"}
+OF_THE_PRESENT = {"scopes", "lists", "asked", "matrix", "same_catalog", "wanted", "found", "moves", "json_each"}
 """What a stored query may read whole: what is offered now, and what it has found itself."""
 
 LARGE = """
@@ -163,6 +164,29 @@ def test_what_changed_is_told_once_for_all_scopes(lived: Script) -> None:
     assert ask(lived.store, "what_changed", scope="zeta/*") == []
     between = ask(lived.store, "what_changed", since="2026-09-20T07:00:00Z", until="2026-09-20T08:00:00Z")
     assert named(between, "kind", "model", "at") == [("missing", "lyra", "2026-09-20T07:00:00Z")]
+
+
+@pytest.mark.parametrize("name", ["what_changed", "lost_and_returned", "coverage_by_day"])
+def test_times_are_given_as_the_command_takes_them(name: str, lived: Script) -> None:
+    """A date, a moment, or how long ago; what is none of these is an error that says what to write."""
+    everything = ask(lived.store, name, since="2026-09-20", until="2026-09-21")
+    assert everything
+    assert ask(lived.store, name, since="2026-09-20T00:00:00Z", until="2026-09-21T02:00:00+02:00") == everything
+    assert ask(lived.store, name, since="2026-09-20", until="900w") == []
+    assert ask(lived.store, name, since="900w", until="2026-09-21") == everything
+    for wrong in ("garbage", "1x", "d", "2026", "2026-13-01", "1d2h", "999999w"):
+        with pytest.raises(StoreError, match="since is no time, write 2h, 1d, 3w, 2026-05-01"):
+            ask(lived.store, name, since=wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "ago"), [("90m", "-90 minutes"), ("2h", "-2 hours"), ("10d", "-10 days"), ("3w", "-21 days")]
+)
+def test_how_long_ago_is_reckoned_from_now(said: str, ago: str, store: Store) -> None:
+    """Minutes, hours, days and weeks before the question is asked."""
+    sql = f"select {moment('since', 'null')} as at, strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :ago) as due"
+    (row,) = store.rows(sql, {"since": said, "ago": ago})
+    assert row["at"] == row["due"] is not None
 
 
 def test_the_price_of_a_model_has_a_history(lived: Script) -> None:
@@ -383,10 +407,26 @@ def test_changes_are_had_as_a_feed(served: str, path: str) -> None:
     assert [e.findtext(f"{ATOM}id") for e in ET.fromstring(page(served, path)).findall(f"{ATOM}entry")] == ids
 
 
-def test_what_tells_no_change_is_no_feed(served: str) -> None:
+def test_a_feed_tells_a_removal_once(tmp_path: Path) -> None:
+    """That a model is missing is no news yet; that it is removed is."""
+    job = history(Job(tmp_path / "home"))
+    with Store.open(job.database) as store:
+        script = Script(store, runs=3).offers("acme/prod", "lyra", "kite").offers("acme/test", "lyra")
+        script.run()
+        script.drops("acme/prod", "kite").run(times=3)
+    with browsing(job) as (base, _):
+        assert "missing" in {row["kind"] for row in json.loads(page(base, "/what_changed.json", _shape="array"))}
+        feed = ET.fromstring(page(base, "/what_changed.atom"))
+    titles = [str(entry.findtext(f"{ATOM}title")) for entry in feed.findall(f"{ATOM}entry")]
+    assert "removed kite" in titles
+    assert not [title for title in titles if title.startswith("missing")]
+
+
+@pytest.mark.parametrize("path", ["/models.atom", "/cheapest.atom"])
+def test_what_tells_no_change_is_no_feed(served: str, path: str) -> None:
     """A page without times has no feed, and says so."""
     with pytest.raises(urllib.error.HTTPError) as refused:
-        page(served, "/models.atom")
+        page(served, path)
     assert refused.value.code == 400
     refused.value.close()
 

@@ -9,11 +9,13 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from browsing import BROWSE, ENDS, HOSTILE, Site, links, served, tags, tell, text
 from fakes import Script
 
+from pipeline.browse import configuration
 from pipeline.browse.plugins import prices, wording
 from pipeline.diff import PATTERNS
 from pipeline.history import changes, window
@@ -92,6 +94,71 @@ def test_what_is_silent_is_named_with_since_when(start: str) -> None:
     assert "failed other/late Unreachable" in text(said)
     assert "held other/held" in text(said)
     assert re.findall(r'datetime="(.*?)"', said) == ["2026-09-20T10:00:00Z", "2026-09-20T11:00:00Z"]
+
+
+def test_what_is_silent_comes_first(start: str, tmp_path: Path) -> None:
+    """On a telephone nobody scrolls past what needs attention; where nothing does, it stands among the rest."""
+    assert start.index('id="troubles"') < start.index('id="changed"')
+    path = tmp_path / "modelwatch.db"
+    with Store.open(path) as store:
+        Script(store).offers("acme/prod", "lumen").run()
+    quiet = Site(served(path)).page("/")
+    assert quiet.index('id="troubles"') > quiet.index('id="changed"')
+    assert quiet.count('id="troubles"') == 1
+
+
+def test_a_price_cut_to_a_tenth_moved_as_far_as_one_raised_tenfold(tmp_path: Path) -> None:
+    """How far is told by the factor, either way, to nothing is furthest, and a price that went moved nowhere."""
+    path = tmp_path / "modelwatch.db"
+    moves = {"double": (1, 2), "tenth": (10, 0.9), "tenfold": (1, 10), "free": (1, 0), "gone": (1, 50)}
+    with Store.open(path) as store:
+        script = Script(store).offers("acme/prod", "lumen", *moves)
+        for side in (0, 1):
+            for name, prices_ in moves.items():
+                script.offers_now["acme/prod"][name] = {"pricing": {"input": prices_[side]}}
+            script.run()
+        script.adds("acme/prod", "gone").run()
+    said = text(card(Site(served(path)).page("/"), "prices"))
+    assert re.findall(r"(\w+) pricing.input", said) == ["free", "tenth", "tenfold", "double"]
+
+
+def test_what_was_only_imported_is_said_to_be(database: Path, tmp_path: Path) -> None:
+    """No run is told of where none was, and that nothing is known to be offered now."""
+    path = tmp_path / "modelwatch.db"
+    shutil.copy(database, path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("update snapshots set status = 'imported'")
+        db.execute("update scopes set asked = 0")
+        db.commit()
+    said = text(Site(served(path)).page("/"))
+    assert "The job has not run yet; the last answer that was imported is from 2026-09-20 11:00 UTC" in said
+    assert "Last run" not in said
+    assert "no scope is asked, so nothing is known to be offered now" in said
+
+
+@pytest.fixture(scope="module")
+def configured(database: Path) -> Site:
+    """The site with what `browse` tells Datasette of the database."""
+    with Store.read(database) as store:
+        return Site(served(database, metadata=configuration(store, "modelwatch")))
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("hero", True), ("HER", True), ('her"', True), ("her*", True), ("her lum", False)]
+)
+def test_the_box_finds_beginnings_of_words(configured: Site, words: str, *, found: bool) -> None:
+    """Whoever types the first letters of an id is led to its models; of several words each must be there."""
+    answer = configured.get(f"/-/modelwatch/find?database=modelwatch&q={quote(words)}")
+    assert answer.status_code == 302
+    page = configured.page(answer.headers["location"])
+    assert (">heron<" in page) == found
+    assert ">lumen<" not in page
+
+
+def test_the_box_leads_nowhere_else(site: Site) -> None:
+    """With nothing in it all models are shown, and a database that is not there is not found."""
+    assert site.get("/-/modelwatch/find?database=modelwatch&q=").headers["location"] == "/modelwatch/models"
+    assert site.get("/-/modelwatch/find?database=//elsewhere.example&q=x").status_code == 404
 
 
 def test_announced_ends_are_told_by_day(start: str) -> None:
@@ -395,6 +462,53 @@ def test_a_hostile_name_is_shown_as_it_is(site: Site, database: Path) -> None:
         for table in ("models", "records", "changes"):
             for (row,) in db.execute(f"select id from {table}").fetchall():
                 harmless(site.page(f"/modelwatch/{table}/{row}"))
+
+
+def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
+    """Five thousand letters are one line wherever they stand beside others, and folded on a page of their own."""
+    path = tmp_path / "modelwatch.db"
+    name = "long-" * 1000
+    with Store.open(path) as store:
+        script = Script(store).offers("acme/prod", "two\nlines\tand a tab").offers("acme/batch", "lumen")
+        script.run()
+        script.adds("acme/prod", name).run()
+    site = Site(served(path))
+    for page in ("/", "/modelwatch/matrix", "/modelwatch/models", "/modelwatch/offers", "/modelwatch/change_log"):
+        shown = site.page(page)
+        assert "long-long-" in shown
+        assert "long-" * 100 not in shown, page
+    assert "two\\u000alines\\u0009and a tab" in site.page("/modelwatch/matrix")
+    own = site.page(f"/modelwatch/models/{id_of(path, 'models', 'long%')}")
+    heading = own[own.index("<h1") : own.index("</h1>")]
+    assert name in heading
+    assert name not in heading[: heading.index("</summary>")]
+    assert "long-" * 100 not in own[own.index("</h1>") :]
+
+
+def test_names_lead_to_what_they_name(site: Site, database: Path) -> None:
+    """In the tables it is the name that is clicked, and not the number before it."""
+    for table in ("models", "scopes", "gateways", "listings", "snapshots"):
+        with closing(sqlite3.connect(database)) as db:
+            (row, name) = db.execute(f"select id, name from {table} order by id limit 1").fetchone()
+        page = site.page(f"/modelwatch/{table}")
+        link = next(part for part in page.split("<a ") if f'title="{table} {row}"' in part)
+        assert link.startswith(f'href="/modelwatch/{table}/{row}"')
+        assert name[:10] in link
+
+
+def test_a_row_is_headed_by_its_name(site: Site, database: Path) -> None:
+    """The name is the heading, once, and what has nothing to say is not there."""
+    for table, name in (("models", "heron"), ("scopes", "acme/prod"), ("listings", "%models%")):
+        page = site.page(f"/modelwatch/{table}/{id_of(database, table, name)}")
+        assert page.count("<h1") == 1
+        assert name.strip("%") in page[page.index("<h1") : page.index("</h1>")]
+        assert "There is nothing" not in page
+
+
+def test_a_stored_query_is_called_by_its_title(configured: Site) -> None:
+    """The tab of the browser says what the question is, and not its SQL."""
+    page = configured.page("/modelwatch/what_changed")
+    assert "<title>What changed between two dates · modelwatch</title>" in page
 
 
 def test_machines_get_names_as_they_are(site: Site) -> None:

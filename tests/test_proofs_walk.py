@@ -185,6 +185,7 @@ def _sees_a_model_and_a_change(page: Page) -> None:
     whole(page)
     page.locator(".mw-table tr", has_text="pricing").get_by_role("link", name="open").first.click()
     expect(page.locator("h2", has_text="Before and after")).to_be_visible()
+    assert page.evaluate("[...document.querySelectorAll('.mw-scroll')].every(e => e.scrollWidth <= e.clientWidth)")
     expect(page.locator("tr", has_text="pricing.input").locator(".mw-num").last).to_contain_text("%")
     whole(page)
 
@@ -213,6 +214,7 @@ def _filters_and_searches(page: Page, base: str) -> None:
     page.locator(".facet-results a", has_text="changed").first.click()
     expect(page.locator("h3").first).to_contain_text('kind = "changed"')
     whole(page)
+    expect(page.locator("summary", has_text="The SQL behind it")).to_be_visible()
     page.goto(base)
     page.get_by_role("link", name="Matrix", exact=True).click()
     expect(page.locator("table.rows-and-columns")).to_contain_text("<script>alert(1)</script>")

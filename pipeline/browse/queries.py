@@ -30,17 +30,15 @@ class Query:
         }
 
 
-def _moment(name: str, otherwise: str) -> str:
+def moment(name: str, otherwise: str) -> str:
     """Read a time as the command does; one that is none is an error that says so, in every form of the answer."""
     said = f"{name} is no time, write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z"
-    return f"""case
-        when :{name} = '' then {otherwise}
+    return f"""case when :{name} = '' then {otherwise} else coalesce(case
         when :{name} glob '[0-9]*[mhdw]' and trim(:{name}, '0123456789') in ('m', 'h', 'd', 'w')
-        then strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-' || cast(:{name} as integer) * case substr(:{name}, -1)
-            when 'm' then 1 when 'h' then 60 when 'd' then 1440 else 10080 end || ' minutes')
+        then strftime('%Y-%m-%dT%H:%M:%SZ', 'now', printf('-%d minutes', cast(:{name} as integer)
+            * case substr(:{name}, -1) when 'm' then 1 when 'h' then 60 when 'd' then 1440 else 10080 end))
         when :{name} glob '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
-        then coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', :{name}), json_extract('0', '{said}'))
-        else json_extract('0', '{said}') end"""
+        then strftime('%Y-%m-%dT%H:%M:%SZ', :{name}) end, json_extract('0', '{said}')) end"""
 
 
 def _within(column: str, days: int) -> str:
@@ -48,7 +46,7 @@ def _within(column: str, days: int) -> str:
     lately = (
         f"(select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots)"  # noqa: S608
     )
-    return f"""{column} >= {_moment("since", lately)} and {column} < {_moment("until", "'9999'")}"""
+    return f"""{column} >= {moment("since", lately)} and {column} < {moment("until", "'9999'")}"""
 
 
 def _models_of(which: str) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.database import Database, QueryInterrupted
+from datasette.utils.asgi import Response
 
 Row = Mapping[str, Any]
 
@@ -58,6 +60,23 @@ def extra_template_vars(view_name: str, request: Any, datasette: Any) -> dict[st
         return page
 
     return {"modelwatch": modelwatch}
+
+
+@hookimpl
+def register_routes() -> list[tuple[str, Callable[..., Any]]]:
+    """Lead from the box on the start page to the models that it finds."""
+    return [(r"^/-/modelwatch/find$", _find)]
+
+
+async def _find(request: Any, datasette: Any) -> Response:
+    """Search for beginnings of words in the ids, owners and names of models: Datasette's own finds whole words."""
+    words = str(request.args.get("q") or "").replace('"', " ").split()
+    name = request.args.get("database")
+    if name not in datasette.databases:
+        return Response.text("There is no such database.", status=404)
+    search = {"_search": " ".join(f'"{word}"*' for word in words), "_searchmode": "raw"} if words else {}
+    address = str(datasette.urls.table(name, "models"))
+    return Response.redirect(f"{address}?{urlencode(search)}" if search else address)
 
 
 Ask = Callable[..., Awaitable[list[Row] | None]]
