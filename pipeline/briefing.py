@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pipeline import history
 from pipeline.destinations import Filter
-from pipeline.endings import announced
-from pipeline.findings import Findings, find
 from pipeline.globs import matches
 from pipeline.moves import Window
 from pipeline.reports import Coverage, Event, Recovery, Report
 from pipeline.reports.brief import Brief, Day, Ended, Ending, Severity, Started, Trouble
-from pipeline.reports.netting import lines
 from pipeline.store import Store
 from pipeline.types import Kind
 from pipeline.watchlist import NOTHING, Watch, marked
+
+if TYPE_CHECKING:  # a run that tells nobody, beside its files, makes no brief
+    from pipeline.findings import Findings
 
 DAYS = 28
 """So many days are counted in the picture of a report."""
@@ -80,6 +80,8 @@ class Briefs:
         return self._short[window, wanted]
 
     def _made(self, window: Window, wanted: Filter) -> Brief:
+        from pipeline.reports.netting import lines
+
         found = self._of(window)
         report = _wanted(found.report, wanted, found.groups)
         coverage = tuple(scope for scope in found.coverage if _is_about(scope.scope, wanted, found.groups))
@@ -99,6 +101,8 @@ class Briefs:
         )
 
     def _of(self, window: Window) -> Findings:
+        from pipeline.findings import find
+
         if window not in self._found:
             self._found = _newest(self._found)
             self._found[window] = find(self._store, window, self._watch)
@@ -242,6 +246,8 @@ def _started(found: Findings, wanted: Filter) -> Iterator[Started]:
 
 
 def _endings(store: Store, short: Brief, wanted: Filter, groups: Mapping[str, str]) -> tuple[Ending, ...]:
+    from pipeline.endings import announced
+
     today = date.fromisoformat(short.run.started_at[:10])
     found = announced(store, today=today, until=today + timedelta(days=AHEAD))
     return tuple(

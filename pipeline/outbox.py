@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from secrets import token_hex
 from typing import Any
 
 from pipeline import history
@@ -102,6 +101,8 @@ def _last_run(store: Store, before: int | None = None) -> int:
 
 
 def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
+    from secrets import token_hex  # it is loaded once in the life of a destination
+
     files = name == FILES
     row = {"name": name, "told": 0 if files else _last_run(store, newest), "told_at": at}
     # It makes the ids of mails this installation's own, and stays the same for ever.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from pipeline.destinations import Rhythm
 
@@ -21,6 +20,8 @@ def is_due(rhythm: Rhythm, told: datetime, now: datetime) -> bool:
 
 def last(rhythm: Rhythm, now: datetime) -> datetime:
     """Give the last moment (UTC), up to now, that a daily or weekly rhythm names."""
+    from zoneinfo import ZoneInfo  # most runs have no use for it
+
     local = now.astimezone(ZoneInfo(rhythm.zone))
     day = local.date()
     if rhythm.every == "week":
