@@ -37,7 +37,17 @@ from pipeline.store import Store
 HOSTILE = ("<script>alert(1)</script>", "'; drop table models; --", "evil\u202e4-tpg", "=1+1", 'a"b&c', "π")
 """What a gateway may call its models."""
 
-OF_THE_PRESENT = {"scopes", "lists", "asked", "matrix", "same_catalog", "wanted", "found", "moves", "json_each"}
+OF_THE_PRESENT = {
+    "scopes",
+    "lists",
+    "asked",
+    "matrix",
+    "same_catalog",
+    "wanted",
+    "found",
+    "moves",
+    "json_each",
+}
 """What a stored query may read whole: what is offered now, and what it has found itself."""
 
 LARGE = """
@@ -171,7 +181,9 @@ def test_times_are_given_as_the_command_takes_them(name: str, lived: Script) -> 
     """A date, a moment, or how long ago; what is none of these is an error that says what to write."""
     everything = ask(lived.store, name, since="2026-09-20", until="2026-09-21")
     assert everything
-    assert ask(lived.store, name, since="2026-09-20T00:00:00Z", until="2026-09-21T02:00:00+02:00") == everything
+    assert (
+        ask(lived.store, name, since="2026-09-20T00:00:00Z", until="2026-09-21T02:00:00+02:00") == everything
+    )
     assert ask(lived.store, name, since="2026-09-20", until="900w") == []
     assert ask(lived.store, name, since="900w", until="2026-09-21") == everything
     for wrong in ("garbage", "1x", "d", "2026", "2026-13-01", "1d2h", "999999w"):
@@ -415,7 +427,9 @@ def test_a_feed_tells_a_removal_once(tmp_path: Path) -> None:
         script.run()
         script.drops("acme/prod", "kite").run(times=3)
     with browsing(job) as (base, _):
-        assert "missing" in {row["kind"] for row in json.loads(page(base, "/what_changed.json", _shape="array"))}
+        assert "missing" in {
+            row["kind"] for row in json.loads(page(base, "/what_changed.json", _shape="array"))
+        }
         feed = ET.fromstring(page(base, "/what_changed.atom"))
     titles = [str(entry.findtext(f"{ATOM}title")) for entry in feed.findall(f"{ATOM}entry")]
     assert "removed kite" in titles

@@ -185,7 +185,9 @@ def _sees_a_model_and_a_change(page: Page) -> None:
     whole(page)
     page.locator(".mw-table tr", has_text="pricing").get_by_role("link", name="open").first.click()
     expect(page.locator("h2", has_text="Before and after")).to_be_visible()
-    assert page.evaluate("[...document.querySelectorAll('.mw-scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.mw-scroll')].every(e => e.scrollWidth <= e.clientWidth)"
+    )
     expect(page.locator("tr", has_text="pricing.input").locator(".mw-num").last).to_contain_text("%")
     whole(page)
 

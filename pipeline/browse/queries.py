@@ -31,7 +31,7 @@ class Query:
 
 
 def moment(name: str, otherwise: str) -> str:
-    """Read a time as the command does; one that is none is an error that says so, in every form of the answer."""
+    """Read a time as the command does; one that is none is an error that says so, in every form."""
     said = f"{name} is no time, write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z"
     return f"""case when :{name} = '' then {otherwise} else coalesce(case
         when :{name} glob '[0-9]*[mhdw]' and trim(:{name}, '0123456789') in ('m', 'h', 'd', 'w')
@@ -43,9 +43,7 @@ def moment(name: str, otherwise: str) -> str:
 
 def _within(column: str, days: int) -> str:
     """Limit a time by `since` and `until`; without `since`, to so many days before the last run."""
-    lately = (
-        f"(select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots)"  # noqa: S608
-    )
+    lately = f"(select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots)"  # noqa: S608
     return f"""{column} >= {moment("since", lately)} and {column} < {moment("until", "'9999'")}"""
 
 

@@ -53,7 +53,7 @@ def render(
     if not can_render(columns):
         raise BadRequest("a feed needs the columns at and model")
     values = [dict(zip(columns, row, strict=True)) for row in rows]
-    # A removal is told when it is confirmed: many a model that is missing is back before anybody has read of it.
+    # A removal is told when it is confirmed: many a model that is missing is soon back.
     values = [row for row in values if row.get("kind") != "missing"]
     here = datasette.absolute_url(request, request.full_path)
     feed = ET.Element("feed", xmlns=_ATOM)

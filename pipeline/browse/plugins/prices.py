@@ -56,7 +56,7 @@ def over_time(rows: Sequence[Row]) -> dict[str, Any] | None:
     """Give what is drawn and what is told of a model's prices; None where they never moved.
 
     Args:
-        rows: a row for each step of each scope, by scope and time; one without a record says that it was gone.
+        rows: a row for each step of each scope, by scope and time; without a record it was gone.
     """
     said = {row["record"]: _usd(row) for row in rows if row["record"] is not None}
     in_usd = any(said.values())
@@ -83,7 +83,7 @@ def _usd(row: Row) -> Prices:
 
 
 def _raw(body: str) -> Iterator[tuple[str, float]]:
-    """Find the prices of a record that says nothing of money: ratios, and numbers in fields named like prices."""
+    """Find the prices of a record whose prices in money are unknown: numbers in fields named like prices."""
 
     def walk(value: Any, path: str) -> Iterator[tuple[str, float]]:
         if isinstance(value, dict):
@@ -150,7 +150,7 @@ def _drawn(points: Points) -> Iterator[tuple[str, float | None]]:
 
 
 def _told(rows: Sequence[Row], said: Mapping[int, Prices]) -> dict[str, Any]:
-    """Give the steps as rows, the latest first: when, to which scopes, each price, and the record that says so."""
+    """Give the steps as rows, the latest first: when, to which scopes, each price, and by which record."""
     fields = list(dict.fromkeys(field for prices in said.values() for field in prices))
     alike: dict[tuple[Any, ...], list[str]] = {}
     for field in fields:

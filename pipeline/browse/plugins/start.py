@@ -69,7 +69,7 @@ def register_routes() -> list[tuple[str, Callable[..., Any]]]:
 
 
 async def _find(request: Any, datasette: Any) -> Response:
-    """Search for beginnings of words in the ids, owners and names of models: Datasette's own finds whole words."""
+    """Search ids, owners and names of models for beginnings of words: Datasette's own finds whole ones."""
     words = str(request.args.get("q") or "").replace('"', " ").split()
     name = request.args.get("database")
     if name not in datasette.databases:

@@ -218,5 +218,11 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, database: 
     own, leads = ("id", table) if column == "name" and table else LEADS.get(column, ("", ""))
     if own and own in row.keys() and isinstance(row[own], int):  # noqa: SIM118 - rows of SQLite are no mappings
         above = _address(datasette, database, leads)
-        return Markup('<a href="%s/%d" title="%s %d">%s</a>') % (above, row[own], leads, row[own], shown or value)
+        return Markup('<a href="%s/%d" title="%s %d">%s</a>') % (
+            above,
+            row[own],
+            leads,
+            row[own],
+            shown or value,
+        )
     return shown
