@@ -481,7 +481,8 @@ def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
         "/modelwatch/offers",
         "/modelwatch/change_log",
     ):
-        shown = site.page(page)
+        # 1.0 keeps a row's label in an attribute, too, which nobody sees.
+        shown = re.sub('data-row-label="[^"]*"', "", site.page(page))
         assert "long-long-" in shown
         assert "long-" * 100 not in shown, page
     assert "two\\u000alines\\u0009and a tab" in site.page("/modelwatch/matrix")
@@ -489,7 +490,7 @@ def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
     heading = own[own.index("<h1") : own.index("</h1>")]
     assert name in heading
     assert name not in heading[: heading.index("</summary>")]
-    assert "long-" * 100 not in own[own.index("</h1>") :]
+    assert "long-" * 100 not in re.sub('data-row-label="[^"]*"', "", own[own.index("</h1>") :])
 
 
 def test_names_lead_to_what_they_name(site: Site, database: Path) -> None:
