@@ -7,15 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from pipeline import history
-from pipeline.moves import Window
+from pipeline.moves import IN_TIME, Window
 from pipeline.reports import Coverage, Report
 from pipeline.store import Store
 from pipeline.watchlist import Watch, mark
-
-_IN_TIME = """
-    snapshots.started_at < :end and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
-"""
-"""Says whether a snapshot of a window's numbers is in its time, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ def _asked(store: Store, window: Window) -> frozenset[str]:
         select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
         where coverage_scopes.coverage in (
             select snapshots.covered from snapshots
-            where snapshots.id > :since and snapshots.id <= :until and {_IN_TIME}
+            where snapshots.id > :since and snapshots.id <= :until and {IN_TIME}
             union all
             select snapshots.covered from snapshots where snapshots.id = (
                 select max(id) from snapshots as run
@@ -86,7 +81,7 @@ def _began(store: Store, window: Window) -> frozenset[str]:
         select distinct scopes.name from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join scopes on scopes.id = sightings.scope
-        where sightings.snapshot > :since and sightings.snapshot <= :until and {_IN_TIME}
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
         and sightings.outcome in ('failed', 'held') and coalesce(sightings.since, sightings.snapshot) > :since
         """,  # noqa: S608 - our own words
         asdict(window),
@@ -102,7 +97,7 @@ def _answered_first(store: Store, window: Window) -> tuple[tuple[str, str, int],
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         join listings on listings.id = sightings.listing
-        where sightings.snapshot > :since and sightings.snapshot <= :until and {_IN_TIME}
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
         and sightings.outcome = 'baseline' order by gateways.name, scopes.name
         """,  # noqa: S608 - our own words
         asdict(window),

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.events import changes
 from pipeline.moments import NOW, Known, Moment, known
-from pipeline.moves import FOREVER, Window
+from pipeline.moves import FOREVER, IN_TIME, Window
 from pipeline.reports import Coverage, Recovery, Report, Snapshot
 from pipeline.store import Store
 
@@ -102,24 +102,24 @@ def _run(store: Store, until: int, end: str = FOREVER) -> Snapshot | None:
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
     """Give the ends of failures and holds in a window, by time and scope."""
     rows = store.rows(
-        """
-        select over.started_at as at, scopes.name as scope, gateways.name as gateway, trouble.outcome as was,
+        f"""
+        select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway,
+               trouble.outcome as was,
                sightings.outcome = 'moved' and trouble.outcome = 'held'
                    and sightings.listing = trouble.listing as believed,
                began.started_at as since,
-               max(0, strftime('%s', over.started_at) - strftime('%s', began.started_at)) as seconds
+               max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds
         from sightings
-        join snapshots as over on over.id = sightings.snapshot
+        join snapshots on snapshots.id = sightings.snapshot
         join snapshots as began on began.id = sightings.since
         join sightings as trouble on trouble.scope = sightings.scope and trouble.snapshot = sightings.since
             and trouble.outcome in ('failed', 'held')
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
-        where sightings.snapshot > :since and sightings.snapshot <= :until
-        and (over.status <> 'imported' or over.started_at >= :start) and over.started_at < :end
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
         and sightings.outcome in ('moved', 'recovered')
-        order by over.started_at, sightings.snapshot, scopes.name
-        """,
+        order by snapshots.started_at, sightings.snapshot, scopes.name
+        """,  # noqa: S608 - our own words
         asdict(window),
     )
     return tuple(Recovery(**{**row, "believed": bool(row["believed"])}) for row in rows)
@@ -141,13 +141,11 @@ def moved(store: Store, window: Window) -> dict[str, int]:
 
 def any_news(store: Store, window: Window) -> bool:
     """Say whether anything happened to any scope in a window."""
-    sql = """
+    sql = f"""
         select 1 from sightings join snapshots on snapshots.id = sightings.snapshot
-        where sightings.snapshot > :since and sightings.snapshot <= :until
-        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
-        and snapshots.started_at < :end
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
         and sightings.outcome <> 'reread' limit 1
-    """
+    """  # noqa: S608 - our own words
     return bool(store.rows(sql, asdict(window)))
 
 

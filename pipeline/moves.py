@@ -34,6 +34,12 @@ class Window:
     end: str = FOREVER
 
 
+IN_TIME = """
+    snapshots.started_at < :end and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
+"""
+"""Says in SQL whether a snapshot of a window's numbers is in its time, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A scope's move, or the confirmation of one; `imported` when it is that of a saved answer."""
@@ -78,7 +84,7 @@ class Leave:
 def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
     """Give the moves and confirmations of a window (that name one of `models`), oldest first."""
     rows = store.rows(
-        """
+        f"""
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
                snapshots.status = 'imported' as imported, sightings.transition, sightings.listing,
                sightings.patience, first.started_at as since_at, sightings.scope,
@@ -88,16 +94,14 @@ def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         left join snapshots as first on first.id = sightings.since
-        where sightings.snapshot > :since and sightings.snapshot <= :until
-        and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
-        and snapshots.started_at < :end
+        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
         and sightings.outcome in ('moved', 'confirmed')
         and (:models is null or sightings.transition in (
             select changes.transition from json_each(:models) as wanted
             join changes on changes.model = wanted.value
         ))
         order by sightings.id
-        """,
+        """,  # noqa: S608 - our own words
         {**asdict(window), "models": _as_json(models)},
     )
     return [Move(**row) for row in rows]

@@ -161,7 +161,7 @@ def test_half_a_copy_never_looks_whole(job: Job, tmp_path: Path, monkeypatch: py
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for step in ("_beside", "_sync"):
+    for step in ("_beside", "sync"):
         with monkeypatch.context() as patched:
             patched.setattr(publishing, step, fail)
             with pytest.raises(StoreError, match="the disk is full"):

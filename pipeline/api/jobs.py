@@ -12,7 +12,7 @@ from pipeline import deliver, history
 from pipeline import sync as syncing
 from pipeline.api.where import Globs, now
 from pipeline.cli.alive import signs as signs_of
-from pipeline.cli.references import fetcher, resolver
+from pipeline.cli.references import fetcher, follower
 from pipeline.config import Config
 from pipeline.errors import QuestionError, exit_status
 from pipeline.globs import matches
@@ -44,7 +44,7 @@ def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
         done = syncing.sync(chosen, store, fetcher(known), now, with_it=owe, everything=not globs)
         told = history.report(store, history.Window(done.snapshot - 1, done.snapshot))
         if reports and not dry_run:
-            deliver.drain(store, known, now, resolver(known.path.parent)).check()
+            deliver.drain(store, known, now, follower(known)).check()
         signs.over(exit_status(scopes=done.scopes, failed=done.failed, held=done.held), told)
         return mark(told, known.watch)
 

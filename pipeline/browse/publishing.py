@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pipeline.browse.serving import OWN, words
 from pipeline.canonical import pretty
 from pipeline.errors import StoreError
 from pipeline.store import Store, backup
+from pipeline.store.copying import sync
 from pipeline.store.cures import translated
 
 DATABASE = "modelwatch.db"
@@ -52,7 +52,7 @@ def publish(source: Path, target: Path) -> int:
         with translated(target):
             _beside(draft)
             for path in draft.rglob("*"):
-                _sync(path)
+                sync(path)
             _swap(draft, target)
             return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     finally:
@@ -147,13 +147,5 @@ def _swap(draft: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.cli.common import LOG
-from pipeline.cli.references import resolver
+from pipeline.cli.references import follower
 
 if TYPE_CHECKING:  # a run without signs needs none of it
     from pipeline.config import Config
@@ -48,7 +48,7 @@ def signs(config: Config, *, dry_run: bool = False) -> Iterator[Signs]:
         return
     from pipeline.signalling import signalling
 
-    with signalling(config, resolver(config.path.parent), _tell) as signals:
+    with signalling(config, follower(config), _tell) as signals:
         yield signals
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.common import Place, now, placed
-from pipeline.cli.references import resolver
+from pipeline.cli.references import follower
 from pipeline.cli.running import load
 from pipeline.globs import matches
 
@@ -39,5 +39,5 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
         click.echo(f"believed now: {' '.join(held)}")
         events = marked(history.changes(store, history.Window(snapshot - 1, snapshot)), config.watch)
         show.raw("".join(f"{line}\n" for line in event_lines(events)))
-        handed = deliver.deliver(store, config, now, resolver(config.path.parent))
+        handed = deliver.deliver(store, config, now, follower(config))
     telling.check(handed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import __version__
 from pipeline.errors import Unresolved
-from pipeline.types import Secret
+from pipeline.types import Resolve, Secret
 
 if TYPE_CHECKING:  # heavy, and to follow a reference needs none of it
     from pipeline.config import Config
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # heavy, and to follow a reference needs none of it
 _PATIENCE = 30
 
 
-def resolver(directory: Path) -> Callable[[str], Secret]:
+def resolver(directory: Path) -> Resolve:
     """Give the function that follows references; relative files are looked for in `directory`.
 
     `env:NAME` is a variable, `command:PROGRAM ARGUMENTS` what a program prints, `file:PATH` a file's content.
@@ -42,13 +42,16 @@ def resolver(directory: Path) -> Callable[[str], Secret]:
     return resolve
 
 
+def follower(config: Config) -> Resolve:
+    """Give the function that follows the references of a config."""
+    return resolver(config.path.parent)
+
+
 def fetcher(config: Config) -> Callable[[], Fetcher]:
     """Give what makes the fetcher of a config, inside the event loop."""
     from pipeline.fetch.fetcher import Fetcher
 
-    return lambda: Fetcher(
-        resolver(config.path.parent), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
-    )
+    return lambda: Fetcher(follower(config), user_agent=f"modelwatch/{__version__}", deadline=config.deadline)
 
 
 def _variable(name: str) -> Secret:

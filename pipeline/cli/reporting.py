@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,6 @@ def report(
 def _print(
     place: Place, form: str, since: str | None, until: str | None, name: str | None, language: str | None
 ) -> None:
-    from dataclasses import replace
-
     from pipeline import forms, history
     from pipeline.briefing import brief
     from pipeline.cli import show
@@ -119,7 +118,7 @@ def _write(place: Place, since: str | None, until: str | None, *, quiet: bool) -
             written = deliver.write_window(store, config.reports, window, watch=config.watch)
             handed = deliver.Handed(written=written)
         else:
-            resolve = references.resolver(config.path.parent)
+            resolve = references.follower(config)
             handed = deliver.deliver(store, config, now, resolve, only=FILES)
     if not quiet:
         for path in handed.written:
@@ -161,11 +160,10 @@ def send(
             _rehearse(store, config, name, output)
         return
     with writing(config.database, since=now(), there=True) as store:
-        resolve = references.resolver(config.path.parent)
+        resolve = references.follower(config)
         handed = deliver.deliver(store, config, now, resolve, only=name)
     if not quiet:
-        for delivery in handed.sent:
-            click.echo(f"{delivery.destination}: {delivery.recipient}: sent, {_about(delivery)}")
+        _say("sent", handed.sent)
         if not handed.sent and not handed.failed:
             click.echo("nothing is due")
     telling.check(handed)
@@ -201,8 +199,6 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
         written = forms.letter(store, briefs, destination, batch[0], problems)
         if output:
             directory = MailDirectory(output, recipients=tuple(receivers))
-            from dataclasses import replace
-
             receipts = hand_over(replace(destination, channel=directory), written, (str(output),), _nothing)
             for receipt in receipts.values():
                 click.echo(f"{destination.name}: {to}: {receipt.error or f'in {output}'}")
@@ -215,6 +211,12 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
 
 def _nothing(reference: str) -> Any:
     raise AssertionError(f"a file needs no secret, {reference} was asked for")
+
+
+def _say(what: str, deliveries: Iterable[Delivery]) -> None:
+    """Say what became of deliveries, a line each."""
+    for delivery in deliveries:
+        click.echo(f"{delivery.destination}: {delivery.recipient}: {what}, {_about(delivery)}")
 
 
 def _about(delivery: Delivery) -> str:
@@ -265,11 +267,9 @@ def _decide(place: Place, again: tuple[int, ...], gone: tuple[int, ...]) -> None
         retried, dropped = box.retry(store, again), box.drop(store, gone)
         handed = deliver.Handed()
         if retried:
-            handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
-    for delivery in dropped:
-        click.echo(f"{delivery.destination}: {delivery.recipient}: dropped, {_about(delivery)}")
-    for delivery in handed.sent:
-        click.echo(f"{delivery.destination}: {delivery.recipient}: sent, {_about(delivery)}")
+            handed = deliver.drain(store, config, now, references.follower(config))
+    _say("dropped", dropped)
+    _say("sent", handed.sent)
     missed = {*again, *gone} - {each.id for each in (*retried, *dropped)}
     if missed:
         numbers = ", ".join(map(str, sorted(missed)))

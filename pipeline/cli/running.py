@@ -83,10 +83,10 @@ def _lacking(config: Config) -> Iterator[str]:
     """Say what destinations lack to be sent to."""
     if not config.destinations:
         return
-    from pipeline.cli.references import resolver
+    from pipeline.cli.references import follower
     from pipeline.notify import lacks
 
-    resolve = resolver(config.path.parent)
+    resolve = follower(config)
     for destination in config.destinations:
         for what in lacks(destination.channel, resolve):
             yield f"destination {destination.name}: {what}"
@@ -185,7 +185,7 @@ def _job(
                 telling.warn(told, doubtful)
             handed = deliver.Handed()
             if told_too:
-                handed = deliver.drain(store, config, now, references.resolver(config.path.parent))
+                handed = deliver.drain(store, config, now, references.follower(config))
         code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
         signs.over(code, told)
         telling.check(handed, quietly=done.failed > 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pipeline.destinations import Attachment, Letter
@@ -67,9 +67,6 @@ def letter(
             return _filled(brief, name, laid, {})
 
     report = as_json(brief.report)
-    files = [Attachment("changes.json", "application/json", report.encode())]
-    if brief.events:
-        files.insert(0, Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(brief.events).encode()))
     made = Letter(
         message_id=message_id,
         thread=thread,
@@ -81,9 +78,16 @@ def letter(
         markdown=form("md"),
         html=form("html"),
         json=report,
-        attachments=tuple(files),
+        attachments=tuple(_attachments(brief, report)),
     )
     return Written(made, tuple(problems))
+
+
+def _attachments(brief: Brief, report: str) -> Iterator[Attachment]:
+    """Give the steps as files: as CSV where there are any, and as JSON."""
+    if brief.events:
+        yield Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(brief.events).encode())
+    yield Attachment("changes.json", "application/json", report.encode())
 
 
 def without_attachments(letter: Letter) -> Letter:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pipeline.reports.report import Event
 from pipeline.types import FieldChange, Kind
+
+_T = TypeVar("_T")
 
 FLAPS = 3
 """From so many events of one model on, they are told as one."""
@@ -70,21 +73,32 @@ def bulks(events: Iterable[Event]) -> tuple[list[Event], list[Bulk]]:
     rest = list(events)
     found: list[Bulk] = []
     for kind in (Kind.REMOVED, Kind.ADDED, Kind.RETURNED):
-        while True:
-            members = [event for event in rest if event.kind == kind and _is_plain(event)]
-            counts = Counter(mark for event in members for mark in marks(event.model, event.owned_by))
-            mark = max(counts, key=lambda mark: (counts[mark], mark), default="")
-            if counts[mark] < BULK:
-                break
-            shared = tuple(event for event in members if mark in marks(event.model, event.owned_by))
-            found.append(Bulk(kind, mark, shared))
-            rest = [event for event in rest if event not in shared]
+        crowded, _ = crowds([event for event in rest if event.kind == kind], _marks)
+        taken = {id(event) for _, members in crowded for event in members}
+        rest = [event for event in rest if id(event) not in taken]
+        found += [Bulk(kind, mark, tuple(members)) for mark, members in crowded]
     return _alike(rest, found)
 
 
-def _is_plain(event: Event) -> bool:
-    """Say whether there is nothing to say of an event beside its kind and its model."""
-    return not (event.fields or event.twin or event.urgent)
+def crowds(
+    items: Sequence[_T], marks_of: Callable[[_T], Collection[str]]
+) -> tuple[list[tuple[str, list[_T]]], list[_T]]:
+    """Take out those that share a mark, where they are many: the largest crowd first; and give the others."""
+    rest = [(item, marks_of(item)) for item in items]
+    found: list[tuple[str, list[_T]]] = []
+    while True:
+        counts = Counter(mark for _, of_it in rest for mark in of_it)
+        mark = max(counts, key=lambda mark: (counts[mark], mark), default="")
+        if counts[mark] < BULK:
+            return found, [item for item, _ in rest]
+        found.append((mark, [item for item, of_it in rest if mark in of_it]))
+        rest = [(item, of_it) for item, of_it in rest if mark not in of_it]
+
+
+def _marks(event: Event) -> set[str]:
+    """Give the marks of an event of which there is nothing to say beside its kind and its model."""
+    plain = not (event.fields or event.twin or event.urgent)
+    return marks(event.model, event.owned_by) if plain else set()
 
 
 def _alike(events: list[Event], found: list[Bulk]) -> tuple[list[Event], list[Bulk]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.pricing import PriceChange, split
 from pipeline.reports.brief import Line, Severity
-from pipeline.reports.folding import BULK, FLAPS, marks
+from pipeline.reports.folding import FLAPS, crowds, marks
 from pipeline.reports.report import Event
 from pipeline.reports.worse import is_cut, is_loud, way
 from pipeline.types import FieldChange, Kind
@@ -198,12 +197,17 @@ def _folded(told: Iterable[Line], owner: Callable[[Line], str | None]) -> Iterat
         where, what = (line.gateway, line.scopes), (line.severity, line.kind, line.prices, line.fields)
         shared = (*where, *what, line.back, line.times if line.back else 1)
         alike.setdefault(shared if _is_plain(line) else (*shared, line.models), []).append(line)
+
+    def marks_of(line: Line) -> set[str]:
+        return marks(line.models[0], owner(line)) if _is_plain(line) else set()
+
     single: list[Line] = []
     for lines_of in alike.values():
         first = lines_of[0]
         rest = lines_of
         if not (first.prices or first.fields):
-            rest = yield from _marked(rest, owner)
+            crowded, rest = crowds(rest, marks_of)
+            yield from (_joined(members, mark) for mark, members in crowded)
         if len(rest) >= _SAME and (first.prices or first.fields or first.back):
             rest = [_joined(rest, "")]
         single += rest
@@ -231,19 +235,6 @@ def _each_its_own(told: Iterable[Line]) -> Iterator[Line]:
 def _is_plain(line: Line) -> bool:
     """Say whether nothing is to be said of a line's model that is not said of others."""
     return not (line.twin or line.candidate or line.watched)
-
-
-def _marked(rest: list[Line], owner: Callable[[Line], str | None]) -> Generator[Line, None, list[Line]]:
-    """Tell in one line those of one mark, where they are many; returns the others."""
-    marked = {id(line): marks(line.models[0], owner(line)) for line in rest if _is_plain(line)}
-    while True:
-        counts = Counter(mark for line in rest for mark in marked.get(id(line), ()))
-        mark = max(counts, key=lambda mark: (counts[mark], mark), default="")
-        if counts[mark] < BULK:
-            break
-        yield _joined([line for line in rest if mark in marked.get(id(line), ())], mark)
-        rest = [line for line in rest if mark not in marked.get(id(line), ())]
-    return rest
 
 
 def _joined(of_it: Sequence[Line], mark: str) -> Line:

@@ -24,9 +24,9 @@ def backup(source: Path, target: Path, *, overwrite: bool) -> int:
             _copy(store, draft, target)
         with translated(target):
             shutil.copymode(source, draft)
-            _sync(draft)
+            sync(draft)
             draft.replace(target)
-            _sync(target.parent)
+            sync(target.parent)
             return target.stat().st_size
     finally:
         for ending in ("", "-journal", "-wal", "-shm"):
@@ -55,7 +55,8 @@ def _copy(store: Store, draft: Path, target: Path) -> None:
         raise StoreError(f"the copy is damaged ({faults[0]}): see that the disk is well", path=target)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or what a directory holds, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
