@@ -134,8 +134,15 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
         lambda asked: None if asked.url.startswith("http://127.0.0.1:") else wrong.append(asked.url),
     )
     yield window
+    loaded(window)
     context.close()
     assert wrong == []
+
+
+def loaded(page: Page) -> Page:
+    """Wait until a page has all that it asked for: who leaves before breaks off its last requests."""
+    page.wait_for_load_state("load")
+    return page
 
 
 def whole(page: Page) -> None:
@@ -148,7 +155,7 @@ def whole(page: Page) -> None:
 def test_a_browser_walks_from_page_to_page(watched: Watched, python: Path, page: Page) -> None:
     """From the start page to a model, a change, a list, a search, facets, a stored query and what is new."""
     with browsed(watched.job, python) as base, watched.at_work() as codes:
-        page.goto(base)
+        loaded(page).goto(base)
         expect(page.locator("h1")).to_have_text("modelwatch")
         expect(page.locator(".fresh")).to_contain_text("3 of 3 scopes answered")
         expect(page.locator(".fresh time")).to_have_text(re.compile("now|minute"))
@@ -160,7 +167,7 @@ def test_a_browser_walks_from_page_to_page(watched: Watched, python: Path, page:
         _filters_and_searches(page, base)
         _asks_a_stored_query(page, base)
         _until_two(codes)
-        page.goto(base)
+        loaded(page).goto(base)
         expect(page.locator(".changes")).to_contain_text("heron")
     assert set(codes) <= SETTLED
     assert problems(watched.job.database) == []
@@ -175,7 +182,7 @@ def _until_two(codes: list[int]) -> None:
 
 
 def _sees_a_model_and_a_change(page: Page) -> None:
-    page.locator(".changes .model a", has_text="heron").first.click()
+    loaded(page).locator(".changes .model a", has_text="heron").first.click()
     expect(page.locator(".mw-name")).to_have_text("heron")
     expect(page.locator("h2", has_text="Offered now")).to_be_visible()
     expect(page.locator("figure.mw-chart svg").first).to_be_visible()
@@ -183,7 +190,7 @@ def _sees_a_model_and_a_change(page: Page) -> None:
     moment = page.locator(".mw-when time").first
     assert moment.inner_text()[-2:] != moment.get_attribute("datetime")[14:16]
     whole(page)
-    page.locator(".mw-table tr", has_text="pricing").get_by_role("link", name="open").first.click()
+    loaded(page).locator(".mw-table tr", has_text="pricing").get_by_role("link", name="open").first.click()
     expect(page.locator("h2", has_text="Before and after")).to_be_visible()
     assert page.evaluate(
         "[...document.querySelectorAll('.mw-scroll')].every(e => e.scrollWidth <= e.clientWidth)"
@@ -193,8 +200,8 @@ def _sees_a_model_and_a_change(page: Page) -> None:
 
 
 def _sees_a_list(page: Page, base: str) -> None:
-    page.goto(base)
-    page.locator(".matrix thead a").first.click()
+    loaded(page).goto(base)
+    loaded(page).locator(".matrix thead a").first.click()
     # Whoever saw exactly this list may have moved on meanwhile.
     expect(page.locator("h2", has_text="What is in it")).to_be_visible()
     expect(page.locator(".mw-section").last).to_contain_text("heron")
@@ -202,40 +209,40 @@ def _sees_a_list(page: Page, base: str) -> None:
 
 
 def _filters_and_searches(page: Page, base: str) -> None:
-    page.goto(base)
+    loaded(page).goto(base)
     page.get_by_role("searchbox").fill("lum")
-    page.get_by_role("searchbox").press("Enter")
+    loaded(page).get_by_role("searchbox").press("Enter")
     expect(page.locator("table.rows-and-columns")).to_contain_text("lumen")
     expect(page.locator("table.rows-and-columns")).not_to_contain_text("slate")
     page.locator("input#_search").fill("lumen")
-    page.locator("input#_search").press("Enter")
+    loaded(page).locator("input#_search").press("Enter")
     expect(page.locator("h3").first).to_contain_text('search matches "lumen"')
     expect(page.locator("table.rows-and-columns")).to_contain_text("lumen")
-    page.goto(base)
-    page.get_by_role("link", name="Changes", exact=True).click()
-    page.locator(".facet-results a", has_text="changed").first.click()
+    loaded(page).goto(base)
+    loaded(page).get_by_role("link", name="Changes", exact=True).click()
+    loaded(page).locator(".facet-results a", has_text="changed").first.click()
     expect(page.locator("h3").first).to_contain_text('kind = "changed"')
     whole(page)
     expect(page.locator("summary", has_text="The SQL behind it")).to_be_visible()
-    page.goto(base)
-    page.get_by_role("link", name="Matrix", exact=True).click()
+    loaded(page).goto(base)
+    loaded(page).get_by_role("link", name="Matrix", exact=True).click()
     expect(page.locator("table.rows-and-columns")).to_contain_text("<script>alert(1)</script>")
     expect(page.locator("table.rows-and-columns")).to_contain_text(r"\u202e")
     whole(page)
 
 
 def _asks_a_stored_query(page: Page, base: str) -> None:
-    page.goto(base)
-    page.get_by_role("link", name="Queries and tables").click()
+    loaded(page).goto(base)
+    loaded(page).get_by_role("link", name="Queries and tables").click()
     # 1.0 shows the first five, and leads on to all.
     expect(page.locator("h2", has_text="Queries")).to_be_visible()
     if (more := page.get_by_role("link", name=re.compile(r"View \d+ queries"))).count():
         more.click()
-    page.get_by_role("link", name="Price history of a model").click()
+    loaded(page).get_by_role("link", name="Price history of a model").click()
     page.locator("input[name=model]").fill("heron")
-    page.locator("input[type=submit]").first.click()
+    loaded(page).locator("input[type=submit]").first.click()
     expect(page.locator("table.rows-and-columns tbody tr").first).to_contain_text("pricing.input")
     whole(page)
     # From a cell of any query back to the model that it names.
-    page.locator("table.rows-and-columns a", has_text="heron").first.click()
+    loaded(page).locator("table.rows-and-columns a", has_text="heron").first.click()
     expect(page.locator(".mw-name")).to_have_text("heron")
