@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import Home, Lifecycle, home
+    from pipeline.api import Deprecations, Home, home
+    from pipeline.core.types import FieldChange, Kind
     from pipeline.errors import (
         ConfigError,
         DeliveryError,
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
         SavedError,
         StoreError,
     )
-    from pipeline.reports import Coverage, Event, Report, Snapshot
-    from pipeline.stories import Story
-    from pipeline.types import FieldChange, Kind
-    from pipeline.watching import Standing
+    from pipeline.history.timeline import Timeline
+    from pipeline.history.types import Coverage, Event, Run
+    from pipeline.history.watch import WatchReport
+    from pipeline.reports.report import Report
 
 __version__ = "0.1.0"
 
@@ -35,31 +36,32 @@ __all__ = [
     "ConfigError",
     "Coverage",
     "DeliveryError",
+    "Deprecations",
     "Event",
     "FetchError",
     "FieldChange",
     "Home",
     "Kind",
-    "Lifecycle",
     "Locked",
     "PipelineError",
     "QuestionError",
     "Report",
+    "Run",
     "SavedError",
-    "Snapshot",
-    "Standing",
     "StoreError",
-    "Story",
+    "Timeline",
+    "WatchReport",
     "home",
 ]
 
 _OF = {
-    "api": "Home Lifecycle home",
+    "api": "Deprecations Home home",
     "errors": "ConfigError DeliveryError FetchError Locked PipelineError QuestionError SavedError StoreError",
-    "reports": "Coverage Event Report Snapshot",
-    "stories": "Story",
-    "types": "FieldChange Kind",
-    "watching": "Standing",
+    "core.types": "FieldChange Kind",
+    "history.timeline": "Timeline",
+    "history.types": "Coverage Event Run",
+    "history.watch": "WatchReport",
+    "reports.report": "Report",
 }
 _MODULES = {name: module for module, names in _OF.items() for name in names.split()}
 

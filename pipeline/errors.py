@@ -21,8 +21,14 @@ from pathlib import Path
 from typing import ClassVar
 
 HELD_EXIT = 5
+
+
 SOME_FAILED_EXIT = 3
+
+
 ALL_FAILED_EXIT = 4
+
+
 CHANGES_EXIT = 1
 
 

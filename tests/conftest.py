@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fakes import Script
 from hypothesis import HealthCheck, settings
+from support.fakes import Script
 
 from pipeline.store import Store
 

@@ -8,18 +8,17 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from e2e import Job, Reply, Scripted, listed
+from support import ROOT
+from support.e2e import Job, Reply, Scripted, listed
 
 import pipeline
-from pipeline.gateway import Gateway
-from pipeline.saved import in_directory
-from pipeline.types import Kind
-from pipeline.watching import What
+from pipeline.core.types import Kind
+from pipeline.history.watch import What
+from pipeline.simulator import Gateway
+from pipeline.sync.archives import in_directory
 
-ROOT = Path(__file__).parents[1]
 KEY = "sk-python-12345678"
 
 

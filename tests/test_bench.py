@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import TESTS
 
-BENCH = Path(__file__).parent / "bench" / "bench.py"
+BENCH = TESTS / "bench" / "bench.py"
 
 
 def bench(into: Path, *rows: str) -> list[dict[str, Any]]:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from support import ROOT
 
 # Stands in for Python where only the launcher's own steps matter: it answers the probe, makes an
 # environment of two files, installs a program that tells how it was started, and logs each call.

@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from e2e import Job, Question, Reply, Scripted, listing
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.e2e import Job, Question, Reply, Scripted, listing
 
-from pipeline.fetch.scrub import Scrubber
-from pipeline.types import Secret
+from pipeline.core.types import Secret
+from pipeline.gateways.redact import Redactor
 
 VALUES = {
     "key": "sk-Kq7fZ2mW9xTbL4vN8cRyH3dJ",
@@ -310,6 +310,6 @@ def test_a_secret_is_found_however_json_spells_it(letters):
     spelled = "".join(each for _, each in letters)
     body = f'{{"said": "your key: {spelled}!", "more": "\\n"}}'
     assert json.loads(body)["said"] == f"your key: {secret}!"
-    found = json.loads(Scrubber([Secret(secret)]).body(body.encode()))
+    found = json.loads(Redactor([Secret(secret)]).body(body.encode()))
     assert secret not in found["said"]
     assert found["more"] == "\n"

@@ -1,7 +1,6 @@
-"""The database in a browser: how Datasette is told to show it, started, and given a copy to hand out."""
+"""The database in a browser: how Datasette is configured, started, and given a copy to publish."""
 
-from pipeline.browse.configuring import configuration
-from pipeline.browse.publishing import publish
-from pipeline.browse.serving import Address, command, major, serve
+from pipeline.browse.datasette import Address, command, configuration, major, serve
+from pipeline.browse.publish import publish
 
 __all__ = ["Address", "command", "configuration", "major", "publish", "serve"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.browse.shown import plain
+from pipeline.browse.descriptions import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ def _models_of(which: str) -> str:
 
 _TIMES = "Times are UTC: 2026-05-01 or 2026-05-01T06:00:00Z; or how long ago: 2h, 1d, 3w."
 
+
 _WHAT_CHANGED = Query(
     "what_changed",
     "What changed between two dates",
@@ -100,6 +101,7 @@ order by moves.at desc, moves.snapshot desc, gateway, model, field
 """,  # noqa: S608 - our own words
 )
 
+
 _ONLY_SEEN_BY = Query(
     "only_seen_by",
     "Models that only one key sees",
@@ -120,6 +122,7 @@ end
 order by gateway, model
 """,  # noqa: S608 - our own words
 )
+
 
 _PRICES_OF = Query(
     "prices_of",
@@ -143,6 +146,7 @@ group by at, snapshot_id, model_id, field, before, after, input_usd_per_1m, outp
 order by at desc, snapshot_id desc, model, field
 """,
 )
+
 
 _CHEAPEST = Query(
     "cheapest",
@@ -171,6 +175,7 @@ and (:scope = '' or exists (
 order by input_and_output_usd_per_1m, model
 """,
 )
+
 
 _LOST_AND_RETURNED = Query(
     "lost_and_returned",
@@ -210,6 +215,7 @@ order by lost_at desc, model
 """,  # noqa: S608 - our own words
 )
 
+
 _COVERAGE_BY_DAY = Query(
     "coverage_by_day",
     "Coverage by day",
@@ -228,6 +234,7 @@ group by day
 order by day desc
 """,  # noqa: S608 - our own words
 )
+
 
 _WHO_SEES = Query(
     "who_sees",
@@ -255,6 +262,7 @@ cross join scopes on scopes.listing = listing_records.listing and scopes.asked
 """,
 )
 
+
 _SAME_LISTS = Query(
     "same_lists",
     "Lists that are exactly the same",
@@ -267,6 +275,7 @@ _SAME_LISTS = Query(
 select * from same_catalog where :gateway = '' or gateway = :gateway order by gateway, scopes desc
 """,
 )
+
 
 QUERIES = (
     _WHAT_CHANGED,

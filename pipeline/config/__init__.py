@@ -1,6 +1,5 @@
-"""The config file: read, validated, and every mistake in it named with its line and its cure."""
+"""The config file: read and validated; every mistake is named with its line and its cure."""
 
-from pipeline.config.config import Config, load, parse
-from pipeline.config.keys import is_name
+from pipeline.config.load import Config, load, parse
 
-__all__ = ["Config", "is_name", "load", "parse"]
+__all__ = ["Config", "load", "parse"]

@@ -1,6 +1,6 @@
-"""A demo: a gateway on this machine that lives through a few weeks, and the real job that watches it."""
+"""A demo: a gateway on this machine that runs through three scripted weeks, and the real job watching it."""
 
-from pipeline.demo.playing import Step, play
-from pipeline.demo.telling import Shell, closing_lines, opening_lines, step_lines
+from pipeline.demo.output import Shell, closing_lines, opening_lines, step_lines
+from pipeline.demo.play import Step, play
 
 __all__ = ["Shell", "Step", "closing_lines", "opening_lines", "play", "step_lines"]

@@ -11,11 +11,19 @@ from pipeline.demo.script import KEYS
 from pipeline.errors import ConfigError
 
 CONFIG = "modelwatch.toml"
+
+
 DATABASE = "modelwatch.db"
+
+
 REPORTS = "reports"
 
+
 _MARK = "# Written by `modelwatch demo`, and written anew by the next one."
+
+
 _REPORT = re.compile(r"^(latest|\d{8}T\d{6}Z(-\d+)?)\.(csv|json)$")
+
 
 _TEXT = """\
 {mark}
@@ -29,6 +37,8 @@ backoff = 0.01
 public = {{}}
 {keys}
 """
+
+
 _KEY = '{alias} = {{ key = "file:keys/{alias}", group = "{group}" }}'
 
 

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pipeline.gateway import Gateway
+from pipeline.simulator import Gateway
 
 INTERVAL = timedelta(hours=12)
 """From one run to the next."""
 
+
 RUNS = 43
 """Three weeks of them, the first and the last included."""
+
 
 KEYS = {"web": "default", "prod": "vip", "batch": "vip"}
 """The keys by their alias, each with its group; beside them, nobody asks too."""
 
+
 _EVERYONE = ("default", "vip")
+
+
 _VIP = ("vip",)
 
 
@@ -70,7 +75,11 @@ _MODELS = {
     "heron-3": _model(_VIP, 6, 24, 400_000),
     "heron-3-mini": _model(_EVERYONE, 0.5, 2, 200_000),
 }
+
+
 _LATER = ("heron-3", "heron-3-mini")
+
+
 _BASALT = tuple(name for name in _MODELS if name.startswith("basalt/"))
 
 

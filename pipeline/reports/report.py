@@ -1,119 +1,16 @@
-"""A report as a value: what changed in a window, and what it is based on."""
+"""TODO."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 
-from pipeline.diff import QUIET, SHAPE
-from pipeline.pricing import PriceChange
-from pipeline.types import FieldChange, Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One run of the job; times in ISO 8601 UTC, status done, partial, failed or imported."""
-
-    snapshot: int
-    started_at: str
-    finished_at: str
-    status: str
-    scopes: int
-    answered: int
-    moved: int
-    held: int
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened to one model, for all the scopes to which it happened at once.
-
-    Args:
-        at: when it was effective: the start of the run that saw it, or that confirmed a removal.
-        kind: added, removed, returned or changed.
-        scopes: their names, sorted.
-        groups: the groups of those scopes, sorted, without those that name none.
-        owned_by: whom the gateway names as owner.
-        since: for a removal, the run that first missed it; for a return, the run at which it had left.
-        away_seconds: for a return, how long it was away.
-        fields: for a change, and a return in another form, the fields that differ.
-        prices: likewise, the prices that differ, as far as the record's facts tell them; in USD.
-        twin: for what came or went, a model of the same list whose id differs only in case.
-        candidate: for a removal, the one model that came in the same move and has much the same name.
-        urgent: it concerns a model that the config watches, which went, or has another price or end.
-    """
-
-    at: str
-    snapshot: int
-    kind: Kind
-    gateway: str
-    model: str
-    scopes: tuple[str, ...]
-    groups: tuple[str, ...]
-    owned_by: str | None = None
-    since: str | None = None
-    away_seconds: int | None = None
-    fields: tuple[FieldChange, ...] = ()
-    prices: tuple[PriceChange, ...] = ()
-    twin: str | None = None
-    candidate: str | None = None
-    urgent: bool = False
-
-    @property
-    def quiet(self) -> bool:
-        """Whether only names, descriptions and the like changed, or the shape of all records at once."""
-        return self.kind == Kind.CHANGED and all(field.category in (QUIET, SHAPE) for field in self.fields)
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What is known of one scope at the end of a window.
-
-    Args:
-        state: `ok`, `held`, `failed`, or `new` when it never answered nor failed.
-        state_since: the run at which a hold or a failure began.
-        models: how many it is known to offer; None before its first answer.
-        last_answered: the last run at which it gave a complete answer.
-        unconfirmed: how many of its models are missing and not yet told as removed.
-        error_class: for a failure, which one.
-        message: why it is held or failed.
-    """
-
-    scope: str
-    gateway: str
-    group: str | None
-    auth: str
-    key: str | None
-    state: str
-    state_since: str | None
-    models: int | None
-    held_models: int | None
-    unconfirmed: int
-    last_asked: str | None
-    last_answered: str | None
-    error_class: str | None
-    message: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """The end of a scope's trouble.
-
-    Args:
-        at: the run at which it was over.
-        was: `failed`; or `held`, and `believed` says whether the held list has become the known one.
-        since: the run at which it had begun.
-        seconds: how long it was.
-    """
-
-    at: str
-    scope: str
-    gateway: str
-    was: str
-    believed: bool
-    since: str
-    seconds: int
+from pipeline.core.types import Kind
+from pipeline.history.changes import find_events
+from pipeline.history.runs import _run, coverage, last_run_of, recoveries
+from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.store import Store
+from pipeline.store.changes import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +26,7 @@ class Report:
     """
 
     since: str | None
-    run: Snapshot
+    run: Run
     events: tuple[Event, ...]
     recoveries: tuple[Recovery, ...]
     coverage: tuple[Coverage, ...]
@@ -139,3 +36,16 @@ class Report:
         """How many events there are of each kind."""
         counts = Counter(event.kind for event in self.events)
         return {str(kind): counts[kind] for kind in Kind}
+
+
+def build_report(store: Store, window: Window) -> Report:
+    """Give the report of a window; the window must end with a run."""
+    run = last_run_of(store, window)
+    before = _run(store, window.since)
+    return Report(
+        since=before.started_at if before else None,
+        run=run,
+        events=find_events(store, window),
+        recoveries=recoveries(store, window),
+        coverage=coverage(store, until=run.snapshot, asked_only=True),
+    )

@@ -1,27 +1,24 @@
 """The SQLite file: its schema, and every read and write of it."""
 
-from pipeline.store.copying import backup, compact
-from pipeline.store.database import Store
-from pipeline.store.found import mislaid, refill
+from pipeline.store.backup import compact, write_backup
+from pipeline.store.database import Store, lock, writing
+from pipeline.store.flapping import flap_levels, needed
 from pipeline.store.ledger import Ledger, Sighting
-from pipeline.store.locking import lock
-from pipeline.store.patience import levels, needed
-from pipeline.store.refs import Ref, listing, refs
-from pipeline.store.writing import writing
+from pipeline.store.scopes import listing, scope_states
+from pipeline.store.search import mislaid, refill
 
 __all__ = [
     "Ledger",
-    "Ref",
     "Sighting",
     "Store",
-    "backup",
     "compact",
-    "levels",
+    "flap_levels",
     "listing",
     "lock",
     "mislaid",
     "needed",
     "refill",
-    "refs",
+    "scope_states",
+    "write_backup",
     "writing",
 ]

@@ -1,7 +1,16 @@
-"""Open the file, read it and write it, all or nothing."""
+"""Turn every error of SQLite into one that says what to do.
+
+Open the file, read it and write it, all or nothing.
+
+The lock beside a database: one process at a time runs the job.
+
+Open a database to write: as the only one, and settled at the end.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import sqlite3
@@ -11,15 +20,51 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.errors import StoreError
-from pipeline.store.cures import PATIENCE_MS, translated
+from pipeline.errors import Locked, StoreError
 from pipeline.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+
+PATIENCE_MS = 30_000
+"""So long another program that writes is waited for."""
+
+
+@contextmanager
+def translated(path: Path, *, lost: str = "nothing was written") -> Iterator[None]:
+    """Turn what SQLite and the system say of a file into a `StoreError` that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_cure(error).format(lost=lost), path=path) from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = _CURES["FULL"].format(lost=lost) if full else f"cannot be used: {error.strerror or error}"
+        raise StoreError(cure, path=path) from error
+
+
+_CURES = {
+    "FULL": "the disk is full; {lost}: free some space and run again",
+    "READONLY": "cannot be written: see who owns the file and its directory",
+    "CANTOPEN": "cannot be opened: see that its directory exists and can be written",
+    "BUSY": f"another program kept it locked for {PATIENCE_MS // 1000} s; {{lost}}: run again",
+    "LOCKED": f"another program kept it locked for {PATIENCE_MS // 1000} s; {{lost}}: run again",
+    "NOTADB": "is no SQLite database: name another file as `database`",
+    "IOERR": "cannot be read or written: see that it is a file, and that its disk is well",
+    "CORRUPT": "is damaged: restore it from a copy",
+}
+
+
+def _cure(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
+    said = str(error).replace("{", "{{").replace("}", "}}")
+    return _CURES.get(name, f"SQLite says: {said}")
+
+
 APPLICATION_ID = 0x6D6F6477
 """`modw`: marks the file as ours, in SQLite's header."""
+
 
 _LARGE_INDEXES = (
     "listing_records_record",
@@ -27,6 +72,8 @@ _LARGE_INDEXES = (
     "field_changes_field",
     "records_owned_by",
 )
+
+
 _SET = "modelwatch"
 
 
@@ -236,3 +283,57 @@ def _connect(where: str) -> sqlite3.Connection:
     return sqlite3.connect(
         where, uri=where.startswith("file:"), timeout=PATIENCE_MS / 1000, isolation_level=None
     )
+
+
+@contextmanager
+def lock(path: Path, *, since: str) -> Iterator[None]:
+    """Hold the lock beside a database for as long as the block runs; it goes with the process.
+
+    Args:
+        path: the database.
+        since: the time now, in ISO 8601, for whoever comes second.
+
+    Raises:
+        Locked: another run holds it; says which and since when.
+    """
+    file = path.with_name(path.name + ".lock")
+    with translated(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, file)
+        with translated(file):
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
+        yield
+        os.truncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, file: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "it has just started"
+        raise Locked(f"another run holds the lock ({holder}): wait for it to end", path=file) from None
+
+
+@contextmanager
+def writing(path: Path, *, since: str, there: bool = False) -> Iterator[Store]:
+    """Open a database to write, with its lock; what was written in the block is settled at its end.
+
+    Args:
+        path: the database.
+        since: the time now, in ISO 8601, for whoever comes second.
+        there: it must be there already, and a database of ours.
+
+    Raises:
+        Locked: another run holds the lock.
+        StoreError: it cannot be used, or is not there.
+    """
+    if there:
+        Store.read(path, any_age=True).close()
+    with lock(path, since=since), Store.open(path) as store:
+        yield store
+        store.settle()

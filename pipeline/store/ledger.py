@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import canonical
+from pipeline.core import canonical
+from pipeline.core.types import Change, Listing, Outcome, Scope
+from pipeline.store.bulk import Ids, Writer
+from pipeline.store.contents import FactsOf, FieldsOf, write_listing, write_transition
 from pipeline.store.database import Store
-from pipeline.store.ids import Ids
-from pipeline.store.listings import FactsOf, write_listing
-from pipeline.store.patience import levels
-from pipeline.store.transitions import FieldsOf, write_transition
-from pipeline.store.writer import Writer
-from pipeline.types import Change, Listing, Outcome, Scope
+from pipeline.store.flapping import flap_levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ class Ledger:
     def levels(self, sightings: Iterable[int]) -> dict[tuple[int, int], int]:
         """Give how often the models have left before that moves removed, by sighting and model."""
         moved = list(sightings)
-        return levels(self._store, moved) if moved else {}
+        return flap_levels(self._store, moved) if moved else {}
 
     def held_since(self, scope: int) -> int | None:
         """Give the snapshot at which a scope's answer was last held."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.store.searching import SEARCH
+from pipeline.store.search import SEARCH
 from pipeline.store.views import VIEWS
 
-if TYPE_CHECKING:  # it takes a sixth of a second to load, and a database that is up to date needs none of it
+if TYPE_CHECKING:
     from sqlite_utils import Database
+
 
 TABLES = """
 create table gateways (

@@ -4,9 +4,12 @@ What is offered to many scopes is read by list, of which there are few, and told
 left joins, so that counting the rows of a view, as browsers of databases do for each page, looks up none.
 """
 
+from __future__ import annotations
+
 _OFFERED = """
     select record from listing_records where listing in (select listing from scopes where asked)
 """
+
 
 _LISTS = """
     with lists as materialized (
@@ -14,10 +17,12 @@ _LISTS = """
         from scopes where asked and listing is not null group by listing)
 """
 
+
 _SEEN_BY = """
     from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id
 """
+
 
 _MADE_BY = """
     from sightings as alike join scopes as maker on maker.id = alike.scope
@@ -25,11 +30,13 @@ _MADE_BY = """
     and alike.outcome = sightings.outcome and alike.listing = sightings.listing
 """
 
+
 _FIRST_OF_ITS_MOVE = """
     sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing)
 """
+
 
 _FACTS = """
        records.owned_by, records.created, records.type, records.context_length, records.max_output,
@@ -39,8 +46,10 @@ _FACTS = """
        records.lifecycle, records.deprecated_at, records.aliases
 """
 
+
 _BEFORE, _AFTER = (f"trim(field_changes.{side}, '\"')" for side in ("before", "after"))
 """A price that the gateway writes as a text is a number all the same."""
+
 
 VIEWS = f"""
 create view catalog as

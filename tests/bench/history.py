@@ -13,12 +13,12 @@ from setting import Setting, configure
 
 from data import Catalogue
 from pipeline.config import load
-from pipeline.dialects import Answer
-from pipeline.reading import Reader
-from pipeline.recorder import Recorder
-from pipeline.recording import Heard, Unchanged, record
+from pipeline.core.types import Scope
+from pipeline.gateways.dialects import Answer
+from pipeline.gateways.reader import AnswerReader
 from pipeline.store import Store
-from pipeline.types import Scope
+from pipeline.sync.decide import ScopeResult, Unchanged
+from pipeline.sync.record import RunCache, record
 
 _SHORT = 10
 _SLOWEST = 1.15
@@ -72,8 +72,8 @@ def _home(home: Path, url: str, bodies: Sequence[bytes]) -> Path:
     (scope,) = load(home / "modelwatch.toml").scopes
     now = datetime.now(UTC)
     with Store.open(home / "modelwatch.db") as store:
-        recorder = Recorder(store)
-        reader = Reader(recorder.refs)
+        recorder = RunCache(store)
+        reader = AnswerReader(recorder.refs)
         for first in range(0, len(bodies), _TOGETHER):
             with store.transaction():
                 for number in range(first, min(first + _TOGETHER, len(bodies))):
@@ -92,13 +92,13 @@ def _ago(number: int) -> timedelta:
     return timedelta(hours=number if number < _SHORT else number + 20)
 
 
-def _record(recorder: Recorder, scope: Scope, heard: Heard, at: datetime) -> None:
+def _record(recorder: RunCache, scope: Scope, heard: ScopeResult, at: datetime) -> None:
     moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
     record({scope.name: heard}, [scope], recorder, started_at=moment, finished_at=moment)
 
 
-def _heard(reader: Reader, scope: Scope, body: bytes | None, at: datetime) -> Heard:
+def _heard(reader: AnswerReader, scope: Scope, body: bytes | None, at: datetime) -> ScopeResult:
     """Read one answer as a run does; None is the answer known, to the byte."""
     if body is None:
-        return Heard(Unchanged(), 0.1)
+        return ScopeResult(Unchanged(), 0.1)
     return reader.kept(scope, Answer((body,), int(at.timestamp())))

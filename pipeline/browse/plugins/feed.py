@@ -18,10 +18,20 @@ from datasette import hookimpl
 from datasette.utils.asgi import Response
 
 _ATOM = "http://www.w3.org/2005/Atom"
+
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
 _NEVER = "1970-01-01T00:00:00Z"
+
+
 _LONGEST = 200
+
+
 _NEEDS = {"at", "model"}
+
+
 _SAME = ("at", "gateway", "model", "kind", "field", "change_id")
 
 

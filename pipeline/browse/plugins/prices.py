@@ -16,19 +16,28 @@ from datasette.utils import tilde_decode
 OURS = frozenset({"catalog", "change_log", "health"})
 """Views by which a database is known to be one of modelwatch."""
 
+
 PRICE = re.compile(r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]", re.IGNORECASE)
 """Fields that are about prices, as changes are classed."""
+
 
 LINES = 8
 """As many can be told apart."""
 
+
 STEPS = 60
 """Rows of the table."""
 
+
 _QUESTION = (Path(__file__).parent / "prices" / "of_model.sql").read_text("utf-8")
 
+
 Row = Mapping[str, Any]
+
+
 Prices = Mapping[str, float]
+
+
 Points = tuple[tuple[str, float | None], ...]
 
 

@@ -15,11 +15,14 @@ from datasette.utils.asgi import Response
 
 Row = Mapping[str, Any]
 
+
 OURS = frozenset({"catalog", "change_log", "health"})
 """Views by which a database is known to be one of modelwatch."""
 
+
 WINDOWS = (7, 30, 90, 365)
 """Days that the page may look back; the first in which something changed, unless the reader says."""
+
 
 KINDS = (
     ("removed", "removed", "kind=removed"),
@@ -36,8 +39,10 @@ KINDS = (
 )
 """Kinds of change, the weightiest first: as asked for, as told, and where all of them are in `change_log`."""
 
+
 FINE = 400
 """Steps of a line in the chart above which each day keeps its last alone."""
+
 
 _QUESTIONS = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "start").glob("*.sql")}
 

@@ -1,0 +1,122 @@
+"""What stands on the page of one row: its neighbours, each in words and with a link."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datasette import hookimpl
+from datasette.database import QueryInterrupted
+from datasette.utils import tilde_decode
+
+OURS = frozenset({"catalog", "change_log", "health"})
+"""Views by which a database is known to be one of modelwatch."""
+
+
+SIDES = {"before", "after"}
+"""Columns that are shown together, or neither; any other is shown unless it is empty in every row."""
+
+
+_NUMBER = re.compile(r'"?-?\d+(\.\d+)?(e-?\d+)?"?')
+
+
+_LIMIT = re.compile(r"\nlimit (\d+)$")
+
+
+class Section(NamedTuple):
+    """A question about one row: what it is called, what it says, where all of it is, and its SQL.
+
+    A column `scopes#` is the id of a row of that table, and the next column its name.
+    """
+
+    title: str
+    why: str
+    link: str
+    sql: str
+
+
+def _sections(text: str) -> list[Section]:
+    """Read a file of questions: each begins with `-- ## title | why | table?filter`, and `:id` is the row.
+
+    A question that no table answers has nothing after its last `|`.
+    """
+    found = []
+    for part in re.split(r"^-- ## ", text, flags=re.MULTILINE)[1:]:
+        heading, _, sql = part.partition("\n")
+        title, why, link = (each.strip() for each in heading.split("|"))
+        found.append(Section(title, why, link, sql.strip()))
+    return found
+
+
+_SECTIONS = {
+    file.stem: _sections(file.read_text("utf-8")) for file in (Path(__file__).parent / "rows").glob("*.sql")
+}
+
+
+@hookimpl
+def extra_template_vars(view_name: str, table: str | None, request: Any, datasette: Any) -> Any:
+    """Give the page of a row of ours its neighbours: for each question the columns and rows of its answer."""
+    if view_name != "row" or table not in _SECTIONS:
+        return {}
+
+    async def found() -> dict[str, Any]:
+        db = datasette.get_database(route=tilde_decode(request.url_vars["database"]))
+        id_ = request.url_vars["pks"]
+        if not id_.isdigit() or not set(await db.view_names()) >= OURS:
+            return {}
+        sections = [await _answer(db, section, int(id_)) for section in _SECTIONS[table]]
+        row = (await db.execute(f"select * from {table} where id = :id", {"id": int(id_)})).first()  # noqa: S608
+        return {
+            "modelwatch_name": db.name,
+            "modelwatch_row": row["name"] if row and "name" in row.keys() else None,  # noqa: SIM118 - no mapping
+            "modelwatch_parents": await _parents(db, table, row) if row else [],
+            "modelwatch_sections": [each for each in sections if each["rows"] != []],
+            "modelwatch_nothing": [each["title"] for each in sections if each["rows"] == []],
+        }
+
+    return found
+
+
+async def _parents(db: Any, table: str, row: Any) -> list[dict[str, Any]]:
+    """Give what a row points at, by name."""
+    found = []
+    for key in await db.foreign_keys_for_table(table):
+        other, column = key["other_table"], key["column"]
+        if row[column] is not None:
+            named = await db.execute(f"select name from {other} where id = :id", {"id": row[column]})  # noqa: S608
+            parent = {"column": column, "table": other, "id": row[column]}
+            found += [{**parent, "name": each["name"]} for each in named.rows]
+    return found
+
+
+async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
+    limit = _LIMIT.search(section.sql)
+    answer: dict[str, Any] = {
+        "title": section.title,
+        "why": section.why,
+        "link": section.link.replace(":id", str(id_)),
+        "most": int(limit[1]) if limit else None,
+        "columns": [],
+    }
+    try:
+        result = await db.execute(section.sql, {"id": id_})
+    except QueryInterrupted:
+        return {**answer, "rows": None}
+    columns = [column[0] for column in result.description]
+    rows = [tuple(row) for row in result.rows]
+    filled = {column for n, column in enumerate(columns) if any(row[n] is not None for row in rows)}
+    if filled & SIDES:
+        filled |= SIDES
+    kept = [n for n, column in enumerate(columns) if column in filled or column.endswith("#")]
+    numeric = {columns[n] for n in kept if _is_numeric([row[n] for row in rows if row[n] is not None])}
+    return {
+        **answer,
+        "columns": [columns[n] for n in kept],
+        "rows": [[row[n] for n in kept] for row in rows],
+        "numeric": numeric,
+    }
+
+
+def _is_numeric(values: list[Any]) -> bool:
+    return bool(values) and all(_NUMBER.fullmatch(str(value)) for value in values)

@@ -1,0 +1,122 @@
+"""What differs between two listings, and between two records: values in, values out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pipeline.core import canonical, jsonpath
+from pipeline.core.types import Change, FieldChange, Listing, Record
+
+PATTERNS = (
+    (
+        "lifecycle",
+        r"deprecat|expir|shutdown|sunset|retire|lifecycle|archived|(^|[._])eol([._]|$)|replacement",
+    ),
+    ("price", r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]"),
+    ("text", r"desc|display|^name$|\.name$|title|icon|^owned_by$|^created|tags?$|url|order$"),
+    (
+        "capabilities",
+        r"modalit|feature|capabilit|support|endpoint|permission|tool|reason|(?<!re)vision|type|param",
+    ),
+    ("limits", r"context|max_|limit|token(?!iz)|length|window|tpm|rpm"),
+)
+
+
+_CATEGORIES = tuple((category, re.compile(pattern, re.IGNORECASE)) for category, pattern in PATTERNS)
+
+
+QUIET = "text"
+"""The category that is kept and hashed but told only on request: names, descriptions, owners."""
+
+
+SHAPE = "shape"
+"""The category of fields that appear in, or vanish from, all records at once: told in one line."""
+
+
+Differing = tuple[str, str | None, str | None]
+"""A path, and what stands there before and after, as text; None where nothing does."""
+
+
+def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
+    """Give what happened to each model between two listings, by model id; nothing between equal ones."""
+    if before.digest == after.digest:
+        return ()
+    old, new = before.records, after.records
+    # Records that were read once stand in both listings: most are the same object.
+    differing = [model for model in old.keys() | new.keys() if old.get(model) is not new.get(model)]
+    changes = (Change(model, old.get(model), new.get(model)) for model in sorted(differing))
+    return tuple(change for change in changes if _digest(change.before) != _digest(change.after))
+
+
+def _digest(record: Record | None) -> str | None:
+    return None if record is None else record.digest
+
+
+def fields(
+    before: str, after: str, category_of: Callable[[Differing], str] | None = None
+) -> tuple[FieldChange, ...]:
+    """Give the fields in which two record bodies differ, by path; `category_of` may sort them otherwise."""
+    return tuple(
+        FieldChange(*each, category_of(each) if category_of else category(each[0]))
+        for each in _differing(before, after)
+    )
+
+
+def _differing(before: str, after: str) -> Iterator[Differing]:
+    old, new = map(_leaves, canonical.differing(before, after))
+    for path in sorted(old.keys() | new.keys()):
+        if old.get(path) != new.get(path):
+            yield path, old.get(path), new.get(path)
+
+
+def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
+    return {path: canonical.as_text(leaf) for path, leaf in jsonpath.leaves(members)} if members else {}
+
+
+@lru_cache(4096)
+def category(path: str) -> str:
+    """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
+    return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
+
+
+class Fields:
+    """Gives the fields of the changes between two listings, knowing what is quiet and what is only shape.
+
+    A field that no record had before, or that none has any more, is a matter of how the gateway writes its
+    list: it is of the category `shape`, so that it makes no wave of changed models.
+    """
+
+    def __init__(self, before: Listing, after: Listing, quiet: tuple[str, ...] = ()) -> None:
+        self._before = before
+        self._after = after
+        self._quiet = [jsonpath.parse(path) for path in quiet]
+        self._had: dict[tuple[bool, str], bool] = {}
+
+    def __call__(self, change: Change) -> tuple[FieldChange, ...]:
+        """Give the fields in which a changed record differs."""
+        if change.before is None or change.after is None:
+            return ()
+        return fields(change.before.body, change.after.body, self._category)
+
+    def _category(self, differing: Differing) -> str:
+        path, before, after = differing
+        if any(jsonpath.covers(quiet, path) for quiet in self._quiet):
+            return QUIET
+        if before is None and not self._in_use(self._before, path):
+            return SHAPE
+        if after is None and not self._in_use(self._after, path):
+            return SHAPE
+        return category(path)
+
+    def _in_use(self, listing: Listing, path: str) -> bool:
+        key = (listing is self._before, jsonpath.general(path))
+        if key not in self._had:
+            named = f"{jsonpath.last_name(path)}:"
+            self._had[key] = any(
+                named in record.body and jsonpath.stands(canonical.decode(record.body.encode()), key[1])
+                for record in listing.records.values()
+            )
+        return self._had[key]

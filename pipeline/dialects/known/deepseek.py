@@ -1,7 +1,0 @@
-"""DeepSeek: a short list without `created`."""
-
-from __future__ import annotations
-
-from pipeline.dialects.dialect import Dialect
-
-DIALECTS = (Dialect(name="deepseek", hosts=("api.deepseek.com",), path="/models"),)

@@ -1,0 +1,54 @@
+"""AiHubMix: the list that a key or the default group may use, and the public catalogue with prices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, Prices
+from pipeline.core.values import text
+from pipeline.gateways.dialects.dialect import SETS, Dialect
+from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE
+
+
+def _of_catalogue(facts: Facts, body: Body) -> Facts:
+    """Mark prices reckoned from old ratios; a routing variant names the model that it stands for."""
+    estimated = facts.price_source is not None and body.get("pricing_source") == "legacy_ratio"
+    source = "estimate" if estimated else facts.price_source
+    return replace(facts, price_source=source, parent=text(body.get("variant_of")))
+
+
+def _is_catalogue(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all("model_id" in row and "types" in row for row in rows)
+
+
+DIALECTS = (
+    Dialect(
+        name="aihubmix",
+        # Its answers have no mark of their own beside One-API's: the address tells.
+        hosts=("aihubmix.com", "api.aihubmix.com"),
+        no_models=NO_MODELS,
+        noise=PERMISSION_NOISE,
+        quiet=("owned_by",),
+    ),
+    Dialect(
+        name="aihubmix-catalog",
+        hosts=("aihubmix.com/api/v1*", "api.aihubmix.com/api/v1*"),
+        path="/api/v1/models",
+        id_at="model_id",
+        quiet=("desc", "model_name", "last_updated", "schema_checked"),
+        sets=(*SETS, "types"),
+        recognises=_is_catalogue,
+        facts=FactPaths(
+            # The documentation says "per 1K tokens"; the values are those per 1M of the vendors' price lists.
+            prices=Prices(
+                unit=PER_1M,
+                input=("pricing.input",),
+                output=("pricing.output",),
+                cache_read=("pricing.cache_read",),
+                cache_write=("pricing.cache_write",),
+            ),
+            adjust=_of_catalogue,
+        ),
+    ),
+)

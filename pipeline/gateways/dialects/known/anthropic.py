@@ -1,0 +1,45 @@
+"""Anthropic's list, and that of gateways which answer Anthropic's clients."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core.facts import Body, FactPaths, Facts
+from pipeline.gateways.dialects.dialect import Dialect
+from pipeline.gateways.dialects.paging import Paging
+
+_INPUTS = {"image_input": "image", "pdf_input": "pdf"}
+
+
+def _is_anthropic(envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    cursors = isinstance(envelope, dict) and {"first_id", "last_id", "has_more"} <= envelope.keys()
+    return (
+        cursors and bool(rows) and all(row.get("type") == "model" and "display_name" in row for row in rows)
+    )
+
+
+def _with_modalities(facts: Facts, _body: Body) -> Facts:
+    """Say what goes in, where the capabilities tell: text goes in always, so it is not among them."""
+    if not facts.features:
+        return facts
+    inputs = {_INPUTS[feature] for feature in facts.features if feature in _INPUTS}
+    return replace(facts, input_modalities=tuple(sorted({"text"} | inputs)))
+
+
+DIALECTS = (
+    Dialect(
+        name="anthropic",
+        hosts=("api.anthropic.com",),
+        headers=(("anthropic-version", "2023-06-01"),),
+        key_header="x-api-key",
+        # Without a limit a page has twenty models.
+        paging=Paging(param="after_id", next_at="last_id", more_at="has_more", size=(("limit", "1000"),)),
+        recognises=_is_anthropic,
+        facts=FactPaths(
+            type=(),  # "model" of every record
+            max_output=("max_tokens",),
+            adjust=_with_modalities,
+        ),
+    ),
+)

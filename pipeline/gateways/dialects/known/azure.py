@@ -1,0 +1,50 @@
+"""Azure OpenAI: the models that a resource can reach, in the dated API and in the one without dates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.core.facts import Body, FactPaths, Facts
+from pipeline.core.values import text
+from pipeline.gateways.dialects.dialect import Dialect
+
+_HOSTS = (
+    "*.openai.azure.com",
+    "*.openai.azure.us",
+    "*.openai.azure.cn",
+    "*.cognitiveservices.azure.com",
+    "*.services.ai.azure.com",
+)
+
+
+def _with_parent(facts: Facts, body: Body) -> Facts:
+    """Take the model that a tuned one was made from as its parent."""
+    return replace(facts, parent=text(body.get("model"))) if body.get("model") else facts
+
+
+_FACTS = FactPaths(
+    # `status` beside it says how the tuning went, and is "succeeded" of every base model.
+    lifecycle=("lifecycle_status",),
+    # When it stops answering; the end of its tuning, which is named beside it, comes earlier.
+    deprecated_at=("deprecation.inference",),
+    adjust=_with_parent,
+)
+
+
+DIALECTS = (
+    Dialect(
+        name="azure",
+        hosts=_HOSTS,
+        path="/openai/models",
+        params=(("api-version", "2024-10-21"),),
+        key_header="api-key",
+        facts=_FACTS,
+    ),
+    Dialect(
+        name="azure-v1",
+        hosts=tuple(f"{host}/openai/v1*" for host in _HOSTS),
+        path="/openai/v1/models",
+        key_header="api-key",
+        facts=_FACTS,
+    ),
+)

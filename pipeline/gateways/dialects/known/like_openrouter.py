@@ -1,0 +1,68 @@
+"""Gateways that write their lists much as OpenRouter does, and differ in what their prices mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.core.facts import PER_1M, PER_TOKEN, Body, FactPaths, Facts, Prices
+from pipeline.gateways.dialects.dialect import SETS, Dialect
+from pipeline.gateways.dialects.known.one_api import PERMISSION_NOISE
+
+
+def _paid_cache(facts: Facts, _body: Body) -> Facts:
+    """Take a cache price of 0 as unknown: it is written where nobody entered one."""
+    return replace(
+        facts,
+        cache_read_usd_per_1m=facts.cache_read_usd_per_1m or None,
+        cache_write_usd_per_1m=facts.cache_write_usd_per_1m or None,
+    )
+
+
+_PER_TOKEN = Prices(
+    unit=PER_TOKEN,
+    input=("pricing.prompt",),
+    output=("pricing.completion",),
+    cache_read=("pricing.input_cache_read", "pricing.input_cache_reads"),
+    cache_write=("pricing.input_cache_write", "pricing.input_cache_writes"),
+)
+
+
+_SETS = (*SETS, "supported_sampling_parameters")
+
+
+DIALECTS = (
+    Dialect(
+        name="baseten",
+        hosts=("inference.baseten.co",),
+        sets=_SETS,
+        facts=FactPaths(prices=_PER_TOKEN, adjust=_paid_cache),
+    ),
+    Dialect(
+        name="chutes",
+        hosts=("llm.chutes.ai",),
+        noise=PERMISSION_NOISE,
+        sets=_SETS,
+        facts=FactPaths(
+            # The same names as OpenRouter's, for prices per 1M tokens.
+            prices=Prices(
+                unit=PER_1M,
+                input=("pricing.prompt", "price.input.usd"),
+                output=("pricing.completion", "price.output.usd"),
+                cache_read=("pricing.input_cache_read",),
+            ),
+        ),
+    ),
+    Dialect(
+        name="llmgateway",
+        hosts=("api.llmgateway.io",),
+        sets=(*_SETS, "providers"),
+        facts=FactPaths(prices=_PER_TOKEN, adjust=_paid_cache),
+    ),
+    Dialect(
+        name="ovh",
+        hosts=("catalog.endpoints.ai.ovh.net",),
+        path="/rest/v2/openrouter",
+        sets=_SETS,
+        facts=FactPaths(prices=_PER_TOKEN, adjust=_paid_cache),
+    ),
+)

@@ -1,0 +1,137 @@
+"""LiteLLM's proxy: its list, and the two places where it says what its models are and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core.facts import PER_TOKEN, FactPaths, Facts, Prices
+from pipeline.core.values import names
+from pipeline.gateways.dialects.dialect import SETS, Dialect
+
+CREATED = 1677610602
+"""What the proxy writes as `created` of every model in its list."""
+
+
+NO_MODELS = ("*[*]*", "all-team-models", "all-proxy-models", "no-default-models")
+"""Routes such as `openai/*`, and names that stand for what a key or a team may use."""
+
+
+_SUPPORTS = "supports_"
+
+
+_PRICES = ("input_usd_per_1m", "output_usd_per_1m", "cache_read_usd_per_1m", "cache_write_usd_per_1m")
+
+
+def _is_list(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all(
+        (row.get("created"), row.get("owned_by")) == (CREATED, "openai") for row in rows
+    )
+
+
+def _is_info(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all("model_name" in row and isinstance(row.get("model_info"), dict) for row in rows)
+
+
+def _is_group_info(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all("model_group" in row and "providers" in row for row in rows)
+
+
+def _without_owner(facts: Facts, _body: Mapping[str, Any]) -> Facts:
+    """The list says "openai" of every model, whoever made it."""
+    return replace(facts, owned_by=None)
+
+
+def _with_flags(facts: Facts, said: Any) -> Facts:
+    """Read the flags, and drop prices that are all 0: the proxy writes 0 where it knows none."""
+    if not isinstance(said, Mapping):
+        return facts
+    flags = (name for name, on in said.items() if name.startswith(_SUPPORTS) and on is True)
+    facts = replace(facts, features=tuple(sorted(flag.removeprefix(_SUPPORTS) for flag in flags)))
+    if any(getattr(facts, name) for name in _PRICES):
+        return facts
+    unknown: dict[str, Any] = dict.fromkeys((*_PRICES, "price_source"))
+    return replace(facts, **unknown)
+
+
+def _of_a_deployment(facts: Facts, body: Mapping[str, Any]) -> Facts:
+    return _with_flags(facts, body.get("model_info"))
+
+
+def _of_a_group(facts: Facts, body: Mapping[str, Any]) -> Facts:
+    providers = names(body.get("providers")) or ()
+    return _with_flags(replace(facts, owned_by=", ".join(providers) or None), body)
+
+
+def _reading(at: str, adjust: Callable[[Facts, Mapping[str, Any]], Facts]) -> FactPaths:
+    """Read what LiteLLM knows of a model, at a path that ends in a dot or is empty."""
+    return FactPaths(
+        owned_by=(f"{at}litellm_provider",),
+        type=(f"{at}mode",),
+        # `max_tokens` is no fact: it is the longest output of some models and the context of others.
+        context_length=(f"{at}max_input_tokens",),
+        max_output=(f"{at}max_output_tokens",),
+        prices=Prices(
+            unit=PER_TOKEN,
+            input=(f"{at}input_cost_per_token",),
+            output=(f"{at}output_cost_per_token",),
+            cache_read=(f"{at}cache_read_input_token_cost",),
+            cache_write=(f"{at}cache_creation_input_token_cost",),
+        ),
+        input_modalities=(f"{at}supported_modalities",),
+        output_modalities=(f"{at}supported_output_modalities",),
+        endpoints=(f"{at}supported_endpoints",),
+        deprecated_at=(f"{at}deprecation_date",),
+        adjust=adjust,
+    )
+
+
+DIALECTS = (
+    Dialect(
+        name="litellm",
+        no_models=NO_MODELS,
+        recognises=_is_list,
+        facts=FactPaths(adjust=_without_owner),
+    ),
+    Dialect(
+        name="litellm-info",
+        hosts=("*/model/info",),
+        path="/model/info",
+        id_at="model_name",
+        no_models=NO_MODELS,
+        # One name may have several deployments, each with its id and its way to the upstream. None of it
+        # concerns those who ask for the name; the way may also hold what is nobody's business.
+        noise=(
+            "litellm_params",
+            "model_info.id",
+            "model_info.db_model",
+            "model_info.created_at",
+            "model_info.created_by",
+            "model_info.updated_at",
+            "model_info.updated_by",
+        ),
+        sets=(
+            *SETS,
+            "model_info.access_groups",
+            "model_info.supported_endpoints",
+            "model_info.supported_modalities",
+            "model_info.supported_openai_params",
+            "model_info.supported_output_modalities",
+        ),
+        recognises=_is_info,
+        facts=_reading("model_info.", _of_a_deployment),
+    ),
+    Dialect(
+        name="litellm-group-info",
+        hosts=("*/model_group/info",),
+        path="/model_group/info",
+        id_at="model_group",
+        no_models=NO_MODELS,
+        # What the proxy's last health check saw.
+        noise=("health_status", "health_response_time", "health_checked_at"),
+        sets=(*SETS, "providers", "supported_openai_params"),
+        recognises=_is_group_info,
+        facts=_reading("", _of_a_group),
+    ),
+)

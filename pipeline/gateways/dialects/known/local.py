@@ -1,0 +1,62 @@
+"""Servers on one's own machine, Ollama and LM Studio: what lies on the disk, loaded or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core.facts import FactPaths
+from pipeline.gateways.dialects.dialect import SETS, Dialect
+
+
+def _is_ollama(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all(row.get("owned_by") == "library" for row in rows)
+
+
+def _has_all(*names: str) -> Any:
+    def recognises(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+        return bool(rows) and all(name in row for row in rows for name in names)
+
+    return recognises
+
+
+DIALECTS = (
+    Dialect(
+        name="ollama",
+        hosts=("*/api/tags",),
+        path="/api/tags",
+        list_at=("models",),
+        null_is_empty=True,
+        id_at="name",
+        # When it was pulled; pulled again, the same weights have another. What was pulled is in `digest`.
+        noise=("modified_at",),
+        quiet=("digest", "size"),
+        sets=(*SETS, "details.families"),
+        facts=FactPaths(created=(), type=()),
+    ),
+    Dialect(
+        name="ollama-v1",
+        null_is_empty=True,
+        # Here `created` is the moment of the pull.
+        noise=("created",),
+        recognises=_is_ollama,
+        facts=FactPaths(created=()),
+    ),
+    Dialect(
+        name="lmstudio",
+        path="/api/v0/models",
+        # What is loaded comes and goes with use.
+        noise=("state", "loaded_context_length"),
+        sets=(*SETS, "capabilities"),
+        recognises=_has_all("compatibility_type", "arch"),
+    ),
+    Dialect(
+        name="lmstudio-v1",
+        path="/api/v1/models",
+        list_at=("models",),
+        id_at="key",
+        noise=("loaded_instances",),
+        quiet=("size_bytes",),
+        sets=(*SETS, "variants"),
+        recognises=_has_all("key", "loaded_instances"),
+    ),
+)

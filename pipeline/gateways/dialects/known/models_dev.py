@@ -1,0 +1,43 @@
+"""The catalogue of models.dev, and lists made in its likeness: limits, and prices in USD per 1M tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, Prices
+from pipeline.gateways.dialects.dialect import Dialect
+
+_FEATURES = ("attachment", "reasoning", "structured_output", "temperature", "tool_call")
+
+
+def _is_models_dev(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    limits = all(isinstance(row.get("limit"), dict) for row in rows)
+    costs = [row["cost"] for row in rows if "cost" in row]
+    return bool(costs) and limits and all(isinstance(cost, dict) and "input" in cost for cost in costs)
+
+
+def _with_features(facts: Facts, body: Body) -> Facts:
+    """What a model can do is told by a flag each; `reasoning` may be a table with `supported` in it."""
+    flags = {name: body.get(name) for name in _FEATURES}
+    told = {name: flag.get("supported") if isinstance(flag, dict) else flag for name, flag in flags.items()}
+    found = tuple(name for name, flag in told.items() if flag is True)
+    return replace(facts, features=tuple(sorted({*facts.features, *found})))
+
+
+DIALECTS = (
+    Dialect(
+        name="models-dev",
+        recognises=_is_models_dev,
+        facts=FactPaths(
+            prices=Prices(
+                unit=PER_1M,
+                input=("cost.input",),
+                output=("cost.output",),
+                cache_read=("cost.cache_read",),
+                cache_write=("cost.cache_write",),
+            ),
+            adjust=_with_features,
+        ),
+    ),
+)

@@ -1,0 +1,50 @@
+"""OpenRouter: prices as text in USD a token, aliases, dates of expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core.facts import PER_TOKEN, FactPaths, Facts, Prices
+from pipeline.gateways.dialects.dialect import SETS, Dialect
+from pipeline.gateways.dialects.paging import Paging
+
+
+def _is_openrouter(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all("canonical_slug" in row and "top_provider" in row for row in rows)
+
+
+def _with_author(facts: Facts, body: Mapping[str, Any]) -> Facts:
+    """Ids are `author/slug`, with `~` before those that stand for another model; no field says the author."""
+    author, slash, _ = str(body.get("id")).removeprefix("~").partition("/")
+    return replace(facts, owned_by=author or None) if slash else facts
+
+
+DIALECTS = (
+    Dialect(
+        name="openrouter",
+        hosts=("openrouter.ai", "*.openrouter.ai"),
+        path="/api/v1/models",
+        # Asked without `limit` it gives everything; should that end one day, `links.next` goes on.
+        paging=Paging(param="offset", next_at="links.next", total_at="total_count"),
+        # Scores are computed anew all the time: nine in ten changed records differ in nothing else.
+        noise=("benchmarks",),
+        # What the provider of the moment offers goes to null and back within hours.
+        quiet=("top_provider", "links", "default_parameters"),
+        sets=(*SETS, "reasoning.supported_efforts", "supported_voices"),
+        recognises=_is_openrouter,
+        facts=FactPaths(
+            prices=Prices(
+                unit=PER_TOKEN,
+                # "-1" is the price of a router: it depends on where the request ends.
+                input=("pricing.prompt",),
+                output=("pricing.completion",),
+                cache_read=("pricing.input_cache_read",),
+                cache_write=("pricing.input_cache_write",),
+            ),
+            aliases=("alias_target.slug",),
+            adjust=_with_author,
+        ),
+    ),
+)

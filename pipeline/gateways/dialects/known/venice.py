@@ -1,0 +1,51 @@
+"""Venice: everything about a model stands below `model_spec`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, Prices
+from pipeline.gateways.dialects.dialect import SETS, Dialect
+
+BILLED_BY_TOKEN = frozenset({None, "text", "code", "embedding"})
+
+
+def _by_token(facts: Facts, _body: Body) -> Facts:
+    """Keep token prices where tokens are billed: speech is billed by characters, in the same field."""
+    if facts.type in BILLED_BY_TOKEN:
+        return facts
+    return replace(
+        facts,
+        input_usd_per_1m=None,
+        output_usd_per_1m=None,
+        cache_read_usd_per_1m=None,
+        cache_write_usd_per_1m=None,
+        price_source=None if facts.usd_per_call is None else facts.price_source,
+    )
+
+
+DIALECTS = (
+    Dialect(
+        name="venice",
+        hosts=("api.venice.ai",),
+        path="/api/v1/models",
+        # Without it, only those for text are listed.
+        params=(("type", "all"),),
+        quiet=("model_spec.name", "model_spec.description"),
+        sets=(*SETS, "model_spec.traits"),
+        facts=FactPaths(
+            context_length=("model_spec.availableContextTokens",),
+            max_output=("model_spec.maxCompletionTokens",),
+            features=("model_spec.capabilities",),
+            prices=Prices(
+                unit=PER_1M,
+                input=("model_spec.pricing.input.usd",),
+                output=("model_spec.pricing.output.usd",),
+                cache_read=("model_spec.pricing.cache_input.usd",),
+                cache_write=("model_spec.pricing.cache_write.usd",),
+                per_call=("model_spec.pricing.generation.usd",),
+            ),
+            adjust=_by_token,
+        ),
+    ),
+)

@@ -1,0 +1,52 @@
+"""Vercel's AI Gateway: prices as texts in USD per token, some of them in tiers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pipeline.core import jsonpath
+from pipeline.core.facts import PER_TOKEN, Body, FactPaths, Facts, Prices, scaled
+from pipeline.core.values import price
+from pipeline.gateways.dialects.dialect import Dialect
+
+TIERS = {
+    "input_usd_per_1m": ("pricing", "input_tiers"),
+    "output_usd_per_1m": ("pricing", "output_tiers"),
+    "cache_read_usd_per_1m": ("pricing", "input_cache_read_tiers"),
+    "cache_write_usd_per_1m": ("pricing", "input_cache_write_tiers"),
+}
+
+
+def _first_tiers(facts: Facts, body: Body) -> Facts:
+    """Where a price is given in tiers alone, read that of the first: of short requests."""
+    found: dict[str, Any] = {}
+    for name, at in TIERS.items():
+        match jsonpath.find(body, at):
+            case [{"cost": cost}, *_] if getattr(facts, name) is None:
+                found[name] = scaled(price(cost), PER_TOKEN)
+    told = {name: value for name, value in found.items() if value is not None}
+    return replace(facts, **told, price_source="exact") if told else facts
+
+
+DIALECTS = (
+    Dialect(
+        name="vercel",
+        hosts=("ai-gateway.vercel.sh",),
+        quiet=("name", "description"),
+        facts=FactPaths(
+            # `created` is one and the same for all; `released` is the model's own.
+            created=("released",),
+            max_output=("max_tokens",),
+            features=("tags",),
+            prices=Prices(
+                unit=PER_TOKEN,
+                input=("pricing.input",),
+                output=("pricing.output",),
+                cache_read=("pricing.input_cache_read",),
+                cache_write=("pricing.input_cache_write",),
+            ),
+            adjust=_first_tiers,
+        ),
+    ),
+)

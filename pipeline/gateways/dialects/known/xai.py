@@ -1,0 +1,40 @@
+"""xAI: the plain list, and the one of language models with prices, modalities and aliases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.core.facts import CENTS_PER_100M, FactPaths, Prices
+from pipeline.gateways.dialects.dialect import Dialect
+
+FINGERPRINT = "fingerprint"
+"""Names the build of the back end that answers, which is not the model."""
+
+
+def _is_language_models(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return bool(rows) and all("prompt_text_token_price" in row for row in rows)
+
+
+DIALECTS = (
+    Dialect(
+        name="xai",
+        hosts=("api.x.ai", "*.api.x.ai"),
+        noise=(FINGERPRINT,),
+    ),
+    Dialect(
+        name="xai-language-models",
+        hosts=("api.x.ai/v1/language-models", "*.api.x.ai/v1/language-models"),
+        path="/v1/language-models",
+        list_at=("models",),
+        noise=(FINGERPRINT,),
+        recognises=_is_language_models,
+        facts=FactPaths(
+            prices=Prices(
+                unit=CENTS_PER_100M,
+                input=("prompt_text_token_price",),
+                output=("completion_text_token_price",),
+                cache_read=("cached_prompt_text_token_price",),
+            ),
+        ),
+    ),
+)

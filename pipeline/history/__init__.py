@@ -1,0 +1,1 @@
+"""Questions about the past, answered as values: changes, runs, timelines, comparisons, availability."""

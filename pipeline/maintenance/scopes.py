@@ -1,0 +1,128 @@
+"""Forget scopes, or give them and their gateways other names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from pipeline.core import canonical
+from pipeline.gateways.dialects import recognised
+from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT
+from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
+from pipeline.store import Store, scope_states
+
+
+def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
+    """Drop scopes, and all that only they needed, in one transaction; gives how many rows by table."""
+    with store.transaction():
+        known = scope_states(store)
+        ids = json.dumps([known[name].id for name in names])
+        dropped: dict[str, int] = {}
+        store.connection.execute(
+            "update scopes set listing = null, held = null, sighting = null"
+            " where id in (select value from json_each(?))",
+            [ids],
+        )
+        for table in ("missing", "departures", "sightings", "coverage_scopes"):
+            drop(store, table, "scope in (select value from json_each(:ids))", ids, dropped)
+        drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
+        _settle_coverages(store)
+        _drop_empty_runs(store, dropped)
+        for table, count in drop_unneeded(store).items():
+            dropped[table] = dropped.get(table, 0) + count
+        unused = "id not in (select gateway from scopes) and id not in (select gateway from models)"
+        unused += " and id not in (select gateway from listings) and :ids is not null"
+        drop(store, "gateways", unused, ids, dropped)
+        del dropped["coverage_scopes"]
+        return {table: count for table, count in dropped.items() if count}
+
+
+def _settle_coverages(store: Store) -> None:
+    """Name each set of scopes by what is left of it; sets that are equal now become one."""
+    members: dict[int, list[int]] = {}
+    for coverage, scope in store.stream(
+        """
+        select coverages.id, coverage_scopes.scope from coverages
+        left join coverage_scopes on coverage_scopes.coverage = coverages.id
+        order by coverages.id, coverage_scopes.scope
+        """
+    ):
+        members.setdefault(coverage, []).extend([] if scope is None else [scope])
+    first: dict[str, int] = {}
+    for coverage, of_it in members.items():
+        digest = canonical.digest(json.dumps(of_it))
+        # Digests are unique, and what another set was called before may be what this one is called now.
+        store.db.table("coverages").update(coverage, {"digest": f"{coverage} {digest}"})
+        if digest in first:
+            moved = {"first": first[digest], "same": coverage}
+            store.connection.execute("update snapshots set covered = :first where covered = :same", moved)
+        first.setdefault(digest, coverage)
+    for called, coverage in first.items():
+        count = len(members[coverage])
+        name = "1 scope" if count == 1 else f"{count} scopes"
+        doubles = {"digest": called, "first": coverage}
+        store.connection.execute(_DROP_MEMBERS, doubles)
+        store.connection.execute(_DROP_DOUBLES, doubles)
+        store.db.table("coverages").update(coverage, {"digest": called, "name": name})
+
+
+_DROP_MEMBERS = """
+    delete from coverage_scopes where coverage in (
+        select id from coverages where substr(digest, instr(digest, ' ') + 1) = :digest and id <> :first)
+"""
+
+
+_DROP_DOUBLES = """
+    delete from coverages where substr(digest, instr(digest, ' ') + 1) = :digest and id <> :first
+"""
+
+
+def _drop_empty_runs(store: Store, dropped: dict[str, int]) -> None:
+    """Drop runs that asked nobody who is left, unless something points at them; the last one stays."""
+    rows = store.stream(
+        """
+        select id from snapshots where covered not in (select coverage from coverage_scopes)
+        and id not in (select snapshot from sightings)
+        and id not in (select since from sightings where since is not null)
+        and id not in (select since from missing)
+        and id not in (select since from deliveries where since is not null)
+        and id not in (select until from deliveries)
+        and id not in (select told from destinations where told is not null)
+        and id <> (select max(id) from snapshots)
+        """
+    )
+    drop_ids(store, "snapshots", [number for (number,) in rows], dropped)
+
+
+def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
+    """Give a scope another name, its history kept; gives every scope that was renamed, with its new name.
+
+    The scopes of a user's groups are named after the user's own, and renamed with it. The next answer is read
+    in full, since another key may get another.
+    """
+    with store.transaction():
+        known = scope_states(store)
+        dialect = recognised(known[old].reading)
+        grouped = dialect is not None and dialect.name == LIST_DIALECT
+        below = [name for name in known if grouped and name.startswith(f"{old}.")]
+        renamed = [(name, new + name.removeprefix(old)) for name in (old, *below)]
+        for name, then in renamed:
+            _rename(store, known[name].id, then)
+        return renamed
+
+
+def rename_gateway(store: Store, old: str, new: str) -> list[tuple[str, str]]:
+    """Give a gateway another name, and with it all its scopes; gives each scope with its new name."""
+    with store.transaction():
+        store.connection.execute("update gateways set name = ? where name = ?", [new, old])
+        known = {name: ref.id for name, ref in scope_states(store).items() if name.startswith(f"{old}/")}
+        renamed = [(name, new + name.removeprefix(old)) for name in sorted(known)]
+        for name, then in renamed:
+            _rename(store, known[name], then)
+        return renamed
+
+
+def _rename(store: Store, scope: int, name: str) -> None:
+    forgotten = dict.fromkeys(("fingerprint", "etag", "last_modified"))
+    store.db.table("scopes").update(scope, {"name": name, **forgotten})
+    store.connection.execute("update sightings set name = ? || ' ' || outcome where scope = ?", [name, scope])

@@ -1,0 +1,104 @@
+"""Whether models are found by their words, and how to mend it where they are not.
+
+Search: the words by which a model is found, kept right by the database itself, whoever writes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the schema imports this module
+    from pipeline.store.database import Store
+from functools import reduce
+
+_PARTS = reduce(lambda text, digit: f"replace({text}, '{digit}', ' {digit} ')", "0123456789", "models.name")
+"""A model's id with its digits set apart, so that `qwen` finds `qwen2.5` and `gpt-4` finds `gpt-4o`."""
+
+
+def _owner(row: str) -> str:
+    return f"replace(coalesce({row}owned_by, ''), char(10), ' ')"
+
+
+def _title(row: str) -> str:
+    """Give the name for people in a record, by whichever of its usual names it goes."""
+    named = ", ".join(
+        f"json_extract({row}body, '$.{name}')" for name in ("display_name", "displayName", "name")
+    )
+    return f"replace(coalesce(case when json_valid({row}body) then coalesce({named}) end, ''), char(10), ' ')"
+
+
+def _all(word: str) -> str:
+    """Gather what all records of a model say, a line each: two keys may be told of different owners."""
+    return f"""(select group_concat(word, char(10)) from (
+            select distinct {word} as word from records where records.model = models.id order by word))"""  # noqa: S608 - our own names
+
+
+def _is_new(word: str, column: str) -> str:
+    return f"instr(char(10) || {column} || char(10), char(10) || {word} || char(10)) = 0"
+
+
+_FORGET = "delete from models_fts where rowid = old.id;"
+
+
+_FILL = "insert into models_fts (rowid, name, parts, owner, title) select * from model_words"
+
+
+_AGAIN = """
+    update models_fts set (owner, title) = (select owner, title from model_words where id = {model})
+    where rowid = {model};
+"""
+
+
+SEARCH = (
+    f"""
+    create view model_words as
+    select models.id, models.name, {_PARTS} as parts,
+           coalesce({_all(_owner(""))}, '') as owner, coalesce({_all(_title(""))}, '') as title
+    from models
+    """,  # noqa: S608 - our own names
+    "create virtual table models_fts using fts5 (name, parts, owner, title)",
+    f"create trigger models_found after insert on models begin {_FILL} where id = new.id; end",
+    f"create trigger models_lost after delete on models begin {_FORGET} end",
+    f"""
+    create trigger models_renamed after update of name on models begin
+        {_FORGET} {_FILL} where id = new.id;
+    end
+    """,
+    f"""
+    create trigger records_found after insert on records when exists (
+        select 1 from models_fts where rowid = new.model
+        and ({_is_new(_owner("new."), "owner")} or {_is_new(_title("new."), "title")})
+    ) begin {_AGAIN.format(model="new.model")} end
+    """,  # noqa: S608 - our own names
+    f"create trigger records_lost after delete on records begin {_AGAIN.format(model='old.model')} end",
+    f"""
+    create trigger records_reread after update of owned_by, body, model on records begin
+        {_AGAIN.format(model="old.model")} {_AGAIN.format(model="new.model")}
+    end
+    """,
+)
+"""The statements that make it; whoever has lost it, or distrusts it, runs `rebuild`."""
+
+
+REFILL = ("delete from models_fts", _FILL)
+"""The statements that fill it anew from what is there."""
+
+
+_DIFFERENT = """
+    select id from (select * from model_words except select rowid, name, parts, owner, title from models_fts)
+    union
+    select rowid from (
+        select rowid, name, parts, owner, title from models_fts except select * from model_words
+    )
+"""
+
+
+def mislaid(store: Store) -> list[int]:
+    """Give the models that are not found by the words that they should be found by."""
+    return [int(number) for (number,) in store.stream(_DIFFERENT)]
+
+
+def refill(store: Store) -> None:
+    """Fill the search anew; must run inside a transaction."""
+    for statement in REFILL:
+        store.connection.execute(statement)

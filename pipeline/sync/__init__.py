@@ -1,0 +1,1 @@
+"""The job: fetch, read, decide, diff and record. Start reading at `run.py`."""

@@ -1,0 +1,227 @@
+"""The command `import`: saved answers go in, a line says what came of it, and the job goes on from there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.e2e import Done, Job, Reply, Scripted, listed, one_line
+
+from pipeline.store import Store, lock
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A home without a config."""
+    return Job(tmp_path / "home")
+
+
+def save(directory: Path, *answers: bytes) -> Path:
+    """Save an answer for each day of October 2025."""
+    directory.mkdir(exist_ok=True)
+    for day, answer in enumerate(answers, 1):
+        (directory / f"models-2025-10-{day:02}.json").write_bytes(answer)
+    return directory
+
+
+def imports(job: Job, source: object, *options: str, scope: str = "acme/old") -> Done:
+    """Import into a scope that the config does not have."""
+    return job.quick("import", scope, str(source), "--dialect", "auto", *options)
+
+
+OFFERS = (listed("a"), listed("a", "b"), listed("b"), listed("b"))
+
+
+def test_a_directory_becomes_history(job: Job, tmp_path: Path) -> None:
+    """One line says what came of it; the commands tell what was, and that nothing is asked."""
+    source = save(tmp_path / "saved", *OFFERS)
+    (source / "manifest.json").write_text("{}")
+    done = imports(job, source)
+    assert (done.code, done.stdout, done.stderr) == (
+        0,
+        "4 answers of acme/old from 2025-10-01 00:00 to 2025-10-04 00:00: 2 moves, 1 added, 1 removed\n",
+        "modelwatch: left out: manifest.json: no time in its name\n",
+    )
+    assert imports(job, source, "-q").said == ""
+    assert imports(job, source).stdout == "nothing new of acme/old; 4 known already\n"
+    assert (
+        "2025-10-04 00:00  acme/old\n  - a  removed, missing since 2025-10-03 00:00"
+        in job.quick("changes").stdout
+    )
+    assert job.quick("status").stdout == (
+        "the job has not run yet; answers were imported until 2025-10-04 00:00 UTC\n"
+    )
+    assert "offered since 2025-10-02 00:00 (not asked now: this is what was known at" in (
+        job.quick("show", "b").stdout
+    )
+
+
+def test_the_job_goes_on_from_what_was_imported(job: Job, tmp_path: Path) -> None:
+    """What was imported is no news of the first run, and what changed since is."""
+    with Scripted(lambda _: Reply(listed("b", "c"))) as server:
+        job.asks(server.url, name="acme", scopes={"old": ""}, dialect="openai")
+        done = job.quick("import", "acme/old", str(save(tmp_path / "saved", *OFFERS)))
+        assert done.code == 0
+        assert job.quick("run", at="2026-01-01T00:00:00Z").code == 0
+    assert [(row["kind"], row["model"]) for row in job.latest_rows()] == [("added", "c")]
+    assert list(job.written()) == ["20260101T000000Z.csv", "20260101T000000Z.json"]
+    assert [row["state"] for row in job.quick("scopes", "--csv").rows()] == ["ok"]
+    late = tmp_path / "late"
+    late.mkdir()
+    (late / "2025-10-09.json").write_bytes(listed("z"))
+    one_line(job.quick("import", "acme/old", str(late)), 65, "2025-10-09", "is known until 2026-01-01")
+
+
+def test_an_import_that_was_killed_as_it_began_can_be_started_again(job: Job, tmp_path: Path) -> None:
+    """A file without tables, as a killed first import leaves it, is no database yet."""
+    job.home.mkdir()
+    job.database.touch()
+    assert imports(job, save(tmp_path / "saved", *OFFERS)).code == 0
+
+
+def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
+    """The same answers give the same history, wherever they were kept."""
+    lines = tmp_path / "saved.jsonl"
+    answers = [{"at": f"2025-10-0{day}", "body": json.loads(body)} for day, body in enumerate(OFFERS, 1)]
+    lines.write_text("\n".join(map(json.dumps, answers)))
+    repository = tmp_path / "repository"
+    git = ["git", "-C", str(repository), "-c", "user.name=n", "-c", "user.email=n@example.com"]
+    subprocess.run(["git", "init", "--quiet", str(repository)], check=True)
+    for day, body in enumerate(OFFERS, 1):
+        (repository / "models.json").write_bytes(body)
+        (repository / "other").write_text(str(day))
+        subprocess.run([*git, "add", "."], check=True)
+        date = {"GIT_COMMITTER_DATE": f"2025-10-0{day}T00:00:00Z", "PATH": job.bare["PATH"]}
+        subprocess.run([*git, "commit", "--quiet", "--message", "m"], check=True, env=date)
+    told = ": 2 moves, 1 added, 1 removed\n"
+    assert imports(job, lines).stdout.endswith(told)
+    done = job.quick(
+        *("import", "acme/git", "--dialect", "auto", "--git", str(repository), "--path", "models.json")
+    )
+    assert (
+        done.stdout
+        == "3 answers of acme/git from 2025-10-01 00:00 to 2025-10-03 00:00: 2 moves, 1 added, 1 removed\n"
+    )
+
+
+def test_the_summary_is_there_for_programs(job: Job, tmp_path: Path) -> None:
+    """All counts by name, and nothing else on standard output."""
+    source = save(tmp_path / "saved", *OFFERS, b"<html>")
+    assert imports(job, source, "--json").json() == {
+        "scope": "acme/old",
+        "found": 5,
+        "imported": 4,
+        "since": "2025-10-01T00:00:00Z",
+        "until": "2025-10-04T00:00:00Z",
+        "known": 0,
+        "repeated": 0,
+        "unreadable": 1,
+        "left_out": 0,
+        "moves": 2,
+        "held": 0,
+        "changes": {"added": 1, "removed": 1, "changed": 0},
+        "is_held": False,
+    }
+
+
+def test_answers_that_cannot_be_read_are_told_and_counted(job: Job, tmp_path: Path) -> None:
+    """Three are named, the rest are counted; they fail the command only when there is nothing else."""
+    pages = [b"<html>"] * 5
+    done = imports(job, save(tmp_path / "saved", *pages, listed("a")))
+    assert done.code == 0
+    assert done.stdout.endswith("no change; 5 could not be read\n")
+    assert done.stderr.count("web page") == 3
+    assert done.stderr.endswith("modelwatch: 2 more could not be read: -v names them\n")
+    assert imports(job, tmp_path / "saved", "-v").stderr.count("web page") == 5
+    done = imports(job, save(tmp_path / "pages", *pages), scope="acme/pages")
+    assert (done.code, done.stdout) == (4, "nothing new of acme/pages; 5 could not be read\n")
+
+
+def test_what_is_held_at_the_end_is_said(job: Job, tmp_path: Path) -> None:
+    """The exit code is that of a run that holds an answer."""
+    done = imports(job, save(tmp_path / "saved", listed(*"abcdefgh"), listed()))
+    assert (done.code, done.stdout.partition(": ")[2]) == (5, "1 held; the last one is held\n")
+
+
+def test_a_gateway_that_is_known_keeps_its_address(job: Job, tmp_path: Path) -> None:
+    """Another scope at it takes the address from the config or the database; a new one has what is said."""
+    source = save(tmp_path / "saved", *OFFERS)
+    imports(job, source, "--url", "https://acme.example")
+    imports(job, source, scope="acme/other")
+    imports(job, source, scope="zeta/old")
+    job.asks("https://kappa.example/v1", name="kappa")
+    imports(job, source, scope="kappa/old")
+    with Store.read(job.database) as store:
+        rows = store.rows("select name, url from gateways order by name")
+    assert {row["name"]: row["url"] for row in rows} == {
+        "acme": "https://acme.example",
+        "kappa": "https://kappa.example/v1",
+        "zeta": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("acme/old",), "no scope acme/old is in the config; say with --dialect"),
+        (("acme/old", "--dialect", "klingon"), "the dialect klingon is not known"),
+        (("acme", ".", "--dialect", "auto"), "'acme' names no scope: write gateway/name"),
+        (("acme/o d", ".", "--dialect", "auto"), "names no scope"),
+        (("acme/old", "--dialect", "auto"), "name a directory, a .jsonl file, or --git and --path"),
+        (("acme/old", "--dialect", "auto", "--git", "."), "--git needs --path"),
+        (("acme/old", "--dialect", "auto", "--path", "x"), "--path needs --git"),
+        (("acme/old", ".", "--dialect", "auto", "--git", ".", "--path", "x"), "the file is named by --path"),
+        (("acme/old", ".", "--dialect", "auto", "--time-field", "a..b"), "--time-field: 'a..b' is no path"),
+        (("acme/old", __file__, "--dialect", "auto"), "is neither a directory nor a .jsonl or .ndjson file"),
+    ],
+)
+def test_wrong_words_are_named(job: Job, words: tuple[str, ...], said: str) -> None:
+    """The usage error says what to write, and no database is made."""
+    done = job.quick("import", *words)
+    assert done.code == 2
+    assert said in done.stderr
+    assert not job.database.exists()
+
+
+def test_a_scope_of_all_groups_takes_no_answers(job: Job, tmp_path: Path) -> None:
+    """Its list is put together from other answers than a list, and so are those of its groups."""
+    job.asks(
+        "https://acme.example",
+        name="acme",
+        scopes={"each": 'access_token = "env:T", user_id = 1, groups = "all"'},
+    )
+    for scope in ("acme/each", "acme/each.vip"):
+        done = imports(job, save(tmp_path / "saved", *OFFERS), scope=scope)
+        assert done.code == 2
+        assert "acme/each is asked for all its groups" in done.stderr
+
+
+def test_an_import_that_finds_nothing_is_one_line(job: Job, tmp_path: Path) -> None:
+    """What is wrong with the source is said before any database is made."""
+    one_line(imports(job, tmp_path / "nowhere"), 65, "nowhere: cannot be read")
+    one_line(imports(job, tmp_path), 65, "holds no saved answer")
+    one_line(imports(job, tmp_path / "gone.jsonl"), 65, "gone.jsonl: cannot be read")
+    assert not job.database.exists()
+
+
+def test_only_one_writes_at_a_time(job: Job, tmp_path: Path) -> None:
+    """A run or an import that is under way is not disturbed."""
+    source = save(tmp_path / "saved", *OFFERS)
+    with lock(job.database, since="2026-01-01T00:00:00Z"):
+        one_line(imports(job, source), 75, "another run holds the lock")
+
+
+def test_an_import_loads_nothing_that_speaks_http(job: Job, tmp_path: Path) -> None:
+    """It asks nobody, so it is not made to wait for what could."""
+    source = save(tmp_path / "saved", *OFFERS)
+    words = ["modelwatch", "import", "acme/old", str(source), "--dialect", "auto", "--home", str(job.home)]
+    script = (
+        "import sys; from pipeline.cli.app import modelwatch; "
+        f"modelwatch.main({words[1:]!r}, standalone_mode=False); "
+        "sys.exit(', '.join({'httpx', 'stamina'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,187 @@
+"""Mails of the whole command: over TLS, signed in, to each recipient once, whenever the server takes them."""
+
+import json
+from base64 import b64encode
+
+import pytest
+import trustme
+from support.e2e import Job, Scripted, listed, one_line
+from support.e2e import Reply as Answer
+from support.mailing import SECRET, Certificates, Mailbox, serving
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.fixture(scope="module")
+def certificates():
+    """A CA of our own."""
+    return Certificates(trustme.CA())
+
+
+@pytest.fixture
+def job(certificates, tmp_path):
+    """A home whose mails go to a server at a port, for a gateway at an address."""
+
+    def job(url, port):
+        made = Job(
+            tmp_path / "home",
+            {"PASSWORD": SECRET, "SSL_CERT_FILE": str(certificates.write(tmp_path / "ca.pem"))},
+        )
+        made.asks(url, confirm=1)
+        made.configure(
+            f"{made.config.read_text('utf-8')}"
+            '[destinations.team]\ntype = "smtp"\nserver = "localhost"\nsecurity = "starttls"\n'
+            f'port = {port}\nuser = "watch"\npassword = "env:PASSWORD"\n'
+            f'from = "モデル監視 <watch@example.com>"\nto = ["{ANN}", "Bob <{BOB}>"]\n'
+        )
+        return made
+
+    return job
+
+
+def ids(mailbox):
+    """Give the ids of the mails that came."""
+    return [mail["Message-ID"] for mail in mailbox.mails]
+
+
+def test_each_run_with_news_sends_one_mail(job, certificates):
+    """One transaction for both recipients; a run that finds nothing new sends none."""
+    models = ["heron-2"]
+    mailbox = Mailbox()
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        for wanted in (["heron-2"], ["heron-2", "模型-3"], ["heron-2", "模型-3"]):
+            models[:] = wanted
+            done = made.quick("run")
+            assert (done.code, done.said) == (0, "")
+    _, second = mailbox.mails
+    assert len(set(ids(mailbox))) == 2
+    assert [envelope.rcpt_tos for envelope in mailbox.taken] == [[ANN, BOB]] * 2
+    _, value = second.iter_attachments()
+    assert [change["model"] for change in json.loads(value.get_content())["changes"]] == ["模型-3"]
+
+
+def test_who_was_refused_is_told_and_the_others_have_it(job, certificates):
+    """The run says who, why and what to do, and is no failure; the next does not send it again."""
+    mailbox = Mailbox({BOB: "550 5.1.1 no such user"})
+    with (
+        Scripted(lambda _: Answer(listed("heron-2"))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        one_line(
+            made.quick("run"),
+            0,
+            f"team: {BOB}: localhost:{port} does not take mail",
+            "550 5.1.1 no such user",
+        )
+        assert made.quick("run").code == 0
+    assert [envelope.rcpt_tos for envelope in mailbox.taken] == [[ANN]]
+
+
+def test_a_mail_that_could_not_go_goes_later_as_it_was(job, certificates):
+    """A wrong password holds it up; put right, it is the mail of the run that it tells of."""
+    models = ["heron-2"]
+    mailbox = Mailbox()
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        made.env["PASSWORD"] = "wrong-0123456789"
+        done = made.quick("run")
+        assert done.code == 6
+        assert f"localhost:{port} does not let watch sign in: 535 5.7.8" in done.stderr
+        assert "wrong-0123456789" not in done.said
+        waiting = made.quick("outbox", "--json").json()
+        made.env["PASSWORD"] = SECRET
+        assert made.quick("outbox", *(f"--retry={each['id']}" for each in waiting)).code == 0
+        assert made.quick("send").code == 0
+    assert ids(mailbox) == [waiting[0]["message_id"]]
+    assert made.quick("outbox", "--json").json() == []
+
+
+def test_a_password_that_a_server_repeats_is_nowhere(job, certificates):
+    """Neither in what is said nor in any byte of the home, in none of its spellings."""
+    spellings = {
+        SECRET,
+        b64encode(SECRET.encode()).decode(),
+        b64encode(f"\0watch\0{SECRET}".encode()).decode(),
+    }
+    said = " ".join(sorted(spellings - {SECRET}))
+    mailbox = Mailbox({ANN: f"550 5.7.1 {said}", BOB: f"452 4.2.2 {said}"})
+    with (
+        Scripted(lambda _: Answer(listed("heron-2"))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        done = made.quick("run", "-vv")
+    assert done.code == 6
+    assert "550 5.7.1" in done.stderr
+    everything = done.said.encode() + b"".join(contents(made.home).values())
+    everything += made.quick("outbox", "--json").said.encode()
+    assert not [spelling for spelling in spellings if spelling.encode() in everything]
+
+
+def test_a_dry_run_shows_what_would_go_and_writes_nothing(job, certificates, tmp_path):
+    """On the terminal, or as mails to look at; neither the server nor the home sees anything of it."""
+    models, mailbox = ["heron-2"], Mailbox()
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        assert made.quick("run").code == 0
+        assert made.quick("send", "--dry-run").stdout == "nothing is due\n"
+        models.append("ibis-3")
+        assert made.quick("sync").code == 0
+        before = contents(made.home)
+        shown = made.quick("send", "--dry-run").stdout
+        assert f"team: {ANN}, {BOB}\n[modelwatch] 1 added" in shown
+        assert "ibis-3" in shown
+        made.quick("send", "--dry-run", "--output", str(tmp_path / "looked at"))
+        assert contents(made.home) == before
+        assert len(mailbox.taken) == 1
+        made.configure(made.config.read_text("utf-8").replace(f', "Bob <{BOB}>"', ""))
+        made.env["PASSWORD"] = "wrong-0123456789"
+        made.quick("send", "-q")
+        (waiting,) = made.quick("outbox", "--json").json()
+        made.configure(made.config.read_text("utf-8").replace(ANN, BOB))
+        shown = made.quick("send", "--dry-run", at=waiting["due_at"]).stdout
+    assert shown == f"team: {ANN}: nothing, it is no longer in the config\n"
+    (mail,) = (tmp_path / "looked at").iterdir()
+    assert b"ibis-3" in mail.read_bytes()
+
+
+def contents(home):
+    """Give every file of a home; what SQLite keeps beside the database left out."""
+    files = (path for path in home.rglob("*") if path.is_file() and path.suffix not in {".db-wal", ".db-shm"})
+    return {path: path.read_bytes() for path in files}
+
+
+def test_a_template_with_a_mistake_holds_nothing_up(job, certificates, tmp_path):
+    """Its destination, file and line are named once, however many mails go; they go in the built-in form."""
+    own, mailbox = tmp_path / "home" / "own", Mailbox()
+    own.mkdir(parents=True)
+    (own / "subject.j2").write_text("News\n{{ page.nothing.there }}", "utf-8")
+    (own / "mail.txt.j2").write_bytes(b"\xff")
+    models = ["heron-2"]
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        made.configure(f'{made.config.read_text("utf-8")}templates = "own"\n')
+        assert made.quick("sync").code == 0
+        made.quick("report")
+        models.append("ibis-3")
+        done = made.quick("run")
+    assert done.code == 0
+    first, second = sorted(done.stderr.splitlines())
+    used = "; the built-in form was used"
+    assert first == f"modelwatch: team: {own}/mail.txt.j2: cannot be read: it is not UTF-8{used}"
+    assert second == f"modelwatch: team: {own}/subject.j2:2: a page has no 'nothing'{used}"
+    assert [mail["Subject"].split("] ")[0] for mail in mailbox.mails] == ["[modelwatch"] * 2

@@ -1,0 +1,213 @@
+"""Paths into JSON values: read, followed, cut out, and listed."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import strategies
+
+from pipeline.core.jsonpath import Path, covers, find, general, grafted, leaves, parse, replaced, without
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("id", ("id",)),
+        ("pricing.input", ("pricing", "input")),
+        ("permission[].id", ("permission", "*", "id")),
+        ("permission.*.id", ("permission", "*", "id")),
+        ("tags[]", ("tags", "*")),
+        ("*", ("*",)),
+        ("rows[][].x", ("rows", "*", "*", "x")),
+    ],
+)
+def test_a_path_is_names_joined_by_dots(text: str, path: Path) -> None:
+    """`[]` after a name means each element, the same as `.*`."""
+    assert parse(text) == path
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "[]"])
+def test_a_path_with_an_empty_step_is_refused(text: str) -> None:
+    """The message shows what was written and what to write instead."""
+    with pytest.raises(ValueError, match="names joined by dots") as refused:
+        parse(text)
+    assert repr(text) in str(refused.value)
+
+
+def test_find_gives_what_stands_there() -> None:
+    """A path leads through objects; where there is none, or nothing, it is None."""
+    value = {"data": {"rows": [1]}, "none": None}
+    assert find(value, ("data", "rows")) == [1]
+    assert find(value, ("data",)) == {"rows": [1]}
+    assert [find(value, path) for path in [("none", "x"), ("data", "rows", "0"), ("x",)]] == [None] * 3
+    assert find([1], ("0",)) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "left"),
+    [
+        ("b", {"a": {"x": 1, "y": 2}, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("a.x", {"a": {"y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("a.*", {"a": {}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("c[].x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{}, 4, {"y": 5}]}),
+        ("c[]", {"a": {"x": 1, "y": 2}, "b": None, "c": []}),
+        ("*.x", {"a": {"y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("*", {}),
+        ("c.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("nowhere.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+        ("b.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
+    ],
+)
+def test_without_leaves_out_what_a_path_leads_to(path: str, left: Any) -> None:
+    """Everything else stays; a path that leads nowhere changes nothing."""
+    value = {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}
+    assert without(value, [parse(path)]) == left
+
+
+def test_without_takes_many_paths() -> None:
+    """All paths are cut, in whatever order they are given."""
+    value = {"a": {"x": 1, "y": 2}, "b": 3}
+    cuts = [parse("a.x"), parse("b")]
+    assert without(value, cuts) == without(value, cuts[::-1]) == {"a": {"y": 2}}
+
+
+paths = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=3).map(tuple)
+trees = st.recursive(
+    strategies.scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+)
+
+
+@given(trees, st.lists(paths, max_size=3))
+def test_without_touches_nothing_and_needs_no_second_time(value: Any, cuts: list[Path]) -> None:
+    """The value given stays as it was, and what is cut is gone at once."""
+    before = copy.deepcopy(value)
+    left = without(value, cuts)
+    assert value == before
+    assert without(left, cuts) == left
+
+
+@given(trees)
+def test_leaves_tell_the_whole_value(value: Any) -> None:
+    """Two values with the same leaves are the same value: nothing is lost on the way."""
+    assert _grown(dict(leaves(value)), value) == value
+
+
+def _grown(found: dict[str, Any], like: Any, prefix: str = "") -> Any:
+    """Put leaves together again, in the shape of another value, and use up each leaf."""
+    join = f"{prefix}." if prefix else ""
+    match like:
+        case dict() if like:
+            return {key: _grown(found, item, f"{join}{key}") for key, item in like.items()}
+        case list() if any(isinstance(item, dict) for item in like):
+            return [_grown(found, item, f"{join}{index}") for index, item in enumerate(like)]
+        case _:
+            return found[prefix]
+
+
+def test_leaves_walk_into_objects_and_arrays_of_objects() -> None:
+    """A list of plain values is one leaf, and so is what is empty."""
+    value = {
+        "id": "m",
+        "price": {"in": 1, "out": None},
+        "tags": ["x", "y"],
+        "limits": [{"rpm": 5}, 7],
+        "e": {},
+        "n": [],
+    }
+    assert dict(leaves(value)) == {
+        "id": "m",
+        "price.in": 1,
+        "price.out": None,
+        "tags": ["x", "y"],
+        "limits.0.rpm": 5,
+        "limits.1": 7,
+        "e": {},
+        "n": [],
+    }
+
+
+def test_names_that_are_no_plain_step_are_quoted() -> None:
+    """A dot in a name is no step, a number that is a name is no place, and no two leaves share a path."""
+    value = {"gpt-4.1": {"in": 1}, "gpt-4": {"1": {"in": 2}}, "": 3, "a[]": 4, "rows": [{"0": 5}]}
+    assert dict(leaves(value)) == {
+        '"gpt-4.1".in': 1,
+        'gpt-4."1".in': 2,
+        '""': 3,
+        '"a[]"': 4,
+        'rows.0."0"': 5,
+    }
+
+
+@given(strategies.objects)
+def test_every_leaf_has_a_path_of_its_own(value: dict[str, Any]) -> None:
+    """Whatever names a record has, no leaf hides another."""
+    found = [path for path, _ in leaves(value)]
+    assert len(found) == len(set(found))
+
+
+def test_replaced_changes_what_a_path_leads_to() -> None:
+    """Every place that the path names is put through the function; others, and the value given, stay."""
+    value = {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
+    assert replaced(value, parse("a[].x"), str) == {"a": [{"x": "1"}, {"y": 2}, 3], "b": {"x": 4}}
+    assert replaced(value, parse("*.x"), str) == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": "4"}}
+    assert replaced(value, parse("nowhere.x"), str) == value == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
+
+
+@pytest.mark.parametrize(
+    ("path", "leaf", "covered"),
+    [
+        ("pricing", "pricing.input", True),
+        ("pricing.input", "pricing.input", True),
+        ("pricing.input", "pricing", False),
+        ("pricing.*", "pricing", False),
+        ("rows[].x", "rows.3.x", True),
+        ("rows[]", "rows.3.x.y", True),
+        ("*.x", "a.x", True),
+        ("price", "pricing", False),
+        ("gpt-4.1", '"gpt-4.1"', False),
+    ],
+)
+def test_a_path_covers_what_is_at_it_or_below(path: str, leaf: str, covered: bool) -> None:  # noqa: FBT001
+    """Quiet fields are named by paths, whole branches too."""
+    assert covers(parse(path), leaf) == covered
+
+
+def test_the_general_form_of_a_leaf_forgets_places() -> None:
+    """Which element of an array it was does not matter; a name made of digits is no place."""
+    assert [general(leaf) for leaf in ("a.0.b.12", "a", 'a."0"')] == ["a.*.b.*", "a", 'a."0"']
+
+
+@pytest.mark.parametrize(
+    ("path", "gives"),
+    [
+        ("x", {"x": 9, "rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
+        ("rows[].t", {"rows": [{"k": 1, "t": 7}, {"k": 2}], "m": {"a": {"v": 1}}}),
+        ("m.*.t", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1, "t": 8}}}),
+        ("nowhere", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
+        ("nowhere.t", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
+    ],
+)
+def test_grafted_takes_what_the_other_value_has(path: str, gives: Any) -> None:
+    """What stands at a path in the other value comes over, where there is a place for it."""
+    value = {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}
+    other = {"x": 9, "rows": [{"t": 7}, {}], "m": {"a": {"t": 8}, "b": {"t": 9}}}
+    assert grafted(value, other, parse(path)) == gives
+
+
+def test_arrays_of_another_length_are_not_grafted() -> None:
+    """Which element would be which, nobody knows."""
+    assert grafted({"rows": [{"k": 1}]}, {"rows": [{"t": 1}, {"t": 2}]}, parse("rows[].t")) == {
+        "rows": [{"k": 1}]
+    }
+
+
+@given(trees, paths)
+def test_what_was_cut_can_be_grafted_back(value: Any, path: Path) -> None:
+    """Cutting a named field out and taking it from the whole again gives the whole."""
+    if path[-1] != "*":
+        assert grafted(without(value, [path]), value, path) == value

@@ -1,0 +1,77 @@
+"""The nouns keep what they promise: secrets stay secret, a change's kind follows from its sides."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from dataclasses import FrozenInstanceError, asdict, dataclass
+
+import pytest
+from support.fakes import listing, scope
+
+from pipeline.core.types import AccessToken, Anonymous, Change, Cookie, Credential, Key, Kind, Login, Secret
+
+
+@dataclass(frozen=True)
+class _Holder:
+    secret: Secret
+
+
+def test_a_secret_prints_as_stars() -> None:
+    """However it gets into a text, the value does not."""
+    secret = Secret("hunter2")
+    shown = [
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret!r}",
+        f"{_Holder(secret)}",
+        str([secret]),
+    ]
+    assert all("***" in text and "hunter2" not in text for text in shown)
+    assert secret.reveal() == "hunter2"
+
+
+def test_a_secret_is_not_written_anywhere() -> None:
+    """It cannot be pickled, copied into a dict of values, or made JSON by accident."""
+    secret = Secret("hunter2")
+    for write in (pickle.dumps, copy.deepcopy, json.dumps):
+        with pytest.raises(TypeError):
+            write(secret)
+    with pytest.raises(TypeError):
+        asdict(_Holder(secret))
+
+
+def test_the_kind_of_a_change_follows_from_its_sides() -> None:
+    """Before and after say whether a model was added, removed or changed."""
+    one, other = listing(m=1).records["m"], listing(m=2).records["m"]
+    assert Change("m", None, one).kind == Kind.ADDED
+    assert Change("m", one, None).kind == Kind.REMOVED
+    assert Change("m", one, other).kind == Kind.CHANGED
+
+
+@pytest.mark.parametrize(
+    ("credential", "auth"),
+    [
+        (Anonymous(), "nobody"),
+        (Key("env:K"), "key"),
+        (Cookie("env:C"), "session"),
+        (AccessToken("env:T", "7"), "session"),
+        (Login("ann", "env:P"), "session"),
+    ],
+)
+def test_a_scope_says_how_it_asks(credential: Credential, auth: str) -> None:
+    """In one word: nobody, key or session."""
+    assert scope("acme/prod", credential=credential).auth == auth
+
+
+def test_values_cannot_be_changed() -> None:
+    """What was drawn, judged or stored stays what it was."""
+    with pytest.raises(FrozenInstanceError):
+        scope("acme/prod").name = "other"  # type: ignore[misc]
+
+
+def test_the_length_of_a_listing_is_its_models() -> None:
+    """A listing is as long as it has models."""
+    assert [len(listing()), len(listing("a", "b"))] == [0, 2]

@@ -1,0 +1,168 @@
+"""Single values as gateways write them: lengths, prices, times, dates, names; anything else says nothing."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support import strategies
+
+from pipeline.core.canonical import decode
+from pipeline.core.values import LARGEST, day, length, moment, names, price, text
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (b"128000", 128_000),
+        (b"256000.0", 256_000),
+        (b'"1,048,576"', 1_048_576),
+        (b'"128k"', 128_000),
+        (b'"1.5 M"', 1_500_000),
+        (b"0", None),
+        (b"-1", None),
+        (b'""', None),
+        (b'"unlimited"', None),
+        (b"true", None),
+        (b"null", None),
+        (b"1e400", None),
+        (b"1e99999999999", None),
+    ],
+)
+def test_a_length_is_a_number_of_tokens(said: bytes, read: int | None) -> None:
+    """Thousands may be written with commas, k or M; nothing, less and too much say nothing."""
+    assert length(decode(said)) == read
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (b"0.25", "0.25"),
+        (b"0", "0"),
+        (b'"0.0000025"', "0.0000025"),
+        (b'" $3 "', "3"),
+        (b"-1", None),
+        (b'"-0.5"', None),
+        (b'"free"', None),
+        (b'"NaN"', None),
+        (b'"Infinity"', None),
+        (b"false", None),
+        (b"[1]", None),
+    ],
+)
+def test_a_price_is_a_number_that_is_not_negative(said: bytes, read: str | None) -> None:
+    """Numbers and their texts count; minus one is a way to say that it depends."""
+    assert price(decode(said)) == (None if read is None else Decimal(read))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (b"1750000000", "2025-06-15T15:06:40Z"),
+        (b"1750000000.9", "2025-06-15T15:06:40Z"),
+        (b"1750000000123", "2025-06-15T15:06:40Z"),
+        (b"1", "1970-01-01T00:00:01Z"),
+        (b"253402300799000", "9999-12-31T23:59:59Z"),
+        (b'"2025-06-15"', "2025-06-15T00:00:00Z"),
+        (b'"2025-06-15T17:06:40+02:00"', "2025-06-15T15:06:40Z"),
+        (b'"2025-06-15T15:06:40.123Z"', "2025-06-15T15:06:40Z"),
+        (b"253402300800000", None),
+        (b"1e17", None),
+        (b"1e400", None),
+        (b"1e99999999999", None),
+        (b"-1", None),
+        (b"0", None),
+        (b"1626777600", None),
+        (b"1677610602", None),
+        (b'"1970-01-01T00:00:00Z"', None),
+        (b'"soon"', None),
+        (b'""', None),
+        (b"true", None),
+        (b"[]", None),
+    ],
+)
+def test_a_moment_is_a_time_only_where_it_tells_one(said: bytes, read: str | None) -> None:
+    """Seconds, milliseconds and ISO 8601 are read; placeholders that server software writes tell nothing."""
+    assert moment(decode(said)) == read
+
+
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_a_moment_at_the_end_of_time_is_read_or_not(said: str) -> None:
+    """What some write for "never" is beyond the calendar in another zone, and no error."""
+    assert moment(said) is None
+    assert day(said) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (b'"2027-03-01"', "2027-03-01"),
+        (b'"2027-03-01T23:00:00Z"', "2027-03-01"),
+        (b"1803859200", "2027-03-01"),
+        (b'{"year": 2027, "month": 3, "day": 1}', "2027-03-01"),
+        (b'{"date": "2027-03-01"}', "2027-03-01"),
+        (b'"2098-12-31"', None),
+        (b'{"year": 2027, "month": 13, "day": 1}', None),
+        (b'{"year": 1e400, "month": 1, "day": 1}', None),
+        (b'{"year": 0, "month": 0, "day": 0}', None),
+        (b'"never"', None),
+        (b"null", None),
+        (b"{}", None),
+    ],
+)
+def test_a_day_is_a_date_that_will_come(said: bytes, read: str | None) -> None:
+    """Dates come in many spellings; one in the far future says that it will never be."""
+    assert day(decode(said)) == read
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (["b", "a", "b", None, ""], ("a", "b")),
+        ("vision, tools,,", ("tools", "vision")),
+        ({"tools": True, "vision": False, "json": {"supported": True}, "x": 1}, ("json", "tools")),
+        ([1, {"a": 2}], ("1", '{"a":2}')),
+        ([], None),
+        ("", None),
+        ({}, None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_names_are_a_sorted_set(said: Any, read: tuple[str, ...] | None) -> None:
+    """Arrays, texts with commas and objects of flags name things; each is named once."""
+    assert names(said) == read
+
+
+def test_a_text_is_given_as_it_is() -> None:
+    """What is no text is shown as JSON; what is empty says nothing."""
+    said: list[Any] = ["acme", 7, {"b": 1, "a": None}, False]
+    assert [text(value) for value in said] == ["acme", "7", '{"a":null,"b":1}', "false"]
+    nothing: list[Any] = [None, "", [], {}]
+    assert [text(value) for value in nothing] == [None] * 4
+
+
+spellings = st.one_of(
+    strategies.values,
+    st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat),
+    st.dates().map(date.isoformat),
+    st.fixed_dictionaries(dict.fromkeys(["year", "month", "day"], st.integers())),
+    st.sampled_from([decode(b"1e400"), decode(b"1e99999999999"), decode(b"1e-99999999999")]),
+    st.sampled_from(["1e400", "9" * 5000, "9" * 5000 + "k", "9999-12-31", "0001-01-01"]),
+)
+
+
+@given(spellings)
+@example(decode(b'{"year": 1e400, "month": 1, "day": 1}'))
+def test_whatever_is_said_is_a_value_or_nothing(said: Any) -> None:
+    """No value of any kind is an error, and what is read is in bounds."""
+    for read in (text, names, price):
+        read(said)
+    tokens = length(said)
+    assert tokens is None or 0 <= tokens < LARGEST
+    for at in (moment(said), day(said)):
+        assert at is None or isinstance(datetime.fromisoformat(at), datetime)

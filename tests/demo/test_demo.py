@@ -1,0 +1,412 @@
+"""The demo plays its script through the real job, tells what the database says, and leaves it to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from pipeline.config import load
+from pipeline.demo import Step, play, step_lines
+from pipeline.demo import play as playing
+from pipeline.demo.directory import CONFIG, DATABASE, REPORTS
+from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES
+from pipeline.errors import ConfigError, Locked
+from pipeline.history.changes import find_events
+from pipeline.history.types import Event
+from pipeline.reports.console import event_lines
+from pipeline.secret_refs import resolver
+from pipeline.store import Store, lock
+from pipeline.store.changes import window
+
+UNTIL = datetime(2026, 6, 30, 9, 30, tzinfo=UTC)
+BASALT = {"basalt/8b", "basalt/8b:free", "basalt/70b", "basalt/Code", "basalt/Vision"}
+EVERYONE = ("demo/batch", "demo/prod", "demo/public", "demo/web")
+
+
+def begun(directory: Path, *, until: datetime = UNTIL) -> Generator[Step]:
+    return play(directory, until=until, resolver=resolver, user_agent="demo-test")
+
+
+def plays(directory: Path) -> list[Step]:
+    return list(begun(directory))
+
+
+def iso(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def run_at(number: int) -> str:
+    return iso(UNTIL - (RUNS - 1 - number) * INTERVAL)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def steps(home: Path) -> dict[str, Step]:
+    """The steps that one whole demo told, by time."""
+    return {step.at: step for step in plays(home / "demo")}
+
+
+@pytest.fixture
+def events(steps: dict[str, Step], home: Path) -> tuple[Event, ...]:
+    with Store.read(home / "demo" / "modelwatch.db") as store:
+        return find_events(store, window(store))
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo of four runs, where its end is not of interest."""
+    monkeypatch.setattr(playing, "RUNS", 4)
+
+
+def of(events: tuple[Event, ...], *models: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [(event.at, event.kind, event.scopes) for event in events if event.model in models]
+
+
+def test_history_spans_weeks_and_ends_when_it_is_told_to(steps: dict[str, Step], home: Path) -> None:
+    """The runs are half a day apart, and the last begins at the given time."""
+    with Store.read(home / "demo" / "modelwatch.db") as store:
+        rows = store.rows("select started_at from snapshots order by id")
+    assert [row["started_at"] for row in rows] == [run_at(number) for number in range(RUNS)]
+    assert timedelta(weeks=3) == (RUNS - 1) * INTERVAL
+
+
+def test_every_scene_is_told_at_its_run(steps: dict[str, Step]) -> None:
+    """A step carries the scene that came before its run, and each scene is in exactly one step."""
+    told = {at: step.scene for at, step in steps.items() if step.scene}
+    assert told == {run_at(number): scene.text for number, scene in SCENES.items()}
+    assert all(step.said for step in steps.values())
+
+
+def test_new_models_are_told_to_those_who_get_them(events: tuple[Event, ...]) -> None:
+    """A model for one group is added there alone, a model for all groups everywhere."""
+    assert of(events, "heron-3")[:1] == [(run_at(3), "added", EVERYONE[:2])]
+    assert of(events, "heron-3-mini")[:1] == [(run_at(3), "added", EVERYONE)]
+
+
+def test_prices_and_limits_are_told_by_field(events: tuple[Event, ...]) -> None:
+    """What was repriced or cut is a change of that one field."""
+    changed = {
+        (event.model, field.field, field.before, field.after, field.category)
+        for event in events
+        if event.at == run_at(6)
+        for field in event.fields
+    }
+    assert changed == {
+        ("heron-2", "pricing.input", "2.4", "1.8", "price"),
+        ("lumen-3-long", "context_length", "1000000", "256000", "limits"),
+    }
+
+
+def test_a_single_miss_is_never_told_as_a_removal(events: tuple[Event, ...]) -> None:
+    """A model that one answer lacked was not removed, and did not return either."""
+    assert of(events, "lumen-canvas") == []
+
+
+def test_a_removal_is_told_when_the_next_answer_confirms_it(events: tuple[Event, ...]) -> None:
+    """What is gone for good is told once, one run after it was missed first."""
+    assert of(events, "heron-embed-1") == [(run_at(15), "removed", EVERYONE)]
+
+
+def test_a_model_that_comes_back_days_later_has_returned(events: tuple[Event, ...]) -> None:
+    """Removed and then back: both are told, with the time that it was away."""
+    assert of(events, "lumen-3-fast") == [
+        (run_at(15), "removed", EVERYONE),
+        (run_at(38), "returned", EVERYONE),
+    ]
+    (back,) = [event for event in events if event.kind == "returned"]
+    assert back.away_seconds == 24 * INTERVAL.total_seconds()
+
+
+def test_a_refused_key_changes_nothing_but_is_named(
+    steps: dict[str, Step], events: tuple[Event, ...]
+) -> None:
+    """While a key is refused its scope keeps what it has; the step says why, and never the key."""
+    (said,) = steps[run_at(19)].said
+    assert re.fullmatch(
+        r"demo/batch: failed since 2026-\d\d-\d\d \d\d:\d\d: http://\S+ answered 401: .+", said
+    )
+    assert not [event for event in events if run_at(16) <= event.at <= run_at(32)]
+    assert not any("failed" in line for line in steps[run_at(22)].said)
+
+
+def test_an_empty_answer_is_held_and_proves_false(steps: dict[str, Step], events: tuple[Event, ...]) -> None:
+    """The empty list is held for the one key that got it; not one of its models is told as removed."""
+    (said,) = steps[run_at(27)].said
+    assert said.startswith("demo/prod: held since ")
+    assert "empty" in said
+    assert all("was not given again" in line for line in steps[run_at(28)].said)
+    assert of(events, "heron-2-pro") == []
+
+
+def test_a_mass_drop_is_held_then_believed(steps: dict[str, Step], events: tuple[Event, ...]) -> None:
+    """Many models gone at once are held; the next answer agrees, and they are removed since the first."""
+    assert all("held since" in line for line in steps[run_at(33)].said)
+    gone = [event for event in events if event.model in BASALT]
+    assert {(event.model, event.kind, event.at, event.since, event.scopes) for event in gone} == {
+        (model, "removed", run_at(34), run_at(33), EVERYONE) for model in BASALT
+    }
+    assert len(gone) == len(BASALT)
+
+
+def test_noise_leaves_no_trace(steps: dict[str, Step], home: Path) -> None:
+    """Answers differ each time in order and ids, yet only what was scripted makes records and sightings."""
+    with Store.read(home / "demo" / "modelwatch.db") as store:
+        models, records, written = (
+            store.rows(f"select count(*) as n from {table}")[0]["n"]
+            for table in ("models", "records", "(select distinct snapshot from sightings)")
+        )
+    repriced_or_resized = 4
+    assert records == models + repriced_or_resized
+    assert written == len(steps)
+
+
+def test_steps_say_what_the_reports_say(steps: dict[str, Step], events: tuple[Event, ...]) -> None:
+    """Every change a step tells is worded as the rendering of reports words it, and none is left out."""
+    for step in steps.values():
+        here = [event for event in events if event.at == step.at]
+        lines = [line.removeprefix("  ") for event in here for line in list(event_lines([event]))[1:]]
+        told = [line for line in lines if any(said.startswith(line) for said in step.said)]
+        left_out = [line for line in step.said if line.startswith("… and")]
+        assert len(told) == len(lines) or left_out == [f"… and {len(lines) - len(told)} more"]
+
+
+def test_every_step_has_its_report(steps: dict[str, Step], home: Path) -> None:
+    """The report files are those of the steps, and the latest is the last."""
+    reports = home / "demo" / "reports"
+    stems = {at.replace("-", "").replace(":", "") for at in steps}
+    assert {path.name for path in reports.iterdir()} == {
+        f"{stem}.{ending}" for stem in {*stems, "latest"} for ending in ("csv", "json")
+    }
+    assert (reports / "latest.json").read_bytes() == (reports / f"{max(stems)}.json").read_bytes()
+
+
+def test_config_is_left_ready_and_keys_stay_in_their_files(steps: dict[str, Step], home: Path) -> None:
+    """The config names each key by its file, which only its owner reads; the key is nowhere else."""
+    place = home / "demo"
+    loaded = load(place / "modelwatch.toml")
+    assert sorted(scope.name for scope in loaded.scopes) == list(EVERYONE)
+    assert loaded.database == place / "modelwatch.db"
+    keys = {alias: place / "keys" / alias for alias in KEYS}
+    assert all(path.stat().st_mode & 0o077 == 0 for path in keys.values())
+    secrets = [path.read_bytes().strip() for path in keys.values()]
+    others = [path for path in place.rglob("*") if path.is_file() and path not in keys.values()]
+    written = b"".join(path.read_bytes() for path in others) + repr(steps).encode()
+    assert len(set(secrets)) == len(KEYS)
+    assert not any(secret in written for secret in secrets)
+
+
+def gateway_of(place: Path) -> str:
+    (gateway,) = {scope.gateway for scope in load(place / "modelwatch.toml").scopes}
+    return gateway.url
+
+
+def is_answered(place: Path) -> bool:
+    port = urlsplit(gateway_of(place)).port
+    assert port
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_gateway_stops_with_the_demo(steps: dict[str, Step], home: Path) -> None:
+    """Nobody listens where the demo's gateway was."""
+    assert not is_answered(home / "demo")
+
+
+def test_answers_are_noisy_indeed(tmp_path: Path) -> None:
+    """Two answers of the demo's gateway offer the same in another order, with other permission ids."""
+    direct = build_opener(ProxyHandler({}))
+    with closing(begun(tmp_path)) as steps:
+        next(steps)
+        url = f"{gateway_of(tmp_path)}/v1/models"
+        one, two = (json.load(direct.open(url))["data"] for _ in range(2))
+    ids, again = [row["id"] for row in one], [row["id"] for row in two]
+    assert ids != again
+    assert sorted(ids) == sorted(again)
+    permissions = [{row["permission"][0]["id"] for row in rows} for rows in (one, two)]
+    assert not permissions[0] & permissions[1]
+
+
+@pytest.mark.usefixtures("short")
+def test_a_demo_cut_short_stops_its_gateway_and_lets_go(tmp_path: Path) -> None:
+    """Whoever stops listening ends it all; the next demo starts fresh."""
+    steps = begun(tmp_path)
+    next(steps)
+    assert is_answered(tmp_path)
+    steps.close()
+    assert not is_answered(tmp_path)
+    assert len(plays(tmp_path)) == 2
+
+
+@pytest.mark.usefixtures("short")
+def test_second_demo_removes_only_what_the_first_left(tmp_path: Path) -> None:
+    """Database and reports are new; files of somebody's own stay."""
+    plays(tmp_path)
+    old = {path.name for path in (tmp_path / "reports").glob("2*")}
+    own = [tmp_path / "notes.txt", tmp_path / "reports" / "mine.csv", tmp_path / "keys" / "other"]
+    for path in own:
+        path.write_text("keep me")
+    steps = list(begun(tmp_path, until=UNTIL + timedelta(hours=1)))
+    with Store.read(tmp_path / "modelwatch.db") as store:
+        assert window(store).until == 4
+    assert steps[0].at == iso(UNTIL + timedelta(hours=1) - 3 * INTERVAL)
+    assert not old & {path.name for path in (tmp_path / "reports").iterdir()}
+    assert all(path.read_text() == "keep me" for path in own)
+
+
+@pytest.mark.parametrize("name", ["modelwatch.toml", "modelwatch.db"])
+def test_somebodys_own_files_are_refused(tmp_path: Path, name: str) -> None:
+    """A config or database that no demo has written is left as it is, and the error says what to do."""
+    (tmp_path / name).write_text("[gateways.mine]")
+    with pytest.raises(ConfigError, match="--home"):
+        plays(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "[gateways.mine]"
+
+
+@pytest.mark.usefixtures("short")
+def test_a_job_at_work_is_left_alone(tmp_path: Path) -> None:
+    """While another run is at work there, the demo leaves everything as it is."""
+    plays(tmp_path)
+    with lock(tmp_path / "modelwatch.db", since=iso(UNTIL)), pytest.raises(Locked):
+        plays(tmp_path)
+    with Store.read(tmp_path / "modelwatch.db") as store:
+        assert window(store).until == 4
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A directory where the config should be is an error of one line that names it."""
+    (tmp_path / "keys").write_text("a file where the directory should be")
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "keys"))):
+        plays(tmp_path)
+
+
+def test_long_lines_are_broken_under_their_beginning() -> None:
+    """On a narrow terminal a line goes on below itself, with nothing lost."""
+    step = Step("2026-06-01T08:00:00Z", None, ("demo/batch: " + "word " * 30 + "end",))
+    head, *lines = step_lines(step, width=60)
+    assert head == "06-01 08:00  Nothing new at the gateway."
+    assert max(map(len, lines)) <= 60
+    assert " ".join(lines).split() == step.said[0].split()
+    assert {re.match(" *", line)[0] for line in lines} == {" " * 15, " " * 17}
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the command printed when it was started in an empty directory."""
+
+    cwd: Path
+    env: dict[str, str]
+    lines: list[str]
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Started:
+    cwd = tmp_path_factory.mktemp("empty")
+    # A proxy that is not there: whatever went through it would fail.
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    env = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error", "LC_ALL": "C.UTF-8", **proxies}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "demo"],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return Started(cwd, env, done.stdout.splitlines())
+
+
+def after(started: Started, heading: str) -> list[str]:
+    begin = started.lines.index(heading) + 1
+    lines = started.lines[begin:]
+    return lines[: lines.index("")] if "" in lines else lines
+
+
+def asks(started: Started, command: str) -> list[str]:
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=started.cwd,
+        env=started.env,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_command_needs_nothing_and_fits_a_screen(started: Started) -> None:
+    """In an empty directory, behind a proxy, it does its work in `data/demo` and tells it briefly."""
+    assert sorted(path.name for path in started.cwd.iterdir()) == ["data"]
+    assert [path.name for path in (started.cwd / "data").iterdir()] == ["demo"]
+    assert len(started.lines) < 75
+    assert not is_answered(started.cwd / "data" / "demo")
+
+
+def test_command_that_cannot_begin_says_only_why(tmp_path: Path) -> None:
+    """Where somebody's own files are, it leaves with 78 and one line on stderr."""
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "modelwatch.toml").touch()
+    command = [sys.executable, "-m", "pipeline", "demo", "--home", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith(f"modelwatch: {tmp_path / 'demo'}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_command_tells_every_scene_in_order(started: Started) -> None:
+    """Each scene of the script stands behind its date, one after the other."""
+    dated = [line[13:] for line in started.lines if re.match(r"\d\d-\d\d \d\d:\d\d  ", line)]
+    assert [line for line in dated if line != "Nothing new at the gateway."] == [
+        scene.text for _, scene in sorted(SCENES.items())
+    ]
+
+
+def test_excerpt_is_what_the_command_above_it_prints(started: Started) -> None:
+    """The excerpt stands under a command, and that command prints the very same."""
+    (command,) = [line for line in started.lines if line.startswith("$ ")]
+    assert after(started, command) == asks(started, command.removeprefix("$ "))
+
+
+def test_a_week_back_there_is_something_to_see(started: Started) -> None:
+    """The history ends now: the changes of the last week are there, the older ones are not."""
+    (command,) = [line for line in started.lines if line.startswith("$ ")]
+    week = asks(started, command.removeprefix("$ ").replace("--since 3d", "--since 7d"))
+    assert any("basalt/70b" in line for line in week)
+    assert not any("heron-embed-1" in line for line in week)
+
+
+def test_files_are_where_it_says(started: Started) -> None:
+    """Each path under the heading exists."""
+    paths = [line.split()[0] for line in after(started, "What is left of it")]
+    assert paths == [f"data/demo/{name}" for name in (CONFIG, DATABASE, REPORTS)]
+    assert all((started.cwd / path).exists() for path in paths)
+
+
+def test_every_command_to_try_next_works(started: Started) -> None:
+    """All the commands under the last heading do what they should from where the demo was started."""
+    commands = [line[2:].partition("  ")[2].strip() for line in after(started, "What to try next")]
+    assert len(commands) == 7
+    # What is shown in a browser is shown until somebody stops it.
+    assert all(asks(started, f"{c} --help" if " browse " in c else c) for c in commands)
+    assert (started.cwd / "data" / "modelwatch.toml").is_file()

@@ -1,0 +1,773 @@
+"""How gateways are asked, seen from both ends of a real connection."""
+
+import gzip
+import json
+import socket
+import threading
+import tracemalloc
+from collections import Counter
+from contextlib import suppress
+from email.utils import formatdate
+from functools import partial
+from urllib.parse import urlsplit
+
+import brotli
+import pytest
+from support.e2e import Job, Reply, Scripted, listed
+
+from pipeline.gateways import client as fetcher
+from pipeline.simulator import Gateway
+
+KEYS = {"prod": 'key = "env:PROD"'}
+
+
+@pytest.fixture(autouse=True, params=["httpx", "wide"])
+def connections(request, monkeypatch):
+    """The connections of a few scopes, and those of many: whoever asks sees no difference."""
+    monkeypatch.setattr(fetcher, "MANY", 1 if request.param == "wide" else 1000)
+
+
+@pytest.fixture
+def gateway():
+    """Two groups, two users, two keys."""
+    with Gateway() as gateway:
+        gateway.offers("small", "org/large:free")
+        gateway.offers("small", "org/large:free", "extra", to="vip")
+        gateway.user("ann", password="open sesame", id=7, group="vip", access_token="ann-token-1234")
+        gateway.user("ben", password="other words", id=8)
+        gateway.key("sk-prod-12345678", group="vip")
+        gateway.key("sk-test-12345678")
+        yield gateway
+
+
+@pytest.fixture
+def job(tmp_path):
+    """A home without a config, and the secrets of the users above."""
+    return Job(
+        tmp_path / "home",
+        env={
+            "PROD": "sk-prod-12345678",
+            "TEST": "sk-test-12345678",
+            "TOKEN": "ann-token-1234",
+            "PASSWORD": "open sesame",
+        },
+    )
+
+
+def scopes(job):
+    """What is known of each scope, by its name without the gateway."""
+    return {row["scope"].partition("/")[2]: row for row in job.quick("scopes", "--json").json()}
+
+
+def asked_once(job):
+    """Ask once; give the error of the only scope."""
+    job.quick("sync", "--quiet")
+    (scope,) = scopes(job).values()
+    return scope["error"]
+
+
+def bearers(gateway):
+    return [asked.headers.get("Authorization") for asked in gateway.asked]
+
+
+def test_each_kind_of_scope_asks_in_its_own_way(gateway, job):
+    """A key, a cookie, an access token, a login and nobody each get the list that is theirs."""
+    _, session = gateway.accounts.signs_in("ann", "open sesame")
+    job.env["SESSION"] = f"session={session}"
+    job.env["BARE"] = session
+    job.asks(
+        gateway.url,
+        scopes={
+            "prod": 'key = "env:PROD"',
+            "test": 'key = "env:TEST"',
+            "cookie": 'cookie = "env:SESSION"',
+            "bare": 'cookie = "env:BARE"',
+            "token": 'access_token = "env:TOKEN", user_id = 7',
+            "login": 'username = "ann", password = "env:PASSWORD"',
+            "public": "",
+        },
+    )
+    assert job.quick("sync").code == 0
+    found = scopes(job)
+    assert {name: row["models"] for name, row in found.items()} == {
+        "prod": 3,
+        "test": 2,
+        "cookie": 3,
+        "bare": 3,
+        "token": 3,
+        "login": 3,
+        "public": 2,
+    }
+    assert {name: row["auth"] for name, row in found.items()} == {
+        "prod": "key",
+        "test": "key",
+        "cookie": "session",
+        "bare": "session",
+        "token": "session",
+        "login": "session",
+        "public": "nobody",
+    }
+
+
+def test_nobody_sends_nothing_that_names_anyone(gateway, job):
+    """A scope without a credential sends neither a key, nor a cookie, nor a user."""
+    job.asks(gateway.url)
+    job.quick("sync")
+    (asked,) = gateway.asked
+    assert {"authorization", "cookie", "new-api-user"}.isdisjoint(name.lower() for name in asked.headers)
+
+
+def test_every_request_says_who_sends_it(gateway, job):
+    """The user agent names the program and its version."""
+    job.asks(gateway.url)
+    job.quick("sync")
+    (asked,) = gateway.asked
+    name, _, version = asked.headers["User-Agent"].partition("/")
+    assert (name, version.count(".")) == ("modelwatch", 2)
+
+
+@pytest.mark.parametrize("kept_in", ["env", "file", "command", "credentials"])
+def test_a_secret_is_taken_from_where_it_is_kept(gateway, job, tmp_path, kept_in):
+    """A variable, a file beside the config, what a program prints, or a systemd credential."""
+    place = job.home if kept_in == "file" else tmp_path / "credentials"
+    for directory in (job.home, place):
+        directory.mkdir(exist_ok=True)
+    (place / "secret").write_text("sk-prod-12345678\n")
+    reference = {
+        "env": "env:PROD",
+        "file": "file:secret",
+        "command": f"command:cat '{place}/secret'",
+        "credentials": "file:$CREDENTIALS_DIRECTORY/secret",
+    }[kept_in]
+    if kept_in == "credentials":
+        job.env["CREDENTIALS_DIRECTORY"] = str(place)
+    job.asks(gateway.url, scopes={"prod": f"key = {json.dumps(reference)}"})
+    assert job.quick("sync").code == 0
+    assert bearers(gateway) == ["Bearer sk-prod-12345678"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "part"),
+    [
+        ("env:NOT_SET", "env:NOT_SET is not set"),
+        ("env:EMPTY", "env:EMPTY is empty"),
+        ("env:TWO_LINES", "env:TWO_LINES holds characters"),
+        ("file:absent", "file:absent cannot be read"),
+        ("command:false", "failed with exit 1"),
+        ("command:/absent/program", "cannot be run"),
+        ("command:'", "cannot be run"),
+        ("command:true", "is empty"),
+    ],
+)
+def test_a_reference_that_gives_nothing_sends_nothing(gateway, job, reference, part):
+    """The scope has failed, says which reference it was and that nothing was sent, and nothing was."""
+    job.env |= {"EMPTY": "", "TWO_LINES": "sk-one\nsk-two"}
+    job.asks(gateway.url, scopes={"prod": f"key = {json.dumps(reference)}"})
+    error = asked_once(job)
+    assert error["class"] == "Unresolved"
+    assert part in error["message"]
+    assert gateway.asked == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "part"),
+    [
+        ('username = "ann", password = "env:PROD"', "ann cannot sign in"),
+        ('username = "nobody-here", password = "env:PASSWORD"', "nobody-here cannot sign in"),
+        ('access_token = "env:TOKEN", user_id = 8', "names another user"),
+        ('access_token = "env:PASSWORD", user_id = 7', "not known"),
+        ('key = "env:TOKEN"', "not known"),
+    ],
+)
+def test_a_credential_that_is_not_good_is_refused(gateway, job, scope, part):
+    """Wrong passwords, users, tokens and keys are `Refused`, with the gateway's own words, at one attempt."""
+    job.asks(gateway.url, scopes={"one": scope})
+    error = asked_once(job)
+    assert error["class"] == "Refused"
+    assert part in error["message"]
+    assert len(gateway.asked) == 1
+
+
+def test_a_second_factor_is_named(job):
+    """A login that wants a code from a phone says so, and what to use instead."""
+    said = json.dumps({"success": True, "message": "", "data": {"require_2fa": True}}).encode()
+    with Scripted(lambda _: Reply(said, headers=(("Set-Cookie", "session=half; Path=/"),))) as server:
+        job.asks(server.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
+        error = asked_once(job)
+        assert [asked.path for asked in server.asked] == ["/api/user/login"]
+    assert error["class"] == "Refused"
+    assert "second factor" in error["message"]
+    assert "access token" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(b"<!doctype html><title>Welcome</title>"), "Unreadable"),
+        (Reply(b'["success"]'), "Refused"),
+        (Reply(b'{"success": true, "data": {"id": 7}}'), "Unreadable"),
+        (Reply(b"{}", status=500), "Unreachable"),
+        (Reply(b"[" * 100_000), "Unreadable"),
+    ],
+)
+def test_a_login_that_is_answered_with_something_else_has_failed(job, reply, kind):
+    """A web page, a list, no cookie, a broken server: the list is not even asked for."""
+    with Scripted(lambda _: reply) as server:
+        job.asks(server.url, attempts=1, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
+        assert asked_once(job)["class"] == kind
+        assert {asked.path for asked in server.asked} == {"/api/user/login"}
+
+
+def test_a_cookie_never_travels_with_another_scopes_request(gateway, job):
+    """After a login, and on one connection, the others still ask with what is theirs alone."""
+    job.asks(
+        gateway.url,
+        concurrency=1,
+        scopes={
+            "login": 'username = "ann", password = "env:PASSWORD"',
+            "public": "",
+            "prod": 'key = "env:PROD"',
+        },
+    )
+    job.quick("sync")
+    lists = [asked for asked in gateway.asked if asked.path == "/v1/models"]
+    assert Counter("Cookie" in asked.headers for asked in lists) == {True: 1, False: 2}
+    assert {name: row["models"] for name, row in scopes(job).items()} == {"login": 3, "public": 2, "prod": 3}
+
+
+def test_a_cookie_that_a_list_sets_is_not_kept(job):
+    """Whatever a gateway sets beside a list is sent to it by nobody, neither now nor at the next run."""
+    sets = (("Set-Cookie", "session=stray; Path=/"),)
+    with Scripted(lambda _: Reply(listed("a"), headers=sets)) as server:
+        job.asks(server.url, concurrency=1, scopes={"one": "", "two": "", "three": 'cookie = "env:PROD"'})
+        job.quick("sync")
+        job.quick("sync")
+        assert Counter(asked.headers.get("Cookie") for asked in server.asked) == {
+            None: 4,
+            "session=sk-prod-12345678": 2,
+        }
+
+
+def test_a_gateway_is_asked_so_many_times_at_once_and_no_more(job):
+    """With `concurrency = 3` three requests are under way together, and never a fourth."""
+    together, lock, most = threading.Barrier(3), threading.Lock(), [0, 0]
+
+    def answer(_):
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        together.wait(timeout=10)
+        with lock:
+            most[0] -= 1
+        return Reply(listed("a"))
+
+    with Scripted(answer) as server:
+        job.asks(server.url, concurrency=3, scopes={f"s{number}": "" for number in range(12)})
+        assert job.quick("sync").code == 0
+    assert most == [0, 3]
+
+
+def test_a_slow_gateway_does_not_hold_up_another(job):
+    """Each gateway has its own pace: one that answers last of all blocks only itself."""
+    others = threading.Semaphore(0)
+
+    def slow(_):
+        for _other in range(3):
+            assert others.acquire(timeout=10)
+        return Reply(listed("a"))
+
+    def quick(_):
+        others.release()
+        return Reply(listed("b"))
+
+    with Scripted(slow) as one, Scripted(quick) as other:
+        job.asks(one.url, name="slow", concurrency=1)
+        job.asks(other.url, name="quick", concurrency=1, scopes={"a": "", "b": "", "c": ""})
+        assert job.quick("sync").code == 0
+
+
+@pytest.mark.parametrize(
+    "fault", ["reset", "closed", "truncated", "short-chunked", "throttled", "unavailable", "broken"]
+)
+def test_a_passing_trouble_is_tried_again(gateway, job, fault):
+    """Two bad answers and then a good one are a good answer."""
+    gateway.fails(fault, times=2)
+    job.asks(gateway.url)
+    assert job.quick("sync").code == 0
+    assert len(gateway.asked) == 3
+    assert scopes(job)["public"]["models"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("reset", "Unreachable"),
+        ("closed", "Unreachable"),
+        ("truncated", "Unreachable"),
+        ("short-chunked", "Unreachable"),
+        ("broken", "Unreachable"),
+        ("throttled", "Throttled"),
+        ("unavailable", "Throttled"),
+    ],
+)
+def test_a_lasting_trouble_is_given_up(gateway, job, fault, kind):
+    """After `attempts` tries the scope has failed, and its class says how."""
+    gateway.fails(fault)
+    job.asks(gateway.url, attempts=3)
+    assert asked_once(job)["class"] == kind
+    assert len(gateway.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "part"),
+    [
+        ("refused", "Refused", "answered 401: This key is no longer good"),
+        ("html", "Unreadable", "web page"),
+        ("garbage", "Unreadable", "not JSON"),
+        ("deep", "Unreadable", "nested"),
+        ("unsuccessful", "Unreadable", "success: false"),
+        ("error", "Unreadable", "upstream is overloaded"),
+        ("null", "Unreadable", "not the list of models"),
+        ("missing", "Unreadable", "not the list of models"),
+        ("shape", "Unreadable", "not the list of models"),
+    ],
+)
+def test_a_clear_answer_is_not_asked_for_again(gateway, job, fault, kind, part):
+    """What another try would not mend is asked once, and told in words."""
+    gateway.fails(fault)
+    job.asks(gateway.url)
+    error = asked_once(job)
+    assert error["class"] == kind
+    assert part in error["message"]
+    assert len(gateway.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "refused",
+        "broken",
+        "error",
+    ],
+)
+def test_what_differs_in_every_error_is_left_out(gateway, job, fault):
+    """A request id says nothing to people, whatever the status it comes with."""
+    gateway.fails(fault)
+    job.asks(gateway.url)
+    assert "request id" not in asked_once(job)["message"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "tries"),
+    [
+        (204, "Unreadable", 1),
+        (304, "Unreadable", 1),
+        (400, "Unreadable", 1),
+        (403, "Refused", 1),
+        (404, "Unreadable", 1),
+        (502, "Unreachable", 2),
+        (599, "Unreachable", 2),
+    ],
+)
+def test_a_status_has_its_class(gateway, job, code, kind, tries):
+    """Only server errors are tried again; a 304 to a request that named no known answer is none."""
+    gateway.fails("status", code=code)
+    job.asks(gateway.url, attempts=2)
+    assert asked_once(job)["class"] == kind
+    assert len(gateway.asked) == tries
+
+
+@pytest.mark.parametrize("fault", ["throttled", "unavailable"])
+def test_retry_after_is_kept_to(gateway, job, fault):
+    """A gateway that asks for a second's pause gets it."""
+    gateway.fails(fault, times=1, retry_after=1)
+    job.asks(gateway.url)
+    done = job.quick("sync", "-v", "--log-format", "json")
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["seconds"] >= 1
+    assert len(gateway.asked) == 2
+
+
+@pytest.mark.parametrize("after", [0, formatdate(0, usegmt=True), "soon", -1])
+def test_retry_after_that_names_no_wait_is_no_wait(gateway, job, after):
+    """Zero, a moment that is past, and what cannot be read: asked again at once."""
+    gateway.fails("throttled", times=1, retry_after=after)
+    job.asks(gateway.url)
+    assert job.quick("sync").code == 0
+    assert len(gateway.asked) == 2
+
+
+@pytest.mark.parametrize("after", [3600, "9" * 400, formatdate(32503680000, usegmt=True)])
+def test_retry_after_beyond_max_wait_is_not_waited_for(gateway, job, after):
+    """A scope that would have to wait longer than `max_wait` has failed at once."""
+    gateway.fails("throttled", retry_after=after)
+    job.asks(gateway.url, max_wait=30)
+    assert asked_once(job)["class"] == "Throttled"
+    assert len(gateway.asked) == 1
+
+
+def test_an_answer_that_does_not_come_is_given_up(gateway, job):
+    """After `timeout` seconds of silence the scope has failed, and says how long it waited."""
+    gateway.fails("latency", seconds=60)
+    job.asks(gateway.url, timeout=0.5, attempts=2)
+    error = asked_once(job)
+    assert error["class"] == "Unreachable"
+    assert "within 0.5 s" in error["message"]
+    assert len(gateway.asked) == 2
+
+
+def test_an_answer_that_never_ends_meets_the_deadline(gateway, job):
+    """A gateway that dribbles is stopped by `deadline`, and only its scopes have failed."""
+    gateway.fails("drip", who="nobody", seconds=0.05, size=1)
+    job.configure("deadline = 0.5\n")
+    job.asks(gateway.url, scopes={"public": "", "prod": 'key = "env:PROD"'})
+    assert job.quick("sync", "--quiet").code == 3
+    found = scopes(job)
+    assert found["prod"]["models"] == 3
+    assert found["public"]["error"]["class"] == "Unreachable"
+    assert "0.5 s" in found["public"]["error"]["message"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_no_answer(gateway, job, chunked):
+    """`max_body` bounds what is read, told or not how long it will be; it is not asked for again."""
+    gateway.fails("huge", megabytes=4, chunked=chunked)
+    job.asks(gateway.url, max_body=1_000_000)
+    error = asked_once(job)
+    assert error["class"] == "Unreadable"
+    assert "1,000,000 bytes" in error["message"]
+    assert "max_body" in error["message"]
+    assert len(gateway.asked) == 1
+
+
+def test_the_limit_on_a_body_counts_what_it_unpacks_to(gateway, job):
+    """A small gzip of a large list is over the limit."""
+    gateway.fails("bomb", megabytes=8)
+    job.asks(gateway.url, max_body=1_000_000)
+    assert "max_body" in asked_once(job)["message"]
+
+
+def test_a_body_up_to_the_limit_is_an_answer(gateway, job):
+    """One byte more than the list itself is no more than allowed."""
+    with Scripted(lambda _: Reply(listed("a", "b"))) as server:
+        job.asks(server.url, name="fits", max_body=len(listed("a", "b")))
+        job.asks(server.url, name="over", max_body=len(listed("a", "b")) - 1)
+        assert job.quick("sync", "--quiet").code == 3
+    found = {row["scope"]: row["models"] for row in job.quick("scopes", "--json").json()}
+    assert found == {"fits/public": 2, "over/public": None}
+
+
+def squeezed(body):
+    return gzip.compress(body, mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("gzip", squeezed), ("br", partial(brotli.compress, quality=1))],
+    ids=["gzip", "brotli"],
+)
+def test_a_bomb_is_stopped_before_it_fills_the_memory(job, encoding, pack):
+    """However well it was packed, little more than `max_body` is ever unpacked."""
+    body = pack(b'{"data": []' + b" " * 48_000_000 + b"}")
+    with Scripted(lambda _: Reply(body, headers=(("Content-Encoding", encoding),))) as server:
+        job.asks(server.url, max_body=1_000_000)
+        tracemalloc.start()
+        try:
+            error = asked_once(job)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert "max_body" in error["message"]
+    assert peak < 24_000_000
+
+
+def test_compressed_answers_are_unpacked(gateway, job):
+    """The program says that it reads gzip, and does."""
+    gateway.compresses("gzip")
+    job.asks(gateway.url)
+    assert job.quick("sync").code == 0
+    assert scopes(job)["public"]["models"] == 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", squeezed), ("br", brotli.compress)], ids=["gzip", "brotli"]
+)
+def test_each_encoding_that_is_asked_for_is_understood(job, encoding, pack):
+    """What `Accept-Encoding` names can be unpacked."""
+    with Scripted(lambda _: Reply(pack(listed("a")), headers=(("Content-Encoding", encoding),))) as server:
+        job.asks(server.url)
+        assert job.quick("sync").code == 0
+        (asked,) = server.asked
+    assert encoding in asked.headers["Accept-Encoding"]
+    assert scopes(job)["public"]["models"] == 1
+
+
+def test_an_answer_that_is_packed_twice_is_no_answer(job):
+    """Two headers of one name count as one line of both."""
+    twice = (("Content-Encoding", "gzip"), ("Content-Encoding", "gzip"))
+    with Scripted(lambda _: Reply(gzip.compress(gzip.compress(listed("a"))), headers=twice)) as server:
+        job.asks(server.url)
+        assert "packed as 'gzip, gzip'" in asked_once(job)["message"]
+
+
+def test_what_is_no_http_is_not_repeated(job):
+    """A header that breaks off is refused without a word of it: it may hold half a key."""
+    with Scripted(lambda _: Reply(listed("a"), headers=(("Note", "letmein-" * 9000 + "\x00"),))) as server:
+        job.asks(server.url, scopes=KEYS, attempts=1)
+        assert "letmein" not in asked_once(job)["message"]
+
+
+def test_a_body_that_is_not_packed_as_it_says_is_no_answer(job):
+    """Plain bytes that claim to be gzip are `Unreadable`."""
+    with Scripted(lambda _: Reply(listed("a"), headers=(("Content-Encoding", "gzip"),))) as server:
+        job.asks(server.url)
+        error = asked_once(job)
+    assert error["class"] == "Unreadable"
+    assert "decompressed" in error["message"]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_on_the_same_host_is_followed(gateway, job, code):
+    """The credentials go along, for it is the same gateway."""
+    gateway.fails("redirect", times=1, to="/v1/models?page=1", status=code)
+    job.asks(gateway.url, scopes=KEYS)
+    assert job.quick("sync").code == 0
+    assert [asked.path for asked in gateway.asked] == ["/v1/models", "/v1/models?page=1"]
+    assert bearers(gateway) == ["Bearer sk-prod-12345678"] * 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_redirect_elsewhere_is_refused_and_nothing_is_sent_there(gateway, job, host):
+    """Another port or another name is another gateway: it never hears of the key."""
+    with Gateway() as other:
+        other.offers("bait")
+        gateway.fails("redirect", to=f"http://{host}:{urlsplit(other.url).port}/v1/models")
+        job.asks(gateway.url, scopes=KEYS)
+        error = asked_once(job)
+        assert other.asked == []
+    assert error["class"] == "Unreadable"
+    assert "nothing was sent there" in error["message"]
+    assert len(gateway.asked) == 1
+
+
+def test_a_login_that_is_redirected_elsewhere_sends_no_password_there(gateway, job):
+    """The sign-in obeys the same rule as the list."""
+    with Gateway() as other:
+        gateway.fails("redirect", to=f"{other.url}/api/user/login", status=307, at="/api/user/login")
+        job.asks(gateway.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
+        assert "nothing was sent there" in asked_once(job)["message"]
+        assert other.asked == []
+
+
+def test_a_redirect_does_not_change_who_asks(job):
+    """A user that the new address names is left out: the scope's own key goes on."""
+    ways = {"/v1/models": (302, "http://eve:pass@HOST/two"), "/two": (200, "")}
+
+    def answer(question):
+        status, to = ways[question.path]
+        return Reply(listed("a"), status, (("Location", to.replace("HOST", question.headers["Host"])),))
+
+    with Scripted(answer) as server:
+        job.asks(server.url, scopes=KEYS)
+        assert job.quick("sync").code == 0
+        sent = [asked.headers["Authorization"] for asked in server.asked]
+    assert sent == ["Bearer sk-prod-12345678"] * 2
+
+
+@pytest.fixture
+def curt():
+    """The address of a server that sends a redirect, a list behind it, and hangs up each time unannounced."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    # Corked, the end of the connection travels with the answer.
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+                    asked = connection.recv(65536)
+                    head = (
+                        b"HTTP/1.1 200 OK" if b" /two " in asked else b"HTTP/1.1 302 Found\r\nLocation: /two"
+                    )
+                    body = listed("a")
+                    connection.sendall(b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_connection_that_the_server_has_closed_is_not_used_again(curt, job):
+    """A server that hangs up behind every answer can be asked all the same."""
+    job.asks(curt, attempts=1)
+    assert asked_once(job) is None
+
+
+def test_redirects_in_circles_end(gateway, job):
+    """A gateway that sends the program back and forth has not answered."""
+    gateway.fails("redirect", to="/v1/models")
+    job.asks(gateway.url)
+    error = asked_once(job)
+    assert error["class"] == "Unreadable"
+    assert "circles" in error["message"]
+    assert len(gateway.asked) == 4
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["http://[", "http://127.0.0.1:99999/", "//", "https://127.0.0.1/", "mailto:a@b.example", "http://a b/"],
+)
+def test_a_redirect_to_nowhere_is_a_failure_of_that_scope_alone(gateway, job, to):
+    """An address that is none, or of another kind, is told as the answer of this gateway."""
+    gateway.fails("redirect", who="nobody", to=to)
+    job.asks(gateway.url, scopes={"public": "", **KEYS})
+    assert job.quick("sync", "--quiet").code == 3
+    found = scopes(job)
+    assert found["prod"]["models"] == 3
+    assert found["public"]["error"]["class"] in {"Unreadable", "Unreachable"}
+
+
+@pytest.mark.parametrize("header", ["Date", "Retry-After"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "yesterday",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}",
+    ],
+)
+def test_a_date_that_cannot_be_read_harms_nothing(job, header, value):
+    """Odd `Date` and `Retry-After` headers are put up with."""
+    replies = iter((Reply(b"", 429, ((header, value),)), Reply(listed("a"), 200, ((header, value),))))
+    with Scripted(lambda _: next(replies)) as server:
+        job.asks(server.url)
+        assert job.quick("sync").code == 0
+    assert scopes(job)["public"]["models"] == 1
+
+
+def test_an_answer_that_is_known_is_not_sent_again(gateway, job):
+    """With an ETag the second run asks for news only, and a 304 counts as an answer without change."""
+    gateway.tags()
+    job.asks(gateway.url)
+    assert job.quick("sync").code == 0
+    done = job.quick("sync", "-v")
+    assert done.code == 0
+    assert "local/public: unchanged" in done.stderr
+    first, second = gateway.asked
+    assert "If-None-Match" not in first.headers
+    assert second.headers["If-None-Match"]
+
+
+def test_a_known_answer_that_is_no_longer_true_is_sent_again(gateway, job):
+    """A change behind an ETag is seen."""
+    gateway.tags()
+    job.asks(gateway.url)
+    job.quick("sync")
+    gateway.offers("new")
+    job.quick("sync")
+    assert scopes(job)["public"]["models"] == 3
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
+def test_a_tag_that_no_request_could_carry_is_not_kept(job, header):
+    """Letters beyond ASCII in a header neither stop the run nor the next question."""
+    with Scripted(lambda _: Reply(listed("a"), headers=((header, '"t\xe9g"'),))) as server:
+        job.asks(server.url)
+        assert [job.quick("sync").code for _ in range(2)] == [0, 0]
+    assert scopes(job)["public"]["error"] is None
+
+
+def test_tags_are_kept_for_each_scope(gateway, job):
+    """One scope's tag is not another's: their lists differ."""
+    gateway.tags()
+    job.asks(gateway.url, scopes={"public": "", **KEYS})
+    job.quick("sync")
+    job.quick("sync")
+    tags = [asked.headers["If-None-Match"] for asked in gateway.asked[2:]]
+    assert len(set(tags)) == 2
+
+
+def test_last_modified_makes_a_request_conditional_too(job):
+    """A gateway that knows only dates is asked with the date that it gave."""
+    at = formatdate(1_700_000_000, usegmt=True)
+
+    def answer(asked):
+        known = asked.headers.get("If-Modified-Since") == at
+        return Reply(status=304) if known else Reply(listed("a"), headers=(("Last-Modified", at),))
+
+    with Scripted(answer) as server:
+        job.asks(server.url)
+        assert job.quick("sync").code == 0
+        assert "unchanged" in job.quick("sync", "-v").stderr
+
+
+@pytest.mark.parametrize("base", ["", "/", "/v1", "/v1/", "/v1/models", "/v1/models/"])
+def test_the_base_may_be_written_in_any_usual_way(gateway, job, base):
+    """With or without the version, the list's own path and a slash: the same list is asked for."""
+    job.asks(gateway.url + base)
+    assert job.quick("sync").code == 0
+    assert [asked.path for asked in gateway.asked] == ["/v1/models"]
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [("/gate", "/gate/v1/models"), ("/gate/v1", "/gate/v1/models"), ("/gate/v2/", "/gate/v2/models")],
+)
+def test_the_base_may_have_a_path(job, base, path):
+    """A gateway below a path is asked there."""
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job.asks(server.url + base)
+        assert job.quick("sync").code == 0
+        assert [asked.path for asked in server.asked] == [path]
+
+
+@pytest.mark.parametrize("base", ["", "/v1", "/v1/models"])
+def test_a_login_is_at_the_root_whatever_the_base(gateway, job, base):
+    """The sign-in is not below `/v1`."""
+    job.asks(gateway.url + base, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
+    assert job.quick("sync").code == 0
+    assert [asked.path for asked in gateway.asked] == ["/api/user/login", "/v1/models"]
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_from_the_environment_is_used(job, variable):
+    """The gateway's name need not be known here: the proxy is given the whole address."""
+    with Scripted(lambda _: Reply(listed("a", "b"))) as proxy:
+        job.env[variable] = proxy.url
+        job.asks("http://gateway.example")
+        assert job.quick("sync").code == 0
+        assert [asked.path for asked in proxy.asked] == ["http://gateway.example/v1/models"]
+    assert scopes(job)["public"]["models"] == 2
+
+
+def test_no_proxy_is_used_where_none_is_wanted(gateway, job):
+    """`NO_PROXY` names the hosts that are asked directly."""
+    with Scripted(lambda _: Reply(status=502)) as proxy:
+        job.env |= {"HTTP_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
+        job.asks(gateway.url)
+        assert job.quick("sync").code == 0
+        assert proxy.asked == []
+
+
+def test_a_proxy_that_is_none_is_told_in_words(gateway, job):
+    """A variable that no proxy can be read from fails the scopes that need one, in one line each."""
+    job.env["HTTP_PROXY"] = "gopher://127.0.0.1:1"
+    job.asks(gateway.url)
+    done = job.quick("sync")
+    assert "Traceback" not in done.said
+    assert done.code in {4, 78}
+
+
+def test_a_server_that_says_the_length_twice_is_understood(job):
+    """What one parser refuses and another reads is read, at the next attempt at the latest."""
+    body = listed("small")
+    twice = Reply(body, headers=(("Content-Length", str(len(body))),))
+    with Scripted(lambda _question: twice) as server:
+        job.asks(server.url, backoff=0)
+        assert job.quick("sync").code == 0
+    assert scopes(job)["public"]["models"] == 1

@@ -1,0 +1,183 @@
+"""What gateways answer, read: laws for whatever comes in, and a reason for every answer that is no list."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support import strategies
+from support.fakes import ASKED_AT, body, read, row
+
+from pipeline.core.canonical import decode, digest, encode
+from pipeline.core.facts import columns
+from pipeline.core.types import Listing
+from pipeline.errors import Unreadable
+from pipeline.gateways.dialects import Answer, Dialect, Request, dialects
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"", "the answer is empty"),
+        (b" \r\n", "the answer is empty"),
+        (b"<!DOCTYPE html><html><body>Console</body></html>", "a web page, not JSON: see that `url`"),
+        (b"\n  <html lang='en'>", "a web page"),
+        (b'<?xml version="1.0"?><Error/>', "a web page"),
+        (b"upstream connect error", "is not JSON, or was cut off"),
+        (b'{"object": "list", "data": [{"id": "lyra"}, {"id": "ve', "is not JSON, or was cut off"),
+        (b"[" * 10_000, "nested too deeply"),
+        (b'{"data": ' + b"[" * 10_000, "nested too deeply"),
+        (b'[{"id": "lyra"}]', "the answer is an array, not a list of models"),
+        (b'"lyra"', "the answer is a text"),
+        (b"7", "the answer is a number"),
+        (b"true", "the answer is true or false"),
+        (b"null", "the answer is null or missing"),
+        (b"{}", "'data' is null or missing, not the list of models"),
+        (b'{"object": "list", "data": null}', "'data' is null or missing"),
+        (b'{"data": "lyra,vega"}', "'data' is a text"),
+        (b'{"data": {"lyra": {}}}', "'data' is an object"),
+        (b'{"data": 0}', "'data' is a number"),
+        (b'{"data": false}', "'data' is true or false"),
+        (b'{"success": false, "message": "no such group"}', "success: false: no such group"),
+        (b'{"success": false, "message": "", "data": [{"id": "lyra"}]}', "success: false"),
+        (b'{"error": {"message": "quota used up", "type": "x"}}', "with an error: quota used up"),
+        (b'{"error": {"code": "gone"}, "data": [{"id": "lyra"}]}', "with an error: gone"),
+        (b'{"error": "closed", "data": []}', "with an error: closed"),
+        (b'{"error": {"detail": [1]}}', 'with an error: {"detail":[1]}'),
+        (b'{"data": [null, {"id": " "}, {"name": "lyra"}]}', "none of the 3 rows has a model id at 'id'"),
+    ],
+)
+def test_what_is_no_list_says_what_it_is(answer: bytes, said: str) -> None:
+    """An answer with status 200 that is no list is unreadable, and the message tells a person why."""
+    with pytest.raises(Unreadable) as refused:
+        read(answer)
+    assert said in refused.value.message
+
+
+def test_a_long_error_of_a_gateway_is_cut() -> None:
+    """A whole page inside an error does not become a message."""
+    with pytest.raises(Unreadable) as refused:
+        read(json.dumps({"error": {"message": "x" * 5000}}).encode())
+    assert len(refused.value.message) < 400
+
+
+EVERY = sorted(dialects())
+
+
+@settings(max_examples=60)
+@given(strategies.received, st.sampled_from(EVERY))
+@example(b'{"data":[{"id":"lyra","created":1e400,"price":1e400}]}', "one-api")
+def test_whatever_comes_in_is_a_listing_or_unreadable(answer: bytes, name: str) -> None:
+    """No bytes at all make a dialect raise anything else, and what it gives can be stored as it is."""
+    dialect = dialects()[name]
+    try:
+        found = read(answer, dialect=dialect)
+    except Unreadable:
+        return
+    _is_sound(found)
+    for record in found.records.values():
+        columns(dialect.facts(decode(record.body.encode())))
+
+
+@given(st.sampled_from(EVERY), st.lists(strategies.received, min_size=3, max_size=3))
+def test_whatever_comes_in_ends_or_leads_to_another_page(name: str, answers: list[bytes]) -> None:
+    """Asking for pages ends with the bodies, asks for one page more, or says why there is no list."""
+    asking = dialects()[name].pages()
+    request = next(asking)
+    for answer in answers:
+        try:
+            request = asking.send(answer)
+        except (StopIteration, Unreadable):
+            return
+        assert request.path.startswith("/")
+
+
+def _is_sound(found: Listing) -> None:
+    for model, record in found.records.items():
+        assert record.model == model
+        assert "\x00" not in model
+        assert record.body == encode(decode(record.body.encode()))
+        assert record.digest == digest(record.body)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(strategies.rows, max_size=5).flatmap(lambda r: st.tuples(st.just(r), st.permutations(r))),
+    st.data(),
+)
+def test_order_and_spelling_do_not_matter(
+    orders: tuple[list[dict[str, Any]], list[dict[str, Any]]], data: st.DataObject
+) -> None:
+    """Rows in any order, spelled in any way, are the same listing."""
+    one, other = (read(data.draw(strategies.spelled({"data": rows})).encode()) for rows in orders)
+    assert (one.digest, dict(one.records)) == (other.digest, dict(other.records))
+
+
+@given(st.lists(strategies.rows, min_size=1, max_size=5))
+def test_every_row_with_an_id_is_kept(rows: list[dict[str, Any]]) -> None:
+    """No model is lost, and none is made up."""
+    found = read(encode({"data": rows}).encode())
+    assert set(found.records) == {row["id"] for row in rows}
+
+
+@given(strategies.listings(), strategies.listings())
+def test_a_digest_tells_a_listing_from_every_other(one: Listing, other: Listing) -> None:
+    """Equal digests mean the same records under the same ids, and nothing else does."""
+    assert (one.digest == other.digest) == (dict(one.records) == dict(other.records))
+
+
+def test_what_changes_at_every_request_is_noise() -> None:
+    """New permission ids and a `created` that is the server's clock leave the digest as it was."""
+
+    def answer(ticket: str, now: int) -> Listing:
+        permission = [{"id": ticket, "created": now - 86_400, "allow_view": True}]
+        return read(body(row("lyra", created=now, permission=permission)), asked_at=now)
+
+    one, other = answer("perm-1", ASKED_AT), answer("perm-2", ASKED_AT + 3600)
+    assert one.digest == other.digest
+
+
+def test_a_model_id_with_a_null_character_can_be_stored() -> None:
+    """The character that SQLite's text functions stop at is written out."""
+    assert set(read(body(row("lyra\x00vega"), row("lyra"))).records) == {"lyra\\u0000vega", "lyra"}
+
+
+def test_pages_are_one_listing() -> None:
+    """All bodies together are the list; one that is none makes the whole unreadable."""
+    pages = body(row("lyra")), body(row("vega")), body()
+    assert read(*pages).digest == read(body(row("vega"), row("lyra"))).digest
+    with pytest.raises(Unreadable):
+        read(*pages, b'{"data": null}')
+
+
+def test_the_documented_contract_asks_one_address() -> None:
+    """A dialect is a generator: it yields requests, is sent bodies, and gives those that are the list."""
+    pages = dialects()["one-api"].pages()
+    assert next(pages) == Request("/v1/models")
+    with pytest.raises(StopIteration) as done:
+        pages.send(b"body")
+    assert done.value.value == (b"body",)
+
+
+def test_a_dialect_may_keep_its_list_and_ids_elsewhere() -> None:
+    """Where the list and the ids stand are values of a dialect, and a part of what it says of them."""
+    other = Dialect("other", noise=("load",), list_at=("result.models",), id_at="name")
+    answer = b'{"result": {"models": [{"name": "lyra", "load": 0.7}]}}'
+    assert [record.body for record in other.read(Answer((answer,), 0)).records.values()] == [
+        '{"name":"lyra"}'
+    ]
+    with pytest.raises(Unreadable, match=r"'result\.models' is null or missing"):
+        other.read(Answer((b'{"result": []}',), 0))
+
+
+def test_a_listing_remembers_how_it_was_read() -> None:
+    """The reading names the rules in one spelling, whatever their order; other rules are another reading."""
+    one = Dialect("d", noise=("b", "a"), sets=("x", "y"))
+    assert one.reading == Dialect("d", noise=("a", "b"), sets=("y", "x")).reading
+    assert one.read(Answer((body(),), 0)).reading == one.reading
+    others = [Dialect("e"), Dialect("d"), Dialect("d", noise=("a",)), Dialect("d", id_at="name"), one]
+    assert len({other.reading for other in others}) == len(others)
+    assert decode(one.reading.encode())["noise"] == ["a", "b"]

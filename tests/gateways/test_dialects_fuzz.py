@@ -1,0 +1,67 @@
+"""No body whatsoever does anything but give a listing or a reason, in any dialect."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import TESTS
+
+from pipeline.core.canonical import decode
+from pipeline.core.facts import columns, permissions
+from pipeline.errors import Unreadable
+from pipeline.gateways.dialects import Answer, Dialect, dialects
+
+GOLDEN = TESTS / "golden"
+
+ODD: list[Any] = [
+    *(None, True, False, 0, -1, 1.5, 10**40, "", "0", "-1", "1e400", "NaN", "\x00", "\ud800", "9" * 5000),
+    *([], {}, [None], [[]], {"": None}, {"year": 99999, "month": 0, "day": 0}, ["a", 1, None, {}]),
+]
+
+
+def bodies(dialect: Dialect) -> list[Any]:
+    """The golden answers of a dialect, opened."""
+    found = []
+    for path in sorted((GOLDEN / dialect.name).glob("*.json")):
+        if not path.name.endswith(".expected.json"):
+            text = path.read_text("utf-8")
+            value = json.loads(text) if text.startswith(("{", "[")) else None
+            said = value.get("_answer", {}).get("bodies", [value]) if isinstance(value, dict) else [value]
+            found += [body for body in said if isinstance(body, dict | list)]
+    return found
+
+
+def spoiled(draw: st.DrawFn, value: Any) -> Any:
+    """A value with some of what is in it replaced by something odd."""
+    if draw(st.integers(0, 11)) == 0:
+        return draw(st.sampled_from(ODD))
+    match value:
+        case dict():
+            return {key: spoiled(draw, item) for key, item in value.items()}
+        case list():
+            return [spoiled(draw, item) for item in value[:4]]
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("dialect", dialects().values(), ids=list(dialects()))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_a_spoiled_answer_is_a_listing_or_a_reason(dialect: Dialect, data: st.DataObject) -> None:
+    """Whatever stands where something else should, it is read or refused; and what is read has facts."""
+    golden = bodies(dialect)
+    if not golden:
+        pytest.fail(f"{dialect.name} has no golden answer")
+    body = json.dumps(data.draw(st.composite(spoiled)(data.draw(st.sampled_from(golden))))).encode()
+    try:
+        listing = dialect.read(Answer((body,), 1_790_000_000))
+    except Unreadable:
+        return
+    for record in listing.records.values():
+        value = decode(record.body.encode())
+        assert columns(dialect.facts(value))
+        permissions(value)

@@ -1,0 +1,391 @@
+"""Every known dialect against answers in its own words: golden pairs, recognition, addresses, paging."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import TESTS
+
+from pipeline.core import canonical
+from pipeline.core.types import Gateway, Listing
+from pipeline.errors import Unreadable
+from pipeline.gateways.dialects import DEFAULT, Answer, Dialect, Pages, Request, dialects, to_ask, to_read
+from pipeline.gateways.dialects.paging import MOST_PAGES, Paging, pages
+
+GOLDEN = TESTS / "golden"
+CASES = sorted(path for path in GOLDEN.glob("*/*.json") if not path.name.endswith(".expected.json"))
+ASKED_AT = 1_790_000_000
+EXPECTED_KEYS = {"models", "records", "warnings", "error", "same_as", "recognised"}
+KNOWN = sorted(dialects())
+NO_MARK = next(field.default for field in fields(Dialect) if field.name == "recognises")
+
+ADDRESSES = [
+    ("https://api.openai.com/v1", "openai"),
+    ("https://openrouter.ai/api/v1", "openrouter"),
+    ("https://openrouter.ai", "openrouter"),
+    ("https://llm.example.com/model/info", "litellm-info"),
+    ("https://llm.example.com:4000/v1/model/info", "litellm-info"),
+    ("https://llm.example.com/model_group/info", "litellm-group-info"),
+    ("https://api.deepseek.com", "deepseek"),
+    ("https://api.x.ai/v1", "xai"),
+    ("https://eu-west-1.api.x.ai/v1", "xai"),
+    ("https://api.x.ai/v1/language-models", "xai-language-models"),
+    ("https://api.groq.com/openai/v1", "groq"),
+    ("https://api.moonshot.ai/v1", "moonshot"),
+    ("https://api.moonshot.cn/v1", "moonshot"),
+    ("https://api.portkey.ai/v1", "portkey"),
+    ("https://api.anthropic.com", "anthropic"),
+    ("https://generativelanguage.googleapis.com/v1beta", "gemini"),
+    ("https://generativelanguage.googleapis.com/v1beta/openai/", "gemini-openai"),
+    ("https://api.mistral.ai/v1", "mistral"),
+    ("https://api.together.xyz/v1", "together"),
+    ("https://api.together.ai/v1", "together"),
+    ("https://api.cohere.com/v1", "cohere"),
+    ("https://api.cohere.ai", "cohere"),
+    ("https://api.fireworks.ai/v1/accounts/quarry", "fireworks"),
+    ("https://api.fireworks.ai/inference/v1", DEFAULT),
+    ("https://cobalt.openai.azure.com", "azure"),
+    ("https://cobalt.cognitiveservices.azure.com/openai", "azure"),
+    ("https://cobalt.openai.azure.com/openai/v1/", "azure-v1"),
+    ("https://cobalt.services.ai.azure.com/openai/v1", "azure-v1"),
+    ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai", "cloudflare"),
+    ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai/models/search", "cloudflare"),
+    ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai/v1", DEFAULT),
+    ("https://models.github.ai", "github-models"),
+    ("https://dashscope.aliyuncs.com/api/v1", "dashscope"),
+    ("https://dashscope-intl.aliyuncs.com/api/v1/models", "dashscope"),
+    ("https://dashscope.aliyuncs.com/compatible-mode/v1", DEFAULT),
+    ("https://aihubmix.com", "aihubmix"),
+    ("https://api.aihubmix.com/v1", "aihubmix"),
+    ("https://aihubmix.com/api/v1", "aihubmix-catalog"),
+    ("https://aihubmix.com/api/v1/models", "aihubmix-catalog"),
+    ("https://aihubmix.com/api/user/available_models", "available-models"),
+    ("https://one.example.com/api/user/available_models", "available-models"),
+    ("https://new.example.com/api/user/models", "user-models"),
+    ("https://new.example.com:3000/api/pricing/", "new-api-pricing"),
+    ("http://127.0.0.1:11434/api/tags", "ollama"),
+    ("https://router.huggingface.co/v1", "huggingface"),
+    ("https://ai-gateway.vercel.sh", "vercel"),
+    ("https://api.venice.ai/api/v1", "venice"),
+    ("https://inference.baseten.co/v1", "baseten"),
+    ("https://llm.chutes.ai/v1", "chutes"),
+    ("https://api.llmgateway.io/v1", "llmgateway"),
+    ("https://catalog.endpoints.ai.ovh.net/rest/v2", "ovh"),
+    ("https://aihubmix.com/v1", "aihubmix"),
+    ("https://api.aihubmix.com", "aihubmix"),
+    ("https://aihubmix.com/api/v1/models", "aihubmix-catalog"),
+    ("https://llm.example.com/api/user/available_models", "available-models"),
+    ("https://llm.example.com/api/user/models", "user-models"),
+    ("https://llm.example.com/api/pricing", "new-api-pricing"),
+    ("http://localhost:11434/api/tags", "ollama"),
+    ("https://api.anthropic.com/v1", "anthropic"),
+    ("https://acme-east.openai.azure.com", "azure"),
+    ("https://acme-east.openai.azure.com/openai/v1/", "azure-v1"),
+    ("https://api.cloudflare.com/client/v4/accounts/0a1b2c/ai", "cloudflare"),
+    ("https://api.cohere.com/v1", "cohere"),
+    ("https://dashscope-intl.aliyuncs.com/api/v1", "dashscope"),
+    ("https://api.fireworks.ai/v1/accounts/acme", "fireworks"),
+    ("https://generativelanguage.googleapis.com/v1beta", "gemini"),
+    ("https://generativelanguage.googleapis.com/v1beta/openai/", "gemini-openai"),
+    ("https://models.github.ai", "github-models"),
+    ("https://api.mistral.ai/v1", "mistral"),
+    ("https://api.together.xyz/v1", "together"),
+    ("https://router.huggingface.co/v1", "huggingface"),
+    ("https://inference.baseten.co/v1", "baseten"),
+    ("https://llm.chutes.ai/v1", "chutes"),
+    ("https://api.llmgateway.io/v1", "llmgateway"),
+    ("https://catalog.endpoints.ai.ovh.net/rest/v1", "ovh"),
+    ("https://api.venice.ai/api/v1", "venice"),
+    ("https://ai-gateway.vercel.sh/v1", "vercel"),
+    ("https://llm.example.com/v1", DEFAULT),
+]
+"""What people write as `url`, and the dialect that it should find."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden pair: an answer as a gateway gives it, and what is to be read from it."""
+
+    path: Path
+
+    @property
+    def dialect(self) -> Dialect:
+        return dialects()[self.path.parent.name]
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        return json.loads(self.path.with_suffix(".expected.json").read_bytes())
+
+    @property
+    def answer(self) -> Answer:
+        """The file itself is the one body, unless it says `_answer`: which bodies, and asked when."""
+        body = self.path.read_bytes()
+        try:
+            said = canonical.decode(body)
+        except ValueError:
+            return Answer((body,), ASKED_AT)
+        if not isinstance(said, dict) or "_answer" not in said:
+            return Answer((body,), ASKED_AT)
+        encoded = tuple(canonical.encode(one).encode() for one in said["_answer"]["bodies"])
+        return Answer(encoded, said["_answer"].get("asked_at", ASKED_AT))
+
+    @property
+    def envelope(self) -> tuple[Any, list[dict[str, Any]]] | None:
+        """The first body as that of an unknown gateway is looked at; None when it is no list then."""
+        try:
+            envelope, rows = dialects()[DEFAULT].rows(self.answer.bodies[0])
+        except Unreadable:
+            return None
+        return envelope, [row for row in rows if isinstance(row, dict)]
+
+    @property
+    def recognised(self) -> bool:
+        """Whether its shape gives its dialect away; an expectation says false where the marks are missing."""
+        if self.dialect.recognises is NO_MARK or self.envelope is None:
+            return False
+        return self.expected.get("recognised", bool(self.envelope[1]))
+
+
+def every_case(test: Callable[..., None]) -> Callable[..., None]:
+    named = [pytest.param(Case(path), id=f"{path.parent.name}/{path.stem}") for path in CASES]
+    return pytest.mark.parametrize("case", named)(test)
+
+
+def delivered(asking: Pages, bodies: Iterable[bytes]) -> tuple[tuple[bytes, ...], list[Request]]:
+    """Give requests their recorded bodies; the bodies that make the list, and what was asked for them."""
+    asked = [next(asking)]
+    for body in bodies:
+        try:
+            asked.append(asking.send(body))
+        except StopIteration as end:
+            return end.value, asked
+    raise AssertionError(f"more pages are wanted than there are: {asked[-1]}")
+
+
+def listing(case: Case) -> Listing:
+    bodies, _ = delivered(case.dialect.pages(), case.answer.bodies)
+    return case.dialect.read(Answer(bodies, case.answer.asked_at))
+
+
+def told(dialect: Dialect, body: str) -> dict[str, Any]:
+    """The facts of a record as expectations write them: only what it says, prices as exact text."""
+    facts = asdict(dialect.facts(canonical.decode(body.encode())))
+    return {name: as_written(value) for name, value in facts.items() if value not in (None, ())}
+
+
+def as_written(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case tuple():
+            return list(value)
+        case _:
+            return value
+
+
+@every_case
+def test_golden(case: Case) -> None:
+    """An answer is read into exactly the models, facts and warnings expected, or refused in those words."""
+    expected = case.expected
+    if "error" in expected:
+        with pytest.raises(Unreadable) as refused:
+            listing(case)
+        assert expected["error"] in refused.value.message
+        return
+    found = listing(case)
+    if "models" in expected:
+        assert {model: told(case.dialect, record.body) for model, record in found.records.items()} == (
+            expected["models"]
+        )
+    if "records" in expected:
+        assert {model: record.body for model, record in found.records.items()} == {
+            model: canonical.encode(record) for model, record in exact(case)["records"].items()
+        }
+    assert list(found.warnings) == expected.get("warnings", [])
+
+
+def exact(case: Case) -> dict[str, Any]:
+    """The expectation with its numbers by value, as records have them."""
+    return canonical.decode(case.path.with_suffix(".expected.json").read_bytes())
+
+
+@every_case
+def test_every_body_of_a_golden_answer_is_asked_for(case: Case) -> None:
+    """Driven through its own requests, a dialect takes all recorded pages and asks for no more."""
+    if "error" not in case.expected:
+        bodies, asked = delivered(case.dialect.pages(), case.answer.bodies)
+        assert bodies == case.answer.bodies
+        assert len(asked) == len(set(asked)) == len(bodies)
+        assert {request.path for request in asked} == {case.dialect.path}
+
+
+@every_case
+def test_the_world_as_it_was_has_the_same_digest(case: Case) -> None:
+    """Two answers that differ only in noise, order or spelling are one listing, and not one row of bytes."""
+    if "same_as" in case.expected:
+        other = Case(case.path.with_name(f"{case.expected['same_as']}.json"))
+        assert listing(case).digest == listing(other).digest
+        assert case.answer.bodies != other.answer.bodies
+
+
+@every_case
+def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
+    """The marks of a dialect are in its own answers and in no other dialect's."""
+    seen = case.envelope
+    by = {name for name in KNOWN if seen and dialects()[name].recognises(*seen)}
+    if "error" in case.expected:
+        assert by <= {case.dialect.name}
+        return
+    assert by == ({case.dialect.name} if case.recognised else set())
+    unknown = Gateway("g", "https://llm.example.com/v1")
+    read_in = to_read(unknown, to_ask(unknown), case.answer)
+    assert read_in.name == (case.dialect.name if case.recognised else DEFAULT)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_dialect_has_golden_pairs(name: str) -> None:
+    """A dialect without an answer to show for itself is a guess; one with marks shows them."""
+    own = [case for case in map(Case, CASES) if case.dialect.name == name]
+    assert any("models" in case.expected for case in own)
+    assert dialects()[name].recognises is NO_MARK or any(
+        case.recognised and "error" not in case.expected for case in own
+    )
+
+
+def test_no_half_of_a_golden_pair_lies_about() -> None:
+    """Folders are named as dialects, each answer has its expectation, in words that this file knows."""
+    expectations = {path.relative_to(GOLDEN) for path in GOLDEN.glob("*/*.expected.json")}
+    assert expectations == {path.relative_to(GOLDEN).with_suffix(".expected.json") for path in CASES}
+    assert {path.name for path in GOLDEN.iterdir()} - {"renderings"} == set(KNOWN)
+    for case in map(Case, CASES):
+        assert set(case.expected) <= EXPECTED_KEYS
+        assert {"models", "records", "error"} & set(case.expected)
+
+
+@pytest.mark.parametrize(("url", "name"), ADDRESSES)
+def test_the_address_finds_the_dialect(url: str, name: str) -> None:
+    """What people write as `url` is enough to know whom they ask."""
+    assert to_ask(Gateway("g", url)).name == name
+
+
+def test_every_dialect_with_hosts_has_an_address_here() -> None:
+    """A host that no test writes down may be misspelt for ever."""
+    assert {name for _, name in ADDRESSES} == {n for n in KNOWN if dialects()[n].hosts} | {DEFAULT}
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN if dialects()[name].recognises is not NO_MARK])
+def test_a_dialect_recognised_once_is_asked_as_before(name: str) -> None:
+    """Recognition says how to read, not where to ask: the address that gave the list is asked again."""
+    somewhere = Gateway("g", "https://llm.example.com/v1")
+    before, now = to_ask(somewhere), to_ask(somewhere, dialects()[name].reading)
+    assert (now.name, now.reading) == (name, dialects()[name].reading)
+    assert (now.path, now.key_header, now.headers) == (before.path, before.key_header, before.headers)
+
+
+def rows(body: bytes) -> tuple[Any, list[Any]]:
+    envelope = canonical.decode(body)
+    return envelope, envelope["data"]
+
+
+def page(*ids: str, **envelope: Any) -> bytes:
+    return json.dumps({"data": [{"id": one} for one in ids], **envelope}).encode()
+
+
+def asked_in(paging: Paging, *bodies: bytes) -> list[Request]:
+    made, asked = delivered(pages("/v1/models", (("kind", "all"),), paging, rows), bodies)
+    assert made == bodies
+    return asked
+
+
+CURSOR = Paging("after", next_at="last", more_at="more", size=(("limit", "9"),))
+TOKEN = Paging("token", next_at="next")
+NUMBERED = Paging("page", numbered=True, pages_at="info.pages", total_at="info.count")
+KIND = ("kind", "all")
+
+
+def test_a_cursor_is_followed_while_there_is_more() -> None:
+    """Every request keeps its parameters; the first has no cursor, the others that of the page before."""
+    asked = asked_in(CURSOR, page("a", more=True, last="a"), page("b", more=False, last="b"))
+    assert [request.params for request in asked] == [
+        (KIND, ("limit", "9")),
+        (KIND, ("limit", "9"), ("after", "a")),
+    ]
+
+
+@pytest.mark.parametrize("end", [{}, {"next": None}, {"next": ""}])
+def test_a_token_that_is_missing_null_or_empty_ends_the_list(end: dict[str, Any]) -> None:
+    """Gateways say in three ways that there is no next page."""
+    asked = asked_in(TOKEN, page("a", next="t2"), page("b", **end))
+    assert [request.params for request in asked] == [(KIND,), (KIND, ("token", "t2"))]
+
+
+def test_a_url_of_the_next_page_is_read_for_its_parameters() -> None:
+    """A link leads to the next page, though never to another place."""
+    asked = asked_in(TOKEN, page("a", next="https://elsewhere.example/x?offset=2&limit=2"), page("b"))
+    assert asked[1] == Request("/v1/models", (KIND, ("offset", "2"), ("limit", "2")))
+
+
+def test_numbered_pages_are_counted_to_the_last() -> None:
+    """Pages are asked for by number, as many as the first says there are."""
+    info = {"pages": 2, "count": 3}
+    asked = asked_in(NUMBERED, page("a", "b", info=info), page("c", info=info))
+    assert [request.params for request in asked] == [(KIND, ("page", "1")), (KIND, ("page", "2"))]
+
+
+def test_a_list_in_one_piece_is_asked_for_once() -> None:
+    """Without paging the first body is the list, whatever it says."""
+    made, asked = delivered(pages("/v1/models", (), None, rows), [page("a")])
+    assert (made, asked) == ((page("a"),), [Request("/v1/models")])
+
+
+@pytest.mark.parametrize(
+    ("paging", "bodies", "said"),
+    [
+        (CURSOR, [page("a", more=True, last="a")] * 2, "leads back to a page"),
+        (
+            TOKEN,
+            [page("a", next="1"), page("b", next="2"), page("c", next="1")],
+            "page 3 leads back to a page",
+        ),
+        (CURSOR, [page(more=True, last="a")], "page 1 is empty though it says that more follow"),
+        (CURSOR, [page("a", more=True)], "page 1 says that more follow, and not where"),
+        (CURSOR, [page("a", more=True, last="")], "page 1 says that more follow, and not where"),
+        (TOKEN, [page("a", next={"at": 2})], "does not say where the next one is"),
+        (NUMBERED, [page("a", info={"pages": 1, "count": 2})], "says that it has 2 records, and 1 came"),
+        (NUMBERED, [page("a", info={"pages": 2}), page(info={"pages": 3})], "page 2 is empty"),
+        (
+            Paging("o", next_at="next", total_at="total"),
+            [page("a", next="b", total=5), page("b", total=5)],
+            "says that it has 5 records, and 2 came",
+        ),
+    ],
+)
+def test_a_list_that_does_not_come_whole_is_refused(paging: Paging, bodies: list[bytes], said: str) -> None:
+    """Half a list would look like removals: whatever is wrong with a page, nothing is read."""
+    with pytest.raises(Unreadable) as refused:
+        delivered(pages("/v1/models", (), paging, rows), bodies)
+    assert said in refused.value.message
+
+
+def test_a_list_without_an_end_is_refused() -> None:
+    """A server that always has one more page is not followed for ever."""
+    endless = (page("a", next=str(number)) for number in range(MOST_PAGES + 1))
+    with pytest.raises(Unreadable, match="has no end"):
+        delivered(pages("/v1/models", (), TOKEN, rows), endless)
+
+
+def test_a_page_that_is_missing_is_never_a_shorter_list() -> None:
+    """Of the recorded lists in several pages none can be had without its last page."""
+    paged = [
+        case for case in map(Case, CASES) if len(case.answer.bodies) > 1 and "error" not in case.expected
+    ]
+    assert paged
+    for case in paged:
+        with pytest.raises(AssertionError, match="more pages are wanted"):
+            delivered(case.dialect.pages(), case.answer.bodies[:-1])

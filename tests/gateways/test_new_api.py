@@ -1,0 +1,124 @@
+"""One price list of New-API, read as each of its groups sees it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pipeline.core import canonical
+from pipeline.core.facts import Facts
+from pipeline.errors import Unreadable
+from pipeline.gateways.dialects import Answer, dialects
+from pipeline.gateways.dialects.known.new_api import of_group
+
+ORION = {
+    "model_name": "orion",
+    "quota_type": 0,
+    "model_ratio": 1.5,
+    "completion_ratio": 4,
+    "cache_ratio": 0.1,
+}
+SKETCH = {"model_name": "sketch", "quota_type": 1, "model_ratio": 0, "model_price": 0.05}
+
+
+def prices(*rows: dict[str, Any] | None, **envelope: Any) -> dict[str, Any]:
+    said = {
+        "success": True,
+        "data": list(rows),
+        "group_ratio": {"default": 1, "gold": 0.7, "odd": "varies"},
+        "usable_group": {"default": "everybody", "gold": "paying", "odd": "?", "quiet": "no ratio"},
+        "auto_groups": ["gold", "default"],
+        **envelope,
+    }
+    decoded: dict[str, Any] = canonical.decode(canonical.encode(said).encode())
+    return decoded
+
+
+def enabled(row: dict[str, Any], *groups: str) -> dict[str, Any]:
+    return {**row, "enable_groups": list(groups)}
+
+
+def names(envelope: dict[str, Any], group: str) -> list[str]:
+    return [row["model_name"] for row in of_group(envelope, group)]
+
+
+def facts(row: dict[str, Any]) -> Facts:
+    return dialects()["new-api-pricing"].facts(row)
+
+
+def test_a_group_has_the_models_that_are_enabled_for_it() -> None:
+    """Membership is what each row says, under either of the field's two names."""
+    envelope = prices(
+        enabled(ORION, "default", "gold"), {**SKETCH, "enable_group": ["gold"]}, {"model_name": "x"}
+    )
+    assert names(envelope, "gold") == ["orion", "sketch"]
+    assert names(envelope, "default") == ["orion"]
+
+
+def test_the_prices_are_those_of_the_group() -> None:
+    """A group's ratio multiplies the price of tokens and of calls, exactly."""
+    tokens, calls = of_group(prices(enabled(ORION, "gold"), enabled(SKETCH, "gold")), "gold")
+    assert facts(tokens).input_usd_per_1m == Decimal("2.1")
+    assert facts(tokens).output_usd_per_1m == Decimal("8.4")
+    assert facts(tokens).cache_read_usd_per_1m == Decimal("0.21")
+    assert (facts(calls).usd_per_call, facts(calls).price_source) == (Decimal("0.035"), "ratio")
+
+
+def test_a_group_without_a_ratio_counts_as_one() -> None:
+    """The server takes 1 where nobody entered a ratio."""
+    [row] = of_group(prices(enabled(ORION, "quiet")), "quiet")
+    assert facts(row).input_usd_per_1m == Decimal(3)
+
+
+def test_a_ratio_that_is_no_number_leaves_the_price_unknown() -> None:
+    """Some ratios are words: the model is listed, and no price is made up."""
+    [row] = of_group(prices(enabled(ORION, "odd")), "odd")
+    assert (row["model_name"], facts(row)) == ("orion", Facts())
+
+
+def test_auto_takes_the_first_of_its_groups_that_has_the_model() -> None:
+    """A key of the group `auto` is served, and billed, by the groups in the order of `auto_groups`."""
+    envelope = prices(
+        enabled(ORION, "default", "gold"), enabled(SKETCH, "default"), enabled({"model_name": "x"}, "odd")
+    )
+    assert {row["model_name"]: row["group_ratio"] for row in of_group(envelope, "auto")} == {
+        "orion": Decimal("0.7"),
+        "sketch": 1,
+    }
+
+
+def test_another_groups_gain_is_no_change_of_this_one() -> None:
+    """Rows leave out which groups there are: else each listing would change with every other."""
+    before = of_group(prices(enabled(ORION, "default")), "default")
+    after = of_group(prices(enabled(ORION, "gold", "default")), "default")
+    assert before == after
+
+
+def test_the_rows_read_as_a_price_list_of_their_own() -> None:
+    """The rows of a group, put into an envelope, are what the dialect reads, in canonical numbers."""
+    rows = of_group(prices(enabled(ORION, "gold")), "gold")
+    body = canonical.encode({"data": rows}).encode()
+    listing = dialects()["new-api-pricing"].read(Answer((body,), 1_790_000_000))
+    assert canonical.encode(rows[0]) == listing.records["orion"].body
+
+
+@pytest.mark.parametrize(
+    ("envelope", "group", "said"),
+    [
+        (prices(enabled(ORION, "default")), "platinum", "knows no group 'platinum'"),
+        (prices(enabled(ORION, "default"), auto_groups=None), "auto", "knows no group 'auto'"),
+        (prices(data=None), "default", "'data' is null or missing"),
+    ],
+)
+def test_an_unknown_group_is_no_empty_one(envelope: dict[str, Any], group: str, said: str) -> None:
+    """A misspelt group, or no list at all, must not look like the removal of every model."""
+    with pytest.raises(Unreadable) as refused:
+        of_group(envelope, group)
+    assert said in refused.value.message
+
+
+def test_a_group_that_lost_its_models_is_empty() -> None:
+    """A group that the answer knows may have nothing."""
+    assert of_group(prices(enabled(ORION, "default"), None), "gold") == []

@@ -1,0 +1,264 @@
+"""The database is checked against itself, and what follows from its truth is derived again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_ledger_laws as laws
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.fakes import ONE_API, Script, play, rows_of, scope, told
+
+from pipeline.core.facts import FactPaths, Prices
+from pipeline.core.types import Thresholds
+from pipeline.errors import StoreError
+from pipeline.gateways.dialects import Answer, Dialect, recognised
+from pipeline.maintenance import Cure, Problem, dialects_of, rebuild, verify
+from pipeline.maintenance.rebuild import placed
+from pipeline.store import Store
+
+KNOWN = dialects_of(())
+
+
+def problems(store: Store) -> list[Problem]:
+    return [problem for check in verify(store, KNOWN) for problem in check.problems]
+
+
+def damaged(store: Store, *statements: str) -> None:
+    """Change the database behind its back."""
+    store.connection.execute("pragma foreign_keys = off")
+    with store.transaction():
+        for statement in statements:
+            store.connection.execute(statement)
+    store.connection.execute("pragma foreign_keys = on")
+
+
+@pytest.fixture
+def lived(script: Script) -> Store:
+    """A history with everything in it: moves, removals, a return, failures, a hold, permissions."""
+    names = ("acme/prod", "acme/test", "zeta/one")
+    script.has(*(scope(name, thresholds=Thresholds(max_loss=0.5, floor=1)) for name in names))
+    for name in names:
+        script.offers(name, "a", "b", "c", "d", lyra=1)
+        script.offers_now[name]["e"] = {
+            "permission": [{"allow_view": True, "group": "vip"}],
+            "price": {"in": 1},
+        }
+    script.run()
+    script.drops("acme/prod", "a").adds("acme/test", lyra=2).fails("zeta/one").run(times=3)
+    script.adds("acme/prod", "a", "f").recovers("zeta/one").run()
+    script.offers_now["zeta/one"]["e"] = {"price": {"in": 2, "out": 1}, "owned_by": "zeta"}
+    script.run()
+    script.offers("zeta/one", "a").drops("acme/test", "b").run()
+    return script.store
+
+
+def test_a_history_is_well(lived: Store) -> None:
+    """What a run writes stands every check, and each says what it looked at."""
+    found = list(verify(lived, KNOWN))
+    assert [check.problems for check in found] == [()] * len(found)
+    counts = {check.what: check.count for check in found}
+    assert counts["records"] == len(lived.rows("select id from records"))
+    assert counts["sightings"] == len(lived.rows("select id from sightings"))
+    assert counts["removals to be confirmed"] == 1
+    assert counts["scopes"] == 3
+
+
+@settings(max_examples=30)
+@given(laws.histories)
+def test_every_history_is_well(history: Any) -> None:
+    """Whatever gateways say, what is recorded of it stands every check, and rebuilding changes nothing."""
+    with Store.open(None) as store:
+        laws.live(store, history)
+        assert problems(store) == []
+        before = rows_of(store)
+        assert not any(getattr(rebuild(store, KNOWN), name) for name in ("scopes", "transitions", "changes"))
+        assert rows_of(store) == before
+
+
+TRUTH = [
+    ("update records set body = replace(body, 'acme', 'acne') where id = 1", "records"),
+    ("update records set body = body || ' ' where id = 1", "records"),
+    ("update records set body = 'no json' where id = 1", "records"),
+    ("update records set digest = '01ff' where id = 2", "records"),
+    ("delete from records where id = 2", "listing_records"),
+    ("delete from listing_records where listing = 1 and record = 1", "listings"),
+    ("update listings set size = size + 1 where id = 2", "listings"),
+    ("update listings set digest = '01ff' where id = 2", "listings"),
+    ("update listings set gateway = 2 where gateway = 1 and id > 1", "listings"),
+    ("delete from sightings where outcome = 'baseline' and scope = 1", "sightings"),
+    ("delete from sightings where outcome = 'baseline' and scope = 2", "sightings"),
+    ("update sightings set since = 1 where outcome = 'recovered'", "sightings"),
+    ("update sightings set transition = (select max(id) from transitions) where outcome = 'confirmed'",
+     "sightings"),
+    ("update coverages set digest = '01ff'", "coverages"),
+    ("delete from coverage_scopes where scope = 1", "coverages"),
+    ("update missing set misses = 0", "missing"),
+    ("update missing set patience = 3", "missing"),
+    ("delete from missing", "missing"),
+    ("update missing set transition = 1", "missing"),
+    ("insert into deliveries values (1, 'x', 1, 'y', null, 99, null, 'sent', 1, null, null, null)",
+     "deliveries"),
+    ("insert into deliveries values (1, 'x', 1, 'y', 3, 2, null, 'waiting', 0, null, null, null)",
+     "deliveries"),
+    ("insert into destinations values (1, 'x', 99, '2026-05-01T00:00:00Z', null)", "destinations"),
+    ("insert into departures values (1, 'x', 1, 1, 2, null, 0)", "departures"),
+]  # fmt: skip
+DERIVED = [
+    "delete from changes where id = 1",
+    "delete from changes where kind = 'removed'",
+    "update changes set kind = 'added' where kind = 'removed'",
+    "update changes set after = before where kind = 'changed'",
+    "insert into changes select 99, name, transition, model, kind, before, after from changes where id = 1",
+    "update changes set transition = 1",
+    "delete from field_changes where id = 1",
+    "update field_changes set before = '7' where id = 1",
+    "update field_changes set field = 3 where id = 1",
+    "update field_changes set change = 99",
+    "update transitions set removed = 0, added = 0",
+    "update transitions set after = before where id = 1",
+    "delete from transitions",
+    "delete from transitions where id = 2",
+    "update records set owned_by = 'nobody' where id = 1",
+    "update records set context_length = 5, input_usd_per_1m = 1.5 where id = 2",
+    "delete from permissions",
+    "update permissions set allow_view = 0",
+    "insert into permissions select id + 90, name, 1, 1, 1, 1, 1, 1, 1, 1, 'x', 'y' from permissions",
+    "update scopes set listing = 2 where id = 1",
+    "update scopes set held = null",
+    "update scopes set sighting = 1",
+    "delete from models_fts where rowid = 1",
+    "update models_fts set owner = 'nobody', parts = 'x'",
+    "insert into models_fts (rowid, name, parts, owner, title) values (99, 'ghost', 'ghost', '', '')",
+]
+
+
+@pytest.mark.parametrize(("damage", "table"), TRUTH)
+def test_damage_of_the_history_is_found(lived: Store, damage: str, table: str) -> None:
+    """What was heard cannot be derived from anything: it comes from a backup."""
+    before = problems(lived)
+    damaged(lived, damage)
+    found = [problem for problem in problems(lived) if problem.cure == Cure.RESTORE]
+    assert (before, table in {problem.table for problem in found}) == ([], True)
+
+
+@pytest.mark.parametrize("damage", DERIVED)
+def test_damage_of_what_is_derived_is_found_and_mended(lived: Store, damage: str) -> None:
+    """Rebuilding gives back the database as it was, with all its ids."""
+    before = rows_of(lived)
+    damaged(lived, damage)
+    found = [problem for problem in problems(lived) if problem.table != "missing"]
+    assert found
+    assert {problem.cure for problem in found} == {Cure.REBUILD}
+    rebuild(lived, KNOWN)
+    assert problems(lived) == []
+    after = rows_of(lived)
+    for row in (*before["scopes"], *after["scopes"]):
+        row["fingerprint"] = None  # of a scope that pointed elsewhere the next answer is read in full
+    assert after == before
+    assert not any(_counts(rebuild(lived, KNOWN)))
+
+
+def _counts(done: Any) -> list[int]:
+    return [getattr(done, name) for name in done.__slots__]
+
+
+@settings(max_examples=30)
+@given(laws.histories, st.data())
+def test_whatever_is_lost_of_the_derived_is_derived_again(history: Any, data: st.DataObject) -> None:
+    """Any rows of changes, fields and permissions may go: the same rows come back, under the same ids."""
+    with Store.open(None) as store:
+        laws.live(store, history)
+        before = rows_of(store)
+        for table in ("changes", "field_changes", "transitions", "permissions"):
+            ids = [row["id"] for row in before[table]]
+            lost = data.draw(st.sets(st.sampled_from(ids)) if ids else st.just(set()))
+            damaged(store, *(f"delete from {table} where id = {number}" for number in sorted(lost)))
+        rebuild(store, KNOWN)
+        assert rows_of(store) == before
+
+
+def test_rebuilding_refuses_to_derive_from_damage(lived: Store) -> None:
+    """From a record that is not what was heard nothing is derived, and nothing is written."""
+    damaged(lived, TRUTH[0][0], "delete from changes")
+    before = rows_of(lived)
+    with pytest.raises(StoreError, match=r"records 1 .* backup"):
+        rebuild(lived, KNOWN)
+    assert rows_of(lived) == before
+
+
+def test_bytes_that_are_no_text_are_found(lived: Store) -> None:
+    """A byte that the disk has turned is a problem of its record, not the end of the check."""
+    damaged(lived, "update records set body = cast(x'7bff7d' as text) where id = 1")
+    assert [(p.table, p.id) for p in problems(lived)][:1] == [("records", 1)]
+
+
+def test_what_was_quiet_when_it_was_told_may_stay_so(lived: Store) -> None:
+    """The config of that time is not known any more: a quiet field is left as it is."""
+    damaged(lived, "update or ignore fields set class = 'text'")
+    assert problems(lived) == []
+    assert not any(_counts(rebuild(lived, KNOWN)))
+
+
+def test_a_damaged_file_is_told_and_looked_at_no_further(tmp_path: Path) -> None:
+    """Where SQLite finds its own pages damaged, nothing else is worth saying."""
+    path = tmp_path / "watch.db"
+    with Store.open(path) as store:
+        script = Script(store).offers("acme/prod", *(f"model-{n}" for n in range(300)))
+        script.run()
+        store.settle()
+    data = bytearray(path.read_bytes())
+    at = data.index(b"model-150", data.index(b"model-150") + 1)  # after the table comes its index
+    data[at : at + 9] = b"model-1x0"
+    path.write_bytes(data)
+    with Store.read(path) as store:
+        (check,) = verify(store, KNOWN)
+    assert {problem.cure for problem in check.problems} == {Cure.RESTORE}
+
+
+def test_prices_that_the_config_names_later_are_filled_in(store: Store) -> None:
+    """Facts are read from the bodies again as the config has them today, and ids stay."""
+    plain = Dialect("one-api")
+    priced = Dialect("one-api", facts=FactPaths(prices=Prices(unit=recognised_unit(), input=("price.in",))))
+    answer = plain.read(Answer((b'{"data":[{"id":"lyra","price":{"in":"2"}}]}',), 1_790_000_000))
+    play(store, [scope("acme/prod")], {"acme/prod": told(answer, plain)})
+    known: Callable[[str, str], tuple[Dialect, ...]] = lambda _gateway, _reading: (priced,)  # noqa: E731
+    assert rebuild(store, known).facts == 1
+    assert store.rows("select id, input_usd_per_1m from records") == [{"id": 1, "input_usd_per_1m": 2.0}]
+    assert rebuild(store, known).facts == 0
+
+
+def recognised_unit() -> Any:
+    from pipeline.core.facts import UNITS
+
+    assert recognised(ONE_API.reading)
+    return UNITS["1m"]
+
+
+def test_facts_of_an_unknown_dialect_are_left_alone(store: Store) -> None:
+    """What read them cannot be asked, so they are neither wrong nor right."""
+    odd = Dialect("of another release")
+    answer = odd.read(Answer((b'{"data":[{"id":"lyra","owned_by":"acme"}]}',), 1_790_000_000))
+    play(store, [scope("acme/prod")], {"acme/prod": told(answer, odd)})
+    damaged(store, "update records set owned_by = 'zeta'")
+    assert problems(store) == []
+    assert rebuild(store, KNOWN).unknown == 1
+    assert store.rows("select owned_by from records") == [{"owned_by": "zeta"}]
+
+
+@given(st.lists(st.booleans(), max_size=12), st.integers(0, 5), st.integers(0, 5))
+def test_rows_get_ids_between_their_neighbours(there: list[bool], below: int, gap: int) -> None:
+    """Where all that was lost fits into the gap it left, each row has the id that it had."""
+    original = list(range(below + 1, below + 1 + len(there)))
+    known = [number if is_there else None for number, is_there in zip(original, there, strict=True)]
+    above = below + len(there) + 1
+    assert placed(known, below=below, above=above, free=above + gap) == original
+    assert placed(known, below=below, above=None, free=above) == original
+
+
+def test_rows_that_do_not_fit_go_to_the_end() -> None:
+    """No id is given twice."""
+    assert placed([None, 4, None, 5, None], below=3, above=6, free=9) == [9, 4, 10, 5, 11]

@@ -1,0 +1,158 @@
+"""Killed at any moment, a run or an import leaves a sound database, and the next one makes it good."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.e2e import Job, Scripted
+from support.fakes import rows_of
+from support.proving import SETTLED, World, home, offers, problems, reported, strays, told
+
+from pipeline.store import Store
+
+pytestmark = pytest.mark.proofs
+
+
+RUNS_KILLED, IMPORTS_KILLED = 28, 22
+"""So many in each of four cases: two hundred in all."""
+
+ATTEMPTS = 150
+"""A process that ended before its moment came is not killed: the next one may be."""
+
+
+def settled(job: Job) -> int:
+    """Let two runs go by, after which what is held is believed and what is missing is confirmed."""
+    first, second = job.quick("run").code, job.quick("run").code
+    assert {first, second} <= SETTLED
+    return second
+
+
+def usual(job: Job, asked: World) -> tuple[float, float]:
+    """Measure how long a run takes until it asks, and until it ends."""
+    asked.asked.clear()
+    began = time.monotonic()
+    process = job.start("run")
+    assert asked.asked.wait(30)
+    until_asked = time.monotonic() - began
+    process.communicate(timeout=30)
+    return until_asked, time.monotonic() - began
+
+
+def killed(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Kill a process after a while; gives whether it was still there."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    return process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13, 14])
+def test_a_run_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
+    """After each kill the database is well, and all is known and told once, as without."""
+    chance = random.Random(seed)
+    world = World(chance)
+    with Scripted(world.answer) as server:
+        job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
+        assert job.quick("run").code == 0
+        until_asked, until_ended = usual(twin, world)
+        kills = 0
+        for number in range(ATTEMPTS):
+            if kills == RUNS_KILLED:
+                break
+            world.turns()
+            world.asked.clear()
+            process = job.start("run")
+            if number % 3:
+                assert world.asked.wait(30)
+                kills += killed(process, chance.uniform(0, until_ended - until_asked))
+            else:
+                kills += killed(process, chance.uniform(0, until_ended))
+            assert problems(job.database) == []
+            assert settled(job) == settled(twin)
+            assert offers(job.database) == offers(twin.database)
+        assert kills == RUNS_KILLED, "a test of kills must kill"
+        assert told(job.database) == told(twin.database) == reported(twin)
+        assert reported(job) == reported(twin)
+        assert strays(job) == []
+        assert problems(job.database) == []
+
+
+IMPORT = """
+import sys
+import sqlite_utils
+from pipeline import importing, saved
+from pipeline.cli import importing as command
+from pipeline.cli.app import main
+importing.BATCH = 3
+print("ready", flush=True)
+main()
+"""
+
+
+def save(directory: Path, chance: random.Random) -> Path:
+    """Save the answers of forty days."""
+    directory.mkdir()
+    world = World(chance)
+    for day in range(40):
+        world.turns()
+        content = b"<html>" if day % 13 == 7 else world.body("one")
+        (directory / f"2025-{9 + day // 28:02}-{1 + day % 28:02}.json").write_bytes(content)
+    return directory
+
+
+def importing(job: Job, source: Path) -> subprocess.Popen[str]:
+    """Start an import of small transactions, and wait until it begins with its work."""
+    words = ["import", "acme/old", str(source), "--dialect", "openai", "--home", str(job.home)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", IMPORT, *words],
+        env=job.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23, 24])
+def test_an_import_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
+    """After each kill the database is well; an import that ends leaves the rows of one uncut."""
+    chance = random.Random(seed)
+    source = save(tmp_path / "saved", chance)
+    twin = Job(tmp_path / "twin")
+    began = time.monotonic()
+    importing(twin, source).communicate(timeout=30)
+    usual = time.monotonic() - began
+    attempt = kills = 0
+    job = Job(tmp_path / "home 0")
+    for _ in range(ATTEMPTS):
+        if kills == IMPORTS_KILLED:
+            break
+        process = importing(job, source)
+        kills += killed(process, chance.uniform(0, usual / 2))
+        assert problems(job.database) == []
+        if process.returncode in SETTLED or chance.random() < 0.2:
+            ended(job, source, twin)
+            attempt += 1
+            job = Job(tmp_path / f"home {attempt}")
+    ended(job, source, twin)
+    assert kills == IMPORTS_KILLED, "a test of kills must kill"
+
+
+def ended(job: Job, source: Path, twin: Job) -> None:
+    """Let an import end; it must leave the rows of one that was not cut off."""
+    assert job.quick("import", "acme/old", str(source), "--dialect", "openai").code in SETTLED
+    with Store.read(job.database) as store, Store.read(twin.database) as other:
+        mine, others = rows_of(store), rows_of(other)
+    assert mine.pop("_sqlite_migrations")[0]["name"] == others.pop("_sqlite_migrations")[0]["name"]
+    assert mine == others
+    assert problems(job.database) == []

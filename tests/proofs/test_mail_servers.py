@@ -1,0 +1,159 @@
+"""Debian's Postfix, with Dovecot behind it: mails arrive there once, whole, and survive its death."""
+
+import csv
+import io
+import json
+import os
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+
+import pytest
+from support.mailing import LETTER, letter, read, resolve
+from support.postfix import Relay, mail_server, missing
+
+from pipeline.delivery.channels import recipients, send
+from pipeline.delivery.types import DeliveryStatus, Destination, Smtp
+from pipeline.reports.types import Attachment
+
+pytestmark = [
+    pytest.mark.proofs,
+    pytest.mark.skipif(
+        bool(missing()) and "MODELWATCH_EVERYTHING" not in os.environ,
+        reason=f"a mail server needs {', '.join(missing())}",
+    ),
+]
+
+ANN, BOB = "ann@mail.example", "bob@mail.example"
+CHANNEL = Smtp(
+    "127.0.0.1",
+    0,
+    "tls",
+    "モデル監視 <watch@mail.example>",
+    (f"Ann <{ANN}>", BOB),
+    user="watch",
+    password="env:PASSWORD",
+    timeout=20,
+)
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A mail server of its own for each test, of a CA that the program trusts."""
+    with mail_server() as server:
+        server.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        yield server
+
+
+def sent(told, to=None, **settings):
+    """Send a letter; give the receipts."""
+    channel = replace(CHANNEL, **settings)
+    return send(Destination("ops", channel), told, recipients(channel) if to is None else to, resolve)
+
+
+def fates(receipts):
+    """Give what became of it for each recipient."""
+    return {recipient: receipt.fate for recipient, receipt in receipts.items()}
+
+
+def numbered(number):
+    """Give a letter with an id of its own."""
+    return letter(message_id=f"<{number}.ops@modelwatch.example>", subject=f"模型が{number}つ消えた")
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_mail_arrives_once_and_whole(server, security):
+    """Signed in, over TLS: each recipient finds one mail, multipart, with attachments that open."""
+    receipts = sent(numbered(2), port=getattr(server, security), security=security)
+    assert fates(receipts) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
+    for user in ("ann", "bob"):
+        (content,) = server.mails(user)
+        mail = read(content)
+        assert mail["Subject"] == "模型が2つ消えた"
+        assert mail["From"] == "モデル監視 <watch@mail.example>"
+        assert mail["Message-ID"] == "<2.ops@modelwatch.example>"
+        assert parsedate_to_datetime(mail["Date"]).isoformat() == "2026-11-01T07:00:00+00:00"
+        body = mail.get_body(("plain",))
+        assert body
+        assert body.get_content().replace("\r\n", "\n") == LETTER.text
+        table, value = mail.iter_attachments()
+        assert list(csv.DictReader(io.StringIO(table.get_content(), newline="")))[1]["model"] == "模型"
+        assert json.loads(value.get_content()) == {"changes": []}
+    assert server.waiting() == []
+
+
+def test_nothing_is_taken_for_those_whom_the_server_does_not_know(server):
+    """The good one has it; an unknown user and another's server are refused for good, and nothing leaves."""
+    unknown, elsewhere = "eve@mail.example", "eve@elsewhere.example"
+    receipts = sent(LETTER, port=server.tls, recipients=(ANN, unknown, elsewhere))
+    assert fates(receipts) == {
+        ANN: DeliveryStatus.SENT,
+        unknown: DeliveryStatus.NEVER,
+        elsewhere: DeliveryStatus.NEVER,
+    }, server.log()
+    assert "User unknown" in receipts[unknown].error
+    assert "Relay access denied" in receipts[elsewhere].error
+    assert len(server.mails("ann")) == 1
+    assert server.waiting() == []
+
+
+def test_who_does_not_sign_in_rightly_sends_nothing(server):
+    """A wrong password waits for a person; without any sign-in no recipient is taken."""
+    receipts = sent(LETTER, port=server.tls, password="env:WRONG")
+    assert fates(receipts) == {ANN: DeliveryStatus.LATER, BOB: DeliveryStatus.LATER}
+    assert "does not let watch sign in: 535 5.7.8" in receipts[ANN].error
+    assert server.waiting() == []
+    assert server.mails("ann", 0) == []
+
+
+def test_a_mail_that_is_too_large_comes_without_its_attachments(server):
+    """It says so, and is otherwise the same."""
+    big = letter(attachments=(Attachment("changes.csv", "text/csv", b"x" * 300_000),))
+    assert fates(sent(big, port=server.starttls, security="starttls")) == {
+        ANN: DeliveryStatus.SENT,
+        BOB: DeliveryStatus.SENT,
+    }
+    (content,) = server.mails("ann")
+    assert read(content).get_content_type() == "multipart/alternative"
+    assert "The attachments were left out" in read(content).as_string()
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_server_killed_in_the_middle_loses_nothing(server, security):
+    """Killed at ten points and started again: each mail comes, and what comes twice has one id."""
+
+    def through(number, after, then):
+        relay = Relay(getattr(server, security), after, then)
+        try:
+            receipts = sent(numbered(number), port=relay.port, security=security)
+        finally:
+            relay.close()
+        return receipts, relay.passed
+
+    receipts, whole = through(0, 1 << 30, server.kill)
+    assert fates(receipts) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
+    unsure = 0
+    for number in range(1, 11):
+        receipts, _ = through(number, whole * number // 10 - 60, server.kill)
+        assert not server.running, "the server was killed"
+        server.start()
+        again = tuple(
+            recipient for recipient, fate in fates(receipts).items() if fate == DeliveryStatus.LATER
+        )
+        assert DeliveryStatus.NEVER not in fates(receipts).values()
+        unsure += bool(again)
+        if again:
+            second = sent(numbered(number), again, port=getattr(server, security), security=security)
+            assert set(fates(second).values()) == {DeliveryStatus.SENT}, server.log()
+    assert unsure, "it was killed too late each time"
+    for user in ("ann", "bob"):
+        mails = [read(content) for content in server.mails(user, 11)]
+        assert {(mail["Message-ID"], mail["Subject"]) for mail in mails} == {
+            (numbered(number).message_id, numbered(number).subject) for number in range(11)
+        }
+        for mail in mails:
+            assert [part.get_filename() for part in mail.iter_attachments()] == [
+                "changes.csv",
+                "changes.json",
+            ]
+    assert server.waiting() == []

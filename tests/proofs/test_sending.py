@@ -1,0 +1,283 @@
+"""The program or the server killed round the sending of mails: none is lost, none doubled without its id."""
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from support import TESTS
+from support.e2e import PATIENCE, Job, Reply, Scripted, listed
+from support.mailing import SECRET, Certificates, Mailbox, read, serving
+from support.proving import problems
+
+pytestmark = pytest.mark.proofs
+
+ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
+STEPS = ("asked", "EHLO", "AUTH", "MAIL", f"RCPT {ANN}", f"RCPT {BOB}", "DATA", "taken", "QUIT", "left")
+"""What others see of it: its gateway is asked, each step of the sending, and a little after it."""
+
+PLACES = (
+    ("run", "before", "pipeline.sync:record"),
+    ("run", "after", "pipeline.sync:record"),
+    ("run", "after", "pipeline.outbox:_move"),
+    ("run", "after", "pipeline.deliver:owe"),
+    ("run", "before", "pipeline.deliver:drain"),
+    ("run", "after", "pipeline.filing:write"),
+    ("run", "before", "pipeline.forms:letter"),
+    ("run", "after", "pipeline.forms:letter"),
+    ("run", "before", "pipeline.notify.session:_connected"),
+    ("run", "after", "pipeline.notify.smtp:send"),
+    ("run", "after", "pipeline.outbox:settle"),
+    ("run", "before", "pipeline.cli.telling:check"),
+    ("send", "after", "pipeline.deliver:owe"),
+    ("send", "after", "pipeline.notify.smtp:send"),
+)
+"""What happens within it: before, in and after its transaction, while it writes the mail, and sends it."""
+
+KILLED = """
+import importlib, os, signal, sys
+when, place = sys.argv[1:3]
+del sys.argv[1:3]
+module, name = place.split(":")
+owner = importlib.import_module(module)
+real = getattr(owner, name)
+def killed(*arguments, **settings):
+    if when == "after":
+        real(*arguments, **settings)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(owner, name, killed)
+from pipeline.cli.app import main
+main()
+"""
+
+SERVER = """
+import base64, json, os, signal, sys, threading
+from pathlib import Path
+from typing import Any
+sys.path.insert(0, sys.argv[1])
+import trustme
+from support.mailing import Certificates, Mailbox, serving
+home, point, port = Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+certificates = Certificates(trustme.CA())
+certificates.write(home / "ca.pem")
+def sees(step):
+    if step == "taken":
+        envelope = mailbox.taken[-1]
+        mail = base64.b64encode(envelope.original_content).decode()
+        with (home / "taken").open("a") as file:
+            print(json.dumps([envelope.rcpt_tos, mail]), file=file)
+    if step == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+mailbox = Mailbox(sees=sees)
+with serving(mailbox, starttls=certificates.context(), port=port, auth_required=True) as port:
+    print(port, flush=True)
+    sys.stdin.read()
+"""
+
+
+def mailed(directory: Path, url: str, port: int, *recipients: str) -> Job:
+    """Give a home whose reports go to a mail server, with TLS and signed in."""
+    job = Job(directory / "home", {"PASSWORD": SECRET, "SSL_CERT_FILE": str(directory / "ca.pem")})
+    job.asks(url)
+    job.configure(
+        f"{job.config.read_text('utf-8')}"
+        '[destinations.team]\ntype = "smtp"\nserver = "localhost"\nsecurity = "starttls"\n'
+        f'port = {port}\nuser = "watch"\npassword = "env:PASSWORD"\n'
+        f'from = "watch@example.com"\nto = {json.dumps(recipients)}\n'
+    )
+    return job
+
+
+def check(taken: list[tuple[list[str], bytes]], models: list[str], recipients: set[str]) -> int:
+    """See that each recipient was told of each model once, and of nothing twice but under one id and alike.
+
+    Gives how many different mails there were.
+    """
+    told: dict[str, list[str]] = {}
+    whom: dict[str, set[str]] = {}
+    contents: dict[str, bytes] = {}
+    for to, content in taken:
+        mail = read(content)
+        key = mail["Message-ID"]
+        assert contents.setdefault(key, content) == content
+        told[key] = [change["model"] for change in _report(mail)["changes"]]
+        whom.setdefault(key, set()).update(to)
+    assert all(found == recipients for found in whom.values())
+    assert Counter(model for found in told.values() for model in found) == Counter(models)
+    return len(told)
+
+
+def _report(mail: EmailMessage) -> Any:
+    *_, value = mail.iter_attachments()
+    return json.loads(value.get_content())
+
+
+class Killer:
+    """Kills a process when it comes to a point, before it hears anything more."""
+
+    def __init__(self, point: str) -> None:
+        self.point = point
+        self.process: subprocess.Popen[str] | None = None
+        self.started = threading.Event()
+
+    def sees(self, step: str) -> None:
+        """Kill it, if this is the point."""
+        if step == self.point:
+            self._kill()
+        elif step == "QUIT" and self.point == "left":
+            # It goes on to write down what became of the mail.
+            threading.Timer(0.02, self._kill).start()
+
+    def _kill(self) -> None:
+        assert self.started.wait(PATIENCE)
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def killed_outside(job: Job, killer: Killer) -> None:
+    """Start a run that is killed by who watches it from outside."""
+    with job.start("run") as process:
+        killer.process = process
+        killer.started.set()
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGKILL or killer.point == "left", killer.point
+
+
+def killed_inside(job: Job, command: str, when: str, place: str) -> None:
+    """Run a command that kills itself before or after it does something."""
+    words = [sys.executable, "-c", KILLED, when, place, command, "--home", str(job.home)]
+    process = subprocess.run(words, env=job.environment(), capture_output=True, timeout=PATIENCE, check=False)
+    assert process.returncode == -signal.SIGKILL, (place, process.stderr)
+
+
+def test_a_program_killed_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """At each of two dozen points, followed by a run in peace: each has each change, under one id."""
+    certificates = Certificates(trustme.CA())
+    certificates.write(tmp_path / "ca.pem")
+    models, mailbox = ["m0"], Mailbox()
+    killer: Killer | None = None
+
+    def sees(step: str) -> None:
+        if killer:
+            killer.sees(step)
+
+    def answer(_: object) -> Reply:
+        sees("asked")
+        return Reply(listed(*models))
+
+    mailbox.sees = sees
+    with (
+        Scripted(answer) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        job = mailed(tmp_path, gateway.url, port, ANN, BOB)
+        assert job.quick("run").code == 0
+        for point in (*STEPS, *PLACES):
+            models.append(f"m{len(models)}")
+            if isinstance(point, str):
+                killer = Killer(point)
+                killed_outside(job, killer)
+                killer = None
+            else:
+                command, when, place = point
+                if command == "send":
+                    assert job.quick("sync").code == 0
+                killed_inside(job, command, when, place)
+            done = job.quick("run")
+            assert done.code == 0, (point, done)
+        assert job.quick("outbox", "--json").json() == []
+    taken = [(envelope.rcpt_tos, bytes(envelope.original_content or b"")) for envelope in mailbox.taken]
+    mails = check(taken, models[1:], {ANN, BOB})
+    assert len(taken) > mails, "some came twice, with one id: the answer was lost on the way"
+    assert problems(job.database) == []
+
+
+@contextmanager
+def server(home: Path, point: str = "", port: int = 0) -> Iterator[int]:
+    """Run a mail server as a process that kills itself at a step, if one is named; gives its port."""
+    words = [sys.executable, "-c", SERVER, str(TESTS), str(home), point, str(port)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdin
+        assert process.stdout
+        yield int(process.stdout.readline())
+        process.stdin.close()
+        process.wait(PATIENCE)
+    assert process.returncode == (-signal.SIGKILL if point else 0)
+
+
+def test_a_server_killed_in_the_middle_of_a_mail_gets_it_later(tmp_path: Path) -> None:
+    """Whatever it had heard by then; what it had taken comes again with the same id, to the byte."""
+    models = ["m0"]
+    with Scripted(lambda _: Reply(listed(*models))) as gateway:
+        with server(tmp_path) as port:
+            job = mailed(tmp_path, gateway.url, port, ANN, BOB)
+            assert job.quick("run").code == 0
+        for step in ("AUTH", f"RCPT {BOB}", "DATA", "taken"):
+            models.append(f"m{len(models)}")
+            with server(tmp_path, step, port):
+                done = job.quick("run")
+            assert done.code == 6
+            assert f"localhost:{port} closed the connection" in done.stderr
+            assert "tried again from" in done.stderr
+            models.append(f"m{len(models)}")
+            done = job.quick("run")
+            assert done.code == 6
+            assert f"localhost:{port} cannot be reached" in done.stderr
+            waiting = job.quick("outbox", "--json").json()
+            assert [each["state"] for each in waiting] == ["waiting"] * 4
+            with server(tmp_path, port=port):
+                assert job.quick("outbox", *(f"--retry={each['id']}" for each in waiting)).code == 0
+    lines = [json.loads(line) for line in (tmp_path / "taken").read_text("utf-8").splitlines()]
+    taken = [(to, base64.b64decode(mail)) for to, mail in lines]
+    assert check(taken, models[1:], {ANN, BOB}) == len(taken) - 1
+    assert problems(job.database) == []
+
+
+def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Path) -> None:
+    """Each has the state that is theirs: who has it, who never will, and who gets it when there is room."""
+    certificates = Certificates(trustme.CA())
+    certificates.write(tmp_path / "ca.pem")
+    models, refused = ["m0"], {BOB: "550 5.1.1 no such user", EVE: "452 4.2.2 the mailbox is full"}
+    mailbox = Mailbox(refused)
+    with (
+        Scripted(lambda _: Reply(listed(*models))) as gateway,
+        serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
+    ):
+        job = mailed(tmp_path, gateway.url, port, ANN, BOB, EVE)
+        for place in ("pipeline.notify.smtp:send", "pipeline.outbox:settle"):
+            killed_inside(job, "run", "after", place)
+            done = job.quick("run")
+            assert done.code == 6
+            assert f"{BOB}: localhost:{port} does not take mail for {BOB}: 550 5.1.1" in done.stderr
+            models.append(f"m{len(models)}")
+        found = {(each["recipient"], each["state"], each["attempts"]) for each in states(job)}
+        assert found == {(ANN, "sent", 1), (BOB, "refused", 1), (EVE, "waiting", 1)}
+        del refused[EVE]
+        full = [each["id"] for each in states(job) if each["recipient"] == EVE]
+        assert job.quick("outbox", *(f"--retry={each}" for each in full)).code == 0
+        assert {(each["recipient"], each["state"]) for each in states(job)} == {
+            (ANN, "sent"),
+            (BOB, "refused"),
+            (EVE, "sent"),
+        }
+    of_eve = [
+        (["eve"], bytes(each.original_content or b"")) for each in mailbox.taken if EVE in each.rcpt_tos
+    ]
+    assert check(of_eve, models[1:-1], {"eve"}) == 2
+
+
+def states(job: Job) -> list[dict[str, Any]]:
+    """Give all deliveries to the destination of mails."""
+    found = job.quick("outbox", "--all", "--json").json()
+    return [each for each in found if each["destination"] == "team"]

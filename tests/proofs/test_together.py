@@ -1,0 +1,178 @@
+"""Others at the same file: a second run, a program that keeps it locked, a Datasette that reads it."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from support.e2e import Done, Job, Question, Reply, Scripted, ended, one_line
+from support.proving import SETTLED, World, home, offers, problems, reported, strays, told
+
+pytestmark = pytest.mark.proofs
+
+IMPATIENT = """
+from pipeline.store import database
+database.PATIENCE_MS = 200
+from pipeline.cli.app import main
+main()
+"""
+
+
+def test_of_two_runs_at_once_one_wins(tmp_path: Path) -> None:
+    """Ten times over one run is made, the other leaves with 75 and one line, and all is told once."""
+    world = World(random.Random(41))
+    both = threading.Barrier(2)
+    let_go = threading.Event()
+
+    def answer(question: Question) -> Reply:
+        let_go.wait(30)
+        return world.answer(question)
+
+    with Scripted(answer) as server:
+        job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
+        let_go.set()
+        assert (job.quick("run").code, twin.quick("run").code) == (0, 0)
+        for _ in range(10):
+            world.turns()
+            let_go.clear()
+            first, second = _raced(job, both, let_go)
+            won, lost = (first, second) if second.code == 75 else (second, first)
+            assert won.code in SETTLED
+            one_line(lost, 75, str(job.database), "another run holds the lock", "wait for it")
+            assert {each.quick("run").code for each in (job, twin) for _ in range(2)} <= SETTLED
+            assert offers(job.database) == offers(twin.database)
+    assert problems(job.database) == []
+    assert told(job.database) == told(twin.database) == reported(job) == reported(twin)
+    assert strays(job) == []
+
+
+def _raced(job: Job, both: threading.Barrier, let_go: threading.Event) -> tuple[Done, Done]:
+    """Start two runs at once; the gateway answers none before the loser has left."""
+    processes = [job.start("run"), job.start("run")]
+    found: dict[int, Done] = {}
+
+    def wait(number: int) -> None:
+        both.wait(30)
+        found[number] = ended(processes[number])
+        let_go.set()
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("words", [("run",), ("sync",), ("report",), ("accept", "*")])
+def test_a_writer_that_holds_on_is_told(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """When patience ends a line says that nothing was written; when the other has gone all is made good."""
+    world = World(random.Random(42))
+    with Scripted(world.answer) as server:
+        job = home(tmp_path / "home", server.url)
+        assert job.quick("run").code == 0
+        for offered in world.lists.values():
+            for model in sorted(offered)[1:]:
+                del offered[model]
+        assert job.quick("sync").code == 5
+        before = offers(job.database), job.written()
+        with closing(sqlite3.connect(job.database, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            process = subprocess.Popen(
+                [sys.executable, "-c", IMPATIENT, *words, "--home", str(job.home)],
+                env=job.environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+            )
+            with process:
+                one_line(ended(process), 74, str(job.database), "kept it locked", "nothing was written")
+            assert (offers(job.database), job.written()) == before
+            other.execute("rollback")
+        assert job.run(*words).code in SETTLED
+        assert job.quick("run").code == 0
+    assert problems(job.database) == []
+    assert told(job.database) == reported(job)
+
+
+@contextmanager
+def datasette(database: Path) -> Iterator[str]:
+    """Serve a database; gives the address once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "datasette", "serve", str(database), "--port", str(port)]
+    with (database.parent / "datasette.log").open("wb") as log:
+        server = subprocess.Popen([*words, "--setting", "sql_time_limit_ms", "20000"], stdout=log, stderr=log)
+    try:
+        for _ in range(300):
+            assert server.poll() is None, (database.parent / "datasette.log").read_text()
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/-/versions.json", timeout=5).close()
+            except urllib.error.URLError:
+                time.sleep(0.1)
+            else:
+                break
+        yield f"http://127.0.0.1:{port}/{database.stem}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+PAGES = (
+    "",
+    "/catalog",
+    "/change_log",
+    "/health",
+    "/scopes",
+    "/sightings",
+    "/records.json",
+    "/models?_sort=name",
+)
+
+
+def test_datasette_reads_while_runs_go_on(tmp_path: Path) -> None:
+    """Page after page is shown without an error, and no run is hindered, in whole processes on both sides."""
+    world = World(random.Random(43))
+    over = threading.Event()
+    read: list[int] = []
+    failed: list[str] = []
+
+    def browse(base: str) -> None:
+        while not over.is_set():
+            for page in PAGES:
+                try:
+                    with urllib.request.urlopen(f"{base}{page}", timeout=30) as answer:
+                        read.append(len(answer.read()))
+                except urllib.error.URLError as error:
+                    failed.append(f"{page}: {error}")
+
+    with Scripted(world.answer) as server:
+        job = home(tmp_path / "home", server.url)
+        assert job.quick("run").code == 0
+        with datasette(job.database) as base:
+            readers = [threading.Thread(target=browse, args=(base,)) for _ in range(2)]
+            for reader in readers:
+                reader.start()
+            done = []
+            for _ in range(12):
+                world.turns()
+                done.append(job.run("run"))
+            over.set()
+            for reader in readers:
+                reader.join()
+    assert failed == []
+    assert len(read) > len(PAGES)
+    assert {each.code for each in done} <= SETTLED
+    assert not [each for each in done if "locked" in each.stderr or "Traceback" in each.stderr]
+    assert problems(job.database) == []

@@ -1,0 +1,66 @@
+"""Where two long values differ is found inside JSON, in a text too, and in the middle of texts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.canonical import as_text
+from pipeline.core.types import FieldChange
+from pipeline.reports.console import field_text
+from pipeline.reports.value_diff import apart, inside
+
+OLD = {"name": "lyra", "tiers": [{"input": 1, "output": 8}]}
+NEW = {"name": "lyra", "tiers": [{"input": 1, "output": 9}], "free": True}
+
+
+def field(before: str | None, after: str | None) -> FieldChange:
+    """Give a field with two sides."""
+    return FieldChange("billing", before, after, "price")
+
+
+@pytest.mark.parametrize("written", [json.dumps, as_text, lambda value: as_text(json.dumps(value, indent=4))])
+def test_the_leaves_that_differ_are_found(written) -> None:
+    """Be it an object or a text that is one, however it is spelled."""
+    assert inside(field(written(OLD), written(NEW))) == (
+        FieldChange("free", None, "true", "price"),
+        FieldChange("tiers.0.output", "8", "9", "price"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, as_text(NEW)),
+        (as_text(OLD), None),
+        ("8", "9"),
+        ('["a"]', '["b"]'),
+        ("{not json", "{not json either"),
+        (json.dumps(OLD), json.dumps(OLD, indent=1)),
+        ("[" * 200, "[" * 201),
+        ('{"a":' * 5000 + "1" + "}" * 5000, '{"a":2}'),
+    ],
+)
+def test_nothing_is_found_in_what_is_no_object(before: str | None, after: str | None) -> None:
+    """It is told as it is: what came or went, plain values, what only looks like JSON, what is too deep."""
+    assert inside(field(before, after)) == ()
+
+
+@given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
+def test_what_is_shown_of_two_texts_differs(begin: str, old: str, new: str) -> None:
+    """Clipped, with what they share at their beginning or without, they are not the same."""
+    shown = apart(begin + old, begin + new, longest=60)
+    assert max(map(len, shown)) <= 60
+    assert (shown[0] != shown[1]) == (old != new) or "\\u" in begin + old + new
+
+
+def test_changes_and_histories_tell_the_same() -> None:
+    """A line for a terminal has the leaves in it."""
+    assert field_text(field(as_text(OLD), as_text(NEW))) == (
+        "billing: free: (none) → true, tiers.0.output: 8 → 9"
+    )
+    many = ({str(n): side for n in range(9)} for side in (1, 2))
+    assert field_text(field(*map(as_text, many))).endswith('"2": 1 → 2, and 6 more')

@@ -1,0 +1,348 @@
+"""The database file: what it refuses, what it says then, and how it is locked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from support.fakes import Script, rows_of
+
+from pipeline.errors import Locked, StoreError
+from pipeline.store import Store, lock
+from pipeline.store.database import APPLICATION_ID
+
+NOW = "2026-09-20T06:00:00Z"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a database may be made, in a directory that is not there yet."""
+    return tmp_path / "data" / "watch.db"
+
+
+def filled(path: Path, *, runs: int = 2) -> Path:
+    """Make a database with a little history."""
+    with Store.open(path) as store:
+        script = Script(store).offers("acme/prod", *(f"model-{n}" for n in range(40)))
+        script.run(times=runs)
+        store.settle()
+    return path
+
+
+@contextmanager
+def refused(path: Path, *cure: str) -> Iterator[None]:
+    """Expect an error that names the file and says what to do."""
+    with pytest.raises(StoreError) as found:
+        yield
+    assert found.value.path == path
+    assert str(found.value).startswith(f"{path}: ")
+    for words in cure:
+        assert words in str(found.value)
+
+
+def test_a_database_is_made_where_there_is_none(path: Path) -> None:
+    """Opening to write makes the directory and the file, and marks it as ours."""
+    with Store.open(path) as store:
+        assert store.rows("pragma application_id") == [{"application_id": APPLICATION_ID}]
+        assert store.rows("pragma journal_mode") == [{"journal_mode": "wal"}]
+        assert store.rows("pragma foreign_keys") == [{"foreign_keys": 1}]
+    assert path.exists()
+
+
+def test_an_empty_file_becomes_a_database(path: Path) -> None:
+    """A file that a scheduler or an editor has touched is no stranger's."""
+    path.parent.mkdir()
+    path.touch()
+    with Store.open(path) as store:
+        assert Script(store).offers("acme/prod", "lyra").run().snapshot == 1
+
+
+def test_opening_again_changes_nothing(path: Path) -> None:
+    """The schema is brought up to date once."""
+    with Store.read(filled(path)) as store:
+        before = rows_of(store)
+    with Store.open(path) as store:
+        assert rows_of(store) == before
+
+
+def test_a_missing_file_is_not_made_by_reading(path: Path) -> None:
+    """Who only looks is told how a database comes to be, and leaves nothing behind."""
+    with refused(path, "there is no database yet", "`modelwatch run` makes it"):
+        Store.read(path)
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.rehearse])
+def test_what_is_no_database_is_refused(path: Path, opening: object) -> None:
+    """A text file under that name is left as it is."""
+    assert callable(opening)
+    path.parent.mkdir()
+    path.write_text("gateway,model\nacme,lyra\n" * 100)
+    with refused(path, "is no SQLite database", "name another file"):
+        opening(path)
+    assert path.read_text() == "gateway,model\nacme,lyra\n" * 100
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.rehearse])
+def test_another_programs_database_is_refused(path: Path, opening: object) -> None:
+    """Its tables are not touched, and none is added."""
+    assert callable(opening)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as stranger:
+        stranger.executescript("create table songs (title text); insert into songs values ('Lyra');")
+    before = path.read_bytes()
+    with refused(path, "is another program's database", "name another file"):
+        opening(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.rehearse])
+def test_a_newer_schema_is_refused(path: Path, opening: object) -> None:
+    """An older program does not write into what a newer one has made, and says which step it lacks."""
+    assert callable(opening)
+    with closing(sqlite3.connect(filled(path))) as newer, newer:
+        newer.execute(
+            "insert into _sqlite_migrations (migration_set, name, applied_at) values ('modelwatch', ?, ?)",
+            ["colour_of_models", NOW],
+        )
+    with refused(path, "newer modelwatch", "colour_of_models", "upgrade"):
+        opening(path)
+
+
+def test_an_older_schema_is_not_for_reading(path: Path) -> None:
+    """Who only looks does not change the file, and says what brings it up to date."""
+    with closing(sqlite3.connect(filled(path))) as older, older:
+        older.execute("delete from _sqlite_migrations")
+    with refused(path, "older modelwatch", "`modelwatch run` brings it up to date"):
+        Store.read(path)
+
+
+def test_a_damaged_file_is_refused(path: Path) -> None:
+    """Pages of garbage are an error with a cure, not a traceback and not an empty answer."""
+    content = bytearray(filled(path, runs=1).read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    path.write_bytes(content)
+    with refused(path, "is damaged", "restore it from a copy"), Store.open(path) as store:
+        rows_of(store)
+
+
+def test_a_file_cut_short_is_refused(path: Path) -> None:
+    """A copy that was broken off is noticed before anything is written into it."""
+    content = filled(path, runs=1).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with refused(path, "is damaged"), Store.open(path) as store:
+        rows_of(store)
+
+
+def test_a_directory_is_no_database(path: Path) -> None:
+    """The name of a directory cannot be opened as a file."""
+    path.mkdir(parents=True)
+    with refused(path, "cannot be opened"):
+        Store.open(path)
+    with refused(path):
+        Store.read(path)
+
+
+def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    """Where a file is in the way of the directory, the operating system's word is passed on."""
+    (tmp_path / "data").write_text("a file")
+    with refused(tmp_path / "data" / "watch.db", "cannot be used"):
+        Store.open(tmp_path / "data" / "watch.db")
+
+
+def test_what_is_opened_to_look_cannot_be_written(path: Path) -> None:
+    """A reader that tries to write is stopped by SQLite itself."""
+    with Store.read(filled(path)) as store, refused(path, "cannot be written"), store.transaction():
+        store.connection.execute("delete from snapshots")
+
+
+def test_a_reader_sees_what_is_written_meanwhile(path: Path) -> None:
+    """Looking and writing do not wait for one another."""
+    with Store.open(filled(path)) as writer, Store.read(path) as reader:
+        script = Script(writer).offers("acme/prod", "lyra")
+        script.run()
+        assert reader.rows("select max(id) as newest from snapshots") == [{"newest": 3}]
+        with writer.transaction():
+            writer.connection.execute("update snapshots set name = 'half done'")
+            assert reader.rows("select count(*) as found from snapshots where name = 'half done'") == [
+                {"found": 0}
+            ]
+
+
+AS_A_STRANGER = """
+import os, sys
+from pathlib import Path
+from pipeline.errors import StoreError
+from pipeline.store import Store
+
+path = Path(sys.argv[1])
+if os.getuid() == 0:  # permission bits do not stop root
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+with Store.read(path) as store:
+    print(store.rows("select count(*) as runs from snapshots"))
+try:
+    with Store.open(path) as store, store.transaction():
+        print("written")
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_place_that_cannot_be_written_can_be_read() -> None:
+    """Who may only read gets to see a database at rest, and is told why a run cannot write it."""
+    with TemporaryDirectory() as name:
+        path = filled(Path(name) / "watch.db")
+        path.chmod(0o444)
+        path.parent.chmod(0o555)
+        command = [sys.executable, "-c", AS_A_STRANGER, str(path)]
+        looked = subprocess.run(command, capture_output=True, text=True, check=False)
+        path.parent.chmod(0o700)
+    seen, refusal = looked.stdout.splitlines()
+    assert (looked.returncode, looked.stderr) == (0, "")
+    assert seen == "[{'runs': 2}]"
+    assert refusal.startswith(f"{path}: cannot be ")
+
+
+def test_a_settled_file_is_complete_by_itself(path: Path, tmp_path: Path) -> None:
+    """After a run, a copy of the one file has everything in it."""
+    with Store.open(path) as store:
+        Script(store).offers("acme/prod", "lyra").run()
+        store.settle()
+        copy = tmp_path / "copy.db"
+        copy.write_bytes(path.read_bytes())
+        before = rows_of(store)
+    with Store.read(copy) as store:
+        assert rows_of(store) == before
+
+
+def test_nothing_is_left_beside_a_settled_file(path: Path) -> None:
+    """The log that SQLite writes beside the file is empty once a run has settled."""
+    with Store.open(path) as store:
+        Script(store).offers("acme/prod", "lyra").run()
+        store.settle()
+        assert path.with_name("watch.db-wal").stat().st_size == 0
+
+
+def test_a_rehearsal_goes_nowhere(path: Path) -> None:
+    """What is tried out in a copy is seen there, and not in the file."""
+    before = filled(path).read_bytes()
+    with Store.rehearse(path) as store:
+        Script(store).offers("acme/prod", "lyra").run()
+        assert store.rows("select count(*) as runs from snapshots") == [{"runs": 3}]
+    assert path.read_bytes() == before
+
+
+def test_a_rehearsal_needs_no_file(path: Path) -> None:
+    """The first run can be tried out too, and makes nothing."""
+    with Store.rehearse(path) as store:
+        assert Script(store).offers("acme/prod", "lyra").run().snapshot == 1
+    assert not path.parent.exists()
+
+
+def test_a_look_at_what_a_write_would_give(script: Script) -> None:
+    """With `keep=False` a transaction can be read from, and is then taken back."""
+    script.offers("acme/prod", "lyra").run()
+    before = rows_of(script.store)
+    with script.store.transaction(keep=False):
+        script.store.connection.execute("update snapshots set name = 'tried'")
+        assert script.store.rows("select name from snapshots") == [{"name": "tried"}]
+    assert rows_of(script.store) == before
+
+
+def test_a_lock_is_held_once(path: Path) -> None:
+    """Who comes second is told which process holds it, since when, and to wait."""
+    with lock(path, since=NOW):
+        with pytest.raises(Locked) as found, lock(path, since="later"):
+            pass
+        assert found.value.exit_code == 75
+        assert found.value.path == path.with_name("watch.db.lock")
+        assert f"pid {os.getpid()}, since {NOW}" in str(found.value)
+    with lock(path, since=NOW):
+        pass
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from pipeline.store import lock
+
+with lock(Path(sys.argv[1]), since="2026-09-20T05:00:00Z"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_of_another_process_names_it_and_goes_with_it(path: Path) -> None:
+    """A killed run leaves no lock behind."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(Locked, match=rf"pid {other.pid}, since 2026-09-20T05:00:00Z"),
+            lock(path, since=NOW),
+        ):
+            pass
+        other.kill()
+    with lock(path, since=NOW):
+        pass
+
+
+def test_a_lock_that_was_just_taken_may_have_no_name_yet(path: Path) -> None:
+    """Between taking the lock and writing who it is, the message still says what to do."""
+    path.parent.mkdir()
+    with path.with_name("watch.db.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Locked, match=r"it has just started.*wait for it to end"), lock(path, since=NOW):
+            pass
+
+
+def test_a_lock_is_released_when_a_run_fails(path: Path) -> None:
+    """An error inside does not lock out the next run."""
+    with pytest.raises(LookupError), lock(path, since=NOW):
+        raise LookupError
+    with lock(path, since=NOW):
+        pass
+
+
+def test_a_lock_in_an_impossible_place_is_an_error(tmp_path: Path) -> None:
+    """The lock's file is named where it cannot be made."""
+    (tmp_path / "data").write_text("a file")
+    with (
+        refused(tmp_path / "data" / "watch.db.lock", "cannot be used"),
+        lock(tmp_path / "data" / "watch.db", since=NOW),
+    ):
+        pass
+
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from pipeline.store import Store
+
+store = Store.open(Path(sys.argv[1]))
+with store.transaction():
+    store.connection.execute("update records set body = '{}'")
+    store.connection.execute("delete from listing_records")
+    os._exit(9)
+"""
+
+
+def test_a_run_that_is_killed_has_written_nothing(path: Path) -> None:
+    """Half a write is no write, also when nobody is left to take it back."""
+    with Store.read(filled(path)) as store:
+        before = rows_of(store)
+    died = subprocess.run([sys.executable, "-c", CRASH, str(path)], check=False)
+    assert died.returncode == 9
+    with Store.open(path) as store:
+        assert rows_of(store) == before

@@ -1,0 +1,378 @@
+"""Laws of the ledger: whatever gateways say, the database gives back what was believed, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import strategies
+from support.fakes import (
+    EVERYTHING_GOES,
+    ONE_API,
+    UNCHANGED,
+    Script,
+    moment,
+    offered,
+    play,
+    read,
+    rows_of,
+    scope,
+    told,
+)
+
+from pipeline.core.diff import Fields, diff
+from pipeline.core.types import Anonymous, Change, Kind, Listing, Scope, Thresholds
+from pipeline.errors import FetchError, Refused, StoreError, Unreachable, Unreadable
+from pipeline.history.changes import find_events
+from pipeline.store import Store, listing, scope_states
+from pipeline.store.changes import Window
+from pipeline.sync.decide import Accept, AnonymousList, ScopeResult, judge
+from pipeline.sync.record import RunCache, record
+
+CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
+SCOPES = (
+    scope("acme/one", thresholds=CAUTIOUS),
+    scope("acme/two", thresholds=EVERYTHING_GOES),
+    scope("acme/open", credential=Anonymous(), thresholds=CAUTIOUS),
+    scope("zeta/one", group="vip", thresholds=CAUTIOUS),
+)
+NAMES = tuple(asked.name for asked in SCOPES)
+LATER = moment(2)
+
+forms = st.fixed_dictionaries({}, optional={"form": st.integers(0, 1), "owned_by": st.just("zeta")})
+offers = st.dictionaries(st.sampled_from(["alpha", "Alpha", "acme/beta:free", "γ", "δ"]), forms)
+failures = st.sampled_from(
+    [Unreachable("reset"), Unreachable("timed out"), Refused("no such key", status=401)]
+)
+
+Said = Mapping[str, Listing | FetchError | None]
+"""What each scope that was asked said, by its name; None for what it had said before."""
+
+answers = st.one_of(offers.map(offered), offers.map(offered), failures, st.none())
+runs = st.dictionaries(st.sampled_from(NAMES), answers, min_size=1)
+histories = st.lists(runs, min_size=1, max_size=7)
+
+
+@dataclass
+class Truth:
+    """What should be known and held after each run: the outcomes of an answer, in plain words."""
+
+    known: dict[str, Listing] = field(default_factory=dict)
+    held: dict[str, Listing] = field(default_factory=dict)
+
+    def hear(self, said: Said) -> None:
+        """Believe, hold or pass over what was said in one run."""
+        before = dict(self.known)
+        for asked in SCOPES:
+            answer = said.get(asked.name)
+            if isinstance(answer, Listing):
+                self._judge(asked, answer, _anonymous(asked, before, said))
+            elif asked.name in said and answer is None:
+                self.held.pop(asked.name, None)
+
+    def _judge(self, asked: Scope, new: Listing, anonymous: AnonymousList | None) -> None:
+        known, held = self.known.get(asked.name), self.held.pop(asked.name, None)
+        thresholds = asked.thresholds
+        if (
+            known is None
+            or known.digest == new.digest
+            or isinstance(
+                judge(new, known=known, held=held, anonymous=anonymous, thresholds=thresholds), Accept
+            )
+        ):
+            self.known[asked.name] = new
+        else:
+            self.held[asked.name] = new
+
+
+def _anonymous(asked: Scope, known: Mapping[str, Listing], said: Said) -> AnonymousList | None:
+    """Say what nobody gets at `acme`, the one gateway that is also asked without a key."""
+    before, now = known.get("acme/open"), said.get("acme/open")
+    now = now if isinstance(now, Listing) else before
+    if asked.auth == "nobody" or asked.gateway.name != "acme" or "acme/open" not in said or now is None:
+        return None
+    return AnonymousList(before.digest if before else None, now.digest)
+
+
+def heard(said: Said) -> dict[str, ScopeResult]:
+    """Say it as the fetcher and the reader do."""
+    found = {}
+    for name, answer in said.items():
+        match answer:
+            case Listing():
+                found[name] = told(answer)
+            case FetchError():
+                found[name] = ScopeResult(answer)
+            case None:
+                found[name] = UNCHANGED
+    return found
+
+
+def hear(store: Store, said: Said) -> None:
+    """Record one run; a scope that has said nothing yet cannot say that nothing changed."""
+    play(store, [asked for asked in SCOPES if asked.name in said], heard(possible(store, said)))
+
+
+def possible(store: Store, said: Said) -> Said:
+    """Let scopes fail that would repeat what they never said."""
+    answered = {name for name, ref in scope_states(store).items() if ref.listing is not None}
+    return {
+        name: Unreachable("reset") if answer is None and name not in answered else answer
+        for name, answer in said.items()
+    }
+
+
+def lived(store: Store, history: Sequence[Said]) -> Iterator[Truth]:
+    """Record a history run by run, and give after each what should be known."""
+    truth = Truth()
+    for said in history:
+        truth.hear(possible(store, said))
+        hear(store, said)
+        yield truth
+
+
+def live(store: Store, history: Sequence[Said]) -> None:
+    """Record a history."""
+    for said in history:
+        hear(store, said)
+
+
+@settings(max_examples=25)
+@given(histories)
+def test_a_scope_points_at_what_was_last_believed(history: Sequence[Said]) -> None:
+    """After every run the database gives back, scope by scope, exactly what was believed and what is held."""
+    with Store.open(None) as store:
+        for truth in lived(store, history):
+            found = scope_states(store)
+            for name, ref in found.items():
+                assert (ref.listing is not None, ref.held is not None) == (
+                    name in truth.known,
+                    name in truth.held,
+                )
+                if ref.listing is not None:
+                    assert ref.digest == truth.known[name].digest
+                    assert listing(store, ref.listing) == truth.known[name]
+                if ref.held is not None:
+                    assert listing(store, ref.held) == truth.held[name]
+
+
+@given(st.one_of(strategies.bodies(), strategies.odd()))
+def test_whatever_can_be_read_can_be_recorded(answer: bytes) -> None:
+    """Odd fields, types and numbers in a record are kept as they are, and do not stop the others."""
+    try:
+        found = read(answer)
+    except Unreadable:
+        return
+    with Store.open(None) as store:
+        play(store, [SCOPES[0]], {NAMES[0]: told(found)})
+        pointed = scope_states(store)[NAMES[0]].listing
+        assert pointed is not None
+        assert listing(store, pointed).records == found.records
+
+
+def nested(levels: int, form: int) -> bytes:
+    """Write an answer whose one record goes so many levels down."""
+    return b'{"data":[{"id":"lyra","x":%b%d%b}]}' % (b"[" * levels, form, b"]" * levels)
+
+
+def readable(levels: int) -> bool:
+    """Say whether an answer of so many levels is a listing."""
+    try:
+        read(nested(levels, 0))
+    except Unreadable:
+        return False
+    return True
+
+
+def test_the_deepest_record_that_can_be_read_can_be_recorded(store: Store) -> None:
+    """What is read high up in the stack can be read again deep down in it."""
+    deepest = next(levels for levels in range(2000, 0, -1) if readable(levels))
+    for form in (1, 2):
+        play(store, [SCOPES[0]], {NAMES[0]: told(read(nested(deepest, form)))})
+    assert store.rows("select count(*) as moves from field_changes") == [{"moves": 1}]
+
+
+def bodies_of(known: Listing) -> dict[str, str]:
+    """Give the bodies of a listing's records, by model."""
+    return {model: record.body for model, record in known.records.items()}
+
+
+def replayed(store: Store, until: int) -> dict[str, dict[str, str]]:
+    """Follow the ledger from its beginning to a run: baselines, then one transition after the other."""
+    sightings = store.rows(
+        """
+        select scopes.name as scope_name, sightings.* from sightings
+        join scopes on scopes.id = sightings.scope where snapshot <= :until order by sightings.id
+        """,
+        {"until": until},
+    )
+    state: dict[str, dict[str, str]] = {}
+    for sighting in sightings:
+        match sighting["outcome"]:
+            case "baseline":
+                state[sighting["scope_name"]] = bodies_of(listing(store, sighting["listing"]))
+            case "moved":
+                _replay(store, state[sighting["scope_name"]], sighting["transition"])
+                assert state[sighting["scope_name"]] == bodies_of(listing(store, sighting["listing"]))
+    return state
+
+
+def _replay(store: Store, state: dict[str, str], transition: int) -> None:
+    rows = store.rows(
+        """
+        select models.name as model, old.body as before, new.body as after from changes
+        join models on models.id = changes.model
+        left join records as old on old.id = changes.before
+        left join records as new on new.id = changes.after
+        where changes.transition = :transition
+        """,
+        {"transition": transition},
+    )
+    for change in rows:
+        assert state.pop(change["model"], None) == change["before"]
+        if change["after"] is not None:
+            state[change["model"]] = change["after"]
+
+
+@settings(max_examples=25)
+@given(histories)
+def test_the_ledger_replays_to_every_moment(history: Sequence[Said]) -> None:
+    """Sightings and transitions alone give what was known at each run, not only what is known now."""
+    with Store.open(None) as store:
+        truths = [
+            {name: bodies_of(known) for name, known in truth.known.items()} for truth in lived(store, history)
+        ]
+        assert [replayed(store, number) for number in range(1, len(history) + 1)] == truths
+
+
+@settings(max_examples=25)
+@given(histories)
+def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None:
+    """Changes may be dropped and made again: each transition holds the difference of its sides."""
+    with Store.open(None) as store:
+        live(store, history)
+        for transition in store.rows("select * from transitions"):
+            before, after = listing(store, transition["before"]), listing(store, transition["after"])
+            found, fields = diff(before, after), Fields(before, after, ONE_API.quiet)
+            assert stored_changes(store, transition["id"]) == [_row(change, fields) for change in found]
+            counts = {kind: sum(change.kind == kind for change in found) for kind in Kind}
+            assert all(transition[kind] == counts[kind] for kind in (Kind.ADDED, Kind.REMOVED, Kind.CHANGED))
+
+
+Stored = tuple[str, str, list[tuple[str, str | None, str | None, str]]]
+
+
+def _row(change: Change, fields: Fields) -> Stored:
+    told_fields = [(field.field, field.before, field.after, field.category) for field in fields(change)]
+    return (change.kind, change.model, told_fields)
+
+
+def stored_changes(store: Store, transition: int) -> list[Stored]:
+    """Give a transition's rows, by model."""
+    rows = store.rows(
+        """
+        select changes.id, changes.kind, models.name as model from changes
+        join models on models.id = changes.model where transition = :transition order by models.name
+        """,
+        {"transition": transition},
+    )
+    by_change = (
+        "select fields.name as field, before, after, class from field_changes "
+        "join fields on fields.id = field_changes.field where change = :id order by fields.name"
+    )
+    return [
+        (r["kind"], r["model"], [tuple(f.values()) for f in store.rows(by_change, {"id": r["id"]})])
+        for r in rows
+    ]
+
+
+@settings(max_examples=25)
+@given(histories)
+def test_saying_the_same_again_writes_one_row(history: Sequence[Said]) -> None:
+    """Once removals are confirmed and held answers agreed with, an unchanged world costs the run's row."""
+    with Store.open(None) as store:
+        live(store, [*history, *[history[-1]] * 3])
+        before = rows_of(store)
+        live(store, [history[-1]] * 2)
+        after = rows_of(store)
+        assert len(after.pop("snapshots")) == len(before.pop("snapshots")) + 2
+        assert after == before
+
+
+BEFORE = offered({"alpha": {}, "γ": {"form": 1}, "δ": {}})
+AFTER = offered({"alpha": {}, "γ": {"form": 2}, "β": {}})
+
+
+def dump(store: Store) -> list[str]:
+    """Give the whole database as the statements that would make it."""
+    return list(store.connection.iterdump())
+
+
+def moved(store: Store, *, stop_at: int) -> bool:
+    """Let all scopes make a move, and SQLite stop at a step of its work; gives whether it came to that."""
+    steps = iter(range(1, stop_at + 1))
+    store.connection.set_progress_handler(lambda: next(steps, 0) == stop_at, 160)
+    try:
+        with suppress(StoreError), store.transaction():
+            record(
+                heard(dict.fromkeys(NAMES, AFTER)),
+                SCOPES,
+                RunCache(store),
+                started_at=LATER,
+                finished_at=LATER,
+            )
+    finally:
+        store.connection.set_progress_handler(None, 0)
+    return next(steps, 0) == 0
+
+
+def test_half_a_run_is_no_run() -> None:
+    """Wherever SQLite stops in a run, all of it is written or nothing, and it can be done again."""
+    written = False
+    step = 0
+    for step in count(1):
+        with Store.open(None) as store:
+            live(store, [dict.fromkeys(NAMES, BEFORE)])
+            before = dump(store)
+            stopped = moved(store, stop_at=step)
+            written = dump(store) != before
+            if not written:
+                moved(store, stop_at=10**6)
+            assert {ref.digest for ref in scope_states(store).values()} == {AFTER.digest}
+            assert replayed(store, 2) == dict.fromkeys(NAMES, bodies_of(AFTER))
+            assert store.rows("select count(*) as runs from snapshots") == [{"runs": 2}]
+        if not stopped:
+            break
+    assert written
+    assert step > 15
+
+
+def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:
+    """An error of ours in the middle of a transaction takes back what was written before it."""
+    script.offers("acme/prod", "lyra", "vega").run()
+    before = dump(script.store)
+    with suppress(ZeroDivisionError), script.store.transaction():
+        script.store.connection.execute("delete from listing_records")
+        assert script.knows("acme/prod") == set()
+        raise ZeroDivisionError
+    assert dump(script.store) == before
+
+
+@settings(max_examples=25)
+@given(histories)
+def test_a_failed_run_removes_nothing(history: Sequence[Said]) -> None:
+    """When every gateway is down, what is offered stays known, and nobody is told that a model is gone."""
+    with Store.open(None) as store:
+        live(store, history)
+        known = {name: (ref.listing, ref.held) for name, ref in scope_states(store).items()}
+        untold = store.rows("select * from missing")
+        live(store, [{asked.name: Unreachable("reset") for asked in SCOPES}] * 3)
+        assert {
+            name: (ref.listing, ref.held) for name, ref in scope_states(store).items() if name in known
+        } == known
+        assert store.rows("select * from missing") == untold
+        assert find_events(store, Window(len(history), len(history) + 3)) == ()

@@ -1,0 +1,129 @@
+"""The tables keep what they promise to whoever looks at them with another program."""
+
+from __future__ import annotations
+
+import pytest
+from support.fakes import Script
+
+from pipeline.errors import StoreError
+from pipeline.store import Store
+
+ENTITIES = """
+    select name from pragma_table_list
+    where schema = 'main' and type = 'table' and substr(name, 1, 1) <> '_' and name not like 'sqlite%'
+    order by name
+"""
+
+
+def tables(store: Store) -> list[str]:
+    """Give the names of our tables."""
+    return [row["name"] for row in store.rows(ENTITIES)]
+
+
+def foreign_keys(store: Store, table: str) -> list[dict[str, object]]:
+    """Give the foreign keys of a table: id, seq, table, from, to."""
+    return store.rows("select * from pragma_foreign_key_list(:table)", {"table": table})
+
+
+def leading(store: Store, table: str) -> set[str]:
+    """Give the columns that an index of a table begins with."""
+    return {
+        row["name"]
+        for row in store.rows(
+            "select info.name from pragma_index_list(:table) as list, pragma_index_info(list.name) as info "
+            "where info.seqno = 0",
+            {"table": table},
+        )
+    }
+
+
+def test_the_tables_are_those_of_the_ledger(store: Store) -> None:
+    """A table more or less is a migration, and is meant."""
+    assert tables(store) == sorted(
+        [
+            "changes",
+            "coverage_scopes",
+            "coverages",
+            "deliveries",
+            "departures",
+            "destinations",
+            "field_changes",
+            "fields",
+            "gateways",
+            "listing_records",
+            "listings",
+            "missing",
+            "models",
+            "permissions",
+            "records",
+            "scopes",
+            "sightings",
+            "snapshots",
+            "transitions",
+        ]
+    )
+
+
+def test_every_table_is_strict(store: Store) -> None:
+    """A text in a column of numbers is an error, not a surprise."""
+    loose = [row["name"] for row in store.rows("select name from pragma_table_list where strict = 0")]
+    assert not set(tables(store)) & set(loose)
+
+
+def test_whatever_is_linked_to_begins_with_id_and_name(store: Store) -> None:
+    """A browser of the database labels each link by the name of the row it leads to."""
+    linked = {str(key["table"]) for table in tables(store) for key in foreign_keys(store, table)}
+    assert {"models", "records", "changes", "fields", "snapshots"} <= linked
+    for table in linked:
+        first, second = store.rows(
+            "select name, pk, type from pragma_table_info(:table) limit 2", {"table": table}
+        )
+        assert first == {"name": "id", "pk": 1, "type": "INTEGER"}, table
+        assert second == {"name": "name", "pk": 0, "type": "TEXT"}, table
+
+
+def test_foreign_keys_are_single_columns_that_lead_to_an_id(store: Store) -> None:
+    """A link is one number, so that it can be followed and labelled."""
+    for table in tables(store):
+        keys = foreign_keys(store, table)
+        assert all((key["seq"], key["to"]) == (0, "id") for key in keys), table
+        assert len({key["id"] for key in keys}) == len(keys), table
+
+
+def test_every_foreign_key_has_an_index(store: Store) -> None:
+    """Following a link backwards never reads a whole table."""
+    bare = {
+        f"{table}.{key['from']}"
+        for table in tables(store)
+        for key in foreign_keys(store, table)
+        if key["from"] not in leading(store, table)
+    }
+    assert not bare
+
+
+def test_foreign_keys_are_kept(script: Script) -> None:
+    """A row that points nowhere cannot be written, and after a history there is none."""
+    script.offers("acme/prod", "lyra", "vega").offers("acme/test", "lyra").run()
+    script.drops("acme/prod", "vega").fails("acme/test").run(times=3)
+    assert script.store.rows("pragma foreign_key_check") == []
+    with pytest.raises(StoreError, match="FOREIGN KEY"), script.store.transaction():
+        script.store.connection.execute("update scopes set listing = 99")
+
+
+def test_every_view_can_be_read(script: Script) -> None:
+    """The views are there for people who look with another program."""
+    script.offers("acme/prod", "lyra", vega=1).offers("acme/test", "lyra").run()
+    script.adds("acme/prod", vega=2).fails("acme/test").run()
+    views = [row["name"] for row in script.store.rows("select name from sqlite_master where type = 'view'")]
+    found = {view: len(script.store.rows(f"select * from {view}")) for view in views}
+    assert found == {
+        "catalog": 3,
+        "offers": 2,
+        "lifecycle": 0,
+        "change_log": 1,
+        "price_history": 0,
+        "health": 2,
+        "same_catalog": 2,
+        "matrix": 2,
+        "model_words": 2,
+    }

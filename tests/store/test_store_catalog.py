@@ -1,0 +1,149 @@
+"""What was known at a moment follows the last sighting before it, scope by scope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fakes import EVERYTHING_GOES, Script, body, moment, play, row, scope, told
+from test_event_laws import ANCHOR, History, several, watch
+
+from pipeline.core.types import Thresholds
+from pipeline.gateways.dialects import Answer, Dialect
+from pipeline.history.runs import catalog
+from pipeline.store import Store, listing
+from pipeline.store.catalog import NOW, Known, Moment, began, known
+from pipeline.sync.confirm import accept
+from pipeline.sync.record import RunCache, record
+
+HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
+
+
+def models(store: Store, at: Moment = NOW) -> dict[str, set[str]]:
+    """Give the models of each scope that is asked at a moment."""
+    return {
+        each.scope: set(listing(store, each.listing).records) for each in known(store, at) if not each.retired
+    }
+
+
+def should_be_known(history: History, number: int) -> Mapping[str, set[str]]:
+    """Say what is known after so many runs: each scope's last answer."""
+    found: dict[str, set[str]] = {}
+    for run in history[:number]:
+        found |= {name: {*ANCHOR, *offer} for name, offer in run.items() if offer is not None}
+    return found
+
+
+@given(several, st.integers(1, 9))
+def test_every_moment_can_be_seen_again(history: History, number: int) -> None:
+    """By its time and by its number, and now is the moment after the last run."""
+    number = min(number, len(history))
+    with Store.open(None) as store:
+        watch(store, history, confirm=2)
+        expected = should_be_known(history, number)
+        assert models(store, Moment(at=moment(number))) == expected
+        assert models(store, Moment(run=number)) == expected
+        assert models(store) == should_be_known(history, len(history))
+
+
+def test_nothing_is_known_before_the_first_answer(script: Script) -> None:
+    """A scope that only failed is as unknown as one that was not asked yet."""
+    script.fails("acme/prod").offers("acme/late", "lyra").run("acme/prod")
+    script.run()
+    assert models(script.store, Moment(at=moment(1))) == {}
+    assert models(script.store, Moment(at=moment(2))) == {"acme/late": {"lyra"}}
+    assert (began(script.store), began(script.store, "acme/late")) == (moment(1), moment(2))
+    assert began(script.store, "acme/prod") is None
+
+
+def test_what_is_held_is_not_known_until_it_is_accepted(script: Script) -> None:
+    """The old list counts while a hold lasts; from the moment of the acceptance on the new one does."""
+    script.has(scope("acme/prod", thresholds=HALF)).offers("acme/prod", *"abcdef").run()
+    script.offers("acme/prod", "a").run()
+    accept(script.store, ["acme/prod"], lambda _name, _reading: (), at="2026-09-20T07:30:00Z")
+    assert models(script.store, Moment(at="2026-09-20T07:29:59Z")) == {"acme/prod": set("abcdef")}
+    assert models(script.store, Moment(at="2026-09-20T07:30:00Z")) == {"acme/prod": {"a"}}
+    assert models(script.store, Moment(run=2)) == {"acme/prod": set("abcdef")}
+    assert models(script.store, Moment(run=3)) == models(script.store) == {"acme/prod": {"a"}}
+
+
+def test_a_new_reading_is_what_is_known_from_then_on(store: Store) -> None:
+    """The listing of a moment is the one under the rules of that moment, with the same models."""
+    for rules in (Dialect("plain"), Dialect("plain", noise=("load",))):
+        answer = rules.read(Answer((body(row("lyra", load=1)),), 0))
+        play(store, [scope("acme/prod")], {"acme/prod": told(answer, rules)})
+    (before,), (after,) = known(store, Moment(run=1)), known(store, Moment(run=2))
+    assert before.listing != after.listing
+    assert '"load"' in before.reading + after.reading
+    assert models(store, Moment(run=1)) == models(store, Moment(run=2)) == models(store)
+
+
+def test_a_retired_scope_offers_nothing_once_a_run_went_without_it(script: Script) -> None:
+    """Until then it does; what it was known to offer last can still be asked for."""
+    script.offers("acme/old", "lyra").offers("acme/prod", "lyra", "vega").run()
+    heard = {"acme/prod": script.answer("acme/prod")}
+    with script.store.transaction():
+        times = {"started_at": moment(2), "finished_at": moment(2)}
+        record(heard, [script.scopes["acme/prod"]], RunCache(script.store), **times, everything=True)
+    assert set(models(script.store, Moment(at=moment(1)))) == {"acme/old", "acme/prod"}
+    for later in (Moment(at=moment(2)), Moment(run=2), Moment(at=moment(9)), NOW):
+        assert set(models(script.store, later)) == {"acme/prod"}
+        assert {each.scope: each.retired for each in known(script.store, later)}["acme/old"]
+    assert {model["model"]: model["scopes"] for model in catalog(script.store)}["lyra"] == ["acme/prod"]
+
+
+def test_a_clock_that_was_set_back_does_not_turn_the_order(script: Script) -> None:
+    """Of the sightings that are not after a time the newest counts, not the one with the latest time."""
+    script.offers("acme/prod", "first").run()
+    script.offers("acme/prod", "second").run()
+    script.offers("acme/prod", "third").run()
+    set_time(script.store, 3, "2026-09-20T05:00:00Z")
+    assert models(script.store, Moment(at="2026-09-20T05:30:00Z")) == {"acme/prod": {"third"}}
+    assert models(script.store, Moment(run=2)) == {"acme/prod": {"second"}}
+    assert models(script.store, Moment(run=3)) == models(script.store) == {"acme/prod": {"third"}}
+
+
+def set_time(store: Store, snapshot: int, at: str) -> None:
+    """Give a run another time."""
+    with store.transaction():
+        store.connection.execute("update snapshots set started_at = ? where id = ?", [at, snapshot])
+
+
+def test_an_imported_run_is_as_old_as_its_time(script: Script) -> None:
+    """Its number is higher than that of younger runs: a moment by number sees it if it is older."""
+    script.offers("acme/prod", "lyra").offers("acme/past", "vega").run("acme/prod")
+    script.run("acme/prod")
+    script.run("acme/past")
+    script.offers("acme/past", "later").run("acme/past")
+    for number, at in ((3, "2026-09-20T05:00:00Z"), (4, "2026-09-20T06:30:00Z")):
+        set_time(script.store, number, at)
+        with script.store.transaction():
+            script.store.connection.execute("update snapshots set status = 'imported' where id = ?", [number])
+    assert models(script.store, Moment(at="2026-09-20T05:30:00Z")) == {"acme/past": {"vega"}}
+    assert models(script.store, Moment(run=1)) == {"acme/past": {"vega"}, "acme/prod": {"lyra"}}
+    assert models(script.store, Moment(run=3)) == {"acme/past": {"vega"}}
+    for late in (Moment(run=2), NOW):
+        assert models(script.store, late) == {"acme/past": {"later"}, "acme/prod": {"lyra"}}
+
+
+def test_scopes_can_be_chosen(script: Script) -> None:
+    """Only what is asked for is looked at; each names its gateway, group and size."""
+    script.has(scope("acme/vip", group="vip"), scope("acme/prod")).offers("acme/vip", "lyra")
+    script.offers("acme/prod", "lyra", "vega").run()
+    (only,) = known(script.store, Moment(at=moment(1)), lambda name: name == "acme/vip")
+    assert isinstance(only, Known)
+    assert (only.scope, only.gateway, only.group, only.size, only.retired) == (
+        "acme/vip", "acme", "vip", 1, False
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_catalog_of_a_moment(script: Script, number: int) -> None:
+    """A row a model, with the scopes that were offered it then and the record of then."""
+    script.has(scope("acme/prod", thresholds=EVERYTHING_GOES)).offers("acme/prod", lyra=1).run()
+    script.offers("acme/prod", lyra=2).run()
+    (found,) = catalog(script.store, moment=Moment(run=number))
+    assert (found["model"], found["scopes"]) == ("lyra", ["acme/prod"])
+    assert f'"form":{number}' in found["records"][0]

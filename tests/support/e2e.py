@@ -1,0 +1,296 @@
+"""What the tests of the whole command share: a home with a config, the command in it, and odd servers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from unittest import mock
+
+from click.testing import CliRunner
+from jsonschema import Draft202012Validator
+
+from pipeline.cli import history as past
+from pipeline.cli import reports as reporting
+from pipeline.cli import run as deciding
+from pipeline.cli import run as running
+from pipeline.cli import watch as watching
+from pipeline.cli.app import main
+from pipeline.reports.csv_json import schema
+
+PATIENCE = 30
+"""Seconds after which a process that should have ended is a failure of the test."""
+
+PUBLIC = {"public": ""}
+"""The scope that asks as nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Everything that it said."""
+        return self.stdout + self.stderr
+
+    def json(self) -> Any:
+        """Read what it printed as JSON."""
+        return json.loads(self.stdout)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Read what it printed as CSV."""
+        return rows(self.stdout)
+
+
+@dataclass(slots=True)
+class Job:
+    """A home of the command: its config, its variables, and what it wrote.
+
+    `env` are the secrets' variables and the like; `bare` those that even cron gives.
+    """
+
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+    bare: Mapping[str, str] = field(default_factory=lambda: {"PATH": "/usr/bin:/bin"})
+
+    def asks(
+        self, url: str, *, name: str = "local", scopes: Mapping[str, str] | None = None, **settings: Any
+    ) -> None:
+        """Add a gateway to the config; each scope is the inside of its TOML table, e.g. `key = "env:A"`.
+
+        Settings are the gateway's own; unless told otherwise it is asked without pauses.
+        """
+        lines = [f"[gateways.{name}]", f"url = {json.dumps(url)}"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in ({"backoff": 0} | settings).items()]
+        lines += [f"scopes.{scope} = {{{inside}}}" for scope, inside in (scopes or PUBLIC).items()]
+        before = self.config.read_text("utf-8") if self.config.exists() else ""
+        self.configure(before + "\n".join((*lines, "")))
+
+    def configure(self, text: str) -> None:
+        """Write the config."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(text, "utf-8")
+
+    @property
+    def config(self) -> Path:
+        """The config file."""
+        return self.home / "modelwatch.toml"
+
+    @property
+    def database(self) -> Path:
+        """The database, once there is one."""
+        return self.home / "modelwatch.db"
+
+    @property
+    def reports(self) -> Path:
+        """The directory of the reports, once there is one."""
+        return self.home / "reports"
+
+    def written(self) -> dict[str, bytes]:
+        """The report files by name, without the two that are always the latest."""
+        files = sorted(self.reports.iterdir()) if self.reports.is_dir() else []
+        return {file.name: file.read_bytes() for file in files if file.stem != "latest"}
+
+    def latest(self) -> Any:
+        """The latest report as JSON; it must be of the shape that the schema describes."""
+        return valid(json.loads((self.reports / "latest.json").read_bytes()))
+
+    def latest_rows(self) -> list[dict[str, str]]:
+        """The latest report as CSV."""
+        return rows((self.reports / "latest.csv").read_bytes().decode())
+
+    def command(self, *arguments: str) -> list[str]:
+        """The words that start the command in this home."""
+        return [sys.executable, "-m", "pipeline", *arguments, "--home", str(self.home)]
+
+    def environment(self) -> dict[str, str]:
+        """All the variables that the command finds."""
+        return {**self.bare, **self.env}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command as a process of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def run(self, *arguments: str) -> Done:
+        """Run the command as a process of its own."""
+        with self.start(*arguments) as process:
+            return ended(process)
+
+    def quick(self, *arguments: str, at: str | None = None, home: bool = True) -> Done:
+        """Run the command inside this process; `at` is the time that its clock shows."""
+        place = ["--home", str(self.home)] if home else []
+        code: object = None
+        with ExitStack() as stack:
+            # No gateway here speaks TLS, and to read the machine's certificates would take half of each run.
+            certificates = {"SSL_CERT_DIR": str(self.home)}
+            environment = dict.fromkeys(os.environ) | certificates | self.environment()
+            stdout, stderr, _ = stack.enter_context(CliRunner().isolation(env=environment))
+            stack.enter_context(mock.patch.object(sys, "argv", ["modelwatch", *arguments, *place]))
+            if at is not None:
+                for command in (deciding, past, reporting, running, watching):
+                    stack.enter_context(mock.patch.object(command, "now", return_value=at))
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+            sys.stdout.flush()
+            sys.stderr.flush()
+        assert isinstance(code, int), "the command leaves with a number"
+        return Done(code, stdout.getvalue().decode(), stderr.getvalue().decode())
+
+
+def ended(process: subprocess.Popen[str]) -> Done:
+    """Wait for a process to end."""
+    try:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return Done(process.returncode, stdout, stderr)
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    """Read CSV; every row must have as many cells as the header."""
+    header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def valid(value: Any, part: str | None = None) -> Any:
+    """Give a value back if it is a report, or the named part of one, as the schema has it."""
+    described = schema()
+    if part:
+        described = {"$ref": f"#/$defs/{part}", "$defs": described["$defs"]}
+    Draft202012Validator(described, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
+    return value
+
+
+def one_line(done: Done, code: int, *parts: str) -> str:
+    """Give the one line of an error; it must be the only thing said, name its parts and leave with `code`."""
+    assert (done.code, done.stdout) == (code, ""), done
+    assert done.stderr.startswith("modelwatch: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+    for part in parts:
+        assert part in done.stderr
+    return done.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: Message
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to send, headers and reason as they are."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the base's 5 a client that asks much at once waits a second for its turn
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that did not wait for its answer, as one that was killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Scripted:
+    """A server on loopback that answers as a function says: for what the reference gateway never does.
+
+    The function is called in a thread for each request.
+    """
+
+    def __init__(self, answer: Callable[[Question], Reply]) -> None:
+        self._answer = answer
+        self._lock = threading.Lock()
+        self._asked: list[Question] = []
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    @property
+    def url(self) -> str:
+        """The base URL without a slash at its end."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def asked(self) -> list[Question]:
+        """What clients asked, oldest first."""
+        with self._lock:
+            return list(self._asked)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        scripted = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                question = Question(self.command, self.path, self.headers, body)
+                with scripted._lock:
+                    scripted._asked.append(question)
+                self._send(scripted._answer(question))
+
+            do_POST = do_GET  # noqa: N815 - a name of the base
+
+            def _send(self, reply: Reply) -> None:
+                self.send_response_only(reply.status, reply.reason)
+                for name, value in (*reply.headers, ("Content-Length", str(len(reply.body)))):
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(reply.body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+                """Keep quiet: what was asked is in `asked`."""
+
+        return Handler
+
+
+def listed(*models: str, **fields: Any) -> bytes:
+    """Write a model list, each record with the same fields."""
+    return listing({"id": model, "object": "model", **fields} for model in models)
+
+
+def listing(records: Iterable[Mapping[str, Any]]) -> bytes:
+    """Write a model list of these records."""
+    return json.dumps({"object": "list", "data": list(records)}).encode()

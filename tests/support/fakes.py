@@ -1,0 +1,197 @@
+"""Scripted gateways: what each scope is offered, run after run, recorded as a real run is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from pipeline.core.canonical import encode
+from pipeline.core.types import Credential, Gateway, Key, Listing, Scope, ScopeState, Thresholds
+from pipeline.errors import FetchError, Unreachable
+from pipeline.gateways import Validators
+from pipeline.gateways.dialects import Answer, Dialect, dialects
+from pipeline.store import Store, scope_states
+from pipeline.store import listing as stored_listing
+from pipeline.sync.decide import ListingAnswer, ScopeResult, Unchanged
+from pipeline.sync.record import RunCache, RunTotals, record
+
+Offer = Mapping[str, Mapping[str, Any]]
+"""What a scope is offered: the fields of each model beside its id."""
+
+ASKED_AT = 1_790_000_000
+"""When the made-up answers were asked for, in Unix seconds."""
+
+EVERYTHING_GOES = Thresholds(max_loss=1.0, floor=10_000, confirm=2)
+"""Nothing is held but an empty list."""
+
+ONE_API = dialects()["one-api"]
+
+_FIRST_RUN = datetime(2026, 9, 20, 6, tzinfo=UTC)
+
+
+def body(*rows: Any, **envelope: Any) -> bytes:
+    """Write an answer of `/v1/models`."""
+    return encode({"object": "list", "data": list(rows), **envelope}).encode()
+
+
+def row(model: str, **fields: Any) -> dict[str, Any]:
+    """Write one row of an answer."""
+    return {"id": model, "object": "model", "owned_by": "acme", **fields}
+
+
+def read(*bodies: bytes, asked_at: int = ASKED_AT, dialect: Dialect = ONE_API) -> Listing:
+    """Read an answer as One-API writes it, or in another dialect."""
+    return dialect.read(Answer(bodies, asked_at))
+
+
+def listing(*models: str, **forms: Any) -> Listing:
+    """Give the listing of some models; `alpha=2` offers `alpha` with `{"form": 2}`."""
+    plain = [row(model) for model in models]
+    return read(body(*plain, *(row(model, form=form) for model, form in forms.items())))
+
+
+def offered(offer: Offer) -> Listing:
+    """Give the listing of an offer."""
+    return read(body(*(row(model, **fields) for model, fields in offer.items())))
+
+
+def told(answer: Listing, dialect: Dialect = ONE_API) -> ScopeResult:
+    """Say that a scope gave this answer."""
+    return ScopeResult(ListingAnswer(answer, str(answer.digest), Validators(), dialect), 0.25)
+
+
+def scope(
+    name: str,
+    *,
+    credential: Credential | None = None,
+    group: str | None = None,
+    thresholds: Thresholds = EVERYTHING_GOES,
+) -> Scope:
+    """Give a scope named `gateway/alias`, which asks as a key unless told otherwise."""
+    gateway = name.partition("/")[0]
+    return Scope(
+        name,
+        Gateway(gateway, f"https://{gateway}.example/v1"),
+        credential or Key(f"env:{name.upper().replace('/', '_')}"),
+        group=group,
+        thresholds=thresholds,
+    )
+
+
+def moment(number: int) -> str:
+    """Give the time at which a run began; the first is number 1."""
+    return (_FIRST_RUN + timedelta(hours=number - 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Script:
+    """What every scope answers; it stays so from run to run until it is told otherwise."""
+
+    store: Store
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    offers_now: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    failures: dict[str, FetchError] = field(default_factory=dict)
+    flapping: dict[str, set[str]] = field(default_factory=dict)
+    runs: int = 0
+
+    def has(self, *scopes: Scope) -> Self:
+        """Add scopes, or give those of the same name other settings."""
+        self.scopes |= {scope.name: scope for scope in scopes}
+        return self
+
+    def offers(self, name: str, *models: str, **forms: Any) -> Self:
+        """Let a scope be offered these models and no others; `alpha=2` gives `alpha` the form 2."""
+        if name not in self.scopes:
+            self.has(scope(name))
+        self.failures.pop(name, None)
+        self.offers_now[name] = {model: {} for model in models} | {m: {"form": f} for m, f in forms.items()}
+        return self
+
+    def drops(self, name: str, *models: str) -> Self:
+        """Let models vanish from what a scope is offered."""
+        for model in models:
+            del self.offers_now[name][model]
+        return self
+
+    def adds(self, name: str, *models: str, **forms: Any) -> Self:
+        """Let a scope be offered these models too, or in another form."""
+        self.offers_now[name] |= {model: {} for model in models} | {m: {"form": f} for m, f in forms.items()}
+        return self
+
+    def flaps(self, name: str, *models: str) -> Self:
+        """Let models be there in every second run only, beginning with the next."""
+        self.flapping[name] = set(models)
+        return self
+
+    def fails(self, name: str, error: FetchError | None = None) -> Self:
+        """Let a scope give no answer."""
+        if name not in self.scopes:
+            self.has(scope(name))
+        self.failures[name] = error or Unreachable("the connection was reset")
+        return self
+
+    def recovers(self, name: str) -> Self:
+        """Let a scope answer again, with what it was offered before."""
+        del self.failures[name]
+        return self
+
+    def answer(self, name: str) -> ScopeResult:
+        """Give what a scope says in this run."""
+        if name in self.failures:
+            return ScopeResult(self.failures[name])
+        away = self.flapping.get(name, set()) if self.runs % 2 == 0 else set()
+        return told(offered({m: f for m, f in self.offers_now[name].items() if m not in away}))
+
+    def run(self, *only: str, times: int = 1) -> RunTotals:
+        """Record what all scopes say, or `only` some of them; gives the last run."""
+        for _ in range(times - 1):
+            self.run(*only)
+        self.runs += 1
+        return self.play({name: self.answer(name) for name in only or self.scopes})
+
+    def play(self, heard: Mapping[str, ScopeResult]) -> RunTotals:
+        """Record what scopes said, whatever the script."""
+        return play(self.store, [self.scopes[name] for name in heard], heard)
+
+    def ref(self, name: str) -> ScopeState:
+        """Give a scope's pointers."""
+        return scope_states(self.store)[name]
+
+    def knows(self, name: str) -> set[str]:
+        """Give the models that a scope is known to be offered."""
+        pointed = self.ref(name).listing
+        return set() if pointed is None else set(stored_listing(self.store, pointed).records)
+
+    def outcomes(self, name: str) -> list[str]:
+        """Give what was ever noted of a scope, in order."""
+        rows = self.store.rows(
+            """
+            select outcome from sightings join scopes on scopes.id = sightings.scope
+            where scopes.name = :name order by sightings.id
+            """,
+            {"name": name},
+        )
+        return [row["outcome"] for row in rows]
+
+
+def play(store: Store, scopes: list[Scope], heard: Mapping[str, ScopeResult]) -> RunTotals:
+    """Record one run in a transaction of its own, an hour after the one before."""
+    (latest,) = store.rows("select count(*) as runs from snapshots")
+    at = moment(latest["runs"] + 1)
+    with store.transaction():
+        return record(heard, scopes, RunCache(store), started_at=at, finished_at=at)
+
+
+UNCHANGED = ScopeResult(Unchanged(), 0.1)
+"""A scope says that nothing changed since the answer known."""
+
+
+def rows_of(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """Give every row of every table, by table; what SQLite keeps for itself left out."""
+    tables = store.rows(
+        "select name from pragma_table_list where schema = 'main' and type in ('table', 'virtual') "
+        "and name not like 'sqlite%'"
+    )
+    return {t["name"]: store.rows(f"select * from {t['name']} order by 1, 2") for t in tables}

@@ -1,0 +1,173 @@
+"""What the proofs share: a changing world, its undisturbed twin, and what a home says of its history."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.history.changes import find_events
+from pipeline.maintenance import dialects_of, verify
+from pipeline.store import Store, scope_states
+from pipeline.store import listing as stored_listing
+from pipeline.store.changes import window
+from support.e2e import Job, Question, Reply, listing, rows
+
+KNOWN = dialects_of(())
+KEYS = {"one": "sk-one-12345678", "two": "sk-two-12345678", "three": "sk-three-12345678"}
+SCOPES = {name: f'key = "env:{name.upper()}"' for name in KEYS}
+SETTLED = {0, 3, 4, 5}
+"""What a run leaves with when its answers were recorded, whatever they were."""
+
+Lists = dict[str, dict[str, int]]
+"""What each key is offered: the models, and the form of each."""
+
+
+@dataclass(slots=True)
+class World:
+    """A gateway's lists and troubles, as chance has them; `asked` is set when a client asks.
+
+    No model leaves a scope more than twice, so that none has to be missed for longer than the others.
+    """
+
+    chance: random.Random
+    lists: Lists = field(default_factory=lambda: {key: {f"m{n}": 0 for n in range(12)} for key in KEYS})
+    failing: set[str] = field(default_factory=set)
+    gone: Lists = field(default_factory=lambda: {key: {} for key in KEYS})
+    asked: threading.Event = field(default_factory=threading.Event)
+    count: int = 12
+
+    def turns(self) -> None:
+        """Let a few things happen."""
+        for key in KEYS:
+            for happening in self.chance.sample([self._adds, self._drops, self._changes, self._returns], 2):
+                happening(key)
+        self.failing = {key for key in KEYS if self.chance.random() < 0.15}
+
+    def _adds(self, key: str) -> None:
+        self.count += 1
+        self.lists[key][f"m{self.count}"] = 0
+
+    def _drops(self, key: str) -> None:
+        offered = self.lists[key]
+        # Now and then most of a list goes at once, which is held until the next answer agrees.
+        share = 0.7 if self.chance.random() < 0.2 else 0.1
+        for model in [model for model in offered if self.chance.random() < share]:
+            form = offered.pop(model)
+            if form < 1000:
+                self.gone[key][model] = form
+
+    def _changes(self, key: str) -> None:
+        for model in self.chance.sample(sorted(self.lists[key]), min(2, len(self.lists[key]))):
+            self.lists[key][model] += 1
+
+    def _returns(self, key: str) -> None:
+        if self.gone[key]:
+            model = self.chance.choice(sorted(self.gone[key]))
+            self.lists[key][model] = self.gone[key].pop(model) + 1000
+
+    def answer(self, question: Question) -> Reply:
+        """Answer a request."""
+        self.asked.set()
+        names = {f"Bearer {secret}": key for key, secret in KEYS.items()}
+        key = names[question.headers["Authorization"]]
+        return Reply(status=500) if key in self.failing else Reply(self.body(key))
+
+    def body(self, key: str) -> bytes:
+        """Write the list of a key."""
+        offered = self.lists[key]
+        return listing({"id": model, "object": "model", "form": offered[model]} for model in sorted(offered))
+
+
+def home(directory: Path, url: str) -> Job:
+    """Give a home that asks a world as each of its keys."""
+    job = Job(directory, {name.upper(): secret for name, secret in KEYS.items()})
+    job.asks(url, attempts=1, scopes=SCOPES)
+    return job
+
+
+def problems(path: Path) -> list[str]:
+    """Say what is wrong with a database as it lies there, without a touch to it; one not yet made is well."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / path.name
+        # The index beside the log is made anew from it, as after a loss of power.
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-journal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path.with_name(name), copy.with_name(name))
+        with Store.open(copy) as store:
+            return [problem.says for check in verify(store, KNOWN) for problem in check.problems]
+
+
+Event = tuple[object, ...]
+
+
+def _events(kind: str, model: str, scopes: Iterable[str], fields: Iterable[tuple[str, str]]) -> list[Event]:
+    # Each scope by itself: which of them are told of together depends on the second in which each left.
+    return [(str(kind), model, scope, tuple(fields)) for scope in scopes]
+
+
+def told(path: Path) -> Counter[Event]:
+    """Count all that happened to each scope, by what it was; times are left out."""
+    with Store.read(path) as store:
+        found = find_events(store, window(store))
+    return Counter(
+        event
+        for each in found
+        for event in _events(
+            each.kind, each.model, each.scopes, [(field.field, str(field.after)) for field in each.fields]
+        )
+    )
+
+
+def reported(job: Job) -> Counter[Event]:
+    """Count all that the report files tell, as `told` does; the CSV files must tell as much."""
+    values = [json.loads(content) for name, content in job.written().items() if name.endswith(".json")]
+    found = [change for value in values for change in value["changes"]]
+    tables = [rows(content.decode()) for name, content in job.written().items() if name.endswith(".csv")]
+    lines = Counter((row["model"], row["field"]) for table in tables for row in table)
+    assert lines == Counter(
+        (each["model"], name)
+        for each in found
+        for name in (
+            *([] if each["kind"] == "changed" and each["fields"] else [""]),
+            *(field["field"] for field in each["fields"]),
+        )
+    )
+    return Counter(
+        event
+        for each in found
+        for event in _events(
+            each["kind"],
+            each["model"],
+            each["scopes"],
+            [(field["field"], str(field["after"])) for field in each["fields"]],
+        )
+    )
+
+
+def offers(path: Path) -> dict[str, Mapping[str, str]]:
+    """Give what each scope is known to be offered: bodies by model."""
+    with Store.read(path) as store:
+        return {
+            name: {model: record.body for model, record in stored_listing(store, ref.listing).records.items()}
+            for name, ref in scope_states(store).items()
+            if ref.listing is not None
+        }
+
+
+def strays(job: Job) -> list[str]:
+    """Name what is in the reports directory and is no report, or is half of one."""
+    if not job.reports.is_dir():
+        return []
+    names = {file.name for file in job.reports.iterdir()}
+    whole = {name for name in names if name.endswith((".csv", ".json")) and not name.startswith(".")}
+    stems = {Path(name).stem for name in whole}
+    missing = {f"{stem}{ending}" for stem in stems for ending in (".csv", ".json")} - names
+    return sorted((names - whole) | missing)

@@ -1,0 +1,75 @@
+"""A database as each release made it, kept as SQL text; run this file to write the newest anew.
+
+    python tests/releases.py
+
+While a release is being made its schema may still change in place: run this then. Once it is out, its text
+stays as it is for ever, and a change of the schema is a migration, with a text of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from support import ROOT, TESTS
+
+TEXTS = TESTS / "releases"
+APPLIED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00:00")
+
+VIRTUAL = re.compile(r"'(CREATE VIRTUAL TABLE [^']+)'")
+SEARCH_OWN = re.compile(r"""(PRAGMA writable_schema|(CREATE TABLE|INSERT INTO|DELETE FROM) ['"]models_fts)""")
+
+
+def newest() -> str:
+    """Give the name of the newest migration: that is what its release is called here."""
+    from pipeline.store.schema import MIGRATIONS
+
+    return MIGRATIONS[-1].__name__
+
+
+def lived() -> str:
+    """Give a short history as this program records it, as SQL text."""
+    from pipeline.store import Store
+    from support.fakes import Script
+
+    with Store.open(None) as store:
+        script = Script(store).offers("acme/prod", "lyra", vega=1).offers("acme/test", "lyra")
+        script.offers_now["acme/prod"]["lyra"] = {"permission": [{"allow_view": True, "group": "vip"}]}
+        script.run()
+        script.adds("acme/prod", vega=2).fails("acme/test").run()
+        script.drops("acme/prod", "vega").recovers("acme/test").run()
+        ((application,),) = store.connection.execute("pragma application_id").fetchall()
+        lines = _restorable(store.connection.iterdump())
+        text = "\n".join([f"pragma application_id = {application};", *lines, ""])
+    return APPLIED.sub("2026-11-01 00:00:00.000000+00:00", text)
+
+
+def _restorable(lines: Iterable[str]) -> Iterator[str]:
+    """Have the tables of the search made by SQLite and filled anew: how they are kept is its own business."""
+    from pipeline.store.search import REFILL
+
+    for line in lines:
+        virtual = VIRTUAL.search(line)
+        if virtual:
+            yield f"{virtual[1]};"
+        elif line == "COMMIT;":
+            yield from (*(f"{statement};" for statement in REFILL), line)
+        elif not SEARCH_OWN.match(line):
+            yield line
+
+
+def made(name: str, path: Path) -> Path:
+    """Make the database that a release left."""
+    connection = sqlite3.connect(path)
+    connection.executescript((TEXTS / f"{name}.sql").read_text("utf-8"))
+    connection.close()
+    return path
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(TESTS), str(ROOT)]
+    TEXTS.mkdir(exist_ok=True)
+    (TEXTS / f"{newest()}.sql").write_text(lived(), "utf-8")

@@ -1,0 +1,353 @@
+"""Saved answers become history as if each had been asked for at its time, and no news."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fakes import Script, body, moment, row, rows_of, scope, told
+
+from pipeline.config import parse
+from pipeline.core.types import Kind, Scope, Secret, Thresholds
+from pipeline.delivery.send import DeliverySummary, enqueue_and_send
+from pipeline.errors import SavedError
+from pipeline.gateways.dialects import Answer, dialects
+from pipeline.history import runs
+from pipeline.history.changes import find_events
+from pipeline.history.runs import any_news, coverage, find_run, recoveries
+from pipeline.reports.report import build_report
+from pipeline.store import Store, scope_states
+from pipeline.store.changes import Window, window
+from pipeline.sync import backfill as importing
+from pipeline.sync.archives import Saved
+from pipeline.sync.backfill import Backfill, backfill
+from pipeline.sync.record import RunCache, record
+
+OLD = replace(scope("acme/old"), gateway=replace(scope("acme/old").gateway, dialect="one-api"))
+"""A scope whose answers were saved."""
+
+_FIRST_DAY = datetime(2025, 10, 1, tzinfo=UTC)
+
+
+def day(number: int) -> str:
+    """Give midnight of a day; the first is number 1."""
+    return (_FIRST_DAY + timedelta(days=number - 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def saved(number: int, *models: str, **forms: int) -> Saved:
+    """Save an answer of a day."""
+    rows = [row(model) for model in models] + [row(model, form=form) for model, form in forms.items()]
+    return Saved(day(number), body(*rows), f"day {number}")
+
+
+def days(*offers: str) -> list[Saved]:
+    """Save an answer for each day, each letter a model."""
+    return [saved(number, *offer) for number, offer in enumerate(offers, 1)]
+
+
+def live(store: Store, answers: Sequence[Saved], who: Scope = OLD) -> None:
+    """Record answers as real runs at their times would have."""
+    dialect = dialects()["one-api"]
+    for each in answers:
+        asked_at = int(datetime.fromisoformat(each.at).timestamp())
+        heard = {who.name: told(dialect.read(Answer((each.body,), asked_at)), dialect)}
+        with store.transaction():
+            record(heard, [who], RunCache(store), started_at=each.at, finished_at=each.at)
+
+
+def events(store: Store) -> list[tuple[str, Kind, str, str | None]]:
+    """Give all that happened."""
+    found = find_events(store, window(store))
+    return [(event.at, event.kind, event.model, event.since) for event in found]
+
+
+def ledger(store: Store) -> list[tuple[object, ...]]:
+    """Give what was noted, in order."""
+    rows = store.rows("""
+        select snapshots.started_at, sightings.outcome, sightings.patience, first.started_at as since,
+               sightings.error
+        from sightings join snapshots on snapshots.id = sightings.snapshot
+        left join snapshots as first on first.id = sightings.since order by sightings.id
+    """)
+    return [tuple(row.values()) for row in rows]
+
+
+HISTORY = days("abcdefgh", "abcdefg", "abcdefg", "abcdefgh", "a", "abcdefgh", "ab", "ab", "ab", "abx")
+"""A removal that is confirmed, a return, a hold that was a mistake, one that was none, an addition."""
+
+CAUTIOUS = replace(OLD, thresholds=Thresholds(max_loss=0.3, floor=1, confirm=2))
+
+
+def test_what_is_imported_is_judged_as_what_is_heard(store: Store) -> None:
+    """Holds, confirmations and returns are those that real runs would have found."""
+    with Store.open(None) as asked:
+        live(asked, HISTORY, CAUTIOUS)
+        done = backfill(CAUTIOUS, HISTORY, store)
+        assert events(store) == events(asked)
+        assert ledger(store) == ledger(asked)
+    assert (done.answers, done.first, done.last) == (10, day(1), day(10))
+    assert (done.moved, done.held) == (4, 2)
+    assert done.window == Window(0, 10)
+    assert [kind for _, kind, model, _ in events(store) if model == "h"] == [
+        Kind.REMOVED,
+        Kind.RETURNED,
+        Kind.REMOVED,
+    ]
+
+
+def test_an_import_is_one_snapshot_for_each_answer_and_no_run(store: Store) -> None:
+    """They bear the times of the answers, and a real run is the last run whenever it was."""
+    backfill(OLD, days("a", "a", "ab"), store)
+    found = store.rows("select started_at, finished_at, status from snapshots order by id")
+    assert [tuple(row.values()) for row in found] == [(day(n), day(n), "imported") for n in (1, 2, 3)]
+    newest = find_run(store)
+    assert newest
+    assert (newest.started_at, newest.status) == (day(3), "imported")
+    live(store, [Saved(moment(1), body(row("x")), "run")], scope("zeta/prod"))
+    backfill(scope("acme/other"), [], store)
+    backfill(OLD, days("a", "a", "ab", "abc"), store)
+    newest = find_run(store)
+    assert newest
+    assert (newest.started_at, newest.status) == (moment(1), "done")
+
+
+def test_what_is_known_is_passed_over(store: Store) -> None:
+    """The same import again writes nothing at all, and a longer one only what is new."""
+    backfill(OLD, days("a", "ab"), store)
+    before = rows_of(store)
+    again = backfill(OLD, days("a", "ab"), store)
+    assert (again.answers, again.known) == (0, 2)
+    assert rows_of(store) == before
+    longer = backfill(OLD, days("a", "ab", "abc"), store)
+    assert (longer.answers, longer.known, longer.first) == (1, 2, day(3))
+
+
+def contents(store: Store) -> dict[str, list[dict[str, object]]]:
+    """Give every row but the note of when the tables were made."""
+    return {table: rows for table, rows in rows_of(store).items() if not table.startswith("_")}
+
+
+class Killed(Exception):  # noqa: N818 - it is no error of ours
+    """The program ends here."""
+
+
+def until_killed(answers: Iterable[Saved], after: int) -> Iterator[Saved]:
+    """Give some answers, and then end the program."""
+    for number, each in enumerate(answers):
+        if number == after:
+            raise Killed
+        yield each
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 8, 10])
+def test_an_import_that_was_killed_goes_on_where_it_was(
+    store: Store, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """In the end every row of the database is as if nothing had happened."""
+    monkeypatch.setattr(importing, "BATCH", 3)
+    answers = [*HISTORY]
+    answers.insert(2, Saved("2025-10-02T12:00:00Z", b"<html>", "page"))
+    with pytest.raises(Killed):
+        backfill(CAUTIOUS, until_killed(answers, after), store)
+    done = backfill(CAUTIOUS, answers, store)
+    assert done.answers + done.known == len(HISTORY)
+    with Store.open(None) as undisturbed:
+        backfill(CAUTIOUS, answers, undisturbed)
+        assert contents(store) == contents(undisturbed)
+
+
+def test_known_time_is_not_rewritten(store: Store) -> None:
+    """An answer between those that are known is refused before anything is written."""
+    answers = days("a", "ab", "abc", "abcd")
+    backfill(OLD, [answers[0], answers[2]], store)
+    before = rows_of(store)
+    with pytest.raises(SavedError, match=r"day 2: is of 2025-10-02T00:00:00Z, and acme/old is known until"):
+        backfill(OLD, answers, store)
+    assert rows_of(store) == before
+
+
+def test_what_was_accepted_later_is_known_time_too(store: Store) -> None:
+    """Whatever happened to a scope, nothing is put before it."""
+    live(store, [saved(1, "a"), saved(3, "a")])
+    with pytest.raises(SavedError, match="is known until 2025-10-03"):
+        backfill(OLD, [saved(2, "ab")], store)
+
+
+def test_an_answer_that_cannot_be_read_is_left_out(store: Store) -> None:
+    """It changes nothing, and is told by its source; the others are recorded."""
+    page = Saved(day(2), b"<!doctype html>", "page")
+    done = backfill(OLD, [saved(1, "a"), page, saved(3, "a")], store)
+    assert done.answers == 2
+    assert list(done.unreadable) == ["page"]
+    assert "web page" in done.unreadable["page"]
+    assert [outcome for _, outcome, *_ in ledger(store)] == ["baseline"]
+    again = backfill(OLD, [saved(1, "a"), page, saved(3, "a"), saved(4, "ab")], store)
+    assert (again.answers, again.known, list(again.unreadable)) == (1, 2, ["page"])
+
+
+def test_the_last_answer_of_a_second_counts(store: Store) -> None:
+    """There is one answer for each time; how many were overtaken is told."""
+    done = backfill(OLD, [saved(1, "a"), saved(1, "b"), saved(1, "c"), saved(2, "c")], store)
+    assert (done.answers, done.repeated) == (2, 2)
+    assert events(store) == []
+    seen: list[str] = []
+    again = backfill(OLD, [saved(1, "a"), saved(1, "c")], store, lambda each: seen.append(each.at))
+    assert (again.known, again.repeated, seen) == (1, 1, [day(1)])
+
+
+def test_an_import_is_no_news(store: Store, tmp_path: Path) -> None:
+    """Reports tell what runs have found, before and after, and nothing of what was imported."""
+    prod = scope("zeta/prod")
+    live(store, [Saved(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))], prod)
+    backfill(OLD, days("a", "ab", "ab"), store)
+    live(store, [Saved(moment(3), body(*map(row, "abc")), "")], prod)
+    told = parse('[gateways.a]\nurl = "https://a.example"\nscopes.b = {}', tmp_path / "modelwatch.toml")
+    handed = enqueue_and_send(store, told, lambda: moment(4), Secret)
+    (text,) = [path.read_text("utf-8") for path in handed.written if path.suffix == ".csv"]
+    assert [line.split(",")[3] for line in text.splitlines()[1:]] == ["b", "c"]
+    assert enqueue_and_send(store, told, lambda: moment(5), Secret) == DeliverySummary()
+
+
+def test_the_report_after_an_import_goes_on_from_the_last_run(store: Store) -> None:
+    """Its window is that of the runs, and its coverage what the last one asked."""
+    prod = scope("zeta/prod")
+    live(store, [Saved(moment(1), body(row("a")), "")], prod)
+    backfill(OLD, days("a", "ab"), store)
+    live(store, [Saved(moment(2), body(*map(row, "ab")), "")], prod)
+    report = build_report(store, Window(3, 4))
+    assert (report.since, report.run.started_at) == (moment(1), moment(2))
+    assert [event.model for event in report.events] == ["b"]
+    backfill(OLD, days("a", "ab", "abc"), store)
+    report = build_report(store, window(store, since=moment(2)))
+    assert (report.run.started_at, [each.scope for each in report.coverage]) == (moment(2), ["zeta/prod"])
+
+
+def test_a_window_of_time_has_what_happened_in_it(store: Store) -> None:
+    """Old answers that were imported yesterday are not of yesterday."""
+    prod = scope("zeta/prod")
+    live(store, [Saved(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))], prod)
+    backfill(OLD, days("a", "ac", "acd"), store)
+
+    def models(since: str | None) -> list[str]:
+        return [event.model for event in find_events(store, window(store, since=since))]
+
+    assert models(moment(1)) == ["b"]
+    assert models(day(3)) == ["d", "b"]
+    assert models(None) == ["c", "d", "b"]
+    assert not any_news(store, Window(2, 5, moment(1)))
+
+
+def test_recoveries_of_old_times_are_not_of_now(store: Store) -> None:
+    """The end of a hold is told in the window in which it ended."""
+    live(store, [Saved(moment(1), body(row("a")), "")], scope("zeta/prod"))
+    backfill(CAUTIOUS, days("abcdefgh", "a", "abcdefgh"), store)
+    assert len(recoveries(store, window(store))) == 1
+    assert recoveries(store, window(store, since=moment(1))) == ()
+
+
+def test_scopes_imported_one_after_the_other_are_told_in_order_of_time(store: Store) -> None:
+    """Each has its own history, and together they are read by the clock."""
+    other = replace(OLD, name="acme/other")
+    one, two = days("a", "ab", "ab", "ab", "abd"), days("a", "a", "ac", "a", "a")
+    backfill(OLD, one, store)
+    backfill(other, two, store)
+    assert events(store) == [
+        (day(2), Kind.ADDED, "b", None),
+        (day(3), Kind.ADDED, "c", None),
+        (day(5), Kind.ADDED, "d", None),
+        (day(5), Kind.REMOVED, "c", day(4)),
+    ]
+    coverage = {each.scope: each for each in runs.coverage(store)}
+    assert {each.last_answered for each in coverage.values()} == {day(5)}
+
+
+def test_how_often_a_model_has_left_is_counted_by_the_clock(store: Store) -> None:
+    """Another scope's answers, recorded earlier or later, change nothing in what is confirmed."""
+    flapping = days(*["ab", "a", "a"] * 4, "ab", *["a"] * 16)
+    other = replace(OLD, name="acme/other")
+    with Store.open(None) as alone:
+        backfill(OLD, flapping, alone)
+        expected = events(alone)
+    backfill(other, [saved(400, "z"), saved(401, "z")], store)
+    backfill(OLD, flapping[:5], store)
+    backfill(other, [saved(402, "z")], store)
+    backfill(OLD, flapping, store)
+    assert events(store) == expected
+    assert max(patience or 0 for _, _, patience, *_ in ledger(store)) == 3
+
+
+def test_a_scope_that_is_not_asked_is_history_only(store: Store) -> None:
+    """It is retired from the beginning, and goes on when the config has it one day."""
+    backfill(OLD, days("a", "ab"), store, asked=False)
+    assert [each.state for each in coverage(store)] == ["retired"]
+    live(store, [saved(3, *"abc")])
+    assert [each.state for each in coverage(store)] == ["ok"]
+    assert [(model, kind) for _, kind, model, _ in events(store)] == [
+        ("b", Kind.ADDED),
+        ("c", Kind.ADDED),
+    ]
+
+
+def test_the_dialect_is_recognised_as_in_a_run(store: Store) -> None:
+    """With `auto` the first answer shows how all are written, and the gateway's row says it."""
+    who = scope("acme/old")
+    backfill(who, [Saved(day(1), body(row("a", permission=[], root="a", parent=None)), "day 1")], store)
+    (gateway,) = store.rows("select dialect from gateways")
+    assert gateway["dialect"] in dialects()
+    assert scope_states(store)["acme/old"].reading
+
+
+def test_what_was_recognised_holds_for_the_answers_behind_it(store: Store) -> None:
+    """An answer that shows no dialect of its own is read as the one before it, in one import as in many."""
+    who = scope("acme/old")
+    shown = row("a", canonical_slug="a", architecture={}, top_provider={}, pricing={"prompt": "0.1"})
+    plain = [saved(number, "a") for number in (2, 3)]
+    answers = [Saved(day(1), body(shown), "day 1"), *plain, Saved(day(4), body(shown), "day 4")]
+    backfill(who, answers, store)
+    with Store.open(None) as one_by_one:
+        for each in answers:
+            backfill(who, [each], one_by_one)
+        assert ledger(store) == ledger(one_by_one)
+    assert [outcome for _, outcome, *_ in ledger(store)] == ["baseline", "moved", "moved"]
+
+
+def test_nothing_saved_is_nothing_done(script: Script) -> None:
+    """No row is written where there is no answer."""
+    script.offers("acme/prod", "lyra").run()
+    before = rows_of(script.store)
+    done = backfill(OLD, [], script.store)
+    assert done == Backfill(Window(1, 1))
+    assert rows_of(script.store) == before
+
+
+FORMS = st.dictionaries(st.sampled_from(("lyra", "vega", "orion", "lynx")), st.integers(0, 2), max_size=4)
+STEPS = st.tuples(FORMS, st.randoms(use_true_random=False), st.integers(0, 1))
+
+
+@given(st.lists(STEPS, min_size=1, max_size=9))
+def test_the_quick_way_leaves_what_the_plain_way_leaves(
+    steps: list[tuple[dict[str, int], Random, int]],
+) -> None:
+    """What is kept in memory from answer to answer saves time, and the database is the same."""
+    answers = []
+    for number, (forms, order, stamp) in enumerate(steps, 1):
+        rows = [row(model, form=form, tags=f"b,{form},a") for model, form in forms.items()]
+        order.shuffle(rows)
+        answers.append(Saved(day(number), body(*rows, updated_at=stamp), f"day {number}"))
+    with Store.open(None) as quick, Store.open(None) as plain:
+        backfill(OLD, answers, quick)
+        live(plain, answers)
+        of_quick, of_plain = rows_of(quick), rows_of(plain)
+    for each in (*of_quick["missing"], *of_plain["missing"]):
+        del each["id"]  # a working table, whose ids are given out again
+    for table in of_plain.keys() - {"_sqlite_migrations", "deliveries", "snapshots", "scopes"}:
+        assert of_quick[table] == of_plain[table], table
+    pointers = ("listing", "held", "sighting")
+    (one,), (other,) = of_quick["scopes"], of_plain["scopes"]
+    assert [one[name] for name in pointers] == [other[name] for name in pointers]
