@@ -1,4 +1,4 @@
-"""The layers hold: imports point downwards, each library has one owner, only `cli` sees the world."""
+"""The package graph holds: imports point one way, each library has one owner, SQL and I/O have their rooms."""
 
 from __future__ import annotations
 
@@ -11,94 +11,108 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support import TESTS
+from support import ROOT, TESTS
 
-PACKAGE = TESTS.parent / "pipeline"
-LONGEST = 300
-"""Lines that a module may have; a longer one is two things."""
+PACKAGE = ROOT / "pipeline"
 
-LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "canonical", "errors", "known", "paths", "wording", "times", "globs", "addresses"}),
-    frozenset({"dialects", "values", "facts", "permissions", "pricing", "reports", "schedule"})
-    | frozenset({"diff", "judge", "rereading", "varying", "probing", "watchlist", "destinations"})
-    | frozenset({"renderings", "rhythm", "signs"}),
-    frozenset({"config", "fetch", "store", "gateway", "saved", "notify", "signals"}),
-    frozenset({"sync", "reading", "steps", "recording", "recorder", "confirming", "accepting", "live"})
-    | frozenset({"importing", "moves", "events", "history", "showing", "deliver", "demo", "care"})
-    | frozenset({"moments", "comparing", "sides", "stories", "offering", "endings"})
-    | frozenset({"watching", "absences", "repricing", "words", "whose", "briefing", "findings"})
-    | frozenset({"outbox", "forms", "filing", "vitals", "signalling", "browse"}),
-    frozenset({"cli", "api", "docs", "__main__", "__init__"}),
-)
-"""The parts of each layer, lowest first: a part is a module, or a package with all that is in it."""
+PURE = frozenset({"core", "errors"})
+"""What every package may import."""
 
-APART = frozenset({2})
-"""In these layers a part imports no other part of the same layer: each is one outside thing."""
+GRAPH: dict[str, frozenset[str]] = {
+    "errors": frozenset(),
+    "core": frozenset(),
+    "secret_refs": frozenset(),
+    "gateways": frozenset(),
+    "store": frozenset(),
+    "maintenance": frozenset({"store", "gateways"}),
+    "history": frozenset({"store", "gateways"}),
+    "sync": frozenset({"gateways", "store", "history"}),
+    "reports": frozenset({"history", "store"}),
+    "delivery": frozenset({"reports", "history", "store"}),
+    "config": frozenset({"gateways", "reports", "delivery"}),
+    "browse": frozenset({"store"}),
+    "simulator": frozenset(),
+    "api": frozenset(
+        {"sync", "delivery", "reports", "history", "maintenance", "browse", "config", "gateways", "store"}
+        | {"secret_refs"}
+    ),
+    "demo": frozenset({"api", "simulator", "reports", "history"}),
+    "cli": frozenset({"api", "reports", "history", "demo", "simulator", "browse"}),
+    "__init__": frozenset({"api", "history", "reports"}),
+    "__main__": frozenset({"cli"}),
+}
+"""Which packages each package may import, beside its own modules and `PURE`."""
 
 OWNERS = {
-    "aiohttp": {"fetch"},
-    "apprise": {"notify"},
-    "brotli": {"fetch"},
-    "click": {"cli", "docs"},
+    "aiohttp": {"gateways"},
+    "apprise": {"delivery"},
+    "brotli": {"gateways"},
+    "click": {"cli"},
     "datasette": {"browse"},
-    "httpx": {"fetch", "notify", "signals"},
-    "idna": {"addresses"},
-    "jinja2": {"renderings"},
-    "markupsafe": {"browse", "renderings"},
-    "msgspec": {"canonical", "dialects"},
+    "httpx": {"gateways", "delivery"},
+    "idna": {"core"},
+    "jinja2": {"reports"},
+    "markupsafe": {"browse", "reports"},
+    "msgspec": {"core", "gateways"},
     "rich": {"cli"},
-    "smtplib": {"notify"},
+    "smtplib": {"delivery"},
     "sqlite3": {"store"},
     "sqlite_utils": {"store"},
-    "stamina": {"fetch"},
+    "stamina": {"gateways"},
     "tomllib": {"config"},
 }
-"""Which parts may import what is not of the standard library, and those of it that are an outside thing."""
+"""Which packages may import a library that does I/O or is not of the standard library."""
 
-WORLD = frozenset({"os", "socket", "subprocess", "time", "random", "secrets", "tempfile", "shutil", "sys"})
-"""What a pure module has no use for: files, network, clock, chance."""
+IO = frozenset({"os", "socket", "subprocess", "time", "random", "secrets", "tempfile", "shutil", "sys"})
+"""Modules of the standard library for files, network, clock and chance."""
 
-ENTRANCES = frozenset({"cli", "api"})
-"""Where somebody asks: from a command line, or from Python."""
+SQL = re.compile(
+    r"\b(select\s.{0,400}?\sfrom\s|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s)", re.DOTALL
+)
+"""The beginning of a statement; keywords are written in lower case here."""
+
+SQL_ROOMS = frozenset({"store", "maintenance", "browse"})
+
+ENVIRONMENT = frozenset({"cli", "secret_refs"})
+"""Where variables of the environment are read; everything else is handed values."""
+
+CLOCK = frozenset({"cli", "api"})
+"""Where the time of day is read; everything else is handed a time or a clock."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 class Import(NamedTuple):
-    """One name brought into a module: `pipeline.store.ledger`, or `httpx`."""
+    """One name imported by a module: `pipeline.store.ledger`, or `httpx`."""
 
     target: str
     line: int
 
 
 def name_of(path: Path) -> str:
-    """Give a module's dotted name: `pipeline.store`, `pipeline.store.ledger`."""
+    """Return a module's dotted name: `pipeline.store`, `pipeline.store.ledger`."""
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def part_of(module: str) -> str:
-    """Give the part that a module belongs to.
-
-    The package's own `__init__` is in the highest layer: it hands out what `api` has, so that no part
-    below may import from it.
-    """
+def package_of(module: str) -> str:
+    """Return the package, or the module at the root, that a module belongs to."""
     return [*module.split("."), "__init__"][1]
-
-
-def layer_of(part: str) -> int:
-    """Give the number of a part's layer."""
-    return next((number for number, parts in enumerate(LAYERS) if part in parts), -1)
 
 
 @cache
 def tree(path: Path) -> ast.Module:
-    """Read a module's syntax."""
+    """Return the syntax tree of a module."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[Import]:
-    """Find every import of a module, late ones and those for type checking too."""
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
+    """Return every import of a module, late ones and those for type checking too."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[Import]:
     known = {name_of(module) for module in MODULES}
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
@@ -112,101 +126,96 @@ def imports(path: Path) -> Iterator[Import]:
 
 
 def own(path: Path) -> list[Import]:
-    """Find what a module imports of this program."""
-    return [found for found in imports(path) if found.target.split(".")[0] == "pipeline"]
+    """Return what a module imports of this program; the version stands in the package's own `__init__`."""
+    return [
+        found
+        for found in imports(path)
+        if found.target.split(".")[0] == "pipeline" and found.target != "pipeline"
+    ]
 
 
 def outside(path: Path) -> list[Import]:
-    """Find what a module imports from elsewhere, by the name of the whole library."""
-    found = (Import(found.target.split(".")[0], found.line) for found in imports(path))
+    """Return what a module imports from elsewhere, by the name of the whole library."""
+    found = (Import(each.target.split(".")[0], each.line) for each in imports(path))
     return [each for each in found if each.target not in ("pipeline", "__future__")]
 
 
-def modules_of(*layers: int) -> list[Path]:
-    """Give the modules of some layers."""
-    return [path for path in MODULES if layer_of(part_of(name_of(path))) in layers]
+def modules_of(*packages: str) -> list[Path]:
+    """Return the modules of some packages."""
+    return [path for path in MODULES if package_of(name_of(path)) in packages]
 
 
-def named(path: Path) -> str:
-    """Show a module by its name, for the list of cases."""
-    return name_of(path)
-
-
-def may_import(part: str, other: str) -> bool:
-    """Say whether one part may import another."""
-    mine, its = layer_of(part), layer_of(other)
-    return part == other or its < mine or (its == mine and mine not in APART)
-
-
-def test_every_part_has_its_layer() -> None:
-    """A new module is put into the table before anything else."""
-    parts = {part_of(name_of(path)) for path in MODULES}
-    assert parts <= frozenset().union(*LAYERS)
-
-
-def test_the_drawing_in_the_package_is_right() -> None:
-    """Who reads the package's README sees each part in the layer that is kept here."""
-    lines = (PACKAGE / "README.md").read_text(encoding="utf-8").split("```")[1].splitlines()
-    number = len(LAYERS)
-    for line in filter(str.strip, lines):
-        found = re.fullmatch(r" ?(\d?) +(.+?)(?: {3,}.*)?", line)
-        assert found
-        number = int(found[1] or number)
-        assert set(found[2].split()) <= LAYERS[number], line
-    assert number == 0
-
-
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_imports_point_downwards(path: Path) -> None:
-    """A module imports what is below it or in its own package, never what is above."""
-    part = part_of(name_of(path))
-    wrong = [found for found in own(path) if not may_import(part, part_of(found.target))]
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_follow_the_package_graph(path: Path) -> None:
+    package = package_of(name_of(path))
+    allowed = GRAPH[package] | PURE | {package}
+    wrong = [found for found in own(path) if package_of(found.target) not in allowed]
     assert not wrong
 
 
+def test_the_package_graph_has_no_circle() -> None:
+    waiting = {package: allowed - {package} for package, allowed in GRAPH.items()}
+    while ready := {package for package, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {package: needs for package, needs in waiting.items() if package not in ready}
+    assert not waiting
+
+
+def test_every_package_stands_in_the_drawing() -> None:
+    drawing = (PACKAGE / "README.md").read_text(encoding="utf-8").split("```")[1]
+    packages = {package_of(name_of(path)) for path in MODULES if path.parent != PACKAGE}
+    assert packages <= set(re.findall(r"\w+", drawing))
+
+
 def test_no_import_goes_in_a_circle() -> None:
-    """Modules can be read one after the other, each after all that it imports."""
     waiting = {name_of(path): {found.target for found in own(path)} - {name_of(path)} for path in MODULES}
-    # What the package hands out is imported when it is asked for: another test sees that nothing is before.
+    # The package imports what it offers when it is asked for, which another test checks.
     waiting["pipeline"] = set()
     while ready := {module for module, needs in waiting.items() if not needs & waiting.keys()}:
         waiting = {module: needs for module, needs in waiting.items() if module not in ready}
     assert not {module: sorted(needs & waiting.keys()) for module, needs in waiting.items()}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_each_outside_library_has_one_owner(path: Path) -> None:
-    """What is not of the standard library is imported by the one part that deals with it."""
-    part = part_of(name_of(path))
-    strangers = [
+    package = package_of(name_of(path))
+    libraries = [
         found
         for found in outside(path)
         if found.target in OWNERS or found.target not in sys.stdlib_module_names
     ]
-    assert not [found for found in strangers if part not in OWNERS.get(found.target, set())]
+    assert not [found for found in libraries if package not in OWNERS.get(found.target, set())]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_only_the_command_line_reads_the_environment(path: Path) -> None:
-    """Variables come in at one place, and are handed down as values."""
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_sql_stands_in_store_maintenance_and_browse(path: Path) -> None:
+    if package_of(name_of(path)) in SQL_ROOMS:
+        return
+    found = [
+        node.lineno
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value)
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_environment_is_read_in_two_places(path: Path) -> None:
     read = [
         node.lineno
         for node in ast.walk(tree(path))
         if (isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"))
         or (isinstance(node, ast.alias) and node.name in ("environ", "environb", "getenv"))
     ]
-    assert part_of(name_of(path)) == "cli" or not read
+    assert package_of(name_of(path)) in ENVIRONMENT or not read
 
 
-@pytest.mark.parametrize("path", modules_of(0, 1), ids=named)
-def test_pure_modules_ask_nothing_of_the_world(path: Path) -> None:
-    """Values in, values out: no file descriptor, no network, no clock, no chance."""
-    assert not [found for found in outside(path) if found.target in WORLD]
+@pytest.mark.parametrize("path", modules_of("core"), ids=name_of)
+def test_core_does_no_io(path: Path) -> None:
+    assert not [found for found in outside(path) if found.target in IO]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_only_the_entrances_ask_what_day_it_is(path: Path) -> None:
-    """Dates and times come in where somebody asks, and are handed down as values."""
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_clock_is_read_where_somebody_asks(path: Path) -> None:
     asked = [
         node.lineno
         for node in ast.walk(tree(path))
@@ -214,32 +223,24 @@ def test_only_the_entrances_ask_what_day_it_is(path: Path) -> None:
         and node.attr in ("now", "today", "utcnow")
         and ast.unparse(node.value) in ("datetime", "date", "datetime.datetime", "datetime.date")
     ]
-    assert part_of(name_of(path)) in ENTRANCES or not asked
+    assert package_of(name_of(path)) in CLOCK or not asked
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_a_module_is_short_and_says_what_it_is_for(path: Path) -> None:
-    """One idea, one docstring, about three hundred lines at most."""
-    docstring = ast.get_docstring(tree(path))
-    assert docstring
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
-
-
-def sentences(docstring: str) -> int:
-    """Count the sentences of a docstring; what stands in backquotes counts as a word."""
-    plain = re.sub(r"`[^`]*`", "x", " ".join(docstring.split()))
-    return len(re.findall(r"[.!?](?= [^a-z]|$)", plain))
-
-
-@pytest.mark.parametrize("path", sorted(TESTS.glob("test_*.py")), ids=lambda path: path.stem)
-def test_every_test_says_in_one_sentence_what_holds(path: Path) -> None:
-    """Read from top to bottom, a file of tests is the specification of its module."""
-    tests = [
-        node
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-    ]
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_says_what_it_holds(path: Path) -> None:
     assert ast.get_docstring(tree(path))
-    assert not [
-        f"{path.name}:{t.lineno} {t.name}" for t in tests if sentences(ast.get_docstring(t) or "") != 1
+
+
+def test_five_modules_stand_at_the_root() -> None:
+    assert sorted(path.name for path in PACKAGE.glob("*.py")) == [
+        "__init__.py",
+        "__main__.py",
+        "api.py",
+        "errors.py",
+        "secret_refs.py",
     ]
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.stem)
+def test_every_file_of_tests_says_what_it_is_about(path: Path) -> None:
+    assert ast.get_docstring(tree(path))

@@ -163,7 +163,7 @@ def _check(kind: str, path: str) -> None:
 
 def _read(name: str) -> str:
     """Read a file from the installed package, or from `cron/` in a source tree."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     packaged = here / "schedules" / name
     return (packaged if packaged.is_file() else here.parent / "cron" / name).read_text(encoding="utf-8")
 

@@ -78,7 +78,7 @@ def _told_of(
 ) -> tuple[Event, ...]:
     changed = changes_of(store, {move.transition for move in found})
     levels = levels_of(store, [move for move in found if move.outcome == "confirmed"])
-    teller = _Teller(Present(store), left, back_for_a_while, levels, changed)
+    teller = _EventBuilder(Present(store), left, back_for_a_while, levels, changed)
     told: dict[_Told, list[Move]] = {}
     for move in found:
         for change in changed.get(move.transition, ()):
@@ -111,7 +111,7 @@ def _clock(found: Iterable[Move]) -> dict[int, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Teller:
+class _EventBuilder:
     """Decides what a row of a move is to the scope that made it: an event, or nothing."""
 
     present: Present

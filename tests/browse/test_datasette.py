@@ -23,9 +23,9 @@ from unittest import mock
 from xml.etree import ElementTree as ET
 
 import pytest
+from store.test_schema import leading, tables
 from support.e2e import PATIENCE, Job
 from support.fakes import Script, scope
-from test_schema import leading, tables
 
 from pipeline.browse import configuration
 from pipeline.browse import datasette as serving

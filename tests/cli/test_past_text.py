@@ -7,10 +7,10 @@ import sys
 from decimal import Decimal
 
 import pytest
+from history.test_timeline import says
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import Script, row, scope
-from test_stories import says
 
 from pipeline.cli.compare import diff_lines, grid, matrix_lines, matrix_value, same_lines
 from pipeline.cli.history import sparkline, timeline_lines

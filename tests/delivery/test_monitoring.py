@@ -668,7 +668,7 @@ def test_a_file_that_cannot_be_written_is_told_and_the_run_goes_on(world):
 
 def test_a_defect_in_the_metrics_is_told_and_the_run_goes_on(world):
     """No mistake of ours there changes how a run ends."""
-    with mock.patch("pipeline.signalling.vitals", side_effect=ZeroDivisionError("by zero")):
+    with mock.patch("pipeline.delivery.monitoring.run_health", side_effect=ZeroDivisionError("by zero")):
         done = world.job.quick("run")
     assert (done.code, done.stdout, done.stderr.count("\n")) == (0, "", 1)
     assert "the metrics cannot be written: ZeroDivisionError: by zero" in done.stderr

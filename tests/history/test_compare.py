@@ -6,11 +6,11 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from history.test_event_laws import ANCHOR, History, several, watch
 from hypothesis import given
 from hypothesis import strategies as st
+from store.test_store_catalog import models
 from support.fakes import Script, body, moment, play, row, scope, told
-from test_event_laws import ANCHOR, History, several, watch
-from test_moments import models
 
 from pipeline.core.facts import PER_1K, PER_1M, FactPaths, Prices
 from pipeline.core.types import FieldChange, Gateway, Kind, Scope

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 
 import pytest
+from history.test_event_laws import History, several, watch
 from hypothesis import given
 from support.fakes import Script, body, moment, play, row, scope, told
-from test_event_laws import History, several, watch
 
 from pipeline.core.types import Kind
 from pipeline.gateways.dialects import Answer, Dialect

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from history.test_event_laws import History, Told, several, should_be_told, watch
 from hypothesis import given
 from support.fakes import Script, body, moment, play, row, scope, told
-from test_event_laws import History, Told, several, should_be_told, watch
 
 from pipeline.core.facts import PER_1M, FactPaths, Prices
 from pipeline.core.prices import PriceChange

@@ -18,8 +18,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from browse.test_datasette import ATOM, HOSTILE, history, page
 from support.e2e import PATIENCE, Job
-from test_browse import ATOM, HOSTILE, history, page
 
 from pipeline.browse.descriptions import SHOWN
 from pipeline.browse.queries import QUERIES

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cli.test_bad_input import can_mount, in_private
 from support.e2e import Done, Job, Question, Reply, Scripted, ended, one_line
 from support.proving import KEYS, SETTLED, World, home, offers, problems, reported, strays, told
-from test_bad_input import can_mount, in_private
 
 pytestmark = pytest.mark.proofs
 

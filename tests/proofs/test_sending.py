@@ -27,20 +27,20 @@ STEPS = ("asked", "EHLO", "AUTH", "MAIL", f"RCPT {ANN}", f"RCPT {BOB}", "DATA", 
 """What others see of it: its gateway is asked, each step of the sending, and a little after it."""
 
 PLACES = (
-    ("run", "before", "pipeline.sync:record"),
-    ("run", "after", "pipeline.sync:record"),
-    ("run", "after", "pipeline.outbox:_move"),
-    ("run", "after", "pipeline.deliver:owe"),
-    ("run", "before", "pipeline.deliver:drain"),
-    ("run", "after", "pipeline.filing:write"),
-    ("run", "before", "pipeline.forms:letter"),
-    ("run", "after", "pipeline.forms:letter"),
-    ("run", "before", "pipeline.notify.session:_connected"),
-    ("run", "after", "pipeline.notify.smtp:send"),
-    ("run", "after", "pipeline.outbox:settle"),
-    ("run", "before", "pipeline.cli.telling:check"),
-    ("send", "after", "pipeline.deliver:owe"),
-    ("send", "after", "pipeline.notify.smtp:send"),
+    ("run", "before", "pipeline.sync.run:record"),
+    ("run", "after", "pipeline.sync.run:record"),
+    ("run", "after", "pipeline.delivery.outbox:_move"),
+    ("run", "after", "pipeline.delivery.send:enqueue_reports"),
+    ("run", "before", "pipeline.delivery.send:send_due"),
+    ("run", "after", "pipeline.delivery.files:write_files"),
+    ("run", "before", "pipeline.delivery.send:letter"),
+    ("run", "after", "pipeline.delivery.send:letter"),
+    ("run", "before", "pipeline.delivery.channels.smtp:_connected"),
+    ("run", "after", "pipeline.delivery.channels.smtp:send_with_smtp"),
+    ("run", "after", "pipeline.delivery.outbox:settle"),
+    ("run", "before", "pipeline.cli.run:check_delivered"),
+    ("send", "after", "pipeline.delivery.send:enqueue_reports"),
+    ("send", "after", "pipeline.delivery.channels.smtp:send_with_smtp"),
 )
 """What happens within it: before, in and after its transaction, while it writes the mail, and sends it."""
 
@@ -255,7 +255,7 @@ def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Pa
         serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
     ):
         job = mailed(tmp_path, gateway.url, port, ANN, BOB, EVE)
-        for place in ("pipeline.notify.smtp:send", "pipeline.outbox:settle"):
+        for place in ("pipeline.delivery.channels.smtp:send_with_smtp", "pipeline.delivery.outbox:settle"):
             killed_inside(job, "run", "after", place)
             done = job.quick("run")
             assert done.code == 6

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from history.test_event_laws import ANCHOR, History, several, watch
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import EVERYTHING_GOES, Script, body, moment, play, row, scope, told
-from test_event_laws import ANCHOR, History, several, watch
 
 from pipeline.core.types import Thresholds
 from pipeline.gateways.dialects import Answer, Dialect
