@@ -96,3 +96,33 @@ def moment(value: str, now: datetime) -> str:
         return iso(datetime.fromisoformat(value))
     except (ValueError, OverflowError):
         raise ValueError(f"{value!r} is no time: write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z") from None
+
+
+def http_date(text: str) -> int | None:
+    """Parse an HTTP date (`Date`, `Last-Modified`); return it in Unix seconds, None where it is not one."""
+    from email.utils import parsedate_to_datetime  # imports sockets, which most commands never need
+
+    try:
+        at = parsedate_to_datetime(text)
+        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def retry_after(text: str, now: float) -> float | None:
+    """Parse a `Retry-After` header, which holds seconds or an HTTP date.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+
+    Args:
+        text: the value of the header.
+        now: the time in Unix seconds, by the clock to which the date refers.
+
+    Returns:
+        The seconds to wait, 0 for a date in the past; None where the value is neither.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    at = http_date(text)
+    return None if at is None else max(0.0, at - now)

@@ -8,11 +8,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from pipeline.core.times import http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
 from pipeline.gateways.decompress import decompress
@@ -176,7 +175,11 @@ def _refusal(answer: HttpResponse, url: str, body: bytes) -> FetchError:
         case 401 | 403:
             return Refused(text, status=status)
         case 429 | 503:
-            return Throttled(text, status=status, retry_after=_retry_after(answer))
+            return Throttled(
+                text,
+                status=status,
+                retry_after=retry_after(answer.headers.get("retry-after", ""), _time(answer)),
+            )
         case _ if status >= 500:  # noqa: PLR2004 - the class of server errors
             return Unreachable(text, status=status)
         case _:
@@ -205,22 +208,6 @@ def _place(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _retry_after(answer: HttpResponse) -> float | None:
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    at = _http_date(text)
-    return None if at is None else max(0.0, at - _time(answer))
-
-
 def _time(answer: HttpResponse) -> int:
-    at = _http_date(answer.headers.get("date", ""))
+    at = http_date(answer.headers.get("date", ""))
     return int(time.time()) if at is None else at
-
-
-def _http_date(text: str) -> int | None:
-    try:
-        at = parsedate_to_datetime(text)
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, TypeError, OverflowError):
-        return None

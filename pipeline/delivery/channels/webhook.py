@@ -7,13 +7,12 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
 
 from pipeline.core.text import mask, redact
+from pipeline.core.times import retry_after
 from pipeline.core.types import REFERENCES, Resolve, Secret
 from pipeline.delivery.channels import BOUND, given, header, pieces
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Webhook
@@ -132,7 +131,7 @@ def _read(response: httpx.Response, place: str, end: float) -> DeliveryResult:
     said = _said(response, end)
     error = f"{place} answered {status}{f': {said}' if said else ''}"
     if status in _LATER or status >= _SERVER_ERROR:
-        return DeliveryResult(DeliveryStatus.LATER, error, _retry_after(response))
+        return DeliveryResult(DeliveryStatus.LATER, error, _wait(response))
     hint = _HINTS.get(status, "it does not take the report")
     return DeliveryResult(
         DeliveryStatus.NEVER, f"{place} answered {status} ({hint}){f': {said}' if said else ''}"
@@ -151,19 +150,10 @@ def _said(response: httpx.Response, end: float) -> str:
     return "" if said.startswith("<") else said
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    """Read how many seconds the receiver asks to wait; None where it does not, nor for what is no time."""
-    text = response.headers.get("retry-after", "").strip()
-    seconds = float(text) if text.isascii() and text.isdigit() else _until(text)
-    return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
-
-
-def _until(date: str) -> float:
-    try:
-        at = parsedate_to_datetime(date)
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return 0
+def _wait(response: httpx.Response) -> float | None:
+    """Return the seconds that the receiver asks to wait; None where it names none or a past moment."""
+    seconds = retry_after(response.headers.get("retry-after", ""), time.time())
+    return min(seconds, _LONGEST_WAIT) if seconds else None
 
 
 def _place(url: str) -> str:
