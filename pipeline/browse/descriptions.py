@@ -78,7 +78,7 @@ COLUMNS: Mapping[str, str] = {
     "since": "The run at which it began",
     "error_class": "What kind of failure it was",
     "error": "What went wrong, in words; secrets removed",
-    "patience": "How many complete answers in a row had to miss a model",
+    "flap_level": "0 to 3; each level doubles the answers that must miss a model before its removal is confirmed",
     "record": "What the gateway said of the model",
     "change": "The change that it is part of",
     "model_id": "Number of the model in `models`",
@@ -247,8 +247,8 @@ TABLES: Mapping[str, Shown] = {
     "destinations": Shown(
         "Where reports go.",
         {
-            "told": "The last run that it was told of",
-            "told_at": "When it was told last (UTC)",
+            "reported_until": "The last run that was reported to it",
+            "reported_at": "When the last report to it was made (UTC)",
             "token": "Made up once, to name what is sent there",
         },
         sort="name",
@@ -317,7 +317,7 @@ VIEWS: Mapping[str, Shown] = {
         sort="-at",
         found_by="model_id",
     ),
-    "lifecycle": Shown(
+    "deprecations": Shown(
         "Which of the models that are offered now are announced to end, the first to end first.",
         {"scopes": "How many scopes see it", "scope_names": "Which scopes see it, separated by spaces"},
         sort="deprecated_at",

@@ -122,7 +122,7 @@ def _check_row(scope: Scope, heard: ScopeResult) -> dict[str, Any]:
         case errors.FetchError() as error:
             kind = type(error).__name__
             cure = _CURES[kind].format(key=key_hint(scope))
-            if kind == "Refused" and scope.auth == "nobody":
+            if kind == "Refused" and scope.auth == "anonymous":
                 cure = "this gateway answers nobody without a key: give the scope one, or leave it out"
             problem = {"class": kind, "message": error.message}
             advice = f"{error.message}; {cure}"

@@ -165,10 +165,10 @@ class Scope:
 
     @property
     def auth(self) -> str:
-        """How it asks, in one word: nobody, key or session."""
+        """How it asks, in one word: anonymous, key or session."""
         match self.credential:
             case Anonymous():
-                return "nobody"
+                return "anonymous"
             case Key():
                 return "key"
             case _:

@@ -88,7 +88,9 @@ def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, 
         at: now, in ISO 8601 UTC.
     """
     newest = _last_run(store)
-    known = {row["name"]: row for row in store.rows("select * from destinations where told is not null")}
+    known = {
+        row["name"]: row for row in store.rows("select * from destinations where reported_until is not null")
+    }
     briefs = Summaries(store, watch)
     for each in destinations:
         row = known.pop(each.name, None) or _enroll(store, each.name, newest, at)
@@ -111,15 +113,17 @@ def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
     from secrets import token_hex  # it is loaded once in the life of a destination
 
     files = name == FILES
-    row = {"name": name, "told": 0 if files else _last_run(store, newest), "told_at": at}
+    row = {"name": name, "reported_until": 0 if files else _last_run(store, newest), "reported_at": at}
     # It makes the ids of mails this installation's own, and stays the same for ever.
     row["token"] = None if files else token_hex(6)
     # One that comes again is not told again what it was told before it left.
     store.connection.execute(
         """
-        insert into destinations (name, told, told_at, token) values (:name, :told, :told_at, :token)
-        on conflict (name) do update set told_at = excluded.told_at, told = max(excluded.told, coalesce(
-            (select max(until) from deliveries where destination = destinations.id), 0))
+        insert into destinations (name, reported_until, reported_at, token)
+        values (:name, :reported_until, :reported_at, :token)
+        on conflict (name) do update set reported_at = excluded.reported_at,
+            reported_until = max(excluded.reported_until, coalesce(
+                (select max(until) from deliveries where destination = destinations.id), 0))
         """,
         row,
     )
@@ -130,12 +134,12 @@ def _enroll(store: Store, name: str, newest: int, at: str) -> dict[str, Any]:
 def _owe(
     briefs: Summaries, store: Store, destination: Destination, row: dict[str, Any], newest: int, at: str
 ) -> None:
-    due = is_due(destination.rhythm, datetime.fromisoformat(row["told_at"]), datetime.fromisoformat(at))
-    window = Window(row["told"], newest, start=FOREVER)
+    due = is_due(destination.rhythm, datetime.fromisoformat(row["reported_at"]), datetime.fromisoformat(at))
+    window = Window(row["reported_until"], newest, start=FOREVER)
     if not due or window.since >= newest:
         return
     happened = any_news(store, window)
-    if happened and _can_wait(briefs, store, destination, window, row["told_at"], at):
+    if happened and _can_wait(briefs, store, destination, window, row["reported_at"], at):
         return
     if destination.empty or (happened and _matters(briefs, destination, window)):
         _deliver(store, destination, row, window)
@@ -184,7 +188,7 @@ def _matters(briefs: Summaries, destination: Destination, window: Window) -> boo
 def _move(store: Store, row: dict[str, Any], told: int | None, at: str) -> None:
     """Remember up to which run a destination has been told, or need not be."""
     store.connection.execute(
-        "update destinations set told = ?, told_at = ? where id = ?", [told, at, row["id"]]
+        "update destinations set reported_until = ?, reported_at = ? where id = ?", [told, at, row["id"]]
     )
 
 

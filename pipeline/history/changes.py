@@ -147,7 +147,7 @@ class _EventBuilder:
         return None if leave.record == change.after else _told(move, change, Kind.CHANGED, leave.record)
 
     def _is_gone(self, move: Move, model: int) -> bool:
-        if self.levels[move.id, model] != move.patience or (move.id, model) in self.back_for_a_while:
+        if self.levels[move.id, model] != move.flap_level or (move.id, model) in self.back_for_a_while:
             return False
         return model not in self.present.models(move.listing)
 

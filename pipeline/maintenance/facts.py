@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, Permission, columns, permissions
+from pipeline.core.facts import Facts, Permission, to_columns, parse_permissions
 from pipeline.core.types import Scope
 from pipeline.gateways.dialects import Dialect, recognised, spelled
 from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT, MODELS_DIALECT
@@ -77,10 +77,10 @@ def misread(store: Store, known: DialectsOf, *, only: set[int] | None = None) ->
         body = _body(text)
         if body is None:
             continue
-        fresh = [asdict(permission) for permission in permissions(body)]
+        fresh = [asdict(permission) for permission in parse_permissions(body)]
         if [tuple(row.values()) for row in fresh] != granted.get(number, []):
             found.permissions[number] = fresh
-        wanted = [columns(dialect.facts(body)) for dialect in readings.get(number, ())]
+        wanted = [to_columns(dialect.facts(body)) for dialect in readings.get(number, ())]
         found.unknown += number in listed and not wanted
         found.read += bool(wanted)
         if wanted and all([each[name] for name in FACTS] != now for each in wanted):

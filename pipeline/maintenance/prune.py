@@ -51,7 +51,7 @@ _LEAVINGS = """
         from gone
     )
     select left_for.scope, left_for.model, left_for.leaving, changes.before as record, models.name,
-           confirmed.patience, first.started_at as at
+           confirmed.flap_level, first.started_at as at
     from left_for
     join sightings as leaving on leaving.id = left_for.leaving
     join changes on changes.transition = leaving.transition and changes.model = left_for.model
@@ -78,7 +78,7 @@ def remember(store: Store, exact: Mapping[int, int]) -> None:
     level = flap_levels(store, {row["leaving"] for row in rows})
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for row in rows:
-        effective = row["patience"] == level[row["leaving"], row["model"]]
+        effective = row["flap_level"] == level[row["leaving"], row["model"]]
         key = (row["scope"], row["model"])
         if effective or key not in found:
             found[key] = row | {"at": row["at"] if effective else None}
@@ -234,7 +234,7 @@ def _owed(store: Store) -> list[str]:
         where deliveries.state = 'waiting'
         union all
         select min(snapshots.started_at) from destinations
-        join sightings on sightings.snapshot > destinations.told and sightings.outcome <> 'reread'
+        join sightings on sightings.snapshot > destinations.reported_until and sightings.outcome <> 'reread'
         join snapshots on snapshots.id = sightings.snapshot and snapshots.status <> 'imported'
         """
     )
@@ -277,7 +277,7 @@ def _begin_at(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
     store.connection.execute(
         """
         update sightings set
-            outcome = 'baseline', transition = null, since = null, patience = null, error = null,
+            outcome = 'baseline', transition = null, since = null, flap_level = null, error = null,
             name = (select scopes.name from scopes where scopes.id = sightings.scope) || ' baseline'
         where id = :base
         """,
@@ -316,7 +316,7 @@ _UNNEEDED_SNAPSHOTS = f"""
         union select since from deliveries where since is not null
         union select until from deliveries
         -- where the next report of each destination begins
-        union select told from destinations
+        union select reported_until from destinations
         union select max(id) from snapshots
         union select max(id) from snapshots where scopes > 0
         -- where the windows of what is kept begin

@@ -87,7 +87,7 @@ def _drop_empty_runs(store: Store, dropped: dict[str, int]) -> None:
         and id not in (select since from missing)
         and id not in (select since from deliveries where since is not null)
         and id not in (select until from deliveries)
-        and id not in (select told from destinations where told is not null)
+        and id not in (select reported_until from destinations where reported_until is not null)
         and id <> (select max(id) from snapshots)
         """
     )

@@ -63,7 +63,7 @@ def missing_problems(store: Store, *, only_moves: bool) -> Check:
     """
     rows = store.rows(
         """
-        select missing.id, missing.patience, missing.misses, (
+        select missing.id, missing.flap_level, missing.misses, (
             select min(moved.id) from sightings as moved
             where moved.scope = missing.scope and moved.snapshot >= missing.since
             and moved.transition = missing.transition and moved.outcome = 'moved'
@@ -88,7 +88,7 @@ def missing_problems(store: Store, *, only_moves: bool) -> Check:
             continue
         elif not row["gone"]:
             found.append(_missing(row["id"], "nothing that it waits for is missing"))
-        elif row["patience"] not in by_move.get(row["moved"], set()) or row["misses"] < 1:
+        elif row["flap_level"] not in by_move.get(row["moved"], set()) or row["misses"] < 1:
             found.append(_missing(row["id"], "it waits for what no model of its move needs"))
     if not only_moves:
         found += [
@@ -177,7 +177,8 @@ def delivery_problems(store: Store) -> Check:
         if row["backwards"]
     ]
     lost = store.rows(
-        "select id from destinations where told > 0 and told not in (select id from snapshots) order by id"
+        "select id from destinations"
+        " where reported_until > 0 and reported_until not in (select id from snapshots) order by id"
     )
     found += [
         Problem("destinations", row["id"], "it was told up to a run that is not there", Cure.RESTORE)

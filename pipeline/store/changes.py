@@ -52,7 +52,7 @@ class Move:
     imported: bool
     transition: int
     listing: int
-    patience: int | None
+    flap_level: int | None
     since_at: str | None
     scope: int
     scope_name: str
@@ -88,7 +88,7 @@ def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
         f"""
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
                snapshots.status = 'imported' as imported, sightings.transition, sightings.listing,
-               sightings.patience, first.started_at as since_at, sightings.scope,
+               sightings.flap_level, first.started_at as since_at, sightings.scope,
                scopes.name as scope_name, scopes.group_name, gateways.name as gateway
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
@@ -178,7 +178,7 @@ def leaves(store: Store, window: Window, models: Models = None) -> dict[tuple[in
             and (:models is null or added.model in (select value from json_each(:models)))
         )
         select back.sighting, back.model, back.leaving, changes.before as record,
-               confirmed.patience, first.started_at as at
+               confirmed.flap_level, first.started_at as at
         from back
         join sightings as leaving on leaving.id = back.leaving
         join changes on changes.transition = leaving.transition and changes.model = back.model
@@ -198,7 +198,7 @@ def leaves(store: Store, window: Window, models: Models = None) -> dict[tuple[in
     level = flap_levels(store, {row["leaving"] for row in rows})
     found: dict[tuple[int, int], Leave] = {}
     for row in rows:
-        effective = row["patience"] == level[row["leaving"], row["model"]]
+        effective = row["flap_level"] == level[row["leaving"], row["model"]]
         before = found.get((row["sighting"], row["model"]))
         if effective or before is None:
             found[row["sighting"], row["model"]] = Leave(row["record"], row["at"] if effective else None)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, columns, permissions
+from pipeline.core.facts import Facts, to_columns, parse_permissions
 from pipeline.core.types import Change, FieldChange, Listing, Record
 from pipeline.store.bulk import Ids, Writer
 
@@ -87,8 +87,8 @@ def _record_row(
     body = canonical.decode(record.body.encode())
     name = f"{record.model}@{record.digest[_SHOWN_DIGITS]}"
     row = {"id": number, "name": name, "digest": record.digest, "model": model}
-    row |= columns(facts_of(body)) | {"body": record.body}
-    return row, [{"name": name, "record": number, **asdict(permission)} for permission in permissions(body)]
+    row |= to_columns(facts_of(body)) | {"body": record.body}
+    return row, [{"name": name, "record": number, **asdict(permission)} for permission in parse_permissions(body)]
 
 
 FieldsOf = Callable[[Change], Iterable[FieldChange]]

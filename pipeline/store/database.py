@@ -192,19 +192,37 @@ class Store:
         return {migration.__name__ for migration in MIGRATIONS} > set(self._applied())
 
     def _set_up(self) -> None:
-        self.connection.execute("pragma foreign_keys = on")
         self.connection.execute("pragma cache_size = -65536")
-        if not self._pending():
-            return
+        if self._pending():
+            self._migrate()
+        self.connection.execute("pragma foreign_keys = on")
+
+    def _migrate(self) -> None:
         from sqlite_utils import Migrations
 
         self.connection.execute("pragma journal_mode = wal")
+        is_new = not self._applied()
         migrations = Migrations(_SET)
-        for migration in MIGRATIONS:
-            migrations()(migration)
+        for step, migration in enumerate(MIGRATIONS):
+            # The first step makes every table in its present form; the others are for older databases.
+            migrations(name=migration.__name__)(_pass_over if is_new and step else migration)
+        # A table can only be made anew while links are not enforced; they are checked at the end.
+        # See https://www.sqlite.org/lang_altertable.html#otheralter
+        self.connection.execute("pragma foreign_keys = off")
         with self.transaction():
             self.connection.execute(f"pragma application_id = {APPLICATION_ID}")
             migrations.apply(self.db)
+            self.refuse_dangling()
+
+    def refuse_dangling(self) -> None:
+        """Raise `StoreError` if a foreign key leads to no row."""
+        dangling = self.rows("pragma foreign_key_check")
+        if dangling:
+            raise StoreError(
+                f"has rows in {dangling[0]['table']} that refer to missing rows; nothing was written:"
+                " restore a backup",
+                path=self.path,
+            )
 
     def _refuse_if_removed(self) -> None:
         """SQLite would go on writing into a file that has no name any more."""
@@ -242,10 +260,7 @@ class Store:
                 yield
                 for index in indexes:
                     self.connection.execute(index["sql"])
-                if self.rows("pragma foreign_key_check"):
-                    raise StoreError(
-                        "would hold links that lead nowhere; nothing was written", path=self.path
-                    )
+                self.refuse_dangling()
         finally:
             self.connection.execute("pragma foreign_keys = on")
 
@@ -277,6 +292,10 @@ class Store:
         with translated(self.path, lost="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
             self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+
+def _pass_over(_db: Database) -> None:
+    """Do nothing: a new database is created in its present form."""
 
 
 def _connect(where: str) -> sqlite3.Connection:

@@ -25,7 +25,7 @@ class Sighting:
     listing: int | None = None
     transition: int | None = None
     since: int | None = None
-    patience: int | None = None
+    flap_level: int | None = None
     error_class: str | None = None
     error: str | None = None
 
@@ -153,7 +153,7 @@ class Ledger:
                     "listing": sighting.listing,
                     "transition": sighting.transition,
                     "since": sighting.since,
-                    "patience": sighting.patience,
+                    "flap_level": sighting.flap_level,
                     "error_class": sighting.error_class,
                     "error": sighting.error,
                 }
@@ -182,7 +182,7 @@ class Ledger:
         if self._none_missing:
             return []
         found = self._store.rows(
-            "select id, scope, transition, since, patience, misses from missing order by id"
+            "select id, scope, transition, since, flap_level, misses from missing order by id"
         )
         self._none_missing = not found
         return found

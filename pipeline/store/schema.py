@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,7 @@ create table scopes (
     id integer primary key,
     name text not null unique,
     gateway integer not null references gateways(id),
-    auth text not null check (auth in ('nobody', 'key', 'session')),
+    auth text not null check (auth in ('anonymous', 'key', 'session')),
     key_hint text,
     group_name text,
     asked integer not null default 1 check (asked in (0, 1)),
@@ -165,7 +166,7 @@ create table sightings (
     listing integer references listings(id),
     transition integer references transitions(id),
     since integer references snapshots(id),
-    patience integer,
+    flap_level integer,
     error_class text,
     error text
 ) strict;
@@ -182,7 +183,7 @@ create table missing (
     scope integer not null references scopes(id),
     transition integer not null references transitions(id),
     since integer not null references snapshots(id),
-    patience integer not null,
+    flap_level integer not null,
     misses integer not null
 ) strict;
 create index missing_scope on missing(scope);
@@ -238,8 +239,8 @@ create index field_changes_field on field_changes(field);
 create table destinations (
     id integer primary key,
     name text not null unique,
-    told integer,
-    told_at text not null,
+    reported_until integer,
+    reported_at text not null,
     token text
 ) strict;
 
@@ -265,13 +266,67 @@ create index deliveries_until on deliveries(until);
 
 
 def initial(db: Database) -> None:
-    """The tables of the first release."""
-    for statement in (TABLES + VIEWS).split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+    """Create every table, index, view and trigger in its present form; a new database needs no other step."""
+    _run(db, TABLES + VIEWS)
     for statement in SEARCH:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (initial,)
-"""What has been done to the schema, oldest first; each is known by its name."""
+def standard_names(db: Database) -> None:
+    """Rename columns, the view of deprecations, and the scopes without a credential."""
+    _drop_views(db)
+    _run(
+        db,
+        """
+        alter table destinations rename column told to reported_until;
+        alter table destinations rename column told_at to reported_at;
+        alter table sightings rename column patience to flap_level;
+        alter table missing rename column patience to flap_level;
+        """,
+    )
+    _recreate(db, "scopes", auth="case auth when 'nobody' then 'anonymous' else auth end")
+    _run(db, VIEWS)
+
+
+def _run(db: Database, script: str) -> None:
+    """Execute statements one by one, since `executescript` would commit the transaction."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+def _drop_views(db: Database) -> None:
+    """Drop the views, but for the one that the triggers of the search read."""
+    views = "select name from sqlite_master where type = 'view' and name <> 'model_words'"
+    for (view,) in db.execute(views).fetchall():
+        db.execute(f"drop view {view}")
+
+
+def _recreate(db: Database, table: str, **values: str) -> None:
+    """Create a table again in its present form and copy its rows, since SQLite cannot alter constraints.
+
+    The links of other tables keep leading to it: foreign keys are off, and the old table is renamed under
+    https://www.sqlite.org/pragma.html#pragma_legacy_alter_table. No view may exist meanwhile.
+
+    Args:
+        db: the database, in a transaction, with foreign keys off.
+        table: its name.
+        values: by column, the SQL expression of its new value.
+    """
+    old = f"{table}_before"
+    db.execute("pragma legacy_alter_table = on")
+    db.execute(f"alter table {table} rename to {old}")
+    db.execute("pragma legacy_alter_table = off")
+    indexes = "select name from sqlite_master where type = 'index' and tbl_name = ? and sql is not null"
+    for (index,) in db.execute(indexes, [old]).fetchall():
+        db.execute(f"drop index {index}")
+    statements = [each for each in TABLES.split(";\n") if re.search(rf"(table|on) {table}\b", each)]
+    _run(db, ";\n".join(statements))
+    columns = [column.name for column in db.table(table).columns]
+    source = ", ".join(values.get(column, column) for column in columns)
+    db.execute(f"insert into {table} ({', '.join(columns)}) select {source} from {old}")  # noqa: S608 - our own names
+    db.execute(f"drop table {old}")
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (initial, standard_names)
+"""The steps from the first schema to the present one, oldest first; each is recorded by its name."""

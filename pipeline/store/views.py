@@ -74,7 +74,7 @@ left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
 where records.id in ({_OFFERED.strip()});
 
-create view lifecycle as {_LISTS.strip()}
+create view deprecations as {_LISTS.strip()}
 select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
        records.owned_by, (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
        (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple
 
 from pipeline.core import canonical, jsonpath
-from pipeline.core.values import moment
+from pipeline.core.values import parse_timestamp
 from pipeline.errors import SavedError
 
 
@@ -62,7 +62,7 @@ def field_time(body: bytes, path: str) -> str | None:
     Raises:
         ValueError: this is no JSON.
     """
-    return moment(jsonpath.find(canonical.decode(body), jsonpath.parse(path)))
+    return parse_timestamp(jsonpath.find(canonical.decode(body), jsonpath.parse(path)))
 
 
 def is_no_file(path: Path) -> bool:
@@ -138,7 +138,7 @@ def _line_time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
         return None, "no JSON in it" if time_field else "no JSON object in it"
     if not members.keys() >= {"at", "body"}:
         return None, "no `at` and `body`"
-    return moment(canonical.decode(members["at"])), "no time in its `at`"
+    return parse_timestamp(canonical.decode(members["at"])), "no time in its `at`"
 
 
 def _members(line: bytes) -> dict[str, bytes]:
@@ -204,14 +204,14 @@ def time_in(name: str) -> str | None:
         if at:
             return at
     unix = _UNIX.search(name)
-    return moment(int(unix[0])) if unix else None
+    return parse_timestamp(int(unix[0])) if unix else None
 
 
 def _moment(dated: re.Match[str]) -> str | None:
     year, month, day, hour, minute, second = (int(dated[part] or 0) for part in _PARTS)
     try:
         at = datetime(year, month, day, hour, minute, second, tzinfo=_zone(dated["zone"]))
-        return moment(at.isoformat())
+        return parse_timestamp(at.isoformat())
     except ValueError:  # such as 30 February
         return None
 
@@ -364,7 +364,7 @@ def _is_below(raw: str, file: str) -> bool:
 
 def _version(line: str, number: int, blobs: Iterable[str]) -> Iterator[_Version]:
     commit, seconds = line.removeprefix(_COMMIT).split()
-    at = moment(int(seconds))
+    at = parse_timestamp(int(seconds))
     for blob in blobs:
         _, mode, _, after, _ = blob.split(maxsplit=4)
         if at and mode != _GONE:

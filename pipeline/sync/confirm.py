@@ -87,7 +87,7 @@ def _move(store: Store, ledger: Ledger, snapshot: int, ref: ScopeState, quiet: t
                 listing=ref.held,
                 transition=transition,
                 since=since,
-                patience=level,
+                flap_level=level,
             )
             for level in sorted(levels)
         ],
@@ -101,7 +101,7 @@ class PendingRow:
     scope: int
     transition: int
     since: int
-    patience: int
+    flap_level: int
     misses: int
     id: int | None = None
 
@@ -141,7 +141,7 @@ class PendingRemovals:
         for row in self._rows.get(scope, []):
             row.misses += 1
             gone = self._still_gone(row.transition, listing)
-            if gone and row.misses < needed(confirm, row.patience):
+            if gone and row.misses < needed(confirm, row.flap_level):
                 self._counted.append(row)
                 continue
             if row.id is not None:

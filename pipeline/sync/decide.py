@@ -160,7 +160,7 @@ def _decide(
                 listing,
                 known=offered,
                 held=held,
-                anonymous=None if scope.auth == "nobody" else anonymous,
+                anonymous=None if scope.auth == "anonymous" else anonymous,
                 thresholds=scope.thresholds,
             )
             match verdict:

@@ -418,7 +418,7 @@ def _confirmed(step: Decision, sighting: Sighting | None, missing: PendingRemova
             listing=listing,
             transition=row.transition,
             since=row.since,
-            patience=row.patience,
+            flap_level=row.flap_level,
         )
         for row in missing.effective(ref.id, listing, step.scope.thresholds.confirm)
     ]

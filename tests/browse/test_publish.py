@@ -45,7 +45,7 @@ def job(tmp_path: Path) -> Job:
             for statement in (
                 "update scopes set etag = 'W/etag-of-acme', fingerprint = 'f', last_modified = 'then'",
                 "update gateways set url = 'https://me:pass@acme.example:8443/v1?key=1'",
-                "insert into destinations (name, told_at, token) values ('boss', 'now', 'token-of-boss')",
+                "insert into destinations (name, reported_at, token) values ('boss', 'now', 'token-of-boss')",
                 """insert into deliveries
                    (name, destination, recipient, until, message_id, state, attempts, error)
                    select 'one', id, 'boss@example.com', 1, 'mail', 'refused', 1, 'no such user'

@@ -212,8 +212,8 @@ def test_scopes_say_how_they_ask_and_how_they_stand(history):
     found = {row["scope"]: valid(row, "coverage") for row in history.quick("scopes", "--json").json()}
     assert {name: (row["auth"], row["key"], row["models"], row["state"]) for name, row in found.items()} == {
         "one/prod": ("key", "env:PROD", 3, "ok"),
-        "one/public": ("nobody", None, 3, "held"),
-        "two/public": ("nobody", None, 3, "failed"),
+        "one/public": ("anonymous", None, 3, "held"),
+        "two/public": ("anonymous", None, 3, "failed"),
     }
     assert found["two/public"]["last_answered"] == "2026-05-04T06:00:00Z"
     assert found["two/public"]["error"]["class"] == "Refused"

@@ -54,7 +54,7 @@ def test_the_kind_of_a_change_follows_from_its_sides() -> None:
 @pytest.mark.parametrize(
     ("credential", "auth"),
     [
-        (Anonymous(), "nobody"),
+        (Anonymous(), "anonymous"),
         (Key("env:K"), "key"),
         (Cookie("env:C"), "session"),
         (AccessToken("env:T", "7"), "session"),

@@ -105,7 +105,7 @@ def test_each_kind_of_scope_asks_in_its_own_way(gateway, job):
         "bare": "session",
         "token": "session",
         "login": "session",
-        "public": "nobody",
+        "public": "anonymous",
     }
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_ledger_laws as laws
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import histories
 from support.fakes import ONE_API, Script, play, rows_of, scope, told
 
 from pipeline.core.facts import FactPaths, Prices
@@ -68,11 +68,11 @@ def test_a_history_is_well(lived: Store) -> None:
 
 
 @settings(max_examples=30)
-@given(laws.histories)
+@given(histories.histories)
 def test_every_history_is_well(history: Any) -> None:
     """Whatever gateways say, what is recorded of it stands every check, and rebuilding changes nothing."""
     with Store.open(None) as store:
-        laws.live(store, history)
+        histories.live(store, history)
         assert problems(store) == []
         before = rows_of(store)
         assert not any(getattr(rebuild(store, KNOWN), name) for name in ("scopes", "transitions", "changes"))
@@ -97,7 +97,7 @@ TRUTH = [
     ("update coverages set digest = '01ff'", "coverages"),
     ("delete from coverage_scopes where scope = 1", "coverages"),
     ("update missing set misses = 0", "missing"),
-    ("update missing set patience = 3", "missing"),
+    ("update missing set flap_level = 3", "missing"),
     ("delete from missing", "missing"),
     ("update missing set transition = 1", "missing"),
     ("insert into deliveries values (1, 'x', 1, 'y', null, 99, null, 'sent', 1, null, null, null)",
@@ -167,11 +167,11 @@ def _counts(done: Any) -> list[int]:
 
 
 @settings(max_examples=30)
-@given(laws.histories, st.data())
+@given(histories.histories, st.data())
 def test_whatever_is_lost_of_the_derived_is_derived_again(history: Any, data: st.DataObject) -> None:
     """Any rows of changes, fields and permissions may go: the same rows come back, under the same ids."""
     with Store.open(None) as store:
-        laws.live(store, history)
+        histories.live(store, history)
         before = rows_of(store)
         for table in ("changes", "field_changes", "transitions", "permissions"):
             ids = [row["id"] for row in before[table]]

@@ -57,12 +57,12 @@ EVENTS = (REMOVED, CHANGED, RETURNED, ADDED, QUIET)
 
 WELL = Coverage("one/prod", "one", "vip", "key", "env:PROD", "ok", None, 7, None, 1, AT, AT, None, None)
 HELD = Coverage(
-    "one/public", "one", None, "nobody", None, "held", AT, 7, 0, 0, AT, AT, None, "the list is empty"
+    "one/public", "one", None, "anonymous", None, "held", AT, 7, 0, 0, AT, AT, None, "the list is empty"
 )
 FAILED = Coverage(
     "one/me", "one", None, "session", "file:me", "failed", BEFORE, 7, None, 0, AT, BEFORE, "Refused", "no"
 )
-NEW = Coverage("one/new", "one", None, "nobody", None, "new", None, None, None, 0, None, None, None, None)
+NEW = Coverage("one/new", "one", None, "anonymous", None, "new", None, None, None, 0, None, None, None, None)
 RECOVERY = Recovery(AT, "one/test", "one", "failed", believed=False, since=BEFORE, seconds=86400)
 RUN = Run(2, AT, AT, "partial", 3, 2, 1, 1, 1)
 REPORT = Report(BEFORE, RUN, EVENTS, (RECOVERY,), (WELL, HELD, FAILED))

@@ -7,15 +7,15 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support import TESTS, releases
+from support.releases import broken
 
 from pipeline.errors import StoreError
 from pipeline.maintenance import dialects_of, verify
 from pipeline.store import Store, database
-from pipeline.store.schema import MIGRATIONS, initial
+from pipeline.store.schema import MIGRATIONS
 
 ALL = sorted(path.stem for path in releases.TEXTS.glob("*.sql"))
 
@@ -43,24 +43,49 @@ def test_a_database_of_every_release_opens(release: str, tmp_path: Path) -> None
         assert store.rows("select count(*) as runs from snapshots") == [{"runs": 3}]
     with Store.open(tmp_path / "new.db"):
         pass
-    assert schema(path) == schema(tmp_path / "new.db"), "run `python tests/releases.py`, or write a migration"
+    assert schema(path) == schema(tmp_path / "new.db"), (
+        "run `python -m support.releases`, or write a migration"
+    )
+
+
+def test_standard_names_keep_every_row(tmp_path: Path) -> None:
+    path = releases.made("initial", tmp_path / "old.db")
+    with sqlite3.connect(path) as connection:
+        connection.executescript("""
+            update scopes set auth = 'nobody' where name = 'acme/test';
+            insert into destinations values (7, 'boss', 2, '2026-05-01T00:00:00Z', 'token');
+            insert into deliveries values (3, 'boss', 7, 'a@b', null, 2, null, 'sent', 1, null, null, null);
+        """)
+        before = {
+            table: connection.execute(f"select * from {table} order by id").fetchall()
+            for table in ("scopes", "destinations", "deliveries", "sightings", "missing", "changes")
+        }
+    connection.close()
+    with Store.open(path) as store:
+        after = {
+            table: [tuple(row.values()) for row in store.rows(f"select * from {table} order by id")]
+            for table in before
+        }
+        assert store.rows("select name, auth from scopes order by id") == [
+            {"name": "acme/prod", "auth": "key"},
+            {"name": "acme/test", "auth": "anonymous"},
+        ]
+        (destination,) = store.rows("select * from destinations")
+        assert (destination["reported_until"], destination["reported_at"]) == (2, "2026-05-01T00:00:00Z")
+        assert {"flap_level"} <= store.rows("select * from missing")[0].keys()
+        for constraint in ("CHECK", "NOT NULL"):
+            value = "'nobody'" if constraint == "CHECK" else "null"
+            with pytest.raises(StoreError, match=constraint), store.transaction():
+                store.connection.execute(f"update scopes set auth = {value}")
+        with pytest.raises(StoreError, match="FOREIGN KEY"), store.transaction():
+            store.connection.execute("delete from scopes")
+    scopes = [tuple("anonymous" if value == "nobody" else value for value in row) for row in before["scopes"]]
+    assert after == before | {"scopes": scopes}
 
 
 def test_the_newest_release_is_kept() -> None:
     """Each migration leaves the text of a database as it made it."""
     assert {migration.__name__ for migration in MIGRATIONS} == set(ALL)
-
-
-def broken(stop: Any) -> tuple[Any, ...]:
-    """Give migrations of which the second stops half-way."""
-
-    def second(db: Any) -> None:
-        db.execute("create table half (id integer primary key) strict")
-        db.execute("update scopes set name = name || ' half'")
-        stop()
-        db.execute("create table whole (id integer primary key) strict")
-
-    return initial, second
 
 
 def fail() -> None:
@@ -85,9 +110,9 @@ def test_a_migration_that_fails_leaves_the_old_schema(
 KILLED = """
 import os, sys
 from pathlib import Path
-import test_migrations as tests
+from support.releases import broken
 from pipeline.store import Store, database
-database.MIGRATIONS = tests.broken(lambda: os.kill(os.getpid(), 9))
+database.MIGRATIONS = broken(lambda: os.kill(os.getpid(), 9))
 Store.open(Path(sys.argv[1]))
 """
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pipeline.core.prices import PER_1M, PER_CALL, PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, Run
-from pipeline.reports.types import Day, Ended, Ending, Line, Started, Summary, Trouble
+from pipeline.reports.types import Day, Ended, Ending, NetChange, Started, Summary, Incident
 
 BEFORE, AT = "2026-11-23T06:00:00Z", "2026-11-24T06:00:00Z"
 NIGHT = "2026-11-23T22:00:00Z"
@@ -34,7 +34,7 @@ def _ended(was: str, scope: str, seconds: int, *, believed: bool = False) -> End
 
 
 URGENT = (
-    Line(
+    NetChange(
         Severity.URGENT,
         Kind.REMOVED,
         "aihubmix",
@@ -46,7 +46,7 @@ URGENT = (
         candidate="heron-2.1",
         watched=True,
     ),
-    Line(
+    NetChange(
         Severity.URGENT,
         Kind.CHANGED,
         "aihubmix",
@@ -59,7 +59,7 @@ URGENT = (
     ),
 )
 BREAKING = (
-    Line(
+    NetChange(
         Severity.BREAKING,
         Kind.REMOVED,
         "aihubmix",
@@ -69,7 +69,7 @@ BREAKING = (
         at=AT,
         since=NIGHT,
     ),
-    Line(
+    NetChange(
         Severity.BREAKING,
         Kind.CHANGED,
         "aihubmix",
@@ -81,7 +81,7 @@ BREAKING = (
         ),
         at=AT,
     ),
-    Line(
+    NetChange(
         Severity.BREAKING,
         Kind.CHANGED,
         "lark-proxy",
@@ -90,7 +90,7 @@ BREAKING = (
         prices=(_price("a call", "0.04", "0.05", PER_CALL), _price("model_ratio", "1.25", "1.5", None)),
         at=AT,
     ),
-    Line(
+    NetChange(
         Severity.BREAKING,
         Kind.CHANGED,
         "lark-proxy",
@@ -101,7 +101,7 @@ BREAKING = (
     ),
 )
 NOTABLE = (
-    Line(
+    NetChange(
         Severity.NOTABLE,
         Kind.CHANGED,
         "aihubmix",
@@ -112,7 +112,7 @@ NOTABLE = (
         times=3,
         at=AT,
     ),
-    Line(
+    NetChange(
         Severity.NOTABLE,
         Kind.CHANGED,
         "aihubmix",
@@ -122,7 +122,7 @@ NOTABLE = (
         fields=(FieldChange("deprecated_at", None, '"2027-01-31"', "lifecycle"),),
         at=AT,
     ),
-    Line(
+    NetChange(
         Severity.NOTABLE,
         Kind.RETURNED,
         "aihubmix",
@@ -133,7 +133,7 @@ NOTABLE = (
         since="2026-11-18T10:00:00Z",
         away_seconds=501_120,
     ),
-    Line(
+    NetChange(
         Severity.NOTABLE,
         Kind.ADDED,
         "aihubmix",
@@ -143,11 +143,11 @@ NOTABLE = (
         at=AT,
     ),
     *(
-        Line(Severity.NOTABLE, Kind.ADDED, "aihubmix", (model,), KEYS, ("vip",), at=AT)
+        NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", (model,), KEYS, ("vip",), at=AT)
         for model in ("heron-2.1", "heron-2.1-thinking", "vendor/redshank:free")
     ),
-    Line(Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, twin="knot-7b"),
-    Line(
+    NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, twin="knot-7b"),
+    NetChange(
         Severity.NOTABLE,
         Kind.CHANGED,
         "lark-proxy",
@@ -158,7 +158,7 @@ NOTABLE = (
         back=True,
         at=AT,
     ),
-    Line(
+    NetChange(
         Severity.NOTABLE,
         Kind.RETURNED,
         "lark-proxy",
@@ -172,7 +172,7 @@ NOTABLE = (
     ),
 )
 QUIET = tuple(
-    Line(
+    NetChange(
         Severity.QUIET,
         Kind.CHANGED,
         "aihubmix",
@@ -184,7 +184,7 @@ QUIET = tuple(
     for number in range(7)
 )
 TROUBLES = (
-    Trouble(
+    Incident(
         Severity.URGENT,
         "failed",
         "aihubmix",
@@ -196,7 +196,7 @@ TROUBLES = (
         models=311,
         last_answered="2026-11-23T18:00:00Z",
     ),
-    Trouble(
+    Incident(
         Severity.BREAKING,
         "held",
         "lark-proxy",
@@ -208,7 +208,7 @@ TROUBLES = (
         held_models=20,
         last_answered=AT,
     ),
-    Trouble(
+    Incident(
         Severity.NOTABLE,
         "failed",
         "teal",
@@ -255,7 +255,7 @@ COVERAGE = (
         error_class="Refused",
         message="aihubmix.example answered 401: this token has expired",
     ),
-    _well("lark-proxy/public", None, "nobody"),
+    _well("lark-proxy/public", None, "anonymous"),
     replace(_well("lark-proxy/trial", "trial"), models=57),
     replace(
         _well("lark-proxy/team", "team"),
@@ -265,7 +265,7 @@ COVERAGE = (
         message="280 of 300 models are gone at once",
     ),
     replace(
-        _well("teal/public", None, "nobody"),
+        _well("teal/public", None, "anonymous"),
         state="failed",
         state_since="2026-11-20T06:00:00Z",
         error_class="Unreachable",
@@ -319,7 +319,7 @@ LONG = "=cmd|" + "x" * 10_000
 def hostile(text: str) -> Summary:
     """Give the full brief, in which everything that a gateway says is a certain text."""
 
-    def line(each: Line) -> Line:
+    def line(each: NetChange) -> NetChange:
         return replace(
             each,
             models=tuple(f"{text}{number}" for number, _ in enumerate(each.models)),
@@ -344,7 +344,7 @@ def hostile(text: str) -> Summary:
 def many(number: int) -> Summary:
     """Give a brief in which a great number of models changed, each in its own way, with long names."""
     lines = tuple(
-        Line(
+        NetChange(
             severity,
             Kind.CHANGED,
             "aihubmix",

@@ -1,6 +1,6 @@
 """A database as each release made it, kept as SQL text; run this file to write the newest anew.
 
-    python tests/releases.py
+    PYTHONPATH=tests:. python -m support.releases
 
 While a release is being made its schema may still change in place: run this then. Once it is out, its text
 stays as it is for ever, and a change of the schema is a migration, with a text of its own.
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from support import ROOT, TESTS
+from support import TESTS
 
 TEXTS = TESTS / "releases"
 APPLIED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00:00")
@@ -69,7 +69,20 @@ def made(name: str, path: Path) -> Path:
     return path
 
 
+def broken(stop: Any) -> tuple[Any, ...]:
+    """Give migrations of which the second stops half-way."""
+
+    def second(db: Any) -> None:
+        db.execute("create table half (id integer primary key) strict")
+        db.execute("update scopes set name = name || ' half'")
+        stop()
+        db.execute("create table whole (id integer primary key) strict")
+
+    from pipeline.store.schema import initial
+
+    return initial, second
+
+
 if __name__ == "__main__":
-    sys.path[:0] = [str(TESTS), str(ROOT)]
     TEXTS.mkdir(exist_ok=True)
     (TEXTS / f"{newest()}.sql").write_text(lived(), "utf-8")

@@ -70,7 +70,7 @@ def events(store: Store) -> list[tuple[str, Kind, str, str | None]]:
 def ledger(store: Store) -> list[tuple[object, ...]]:
     """Give what was noted, in order."""
     rows = store.rows("""
-        select snapshots.started_at, sightings.outcome, sightings.patience, first.started_at as since,
+        select snapshots.started_at, sightings.outcome, sightings.flap_level, first.started_at as since,
                sightings.error
         from sightings join snapshots on snapshots.id = sightings.snapshot
         left join snapshots as first on first.id = sightings.since order by sightings.id
@@ -279,7 +279,7 @@ def test_how_often_a_model_has_left_is_counted_by_the_clock(store: Store) -> Non
     backfill(other, [saved(402, "z")], store)
     backfill(OLD, flapping, store)
     assert events(store) == expected
-    assert max(patience or 0 for _, _, patience, *_ in ledger(store)) == 3
+    assert max(flap_level or 0 for _, _, flap_level, *_ in ledger(store)) == 3
 
 
 def test_a_scope_that_is_not_asked_is_history_only(store: Store) -> None:

@@ -1,0 +1,208 @@
+"""The tables `destinations` and `deliveries`: who has been sent which runs, and what waits to be sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from pipeline.store.changes import FOREVER, Window
+from pipeline.store.database import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedUntil:
+    """How far a destination has been reported to.
+
+    Args:
+        id: the row in `destinations`.
+        reported_until: the last run that it has been sent, or that had nothing for it.
+        reported_at: when that was decided (ISO 8601 UTC).
+        token: the part of its message ids that is unique to this installation; None where it needs no ids.
+    """
+
+    id: int
+    name: str
+    reported_until: int
+    reported_at: str
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One report on its way to one recipient.
+
+    Args:
+        id: its number in the outbox.
+        at: the start of the last run in the report (ISO 8601 UTC, as all times).
+        since: the snapshot after which the report begins; 0 for the beginning of the history.
+        until: the last snapshot in the report.
+        state: waiting, sent, refused (not retried) or dropped (by the user).
+        due_at: when to try next; None for at once.
+        error: why the last try failed.
+    """
+
+    id: int
+    at: str
+    destination: str
+    recipient: str
+    since: int
+    until: int
+    message_id: str | None
+    state: str
+    attempts: int
+    due_at: str | None
+    sent_at: str | None
+    error: str | None
+
+    @property
+    def window(self) -> Window:
+        """The runs in the report; imported answers are history, not news."""
+        return Window(self.since, self.until, start=FOREVER)
+
+
+def newest_run(store: Store, *, before: int | None = None) -> int:
+    """Return the id of the newest run (before another), imports excluded; 0 where there is none."""
+    (row,) = store.rows(
+        "select coalesce(max(id), 0) as run from snapshots"
+        " where status <> 'imported' and (:before is null or id < :before)",
+        {"before": before},
+    )
+    return int(row["run"])
+
+
+def active_destinations(store: Store) -> dict[str, ReportedUntil]:
+    """Return the destinations that were in the config when reports were last enqueued, by name."""
+    rows = store.rows("select * from destinations where reported_until is not null")
+    return {row["name"]: ReportedUntil(**row) for row in rows}
+
+
+def add_destination(
+    store: Store, name: str, *, reported_until: int, at: str, token: str | None
+) -> ReportedUntil:
+    """Insert a destination, or activate one that had left the config; it keeps its token.
+
+    One that comes back skips what it was sent before it left.
+    """
+    store.connection.execute(
+        """
+        insert into destinations (name, reported_until, reported_at, token)
+        values (:name, :reported_until, :at, :token)
+        on conflict (name) do update set reported_at = excluded.reported_at,
+            reported_until = max(excluded.reported_until, coalesce(
+                (select max(until) from deliveries where destination = destinations.id), 0))
+        """,
+        {"name": name, "reported_until": reported_until, "at": at, "token": token},
+    )
+    (row,) = store.rows("select * from destinations where name = :name", {"name": name})
+    return ReportedUntil(**row)
+
+
+def set_reported(store: Store, destination: ReportedUntil, until: int | None, *, at: str) -> None:
+    """Record up to which run a destination is done; None deactivates it."""
+    store.connection.execute(
+        "update destinations set reported_until = ?, reported_at = ? where id = ?", [until, at, destination.id]
+    )
+
+
+def destination_token(store: Store, name: str) -> str:
+    """Return the token in a destination's message ids."""
+    (row,) = store.rows("select token from destinations where name = :name", {"name": name})
+    return str(row["token"])
+
+
+def add_deliveries(
+    store: Store,
+    destination: ReportedUntil,
+    recipients: Iterable[str],
+    window: Window,
+    *,
+    run_started_at: str,
+    message_id: str | None,
+) -> None:
+    """Insert a delivery for each recipient, due at once."""
+    store.connection.executemany(
+        """
+        insert into deliveries (name, destination, recipient, since, until, message_id, state, attempts)
+        values (:name, :destination, :recipient, :since, :until, :message_id, 'waiting', 0)
+        """,
+        [
+            {
+                "name": f"{destination.name} {run_started_at}",
+                "destination": destination.id,
+                "recipient": recipient,
+                "since": window.since or None,
+                "until": window.until,
+                "message_id": message_id,
+            }
+            for recipient in recipients
+        ],
+    )
+
+
+def deliveries(store: Store, *states: str) -> list[Delivery]:
+    """Return the deliveries in these states, or all, oldest first."""
+    rows = store.rows(
+        """
+        select deliveries.id, snapshots.started_at as at, destinations.name as destination,
+               deliveries.recipient, coalesce(deliveries.since, 0) as since, deliveries.until,
+               deliveries.message_id, deliveries.state, deliveries.attempts, deliveries.due_at,
+               deliveries.sent_at, deliveries.error
+        from deliveries
+        join destinations on destinations.id = deliveries.destination
+        join snapshots on snapshots.id = deliveries.until
+        where :states is null or deliveries.state in (select value from json_each(:states))
+        order by deliveries.until, deliveries.id
+        """,
+        {"states": json.dumps(states) if states else None},
+    )
+    return [Delivery(**row) for row in rows]
+
+
+def update_deliveries(store: Store, changed: Collection[Delivery]) -> None:
+    """Write the state, attempts, times and error of deliveries, in one transaction."""
+    with store.transaction():
+        store.connection.executemany(
+            "update deliveries set state = ?, attempts = ?, due_at = ?, sent_at = ?, error = ? where id = ?",
+            [[each.state, each.attempts, each.due_at, each.sent_at, each.error, each.id] for each in changed],
+        )
+
+
+def unsent(store: Store) -> dict[str, int]:
+    """Count the deliveries that are not sent: `waiting` to be tried, and `refused` for good."""
+    rows = store.rows("select state, count(*) as deliveries from deliveries group by state")
+    found = {row["state"]: row["deliveries"] for row in rows}
+    return {state: found.get(state, 0) for state in ("waiting", "refused")}
+
+
+def unsteady_scopes(store: Store, *, since: str, times: int) -> set[str]:
+    """Return the scopes that failed or were held at least so many separate times since a time."""
+    rows = store.rows(
+        """
+        select scopes.name from sightings
+        join snapshots on snapshots.id = sightings.snapshot join scopes on scopes.id = sightings.scope
+        where snapshots.started_at >= :since and sightings.outcome in ('failed', 'held')
+        group by scopes.id having count(distinct coalesce(sightings.since, sightings.snapshot)) >= :times
+        """,
+        {"since": since, "times": times},
+    )
+    return {row["name"] for row in rows}
+
+
+def last_success(store: Store) -> str | None:
+    """Return when the newest run ended that asked scopes, all of which answered and were accepted."""
+    # `accept` asks no scope, and an import is no run.
+    rows = store.rows(
+        "select finished_at from snapshots where scopes > 0 and status = 'done' and failed = 0 and held = 0"
+        " order by id desc limit 1"
+    )
+    return rows[0]["finished_at"] if rows else None
+
+
+def shares_second(store: Store, snapshot: int, started_at: str) -> bool:
+    """Return whether an earlier snapshot has the same start time, which is stored to the second."""
+    rows = store.rows(
+        "select 1 from snapshots where started_at = :at and id < :snapshot limit 1",
+        {"at": started_at, "snapshot": snapshot},
+    )
+    return bool(rows)
