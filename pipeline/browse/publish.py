@@ -16,7 +16,7 @@ from pipeline.core.canonical import pretty
 from pipeline.errors import StoreError
 from pipeline.store import Store, write_backup
 from pipeline.store.backup import sync
-from pipeline.store.database import translated
+from pipeline.store.database import store_errors
 
 DATABASE = "modelwatch.db"
 
@@ -49,13 +49,13 @@ def publish(source: Path, target: Path) -> int:
         StoreError: there is no database, what stands there was not published, or it cannot be written.
     """
     _refuse(target)
-    with translated(target):
+    with store_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # Nobody else can look into it before what is private is out of it.
         draft = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         _database(source, draft / DATABASE)
-        with translated(target):
+        with store_errors(target):
             _beside(draft)
             for path in draft.rglob("*"):
                 sync(path)
@@ -94,7 +94,7 @@ def _published(mark: Path) -> set[str]:
 def _database(source: Path, copy: Path) -> None:
     write_backup(source, copy, overwrite=False)
     copy.chmod(0o644)
-    with Store.open(copy) as store, translated(copy):
+    with Store.open(copy) as store, store_errors(copy):
         with store.transaction():
             for statement in _FORGET:
                 store.connection.execute(statement)

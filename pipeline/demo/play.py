@@ -17,7 +17,7 @@ from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
 from pipeline.gateways.client import GatewayClient
 from pipeline.history.runs import any_news
 from pipeline.history.types import Coverage, Event
-from pipeline.reports.console import event_lines, recovery_lines, report_lines, trouble_lines, who
+from pipeline.reports.console import event_lines, recovery_lines, report_lines, incident_lines, scopes_text
 from pipeline.reports.report import Report, build_report
 from pipeline.simulator import Gateway
 from pipeline.store import Store, lock
@@ -83,7 +83,7 @@ def play(
         resolve = resolver(directory)
         with Store.open(loaded.database) as store:
             yield from _steps(stage, store, loaded, resolve, user_agent, clock)
-            store.settle()
+            store.checkpoint()
 
 
 def _steps(
@@ -108,7 +108,7 @@ def _said(report: Report) -> Iterator[str]:
     told = [
         *_events(report.events),
         *recovery_lines(report.recoveries),
-        *trouble_lines(report.coverage),
+        *incident_lines(report.coverage),
     ]
     yield from told or report_lines(report)
 
@@ -119,7 +119,7 @@ def _events(events: Sequence[Event]) -> Iterator[str]:
     width = max((len(first) for _, first, *_ in told[:_MOST]), default=0)
     above = ""
     for event, (_, first, *more) in zip(events[:_MOST], told, strict=False):
-        scopes = who(event.gateway, event.scopes, event.groups)
+        scopes = scopes_text(event.gateway, event.scopes, event.groups)
         yield first if scopes == above else f"{first:{width}}   {scopes}"
         yield from more
         above = scopes
@@ -134,4 +134,4 @@ def _sizes(report: Report) -> Iterator[str]:
         offered = f"{scope.models} models, " + (f"group {scope.group}" if scope.group else "without a key")
         shared.setdefault(offered, []).append(scope)
     for offered, scopes in shared.items():
-        yield f"{who(scopes[0].gateway, tuple(scope.scope for scope in scopes), ())}: {offered}"
+        yield f"{scopes_text(scopes[0].gateway, tuple(scope.scope for scope in scopes), ())}: {offered}"

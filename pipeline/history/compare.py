@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.diff import QUIET, SHAPE, Fields, category, diff, fields
-from pipeline.core.facts import number
+from pipeline.core.diff import QUIET, SHAPE, FieldComparer, categorise, diff, field_changes
+from pipeline.core.facts import strip_zeros
 from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
 from pipeline.store import Store
-from pipeline.store import listing as stored
+from pipeline.store import read_listing as stored
 from pipeline.store.catalog import NOW, Known, Moment, began, known
 
 FACTS = (
@@ -112,7 +112,7 @@ class Comparer:
 
     def _changes(self, before: int, after: int) -> list[_Step]:
         old, new = self._both(before, after)
-        fields_of = Fields(old, new)
+        fields_of = FieldComparer(old, new)
         found = [(change, fields_of(change)) for change in diff(old, new)]
         quiet = self._quiet(before, {each.field for _, changed in found for each in changed})
         return [(change, tuple(_hushed(each, quiet) for each in changed)) for change, changed in found]
@@ -192,7 +192,7 @@ def _net(steps: Sequence[_Step], readings: tuple[str, str]) -> Difference | None
             for record, reading in zip((change.before, change.after), readings, strict=True)
         )
         one, two = _under_both(old, new)
-        changed = fields(one.records[change.model].body, two.records[change.model].body)
+        changed = field_changes(one.records[change.model].body, two.records[change.model].body)
     return Difference(Kind.CHANGED, change.model, changed) if changed else None
 
 
@@ -233,11 +233,11 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator
     for name in FACTS:
         before, after = old[name], new[name]
         if before is not None and after is not None and before != after:
-            yield FieldChange(name, _text(before), _text(after), category(name))
+            yield FieldChange(name, _text(before), _text(after), categorise(name))
 
 
 def _text(value: object) -> str:
-    return canonical.as_text(number(Decimal(str(value))) if isinstance(value, float) else value)
+    return canonical.as_text(strip_zeros(Decimal(str(value))) if isinstance(value, float) else value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipeline.core.diff import QUIET, Fields, diff
+from pipeline.core.diff import QUIET, FieldComparer, diff
 from pipeline.core.types import FieldChange, Listing, Record
 from pipeline.store import Store
 
@@ -123,7 +123,7 @@ def transitions(store: Store) -> list[Transition]:
 def derive(shelf: Shelf, before: int, after: int, quiet: tuple[str, ...] = ()) -> list[Derived]:
     """Give the changes between two listings, by model."""
     old, new = shelf.listing(before), shelf.listing(after)
-    fields = Fields(old.listing, new.listing, quiet)
+    fields = FieldComparer(old.listing, new.listing, quiet)
     found = []
     for change in diff(old.listing, new.listing):
         was = old.ids[change.model] if change.before else None

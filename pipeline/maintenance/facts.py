@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.core import canonical
 from pipeline.core.facts import Facts, Permission, to_columns, parse_permissions
 from pipeline.core.types import Scope
-from pipeline.gateways.dialects import Dialect, recognised, spelled
+from pipeline.gateways.dialects import Dialect, dialect_of, customise
 from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT, MODELS_DIALECT
 from pipeline.store import Store
 
@@ -32,11 +32,11 @@ def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
         by_gateway.setdefault(scope.gateway.name, []).append(scope)
 
     def found(gateway: str, reading: str) -> Sequence[Dialect]:
-        dialect = recognised(reading)
+        dialect = dialect_of(reading)
         if dialect is None:
             return ()
         own = by_gateway.get(gateway, [])
-        told = [spelled(dialect, own[0].gateway.spelling)] if own else [dialect]
+        told = [customise(dialect, own[0].gateway.spelling)] if own else [dialect]
         in_groups = dialect.name in (LIST_DIALECT, MODELS_DIALECT)
         # A list of groups is read without the places of facts that the config names.
         return [*told, dialect] if in_groups and any(scope.all_groups for scope in own) else told

@@ -29,7 +29,7 @@ from pipeline.maintenance.facts import DialectsOf
 from pipeline.maintenance.rebuild import correct_readings
 from pipeline.maintenance.replay import SETTERS, TROUBLE, Seen, sightings
 from pipeline.store import Store, flap_levels
-from pipeline.store.bulk import Writer
+from pipeline.store.bulk import BulkWriter
 from pipeline.store.flapping import DAYS
 
 _LEAVINGS = """
@@ -90,7 +90,7 @@ def _write(store: Store, found: Mapping[tuple[int, int], Mapping[str, Any]]) -> 
         (row["scope"], row["model"]): row
         for row in store.rows("select id, scope, model, sighting from departures")
     }
-    writer = Writer(store)
+    writer = BulkWriter(store)
     free = writer.next_id("departures")
     for key, row in sorted(found.items()):
         old = known.get(key)

@@ -30,8 +30,8 @@ from pipeline.maintenance.verify import (
     listing_problems,
     record_problems,
 )
-from pipeline.store import Store, mislaid, refill
-from pipeline.store.bulk import Ids, Writer
+from pipeline.store import Store, unindexed, refill_search
+from pipeline.store.bulk import RowIds, BulkWriter
 from pipeline.store.contents import field_ids
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
@@ -54,8 +54,8 @@ class Changes:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._writer = Writer(store)
-        self._ids = Ids(store)
+        self._writer = BulkWriter(store)
+        self._ids = RowIds(store)
         self.changes = 0
         self.field_changes = 0
 
@@ -218,12 +218,7 @@ def rebuild(store: Store, known: DialectsOf) -> Rebuilt:
             changes, fields = _changes(store, known)
             facts, permissions, unknown = correct_readings(store, known)
             words = _words(store)
-            dangling = store.rows("pragma foreign_key_check")
-            if dangling:
-                raise StoreError(
-                    f"has rows in {dangling[0]['table']} that lead nowhere: restore it from a backup",
-                    path=store.path,
-                )
+            store.check_foreign_keys()
             return Rebuilt(scopes, moves, changes, fields, facts, permissions, words, unknown)
     finally:
         store.connection.execute("pragma foreign_keys = on")
@@ -286,9 +281,9 @@ def _changes(store: Store, known: DialectsOf) -> tuple[int, int]:
 
 def _words(store: Store) -> int:
     """Fill the search anew where it is not as it should be."""
-    wrong = len(mislaid(store))
+    wrong = len(unindexed(store))
     if wrong:
-        refill(store)
+        refill_search(store)
     return wrong
 
 
@@ -340,10 +335,10 @@ def _write_permissions(store: Store, record: int, rows: list[dict[str, Any]]) ->
             "min(id) from permissions where record >",
         )
     )
-    ids = placed(known, below=below or 0, above=above, free=Writer(store).next_id("permissions"))
+    ids = placed(known, below=below or 0, above=above, free=BulkWriter(store).next_id("permissions"))
     ((name,),) = store.stream("select name from records where id = :record", parameters)
     store.connection.execute("delete from permissions where record = :record", parameters)
-    Writer(store).insert(
+    BulkWriter(store).insert(
         "permissions",
         [
             {"id": number, "name": name, "record": record, **row}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pipeline.core import canonical
-from pipeline.gateways.dialects import recognised
+from pipeline.gateways.dialects import dialect_of
 from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
 from pipeline.store import Store, scope_states
@@ -102,7 +102,7 @@ def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
     """
     with store.transaction():
         known = scope_states(store)
-        dialect = recognised(known[old].reading)
+        dialect = dialect_of(known[old].reading)
         grouped = dialect is not None and dialect.name == LIST_DIALECT
         below = [name for name in known if grouped and name.startswith(f"{old}.")]
         renamed = [(name, new + name.removeprefix(old)) for name in (old, *below)]

@@ -21,7 +21,7 @@ from pipeline.core.types import Digest, Record
 from pipeline.maintenance.derive import Shelf, derive, differences, stored, transitions
 from pipeline.maintenance.facts import DialectsOf, misread
 from pipeline.maintenance.replay import Replay, replay, sightings
-from pipeline.store import Store, flap_levels, mislaid
+from pipeline.store import Store, flap_levels, unindexed
 
 
 class Cure(StrEnum):
@@ -291,7 +291,7 @@ def verify(store: Store, known: DialectsOf) -> Iterator[Check]:
         store: an open database.
         known: gives the dialects in which a listing may have been read.
     """
-    with store.steady():
+    with store.read_transaction():
         first = file_problems(store)
         yield first
         if any(problem.table == "the file" for problem in first.problems):
@@ -341,7 +341,7 @@ def _ref_problems(store: Store, found: Replay) -> Check:
 def _search_problems(store: Store) -> Check:
     ((count,),) = store.stream("select count(*) from models")
     says = "it is not found by the words of its id, owner and name"
-    problems = [Problem("models", number, says, Cure.REBUILD) for number in mislaid(store)]
+    problems = [Problem("models", number, says, Cure.REBUILD) for number in unindexed(store)]
     return check("models", count, "each is found by the words of its id, owner and name", problems)
 
 

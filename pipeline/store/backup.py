@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.store.database import Store, translated
+from pipeline.store.database import Store, store_errors
 
 
 def write_backup(source: Path, target: Path, *, overwrite: bool) -> int:
@@ -19,9 +19,9 @@ def write_backup(source: Path, target: Path, *, overwrite: bool) -> int:
     _refuse(source, target, overwrite=overwrite)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with Store.read(source, any_age=True) as store:
+        with Store.read(source, allow_old=True) as store:
             _copy(store, draft, target)
-        with translated(target):
+        with store_errors(target):
             shutil.copymode(source, draft)
             sync(draft)
             draft.replace(target)
@@ -44,11 +44,11 @@ def _refuse(source: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _copy(store: Store, draft: Path, target: Path) -> None:
-    with translated(target):
+    with store_errors(target):
         # Only what this connection may do to its own file is forbidden; a copy is another file.
         store.connection.execute("pragma query_only = off")
         store.connection.execute("vacuum into ?", [str(draft.absolute())])
-    with translated(target), Store.read(draft, any_age=True) as copy:
+    with store_errors(target), Store.read(draft, allow_old=True) as copy:
         faults = [says for (says,) in copy.stream("pragma integrity_check") if says != "ok"]
     if faults:
         raise StoreError(f"the copy is damaged ({faults[0]}): see that the disk is well", path=target)
@@ -73,7 +73,7 @@ def compact(store: Store) -> tuple[int, int]:
     """
     before = _size(store)
     try:
-        with translated(store.path):
+        with store_errors(store.path):
             store.connection.execute("vacuum")
             # Whoever reads is not waited for: the next run moves what was written into the file.
             store.connection.execute("pragma busy_timeout = 0")

@@ -14,7 +14,7 @@ from pipeline.core.types import Digest, Record
 from pipeline.store.database import Store
 
 
-class Ids:
+class RowIds:
     """Knows the rows of models and records, each gateway's apart, and of fields."""
 
     def __init__(self, store: Store) -> None:
@@ -76,7 +76,7 @@ class Ids:
         return self._fields
 
 
-class Writer:
+class BulkWriter:
     """Writes into open transactions; whoever has one holds the database's lock."""
 
     def __init__(self, store: Store) -> None:

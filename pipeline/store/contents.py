@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.core import canonical
 from pipeline.core.facts import Facts, to_columns, parse_permissions
 from pipeline.core.types import Change, FieldChange, Listing, Record
-from pipeline.store.bulk import Ids, Writer
+from pipeline.store.bulk import RowIds, BulkWriter
 
 _SHOWN_DIGITS = slice(2, 10)
 
@@ -22,7 +22,7 @@ FactsOf = Callable[[dict[str, Any]], Facts]
 """Reads a record, as its dialect does."""
 
 
-def write_listing(writer: Writer, ids: Ids, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
+def write_listing(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
     """Give the id of a listing at a gateway, written with its records unless it is known."""
     identity = {"gateway": gateway, "digest": listing.digest, "reading": listing.reading}
     found = writer.store.rows(
@@ -43,7 +43,7 @@ def write_listing(writer: Writer, ids: Ids, gateway: int, listing: Listing, fact
     return listing_id
 
 
-def _records(writer: Writer, ids: Ids, gateway: int, listing: Listing, facts_of: FactsOf) -> list[int]:
+def _records(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf) -> list[int]:
     records = listing.records.values()
     known = ids.records(gateway, records)
     fresh = [record for record, row in zip(records, known, strict=True) if row is None]
@@ -52,7 +52,7 @@ def _records(writer: Writer, ids: Ids, gateway: int, listing: Listing, facts_of:
 
 
 def _write_records(
-    writer: Writer, ids: Ids, gateway: int, records: list[Record], facts_of: FactsOf
+    writer: BulkWriter, ids: RowIds, gateway: int, records: list[Record], facts_of: FactsOf
 ) -> Sequence[int]:
     records.sort(key=lambda record: record.model)
     models = _models(writer, ids, gateway, [record.model for record in records])
@@ -66,12 +66,12 @@ def _write_records(
     return numbers
 
 
-def _permissions(writer: Writer, rows: list[dict[str, Any]]) -> None:
+def _permissions(writer: BulkWriter, rows: list[dict[str, Any]]) -> None:
     numbers = writer.ids("permissions", len(rows))
     writer.insert("permissions", [{"id": number, **row} for number, row in zip(numbers, rows, strict=True)])
 
 
-def _models(writer: Writer, ids: Ids, gateway: int, names: list[str]) -> dict[str, int]:
+def _models(writer: BulkWriter, ids: RowIds, gateway: int, names: list[str]) -> dict[str, int]:
     known = ids.models(gateway, names)
     fresh = [name for name in names if name not in known]
     numbers = writer.ids("models", len(fresh))
@@ -99,7 +99,7 @@ _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def write_transition(
-    writer: Writer, ids: Ids, moved: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf
+    writer: BulkWriter, ids: RowIds, moved: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf
 ) -> int:
     """Give the id of a move from one listing to another, written with its changes unless it is known."""
     sides = dict(zip(("before", "after"), moved, strict=True))
@@ -118,7 +118,7 @@ def write_transition(
 
 
 def _changes(
-    writer: Writer, ids: Ids, transition: int, sides: dict[str, int], changes: list[tuple[int, Change]]
+    writer: BulkWriter, ids: RowIds, transition: int, sides: dict[str, int], changes: list[tuple[int, Change]]
 ) -> None:
     (row,) = writer.store.rows("select gateway from listings where id = :after", sides)
     models = ids.models(row["gateway"], [change.model for _, change in changes])
@@ -142,7 +142,7 @@ def _changes(
 
 
 def _field_changes(
-    writer: Writer, ids: Ids, changes: Iterable[tuple[int, Change]], fields_of: FieldsOf
+    writer: BulkWriter, ids: RowIds, changes: Iterable[tuple[int, Change]], fields_of: FieldsOf
 ) -> None:
     found = [
         (number, field)
@@ -166,7 +166,7 @@ def _field_changes(
     )
 
 
-def field_ids(writer: Writer, ids: Ids, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+def field_ids(writer: BulkWriter, ids: RowIds, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Give the rows of fields by path and class, written unless they are known."""
     known = ids.fields()
     fresh = sorted(set(keys) - known.keys())

@@ -1,16 +1,8 @@
-"""Turn every error of SQLite into one that says what to do.
-
-Open the file, read it and write it, all or nothing.
-
-The lock beside a database: one process at a time runs the job.
-
-Open a database to write: as the only one, and settled at the end.
-"""
+"""The SQLite file: opening it to read or to write, transactions, and errors that say what to do."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import sqlite3
@@ -20,51 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.errors import Locked, StoreError
+from pipeline.errors import StoreError
 from pipeline.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-
-PATIENCE_MS = 30_000
-"""So long another program that writes is waited for."""
-
-
-@contextmanager
-def translated(path: Path, *, lost: str = "nothing was written") -> Iterator[None]:
-    """Turn what SQLite and the system say of a file into a `StoreError` that says what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(_cure(error).format(lost=lost), path=path) from error
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = _CURES["FULL"].format(lost=lost) if full else f"cannot be used: {error.strerror or error}"
-        raise StoreError(cure, path=path) from error
-
-
-_CURES = {
-    "FULL": "the disk is full; {lost}: free some space and run again",
-    "READONLY": "cannot be written: see who owns the file and its directory",
-    "CANTOPEN": "cannot be opened: see that its directory exists and can be written",
-    "BUSY": f"another program kept it locked for {PATIENCE_MS // 1000} s; {{lost}}: run again",
-    "LOCKED": f"another program kept it locked for {PATIENCE_MS // 1000} s; {{lost}}: run again",
-    "NOTADB": "is no SQLite database: name another file as `database`",
-    "IOERR": "cannot be read or written: see that it is a file, and that its disk is well",
-    "CORRUPT": "is damaged: restore it from a copy",
-}
-
-
-def _cure(error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
-    said = str(error).replace("{", "{{").replace("}", "}}")
-    return _CURES.get(name, f"SQLite says: {said}")
-
-
 APPLICATION_ID = 0x6D6F6477
 """`modw`: marks the file as ours, in SQLite's header."""
 
+BUSY_TIMEOUT_MS = 30_000
+"""How long to wait for another program that writes."""
+
+_MIGRATION_SET = "modelwatch"
 
 _LARGE_INDEXES = (
     "listing_records_record",
@@ -74,11 +34,8 @@ _LARGE_INDEXES = (
 )
 
 
-_SET = "modelwatch"
-
-
 class Store:
-    """An open database; made by `Store.open` to write or `Store.read` to look."""
+    """An open database; made by `Store.open` to write or `Store.read` to read."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
@@ -87,67 +44,62 @@ class Store:
 
     @cached_property
     def db(self) -> Database:
-        """The same connection, for what sqlite-utils does better than SQL."""
+        """The same connection, wrapped by sqlite-utils."""
         from sqlite_utils import Database
 
         return Database(self.connection, recursive_triggers=False, execute_plugins=False)
 
     @classmethod
     def open(cls, path: Path | None) -> Self:
-        """Open to write, making the file and bringing its schema up to date; None is a database in memory.
+        """Open to write; create the file and migrate its schema as needed. None is a database in memory.
 
         Raises:
-            StoreError: it cannot be made, is no database of ours, or is newer than this program.
+            StoreError: it cannot be created, is not a database of ours, or is newer than this program.
         """
         where = path or Path(":memory:")
-        with translated(where):
+        with store_errors(where):
             if path:
                 path.parent.mkdir(parents=True, exist_ok=True)
             store = cls(_connect(str(where)), where)
             with store._closed_on_error():
-                store._refuse_strangers()
+                store._refuse_foreign()
                 store._set_up()
                 store._file = path.stat() if path else None
             return store
 
     @classmethod
-    def read(cls, path: Path, *, any_age: bool = False) -> Self:
-        """Open to look, never to write; with `any_age` also what an older program has left.
+    def read(cls, path: Path, *, allow_old: bool = False) -> Self:
+        """Open to read; with `allow_old` also a database that is yet to be migrated.
 
         Raises:
-            StoreError: there is no such file yet, or it is no database of ours, or newer than this program.
+            StoreError: there is no such file, or it is not a database of ours, or newer than this program.
         """
         if not path.exists():
-            raise StoreError("there is no database yet: `modelwatch run` makes it", path=path)
-        with translated(path):
-            # The last one to close a WAL file tidies up beside it, if it may; in a read-only place the file
-            # is at rest, and nobody may write beside it.
-            tidy = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-            store = cls(
-                _connect(f"{path.absolute().as_uri()}?mode={'rw' if tidy else 'ro&immutable=1'}"), path
-            )
+            raise StoreError("there is no database yet: `modelwatch run` creates it", path=path)
+        with store_errors(path):
+            store = cls(_connect_to_read(path), path)
             with store._closed_on_error():
                 store.connection.execute("pragma query_only = on")
-                store._refuse_strangers()
-                if store._pending() and not any_age:
+                store._refuse_foreign()
+                if store._pending() and not allow_old:
                     raise StoreError(
-                        "was made by an older modelwatch: any `modelwatch run` brings it up to date",
+                        "was made by an older modelwatch: `modelwatch run` migrates it",
                         path=path,
                     )
             return store
 
     @classmethod
-    def rehearse(cls, path: Path) -> Self:
-        """Open a copy in memory of what is at `path`, if anything: writes go nowhere.
+    def open_copy(cls, path: Path) -> Self:
+        """Open a copy in memory of the database at `path`, or an empty one; the file stays as it is.
 
         Raises:
-            StoreError: it is no database of ours, or newer than this program.
+            StoreError: it is not a database of ours, or newer than this program.
         """
         store = cls(_connect(":memory:"), path)
         if path.exists():
-            with cls.read(path, any_age=True) as source, translated(path):
+            with cls.read(path, allow_old=True) as source, store_errors(path):
                 source.connection.backup(store.connection)
-        with translated(path):
+        with store_errors(path):
             store._set_up()
         return store
 
@@ -166,14 +118,15 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection."""
         self.connection.close()
 
-    def _refuse_strangers(self) -> None:
+    def _refuse_foreign(self) -> None:
+        """Raise `StoreError` for a database of another program, or of a newer release of this one."""
         (application_id,) = self.connection.execute("pragma application_id").fetchone()
         (tables,) = self.connection.execute("select count(*) from sqlite_master").fetchone()
         if tables and application_id != APPLICATION_ID:
-            raise StoreError("is another program's database: name another file as `database`", path=self.path)
+            raise StoreError("is another program's database: set another file as `database`", path=self.path)
         known = {migration.__name__ for migration in MIGRATIONS}
         newer = [name for name in self._applied() if name not in known]
         if newer:
@@ -186,7 +139,7 @@ class Store:
         if not self.rows("select 1 from sqlite_master where name = '_sqlite_migrations'"):
             return []
         sql = "select name from _sqlite_migrations where migration_set = :set order by id"
-        return [row["name"] for row in self.rows(sql, {"set": _SET})]
+        return [row["name"] for row in self.rows(sql, {"set": _MIGRATION_SET})]
 
     def _pending(self) -> bool:
         return {migration.__name__ for migration in MIGRATIONS} > set(self._applied())
@@ -202,52 +155,46 @@ class Store:
 
         self.connection.execute("pragma journal_mode = wal")
         is_new = not self._applied()
-        migrations = Migrations(_SET)
+        migrations = Migrations(_MIGRATION_SET)
         for step, migration in enumerate(MIGRATIONS):
-            # The first step makes every table in its present form; the others are for older databases.
-            migrations(name=migration.__name__)(_pass_over if is_new and step else migration)
-        # A table can only be made anew while links are not enforced; they are checked at the end.
-        # See https://www.sqlite.org/lang_altertable.html#otheralter
+            # The first step creates the present schema; the others are for older databases.
+            migrations(name=migration.__name__)(_skip if is_new and step else migration)
+        # A table can only be replaced while foreign keys are not enforced; they are checked at the end:
+        # https://www.sqlite.org/lang_altertable.html#otheralter
         self.connection.execute("pragma foreign_keys = off")
         with self.transaction():
             self.connection.execute(f"pragma application_id = {APPLICATION_ID}")
             migrations.apply(self.db)
-            self.refuse_dangling()
+            self.check_foreign_keys()
 
-    def refuse_dangling(self) -> None:
-        """Raise `StoreError` if a foreign key leads to no row."""
-        dangling = self.rows("pragma foreign_key_check")
-        if dangling:
-            raise StoreError(
-                f"has rows in {dangling[0]['table']} that refer to missing rows; nothing was written:"
-                " restore a backup",
-                path=self.path,
-            )
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all or nothing.
 
-    def _refuse_if_removed(self) -> None:
-        """SQLite would go on writing into a file that has no name any more."""
+        Raises:
+            StoreError: nothing was written.
+        """
+        with store_errors(self.path):
+            self._refuse_if_replaced()
+            self.connection.execute("begin immediate")
+            try:
+                yield
+                self.connection.execute("commit")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("rollback")
+                raise
+
+    def _refuse_if_replaced(self) -> None:
+        """Raise `StoreError` if the path leads to another file now: SQLite would write into the old one."""
         if self._file and not (self.path.exists() and os.path.samestat(self._file, self.path.stat())):
             raise StoreError(
                 "was removed or replaced meanwhile; nothing was written: run again", path=self.path
             )
 
     @contextmanager
-    def transaction(self, *, keep: bool = True) -> Iterator[None]:
-        """Write all or nothing; with `keep=False` look at what a write would give, and take it back."""
-        with translated(self.path):
-            self._refuse_if_removed()
-            self.connection.execute("begin immediate")
-            try:
-                yield
-                self.connection.execute("commit" if keep else "rollback")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("rollback")
-                raise
-
-    @contextmanager
-    def filling(self) -> Iterator[None]:
-        """Write much, all or nothing: links are checked, and the large indexes made, at the end."""
+    def bulk_load(self) -> Iterator[None]:
+        """Write much, all or nothing; check foreign keys and create the large indexes at the end."""
         self.connection.execute("pragma foreign_keys = off")
         try:
             with self.transaction():
@@ -260,26 +207,24 @@ class Store:
                 yield
                 for index in indexes:
                     self.connection.execute(index["sql"])
-                self.refuse_dangling()
+                self.check_foreign_keys()
         finally:
             self.connection.execute("pragma foreign_keys = on")
 
-    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Ask with named parameters; each row as a dict by column name."""
-        with translated(self.path):
-            found = self.connection.execute(sql, parameters or {})
-            names = [column[0] for column in found.description]
-            return [dict(zip(names, row, strict=True)) for row in found]
-
-    def stream(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
-        """Ask with named parameters; each row as a tuple, read as it is asked for."""
-        with translated(self.path):
-            yield from self.connection.execute(sql, dict(parameters or {}))
+    def check_foreign_keys(self) -> None:
+        """Raise `StoreError` if a foreign key leads to no row."""
+        dangling = self.rows("pragma foreign_key_check")
+        if dangling:
+            raise StoreError(
+                f"has rows in {dangling[0]['table']} that refer to missing rows; nothing was written:"
+                " restore it from a backup",
+                path=self.path,
+            )
 
     @contextmanager
-    def steady(self) -> Iterator[None]:
-        """Look at one moment for as long as the block runs, whatever others write meanwhile."""
-        with translated(self.path):
+    def read_transaction(self) -> Iterator[None]:
+        """Read one state of the database for as long as the block runs, whatever others write meanwhile."""
+        with store_errors(self.path):
             self.connection.execute("begin")
         try:
             yield
@@ -287,72 +232,92 @@ class Store:
             if self.connection.in_transaction:
                 self.connection.execute("rollback")
 
-    def settle(self) -> None:
-        """Move what was written into the main file, so that a copy of it alone is complete."""
-        with translated(self.path, lost="what was recorded is kept"):
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Query with named parameters; return each row as a dict by column name."""
+        with store_errors(self.path):
+            found = self.connection.execute(sql, parameters or {})
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+    def stream(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
+        """Query with named parameters; yield each row as a tuple."""
+        with store_errors(self.path):
+            yield from self.connection.execute(sql, dict(parameters or {}))
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the main file, so that a copy of that file alone is complete."""
+        with store_errors(self.path, lost="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
             self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
-def _pass_over(_db: Database) -> None:
-    """Do nothing: a new database is created in its present form."""
+def _skip(_db: Database) -> None:
+    """Do nothing: a new database is created with the present schema."""
 
 
 def _connect(where: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        where, uri=where.startswith("file:"), timeout=PATIENCE_MS / 1000, isolation_level=None
+        where, uri=where.startswith("file:"), timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
     )
 
 
-@contextmanager
-def lock(path: Path, *, since: str) -> Iterator[None]:
-    """Hold the lock beside a database for as long as the block runs; it goes with the process.
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Connect so that the write-ahead log, if there is one, is read too.
 
-    Args:
-        path: the database.
-        since: the time now, in ISO 8601, for whoever comes second.
-
-    Raises:
-        Locked: another run holds it; says which and since when.
+    With write permission SQLite opens the file as usual, and the last to close it removes the log. Without,
+    it reads a log that is there; `immutable` skips the log, so it is only for a database that has none:
+    https://www.sqlite.org/wal.html#read_only_databases
     """
-    file = path.with_name(path.name + ".lock")
-    with translated(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    uri = path.absolute().as_uri()
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        return _connect(f"{uri}?mode=rw")
+    connection = _connect(f"{uri}?mode=ro")
     try:
-        _take(descriptor, file)
-        with translated(file):
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
+        connection.execute("select 1 from sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise StoreError(
+                "has changes in its -wal file, which cannot be read without write permission:"
+                " run the command as the owner of the database",
+                path=path,
+            ) from None
+        return _connect(f"{uri}?mode=ro&immutable=1")
+    return connection
+
+
+@contextmanager
+def store_errors(path: Path, *, lost: str = "nothing was written") -> Iterator[None]:
+    """Translate errors of SQLite and the system about a file into a `StoreError` that says what to do."""
+    try:
         yield
-        os.truncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+    except sqlite3.Error as error:
+        raise StoreError(_cure(error).format(lost=lost), path=path) from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = _CURES["FULL"].format(lost=lost) if full else f"cannot be used: {error.strerror or error}"
+        raise StoreError(cure, path=path) from error
 
 
-def _take(descriptor: int, file: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "it has just started"
-        raise Locked(f"another run holds the lock ({holder}): wait for it to end", path=file) from None
+_BUSY = f"another program kept it locked for {BUSY_TIMEOUT_MS // 1000} s; {{lost}}: run again"
+
+_CURES = {
+    "FULL": "the disk is full; {lost}: free some space and run again",
+    "READONLY": "cannot be written: check the owner of the file and its directory",
+    "CANTOPEN": "cannot be opened: check that its directory exists and can be written",
+    "BUSY": _BUSY,
+    "LOCKED": _BUSY,
+    "NOTADB": "is not an SQLite database: set another file as `database`",
+    "IOERR": "cannot be read or written: check that it is a file, and that the disk works",
+    "CORRUPT": "is damaged: restore it from a backup",
+}
+"""What to do, by the name of SQLite's primary result code: https://www.sqlite.org/rescode.html"""
 
 
-@contextmanager
-def writing(path: Path, *, since: str, there: bool = False) -> Iterator[Store]:
-    """Open a database to write, with its lock; what was written in the block is settled at its end.
-
-    Args:
-        path: the database.
-        since: the time now, in ISO 8601, for whoever comes second.
-        there: it must be there already, and a database of ours.
-
-    Raises:
-        Locked: another run holds the lock.
-        StoreError: it cannot be used, or is not there.
-    """
-    if there:
-        Store.read(path, any_age=True).close()
-    with lock(path, since=since), Store.open(path) as store:
-        yield store
-        store.settle()
+def _cure(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
+    message = str(error).replace("{", "{{").replace("}", "}}")
+    return _CURES.get(name, f"SQLite: {message}")

@@ -44,6 +44,6 @@ def flap_level(times: int) -> int:
     return min(max(times - 1, 0), MOST)
 
 
-def needed(confirm: int, level: int) -> int:
+def answers_needed(confirm: int, level: int) -> int:
     """Say how many complete answers in a row must miss a model of a level."""
     return confirm << level

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core import canonical
 from pipeline.core.types import Change, Listing, Outcome, Scope
-from pipeline.store.bulk import Ids, Writer
+from pipeline.store.bulk import RowIds, BulkWriter
 from pipeline.store.contents import FactsOf, FieldsOf, write_listing, write_transition
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
@@ -30,14 +30,14 @@ class Sighting:
     error: str | None = None
 
 
-class Ledger:
+class LedgerWriter:
     """Writes into open transactions; whoever has one holds the database's lock."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._connection = store.connection
-        self._writer = Writer(store)
-        self._ids = Ids(store)
+        self._writer = BulkWriter(store)
+        self._ids = RowIds(store)
         self._coverages: dict[tuple[int, ...], int] = {}
         self._none_missing = False
 

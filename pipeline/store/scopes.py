@@ -28,7 +28,7 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
     return {row["name"]: ScopeState(**row) for row in rows}
 
 
-def listing(store: Store, listing_id: int) -> Listing:
+def read_listing(store: Store, listing_id: int) -> Listing:
     """Give a listing as it was recorded."""
     rows = store.rows(
         """

@@ -93,12 +93,12 @@ _DIFFERENT = """
 """
 
 
-def mislaid(store: Store) -> list[int]:
+def unindexed(store: Store) -> list[int]:
     """Give the models that are not found by the words that they should be found by."""
     return [int(number) for (number,) in store.stream(_DIFFERENT)]
 
 
-def refill(store: Store) -> None:
+def refill_search(store: Store) -> None:
     """Fill the search anew; must run inside a transaction."""
     for statement in REFILL:
         store.connection.execute(statement)

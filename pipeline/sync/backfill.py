@@ -11,9 +11,9 @@ from datetime import datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
-from pipeline.core.types import Gateway, Scope, is_name
+from pipeline.core.types import Gateway, Scope, is_valid_name
 from pipeline.errors import FetchError, QuestionError, SavedError
-from pipeline.gateways.dialects import AUTO, Answer, dialects
+from pipeline.gateways.dialects import AUTO, Answer, all_dialects
 from pipeline.gateways.reader import AnswerReader
 from pipeline.store import Store
 from pipeline.store.changes import Window, window
@@ -161,7 +161,7 @@ class _History:
 def _batch(past: _History, saved: Iterable[Saved], done: Backfill) -> None:
     """Record a few answers, all or none."""
     store = past.recorder.store
-    with store.filling() if past.empty else store.transaction():
+    with store.bulk_load() if past.empty else store.transaction():
         for each in saved:
             run = past.record(each)
             if isinstance(run, FetchError):
@@ -192,8 +192,8 @@ def whose(
     Raises:
         QuestionError: there is no such dialect, or the answers cannot be those of this scope.
     """
-    if dialect not in (None, AUTO) and dialect not in dialects():
-        raise QuestionError(f"the dialect {dialect} is not known: use {AUTO}, or {', '.join(dialects())}")
+    if dialect not in (None, AUTO) and dialect not in all_dialects():
+        raise QuestionError(f"the dialect {dialect} is not known: use {AUTO}, or {', '.join(all_dialects())}")
     for scope in scopes:
         if scope.all_groups and (name == scope.name or name.startswith(f"{scope.name}.")):
             raise QuestionError(
@@ -214,14 +214,14 @@ def whose(
 def _gateway(database: Path, name: str, scopes: Sequence[Scope], dialect: str, url: str | None) -> Gateway:
     """Give the gateway of a scope that the config does not have: the config's, the known one, or a new."""
     gateway, slash, alias = name.partition("/")
-    if not (slash and is_name(gateway) and is_name(alias)):
+    if not (slash and is_valid_name(gateway) and is_valid_name(alias)):
         raise QuestionError(f"{name!r} names no scope: write gateway/name, such as aihubmix/prod")
     for scope in scopes:
         if scope.gateway.name == gateway:
             return replace(scope.gateway, dialect=dialect, url=url or scope.gateway.url)
     known = None
     if database.exists() and url is None:
-        with Store.read(database, any_age=True) as store:
+        with Store.read(database, allow_old=True) as store:
             # A first import that was killed as it began has left a file without tables.
             made = store.rows("select 1 from sqlite_master where name = 'gateways'")
             sql = "select url from gateways where name = :name"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from pipeline.core.diff import Fields, diff
+from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.types import Outcome, ScopeState
-from pipeline.store import Ledger, Sighting, Store, listing, needed, scope_states
+from pipeline.store import LedgerWriter, Sighting, Store, read_listing, answers_needed, scope_states
 
 Quiet = Callable[[str, str | None], tuple[str, ...]]
 """Gives the quiet paths of a scope, by its name and the rules that its listing was read under."""
@@ -32,7 +32,7 @@ def accept(store: Store, scopes: Sequence[str], quiet: Quiet, *, at: str) -> int
     """
     with store.transaction():
         known = scope_states(store)
-        ledger = Ledger(store)
+        ledger = LedgerWriter(store)
         snapshot = ledger.snapshot(
             {
                 "name": at,
@@ -55,11 +55,11 @@ def accept(store: Store, scopes: Sequence[str], quiet: Quiet, *, at: str) -> int
         return snapshot
 
 
-def _move(store: Store, ledger: Ledger, snapshot: int, ref: ScopeState, quiet: tuple[str, ...]) -> None:
+def _move(store: Store, ledger: LedgerWriter, snapshot: int, ref: ScopeState, quiet: tuple[str, ...]) -> None:
     assert ref.listing is not None
     assert ref.held is not None
-    before, after = listing(store, ref.listing), listing(store, ref.held)
-    transition = ledger.transition((ref.listing, ref.held), diff(before, after), Fields(before, after, quiet))
+    before, after = read_listing(store, ref.listing), read_listing(store, ref.held)
+    transition = ledger.transition((ref.listing, ref.held), diff(before, after), FieldComparer(before, after, quiet))
     since = ledger.held_since(ref.id)
     moved = Sighting(ref.id, ref.name, Outcome.MOVED, listing=ref.held, transition=transition, since=since)
     (number,) = ledger.sightings(snapshot, [moved])
@@ -109,7 +109,7 @@ class PendingRow:
 class PendingRemovals:
     """The removals that are not effective yet, counted over one run."""
 
-    def __init__(self, ledger: Ledger, snapshot: int) -> None:
+    def __init__(self, ledger: LedgerWriter, snapshot: int) -> None:
         self._ledger = ledger
         self._snapshot = snapshot
         self._rows: dict[int, list[PendingRow]] = {}
@@ -141,7 +141,7 @@ class PendingRemovals:
         for row in self._rows.get(scope, []):
             row.misses += 1
             gone = self._still_gone(row.transition, listing)
-            if gone and row.misses < needed(confirm, row.flap_level):
+            if gone and row.misses < answers_needed(confirm, row.flap_level):
                 self._counted.append(row)
                 continue
             if row.id is not None:

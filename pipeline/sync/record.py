@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
-from pipeline.core.diff import Fields, diff
+from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.types import (
     AccessToken,
     Anonymous,
@@ -26,10 +26,10 @@ from pipeline.core.types import (
     Scope,
     ScopeState,
 )
-from pipeline.gateways.dialects import AUTO, Dialect, storable
+from pipeline.gateways.dialects import AUTO, Dialect, storable_id
 from pipeline.gateways.types import ListingAnswer, ScopeResult
-from pipeline.store import Ledger, Sighting, Store, scope_states
-from pipeline.store import listing as load_listing
+from pipeline.store import LedgerWriter, Sighting, Store, scope_states
+from pipeline.store import read_listing as load_listing
 from pipeline.sync.confirm import PendingRemovals
 from pipeline.sync.decide import Decision, decide
 
@@ -46,7 +46,7 @@ def reread(old: Listing, dialect: Dialect, new: Listing) -> Listing:
     for known, record in old.records.items():
         body = canonical.decode(record.body.encode())
         named = jsonpath.find(body, at)
-        model = storable(named) if isinstance(named, str) and named.strip() else known
+        model = storable_id(named) if isinstance(named, str) and named.strip() else known
         if not dialect.is_no_model(model):
             told = dialect.told(_regained(body, new.records.get(model), regained))
             records[model] = _record(model, told)
@@ -63,7 +63,7 @@ def _regained(body: Any, new: Record | None, regained: list[str]) -> Any:
         return body
     now = canonical.decode(new.body.encode())
     for path in regained:
-        body = jsonpath.grafted(body, now, jsonpath.parse(path))
+        body = jsonpath.graft(body, now, jsonpath.parse(path))
     return body
 
 
@@ -91,7 +91,7 @@ class RunCache:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.ledger = Ledger(store)
+        self.ledger = LedgerWriter(store)
         self.refs = scope_states(store)
         self.moves: dict[int, KnownTransition] = {}
         self._enrolled: tuple[Sequence[Scope], Mapping[str, str]] | None = None
@@ -160,7 +160,7 @@ class RunCache:
         if sides not in self._made:
             before, now = self.known(ref.listing), self.known(after)
             changes = diff(before, now)
-            transition = self.ledger.transition(sides, changes, Fields(before, now, dialect.quiet))
+            transition = self.ledger.transition(sides, changes, FieldComparer(before, now, dialect.quiet))
             move = KnownTransition(transition, any(change.kind == Kind.REMOVED for change in changes))
             self._made[sides] = self.moves[move.id] = move
         return self._made[sides]

@@ -80,7 +80,7 @@ def _home(home: Path, url: str, bodies: Sequence[bytes]) -> Path:
                     at = now - _ago(len(bodies) - number)
                     body = None if _is_same(bodies, number) else bodies[number]
                     _record(recorder, scope, _heard(reader, scope, body, at), at)
-        store.settle()
+        store.checkpoint()
     return home
 
 

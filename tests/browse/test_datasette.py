@@ -318,7 +318,7 @@ def history(job: Job) -> Job:
         for name in HOSTILE:
             script.offers_now["acme/prod"][name] = {"owned_by": name, "description": name}
         script.run()
-        store.settle()
+        store.checkpoint()
     return job
 
 

@@ -52,7 +52,7 @@ def job(tmp_path: Path) -> Job:
                    from destinations""",
             ):
                 store.connection.execute(statement)
-        store.settle()
+        store.checkpoint()
     return job
 
 

@@ -321,7 +321,7 @@ def test_a_broken_certificate_store_is_told(job):
 
 def test_a_database_that_another_keeps_locked_is_waited_for_and_told(gateway, job, monkeypatch):
     """Nothing is written, exit 74; when the other has gone the run is made as ever."""
-    monkeypatch.setattr(database, "PATIENCE_MS", 50)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
     job.quick("run")
     gateway.offers("new")
     other = sqlite3.connect(job.database, isolation_level=None)

@@ -16,8 +16,8 @@ from pipeline.core.types import Gateway as Place
 from pipeline.core.types import Key, Limits, Scope, Secret
 from pipeline.errors import Refused, Unreachable, Unreadable
 from pipeline.gateways.client import GatewayClient
-from pipeline.gateways.dialects import dialects
-from pipeline.gateways.probe import addresses
+from pipeline.gateways.dialects import all_dialects
+from pipeline.gateways.probe import record_paths
 from pipeline.simulator import Gateway
 from pipeline.store import Store
 from pipeline.sync.run import sync
@@ -65,7 +65,7 @@ class Job:
             self.days += 1
             with Store.open(self.config.database) as store:
                 sync(self.config.scopes, store, fetcher, self.now)
-                store.settle()
+                store.checkpoint()
 
     def now(self):
         """The time of the run, a day after the one before."""
@@ -416,9 +416,9 @@ def test_live_asks_no_scope_that_the_config_does_not_have(gateway, job):
 
 def test_addresses_of_models_that_are_named_as_resources():
     """Where an id begins with the collection's name, the address does not say it twice."""
-    gemini = dialects()["gemini"]
-    assert list(addresses(gemini, "models/tern-1")) == ["/tern-1"]
-    assert list(addresses(dialects()["openai"], "models/tern-1")) == ["/models%2Ftern-1", "/models/tern-1"]
+    gemini = all_dialects()["gemini"]
+    assert list(record_paths(gemini, "models/tern-1")) == ["/tern-1"]
+    assert list(record_paths(all_dialects()["openai"], "models/tern-1")) == ["/models%2Ftern-1", "/models/tern-1"]
 
 
 def asked(gateway, path, *, url=None, deadline=None):
@@ -427,7 +427,7 @@ def asked(gateway, path, *, url=None, deadline=None):
 
     async def once():
         async with fetcher(deadline) as client:
-            return await client.ask(scope, replace(dialects()["openai"], headers=(("X-A", "b"),)), path)
+            return await client.ask(scope, replace(all_dialects()["openai"], headers=(("X-A", "b"),)), path)
 
     return asyncio.run(once())
 

@@ -15,7 +15,7 @@ from support.fakes import ONE_API, Script, play, rows_of, scope, told
 from pipeline.core.facts import FactPaths, Prices
 from pipeline.core.types import Thresholds
 from pipeline.errors import StoreError
-from pipeline.gateways.dialects import Answer, Dialect, recognised
+from pipeline.gateways.dialects import Answer, Dialect, dialect_of
 from pipeline.maintenance import Cure, Problem, dialects_of, rebuild, verify
 from pipeline.maintenance.rebuild import placed
 from pipeline.store import Store
@@ -209,7 +209,7 @@ def test_a_damaged_file_is_told_and_looked_at_no_further(tmp_path: Path) -> None
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", *(f"model-{n}" for n in range(300)))
         script.run()
-        store.settle()
+        store.checkpoint()
     data = bytearray(path.read_bytes())
     at = data.index(b"model-150", data.index(b"model-150") + 1)  # after the table comes its index
     data[at : at + 9] = b"model-1x0"
@@ -234,7 +234,7 @@ def test_prices_that_the_config_names_later_are_filled_in(store: Store) -> None:
 def recognised_unit() -> Any:
     from pipeline.core.facts import UNITS
 
-    assert recognised(ONE_API.reading)
+    assert dialect_of(ONE_API.reading)
     return UNITS["1m"]
 
 

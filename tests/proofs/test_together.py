@@ -23,7 +23,7 @@ pytestmark = pytest.mark.proofs
 
 IMPATIENT = """
 from pipeline.store import database
-database.PATIENCE_MS = 200
+database.BUSY_TIMEOUT_MS = 200
 from pipeline.cli.app import main
 main()
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def filled(path: Path, *, runs: int = 2) -> Path:
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", *(f"model-{n}" for n in range(40)))
         script.run(times=runs)
-        store.settle()
+        store.checkpoint()
     return path
 
 
@@ -75,23 +76,23 @@ def test_opening_again_changes_nothing(path: Path) -> None:
 
 def test_a_missing_file_is_not_made_by_reading(path: Path) -> None:
     """Who only looks is told how a database comes to be, and leaves nothing behind."""
-    with refused(path, "there is no database yet", "`modelwatch run` makes it"):
+    with refused(path, "there is no database yet", "`modelwatch run` creates it"):
         Store.read(path)
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.rehearse])
+@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.open_copy])
 def test_what_is_no_database_is_refused(path: Path, opening: object) -> None:
     """A text file under that name is left as it is."""
     assert callable(opening)
     path.parent.mkdir()
     path.write_text("gateway,model\nacme,lyra\n" * 100)
-    with refused(path, "is no SQLite database", "name another file"):
+    with refused(path, "is not an SQLite database", "set another file"):
         opening(path)
     assert path.read_text() == "gateway,model\nacme,lyra\n" * 100
 
 
-@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.rehearse])
+@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.open_copy])
 def test_another_programs_database_is_refused(path: Path, opening: object) -> None:
     """Its tables are not touched, and none is added."""
     assert callable(opening)
@@ -99,12 +100,12 @@ def test_another_programs_database_is_refused(path: Path, opening: object) -> No
     with closing(sqlite3.connect(path)) as stranger:
         stranger.executescript("create table songs (title text); insert into songs values ('Lyra');")
     before = path.read_bytes()
-    with refused(path, "is another program's database", "name another file"):
+    with refused(path, "is another program's database", "set another file"):
         opening(path)
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.rehearse])
+@pytest.mark.parametrize("opening", [Store.open, Store.read, Store.open_copy])
 def test_a_newer_schema_is_refused(path: Path, opening: object) -> None:
     """An older program does not write into what a newer one has made, and says which step it lacks."""
     assert callable(opening)
@@ -121,7 +122,7 @@ def test_an_older_schema_is_not_for_reading(path: Path) -> None:
     """Who only looks does not change the file, and says what brings it up to date."""
     with closing(sqlite3.connect(filled(path))) as older, older:
         older.execute("delete from _sqlite_migrations")
-    with refused(path, "older modelwatch", "`modelwatch run` brings it up to date"):
+    with refused(path, "older modelwatch", "`modelwatch run` migrates it"):
         Store.read(path)
 
 
@@ -130,7 +131,7 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
     content = bytearray(filled(path, runs=1).read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
     path.write_bytes(content)
-    with refused(path, "is damaged", "restore it from a copy"), Store.open(path) as store:
+    with refused(path, "is damaged", "restore it from a backup"), Store.open(path) as store:
         rows_of(store)
 
 
@@ -177,47 +178,88 @@ def test_a_reader_sees_what_is_written_meanwhile(path: Path) -> None:
             ]
 
 
-AS_A_STRANGER = """
+AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
 from pipeline.errors import StoreError
-from pipeline.store import Store
+from pipeline.store import Store, write_backup
 
-path = Path(sys.argv[1])
+path, target = map(Path, sys.argv[1:])
 if os.getuid() == 0:  # permission bits do not stop root
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-with Store.read(path) as store:
-    print(store.rows("select count(*) as runs from snapshots"))
+COUNT = "select count(*) as runs from snapshots"
 try:
+    with Store.read(path) as store:
+        print(store.rows(COUNT))
+    write_backup(path, target, overwrite=False)
+    with Store.read(target) as store:
+        print(store.rows(COUNT))
     with Store.open(path) as store, store.transaction():
-        print("written")
+        store.connection.execute("delete from snapshots")
 except StoreError as error:
     print(error)
 """
 
 
-def test_a_place_that_cannot_be_written_can_be_read() -> None:
-    """Who may only read gets to see a database at rest, and is told why a run cannot write it."""
+def read_as_another_user(directory: Path) -> list[str]:
+    """Return what another user, who may not write to the directory, reads there; the lines it prints."""
+    for file in directory.iterdir():
+        file.chmod(0o444)
+    directory.chmod(0o555)
+    with TemporaryDirectory() as name:
+        backups = Path(name)
+        backups.chmod(0o777)
+        command = [
+            sys.executable,
+            "-c",
+            AS_ANOTHER_USER,
+            str(directory / "watch.db"),
+            str(backups / "copy.db"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    directory.chmod(0o700)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_a_read_only_place_can_be_read_and_backed_up_but_not_written() -> None:
     with TemporaryDirectory() as name:
         path = filled(Path(name) / "watch.db")
-        path.chmod(0o444)
-        path.parent.chmod(0o555)
-        command = [sys.executable, "-c", AS_A_STRANGER, str(path)]
-        looked = subprocess.run(command, capture_output=True, text=True, check=False)
-        path.parent.chmod(0o700)
-    seen, refusal = looked.stdout.splitlines()
-    assert (looked.returncode, looked.stderr) == (0, "")
-    assert seen == "[{'runs': 2}]"
+        *read, refusal = read_as_another_user(path.parent)
+    assert read == ["[{'runs': 2}]"] * 2
     assert refusal.startswith(f"{path}: cannot be ")
+
+
+def test_a_reader_without_write_permission_reads_the_log_of_a_run_under_way() -> None:
+    with TemporaryDirectory() as name, Store.open(filled(Path(name) / "watch.db")) as writer:
+        Script(writer).offers("acme/prod", "lyra").run()
+        assert writer.path.with_name("watch.db-wal").stat().st_size > 0
+        *read, refusal = read_as_another_user(writer.path.parent)
+        assert read == ["[{'runs': 3}]"] * 2
+        assert refusal.startswith(f"{writer.path}: cannot be ")
+
+
+def test_a_log_that_cannot_be_read_is_refused_instead_of_skipped() -> None:
+    """After a loss of power the log is there without its index, which only a writer can create."""
+    with TemporaryDirectory() as name, TemporaryDirectory() as other:
+        with Store.open(filled(Path(name) / "watch.db")) as writer:
+            Script(writer).offers("acme/prod", "lyra").run()
+            for ending in ("", "-wal"):
+                shutil.copyfile(f"{writer.path}{ending}", Path(other) / f"watch.db{ending}")
+        (refusal,) = read_as_another_user(Path(other))
+        path = Path(other) / "watch.db"
+        assert refusal.startswith(f"{path}: has changes in its -wal file")
+        with Store.read(path) as store:
+            assert store.rows("select count(*) as runs from snapshots") == [{"runs": 3}]
 
 
 def test_a_settled_file_is_complete_by_itself(path: Path, tmp_path: Path) -> None:
     """After a run, a copy of the one file has everything in it."""
     with Store.open(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
-        store.settle()
+        store.checkpoint()
         copy = tmp_path / "copy.db"
         copy.write_bytes(path.read_bytes())
         before = rows_of(store)
@@ -229,14 +271,14 @@ def test_nothing_is_left_beside_a_settled_file(path: Path) -> None:
     """The log that SQLite writes beside the file is empty once a run has settled."""
     with Store.open(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
-        store.settle()
+        store.checkpoint()
         assert path.with_name("watch.db-wal").stat().st_size == 0
 
 
 def test_a_rehearsal_goes_nowhere(path: Path) -> None:
     """What is tried out in a copy is seen there, and not in the file."""
     before = filled(path).read_bytes()
-    with Store.rehearse(path) as store:
+    with Store.open_copy(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
         assert store.rows("select count(*) as runs from snapshots") == [{"runs": 3}]
     assert path.read_bytes() == before
@@ -244,19 +286,9 @@ def test_a_rehearsal_goes_nowhere(path: Path) -> None:
 
 def test_a_rehearsal_needs_no_file(path: Path) -> None:
     """The first run can be tried out too, and makes nothing."""
-    with Store.rehearse(path) as store:
+    with Store.open_copy(path) as store:
         assert Script(store).offers("acme/prod", "lyra").run().snapshot == 1
     assert not path.parent.exists()
-
-
-def test_a_look_at_what_a_write_would_give(script: Script) -> None:
-    """With `keep=False` a transaction can be read from, and is then taken back."""
-    script.offers("acme/prod", "lyra").run()
-    before = rows_of(script.store)
-    with script.store.transaction(keep=False):
-        script.store.connection.execute("update snapshots set name = 'tried'")
-        assert script.store.rows("select name from snapshots") == [{"name": "tried"}]
-    assert rows_of(script.store) == before
 
 
 def test_a_lock_is_held_once(path: Path) -> None:

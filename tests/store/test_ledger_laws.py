@@ -12,11 +12,11 @@ from support import strategies
 from support.fakes import ONE_API, Script, moment, offered, play, read, rows_of, told
 from support.histories import NAMES, SCOPES, Said, heard, histories, live, lived
 
-from pipeline.core.diff import Fields, diff
+from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.types import Change, Kind, Listing
 from pipeline.errors import StoreError, Unreachable, Unreadable
 from pipeline.history.changes import find_events
-from pipeline.store import Store, listing, scope_states
+from pipeline.store import Store, read_listing, scope_states
 from pipeline.store.changes import Window
 from pipeline.sync.record import RunCache, record
 
@@ -37,9 +37,9 @@ def test_a_scope_points_at_what_was_last_believed(history: Sequence[Said]) -> No
                 )
                 if ref.listing is not None:
                     assert ref.digest == truth.known[name].digest
-                    assert listing(store, ref.listing) == truth.known[name]
+                    assert read_listing(store, ref.listing) == truth.known[name]
                 if ref.held is not None:
-                    assert listing(store, ref.held) == truth.held[name]
+                    assert read_listing(store, ref.held) == truth.held[name]
 
 
 @given(st.one_of(strategies.bodies(), strategies.odd()))
@@ -53,7 +53,7 @@ def test_whatever_can_be_read_can_be_recorded(answer: bytes) -> None:
         play(store, [SCOPES[0]], {NAMES[0]: told(found)})
         pointed = scope_states(store)[NAMES[0]].listing
         assert pointed is not None
-        assert listing(store, pointed).records == found.records
+        assert read_listing(store, pointed).records == found.records
 
 
 def nested(levels: int, form: int) -> bytes:
@@ -96,10 +96,10 @@ def replayed(store: Store, until: int) -> dict[str, dict[str, str]]:
     for sighting in sightings:
         match sighting["outcome"]:
             case "baseline":
-                state[sighting["scope_name"]] = bodies_of(listing(store, sighting["listing"]))
+                state[sighting["scope_name"]] = bodies_of(read_listing(store, sighting["listing"]))
             case "moved":
                 _replay(store, state[sighting["scope_name"]], sighting["transition"])
-                assert state[sighting["scope_name"]] == bodies_of(listing(store, sighting["listing"]))
+                assert state[sighting["scope_name"]] == bodies_of(read_listing(store, sighting["listing"]))
     return state
 
 
@@ -138,8 +138,11 @@ def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None
     with Store.open(None) as store:
         live(store, history)
         for transition in store.rows("select * from transitions"):
-            before, after = listing(store, transition["before"]), listing(store, transition["after"])
-            found, fields = diff(before, after), Fields(before, after, ONE_API.quiet)
+            before, after = (
+                read_listing(store, transition["before"]),
+                read_listing(store, transition["after"]),
+            )
+            found, fields = diff(before, after), FieldComparer(before, after, ONE_API.quiet)
             assert stored_changes(store, transition["id"]) == [_row(change, fields) for change in found]
             counts = {kind: sum(change.kind == kind for change in found) for kind in Kind}
             assert all(transition[kind] == counts[kind] for kind in (Kind.ADDED, Kind.REMOVED, Kind.CHANGED))
@@ -148,7 +151,7 @@ def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None
 Stored = tuple[str, str, list[tuple[str, str | None, str | None, str]]]
 
 
-def _row(change: Change, fields: Fields) -> Stored:
+def _row(change: Change, fields: FieldComparer) -> Stored:
     told_fields = [(field.field, field.before, field.after, field.category) for field in fields(change)]
     return (change.kind, change.model, told_fields)
 

@@ -141,7 +141,7 @@ def test_a_newer_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Store.open(path).close()
     monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS)
     before = content(path)
-    for opened in (Store.open, Store.read, Store.rehearse):
+    for opened in (Store.open, Store.read, Store.open_copy):
         with pytest.raises(StoreError, match=r"newer modelwatch \(it has second\): upgrade"):
             opened(path)
     assert content(path) == before

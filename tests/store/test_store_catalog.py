@@ -13,7 +13,7 @@ from support.fakes import EVERYTHING_GOES, Script, body, moment, play, row, scop
 from pipeline.core.types import Thresholds
 from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.runs import catalog
-from pipeline.store import Store, listing
+from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Known, Moment, began, known
 from pipeline.sync.confirm import accept
 from pipeline.sync.record import RunCache, record
@@ -24,7 +24,9 @@ HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
 def models(store: Store, at: Moment = NOW) -> dict[str, set[str]]:
     """Give the models of each scope that is asked at a moment."""
     return {
-        each.scope: set(listing(store, each.listing).records) for each in known(store, at) if not each.retired
+        each.scope: set(read_listing(store, each.listing).records)
+        for each in known(store, at)
+        if not each.retired
     }
 
 

@@ -11,9 +11,9 @@ from pipeline.core.canonical import encode
 from pipeline.core.types import Credential, Gateway, Key, Listing, Scope, ScopeState, Thresholds
 from pipeline.errors import FetchError, Unreachable
 from pipeline.gateways import Validators
-from pipeline.gateways.dialects import Answer, Dialect, dialects
+from pipeline.gateways.dialects import Answer, Dialect, all_dialects
 from pipeline.store import Store, scope_states
-from pipeline.store import listing as stored_listing
+from pipeline.store import read_listing as stored_listing
 from pipeline.sync.decide import ListingAnswer, ScopeResult, Unchanged
 from pipeline.sync.record import RunCache, RunTotals, record
 
@@ -26,7 +26,7 @@ ASKED_AT = 1_790_000_000
 EVERYTHING_GOES = Thresholds(max_loss=1.0, floor=10_000, confirm=2)
 """Nothing is held but an empty list."""
 
-ONE_API = dialects()["one-api"]
+ONE_API = all_dialects()["one-api"]
 
 _FIRST_RUN = datetime(2026, 9, 20, 6, tzinfo=UTC)
 

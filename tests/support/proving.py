@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.history.changes import find_events
 from pipeline.maintenance import dialects_of, verify
 from pipeline.store import Store, scope_states
-from pipeline.store import listing as stored_listing
+from pipeline.store import read_listing as stored_listing
 from pipeline.store.changes import window
 from support.e2e import Job, Question, Reply, listing, rows
 

@@ -17,7 +17,7 @@ from pipeline.config import parse
 from pipeline.core.types import Kind, Scope, Secret, Thresholds
 from pipeline.delivery.send import DeliverySummary, enqueue_and_send
 from pipeline.errors import SavedError
-from pipeline.gateways.dialects import Answer, dialects
+from pipeline.gateways.dialects import Answer, all_dialects
 from pipeline.history import runs
 from pipeline.history.changes import find_events
 from pipeline.history.runs import any_news, coverage, find_run, recoveries
@@ -53,7 +53,7 @@ def days(*offers: str) -> list[Saved]:
 
 def live(store: Store, answers: Sequence[Saved], who: Scope = OLD) -> None:
     """Record answers as real runs at their times would have."""
-    dialect = dialects()["one-api"]
+    dialect = all_dialects()["one-api"]
     for each in answers:
         asked_at = int(datetime.fromisoformat(each.at).timestamp())
         heard = {who.name: told(dialect.read(Answer((each.body,), asked_at)), dialect)}
@@ -299,7 +299,7 @@ def test_the_dialect_is_recognised_as_in_a_run(store: Store) -> None:
     who = scope("acme/old")
     backfill(who, [Saved(day(1), body(row("a", permission=[], root="a", parent=None)), "day 1")], store)
     (gateway,) = store.rows("select dialect from gateways")
-    assert gateway["dialect"] in dialects()
+    assert gateway["dialect"] in all_dialects()
     assert scope_states(store)["acme/old"].reading
 
 

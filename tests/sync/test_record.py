@@ -7,7 +7,7 @@ from support.fakes import Script, rows_of, scope
 from pipeline.core.types import Thresholds
 from pipeline.errors import Refused
 from pipeline.history.changes import find_events
-from pipeline.store import listing
+from pipeline.store import read_listing
 from pipeline.store.changes import Window
 
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
@@ -98,7 +98,7 @@ def test_a_held_answer_moves_nothing(script: Script) -> None:
     assert script.knows("acme/prod") == set("abcdefgh")
     held = script.ref("acme/prod").held
     assert held is not None
-    assert set(listing(script.store, held).records) == {"a"}
+    assert set(read_listing(script.store, held).records) == {"a"}
     assert find_events(script.store, Window(0, 2)) == ()
 
 

@@ -10,7 +10,7 @@ from support.fakes import ASKED_AT, Script, body, play, row, scope, told
 from pipeline.core.types import Kind
 from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.changes import find_events
-from pipeline.store import Store, listing, scope_states
+from pipeline.store import Store, read_listing, scope_states
 from pipeline.store.changes import Window
 from pipeline.sync.decide import ScopeResult
 
@@ -25,7 +25,7 @@ def said(dialect: Dialect, *rows: dict[str, Any]) -> ScopeResult:
 def known(store: Store) -> dict[str, str]:
     ref = scope_states(store)["acme/prod"]
     assert ref.listing
-    return {model: record.body for model, record in listing(store, ref.listing).records.items()}
+    return {model: record.body for model, record in read_listing(store, ref.listing).records.items()}
 
 
 def run(store: Store, *answers: ScopeResult) -> None:
