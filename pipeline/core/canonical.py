@@ -125,7 +125,7 @@ def members(body: bytes) -> dict[str, bytes]:
         raise ValueError("no JSON object") from error
 
 
-def differing(before: str, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def differing_members(before: str, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Compare two objects in canonical spelling; gives the members of each that the other has not."""
     old, new = _members(before.encode()), _members(after.encode())
     names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]

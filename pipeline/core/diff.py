@@ -55,18 +55,18 @@ def _digest(record: Record | None) -> str | None:
     return None if record is None else record.digest
 
 
-def fields(
+def field_changes(
     before: str, after: str, category_of: Callable[[Differing], str] | None = None
 ) -> tuple[FieldChange, ...]:
     """Give the fields in which two record bodies differ, by path; `category_of` may sort them otherwise."""
     return tuple(
-        FieldChange(*each, category_of(each) if category_of else category(each[0]))
+        FieldChange(*each, category_of(each) if category_of else categorise(each[0]))
         for each in _differing(before, after)
     )
 
 
 def _differing(before: str, after: str) -> Iterator[Differing]:
-    old, new = map(_leaves, canonical.differing(before, after))
+    old, new = map(_leaves, canonical.differing_members(before, after))
     for path in sorted(old.keys() | new.keys()):
         if old.get(path) != new.get(path):
             yield path, old.get(path), new.get(path)
@@ -77,12 +77,12 @@ def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
 
 
 @lru_cache(4096)
-def category(path: str) -> str:
+def categorise(path: str) -> str:
     """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
 
 
-class Fields:
+class FieldComparer:
     """Gives the fields of the changes between two listings, knowing what is quiet and what is only shape.
 
     A field that no record had before, or that none has any more, is a matter of how the gateway writes its
@@ -99,7 +99,7 @@ class Fields:
         """Give the fields in which a changed record differs."""
         if change.before is None or change.after is None:
             return ()
-        return fields(change.before.body, change.after.body, self._category)
+        return field_changes(change.before.body, change.after.body, self._category)
 
     def _category(self, differing: Differing) -> str:
         path, before, after = differing
@@ -109,14 +109,14 @@ class Fields:
             return SHAPE
         if after is None and not self._in_use(self._after, path):
             return SHAPE
-        return category(path)
+        return categorise(path)
 
     def _in_use(self, listing: Listing, path: str) -> bool:
-        key = (listing is self._before, jsonpath.general(path))
+        key = (listing is self._before, jsonpath.generalise(path))
         if key not in self._had:
-            named = f"{jsonpath.last_name(path)}:"
+            named = f"{jsonpath.last_key(path)}:"
             self._had[key] = any(
-                named in record.body and jsonpath.stands(canonical.decode(record.body.encode()), key[1])
+                named in record.body and jsonpath.has_leaf(canonical.decode(record.body.encode()), key[1])
                 for record in listing.records.values()
             )
         return self._had[key]

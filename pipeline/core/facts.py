@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from pipeline.core import jsonpath
-from pipeline.core.values import LARGEST, day, length, moment, names, price, text
+from pipeline.core.values import LARGEST, parse_date, parse_length, parse_timestamp, parse_names, parse_price, parse_text
 
 PER_TOKEN = Decimal(1_000_000)
 
@@ -162,21 +162,21 @@ class FactPaths:
         """Read a record."""
         prices = _prices(self.prices, body)
         found = Facts(
-            object=text(body.get("object")),
-            owned_by=_first(text, self.owned_by, body),
-            created=_first(moment, self.created, body),
-            root=text(body.get("root")),
-            parent=text(body.get("parent")),
-            type=_first(text, self.type, body),
-            context_length=_first(length, self.context_length, body),
-            max_output=_first(length, self.max_output, body),
-            input_modalities=_first(names, self.input_modalities, body) or (),
-            output_modalities=_first(names, self.output_modalities, body) or (),
-            features=_first(names, self.features, body) or (),
-            endpoints=_first(names, self.endpoints, body) or (),
-            lifecycle=_first(text, self.lifecycle, body),
-            deprecated_at=_first(day, self.deprecated_at, body),
-            aliases=_first(names, self.aliases, body) or (),
+            object=parse_text(body.get("object")),
+            owned_by=_first(parse_text, self.owned_by, body),
+            created=_first(parse_timestamp, self.created, body),
+            root=parse_text(body.get("root")),
+            parent=parse_text(body.get("parent")),
+            type=_first(parse_text, self.type, body),
+            context_length=_first(parse_length, self.context_length, body),
+            max_output=_first(parse_length, self.max_output, body),
+            input_modalities=_first(parse_names, self.input_modalities, body) or (),
+            output_modalities=_first(parse_names, self.output_modalities, body) or (),
+            features=_first(parse_names, self.features, body) or (),
+            endpoints=_first(parse_names, self.endpoints, body) or (),
+            lifecycle=_first(parse_text, self.lifecycle, body),
+            deprecated_at=_first(parse_date, self.deprecated_at, body),
+            aliases=_first(parse_names, self.aliases, body) or (),
             **prices,
         )
         return self.adjust(found, body)
@@ -200,7 +200,7 @@ def _parsed(at: tuple[str, ...]) -> tuple[jsonpath.Path, ...]:
 
 def _prices(where: Prices, body: Body) -> dict[str, Any]:
     unit = where.unit
-    found: dict[str, Any] = {"usd_per_call": _first(price, where.per_call, body)}
+    found: dict[str, Any] = {"usd_per_call": _first(parse_price, where.per_call, body)}
     if unit is not None:
         tokens = {
             "input_usd_per_1m": where.input,
@@ -208,26 +208,26 @@ def _prices(where: Prices, body: Body) -> dict[str, Any]:
             "cache_read_usd_per_1m": where.cache_read,
             "cache_write_usd_per_1m": where.cache_write,
         }
-        found |= {name: scaled(_first(price, at, body), unit) for name, at in tokens.items()}
+        found |= {name: scale_price(_first(parse_price, at, body), unit) for name, at in tokens.items()}
     if any(value is not None for value in found.values()):
         found["price_source"] = where.source
     return found
 
 
-def scaled(value: Decimal | None, unit: Decimal) -> Decimal | None:
+def scale_price(value: Decimal | None, unit: Decimal) -> Decimal | None:
     """Give a price in USD per 1M tokens, to six decimals: what floats add beyond is none of its value."""
     if value is None or value >= LARGEST or value * unit >= LARGEST:
         return None
-    return number((value * unit).quantize(_QUANTUM))
+    return strip_zeros((value * unit).quantize(_QUANTUM))
 
 
-def number(value: Decimal) -> Decimal:
+def strip_zeros(value: Decimal) -> Decimal:
     """Write a decimal without trailing zeros and without an exponent."""
     plain = value.normalize()
     return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
 
 
-def columns(facts: Facts) -> dict[str, Any]:
+def to_columns(facts: Facts) -> dict[str, Any]:
     """Give facts as they are stored: prices as REAL for sorting and plotting, sets as JSON arrays."""
     return {name: _column(getattr(facts, name)) for name in Facts.__slots__}
 
@@ -270,7 +270,7 @@ class Permission:
     group_name: str | None
 
 
-def permissions(body: Body) -> tuple[Permission, ...]:
+def parse_permissions(body: Body) -> tuple[Permission, ...]:
     """Read `permission`, an array that may be null, missing or hold what is no object."""
     entries = body.get("permission")
     if not isinstance(entries, list):
@@ -281,8 +281,8 @@ def permissions(body: Body) -> tuple[Permission, ...]:
 def _permission(entry: Body) -> Permission:
     return Permission(
         **{flag: _flag(entry.get(flag)) for flag in FLAGS},
-        organization=text(entry.get("organization")),
-        group_name=text(entry.get("group")),
+        organization=parse_text(entry.get("organization")),
+        group_name=parse_text(entry.get("group")),
     )
 
 

@@ -9,17 +9,17 @@ from pipeline.core.canonical import as_text, from_text
 from pipeline.core.diff import QUIET, SHAPE
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange
-from pipeline.core.values import length
+from pipeline.core.values import parse_length
 
 
-def way(price: PriceChange) -> int:
+def direction(price: PriceChange) -> int:
     """Say whether a price rose (1) or fell (-1); 0 where there is nothing to compare."""
     if price.before is None or price.after is None or price.before == price.after:
         return 0
     return 1 if price.after > price.before else -1
 
 
-def is_loud(field: FieldChange) -> bool:
+def is_significant(field: FieldChange) -> bool:
     """Say whether a field matters: no text, no shape, and no limit that said nothing before and after."""
     if field.category in (QUIET, SHAPE):
         return False
@@ -35,20 +35,20 @@ Lengths = tuple[int | None, int | None]
 """What a limit was and is, in tokens or whatever it counts; None where nothing is said, as 0 says nothing."""
 
 
-def lengths(field: FieldChange) -> Lengths | None:
+def limit_sides(field: FieldChange) -> Lengths | None:
     """Read both sides of a limit; None where a side says something else, or the field is none."""
     before, after = (
-        None if side is None else length(from_text(side)) for side in (field.before, field.after)
+        None if side is None else parse_length(from_text(side)) for side in (field.before, field.after)
     )
     other = (before is None and _says(field.before)) or (after is None and _says(field.after))
     return None if other or field.category != "limits" else (before, after)
 
 
-def is_cut(field: FieldChange) -> bool:
+def is_reduction(field: FieldChange) -> bool:
     """Say whether a limit is lower than it was, or a capability is gone."""
     match field.category:
         case "limits":
-            was, now = lengths(field) or (None, None)
+            was, now = limit_sides(field) or (None, None)
             return was is not None and now is not None and now < was
         case "capabilities":
             before, after = (

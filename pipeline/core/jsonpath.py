@@ -40,7 +40,7 @@ def find(value: Any, path: Path) -> Any:
     return value
 
 
-def without(value: Any, paths: Iterable[Path]) -> Any:
+def remove(value: Any, paths: Iterable[Path]) -> Any:
     """Give a value with everything at these paths left out; the value itself is not touched."""
     for path in paths:
         value = _drop(value, path)
@@ -82,18 +82,18 @@ def _spelled(key: str) -> str:
     return json.dumps(key, ensure_ascii=False) if not key or key.isdecimal() or _NO_STEP.search(key) else key
 
 
-def replaced(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
+def transform(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
     """Give a value with what stands at a path put through `change`; the value itself is not touched."""
     if not path:
         return change(value)
     step, rest = path[0], path[1:]
     match value:
         case dict() if step == "*":
-            return {key: replaced(item, rest, change) for key, item in value.items()}
+            return {key: transform(item, rest, change) for key, item in value.items()}
         case dict() if step in value:
-            return {**value, step: replaced(value[step], rest, change)}
+            return {**value, step: transform(value[step], rest, change)}
         case list() if step == "*":
-            return [replaced(item, rest, change) for item in value]
+            return [transform(item, rest, change) for item in value]
         case _:
             return value
 
@@ -106,12 +106,12 @@ def covers(path: Path, leaf: str) -> bool:
     )
 
 
-def general(leaf: str) -> str:
+def generalise(leaf: str) -> str:
     """Give a leaf's path with `*` for the places in arrays."""
     return ".".join("*" if step.isdecimal() else step for step in _steps(leaf))
 
 
-def stands(value: Any, leaf: str) -> bool:
+def has_leaf(value: Any, leaf: str) -> bool:
     """Say whether a value has a leaf of that path, at whatever places in arrays."""
     return _stands(value, _steps(leaf))
 
@@ -130,7 +130,7 @@ def _holds_objects(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
-def last_name(leaf: str) -> str:
+def last_key(leaf: str) -> str:
     """Give the last name in a leaf's path as JSON writes it; places in arrays are no names."""
     name = next((step for step in reversed(_steps(leaf)) if not step.isdecimal()), "")
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
@@ -141,7 +141,7 @@ def _steps(leaf: str) -> list[str]:
     return _STEP.findall(leaf)
 
 
-def grafted(value: Any, other: Any, path: Path) -> Any:
+def graft(value: Any, other: Any, path: Path) -> Any:
     """Give a value with what stands at a path taken from another value, where that has it."""
     step, rest = path[0], path[1:]
     match value, other:
@@ -149,14 +149,14 @@ def grafted(value: Any, other: Any, path: Path) -> Any:
             return other
         case dict(), dict() if step == "*":
             return {
-                key: grafted(item, other[key], rest) if rest and key in other else item
+                key: graft(item, other[key], rest) if rest and key in other else item
                 for key, item in value.items()
             }
         case dict(), dict() if step in other:
             if not rest:
                 return {**value, step: other[step]}
-            return {**value, step: grafted(value[step], other[step], rest)} if step in value else value
+            return {**value, step: graft(value[step], other[step], rest)} if step in value else value
         case list(), list() if step == "*" and rest and len(value) == len(other):
-            return [grafted(item, its, rest) for item, its in zip(value, other, strict=True)]
+            return [graft(item, its, rest) for item, its in zip(value, other, strict=True)]
         case _:
             return value

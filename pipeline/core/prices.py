@@ -9,22 +9,22 @@ from typing import Any
 
 from pipeline.core.canonical import from_text
 from pipeline.core.diff import QUIET, SHAPE
-from pipeline.core.facts import UNITS, number
+from pipeline.core.facts import UNITS, strip_zeros
 from pipeline.core.types import FieldChange
-from pipeline.core.values import price
+from pipeline.core.values import parse_price
 
-PER_1M = "1M tokens"
+UNIT_1M = "1M tokens"
 
 
-PER_CALL = "call"
+UNIT_CALL = "call"
 
 
 PRICES = {
-    "input_usd_per_1m": ("input", PER_1M),
-    "output_usd_per_1m": ("output", PER_1M),
-    "cache_read_usd_per_1m": ("cache read", PER_1M),
-    "cache_write_usd_per_1m": ("cache write", PER_1M),
-    "usd_per_call": ("a call", PER_CALL),
+    "input_usd_per_1m": ("input", UNIT_1M),
+    "output_usd_per_1m": ("output", UNIT_1M),
+    "cache_read_usd_per_1m": ("cache read", UNIT_1M),
+    "cache_write_usd_per_1m": ("cache write", UNIT_1M),
+    "usd_per_call": ("a call", UNIT_CALL),
 }
 """By column of `records`: what people call the price, and what it is for."""
 
@@ -56,10 +56,10 @@ class PriceChange:
         """By how much it changed, to a tenth; None where there is nothing to compare with."""
         if not self.before or self.after is None:
             return None
-        return number(((self.after - self.before) / self.before * 100).quantize(_PERCENT))
+        return strip_zeros(((self.after - self.before) / self.before * 100).quantize(_PERCENT))
 
 
-def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceChange, ...]:
+def price_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceChange, ...]:
     """Give the prices that differ between the facts of two records, each a row of `records` or nothing."""
     return tuple(
         PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), per, after["price_source"])
@@ -69,10 +69,10 @@ def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceCha
 
 
 def _exact(value: float | None) -> Decimal | None:
-    return None if value is None else number(Decimal(str(value)))
+    return None if value is None else strip_zeros(Decimal(str(value)))
 
 
-def split(
+def split_prices(
     fields: Sequence[FieldChange], known: Iterable[PriceChange]
 ) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
     """Tell prices from other loud fields; one that says the same as a known price is in neither."""
@@ -91,7 +91,7 @@ def split(
 
 def _raw(field: FieldChange) -> PriceChange | None:
     """Read a field as a price where it moved from number to number, or comes or goes as one."""
-    was, now = (None if side is None else price(from_text(side)) for side in (field.before, field.after))
+    was, now = (None if side is None else parse_price(from_text(side)) for side in (field.before, field.after))
     if (was is None) != (field.before is None) or (now is None) != (field.after is None) or was == now:
         return None
     return PriceChange(field.field, was, now)
@@ -107,9 +107,9 @@ def _mended(known: PriceChange, raws: Mapping[FieldChange, PriceChange]) -> Pric
     for raw in raws.values():
         for unit in UNITS.values():
             if known.before is None and _is(raw.after, unit, known.after):
-                return replace(known, before=None if raw.before is None else number(raw.before * unit))
+                return replace(known, before=None if raw.before is None else strip_zeros(raw.before * unit))
             if known.after is None and _is(raw.before, unit, known.before):
-                return replace(known, after=None if raw.after is None else number(raw.after * unit))
+                return replace(known, after=None if raw.after is None else strip_zeros(raw.after * unit))
     return known if any(field.category == "price" for field in raws) else None
 
 

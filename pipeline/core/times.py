@@ -48,10 +48,10 @@ def is_due(rhythm: Schedule, told: datetime, now: datetime) -> bool:
         told: when it was time the last time; aware.
         now: aware too.
     """
-    return rhythm.every == "run" or told > now or told < last(rhythm, now)
+    return rhythm.every == "run" or told > now or told < last_due(rhythm, now)
 
 
-def last(rhythm: Schedule, now: datetime) -> datetime:
+def last_due(rhythm: Schedule, now: datetime) -> datetime:
     """Give the last moment (UTC), up to now, that a daily or weekly rhythm names."""
     from zoneinfo import ZoneInfo  # most runs have no use for it
 
@@ -83,7 +83,7 @@ def compact(at: str) -> str:
     return at.replace("-", "").replace(":", "")
 
 
-def moment(value: str, now: datetime) -> str:
+def parse_moment(value: str, now: datetime) -> str:
     """Read `2h`, `1d`, `3w` ago, or a date, or a date and time (UTC unless it names its zone).
 
     Raises:

@@ -12,7 +12,7 @@ Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
 
 
-REFERENCES = ("env:", "file:", "command:")
+REFERENCE_PREFIXES = ("env:", "file:", "command:")
 """How a text begins that says where a secret is kept."""
 
 
@@ -108,7 +108,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Spelling:
+class Overrides:
     """What the config says of how a gateway writes its list; None and () leave what its dialect says.
 
     Args:
@@ -146,7 +146,7 @@ class Gateway:
     url: str
     dialect: str = "auto"
     limits: Limits = field(default_factory=Limits)
-    spelling: Spelling = field(default_factory=Spelling)
+    spelling: Overrides = field(default_factory=Overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ class Outcome(StrEnum):
 _SCOPE_NAME = re.compile(r"^\w[\w.@+-]*$")
 
 
-def is_name(text: str) -> bool:
+def is_valid_name(text: str) -> bool:
     """Say whether a text can be the name of a gateway or a scope."""
     return bool(_SCOPE_NAME.match(text))
 

@@ -32,7 +32,7 @@ _FARTHEST_YEAR = 2090  # dates beyond are a way to write "never"
 _THOUSANDS = re.compile(r"^(\d+(?:\.\d+)?)\s*([kKmM])?$")
 
 
-def price(value: Any) -> Decimal | None:
+def parse_price(value: Any) -> Decimal | None:
     """Read a price: a number or its text; a negative one says "it depends", which is no price."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
@@ -43,7 +43,7 @@ def price(value: Any) -> Decimal | None:
     return found if found.is_finite() and 0 <= found < LARGEST else None
 
 
-def length(value: Any) -> int | None:
+def parse_length(value: Any) -> int | None:
     """Read a length in tokens: 128000, 256000.0, "1,000", "128k"; 0, "" and below say nothing."""
     if isinstance(value, str):
         spelled = _THOUSANDS.match(value.strip().replace(",", ""))
@@ -56,7 +56,7 @@ def length(value: Any) -> int | None:
     return int(value) if 0 < value < LARGEST else None
 
 
-def text(value: Any) -> str | None:
+def parse_text(value: Any) -> str | None:
     """Read a text; what is no text is given as JSON, and nothing or "" as None."""
     if value is None or value in ("", [], {}):
         return None
@@ -65,7 +65,7 @@ def text(value: Any) -> str | None:
     return as_text(value)
 
 
-def names(value: Any) -> tuple[str, ...] | None:
+def parse_names(value: Any) -> tuple[str, ...] | None:
     """Read a set of names: an array, a comma-joined text, or an object of flags; sorted, None when empty."""
     match value:
         case str():
@@ -83,7 +83,7 @@ def _is_on(flag: Any) -> bool:
     return flag is True or (isinstance(flag, dict) and flag.get("supported") is True)
 
 
-def moment(value: Any) -> str | None:
+def parse_timestamp(value: Any) -> str | None:
     """Read a time: seconds or milliseconds since 1970, or ISO 8601; placeholders say nothing."""
     if isinstance(value, str):
         return _iso_moment(value)
@@ -110,15 +110,15 @@ def _written(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def day(value: Any) -> str | None:
+def parse_date(value: Any) -> str | None:
     """Read a date: ISO 8601, seconds since 1970, or {year, month, day}; the far future says "never"."""
     match value:
         case {"year": int(year), "month": int(month), "day": int(number)}:
             found = _date(year, month, number)
         case {"inference": inner} | {"date": inner}:
-            return day(inner)
+            return parse_date(inner)
         case _:
-            at = moment(value)
+            at = parse_timestamp(value)
             found = at[:10] if at else None
     return found if found and int(found[:4]) < _FARTHEST_YEAR else None
 

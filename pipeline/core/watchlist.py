@@ -15,7 +15,7 @@ def matches(name: str, globs: Sequence[str]) -> bool:
     return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
-def idle(globs: Iterable[str], names: Iterable[str]) -> str | None:
+def unmatched_glob(globs: Iterable[str], names: Iterable[str]) -> str | None:
     """Give the first glob that matches none of some names; None where each matches one."""
     known = list(names)
     return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in known)), None)
@@ -42,14 +42,14 @@ class Watch:
 
     def has(self, model: str) -> bool:
         """Say whether a model is watched."""
-        return any(means(word, model) for word in self.models)
+        return any(matches_pattern(word, model) for word in self.models)
 
     def named(self, model: str) -> bool:
         """Say whether a model is watched by its own id, and not only because a glob matches it."""
         return model in self.models
 
 
-NOTHING = Watch()
+NO_WATCH = Watch()
 
 
 def is_glob(word: str) -> bool:
@@ -57,6 +57,6 @@ def is_glob(word: str) -> bool:
     return bool(_GLOB & set(word))
 
 
-def means(word: str, model: str) -> bool:
+def matches_pattern(word: str, model: str) -> bool:
     """Say whether a word, an id or a glob of ids, means a model."""
     return word == model or fnmatchcase(model, word)

@@ -17,7 +17,7 @@ SIGN_IN = "/api/user/login"
 
 
 @dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authentication:
     """Headers that say who asks, and the secrets that must not come out again."""
 
     headers: dict[str, str] = field(default_factory=dict, repr=False)
@@ -26,7 +26,7 @@ class Authenticated:
 
 def authenticate(
     credential: Credential, resolve: Resolve, key_header: str = "Authorization"
-) -> Authenticated:
+) -> Authentication:
     """Give the headers of a credential; a login gives none yet, see `sign_in`.
 
     Args:
@@ -39,21 +39,21 @@ def authenticate(
     """
     match credential:
         case Anonymous():
-            return Authenticated()
+            return Authentication()
         case Key(reference):
             key = _sendable(reference, resolve(reference))
             bearer = "Bearer " if key_header == "Authorization" else ""
-            return Authenticated({key_header: f"{bearer}{key.reveal()}"}, (key,))
+            return Authentication({key_header: f"{bearer}{key.reveal()}"}, (key,))
         case Cookie(reference):
             cookie = _sendable(reference, resolve(reference))
             value = cookie.reveal()
             secrets = (cookie, *(Secret(part.partition("=")[2].strip()) for part in value.split(";")))
-            return Authenticated({"Cookie": value if "=" in value else f"session={value}"}, secrets)
+            return Authentication({"Cookie": value if "=" in value else f"session={value}"}, secrets)
         case AccessToken(reference, user_id):
             token = _sendable(reference, resolve(reference))
-            return Authenticated({"Authorization": token.reveal(), "New-Api-User": user_id}, (token,))
+            return Authentication({"Authorization": token.reveal(), "New-Api-User": user_id}, (token,))
         case Login(_, reference):
-            return Authenticated(secrets=(_sendable(reference, resolve(reference)),))
+            return Authentication(secrets=(_sendable(reference, resolve(reference)),))
 
 
 def _sendable(reference: str, secret: Secret) -> Secret:
@@ -69,7 +69,7 @@ def _sendable(reference: str, secret: Secret) -> Secret:
 
 async def sign_in(
     login: Login, password: Secret, root: str, ask: Callable[[HttpRequest], Awaitable[Reply]]
-) -> Authenticated:
+) -> Authentication:
     """Sign in with user name and password, as the gateway's own web page does.
 
     Raises:
@@ -84,7 +84,7 @@ async def sign_in(
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
     if user.get("id") is not None:
         headers["New-Api-User"] = str(user["id"])
-    return Authenticated(headers, (password, *(Secret(value) for value in cookies.values())))
+    return Authentication(headers, (password, *(Secret(value) for value in cookies.values())))
 
 
 def _user(reply: Reply, login: Login) -> dict[str, Any]:

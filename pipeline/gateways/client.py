@@ -13,10 +13,10 @@ from urllib.request import getproxies
 
 from pipeline.core.types import Anonymous, Credential, Gateway, Login, Resolve, Scope
 from pipeline.errors import FetchError, Unreachable, Unreadable
-from pipeline.gateways.auth import Authenticated, authenticate, sign_in
+from pipeline.gateways.auth import Authentication, authenticate, sign_in
 from pipeline.gateways.decompress import ACCEPTED
 from pipeline.gateways.dialects import Answer, Dialect
-from pipeline.gateways.http import Reply, exchange
+from pipeline.gateways.http import Reply, send
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import (
     FetchOutcome,
@@ -34,7 +34,7 @@ _VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
 _WAITING_RESULTS = 16
 
 
-MANY = 24
+MANY_SCOPES = 24
 """From so many scopes on, connections that keep their pace are worth the time that it takes to load them."""
 
 
@@ -64,7 +64,7 @@ class GatewayClient:
     def _connect(self, count: int) -> None:
         """Have the connections that suit so many scopes."""
         if self._connections is None:
-            self._connections = _connections(self._user_agent, wide=count >= MANY)
+            self._connections = _connections(self._user_agent, wide=count >= MANY_SCOPES)
 
     async def fetch_all(self, asks: Sequence[FetchRequest]) -> AsyncGenerator[tuple[Scope, FetchOutcome]]:
         """Give each scope's result as it arrives; a failure is a value and never stops the others."""
@@ -97,7 +97,7 @@ class GatewayClient:
             async with asyncio.timeout(self._deadline), self._pace_of(gateway):
                 signed = await self._signed(FetchRequest(scope, dialect, dialect.pages))
                 headers = dict(dialect.headers) | signed.headers
-                url = address(gateway.url, dialect.path) + path
+                url = list_url(gateway.url, dialect.path) + path
                 question = HttpRequest(url, params=dialect.params, headers=headers)
                 return await self._exchange(question, gateway, signed)
         except TimeoutError:
@@ -127,7 +127,7 @@ class GatewayClient:
         pages = ask.pages()
         request, first = next(pages), None
         while True:
-            question = HttpRequest(address(gateway.url, request.path), params=request.params, headers=headers)
+            question = HttpRequest(list_url(gateway.url, request.path), params=request.params, headers=headers)
             reply = await self._exchange(question, gateway, signed)
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(ask, started)
@@ -140,7 +140,7 @@ class GatewayClient:
                     answer, _validators(first, Redactor(signed.secrets)), time.perf_counter() - started
                 )
 
-    async def _signed(self, ask: FetchRequest) -> Authenticated:
+    async def _signed(self, ask: FetchRequest) -> Authentication:
         scope = ask.scope
         words = (scope.credential, self._resolve, ask.dialect.key_header)
         signed = (
@@ -163,9 +163,9 @@ class GatewayClient:
             error.reword(Redactor(signed.secrets).text(error.message))
             raise
 
-    async def _exchange(self, question: HttpRequest, gateway: Gateway, signed: Authenticated) -> Reply:
+    async def _exchange(self, question: HttpRequest, gateway: Gateway, signed: Authentication) -> Reply:
         assert self._connections
-        return await exchange(self._connections, question, gateway.limits, Redactor(signed.secrets))
+        return await send(self._connections, question, gateway.limits, Redactor(signed.secrets))
 
 
 def _connections(user_agent: str, *, wide: bool) -> Transport:
@@ -197,7 +197,7 @@ def _validators(reply: Reply, scrub: Redactor) -> Validators:
     return Validators(scrub.tag(headers.get("etag")), scrub.tag(headers.get("last-modified")))
 
 
-def address(url: str, path: str) -> str:
+def list_url(url: str, path: str) -> str:
     """Join a gateway's base and a path: `https://host`, `…/v1` and `…/v1/models` all mean the same list.
 
     What the base has of the path already is not said twice; a version of its own (`…/api/v3`) is kept.

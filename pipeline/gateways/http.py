@@ -47,7 +47,7 @@ class Reply:
     time: int
 
 
-async def exchange(connections: Transport, question: HttpRequest, limits: Limits, scrub: Redactor) -> Reply:
+async def send(connections: Transport, question: HttpRequest, limits: Limits, scrub: Redactor) -> Reply:
     """Ask until there is an answer or no more hope.
 
     Raises:

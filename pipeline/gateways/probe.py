@@ -15,15 +15,15 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.core import canonical, jsonpath
-from pipeline.core.diff import category, fields
+from pipeline.core.diff import categorise, field_changes
 from pipeline.core.types import FieldChange, Listing, Scope
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways.client import GatewayClient
 from pipeline.gateways.dialects import Answer, Dialect
-from pipeline.gateways.dialects.envelope import opened
+from pipeline.gateways.dialects.envelope import parse_envelope
 from pipeline.gateways.http import Reply
 from pipeline.gateways.types import FetchOutcome, FetchRequest
-from pipeline.gateways.variation import ANY, ELEMENT, Steps, Variation, generalised, variations, written
+from pipeline.gateways.variation import ANY, ELEMENT, Steps, Variation, generalise, variations, format_path
 
 _UNKNOWN = re.compile(r"not[ _-]?found|does ?n[o']t exist|no such|unknown model|不存在", re.IGNORECASE)
 
@@ -83,7 +83,7 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LookupResult:
     """What came of a look: for `differs` the fields, before as listed; for `error` what went wrong."""
 
     verdict: Verdict
@@ -95,11 +95,11 @@ def lookup(
     looks: Sequence[Lookup],
     fetcher: Callable[[], GatewayClient],
     on_answer: Callable[[], None] = lambda: None,
-) -> dict[str, Seen]:
+) -> dict[str, LookupResult]:
     """Ask for single models at their own addresses, all at once; gives what was seen, by scope."""
 
-    async def all_of_them() -> dict[str, Seen]:
-        seen: dict[str, Seen] = {}
+    async def all_of_them() -> dict[str, LookupResult]:
+        seen: dict[str, LookupResult] = {}
         async with fetcher() as client, asyncio.TaskGroup() as group:
 
             async def one(wanted: Lookup) -> None:
@@ -113,17 +113,17 @@ def lookup(
     return asyncio.run(all_of_them())
 
 
-async def _lookup(client: GatewayClient, wanted: Lookup) -> Seen:
-    for path in addresses(wanted.dialect, wanted.model):
+async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
+    for path in record_paths(wanted.dialect, wanted.model):
         try:
-            return compared(wanted, await client.ask(wanted.scope, wanted.dialect, path))
+            return compare_record(wanted, await client.ask(wanted.scope, wanted.dialect, path))
         except FetchError as error:
             if not _is_unknown(error):
-                return Seen(Verdict.ERROR, message=error.message)
-    return Seen(Verdict.NOT_FOUND)
+                return LookupResult(Verdict.ERROR, message=error.message)
+    return LookupResult(Verdict.NOT_FOUND)
 
 
-def addresses(dialect: Dialect, model: str) -> Iterator[str]:
+def record_paths(dialect: Dialect, model: str) -> Iterator[str]:
     """Give where a model's own record may be, behind the address of the list, to be tried in turn.
 
     First with `/` encoded, as one step; then plain, for servers that take what follows as it is.
@@ -142,21 +142,21 @@ def _is_unknown(error: FetchError) -> bool:
     return isinstance(error, Unreadable) and bool(_UNKNOWN.search(error.message))
 
 
-def compared(wanted: Lookup, reply: Reply) -> Seen:
+def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
     """Read a single record as the list's are read, and compare it with the list's.
 
     Raises:
         Unreadable: the answer is no record.
     """
-    row = _row(opened(reply.body), wanted.dialect)
+    row = _row(parse_envelope(reply.body), wanted.dialect)
     body = canonical.encode({"data": [row]}).encode()
     as_list = replace(wanted.dialect, list_at=("data",), paging=None)
     records = list(as_list.read(Answer((body,), reply.time)).records.values())
     if wanted.listed is None or not records:
-        return Seen(Verdict.UNLISTED)
+        return LookupResult(Verdict.UNLISTED)
     told = wanted.dialect.told(canonical.decode(wanted.listed.encode()))
-    differing = fields(canonical.encode(told), records[0].body)
-    return Seen(Verdict.DIFFERS if differing else Verdict.SAME, differing)
+    differing = field_changes(canonical.encode(told), records[0].body)
+    return LookupResult(Verdict.DIFFERS if differing else Verdict.SAME, differing)
 
 
 def _row(value: Any, dialect: Dialect) -> Any:
@@ -168,7 +168,7 @@ def _row(value: Any, dialect: Dialect) -> Any:
     raise Unreadable("the answer is no record of a model")
 
 
-GRAVE = frozenset({"price", "limits", "lifecycle"})
+IMPORTANT_CATEGORIES = frozenset({"price", "limits", "lifecycle"})
 """Categories of fields that nobody should leave out without a look."""
 
 
@@ -206,7 +206,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeResult:
     """What the same list, asked for several times, gave.
 
     Args:
@@ -228,7 +228,7 @@ class Probe:
     left: tuple[str, ...]
 
 
-def probe(dialect: Dialect, answers: Sequence[Answer]) -> Probe:
+def probe(dialect: Dialect, answers: Sequence[Answer]) -> ProbeResult:
     """Compare answers to one question field by field, noise and order left in.
 
     Raises:
@@ -243,14 +243,14 @@ def probe(dialect: Dialect, answers: Sequence[Answer]) -> Probe:
     sets = tuple(each.path for each in open_ones if each.only_order)
     better = replace(dialect, noise=(*dialect.noise, *noise), sets=(*dialect.sets, *sets))
     left = _varying([better.read(answer) for answer in answers])
-    return Probe(
+    return ProbeResult(
         sizes=tuple(len(listing) for listing in raw),
         order_differs=_is_order_different(raw),
         flapping=tuple(sorted(_in_any(raw) - _in_all(raw))),
         differences=differences,
         noise=noise,
         sets=sets,
-        left=tuple(sorted({written(steps) for steps in left})),
+        left=tuple(sorted({format_path(steps) for steps in left})),
     )
 
 
@@ -303,7 +303,7 @@ def _by_cure(raw: _Varying, unsettled: set[Steps], dialect: Dialect) -> dict[str
 
 
 def _cure(steps: Steps, dialect: Dialect, *, only_order: bool) -> str:
-    leaf = written(steps).replace(ELEMENT, f".{ANY}")
+    leaf = format_path(steps).replace(ELEMENT, f".{ANY}")
     if any(jsonpath.covers(jsonpath.parse(noise), leaf) for noise in dialect.noise):
         return "noise"
     if only_order and any(jsonpath.covers(jsonpath.parse(ordered), leaf) for ordered in dialect.sets):
@@ -313,13 +313,13 @@ def _cure(steps: Steps, dialect: Dialect, *, only_order: bool) -> str:
 
 def _grouped(places: Iterable[Steps]) -> dict[Steps, list[Steps]]:
     grouped: dict[Steps, list[Steps]] = {}
-    for steps, general in generalised(places).items():
+    for steps, general in generalise(places).items():
         grouped.setdefault(general, []).append(steps)
     return grouped
 
 
 def _difference(place: Steps, seen: Sequence[tuple[str, Variation]], settled_by: str | None) -> Difference:
-    path = written(place)
+    path = format_path(place)
     first = seen[0][1].texts
     return Difference(
         path=path,
@@ -328,5 +328,5 @@ def _difference(place: Steps, seen: Sequence[tuple[str, Variation]], settled_by:
         examples=(first[0], first[1]),
         only_order=all(variation.only_order for _, variation in seen),
         settled_by=settled_by,
-        category=category(path),
+        category=categorise(path),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from pipeline.core import canonical
-from pipeline.core.types import Gateway, Listing, Scope, ScopeState, Spelling
+from pipeline.core.types import Gateway, Listing, Scope, ScopeState, Overrides
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
 from pipeline.gateways.cache import BodyCache
@@ -57,7 +57,7 @@ class AnswerReader:
     def _to_ask(self, scope: Scope, reading: str | None) -> Dialect:
         key = (scope.gateway, reading)
         if key not in self._dialects:
-            self._dialects[key] = dialects.to_ask(*key)
+            self._dialects[key] = dialects.request_dialect(*key)
         return self._dialects[key]
 
     def read(self, scope: Scope, result: FetchOutcome) -> list[Pair]:
@@ -119,11 +119,11 @@ class AnswerReader:
 
     def _listing(self, scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
         """Read an answer; one that is not in the dialect that was recognised once is recognised anew."""
-        dialect = dialects.to_read(scope.gateway, asked, answer)
+        dialect = dialects.answer_dialect(scope.gateway, asked, answer)
         try:
             return dialect, self._in(dialect).read(answer)
         except Unreadable as error:
-            anew = dialects.to_read(scope.gateway, dialects.to_ask(scope.gateway), answer)
+            anew = dialects.answer_dialect(scope.gateway, dialects.request_dialect(scope.gateway), answer)
             if scope.all_groups or scope.gateway.dialect != dialects.AUTO or anew.name == dialect.name:
                 return error
             try:
@@ -149,8 +149,8 @@ class AnswerReader:
 def _grouped(scope: Scope, name: str) -> Dialect:
     """Give a dialect of groups with what the gateway's table adds to noise and the like."""
     own = scope.gateway.spelling
-    added = Spelling(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
-    return dialects.spelled(dialects.dialects()[name], added)
+    added = Overrides(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
+    return dialects.customise(dialects.all_dialects()[name], added)
 
 
 def _split(result: FetchOutcome) -> Groups | FetchError:

@@ -115,7 +115,7 @@ def _step(key: str) -> str:
     return key if plain and "." not in key and ELEMENT not in key else ANY
 
 
-def generalised(places: Iterable[Steps]) -> dict[Steps, Steps]:
+def generalise(places: Iterable[Steps]) -> dict[Steps, Steps]:
     """Give each place its general form: below an object, places that differ in one key alone are one.
 
     `providers.x.latency` and `providers.y.latency` are `providers.*.latency`; a first step and a last key
@@ -142,6 +142,6 @@ def _with_any(steps: Steps, index: int) -> Steps:
     return (*steps[:index], ANY, *steps[index + 1 :])
 
 
-def written(steps: Steps) -> str:
+def format_path(steps: Steps) -> str:
     """Write a place as the config does: `permission[].id`, `providers.*.latency`."""
     return ".".join(steps).replace(f".{ELEMENT}", ELEMENT)

@@ -12,8 +12,8 @@ from support import strategies
 from support.fakes import listing, offered
 
 from pipeline.core.canonical import decode, encode, from_text
-from pipeline.core.diff import Fields, category, diff, fields
-from pipeline.core.jsonpath import general, leaves
+from pipeline.core.diff import FieldComparer, categorise, diff, field_changes
+from pipeline.core.jsonpath import generalise, leaves
 from pipeline.core.types import Change, FieldChange, Listing, Record
 
 
@@ -92,7 +92,7 @@ def test_field_changes_name_exactly_the_leaves_that_differ(
         for path in old.keys() | new.keys()
         if path not in old or path not in new or encode(old[path]) != encode(new[path])
     }
-    found = fields(encode(one), encode(other))
+    found = field_changes(encode(one), encode(other))
     assert [field.field for field in found] == sorted(differing)
     for field in found:
         _agrees(field.before, field.field, old)
@@ -108,12 +108,12 @@ def _agrees(text: str | None, path: str, side: dict[str, Any]) -> None:
 @given(strategies.objects)
 def test_a_record_has_no_field_changes_against_itself(one: dict[str, Any]) -> None:
     """Equal bodies have equal fields."""
-    assert fields(encode(one), encode(one)) == ()
+    assert field_changes(encode(one), encode(one)) == ()
 
 
 def test_a_field_that_comes_is_not_one_that_was_null() -> None:
     """Absent is None, null is the text `null`, and a number is not the string of it."""
-    found = fields('{"a":null,"n":8,"tags":["x"]}', '{"b":{"c":null},"n":"8","tags":["y"]}')
+    found = field_changes('{"a":null,"n":8,"tags":["x"]}', '{"b":{"c":null},"n":"8","tags":["y"]}')
     assert found == (
         FieldChange("a", "null", None, "other"),
         FieldChange("b.c", None, "null", "other"),
@@ -124,7 +124,7 @@ def test_a_field_that_comes_is_not_one_that_was_null() -> None:
 
 def test_prices_keep_every_digit() -> None:
     """A price is compared and shown exactly as it was sent."""
-    (change,) = fields(
+    (change,) = field_changes(
         encode(decode(b'{"pricing":{"input":0.1000000000000000000001}}')),
         encode(decode(b'{"pricing":{"input":0.10}}')),
     )
@@ -167,22 +167,22 @@ def test_prices_keep_every_digit() -> None:
 )
 def test_fields_are_sorted_by_what_they_mean(field: str, sorted_as: str) -> None:
     """People look for prices and limits first; names and descriptions are quiet."""
-    assert category(field) == sorted_as
+    assert categorise(field) == sorted_as
 
 
 def test_a_quiet_field_is_quiet_whatever_its_name() -> None:
     """A dialect, or the config, may say of any field that it is told only on request."""
     (change,) = diff(one := listing(m=1), other := listing(m=2))
-    assert [field.category for field in Fields(one, other)(change)] == ["other"]
-    assert [field.category for field in Fields(one, other, ("form",))(change)] == ["text"]
+    assert [field.category for field in FieldComparer(one, other)(change)] == ["other"]
+    assert [field.category for field in FieldComparer(one, other, ("form",))(change)] == ["text"]
 
 
 def test_a_field_that_comes_to_all_at_once_is_shape() -> None:
     """A new field of the gateway's is one thing that happened, not a change of every model."""
     before, after = listing("a", "b"), listing(a=1, b=1)
-    found = [Fields(before, after)(change) for change in diff(before, after)]
+    found = [FieldComparer(before, after)(change) for change in diff(before, after)]
     assert found == [(FieldChange("form", None, "1", "shape"),)] * 2
-    gone = [Fields(after, before)(change) for change in diff(after, before)]
+    gone = [FieldComparer(after, before)(change) for change in diff(after, before)]
     assert gone == [(FieldChange("form", "1", None, "shape"),)] * 2
 
 
@@ -190,13 +190,13 @@ def test_a_field_that_others_had_before_is_news() -> None:
     """Where one record had the field already, getting it is a change of the one that gets it."""
     before, after = listing("a", b=1), listing(a=1, b=1)
     (change,) = diff(before, after)
-    assert Fields(before, after)(change) == (FieldChange("form", None, "1", "other"),)
+    assert FieldComparer(before, after)(change) == (FieldChange("form", None, "1", "other"),)
 
 
 def test_what_comes_or_goes_has_no_fields() -> None:
     """Added and removed models are told whole."""
     before, after = listing("a"), listing("b")
-    assert [Fields(before, after)(change) for change in diff(before, after)] == [(), ()]
+    assert [FieldComparer(before, after)(change) for change in diff(before, after)] == [(), ()]
 
 
 def names_in(side: Listing) -> Iterator[str]:
@@ -219,11 +219,11 @@ two_records = st.fixed_dictionaries({"a": branches, "b": branches})
 def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Whatever names fields have, one is shape just where it is new to the list, or gone from it."""
     before, after = (offered({m: {"x": fields} for m, fields in offer.items()}) for offer in (one, other))
-    used = [set(map(general, names_in(side))) for side in (before, after)]
+    used = [set(map(generalise, names_in(side))) for side in (before, after)]
     for change in diff(before, after):
-        for field in Fields(before, after)(change):
-            came = field.before is None and general(field.field) not in used[0]
-            went = field.after is None and general(field.field) not in used[1]
+        for field in FieldComparer(before, after)(change):
+            came = field.before is None and generalise(field.field) not in used[0]
+            went = field.after is None and generalise(field.field) not in used[1]
             assert (field.category == "shape") == (came or went)
 
 
@@ -231,5 +231,5 @@ def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dic
 def test_a_name_that_json_escapes_is_found_in_other_records(name: str) -> None:
     """A field that moves from one record to another is in use all the time, whatever its name."""
     before, after = offered({"m": {name: 1}, "n": {}}), offered({"m": {}, "n": {name: 1}})
-    told = [field.category for change in diff(before, after) for field in Fields(before, after)(change)]
+    told = [field.category for change in diff(before, after) for field in FieldComparer(before, after)(change)]
     assert told == ["other", "other"]

@@ -22,9 +22,9 @@ from pipeline.core.facts import (
     Facts,
     Permission,
     Prices,
-    columns,
-    permissions,
-    scaled,
+    to_columns,
+    parse_permissions,
+    scale_price,
 )
 
 facts = FactPaths()
@@ -41,7 +41,7 @@ def test_documented_fields_become_facts() -> None:
 def test_a_record_may_say_nothing() -> None:
     """What is missing, null or empty is no fact, and no column."""
     assert facts({}) == facts({"root": None, "parent": "", "created": None, "features": []}) == Facts()
-    assert set(columns(Facts()).values()) == {None}
+    assert set(to_columns(Facts()).values()) == {None}
 
 
 def test_the_first_path_that_says_something_counts() -> None:
@@ -92,12 +92,12 @@ def test_what_is_no_price_is_not_read(said: bytes) -> None:
 @given(st.decimals(min_value=0, max_value=10**6, places=6))
 def test_a_price_keeps_its_value(price: Decimal) -> None:
     """Nothing is rounded that a price list would write."""
-    assert scaled(price, PER_1M) == price
+    assert scale_price(price, PER_1M) == price
 
 
 def test_columns_hold_what_a_database_can_sort() -> None:
     """Prices are numbers, sets are JSON arrays."""
-    found = columns(Facts(input_usd_per_1m=Decimal("0.25"), features=("tools", "视觉"), context_length=8))
+    found = to_columns(Facts(input_usd_per_1m=Decimal("0.25"), features=("tools", "视觉"), context_length=8))
     assert (found["input_usd_per_1m"], found["context_length"]) == (0.25, 8)
     assert found["features"] == '["tools", "视觉"]'
 
@@ -106,7 +106,7 @@ def test_permissions_are_read_one_by_one() -> None:
     """Each flag is 1, 0 or unknown; what is no object is passed over."""
     entry: dict[str, Any] = dict.fromkeys(FLAGS, True)
     entry |= {"is_blocking": False, "allow_view": "yes", "organization": "*"}
-    assert permissions({"permission": [entry, None, 3, {}]}) == (
+    assert parse_permissions({"permission": [entry, None, 3, {}]}) == (
         Permission(1, 1, 1, 1, None, 1, 0, "*", None),
         Permission(*[None] * 9),
     )
@@ -115,7 +115,7 @@ def test_permissions_are_read_one_by_one() -> None:
 @pytest.mark.parametrize("body", [{}, {"permission": None}, {"permission": {}}, {"permission": "all"}])
 def test_a_record_without_permissions_has_none(body: dict[str, Any]) -> None:
     """Missing, null or no array at all: there is nothing to read."""
-    assert permissions(body) == ()
+    assert parse_permissions(body) == ()
 
 
 @given(strategies.rows)
@@ -126,7 +126,7 @@ def test_any_row_has_facts(row: dict[str, Any]) -> None:
     assert all(getattr(found, name) is None or isinstance(getattr(found, name), str) for name in texts)
     if found.created is not None:
         assert datetime.fromisoformat(found.created).tzinfo is not None
-    assert set(columns(found)) == {field.name for field in fields(Facts)}
-    assert all(isinstance(value, str | int | float | None) for value in columns(found).values())
-    flags = (getattr(permission, flag) for permission in permissions(row) for flag in FLAGS)
+    assert set(to_columns(found)) == {field.name for field in fields(Facts)}
+    assert all(isinstance(value, str | int | float | None) for value in to_columns(found).values())
+    flags = (getattr(permission, flag) for permission in parse_permissions(row) for flag in FLAGS)
     assert all(flag in (0, 1, None) for flag in flags)

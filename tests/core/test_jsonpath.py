@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import strategies
 
-from pipeline.core.jsonpath import Path, covers, find, general, grafted, leaves, parse, replaced, without
+from pipeline.core.jsonpath import Path, covers, find, generalise, graft, leaves, parse, transform, remove
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_find_gives_what_stands_there() -> None:
 def test_without_leaves_out_what_a_path_leads_to(path: str, left: Any) -> None:
     """Everything else stays; a path that leads nowhere changes nothing."""
     value = {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}
-    assert without(value, [parse(path)]) == left
+    assert remove(value, [parse(path)]) == left
 
 
 def test_without_takes_many_paths() -> None:
     """All paths are cut, in whatever order they are given."""
     value = {"a": {"x": 1, "y": 2}, "b": 3}
     cuts = [parse("a.x"), parse("b")]
-    assert without(value, cuts) == without(value, cuts[::-1]) == {"a": {"y": 2}}
+    assert remove(value, cuts) == remove(value, cuts[::-1]) == {"a": {"y": 2}}
 
 
 paths = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=3).map(tuple)
@@ -86,9 +86,9 @@ trees = st.recursive(
 def test_without_touches_nothing_and_needs_no_second_time(value: Any, cuts: list[Path]) -> None:
     """The value given stays as it was, and what is cut is gone at once."""
     before = copy.deepcopy(value)
-    left = without(value, cuts)
+    left = remove(value, cuts)
     assert value == before
-    assert without(left, cuts) == left
+    assert remove(left, cuts) == left
 
 
 @given(trees)
@@ -153,9 +153,9 @@ def test_every_leaf_has_a_path_of_its_own(value: dict[str, Any]) -> None:
 def test_replaced_changes_what_a_path_leads_to() -> None:
     """Every place that the path names is put through the function; others, and the value given, stay."""
     value = {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
-    assert replaced(value, parse("a[].x"), str) == {"a": [{"x": "1"}, {"y": 2}, 3], "b": {"x": 4}}
-    assert replaced(value, parse("*.x"), str) == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": "4"}}
-    assert replaced(value, parse("nowhere.x"), str) == value == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
+    assert transform(value, parse("a[].x"), str) == {"a": [{"x": "1"}, {"y": 2}, 3], "b": {"x": 4}}
+    assert transform(value, parse("*.x"), str) == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": "4"}}
+    assert transform(value, parse("nowhere.x"), str) == value == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_path_covers_what_is_at_it_or_below(path: str, leaf: str, covered: boo
 
 def test_the_general_form_of_a_leaf_forgets_places() -> None:
     """Which element of an array it was does not matter; a name made of digits is no place."""
-    assert [general(leaf) for leaf in ("a.0.b.12", "a", 'a."0"')] == ["a.*.b.*", "a", 'a."0"']
+    assert [generalise(leaf) for leaf in ("a.0.b.12", "a", 'a."0"')] == ["a.*.b.*", "a", 'a."0"']
 
 
 @pytest.mark.parametrize(
@@ -196,12 +196,12 @@ def test_grafted_takes_what_the_other_value_has(path: str, gives: Any) -> None:
     """What stands at a path in the other value comes over, where there is a place for it."""
     value = {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}
     other = {"x": 9, "rows": [{"t": 7}, {}], "m": {"a": {"t": 8}, "b": {"t": 9}}}
-    assert grafted(value, other, parse(path)) == gives
+    assert graft(value, other, parse(path)) == gives
 
 
 def test_arrays_of_another_length_are_not_grafted() -> None:
     """Which element would be which, nobody knows."""
-    assert grafted({"rows": [{"k": 1}]}, {"rows": [{"t": 1}, {"t": 2}]}, parse("rows[].t")) == {
+    assert graft({"rows": [{"k": 1}]}, {"rows": [{"t": 1}, {"t": 2}]}, parse("rows[].t")) == {
         "rows": [{"k": 1}]
     }
 
@@ -210,4 +210,4 @@ def test_arrays_of_another_length_are_not_grafted() -> None:
 def test_what_was_cut_can_be_grafted_back(value: Any, path: Path) -> None:
     """Cutting a named field out and taking it from the whole again gives the whole."""
     if path[-1] != "*":
-        assert grafted(without(value, [path]), value, path) == value
+        assert graft(remove(value, [path]), value, path) == value

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support import strategies
 
 from pipeline.core.canonical import decode
-from pipeline.core.values import LARGEST, day, length, moment, names, price, text
+from pipeline.core.values import LARGEST, parse_date, parse_length, parse_timestamp, parse_names, parse_price, parse_text
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from pipeline.core.values import LARGEST, day, length, moment, names, price, tex
 )
 def test_a_length_is_a_number_of_tokens(said: bytes, read: int | None) -> None:
     """Thousands may be written with commas, k or M; nothing, less and too much say nothing."""
-    assert length(decode(said)) == read
+    assert parse_length(decode(said)) == read
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_length_is_a_number_of_tokens(said: bytes, read: int | None) -> None:
 )
 def test_a_price_is_a_number_that_is_not_negative(said: bytes, read: str | None) -> None:
     """Numbers and their texts count; minus one is a way to say that it depends."""
-    assert price(decode(said)) == (None if read is None else Decimal(read))
+    assert parse_price(decode(said)) == (None if read is None else Decimal(read))
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_price_is_a_number_that_is_not_negative(said: bytes, read: str | None)
 )
 def test_a_moment_is_a_time_only_where_it_tells_one(said: bytes, read: str | None) -> None:
     """Seconds, milliseconds and ISO 8601 are read; placeholders that server software writes tell nothing."""
-    assert moment(decode(said)) == read
+    assert parse_timestamp(decode(said)) == read
 
 
 @pytest.mark.parametrize("said", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
 def test_a_moment_at_the_end_of_time_is_read_or_not(said: str) -> None:
     """What some write for "never" is beyond the calendar in another zone, and no error."""
-    assert moment(said) is None
-    assert day(said) is None
+    assert parse_timestamp(said) is None
+    assert parse_date(said) is None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_moment_at_the_end_of_time_is_read_or_not(said: str) -> None:
 )
 def test_a_day_is_a_date_that_will_come(said: bytes, read: str | None) -> None:
     """Dates come in many spellings; one in the far future says that it will never be."""
-    assert day(decode(said)) == read
+    assert parse_date(decode(said)) == read
 
 
 @pytest.mark.parametrize(
@@ -135,15 +135,15 @@ def test_a_day_is_a_date_that_will_come(said: bytes, read: str | None) -> None:
 )
 def test_names_are_a_sorted_set(said: Any, read: tuple[str, ...] | None) -> None:
     """Arrays, texts with commas and objects of flags name things; each is named once."""
-    assert names(said) == read
+    assert parse_names(said) == read
 
 
 def test_a_text_is_given_as_it_is() -> None:
     """What is no text is shown as JSON; what is empty says nothing."""
     said: list[Any] = ["acme", 7, {"b": 1, "a": None}, False]
-    assert [text(value) for value in said] == ["acme", "7", '{"a":null,"b":1}', "false"]
+    assert [parse_text(value) for value in said] == ["acme", "7", '{"a":null,"b":1}', "false"]
     nothing: list[Any] = [None, "", [], {}]
-    assert [text(value) for value in nothing] == [None] * 4
+    assert [parse_text(value) for value in nothing] == [None] * 4
 
 
 spellings = st.one_of(
@@ -160,9 +160,9 @@ spellings = st.one_of(
 @example(decode(b'{"year": 1e400, "month": 1, "day": 1}'))
 def test_whatever_is_said_is_a_value_or_nothing(said: Any) -> None:
     """No value of any kind is an error, and what is read is in bounds."""
-    for read in (text, names, price):
+    for read in (parse_text, parse_names, parse_price):
         read(said)
-    tokens = length(said)
+    tokens = parse_length(said)
     assert tokens is None or 0 <= tokens < LARGEST
-    for at in (moment(said), day(said)):
+    for at in (parse_timestamp(said), parse_date(said)):
         assert at is None or isinstance(datetime.fromisoformat(at), datetime)

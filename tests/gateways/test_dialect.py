@@ -12,10 +12,10 @@ from support import strategies
 from support.fakes import ASKED_AT, body, read, row
 
 from pipeline.core.canonical import decode, digest, encode
-from pipeline.core.facts import columns
+from pipeline.core.facts import to_columns
 from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import Answer, Dialect, Request, dialects
+from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialects
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_long_error_of_a_gateway_is_cut() -> None:
     assert len(refused.value.message) < 400
 
 
-EVERY = sorted(dialects())
+EVERY = sorted(all_dialects())
 
 
 @settings(max_examples=60)
@@ -72,20 +72,20 @@ EVERY = sorted(dialects())
 @example(b'{"data":[{"id":"lyra","created":1e400,"price":1e400}]}', "one-api")
 def test_whatever_comes_in_is_a_listing_or_unreadable(answer: bytes, name: str) -> None:
     """No bytes at all make a dialect raise anything else, and what it gives can be stored as it is."""
-    dialect = dialects()[name]
+    dialect = all_dialects()[name]
     try:
         found = read(answer, dialect=dialect)
     except Unreadable:
         return
     _is_sound(found)
     for record in found.records.values():
-        columns(dialect.facts(decode(record.body.encode())))
+        to_columns(dialect.facts(decode(record.body.encode())))
 
 
 @given(st.sampled_from(EVERY), st.lists(strategies.received, min_size=3, max_size=3))
 def test_whatever_comes_in_ends_or_leads_to_another_page(name: str, answers: list[bytes]) -> None:
     """Asking for pages ends with the bodies, asks for one page more, or says why there is no list."""
-    asking = dialects()[name].pages()
+    asking = all_dialects()[name].pages()
     request = next(asking)
     for answer in answers:
         try:
@@ -155,8 +155,8 @@ def test_pages_are_one_listing() -> None:
 
 def test_the_documented_contract_asks_one_address() -> None:
     """A dialect is a generator: it yields requests, is sent bodies, and gives those that are the list."""
-    pages = dialects()["one-api"].pages()
-    assert next(pages) == Request("/v1/models")
+    pages = all_dialects()["one-api"].pages()
+    assert next(pages) == PageRequest("/v1/models")
     with pytest.raises(StopIteration) as done:
         pages.send(b"body")
     assert done.value.value == (b"body",)

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.core.types import Gateway
 from pipeline.errors import Unreadable
-from pipeline.gateways.client import address
-from pipeline.gateways.dialects import DEFAULT, Answer, dialects, to_ask, to_read
+from pipeline.gateways.client import list_url
+from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, all_dialects, request_dialect, answer_dialect
 
 GEMINI = "https://generativelanguage.googleapis.com"
 AZURE = "https://cobalt.openai.azure.com"
@@ -43,7 +43,7 @@ UNKNOWN = Gateway("g", "https://llm.example.com/v1")
 )
 def test_what_people_write_becomes_the_address_of_the_list(url: str, asked: str) -> None:
     """Whatever part of the path the config has already, the list is asked for where the vendor has it."""
-    assert address(url, to_ask(Gateway("g", url)).path) == asked
+    assert list_url(url, request_dialect(Gateway("g", url)).path) == asked
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_what_people_write_becomes_the_address_of_the_list(url: str, asked: str)
 @pytest.mark.parametrize("path", ["/api/user/self/groups", "/api/user/models"])
 def test_what_is_for_signed_in_users_stands_beside_the_versions(url: str, path: str) -> None:
     """However the gateway's address is written, its web page's own API is at its root."""
-    assert address(url, path) == f"https://gw.example{path}"
+    assert list_url(url, path) == f"https://gw.example{path}"
 
 
 def test_another_api_stands_beside_the_versions() -> None:
     """A list that is not below the version that was written is asked for where it is."""
-    assert address("http://box.example:11434/v1", "/api/tags") == "http://box.example:11434/api/tags"
-    assert address("https://gw.example/v1/", "/api/pricing") == "https://gw.example/api/pricing"
+    assert list_url("http://box.example:11434/v1", "/api/tags") == "http://box.example:11434/api/tags"
+    assert list_url("https://gw.example/v1/", "/api/pricing") == "https://gw.example/api/pricing"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_first_request_is_as_the_vendor_wants_it(
     name: str, key_header: str, headers: dict[str, str], params: dict[str, str]
 ) -> None:
     """The key goes into the vendor's header, and pages are as large as the vendor gives them."""
-    dialect = dialects()[name]
+    dialect = all_dialects()[name]
     assert (dialect.key_header, dict(dialect.headers)) == (key_header, headers)
     assert dict(next(dialect.pages()).params) == params
 
@@ -99,7 +99,7 @@ ONE_OF_MORE = {
 def test_one_page_of_more_is_refused_by_whom_recognises_it(name: str) -> None:
     """Nothing led the default dialect to the other pages: half a list is none, and the way out is said."""
     answer = Answer((ONE_OF_MORE[name],), 1_790_000_000)
-    found = to_read(UNKNOWN, to_ask(UNKNOWN), answer)
+    found = answer_dialect(UNKNOWN, request_dialect(UNKNOWN), answer)
     assert found.name == name
     with pytest.raises(Unreadable, match=f"more pages than were asked for: set `dialect` to '{name}'"):
         found.read(answer)
@@ -107,9 +107,9 @@ def test_one_page_of_more_is_refused_by_whom_recognises_it(name: str) -> None:
 
 def test_what_was_recognised_is_asked_for_all_pages_where_it_answered() -> None:
     """Only the paging is that of the dialect recognised: key and address are those that gave the list."""
-    before, now = to_ask(UNKNOWN), to_ask(UNKNOWN, dialects()["gemini"].reading)
-    assert now.paging == dialects()["gemini"].paging
-    assert before.name == DEFAULT
+    before, now = request_dialect(UNKNOWN), request_dialect(UNKNOWN, all_dialects()["gemini"].reading)
+    assert now.paging == all_dialects()["gemini"].paging
+    assert before.name == DEFAULT_DIALECT
     assert (now.path, now.key_header, now.params, now.headers) == (
         before.path,
         before.key_header,
@@ -124,7 +124,7 @@ def test_numbered_pages_may_be_counted_by_the_total_alone() -> None:
     def page(*ids: str) -> bytes:
         return body(output={"models": [{"model": one} for one in ids], "total": 3})
 
-    asking = dialects()["dashscope"].pages()
+    asking = all_dialects()["dashscope"].pages()
     asked = [next(asking), asking.send(page("a", "b"))]
     with pytest.raises(StopIteration) as end:
         asking.send(page("c"))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from support import TESTS
 
 from pipeline.core.canonical import decode
-from pipeline.core.facts import columns, permissions
+from pipeline.core.facts import to_columns, parse_permissions
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import Answer, Dialect, dialects
+from pipeline.gateways.dialects import Answer, Dialect, all_dialects
 
 GOLDEN = TESTS / "golden"
 
@@ -48,7 +48,7 @@ def spoiled(draw: st.DrawFn, value: Any) -> Any:
             return value
 
 
-@pytest.mark.parametrize("dialect", dialects().values(), ids=list(dialects()))
+@pytest.mark.parametrize("dialect", all_dialects().values(), ids=list(all_dialects()))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_a_spoiled_answer_is_a_listing_or_a_reason(dialect: Dialect, data: st.DataObject) -> None:
@@ -63,5 +63,5 @@ def test_a_spoiled_answer_is_a_listing_or_a_reason(dialect: Dialect, data: st.Da
         return
     for record in listing.records.values():
         value = decode(record.body.encode())
-        assert columns(dialect.facts(value))
-        permissions(value)
+        assert to_columns(dialect.facts(value))
+        parse_permissions(value)

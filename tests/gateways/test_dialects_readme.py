@@ -14,7 +14,7 @@ from pipeline.config import parse
 from pipeline.core import canonical
 from pipeline.core.facts import UNITS
 from pipeline.core.types import Gateway, Key
-from pipeline.gateways.dialects import FACTS, Answer, Dialect, Pages, to_ask
+from pipeline.gateways.dialects import FACT_NAMES, Answer, Dialect, Pages, request_dialect
 
 README = ROOT / "pipeline" / "gateways" / "dialects" / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def test_a_gateway_that_only_the_config_knows_is_asked_and_read() -> None:
     first = {"slug": "lyra", "ctx": 4096, "maker": "acme", "cost": {"in": 0.5, "out": 2}, "served_at": 1}
     second = {"slug": "vega", "regions": ["b", "a"], "replicas": [{"load": 0.3, "at": "x"}]}
     bodies = page(first, {"slug": "vega-internal"}), page(second)
-    dialect = to_ask(gateway())
+    dialect = request_dialect(gateway())
     assert dialect.key_header == "x-acme-key"
     assert asked(dialect.pages(), *bodies) == [
         ("/catalog/v2/models", {"per_page": "100", "page": "1"}),
@@ -98,4 +98,4 @@ def written(facts: dict[str, Any]) -> dict[str, Any]:
 
 def test_every_fact_and_unit_is_named() -> None:
     """Whoever writes a config finds each name that it may use."""
-    assert {name for name in (*FACTS, *UNITS) if f"`{name}`" not in TEXT} == set()
+    assert {name for name in (*FACT_NAMES, *UNITS) if f"`{name}`" not in TEXT} == set()

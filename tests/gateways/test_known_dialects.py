@@ -15,14 +15,14 @@ from support import TESTS
 from pipeline.core import canonical
 from pipeline.core.types import Gateway, Listing
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import DEFAULT, Answer, Dialect, Pages, Request, dialects, to_ask, to_read
+from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, Dialect, Pages, PageRequest, all_dialects, request_dialect, answer_dialect
 from pipeline.gateways.dialects.paging import MOST_PAGES, Paging, pages
 
 GOLDEN = TESTS / "golden"
 CASES = sorted(path for path in GOLDEN.glob("*/*.json") if not path.name.endswith(".expected.json"))
 ASKED_AT = 1_790_000_000
 EXPECTED_KEYS = {"models", "records", "warnings", "error", "same_as", "recognised"}
-KNOWN = sorted(dialects())
+KNOWN = sorted(all_dialects())
 NO_MARK = next(field.default for field in fields(Dialect) if field.name == "recognises")
 
 ADDRESSES = [
@@ -49,18 +49,18 @@ ADDRESSES = [
     ("https://api.cohere.com/v1", "cohere"),
     ("https://api.cohere.ai", "cohere"),
     ("https://api.fireworks.ai/v1/accounts/quarry", "fireworks"),
-    ("https://api.fireworks.ai/inference/v1", DEFAULT),
+    ("https://api.fireworks.ai/inference/v1", DEFAULT_DIALECT),
     ("https://cobalt.openai.azure.com", "azure"),
     ("https://cobalt.cognitiveservices.azure.com/openai", "azure"),
     ("https://cobalt.openai.azure.com/openai/v1/", "azure-v1"),
     ("https://cobalt.services.ai.azure.com/openai/v1", "azure-v1"),
     ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai", "cloudflare"),
     ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai/models/search", "cloudflare"),
-    ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai/v1", DEFAULT),
+    ("https://api.cloudflare.com/client/v4/accounts/0a1b/ai/v1", DEFAULT_DIALECT),
     ("https://models.github.ai", "github-models"),
     ("https://dashscope.aliyuncs.com/api/v1", "dashscope"),
     ("https://dashscope-intl.aliyuncs.com/api/v1/models", "dashscope"),
-    ("https://dashscope.aliyuncs.com/compatible-mode/v1", DEFAULT),
+    ("https://dashscope.aliyuncs.com/compatible-mode/v1", DEFAULT_DIALECT),
     ("https://aihubmix.com", "aihubmix"),
     ("https://api.aihubmix.com/v1", "aihubmix"),
     ("https://aihubmix.com/api/v1", "aihubmix-catalog"),
@@ -103,7 +103,7 @@ ADDRESSES = [
     ("https://catalog.endpoints.ai.ovh.net/rest/v1", "ovh"),
     ("https://api.venice.ai/api/v1", "venice"),
     ("https://ai-gateway.vercel.sh/v1", "vercel"),
-    ("https://llm.example.com/v1", DEFAULT),
+    ("https://llm.example.com/v1", DEFAULT_DIALECT),
 ]
 """What people write as `url`, and the dialect that it should find."""
 
@@ -116,7 +116,7 @@ class Case:
 
     @property
     def dialect(self) -> Dialect:
-        return dialects()[self.path.parent.name]
+        return all_dialects()[self.path.parent.name]
 
     @property
     def expected(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Case:
     def envelope(self) -> tuple[Any, list[dict[str, Any]]] | None:
         """The first body as that of an unknown gateway is looked at; None when it is no list then."""
         try:
-            envelope, rows = dialects()[DEFAULT].rows(self.answer.bodies[0])
+            envelope, rows = all_dialects()[DEFAULT_DIALECT].rows(self.answer.bodies[0])
         except Unreadable:
             return None
         return envelope, [row for row in rows if isinstance(row, dict)]
@@ -157,7 +157,7 @@ def every_case(test: Callable[..., None]) -> Callable[..., None]:
     return pytest.mark.parametrize("case", named)(test)
 
 
-def delivered(asking: Pages, bodies: Iterable[bytes]) -> tuple[tuple[bytes, ...], list[Request]]:
+def delivered(asking: Pages, bodies: Iterable[bytes]) -> tuple[tuple[bytes, ...], list[PageRequest]]:
     """Give requests their recorded bodies; the bodies that make the list, and what was asked for them."""
     asked = [next(asking)]
     for body in bodies:
@@ -238,14 +238,14 @@ def test_the_world_as_it_was_has_the_same_digest(case: Case) -> None:
 def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
     """The marks of a dialect are in its own answers and in no other dialect's."""
     seen = case.envelope
-    by = {name for name in KNOWN if seen and dialects()[name].recognises(*seen)}
+    by = {name for name in KNOWN if seen and all_dialects()[name].recognises(*seen)}
     if "error" in case.expected:
         assert by <= {case.dialect.name}
         return
     assert by == ({case.dialect.name} if case.recognised else set())
     unknown = Gateway("g", "https://llm.example.com/v1")
-    read_in = to_read(unknown, to_ask(unknown), case.answer)
-    assert read_in.name == (case.dialect.name if case.recognised else DEFAULT)
+    read_in = answer_dialect(unknown, request_dialect(unknown), case.answer)
+    assert read_in.name == (case.dialect.name if case.recognised else DEFAULT_DIALECT)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -253,7 +253,7 @@ def test_every_dialect_has_golden_pairs(name: str) -> None:
     """A dialect without an answer to show for itself is a guess; one with marks shows them."""
     own = [case for case in map(Case, CASES) if case.dialect.name == name]
     assert any("models" in case.expected for case in own)
-    assert dialects()[name].recognises is NO_MARK or any(
+    assert all_dialects()[name].recognises is NO_MARK or any(
         case.recognised and "error" not in case.expected for case in own
     )
 
@@ -271,20 +271,20 @@ def test_no_half_of_a_golden_pair_lies_about() -> None:
 @pytest.mark.parametrize(("url", "name"), ADDRESSES)
 def test_the_address_finds_the_dialect(url: str, name: str) -> None:
     """What people write as `url` is enough to know whom they ask."""
-    assert to_ask(Gateway("g", url)).name == name
+    assert request_dialect(Gateway("g", url)).name == name
 
 
 def test_every_dialect_with_hosts_has_an_address_here() -> None:
     """A host that no test writes down may be misspelt for ever."""
-    assert {name for _, name in ADDRESSES} == {n for n in KNOWN if dialects()[n].hosts} | {DEFAULT}
+    assert {name for _, name in ADDRESSES} == {n for n in KNOWN if all_dialects()[n].hosts} | {DEFAULT_DIALECT}
 
 
-@pytest.mark.parametrize("name", [name for name in KNOWN if dialects()[name].recognises is not NO_MARK])
+@pytest.mark.parametrize("name", [name for name in KNOWN if all_dialects()[name].recognises is not NO_MARK])
 def test_a_dialect_recognised_once_is_asked_as_before(name: str) -> None:
     """Recognition says how to read, not where to ask: the address that gave the list is asked again."""
     somewhere = Gateway("g", "https://llm.example.com/v1")
-    before, now = to_ask(somewhere), to_ask(somewhere, dialects()[name].reading)
-    assert (now.name, now.reading) == (name, dialects()[name].reading)
+    before, now = request_dialect(somewhere), request_dialect(somewhere, all_dialects()[name].reading)
+    assert (now.name, now.reading) == (name, all_dialects()[name].reading)
     assert (now.path, now.key_header, now.headers) == (before.path, before.key_header, before.headers)
 
 
@@ -297,7 +297,7 @@ def page(*ids: str, **envelope: Any) -> bytes:
     return json.dumps({"data": [{"id": one} for one in ids], **envelope}).encode()
 
 
-def asked_in(paging: Paging, *bodies: bytes) -> list[Request]:
+def asked_in(paging: Paging, *bodies: bytes) -> list[PageRequest]:
     made, asked = delivered(pages("/v1/models", (("kind", "all"),), paging, rows), bodies)
     assert made == bodies
     return asked
@@ -328,7 +328,7 @@ def test_a_token_that_is_missing_null_or_empty_ends_the_list(end: dict[str, Any]
 def test_a_url_of_the_next_page_is_read_for_its_parameters() -> None:
     """A link leads to the next page, though never to another place."""
     asked = asked_in(TOKEN, page("a", next="https://elsewhere.example/x?offset=2&limit=2"), page("b"))
-    assert asked[1] == Request("/v1/models", (KIND, ("offset", "2"), ("limit", "2")))
+    assert asked[1] == PageRequest("/v1/models", (KIND, ("offset", "2"), ("limit", "2")))
 
 
 def test_numbered_pages_are_counted_to_the_last() -> None:
@@ -341,7 +341,7 @@ def test_numbered_pages_are_counted_to_the_last() -> None:
 def test_a_list_in_one_piece_is_asked_for_once() -> None:
     """Without paging the first body is the list, whatever it says."""
     made, asked = delivered(pages("/v1/models", (), None, rows), [page("a")])
-    assert (made, asked) == ((page("a"),), [Request("/v1/models")])
+    assert (made, asked) == ((page("a"),), [PageRequest("/v1/models")])
 
 
 @pytest.mark.parametrize(

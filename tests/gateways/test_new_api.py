@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import canonical
 from pipeline.core.facts import Facts
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import Answer, dialects
+from pipeline.gateways.dialects import Answer, all_dialects
 from pipeline.gateways.dialects.known.new_api import of_group
 
 ORION = {
@@ -45,7 +45,7 @@ def names(envelope: dict[str, Any], group: str) -> list[str]:
 
 
 def facts(row: dict[str, Any]) -> Facts:
-    return dialects()["new-api-pricing"].facts(row)
+    return all_dialects()["new-api-pricing"].facts(row)
 
 
 def test_a_group_has_the_models_that_are_enabled_for_it() -> None:
@@ -100,7 +100,7 @@ def test_the_rows_read_as_a_price_list_of_their_own() -> None:
     """The rows of a group, put into an envelope, are what the dialect reads, in canonical numbers."""
     rows = of_group(prices(enabled(ORION, "gold")), "gold")
     body = canonical.encode({"data": rows}).encode()
-    listing = dialects()["new-api-pricing"].read(Answer((body,), 1_790_000_000))
+    listing = all_dialects()["new-api-pricing"].read(Answer((body,), 1_790_000_000))
     assert canonical.encode(rows[0]) == listing.records["orion"].body
 
 

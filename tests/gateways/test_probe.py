@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from pipeline.cli.app import main
 from pipeline.core import canonical
-from pipeline.gateways.dialects import Answer, dialects
+from pipeline.gateways.dialects import Answer, all_dialects
 from pipeline.gateways.probe import probe
-from pipeline.gateways.variation import generalised, variations, written
+from pipeline.gateways.variation import generalise, variations, format_path
 from pipeline.simulator import Gateway
 
 ASKED_AT = 1_790_000_000
 
-DIALECT = dialects()["openai"]
+DIALECT = all_dialects()["openai"]
 
 
 def answered(*rows, **envelope):
@@ -188,7 +188,7 @@ def test_what_is_advised_is_enough(rows):
 def test_general_forms_keep_the_first_step_and_the_last_key():
     """These are the names of fields."""
     places = [("a", "x", "[]", "n"), ("a", "y", "[]", "n"), ("b", "x"), ("b", "y"), ("c", "n"), ("d", "n")]
-    assert sorted({written(form) for form in generalised(places).values()}) == [
+    assert sorted({format_path(form) for form in generalise(places).values()}) == [
         "a.*[].n",
         "b.x",
         "b.y",

@@ -13,9 +13,9 @@ from support.fakes import ASKED_AT, body, row
 from pipeline.core.canonical import encode
 from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import Answer, Dialect, RowCache, dialects
+from pipeline.gateways.dialects import Answer, Dialect, RowCache, all_dialects
 
-NEW_API = dialects()["new-api"]
+NEW_API = all_dialects()["new-api"]
 
 
 def plainly(dialect: Dialect, answer: Answer) -> Listing | str:
@@ -59,7 +59,7 @@ SAID = st.dictionaries(
 
 @settings(max_examples=400)
 @given(
-    st.sampled_from(list(dialects().values())),
+    st.sampled_from(list(all_dialects().values())),
     st.lists(st.tuples(LISTS, SAID, st.integers(ASKED_AT - 500, ASKED_AT + 500)), max_size=4),
 )
 @example(NEW_API, [([], {"error": "0"}, ASKED_AT), ([row("lyra")], {"success": False}, ASKED_AT)])

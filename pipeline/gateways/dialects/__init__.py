@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from pipeline.gateways.dialects.dialect import Answer, Dialect, storable
-from pipeline.gateways.dialects.paging import Pages, Request
+from pipeline.gateways.dialects.dialect import Answer, Dialect, storable_id
+from pipeline.gateways.dialects.paging import Pages, PageRequest
 from pipeline.gateways.dialects.registry import (
     AUTO,
-    DEFAULT,
-    FACTS,
-    dialects,
-    recognised,
-    spelled,
-    to_ask,
-    to_read,
+    DEFAULT_DIALECT,
+    FACT_NAMES,
+    all_dialects,
+    dialect_of,
+    customise,
+    request_dialect,
+    answer_dialect,
 )
 from pipeline.gateways.dialects.rows import RowCache
 
 __all__ = [
     "AUTO",
-    "DEFAULT",
-    "FACTS",
+    "DEFAULT_DIALECT",
+    "FACT_NAMES",
     "Answer",
     "Dialect",
     "Pages",
-    "Request",
+    "PageRequest",
     "RowCache",
-    "dialects",
-    "recognised",
-    "spelled",
-    "storable",
-    "to_ask",
-    "to_read",
+    "all_dialects",
+    "dialect_of",
+    "customise",
+    "storable_id",
+    "request_dialect",
+    "answer_dialect",
 ]

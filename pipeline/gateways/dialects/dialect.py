@@ -12,8 +12,8 @@ from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
 from pipeline.core.types import Listing, Record
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects.envelope import kind_of, listed, opened
-from pipeline.gateways.dialects.paging import Pages, Paging, Params, leads_on, pages
+from pipeline.gateways.dialects.envelope import describe_type, find_rows, parse_envelope
+from pipeline.gateways.dialects.paging import Pages, Paging, Params, has_next_page, pages
 
 REQUEST_TIME_WINDOW = 300
 """Seconds: a `created` this near to the moment of asking is the server's clock, not a fact."""
@@ -135,8 +135,8 @@ class Dialect:
         Raises:
             Unreadable: it is no list of models; the message says what it is instead.
         """
-        envelope = opened(body)
-        found = listed(envelope, self.list_at, null_is_empty=self.null_is_empty)
+        envelope = parse_envelope(body)
+        found = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty)
         return envelope, [self._record_of(row) for row in found]
 
     def read(self, answer: Answer) -> Listing:
@@ -158,13 +158,13 @@ class Dialect:
         if isinstance(model, str) and self.is_no_model(model):
             return Row()
         if not isinstance(model, str) or not model.strip():
-            what = f"its id is {kind_of(model)}" if isinstance(value, dict) else f"it is {kind_of(value)}"
+            what = f"its id is {describe_type(model)}" if isinstance(value, dict) else f"it is {describe_type(value)}"
             return Row(left_out=what)
         created = value.get("created")
         body = canonical.encode(self.told(_timeless(value, asked_at)))
         if canonical.is_deep(body):
             raise Unreadable(f"the record of {model} is nested too deeply")
-        record = Record(storable(model), canonical.digest(body), body)
+        record = Record(storable_id(model), canonical.digest(body), body)
         return Row(record, created=created if isinstance(created, int) else None)
 
     def listing(self, rows: Sequence[Row]) -> Listing:
@@ -183,10 +183,10 @@ class Dialect:
     def told(self, row: dict[str, Any]) -> dict[str, Any]:
         """Give what a row says: noise left out, sets in one order."""
         # In this order: noise inside the members of a set would decide on their order.
-        told: dict[str, Any] = jsonpath.without(row, self._noise)
+        told: dict[str, Any] = jsonpath.remove(row, self._noise)
         for path in self._sets:
             if path[0] in told or path[0] == "*":
-                told = jsonpath.replaced(told, path, _in_order)
+                told = jsonpath.transform(told, path, _in_order)
         return told
 
     def _record_of(self, row: Any) -> Any:
@@ -202,7 +202,7 @@ class Dialect:
             envelope, found = self.rows(body)
             rows += found
         # Whoever recognised this dialect had asked in another, which knows nothing of further pages.
-        if self.paging and leads_on(self.paging, envelope, len(bodies), len(rows)):
+        if self.paging and has_next_page(self.paging, envelope, len(bodies), len(rows)):
             raise Unreadable(f"the list has more pages than were asked for: set `dialect` to {self.name!r}")
         return rows
 
@@ -251,6 +251,6 @@ def _folded(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]
     return {model: bodies[min(bodies)] for model, bodies in forms.items()}
 
 
-def storable(model: str) -> str:
+def storable_id(model: str) -> str:
     """Give a model's id as SQLite can hold it."""
     return model.replace("\x00", "\\u0000")

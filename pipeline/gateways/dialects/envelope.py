@@ -8,11 +8,11 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.text import redact
 from pipeline.errors import Unreadable
 
-ERRORS = ("error", "errors", "success")
+ERROR_NAMES = ("error", "errors", "success")
 """The names in an envelope under which gateways say that something went wrong."""
 
 
-def opened(body: bytes) -> Any:
+def parse_envelope(body: bytes) -> Any:
     """Read a body as JSON, and refuse one that says that something went wrong.
 
     Raises:
@@ -23,11 +23,11 @@ def opened(body: bytes) -> Any:
     except ValueError as error:
         raise Unreadable(_no_json(body, error)) from error
     if isinstance(value, dict):
-        refuse_errors(value)
+        raise_for_error(value)
     return value
 
 
-def listed(envelope: Any, at: tuple[str, ...], *, null_is_empty: bool) -> list[Any]:
+def find_rows(envelope: Any, at: tuple[str, ...], *, null_is_empty: bool) -> list[Any]:
     """Find the rows of an envelope at the first of the places that has any.
 
     Raises:
@@ -46,11 +46,11 @@ def listed(envelope: Any, at: tuple[str, ...], *, null_is_empty: bool) -> list[A
     seen = found if isinstance(envelope, dict) else envelope
     what = where if isinstance(envelope, dict) else "the answer"
     raise Unreadable(
-        f"{what} is {kind_of(seen)}, not {'the' if isinstance(envelope, dict) else 'a'} list of models"
+        f"{what} is {describe_type(seen)}, not {'the' if isinstance(envelope, dict) else 'a'} list of models"
     )
 
 
-def kind_of(value: Any) -> str:
+def describe_type(value: Any) -> str:
     """Say what a JSON value is, in words."""
     match value:
         case None:
@@ -78,7 +78,7 @@ def _no_json(body: bytes, error: ValueError) -> str:
     return "the answer is not JSON, or was cut off on its way"
 
 
-def refuse_errors(value: dict[str, Any]) -> None:
+def raise_for_error(value: dict[str, Any]) -> None:
     """See that an envelope does not say that something went wrong.
 
     Raises:

@@ -9,9 +9,9 @@ from typing import Any
 from pipeline.core import canonical
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.dialect import Answer
-from pipeline.gateways.dialects.envelope import opened
+from pipeline.gateways.dialects.envelope import parse_envelope
 from pipeline.gateways.dialects.known.new_api import of_group
-from pipeline.gateways.dialects.paging import Pages, Request
+from pipeline.gateways.dialects.paging import Pages, PageRequest
 
 GROUPS = "/api/user/self/groups"
 
@@ -37,8 +37,8 @@ class Groups:
 
 def pages() -> Pages:
     """Ask which groups there are, then what they may use."""
-    groups = yield Request(GROUPS)
-    prices = yield Request(PRICES)
+    groups = yield PageRequest(GROUPS)
+    prices = yield PageRequest(PRICES)
     return groups, prices
 
 
@@ -48,7 +48,7 @@ def split(answer: Answer) -> Groups:
     Raises:
         Unreadable: one of them is not what it should be.
     """
-    groups, prices = (opened(body) for body in answer.bodies)
+    groups, prices = (parse_envelope(body) for body in answer.bodies)
     named = groups.get("data") if isinstance(groups, dict) else None
     if not isinstance(named, dict):
         raise Unreadable(f"{GROUPS} gives no groups: is this a New-API gateway, and the user signed in?")

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pipeline.core import jsonpath
-from pipeline.core.values import length
+from pipeline.core.values import parse_length
 from pipeline.errors import Unreadable
 
 MOST_PAGES = 1000
@@ -18,14 +18,14 @@ Params = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PageRequest:
     """What a dialect wants asked: a path below the gateway's base, e.g. `/v1/models`."""
 
     path: str
     params: Params = ()
 
 
-Pages = Generator[Request, bytes, tuple[bytes, ...]]
+Pages = Generator[PageRequest, bytes, tuple[bytes, ...]]
 """Yields the requests it wants, is sent their bodies, and returns those that make the list."""
 
 
@@ -66,13 +66,13 @@ def pages(
         Unreadable: a page is no page, a cursor repeats, more is promised than comes, or it never ends.
     """
     if paging is None:
-        return ((yield Request(path, params)),)
+        return ((yield PageRequest(path, params)),)
     bodies: list[bytes] = []
     seen: set[Params] = set()
     onward: Params = ((paging.param, "1"),) if paging.numbered else ()
     count = 0
     while True:
-        body = yield Request(path, (*params, *paging.size, *onward))
+        body = yield PageRequest(path, (*params, *paging.size, *onward))
         envelope, found = rows(body)
         bodies.append(body)
         count += len(found)
@@ -92,7 +92,7 @@ def pages(
         onward = onward_next
 
 
-def leads_on(paging: Paging, envelope: Any, read: int, count: int) -> bool:
+def has_next_page(paging: Paging, envelope: Any, read: int, count: int) -> bool:
     """Say whether a page promises another, after so many pages with so many records."""
     return _onward(paging, envelope, read, count) is not None
 
@@ -116,7 +116,7 @@ def _onward(paging: Paging, envelope: Any, read: int, count: int) -> Params | No
 
 
 def _number(envelope: Any, at: str) -> int | None:
-    return length(jsonpath.find(envelope, jsonpath.parse(at))) if at else None
+    return parse_length(jsonpath.find(envelope, jsonpath.parse(at))) if at else None
 
 
 def _cursor(paging: Paging, cursor: str) -> Params:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pipeline.core import canonical
 from pipeline.core.facts import UNITS, FactPaths
-from pipeline.core.types import Gateway, Spelling
+from pipeline.core.types import Gateway, Overrides
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import known
 from pipeline.gateways.dialects.dialect import Answer, Dialect
@@ -23,15 +23,15 @@ from pipeline.gateways.dialects.paging import Paging
 AUTO = "auto"
 
 
-DEFAULT = "openai"
+DEFAULT_DIALECT = "openai"
 
 
-FACTS = tuple(item.name for item in fields(FactPaths) if item.name not in ("prices", "adjust"))
+FACT_NAMES = tuple(item.name for item in fields(FactPaths) if item.name not in ("prices", "adjust"))
 """The facts whose place the config may name."""
 
 
 @cache
-def dialects() -> Mapping[str, Dialect]:
+def all_dialects() -> Mapping[str, Dialect]:
     """Give every dialect by the name that the config uses, in the order of names."""
     found: dict[str, Dialect] = {}
     for module in pkgutil.iter_modules(known.__path__):
@@ -40,7 +40,7 @@ def dialects() -> Mapping[str, Dialect]:
     return dict(sorted(found.items()))
 
 
-def to_ask(gateway: Gateway, reading: str | None = None) -> Dialect:
+def request_dialect(gateway: Gateway, reading: str | None = None) -> Dialect:
     """Give the dialect to ask a gateway in.
 
     Args:
@@ -48,22 +48,22 @@ def to_ask(gateway: Gateway, reading: str | None = None) -> Dialect:
         reading: the rules its last listing was read under: with `auto`, what was recognised once stays.
     """
     if gateway.dialect != AUTO:
-        return spelled(dialects()[gateway.dialect], gateway.spelling)
-    found = _by_address(gateway.url) or _as_recognised(_name(reading) or DEFAULT)
-    return spelled(found, gateway.spelling)
+        return customise(all_dialects()[gateway.dialect], gateway.spelling)
+    found = _by_address(gateway.url) or _as_recognised(_name(reading) or DEFAULT_DIALECT)
+    return customise(found, gateway.spelling)
 
 
-def recognised(reading: str | None) -> Dialect | None:
+def dialect_of(reading: str | None) -> Dialect | None:
     """Give the dialect that a listing was read in, by its rules; None when there is none of that name."""
     name = _name(reading)
-    return dialects()[name] if name else None
+    return all_dialects()[name] if name else None
 
 
-def to_read(gateway: Gateway, asked: Dialect, answer: Answer) -> Dialect:
+def answer_dialect(gateway: Gateway, asked: Dialect, answer: Answer) -> Dialect:
     """Give the dialect to read an answer in: with `auto`, its shape may say more than the address did."""
-    if gateway.dialect != AUTO or asked.name != DEFAULT or gateway.spelling.list or gateway.spelling.id:
+    if gateway.dialect != AUTO or asked.name != DEFAULT_DIALECT or gateway.spelling.list or gateway.spelling.id:
         return asked
-    return spelled(_by_shape(answer) or dialects()[DEFAULT], gateway.spelling)
+    return customise(_by_shape(answer) or all_dialects()[DEFAULT_DIALECT], gateway.spelling)
 
 
 def _by_address(url: str) -> Dialect | None:
@@ -73,7 +73,7 @@ def _by_address(url: str) -> Dialect | None:
     place = host + parts.path.rstrip("/")
     fitting = [
         ("/" in glob, len(glob), dialect)
-        for dialect in dialects().values()
+        for dialect in all_dialects().values()
         for glob in dialect.hosts
         if fnmatchcase(place if "/" in glob else host, glob)
     ]
@@ -81,20 +81,20 @@ def _by_address(url: str) -> Dialect | None:
 
 
 def _by_shape(answer: Answer) -> Dialect | None:
-    default = dialects()[DEFAULT]
+    default = all_dialects()[DEFAULT_DIALECT]
     try:
         envelope, rows = default.rows(answer.bodies[0])
     except (Unreadable, IndexError):
         return None
     records = [row for row in rows if isinstance(row, dict)]
-    return next((dialect for dialect in dialects().values() if dialect.recognises(envelope, records)), None)
+    return next((dialect for dialect in all_dialects().values() if dialect.recognises(envelope, records)), None)
 
 
 def _as_recognised(name: str) -> Dialect:
     """Give a dialect that was known by its answer: to a request in the default one, which is kept to."""
-    default = dialects()[DEFAULT]
+    default = all_dialects()[DEFAULT_DIALECT]
     return replace(
-        dialects()[name],
+        all_dialects()[name],
         path=default.path,
         params=default.params,
         headers=default.headers,
@@ -106,12 +106,12 @@ def _name(reading: str | None) -> str | None:
     if reading is None:
         return None
     name = canonical.decode(reading.encode()).get("dialect")
-    return name if name in dialects() else None
+    return name if name in all_dialects() else None
 
 
-def spelled(dialect: Dialect, own: Spelling) -> Dialect:
+def customise(dialect: Dialect, own: Overrides) -> Dialect:
     """Give a dialect with what the config says differently; what it adds to noise and the like is added."""
-    if own == Spelling():
+    if own == Overrides():
         return dialect
     changes: dict[str, Any] = {
         "path": own.path or dialect.path,
@@ -142,7 +142,7 @@ def _paging(own: dict[str, str]) -> Paging:
     )
 
 
-def _facts(dialect: Dialect, own: Spelling) -> FactPaths:
+def _facts(dialect: Dialect, own: Overrides) -> FactPaths:
     reading = dialect.facts if isinstance(dialect.facts, FactPaths) else FactPaths()
     prices = dict(own.prices)
     if prices:

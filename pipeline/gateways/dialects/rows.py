@@ -17,8 +17,8 @@ from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
 from pipeline.gateways.cache import BodyCache
 from pipeline.gateways.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, Row
-from pipeline.gateways.dialects.envelope import ERRORS, refuse_errors
-from pipeline.gateways.dialects.paging import Pages, Paging, leads_on, pages
+from pipeline.gateways.dialects.envelope import ERROR_NAMES, raise_for_error
+from pipeline.gateways.dialects.paging import Pages, Paging, has_next_page, pages
 
 _LONGEST_ENVELOPE = 4096
 
@@ -87,7 +87,7 @@ class _Splitter:
     """Cuts a body into its rows, undecoded, and what its envelope says of errors and further pages."""
 
     def __init__(self, place: str, paging: Paging | None) -> None:
-        names = sorted(({*ERRORS} | _leading(paging)) - {place})
+        names = sorted(({*ERROR_NAMES} | _leading(paging)) - {place})
         self._names = {f"name_{number}": name for number, name in enumerate(names)}
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             msgspec.defstruct(
@@ -185,7 +185,7 @@ class RowCache:
 
     def _leads_on(self, envelope: Any, read: int, count: int) -> bool:
         paging = self._dialect.paging
-        return paging is not None and leads_on(paging, envelope, read, count)
+        return paging is not None and has_next_page(paging, envelope, read, count)
 
     def _is_long_after(self, asked_at: int) -> bool:
         """Say whether no row of the last answer was made at about a moment."""
@@ -207,7 +207,7 @@ class RowCache:
             return None
         try:
             envelope, rows = self._split(body)
-            refuse_errors(envelope)
+            raise_for_error(envelope)
         except (ValueError, RecursionError, Unreadable):
             return None
         return envelope, rows

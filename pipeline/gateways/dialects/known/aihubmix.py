@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, Prices
-from pipeline.core.values import text
+from pipeline.core.values import parse_text
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE
 
@@ -15,7 +15,7 @@ def _of_catalogue(facts: Facts, body: Body) -> Facts:
     """Mark prices reckoned from old ratios; a routing variant names the model that it stands for."""
     estimated = facts.price_source is not None and body.get("pricing_source") == "legacy_ratio"
     source = "estimate" if estimated else facts.price_source
-    return replace(facts, price_source=source, parent=text(body.get("variant_of")))
+    return replace(facts, price_source=source, parent=parse_text(body.get("variant_of")))
 
 
 def _is_catalogue(_envelope: Any, rows: list[dict[str, Any]]) -> bool:

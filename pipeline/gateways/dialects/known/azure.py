@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.core.facts import Body, FactPaths, Facts
-from pipeline.core.values import text
+from pipeline.core.values import parse_text
 from pipeline.gateways.dialects.dialect import Dialect
 
 _HOSTS = (
@@ -19,7 +19,7 @@ _HOSTS = (
 
 def _with_parent(facts: Facts, body: Body) -> Facts:
     """Take the model that a tuned one was made from as its parent."""
-    return replace(facts, parent=text(body.get("model"))) if body.get("model") else facts
+    return replace(facts, parent=parse_text(body.get("model"))) if body.get("model") else facts
 
 
 _FACTS = FactPaths(

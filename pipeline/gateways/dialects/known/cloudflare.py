@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.core import jsonpath
-from pipeline.core.facts import PER_1K, PER_1M, Body, FactPaths, Facts, scaled
-from pipeline.core.values import day, length, price
+from pipeline.core.facts import PER_1K, PER_1M, Body, FactPaths, Facts, scale_price
+from pipeline.core.values import parse_date, parse_length, parse_price
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.paging import Paging
 
@@ -43,7 +43,7 @@ def _prices(listed: Any) -> Iterator[tuple[str, Decimal]]:
     """Give the prices in USD per 1M tokens by the fact's name; other units are words, and are left."""
     for row in listed if isinstance(listed, list) else []:
         unit = _PER_TOKENS.match(str(jsonpath.find(row, ("unit",))).strip())
-        amount = scaled(price(jsonpath.find(row, ("price",))), _unit(unit["size"])) if unit else None
+        amount = scale_price(parse_price(jsonpath.find(row, ("price",))), _unit(unit["size"])) if unit else None
         if unit and amount is not None and jsonpath.find(row, ("currency",)) in (None, "USD"):
             yield _PRICES[unit["kind"].lower()], amount
 
@@ -59,12 +59,12 @@ def _from_properties(facts: Facts, body: Body) -> Facts:
     flags = {name for name, value in properties.items() if value == "true" or value is True}
     return replace(
         facts,
-        context_length=length(properties.get("context_window")) or facts.context_length,
-        max_output=length(properties.get("max_output_tokens")) or facts.max_output,
+        context_length=parse_length(properties.get("context_window")) or facts.context_length,
+        max_output=parse_length(properties.get("max_output_tokens")) or facts.max_output,
         features=tuple(sorted(flags - {"beta"})) or facts.features,
         input_modalities=("image", "text") if "vision" in flags else facts.input_modalities,
         lifecycle="beta" if "beta" in flags else facts.lifecycle,
-        deprecated_at=day(properties.get("planned_deprecation_date")) or facts.deprecated_at,
+        deprecated_at=parse_date(properties.get("planned_deprecation_date")) or facts.deprecated_at,
         price_source="exact" if prices else facts.price_source,
         **prices,
     )

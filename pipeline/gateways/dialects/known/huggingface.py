@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scaled
-from pipeline.core.values import length, price
+from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scale_price
+from pipeline.core.values import parse_length, parse_price
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 
 FEATURES = {"supports_tools": "tools", "supports_structured_output": "structured_output"}
@@ -21,7 +21,7 @@ def _of_providers(facts: Facts, body: Body) -> Facts:
     """
     live = [provider for provider in _providers(body) if provider.get("status") in (None, "live")]
     priced = [found for found in map(_price, live) if found is not None]
-    contexts = [found for found in (length(one.get("context_length")) for one in live) if found is not None]
+    contexts = [found for found in (parse_length(one.get("context_length")) for one in live) if found is not None]
     flags = {name for flag, name in FEATURES.items() for one in live if one.get(flag) is True}
     facts = replace(facts, context_length=max(contexts, default=None), features=tuple(sorted(flags)))
     if not priced:
@@ -29,8 +29,8 @@ def _of_providers(facts: Facts, body: Body) -> Facts:
     cheapest = min(priced, key=lambda pair: (sum(pair), pair))
     return replace(
         facts,
-        input_usd_per_1m=scaled(cheapest[0], PER_1M),
-        output_usd_per_1m=scaled(cheapest[1], PER_1M),
+        input_usd_per_1m=scale_price(cheapest[0], PER_1M),
+        output_usd_per_1m=scale_price(cheapest[1], PER_1M),
         price_source="estimate",
     )
 
@@ -44,7 +44,7 @@ def _price(provider: dict[str, Any]) -> tuple[Decimal, Decimal] | None:
     pricing = provider.get("pricing")
     if not isinstance(pricing, dict):
         return None
-    paid = price(pricing.get("input")), price(pricing.get("output"))
+    paid = parse_price(pricing.get("input")), parse_price(pricing.get("output"))
     return None if paid[0] is None or paid[1] is None else (paid[0], paid[1])
 
 

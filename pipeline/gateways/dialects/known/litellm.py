@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.core.facts import PER_TOKEN, FactPaths, Facts, Prices
-from pipeline.core.values import names
+from pipeline.core.values import parse_names
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 
 CREATED = 1677610602
@@ -60,7 +60,7 @@ def _of_a_deployment(facts: Facts, body: Mapping[str, Any]) -> Facts:
 
 
 def _of_a_group(facts: Facts, body: Mapping[str, Any]) -> Facts:
-    providers = names(body.get("providers")) or ()
+    providers = parse_names(body.get("providers")) or ()
     return _with_flags(replace(facts, owned_by=", ".join(providers) or None), body)
 
 

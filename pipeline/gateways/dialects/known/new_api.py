@@ -7,8 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scaled
-from pipeline.core.values import price
+from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scale_price
+from pipeline.core.values import parse_price
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE, dated
@@ -39,22 +39,22 @@ def _priced(facts: Facts, body: Body) -> Facts:
     """Read ratios as prices; where an expression bills the model, the ratios do not count."""
     if body.get("billing_expr"):
         return facts
-    of_group = price(body.get(GROUP_RATIO, 1))
+    of_group = parse_price(body.get(GROUP_RATIO, 1))
     if of_group is None:
         return facts
     if body.get("quota_type") == _BY_CALL:
-        paid = price(body.get("model_price"))
+        paid = parse_price(body.get("model_price"))
         if paid is None:
             return facts
-        by_call = scaled(paid * of_group, PER_1M)
+        by_call = scale_price(paid * of_group, PER_1M)
         return replace(facts, usd_per_call=by_call, price_source=None if by_call is None else "ratio")
-    own = price(body.get("model_ratio"))
+    own = parse_price(body.get("model_ratio"))
     if own is None:
         return facts
     ratio = own * of_group
     return replace(
         facts,
-        input_usd_per_1m=scaled(ratio, PER_RATIO),
+        input_usd_per_1m=scale_price(ratio, PER_RATIO),
         output_usd_per_1m=_times(ratio, body.get("completion_ratio")),
         cache_read_usd_per_1m=_times(ratio, body.get("cache_ratio")),
         cache_write_usd_per_1m=_times(ratio, body.get("create_cache_ratio")),
@@ -63,8 +63,8 @@ def _priced(facts: Facts, body: Body) -> Facts:
 
 
 def _times(ratio: Decimal, factor: Any) -> Decimal | None:
-    by = price(factor)
-    return None if by is None else scaled(ratio * by, PER_RATIO)
+    by = parse_price(factor)
+    return None if by is None else scale_price(ratio * by, PER_RATIO)
 
 
 def of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:

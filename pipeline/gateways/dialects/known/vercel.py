@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.core import jsonpath
-from pipeline.core.facts import PER_TOKEN, Body, FactPaths, Facts, Prices, scaled
-from pipeline.core.values import price
+from pipeline.core.facts import PER_TOKEN, Body, FactPaths, Facts, Prices, scale_price
+from pipeline.core.values import parse_price
 from pipeline.gateways.dialects.dialect import Dialect
 
 TIERS = {
@@ -24,7 +24,7 @@ def _first_tiers(facts: Facts, body: Body) -> Facts:
     for name, at in TIERS.items():
         match jsonpath.find(body, at):
             case [{"cost": cost}, *_] if getattr(facts, name) is None:
-                found[name] = scaled(price(cost), PER_TOKEN)
+                found[name] = scale_price(parse_price(cost), PER_TOKEN)
     told = {name: value for name, value in found.items() if value is not None}
     return replace(facts, **told, price_source="exact") if told else facts
 
