@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline import __version__, maintenance
 from pipeline import config as configs
 from pipeline.config import Config
-from pipeline.core.times import iso, moment
+from pipeline.core.times import iso, parse_moment
 from pipeline.core.types import Resolve, Scope
-from pipeline.core.watchlist import NOTHING, Watch, matches
+from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.delivery.monitoring import Monitor, run_monitor
-from pipeline.delivery.send import enqueue_reports, send_due
+from pipeline.delivery.outbox import enqueue
+from pipeline.delivery.send import all_destinations, send_due
+from pipeline.delivery.types import Destination
 from pipeline.errors import ConfigError, QuestionError, exit_status
 from pipeline.gateways.types import ScopeResult
 from pipeline.history.availability import Alike, Matrix, alike, matrices
@@ -36,8 +38,8 @@ from pipeline.history.timeline import ModelDetails, Timeline, model_details, tim
 from pipeline.history.types import Coverage, Event, Run
 from pipeline.history.watch import WITHIN, WatchReport, watch
 from pipeline.maintenance import Check, DialectsOf, Pruned, Rebuilt
-from pipeline.reports.report import Report, build_report
-from pipeline.reports.urgency import mark, marked
+from pipeline.reports.report import build_report, mark_urgent
+from pipeline.reports.types import Report
 from pipeline.secret_refs import resolver
 from pipeline.store import Store, scope_states, writing
 from pipeline.store import write_backup as copy
@@ -96,7 +98,7 @@ class Where:
     def watch(self) -> Watch:
         """Give the models that the config watches."""
         known = self.known()
-        return known.watch if known else NOTHING
+        return known.watch if known else NO_WATCH
 
     def dialects(self) -> DialectsOf:
         """Give what finds the dialects in which a listing may have been read."""
@@ -111,7 +113,7 @@ class Where:
     def opened(self) -> Iterator[Store]:
         """Open a database that is there to write, as the only one."""
         path = self.database()
-        with writing(path, since=now(), there=True) as store:
+        with writing(path, since=now(), must_exist=True) as store:
             yield store
 
 
@@ -129,7 +131,7 @@ def time_of(when: When) -> str:
     if isinstance(when, datetime):
         return iso(when)
     try:
-        return moment(when, datetime.now(UTC))
+        return parse_moment(when, datetime.now(UTC))
     except ValueError as error:
         raise QuestionError(str(error)) from error
 
@@ -137,6 +139,11 @@ def time_of(when: When) -> str:
 def follower(config: Config) -> Resolve:
     """Give the function that follows the references of a config."""
     return resolver(config.path.parent)
+
+
+def destinations_of(config: Config) -> tuple[Destination, ...]:
+    """Return the destinations of a config, and its reports directory."""
+    return all_destinations(config.reports, config.destinations)
 
 
 def monitor_of(config: Config, *, dry_run: bool = False) -> AbstractContextManager[Monitor]:
@@ -174,17 +181,17 @@ def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
     def job(store: Store) -> Report:
         def owe() -> None:
             if reports and not dry_run:
-                enqueue_reports(store, known, at=now())
+                enqueue(store, destinations_of(known), known.watch, at=now())
 
         done = sync(chosen, store, fetcher(known), now, with_it=owe, everything=not globs)
-        told = build_report(store, Window(done.snapshot - 1, done.snapshot))
+        told = build_report(store, Window(done.snapshot - 1, done.snapshot), known.watch)
         if reports and not dry_run:
-            send_due(store, known, now, follower(known)).check()
-        signs.over(exit_status(scopes=done.scopes, failed=done.failed, held=done.held), told)
-        return mark(told, known.watch)
+            send_due(store, destinations_of(known), known.watch, now, follower(known)).check()
+        signs.finish(exit_status(scopes=done.scopes, failed=done.failed, held=done.held), told)
+        return told
 
     def opened() -> Report:
-        with Store.rehearse(known.database) if dry_run else writing(known.database, since=now()) as store:
+        with Store.open_copy(known.database) if dry_run else writing(known.database, since=now()) as store:
             return job(store)
 
     with monitor_of(known, dry_run=dry_run) as signs:
@@ -301,7 +308,7 @@ class Home:
         found = answers if isinstance(answers, Answers) else saved(Path(answers), time_field)
         with writing(self.database, since=now()) as store:
             done = backfill(wanted, found.oldest_first, store, asked=asked)
-            store.settle()
+            store.checkpoint()
         return done
 
     def changes(
@@ -310,7 +317,7 @@ class Home:
         """Give what changed, oldest first; what concerns a watched model may be `urgent`."""
         start = None if since is None else time_of(since)
         with self.where.read() as store:
-            events = marked(find_events(store, window(store, since=start)), self.where.watch())
+            events = mark_urgent(find_events(store, window(store, since=start)), self.where.watch())
         found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
         return tuple(each for each in found if each.scopes and matches(each.model, models))
 

@@ -12,7 +12,7 @@ from pipeline.cli.options import Place, Time, placed
 from pipeline.cli.run import database_of, watch_of
 from pipeline.core.text import printable
 from pipeline.core.types import Kind
-from pipeline.core.watchlist import idle, matches
+from pipeline.core.watchlist import unmatched_glob, matches
 
 if TYPE_CHECKING:
     from pipeline.history.types import Coverage, Event, Run
@@ -62,12 +62,12 @@ def changes(
     from pipeline.reports import csv_json
     from pipeline.reports.console import event_lines
     from pipeline.reports.csv_json import event_value
-    from pipeline.reports.urgency import marked
+    from pipeline.reports.report import mark_urgent
     from pipeline.store.changes import window
 
     with _store(place) as store:
         known_scopes(store, scopes)
-        events = marked(find_events(store, window(store, since=since)), watch_of(place))
+        events = mark_urgent(find_events(store, window(store, since=since)), watch_of(place))
     found = [
         event
         for event in _in_scopes(events, scopes)
@@ -87,7 +87,7 @@ def changes(
 
 def known_scopes(store: Store, globs: tuple[str, ...]) -> None:
     """See that each glob is of some scope: a slip of the pen must not look like peace and quiet."""
-    glob = idle(globs, (row["name"] for row in store.rows("select name from scopes")))
+    glob = unmatched_glob(globs, (row["name"] for row in store.rows("select name from scopes")))
     if glob is not None:
         raise click.UsageError(f"no scope matches {printable(glob)}: see `modelwatch scopes`")
 
@@ -187,11 +187,12 @@ def status(place: Place, *, as_json: bool) -> None:
     from pipeline.history import runs
     from pipeline.history.runs import find_run
     from pipeline.reports.csv_json import coverage_value
+    from pipeline.store.outbox import unsent as count_unsent
 
     with _store(place) as store:
         run = find_run(store)
         coverage = runs.coverage(store)
-        unsent = runs.unsent(store)
+        unsent = count_unsent(store)
     if as_json:
         raw(
             pretty(
@@ -216,13 +217,13 @@ def status(place: Place, *, as_json: bool) -> None:
 
 def _standing(run: Run, coverage: Iterable[Coverage], unsent: Mapping[str, int]) -> Iterator[str]:
     from pipeline.core.times import minute
-    from pipeline.reports.console import trouble_lines
+    from pipeline.reports.console import incident_lines
 
     retired = [scope.scope for scope in coverage if scope.state == "retired"]
     asked = [scope for scope in coverage if scope.state != "retired"]
     at, answered = minute(run.started_at), f"{run.answered} of {run.scopes} scopes answered"
     yield f"last run {at} UTC, {run.status}: {answered}"
-    yield from trouble_lines(asked)
+    yield from incident_lines(asked)
     for scope in asked:
         if scope.state == "failed":
             last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"

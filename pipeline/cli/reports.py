@@ -16,7 +16,7 @@ import click
 from pipeline.cli.options import LOG, Place, Time, logged, now, placed
 from pipeline.cli.run import database_of, load
 from pipeline.reports.render import render
-from pipeline.reports.render.catalogue import Text as Said
+from pipeline.reports.render.locales import Text as Said
 from pipeline.reports.render.page import pages
 from pipeline.reports.render.types import Page, Section
 from pipeline.reports.types import FORMS, LANGUAGES, Summary
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from pipeline.config import Config
-    from pipeline.delivery.outbox import Delivery
+    from pipeline.store.outbox import Delivery
     from pipeline.delivery.types import Destination
     from pipeline.store import Store
 
@@ -156,7 +156,7 @@ def _print(
 ) -> None:
     from pipeline.cli.run import watch_of
     from pipeline.cli.terminal import raw
-    from pipeline.delivery.send import render
+    from pipeline.delivery.content import render_form
     from pipeline.delivery.types import Destination, Files
     from pipeline.reports.summary import summarise
     from pipeline.store import Store, changes
@@ -175,7 +175,7 @@ def _print(
     if form == "txt" and sys.stdout.isatty() and not printed.templates:
         print_summary(told, printed.language)
     else:
-        raw(render(told, form, printed, problems))
+        raw(render_form(told, form, printed, problems))
     for problem in dict.fromkeys(problems):
         LOG.warning(problem)
 
@@ -189,30 +189,31 @@ def _day_ago() -> str:
 
 
 def _destination(config: Config, name: str) -> Destination:
-    from pipeline.delivery.send import all_destinations
+    from pipeline.api import destinations_of
 
-    known = {each.name: each for each in all_destinations(config)}
+    known = {each.name: each for each in destinations_of(config)}
     if name not in known:
         raise click.UsageError(f"no destination is named {name}: there are {', '.join(known)}")
     return known[name]
 
 
 def _write(place: Place, since: str | None, until: str | None, *, quiet: bool) -> None:
-    from pipeline.api import follower
+    from pipeline.api import destinations_of, follower
     from pipeline.cli.run import check_delivered
-    from pipeline.delivery.outbox import FILES
-    from pipeline.delivery.send import DeliverySummary, enqueue_and_send, write_window
+    from pipeline.delivery.files import write_window
+    from pipeline.delivery.send import DeliverySummary, enqueue_and_send
+    from pipeline.delivery.types import REPORTS
     from pipeline.store import changes, writing
 
     config = load(place)
-    with writing(config.database, since=now(), there=True) as store:
+    with writing(config.database, since=now(), must_exist=True) as store:
         if since:
             window = changes.window(store, since=since, until=until)
             written = write_window(store, config.reports, window, watch=config.watch)
             handed = DeliverySummary(written=written)
         else:
             resolve = follower(config)
-            handed = enqueue_and_send(store, config, now, resolve, only=FILES)
+            handed = enqueue_and_send(store, destinations_of(config), config.watch, now, resolve, only=REPORTS)
     if not quiet:
         for path in handed.written:
             click.echo(path)
@@ -238,7 +239,7 @@ def send(
 
     `run` does it too; with daily mails call this at the time of day that the config names.
     """
-    from pipeline.api import follower
+    from pipeline.api import destinations_of, follower
     from pipeline.cli.run import check_delivered
     from pipeline.delivery.send import enqueue_and_send
     from pipeline.store import Store, writing
@@ -250,12 +251,12 @@ def send(
     if name:
         _destination(config, name)
     if dry_run:
-        with Store.rehearse(config.database) as store:
+        with Store.open_copy(config.database) as store:
             _rehearse(store, config, name, output)
         return
-    with writing(config.database, since=now(), there=True) as store:
+    with writing(config.database, since=now(), must_exist=True) as store:
         resolve = follower(config)
-        handed = enqueue_and_send(store, config, now, resolve, only=name)
+        handed = enqueue_and_send(store, destinations_of(config), config.watch, now, resolve, only=name)
     if not quiet:
         _say("sent", handed.sent)
         if not handed.sent and not handed.failed:
@@ -266,15 +267,17 @@ def send(
 def _rehearse(store: Store, config: Config, name: str | None, output: Path | None) -> None:
     """Print, or write as files, what would be sent now."""
     from pipeline.cli.terminal import raw
+    from pipeline.api import destinations_of
     from pipeline.delivery.channels import send as hand_over
-    from pipeline.delivery.send import all_destinations, due_deliveries, enqueue_reports, letter
-    from pipeline.delivery.send import receivers as find_receivers
+    from pipeline.delivery.content import message
+    from pipeline.delivery.outbox import enqueue
+    from pipeline.delivery.send import current_recipients, due_deliveries
     from pipeline.delivery.types import Files, MailDirectory
     from pipeline.reports.summary import Summaries
 
-    known = {each.name: each for each in all_destinations(config)}
+    known = {each.name: each for each in destinations_of(config)}
     with store.transaction():
-        enqueue_reports(store, config, at=now())
+        enqueue(store, destinations_of(config), config.watch, at=now())
     problems: list[str] = []
     briefs = Summaries(store, config.watch)
     due = due_deliveries(store, now(), only=name)
@@ -282,7 +285,7 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
         click.echo("nothing is due")
     for batch in due:
         destination = known.get(batch[0].destination)
-        receivers = find_receivers(destination, batch)
+        receivers = current_recipients(destination, batch)
         for gone in (each for each in batch if each.recipient not in receivers):
             click.echo(f"{gone.destination}: {gone.recipient}: nothing, it is no longer in the config")
         if not receivers:
@@ -291,10 +294,10 @@ def _rehearse(store: Store, config: Config, name: str | None, output: Path | Non
         if destination is None or isinstance(destination.channel, Files):
             click.echo(f"{batch[0].destination}: files in {to}, {_about(batch[0])}")
             continue
-        written = letter(store, briefs, destination, batch[0], problems)
+        written = message(store, briefs, destination, batch[0], problems)
         if output:
             directory = MailDirectory(output, recipients=tuple(receivers))
-            receipts = hand_over(replace(destination, channel=directory), written, (str(output),), _nothing)
+            receipts = hand_over(directory, written, (str(output),), _nothing)
             for receipt in receipts.values():
                 click.echo(f"{destination.name}: {to}: {receipt.error or f'in {output}'}")
             continue
@@ -332,7 +335,7 @@ def outbox(
     """Show the reports that wait to be sent or were refused; --retry and --drop decide about them."""
     from pipeline.cli.terminal import raw, table
     from pipeline.core.canonical import pretty
-    from pipeline.delivery.outbox import deliveries
+    from pipeline.store.outbox import deliveries
     from pipeline.store import Store
 
     if again or gone:
@@ -352,18 +355,18 @@ def outbox(
 
 def _decide(place: Place, again: tuple[int, ...], gone: tuple[int, ...]) -> None:
     """Send some deliveries now, and others never."""
-    from pipeline.api import follower
+    from pipeline.api import destinations_of, follower
     from pipeline.cli.run import check_delivered
     from pipeline.delivery.outbox import drop, retry
     from pipeline.delivery.send import DeliverySummary, send_due
     from pipeline.store import writing
 
     config = load(place)
-    with writing(config.database, since=now(), there=True) as store:
+    with writing(config.database, since=now(), must_exist=True) as store:
         retried, dropped = retry(store, again), drop(store, gone)
         handed = DeliverySummary()
         if retried:
-            handed = send_due(store, config, now, follower(config))
+            handed = send_due(store, destinations_of(config), config.watch, now, follower(config))
     _say("dropped", dropped)
     _say("sent", handed.sent)
     missed = {*again, *gone} - {each.id for each in (*retried, *dropped)}

@@ -20,8 +20,8 @@ from pipeline.api import follower
 from pipeline.cli.options import LOG, Place, logged, now, placed
 from pipeline.core.watchlist import matches
 from pipeline.history.types import Event
-from pipeline.reports.console import member_lines, report_lines, trouble_lines, who
-from pipeline.reports.report import Report
+from pipeline.reports.console import change_lines, report_lines, incident_lines, scopes_text
+from pipeline.reports.types import Report
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -95,11 +95,11 @@ def _lacking(config: Config) -> Iterator[str]:
     if not config.destinations:
         return
     from pipeline.api import follower
-    from pipeline.delivery.channels import lacks
+    from pipeline.delivery.channels import missing
 
     resolve = follower(config)
     for destination in config.destinations:
-        for what in lacks(destination.channel, resolve):
+        for what in missing(destination.channel, resolve):
             yield f"destination {destination.name}: {what}"
 
 
@@ -168,11 +168,11 @@ def _job(
     verbose: int,
     write_report: bool,
 ) -> int:
-    from pipeline.api import follower, monitor_of
+    from pipeline.api import destinations_of, follower, monitor_of
     from pipeline.cli.terminal import interruptible, progress, terminable
-    from pipeline.delivery.send import DeliverySummary, enqueue_reports, send_due
+    from pipeline.delivery.outbox import enqueue
+    from pipeline.delivery.send import DeliverySummary, send_due
     from pipeline.reports.report import build_report
-    from pipeline.reports.urgency import mark
     from pipeline.store import Store, writing
     from pipeline.store.changes import Window
     from pipeline.sync.run import sync as find_sync
@@ -182,18 +182,18 @@ def _job(
 
     def owe() -> None:
         if told_too:
-            enqueue_reports(store, config, at=now())
+            enqueue(store, destinations_of(config), config.watch, at=now())
 
     with monitor_of(config, dry_run=dry_run) as signs, terminable(signs):
         scopes = chosen(config, only)
-        with Store.rehearse(config.database) if dry_run else writing(config.database, since=now()) as store:
-            with progress(len(scopes), quiet=quiet) as bar, interruptible(signs.cut):
+        with Store.open_copy(config.database) if dry_run else writing(config.database, since=now()) as store:
+            with progress(len(scopes), quiet=quiet) as bar, interruptible(signs.interrupt):
                 asked = fetcher(config)
                 done = find_sync(
                     scopes, store, asked, now, _teller(bar.step), with_it=owe, everything=not only
                 )
             window = Window(done.snapshot - 1, done.snapshot)
-            told = mark(build_report(store, window), config.watch)
+            told = build_report(store, window, config.watch)
             doubtful = _doubtful(store, config)
             if dry_run or (not quiet and (verbose or sys.stdout.isatty())):
                 print_report(told, doubtful)
@@ -201,9 +201,9 @@ def _job(
                 log_problems(told, doubtful)
             handed = DeliverySummary()
             if told_too:
-                handed = send_due(store, config, now, follower(config))
+                handed = send_due(store, destinations_of(config), config.watch, now, follower(config))
         code = errors.exit_status(scopes=done.scopes, failed=done.failed, held=done.held)
-        signs.over(code, told)
+        signs.finish(code, told)
         check_delivered(handed, quietly=done.failed > 0)
     return code or (errors.CHANGES_EXIT if exit_code and told.events else 0)
 
@@ -273,9 +273,9 @@ def database_of(place: Place) -> Path:
 
 def watch_of(place: Place) -> Watch:
     """Give the models that the config of a place watches: none when there is no config."""
-    from pipeline.core.watchlist import NOTHING
+    from pipeline.core.watchlist import NO_WATCH
 
-    return load(place).watch if place.config.exists() else NOTHING
+    return load(place).watch if place.config.exists() else NO_WATCH
 
 
 @click.command()
@@ -284,11 +284,12 @@ def watch_of(place: Place) -> Watch:
 def accept(place: Place, scopes: tuple[str, ...]) -> None:
     """Believe what is held for a scope at once; SCOPE may be a glob, such as 'aihubmix/*'."""
     from pipeline.cli.terminal import raw
+    from pipeline.api import destinations_of
     from pipeline.delivery.send import enqueue_and_send
-    from pipeline.gateways.dialects import recognised
+    from pipeline.gateways.dialects import dialect_of
     from pipeline.history.changes import find_events
     from pipeline.reports.console import event_lines
-    from pipeline.reports.urgency import marked
+    from pipeline.reports.report import mark_urgent
     from pipeline.store import scope_states, writing
     from pipeline.store.changes import Window
     from pipeline.sync import confirm
@@ -298,19 +299,19 @@ def accept(place: Place, scopes: tuple[str, ...]) -> None:
 
     def quiet(scope: str, reading: str | None) -> tuple[str, ...]:
         gateway = gateways.get(scope.partition("/")[0])
-        found = recognised(reading)
+        found = dialect_of(reading)
         return (*(found.quiet if found else ()), *(gateway.spelling.quiet if gateway else ()))
 
-    with writing(config.database, since=now(), there=True) as store:
+    with writing(config.database, since=now(), must_exist=True) as store:
         known = scope_states(store)
         held = [name for name, ref in sorted(known.items()) if ref.held and matches(name, scopes)]
         if not held:
             raise click.UsageError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
         snapshot = confirm.accept(store, held, quiet, at=now())
         click.echo(f"believed now: {' '.join(held)}")
-        events = marked(find_events(store, Window(snapshot - 1, snapshot)), config.watch)
+        events = mark_urgent(find_events(store, Window(snapshot - 1, snapshot)), config.watch)
         raw("".join(f"{line}\n" for line in event_lines(events)))
-        handed = enqueue_and_send(store, config, now, follower(config))
+        handed = enqueue_and_send(store, destinations_of(config), config.watch, now, follower(config))
     check_delivered(handed)
 
 
@@ -330,7 +331,7 @@ def log_problems(told: Report, doubtful: Sequence[WatchedModel]) -> None:
         if event.urgent:
             LOG.warning(_in_a_line(event))
     troubled = [scope for scope in told.coverage if scope.state in ("held", "failed")]
-    for line in trouble_lines(replace(scope, unconfirmed=0) for scope in troubled):
+    for line in incident_lines(replace(scope, pending_removals=0) for scope in troubled):
         LOG.warning(line)
 
 
@@ -343,8 +344,8 @@ def _doubts(doubtful: Sequence[WatchedModel]) -> Iterable[str]:
 
 
 def _in_a_line(event: Event) -> str:
-    what = "; ".join(line.strip() for line in member_lines([event], each=True))
-    return f"{what}  {who(event.gateway, event.scopes, event.groups)}"
+    what = "; ".join(line.strip() for line in change_lines([event], each=True))
+    return f"{what}  {scopes_text(event.gateway, event.scopes, event.groups)}"
 
 
 def check_delivered(handed: DeliverySummary, *, quietly: bool = False) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from pipeline.core.text import printable
-from pipeline.delivery.monitoring import Monitor, _NoMonitor
+from pipeline.delivery.monitoring import Monitor
 from pipeline.reports.csv_json import cell
 
 _BY_SIGNAL = 128
@@ -26,13 +26,13 @@ _BY_SIGNAL = 128
 def terminable(signals: Monitor) -> Iterator[None]:
     """Let SIGTERM end the program as ever, after the signs are given; a second one does not wait."""
     here = threading.current_thread() is threading.main_thread()
-    if isinstance(signals, _NoMonitor) or not here or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    if not signals.active or not here or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
 
     def leave(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        signals.cut(_BY_SIGNAL + number)
+        signals.interrupt(_BY_SIGNAL + number)
         os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, leave)

@@ -19,11 +19,12 @@ from pipeline.config.gateways import bad_name, is_reference, no_reference, refer
 from pipeline.config.toml import Table
 from pipeline.core.addresses import Mailbox, ascii_domain, is_web_address, mailbox
 from pipeline.core.times import Schedule
-from pipeline.core.types import Scope, Severity, is_name
+from pipeline.core.types import Scope, Severity, is_valid_name
 from pipeline.delivery.types import (
-    LASTING,
-    Channel,
-    Chat,
+    ROLLING_FORMS,
+    TIMEOUT,
+    Apprise,
+    ChannelSettings,
     Destination,
     Files,
     MailDirectory,
@@ -45,16 +46,13 @@ CHANNELS: dict[str, frozenset[str]] = {
 """The types of destinations, and the keys that each has of its own."""
 
 
-_FORMS = (*FORMS, *LASTING)
+_FORMS = (*FORMS, *ROLLING_FORMS)
 
 
 _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
 
 _LAST_PORT = 65535
-
-
-_PATIENCE = 30.0
 
 
 _SECURITY = 'use "tls" (from the start, port 465), "starttls" (port 587) or, to this machine alone, "none"'
@@ -69,7 +67,7 @@ _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|password", re.IGNOREC
 _OWN_HEADERS = re.compile(r"x-modelwatch-.*|content-.*|host|transfer-encoding|connection", re.IGNORECASE)
 
 
-def channel(kind: str, table: Table) -> Channel:
+def channel(kind: str, table: Table) -> ChannelSettings:
     """Read the channel of a type that is one of `CHANNELS`.
 
     Raises:
@@ -167,7 +165,7 @@ def _mailbox(table: Table, key: str, text: str) -> Mailbox:
 
 
 def _timeout(table: Table) -> float:
-    seconds = table.number("timeout", _PATIENCE)
+    seconds = table.number("timeout", TIMEOUT)
     if seconds <= 0:
         table.fail("must be more than 0", "timeout")
     return seconds
@@ -227,13 +225,13 @@ def _header(table: Table, name: str) -> tuple[str, str]:
     return name, value
 
 
-def _chat(table: Table) -> Chat:
+def _chat(table: Table) -> Apprise:
     urls = table.texts("urls", '["env:SLACK_URL"]')
     if not urls:
         table.fail('has no urls: write e.g. `urls = ["env:SLACK_URL"]`')
     if not all(is_reference(url) for url in urls):
         table.fail(no_reference("each of them"), "urls")
-    return Chat(tuple(dict.fromkeys(urls)), _timeout(table))
+    return Apprise(tuple(dict.fromkeys(urls)), _timeout(table))
 
 
 def _files(table: Table) -> Files:
@@ -252,7 +250,7 @@ def _needed(table: Table, key: str, such_as: str) -> str:
     return value
 
 
-_READERS: dict[str, Callable[[Table], Channel]] = {
+_READERS: dict[str, Callable[[Table], ChannelSettings]] = {
     "smtp": _smtp,
     "sendmail": _sendmail,
     "eml": _eml,
@@ -297,7 +295,7 @@ def destinations(table: Table, scopes: Sequence[Scope]) -> tuple[Destination, ..
 
 
 def _destination(name: str, table: Table, scopes: Sequence[Scope]) -> Destination:
-    if not is_name(name):
+    if not is_valid_name(name):
         table.fail(bad_name())
     if name in RESERVED:
         table.fail("is a name that modelwatch uses itself: give it another")
@@ -307,7 +305,7 @@ def _destination(name: str, table: Table, scopes: Sequence[Scope]) -> Destinatio
         name=name,
         channel=channel(kind, table),
         filter=_filter(table, scopes),
-        rhythm=_rhythm(table),
+        schedule=_rhythm(table),
         language=_one_of(table, "language", LANGUAGES, "en"),
         empty=table.flag("empty"),
         templates=_templates(table),

@@ -14,9 +14,9 @@ from pathlib import Path
 from pipeline.config.toml import Table
 from pipeline.core import jsonpath
 from pipeline.core.facts import UNITS
-from pipeline.core.types import REFERENCES, Pairs, Scope, Spelling, is_name
+from pipeline.core.types import REFERENCE_PREFIXES, Overrides, Pairs, Scope, is_valid_name
 from pipeline.errors import ConfigError
-from pipeline.gateways.dialects import FACTS
+from pipeline.gateways.dialects import FACT_NAMES
 
 HEADER = ["name", "key", "group"]
 
@@ -62,7 +62,7 @@ def _row(cells: list[str], columns: int, where: str) -> KeyRow:
     if len(cells) > columns:
         raise ConfigError(f"has {len(cells)} cells where the header has {columns}", where=where)
     name, key, group = (*cells, "", "", "")[:3]
-    if not is_name(name):
+    if not is_valid_name(name):
         raise ConfigError(bad_name(), where=where)
     if not is_reference(key):
         raise ConfigError(no_reference("the key"), where=where)
@@ -71,7 +71,7 @@ def _row(cells: list[str], columns: int, where: str) -> KeyRow:
 
 def is_reference(value: object) -> bool:
     """Say whether a value says where a secret is kept."""
-    return isinstance(value, str) and value.startswith(REFERENCES) and value not in REFERENCES
+    return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
 
 
 def bad_name() -> str:
@@ -99,7 +99,7 @@ def reference(table: Table, key: str) -> str:
     return str(value)
 
 
-SPELLING = frozenset(item.name for item in fields(Spelling))
+SPELLING = frozenset(item.name for item in fields(Overrides))
 
 
 _SUCH_AS = '["benchmarks", "providers.*.latency"]'
@@ -111,20 +111,20 @@ _PAGING = ("param", "next", "more", "pages", "total", "size")
 _PRICES = ("unit", "input", "output", "cache_read", "cache_write", "per_call")
 
 
-def spelling(table: Table) -> Spelling:
+def spelling(table: Table) -> Overrides:
     """Read a gateway's own spelling; an empty one where its table says nothing of it.
 
     Raises:
         ConfigError: names the line and what to write.
     """
-    return Spelling(
+    return Overrides(
         path=table.text("path"),
         list=_list(table),
         id=_path(table, "id"),
         key_header=table.text("key_header"),
         paging=_paging(table),
         prices=_prices(table),
-        facts=_pairs(table.table("facts"), FACTS, _check_path),
+        facts=_pairs(table.table("facts"), FACT_NAMES, _check_path),
         noise=_paths(table, "noise"),
         quiet=_paths(table, "quiet"),
         sets=_paths(table, "sets"),

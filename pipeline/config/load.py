@@ -37,12 +37,12 @@ from pipeline.core.types import (
     Login,
     Scope,
     Thresholds,
-    is_name,
+    is_valid_name,
 )
-from pipeline.core.watchlist import NOTHING, Watch
-from pipeline.delivery.types import PATIENCE, Destination, Ping
+from pipeline.core.watchlist import NO_WATCH, Watch
+from pipeline.delivery.types import PING_TIMEOUT, Destination, Ping
 from pipeline.errors import ConfigError
-from pipeline.gateways.dialects import AUTO, dialects
+from pipeline.gateways.dialects import AUTO, all_dialects
 
 _LONGEST = 60
 
@@ -65,7 +65,7 @@ def ping(top: Table) -> Ping | None:
         table.fail('has no url: write the address of your check, or where it is kept: `url = "env:PING_URL"`')
     if not (is_reference(url) or is_web_address(url)):
         table.fail('is no web address, nor says where one is kept: write e.g. "env:PING_URL"', "url")
-    timeout = table.number("timeout", PATIENCE)
+    timeout = table.number("timeout", PING_TIMEOUT)
     if not 0 < timeout <= _LONGEST:
         table.fail(
             f"must be more than 0 and at most {_LONGEST} seconds: a run may end so much later", "timeout"
@@ -194,7 +194,7 @@ class Config:
     reports: Path
     deadline: float
     scopes: tuple[Scope, ...]
-    watch: Watch = NOTHING
+    watch: Watch = NO_WATCH
     destinations: tuple[Destination, ...] = ()
     ping: Ping | None = None
     metrics: Path | None = None
@@ -247,7 +247,7 @@ def parse(text: str, path: Path) -> Config:
 
 def _gateway(name: str, table: Table) -> list[Scope]:
     table.only(_GATEWAY)
-    if not is_name(name):
+    if not is_valid_name(name):
         table.fail(bad_name())
     gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table), spelling(table))
     thresholds = _settings(Thresholds(), table)
@@ -267,7 +267,7 @@ def _gateway(name: str, table: Table) -> list[Scope]:
 
 def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -> Scope:
     table.only(_SCOPE)
-    if not is_name(label):
+    if not is_valid_name(label):
         table.fail(bad_name())
     own = replace(gateway, dialect=_dialect(table)) if "dialect" in table else gateway
     return Scope(
@@ -352,8 +352,8 @@ def _url(table: Table) -> str:
 
 def _dialect(table: Table) -> str:
     name = table.text("dialect") or AUTO
-    if name != AUTO and name not in dialects():
-        table.fail(f"{name!r} is not known: use {AUTO}, or one of {', '.join(dialects())}", "dialect")
+    if name != AUTO and name not in all_dialects():
+        table.fail(f"{name!r} is not known: use {AUTO}, or one of {', '.join(all_dialects())}", "dialect")
     return name
 
 

@@ -1,9 +1,4 @@
-"""Signs of life round a run, for the command and for Python; nothing is loaded where none are wanted.
-
-Give signs of life round a run: pings when it begins and ends, and the metrics' file when it is over.
-
-Say how the job stands after a run, from what is recorded.
-"""
+"""Monitoring of a run: pings when it starts and ends, and the metrics file when it is over."""
 
 from __future__ import annotations
 
@@ -18,205 +13,200 @@ from typing import Protocol
 from pipeline.core.text import printable
 from pipeline.core.times import minute
 from pipeline.core.types import Kind, Resolve
-from pipeline.delivery.types import PATIENCE, MonitoringFailure, Ping, RunHealth
+from pipeline.delivery.types import PING_TIMEOUT, MonitoringFailure, Ping, RunHealth
 from pipeline.errors import Locked, PipelineError, StoreError
-from pipeline.history.runs import coverage, find_run, unsent
+from pipeline.history.runs import coverage, find_run
 from pipeline.reports.console import report_lines
-from pipeline.reports.report import Report, build_report
+from pipeline.reports.report import build_report
+from pipeline.reports.types import Report
 from pipeline.store import Store
 from pipeline.store.changes import Window
+from pipeline.store.outbox import last_success, unsent
 
 _LOG = logging.getLogger("modelwatch")
 
 
+_INTERRUPTED = 130
+
+
 class Monitor(Protocol):
-    """Is told how a run went."""
+    """What a run reports its end to; `active` where anything is configured."""
 
-    def over(self, exit_status: int, told: Report) -> None:
-        """Say how the run went."""
+    active: bool
 
-    def cut(self, exit_status: int) -> None:
-        """Say that the run is being stopped; may be called by the handler of a signal."""
+    def finish(self, exit_status: int, report: Report) -> None:
+        """Note how the run went."""
+
+    def interrupt(self, exit_status: int) -> None:
+        """Report that the run is being stopped; may be called by a signal handler."""
 
 
 class _NoMonitor:
-    def over(self, exit_status: int, told: Report) -> None:
-        """Nobody wants to know."""
+    active = False
 
-    def cut(self, exit_status: int) -> None:
-        """Nobody wants to know."""
+    def finish(self, exit_status: int, report: Report) -> None:
+        """Do nothing."""
+
+    def interrupt(self, exit_status: int) -> None:
+        """Do nothing."""
 
 
 @contextmanager
 def run_monitor(
     *, ping: Ping | None, metrics: Path | None, database: Path, resolve: Resolve
 ) -> Iterator[Monitor]:
-    """Give signs of life while the block runs and when it ends; none where nothing is configured."""
+    """Monitor the run in the block; an exception passes through.
+
+    Args:
+        ping: the check to ping.
+        metrics: the file to write the metrics to.
+        database: the file from which they are read.
+        resolve: resolves the reference to the check's URL.
+    """
     if not (ping or metrics):
         yield _NoMonitor()
         return
-    with monitored(RunMonitor(ping, metrics, database, resolve, _tell)) as signals:
-        yield signals
+    monitor = RunMonitor(ping, metrics, database, resolve)
+    monitor.start()
+    try:
+        yield monitor
+    except BaseException as error:
+        monitor.fail(error)
+        raise
+    monitor.end()
 
 
-def _tell(failure: MonitoringFailure) -> None:
-    """Say that a sign could not be given.
+class RunMonitor:
+    """The pings and metrics of one run; raises nothing, and waits at most for the timeout of a ping."""
 
-    A ping that did not arrive is told by whoever waits for it, so cron need not mail it too. But what never
-    can arrive is told always, for a check that was never pinged stays silent.
-    """
-    told = failure.lasting or sys.stderr.isatty()
-    _LOG.log(logging.WARNING if told else logging.INFO, "%s", failure.message)
+    active = True
+
+    def __init__(self, ping: Ping | None, metrics: Path | None, database: Path, resolve: Resolve) -> None:
+        from pipeline.delivery.pings import Pings
+
+        self._pings = Pings(ping, resolve) if ping else None
+        self._timeout = ping.timeout if ping else PING_TIMEOUT
+        self._database = database
+        self._metrics = metrics
+        self._exit_status = 0
+        self._report: Report | None = None
+
+    def start(self) -> None:
+        """Ping that the run starts; returns at once."""
+        if self._pings:
+            self._pings.start()
+
+    def finish(self, exit_status: int, report: Report) -> None:
+        """Note how the run went; `end` reports it."""
+        self._exit_status, self._report = exit_status, report
+
+    def end(self) -> None:
+        """Report that the run ended as noted."""
+        lines = [f"the run exited with {self._exit_status}"]
+        if self._report:
+            lines = [f"{lines[0]}, {minute(self._report.run.started_at)} UTC", *report_lines(self._report)]
+        self._end(self._exit_status, "\n".join(lines), self._metrics, _log_failure)
+
+    def fail(self, error: BaseException) -> None:
+        """Report that the run ended with an error."""
+        exit_status = _exit_status(error)
+        # The text of any other error may hold secrets.
+        message = error.message if isinstance(error, PipelineError) else type(error).__name__
+        lines = (f"the run exited with {exit_status}", *map(printable, message.splitlines()))
+        # The run that holds the lock writes the file.
+        metrics = None if isinstance(error, Locked) else self._metrics
+        self._end(exit_status, "\n".join(lines), metrics, _log_failure)
+
+    def interrupt(self, exit_status: int) -> None:
+        """Report that the run is being stopped, from within a signal handler.
+
+        Works in a thread of its own: the interrupted code may hold locks that are needed here.
+        """
+        arguments = (exit_status, f"the run was stopped: {exit_status}", self._metrics, _ignore)
+        thread = threading.Thread(target=self._end, args=arguments, kwargs={"retry": False}, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            return  # No thread can be started, and the run must stop.
+        thread.join(self._timeout)
+
+    def _end(
+        self,
+        exit_status: int,
+        summary: str,
+        metrics: Path | None,
+        on_failure: Callable[[MonitoringFailure], None],
+        *,
+        retry: bool = True,
+    ) -> None:
+        try:
+            if metrics:
+                self._write(metrics, exit_status, on_failure)
+            failure = self._pings.end(exit_status, summary, retry=retry) if self._pings else None
+        except KeyboardInterrupt:
+            return  # The run is done; only the wait for its ping is cut short.
+        if failure:
+            on_failure(failure)
+
+    def _write(self, path: Path, exit_status: int, on_failure: Callable[[MonitoringFailure], None]) -> None:
+        from pipeline.delivery.prometheus import metrics_text, write_metrics
+
+        def failed(why: str, *, permanent: bool) -> None:
+            text = f"{path}: the metrics cannot be written: {why}"
+            on_failure(MonitoringFailure(text, permanent))
+
+        try:
+            with Store.read(self._database) as store:
+                content = metrics_text(run_health(store, exit_status, self._report))
+            write_metrics(path, content)
+        except OSError as error:
+            cure = "create its directory, and let the job's user write to it"
+            failed(f"{error.strerror}: {cure}", permanent=True)
+        except StoreError as error:
+            # The run itself has reported it, or another run is the cause.
+            failed(error.message, permanent=False)
+        except Exception as error:  # noqa: BLE001 - a defect here must not change how a run ends
+            failed(f"{type(error).__name__}: {error}", permanent=True)
 
 
-def run_health(store: Store, exit_status: int, told: Report | None = None) -> RunHealth:
-    """Give how the job stands.
+def run_health(store: Store, exit_status: int, report: Report | None = None) -> RunHealth:
+    """Return the state of the job.
 
     Args:
         store: an open database.
-        exit_status: what the run that is over leaves with.
-        told: the report of that run; without one its changes are read from the database.
+        exit_status: that of the run that just ended.
+        report: of that run; without it the report is built from the database.
     """
     newest = find_run(store)
     run = None if newest and newest.status == "imported" else newest
-    if run and (told is None or told.run.snapshot != run.snapshot):
-        told = build_report(store, Window(run.snapshot - 1, run.snapshot))
+    if run and (report is None or report.run.snapshot != run.snapshot):
+        report = build_report(store, Window(run.snapshot - 1, run.snapshot))
     return RunHealth(
         exit_status=exit_status,
         run=run,
-        last_success=_last_success(store),
-        changes=told.totals if run and told else dict.fromkeys(map(str, Kind), 0),
+        last_success=last_success(store),
+        changes=report.totals if run and report else dict.fromkeys(map(str, Kind), 0),
         coverage=coverage(store),
         unsent=sum(unsent(store).values()),
     )
 
 
-def _last_success(store: Store) -> str | None:
-    # An accepted hold asked nobody, and an import heard nobody.
-    rows = store.rows(
-        "select finished_at from snapshots where scopes > 0 and status = 'done' and failed = 0 and held = 0"
-        " order by id desc limit 1"
-    )
-    return rows[0]["finished_at"] if rows else None
-
-
-Tell = Callable[[MonitoringFailure], None]
-"""Is told of a sign that could not be given."""
-
-
-_INTERRUPTED = 130
-
-
-@contextmanager
-def monitored(signals: RunMonitor) -> Iterator[RunMonitor]:
-    """Say that a run begins, and, however the block ends, how it ended; an error goes on as it came."""
-    signals.begin()
-    try:
-        yield signals
-    except BaseException as error:
-        signals.failed(error)
-        raise
-    signals.end()
-
-
-class RunMonitor:
-    """The signs of one run. Nothing here raises, and nothing takes longer than the pings' time-out."""
-
-    def __init__(
-        self, ping: Ping | None, metrics: Path | None, database: Path, resolve: Resolve, tell: Tell
-    ) -> None:
-        from pipeline.delivery.pings import Pings
-
-        self._pings = Pings(ping, resolve) if ping else None
-        self._patience = ping.timeout if ping else PATIENCE
-        self._database = database
-        self._metrics = metrics
-        self._tell = tell
-        self._exit_status = 0
-        self._told: Report | None = None
-
-    def begin(self) -> None:
-        """Say that the run begins; does not wait."""
-        if self._pings:
-            self._pings.start()
-
-    def over(self, exit_status: int, told: Report) -> None:
-        """Remember how the run went; it is said when it has ended."""
-        self._exit_status, self._told = exit_status, told
-
-    def end(self) -> None:
-        """Say that the run ended as it was told to have gone."""
-        words = [f"the run ended with {self._exit_status}"]
-        if self._told:
-            words = [f"{words[0]}, {minute(self._told.run.started_at)} UTC", *report_lines(self._told)]
-        self._end(self._exit_status, "\n".join(words), self._metrics, self._tell)
-
-    def failed(self, error: BaseException) -> None:
-        """Say that the run ended with an error."""
-        status = _exit_status(error)
-        # What others say of themselves may hold anything.
-        message = error.message if isinstance(error, PipelineError) else type(error).__name__
-        what = map(printable, message.splitlines())
-        # The run that holds the lock writes the file.
-        metrics = None if isinstance(error, Locked) else self._metrics
-        self._end(status, "\n".join((f"the run ended with {status}", *what)), metrics, self._tell)
-
-    def cut(self, exit_status: int) -> None:
-        """Say that the run is told to stop, from within the handler of a signal.
-
-        All of it is done beside: what was interrupted may hold what it would wait for.
-        """
-        words = f"the run was stopped: {exit_status}"
-        arguments = (exit_status, words, self._metrics, _to_nobody)
-        thread = threading.Thread(target=self._end, args=arguments, kwargs={"again": False}, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:
-            # No room for a thread: the run is to stop, and nobody can be told.
-            return
-        thread.join(self._patience)
-
-    def _end(
-        self, exit_status: int, words: str, metrics: Path | None, tell: Tell, *, again: bool = True
-    ) -> None:
-        try:
-            if metrics:
-                self._write(metrics, exit_status, tell)
-            failure = self._pings.end(exit_status, words, again=again) if self._pings else None
-        except KeyboardInterrupt:
-            # What the run did is done: whoever does not want to wait for its ping need not.
-            return
-        if failure:
-            tell(failure)
-
-    def _write(self, file: Path, exit_status: int, tell: Tell) -> None:
-        from pipeline.delivery.prometheus import metrics_text, write_metrics
-
-        try:
-            with Store.read(self._database) as store:
-                content = metrics_text(run_health(store, exit_status, self._told))
-            write_metrics(file, content)
-        except OSError as error:
-            cure = "see that its directory is there, and that the job's user may write to it"
-            tell(_unwritten(file, f"{error.strerror}: {cure}", lasting=True))
-        except StoreError as error:
-            # The run has said so itself, or it is another's doing.
-            tell(_unwritten(file, error.message, lasting=False))
-        except Exception as error:  # noqa: BLE001 - no mistake of ours may change how a run ends
-            tell(_unwritten(file, f"{type(error).__name__}: {error}", lasting=True))
-
-
 def _exit_status(error: BaseException) -> int:
-    """Give what the command leaves with; click's errors say it as ours do."""
+    """Return the exit status of the command; click's errors have the same attribute as ours."""
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED
     status = getattr(error, "exit_code", None)
     return status if isinstance(status, int) else 1
 
 
-def _unwritten(file: Path, why: str, *, lasting: bool) -> MonitoringFailure:
-    return MonitoringFailure(f"{file}: the metrics cannot be written: {why}", lasting)
+def _log_failure(failure: MonitoringFailure) -> None:
+    """Log a failure: a temporary one only on a terminal, as the check itself raises an alarm.
+
+    A permanent one is always logged: a check that was never pinged raises no alarm.
+    """
+    shown = failure.permanent or sys.stderr.isatty()
+    _LOG.log(logging.WARNING if shown else logging.INFO, "%s", failure.message)
 
 
-def _to_nobody(_failure: MonitoringFailure) -> None:
-    """In the handler of a signal nothing can be said."""
+def _ignore(_failure: MonitoringFailure) -> None:
+    """Do nothing: a signal handler must not log."""

@@ -1,4 +1,7 @@
-"""Ping a dead man's switch as healthchecks.io has it: `/start`, then the bare address or `/{exit status}`."""
+"""Pings to a dead man's switch: `/start`, then the bare URL for success or `/{exit status}` for a failure.
+
+https://healthchecks.io/docs/http_api/
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ import logging
 import threading
 import time
 import uuid
+from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.core.addresses import is_web_address
 from pipeline.core.types import Resolve
-from pipeline.delivery.types import MonitoringFailure, Ping, address
+from pipeline.delivery.types import MonitoringFailure, Ping
 from pipeline.errors import Unresolved
 
-LONGEST = 10_000
+MAX_BODY = 10_000
 """Bytes of a body that every healthchecks server keeps."""
 
 
@@ -20,132 +24,128 @@ _START = "start"
 
 
 _PAUSE = 0.1
-"""The share of the time-out that goes by between two tries."""
+"""The share of the timeout between two tries."""
 
 
 _NOT_FOUND = b"(not found)"
 
 
-_DONE, _BROKEN = 2, 5
+_SUCCESS, _SERVER_ERROR = 2, 5
 
 
-_BUSY = frozenset({408, 429})
+_TEMPORARY = frozenset({408, 429})
 
 
 class Pings:
-    """The pings of one run; they share an id.
+    """The pings of one run, which share an id.
 
-    Each is sent from a thread of its own, that no server, name server or command can hold up a run.
-    Nothing is raised: what went wrong is what `end` gives.
+    Each is sent from its own thread, so that no server, name server or command delays the run. Nothing is
+    raised: `end` returns what failed.
     """
 
     def __init__(self, ping: Ping, resolve: Resolve) -> None:
         """Prepare to ping.
 
         Args:
-            ping: where.
-            resolve: gives the secret that a reference leads to; raises Unresolved.
+            ping: the check.
+            resolve: resolves a reference to its secret, or raises Unresolved.
         """
         self._timeout = ping.timeout
         self._url = ping.url
         self._resolve = resolve
         self._run = str(uuid.uuid4())
-        self._start: _Sending | None = None
+        self._start: _Attempt | None = None
 
     def start(self) -> None:
-        """Say that the run begins; does not wait."""
-        self._start = self._send(_START, "", time.monotonic() + self._timeout, again=True)
+        """Ping that the run starts; returns at once."""
+        self._start = self._send(_START, "", time.monotonic() + self._timeout, retry=True)
 
-    def end(self, exit_status: int, summary: str, *, again: bool = True) -> MonitoringFailure | None:
-        """Say how the run ended; waits no longer than the time-out for all that is under way.
+    def end(self, exit_status: int, summary: str, *, retry: bool = True) -> MonitoringFailure | None:
+        """Ping how the run ended; wait for both pings, at most the timeout.
 
         Args:
             exit_status: 0 to 255; 0 is success.
-            summary: goes with it, cut to what is kept.
-            again: try a second time when the first does not get through.
+            summary: the body, cut to `MAX_BODY`.
+            retry: try a second time if the first fails.
         """
         until = time.monotonic() + self._timeout
         if self._start:
-            # A start that came after the end would look like another run; but the end matters more.
-            self._start.over.wait(self._timeout / 2)
-        word = str(exit_status or "")
-        sending = self._send(word, summary, until, again=again)
-        return sending.failure if sending.over.wait(until - time.monotonic()) else self._late()
+            # A start that arrived after the end would begin another run; but the end is more important.
+            self._start.done.wait(self._timeout / 2)
+        attempt = self._send(str(exit_status or ""), summary, until, retry=retry)
+        return attempt.failure if attempt.done.wait(until - time.monotonic()) else self._timed_out()
 
-    def _send(self, word: str, body: str, until: float, *, again: bool) -> _Sending:
-        sending = _Sending()
-        arguments = (sending, word, clipped(body), until, again)
-        # A daemon: the program may end while a name server keeps it waiting.
+    def _send(self, signal: str, body: str, until: float, *, retry: bool) -> _Attempt:
+        attempt = _Attempt()
+        arguments = (attempt, signal, clip(body), until, retry)
+        # A daemon thread: the program may exit while a name server keeps it waiting.
         thread = threading.Thread(target=self._work, args=arguments, name="ping", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            sending.failure = MonitoringFailure(
-                "the ping failed: the machine has no room for a thread", lasting=False
-            )
-            sending.over.set()
-        return sending
+            attempt.failure = MonitoringFailure("the ping failed: no thread can be started", permanent=False)
+            attempt.done.set()
+        return attempt
 
-    def _work(self, sending: _Sending, word: str, body: bytes, until: float, again: bool) -> None:  # noqa: FBT001
+    def _work(self, attempt: _Attempt, signal: str, body: bytes, until: float, retry: bool) -> None:  # noqa: FBT001
         try:
-            sending.failure = self._try(word, body, until)
-            if again and sending.failure and not sending.failure.lasting:
+            attempt.failure = self._try(signal, body, until)
+            if retry and attempt.failure and not attempt.failure.permanent:
                 time.sleep(self._timeout * _PAUSE)
-                sending.failure = self._try(word, body, until)
-        except Exception as error:  # noqa: BLE001 - told by its kind: its text may hold the address
-            sending.failure = MonitoringFailure(f"the ping failed: {type(error).__name__}", lasting=False)
+                attempt.failure = self._try(signal, body, until)
+        except Exception as error:  # noqa: BLE001 - only its class: its text may hold the URL
+            attempt.failure = MonitoringFailure(f"the ping failed: {type(error).__name__}", permanent=False)
         finally:
-            sending.over.set()
+            attempt.done.set()
 
-    def _try(self, word: str, body: bytes, until: float) -> MonitoringFailure | None:
+    def _try(self, signal: str, body: bytes, until: float) -> MonitoringFailure | None:
         try:
             base = self._base()
         except Unresolved as error:
-            return MonitoringFailure(f"the ping failed: {error.message}", lasting=True)
+            return MonitoringFailure(f"the ping failed: {error.message}", permanent=True)
         if not is_web_address(base):
-            return MonitoringFailure(
-                "the ping failed: what [ping] url leads to is no web address", lasting=True
-            )
-        return self._ask(address(base, word, self._run), body, until)
+            text = "the ping failed: the secret that [ping] url refers to is not a web address"
+            return MonitoringFailure(text, permanent=True)
+        return self._request(ping_url(base, signal, self._run), body, until)
 
     def _base(self) -> str:
         return self._url if is_web_address(self._url) else self._resolve(self._url).reveal().strip()
 
-    def _ask(self, url: str, body: bytes, until: float) -> MonitoringFailure | None:
+    def _request(self, url: str, body: bytes, until: float) -> MonitoringFailure | None:
         import httpx
 
-        patience = until - time.monotonic()
-        if patience <= 0:
-            return self._late()
+        timeout = until - time.monotonic()
+        if timeout <= 0:
+            return self._timed_out()
         try:
-            with _unlogged(), httpx.Client(timeout=patience, headers={"User-Agent": "modelwatch"}) as client:
+            with _unlogged(), httpx.Client(timeout=timeout, headers={"User-Agent": "modelwatch"}) as client:
                 if body:
                     headers = {"Content-Type": "text/plain; charset=utf-8"}
-                    answer = client.post(url, content=body, headers=headers)
+                    response = client.post(url, content=body, headers=headers)
                 else:
-                    answer = client.get(url)
+                    response = client.get(url)
         except httpx.TimeoutException:
-            return self._late()
+            return self._timed_out()
         except httpx.TransportError:
-            return MonitoringFailure("the ping failed: its server cannot be reached", lasting=False)
-        return _understood(answer.status_code, answer.content)
+            return MonitoringFailure("the ping failed: its server cannot be reached", permanent=False)
+        return _failure(response.status_code, response.content)
 
-    def _late(self) -> MonitoringFailure:
-        return MonitoringFailure(f"the ping failed: no answer within {self._timeout:g} s", lasting=False)
+    def _timed_out(self) -> MonitoringFailure:
+        return MonitoringFailure(f"the ping failed: no answer within {self._timeout:g} s", permanent=False)
 
 
-class _Sending:
-    """A ping under way; `failure` counts once it is `over`."""
+class _Attempt:
+    """A ping on its way; `failure` is valid once it is `done`."""
 
-    __slots__ = ("failure", "over")
+    __slots__ = ("done", "failure")
 
     def __init__(self) -> None:
-        self.over = threading.Event()
+        self.done = threading.Event()
         self.failure: MonitoringFailure | None = None
 
 
-class _unlogged(logging.Filter):  # noqa: N801 - read as a verb
-    """While it is entered, httpx logs nothing of what this thread sends: a line would have the address."""
+class _unlogged(logging.Filter):  # noqa: N801 - a context manager, used like a function
+    """Keeps httpx from logging the requests of this thread: its lines would hold the secret URL."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,22 +161,36 @@ class _unlogged(logging.Filter):  # noqa: N801 - read as a verb
         logging.getLogger("httpx").removeFilter(self)
 
 
-def _understood(status: int, said: bytes) -> MonitoringFailure | None:
+def _failure(status: int, body: bytes) -> MonitoringFailure | None:
     kind = status // 100
-    if kind == _DONE:
-        # healthchecks.io answers so also for a check that it does not have.
-        if _NOT_FOUND not in said[:100]:
+    if kind == _SUCCESS:
+        # healthchecks.io answers 200 also for a check that does not exist.
+        if _NOT_FOUND not in body[:100]:
             return None
-        return MonitoringFailure("the ping was in vain: there is no such check; see [ping] url", lasting=True)
-    lasting = kind != _BROKEN and status not in _BUSY
-    cure = ": see that [ping] url is the check's address" if lasting else ""
-    return MonitoringFailure(f"the ping was answered {status}{cure}", lasting=lasting)
+        return MonitoringFailure("the ping failed: there is no such check: see [ping] url", permanent=True)
+    permanent = kind != _SERVER_ERROR and status not in _TEMPORARY
+    cure = ": see that [ping] url is the check's address" if permanent else ""
+    return MonitoringFailure(f"the ping was answered {status}{cure}", permanent=permanent)
 
 
-def clipped(text: str) -> bytes:
-    """Give a text as UTF-8, cut between two lines to what is kept; says that something is missing."""
+def ping_url(base: str, signal: str, run: str) -> str:
+    """Return the URL of a ping: the signal at the end of the path, the run's id in the query.
+
+    Args:
+        base: the check's URL, with or without a trailing slash and a query.
+        signal: `start`, an exit status, or "" for success.
+        run: an id that the pings of one run share.
+    """
+    parts = urlsplit(base)
+    path = parts.path.rstrip("/") + (f"/{signal}" if signal else "")
+    query = "&".join(part for part in (parts.query, f"rid={run}") if part)
+    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+
+
+def clip(text: str) -> bytes:
+    """Return a text as UTF-8, cut at the end of a line to what is kept, with a mark where it was cut."""
     whole = text.encode("utf-8", "backslashreplace")
-    if len(whole) < LONGEST:
+    if len(whole) < MAX_BODY:
         return whole
-    rest = "\n…".encode()
-    return whole[: LONGEST - len(rest) - 1].decode("utf-8", "ignore").rpartition("\n")[0].encode() + rest
+    mark = "\n…".encode()
+    return whole[: MAX_BODY - len(mark) - 1].decode("utf-8", "ignore").rpartition("\n")[0].encode() + mark

@@ -1,131 +1,129 @@
-"""The text file that node_exporter's textfile collector reads, in Prometheus' exposition format."""
+"""Metrics of the job for node_exporter's textfile collector, in Prometheus' text format.
+
+https://github.com/prometheus/docs/blob/main/docs/instrumenting/exposition_formats.md
+"""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from pipeline.core.text import printable
+from pipeline.delivery.files import atomic_write
 from pipeline.delivery.types import RunHealth
 from pipeline.errors import FetchError
-from pipeline.history.types import Coverage
+from pipeline.history.types import Coverage, Run
 
 STATES = ("ok", "held", "failed", "new", "retired")
-"""How a scope may stand; each has its line, also when no scope stands so."""
+"""The states of a scope; each has its sample, also when no scope is in it."""
 
 
-_HEARD = frozenset({"ok", "held"})
+_ANSWERED = frozenset({"ok", "held"})
 
 
 Sample = tuple[Mapping[str, str], int]
+"""Labels and a value."""
 
 
-def metrics_text(vitals: RunHealth) -> str:
-    """Write how the job stands: gauges all; times in Unix seconds, 0 where there is none."""
-    lines = [line for name, about, samples in _metrics(vitals) for line in _metric(name, about, samples)]
-    return "\n".join((*lines, ""))
+Metric = tuple[str, str, list[Sample]]
+"""A name without prefix, the help text, and samples."""
+
+
+def metrics_text(health: RunHealth) -> str:
+    """Return the content of the file: gauges only; times in Unix seconds, 0 for never."""
+    metrics = (*_job_metrics(health), *_scope_metrics(health.coverage))
+    return "\n".join((*(line for metric in metrics for line in _lines(*metric)), ""))
 
 
 def write_metrics(path: Path, content: str) -> None:
-    """Write the file, whole or not at all, for everybody to read.
+    """Write the file, readable for the collector, which runs as another user.
 
     Raises:
         OSError: it cannot be written.
     """
-    # The collector looks at whatever ends in .prom.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            # Whatever the umask is: the collector is another user.
-            os.fchmod(file.fileno(), 0o644)
-            file.write(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    atomic_write(path, content.encode(), mode=0o644, durable=False, shared=True)
 
 
-def _metrics(vitals: RunHealth) -> Iterator[tuple[str, str, list[Sample]]]:
-    yield from _of_the_job(vitals)
-    yield from _of_the_scopes(vitals.coverage)
-
-
-def _of_the_job(vitals: RunHealth) -> Iterator[tuple[str, str, list[Sample]]]:
-    run = vitals.run
+def _job_metrics(health: RunHealth) -> Iterator[Metric]:
+    run = health.run
     yield (
         "last_success_timestamp",
-        "When the newest run ended that heard every scope and held nothing, in Unix seconds; 0 for never.",
-        [({}, _seconds(vitals.last_success))],
+        "When the newest run ended in which every scope was accepted, in Unix seconds; 0 for never.",
+        [({}, _seconds(health.last_success))],
     )
     yield (
         "last_run_timestamp",
         "When the newest recorded run ended, in Unix seconds; 0 for never.",
         [({}, _seconds(run.finished_at if run else None))],
     )
-    yield (
-        "run_duration_seconds",
-        "How long the newest recorded run took.",
-        [({}, _seconds(run.finished_at) - _seconds(run.started_at) if run else 0)],
-    )
-    yield "exit_status", "What the last run left with; 0 is success.", [({}, vitals.exit_status)]
+    yield "run_duration_seconds", "Duration of the newest recorded run.", [({}, _duration(run))]
+    yield "exit_status", "Exit status of the last run; 0 is success.", [({}, health.exit_status)]
     yield (
         "last_run_changes",
-        "Changes that the newest recorded run told, by kind.",
-        [({"kind": kind}, number) for kind, number in vitals.changes.items()],
+        "Changes in the newest recorded run, by kind.",
+        [({"kind": kind}, number) for kind, number in health.changes.items()],
     )
-    yield "unsent_reports", "Reports that wait or were refused, for each recipient.", [({}, vitals.unsent)]
+    yield (
+        "unsent_reports",
+        "Reports that wait or were refused, counted for each recipient.",
+        [({}, health.unsent)],
+    )
 
 
-def _of_the_scopes(coverage: Iterable[Coverage]) -> Iterator[tuple[str, str, list[Sample]]]:
+def _scope_metrics(coverage: Iterable[Coverage]) -> Iterator[Metric]:
     scopes = list(coverage)
     asked = [scope for scope in scopes if scope.state != "retired"]
     states = Counter(scope.state for scope in scopes)
-    yield "scopes", "Scopes, by how they stand.", [({"state": state}, states[state]) for state in STATES]
+    yield "scopes", "Scopes, by state.", [({"state": state}, states[state]) for state in STATES]
     failures = Counter(scope.error_class for scope in asked if scope.state == "failed")
     yield (
         "failures",
-        "Scopes that failed when they were last asked, by the class of the error.",
+        "Scopes that failed when they were last asked, by class of error.",
         [({"error": kind.__name__}, failures[kind.__name__]) for kind in FetchError.__subclasses__()],
     )
     yield (
         "up",
         "Whether a scope answered when it was last asked.",
-        [(_of(s), s.state in _HEARD) for s in asked],
+        [(_labels(scope), scope.state in _ANSWERED) for scope in asked],
     )
     yield (
         "held",
-        "Whether a scope's last answer is held until the next one agrees.",
-        [(_of(scope), scope.state == "held") for scope in asked],
+        "Whether the last answer of a scope is held until the next one agrees.",
+        [(_labels(scope), scope.state == "held") for scope in asked],
     )
     yield (
         "last_answer_timestamp",
         "When a scope last gave a complete answer, in Unix seconds; 0 for never.",
-        [(_of(scope), _seconds(scope.last_answered)) for scope in asked],
+        [(_labels(scope), _seconds(scope.last_answered)) for scope in asked],
     )
     yield (
         "models",
-        "Models that a scope is known to be offered.",
-        [(_of(scope), scope.models) for scope in asked if scope.models is not None],
+        "Models in the current listing of a scope.",
+        [(_labels(scope), scope.models) for scope in asked if scope.models is not None],
     )
 
 
-def _of(scope: Coverage) -> dict[str, str]:
-    """Give the labels of a scope; a group is named by the gateway, and no text of it is trusted."""
+def _labels(scope: Coverage) -> dict[str, str]:
+    """Return the labels of a scope; a gateway names its groups, so their text is not trusted."""
     return {"gateway": scope.gateway, "scope": scope.scope, "group": printable(scope.group or "")}
 
 
-def _metric(name: str, about: str, samples: Iterable[Sample]) -> Iterator[str]:
+def _lines(name: str, about: str, samples: Iterable[Sample]) -> Iterator[str]:
     yield f"# HELP modelwatch_{name} {about}"
     yield f"# TYPE modelwatch_{name} gauge"
     for labels, value in samples:
-        inside = ",".join(f'{label}="{_escaped(of)}"' for label, of in labels.items())
-        yield f"modelwatch_{name}{{{inside}}} {int(value)}" if inside else f"modelwatch_{name} {int(value)}"
+        pairs = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        yield f"modelwatch_{name}{{{pairs}}} {int(value)}" if pairs else f"modelwatch_{name} {int(value)}"
 
 
 def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _duration(run: Run | None) -> int:
+    return _seconds(run.finished_at) - _seconds(run.started_at) if run else 0
 
 
 def _seconds(at: str | None) -> int:

@@ -11,14 +11,15 @@ from pathlib import Path
 from pipeline import config
 from pipeline.config import Config
 from pipeline.core.types import Resolve
-from pipeline.delivery.send import enqueue_and_send
+from pipeline.delivery.send import all_destinations, enqueue_and_send
 from pipeline.demo.directory import DATABASE, clear, furnish, refuse_strangers
 from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
 from pipeline.gateways.client import GatewayClient
 from pipeline.history.runs import any_news
 from pipeline.history.types import Coverage, Event
 from pipeline.reports.console import event_lines, recovery_lines, report_lines, incident_lines, scopes_text
-from pipeline.reports.report import Report, build_report
+from pipeline.reports.report import build_report
+from pipeline.reports.types import Report
 from pipeline.simulator import Gateway
 from pipeline.store import Store, lock
 from pipeline.store.changes import Window
@@ -94,7 +95,8 @@ def _steps(
         if scene:
             scene.happens(stage)
         done = sync(loaded.scopes, store, lambda: GatewayClient(resolve, user_agent=user_agent), clock.now)
-        enqueue_and_send(store, loaded, clock.now, resolve).check()
+        destinations = all_destinations(loaded.reports, loaded.destinations)
+        enqueue_and_send(store, destinations, loaded.watch, clock.now, resolve).check()
         window = Window(done.snapshot - 1, done.snapshot)
         if scene or any_news(store, window):
             report = build_report(store, window)

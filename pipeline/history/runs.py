@@ -38,13 +38,13 @@ def last_run_of(store: Store, window: Window) -> Run:
     Raises:
         LookupError: it has none.
     """
-    run = _run(store, window.until, window.end)
+    run = last_run(store, window.until, window.end)
     if run is None:
         raise LookupError(f"there is no run {window.until}")
     return run
 
 
-def _run(store: Store, until: int, end: str = FOREVER) -> Run | None:
+def last_run(store: Store, until: int, end: str = FOREVER) -> Run | None:
     """Give the last run up to a snapshot, before a time; where all of it was imported, that snapshot."""
     (row,) = store.rows(
         "select max(id) as run from snapshots"
@@ -59,9 +59,9 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
     rows = store.rows(
         f"""
         select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway,
-               trouble.outcome as was,
+               trouble.outcome as state,
                sightings.outcome = 'moved' and trouble.outcome = 'held'
-                   and sightings.listing = trouble.listing as believed,
+                   and sightings.listing = trouble.listing as accepted,
                began.started_at as since,
                max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds
         from sightings
@@ -77,7 +77,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         """,  # noqa: S608 - our own words
         asdict(window),
     )
-    return tuple(Recovery(**{**row, "believed": bool(row["believed"])}) for row in rows)
+    return tuple(Recovery(**{**row, "accepted": bool(row["accepted"])}) for row in rows)
 
 
 def moved(store: Store, window: Window) -> dict[str, int]:
@@ -144,7 +144,7 @@ select seen.name as scope, gateways.name as gateway, seen.group_name as "group",
        (select count(distinct changes.model) from missing
         join changes on changes.transition = missing.transition
         where missing.scope = seen.id and changes.kind = 'removed' and missing.since <= seen.until
-       ) as unconfirmed,
+       ) as pending_removals,
        asked.started_at as last_asked,
        case when last.outcome = 'failed'
             then (select snapshots.started_at from snapshots where snapshots.id = (
@@ -164,13 +164,6 @@ left join listings as held on held.id = last.listing
 where not :asked_only or seen.last_run = seen.until
 order by seen.name
 """
-
-
-def unsent(store: Store) -> dict[str, int]:
-    """Say how many deliveries are not sent: `waiting` for their time or next try, and `refused` for good."""
-    rows = store.rows("select state, count(*) as deliveries from deliveries group by state")
-    found = {row["state"]: row["deliveries"] for row in rows}
-    return {state: found.get(state, 0) for state in ("waiting", "refused")}
 
 
 def catalog(

@@ -11,8 +11,8 @@ from pipeline.store.database import Store
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedUntil:
-    """How far a destination has been reported to.
+class DestinationState:
+    """A destination as recorded: up to which run it has been sent reports.
 
     Args:
         id: the row in `destinations`.
@@ -71,15 +71,15 @@ def newest_run(store: Store, *, before: int | None = None) -> int:
     return int(row["run"])
 
 
-def active_destinations(store: Store) -> dict[str, ReportedUntil]:
+def active_destinations(store: Store) -> dict[str, DestinationState]:
     """Return the destinations that were in the config when reports were last enqueued, by name."""
     rows = store.rows("select * from destinations where reported_until is not null")
-    return {row["name"]: ReportedUntil(**row) for row in rows}
+    return {row["name"]: DestinationState(**row) for row in rows}
 
 
 def add_destination(
     store: Store, name: str, *, reported_until: int, at: str, token: str | None
-) -> ReportedUntil:
+) -> DestinationState:
     """Insert a destination, or activate one that had left the config; it keeps its token.
 
     One that comes back skips what it was sent before it left.
@@ -95,13 +95,14 @@ def add_destination(
         {"name": name, "reported_until": reported_until, "at": at, "token": token},
     )
     (row,) = store.rows("select * from destinations where name = :name", {"name": name})
-    return ReportedUntil(**row)
+    return DestinationState(**row)
 
 
-def set_reported(store: Store, destination: ReportedUntil, until: int | None, *, at: str) -> None:
+def set_reported(store: Store, destination: DestinationState, until: int | None, *, at: str) -> None:
     """Record up to which run a destination is done; None deactivates it."""
     store.connection.execute(
-        "update destinations set reported_until = ?, reported_at = ? where id = ?", [until, at, destination.id]
+        "update destinations set reported_until = ?, reported_at = ? where id = ?",
+        [until, at, destination.id],
     )
 
 
@@ -113,7 +114,7 @@ def destination_token(store: Store, name: str) -> str:
 
 def add_deliveries(
     store: Store,
-    destination: ReportedUntil,
+    destination: DestinationState,
     recipients: Iterable[str],
     window: Window,
     *,

@@ -8,8 +8,8 @@ import pytest
 from pipeline.config import load
 from pipeline.core.times import Schedule
 from pipeline.core.types import Severity
-from pipeline.delivery.channels import lacks
-from pipeline.delivery.types import Chat, Destination, Files, MailDirectory, Sendmail, Smtp, Webhook
+from pipeline.delivery.channels import missing
+from pipeline.delivery.types import Apprise, Destination, Files, MailDirectory, Sendmail, Smtp, Webhook
 from pipeline.errors import ConfigError
 from pipeline.reports.types import Filter
 from pipeline.secret_refs import resolver
@@ -111,13 +111,13 @@ def test_each_other_type_is_what_it_says(read, tmp_path):
         MailDirectory(tmp_path / "mails"),
         Webhook("https://example.com/hook", "env:S", (("Authorization", "env:A"), ("X-Room", "ops"))),
         Webhook("file:hook"),
-        Chat(("env:SLACK", "env:FEISHU")),
+        Apprise(("env:SLACK", "env:FEISHU")),
         Files(tmp_path / "/srv/web", ("html", "atom")),
     ]
 
 
 def test_what_when_and_in_which_language(read, tmp_path):
-    """Filter, rhythm and words are the same for every type."""
+    """Filter, schedule and words are the same for every type."""
     (tmp_path / "words").mkdir()
     (found,) = read(
         SMTP
@@ -137,13 +137,13 @@ def test_what_when_and_in_which_language(read, tmp_path):
         """
     )
     assert found.filter == Filter(("one/v*",), ("vip",), ("openai",), ("gpt-*", "o?"), Severity.URGENT)
-    assert found.rhythm == Schedule("week", time(17, 30), 4, "Asia/Shanghai")
+    assert found.schedule == Schedule("week", time(17, 30), 4, "Asia/Shanghai")
     assert (found.language, found.empty, found.templates) == ("zh-CN", True, tmp_path / "words")
 
 
 def test_a_time_of_day_may_be_written_as_toml_has_it(read):
     """Without quotes it is a time as well."""
-    assert read(f'{SMTP}every = "day"\nat = 07:30:00\n')[0].rhythm == Schedule("day", time(7, 30))
+    assert read(f'{SMTP}every = "day"\nat = 07:30:00\n')[0].schedule == Schedule("day", time(7, 30))
 
 
 def test_destinations_stay_in_the_order_of_the_file(tmp_path):
@@ -306,6 +306,6 @@ LACKING = [
 def test_what_a_destination_lacks_is_known_before_anything_is_sent(read, tmp_path, text, lacking):
     """A secret that is not there, a program that is not installed."""
     (destination,) = read(text)
-    said = lacks(destination.channel, resolver(tmp_path))
+    said = missing(destination.channel, resolver(tmp_path))
     assert len(said) == len(lacking)
     assert all(part in line for part, line in zip(lacking, said, strict=True))

@@ -12,8 +12,8 @@ from support.briefs import FULL
 from support.mailing import LETTER, letter, read
 
 from pipeline.delivery.channels.mail import compose
-from pipeline.reports.render import letter as written
 from pipeline.reports.render import without_attachments
+from pipeline.reports.render import write_message as written
 from pipeline.reports.types import LANGUAGES, Attachment
 
 SENDER = "模型 watch, <watch@example.com>"

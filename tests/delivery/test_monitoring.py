@@ -19,10 +19,9 @@ from support.e2e import Done, Job, Reply, Scripted, ended, listed
 import pipeline
 from pipeline.config import parse
 from pipeline.core.text import printable
-from pipeline.delivery import send as deliver
-from pipeline.delivery.pings import LONGEST, clipped
+from pipeline.delivery.pings import MAX_BODY, clip, ping_url
 from pipeline.delivery.prometheus import metrics_text
-from pipeline.delivery.types import Ping, RunHealth, address
+from pipeline.delivery.types import Ping, RunHealth
 from pipeline.errors import ConfigError
 from pipeline.history.types import Coverage, Run
 from pipeline.store import Store, lock
@@ -207,15 +206,15 @@ def test_a_mistake_is_told_with_its_line_and_its_cure(tmp_path, lines, where, to
 )
 def test_addresses_are_put_together_rightly(base, start, success):
     """The word belongs to the path and the run to the query, however the address ends."""
-    assert (address(base, "start", "R"), address(base, "", "R")) == (start, success)
+    assert (ping_url(base, "start", "R"), ping_url(base, "", "R")) == (start, success)
 
 
-@given(st.text(), st.integers(0, 2 * LONGEST))
+@given(st.text(), st.integers(0, 2 * MAX_BODY))
 def test_a_summary_is_cut_to_what_is_kept(text, times):
     """However long and of whatever letters: it is UTF-8, begins as it did, and is short enough."""
     whole = f"first\n{text * times}"
-    body = clipped(whole)
-    assert len(body) < LONGEST
+    body = clip(whole)
+    assert len(body) < MAX_BODY
     begins = body.decode().removesuffix("\n…")
     assert whole.encode("utf-8", "backslashreplace").startswith(begins.encode())
     assert begins.startswith("first")
@@ -232,7 +231,7 @@ def test_a_run_says_when_it_begins_and_how_it_ended(world):
     assert first != second
     assert [each.method for each in world.switch.server.asked] == ["GET", "POST"] * 2
     body = world.switch.server.asked[-1].body.decode()
-    assert body == "the run ended with 0, 2026-05-01 06:00 UTC\nno change in what 2 scopes of 2 answered"
+    assert body == "the run exited with 0, 2026-05-01 06:00 UTC\nno change in what 2 scopes of 2 answered"
 
 
 def fail_one(world):
@@ -282,7 +281,7 @@ def test_each_end_of_a_run_has_its_ping(world, happens, code, word, told):
     assert world.job.quick("run", "--exit-code").code == code
     assert world.switch.paths[2:] == ["/start", word]
     body = world.switch.server.asked[-1].body.decode()
-    assert body.startswith(f"the run ended with {code if word else 0}")
+    assert body.startswith(f"the run exited with {code if word else 0}")
     assert told in body
 
 
@@ -303,7 +302,7 @@ def test_a_defect_of_ours_is_no_success(world):
     ):
         world.job.quick("run")
     assert world.switch.paths == ["/start", "/1"]
-    assert world.switch.server.asked[1].body == b"the run ended with 1\nValueError"
+    assert world.switch.server.asked[1].body == b"the run exited with 1\nValueError"
 
 
 def test_the_start_does_not_delay_the_run(world):
@@ -444,9 +443,9 @@ def test_a_ping_that_passes_by_changes_nothing(world, address, says, told):
             "the ping was answered 404: see that [ping] url is the check's address",
         ),
         (None, Reply(b"", 301, (("Location", "/"),)), "the ping was answered 301: see that [ping] url is"),
-        (None, Reply(b"OK (not found)"), "the ping was in vain: there is no such check; see [ping] url"),
-        ("", None, "the ping failed: what [ping] url leads to is no web address"),
-        (f"{TOKEN}\n", None, "the ping failed: what [ping] url leads to is no web address"),
+        (None, Reply(b"OK (not found)"), "the ping failed: there is no such check: see [ping] url"),
+        ("", None, "the ping failed: the secret that [ping] url refers to is not a web address"),
+        (f"{TOKEN}\n", None, "the ping failed: the secret that [ping] url refers to is not a web address"),
     ],
 )
 def test_a_ping_that_never_can_arrive_is_told_always(world, address, says, told):
@@ -659,8 +658,8 @@ def test_a_file_that_cannot_be_written_is_told_and_the_run_goes_on(world):
     file = world.job.home / "nowhere" / "m.prom"
     assert (done.code, done.stdout) == (0, "")
     assert done.stderr == (
-        f"modelwatch: {file}: the metrics cannot be written: No such file or directory: see that its"
-        " directory is there, and that the job's user may write to it\n"
+        f"modelwatch: {file}: the metrics cannot be written: No such file or directory: create its"
+        " directory, and let the job's user write to it\n"
     )
     assert world.switch.paths == ["/start", ""]
     assert world.job.written()
@@ -679,7 +678,13 @@ def vitals(**labels):
     scope = {"scope": "one/a", "gateway": "one", "group": None, **labels}
     rest = dict.fromkeys(("key", "state_since", "held_models", "error_class", "message", "last_asked"))
     known = Coverage(
-        **scope, **rest, auth="key", state="ok", models=3, unconfirmed=0, last_answered="2026-05-01T06:00:00Z"
+        **scope,
+        **rest,
+        auth="key",
+        state="ok",
+        models=3,
+        pending_removals=0,
+        last_answered="2026-05-01T06:00:00Z",
     )
     run = Run(1, hour(6), hour(7), "done", 1, 1, 0, 0, 0)
     return RunHealth(0, run, hour(7), {"added": 0}, (known,), 0)

@@ -14,15 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.fakes import Script, moment
 
-from pipeline.config import Config, parse
+from pipeline.config import parse
 from pipeline.core.times import iso
 from pipeline.core.types import Secret
-from pipeline.delivery.outbox import ATTEMPTS, Delivery, deliveries, drop, enqueue, retry, settle
-from pipeline.delivery.send import DeliverySummary, enqueue_and_send, send_due
-from pipeline.delivery.types import DeliveryResult, DeliveryStatus
+from pipeline.core.watchlist import NO_WATCH
+from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, retry, settle
+from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send, send_due
+from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination
 from pipeline.errors import DeliveryError
 from pipeline.maintenance import dialects_of, prune, verify
 from pipeline.store import Store
+from pipeline.store.outbox import Delivery, deliveries
 from pipeline.sync.record import RunCache, record
 
 HEAD = """
@@ -32,9 +34,13 @@ scopes = { prod = {}, test = {} }
 """
 
 
-def configured(home: Path, destinations: str) -> Config:
-    """Read a config with some destinations."""
-    return parse(HEAD + destinations, home / "modelwatch.toml")
+Destinations = tuple[Destination, ...]
+
+
+def configured(home: Path, tables: str) -> Destinations:
+    """Parse a config; return its destinations, with the reports directory."""
+    config = parse(HEAD + tables, home / "modelwatch.toml")
+    return all_destinations(config.reports, config.destinations)
 
 
 def mailbox(name: str = "ops", *more: str) -> str:
@@ -42,9 +48,9 @@ def mailbox(name: str = "ops", *more: str) -> str:
     return "\n".join((f"[destinations.{name}]", 'type = "eml"', f'directory = "{name}"', *more, ""))
 
 
-def told(store: Store, known: Config, at: int) -> DeliverySummary:
-    """Tell everyone, at the time of a run."""
-    return enqueue_and_send(store, known, lambda: moment(at), Secret)
+def deliver(store: Store, destinations: Destinations, at: int) -> DeliverySummary:
+    """Enqueue and send what is due at the time of a run."""
+    return enqueue_and_send(store, destinations, NO_WATCH, lambda: moment(at), Secret)
 
 
 def subjects(home: Path, name: str = "ops") -> list[str]:
@@ -64,7 +70,7 @@ def test_each_run_with_news_is_a_mail(script: Script, tmp_path: Path) -> None:
     script.offers("acme/prod", "lyra")
     for at, model in enumerate(("", "vega", "", "corvus"), 1):
         script.adds("acme/prod", *filter(None, [model])).run()
-        told(script.store, known, at)
+        deliver(script.store, known, at)
     first, *rest = subjects(tmp_path)
     assert "acme/prod" in first or "irst" in first
     assert [name in subject for name, subject in zip(("added", "added"), rest, strict=True)] == [True, True]
@@ -79,29 +85,29 @@ def test_a_mail_is_put_into_the_outbox_with_what_it_tells_of(script: Script, tmp
         'from = "watch <watch@watch.example>"\nto = ["a@example.com", "b@example.com"]\n',
     )
     script.offers("acme/prod", "lyra").run()
-    handed = told(script.store, known, 1)
+    handed = deliver(script.store, known, 1)
     assert [each.recipient for each in handed.failed] == ["a@example.com", "b@example.com"]
-    with pytest.raises(DeliveryError, match=r"ops: a@example\.com: .*tried again from"):
+    with pytest.raises(DeliveryError, match=r"ops: a@example\.com: .*the next try is at"):
         handed.check()
     first, second = mine(script.store)
     assert first.message_id == second.message_id
     assert first.message_id is not None
     assert first.message_id.endswith("@watch.example>")
     assert (first.state, first.attempts, first.due_at) == ("waiting", 1, "2026-09-20T06:05:00Z")
-    assert told(script.store, known, 1) == DeliverySummary(), "it waits for its time"
-    assert [each.attempts for each in told(script.store, known, 2).failed] == [2, 2]
+    assert deliver(script.store, known, 1) == DeliverySummary(), "it waits for its time"
+    assert [each.attempts for each in deliver(script.store, known, 2).failed] == [2, 2]
 
 
 def test_what_is_too_little_is_not_told_and_does_not_come_back(script: Script, tmp_path: Path) -> None:
     """A destination for what breaks gets no mail of what came, and no second look at it."""
     known = configured(tmp_path, mailbox("ops", 'severity = "breaking"'))
     script.offers("acme/prod", "lyra", "vega").run()
-    told(script.store, known, 1)
+    deliver(script.store, known, 1)
     script.adds("acme/prod", "corvus").run()
-    told(script.store, known, 2)
+    deliver(script.store, known, 2)
     assert mine(script.store) == []
     script.drops("acme/prod", "lyra").run(times=2)
-    told(script.store, known, 4)
+    deliver(script.store, known, 4)
     (delivery,) = mine(script.store)
     assert (delivery.since, delivery.until) == (2, 4)
 
@@ -116,7 +122,7 @@ def test_a_daily_mail_tells_of_its_day(script: Script, tmp_path: Path) -> None:
         if at == 32:
             script.adds("acme/prod", "corvus")
         script.run()
-        told(script.store, known, at)
+        deliver(script.store, known, at)
     # The first run is at six in the morning: at eight there is the first look, on the second day nothing.
     assert [each.at[:16] for each in mine(script.store)] == ["2026-09-20T08:00", "2026-09-22T08:00"]
     assert "2 added" in subjects(tmp_path)[1]
@@ -129,7 +135,7 @@ def test_an_empty_mail_comes_only_if_asked_for(script: Script, tmp_path: Path) -
     script.offers("acme/prod", "lyra")
     for at in range(1, 52):
         script.run()
-        told(script.store, known, at)
+        deliver(script.store, known, at)
     assert len(subjects(tmp_path)) == 3
     assert "1 of 1" in subjects(tmp_path)[2]
 
@@ -137,17 +143,17 @@ def test_an_empty_mail_comes_only_if_asked_for(script: Script, tmp_path: Path) -
 def test_a_new_destination_begins_with_the_newest_run(script: Script, tmp_path: Path) -> None:
     """It is not told of the months before; one that has left and comes again neither."""
     script.offers("acme/prod", "lyra").run()
-    told(script.store, configured(tmp_path, ""), 1)
+    deliver(script.store, configured(tmp_path, ""), 1)
     script.adds("acme/prod", "vega").run()
-    told(script.store, configured(tmp_path, ""), 2)
+    deliver(script.store, configured(tmp_path, ""), 2)
     script.adds("acme/prod", "corvus").run()
-    told(script.store, configured(tmp_path, mailbox()), 3)
+    deliver(script.store, configured(tmp_path, mailbox()), 3)
     assert [(each.since, each.until) for each in mine(script.store)] == [(2, 3)]
     for at in (4, 5):
         script.adds("acme/prod", f"cetus-{at}").run()
-        told(script.store, configured(tmp_path, ""), at)
+        deliver(script.store, configured(tmp_path, ""), at)
     script.adds("acme/prod", "ara").run()
-    told(script.store, configured(tmp_path, mailbox()), 6)
+    deliver(script.store, configured(tmp_path, mailbox()), 6)
     assert [(each.since, each.until) for each in mine(script.store)] == [(2, 3), (5, 6)]
     ids = [each.message_id for each in mine(script.store)]
     assert len({str(number).rpartition("@")[0].rpartition(".")[2] for number in ids}) == 1, (
@@ -160,13 +166,13 @@ def test_one_that_cannot_be_reached_does_not_stop_the_others(script: Script, tmp
     known = configured(tmp_path, mailbox("broken") + mailbox("well"))
     (tmp_path / "broken").write_text("in the way")
     script.offers("acme/prod", "lyra").run()
-    handed = told(script.store, known, 1)
+    handed = deliver(script.store, known, 1)
     assert [each.destination for each in handed.failed] == ["broken"]
     assert len(subjects(tmp_path, "well")) == 1
     script.adds("acme/prod", "vega").run()
-    told(script.store, known, 2)
+    deliver(script.store, known, 2)
     (tmp_path / "broken").unlink()
-    told(script.store, known, 9)
+    deliver(script.store, known, 9)
     assert subjects(tmp_path, "broken") == subjects(tmp_path, "well")
 
 
@@ -174,11 +180,11 @@ def test_a_report_that_was_cut_off_is_sent_again_with_its_id(script: Script, tmp
     """Whoever gets it twice can see that it is one."""
     known = configured(tmp_path, mailbox())
     script.offers("acme/prod", "lyra").run()
-    told(script.store, known, 1)
+    deliver(script.store, known, 1)
     with script.store.transaction():
         script.store.connection.execute("update deliveries set state = 'waiting'")
     before = {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()}
-    assert len(send_due(script.store, known, lambda: moment(2), Secret).sent) == 1 + 1
+    assert len(send_due(script.store, known, NO_WATCH, lambda: moment(2), Secret).sent) == 1 + 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()} == before
 
 
@@ -188,7 +194,7 @@ def unsteady(script: Script, tmp_path: Path) -> list[str]:
     known = configured(tmp_path, mailbox())
     script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
     for at in range(1, 25):
-        told(script.store, known, at)
+        deliver(script.store, known, at)
         script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails("acme/prod")
         script.run()
     return subjects(tmp_path)
@@ -206,11 +212,11 @@ def test_what_else_happens_meanwhile_is_told_at_once(
 ) -> None:
     """A change, or another scope that fails; with it what had waited."""
     known = configured(tmp_path, mailbox())
-    told(script.store, known, 25)
+    deliver(script.store, known, 25)
     script.adds("acme/test", "vega").run()
-    told(script.store, known, 26)
+    deliver(script.store, known, 26)
     script.fails("acme/test").run()
-    told(script.store, known, 27)
+    deliver(script.store, known, 27)
     assert len(subjects(tmp_path)) == len(unsteady) + 2
     assert "1 added" in subjects(tmp_path)[-2]
 
@@ -224,7 +230,7 @@ def test_an_outage_of_such_a_scope_that_lasts_is_told_too(
         script.fails("acme/prod")
     for at in range(25, 32):
         script.run()
-        told(script.store, known, at)
+        deliver(script.store, known, at)
     assert len(subjects(tmp_path)) == len(unsteady) + 1
     assert "not reachable" in subjects(tmp_path)[-1]
 
@@ -250,17 +256,19 @@ def test_who_has_left_the_config_is_sent_nothing_more(
 ) -> None:
     """What waits for them is refused and said so once; it can be dropped, or sent when they are back."""
     script.offers("acme/prod", "lyra").run()
-    told(script.store, configured(tmp_path, smtp(ANN, BOB)), 1)
-    handed = told(script.store, configured(tmp_path, destinations), 2)
+    deliver(script.store, configured(tmp_path, smtp(ANN, BOB)), 1)
+    handed = deliver(script.store, configured(tmp_path, destinations), 2)
     refused = {each.recipient for each in mine(script.store, "ops", "refused")}
     assert refused == left
     assert left <= {each.recipient for each in handed.failed}
-    with pytest.raises(DeliveryError, match=r"no longer in the config; not tried again: `modelwatch outbox"):
+    with pytest.raises(
+        DeliveryError, match=r"no longer in the config; not tried again; fix it, then run `modelwatch outbox"
+    ):
         handed.check()
-    again = told(script.store, configured(tmp_path, ""), 3)
+    again = deliver(script.store, configured(tmp_path, ""), 3)
     assert not left & {each.recipient for each in again.failed if each.destination == "ops"}
     retry(script.store, [each.id for each in mine(script.store)])
-    tried = told(script.store, configured(tmp_path, smtp(ANN, BOB)), 4).failed
+    tried = deliver(script.store, configured(tmp_path, smtp(ANN, BOB)), 4).failed
     assert {each.recipient for each in tried if "cannot be reached" in str(each.error)} == {ANN, BOB}
 
 
@@ -270,8 +278,8 @@ def test_templates_that_cannot_be_read_hold_nothing_up(script: Script, tmp_path:
     known = configured(tmp_path, mailbox("ops", 'templates = "own"'))
     (tmp_path / "own").rmdir()
     script.offers("acme/prod", "lyra").run()
-    assert told(script.store, known, 1).problems == [
-        f"ops: {tmp_path / 'own'}: cannot be read: No such file or directory; the built-in forms were used"
+    assert deliver(script.store, known, 1).problems == [
+        f"ops: {tmp_path / 'own'}: cannot be read: No such file or directory; the built-in templates were used"
     ]
     assert len(subjects(tmp_path)) == 1
 
@@ -280,9 +288,9 @@ def test_a_directory_that_moved_is_still_the_receiver(script: Script, tmp_path: 
     """What could not be written into the old one is written into the new one."""
     (tmp_path / "ops").write_text("in the way")
     script.offers("acme/prod", "lyra").run()
-    told(script.store, configured(tmp_path, mailbox()), 1)
+    deliver(script.store, configured(tmp_path, mailbox()), 1)
     moved = configured(tmp_path, mailbox().replace('directory = "ops"', 'directory = "new"'))
-    assert told(script.store, moved, 9).failed == []
+    assert deliver(script.store, moved, 9).failed == []
     assert len(subjects(tmp_path, "new")) == 1
 
 
@@ -290,19 +298,19 @@ def test_one_that_left_and_is_back_at_once_is_told_nothing_twice(script: Script,
     """There was no run between, so there is nothing new."""
     known = configured(tmp_path, mailbox())
     script.offers("acme/prod", "lyra").run()
-    told(script.store, known, 1)
+    deliver(script.store, known, 1)
     script.adds("acme/prod", "vega").run()
-    told(script.store, known, 2)
-    told(script.store, configured(tmp_path, ""), 2)
-    assert told(script.store, known, 2) == DeliverySummary()
+    deliver(script.store, known, 2)
+    deliver(script.store, configured(tmp_path, ""), 2)
+    assert deliver(script.store, known, 2) == DeliverySummary()
 
 
 def test_a_new_destination_begins_with_a_run_that_is_still_there(script: Script, tmp_path: Path) -> None:
     """The one before the newest may have been pruned."""
     script.offers("acme/prod", "lyra").run(times=9)
-    told(script.store, configured(tmp_path, ""), 9)
+    deliver(script.store, configured(tmp_path, ""), 9)
     prune(script.store, dialects_of(()), bound=moment(20))
-    told(script.store, configured(tmp_path, mailbox()), 9)
+    deliver(script.store, configured(tmp_path, mailbox()), 9)
     assert [problem for check in verify(script.store, dialects_of(())) for problem in check.problems] == []
 
 
@@ -310,12 +318,12 @@ def test_a_report_is_of_a_run_and_not_of_what_was_imported_after_it(script: Scri
     """An answer of last year that came in between does not date it."""
     known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"'))
     script.offers("acme/prod", "lyra").run()
-    told(script.store, known, 1)
+    deliver(script.store, known, 1)
     heard = {"acme/prod": script.answer("acme/prod")}
     recorder, scopes, at = RunCache(script.store), [script.scopes["acme/prod"]], "2025-01-01T00:00:00Z"
     with script.store.transaction():
         record(heard, scopes, recorder, started_at=at, finished_at=at, imported=True)
-    told(script.store, known, 3)
+    deliver(script.store, known, 3)
     assert [(each.until, each.at) for each in mine(script.store)] == [(1, moment(1))]
 
 
@@ -323,9 +331,9 @@ def test_a_clock_that_was_wrong_puts_nothing_off(script: Script, tmp_path: Path)
     """Set right, neither the daily report nor the next try waits for a year that is far ahead."""
     known = configured(tmp_path, mailbox("ops", 'every = "day"', 'at = "08:00"') + smtp(ANN, name="team"))
     script.offers("acme/prod", "lyra").run()
-    told(script.store, known, 10_000)
+    deliver(script.store, known, 10_000)
     assert mine(script.store) == []
-    assert [each.attempts for each in told(script.store, known, 1).failed] == [2]
+    assert [each.attempts for each in deliver(script.store, known, 1).failed] == [2]
     assert [each.state for each in mine(script.store)] == ["sent"]
 
 
@@ -340,7 +348,9 @@ def test_what_cannot_be_handed_over_costs_a_run_minutes_at_most(script: Script, 
         return iso(datetime(2026, 9, 20, 6, tzinfo=UTC) + timedelta(minutes=next(times)))
 
     def failed() -> list[str]:
-        return [each.destination for each in enqueue_and_send(script.store, known, clock, Secret).failed]
+        return [
+            each.destination for each in enqueue_and_send(script.store, known, NO_WATCH, clock, Secret).failed
+        ]
 
     first = failed()
     assert first == names[: len(first)]
@@ -353,7 +363,9 @@ def test_a_recipient_who_is_gone_does_not_make_each_run_a_failure(script: Script
     gone = replace(waiting, recipient="gone", state="refused", error="550 no such user")
     DeliverySummary(sent=[waiting], failed=[gone]).check()
     (said,) = DeliverySummary(failed=[gone]).failures()
-    assert said.startswith("ops: gone: 550 no such user; not tried again: `modelwatch outbox --retry ")
+    assert said.startswith(
+        "ops: gone: 550 no such user; not tried again; fix it, then run `modelwatch outbox --retry "
+    )
     for handed in (
         DeliverySummary(failed=[gone]),
         DeliverySummary(sent=[waiting], failed=[replace(gone, state="waiting")]),
@@ -364,10 +376,10 @@ def test_a_recipient_who_is_gone_does_not_make_each_run_a_failure(script: Script
 
 RECEIPTS = [
     (DeliveryResult(DeliveryStatus.SENT), "sent", None),
-    (DeliveryResult(DeliveryStatus.NEVER, "550 no such user"), "refused", None),
-    (DeliveryResult(DeliveryStatus.LATER, "451 busy"), "waiting", "2026-09-20T07:05:00Z"),
-    (DeliveryResult(DeliveryStatus.LATER, "429", retry_after=900), "waiting", "2026-09-20T07:15:00Z"),
-    (DeliveryResult(DeliveryStatus.LATER, "the disk is full", retry_after=0), "waiting", None),
+    (DeliveryResult(DeliveryStatus.REFUSED, "550 no such user"), "refused", None),
+    (DeliveryResult(DeliveryStatus.RETRY, "451 busy"), "waiting", "2026-09-20T07:05:00Z"),
+    (DeliveryResult(DeliveryStatus.RETRY, "429", retry_after=900), "waiting", "2026-09-20T07:15:00Z"),
+    (DeliveryResult(DeliveryStatus.RETRY, "the disk is full", retry_after=0), "waiting", None),
 ]
 
 
@@ -376,15 +388,9 @@ def waiting(script: Script, tmp_path: Path) -> Delivery:
     """Something waits in the outbox."""
     script.offers("acme/prod", "lyra").run()
     with script.store.transaction():
-        enqueue(script.store, configured(tmp_path, mailbox()).destinations, _nothing(), at=moment(1))
+        enqueue(script.store, configured(tmp_path, mailbox()), NO_WATCH, at=moment(1))
     (delivery,) = mine(script.store)
     return delivery
-
-
-def _nothing() -> object:
-    from pipeline.core.watchlist import NOTHING
-
-    return NOTHING
 
 
 @pytest.mark.parametrize(("receipt", "state", "due_at"), RECEIPTS)
@@ -403,13 +409,13 @@ def test_tries_come_less_and_less_often_and_end(script: Script, waiting: Deliver
     due = []
     while waiting.state == "waiting":
         waiting = settle(
-            script.store, waiting, DeliveryResult(DeliveryStatus.LATER, "no answer"), at=moment(1)
+            script.store, waiting, DeliveryResult(DeliveryStatus.RETRY, "no answer"), at=moment(1)
         )
         due.append(waiting.due_at)
-    assert len(due) == ATTEMPTS
+    assert len(due) == MAX_ATTEMPTS
     assert due[:3] == ["2026-09-20T06:05:00Z", "2026-09-20T06:10:00Z", "2026-09-20T06:20:00Z"]
     assert set(due[8:-1]) == {"2026-09-20T12:00:00Z"}
-    assert (waiting.state, waiting.error) == ("refused", "given up after 20 tries: no answer")
+    assert (waiting.state, waiting.error) == ("refused", "failed 20 times, last: no answer")
     (again,) = retry(script.store, [waiting.id])
     assert again.id == waiting.id
     assert [(each.state, each.attempts, each.due_at) for each in mine(script.store)] == [("waiting", 0, None)]
@@ -417,7 +423,7 @@ def test_tries_come_less_and_less_often_and_end(script: Script, waiting: Deliver
 
 def test_a_person_may_drop_what_waits(script: Script, waiting: Delivery) -> None:
     """It is never sent, and stays to be seen; what was sent cannot be taken back."""
-    assert drop(script.store, [waiting.id, 99]) == [waiting]
+    assert drop(script.store, [waiting.id, 99]) == [replace(waiting, state="dropped")]
     assert [each.state for each in mine(script.store)] == ["dropped"]
     assert drop(script.store, [waiting.id]) == []
 
@@ -441,7 +447,7 @@ def test_nothing_is_lost_and_nothing_is_told_twice(
     with Store.open(None) as store:
         script = Script(store).offers("acme/prod", "lyra")
         script.run()
-        told(store, known, 1)
+        deliver(store, known, 1)
         at = 1
         for number, step in enumerate(steps):
             match step:
@@ -461,9 +467,9 @@ def test_nothing_is_lost_and_nothing_is_told_twice(
                     _free(home)
                 case _:
                     at += 12
-                    told(store, known, at)
+                    deliver(store, known, at)
         _free(home)
-        told(store, known, at + 200)
+        deliver(store, known, at + 200)
         assert deliveries(store, "waiting") == []
         windows = [[(each.since, each.until) for each in mine(store, name)] for name in OFTEN]
     assert all(before[1] <= after[0] for of_one in windows for before, after in pairwise(of_one))

@@ -1,29 +1,18 @@
-"""Hand a letter over: mail servers, sendmail, a directory, webhooks, chats; each failure is a value.
-
-What a destination needs before anything can be sent to it: its secrets, and its program or library.
-
-The secrets that a transport needs, and errors without them.
-
-Who receives what goes to a channel, and the way there.
-"""
+"""Channels: one module for each kind of receiver, all with the functions of `Channel`."""
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
-from urllib.parse import unquote
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast
 
-from pipeline.core.addresses import mailbox
 from pipeline.core.text import redact
-from pipeline.core.types import REFERENCES, Resolve, Secret
+from pipeline.core.types import Resolve
 from pipeline.delivery.types import (
-    Channel,
-    Chat,
+    Apprise,
+    ChannelSettings,
     DeliveryResult,
     DeliveryStatus,
-    Destination,
     Files,
     MailDirectory,
     Sendmail,
@@ -33,131 +22,73 @@ from pipeline.delivery.types import (
 from pipeline.errors import Unresolved
 from pipeline.reports.types import Message
 
-BOUND = 4
-"""How many times the patience for one answer the whole sending of a letter may take."""
+_Settings_contra = TypeVar("_Settings_contra", contravariant=True)
 
 
-def given(reference: str, resolve: Resolve) -> Secret:
-    """Follow a reference.
+class Channel(Protocol[_Settings_contra]):
+    """The functions of a channel's module."""
 
-    Raises:
-        Unresolved: it gives nothing.
+    def recipients(self, settings: _Settings_contra, /) -> tuple[str, ...]:
+        """Return the recipients as the outbox stores them, in the config's order; none holds a secret."""
+
+    def missing(self, settings: _Settings_contra, resolve: Resolve, /) -> list[str]:
+        """Return a line for each secret, program or library that is missing; nothing is sent."""
+
+    def send(
+        self, settings: _Settings_contra, message: Message, recipients: tuple[str, ...], resolve: Resolve, /
+    ) -> dict[str, DeliveryResult]:
+        """Send a message to some of the recipients; return the result for each.
+
+        Raises:
+            Unresolved: a reference to a secret cannot be resolved.
+        """
+
+
+MODULES: dict[type[ChannelSettings], str] = {
+    Smtp: "smtp",
+    Sendmail: "sendmail",
+    MailDirectory: "eml",
+    Webhook: "webhook",
+    Apprise: "apprise",
+}
+"""The module of each channel. `Files` has none: `delivery.content` renders its forms from the report."""
+
+
+def channel(settings: ChannelSettings) -> Channel[Any]:
+    """Import a channel's module; the libraries that it needs are not loaded before."""
+    return cast("Channel[Any]", import_module(f"{__name__}.{MODULES[type(settings)]}"))
+
+
+def recipients(settings: ChannelSettings) -> tuple[str, ...]:
+    """Return who receives what is sent to a channel, in the config's order; none holds a secret.
+
+    They are mail addresses, the URL of a webhook (or the reference to it), the references of Apprise, and
+    the path of a directory.
     """
-    secret = Secret(resolve(reference).reveal().strip())
-    if not secret.reveal():
-        raise Unresolved(f"{reference} is empty, so nothing was sent: put the secret there")
-    return secret
+    if isinstance(settings, Files):
+        return (str(settings.path),)
+    return channel(settings).recipients(settings)
 
 
-def header(reference: str, resolve: Resolve) -> Secret:
-    """Follow a reference to what goes into a line of a request.
-
-    Raises:
-        Unresolved: it gives nothing that could be sent.
-    """
-    secret = given(reference, resolve)
-    if not (secret.reveal().isascii() and secret.reveal().isprintable()):
-        raise Unresolved(f"{reference} holds characters that cannot be sent: see that it is the value alone")
-    return secret
-
-
-def pieces(address: str) -> list[str]:
-    """Take an address apart that is a secret, as each of its parts may be one; the longest first."""
-    parts = re.split(r"[/:@?&=#+,;]+", address.partition("://")[2])
-    return sorted({address, *parts, *map(unquote, parts)}, key=len, reverse=True)
-
-
-def lacks(channel: Channel, resolve: Resolve) -> list[str]:
-    """Say what a channel lacks, a line each; nobody is asked, and nothing is sent."""
-    found = []
-    for reference in _references(channel):
-        try:
-            given(reference, resolve)
-        except Unresolved as error:
-            found.append(error.message)
-    match channel:
-        case Chat() if find_spec("apprise") is None:
-            found.append("needs Apprise, which is not installed: pip install 'modelwatch[notify]'")
-        case Sendmail(command=(program, *_)) if shutil.which(program) is None:
-            found.append(f"there is no program {program}: write its path as `command`")
-        case _:
-            pass
-    return found
-
-
-def _references(channel: Channel) -> Iterator[str]:
-    match channel:
-        case Smtp(password=password, token=token):
-            yield from filter(None, (password, token))
-        case Webhook(url=url, secret=secret, headers=headers):
-            values = (url, secret, *(value for _, value in headers))
-            yield from (value for value in values if value and value.startswith(REFERENCES))
-        case Chat(urls=urls):
-            yield from urls
-        case _:
-            pass
-
-
-def recipients(channel: Channel) -> tuple[str, ...]:
-    """Name those who receive what goes to a channel, without secrets, in the config's order.
-
-    They are mail addresses, the web address of a webhook (or the reference to it, as written), the
-    references of a chat, and the path of a directory.
-    """
-    match channel:
-        case Smtp() | Sendmail():
-            return tuple(mailbox(text).address for text in channel.recipients)
-        case MailDirectory(path) | Files(path):
-            return (str(path),)
-        case Webhook(url):
-            return (url,)
-        case Chat(urls):
-            return urls
+def missing(settings: ChannelSettings, resolve: Resolve) -> list[str]:
+    """Return a line for each secret, program or library that a channel is missing; nothing is sent."""
+    return [] if isinstance(settings, Files) else channel(settings).missing(settings, resolve)
 
 
 def send(
-    destination: Destination, letter: Message, recipients: Sequence[str], resolve: Resolve
+    settings: ChannelSettings, message: Message, recipients: Sequence[str], resolve: Resolve
 ) -> dict[str, DeliveryResult]:
-    """Hand a letter over to some of a destination's recipients, and say of each what became of it.
+    """Send a message to some recipients of a channel; return the result for each.
 
-    A letter that was taken may all the same be told as one for later, where the answer was lost: it then
-    arrives twice, with the same id.
+    A message whose acceptance was lost on the way is to be retried: it then arrives twice, with one id.
 
     Args:
-        destination: not one whose reports become files.
-        letter: what to hand over.
-        recipients: some of those that `recipients` names.
-        resolve: follows references to secrets.
+        settings: any but `Files`.
+        message: what to send.
+        recipients: some of those that `recipients` returns.
+        resolve: resolves references to secrets.
     """
     try:
-        return _send(destination.channel, letter, tuple(recipients), resolve)
+        return channel(settings).send(settings, message, tuple(recipients), resolve)
     except Unresolved as error:
-        return dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.LATER, redact(error.message)))
-
-
-def _send(
-    channel: Channel, letter: Message, recipients: tuple[str, ...], resolve: Resolve
-) -> dict[str, DeliveryResult]:
-    match channel:
-        case Smtp():
-            from pipeline.delivery.channels.smtp import send_with_smtp
-
-            return send_with_smtp(channel, letter, recipients, resolve)
-        case Sendmail():
-            from pipeline.delivery.channels.mail import send_with_sendmail
-
-            return dict.fromkeys(recipients, send_with_sendmail(channel, letter, recipients))
-        case MailDirectory():
-            from pipeline.delivery.channels.mail import write_eml
-
-            return dict.fromkeys(recipients, write_eml(channel, letter))
-        case Webhook():
-            from pipeline.delivery.channels.webhook import post
-
-            return dict.fromkeys(recipients, post(channel, letter, resolve))
-        case Chat():
-            from pipeline.delivery.channels.apprise import send_with_apprise
-
-            return {url: send_with_apprise(channel, letter, url, resolve) for url in recipients}
-        case Files():
-            raise ValueError("a report that becomes files is written where reports are written")
+        return dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, redact(error.message)))

@@ -1,4 +1,4 @@
-"""Everything that Apprise reaches: Slack, Discord, Telegram, Feishu, DingTalk and a hundred others."""
+"""Services that Apprise supports: Slack, Discord, Telegram, Feishu, DingTalk and a hundred others."""
 
 from __future__ import annotations
 
@@ -6,78 +6,95 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pipeline.core.text import mask, one_line, redact
 from pipeline.core.types import Resolve, Severity
-from pipeline.delivery.channels import BOUND, given, pieces
-from pipeline.delivery.types import Chat, DeliveryResult, DeliveryStatus
+from pipeline.delivery.channels.secrets import resolve_secret, unresolved, url_parts
+from pipeline.delivery.types import TOTAL_TIMEOUT, Apprise, DeliveryResult, DeliveryStatus
 from pipeline.reports.types import Message
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-
-_LONGEST_TITLE = 250
-
-
-_CALLS = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b|\w+:)")
+_MAX_TITLE = 250
 
 
-_QUIETLY = "\u200b"
+_MENTION = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b|\w+:)")
+"""The beginning of what Slack, Discord or Feishu expand to a mention or a link."""
 
 
-_MISSING = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
+_ZERO_WIDTH_SPACE = "\u200b"
 
 
-def send_with_apprise(channel: Chat, letter: Message, url: str, resolve: Resolve) -> DeliveryResult:
-    """Hand a letter to the service whose Apprise address a reference leads to.
+_NOT_INSTALLED = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
 
-    Apprise says only whether it was taken; what it writes in its log goes into the error.
+
+def recipients(settings: Apprise) -> tuple[str, ...]:
+    """Return the references to the URLs."""
+    return settings.urls
+
+
+def missing(settings: Apprise, resolve: Resolve) -> list[str]:
+    """Return a line for each reference that cannot be resolved, and one if Apprise is not installed."""
+    installed = find_spec("apprise") is not None
+    return [*unresolved(settings.urls, resolve), *([] if installed else [_NOT_INSTALLED])]
+
+
+def send(
+    settings: Apprise, message: Message, recipients: tuple[str, ...], resolve: Resolve
+) -> dict[str, DeliveryResult]:
+    """Send a message to the services behind some references.
 
     Raises:
-        Unresolved: the reference gives nothing.
+        Unresolved: a reference cannot be resolved.
     """
+    return {reference: _send(settings, message, reference, resolve) for reference in recipients}
+
+
+def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve) -> DeliveryResult:
     try:
         import apprise
     except ImportError:
-        return DeliveryResult(DeliveryStatus.LATER, f"{url} {_MISSING}")
-    address = given(url, resolve).reveal()
-    with _log(apprise.LOGGER_NAME) as said:
-        service = apprise.Apprise.instantiate(address, asset=apprise.AppriseAsset(app_id="modelwatch"))
+        return DeliveryResult(DeliveryStatus.RETRY, f"{reference} {_NOT_INSTALLED}")
+    url = resolve_secret(reference, resolve).reveal()
+    with _captured_log(apprise.LOGGER_NAME) as lines:
+        service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(app_id="modelwatch"))
         if service is None:
-            return DeliveryResult(DeliveryStatus.NEVER, f"{url} leads to no address that Apprise can read")
-        _set_up(service, channel)
+            return DeliveryResult(DeliveryStatus.REFUSED, f"{reference} holds no URL that Apprise supports")
+        _configure(service, settings)
         post = apprise.Apprise()
         post.add(service)
-        taken = post.notify(
-            title=one_line(letter.subject, _LONGEST_TITLE),
-            body=quietly(letter.markdown),
-            notify_type=_kind(letter.severity),
+        sent = post.notify(
+            title=one_line(message.subject, _MAX_TITLE),
+            body=without_mentions(message.markdown),
+            notify_type=_type(message.severity),
             body_format="markdown",
-            timeout=BOUND * channel.timeout,
+            timeout=TOTAL_TIMEOUT * settings.timeout,
         )
-    if taken:
+    if sent:
         return DeliveryResult(DeliveryStatus.SENT)
-    why = said[-1] if said else "it does not say why"
-    return DeliveryResult(DeliveryStatus.LATER, redact(mask(f"{url}: {why}", pieces(address))))
+    # `notify` returns a bool; the reason is only in Apprise's log.
+    why = lines[-1] if lines else "Apprise names no reason"
+    return DeliveryResult(DeliveryStatus.RETRY, redact(mask(f"{reference}: {why}", url_parts(url))))
 
 
-def quietly(markdown: str) -> str:
-    """Keep a text from calling everybody in a room, however a model is named."""
-    return _CALLS.sub(rf"\g<0>{_QUIETLY}", markdown)
+def without_mentions(markdown: str) -> str:
+    """Return a text in which no model's name mentions a person or a whole room."""
+    return _MENTION.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", markdown)
 
 
-def _set_up(service: NotifyBase, channel: Chat) -> None:
+def _configure(service: NotifyBase, settings: Apprise) -> None:
     from apprise import OverflowMode
 
-    service.socket_connect_timeout = service.socket_read_timeout = channel.timeout
+    service.socket_connect_timeout = service.socket_read_timeout = settings.timeout
     if service.overflow_mode == OverflowMode.UPSTREAM:
-        # Else a service would refuse what is too long for it, or get it as many messages.
+        # A service would otherwise refuse a text that is too long for it.
         service.overflow_mode = OverflowMode.TRUNCATE
 
 
-def _kind(severity: Severity | None) -> str:
+def _type(severity: Severity | None) -> str:
     match severity:
         case Severity.URGENT:
             return "failure"
@@ -88,20 +105,20 @@ def _kind(severity: Severity | None) -> str:
 
 
 class _Lines(logging.Handler):
-    """Keeps what is logged."""
+    """Collects the lines that are logged."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
+        """Append a line."""
         self.lines.append(record.getMessage())
 
 
 @contextmanager
-def _log(name: str) -> Iterator[list[str]]:
-    """Keep what a library warns of; addresses stand in its log, so nobody else sees it meanwhile."""
+def _captured_log(name: str) -> Iterator[list[str]]:
+    """Collect the warnings of a logger; no other handler gets them, as they may hold secret URLs."""
     logger, handler = logging.getLogger(name), _Lines()
     before = logger.propagate, logger.disabled, logger.level
     logger.propagate, logger.disabled = False, False

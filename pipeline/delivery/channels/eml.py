@@ -1,0 +1,51 @@
+"""Mails as `.eml` files in a directory, named after their message ids."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.core.text import redact
+from pipeline.core.types import Resolve
+from pipeline.delivery.channels.mail import compose
+from pipeline.delivery.files import atomic_write
+from pipeline.delivery.types import DeliveryResult, DeliveryStatus, MailDirectory
+from pipeline.reports.types import Message
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._@+-]+")
+
+
+_MAX_NAME = 200
+
+
+def recipients(settings: MailDirectory) -> tuple[str, ...]:
+    """Return the path of the directory."""
+    return (str(settings.path),)
+
+
+def missing(_settings: MailDirectory, _resolve: Resolve) -> list[str]:
+    """Return nothing: the directory is created when the first mail is written."""
+    return []
+
+
+def send(
+    settings: MailDirectory, message: Message, recipients: tuple[str, ...], _resolve: Resolve
+) -> dict[str, DeliveryResult]:
+    """Write a message into the directory."""
+    return dict.fromkeys(recipients, _write(settings, message))
+
+
+def _write(settings: MailDirectory, message: Message) -> DeliveryResult:
+    content = compose(message, sender=settings.sender, to=settings.recipients)
+    try:
+        settings.path.mkdir(parents=True, exist_ok=True)
+        # A delivery is recorded as sent in a database that survives a loss of power; so must the file.
+        atomic_write(settings.path / _file_name(message), content)
+    except OSError as error:
+        text = f"{settings.path}: the mail cannot be written: {error.strerror}"
+        return DeliveryResult(DeliveryStatus.RETRY, redact(text))
+    return DeliveryResult(DeliveryStatus.SENT)
+
+
+def _file_name(message: Message) -> str:
+    name = _NOT_IN_NAMES.sub("_", message.message_id.strip("<>")).lstrip(".")
+    return f"{name[:_MAX_NAME]}.eml"

@@ -1,0 +1,51 @@
+"""The secrets that channels need: resolved, checked for where they go, and taken apart to be masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from pipeline.core.types import Resolve, Secret
+from pipeline.errors import Unresolved
+
+
+def resolve_secret(reference: str, resolve: Resolve) -> Secret:
+    """Resolve a reference, without the white space around the secret.
+
+    Raises:
+        Unresolved: it cannot be resolved, or is empty.
+    """
+    secret = Secret(resolve(reference).reveal().strip())
+    if not secret.reveal():
+        raise Unresolved(f"{reference} is empty, so nothing was sent: put the secret there")
+    return secret
+
+
+def resolve_header(reference: str, resolve: Resolve) -> Secret:
+    """Resolve a reference to a URL or the value of a header.
+
+    Raises:
+        Unresolved: it cannot be resolved, is empty, or has characters that HTTP cannot carry.
+    """
+    secret = resolve_secret(reference, resolve)
+    if not (secret.reveal().isascii() and secret.reveal().isprintable()):
+        raise Unresolved(f"{reference} has characters that cannot be sent: put nothing but the value there")
+    return secret
+
+
+def unresolved(references: Iterable[str], resolve: Resolve) -> list[str]:
+    """Return a line for each reference that cannot be resolved."""
+    found = []
+    for reference in references:
+        try:
+            resolve_secret(reference, resolve)
+        except Unresolved as error:
+            found.append(error.message)
+    return found
+
+
+def url_parts(url: str) -> list[str]:
+    """Split a secret URL, as each of its parts may be a secret; return all, the longest first."""
+    parts = re.split(r"[/:@?&=#+,;]+", url.partition("://")[2])
+    return sorted({url, *parts, *map(unquote, parts)}, key=len, reverse=True)

@@ -1,0 +1,148 @@
+"""The content of a delivery: the message, or the report in each form of a `files` destination."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from pipeline.delivery.outbox import thread_id
+from pipeline.delivery.types import ROLLING_FORMS, Destination, MailDirectory, Sendmail, Smtp
+from pipeline.errors import ConfigError
+from pipeline.reports.summary import Summaries
+from pipeline.reports.types import Message, Summary
+from pipeline.store import Store
+from pipeline.store.outbox import Delivery, deliveries
+
+if TYPE_CHECKING:
+    from pipeline.reports.render import Entry
+
+_FEED_ENTRIES = 20
+
+
+def message(
+    store: Store, summaries: Summaries, destination: Destination, delivery: Delivery, problems: list[str]
+) -> Message:
+    """Return the message of a delivery; append the problems with the user's templates to `problems`."""
+    from pipeline.reports import render
+
+    assert delivery.message_id
+    written = render.write_message(
+        summaries.brief(delivery.window, destination.filter),
+        destination=destination.name,
+        message_id=delivery.message_id,
+        thread=thread_id(store, destination),
+        language=destination.language,
+        attached=isinstance(destination.channel, Smtp | Sendmail | MailDirectory),
+        templates=_templates(destination, problems),
+    )
+    problems += (_problem(destination, each) for each in written.problems)
+    return written.letter
+
+
+def files(
+    store: Store,
+    summaries: Summaries,
+    destination: Destination,
+    delivery: Delivery,
+    forms: Collection[str],
+    *,
+    stem: str,
+    problems: list[str],
+) -> dict[str, str]:
+    """Return the files of a delivery in some forms, by name.
+
+    Args:
+        store: an open database.
+        summaries: of that database.
+        destination: the directory, with its filter, language and templates.
+        delivery: the newest report.
+        forms: those of its channel; rolling forms are one file each, others are two: `stem` and `latest`.
+        stem: the name of the report's files, without suffix.
+        problems: problems with the user's templates are appended to it.
+    """
+    summary = summaries.brief(delivery.window, destination.filter)
+    texts = _rolling_files(store, summaries, destination, delivery, forms, summary)
+    for form in forms:
+        if form not in ROLLING_FORMS:
+            text = render_form(summary, form, destination, problems)
+            texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
+    return texts
+
+
+def render_form(summary: Summary, form: str, destination: Destination, problems: list[str]) -> str:
+    """Render a report as csv, json, html, md or txt; append problems with templates to `problems`."""
+    from pipeline.reports import render
+
+    templates = _templates(destination, problems)
+    try:
+        return render.render(summary, form, language=destination.language, templates=templates)
+    except ConfigError as error:
+        problems.append(_problem(destination, error.message))
+        return render.render(summary, form, language=destination.language)
+
+
+def _rolling_files(
+    store: Store,
+    summaries: Summaries,
+    destination: Destination,
+    delivery: Delivery,
+    forms: Collection[str],
+    summary: Summary,
+) -> dict[str, str]:
+    from pipeline.reports import render
+
+    language, title = destination.language, f"modelwatch: {destination.name}"
+    texts = {}
+    if "ics" in forms:
+        texts["ends.ics"] = render.calendar(summary.endings, stamp=summary.run.started_at, language=language)
+    if {"atom", "feed"}.isdisjoint(forms):
+        return texts
+    entries = _feed_entries(store, summaries, destination, delivery)
+    if "atom" in forms:
+        feed_id = thread_id(store, destination)
+        texts["feed.atom"] = render.atom(title, entries, feed_id=feed_id, at=delivery.at, language=language)
+    if "feed" in forms:
+        texts["feed.json"] = render.json_feed(title, entries, language=language)
+    return texts
+
+
+def _feed_entries(
+    store: Store, summaries: Summaries, destination: Destination, newest: Delivery
+) -> list[Entry]:
+    """Return the last reports up to a delivery as entries of a feed, newest first."""
+    from pipeline.reports import render
+
+    past = [
+        each
+        for each in deliveries(store)
+        if each.destination == destination.name and each.state != "dropped" and each.until <= newest.until
+    ]
+    messages = [message(store, summaries, destination, each, []) for each in reversed(past[-_FEED_ENTRIES:])]
+    return [render.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in messages]
+
+
+def _templates(destination: Destination, problems: list[str]) -> dict[str, str]:
+    """Return the templates in a destination's directory, by file name."""
+    found: dict[str, str] = {}
+    if destination.templates is None:
+        return found
+    try:
+        paths = sorted(path for path in destination.templates.iterdir() if path.suffix == ".j2")
+    except OSError as error:
+        problems.append(
+            f"{destination.name}: {destination.templates}: cannot be read: {error.strerror};"
+            " the built-in templates were used"
+        )
+        return found
+    for path in paths:
+        try:
+            found[path.name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8"
+            problems.append(_problem(destination, f"{path.name}: cannot be read: {why}"))
+    return found
+
+
+def _problem(destination: Destination, problem: str) -> str:
+    """Return a line on a mistake in a template; `problem` begins with its file name."""
+    return f"{destination.name}: {destination.templates}/{problem}; the built-in template was used"
