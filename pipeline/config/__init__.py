@@ -1,4 +1,4 @@
-"""The config file: read and validated; every mistake is named with its line and its cure."""
+"""The config file, validated; each error names the line and what to write."""
 
 from pipeline.config.load import Config, load, parse
 

@@ -1,108 +1,62 @@
-"""Read many keys at once from a CSV file of references.
-
-Read how a gateway nobody has heard of writes its list, as its table in the config says.
-"""
+"""The table `[gateways]`: gateways, the scopes under each, their keys files, and overrides of dialects."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from pipeline.config.toml import Table
+from pipeline.config.toml import BAD_NAME, Table, is_reference, no_reference, read_text
 from pipeline.core import jsonpath
 from pipeline.core.facts import UNITS
-from pipeline.core.types import REFERENCE_PREFIXES, Overrides, Pairs, Scope, is_valid_name
+from pipeline.core.types import (
+    AccessToken,
+    Anonymous,
+    Cookie,
+    Credential,
+    Gateway,
+    Key,
+    Limits,
+    Login,
+    Overrides,
+    Pairs,
+    Scope,
+    Thresholds,
+    is_valid_name,
+)
 from pipeline.errors import ConfigError
-from pipeline.gateways.dialects import FACT_NAMES
+from pipeline.gateways.dialects import AUTO, FACT_NAMES, all_dialects
 
-HEADER = ["name", "key", "group"]
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRow:
-    """One line of a keys file; `key` is a reference."""
-
-    name: str
-    key: str
-    group: str | None
+_LIMITS = frozenset(item.name for item in fields(Limits))
 
 
-def read_keys(path: Path) -> list[KeyRow]:
-    """Read a keys file: a header `name,key,group` (the last may be left out), then a line a key.
-
-    Raises:
-        ConfigError: names the file and the line, and what to write instead; never a key.
-    """
-    reader = csv.reader(_text(path).splitlines(), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        rows = [(f"{path}:{reader.line_num}", [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise ConfigError(
-            "is no CSV that can be read: see the quotes on this line", where=f"{path}:{reader.line_num}"
-        ) from error
-    if header not in (HEADER, HEADER[:2]):
-        raise ConfigError("must begin with the line `name,key,group`", where=f"{path}:1")
-    return [_row(cells, len(header), where) for where, cells in rows if any(cells)]
+_THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError("is not UTF-8: save it as UTF-8", where=str(path)) from error
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+_OVERRIDES = frozenset(item.name for item in fields(Overrides))
 
 
-def _row(cells: list[str], columns: int, where: str) -> KeyRow:
-    if len(cells) > columns:
-        raise ConfigError(f"has {len(cells)} cells where the header has {columns}", where=where)
-    name, key, group = (*cells, "", "", "")[:3]
-    if not is_valid_name(name):
-        raise ConfigError(bad_name(), where=where)
-    if not is_reference(key):
-        raise ConfigError(no_reference("the key"), where=where)
-    return KeyRow(name, key, group or None)
+_MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
 
 
-def is_reference(value: object) -> bool:
-    """Say whether a value says where a secret is kept."""
-    return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
+_GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | _OVERRIDES | _LIMITS | _THRESHOLDS
 
 
-def bad_name() -> str:
-    """Say what a name must be."""
-    return "the name must be of letters, digits and `. _ - @ +`, for it stands in `gateway/scope`"
+_CREDENTIALS = ("key", "cookie", "access_token", "password")
 
 
-def no_reference(what: str) -> str:
-    """Say that a secret stands where its reference should, without showing it."""
-    return (
-        f"{what} must say where the secret is kept, never the secret itself: "
-        'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
-    )
+_SIGNED_IN = frozenset({"cookie", "access_token", "password"})
 
 
-def reference(table: Table, key: str) -> str:
-    """Give what stands at a key, which must be a reference.
-
-    Raises:
-        ConfigError: it is none; never shows it.
-    """
-    value = table.values[key]
-    if not is_reference(value):
-        table.fail(no_reference(key), key)
-    return str(value)
+_SCOPE = frozenset({*_CREDENTIALS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
 
 
-SPELLING = frozenset(item.name for item in fields(Overrides))
-
-
-_SUCH_AS = '["benchmarks", "providers.*.latency"]'
+_PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'
 
 
 _PAGING = ("param", "next", "more", "pages", "total", "size")
@@ -111,15 +65,200 @@ _PAGING = ("param", "next", "more", "pages", "total", "size")
 _PRICES = ("unit", "input", "output", "cache_read", "cache_write", "per_call")
 
 
-def spelling(table: Table) -> Overrides:
-    """Read a gateway's own spelling; an empty one where its table says nothing of it.
+_KEYS_HEADER = ["name", "key", "group"]
+
+
+_Settings = TypeVar("_Settings", Limits, Thresholds)
+
+
+def parse_gateways(table: Table) -> tuple[Scope, ...]:
+    """Return the scopes of all gateways, in the file's order.
 
     Raises:
-        ConfigError: names the line and what to write.
+        ConfigError: names the file, the line or key, and what to write; never a secret.
     """
+    return tuple(scope for name, below in table.tables() for scope in _gateway(name, below))
+
+
+def scope_globs(table: Table, scopes: Sequence[Scope]) -> tuple[str, ...]:
+    """Return the globs at the key `scopes`, each of which must match a scope.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    globs = table.texts("scopes", '["aihubmix/*"]')
+    for glob in globs:
+        # The groups of a user, and so the scopes of `groups = "all"`, are unknown until the gateway is asked.
+        if not any(scope.all_groups or fnmatchcase(scope.name, glob) for scope in scopes):
+            names = ", ".join(scope.name for scope in scopes)
+            table.fail(f"{glob!r} matches no scope: use one of {names}, or a glob", "scopes")
+    return globs
+
+
+def _gateway(name: str, table: Table) -> list[Scope]:
+    table.only(_GATEWAY)
+    if not is_valid_name(name):
+        table.fail(BAD_NAME)
+    gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table), _overrides(table))
+    thresholds = _settings(Thresholds(), table)
+    scopes = [_scope(label, below, gateway, thresholds) for label, below in table.table("scopes").tables()]
+    if table.text("keys") is not None:
+        scopes += _read_keys(table.file("keys"), gateway, thresholds)
+    if not scopes:
+        table.fail("has no scopes: add e.g. `scopes.public = {}` to ask without a key")
+    for group_scope in (scope.name for scope in scopes if scope.all_groups):
+        clash = next((scope.name for scope in scopes if scope.name.startswith(f"{group_scope}.")), None)
+        if clash:
+            table.fail(f"{clash} has the name of a group of {group_scope}: rename it, without the dot")
+    for scope, times in Counter(scope.name for scope in scopes).items():
+        if times > 1:
+            table.fail(f"has {times} scopes named {scope}: give each its own name")
+    return scopes
+
+
+def _url(table: Table) -> str:
+    url = table.required("url", "https://gateway.example")
+    if not _is_web_address(url):
+        table.fail('is not a web address: write e.g. "https://gateway.example"', "url")
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        table.fail("must have no user, no `?…` and no `#…`: write keys in a scope", "url")
+    return url.rstrip("/")
+
+
+def _is_web_address(url: str) -> bool:
+    """Return whether a URL may be asked, whatever its alphabet; a fragment is rejected by the caller."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return usable and url.isprintable() and " " not in url
+
+
+def _dialect(table: Table) -> str:
+    name = table.text("dialect") or AUTO
+    if name != AUTO and name not in all_dialects():
+        table.fail(f"{name!r} is not known: use {AUTO}, or one of {', '.join(all_dialects())}", "dialect")
+    return name
+
+
+def _settings(default: _Settings, table: Table) -> _Settings:
+    given: dict[str, Any] = {
+        item.name: _setting(table, item.name, getattr(default, item.name)) for item in fields(default)
+    }
+    return replace(default, **given)
+
+
+def _setting(table: Table, key: str, default: float) -> float:
+    value = table.number(key, default)
+    if value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
+        table.fail("must be more than 0", key)
+    if key == "max_loss" and value > 1:
+        table.fail("is a share: write 0.25 for a quarter", key)
+    return value
+
+
+def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -> Scope:
+    table.only(_SCOPE)
+    if not is_valid_name(label):
+        table.fail(BAD_NAME)
+    own = replace(gateway, dialect=_dialect(table)) if "dialect" in table else gateway
+    return Scope(
+        name=f"{gateway.name}/{label}",
+        gateway=own,
+        credential=_credential(table),
+        group=table.text("group"),
+        all_groups=_all_groups(table),
+        thresholds=_settings(thresholds, table),
+    )
+
+
+def _all_groups(table: Table) -> bool:
+    value = table.text("groups")
+    if value is None:
+        return False
+    if value != "all":
+        table.fail('can only be "all": every group that this user may use', "groups")
+    if not _SIGNED_IN & table.values.keys():
+        table.fail(
+            "needs a signed-in user: write access_token and user_id, cookie, or username and password",
+            "groups",
+        )
+    if "group" in table:
+        table.fail("cannot stand beside `groups`, which makes a scope of each group: remove it", "group")
+    return True
+
+
+def _credential(table: Table) -> Credential:
+    found = [key for key in _CREDENTIALS if key in table]
+    if len(found) > 1:
+        table.fail(f"has {' and '.join(found)}: use one of them, or make two scopes of it")
+    for key, partner in (("user_id", "access_token"), ("username", "password"), ("password", "username")):
+        if key in table and partner not in table:
+            table.fail(f"needs {partner} beside it", key)
+    match found:
+        case ["key"]:
+            return Key(table.reference("key"))
+        case ["cookie"]:
+            return Cookie(table.reference("cookie"))
+        case ["access_token"]:
+            return AccessToken(table.reference("access_token"), _user_id(table))
+        case ["password"]:
+            return Login(table.text("username") or "", table.reference("password"))
+        case _:
+            return Anonymous()
+
+
+def _user_id(table: Table) -> str:
+    user_id = table.values.get("user_id")
+    if (
+        isinstance(user_id, bool)
+        or not isinstance(user_id, int | str)
+        or not (str(user_id).isascii() and str(user_id).isalnum())
+    ):
+        table.fail("needs `user_id` beside it: the number of the user to whom it belongs", "access_token")
+    return str(user_id)
+
+
+def _read_keys(path: Path, gateway: Gateway, thresholds: Thresholds) -> Iterator[Scope]:
+    """Yield the scopes of a keys file: CSV with the header `name,key,group`, or without the group.
+
+    Raises:
+        ConfigError: names the file, the line, and what to write; never a key.
+    """
+    reader = csv.reader(read_text(path).splitlines(), strict=True)
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        rows = [(f"{path}:{reader.line_num}", [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise ConfigError(
+            "is not valid CSV: check the quotes on this line", where=f"{path}:{reader.line_num}"
+        ) from error
+    if header not in (_KEYS_HEADER, _KEYS_HEADER[:2]):
+        raise ConfigError("must begin with the line `name,key,group`", where=f"{path}:1")
+    for where, cells in rows:
+        if any(cells):
+            name, key, group = _key_row(cells, len(header), where)
+            yield Scope(f"{gateway.name}/{name}", gateway, Key(key), group, thresholds=thresholds)
+
+
+def _key_row(cells: list[str], columns: int, where: str) -> tuple[str, str, str | None]:
+    if len(cells) > columns:
+        raise ConfigError(f"has {len(cells)} cells where the header has {columns}", where=where)
+    name, key, group = (*cells, "", "", "")[:3]
+    if not is_valid_name(name):
+        raise ConfigError(BAD_NAME, where=where)
+    if not is_reference(key):
+        raise ConfigError(no_reference("the key"), where=where)
+    return name, key, group or None
+
+
+def _overrides(table: Table) -> Overrides:
+    """Return how a gateway differs from its dialect; an empty value if its table has no such keys."""
     return Overrides(
         path=table.text("path"),
-        list=_list(table),
+        list="" if table.values.get("list") == "" else _path(table, "list"),
         id=_path(table, "id"),
         key_header=table.text("key_header"),
         paging=_paging(table),
@@ -128,12 +267,8 @@ def spelling(table: Table) -> Overrides:
         noise=_paths(table, "noise"),
         quiet=_paths(table, "quiet"),
         sets=_paths(table, "sets"),
-        no_models=table.texts("no_models", _SUCH_AS),
+        no_models=table.texts("no_models", '["*-embedding", "test-*"]'),
     )
-
-
-def _list(table: Table) -> str | None:
-    return "" if table.values.get("list") == "" else _path(table, "list")
 
 
 def _path(table: Table, key: str) -> str | None:
@@ -143,6 +278,13 @@ def _path(table: Table, key: str) -> str | None:
     return value
 
 
+def _paths(table: Table, key: str) -> tuple[str, ...]:
+    found = table.texts(key, _PATHS_EXAMPLE)
+    for value in found:
+        _check_path(table, key, value)
+    return found
+
+
 def _check_path(table: Table, key: str, value: str) -> None:
     try:
         jsonpath.parse(value)
@@ -150,33 +292,26 @@ def _check_path(table: Table, key: str, value: str) -> None:
         table.fail(str(error), key)
 
 
-def _paths(table: Table, key: str) -> tuple[str, ...]:
-    found = table.texts(key, _SUCH_AS)
-    for value in found:
-        _check_path(table, key, value)
+def _paging(table: Table) -> Pairs:
+    found = _pairs(table.table("paging"), _PAGING)
+    if found and "param" not in dict(found):
+        table.fail("needs `param`: the query parameter that selects a page", "paging")
+    if found and not {"next", "pages"} & dict(found).keys():
+        table.fail("needs `next` (the path of the next cursor) or `pages` (that of their number)", "paging")
     return found
 
 
-def _paging(table: Table) -> Pairs:
-    own = _pairs(table.table("paging"), _PAGING, lambda *_: None)
-    if own and "param" not in dict(own):
-        table.fail("needs `param`: the query parameter that says which page", "paging")
-    if own and not {"next", "pages"} & dict(own).keys():
-        table.fail(
-            "needs `next` (where the next cursor is) or `pages` (where the number of pages is)", "paging"
-        )
-    return own
-
-
 def _prices(table: Table) -> Pairs:
-    own = _pairs(table.table("prices"), _PRICES, lambda *_: None)
-    unit = dict(own).get("unit")
+    found = _pairs(table.table("prices"), _PRICES)
+    unit = dict(found).get("unit")
     if unit is not None and unit not in UNITS:
-        table.table("prices").fail(f"{unit!r} is no unit: use one of {', '.join(UNITS)}", "unit")
-    return own
+        table.table("prices").fail(f"{unit!r} is not a unit: use one of {', '.join(UNITS)}", "unit")
+    return found
 
 
-def _pairs(table: Table, known: Iterable[str], check: Callable[[Table, str, str], None]) -> Pairs:
+def _pairs(
+    table: Table, known: Iterable[str], check: Callable[[Table, str, str], None] = lambda *_: None
+) -> Pairs:
     table.only(known)
     found = []
     for key in table.values:
@@ -185,25 +320,3 @@ def _pairs(table: Table, known: Iterable[str], check: Callable[[Table, str, str]
         check(table, key, value)
         found.append((key, value))
     return tuple(found)
-
-
-def scope_globs(table: Table, scopes: Sequence[Scope]) -> tuple[str, ...]:
-    """Read the globs of scopes that stand at `scopes`; each must match one.
-
-    Raises:
-        ConfigError: one does not.
-    """
-    globs = table.texts("scopes", '["aihubmix/*"]')
-    for glob in globs:
-        if not _may_match(glob, scopes):
-            table.fail(f"{glob!r} matches no scope: there are {_names(scopes)}", "scopes")
-    return globs
-
-
-def _may_match(glob: str, scopes: Sequence[Scope]) -> bool:
-    # The scopes of a user's groups are not known before they are asked for.
-    return any(scope.all_groups or fnmatchcase(scope.name, glob) for scope in scopes)
-
-
-def _names(scopes: Sequence[Scope]) -> str:
-    return ", ".join(scope.name for scope in scopes)

@@ -1,22 +1,29 @@
-"""Look into a TOML file so that every complaint names the file, the line or key, and the cure."""
+"""Tables of a TOML file whose every error names the file, the line, the key, and what to write."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
+from pipeline.core.types import REFERENCE_PREFIXES
 from pipeline.errors import ConfigError
 
 Key = tuple[str, ...]
-"""Where something stands: the names of the tables around it and its own."""
+"""A path in the file: the names of the tables around a key, and its own."""
+
+
+BAD_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
+
+
+_Choice = TypeVar("_Choice", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a TOML file: its values, where it stands, and the file's own text."""
+    """A table: its values, its path in the file, and the whole text of the file, to find lines in."""
 
     path: Path
     source: str
@@ -25,35 +32,62 @@ class Table:
 
     @classmethod
     def parse(cls, source: str, path: Path) -> Self:
-        """Read the text of a file.
+        """Parse the text of a file; return its top table.
 
         Raises:
-            ConfigError: it is no valid TOML.
+            ConfigError: it is not valid TOML.
         """
         try:
             return cls(path, source, tomllib.loads(source))
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"is no valid TOML: {error}", where=str(path)) from error
+            raise ConfigError(f"is not valid TOML: {error}", where=str(path)) from error
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
     def only(self, known: Iterable[str]) -> None:
-        """Refuse keys that mean nothing here: a mistyped setting must not be silently without effect."""
+        """Reject unknown keys: a misspelt setting must not be ignored."""
         names = sorted(known)
         for key in self.values:
             if key not in names:
-                self.fail(f"is not known here: use one of {', '.join(names)}", key)
+                self.fail(f"is not a known key here: use one of {', '.join(names)}", key)
 
     def text(self, key: str) -> str | None:
-        """Give a text; None when it is not there."""
+        """Return a text; None if the key is absent."""
         value = self.values.get(key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
             self.fail("must be a text in quotes", key)
         return value
 
+    def required(self, key: str, example: str) -> str:
+        """Return a text that must not be absent."""
+        value = self.text(key)
+        if value is None:
+            self.fail(f'has no {key}: write e.g. `{key} = "{example}"`')
+        return value
+
+    def choice(self, key: str, choices: Sequence[_Choice], default: _Choice | None = None) -> _Choice:
+        """Return one of some texts; without a default the key must not be absent."""
+        value = self.text(key)
+        if value is None and default is not None:
+            return default
+        found = next((choice for choice in choices if choice == value), None)
+        if found is None:
+            quoted = ", ".join(f'"{choice}"' for choice in choices)
+            if value is None:
+                self.fail(f"has no {key}: write one of {quoted}")
+            self.fail(f"{value!r} is not known: use one of {quoted}", key)
+        return found
+
+    def reference(self, key: str) -> str:
+        """Return a reference to a secret, such as `env:NAME`; anything else is rejected and not shown."""
+        value = self.values[key]
+        if not is_reference(value):
+            self.fail(no_reference(key), key)
+        return str(value)
+
     def number(self, key: str, default: float) -> float:
-        """Give a number, the default when it is not there; a whole number where the default is one."""
+        """Return a number, or the default if the key is absent; an integer where the default is one."""
         value = self.values.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
             self.fail(f"must be a number, such as {default:g}", key)
@@ -61,41 +95,48 @@ class Table:
             self.fail(f"must be a whole number, such as {default}", key)
         return int(value) if isinstance(default, int) else float(value)
 
-    def texts(self, key: str, such_as: str) -> tuple[str, ...]:
-        """Give a list of texts, none when it is not there; `such_as` is an example, in TOML."""
+    def positive(self, key: str, default: float) -> float:
+        """Return a number above 0, or the default if the key is absent."""
+        value = self.number(key, default)
+        if value <= 0:
+            self.fail("must be more than 0", key)
+        return value
+
+    def texts(self, key: str, example: str) -> tuple[str, ...]:
+        """Return a list of texts, empty if the key is absent; the example is TOML."""
         value: Any = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-            self.fail(f"must be a list of texts, such as {such_as}", key)
+            self.fail(f"must be a list of texts, such as {example}", key)
         return tuple(value)
 
     def flag(self, key: str) -> bool:
-        """Give a switch; off when it is not there."""
+        """Return a boolean; False if the key is absent."""
         value = self.values.get(key, False)
         if not isinstance(value, bool):
             self.fail("must be true or false", key)
         return value
 
     def table(self, key: str) -> Table:
-        """Give the table below a key, an empty one when there is none."""
+        """Return the table at a key; an empty one if the key is absent."""
         value = self.values.get(key, {})
         if not isinstance(value, dict):
             self.fail("must be a table, such as `{}`", key)
         return Table(self.path, self.source, value, (*self.at, key))
 
     def tables(self) -> Iterator[tuple[str, Table]]:
-        """Give the tables below this one, by name, in the file's order."""
+        """Yield the tables in this one, with their names, in the file's order."""
         for key in self.values:
             yield key, self.table(key)
 
-    def file(self, key: str, default: str) -> Path:
-        """Give a file's absolute path; relative ones are relative to this file."""
+    def file(self, key: str, default: str = "") -> Path:
+        """Return an absolute path; a relative one in the file is relative to the file's directory."""
         return self.path.absolute().parent / Path(self.text(key) or default).expanduser()
 
     def fail(self, message: str, *key: str) -> NoReturn:
-        """Refuse this table, or what stands at a key in it.
+        """Reject this table, or the value at a key in it.
 
         Raises:
-            ConfigError: always; names the file, the line where it can be found, and the key.
+            ConfigError: always; names the file, the line where it is found, and the key.
         """
         at = (*self.at, *key)
         line = _line(self.source, at)
@@ -103,8 +144,40 @@ class Table:
         raise ConfigError(message, where=f"{where}: {'.'.join(at)}" if at else where)
 
 
+def is_reference(value: object) -> bool:
+    """Return whether a value is a reference to a secret."""
+    return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
+
+
+def no_reference(what: str) -> str:
+    """Return the message for a value that must be a reference; it does not show the value."""
+    return (
+        f"{what} must be a reference to the secret, never the secret itself: "
+        'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
+    )
+
+
+def read_text(path: Path, *, if_absent: str | None = None) -> str:
+    """Read the config, or a file that it refers to.
+
+    Args:
+        path: the file.
+        if_absent: the message if it does not exist.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8: save it as UTF-8", where=str(path)) from error
+    except OSError as error:
+        absent = if_absent if isinstance(error, FileNotFoundError) else None
+        raise ConfigError(absent or f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
 def _line(source: str, at: Key) -> int | None:
-    """Find the line of a key, or of the nearest table around it that has a line of its own."""
+    """Return the line of a key, or of the nearest table around it that has a line of its own."""
     best: tuple[int, int] | None = None
     section: Key = ()
     for number, line in enumerate(source.splitlines(), 1):
@@ -120,7 +193,7 @@ def _line(source: str, at: Key) -> int | None:
 
 
 def _names(line: str) -> Key:
-    """Read the names in a table's heading or before an equals sign."""
+    """Return the names in a table's header, or before an equals sign."""
     try:
         value: Any = tomllib.loads(line)
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""Addresses as people write them: of mail (`modelwatch <watch@example.com>`) and of the web."""
+"""Mail addresses, with or without a name (`modelwatch <watch@example.com>`), and web addresses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~][\w!#$%&'*+/=?^`{|}~-]*(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+"""A dot-atom of RFC 5322, except that a leading `-` would look like an option to sendmail."""
 
 
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
@@ -15,27 +16,28 @@ _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-)
 _NAMED = re.compile(r"(.*)<([^<>]*)>")
 
 
-_LONGEST_LOCAL, _LONGEST = 64, 254
+_MAX_LOCAL, _MAX_ADDRESS = 64, 254
+"""https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1: a path has 256 at most, two of them brackets."""
 
 
-_SUCH_AS = "write e.g. watch@example.com, or modelwatch <watch@example.com>"
+_EXAMPLES = "write e.g. watch@example.com, or modelwatch <watch@example.com>"
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address in ASCII, its domain in lower case, and the name of whom it is; the name may be empty."""
+    """An address in ASCII, with its domain in lower case, and a name, which may be empty."""
 
     name: str
     address: str
 
     @property
     def local(self) -> str:
-        """What stands before the `@`."""
+        """The part before the `@`."""
         return self.address.partition("@")[0]
 
     @property
     def domain(self) -> str:
-        """What stands after the `@`."""
+        """The part after the `@`."""
         return self.address.partition("@")[2]
 
     def __str__(self) -> str:
@@ -43,17 +45,17 @@ class Mailbox:
 
 
 def mailbox(text: str) -> Mailbox:
-    """Read an address, with a name before it or without; a domain may be of any letters.
+    """Parse an address, with or without a name; its domain may be internationalised.
 
     Raises:
-        ValueError: it is none; says why and what to write.
+        ValueError: it is not an address; says why and what to write.
     """
     if not text.isprintable():
-        raise ValueError(f"holds a character that no address has: {_SUCH_AS}")
+        raise ValueError(f"has a character that no address can have: {_EXAMPLES}")
     named = _NAMED.fullmatch(text.strip())
     name, address = (named[1].strip().strip('"'), named[2].strip()) if named else ("", text.strip())
     if "<" in name or ">" in name or address.count("@") != 1:
-        raise ValueError(f"{text!r} is no mail address: {_SUCH_AS}")
+        raise ValueError(f"{text!r} is not a mail address: {_EXAMPLES}")
     return Mailbox(name, _address(address))
 
 
@@ -61,21 +63,21 @@ def _address(address: str) -> str:
     local, _, domain = address.partition("@")
     if not local.isascii():
         raise ValueError(
-            f"{address!r} has letters before the @ that few mail servers take: use an alias in ASCII"
+            f"{address!r} has letters before the @ that few mail servers accept: use an alias in ASCII"
         )
-    if not _LOCAL.fullmatch(local) or len(local) > _LONGEST_LOCAL:
-        raise ValueError(f"{address!r} is no mail address: see what stands before the @")
+    if not _LOCAL.fullmatch(local) or len(local) > _MAX_LOCAL:
+        raise ValueError(f"{address!r} is not a mail address: check the part before the @")
     ascii_address = f"{local}@{ascii_domain(domain)}"
-    if len(ascii_address) > _LONGEST:
-        raise ValueError(f"{address!r} is longer than a mail address can be")
+    if len(ascii_address) > _MAX_ADDRESS:
+        raise ValueError(f"{address!r} is longer than the {_MAX_ADDRESS} characters of a mail address")
     return ascii_address
 
 
 def ascii_domain(domain: str) -> str:
-    """Write a domain as mail servers know it: `bücher.example` is `xn--bcher-kva.example`.
+    """Return a domain in ASCII and lower case: `bücher.example` becomes `xn--bcher-kva.example`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a domain.
     """
     if not domain.isascii():
         import idna
@@ -83,15 +85,15 @@ def ascii_domain(domain: str) -> str:
         try:
             domain = idna.encode(domain, uts46=True).decode("ascii")
         except idna.IDNAError:
-            raise ValueError(f"{domain!r} is no domain: write e.g. example.com") from None
+            raise ValueError(f"{domain!r} is not a domain: write e.g. example.com") from None
     domain = domain.lower()
     if not _DOMAIN.fullmatch(domain):
-        raise ValueError(f"{domain!r} is no domain: write e.g. example.com")
+        raise ValueError(f"{domain!r} is not a domain: write e.g. example.com")
     return domain
 
 
 def is_web_address(text: str) -> bool:
-    """Say whether a text is a web address that can be asked as it stands."""
+    """Return whether a text is an http or https URL that can be requested as it is."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

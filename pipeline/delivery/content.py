@@ -27,7 +27,7 @@ def message(
 
     assert delivery.message_id
     written = render.write_message(
-        summaries.brief(delivery.window, destination.filter),
+        summaries.get(delivery.window, destination.filter),
         destination=destination.name,
         message_id=delivery.message_id,
         thread=thread_id(store, destination),
@@ -36,7 +36,7 @@ def message(
         templates=_templates(destination, problems),
     )
     problems += (_problem(destination, each) for each in written.problems)
-    return written.letter
+    return written.message
 
 
 def files(
@@ -60,7 +60,7 @@ def files(
         stem: the name of the report's files, without suffix.
         problems: problems with the user's templates are appended to it.
     """
-    summary = summaries.brief(delivery.window, destination.filter)
+    summary = summaries.get(delivery.window, destination.filter)
     texts = _rolling_files(store, summaries, destination, delivery, forms, summary)
     for form in forms:
         if form not in ROLLING_FORMS:
@@ -94,7 +94,7 @@ def _rolling_files(
     language, title = destination.language, f"modelwatch: {destination.name}"
     texts = {}
     if "ics" in forms:
-        texts["ends.ics"] = render.calendar(summary.endings, stamp=summary.run.started_at, language=language)
+        texts["ends.ics"] = render.calendar(summary.shutdowns, stamp=summary.run.started_at, language=language)
     if {"atom", "feed"}.isdisjoint(forms):
         return texts
     entries = _feed_entries(store, summaries, destination, delivery)

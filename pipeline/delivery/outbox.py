@@ -102,11 +102,11 @@ class _Enqueue:
         each_run = destination.schedule.every == "run" and not destination.empty
         if destination.name == REPORTS or not each_run or abs(now - reported_at) >= _UNSTEADY_INTERVAL:
             return False
-        summary = self.summaries.short(window, destination.filter)
-        new = [trouble for trouble in summary.troubles if trouble.new]
-        scopes = {scope for trouble in new for scope in trouble.scopes}
-        scopes |= {scope for end in summary.ended for scope in end.scopes}
-        if not scopes or summary.told or summary.started or any(trouble.watched for trouble in new):
+        summary = self.summaries.preview(window, destination.filter)
+        new = [incident for incident in summary.incidents if incident.new]
+        scopes = {scope for incident in new for scope in incident.scopes}
+        scopes |= {scope for end in summary.resolved for scope in end.scopes}
+        if not scopes or summary.listed or summary.first_answers or any(each.missing_watched for each in new):
             return False
         day_ago = iso(now - timedelta(days=1))
         return scopes <= tables.unsteady_scopes(self.store, since=day_ago, times=_UNSTEADY)
@@ -115,7 +115,7 @@ class _Enqueue:
         """Return whether a window has anything that passes a destination's filter."""
         return (
             destination.name == REPORTS
-            or self.summaries.short(window, destination.filter).severity is not None
+            or self.summaries.preview(window, destination.filter).severity is not None
         )
 
     def _insert(self, destination: Destination, state: DestinationState, window: Window) -> None:

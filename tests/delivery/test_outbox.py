@@ -25,7 +25,8 @@ from pipeline.errors import DeliveryError
 from pipeline.maintenance import dialects_of, prune, verify
 from pipeline.store import Store
 from pipeline.store.outbox import Delivery, deliveries
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 HEAD = """
 [gateways.acme]
@@ -322,7 +323,7 @@ def test_a_report_is_of_a_run_and_not_of_what_was_imported_after_it(script: Scri
     heard = {"acme/prod": script.answer("acme/prod")}
     recorder, scopes, at = RunCache(script.store), [script.scopes["acme/prod"]], "2025-01-01T00:00:00Z"
     with script.store.transaction():
-        record(heard, scopes, recorder, started_at=at, finished_at=at, imported=True)
+        decide_and_record(heard, scopes, recorder, started_at=at, finished_at=at, imported=True)
     deliver(script.store, known, 3)
     assert [(each.until, each.at) for each in mine(script.store)] == [(1, moment(1))]
 
