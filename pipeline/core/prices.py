@@ -41,14 +41,14 @@ class PriceChange:
 
     Args:
         name: what people call it, or the path of the field where its unit is unknown.
-        per: `1M tokens` or `call`, the prices are in USD then; None where the unit is unknown.
+        unit: `1M tokens` or `call`, the prices are in USD then; None where the unit is unknown.
         source: exact, estimate or ratio; None where the unit is unknown.
     """
 
     name: str
     before: Decimal | None
     after: Decimal | None
-    per: str | None = None
+    unit: str | None = None
     source: str | None = None
 
     @property
@@ -62,8 +62,8 @@ class PriceChange:
 def price_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceChange, ...]:
     """Give the prices that differ between the facts of two records, each a row of `records` or nothing."""
     return tuple(
-        PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), per, after["price_source"])
-        for column, (name, per) in PRICES.items()
+        PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), unit, after["price_source"])
+        for column, (name, unit) in PRICES.items()
         if before.get(column) != after.get(column)
     )
 
@@ -84,14 +84,16 @@ def split_prices(
         raw = raws.get(field)
         if raw is None or field.category != "price":
             others.append(field)
-        elif not any(_factor(raw, price) for price in prices if price.per):
+        elif not any(_factor(raw, price) for price in prices if price.unit):
             prices.append(raw)
     return tuple(prices), tuple(others)
 
 
 def _raw(field: FieldChange) -> PriceChange | None:
     """Read a field as a price where it moved from number to number, or comes or goes as one."""
-    was, now = (None if side is None else parse_price(from_text(side)) for side in (field.before, field.after))
+    was, now = (
+        None if side is None else parse_price(from_text(side)) for side in (field.before, field.after)
+    )
     if (was is None) != (field.before is None) or (now is None) != (field.after is None) or was == now:
         return None
     return PriceChange(field.field, was, now)

@@ -146,7 +146,7 @@ class Gateway:
     url: str
     dialect: str = "auto"
     limits: Limits = field(default_factory=Limits)
-    spelling: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,15 @@ class Scope:
                 return "key"
             case _:
                 return "session"
+
+    @property
+    def key_hint(self) -> str | None:
+        """Where its secret is kept: the reference, or `command:` alone; None without a credential."""
+        match self.credential:
+            case Anonymous():
+                return None
+            case Key(reference) | Cookie(reference) | AccessToken(reference) | Login(_, reference):
+                return "command:" if reference.startswith("command:") else reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +255,13 @@ class Outcome(StrEnum):
     FAILED = "failed"
     RECOVERED = "recovered"
     REREAD = "reread"
+
+
+SETS_LISTING = (Outcome.BASELINE, Outcome.MOVED, Outcome.REREAD)
+"""The outcomes that set the current listing of a scope."""
+
+PROBLEMS = (Outcome.FAILED, Outcome.HELD)
+"""The outcomes of a scope that is not healthy."""
 
 
 _SCOPE_NAME = re.compile(r"^\w[\w.@+-]*$")

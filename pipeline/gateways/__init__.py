@@ -1,6 +1,6 @@
 """Ask gateways over HTTP and read their answers.
 
-The client itself is in `pipeline.gateways.client`: it imports httpx, which takes as long as all the rest.
+The client is imported from `pipeline.gateways.client`: its transports load httpx or aiohttp.
 """
 
 from pipeline.gateways.types import FetchOutcome, FetchRequest, FetchResult, NotModified, Validators

@@ -1,38 +1,35 @@
-"""Know bodies again: what was made of one is given for every other that is the same to the byte."""
+"""Bounded cache keyed by exact response bytes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-_MOST_BYTES = 16 * 1024 * 1024
-
-
-_MOST_OF_A_LENGTH = 8
-
+_MAX_BYTES = 16 * 1024 * 1024
+_MAX_PER_LENGTH = 8
 
 T = TypeVar("T")
 
 
 class BodyCache(Generic[T]):
-    """Keeps the last few megabytes of bodies. To compare costs far less than to make a digest of each."""
+    """A cache of the last few megabytes of bodies; comparing bytes costs far less than hashing each body."""
 
     def __init__(self) -> None:
-        self._of_length: OrderedDict[int, list[tuple[bytes, T]]] = OrderedDict()
+        self._by_length: OrderedDict[int, list[tuple[bytes, T]]] = OrderedDict()
         self._size = 0
 
     def get(self, body: bytes) -> T | None:
-        """Give what was made of a body, None when it is not known."""
-        found = self._of_length.get(len(body), ())
-        return next((made for other, made in found if other == body), None)
+        """Return the value kept for a body, or None."""
+        candidates = self._by_length.get(len(body), ())
+        return next((value for other, value in candidates if other == body), None)
 
-    def put(self, body: bytes, made: T) -> None:
-        """Keep what was made of a body; older ones are let go of when there are too many."""
-        same_length = self._of_length.setdefault(len(body), [])
-        same_length.append((body, made))
+    def put(self, body: bytes, value: T) -> None:
+        """Keep a value for a body, and evict the oldest ones above the limit."""
+        same_length = self._by_length.setdefault(len(body), [])
+        same_length.append((body, value))
         self._size += len(body)
-        if len(same_length) > _MOST_OF_A_LENGTH:
+        if len(same_length) > _MAX_PER_LENGTH:
             self._size -= len(same_length.pop(0)[0])
-        while self._size > _MOST_BYTES:
-            length, dropped = self._of_length.popitem(last=False)
-            self._size -= length * len(dropped)
+        while self._size > _MAX_BYTES:
+            length, evicted = self._by_length.popitem(last=False)
+            self._size -= length * len(evicted)

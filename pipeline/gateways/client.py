@@ -1,20 +1,18 @@
-"""Ask many scopes at once, each gateway at its own pace; answers come as they arrive."""
+"""The client: fetches many scopes at once, each gateway at its own pace."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 from typing import Self
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from pipeline.core.types import Anonymous, Credential, Gateway, Login, Resolve, Scope
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, sign_in
-from pipeline.gateways.decompress import ACCEPTED
+from pipeline.gateways.decompress import ACCEPT_ENCODING
 from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.gateways.http import Reply, send
 from pipeline.gateways.redact import Redactor
@@ -27,152 +25,152 @@ from pipeline.gateways.types import (
     Transport,
     Validators,
 )
-
-_VERSION_STEP = re.compile(r"^v\d+[a-z0-9]*$")
-
-
-_WAITING_RESULTS = 16
-
+from pipeline.gateways.urls import list_url, root_url
 
 MANY_SCOPES = 24
-"""From so many scopes on, connections that keep their pace are worth the time that it takes to load them."""
+"""The number of scopes from which aiohttp's higher throughput outweighs its longer import.
+
+See https://github.com/encode/httpx/issues/3215.
+"""
+
+_MAX_WAITING_RESULTS = 16
 
 
 class GatewayClient:
-    """Asks scopes over HTTP; use it as an async context manager.
+    """Fetches scopes over HTTP; use it as an async context manager.
 
     Args:
-        resolve: gives the secret of a reference; called once per scope, in a thread where it may take long.
-        user_agent: how the program introduces itself.
-        deadline: seconds after which scopes not yet answered have failed; None to wait for all.
+        resolve: returns the secret of a reference; called once per scope, in a thread where it may be slow.
+        user_agent: the `User-Agent` of every request.
+        deadline: seconds after which unanswered scopes have failed; None to wait for all.
     """
 
     def __init__(self, resolve: Resolve, *, user_agent: str, deadline: float | None = None) -> None:
         self._resolve = resolve
         self._user_agent = user_agent
         self._deadline = deadline
-        self._pace: dict[str, asyncio.Semaphore] = {}
-        self._connections: Transport | None = None
+        self._semaphores: dict[str, asyncio.Semaphore] = {}
+        self._transport: Transport | None = None
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._connections:
-            await self._connections.aclose()
+        if self._transport:
+            await self._transport.aclose()
 
-    def _connect(self, count: int) -> None:
-        """Have the connections that suit so many scopes."""
-        if self._connections is None:
-            self._connections = _connections(self._user_agent, wide=count >= MANY_SCOPES)
-
-    async def fetch_all(self, asks: Sequence[FetchRequest]) -> AsyncGenerator[tuple[Scope, FetchOutcome]]:
-        """Give each scope's result as it arrives; a failure is a value and never stops the others."""
-        self._connect(len(asks))
-        results: asyncio.Queue[tuple[Scope, FetchOutcome]] = asyncio.Queue(_WAITING_RESULTS)
+    async def fetch_all(self, requests: Sequence[FetchRequest]) -> AsyncGenerator[tuple[Scope, FetchOutcome]]:
+        """Yield the outcome of each scope as it arrives; a failure is a value and stops no other scope."""
+        self._connect(len(requests))
+        outcomes: asyncio.Queue[tuple[Scope, FetchOutcome]] = asyncio.Queue(_MAX_WAITING_RESULTS)
         expires = None if self._deadline is None else asyncio.get_running_loop().time() + self._deadline
 
-        async def one(ask: FetchRequest) -> None:
-            await results.put((ask.scope, await self._guarded(ask, expires)))
+        async def fetch(request: FetchRequest) -> None:
+            await outcomes.put((request.scope, await self._outcome(request, expires)))
 
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(ask)) for ask in asks]
+            tasks = [group.create_task(fetch(request)) for request in requests]
             for _ in tasks:
-                yield await results.get()
+                yield await outcomes.get()
 
-    async def ask(self, scope: Scope, dialect: Dialect, path: str) -> Reply:
-        """Ask one thing as one scope; its answer is free of the scope's secrets, as every answer is.
+    async def get(self, scope: Scope, dialect: Dialect, path: str) -> Reply:
+        """Send one GET request as a scope.
 
         Args:
-            scope: as whom to ask.
+            scope: the scope to authenticate as.
             dialect: where its list is, and how a key is sent.
-            path: what stands behind the address of the list, e.g. `/gpt-4o`; percent-encoded.
+            path: the part behind the URL of the list, percent-encoded: `/gpt-4o`.
 
         Raises:
-            FetchError: of the class that says what is wrong.
+            FetchError: of the class of the failure.
         """
         gateway = scope.gateway
         self._connect(1)
         try:
-            async with asyncio.timeout(self._deadline), self._pace_of(gateway):
-                signed = await self._signed(FetchRequest(scope, dialect, dialect.pages))
-                headers = dict(dialect.headers) | signed.headers
+            async with asyncio.timeout(self._deadline), self._semaphore(gateway):
+                auth = await self._authenticate(scope, dialect)
                 url = list_url(gateway.url, dialect.path) + path
-                question = HttpRequest(url, params=dialect.params, headers=headers)
-                return await self._exchange(question, gateway, signed)
+                headers = dict(dialect.headers) | auth.headers
+                return await self._send(
+                    HttpRequest(url, params=dialect.params, headers=headers), gateway, auth
+                )
         except TimeoutError:
             raise self._too_late() from None
 
-    async def _guarded(self, ask: FetchRequest, expires: float | None) -> FetchOutcome:
+    def _connect(self, scopes: int) -> None:
+        if self._transport is None:
+            self._transport = _transport(self._user_agent, many=scopes >= MANY_SCOPES)
+
+    async def _outcome(self, request: FetchRequest, expires: float | None) -> FetchOutcome:
         try:
-            async with asyncio.timeout_at(expires), self._pace_of(ask.scope.gateway):
-                return await self._fetch(ask)
+            async with asyncio.timeout_at(expires), self._semaphore(request.scope.gateway):
+                return await self._fetch(request)
         except TimeoutError:
             return self._too_late()
         except FetchError as error:
             return error
 
-    def _pace_of(self, gateway: Gateway) -> asyncio.Semaphore:
-        return self._pace.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))
+    def _semaphore(self, gateway: Gateway) -> asyncio.Semaphore:
+        return self._semaphores.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))
 
     def _too_late(self) -> Unreachable:
-        return Unreachable(f"not answered within the {self._deadline:g} s that a run may take")
+        return Unreachable(f"no answer within the {self._deadline:g} s of `deadline`")
 
-    async def _fetch(self, ask: FetchRequest) -> FetchResult | NotModified:
+    async def _fetch(self, request: FetchRequest) -> FetchResult | NotModified:
+        """Send the requests of a dialect until its list is complete.
+
+        Only the first of them is conditional: a 304 stands for all pages.
+        """
         started = time.perf_counter()
-        gateway = ask.scope.gateway
-        signed = await self._signed(ask)
-        own = dict(ask.dialect.headers) | signed.headers
-        headers = own | ask.validators.headers()
-        pages = ask.pages()
-        request, first = next(pages), None
+        gateway, dialect = request.scope.gateway, request.dialect
+        auth = await self._authenticate(request.scope, dialect)
+        plain_headers = dict(dialect.headers) | auth.headers
+        headers = plain_headers | request.validators.headers()
+        pages = request.pages()
+        page, first = next(pages), None
         while True:
-            question = HttpRequest(list_url(gateway.url, request.path), params=request.params, headers=headers)
-            reply = await self._exchange(question, gateway, signed)
+            http_request = HttpRequest(list_url(gateway.url, page.path), params=page.params, headers=headers)
+            reply = await self._send(http_request, gateway, auth)
             if reply.status == HTTPStatus.NOT_MODIFIED:
-                return _not_modified(ask, started)
-            first, headers = first or reply, own
+                return _not_modified(request, started)
+            first, headers = first or reply, plain_headers
             try:
-                request = pages.send(reply.body)
+                page = pages.send(reply.body)
             except StopIteration as end:
                 answer = Answer(end.value, first.time)
-                return FetchResult(
-                    answer, _validators(first, Redactor(signed.secrets)), time.perf_counter() - started
-                )
+                validators = _validators(first, Redactor(auth.secrets))
+                return FetchResult(answer, validators, time.perf_counter() - started)
 
-    async def _signed(self, ask: FetchRequest) -> Authentication:
-        scope = ask.scope
-        words = (scope.credential, self._resolve, ask.dialect.key_header)
-        signed = (
-            await asyncio.to_thread(authenticate, *words)
-            if _is_slow(scope.credential)
-            else authenticate(*words)
-        )
+    async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
+        arguments = (scope.credential, self._resolve, dialect.key_header)
+        if _is_slow(scope.credential):
+            auth = await asyncio.to_thread(authenticate, *arguments)
+        else:
+            auth = authenticate(*arguments)
         if not isinstance(scope.credential, Login):
-            return signed
-        root = _root(scope.gateway.url)
-        (password,) = signed.secrets
+            return auth
+        (password,) = auth.secrets
         try:
             return await sign_in(
                 scope.credential,
                 password,
-                root,
-                lambda question: self._exchange(question, scope.gateway, signed),
+                root_url(scope.gateway.url),
+                lambda request: self._send(request, scope.gateway, auth),
             )
         except FetchError as error:
-            error.reword(Redactor(signed.secrets).text(error.message))
+            error.reword(Redactor(auth.secrets).text(error.message))
             raise
 
-    async def _exchange(self, question: HttpRequest, gateway: Gateway, signed: Authentication) -> Reply:
-        assert self._connections
-        return await send(self._connections, question, gateway.limits, Redactor(signed.secrets))
+    async def _send(self, request: HttpRequest, gateway: Gateway, auth: Authentication) -> Reply:
+        assert self._transport
+        return await send(self._transport, request, gateway.limits, Redactor(auth.secrets))
 
 
-def _connections(user_agent: str, *, wide: bool) -> Transport:
-    """Make connections that suit, inside the event loop; proxies are httpx's business."""
-    headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPTED}
+def _transport(user_agent: str, *, many: bool) -> Transport:
+    """Return a transport for few or many scopes; proxies are left to httpx."""
+    headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
     proxies = bool(getproxies())
-    if wide and not proxies:
+    if many and not proxies:
         from pipeline.gateways.transport_aiohttp import AiohttpTransport
 
         return AiohttpTransport(headers)
@@ -182,45 +180,16 @@ def _connections(user_agent: str, *, wide: bool) -> Transport:
 
 
 def _is_slow(credential: Credential) -> bool:
-    """Say whether to follow a credential's reference may take long: others would wait."""
+    """Return whether resolving a credential may block the event loop."""
     return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
 
 
-def _not_modified(ask: FetchRequest, started: float) -> NotModified:
-    if not ask.validators.headers():
-        raise Unreadable("the gateway answered 304 to a request that named no known answer")
+def _not_modified(request: FetchRequest, started: float) -> NotModified:
+    if not request.validators.headers():
+        raise Unreadable("the gateway answered 304 to a request without validators")
     return NotModified(time.perf_counter() - started)
 
 
-def _validators(reply: Reply, scrub: Redactor) -> Validators:
+def _validators(reply: Reply, redactor: Redactor) -> Validators:
     headers = reply.headers
-    return Validators(scrub.tag(headers.get("etag")), scrub.tag(headers.get("last-modified")))
-
-
-def list_url(url: str, path: str) -> str:
-    """Join a gateway's base and a path: `https://host`, `…/v1` and `…/v1/models` all mean the same list.
-
-    What the base has of the path already is not said twice; a version of its own (`…/api/v3`) is kept.
-    """
-    base = url.rstrip("/")
-    steps = path.strip("/").split("/")
-    if steps[:2] == ["api", "user"]:
-        base = base.removesuffix("/models")
-    elif base.endswith("/models"):
-        return base
-    if steps[0] == "api" and _VERSION_STEP.match(base.rpartition("/")[2]):
-        # What is for signed-in users stands beside the API's versions, not below one of them.
-        base = _root(url)
-    have = urlsplit(base).path.strip("/").split("/")
-    for shared in range(min(len(steps), len(have)), 0, -1):
-        if have[-shared:] == steps[:shared]:
-            return "/".join([base, *steps[shared:]])
-    if _VERSION_STEP.match(steps[0]) and _VERSION_STEP.match(have[-1]):
-        steps = steps[1:]
-    return "/".join([base, *steps])
-
-
-def _root(url: str) -> str:
-    base = url.rstrip("/").removesuffix("/models")
-    head, _, last = base.rpartition("/")
-    return head if _VERSION_STEP.match(last) else base
+    return Validators(redactor.header(headers.get("etag")), redactor.header(headers.get("last-modified")))

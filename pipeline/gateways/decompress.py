@@ -1,4 +1,4 @@
-"""Unpack a compressed body in small pieces, so that a bomb is seen before it fills the memory."""
+"""Bounded decompression: bodies are decoded in small chunks, so that no bomb can fill the memory."""
 
 from __future__ import annotations
 
@@ -10,93 +10,90 @@ import brotli
 from pipeline.errors import Unreadable
 from pipeline.gateways.types import HttpResponse
 
-ACCEPTED = "gzip, deflate, br"
+ACCEPT_ENCODING = "gzip, deflate, br"
 
-
-_PIECE = 64 * 1024
-
-
+_CHUNK = 64 * 1024
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
+Decoder = Callable[[bytes], Iterator[bytes]]
+"""Decodes one chunk after the other; an empty chunk is the end."""
 
-Decompressor = Callable[[bytes], Iterator[bytes]]
 
-
-async def decompress(answer: HttpResponse) -> AsyncIterator[bytes]:
-    """Give an answer's body in pieces, unpacked as its `Content-Encoding` says.
+async def decompress(response: HttpResponse) -> AsyncIterator[bytes]:
+    """Yield a response's body in chunks, decoded by its `Content-Encoding`.
 
     Raises:
-        Unreadable: it is packed in a way that was not asked for, or it is not what it says it is.
+        Unreadable: the encoding was not asked for, or the body is not encoded so.
     """
-    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
-    unpack = _unpacker(encoding)
+    decode = _decoder(response.headers.get("content-encoding", "identity").strip().lower())
     try:
-        async for packed in answer.pieces:
-            for piece in unpack(packed):
-                yield piece
-        for piece in unpack(b""):
-            yield piece
+        async for encoded in response.chunks:
+            for chunk in decode(encoded):
+                yield chunk
+        for chunk in decode(b""):
+            yield chunk
     except (zlib.error, brotli.error) as error:
         raise Unreadable("the answer cannot be decompressed") from error
 
 
-def _unpacker(encoding: str) -> Decompressor:
+def _decoder(encoding: str) -> Decoder:
     match encoding:
         case "" | "identity":
-            return lambda packed: iter((packed,))
+            return lambda encoded: iter((encoded,))
         case "gzip" | "x-gzip" | "deflate":
-            return _Zlib()
+            return _ZlibDecoder()
         case "br":
-            return _Brotli()
+            return _BrotliDecoder()
         case _:
-            raise Unreadable(f"the answer is packed as {encoding!r}, which was not asked for")
+            raise Unreadable(f"the answer is encoded as {encoding!r}, which was not asked for")
 
 
-class _Zlib:
-    """Unpacks gzip, of one member or several, and deflate with or without its header."""
+class _ZlibDecoder:
+    """A decoder of gzip, of one member or several, and of deflate with and without the zlib header.
+
+    Some servers send raw deflate: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.2
+    """
 
     def __init__(self) -> None:
         self._bits = _GZIP_OR_ZLIB
         self._member = zlib.decompressobj(self._bits)
-        self._begun = False
+        self._started = False
 
-    def __call__(self, packed: bytes) -> Iterator[bytes]:
-        if not packed:
-            if self._begun and not self._member.eof:
-                raise zlib.error("it ends too early")
+    def __call__(self, encoded: bytes) -> Iterator[bytes]:
+        if not encoded:
+            if self._started and not self._member.eof:
+                raise zlib.error("the body is incomplete")
             return
-        while packed:
+        while encoded:
             if self._member.eof:
                 self._member = zlib.decompressobj(self._bits)
-            yield self._some(packed)
-            packed = self._member.unconsumed_tail or self._member.unused_data
+            yield self._decode(encoded)
+            encoded = self._member.unconsumed_tail or self._member.unused_data
 
-    def _some(self, packed: bytes) -> bytes:
+    def _decode(self, encoded: bytes) -> bytes:
         try:
-            piece = self._member.decompress(packed, _PIECE)
+            chunk = self._member.decompress(encoded, _CHUNK)
         except zlib.error:
-            if self._begun:
+            if self._started:
                 raise
             self._bits = -zlib.MAX_WBITS
             self._member = zlib.decompressobj(self._bits)
-            piece = self._member.decompress(packed, _PIECE)
-        self._begun = True
-        return piece
+            chunk = self._member.decompress(encoded, _CHUNK)
+        self._started = True
+        return chunk
 
 
-class _Brotli:
-    """Unpacks brotli."""
-
+class _BrotliDecoder:
     def __init__(self) -> None:
         self._decoder = brotli.Decompressor()
-        self._begun = False
+        self._started = False
 
-    def __call__(self, packed: bytes) -> Iterator[bytes]:
-        if not packed:
-            if self._begun and not self._decoder.is_finished():
-                raise brotli.error("it ends too early")
+    def __call__(self, encoded: bytes) -> Iterator[bytes]:
+        if not encoded:
+            if self._started and not self._decoder.is_finished():
+                raise brotli.error("the body is incomplete")
             return
-        self._begun = True
-        yield self._decoder.process(packed, output_buffer_limit=_PIECE)
+        self._started = True
+        yield self._decoder.process(encoded, output_buffer_limit=_CHUNK)
         while not self._decoder.can_accept_more_data():
-            yield self._decoder.process(b"", output_buffer_limit=_PIECE)
+            yield self._decoder.process(b"", output_buffer_limit=_CHUNK)

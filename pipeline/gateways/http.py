@@ -1,4 +1,4 @@
-"""One request and its answer: time-outs, retries, redirects, the limit on a body, and errors by class."""
+"""One HTTP request with its response: timeouts, retries, redirects, the limit on a body, errors by class."""
 
 from __future__ import annotations
 
@@ -9,36 +9,31 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
 
-from pipeline.core.times import http_date, retry_after
+from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
 from pipeline.gateways.decompress import decompress
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import HttpRequest, HttpResponse, Transport
+from pipeline.gateways.urls import is_same_gateway, origin, without_query, without_user
 
 _LOG = logging.getLogger("modelwatch")
 
-
-_GOOD = range(200, 300)
-
-
+_SUCCESS = range(200, 300)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-_MOST_REDIRECTS = 3
-
-
-_ERROR_BODY = 64 * 1024
-
-
-_BYTES = re.compile(r":\s+(?:bytearray\()?b['\"].*", re.DOTALL)
+_MAX_REDIRECTS = 3
+_MAX_ERROR_BODY = 64 * 1024
+_QUOTED_BYTES = re.compile(r":\s+(?:bytearray\()?b['\"].*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A 2xx or 304 answer; `body` is decompressed, `time` is when it was given by the server's clock."""
+    """A response with status 2xx or 304, its body decompressed and redacted.
+
+    `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`.
+    """
 
     status: int
     body: bytes
@@ -47,45 +42,45 @@ class Reply:
     time: int
 
 
-async def send(connections: Transport, question: HttpRequest, limits: Limits, scrub: Redactor) -> Reply:
-    """Ask until there is an answer or no more hope.
+async def send(transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor) -> Reply:
+    """Send a request, and retry it as long as `limits` allow.
 
     Raises:
-        FetchError: of the class that says what is wrong; its text is free of secrets.
+        FetchError: of the class of the failure; its message holds no secret.
     """
     try:
-        return await _once(connections, question, limits, scrub)
+        return await _attempt(transport, request, limits, redactor)
     except FetchError as error:
-        if limits.attempts == 1 or _again(error, limits) is False:
+        if limits.attempts == 1 or _retries(error, limits) is False:
             raise
-        return await _persist(connections, question, limits, scrub, error)
+        return await _retry(transport, request, limits, redactor, error)
 
 
-async def _persist(
-    connections: Transport, question: HttpRequest, limits: Limits, scrub: Redactor, error: FetchError
+async def _retry(
+    transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor, first: FetchError
 ) -> Reply:
-    """Go on after a first attempt that failed, with pauses."""
+    """Repeat a request whose first attempt failed, with growing pauses."""
     import stamina
 
-    failed: list[FetchError] = [error]
     attempts = stamina.retry_context(
-        on=lambda error: _again(error, limits),
+        on=lambda error: _retries(error, limits),
         attempts=limits.attempts,
         timeout=None,
         wait_initial=limits.backoff,
         wait_max=min(limits.backoff * 16, limits.max_wait),
         wait_jitter=limits.backoff,
     )
+    failed: list[FetchError] = [first]
     async for attempt in attempts:
         with attempt:
             if failed:
                 raise failed.pop()
-            return await _once(connections, question, limits, scrub)
+            return await _attempt(transport, request, limits, redactor)
     raise AssertionError("the attempts end with an answer or an error")
 
 
-def _again(error: Exception, limits: Limits) -> bool | float:
-    """Say whether to try again; a number is the seconds to wait before."""
+def _retries(error: Exception, limits: Limits) -> bool | float:
+    """Return whether to retry after an error; a number is the seconds to wait before."""
     match error:
         case Throttled(retry_after=None) | Unreachable():
             return True
@@ -95,99 +90,113 @@ def _again(error: Exception, limits: Limits) -> bool | float:
             return False
 
 
-async def _once(connections: Transport, question: HttpRequest, limits: Limits, scrub: Redactor) -> Reply:
-    """Ask once; an error is clean before anybody, a log of retries among them, can see it."""
+async def _attempt(transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor) -> Reply:
+    """Send a request once; errors are redacted here, before the log of retries can show them."""
     try:
-        return await _follow(connections, question, limits, scrub)
+        return await _follow(transport, request, limits, redactor)
     except FetchError as error:
-        error.reword(scrub.text(error.message))
+        error.reword(redactor.text(error.message))
         raise
     except ValueError as error:
-        raise Unreachable(scrub.text(f"{_place(question.url)} cannot be asked: {error}")) from error
+        message = f"{without_query(request.url)} cannot be asked: {error}"
+        raise Unreachable(redactor.text(message)) from error
 
 
-async def _follow(connections: Transport, question: HttpRequest, limits: Limits, scrub: Redactor) -> Reply:
-    url = f"{question.url}?{urlencode(question.params)}" if question.params else question.url
-    for _ in range(_MOST_REDIRECTS + 1):
-        reply, onward = await _hop(connections, question, url, limits, scrub)
-        if onward is None:
+async def _follow(transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor) -> Reply:
+    """Send a request and follow redirects within the same gateway."""
+    url = f"{request.url}?{urlencode(request.params)}" if request.params else request.url
+    for _ in range(_MAX_REDIRECTS + 1):
+        reply, location = await _hop(transport, request, url, limits, redactor)
+        if location is None:
             return reply
-        url = _same_place(url, urljoin(url, onward))
-    raise Unreadable(f"{question.url} redirects in circles")
+        url = _redirected(url, urljoin(url, location))
+    raise Unreadable(f"{request.url} redirects in circles")
 
 
 async def _hop(
-    connections: Transport, question: HttpRequest, url: str, limits: Limits, scrub: Redactor
+    transport: Transport, request: HttpRequest, url: str, limits: Limits, redactor: Redactor
 ) -> tuple[Reply, str | None]:
+    """Return the reply of one URL, and the location that it redirects to."""
     try:
-        async with connections.ask(question, url, patience=limits.timeout) as answer:
-            good = answer.status in _GOOD
-            onward = answer.headers.get("location") if answer.status in _REDIRECTS else None
-            body = (
-                b"" if onward else await _read(answer, limits.max_body if good else _ERROR_BODY, cut=not good)
-            )
+        async with transport.send(request, url, read_timeout=limits.timeout) as response:
+            location = response.headers.get("location") if response.status in _REDIRECTS else None
+            body = b"" if location else await _read_body(response, limits.max_body)
     except TimeoutError as error:
-        raise Unreachable(f"no answer from {_place(url)} within {limits.timeout:g} s") from error
+        raise Unreachable(f"no answer from {without_query(url)} within {limits.timeout:g} s") from error
     except ConnectionError as error:
-        # It may go on with the bytes that it stumbled over, cut off anywhere: half a key, perhaps.
-        raise Unreachable(f"{_place(url)} cannot be reached: {_BYTES.sub('', str(error))}") from error
+        # A parser's message may quote the bytes that it failed on, cut off anywhere: perhaps half a key.
+        reason = _QUOTED_BYTES.sub("", str(error))
+        raise Unreachable(f"{without_query(url)} cannot be reached: {reason}") from error
     if _LOG.isEnabledFor(logging.DEBUG):
-        _LOG.debug("%s", scrub.text(f"{question.method} {_place(url)}: {answer.status}"))
-    body = scrub.body(body)
-    if onward is None and not good and answer.status != HTTPStatus.NOT_MODIFIED:
-        raise _refusal(answer, url, body)
-    return Reply(answer.status, body, answer.headers, answer.cookies, _time(answer)), onward
+        _LOG.debug("%s", redactor.text(f"{request.method} {without_query(url)}: {response.status}"))
+    body = redactor.body(body)
+    if location is None and _is_error(response.status):
+        raise _error(response, url, body)
+    return Reply(response.status, body, response.headers, response.cookies, _time(response)), location
 
 
-async def _read(answer: HttpResponse, limit: int, *, cut: bool) -> bytes:
-    pieces: list[bytes] = []
+def _is_error(status: int) -> bool:
+    return status not in _SUCCESS and status != HTTPStatus.NOT_MODIFIED
+
+
+async def _read_body(response: HttpResponse, limit: int) -> bytes:
+    """Return the decoded body; of an error response only its beginning, and b"" where it cannot be decoded.
+
+    The body of an error only explains the status, so it must not replace it.
+    """
+    if response.status in _SUCCESS:
+        return await _read(response, limit, cut=False)
+    try:
+        return await _read(response, _MAX_ERROR_BODY, cut=True)
+    except Unreadable:
+        return b""
+
+
+async def _read(response: HttpResponse, limit: int, *, cut: bool) -> bytes:
+    chunks: list[bytes] = []
     size = 0
-    async for piece in decompress(answer):
-        pieces.append(piece)
-        size += len(piece)
+    async for chunk in decompress(response):
+        chunks.append(chunk)
+        size += len(chunk)
         if size > limit:
             if cut:
                 break
             raise Unreadable(f"the answer is larger than {limit:,} bytes (the limit is `max_body`)")
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
-def _same_place(before: str, after: str) -> str:
-    """Follow a redirect only where the credentials may go: the same host, and never from https to http."""
-    old, new = urlsplit(before), urlsplit(after)
-    upgrade = (old.scheme, new.scheme) == ("http", "https") and old.port is None and new.port is None
-    same_origin = (old.scheme, old.port) == (new.scheme, new.port)
-    if old.hostname == new.hostname and (same_origin or upgrade):
-        # A user in the new address would sign the request in place of the scope.
-        return new._replace(netloc=new.netloc.rpartition("@")[2]).geturl()
-    where = f"{new.scheme}://{new.hostname}" + (f":{new.port}" if new.port else "")
+def _redirected(url: str, target: str) -> str:
+    """Return the target of a redirect; refuse one that would carry the credentials elsewhere.
+
+    See https://www.rfc-editor.org/rfc/rfc9110#section-15.4.
+    """
+    if is_same_gateway(url, target):
+        return without_user(target)
     raise Unreadable(
-        f"{_place(before)} redirects to {where}; nothing was sent there. "
+        f"{without_query(url)} redirects to {origin(target)}; nothing was sent there. "
         "If that is the right address, write it as `url`"
     )
 
 
-def _refusal(answer: HttpResponse, url: str, body: bytes) -> FetchError:
-    status = answer.status
-    said = _said(body)
-    text = f"{_place(url)} answered {status}{f': {said}' if said else ''}"
+def _error(response: HttpResponse, url: str, body: bytes) -> FetchError:
+    """Return the error of a status: https://www.rfc-editor.org/rfc/rfc9110#section-15."""
+    status = response.status
+    message = _error_message(body)
+    text = f"{without_query(url)} answered {status}{f': {message}' if message else ''}"
     match status:
         case 401 | 403:
             return Refused(text, status=status)
         case 429 | 503:
-            return Throttled(
-                text,
-                status=status,
-                retry_after=retry_after(answer.headers.get("retry-after", ""), _time(answer)),
-            )
+            wait = retry_after(response.headers.get("retry-after", ""), _time(response))
+            return Throttled(text, status=status, retry_after=wait)
         case _ if status >= 500:  # noqa: PLR2004 - the class of server errors
             return Unreachable(text, status=status)
         case _:
             return Unreadable(text, status=status)
 
 
-def _said(body: bytes) -> str:
-    """Find what a gateway says in its error body: JSON in one of the usual forms, or a short plain text."""
+def _error_message(body: bytes) -> str:
+    """Return the message of an error body: JSON in one of the usual forms, or a short plain text."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -203,11 +212,6 @@ def _said(body: bytes) -> str:
     return str(value or "")
 
 
-def _place(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _time(answer: HttpResponse) -> int:
-    at = http_date(answer.headers.get("date", ""))
+def _time(response: HttpResponse) -> int:
+    at = parse_http_date(response.headers.get("date", ""))
     return int(time.time()) if at is None else at

@@ -1,194 +1,50 @@
-"""Ask gateways now, beside the job: a scope several times in a row, or models at their own addresses.
-
-Find what flaps in a list: what differs between answers though the world did not change.
-"""
+"""Noise probe: request a list several times in a row, and find the fields that differ every time."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 from pipeline.core import canonical, jsonpath
-from pipeline.core.diff import categorise, field_changes
-from pipeline.core.types import FieldChange, Listing, Scope
+from pipeline.core.diff import categorise
+from pipeline.core.types import Listing, Scope
 from pipeline.errors import FetchError, Unreadable
-from pipeline.gateways.client import GatewayClient
-from pipeline.gateways.dialects import Answer, Dialect
-from pipeline.gateways.dialects.envelope import parse_envelope
-from pipeline.gateways.http import Reply
-from pipeline.gateways.types import FetchOutcome, FetchRequest
-from pipeline.gateways.variation import ANY, ELEMENT, Steps, Variation, generalise, variations, format_path
+from pipeline.gateways.dialects import (
+    AUTO,
+    DEFAULT_DIALECT,
+    Answer,
+    Dialect,
+    answer_dialect,
+    request_dialect,
+)
+from pipeline.gateways.types import FetchOutcome, FetchRequest, FetchResult
+from pipeline.gateways.variation import ANY, ELEMENT, Steps, Variation, format_path, generalise, variations
 
-_UNKNOWN = re.compile(r"not[ _-]?found|does ?n[o']t exist|no such|unknown model|不存在", re.IGNORECASE)
+if TYPE_CHECKING:
+    from pipeline.gateways.client import GatewayClient
 
+_IMPORTANT_CATEGORIES = frozenset({"price", "limits", "lifecycle"})
 
-_NOT_FOUND = 404
-
-
-def repeat_requests(
-    scope: Scope,
-    dialect: Dialect,
-    times: int,
-    fetcher: Callable[[], GatewayClient],
-    on_answer: Callable[[], None] = lambda: None,
-) -> list[FetchOutcome]:
-    """Ask a scope for its list several times, one after the other; a failure is a value.
-
-    Args:
-        scope: as whom to ask.
-        dialect: in which to ask.
-        times: how often.
-        fetcher: makes the fetcher, inside the event loop.
-        on_answer: is called after each.
-    """
-
-    async def all_of_them() -> list[FetchOutcome]:
-        results = []
-        async with fetcher() as client:
-            for _ in range(times):
-                async with aclosing(
-                    client.fetch_all([FetchRequest(scope, dialect, dialect.pages)])
-                ) as answers:
-                    results += [result async for _, result in answers]
-                on_answer()
-        return results
-
-    return asyncio.run(all_of_them())
-
-
-class Verdict(StrEnum):
-    """What a model's own address says, beside the list."""
-
-    SAME = "same"
-    DIFFERS = "differs"
-    UNLISTED = "unlisted"
-    NOT_FOUND = "not_found"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """A model to look for, as one scope; `listed` is the body that its list had, None where it had none."""
-
-    scope: Scope
-    dialect: Dialect
-    model: str
-    listed: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LookupResult:
-    """What came of a look: for `differs` the fields, before as listed; for `error` what went wrong."""
-
-    verdict: Verdict
-    fields: tuple[FieldChange, ...] = ()
-    message: str | None = None
-
-
-def lookup(
-    looks: Sequence[Lookup],
-    fetcher: Callable[[], GatewayClient],
-    on_answer: Callable[[], None] = lambda: None,
-) -> dict[str, LookupResult]:
-    """Ask for single models at their own addresses, all at once; gives what was seen, by scope."""
-
-    async def all_of_them() -> dict[str, LookupResult]:
-        seen: dict[str, LookupResult] = {}
-        async with fetcher() as client, asyncio.TaskGroup() as group:
-
-            async def one(wanted: Lookup) -> None:
-                seen[wanted.scope.name] = await _lookup(client, wanted)
-                on_answer()
-
-            for wanted in looks:
-                group.create_task(one(wanted))
-        return seen
-
-    return asyncio.run(all_of_them())
-
-
-async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
-    for path in record_paths(wanted.dialect, wanted.model):
-        try:
-            return compare_record(wanted, await client.ask(wanted.scope, wanted.dialect, path))
-        except FetchError as error:
-            if not _is_unknown(error):
-                return LookupResult(Verdict.ERROR, message=error.message)
-    return LookupResult(Verdict.NOT_FOUND)
-
-
-def record_paths(dialect: Dialect, model: str) -> Iterator[str]:
-    """Give where a model's own record may be, behind the address of the list, to be tried in turn.
-
-    First with `/` encoded, as one step; then plain, for servers that take what follows as it is.
-    """
-    if dialect.id_at == "name":
-        # There the id is the name of a resource, which begins with the collection's.
-        model = model.removeprefix(f"{dialect.path.rpartition('/')[2]}/")
-    forms = (quote(model, safe=safe) for safe in ("", "/"))
-    yield from dict.fromkeys(f"/{form}" for form in forms)
-
-
-def _is_unknown(error: FetchError) -> bool:
-    if error.status is not None:
-        return error.status == _NOT_FOUND
-    # Some servers say so in an answer whose status is 200.
-    return isinstance(error, Unreadable) and bool(_UNKNOWN.search(error.message))
-
-
-def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
-    """Read a single record as the list's are read, and compare it with the list's.
-
-    Raises:
-        Unreadable: the answer is no record.
-    """
-    row = _row(parse_envelope(reply.body), wanted.dialect)
-    body = canonical.encode({"data": [row]}).encode()
-    as_list = replace(wanted.dialect, list_at=("data",), paging=None)
-    records = list(as_list.read(Answer((body,), reply.time)).records.values())
-    if wanted.listed is None or not records:
-        return LookupResult(Verdict.UNLISTED)
-    told = wanted.dialect.told(canonical.decode(wanted.listed.encode()))
-    differing = field_changes(canonical.encode(told), records[0].body)
-    return LookupResult(Verdict.DIFFERS if differing else Verdict.SAME, differing)
-
-
-def _row(value: Any, dialect: Dialect) -> Any:
-    inner = value.get("data") if isinstance(value, dict) else None
-    candidates = (value, inner[0] if isinstance(inner, list) and len(inner) == 1 else inner)
-    for row in candidates:
-        if jsonpath.find(row, jsonpath.parse(dialect.id_at)) is not None:
-            return row
-    raise Unreadable("the answer is no record of a model")
-
-
-IMPORTANT_CATEGORIES = frozenset({"price", "limits", "lifecycle"})
-"""Categories of fields that nobody should leave out without a look."""
-
-
-# No `created` is near to this moment, so none is taken for the moment of asking.
+# No `created` is close to this moment, so none is dropped as the time of the request.
 _LONG_AGO = -(10**15)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FieldDifference:
     """A field that is not the same in all answers.
 
     Args:
-        path: where it is, as the config writes it.
-        models: in how many models it differs.
-        values: how many different values it had, in the model where it had the most.
-        examples: two of one model's values, as text; None where the field was absent.
+        path: its path, as the config writes it.
+        models: the number of models in which it differs.
+        values: the number of its values, in the model with the most.
+        examples: two values of one model, as text; None where the field was absent.
         only_order: whether only the order of its elements differs.
-        settled_by: what deals with it already: `noise` or `sets` of the dialect, `time` (it is the moment of
-            asking), `copy` (an id is listed more than once, and one is kept); None when nothing does.
-        category: what it means to its reader: price, limits, capabilities, lifecycle, text or other.
+        settled_by: why it needs no setting: `noise` or `sets` of the dialect, `time` (it is the time of the
+            request), `copy` (an id is listed more than once, and one is kept); None where it needs one.
+        category: price, limits, capabilities, lifecycle, text or other.
     """
 
     path: str
@@ -200,6 +56,11 @@ class Difference:
     category: str
 
     @property
+    def important(self) -> bool:
+        """Whether people rely on this field: its category is price, limits or lifecycle."""
+        return self.category in _IMPORTANT_CATEGORIES
+
+    @property
     def is_nameable(self) -> bool:
         """Whether a path of the config means this field, and not every field."""
         return bool(set(self.path.replace(ELEMENT, "").split(".")) - {ANY})
@@ -207,42 +68,148 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What the same list, asked for several times, gave.
+    """The comparison of several answers to one request.
 
     Args:
-        sizes: how many models each answer had.
+        sizes: the number of models in each answer.
         order_differs: whether the models came in another order.
         flapping: models that were not in all answers, by id.
         differences: fields that differ, by path.
         noise: paths to add to the noise.
         sets: paths to add to the sets.
-        left: paths that would differ even with these added.
+        left: paths that differ even with these settings.
     """
 
     sizes: tuple[int, ...]
     order_differs: bool
     flapping: tuple[str, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[FieldDifference, ...]
     noise: tuple[str, ...]
     sets: tuple[str, ...]
     left: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ScopeProbe:
+    """A probe of one scope.
+
+    Args:
+        asked: the dialect of the requests.
+        read: the dialect of the readable answers; `asked` where there was none.
+        times: the number of requests.
+        result: the comparison of the answers; None for fewer than two readable answers.
+        failures: the failed requests, by number from 1.
+    """
+
+    scope: Scope
+    asked: Dialect
+    read: Dialect
+    times: int
+    result: ProbeResult | None
+    failures: Mapping[int, FetchError]
+
+    @property
+    def dialect_source(self) -> str:
+        """How the dialect was found: `config`, `address`, `answer` or `default`."""
+        if self.scope.gateway.dialect != AUTO:
+            return "config"
+        if self.asked.name != DEFAULT_DIALECT:
+            return "address"
+        return "answer" if self.read.name != DEFAULT_DIALECT else "default"
+
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """The settings `noise` and `sets` to write to the gateway's table, where they need new paths."""
+        if self.result is None:
+            return {}
+        own = self.scope.gateway.overrides
+        paths = {"noise": (own.noise, self.result.noise), "sets": (own.sets, self.result.sets)}
+        return {name: [*present, *new] for name, (present, new) in paths.items() if new}
+
+
+def probe_scope(
+    scope: Scope,
+    times: int,
+    fetcher: Callable[[], GatewayClient],
+    on_answer: Callable[[], None] = lambda: None,
+) -> ScopeProbe:
+    """Request the list of a scope several times in a row and compare the answers.
+
+    Args:
+        scope: the scope to ask as.
+        times: the number of requests.
+        fetcher: makes the client, inside the event loop.
+        on_answer: called after each answer or failure.
+    """
+    asked = request_dialect(scope.gateway)
+    read: Dialect | None = None
+    answers: list[Answer] = []
+    failures: dict[int, FetchError] = {}
+    for number, outcome in enumerate(repeat_requests(scope, asked, times, fetcher, on_answer), 1):
+        match outcome:
+            case FetchResult(answer):
+                dialect = read or answer_dialect(scope.gateway, asked, answer)
+                try:
+                    dialect.read(answer)
+                except Unreadable as error:
+                    failures[number] = error
+                else:
+                    read = dialect
+                    answers.append(answer)
+            case FetchError():
+                failures[number] = outcome
+            case _:
+                raise AssertionError("a request without validators was answered with 304")
+    read = read or asked
+    result = probe(read, answers) if len(answers) > 1 else None
+    return ScopeProbe(scope, asked, read, times, result, failures)
+
+
+def repeat_requests(
+    scope: Scope,
+    dialect: Dialect,
+    times: int,
+    fetcher: Callable[[], GatewayClient],
+    on_answer: Callable[[], None] = lambda: None,
+) -> list[FetchOutcome]:
+    """Request a scope's list several times, one after the other; a failure is a value.
+
+    Args:
+        scope: the scope to ask as.
+        dialect: the dialect of the requests.
+        times: the number of requests.
+        fetcher: makes the client, inside the event loop.
+        on_answer: called after each answer or failure.
+    """
+
+    async def request_all() -> list[FetchOutcome]:
+        outcomes = []
+        async with fetcher() as client:
+            for _ in range(times):
+                request = FetchRequest(scope, dialect, dialect.pages)
+                async with aclosing(client.fetch_all([request])) as answers:
+                    outcomes += [outcome async for _, outcome in answers]
+                on_answer()
+        return outcomes
+
+    return asyncio.run(request_all())
+
+
 def probe(dialect: Dialect, answers: Sequence[Answer]) -> ProbeResult:
-    """Compare answers to one question field by field, noise and order left in.
+    """Compare answers to one request field by field, with noise and order included.
 
     Raises:
         Unreadable: one of them is no list of models.
     """
     bare = replace(dialect, noise=(), sets=())
     raw = [bare.read(replace(answer, asked_at=_LONG_AGO)) for answer in answers]
-    told = _varying([dialect.read(answer) for answer in answers])
-    differences = _differences(_varying(raw), told.keys(), dialect)
-    open_ones = [each for each in differences if each.settled_by is None and each.is_nameable]
-    noise = tuple(each.path for each in open_ones if not each.only_order)
-    sets = tuple(each.path for each in open_ones if each.only_order)
-    better = replace(dialect, noise=(*dialect.noise, *noise), sets=(*dialect.sets, *sets))
-    left = _varying([better.read(answer) for answer in answers])
+    normalised = _varying([dialect.read(answer) for answer in answers])
+    differences = _differences(_varying(raw), normalised.keys(), dialect)
+    unsettled = [each for each in differences if each.settled_by is None and each.is_nameable]
+    noise = tuple(each.path for each in unsettled if not each.only_order)
+    sets = tuple(each.path for each in unsettled if each.only_order)
+    improved = replace(dialect, noise=(*dialect.noise, *noise), sets=(*dialect.sets, *sets))
+    left = _varying([improved.read(answer) for answer in answers])
     return ProbeResult(
         sizes=tuple(len(listing) for listing in raw),
         order_differs=_is_order_different(raw),
@@ -268,7 +235,7 @@ def _is_order_different(listings: Sequence[Listing]) -> bool:
 
 
 _Varying = Mapping[Steps, Sequence[tuple[str, Variation]]]
-"""By place: the models in which it differs, and how."""
+"""By path: the models in which it differs, and how."""
 
 
 def _varying(listings: Sequence[Listing]) -> _Varying:
@@ -282,51 +249,52 @@ def _varying(listings: Sequence[Listing]) -> _Varying:
     return found
 
 
-def _differences(raw: _Varying, told: Iterable[Steps], dialect: Dialect) -> tuple[Difference, ...]:
-    """Tell fields apart that the dialect deals with and those that it does not, and give each its path."""
-    unsettled = set(told)
+def _differences(raw: _Varying, unsettled: Iterable[Steps], dialect: Dialect) -> tuple[FieldDifference, ...]:
+    """Return the differences by path; those that the dialect settles are kept apart from the others."""
     found = [
-        _difference(place, [each for steps in members for each in raw[steps]], settled_by)
-        for settled_by, places in _by_cure(raw, unsettled, dialect).items()
-        for place, members in _grouped(places).items()
+        _difference(general, [each for steps in members for each in raw[steps]], settled_by)
+        for settled_by, places in _by_settlement(raw, set(unsettled), dialect).items()
+        for general, members in _by_general_form(places).items()
     ]
     return tuple(sorted(found, key=lambda each: (each.path, each.settled_by or "")))
 
 
-def _by_cure(raw: _Varying, unsettled: set[Steps], dialect: Dialect) -> dict[str | None, list[Steps]]:
-    cures: dict[str | None, list[Steps]] = {}
-    for steps, seen in raw.items():
-        only_order = all(variation.only_order for _, variation in seen)
-        cure = None if steps in unsettled else _cure(steps, dialect, only_order=only_order)
-        cures.setdefault(cure, []).append(steps)
-    return cures
+def _by_settlement(raw: _Varying, unsettled: set[Steps], dialect: Dialect) -> dict[str | None, list[Steps]]:
+    grouped: dict[str | None, list[Steps]] = {}
+    for steps, found in raw.items():
+        only_order = all(variation.only_order for _, variation in found)
+        settled_by = None if steps in unsettled else _settled_by(steps, dialect, only_order=only_order)
+        grouped.setdefault(settled_by, []).append(steps)
+    return grouped
 
 
-def _cure(steps: Steps, dialect: Dialect, *, only_order: bool) -> str:
+def _settled_by(steps: Steps, dialect: Dialect, *, only_order: bool) -> str:
     leaf = format_path(steps).replace(ELEMENT, f".{ANY}")
-    if any(jsonpath.covers(jsonpath.parse(noise), leaf) for noise in dialect.noise):
+    if any(jsonpath.covers(jsonpath.parse(path), leaf) for path in dialect.noise):
         return "noise"
-    if only_order and any(jsonpath.covers(jsonpath.parse(ordered), leaf) for ordered in dialect.sets):
+    if only_order and any(jsonpath.covers(jsonpath.parse(path), leaf) for path in dialect.sets):
         return "sets"
     return "time" if steps == ("created",) else "copy"
 
 
-def _grouped(places: Iterable[Steps]) -> dict[Steps, list[Steps]]:
+def _by_general_form(places: Iterable[Steps]) -> dict[Steps, list[Steps]]:
     grouped: dict[Steps, list[Steps]] = {}
     for steps, general in generalise(places).items():
         grouped.setdefault(general, []).append(steps)
     return grouped
 
 
-def _difference(place: Steps, seen: Sequence[tuple[str, Variation]], settled_by: str | None) -> Difference:
-    path = format_path(place)
-    first = seen[0][1].texts
-    return Difference(
+def _difference(
+    steps: Steps, found: Sequence[tuple[str, Variation]], settled_by: str | None
+) -> FieldDifference:
+    path = format_path(steps)
+    first = found[0][1].texts
+    return FieldDifference(
         path=path,
-        models=len({model for model, _ in seen}),
-        values=max(len(variation.texts) for _, variation in seen),
+        models=len({model for model, _ in found}),
+        values=max(len(variation.texts) for _, variation in found),
         examples=(first[0], first[1]),
-        only_order=all(variation.only_order for _, variation in seen),
+        only_order=all(variation.only_order for _, variation in found),
         settled_by=settled_by,
         category=categorise(path),
     )

@@ -1,4 +1,4 @@
-"""From fetched bodies to listings: the same bytes in the same dialect are read once."""
+"""From fetched bodies to listings: equal bytes of one gateway in one dialect are parsed once."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import replace
 from hashlib import sha256
 
 from pipeline.core import canonical
-from pipeline.core.types import Gateway, Listing, Scope, ScopeState, Overrides
+from pipeline.core.types import Gateway, Listing, Scope, ScopeState
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
 from pipeline.gateways.cache import BodyCache
-from pipeline.gateways.dialects import Answer, Dialect, RowCache, new_api_groups
-from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT, MODELS_DIALECT, Groups, nothing, split
+from pipeline.gateways.dialects import Answer, Dialect, GroupAnswers, RowCache
 from pipeline.gateways.types import (
     FetchOutcome,
     FetchRequest,
@@ -26,156 +25,160 @@ from pipeline.gateways.types import (
 
 Pair = tuple[Scope, ScopeResult]
 
-
 _FINGERPRINT_DIGITS = 32
 
 
 class AnswerReader:
-    """Says how scopes are asked, and reads what they answer."""
+    """Makes the requests of scopes, and parses their outcomes.
 
-    def __init__(self, known: Mapping[str, ScopeState]) -> None:
-        self._known = known
-        self._asked: dict[str, Dialect] = {}
+    Args:
+        states: the scopes as the last run left them, by name.
+    """
+
+    def __init__(self, states: Mapping[str, ScopeState]) -> None:
+        self._states = states
+        self._requested: dict[str, Dialect] = {}
         self._dialects: dict[tuple[Gateway, str | None], Dialect] = {}
-        self._alike: dict[Dialect, RowCache] = {}
+        self._row_caches: dict[Dialect, RowCache] = {}
         self._fingerprints: BodyCache[str] = BodyCache()
-        self._read: dict[tuple[Dialect, str], tuple[Dialect, Listing] | Unreadable] = {}
+        self._parsed: dict[tuple[Gateway, Dialect, str], tuple[Dialect, Listing] | Unreadable] = {}
 
-    def ask(self, scope: Scope) -> FetchRequest:
-        """Say how to ask a scope; its answer's tags are sent unless it was read under other rules."""
-        ref = self._known.get(scope.name)
+    def request(self, scope: Scope) -> FetchRequest:
+        """Return the request of a scope; conditional, unless its last answer was read under other rules."""
         if scope.all_groups:
-            dialect = _grouped(scope, LIST_DIALECT)
-            return FetchRequest(scope, dialect, new_api_groups.pages)
-        dialect = self._to_ask(scope, ref.reading if ref else None)
-        self._asked[scope.name] = dialect
-        pages = self._in(dialect).pages
-        if ref is None or ref.reading != dialect.reading:
+            dialect = dialects.groups_dialect(scope.gateway)
+            assert dialect.groups
+            return FetchRequest(scope, dialect, dialect.groups.pages)
+        state = self._states.get(scope.name)
+        dialect = self._request_dialect(scope, state)
+        self._requested[scope.name] = dialect
+        pages = self._row_cache(dialect).pages
+        if state is None or state.reading != dialect.reading:
             return FetchRequest(scope, dialect, pages)
-        return FetchRequest(scope, dialect, pages, Validators(ref.etag, ref.last_modified))
+        return FetchRequest(scope, dialect, pages, Validators(state.etag, state.last_modified))
 
-    def _to_ask(self, scope: Scope, reading: str | None) -> Dialect:
-        key = (scope.gateway, reading)
+    def read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
+        """Parse the outcome of a scope; a scope of all groups has a result of its own and one per group."""
+        if scope.all_groups:
+            return list(self._read_groups(scope, outcome))
+        match outcome:
+            case FetchError():
+                return [(scope, ScopeResult(outcome))]
+            case NotModified(seconds):
+                return [(scope, ScopeResult(Unchanged(), seconds))]
+            case FetchResult(answer, validators, seconds):
+                parsed = self._parse(scope, self._requested[scope.name], answer, validators)
+                return [(scope, ScopeResult(parsed, seconds))]
+
+    def read_archived(self, scope: Scope, answer: Answer) -> ScopeResult:
+        """Parse an answer that was stored outside the database."""
+        requested = self._request_dialect(scope, self._states.get(scope.name))
+        parsed = self._listing(scope, requested, answer)
+        if isinstance(parsed, Unreadable):
+            return ScopeResult(parsed)
+        dialect, listing = parsed
+        return ScopeResult(ListingAnswer(listing, None, Validators(), dialect))
+
+    def _request_dialect(self, scope: Scope, state: ScopeState | None) -> Dialect:
+        key = (scope.gateway, state.reading if state else None)
         if key not in self._dialects:
             self._dialects[key] = dialects.request_dialect(*key)
         return self._dialects[key]
 
-    def read(self, scope: Scope, result: FetchOutcome) -> list[Pair]:
-        """Read a scope's result; a scope of all groups gives one for itself and one for each group."""
-        if scope.all_groups:
-            return list(self._of_groups(scope, result))
-        match result:
-            case FetchError():
-                return [(scope, ScopeResult(result))]
-            case NotModified(seconds):
-                return [(scope, ScopeResult(Unchanged(), seconds))]
-            case FetchResult(answer, validators, seconds):
-                told = self._told(scope, self._asked[scope.name], answer, validators)
-                return [(scope, ScopeResult(told, seconds))]
+    def _row_cache(self, dialect: Dialect) -> RowCache:
+        if dialect not in self._row_caches:
+            self._row_caches[dialect] = RowCache(dialect)
+        return self._row_caches[dialect]
 
-    def kept(self, scope: Scope, answer: Answer) -> ScopeResult:
-        """Read an answer that a scope once gave, and that somebody kept."""
-        ref = self._known.get(scope.name)
-        read = self._listing(scope, self._to_ask(scope, ref.reading if ref else None), answer)
-        if isinstance(read, Unreadable):
-            return ScopeResult(read)
-        dialect, listing = read
-        return ScopeResult(ListingAnswer(listing, None, Validators(), dialect))
-
-    def _of_groups(self, scope: Scope, result: FetchOutcome) -> Iterator[Pair]:
-        found = _split(result)
-        if isinstance(found, FetchError) or not isinstance(result, FetchResult):
-            assert isinstance(found, FetchError)
-            yield from ((each, ScopeResult(found)) for each in (scope, *self._of_known_groups(scope)))
-            return
-        lists = _grouped(scope, LIST_DIALECT)
-        yield scope, ScopeResult(self._told(scope, lists, found.listed), result.seconds)
-        asked = _grouped(scope, MODELS_DIALECT)
-        of_groups = {_of_group(scope, name): answer for name, answer in found.models.items()}
-        gone = [each for each in self._of_known_groups(scope) if each not in of_groups]
-        of_groups |= dict.fromkeys(gone, nothing(result.answer.asked_at))
-        for each, answer in of_groups.items():
-            yield each, ScopeResult(self._told(each, asked, answer), result.seconds)
-
-    def _of_known_groups(self, scope: Scope) -> list[Scope]:
-        names = [ref.group_name for name, ref in self._known.items() if name.startswith(f"{scope.name}.")]
-        return [_of_group(scope, name) for name in names if name is not None]
-
-    def _told(
-        self, scope: Scope, asked: Dialect, answer: Answer, validators: Validators | None = None
+    def _parse(
+        self, scope: Scope, requested: Dialect, answer: Answer, validators: Validators | None = None
     ) -> ListingAnswer | Unchanged | FetchError:
         fingerprint = self._fingerprint(answer.bodies)
-        ref = self._known.get(scope.name)
-        if ref and (ref.fingerprint, ref.reading) == (fingerprint, asked.reading):
+        state = self._states.get(scope.name)
+        if state and (state.fingerprint, state.reading) == (fingerprint, requested.reading):
             return Unchanged()
-        key = (asked, fingerprint)
-        if key not in self._read:
-            self._read[key] = self._listing(scope, asked, answer)
-        read = self._read[key]
-        if isinstance(read, Unreadable):
-            return read
-        dialect, listing = read
+        # The gateway's settings decide whether another dialect may be recognised, so it is part of the key.
+        key = (scope.gateway, requested, fingerprint)
+        if key not in self._parsed:
+            self._parsed[key] = self._listing(scope, requested, answer)
+        parsed = self._parsed[key]
+        if isinstance(parsed, Unreadable):
+            return parsed
+        dialect, listing = parsed
         return ListingAnswer(listing, fingerprint, validators or Validators(), dialect)
 
-    def _listing(self, scope: Scope, asked: Dialect, answer: Answer) -> tuple[Dialect, Listing] | Unreadable:
-        """Read an answer; one that is not in the dialect that was recognised once is recognised anew."""
-        dialect = dialects.answer_dialect(scope.gateway, asked, answer)
+    def _listing(
+        self, scope: Scope, requested: Dialect, answer: Answer
+    ) -> tuple[Dialect, Listing] | Unreadable:
+        """Parse an answer; one that does not fit the dialect recognised before is recognised anew."""
+        gateway = scope.gateway
+        dialect = dialects.answer_dialect(gateway, requested, answer)
         try:
-            return dialect, self._in(dialect).read(answer)
+            return dialect, self._row_cache(dialect).read(answer)
         except Unreadable as error:
-            anew = dialects.answer_dialect(scope.gateway, dialects.request_dialect(scope.gateway), answer)
-            if scope.all_groups or scope.gateway.dialect != dialects.AUTO or anew.name == dialect.name:
+            other = dialects.answer_dialect(gateway, dialects.request_dialect(gateway), answer)
+            if scope.all_groups or gateway.dialect != dialects.AUTO or other.name == dialect.name:
                 return error
             try:
-                return anew, self._in(anew).read(answer)
+                return other, self._row_cache(other).read(answer)
             except Unreadable:
                 return error
 
     def _fingerprint(self, bodies: Sequence[bytes]) -> str:
         if len(bodies) != 1:
             return _digest(bodies)
-        known = self._fingerprints.get(bodies[0])
-        if known is None:
-            known = _digest(bodies)
-            self._fingerprints.put(bodies[0], known)
-        return known
+        fingerprint = self._fingerprints.get(bodies[0])
+        if fingerprint is None:
+            fingerprint = _digest(bodies)
+            self._fingerprints.put(bodies[0], fingerprint)
+        return fingerprint
 
-    def _in(self, dialect: Dialect) -> RowCache:
-        if dialect not in self._alike:
-            self._alike[dialect] = RowCache(dialect)
-        return self._alike[dialect]
+    def _read_groups(self, scope: Scope, outcome: FetchOutcome) -> Iterator[Pair]:
+        groups_dialect = dialects.groups_dialect(scope.gateway)
+        answers = _group_answers(groups_dialect, outcome)
+        if isinstance(answers, FetchError):
+            yield from ((each, ScopeResult(answers)) for each in (scope, *self._stored_groups(scope)))
+            return
+        assert isinstance(outcome, FetchResult)
+        parsed = self._parse(scope, groups_dialect, answers.groups)
+        yield scope, ScopeResult(parsed, outcome.seconds)
+        models_dialect = dialects.group_models_dialect(scope.gateway)
+        models = {_group_scope(scope, name): answer for name, answer in answers.models.items()}
+        lost = [each for each in self._stored_groups(scope) if each not in models]
+        models |= dict.fromkeys(lost, answers.no_models)
+        for each, answer in models.items():
+            yield each, ScopeResult(self._parse(each, models_dialect, answer), outcome.seconds)
+
+    def _stored_groups(self, scope: Scope) -> list[Scope]:
+        prefix = f"{scope.name}."
+        names = [state.group_name for name, state in self._states.items() if name.startswith(prefix)]
+        return [_group_scope(scope, name) for name in names if name is not None]
 
 
-def _grouped(scope: Scope, name: str) -> Dialect:
-    """Give a dialect of groups with what the gateway's table adds to noise and the like."""
-    own = scope.gateway.spelling
-    added = Overrides(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
-    return dialects.customise(dialects.all_dialects()[name], added)
-
-
-def _split(result: FetchOutcome) -> Groups | FetchError:
-    match result:
+def _group_answers(dialect: Dialect, outcome: FetchOutcome) -> GroupAnswers | FetchError:
+    assert dialect.groups
+    match outcome:
         case FetchResult(answer):
             try:
-                return split(answer)
+                return dialect.groups.split(answer)
             except Unreadable as error:
                 return error
         case NotModified():
-            return Unreadable("the gateway answered 304 where no answer was known")
+            return Unreadable("the gateway answered 304 to a request without validators")
         case FetchError():
-            return result
+            return outcome
 
 
-def _of_group(scope: Scope, name: str) -> Scope:
-    """Name the scope of a group after it; what cannot stand in a name is told apart by a digest."""
-    label = "".join(letter if letter.isalnum() or letter in "_-+" else "_" for letter in name)
-    if label != name or not name:
-        label = f"{label}-{canonical.digest(canonical.encode(name))[-6:]}"
-    return replace(scope, name=f"{scope.name}.{label}", group=name, all_groups=False)
+def _group_scope(scope: Scope, group: str) -> Scope:
+    """Return the scope of a group; where its name is no scope name, a digest keeps it unique."""
+    label = "".join(letter if letter.isalnum() or letter in "_-+" else "_" for letter in group)
+    if label != group or not group:
+        label = f"{label}-{canonical.digest(canonical.encode(group))[-6:]}"
+    return replace(scope, name=f"{scope.name}.{label}", group=group, all_groups=False)
 
 
 def _digest(bodies: Sequence[bytes]) -> str:
-    # SHA-256, for processors have instructions for it: a third of the time that BLAKE2b takes.
+    # SHA-256 rather than BLAKE2b: processors have instructions for it, so it takes a third of the time.
     digest = sha256()
     for body in bodies:
         digest.update(len(body).to_bytes(8, "big"))

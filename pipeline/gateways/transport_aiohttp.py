@@ -1,4 +1,4 @@
-"""aiohttp's connections, which keep their pace when there are many."""
+"""Transport over aiohttp: slow to import, and fast with many connections."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ import aiohttp
 
 from pipeline.gateways.types import HttpRequest, HttpResponse, Transport
 
-_LONGEST_HEADER = 64 * 1024
-
-
-_READ_AT_ONCE = 256 * 1024
-
-
-_TURNS = 2
+_MAX_HEADER = 64 * 1024
+_READ_BUFFER = 256 * 1024
+_LOOP_TURNS = 2
 
 
 class AiohttpTransport:
-    """Connections for many scopes; made inside the event loop."""
+    """A transport for many scopes; create it inside the event loop."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._odd: set[str] = set()
-        self._narrow: Transport | None = None
+        self._malformed: set[str] = set()
+        self._fallback: Transport | None = None
 
     @asynccontextmanager
-    async def ask(self, question: HttpRequest, url: str, *, patience: float) -> AsyncIterator[HttpResponse]:
-        """Ask a question at an address; see `Connections.ask`."""
-        if urlsplit(url).netloc in self._odd:
-            async with self._leniently().ask(question, url, patience=patience) as answer:
+    async def send(
+        self, request: HttpRequest, url: str, *, read_timeout: float
+    ) -> AsyncIterator[HttpResponse]:
+        """Send a request; see `Transport.send`."""
+        if urlsplit(url).netloc in self._malformed:
+            async with self._lenient_transport().send(request, url, read_timeout=read_timeout) as answer:
                 yield answer
             return
-        timeout = aiohttp.ClientTimeout(connect=patience, sock_connect=patience, sock_read=patience)
-        # The loop must turn before it sees that the server has closed a connection behind its last answer.
-        for _ in range(_TURNS):
+        # Let the loop notice connections that the server closed behind its last response:
+        # https://github.com/aio-libs/aiohttp/issues/4549
+        for _ in range(_LOOP_TURNS):
             await asyncio.sleep(0)
         try:
             async with self._session(url).request(
-                question.method,
+                request.method,
                 url,
-                headers=question.headers,
-                json=question.json,
-                timeout=timeout,
+                headers=request.headers,
+                json=request.json,
+                timeout=aiohttp.ClientTimeout(
+                    connect=read_timeout, sock_connect=read_timeout, sock_read=read_timeout
+                ),
                 allow_redirects=False,
             ) as response:
                 headers = _headers(response)
@@ -56,65 +56,68 @@ class AiohttpTransport:
         except TimeoutError as error:
             raise TimeoutError from error
         except aiohttp.InvalidURL as error:
-            raise ValueError(f"{error.description or 'it is no address'}") from error
+            raise ValueError(f"{error.description or 'the URL is invalid'}") from error
         except aiohttp.ClientResponseError as error:
-            # This parser is strict: the next attempt at such a server is read by a more lenient one.
-            self._odd.add(urlsplit(url).netloc)
+            # aiohttp refuses, for example, a repeated Content-Length; httpx reads the next attempt.
+            self._malformed.add(urlsplit(url).netloc)
             raise ConnectionError(_reason(error)) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionError(_reason(error)) from error
 
-    def _leniently(self) -> Transport:
+    def _lenient_transport(self) -> Transport:
         from pipeline.gateways.transport_httpx import HttpxTransport
 
-        if self._narrow is None:
-            self._narrow = HttpxTransport(self._headers, proxies=False)
-        return self._narrow
+        if self._fallback is None:
+            self._fallback = HttpxTransport(self._headers, proxies=False)
+        return self._fallback
 
     def _session(self, url: str) -> aiohttp.ClientSession:
-        # To read the machine's certificates takes as long as to ask a hundred scopes.
+        # Loading certificates takes as long as asking a hundred scopes, so plain HTTP does without.
         secure = not url.startswith("http://")
         if secure not in self._sessions:
-            self._sessions[secure] = self._connected(secure=secure)
+            self._sessions[secure] = self._new_session(secure=secure)
         return self._sessions[secure]
 
-    def _connected(self, *, secure: bool) -> aiohttp.ClientSession:
+    def _new_session(self, *, secure: bool) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=_certificates() if secure else True),
             headers=self._headers,
             # One scope's session cookie must never travel with another scope's request.
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Decompression has to be bounded: https://github.com/aio-libs/aiohttp/issues/8248
             auto_decompress=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-            read_bufsize=_READ_AT_ONCE,
+            max_line_size=_MAX_HEADER,
+            max_field_size=_MAX_HEADER,
+            read_bufsize=_READ_BUFFER,
         )
-        # Attempts are counted by who asks; a second one of its own would be one too many.
-        session._retry_connection = False  # noqa: SLF001 - there is no public switch; a test holds it
+        # The client counts its attempts, and aiohttp's hidden retry has no public switch:
+        # https://github.com/aio-libs/aiohttp/issues/10790
+        session._retry_connection = False  # noqa: SLF001 - a test checks that it works
         return session
 
     async def aclose(self) -> None:
         """Close every connection."""
         for session in self._sessions.values():
             await session.close()
-        if self._narrow:
-            await self._narrow.aclose()
+        if self._fallback:
+            await self._fallback.aclose()
 
 
 def _certificates() -> ssl.SSLContext:
-    from pipeline.gateways.transport_httpx import certificates
+    from pipeline.gateways.transport_httpx import load_certificates
 
-    return certificates()
+    return load_certificates()
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Give what the headers say: those of one name in one line, and what is no Unicode as Latin-1."""
+    """Return the headers by lower-case name; repeated ones are joined (RFC 9110, section 5.3)."""
     return {
-        name.lower(): ", ".join(map(_legible, response.headers.getall(name))) for name in response.headers
+        name.lower(): ", ".join(map(_as_text, response.headers.getall(name))) for name in response.headers
     }
 
 
-def _legible(value: str) -> str:
+def _as_text(value: str) -> str:
+    """Return a header value with bytes that are not UTF-8 read as Latin-1, as httpx reads them."""
     try:
         value.encode()
     except UnicodeEncodeError:

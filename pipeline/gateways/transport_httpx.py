@@ -1,4 +1,4 @@
-"""httpx's own connections: quick to load, and they know about proxies."""
+"""Transport over httpx: quick to import, and aware of proxies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.gateways.types import HttpRequest, HttpResponse
 
 
 class HttpxTransport:
-    """Connections for a few scopes, or through a proxy that the environment names."""
+    """A transport for few scopes, or for a proxy named by the environment."""
 
     def __init__(self, headers: Mapping[str, str], *, proxies: bool) -> None:
         self._headers = dict(headers)
@@ -22,12 +22,15 @@ class HttpxTransport:
         self._clients: dict[bool, httpx.AsyncClient] = {}
 
     @asynccontextmanager
-    async def ask(self, question: HttpRequest, url: str, *, patience: float) -> AsyncIterator[HttpResponse]:
-        """Ask a question at an address; see `Connections.ask`."""
+    async def send(
+        self, request: HttpRequest, url: str, *, read_timeout: float
+    ) -> AsyncIterator[HttpResponse]:
+        """Send a request; see `Transport.send`."""
         try:
             async with self._client(url).stream(
-                question.method, url, headers=question.headers, json=question.json, timeout=patience
+                request.method, url, headers=request.headers, json=request.json, timeout=read_timeout
             ) as response:
+                # The raw stream: `aiter_bytes` would decode a whole chunk at once, however large it becomes.
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 headers = response.headers
                 yield HttpResponse(
@@ -41,18 +44,20 @@ class HttpxTransport:
             raise ValueError(str(error)) from error
 
     def _client(self, url: str) -> httpx.AsyncClient:
-        # To read the machine's certificates takes as long as all the rest of a short run.
+        # Loading certificates takes as long as the rest of a short run, so plain HTTP does without:
+        # https://github.com/encode/httpx/issues/3627
         secure = self._proxies or not url.startswith("http://")
         if secure not in self._clients:
-            self._clients[secure] = self._connected(secure=secure)
+            self._clients[secure] = self._new_client(secure=secure)
         return self._clients[secure]
 
-    def _connected(self, *, secure: bool) -> httpx.AsyncClient:
+    def _new_client(self, *, secure: bool) -> httpx.AsyncClient:
         try:
             return httpx.AsyncClient(
-                verify=certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                verify=load_certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
                 headers=self._headers,
-                # One scope's session cookie must never travel with another scope's request.
+                # One scope's session cookie must never travel with another scope's request; no public switch:
+                # https://github.com/encode/httpx/issues/2992
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
                 follow_redirects=False,
@@ -66,11 +71,11 @@ class HttpxTransport:
             await client.aclose()
 
 
-def certificates() -> ssl.SSLContext:
-    """Read the certificates to trust: those that httpx brings, or what the environment names.
+def load_certificates() -> ssl.SSLContext:
+    """Return a TLS context with httpx's certificates, or those named by the environment.
 
     Raises:
-        Unreachable: the environment names some that cannot be read.
+        Unreachable: the certificates named by the environment cannot be read.
     """
     try:
         return httpx.create_ssl_context()

@@ -1,7 +1,4 @@
-"""What connections do, whoever makes them: take a request to its address, give the answer as it arrives.
-
-What is asked and what comes of it: values, so that who only reads answers needs no HTTP.
-"""
+"""Values passed between the client, its transports, the reader and their callers; nothing here needs HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from pipeline.gateways.dialects import Answer, Dialect, Pages
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it is sent; `headers` hold secrets and are never shown."""
+    """A request as it is sent; `headers` and `json` hold secrets and are left out of the repr."""
 
     url: str
     method: str = "GET"
@@ -28,35 +25,35 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer whose body is still to come, packed as the server sends it.
+    """The head of a response, and its body as it arrives, still encoded by its `Content-Encoding`.
 
-    `headers` are found by name in lower case; `cookies` are the lines of `Set-Cookie`.
+    Names in `headers` are in lower case, or found in any case; `cookies` are the values of `Set-Cookie`.
     """
 
     status: int
     headers: Mapping[str, str]
     cookies: Sequence[str]
-    pieces: AsyncIterable[bytes]
+    chunks: AsyncIterable[bytes]
 
 
 class Transport(Protocol):
-    """Keeps connections open. No redirects, no cookies, no second attempts: those are not its business."""
+    """A pool of connections. It follows no redirects, keeps no cookies and never retries."""
 
-    def ask(
-        self, question: HttpRequest, url: str, *, patience: float
+    def send(
+        self, request: HttpRequest, url: str, *, read_timeout: float
     ) -> AbstractAsyncContextManager[HttpResponse]:
-        """Ask a question at an address.
+        """Send a request.
 
         Args:
-            question: what to send; its own address is not looked at.
-            url: where to send it.
-            patience: seconds to wait for a connection, and for each piece of the answer.
+            request: method, headers and body; its own URL is ignored.
+            url: where to send it, query included.
+            read_timeout: seconds to wait for a connection, and for each chunk of the response.
 
         Raises:
-            TimeoutError: the patience is over.
-            ConnectionError: there is no connection, or it broke; says why.
-            ValueError: the address is none.
-            Unreachable: the environment does not let a connection be made.
+            TimeoutError: the timeout has passed.
+            ConnectionError: the connection failed or broke; the message says why.
+            ValueError: the URL is invalid.
+            Unreachable: the settings of the environment allow no connection.
         """
 
     async def aclose(self) -> None:
@@ -65,20 +62,23 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What makes a request conditional: the tags that came with the answer known."""
+    """The validators of the last answer, which make the next request conditional.
+
+    See https://www.rfc-editor.org/rfc/rfc9110#section-13.1.
+    """
 
     etag: str | None = None
     last_modified: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Give the request headers, none where no tag is known."""
-        named = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in named.items() if value}
+        """Return the request headers; empty without a validator."""
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """One scope to ask: in which dialect, for which pages, and the tags of the answer that is known."""
+    """One scope to fetch: the dialect to ask in, the requests to send, the validators of its last answer."""
 
     scope: Scope
     dialect: Dialect
@@ -88,7 +88,7 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """A complete answer, its tags, and how long it took in seconds."""
+    """A complete answer, its validators, and how many seconds it took."""
 
     answer: Answer
     validators: Validators
@@ -97,7 +97,7 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """The gateway says that the answer known still holds."""
+    """A 304: the last answer still holds."""
 
     seconds: float
 
@@ -107,9 +107,9 @@ FetchOutcome = FetchResult | NotModified | FetchError
 
 @dataclass(frozen=True, slots=True)
 class ListingAnswer:
-    """A scope's complete answer, and the dialect it was read in; the fingerprint is that of its bytes.
+    """A scope's complete answer, and the dialect that it was read in.
 
-    An answer from long ago has none: the gateway will not say it again.
+    `fingerprint` is the digest of its bytes; None for imported answers, which cannot match a later response.
     """
 
     listing: Listing
@@ -120,12 +120,12 @@ class ListingAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The scope's answer is the one it gave before, to the byte or by the gateway's own word."""
+    """The scope's answer equals its last one: the same bytes, or a 304."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeResult:
-    """What one scope gave, and how long it took in seconds (None when it gave nothing)."""
+    """The result of one scope, and how many seconds it took (None where nothing was fetched)."""
 
     answer: ListingAnswer | Unchanged | FetchError
     seconds: float | None = None

@@ -1,4 +1,4 @@
-"""Compare several JSON values that should be one: where they differ, and whether only in order."""
+"""Variation of JSON values that should be equal: the places where they differ, and whether only in order."""
 
 from __future__ import annotations
 
@@ -13,23 +13,18 @@ from pipeline.core import canonical
 ELEMENT = "[]"
 """The step into each element of an array."""
 
-
 ANY = "*"
-"""The step into each key of an object, or into one that no path of the config can name."""
-
+"""The step into each key of an object, or into a key that no path of the config can name."""
 
 Steps = tuple[str, ...]
 
-
-_LONGEST_KEY = 60
-
-
+_MAX_KEY = 60
 _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """A place in which values differ; `texts` are the different values there, None where there is none."""
+    """A place where values differ, and its different values as text; None where the place is absent."""
 
     at: Steps
     texts: tuple[str | None, ...]
@@ -37,10 +32,10 @@ class Variation:
 
 
 def variations(values: Sequence[Any], at: Steps = ()) -> Iterator[Variation]:
-    """Give the places in which values differ.
+    """Yield the places where values differ.
 
-    Objects are compared key by key; arrays of objects each with its like, by a key that names them or else
-    by their places; anything else as a whole.
+    Objects are compared key by key; arrays of objects element by element, paired by an identifying key or
+    else by position; anything else as a whole.
     """
     if _are_equal(values):
         return
@@ -54,11 +49,11 @@ def variations(values: Sequence[Any], at: Steps = ()) -> Iterator[Variation]:
 
 
 def _in_arrays(arrays: Sequence[list[Any]], at: Steps) -> Iterator[Variation]:
-    name = _naming_key(arrays)
-    if name is not None:
-        if not _are_equal([[element[name] for element in array] for array in arrays]):
+    key = _identifying_key(arrays)
+    if key is not None:
+        if not _are_equal([[element[key] for element in array] for array in arrays]):
             yield _variation(arrays, at, only_order=True)
-        arrays = [sorted(array, key=lambda element: canonical.encode(element[name])) for array in arrays]
+        arrays = [sorted(array, key=lambda element: canonical.encode(element[key])) for array in arrays]
     elif not _are_objects(arrays) or any(len(one) != len(other) for one, other in pairwise(arrays)):
         yield _variation(arrays, at, only_order=False)
         return
@@ -66,15 +61,15 @@ def _in_arrays(arrays: Sequence[list[Any]], at: Steps) -> Iterator[Variation]:
         yield from variations(elements, (*at, ELEMENT))
 
 
-def _naming_key(arrays: Sequence[list[Any]]) -> str | None:
-    """Find a key that tells the elements of each array apart, and has the same values in all arrays."""
+def _identifying_key(arrays: Sequence[list[Any]]) -> str | None:
+    """Return a key that is unique within each array, and has the same values in all arrays."""
     if not _are_objects(arrays):
         return None
     common = set.intersection(*(set(element) for array in arrays for element in array))
-    return next((key for key in sorted(common) if _is_name(key, arrays)), None)
+    return next((key for key in sorted(common) if _is_identifying(key, arrays)), None)
 
 
-def _is_name(key: str, arrays: Sequence[list[Any]]) -> bool:
+def _is_identifying(key: str, arrays: Sequence[list[Any]]) -> bool:
     columns = [[element[key] for element in array] for array in arrays]
     if not all(isinstance(value, str) and value for column in columns for value in column):
         return False
@@ -110,29 +105,29 @@ def _unordered(value: Any) -> tuple[str, ...]:
 
 
 def _step(key: str) -> str:
-    """Give the step to a key; a key that would not read as one step can be reached by `*` alone."""
-    plain = key and key.isprintable() and len(key) <= _LONGEST_KEY
+    """Return the step to a key; `*` for a key that no path of the config can spell as one step."""
+    plain = key and key.isprintable() and len(key) <= _MAX_KEY
     return key if plain and "." not in key and ELEMENT not in key else ANY
 
 
 def generalise(places: Iterable[Steps]) -> dict[Steps, Steps]:
-    """Give each place its general form: below an object, places that differ in one key alone are one.
+    """Return the general form of each place: places that differ only in one inner key become one.
 
-    `providers.x.latency` and `providers.y.latency` are `providers.*.latency`; a first step and a last key
-    stay as they are, for they are names of fields.
+    `providers.x.latency` and `providers.y.latency` become `providers.*.latency`. The first step and the last
+    key are names of fields and stay.
     """
     general = {place: place for place in places}
     for index in range(1, max(map(len, general), default=0)):
         alike: dict[Steps, set[Steps]] = defaultdict(set)
         for form in set(general.values()):
-            if _is_between(form, index):
+            if _is_inner_key(form, index):
                 alike[_with_any(form, index)].add(form)
-        merged = {form: wide for wide, forms in alike.items() if len(forms) > 1 for form in forms}
+        merged = {form: wider for wider, forms in alike.items() if len(forms) > 1 for form in forms}
         general = {place: merged.get(form, form) for place, form in general.items()}
     return general
 
 
-def _is_between(steps: Steps, index: int) -> bool:
+def _is_inner_key(steps: Steps, index: int) -> bool:
     return steps[index : index + 1] not in ((), (ELEMENT,)) and any(
         step != ELEMENT for step in steps[index + 1 :]
     )
@@ -143,5 +138,5 @@ def _with_any(steps: Steps, index: int) -> Steps:
 
 
 def format_path(steps: Steps) -> str:
-    """Write a place as the config does: `permission[].id`, `providers.*.latency`."""
+    """Return a place as the config writes it: `permission[].id`, `providers.*.latency`."""
     return ".".join(steps).replace(f".{ELEMENT}", ELEMENT)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.core import canonical
 from pipeline.gateways.dialects import dialect_of
-from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
 from pipeline.store import Store, scope_states
 
@@ -103,7 +102,7 @@ def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
     with store.transaction():
         known = scope_states(store)
         dialect = dialect_of(known[old].reading)
-        grouped = dialect is not None and dialect.name == LIST_DIALECT
+        grouped = dialect is not None and dialect.groups is not None
         below = [name for name in known if grouped and name.startswith(f"{old}.")]
         renamed = [(name, new + name.removeprefix(old)) for name in (old, *below)]
         for name, then in renamed:

@@ -11,7 +11,7 @@ from pipeline.core import canonical
 from pipeline.core.facts import Facts
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import Answer, all_dialects
-from pipeline.gateways.dialects.known.new_api import of_group
+from pipeline.gateways.dialects.known.new_api import models_of_group
 
 ORION = {
     "model_name": "orion",
@@ -41,7 +41,7 @@ def enabled(row: dict[str, Any], *groups: str) -> dict[str, Any]:
 
 
 def names(envelope: dict[str, Any], group: str) -> list[str]:
-    return [row["model_name"] for row in of_group(envelope, group)]
+    return [row["model_name"] for row in models_of_group(envelope, group)]
 
 
 def facts(row: dict[str, Any]) -> Facts:
@@ -59,7 +59,7 @@ def test_a_group_has_the_models_that_are_enabled_for_it() -> None:
 
 def test_the_prices_are_those_of_the_group() -> None:
     """A group's ratio multiplies the price of tokens and of calls, exactly."""
-    tokens, calls = of_group(prices(enabled(ORION, "gold"), enabled(SKETCH, "gold")), "gold")
+    tokens, calls = models_of_group(prices(enabled(ORION, "gold"), enabled(SKETCH, "gold")), "gold")
     assert facts(tokens).input_usd_per_1m == Decimal("2.1")
     assert facts(tokens).output_usd_per_1m == Decimal("8.4")
     assert facts(tokens).cache_read_usd_per_1m == Decimal("0.21")
@@ -68,13 +68,13 @@ def test_the_prices_are_those_of_the_group() -> None:
 
 def test_a_group_without_a_ratio_counts_as_one() -> None:
     """The server takes 1 where nobody entered a ratio."""
-    [row] = of_group(prices(enabled(ORION, "quiet")), "quiet")
+    [row] = models_of_group(prices(enabled(ORION, "quiet")), "quiet")
     assert facts(row).input_usd_per_1m == Decimal(3)
 
 
 def test_a_ratio_that_is_no_number_leaves_the_price_unknown() -> None:
     """Some ratios are words: the model is listed, and no price is made up."""
-    [row] = of_group(prices(enabled(ORION, "odd")), "odd")
+    [row] = models_of_group(prices(enabled(ORION, "odd")), "odd")
     assert (row["model_name"], facts(row)) == ("orion", Facts())
 
 
@@ -83,7 +83,7 @@ def test_auto_takes_the_first_of_its_groups_that_has_the_model() -> None:
     envelope = prices(
         enabled(ORION, "default", "gold"), enabled(SKETCH, "default"), enabled({"model_name": "x"}, "odd")
     )
-    assert {row["model_name"]: row["group_ratio"] for row in of_group(envelope, "auto")} == {
+    assert {row["model_name"]: row["group_ratio"] for row in models_of_group(envelope, "auto")} == {
         "orion": Decimal("0.7"),
         "sketch": 1,
     }
@@ -91,14 +91,14 @@ def test_auto_takes_the_first_of_its_groups_that_has_the_model() -> None:
 
 def test_another_groups_gain_is_no_change_of_this_one() -> None:
     """Rows leave out which groups there are: else each listing would change with every other."""
-    before = of_group(prices(enabled(ORION, "default")), "default")
-    after = of_group(prices(enabled(ORION, "gold", "default")), "default")
+    before = models_of_group(prices(enabled(ORION, "default")), "default")
+    after = models_of_group(prices(enabled(ORION, "gold", "default")), "default")
     assert before == after
 
 
 def test_the_rows_read_as_a_price_list_of_their_own() -> None:
     """The rows of a group, put into an envelope, are what the dialect reads, in canonical numbers."""
-    rows = of_group(prices(enabled(ORION, "gold")), "gold")
+    rows = models_of_group(prices(enabled(ORION, "gold")), "gold")
     body = canonical.encode({"data": rows}).encode()
     listing = all_dialects()["new-api-pricing"].read(Answer((body,), 1_790_000_000))
     assert canonical.encode(rows[0]) == listing.records["orion"].body
@@ -115,10 +115,10 @@ def test_the_rows_read_as_a_price_list_of_their_own() -> None:
 def test_an_unknown_group_is_no_empty_one(envelope: dict[str, Any], group: str, said: str) -> None:
     """A misspelt group, or no list at all, must not look like the removal of every model."""
     with pytest.raises(Unreadable) as refused:
-        of_group(envelope, group)
+        models_of_group(envelope, group)
     assert said in refused.value.message
 
 
 def test_a_group_that_lost_its_models_is_empty() -> None:
     """A group that the answer knows may have nothing."""
-    assert of_group(prices(enabled(ORION, "default"), None), "gold") == []
+    assert models_of_group(prices(enabled(ORION, "default"), None), "gold") == []

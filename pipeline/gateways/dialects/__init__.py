@@ -1,18 +1,20 @@
-"""The dialects of gateways: which requests give the list, and how its records are parsed."""
+"""The dialects of gateways: the requests that give a list, and how its records are parsed."""
 
 from __future__ import annotations
 
-from pipeline.gateways.dialects.dialect import Answer, Dialect, storable_id
-from pipeline.gateways.dialects.paging import Pages, PageRequest
+from pipeline.gateways.dialects.dialect import Answer, Dialect, GroupAnswers, Groups, storable_id
+from pipeline.gateways.dialects.paging import PageRequest, Pages
 from pipeline.gateways.dialects.registry import (
     AUTO,
     DEFAULT_DIALECT,
     FACT_NAMES,
     all_dialects,
-    dialect_of,
-    customise,
-    request_dialect,
     answer_dialect,
+    customise,
+    dialect_of,
+    group_models_dialect,
+    groups_dialect,
+    request_dialect,
 )
 from pipeline.gateways.dialects.rows import RowCache
 
@@ -22,13 +24,17 @@ __all__ = [
     "FACT_NAMES",
     "Answer",
     "Dialect",
-    "Pages",
+    "GroupAnswers",
+    "Groups",
     "PageRequest",
+    "Pages",
     "RowCache",
     "all_dialects",
-    "dialect_of",
-    "customise",
-    "storable_id",
-    "request_dialect",
     "answer_dialect",
+    "customise",
+    "dialect_of",
+    "group_models_dialect",
+    "groups_dialect",
+    "request_dialect",
+    "storable_id",
 ]

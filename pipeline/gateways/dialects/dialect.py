@@ -1,8 +1,8 @@
-"""A dialect: how one family of gateways writes its list, as values, and the reading of its answers."""
+"""A dialect: how one family of gateways writes its list, as values, and the parser driven by them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,8 +16,7 @@ from pipeline.gateways.dialects.envelope import describe_type, find_rows, parse_
 from pipeline.gateways.dialects.paging import Pages, Paging, Params, has_next_page, pages
 
 REQUEST_TIME_WINDOW = 300
-"""Seconds: a `created` this near to the moment of asking is the server's clock, not a fact."""
-
+"""Seconds: a `created` this close to the time of the request is the server's clock, not a fact."""
 
 SETS = (
     "aliases",
@@ -36,12 +35,12 @@ SETS = (
     "supported_parameters",
     "tags",
 )
-"""Fields whose order means nothing, by the names that most gateways use."""
+"""Fields whose order has no meaning, by the names that most gateways use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bodies that make one complete list, and when they were asked for (Unix seconds)."""
+    """The bodies of one complete list, and when they were requested (Unix seconds)."""
 
     bodies: tuple[bytes, ...]
     asked_at: int
@@ -49,46 +48,71 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a list, read: a record, or why it is left out; neither where it stands for no model.
+    """A parsed row: a record, or the reason why it is skipped; neither for an id that is no model.
 
-    `created` is the row's own, in Unix seconds where it is a number.
+    `created` is the row's own, in Unix seconds where it is an integer.
     """
 
     record: Record | None = None
-    left_out: str | None = None
+    skipped: str | None = None
     created: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GroupAnswers:
+    """The groups of one user as a list, an answer for each group by name, and one for a lost group."""
+
+    groups: Answer
+    models: Mapping[str, Answer]
+    no_models: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """How a dialect lists the groups of a signed-in user, and the models of each.
+
+    Args:
+        pages: returns the requests.
+        split: turns their bodies into one answer per group; raises Unreadable.
+        models_dialect: the name of the dialect of a group's models; the groups themselves are in this one.
+    """
+
+    pages: Callable[[], Pages]
+    split: Callable[[Answer], GroupAnswers]
+    models_dialect: str
+
+
 Recognises = Callable[[Any, list[dict[str, Any]]], bool]
-"""Says of an answer's envelope and its rows whether they are in this dialect."""
+"""Returns whether an envelope and its rows are in this dialect."""
 
 
-def _nothing(_envelope: Any, _rows: list[dict[str, Any]]) -> bool:
+def _never(_envelope: Any, _rows: list[dict[str, Any]]) -> bool:
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one family of gateways writes its list; values only, nothing is asked here.
+    """How one family of gateways writes its list; it does no I/O.
 
     Args:
-        name: what the config calls it.
-        hosts: globs of host names, with a path behind them where it matters, that speak it.
-        path: where the list is asked for, below the gateway's base.
+        name: its name in the config.
+        hosts: globs of its host names, followed by a path where that matters.
+        path: the path of the list, below the gateway's base.
         params: query parameters of every request.
         headers: headers of every request.
-        key_header: the header that carries a key; `Authorization` carries it as a bearer token.
+        key_header: the header for a key; in `Authorization` it is a bearer token.
         paging: how the list is cut into pages.
-        list_at: where in a body the array of records is, tried in turn; "" is the body itself.
-        null_is_empty: the server writes null for a list of none.
-        id_at: where in a record the model's id is.
-        no_models: globs of ids that are no models: wildcards, sentinels, "" where it stands for none.
-        noise: paths in a record that differ between answers though the world did not change.
-        quiet: paths that are kept, and told only on request.
-        sets: paths of arrays, or comma-joined texts, whose order means nothing.
-        recognises: knows the dialect by the shape of an answer.
-        facts: reads a record.
-        reading: the rules a listing is read under, as canonical JSON: the same rules, the same text.
+        list_at: paths of the array of records in a body, tried in turn; "" is the body itself.
+        null_is_empty: the server writes null for an empty list.
+        id_at: the path of the model's id in a record.
+        no_models: globs of ids that are no models: wildcards, sentinels, "".
+        noise: paths in a record that differ between answers without a change of the model.
+        quiet: paths that are stored, and reported only on request.
+        sets: paths of arrays, or comma-joined texts, whose order has no meaning.
+        recognises: returns whether an answer has the marks of this dialect.
+        facts: reads the facts of a record.
+        groups: how the groups of a user are listed; None where a dialect has no groups.
+        reading: the rules that a listing is read under, as canonical JSON: equal rules give equal text.
     """
 
     name: str
@@ -105,8 +129,9 @@ class Dialect:
     noise: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
     sets: tuple[str, ...] = SETS
-    recognises: Recognises = field(default=_nothing, repr=False)
+    recognises: Recognises = field(default=_never, repr=False)
     facts: Callable[[dict[str, Any]], Facts] = field(default_factory=FactPaths, repr=False)
+    groups: Groups | None = field(default=None, repr=False)
     reading: str = field(init=False, repr=False, compare=False)
     _id: Path = field(init=False, repr=False, compare=False)
     _noise: tuple[Path, ...] = field(init=False, repr=False, compare=False)
@@ -126,70 +151,78 @@ class Dialect:
         object.__setattr__(self, "_sets", tuple(map(jsonpath.parse, self.sets)))
 
     def pages(self) -> Pages:
-        """Give the requests that make one complete list."""
+        """Return the requests of one complete list."""
         return pages(self.path, self.params, self.paging, self.rows)
 
-    def rows(self, body: bytes) -> tuple[Any, list[Any]]:
-        """Open a body; gives its envelope and its rows. A row that is a text is a record of that id alone.
-
-        Raises:
-            Unreadable: it is no list of models; the message says what it is instead.
-        """
-        envelope = parse_envelope(body)
-        found = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty)
-        return envelope, [self._record_of(row) for row in found]
-
     def read(self, answer: Answer) -> Listing:
-        """Read one complete answer into a listing.
+        """Parse one complete answer.
 
         Raises:
-            Unreadable: it is no list of models, or not all of it; the message says what it is instead.
+            Unreadable: it is no list of models, or an incomplete one; the message says what it is.
         """
         return self.listing([self.row(row, answer.asked_at) for row in self._all_rows(answer.bodies)])
 
+    def rows(self, body: bytes) -> tuple[Any, list[Any]]:
+        """Return the envelope and the rows of a body; a row that is a text becomes a record of that id.
+
+        Raises:
+            Unreadable: it is no list of models; the message says what it is.
+        """
+        envelope = parse_envelope(body)
+        rows = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty)
+        return envelope, [self._as_record(row) for row in rows]
+
     def row(self, value: Any, asked_at: int) -> Row:
-        """Read one row of a list, asked for at a moment in Unix seconds.
+        """Parse one row of a list that was requested at `asked_at` (Unix seconds).
 
         Raises:
             Unreadable: its record is nested too deeply.
         """
-        value = self._record_of(value)
+        value = self._as_record(value)
         model = jsonpath.find(value, self._id)
         if isinstance(model, str) and self.is_no_model(model):
             return Row()
         if not isinstance(model, str) or not model.strip():
-            what = f"its id is {describe_type(model)}" if isinstance(value, dict) else f"it is {describe_type(value)}"
-            return Row(left_out=what)
+            is_object = isinstance(value, dict)
+            return Row(
+                skipped=f"its id is {describe_type(model)}" if is_object else f"it is {describe_type(value)}"
+            )
         created = value.get("created")
-        body = canonical.encode(self.told(_timeless(value, asked_at)))
+        body = canonical.encode(self.normalise(_without_request_time(value, asked_at)))
         if canonical.is_deep(body):
             raise Unreadable(f"the record of {model} is nested too deeply")
         record = Record(storable_id(model), canonical.digest(body), body)
         return Row(record, created=created if isinstance(created, int) else None)
 
     def listing(self, rows: Sequence[Row]) -> Listing:
-        """Make a listing of the rows of one complete answer.
+        """Return the listing of the rows of one complete answer.
 
         Raises:
             Unreadable: there are rows, and none has an id.
         """
         records = [row.record for row in rows if row.record]
-        warnings = [] if len(records) == len(rows) else _left_out(rows)
+        warnings = [] if len(records) == len(rows) else _skipped_rows(rows)
         if rows and len(warnings) == len(rows):
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
-        folded = _folded(records, warnings)
-        return Listing(folded, canonical.digest_of_records(folded.values()), self.reading, tuple(warnings))
+        by_model = _unique(records, warnings)
+        return Listing(
+            by_model, canonical.digest_of_records(by_model.values()), self.reading, tuple(warnings)
+        )
 
-    def told(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Give what a row says: noise left out, sets in one order."""
-        # In this order: noise inside the members of a set would decide on their order.
-        told: dict[str, Any] = jsonpath.remove(row, self._noise)
+    def normalise(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row without noise, with its sets in one order."""
+        # Noise first: inside the members of a set it would decide on their order.
+        normal: dict[str, Any] = jsonpath.remove(row, self._noise)
         for path in self._sets:
-            if path[0] in told or path[0] == "*":
-                told = jsonpath.transform(told, path, _in_order)
-        return told
+            if path[0] in normal or path[0] == "*":
+                normal = jsonpath.transform(normal, path, _sorted)
+        return normal
 
-    def _record_of(self, row: Any) -> Any:
+    def is_no_model(self, model: str) -> bool:
+        """Return whether an id is a wildcard or a sentinel, which no request could name."""
+        return any(fnmatchcase(model, glob) for glob in self.no_models)
+
+    def _as_record(self, row: Any) -> Any:
         if not isinstance(row, str) or not row.strip():
             return row
         for step in reversed(self._id):
@@ -201,33 +234,31 @@ class Dialect:
         for body in bodies:
             envelope, found = self.rows(body)
             rows += found
-        # Whoever recognised this dialect had asked in another, which knows nothing of further pages.
+        # An answer recognised by its shape was requested in the default dialect, without its further pages.
         if self.paging and has_next_page(self.paging, envelope, len(bodies), len(rows)):
-            raise Unreadable(f"the list has more pages than were asked for: set `dialect` to {self.name!r}")
+            raise Unreadable(
+                f"the list has more pages than were requested: set `dialect = {canonical.encode(self.name)}`"
+            )
         return rows
 
-    def is_no_model(self, model: str) -> bool:
-        """Say whether an id is a wildcard or a sentinel, which no request could name."""
-        return any(fnmatchcase(model, glob) for glob in self.no_models)
 
-
-def _left_out(rows: Sequence[Row]) -> list[str]:
+def _skipped_rows(rows: Sequence[Row]) -> list[str]:
     return [
-        f"row {number} of {len(rows)} is left out: {row.left_out}"
+        f"row {number} of {len(rows)} is skipped: {row.skipped}"
         for number, row in enumerate(rows, 1)
-        if row.left_out
+        if row.skipped
     ]
 
 
-def _timeless(row: dict[str, Any], asked_at: int) -> dict[str, Any]:
-    """Leave out a `created` that is the moment of asking, as many servers write it."""
+def _without_request_time(row: dict[str, Any], asked_at: int) -> dict[str, Any]:
+    """Return a row without a `created` that is the time of the request, as many servers write it."""
     created = row.get("created")
     if isinstance(created, int) and abs(created - asked_at) <= REQUEST_TIME_WINDOW:
         return {key: value for key, value in row.items() if key != "created"}
     return row
 
 
-def _in_order(value: Any) -> Any:
+def _sorted(value: Any) -> Any:
     match value:
         case list():
             return sorted(value, key=canonical.encode)
@@ -237,20 +268,23 @@ def _in_order(value: Any) -> Any:
             return value
 
 
-def _folded(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]:
-    """Fold equal records of one id; of unequal ones keep the first in canonical order, and say so."""
-    folded = {record.model: record for record in records}
-    if len(folded) == len(records):
-        return folded
-    forms: dict[str, dict[str, Record]] = {}
+def _unique(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]:
+    """Return one record per model; of unequal ones the first in canonical order, with a warning."""
+    by_model = {record.model: record for record in records}
+    if len(by_model) == len(records):
+        return by_model
+    variants: dict[str, dict[str, Record]] = {}
     for record in records:
-        forms.setdefault(record.model, {})[record.body] = record
-    for model, bodies in forms.items():
+        variants.setdefault(record.model, {})[record.body] = record
+    for model, bodies in variants.items():
         if len(bodies) > 1:
             warnings.append(f"{model} is listed {len(bodies)} times with different content; one is kept")
-    return {model: bodies[min(bodies)] for model, bodies in forms.items()}
+    return {model: bodies[min(bodies)] for model, bodies in variants.items()}
 
 
 def storable_id(model: str) -> str:
-    """Give a model's id as SQLite can hold it."""
+    """Return a model's id with NUL escaped: SQLite's functions end a text there.
+
+    See https://www.sqlite.org/nulinstr.html.
+    """
     return model.replace("\x00", "\\u0000")

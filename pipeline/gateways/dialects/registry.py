@@ -1,4 +1,4 @@
-"""Find the dialect of a gateway: by its config, its address, or the shape of its answer."""
+"""The dialect of a gateway: by its config, by its address, or by the shape of its answer."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ from pipeline.gateways.dialects.dialect import Answer, Dialect
 from pipeline.gateways.dialects.paging import Paging
 
 AUTO = "auto"
-
-
 DEFAULT_DIALECT = "openai"
-
+GROUPS_DIALECT = "new-api-groups"
+"""The dialect in which a user's groups are listed, unless the gateway's own dialect lists groups."""
 
 FACT_NAMES = tuple(item.name for item in fields(FactPaths) if item.name not in ("prices", "adjust"))
-"""The facts whose place the config may name."""
+"""The facts whose path the config may set."""
 
 
 @cache
 def all_dialects() -> Mapping[str, Dialect]:
-    """Give every dialect by the name that the config uses, in the order of names."""
+    """Return every dialect by the name that the config uses, sorted by name."""
     found: dict[str, Dialect] = {}
     for module in pkgutil.iter_modules(known.__path__):
         for dialect in import_module(f"{known.__name__}.{module.name}").DIALECTS:
@@ -41,43 +40,87 @@ def all_dialects() -> Mapping[str, Dialect]:
 
 
 def request_dialect(gateway: Gateway, reading: str | None = None) -> Dialect:
-    """Give the dialect to ask a gateway in.
+    """Return the dialect of the requests to a gateway.
 
     Args:
-        gateway: as the config has it.
-        reading: the rules its last listing was read under: with `auto`, what was recognised once stays.
+        gateway: the gateway as configured.
+        reading: the rules of its last listing; with `auto`, a dialect that was recognised once is kept.
     """
     if gateway.dialect != AUTO:
-        return customise(all_dialects()[gateway.dialect], gateway.spelling)
-    found = _by_address(gateway.url) or _as_recognised(_name(reading) or DEFAULT_DIALECT)
-    return customise(found, gateway.spelling)
+        return customise(all_dialects()[gateway.dialect], gateway.overrides)
+    found = _by_address(gateway.url) or _recognised_before(_name(reading) or DEFAULT_DIALECT)
+    return customise(found, gateway.overrides)
+
+
+def answer_dialect(gateway: Gateway, requested: Dialect, answer: Answer) -> Dialect:
+    """Return the dialect to parse an answer in: with `auto` and no known address, its shape decides."""
+    own = gateway.overrides
+    if gateway.dialect != AUTO or requested.name != DEFAULT_DIALECT or own.list or own.id:
+        return requested
+    return customise(_by_shape(answer) or all_dialects()[DEFAULT_DIALECT], own)
 
 
 def dialect_of(reading: str | None) -> Dialect | None:
-    """Give the dialect that a listing was read in, by its rules; None when there is none of that name."""
+    """Return the dialect named by the rules of a listing; None where this version has no such dialect."""
     name = _name(reading)
     return all_dialects()[name] if name else None
 
 
-def answer_dialect(gateway: Gateway, asked: Dialect, answer: Answer) -> Dialect:
-    """Give the dialect to read an answer in: with `auto`, its shape may say more than the address did."""
-    if gateway.dialect != AUTO or asked.name != DEFAULT_DIALECT or gateway.spelling.list or gateway.spelling.id:
-        return asked
-    return customise(_by_shape(answer) or all_dialects()[DEFAULT_DIALECT], gateway.spelling)
+def groups_dialect(gateway: Gateway) -> Dialect:
+    """Return the dialect that lists the groups of a user, and has `groups`."""
+    configured = all_dialects().get(gateway.dialect)
+    found = configured if configured and configured.groups else all_dialects()[GROUPS_DIALECT]
+    return _for_groups(found, gateway)
+
+
+def group_models_dialect(gateway: Gateway) -> Dialect:
+    """Return the dialect of the models of one group."""
+    groups = groups_dialect(gateway).groups
+    assert groups
+    return _for_groups(all_dialects()[groups.models_dialect], gateway)
+
+
+def _for_groups(dialect: Dialect, gateway: Gateway) -> Dialect:
+    """Apply the overrides that add to a dialect; the paths belong to the gateway's other list."""
+    own = gateway.overrides
+    added = Overrides(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
+    return customise(dialect, added)
+
+
+def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
+    """Return a dialect with the settings of the config: paths replace its own, sets of paths extend it."""
+    own = overrides
+    if own == Overrides():
+        return dialect
+    changes: dict[str, Any] = {
+        "path": own.path or dialect.path,
+        "list_at": (own.list,) if own.list is not None else dialect.list_at,
+        "id_at": own.id or dialect.id_at,
+        "key_header": own.key_header or dialect.key_header,
+        "noise": (*dialect.noise, *own.noise),
+        "quiet": (*dialect.quiet, *own.quiet),
+        "sets": (*dialect.sets, *own.sets),
+        "no_models": (*dialect.no_models, *own.no_models),
+    }
+    if own.paging:
+        changes["paging"] = _paging(dict(own.paging))
+    if own.prices or own.facts:
+        changes["facts"] = _fact_paths(dialect, own)
+    return replace(dialect, **changes)
 
 
 def _by_address(url: str) -> Dialect | None:
-    """Give the dialect of the closest glob that fits: one path of a host may speak another dialect."""
+    """Return the dialect of the most specific matching glob: one with a path, then the longest."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    place = host + parts.path.rstrip("/")
-    fitting = [
+    address = host + parts.path.rstrip("/")
+    matching = [
         ("/" in glob, len(glob), dialect)
         for dialect in all_dialects().values()
         for glob in dialect.hosts
-        if fnmatchcase(place if "/" in glob else host, glob)
+        if fnmatchcase(address if "/" in glob else host, glob)
     ]
-    return max(fitting, key=itemgetter(0, 1))[2] if fitting else None
+    return max(matching, key=itemgetter(0, 1))[2] if matching else None
 
 
 def _by_shape(answer: Answer) -> Dialect | None:
@@ -87,11 +130,12 @@ def _by_shape(answer: Answer) -> Dialect | None:
     except (Unreadable, IndexError):
         return None
     records = [row for row in rows if isinstance(row, dict)]
-    return next((dialect for dialect in all_dialects().values() if dialect.recognises(envelope, records)), None)
+    found = (dialect for dialect in all_dialects().values() if dialect.recognises(envelope, records))
+    return next(found, None)
 
 
-def _as_recognised(name: str) -> Dialect:
-    """Give a dialect that was known by its answer: to a request in the default one, which is kept to."""
+def _recognised_before(name: str) -> Dialect:
+    """Return a dialect that was recognised by an answer, with the default request, which gave that answer."""
     default = all_dialects()[DEFAULT_DIALECT]
     return replace(
         all_dialects()[name],
@@ -109,27 +153,6 @@ def _name(reading: str | None) -> str | None:
     return name if name in all_dialects() else None
 
 
-def customise(dialect: Dialect, own: Overrides) -> Dialect:
-    """Give a dialect with what the config says differently; what it adds to noise and the like is added."""
-    if own == Overrides():
-        return dialect
-    changes: dict[str, Any] = {
-        "path": own.path or dialect.path,
-        "list_at": (own.list,) if own.list is not None else dialect.list_at,
-        "id_at": own.id or dialect.id_at,
-        "key_header": own.key_header or dialect.key_header,
-        "noise": (*dialect.noise, *own.noise),
-        "quiet": (*dialect.quiet, *own.quiet),
-        "sets": (*dialect.sets, *own.sets),
-        "no_models": (*dialect.no_models, *own.no_models),
-    }
-    if own.paging:
-        changes["paging"] = _paging(dict(own.paging))
-    if own.prices or own.facts:
-        changes["facts"] = _facts(dialect, own)
-    return replace(dialect, **changes)
-
-
 def _paging(own: dict[str, str]) -> Paging:
     return Paging(
         param=own["param"],
@@ -142,12 +165,12 @@ def _paging(own: dict[str, str]) -> Paging:
     )
 
 
-def _facts(dialect: Dialect, own: Overrides) -> FactPaths:
-    reading = dialect.facts if isinstance(dialect.facts, FactPaths) else FactPaths()
+def _fact_paths(dialect: Dialect, own: Overrides) -> FactPaths:
+    facts = dialect.facts if isinstance(dialect.facts, FactPaths) else FactPaths()
     prices = dict(own.prices)
     if prices:
-        unit = UNITS[prices.pop("unit")] if "unit" in prices else reading.prices.unit
-        at: dict[str, Any] = {name: (path,) for name, path in prices.items()}
-        reading = replace(reading, prices=replace(reading.prices, unit=unit, **at))
+        unit = UNITS[prices.pop("unit")] if "unit" in prices else facts.prices.unit
+        paths: dict[str, Any] = {name: (path,) for name, path in prices.items()}
+        facts = replace(facts, prices=replace(facts.prices, unit=unit, **paths))
     named: dict[str, Any] = {name: (path,) for name, path in own.facts}
-    return replace(reading, **named)
+    return replace(facts, **named)

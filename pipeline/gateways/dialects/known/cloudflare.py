@@ -43,7 +43,9 @@ def _prices(listed: Any) -> Iterator[tuple[str, Decimal]]:
     """Give the prices in USD per 1M tokens by the fact's name; other units are words, and are left."""
     for row in listed if isinstance(listed, list) else []:
         unit = _PER_TOKENS.match(str(jsonpath.find(row, ("unit",))).strip())
-        amount = scale_price(parse_price(jsonpath.find(row, ("price",))), _unit(unit["size"])) if unit else None
+        amount = (
+            scale_price(parse_price(jsonpath.find(row, ("price",))), _unit(unit["size"])) if unit else None
+        )
         if unit and amount is not None and jsonpath.find(row, ("currency",)) in (None, "USD"):
             yield _PRICES[unit["kind"].lower()], amount
 

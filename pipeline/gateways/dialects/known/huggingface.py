@@ -21,7 +21,9 @@ def _of_providers(facts: Facts, body: Body) -> Facts:
     """
     live = [provider for provider in _providers(body) if provider.get("status") in (None, "live")]
     priced = [found for found in map(_price, live) if found is not None]
-    contexts = [found for found in (parse_length(one.get("context_length")) for one in live) if found is not None]
+    contexts = [
+        found for found in (parse_length(one.get("context_length")) for one in live) if found is not None
+    ]
     flags = {name for flag, name in FEATURES.items() for one in live if one.get(flag) is True}
     facts = replace(facts, context_length=max(contexts, default=None), features=tuple(sorted(flags)))
     if not priced:

@@ -11,112 +11,110 @@ from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scale_price
 from pipeline.core.values import parse_price
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.dialect import SETS, Dialect
-from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE, dated
+from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE, has_constant_created
+
+PRICES_DIALECT = "new-api-pricing"
+PRICES_PATH = "/api/pricing"
 
 PER_RATIO = Decimal(2)
 """USD per 1M input tokens of a model whose ratio is 1."""
 
-
 AUTO_GROUP = "auto"
 """The group whose keys are served by the first of the `auto_groups` that has the model."""
 
-
 GROUP_RATIO = "group_ratio"
-"""By what a group's prices are multiplied: told once, for the group, so it is quiet in its models."""
+"""The factor of a group's prices; quiet in its models, because its change is reported once, for the group."""
 
-
-_BY_CALL = 1
-
-
+_BILLED_PER_CALL = 1
 _GROUPS = ("enable_groups", "enable_group")
 
 
-def _is_new_api(envelope: Any, rows: list[dict[str, Any]]) -> bool:
-    return isinstance(envelope, dict) and envelope.get("success") is True and dated(rows)
-
-
-def _priced(facts: Facts, body: Body) -> Facts:
-    """Read ratios as prices; where an expression bills the model, the ratios do not count."""
-    if body.get("billing_expr"):
-        return facts
-    of_group = parse_price(body.get(GROUP_RATIO, 1))
-    if of_group is None:
-        return facts
-    if body.get("quota_type") == _BY_CALL:
-        paid = parse_price(body.get("model_price"))
-        if paid is None:
-            return facts
-        by_call = scale_price(paid * of_group, PER_1M)
-        return replace(facts, usd_per_call=by_call, price_source=None if by_call is None else "ratio")
-    own = parse_price(body.get("model_ratio"))
-    if own is None:
-        return facts
-    ratio = own * of_group
-    return replace(
-        facts,
-        input_usd_per_1m=scale_price(ratio, PER_RATIO),
-        output_usd_per_1m=_times(ratio, body.get("completion_ratio")),
-        cache_read_usd_per_1m=_times(ratio, body.get("cache_ratio")),
-        cache_write_usd_per_1m=_times(ratio, body.get("create_cache_ratio")),
-        price_source="ratio",
-    )
-
-
-def _times(ratio: Decimal, factor: Any) -> Decimal | None:
-    by = parse_price(factor)
-    return None if by is None else scale_price(ratio * by, PER_RATIO)
-
-
-def of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
-    """Give the rows of a price list that one group may use, at that group's prices.
+def models_of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
+    """Return the rows of a price list that one group may use, at that group's prices.
 
     Args:
-        envelope: the opened answer of `/api/pricing`.
+        envelope: the parsed answer of `/api/pricing`.
         group: its name; `auto` stands for the groups of `auto_groups`, in their order.
 
     Returns:
-        Rows as in `data`, with the group's ratio beside the model's, and without the names of groups, which
-        would tell this group what happens to others.
+        Rows as in `data`, with the group's ratio beside the model's. The names of the groups are removed:
+        changes of other groups would show as changes of this one.
 
     Raises:
-        Unreadable: there is no list, or the answer knows no such group.
+        Unreadable: there is no list, or the answer does not name the group.
     """
     rows = envelope.get("data")
     if not isinstance(rows, list):
         raise Unreadable("'data' is null or missing, not the price list")
-    ratios = _named(envelope, "group_ratio")
-    tried = _listed(envelope, "auto_groups") if group == AUTO_GROUP else [group]
-    usable = _named(envelope, "usable_group")
-    if not any(isinstance(name, str) and (name in ratios or name in usable) for name in tried):
-        raise Unreadable(f"the price list knows no group {group!r}")
+    ratios = _object(envelope, "group_ratio")
+    candidates = _array(envelope, "auto_groups") if group == AUTO_GROUP else [group]
+    usable = _object(envelope, "usable_group")
+    if not any(isinstance(name, str) and (name in ratios or name in usable) for name in candidates):
+        raise Unreadable(f"the price list has no group {group!r}")
     found = []
     for row in rows:
-        served_by = _first_of(tried, row)
-        if served_by is not None:
+        serving = _first_enabled(candidates, row)
+        if serving is not None:
             # The server, too, counts a group without a ratio of its own as 1.
-            found.append(_at(row, ratios.get(served_by, 1)))
+            found.append(_with_ratio(row, ratios.get(serving, 1)))
     return found
 
 
-def _named(envelope: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _object(envelope: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = envelope.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _listed(envelope: Mapping[str, Any], key: str) -> list[Any]:
+def _array(envelope: Mapping[str, Any], key: str) -> list[Any]:
     value = envelope.get(key)
     return value if isinstance(value, list) else []
 
 
-def _first_of(groups: list[str], row: Any) -> str | None:
+def _first_enabled(groups: list[str], row: Any) -> str | None:
     if not isinstance(row, dict):
         return None
     enabled: list[Any] = next((row[name] for name in _GROUPS if isinstance(row.get(name), list)), [])
     return next((group for group in groups if group in enabled), None)
 
 
-def _at(row: dict[str, Any], ratio: Any) -> dict[str, Any]:
+def _with_ratio(row: dict[str, Any], ratio: Any) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in _GROUPS} | {GROUP_RATIO: ratio}
+
+
+def _is_new_api(envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    return isinstance(envelope, dict) and envelope.get("success") is True and has_constant_created(rows)
+
+
+def _with_prices(facts: Facts, body: Body) -> Facts:
+    """Convert ratios to prices; a model that is billed by an expression does not use its ratios."""
+    if body.get("billing_expr"):
+        return facts
+    group_ratio = parse_price(body.get(GROUP_RATIO, 1))
+    if group_ratio is None:
+        return facts
+    if body.get("quota_type") == _BILLED_PER_CALL:
+        price = parse_price(body.get("model_price"))
+        if price is None:
+            return facts
+        per_call = scale_price(price * group_ratio, PER_1M)
+        return replace(facts, usd_per_call=per_call, price_source=None if per_call is None else "ratio")
+    model_ratio = parse_price(body.get("model_ratio"))
+    if model_ratio is None:
+        return facts
+    ratio = model_ratio * group_ratio
+    return replace(
+        facts,
+        input_usd_per_1m=scale_price(ratio, PER_RATIO),
+        output_usd_per_1m=_multiplied(ratio, body.get("completion_ratio")),
+        cache_read_usd_per_1m=_multiplied(ratio, body.get("cache_ratio")),
+        cache_write_usd_per_1m=_multiplied(ratio, body.get("create_cache_ratio")),
+        price_source="ratio",
+    )
+
+
+def _multiplied(ratio: Decimal, factor: Any) -> Decimal | None:
+    by = parse_price(factor)
+    return None if by is None else scale_price(ratio * by, PER_RATIO)
 
 
 DIALECTS = (
@@ -129,15 +127,15 @@ DIALECTS = (
         recognises=_is_new_api,
     ),
     Dialect(
-        name="new-api-pricing",
-        hosts=("*/api/pricing",),
-        path="/api/pricing",
+        name=PRICES_DIALECT,
+        hosts=(f"*{PRICES_PATH}",),
+        path=PRICES_PATH,
         id_at="model_name",
-        # It is put on whichever record comes first, and their order is another after each rebuild.
+        # The server puts it on the first record, and the order of records changes with each rebuild.
         noise=("pricing_version",),
         quiet=("description", "icon", "owner_by", "vendor_id", GROUP_RATIO),
         # Documentation and program disagree on the name of the groups.
         sets=(*SETS, "enable_group"),
-        facts=FactPaths(adjust=_priced),
+        facts=FactPaths(adjust=_with_prices),
     ),
 )

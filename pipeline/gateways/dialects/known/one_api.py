@@ -24,11 +24,16 @@ NO_MODELS = ("",)
 
 
 def _is_one_api(envelope: Any, rows: list[dict[str, Any]]) -> bool:
-    return isinstance(envelope, dict) and "success" not in envelope and "object" in envelope and dated(rows)
+    return (
+        isinstance(envelope, dict)
+        and "success" not in envelope
+        and "object" in envelope
+        and has_constant_created(rows)
+    )
 
 
-def dated(rows: list[dict[str, Any]]) -> bool:
-    """Say whether all rows carry the family's constant."""
+def has_constant_created(rows: list[dict[str, Any]]) -> bool:
+    """Return whether all rows carry the family's constant."""
     return bool(rows) and all(row.get("created") == CREATED for row in rows)
 
 

@@ -1,0 +1,68 @@
+"""URLs of a gateway: the list below its base, its root, redirects within it, and a form fit for messages."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_VERSION = re.compile(r"^v\d+[a-z0-9]*$")
+
+
+def list_url(base: str, path: str) -> str:
+    """Join a gateway's base and the path of a list.
+
+    The base may end anywhere in the path: `https://host`, `…/v1` and `…/v1/models` give the same URL.
+    A version of the base's own (`…/api/v3`) replaces that of the path.
+    """
+    base = base.rstrip("/")
+    steps = path.strip("/").split("/")
+    if steps[:2] == ["api", "user"]:
+        base = base.removesuffix("/models")
+    elif base.endswith("/models"):
+        return base
+    if steps[0] == "api" and _VERSION.match(base.rpartition("/")[2]):
+        # The dashboard's API stands beside the versions of the model API, not below one of them.
+        base = root_url(base)
+    base_steps = urlsplit(base).path.strip("/").split("/")
+    for shared in range(min(len(steps), len(base_steps)), 0, -1):
+        if base_steps[-shared:] == steps[:shared]:
+            return "/".join([base, *steps[shared:]])
+    if _VERSION.match(steps[0]) and _VERSION.match(base_steps[-1]):
+        steps = steps[1:]
+    return "/".join([base, *steps])
+
+
+def root_url(base: str) -> str:
+    """Return a gateway's base without `/models` and without a version."""
+    base = base.rstrip("/").removesuffix("/models")
+    head, _, last = base.rpartition("/")
+    return head if _VERSION.match(last) else base
+
+
+def is_same_gateway(url: str, target: str) -> bool:
+    """Return whether credentials for a URL may be sent to another.
+
+    They may stay on the same host and port; the scheme may only rise from http to https, at default ports.
+    """
+    old, new = urlsplit(url), urlsplit(target)
+    upgrade = (old.scheme, new.scheme) == ("http", "https") and old.port is None and new.port is None
+    same_origin = (old.scheme, old.port) == (new.scheme, new.port)
+    return old.hostname == new.hostname and (same_origin or upgrade)
+
+
+def without_user(url: str) -> str:
+    """Return a URL without user and password, which httpx and aiohttp would send in place of the scope's."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+def without_query(url: str) -> str:
+    """Return a URL as messages show it: without user, query and fragment, which may hold secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
