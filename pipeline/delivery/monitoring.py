@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -34,8 +34,8 @@ class Monitor(Protocol):
 
     active: bool
 
-    def finish(self, exit_status: int, report: Report) -> None:
-        """Note how the run went."""
+    def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
+        """Note how the run went; `failures` are the lines on failed deliveries."""
 
     def interrupt(self, exit_status: int) -> None:
         """Report that the run is being stopped; may be called by a signal handler."""
@@ -44,7 +44,7 @@ class Monitor(Protocol):
 class _NoMonitor:
     active = False
 
-    def finish(self, exit_status: int, report: Report) -> None:
+    def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
         """Do nothing."""
 
     def interrupt(self, exit_status: int) -> None:
@@ -90,21 +90,23 @@ class RunMonitor:
         self._metrics = metrics
         self._exit_status = 0
         self._report: Report | None = None
+        self._failures: Sequence[str] = ()
 
     def start(self) -> None:
         """Ping that the run starts; returns at once."""
         if self._pings:
             self._pings.start()
 
-    def finish(self, exit_status: int, report: Report) -> None:
+    def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
         """Note how the run went; `end` reports it."""
-        self._exit_status, self._report = exit_status, report
+        self._exit_status, self._report, self._failures = exit_status, report, failures
 
     def end(self) -> None:
         """Report that the run ended as noted."""
         lines = [f"the run exited with {self._exit_status}"]
         if self._report:
             lines = [f"{lines[0]}, {minute(self._report.run.started_at)} UTC", *report_lines(self._report)]
+        lines += map(printable, self._failures)
         self._end(self._exit_status, "\n".join(lines), self._metrics, _log_failure)
 
     def fail(self, error: BaseException) -> None:

@@ -52,15 +52,22 @@ class DeliverySummary:
     failed: list[Delivery] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def incomplete(self) -> bool:
+        """A report reached none of its recipients, or is still to be sent to one."""
+        sent = {(each.destination, each.until) for each in self.sent}
+        # One of several recipients may be refused for good: that must not fail each run.
+        return any(
+            each.state != "refused" or (each.destination, each.until) not in sent for each in self.failed
+        )
+
     def check(self) -> None:
         """Raise unless each report reached at least one recipient, or may still reach all.
 
         Raises:
             DeliveryError: a report was not accepted; names every failure with its reason.
         """
-        sent = {(each.destination, each.until) for each in self.sent}
-        # One of several recipients may be refused for good: that must not fail each run.
-        if any(each.state != "refused" or (each.destination, each.until) not in sent for each in self.failed):
+        if self.incomplete:
             raise DeliveryError("\n".join(self.failures()))
 
     def failures(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Destinations in the config: what they may say, what it means, and how every mistake is told."""
+"""Destinations in the config: their values, and errors with the line and the cure."""
 
 import re
 from datetime import time
@@ -22,39 +22,39 @@ SECRET = "xoxb-0123456789-abcdefghij"
 
 
 @pytest.fixture
-def read(tmp_path):
-    """Read a config with one destination of this text."""
+def parse(tmp_path):
+    """Return a function that loads a config with one destination."""
 
-    def read(text, name="ops"):
+    def parse(text, name="ops"):
+        """Return a function that loads a config with one destination."""
         path = tmp_path / "modelwatch.toml"
         path.write_text(f"{GATEWAY}[destinations.{name}]\n{text}", "utf-8")
         return load(path).destinations
 
-    return read
+    return parse
 
 
 @pytest.fixture
-def refused(read):
-    """Read one that cannot be used; give what is said of it."""
+def rejected(parse):
+    """Return a function that loads an invalid destination and returns the message."""
 
-    def refused(text, name="ops"):
+    def rejected(text, name="ops"):
+        """Return a function that loads an invalid destination and returns the message."""
         with pytest.raises(ConfigError) as caught:
-            read(text, name)
+            parse(text, name)
         return caught.value.message
 
-    return refused
+    return rejected
 
 
-def test_no_destination_is_needed(tmp_path):
-    """Reports go to their directory, whatever else there is."""
+def test_a_config_needs_no_destination(tmp_path):
     path = tmp_path / "modelwatch.toml"
     path.write_text(GATEWAY, "utf-8")
     assert load(path).destinations == ()
 
 
-def test_the_least_mail_server_has_defaults_for_the_rest(read):
-    """Encrypted from the start, without sign-in, after each run, what is notable, in English."""
-    assert read(SMTP) == (
+def test_the_smallest_mail_server_has_defaults(parse):
+    assert parse(SMTP) == (
         Destination(
             "ops",
             Smtp("smtp.example.com", 465, "tls", "w@example.com", ("me@example.com",)),
@@ -64,9 +64,8 @@ def test_the_least_mail_server_has_defaults_for_the_rest(read):
     )
 
 
-def test_a_mail_server_with_all_that_may_be_said(read):
-    """Each key is what it says; a named recipient keeps the name, one named twice is one."""
-    (found,) = read("""
+def test_a_mail_server_with_every_key(parse):
+    (found,) = parse("""
         type = "smtp"
         server = "SMTP.bücher.example"
         security = "starttls"
@@ -90,12 +89,11 @@ def test_a_mail_server_with_all_that_may_be_said(read):
     )
 
 
-def test_each_other_type_is_what_it_says(read, tmp_path):
-    """Programs, directories, webhooks, chats and files."""
+def test_every_other_type_is_parsed(parse, tmp_path):
     mail = 'from = "w@example.com"\nto = "me@example.com"\n'
     hook = 'type = "webhook"\nurl = "https://example.com/hook"\n'
     assert [
-        read(text)[0].channel
+        parse(text)[0].channel
         for text in (
             f'type = "sendmail"\n{mail}',
             f'type = "sendmail"\ncommand = "msmtp -a \'my own\'"\n{mail}',
@@ -116,10 +114,9 @@ def test_each_other_type_is_what_it_says(read, tmp_path):
     ]
 
 
-def test_what_when_and_in_which_language(read, tmp_path):
-    """Filter, schedule and words are the same for every type."""
+def test_filter_schedule_and_language_are_parsed(parse, tmp_path):
     (tmp_path / "words").mkdir()
-    (found,) = read(
+    (found,) = parse(
         SMTP
         + """
         scopes = ["one/v*"]
@@ -141,13 +138,11 @@ def test_what_when_and_in_which_language(read, tmp_path):
     assert (found.language, found.empty, found.templates) == ("zh-CN", True, tmp_path / "words")
 
 
-def test_a_time_of_day_may_be_written_as_toml_has_it(read):
-    """Without quotes it is a time as well."""
-    assert read(f'{SMTP}every = "day"\nat = 07:30:00\n')[0].schedule == Schedule("day", time(7, 30))
+def test_a_time_of_day_may_be_a_toml_time(parse):
+    assert parse(f'{SMTP}every = "day"\nat = 07:30:00\n')[0].schedule == Schedule("day", time(7, 30))
 
 
 def test_destinations_stay_in_the_order_of_the_file(tmp_path):
-    """Two with the same channel are two."""
     path = tmp_path / "modelwatch.toml"
     tables = "".join(f'[destinations.{name}]\ntype = "eml"\ndirectory = "m"\n' for name in "zab")
     path.write_text(GATEWAY + tables, "utf-8")
@@ -218,9 +213,8 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         ),
     ],
 )
-def test_each_mistake_is_named_with_its_cure(refused, text, key, cure):
-    """The file, the line, the key, and what to write instead."""
-    said = refused(text)
+def test_an_error_names_file_line_key_and_cure(rejected, text, key, cure):
+    said = rejected(text)
     assert re.search(rf"modelwatch\.toml:\d+: destinations\.ops\S*{re.escape(key)}: ", said)
     assert cure in said
 
@@ -237,9 +231,8 @@ def test_each_mistake_is_named_with_its_cure(refused, text, key, cure):
         f'type = "apprise"\nurls = ["slack://{SECRET}/A/B"]',
     ],
 )
-def test_a_secret_in_plain_is_refused_and_not_repeated(refused, text):
-    """Wherever it stands, a reference must stand there."""
-    said = refused(text)
+def test_a_literal_secret_is_rejected_and_not_shown(rejected, text):
+    said = rejected(text)
     assert "env:NAME" in said
     assert SECRET not in said
 
@@ -270,38 +263,34 @@ def test_a_secret_in_plain_is_refused_and_not_repeated(refused, text):
         f"me@{'.'.join(['a' * 60] * 5)}",
     ],
 )
-def test_what_is_no_address_is_refused(refused, address):
-    """Nothing that breaks a header, looks like an option, or that servers would not take."""
+def test_an_invalid_mail_address_is_rejected(rejected, address):
+    """Among them those that would break a header or look like an option."""
     text = f'type = "sendmail"\nfrom = "w@example.com"\nto = ["{address}"]\n'
-    assert re.search(r"modelwatch\.toml:\d+: destinations\.ops\.to: ", refused(text))
+    assert re.search(r"modelwatch\.toml:\d+: destinations\.ops\.to: ", rejected(text))
 
 
-def test_letters_that_few_servers_take_are_told_as_such(refused):
-    """A person learns why the address that works elsewhere does not work here."""
-    assert "has letters before the @ that few mail servers accept" in refused(
+def test_a_local_part_that_is_not_ascii_is_rejected_with_the_reason(rejected):
+    assert "has letters before the @ that few mail servers accept" in rejected(
         'type = "sendmail"\nfrom = "w@example.com"\nto = "模型@example.com"\n'
     )
 
 
 @pytest.mark.parametrize("server", ["localhost", "127.0.0.1", "127.8.9.1", "::1"])
-def test_a_server_on_this_machine_may_be_spoken_to_in_plain(read, server):
-    """Nobody listens in between."""
+def test_a_local_server_may_be_used_without_tls(parse, server):
     text = SMTP.replace("smtp.example.com", server)
-    (found,) = read(f'{text}security = "none"\n')
+    (found,) = parse(f'{text}security = "none"\n')
     assert (found.channel.server, found.channel.port) == (server, 25)
 
 
 @pytest.mark.parametrize("server", ["smtp://example.com", "example.com:465", "a b", "exa_mple.com", "[::1]"])
-def test_a_server_is_a_bare_name(refused, server):
-    """Port and security have keys of their own."""
+def test_a_server_is_a_bare_name(rejected, server):
     text = SMTP.replace("smtp.example.com", server)
-    assert "must be the bare name of a mail server" in refused(text)
+    assert "must be the bare name of a mail server" in rejected(text)
 
 
 @pytest.mark.parametrize("name", ["reports", '"a b"', '"a/b"'])
-def test_a_name_is_one_that_the_outbox_can_keep(refused, name):
-    """Letters, digits and a few signs, and none that modelwatch uses itself."""
-    assert re.search(r"the name may have letters|is the name of the reports directory", refused(SMTP, name))
+def test_an_invalid_or_reserved_name_is_rejected(rejected, name):
+    assert re.search(r"the name may have letters|is the name of the reports directory", rejected(SMTP, name))
 
 
 LACKING = [
@@ -317,9 +306,8 @@ LACKING = [
 
 
 @pytest.mark.parametrize(("text", "lacking"), LACKING)
-def test_what_a_destination_lacks_is_known_before_anything_is_sent(read, tmp_path, text, lacking):
-    """A secret that is not there, a program that is not installed."""
-    (destination,) = read(text)
+def test_missing_secrets_and_programs_are_found_without_sending(parse, tmp_path, text, lacking):
+    (destination,) = parse(text)
     said = missing(destination.channel, resolver(tmp_path))
     assert len(said) == len(lacking)
     assert all(part in line for part, line in zip(lacking, said, strict=True))

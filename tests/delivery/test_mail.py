@@ -1,4 +1,4 @@
-"""A letter as a mail: what mail programs read in it, and that no text of a gateway does harm."""
+"""A message as a mail: mail programs read it in full, and no text of a gateway breaks it."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.briefs import FULL
-from support.mailing import LETTER, letter, read
+from support.mailing import MESSAGE, message_with, read
 
 from pipeline.delivery.channels.mail import compose
 from pipeline.reports.render import without_attachments
@@ -21,12 +21,11 @@ TO = ("Ann Ö <ann@example.com>", "bob@example.com")
 
 
 def composed(**changes):
-    """Write a letter, and read it as a mail program does."""
-    return read(compose(letter(**changes), sender=SENDER, to=TO, reply_to="Team <team@example.com>"))
+    """Compose a message, and parse it as a mail program does."""
+    return read(compose(message_with(**changes), sender=SENDER, to=TO, reply_to="Team <team@example.com>"))
 
 
-def test_a_mail_has_the_headers_that_people_and_programs_need():
-    """Who, to whom, when, what; that a program wrote it, and what it belongs to."""
+def test_a_mail_has_the_headers_of_an_automatic_mail_in_a_thread():
     mail = composed(subject="模型が2つ消えた")
     assert {name: str(value) for name, value in mail.items() if name != "Content-Type"} == {
         "Subject": "模型が2つ消えた",
@@ -45,7 +44,6 @@ def test_a_mail_has_the_headers_that_people_and_programs_need():
 
 
 def test_a_mail_is_text_first_then_html_then_attachments():
-    """A program that shows no HTML shows the text, and each attachment has a name and a type."""
     mail = composed()
     assert [part.get_content_type() for part in mail.walk()] == [
         "multipart/mixed",
@@ -58,65 +56,59 @@ def test_a_mail_is_text_first_then_html_then_attachments():
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert plain
     assert html
-    assert plain.get_content().replace("\r\n", "\n") == LETTER.text
-    assert html.get_content().rstrip() == LETTER.html
+    assert plain.get_content().replace("\r\n", "\n") == MESSAGE.text
+    assert html.get_content().rstrip() == MESSAGE.html
     assert [part.get_filename() for part in mail.iter_attachments()] == ["changes.csv", "changes.json"]
 
 
-def test_attachments_open():
-    """What was attached is what is taken out, byte by byte."""
+def test_attachments_are_read_back_byte_by_byte():
     table, value = composed().iter_attachments()
     rows = list(csv.reader(io.StringIO(table.get_content(), newline="")))
     assert rows == [["kind", "model"], ["removed", "heron-2"], ["removed", "模型"]]
     assert json.loads(value.get_content()) == {"changes": []}
     assert [part.get_payload(decode=True) for part in (table, value)] == [
-        attachment.content for attachment in LETTER.attachments
+        attachment.content for attachment in MESSAGE.attachments
     ]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_written_report_becomes_a_mail(language):
-    """What the renderings give is what is read: words in every language, tables that open."""
-    told = written(FULL, destination="ops", message_id="<1@x>", thread="<ops@x>", language=language).letter
-    mail = read(compose(told, sender=SENDER, to=TO))
-    assert mail["Subject"] == told.subject
+def test_a_rendered_report_becomes_a_mail_in_each_language(language):
+    message = written(FULL, destination="ops", message_id="<1@x>", thread="<ops@x>", language=language).letter
+    mail = read(compose(message, sender=SENDER, to=TO))
+    assert mail["Subject"] == message.subject
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert plain
     assert html
-    assert plain.get_content().replace("\r\n", "\n") == told.text
-    assert html.get_content().replace("\r\n", "\n").rstrip() == told.html.rstrip()
+    assert plain.get_content().replace("\r\n", "\n") == message.text
+    assert html.get_content().replace("\r\n", "\n").rstrip() == message.html.rstrip()
     table, value = mail.iter_attachments()
     assert table["Content-Type"] == 'text/csv; charset="utf-8"'
     header, *rows = csv.reader(io.StringIO(table.get_content(), newline=""), strict=True)
     assert rows
     assert {len(row) for row in rows} == {len(header)}
-    assert json.loads(value.get_content()) == json.loads(told.json)
+    assert json.loads(value.get_content()) == json.loads(message.json)
 
 
-def test_a_letter_without_attachments_is_an_alternative_alone():
-    """No empty envelope around it."""
+def test_a_mail_without_attachments_is_multipart_alternative():
     assert composed(attachments=()).get_content_type() == "multipart/alternative"
 
 
-def test_the_same_letter_is_the_same_mail():
-    """Sent again, it is the same to the byte; another one has other boundaries."""
-    assert compose(LETTER, sender=SENDER, to=TO) == compose(LETTER, sender=SENDER, to=TO)
-    other = compose(letter(text="other"), sender=SENDER, to=TO)
+def test_the_same_message_gives_the_same_bytes_and_another_has_other_boundaries():
+    assert compose(MESSAGE, sender=SENDER, to=TO) == compose(MESSAGE, sender=SENDER, to=TO)
+    other = compose(message_with(text="other"), sender=SENDER, to=TO)
     assert set(re.findall(rb"=_0_\w+", other)).isdisjoint(
-        re.findall(rb"=_0_\w+", compose(LETTER, sender=SENDER, to=TO))
+        re.findall(rb"=_0_\w+", compose(MESSAGE, sender=SENDER, to=TO))
     )
 
 
-def test_a_mail_to_nobody_has_no_recipients():
-    """A file in a directory needs none."""
-    assert "To" not in read(compose(LETTER, sender=SENDER, to=()))
+def test_a_mail_without_recipients_has_no_to_header():
+    assert "To" not in read(compose(MESSAGE, sender=SENDER, to=()))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_letter_without_its_attachments_says_so(language):
-    """In its own language, in the text and in the HTML."""
-    bare = without_attachments(letter(language=language))
-    sentence = bare.text.removesuffix(f"\n\n{LETTER.text}")
+def test_a_message_says_in_its_language_that_attachments_were_left_out(language):
+    bare = without_attachments(message_with(language=language))
+    sentence = bare.text.removesuffix(f"\n\n{MESSAGE.text}")
     assert 10 < len(sentence) < 100
     assert f"<body><p>{sentence}</p>" in bare.html
     assert bare.attachments == ()
@@ -137,8 +129,8 @@ def test_a_letter_without_its_attachments_says_so(language):
     ],
 )
 def test_no_subject_breaks_out_of_its_header(subject):
-    """Names of models come from gateways: one header, on one line, of a bearable length."""
-    content = compose(letter(subject=subject), sender=SENDER, to=TO)
+    """Names of models come from gateways."""
+    content = compose(message_with(subject=subject), sender=SENDER, to=TO)
     mail = read(content)
     assert mail.keys() == composed().keys()[:3] + composed().keys()[4:]
     assert len(mail["Subject"]) <= 255
@@ -146,10 +138,9 @@ def test_no_subject_breaks_out_of_its_header(subject):
 
 
 @given(st.text(max_size=300), st.text(max_size=2000), st.text(max_size=2000), st.binary(max_size=500))
-def test_every_mail_is_one_that_any_server_takes(subject, text, html, content):
-    """ASCII, lines that end in CR LF and are not too long, and all parts are there again when it is read."""
+def test_every_mail_is_ascii_in_short_lines_and_parses_to_the_same_parts(subject, text, html, content):
     written = compose(
-        letter(
+        message_with(
             subject=subject,
             text=text,
             html=html,
@@ -171,9 +162,8 @@ def test_every_mail_is_one_that_any_server_takes(subject, text, html, content):
     assert attached.get_content() == content
 
 
-def test_ids_are_never_encoded_or_broken():
-    """However long they are: mail programs compare them byte by byte."""
+def test_ids_are_neither_encoded_nor_folded():
     long = f"<{'a' * 120}@modelwatch.example>"
-    content = compose(letter(message_id=long, thread=long), sender=f"{'c' * 60}@example.com", to=TO)
+    content = compose(message_with(message_id=long, thread=long), sender=f"{'c' * 60}@example.com", to=TO)
     assert f"Message-ID: {long}\r\nReferences: {long}\r\n".encode() in content
     assert f"List-Unsubscribe: <mailto:{'c' * 60}@example.com?subject=unsubscribe>\r\n".encode() in content

@@ -1,4 +1,4 @@
-"""Signs of life: a run pings when it begins and however it ends, and writes how it stands for Prometheus."""
+"""Monitoring: a run pings when it starts and however it ends, and writes metrics for Prometheus."""
 
 import json
 import os
@@ -31,23 +31,23 @@ SCOPED = '[gateways.one]\nurl = "https://gateway.example"\nscopes.public = {}\n'
 
 
 class Switch:
-    """A dead man's switch: keeps what it is told, and answers as `says`."""
+    """A dead man's switch that records its requests, and answers as `respond` does."""
 
     def __init__(self):
-        self.says = lambda _question: Reply(b"OK")
-        self.server = Scripted(self._say)
+        self.respond = lambda _request: Reply(b"OK")
+        self.server = Scripted(self._respond)
 
-    def _say(self, question):
-        return self.says(question)
+    def _respond(self, request):
+        return self.respond(request)
 
     @property
     def url(self):
-        """The address of its check."""
+        """The URL of its check."""
         return f"{self.server.url}/{TOKEN}"
 
     @property
     def paths(self):
-        """What was asked, without the check's address and the run's id."""
+        """The requested paths, without the check's own and the run's id."""
         return [each.path.partition("?")[0].removeprefix(f"/{TOKEN}") for each in self.server.asked]
 
     @property
@@ -65,27 +65,27 @@ class World:
         self.lists = {"public": listed("a", "b"), "prod": listed("a", "b", "c")}
         self.answer = self.lists_of
 
-    def asked(self, question):
+    def asked(self, request):
         """Answer as the gateway does now."""
-        return self.answer(question)
+        return self.answer(request)
 
-    def lists_of(self, question):
-        """Answer to each key with its list; None is a broken gateway."""
-        body = self.lists["prod" if question.headers.get("Authorization") else "public"]
+    def lists_of(self, request):
+        """Answer each key with its list; None is a broken gateway."""
+        body = self.lists["prod" if request.headers.get("Authorization") else "public"]
         return Reply(b"broken", 500) if body is None else Reply(body)
 
-    def adds(self, text):
-        """Add lines to the config."""
+    def append(self, text):
+        """Append lines to the config."""
         self.job.configure(self.job.config.read_text("utf-8") + text)
 
     @property
     def metrics(self):
-        """What the file for Prometheus says: values by name and labels."""
+        """The values in the metrics file, by name and labels."""
         return samples((self.job.home / "modelwatch.prom").read_text("utf-8"))
 
 
 def samples(content):
-    """Read metrics with Prometheus' own parser."""
+    """Parse metrics with Prometheus' own parser."""
     families = list(text_string_to_metric_families(content))
     assert all(family.type == "gauge" and family.documentation for family in families)
     found = [(each.name, tuple(each.labels.values()), each.value) for f in families for each in f.samples]
@@ -95,7 +95,7 @@ def samples(content):
 
 @pytest.fixture
 def switch():
-    """A dead man's switch that is well."""
+    """Return a switch that answers OK."""
     switch = Switch()
     with switch.server:
         yield switch
@@ -103,25 +103,21 @@ def switch():
 
 @pytest.fixture
 def world(tmp_path, switch):
-    """A home with two scopes, that pings and writes metrics."""
+    """Return a home with two scopes that pings and writes metrics."""
     job = Job(tmp_path / "home", {"KEY": "sk-key-12345678", "PING": switch.url})
     world = World(job, switch)
     with Scripted(world.asked) as gateway:
         job.asks(gateway.url, scopes={"public": "", "prod": 'key = "env:KEY", group = "vip"'}, attempts=1)
-        world.adds('[ping]\nurl = "env:PING"\ntimeout = 20\n[metrics]\nfile = "modelwatch.prom"\n')
+        world.append('[ping]\nurl = "env:PING"\ntimeout = 20\n[metrics]\nfile = "modelwatch.prom"\n')
         yield world
 
 
 def hour(number):
-    """A moment of the made-up day on which the runs happen."""
+    """Return a time on the day of the runs."""
     return f"2026-05-01T{number:02}:00:00Z"
 
 
-# The config.
-
-
-def test_signs_are_given_only_where_the_config_asks_for_them(tmp_path):
-    """Nothing by default; an address may stand there itself, and a file is relative to the config."""
+def test_pings_and_metrics_are_off_by_default_and_their_settings_are_parsed(tmp_path):
     path = tmp_path / "modelwatch.toml"
     assert (parse(SCOPED, path).ping, parse(SCOPED, path).metrics) == (None, None)
     config = parse(
@@ -134,7 +130,7 @@ def test_signs_are_given_only_where_the_config_asks_for_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lines", "where", "told"),
+    ("lines", "where", "expected"),
     [
         (
             "[ping]",
@@ -174,15 +170,13 @@ def test_signs_are_given_only_where_the_config_asks_for_them(tmp_path):
         ("[metrics]\nfile = 3", "5: metrics.file", "must be a text in quotes"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_its_cure(tmp_path, lines, where, told):
-    """The file, the line, the key and what to write; never the address."""
+def test_an_error_in_the_config_names_the_line_and_the_cure_and_never_the_url(
+    tmp_path, lines, where, expected
+):
     with pytest.raises(ConfigError) as caught:
         parse(f"{SCOPED}{lines}\n", tmp_path / "modelwatch.toml")
-    assert f"modelwatch.toml:{where}: {told}" in caught.value.message
+    assert f"modelwatch.toml:{where}: {expected}" in caught.value.message
     assert TOKEN not in caught.value.message
-
-
-# The pings.
 
 
 @pytest.mark.parametrize(
@@ -204,14 +198,12 @@ def test_a_mistake_is_told_with_its_line_and_its_cure(tmp_path, lines, where, to
         ),
     ],
 )
-def test_addresses_are_put_together_rightly(base, start, success):
-    """The word belongs to the path and the run to the query, however the address ends."""
+def test_the_signal_joins_the_path_and_the_run_the_query(base, start, success):
     assert (ping_url(base, "start", "R"), ping_url(base, "", "R")) == (start, success)
 
 
 @given(st.text(), st.integers(0, 2 * MAX_BODY))
-def test_a_summary_is_cut_to_what_is_kept(text, times):
-    """However long and of whatever letters: it is UTF-8, begins as it did, and is short enough."""
+def test_a_body_is_valid_utf_8_within_the_limit(text, times):
     whole = f"first\n{text * times}"
     body = clip(whole)
     assert len(body) < MAX_BODY
@@ -220,8 +212,7 @@ def test_a_summary_is_cut_to_what_is_kept(text, times):
     assert begins.startswith("first")
 
 
-def test_a_run_says_when_it_begins_and_how_it_ended(world):
-    """The start, then the bare address with a summary, both with the same id; the next run has another."""
+def test_a_run_pings_start_and_end_with_an_id_of_its_own(world):
     world.job.quick("run")
     assert world.job.quick("run", at=hour(6)) == Done(0, "", "")
     assert world.switch.paths == ["/start", "", "/start", ""]
@@ -252,7 +243,7 @@ def change(world):
 
 def no_database(world):
     world.job.database.unlink()
-    world.job.database.write_text("this is a letter, and no database at all\n" * 50)
+    world.job.database.write_text("this is a text and no database at all\n" * 50)
 
 
 def no_reports(world):
@@ -264,7 +255,7 @@ def no_reports(world):
 
 
 @pytest.mark.parametrize(
-    ("happens", "code", "word", "told"),
+    ("change_world", "code", "word", "expected"),
     [
         (change, 1, "", "+ d"),
         (fail_one, 3, "/3", "local/prod: failed since"),
@@ -274,30 +265,27 @@ def no_reports(world):
         (no_database, 74, "/74", "modelwatch.db: "),
     ],
 )
-def test_each_end_of_a_run_has_its_ping(world, happens, code, word, told):
-    """Its exit code, where it is no success, and what it says of it; that there are changes is a success."""
+def test_each_exit_status_has_its_ping_and_changes_are_a_success(world, change_world, code, word, expected):
     assert world.job.quick("run").code == 0
-    happens(world)
+    change_world(world)
     assert world.job.quick("run", "--exit-code").code == code
     assert world.switch.paths[2:] == ["/start", word]
     body = world.switch.server.asked[-1].body.decode()
     assert body.startswith(f"the run exited with {code if word else 0}")
-    assert told in body
+    assert expected in body
 
 
-def test_a_run_that_may_not_begin_says_so(world):
-    """While another holds the lock, and where no scope is meant."""
+def test_a_run_that_cannot_start_pings_its_failure(world):
     with lock(world.job.database, since=hour(3)):
         assert world.job.quick("sync").code == 75
-    assert world.job.quick("run", "--scope", "nobody/*").code == 2
+    assert world.job.quick("run", "--scope", "none/*").code == 2
     assert world.switch.paths == ["/start", "/75", "/start", "/2"]
     assert "another run holds the lock" in world.switch.server.asked[1].body.decode()
 
 
-def test_a_defect_of_ours_is_no_success(world):
-    """It leaves with 1, as changes do with --exit-code, but its ping is that of a failure."""
+def test_an_unexpected_exception_pings_a_failure_by_its_class(world):
     with (
-        mock.patch.object(deliver, "drain", side_effect=ValueError("secret words")),
+        mock.patch("pipeline.delivery.send.send_due", side_effect=ValueError("secret words")),
         pytest.raises(ValueError, match="secret words"),
     ):
         world.job.quick("run")
@@ -305,33 +293,31 @@ def test_a_defect_of_ours_is_no_success(world):
     assert world.switch.server.asked[1].body == b"the run exited with 1\nValueError"
 
 
-def test_the_start_does_not_delay_the_run(world):
-    """The gateway is asked while the first ping waits for its answer."""
+def test_the_start_ping_does_not_delay_the_run(world):
     asked = threading.Event()
     waited = []
 
-    def answer(_question):
+    def answer(_request):
         asked.set()
         return Reply(listed("a"))
 
-    def says(question):
-        if "/start" in question.path:
+    def respond(request):
+        if "/start" in request.path:
             waited.append(asked.wait(30))
         return Reply(b"OK")
 
-    world.answer, world.switch.says = answer, says
+    world.answer, world.switch.respond = answer, respond
     assert world.job.quick("run").code == 0
     assert waited == [True]
     assert world.switch.paths == ["/start", ""]
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped_says_so(world, blow):
-    """By Ctrl-C or by SIGTERM: the exit code is as ever, nothing is recorded, and the last success stays."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_pings_and_keeps_the_last_success(world, number):
     assert world.job.quick("run", at=hour(6)).code == 0
     asked, release = threading.Event(), threading.Event()
 
-    def answer(_question):
+    def answer(_request):
         asked.set()
         assert release.wait(30)
         return Reply(listed("a"))
@@ -339,28 +325,28 @@ def test_a_run_that_is_stopped_says_so(world, blow):
     world.answer = answer
     with world.job.start("run") as process:
         assert asked.wait(30)
-        process.send_signal(blow)
+        process.send_signal(number)
         done = ended(process)
     release.set()
-    assert (done.code, done.said) == (130 if blow == signal.SIGINT else -blow, "")
-    assert world.switch.paths[2:] == ["/start", f"/{128 + blow}"]
-    assert world.switch.server.asked[-1].body == f"the run was stopped: {128 + blow}".encode()
-    assert world.metrics["exit_status",] == 128 + blow
+    assert (done.code, done.said) == (130 if number == signal.SIGINT else -number, "")
+    assert world.switch.paths[2:] == ["/start", f"/{128 + number}"]
+    assert world.switch.server.asked[-1].body == f"the run was stopped: {128 + number}".encode()
+    assert world.metrics["exit_status",] == 128 + number
     assert world.metrics["last_success_timestamp",] == world.metrics["last_run_timestamp",] == 1777615200
 
 
 @contextmanager
 def hanging(world):
-    """Let pings wait until the test is over; gives what is set when the run's end is pinged."""
+    """Let pings hang until the block ends; yield an event that is set when the end is pinged."""
     ending, release = threading.Event(), threading.Event()
 
-    def says(question):
-        if "/start" not in question.path:
+    def respond(request):
+        if "/start" not in request.path:
             ending.set()
             release.wait(60)
         return Reply(b"OK")
 
-    world.switch.says = says
+    world.switch.respond = respond
     world.job.configure(world.job.config.read_text("utf-8").replace("timeout = 20", "timeout = 60"))
     try:
         yield ending
@@ -368,8 +354,7 @@ def hanging(world):
         release.set()
 
 
-def test_whoever_does_not_want_to_wait_need_not(world):
-    """Ctrl-C ends the wait for the last ping, and the run is what it was: done."""
+def test_ctrl_c_ends_the_wait_for_the_last_ping(world):
     with hanging(world) as ending, world.job.start("run") as process:
         assert ending.wait(30)
         process.send_signal(signal.SIGINT)
@@ -377,12 +362,11 @@ def test_whoever_does_not_want_to_wait_need_not(world):
     assert (done.code, done.said) == (0, "")
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_blow_does_not_wait(world, blow):
-    """Who is told to stop twice stops, though its ping is not answered."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_wait_for_the_ping(world, number):
     asked, release = threading.Event(), threading.Event()
 
-    def answer(_question):
+    def answer(_request):
         asked.set()
         release.wait(60)
         return Reply(listed("a"))
@@ -390,25 +374,22 @@ def test_a_second_blow_does_not_wait(world, blow):
     world.answer = answer
     with hanging(world) as ending, world.job.start("run") as process:
         assert asked.wait(30)
-        process.send_signal(blow)
+        process.send_signal(number)
         assert ending.wait(30)
-        process.send_signal(blow)
+        process.send_signal(number)
         done = ended(process)
         release.set()
-    assert (done.code, done.said) == (130 if blow == signal.SIGINT else -blow, "")
+    assert (done.code, done.said) == (130 if number == signal.SIGINT else -number, "")
 
 
-# What goes wrong with a ping.
-
-
-def late(_question):
-    """Answer when nobody waits any more."""
+def late(_request):
+    """Answer after the timeout."""
     threading.Event().wait(1)
     return Reply(b"OK")
 
 
 @pytest.mark.parametrize(
-    ("address", "says", "told"),
+    ("address", "respond", "expected"),
     [
         (None, late, "no answer within 0.5 s"),
         (None, lambda _: Reply(b"", 503), "the ping was answered 503"),
@@ -417,10 +398,11 @@ def late(_question):
         ("http://nosuch.invalid/{TOKEN}", None, "the ping failed: "),
     ],
 )
-def test_a_ping_that_passes_by_changes_nothing(world, address, says, told):
-    """The same exit code and output as without; who watches is told, in one line, and cron is not."""
+def test_a_temporary_ping_failure_is_one_line_with_verbose_and_silent_otherwise(
+    world, address, respond, expected
+):
     world.lists["prod"] = None
-    world.switch.says = says or world.switch.says
+    world.switch.respond = respond or world.switch.respond
     plain = Job(world.job.home.with_name("plain"), world.job.env)
     plain.configure(world.job.config.read_text("utf-8").partition("[ping]")[0])
     world.job.configure(world.job.config.read_text("utf-8").replace("timeout = 20", "timeout = 0.5"))
@@ -431,11 +413,11 @@ def test_a_ping_that_passes_by_changes_nothing(world, address, says, told):
     assert (watched.code, watched.stdout) == (without.code, without.stdout)
     more = set(watched.stderr.splitlines()) - set(without.stderr.splitlines())
     assert len(more) == 1
-    assert told in more.pop()
+    assert expected in more.pop()
 
 
 @pytest.mark.parametrize(
-    ("address", "says", "told"),
+    ("address", "respond", "expected"),
     [
         (
             None,
@@ -448,13 +430,14 @@ def test_a_ping_that_passes_by_changes_nothing(world, address, says, told):
         (f"{TOKEN}\n", None, "the ping failed: the secret that [ping] url refers to is not a web address"),
     ],
 )
-def test_a_ping_that_never_can_arrive_is_told_always(world, address, says, told):
-    """One line, in cron too, for a check that was never pinged stays silent; the exit code is the run's."""
-    world.switch.says = (lambda _: says) if says else world.switch.says
+def test_a_permanent_ping_failure_is_always_logged_and_the_exit_status_stays(
+    world, address, respond, expected
+):
+    world.switch.respond = (lambda _: respond) if respond else world.switch.respond
     world.job.env["PING"] = world.switch.url if address is None else address
     done = world.job.quick("run")
     assert (done.code, done.stdout) == (0, "")
-    assert done.stderr.startswith(f"modelwatch: {told}")
+    assert done.stderr.startswith(f"modelwatch: {expected}")
     assert done.stderr.count("\n") == 1
     assert TOKEN not in done.said
     assert world.job.quick("run", "-q").said == ""
@@ -474,8 +457,7 @@ main()
 @pytest.mark.parametrize(
     "lines", ['url = "http://hangs.invalid/x"\ntimeout = 0.5', 'url = "command:sleep 20"\ntimeout = 0.5']
 )
-def test_what_hangs_for_ever_costs_no_more_than_the_time_out(world, lines):
-    """A name server, or the command of a reference: the run is over when the ping's time is."""
+def test_a_hanging_name_server_or_command_costs_no_more_than_the_timeout(world, lines):
     world.job.configure(world.job.config.read_text("utf-8").partition("[ping]")[0] + f"[ping]\n{lines}\n")
     words = [sys.executable, "-c", HANGING_NAMES, "run", "-v", "--home", str(world.job.home)]
     done = subprocess.run(
@@ -485,8 +467,7 @@ def test_what_hangs_for_ever_costs_no_more_than_the_time_out(world, lines):
     assert done.stderr.splitlines()[-1] == "modelwatch: the ping failed: no answer within 0.5 s"
 
 
-def test_an_address_that_is_not_where_it_should_be_is_told(world):
-    """As a key's would be: which variable, and what to do."""
+def test_an_unresolved_url_is_reported_with_its_cure(world):
     del world.job.env["PING"]
     done = world.job.quick("run")
     assert done.code == 0
@@ -496,15 +477,14 @@ def test_an_address_that_is_not_where_it_should_be_is_told(world):
 
 
 def test_a_ping_is_tried_twice(world):
-    """What fails once gets through all the same, and nobody is told."""
     seen = set()
 
-    def says(question):
-        again = question.path in seen
-        seen.add(question.path)
+    def respond(request):
+        again = request.path in seen
+        seen.add(request.path)
         return Reply(b"OK") if again else Reply(b"", 503)
 
-    world.switch.says = says
+    world.switch.respond = respond
     world.job.configure(world.job.config.read_text("utf-8").replace("timeout = 20", "timeout = 2"))
     assert "ping" not in world.job.quick("run", "-v").stderr
     assert world.switch.paths == ["/start", "/start", "", ""]
@@ -520,8 +500,7 @@ httpx.get(sys.argv[2])
 """
 
 
-def test_the_address_appears_nowhere(world):
-    """In no line of a log, nor in the database, the reports or the metrics; from Python neither."""
+def test_the_url_is_in_no_log_file_or_table(world):
     for way in (["-vv"], ["-vv", "--log-format", "json"]):
         assert TOKEN not in world.job.quick("run", *way).said
     words = [sys.executable, "-c", FROM_PYTHON, str(world.job.home), f"{world.switch.server.url}/other"]
@@ -535,11 +514,7 @@ def test_the_address_appears_nowhere(world):
     assert not [file for file in found if TOKEN.encode() in file.read_bytes()]
 
 
-# The metrics.
-
-
-def test_the_metrics_say_how_the_job_stands(world):
-    """Each scope and each kind of change and failure has its value, as of the last run."""
+def test_the_metrics_have_each_scope_kind_of_change_and_failure(world):
     world.job.quick("run", at=hour(6))
     world.lists = {"public": None, "prod": listed("b", "c", "d", "e")}
     world.job.quick("run", at=hour(7))
@@ -575,8 +550,7 @@ def test_the_metrics_say_how_the_job_stands(world):
     }
 
 
-def test_what_is_held_retired_or_unsent_counts(world):
-    """A held answer is an answer; a scope that is no longer asked is counted and told no more of."""
+def test_held_retired_and_unsent_are_counted(world):
     world.job.quick("run", at=hour(6))
     no_reports(world)
     hold(world)
@@ -592,8 +566,7 @@ def test_what_is_held_retired_or_unsent_counts(world):
     assert ("up", "local", "local/public", "") not in found
 
 
-def test_the_last_success_is_remembered_without_the_file(world):
-    """It comes from the database: a run that fails writes it again, though the file was lost."""
+def test_the_last_success_comes_from_the_database(world):
     world.job.quick("run", at=hour(6))
     (world.job.home / "modelwatch.prom").unlink()
     fail_all(world)
@@ -602,15 +575,13 @@ def test_the_last_success_is_remembered_without_the_file(world):
     assert world.metrics["last_run_timestamp",] == 1777622400
 
 
-def test_where_there_was_no_success_the_time_is_none(world):
-    """So that the alert for an old success rings."""
+def test_the_last_success_is_0_if_there_was_none(world):
     fail_all(world)
     world.job.quick("run")
     assert world.metrics["last_success_timestamp",] == 0
 
 
-def test_what_is_accepted_or_only_tried_is_no_run(world):
-    """A hold that is accepted asked nobody, and a dry run leaves nothing behind."""
+def test_accept_and_dry_runs_change_no_metric(world):
     world.job.quick("run", at=hour(6))
     hold(world)
     world.job.quick("run", at=hour(7))
@@ -625,8 +596,7 @@ def test_what_is_accepted_or_only_tried_is_no_run(world):
     assert world.metrics["last_success_timestamp",] == 1777615200
 
 
-def test_a_run_that_cannot_use_the_database_leaves_the_file(world):
-    """What it last said stays, and grows old; so does it while another run is at work."""
+def test_a_run_without_lock_or_database_leaves_the_file(world):
     world.job.quick("run")
     file = world.job.home / "modelwatch.prom"
     before = file.read_bytes()
@@ -637,8 +607,7 @@ def test_a_run_that_cannot_use_the_database_leaves_the_file(world):
     assert file.read_bytes() == before
 
 
-def test_the_file_is_whole_and_for_everybody(world):
-    """Whatever the umask is, and nothing else is left beside it."""
+def test_the_file_is_readable_whatever_the_umask_and_no_draft_is_left(world):
     before = os.umask(0o077)
     try:
         world.job.quick("run")
@@ -650,8 +619,7 @@ def test_the_file_is_whole_and_for_everybody(world):
     assert [each.name for each in world.job.home.iterdir() if "prom" in each.name] == ["modelwatch.prom"]
 
 
-def test_a_file_that_cannot_be_written_is_told_and_the_run_goes_on(world):
-    """One line with the cure; the report is written, the ping sent, the exit code as ever."""
+def test_a_file_that_cannot_be_written_is_logged_and_the_run_goes_on(world):
     config = world.job.config.read_text("utf-8")
     world.job.configure(config.replace('"modelwatch.prom"', '"nowhere/m.prom"'))
     done = world.job.quick("run")
@@ -665,19 +633,18 @@ def test_a_file_that_cannot_be_written_is_told_and_the_run_goes_on(world):
     assert world.job.written()
 
 
-def test_a_defect_in_the_metrics_is_told_and_the_run_goes_on(world):
-    """No mistake of ours there changes how a run ends."""
+def test_an_unexpected_exception_in_the_metrics_is_logged_and_the_run_goes_on(world):
     with mock.patch("pipeline.delivery.monitoring.run_health", side_effect=ZeroDivisionError("by zero")):
         done = world.job.quick("run")
     assert (done.code, done.stdout, done.stderr.count("\n")) == (0, "", 1)
     assert "the metrics cannot be written: ZeroDivisionError: by zero" in done.stderr
 
 
-def vitals(**labels):
-    """Say how a job with one scope stands."""
+def health(**labels):
+    """Return the state of a job with one scope."""
     scope = {"scope": "one/a", "gateway": "one", "group": None, **labels}
     rest = dict.fromkeys(("key", "state_since", "held_models", "error_class", "message", "last_asked"))
-    known = Coverage(
+    coverage = Coverage(
         **scope,
         **rest,
         auth="key",
@@ -687,25 +654,20 @@ def vitals(**labels):
         last_answered="2026-05-01T06:00:00Z",
     )
     run = Run(1, hour(6), hour(7), "done", 1, 1, 0, 0, 0)
-    return RunHealth(0, run, hour(7), {"added": 0}, (known,), 0)
+    return RunHealth(0, run, hour(7), {"added": 0}, (coverage,), 0)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @pytest.mark.parametrize("group", ['a"b', "a\\", "a\nb", 'x"} 1\nmodelwatch_up 0', "\\n", "\u202e", ""])
-def test_no_name_can_break_a_line(group, name):
-    """Quotes, backslashes and line ends in a group's name are read back as they are shown."""
+def test_label_values_are_escaped(group, name):
     for each in (group, group + name):
-        content = metrics_text(vitals(group=each))
+        content = metrics_text(health(group=each))
         assert samples(content)["models", "one", "one/a", printable(each)] == 3
         assert samples(content)["run_duration_seconds",] == 3600
-        assert len(content.splitlines()) == len(metrics_text(vitals()).splitlines())
+        assert len(content.splitlines()) == len(metrics_text(health()).splitlines())
 
 
-# What it costs where it is not wanted, and from Python.
-
-
-def test_nothing_is_loaded_that_is_not_wanted(world):
-    """A run whose config asks for no signs imports nothing of them."""
+def test_a_run_without_monitoring_imports_none_of_its_modules(world):
     world.job.configure(world.job.config.read_text("utf-8").partition("[ping]")[0])
     program = (
         "import json, sys\nfrom pipeline.cli.app import main\n"
@@ -719,8 +681,7 @@ def test_nothing_is_loaded_that_is_not_wanted(world):
     assert not {"pipeline.signalling", "pipeline.signals", "pipeline.vitals"} & set(loaded)
 
 
-def test_python_gives_signs_too(world):
-    """`home.run()` pings and writes as the command does, and a run that raises says so."""
+def test_home_run_pings_and_writes_metrics(world):
     home = pipeline.home(world.job.home)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, world.job.env))
@@ -731,7 +692,7 @@ def test_python_gives_signs_too(world):
         with lock(world.job.database, since=hour(3)), pytest.raises(pipeline.Locked):
             home.run()
         with pytest.raises(pipeline.QuestionError):
-            home.run("nobody/*")
+            home.run("none/*")
     assert world.switch.paths == ["/start", "", "/start", "/4", "/start", "/75"]
     assert world.metrics["exit_status",] == 4
     with Store.read(world.job.database) as store:

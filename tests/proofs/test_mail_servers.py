@@ -8,11 +8,11 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 import pytest
-from support.mailing import LETTER, letter, read, resolve
+from support.mailing import MESSAGE, message_with, read, resolve
 from support.postfix import Relay, mail_server, missing
 
 from pipeline.delivery.channels import recipients, send
-from pipeline.delivery.types import DeliveryStatus, Destination, Smtp
+from pipeline.delivery.types import DeliveryStatus, Smtp
 from pipeline.reports.types import Attachment
 
 pytestmark = [
@@ -45,27 +45,27 @@ def server(tmp_path, monkeypatch):
         yield server
 
 
-def sent(told, to=None, **settings):
-    """Send a letter; give the receipts."""
+def sent(message, to=None, **settings):
+    """Send a message; return the results."""
     channel = replace(CHANNEL, **settings)
-    return send(Destination("ops", channel), told, recipients(channel) if to is None else to, resolve)
+    return send(channel, message, recipients(channel) if to is None else to, resolve)
 
 
-def fates(receipts):
+def statuses(results):
     """Give what became of it for each recipient."""
-    return {recipient: receipt.fate for recipient, receipt in receipts.items()}
+    return {recipient: result.status for recipient, result in results.items()}
 
 
 def numbered(number):
-    """Give a letter with an id of its own."""
-    return letter(message_id=f"<{number}.ops@modelwatch.example>", subject=f"模型が{number}つ消えた")
+    """Return a message with its own id."""
+    return message_with(message_id=f"<{number}.ops@modelwatch.example>", subject=f"模型が{number}つ消えた")
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
 def test_a_mail_arrives_once_and_whole(server, security):
     """Signed in, over TLS: each recipient finds one mail, multipart, with attachments that open."""
-    receipts = sent(numbered(2), port=getattr(server, security), security=security)
-    assert fates(receipts) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
+    results = sent(numbered(2), port=getattr(server, security), security=security)
+    assert statuses(results) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
     for user in ("ann", "bob"):
         (content,) = server.mails(user)
         mail = read(content)
@@ -75,7 +75,7 @@ def test_a_mail_arrives_once_and_whole(server, security):
         assert parsedate_to_datetime(mail["Date"]).isoformat() == "2026-11-01T07:00:00+00:00"
         body = mail.get_body(("plain",))
         assert body
-        assert body.get_content().replace("\r\n", "\n") == LETTER.text
+        assert body.get_content().replace("\r\n", "\n") == MESSAGE.text
         table, value = mail.iter_attachments()
         assert list(csv.DictReader(io.StringIO(table.get_content(), newline="")))[1]["model"] == "模型"
         assert json.loads(value.get_content()) == {"changes": []}
@@ -85,31 +85,31 @@ def test_a_mail_arrives_once_and_whole(server, security):
 def test_nothing_is_taken_for_those_whom_the_server_does_not_know(server):
     """The good one has it; an unknown user and another's server are refused for good, and nothing leaves."""
     unknown, elsewhere = "eve@mail.example", "eve@elsewhere.example"
-    receipts = sent(LETTER, port=server.tls, recipients=(ANN, unknown, elsewhere))
-    assert fates(receipts) == {
+    results = sent(MESSAGE, port=server.tls, recipients=(ANN, unknown, elsewhere))
+    assert statuses(results) == {
         ANN: DeliveryStatus.SENT,
-        unknown: DeliveryStatus.NEVER,
-        elsewhere: DeliveryStatus.NEVER,
+        unknown: DeliveryStatus.REFUSED,
+        elsewhere: DeliveryStatus.REFUSED,
     }, server.log()
-    assert "User unknown" in receipts[unknown].error
-    assert "Relay access denied" in receipts[elsewhere].error
+    assert "User unknown" in results[unknown].error
+    assert "Relay access denied" in results[elsewhere].error
     assert len(server.mails("ann")) == 1
     assert server.waiting() == []
 
 
 def test_who_does_not_sign_in_rightly_sends_nothing(server):
     """A wrong password waits for a person; without any sign-in no recipient is taken."""
-    receipts = sent(LETTER, port=server.tls, password="env:WRONG")
-    assert fates(receipts) == {ANN: DeliveryStatus.LATER, BOB: DeliveryStatus.LATER}
-    assert "does not let watch sign in: 535 5.7.8" in receipts[ANN].error
+    results = sent(MESSAGE, port=server.tls, password="env:WRONG")
+    assert statuses(results) == {ANN: DeliveryStatus.RETRY, BOB: DeliveryStatus.RETRY}
+    assert "does not authenticate watch: 535 5.7.8" in results[ANN].error
     assert server.waiting() == []
     assert server.mails("ann", 0) == []
 
 
 def test_a_mail_that_is_too_large_comes_without_its_attachments(server):
     """It says so, and is otherwise the same."""
-    big = letter(attachments=(Attachment("changes.csv", "text/csv", b"x" * 300_000),))
-    assert fates(sent(big, port=server.starttls, security="starttls")) == {
+    big = message_with(attachments=(Attachment("changes.csv", "text/csv", b"x" * 300_000),))
+    assert statuses(sent(big, port=server.starttls, security="starttls")) == {
         ANN: DeliveryStatus.SENT,
         BOB: DeliveryStatus.SENT,
     }
@@ -125,26 +125,26 @@ def test_a_server_killed_in_the_middle_loses_nothing(server, security):
     def through(number, after, then):
         relay = Relay(getattr(server, security), after, then)
         try:
-            receipts = sent(numbered(number), port=relay.port, security=security)
+            results = sent(numbered(number), port=relay.port, security=security)
         finally:
             relay.close()
-        return receipts, relay.passed
+        return results, relay.passed
 
-    receipts, whole = through(0, 1 << 30, server.kill)
-    assert fates(receipts) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
+    results, whole = through(0, 1 << 30, server.kill)
+    assert statuses(results) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
     unsure = 0
     for number in range(1, 11):
-        receipts, _ = through(number, whole * number // 10 - 60, server.kill)
+        results, _ = through(number, whole * number // 10 - 60, server.kill)
         assert not server.running, "the server was killed"
         server.start()
         again = tuple(
-            recipient for recipient, fate in fates(receipts).items() if fate == DeliveryStatus.LATER
+            recipient for recipient, status in statuses(results).items() if status == DeliveryStatus.RETRY
         )
-        assert DeliveryStatus.NEVER not in fates(receipts).values()
+        assert DeliveryStatus.REFUSED not in statuses(results).values()
         unsure += bool(again)
         if again:
             second = sent(numbered(number), again, port=getattr(server, security), security=security)
-            assert set(fates(second).values()) == {DeliveryStatus.SENT}, server.log()
+            assert set(statuses(second).values()) == {DeliveryStatus.SENT}, server.log()
     assert unsure, "it was killed too late each time"
     for user in ("ann", "bob"):
         mails = [read(content) for content in server.mails(user, 11)]

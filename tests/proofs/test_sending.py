@@ -29,18 +29,18 @@ STEPS = ("asked", "EHLO", "AUTH", "MAIL", f"RCPT {ANN}", f"RCPT {BOB}", "DATA", 
 PLACES = (
     ("run", "before", "pipeline.sync.run:record"),
     ("run", "after", "pipeline.sync.run:record"),
-    ("run", "after", "pipeline.delivery.outbox:_move"),
-    ("run", "after", "pipeline.delivery.send:enqueue_reports"),
+    ("run", "after", "pipeline.store.outbox:set_reported"),
+    ("run", "after", "pipeline.delivery.outbox:enqueue"),
     ("run", "before", "pipeline.delivery.send:send_due"),
     ("run", "after", "pipeline.delivery.files:write_files"),
-    ("run", "before", "pipeline.delivery.send:letter"),
-    ("run", "after", "pipeline.delivery.send:letter"),
-    ("run", "before", "pipeline.delivery.channels.smtp:_connected"),
-    ("run", "after", "pipeline.delivery.channels.smtp:send_with_smtp"),
+    ("run", "before", "pipeline.delivery.content:message"),
+    ("run", "after", "pipeline.delivery.content:message"),
+    ("run", "before", "pipeline.delivery.channels.smtp:_connect"),
+    ("run", "after", "pipeline.delivery.channels.smtp:send"),
     ("run", "after", "pipeline.delivery.outbox:settle"),
     ("run", "before", "pipeline.cli.run:check_delivered"),
-    ("send", "after", "pipeline.delivery.send:enqueue_reports"),
-    ("send", "after", "pipeline.delivery.channels.smtp:send_with_smtp"),
+    ("send", "after", "pipeline.delivery.outbox:enqueue"),
+    ("send", "after", "pipeline.delivery.channels.smtp:send"),
 )
 """What happens within it: before, in and after its transaction, while it writes the mail, and sends it."""
 
@@ -229,7 +229,7 @@ def test_a_server_killed_in_the_middle_of_a_mail_gets_it_later(tmp_path: Path) -
                 done = job.quick("run")
             assert done.code == 6
             assert f"localhost:{port} closed the connection" in done.stderr
-            assert "tried again from" in done.stderr
+            assert "the next try is at" in done.stderr
             models.append(f"m{len(models)}")
             done = job.quick("run")
             assert done.code == 6
@@ -255,11 +255,11 @@ def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Pa
         serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
     ):
         job = mailed(tmp_path, gateway.url, port, ANN, BOB, EVE)
-        for place in ("pipeline.delivery.channels.smtp:send_with_smtp", "pipeline.delivery.outbox:settle"):
+        for place in ("pipeline.delivery.channels.smtp:send", "pipeline.delivery.outbox:settle"):
             killed_inside(job, "run", "after", place)
             done = job.quick("run")
             assert done.code == 6
-            assert f"{BOB}: localhost:{port} does not take mail for {BOB}: 550 5.1.1" in done.stderr
+            assert f"{BOB}: localhost:{port} does not accept mail for {BOB}: 550 5.1.1" in done.stderr
             models.append(f"m{len(models)}")
         found = {(each["recipient"], each["state"], each["attempts"]) for each in states(job)}
         assert found == {(ANN, "sent", 1), (BOB, "refused", 1), (EVE, "waiting", 1)}

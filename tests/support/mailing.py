@@ -1,4 +1,4 @@
-"""What the tests of mail share: a letter, and mail servers that take it, refuse it or break."""
+"""A message, and mail servers that accept it, refuse it or break."""
 
 # ruff: noqa: N802, ARG002 - hooks are named, and called, as aiosmtpd does
 
@@ -21,6 +21,8 @@ import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from pipeline.core.types import Secret, Severity
+from pipeline.delivery.channels import recipients, send
+from pipeline.delivery.types import ChannelSettings, DeliveryResult
 from pipeline.errors import Unresolved
 from pipeline.reports.types import Attachment, Message
 
@@ -28,7 +30,7 @@ SECRET = "pässword-0123456789"
 TOKEN = "ya29.token-0123456789"
 SECRETS = {"env:PASSWORD": SECRET, "env:WRONG": "wrong-0123456789", "env:TOKEN": TOKEN}
 
-LETTER = Message(
+MESSAGE = Message(
     message_id="<20261101T070000Z.ops@modelwatch.example>",
     thread="<ops@modelwatch.example>",
     at="2026-11-01T07:00:00Z",
@@ -47,19 +49,39 @@ LETTER = Message(
 
 
 def resolve(reference: str) -> Secret:
-    """Follow a reference as the command does."""
+    """Resolve a reference as the command does."""
     if reference not in SECRETS:
         raise Unresolved(f"{reference} is not set, so nothing was sent: set it where the job runs")
     return Secret(SECRETS[reference])
 
 
-def letter(**changes: Any) -> Message:
-    """Give the letter, with some things changed."""
-    return replace(LETTER, **changes)
+def message_with(**changes: Any) -> Message:
+    """Return the message with some fields changed."""
+    return replace(MESSAGE, **changes)
+
+
+def send_to_all(
+    channel: ChannelSettings, message: Message = MESSAGE, secrets: Mapping[str, str] | None = None
+) -> DeliveryResult:
+    """Send a message to all recipients of a channel; return the one result that they share."""
+    known = secrets or {}
+
+    def resolve(reference: str) -> Secret:
+        if reference not in known:
+            raise Unresolved(f"{reference} is not set, so nothing was sent")
+        return Secret(known[reference])
+
+    to = recipients(channel)
+    results = send(channel, message, to, resolve)
+    assert tuple(results) == to
+    (result,) = set(results.values())
+    assert result.error is None or "\n" not in result.error
+    assert not any(secret in str(result.error) for secret in known.values() if secret.strip())
+    return result
 
 
 def read(content: bytes) -> EmailMessage:
-    """Read a mail as mail programs do."""
+    """Parse a mail as mail programs do; it must have no defect."""
     message = message_from_bytes(content, policy=policy.default)
     assert isinstance(message, EmailMessage)
     assert not message.defects
@@ -68,12 +90,12 @@ def read(content: bytes) -> EmailMessage:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """A CA made up for the test, and contexts of servers that it vouches for."""
+    """A CA for the test, and TLS contexts with its certificates."""
 
     authority: trustme.CA
 
     def context(self, *names: str) -> ssl.SSLContext:
-        """Give the context of a server of these names."""
+        """Return the context of a server with these names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(*(names or ("localhost", "127.0.0.1"))).configure_cert(context)
         return context
@@ -86,13 +108,15 @@ class Certificates:
 
 @dataclass(slots=True)
 class Mailbox:
-    """Takes mails as a server does; some are refused as told.
+    """Accepts mails like a server, with some failures.
 
     Args:
-        refused: an answer to give for a recipient, to `MAIL`, to `DATA` (once it came), or None.
-        largest: bytes that a mail may have, as the server finds when it has seen it all.
-        sees: is told each step of a client before it is answered, and `taken` when it has the mail.
-        breaks: the connection is closed after the mail came, before it is answered.
+        refused: the replies to some recipients, to `MAIL`, and to `DATA` (after the mail).
+        largest: bytes that a mail may have; checked after `DATA`.
+        sees: is called with each command before its reply, and with `taken` when a mail is accepted.
+        breaks: close the connection after the mail instead of the last reply.
+        taken: the accepted mails.
+        signed_in: the mechanism and user of each authentication.
     """
 
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -135,7 +159,7 @@ class Mailbox:
         return answer
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Answer what DATA brought."""
+        """Answer DATA."""
         self.sees("DATA")
         if "DATA" in self.refused:
             return self.refused["DATA"]
@@ -152,18 +176,21 @@ class Mailbox:
     def authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
     ) -> AuthResult:
-        """Let in who has the right password or token."""
+        """Accept the right password or token."""
         self.sees("AUTH")
         if isinstance(data, LoginPassword):
             user, secret = data.login.decode(), data.password.decode()
         else:
             user, secret = data
         self.signed_in.append((mechanism, user))
-        # Left to aiosmtpd, a wrong password would never be answered.
+        # aiosmtpd itself would not reply to a wrong password.
         return AuthResult(success=(user, secret) in {("watch", SECRET), ("watch", TOKEN)}, handled=False)
 
     async def auth_XOAUTH2(self, server: SMTP, args: list[str]) -> AuthResult:
-        """Read the words of XOAUTH2, as Google and Microsoft describe them."""
+        """Parse the initial response of XOAUTH2.
+
+        https://developers.google.com/workspace/gmail/imap/xoauth2-protocol
+        """
         user, auth, *rest = base64.b64decode(args[1]).decode().split("\x01")
         assert rest == ["", ""]
         found = self.authenticate(
@@ -174,13 +201,13 @@ class Mailbox:
             (user.removeprefix("user="), auth.removeprefix("auth=Bearer ")),
         )
         if not found.success:
-            # They explain themselves in a challenge, and say no after its empty answer.
+            # The error comes as a challenge, and the failure after the empty response to it.
             await server.challenge_auth('{"status":"400","schemes":"Bearer"}')
         return found
 
     @property
     def mails(self) -> list[EmailMessage]:
-        """The mails taken, as a mail program reads them."""
+        """The accepted mails, parsed."""
         return [read(envelope.original_content) for envelope in self.taken]  # type: ignore[arg-type]
 
 
@@ -193,18 +220,18 @@ def serving(
     port: int = 0,
     **options: Any,
 ) -> Iterator[int]:
-    """Run a mail server on loopback; gives its port.
+    """Run a mail server on loopback; yield its port.
 
     Args:
-        mailbox: what it does with mails.
-        port: where it listens; 0 is any that is free.
-        tls: it speaks TLS from the start.
-        starttls: it offers STARTTLS.
-        options: those of aiosmtpd's SMTP.
+        mailbox: the handler of its mails.
+        port: the port to listen on; 0 for any that is free.
+        tls: the context for TLS from the start.
+        starttls: the context for STARTTLS.
+        options: more arguments of aiosmtpd's `SMTP`.
     """
     loop = asyncio.new_event_loop()
 
-    def made() -> SMTP:
+    def make() -> SMTP:
         return SMTP(
             mailbox,
             hostname="mail.example",
@@ -214,19 +241,19 @@ def serving(
             **options,
         )
 
-    server = loop.run_until_complete(loop.create_server(made, "127.0.0.1", port, ssl=tls))
+    server = loop.run_until_complete(loop.create_server(make, "127.0.0.1", port, ssl=tls))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        asyncio.run_coroutine_threadsafe(_stopped(server), loop).result()
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _stopped(server: asyncio.Server) -> None:
+async def _stop(server: asyncio.Server) -> None:
     server.close()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
@@ -235,28 +262,28 @@ async def _stopped(server: asyncio.Server) -> None:
     await asyncio.sleep(0)
 
 
-Says = Callable[[str], str | None]
-"""Answers a line of a client, the greeting for an empty one; None closes the connection, "" says nothing.
+Respond = Callable[[str], str | None]
+"""Returns the reply to a line, or the greeting for ""; None closes the connection, "" sends nothing.
 
-Of a mail it hears the dot at its end alone."""
+Of a mail it gets only the final dot."""
 
 
 class Odd:
-    """A server that says what it is told to, line by line: for what no good one does."""
+    """A server that sends what a function returns: for replies that no correct server sends."""
 
-    def __init__(self, says: Says) -> None:
-        self.heard: list[str] = []
+    def __init__(self, respond: Respond) -> None:
+        self.lines: list[str] = []
         odd = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 line = ""
-                while (answer := says(line.strip())) is not None:
+                while (answer := respond(line.strip())) is not None:
                     self.wfile.write(answer.encode())
                     line = self._dot() if answer.startswith("354") else self._line()
                     if not line:
                         return
-                    odd.heard.append(line.strip())
+                    odd.lines.append(line.strip())
 
             def _dot(self) -> str:
                 while (line := self._line()).strip() not in ("", ".") or line == "\r\n":
@@ -271,7 +298,7 @@ class Odd:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return self._server.server_address[1]
 
     def __enter__(self) -> Self:

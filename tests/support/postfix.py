@@ -1,4 +1,4 @@
-"""A real mail server: Debian's Postfix, with Dovecot to let users in and to read their mail. Needs root."""
+"""A real mail server: Debian's Postfix, with Dovecot for authentication and IMAP. Needs root."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ import trustme
 from support.mailing import SECRET
 
 PROGRAMS = ("postfix", "dovecot")
-PATIENCE = 30
-"""Seconds after which a server that has not started, or a mail that has not come, is a failure."""
+TIMEOUT = 30
+"""Seconds to wait for a server to start or a mail to arrive."""
 
 _SEARCHED = "/usr/sbin:/usr/bin:/sbin:/bin"
 _OWNER = "nobody"
-"""Whose the mails are."""
+"""The owner of the mails; his id is in `_MAIN` and `_DOVECOT`."""
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -133,14 +133,14 @@ service imap-login {{
 
 
 def missing() -> list[str]:
-    """Name the programs that this machine lacks, and what else it would need."""
+    """Return the missing programs, and `root` if the process is not root."""
     found = [name for name in PROGRAMS if shutil.which(name, path=_SEARCHED) is None]
     return found + (["root"] if os.geteuid() else [])
 
 
 @dataclass(slots=True)
 class MailServer:
-    """Postfix and Dovecot in a directory of their own; `tls`, `starttls` and `imaps` are ports here."""
+    """Postfix and Dovecot in their own directory; `tls`, `starttls` and `imaps` are ports on loopback."""
 
     home: Path
     authority: trustme.CA
@@ -150,7 +150,7 @@ class MailServer:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start both; they answer when this is over."""
+        """Start both, and wait until they listen."""
         for command in (
             ["dovecot", "-F", "-c", str(self.home / "dovecot.conf")],
             ["postfix", "-c", str(self.home / "postfix"), "start-fg"],
@@ -167,13 +167,13 @@ class MailServer:
                     )
                 )
         for port in (self.tls, self.starttls, self.imaps):
-            self._await(lambda port=port: _listens(port), f"nobody listens at {port}")
+            self._await(lambda port=port: _listens(port), f"no server listens on port {port}")
 
     def kill(self) -> None:
-        """Kill both, and all that they have started, as a loss of power would."""
+        """Kill both and all their processes, as a loss of power would."""
         for process in self.running:
             _kill(process.pid)
-        # What keeps Postfix together goes off into a group of its own.
+        # The master process of Postfix has its own process group.
         with suppress(FileNotFoundError):
             _kill(int((self.home / "queue" / "pid" / "master.pid").read_text()))
         for process in self.running:
@@ -181,34 +181,34 @@ class MailServer:
         self.running.clear()
 
     def mails(self, user: str, least: int = 1) -> list[bytes]:
-        """Read a user's mails by IMAP, when there are as many as these and none is on its way."""
+        """Wait until a user has at least so many mails and none is queued; return all, read by IMAP."""
         found: list[bytes] = []
 
-        def come() -> bool:
-            on_its_way = self.waiting()
+        def arrived() -> bool:
+            queued = self.waiting()
             found[:] = self._read(user)
-            return len(found) >= least and not on_its_way
+            return len(found) >= least and not queued
 
-        self._await(come, f"{user} has fewer than {least} mails")
+        self._await(arrived, f"{user} has fewer than {least} mails")
         return found
 
     def waiting(self) -> list[Path]:
-        """Give the mails that Postfix has taken and not yet put anywhere, or could not send on.
+        """Return the mails in Postfix's queue.
 
-        One that is being written is not taken; when it is, its file becomes executable.
+        A queue file is executable once the mail is complete.
         """
         places = [self.home / "queue" / place for place in ("maildrop", "incoming", "active", "deferred")]
         found = [path for place in places for path in place.rglob("*") if path.is_file()]
         return [path for path in found if path.stat().st_mode & stat.S_IXUSR]
 
     def log(self) -> str:
-        """Give all that was logged."""
+        """Return the content of all logs."""
         return "".join(path.read_text("utf-8", "replace") for path in sorted(self.home.glob("*.log")))
 
     def _read(self, user: str) -> list[bytes]:
         context = ssl.create_default_context()
         self.authority.configure_trust(context)
-        with imaplib.IMAP4_SSL("localhost", self.imaps, ssl_context=context, timeout=PATIENCE) as client:
+        with imaplib.IMAP4_SSL("localhost", self.imaps, ssl_context=context, timeout=TIMEOUT) as client:
             client.login(user, "imap-password")
             client.select()
             _, (numbers,) = client.search(None, "ALL")
@@ -216,7 +216,7 @@ class MailServer:
         return [answer[1] for answer in answers if isinstance(answer, tuple)]
 
     def _await(self, holds: Callable[[], bool], otherwise: str) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not holds():
             assert time.monotonic() < end, f"{otherwise}:\n{self.log()}"
             time.sleep(0.05)
@@ -235,8 +235,8 @@ def _listens(port: int) -> bool:
 
 @contextmanager
 def mail_server() -> Iterator[MailServer]:
-    """Set up a mail server that knows `ann` and `bob` at mail.example, and lets `watch` send; start it."""
-    # Its users must be able to go there, which they may not where pytest has its own.
+    """Run a mail server with the mailboxes `ann` and `bob` at mail.example and the sender `watch`."""
+    # Its users must be able to enter the directory, unlike those of pytest.
     home = Path(tempfile.mkdtemp(prefix="mail-"))
     home.chmod(0o755)
     server = MailServer(home, trustme.CA(), *_ports(3))
@@ -268,7 +268,7 @@ def _set_up(server: MailServer) -> None:
     (home / "postfix" / "main.cf").write_text(_MAIN.format(home=home))
     (home / "postfix" / "master.cf").write_text(_MASTER.format(**ports))
     (home / "dovecot.conf").write_text(_DOVECOT.format(home=home, **ports))
-    # It makes its own directories, among them the one in which Dovecot listens.
+    # `check` creates the directories of the queue, among them that of Dovecot's socket.
     subprocess.run(["postfix", "-c", str(home / "postfix"), "check"], env={"PATH": _SEARCHED}, check=True)
 
 
@@ -281,7 +281,7 @@ def _ports(count: int) -> list[int]:
 
 
 class Relay:
-    """Stands between a client and a server, and calls `then` when so many bytes have gone to the server."""
+    """A proxy that calls `then` after so many bytes from the client to the server."""
 
     def __init__(self, port: int, after: int, then: Callable[[], None]) -> None:
         self._to, self._left, self._then = port, after, then
@@ -315,7 +315,7 @@ class Relay:
                 each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let nobody through any more."""
+        """Stop."""
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
