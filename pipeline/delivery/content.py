@@ -94,7 +94,9 @@ def _rolling_files(
     language, title = destination.language, f"modelwatch: {destination.name}"
     texts = {}
     if "ics" in forms:
-        texts["ends.ics"] = render.calendar(summary.shutdowns, stamp=summary.run.started_at, language=language)
+        texts["ends.ics"] = render.calendar(
+            summary.shutdowns, stamp=summary.run.started_at, language=language
+        )
     if {"atom", "feed"}.isdisjoint(forms):
         return texts
     entries = _feed_entries(store, summaries, destination, delivery)

@@ -51,17 +51,17 @@ def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, 
         watch: the watch list of the config.
         at: the current time (ISO 8601 UTC).
     """
-    due = _Enqueue(store, Summaries(store, watch), tables.newest_run(store), at)
+    enqueuer = _Enqueuer(store, Summaries(store, watch), tables.newest_run(store), at)
     states = tables.active_destinations(store)
     for destination in destinations:
         name = destination.name
-        due.enqueue(destination, states.pop(name) if name in states else due.activate(name))
+        enqueuer.enqueue(destination, states.pop(name) if name in states else enqueuer.activate(name))
     for state in states.values():
         tables.set_reported(store, state, None, at=at)
 
 
 @dataclass(frozen=True, slots=True)
-class _Enqueue:
+class _Enqueuer:
     """The state of the history for which reports are enqueued."""
 
     store: Store

@@ -12,8 +12,7 @@ from support.briefs import FULL
 from support.mailing import MESSAGE, message_with, read
 
 from pipeline.delivery.channels.mail import compose
-from pipeline.reports.render import without_attachments
-from pipeline.reports.render import write_message as written
+from pipeline.reports.render import without_attachments, write_message
 from pipeline.reports.types import LANGUAGES, Attachment
 
 SENDER = "模型 watch, <watch@example.com>"
@@ -73,7 +72,9 @@ def test_attachments_are_read_back_byte_by_byte():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_rendered_report_becomes_a_mail_in_each_language(language):
-    message = written(FULL, destination="ops", message_id="<1@x>", thread="<ops@x>", language=language).letter
+    message = write_message(
+        FULL, destination="ops", message_id="<1@x>", thread="<ops@x>", language=language
+    ).message
     mail = read(compose(message, sender=SENDER, to=TO))
     assert mail["Subject"] == message.subject
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))

@@ -678,7 +678,7 @@ def test_a_run_without_monitoring_imports_none_of_its_modules(world):
     done = subprocess.run(words, env=world.job.environment(), capture_output=True, check=True, text=True)
     loaded = json.loads(done.stdout)
     assert "pipeline.sync" in loaded
-    assert not {"pipeline.signalling", "pipeline.signals", "pipeline.vitals"} & set(loaded)
+    assert not {"pipeline.delivery.pings", "pipeline.delivery.prometheus"} & set(loaded)
 
 
 def test_home_run_pings_and_writes_metrics(world):

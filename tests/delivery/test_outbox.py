@@ -203,8 +203,8 @@ def unsteady(script: Script, tmp_path: Path) -> list[str]:
 
 def test_an_unsteady_scope_is_reported_three_times_and_then_every_six_hours(unsteady: list[str]) -> None:
     failed = "[modelwatch] urgent: not reachable (acme, 1 key)"
-    well = "[modelwatch] 1 scope well again · acme"
-    assert unsteady[1:] == [failed, well, failed, well, *[well] * 3]
+    recovered = "[modelwatch] 1 scope recovered · acme"
+    assert unsteady[1:] == [failed, recovered, failed, recovered, *[recovered] * 3]
 
 
 def test_other_news_is_reported_at_once_with_what_waited(
@@ -316,10 +316,10 @@ def test_a_report_has_the_time_of_its_run_and_not_of_a_later_import(script: Scri
     destinations = configured(tmp_path, eml("ops", 'every = "day"', 'at = "08:00"'))
     script.offers("acme/prod", "lyra").run()
     deliver(script.store, destinations, 1)
-    heard = {"acme/prod": script.answer("acme/prod")}
+    results = {"acme/prod": script.answer("acme/prod")}
     recorder, scopes, at = RunCache(script.store), [script.scopes["acme/prod"]], "2025-01-01T00:00:00Z"
     with script.store.transaction():
-        decide_and_record(heard, scopes, recorder, started_at=at, finished_at=at, imported=True)
+        decide_and_record(results, scopes, recorder, started_at=at, finished_at=at, imported=True)
     deliver(script.store, destinations, 3)
     assert [(each.until, each.at) for each in of(script.store)] == [(1, moment(1))]
 
@@ -425,7 +425,7 @@ def test_a_waiting_delivery_can_be_dropped_once(script: Script, waiting: Deliver
 
 
 steps = st.lists(
-    st.sampled_from(["news", "quiet", "tell", "back", "ahead", "prune", "block", "free"]),
+    st.sampled_from(["news", "quiet", "deliver", "back", "ahead", "prune", "block", "free"]),
     min_size=1,
     max_size=18,
 )
