@@ -1,4 +1,4 @@
-"""One spelling for every JSON value, so that equal things have equal digests."""
+"""Canonical JSON: one form for every JSON value, so that equal values have equal digests."""
 
 from __future__ import annotations
 
@@ -14,32 +14,20 @@ import msgspec
 from pipeline.core.types import Digest, Record
 
 VERSION = "01"
-"""First byte of every digest: a change of spelling is a migration, never an accident."""
+"""The first byte of every digest: a changed form has to be a migration."""
 
-
-_DEEPEST = 100
-
-
-_LONGEST_INTEGER = 4000
-
+_MAX_DEPTH = 100
+_MAX_INTEGER_DIGITS = 4000
 
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
-
-
 _MAY_BE_JSON = re.compile(r'\s*[-\d"\[{tfnNI]')
-
-
 _BRACKETS = re.compile(r"[\[\]{}]")
-
-
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
 _EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def _number(text: str) -> int | Decimal | None:
-    """Read a number by its value: `1.0` is 1, `2.5e-6` is `0.0000025`."""
+    """Parse a number by its value: `1.0` is 1, `2.5e-6` is `0.0000025`."""
     try:
         value = Decimal(text).normalize(_EXACT)
     except InvalidOperation:
@@ -47,42 +35,37 @@ def _number(text: str) -> int | Decimal | None:
     if not value:
         return 0
     _, _, exponent = value.as_tuple()
-    if isinstance(exponent, int) and exponent >= 0 and value.adjusted() < _LONGEST_INTEGER:
+    if isinstance(exponent, int) and exponent >= 0 and value.adjusted() < _MAX_INTEGER_DIGITS:
         return int(value)
     return value
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
-
-
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
 _encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
-
-
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
 def decode(body: bytes) -> Any:
-    """Read JSON as gateways write it: a BOM, NaN, lone surrogates and stray bytes are put up with.
+    """Parse JSON leniently: a BOM, NaN, lone surrogates and invalid UTF-8 are accepted.
 
-    Numbers come as int or Decimal, exact. NaN and infinities are null; what is no Unicode is U+FFFD.
+    Numbers are int or Decimal, exact. NaN and infinities become None; invalid characters become U+FFFD.
 
     Raises:
-        ValueError: this is no JSON, or it is nested too deeply to read.
+        ValueError: it is no JSON, or is nested too deeply.
     """
     try:
         return decode_strictly(body)
+    # Invalid UTF-8 is no MsgspecError: https://github.com/msgspec/msgspec/issues/714
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _decode_leniently(body)
 
 
 def decode_strictly(body: bytes) -> Any:
-    """Read JSON as its standard has it; gives what `decode` gives.
+    """Parse JSON strictly (RFC 8259); where it succeeds, `decode` returns the same.
 
     Raises:
-        ValueError: this is no JSON, or not all of it is Unicode, or it is nested too deeply to read.
+        ValueError: it is no JSON, or is not UTF-8, or is nested too deeply.
     """
     try:
         return _decode(body)
@@ -112,10 +95,10 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def members(body: bytes) -> dict[str, bytes]:
-    """Give the members of a JSON object, the value of each in the very bytes that it was written in.
+    """Return the members of a JSON object, each value undecoded.
 
     Raises:
-        ValueError: this is no JSON object.
+        ValueError: it is no JSON object.
     """
     try:
         return {name: bytes(raw) for name, raw in _members(body).items()}
@@ -126,7 +109,7 @@ def members(body: bytes) -> dict[str, bytes]:
 
 
 def differing_members(before: str, after: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Compare two objects in canonical spelling; gives the members of each that the other has not."""
+    """Return the members of each of two canonical objects that the other does not have."""
     old, new = _members(before.encode()), _members(after.encode())
     names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
     left, right = ({name: decode(bytes(side[name])) for name in names if name in side} for side in (old, new))
@@ -134,28 +117,28 @@ def differing_members(before: str, after: str) -> tuple[dict[str, Any], dict[str
 
 
 def encode(value: Any) -> str:
-    """Write a value in its canonical spelling: keys sorted, no spaces, numbers by value."""
+    """Return the canonical JSON of a value: keys sorted, no spaces, numbers by value."""
     return _encode(value).decode()
 
 
 def pretty(value: Any) -> str:
-    """Write a value for people: indented, keys as they come, numbers exact, a line feed at the end."""
+    """Return a value as JSON for people: indented, keys unsorted, numbers exact, a line feed at the end."""
     return msgspec.json.format(_encode_exactly(value), indent=2).decode() + "\n"
 
 
 def digest(text: str) -> Digest:
-    """Address a text by its content."""
+    """Return the digest of a text."""
     return Digest(VERSION + blake2b(text.encode(), digest_size=16).hexdigest())
 
 
 def digest_of_records(records: Iterable[Record]) -> Digest:
-    """Address records: which they are, and under which model id each of them stands."""
-    # A digest has one length and an id holds no NUL, so no two sets are spelled alike.
+    """Return the digest of a set of records and their model ids."""
+    # Digests have one length and ids hold no NUL, so different sets give different texts.
     return digest("\0".join(sorted(f"{record.digest} {record.model}" for record in records)))
 
 
 def as_text(value: Any) -> str:
-    """Write a field's value for people: strings bare, unless they would read as another JSON value."""
+    """Return a field's value as text: strings bare, unless they would parse as another JSON value."""
     if not isinstance(value, str):
         return encode(value)
     if not _MAY_BE_JSON.match(value):
@@ -167,20 +150,20 @@ def as_text(value: Any) -> str:
     return encode(value)
 
 
+def from_text(text: str) -> Any:
+    """Parse a value that `as_text` returned."""
+    try:
+        return _decode(text.encode())
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return text
+
+
 def is_deep(text: str) -> bool:
-    """Say whether a canonical text nests deeper than a record may: its readers are bounded by their stack."""
-    if text.count("[") + text.count("{") <= _DEEPEST:
+    """Return whether a canonical text nests deeper than a record may: recursive readers have a limit."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
         return False
     depth = deepest = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
-    return deepest > _DEEPEST
-
-
-def from_text(text: str) -> Any:
-    """Read a value that `as_text` wrote."""
-    try:
-        return _decode(text.encode())
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return text
+    return deepest > _MAX_DEPTH

@@ -1,4 +1,4 @@
-"""What differs between two listings, and between two records: values in, values out."""
+"""Differences between two listings, and between two records: values in, values out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 from pipeline.core import canonical, jsonpath
 from pipeline.core.types import Change, FieldChange, Listing, Record
 
+PRICE_PATTERN = r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]"
+"""Matches the paths of price fields, in any case, unless their path is one of the lifecycle."""
+
 PATTERNS = (
     (
         "lifecycle",
         r"deprecat|expir|shutdown|sunset|retire|lifecycle|archived|(^|[._])eol([._]|$)|replacement",
     ),
-    ("price", r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]"),
+    ("price", PRICE_PATTERN),
     ("text", r"desc|display|^name$|\.name$|title|icon|^owned_by$|^created|tags?$|url|order$"),
     (
         "capabilities",
@@ -23,29 +26,26 @@ PATTERNS = (
     ),
     ("limits", r"context|max_|limit|token(?!iz)|length|window|tpm|rpm"),
 )
-
+"""The category of a field by its path; the first pattern that matches decides."""
 
 _CATEGORIES = tuple((category, re.compile(pattern, re.IGNORECASE)) for category, pattern in PATTERNS)
 
-
 QUIET = "text"
-"""The category that is kept and hashed but told only on request: names, descriptions, owners."""
-
+"""The category that is stored and hashed but reported only on request: names, descriptions, owners."""
 
 SHAPE = "shape"
-"""The category of fields that appear in, or vanish from, all records at once: told in one line."""
-
+"""The category of fields that appear in, or vanish from, all records at once: reported in one line."""
 
 Differing = tuple[str, str | None, str | None]
-"""A path, and what stands there before and after, as text; None where nothing does."""
+"""A path, and its value before and after, as text; None where the field is absent."""
 
 
 def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
-    """Give what happened to each model between two listings, by model id; nothing between equal ones."""
+    """Return the changes of models between two listings, by model id; empty for equal listings."""
     if before.digest == after.digest:
         return ()
     old, new = before.records, after.records
-    # Records that were read once stand in both listings: most are the same object.
+    # Cached rows give the same object in both listings, so most records need no comparison of digests.
     differing = [model for model in old.keys() | new.keys() if old.get(model) is not new.get(model)]
     changes = (Change(model, old.get(model), new.get(model)) for model in sorted(differing))
     return tuple(change for change in changes if _digest(change.before) != _digest(change.after))
@@ -58,7 +58,13 @@ def _digest(record: Record | None) -> str | None:
 def field_changes(
     before: str, after: str, category_of: Callable[[Differing], str] | None = None
 ) -> tuple[FieldChange, ...]:
-    """Give the fields in which two record bodies differ, by path; `category_of` may sort them otherwise."""
+    """Return the fields in which two record bodies differ, by path.
+
+    Args:
+        before: a body in canonical JSON.
+        after: the other.
+        category_of: returns the category of a field; `categorise` its path by default.
+    """
     return tuple(
         FieldChange(*each, category_of(each) if category_of else categorise(each[0]))
         for each in _differing(before, after)
@@ -78,25 +84,30 @@ def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
 
 @lru_cache(4096)
 def categorise(path: str) -> str:
-    """Sort a field by what it means to its reader: price, limits, capabilities, lifecycle, text or other."""
+    """Return the category of a field: price, limits, capabilities, lifecycle, text or other."""
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
 
 
+def is_price(path: str) -> bool:
+    """Return whether a field is a price, whatever category its change has (`shape` hides it)."""
+    return categorise(path) == "price"
+
+
 class FieldComparer:
-    """Gives the fields of the changes between two listings, knowing what is quiet and what is only shape.
+    """Compares the fields of changed records, with the quiet paths and the shapes of two listings.
 
     A field that no record had before, or that none has any more, is a matter of how the gateway writes its
-    list: it is of the category `shape`, so that it makes no wave of changed models.
+    list: its category is `shape`, so that it does not count as a change of every model.
     """
 
     def __init__(self, before: Listing, after: Listing, quiet: tuple[str, ...] = ()) -> None:
         self._before = before
         self._after = after
         self._quiet = [jsonpath.parse(path) for path in quiet]
-        self._had: dict[tuple[bool, str], bool] = {}
+        self._in_use: dict[tuple[bool, str], bool] = {}
 
     def __call__(self, change: Change) -> tuple[FieldChange, ...]:
-        """Give the fields in which a changed record differs."""
+        """Return the fields in which a changed record differs."""
         if change.before is None or change.after is None:
             return ()
         return field_changes(change.before.body, change.after.body, self._category)
@@ -105,18 +116,19 @@ class FieldComparer:
         path, before, after = differing
         if any(jsonpath.covers(quiet, path) for quiet in self._quiet):
             return QUIET
-        if before is None and not self._in_use(self._before, path):
+        if before is None and not self._is_in_use(self._before, path):
             return SHAPE
-        if after is None and not self._in_use(self._after, path):
+        if after is None and not self._is_in_use(self._after, path):
             return SHAPE
         return categorise(path)
 
-    def _in_use(self, listing: Listing, path: str) -> bool:
+    def _is_in_use(self, listing: Listing, path: str) -> bool:
         key = (listing is self._before, jsonpath.generalise(path))
-        if key not in self._had:
-            named = f"{jsonpath.last_key(path)}:"
-            self._had[key] = any(
-                named in record.body and jsonpath.has_leaf(canonical.decode(record.body.encode()), key[1])
+        if key not in self._in_use:
+            # A search for the name spares most records the parsing.
+            name = f"{jsonpath.last_key(path)}:"
+            self._in_use[key] = any(
+                name in record.body and jsonpath.has_leaf(canonical.decode(record.body.encode()), key[1])
                 for record in listing.records.values()
             )
-        return self._had[key]
+        return self._in_use[key]

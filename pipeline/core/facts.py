@@ -1,6 +1,6 @@
-"""Our reading of a record: one set of names and units for what every gateway spells in its own way.
+"""The facts of a record: one set of names and units for the fields that gateways write differently.
 
-What `/v1/models` says under `permission`: the documented flags of each entry.
+Also its permissions: the documented flags of the entries of `permission`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from functools import cache
 from typing import Any
 
 from pipeline.core import jsonpath
-from pipeline.core.values import LARGEST, parse_date, parse_length, parse_timestamp, parse_names, parse_price, parse_text
+from pipeline.core.values import (
+    LARGEST,
+    parse_date,
+    parse_length,
+    parse_names,
+    parse_price,
+    parse_text,
+    parse_timestamp,
+)
 
 PER_TOKEN = Decimal(1_000_000)
-
-
 PER_1K = Decimal(1000)
-
-
 PER_1M = Decimal(1)
-
-
 CENTS_PER_100M = Decimal(1) / Decimal(10_000)
-
 
 UNITS: dict[str, Decimal] = {
     "token": PER_TOKEN,
@@ -33,21 +34,19 @@ UNITS: dict[str, Decimal] = {
     "1m": PER_1M,
     "cents_per_100m": CENTS_PER_100M,
 }
-"""Price units by the name that the config uses: what to multiply by to get USD per 1M tokens."""
-
+"""Price units by their name in the config: the factor from a price to USD per 1M tokens."""
 
 _QUANTUM = Decimal("0.000001")
-
 
 Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Where a record's prices are, as paths tried in turn, and their unit.
+    """The paths of a record's prices, each tried in turn, and their unit.
 
     Args:
-        unit: what to multiply by to get USD per 1M tokens; None where it is unknown: no price is read then.
+        unit: the factor from a price to USD per 1M tokens; None (unknown) gives no prices.
         source: exact, estimate or ratio.
     """
 
@@ -62,7 +61,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a record says, None where it says nothing.
+    """The facts of a record, None or () where it has none.
 
     `created` and `deprecated_at` are ISO 8601; lengths are in tokens; prices are exact, in USD per 1M tokens
     (`usd_per_call` in USD); sets are sorted tuples; `price_source` is exact, estimate or ratio.
@@ -97,9 +96,9 @@ def _same(facts: Facts, _body: Body) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class FactPaths:
-    """Where the facts are in a record: paths tried in turn, the first that says something counts.
+    """The paths of the facts in a record, each tried in turn until one has a value.
 
-    `adjust` has the last word, for what paths cannot say: it is given the facts found and the record.
+    `adjust` is called last, with the facts and the record, for facts that no path expresses.
     """
 
     owned_by: tuple[str, ...] = ("owned_by", "owner", "owner_by", "organization", "publisher", "vendor")
@@ -159,7 +158,7 @@ class FactPaths:
     adjust: Callable[[Facts, Body], Facts] = field(default=_same)
 
     def __call__(self, body: Body) -> Facts:
-        """Read a record."""
+        """Return the facts of a record."""
         prices = _prices(self.prices, body)
         found = Facts(
             object=parse_text(body.get("object")),
@@ -182,53 +181,53 @@ class FactPaths:
         return self.adjust(found, body)
 
 
-def _first(read: Callable[[Any], Any], at: tuple[str, ...], body: Body) -> Any:
-    for path in _parsed(at):
+def _first(parse: Callable[[Any], Any], paths: tuple[str, ...], body: Body) -> Any:
+    for path in _parsed(paths):
         value = jsonpath.find(body, path) if len(path) > 1 else body.get(path[0])
         if value is None:
             continue
-        found = read(value)
+        found = parse(value)
         if found is not None and found != ():
             return found
     return None
 
 
 @cache
-def _parsed(at: tuple[str, ...]) -> tuple[jsonpath.Path, ...]:
-    return tuple(map(jsonpath.parse, at))
+def _parsed(paths: tuple[str, ...]) -> tuple[jsonpath.Path, ...]:
+    return tuple(map(jsonpath.parse, paths))
 
 
-def _prices(where: Prices, body: Body) -> dict[str, Any]:
-    unit = where.unit
-    found: dict[str, Any] = {"usd_per_call": _first(parse_price, where.per_call, body)}
+def _prices(paths: Prices, body: Body) -> dict[str, Any]:
+    unit = paths.unit
+    found: dict[str, Any] = {"usd_per_call": _first(parse_price, paths.per_call, body)}
     if unit is not None:
-        tokens = {
-            "input_usd_per_1m": where.input,
-            "output_usd_per_1m": where.output,
-            "cache_read_usd_per_1m": where.cache_read,
-            "cache_write_usd_per_1m": where.cache_write,
+        per_token = {
+            "input_usd_per_1m": paths.input,
+            "output_usd_per_1m": paths.output,
+            "cache_read_usd_per_1m": paths.cache_read,
+            "cache_write_usd_per_1m": paths.cache_write,
         }
-        found |= {name: scale_price(_first(parse_price, at, body), unit) for name, at in tokens.items()}
+        found |= {name: scale_price(_first(parse_price, at, body), unit) for name, at in per_token.items()}
     if any(value is not None for value in found.values()):
-        found["price_source"] = where.source
+        found["price_source"] = paths.source
     return found
 
 
 def scale_price(value: Decimal | None, unit: Decimal) -> Decimal | None:
-    """Give a price in USD per 1M tokens, to six decimals: what floats add beyond is none of its value."""
+    """Return a price in USD per 1M tokens, to six decimals, which drops the noise of floats."""
     if value is None or value >= LARGEST or value * unit >= LARGEST:
         return None
     return strip_zeros((value * unit).quantize(_QUANTUM))
 
 
 def strip_zeros(value: Decimal) -> Decimal:
-    """Write a decimal without trailing zeros and without an exponent."""
+    """Return a decimal without trailing zeros and without an exponent."""
     plain = value.normalize()
     return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
 
 
 def to_columns(facts: Facts) -> dict[str, Any]:
-    """Give facts as they are stored: prices as REAL for sorting and plotting, sets as JSON arrays."""
+    """Return facts as columns of `records`: prices as REAL for sorting and plotting, sets as JSON arrays."""
     return {name: _column(getattr(facts, name)) for name in Facts.__slots__}
 
 
@@ -257,7 +256,7 @@ FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One entry of `permission[]`; flags as 0, 1 or None where the server leaves them out."""
+    """One entry of `permission[]`; flags are 0, 1, or None where the entry has none."""
 
     allow_create_engine: int | None
     allow_sampling: int | None
@@ -271,7 +270,7 @@ class Permission:
 
 
 def parse_permissions(body: Body) -> tuple[Permission, ...]:
-    """Read `permission`, an array that may be null, missing or hold what is no object."""
+    """Return the entries of `permission`; empty where it is no array."""
     entries = body.get("permission")
     if not isinstance(entries, list):
         return ()

@@ -1,4 +1,7 @@
-"""Paths into JSON values: `a.b`, `providers.*.latency`, `permission[].id`."""
+"""Paths into JSON values: `a.b`, `providers.*.latency`, `permission[].id`.
+
+A `Path` names places in any value; a leaf, as `leaves` writes it, names one place in one value.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 _STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
-
-
-_NO_STEP = re.compile(r"[.\"*\[\]]")
-
+_NEEDS_QUOTES = re.compile(r"[.\"*\[\]]")
 
 Path = tuple[str, ...]
 """Steps into a value; `*` stands for every key of an object and every element of an array."""
@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 @cache
 def parse(text: str) -> Path:
-    """Read a path; `[]` after a name means each element, the same as `.*`.
+    """Parse a path; `[]` after a name means each element, the same as `.*`.
 
     Raises:
         ValueError: the path is empty or has an empty step.
@@ -32,7 +32,7 @@ def parse(text: str) -> Path:
 
 
 def find(value: Any, path: Path) -> Any:
-    """Give what stands at a path without `*`; None when nothing does."""
+    """Return the value at a path without `*`; None where there is none."""
     for step in path:
         if not isinstance(value, dict):
             return None
@@ -41,7 +41,7 @@ def find(value: Any, path: Path) -> Any:
 
 
 def remove(value: Any, paths: Iterable[Path]) -> Any:
-    """Give a value with everything at these paths left out; the value itself is not touched."""
+    """Return a copy of a value without everything at these paths."""
     for path in paths:
         value = _drop(value, path)
     return value
@@ -63,7 +63,7 @@ def _drop(value: Any, path: Path) -> Any:
 
 
 def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give every leaf with its path; objects are walked into, and arrays that hold objects."""
+    """Yield every leaf with its path; objects are descended into, and arrays that hold objects."""
     match value:
         case dict() if value:
             items: Iterable[tuple[str, Any]] = value.items()
@@ -73,17 +73,21 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix, value
             return
     for key, item in items:
-        step = key if isinstance(value, list) else _spelled(key)
+        step = key if isinstance(value, list) else _quoted(key)
         yield from leaves(item, f"{prefix}.{step}" if prefix else step)
 
 
-def _spelled(key: str) -> str:
-    """Write a name so that it is one step, and no place in an array: in quotes where it must be."""
-    return json.dumps(key, ensure_ascii=False) if not key or key.isdecimal() or _NO_STEP.search(key) else key
+def _quoted(key: str) -> str:
+    """Return a name as one step that is no index: in quotes where it would read otherwise."""
+    return (
+        json.dumps(key, ensure_ascii=False)
+        if not key or key.isdecimal() or _NEEDS_QUOTES.search(key)
+        else key
+    )
 
 
 def transform(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
-    """Give a value with what stands at a path put through `change`; the value itself is not touched."""
+    """Return a copy of a value with `change` applied to everything at a path."""
     if not path:
         return change(value)
     step, rest = path[0], path[1:]
@@ -99,7 +103,7 @@ def transform(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
 
 
 def covers(path: Path, leaf: str) -> bool:
-    """Say whether a leaf, as `leaves` names it, stands at a path or below it."""
+    """Return whether a leaf is at a path or below it."""
     steps = _steps(leaf)
     return len(steps) >= len(path) and all(
         want in ("*", have) for want, have in zip(path, steps, strict=False)
@@ -107,23 +111,23 @@ def covers(path: Path, leaf: str) -> bool:
 
 
 def generalise(leaf: str) -> str:
-    """Give a leaf's path with `*` for the places in arrays."""
+    """Return a leaf's path with `*` for its indexes in arrays."""
     return ".".join("*" if step.isdecimal() else step for step in _steps(leaf))
 
 
 def has_leaf(value: Any, leaf: str) -> bool:
-    """Say whether a value has a leaf of that path, at whatever places in arrays."""
-    return _stands(value, _steps(leaf))
+    """Return whether a value has a leaf of that path, at any indexes in arrays."""
+    return _has_leaf(value, _steps(leaf))
 
 
-def _stands(value: Any, steps: Sequence[str]) -> bool:
+def _has_leaf(value: Any, steps: Sequence[str]) -> bool:
     if not steps:
         return not (isinstance(value, dict) and value) and not _holds_objects(value)
     step, rest = steps[0], steps[1:]
     if step == "*" or step.isdecimal():
-        return _holds_objects(value) and any(_stands(item, rest) for item in value)
+        return _holds_objects(value) and any(_has_leaf(item, rest) for item in value)
     name = json.loads(step) if step.startswith('"') else step
-    return isinstance(value, dict) and name in value and _stands(value[name], rest)
+    return isinstance(value, dict) and name in value and _has_leaf(value[name], rest)
 
 
 def _holds_objects(value: Any) -> bool:
@@ -131,7 +135,7 @@ def _holds_objects(value: Any) -> bool:
 
 
 def last_key(leaf: str) -> str:
-    """Give the last name in a leaf's path as JSON writes it; places in arrays are no names."""
+    """Return the last key in a leaf's path as JSON writes it; indexes in arrays are no keys."""
     name = next((step for step in reversed(_steps(leaf)) if not step.isdecimal()), "")
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
@@ -142,7 +146,7 @@ def _steps(leaf: str) -> list[str]:
 
 
 def graft(value: Any, other: Any, path: Path) -> Any:
-    """Give a value with what stands at a path taken from another value, where that has it."""
+    """Return a copy of a value with everything at a path taken from another value, where that has it."""
     step, rest = path[0], path[1:]
     match value, other:
         case (dict(), dict()) | (list(), list()) if step == "*" and not rest:

@@ -1,4 +1,4 @@
-"""What changed in a price: in one unit where the price is understood, else as the gateway writes it."""
+"""Changes of prices: in USD per unit where the price is understood, else as the gateway writes it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from pipeline.core.types import FieldChange
 from pipeline.core.values import parse_price
 
 UNIT_1M = "1M tokens"
-
-
 UNIT_CALL = "call"
-
 
 PRICES = {
     "input_usd_per_1m": ("input", UNIT_1M),
@@ -26,13 +23,10 @@ PRICES = {
     "cache_write_usd_per_1m": ("cache write", UNIT_1M),
     "usd_per_call": ("a call", UNIT_CALL),
 }
-"""By column of `records`: what people call the price, and what it is for."""
-
+"""By column of `records`: the name of the price, and its unit."""
 
 _PERCENT = Decimal("0.1")
-
-
-_NEAR = Decimal("0.000001")
+_TOLERANCE = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +34,8 @@ class PriceChange:
     """A price before and after, None where there was none.
 
     Args:
-        name: what people call it, or the path of the field where its unit is unknown.
-        unit: `1M tokens` or `call`, the prices are in USD then; None where the unit is unknown.
+        name: the name of the price, or the path of its field where its unit is unknown.
+        unit: `1M tokens` or `call`, for prices in USD; None where it is unknown.
         source: exact, estimate or ratio; None where the unit is unknown.
     """
 
@@ -53,14 +47,14 @@ class PriceChange:
 
     @property
     def percent(self) -> Decimal | None:
-        """By how much it changed, to a tenth; None where there is nothing to compare with."""
+        """The change in percent, to a tenth; None without a price before (or one of 0), or after."""
         if not self.before or self.after is None:
             return None
         return strip_zeros(((self.after - self.before) / self.before * 100).quantize(_PERCENT))
 
 
 def price_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceChange, ...]:
-    """Give the prices that differ between the facts of two records, each a row of `records` or nothing."""
+    """Return the prices that differ between two rows of `records`; an empty mapping has no prices."""
     return tuple(
         PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), unit, after["price_source"])
         for column, (name, unit) in PRICES.items()
@@ -73,55 +67,68 @@ def _exact(value: float | None) -> Decimal | None:
 
 
 def split_prices(
-    fields: Sequence[FieldChange], known: Iterable[PriceChange]
+    fields: Sequence[FieldChange], facts: Iterable[PriceChange]
 ) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
-    """Tell prices from other loud fields; one that says the same as a known price is in neither."""
-    raws = {field: raw for field in fields if (raw := _raw(field))}
-    mended = (_mended(price, raws) for price in known)
-    prices = [price for price in mended if price is not None]
+    """Separate prices from the other fields that are neither quiet nor shape.
+
+    Args:
+        fields: the changed fields of a record.
+        facts: its price changes by its facts; a field that repeats one of them is in neither result.
+
+    Returns:
+        The prices, those of unknown unit last, and the other fields.
+    """
+    raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
+    completed = (_completed(price, raw_prices) for price in facts)
+    prices = [price for price in completed if price is not None]
     others = []
     for field in (each for each in fields if each.category not in (QUIET, SHAPE)):
-        raw = raws.get(field)
+        raw = raw_prices.get(field)
         if raw is None or field.category != "price":
             others.append(field)
-        elif not any(_factor(raw, price) for price in prices if price.unit):
+        elif not any(_unit_between(raw, price) for price in prices if price.unit):
             prices.append(raw)
     return tuple(prices), tuple(others)
 
 
-def _raw(field: FieldChange) -> PriceChange | None:
-    """Read a field as a price where it moved from number to number, or comes or goes as one."""
-    was, now = (
+def _raw_price(field: FieldChange) -> PriceChange | None:
+    """Return a field as a price, where each of its sides is a number or absent."""
+    before, after = (
         None if side is None else parse_price(from_text(side)) for side in (field.before, field.after)
     )
-    if (was is None) != (field.before is None) or (now is None) != (field.after is None) or was == now:
+    if (
+        (before is None) != (field.before is None)
+        or (after is None) != (field.after is None)
+        or before == after
+    ):
         return None
-    return PriceChange(field.field, was, now)
+    return PriceChange(field.field, before, after)
 
 
-def _mended(known: PriceChange, raws: Mapping[FieldChange, PriceChange]) -> PriceChange | None:
-    """Give a price as it moved; None where only our reading of it is new.
+def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]) -> PriceChange | None:
+    """Return a price with both sides; None where only our parsing of it is new.
 
-    The facts of a record are those of the rules that first read it: older ones may not have found its price.
+    Facts are those of the rules that first parsed a record: older rules may not have found its price.
     """
-    if known.before is not None and known.after is not None:
-        return known
-    for raw in raws.values():
+    if price.before is not None and price.after is not None:
+        return price
+    for raw in raw_prices.values():
         for unit in UNITS.values():
-            if known.before is None and _is(raw.after, unit, known.after):
-                return replace(known, before=None if raw.before is None else strip_zeros(raw.before * unit))
-            if known.after is None and _is(raw.before, unit, known.before):
-                return replace(known, after=None if raw.after is None else strip_zeros(raw.after * unit))
-    return known if any(field.category == "price" for field in raws) else None
+            if price.before is None and _is_equal(raw.after, unit, price.after):
+                return replace(price, before=None if raw.before is None else strip_zeros(raw.before * unit))
+            if price.after is None and _is_equal(raw.before, unit, price.before):
+                return replace(price, after=None if raw.after is None else strip_zeros(raw.after * unit))
+    return price if any(field.category == "price" for field in raw_prices) else None
 
 
-def _factor(raw: PriceChange, known: PriceChange) -> Decimal | None:
-    """Give the unit in which a field says on both sides what is known in ours."""
-    sides = ((raw.before, known.before), (raw.after, known.after))
-    return next((unit for unit in UNITS.values() if all(_is(mine, unit, its) for mine, its in sides)), None)
+def _unit_between(raw: PriceChange, price: PriceChange) -> Decimal | None:
+    """Return the unit in which a field equals a price on both sides; None where there is none."""
+    sides = ((raw.before, price.before), (raw.after, price.after))
+    units = (unit for unit in UNITS.values() if all(_is_equal(mine, unit, usd) for mine, usd in sides))
+    return next(units, None)
 
 
-def _is(mine: Decimal | None, unit: Decimal, its: Decimal | None) -> bool:
-    if mine is None or its is None:
-        return mine is its
-    return abs(mine * unit - its) <= _NEAR
+def _is_equal(raw: Decimal | None, unit: Decimal, usd: Decimal | None) -> bool:
+    if raw is None or usd is None:
+        return raw is usd
+    return abs(raw * unit - usd) <= _TOLERANCE

@@ -1,7 +1,4 @@
-"""Text of a gateway in a form that is safe to print.
-
-What others say of an error, fit to be kept and shown: one line, no key, nothing that varies.
-"""
+"""Foreign text made safe: escaped for the terminal, on one line, redacted, with secrets masked."""
 
 from __future__ import annotations
 
@@ -10,62 +7,61 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-LONGEST = 200
-
-
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-
-
-def printable(text: str, *, longest: int = LONGEST) -> str:
-    """Give a gateway's text in a form safe to print: control and bidirectional characters as escapes, cut."""
-    safe = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
-
-
-def count(number: int, thing: str) -> str:
-    """Write how many there are: `1 model`, `2 models`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
+UNSAFE = (
+    "\x00-\x1f\x7f-\x9f"  # control characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional: https://www.unicode.org/reports/tr9/
+    "\u200b-\u200d\u2060-\u2065\ufeff"  # zero width
+    "\u2028\u2029"  # line and paragraph separator
+    "\ud800-\udfff"  # surrogates, which UTF-8 cannot encode
+)
+"""The characters never shown as they are, as the inside of a regular expression's `[…]`."""
 
 MASK = "***"
 
-
-_LONGEST = 300
-
-
+LONGEST = 200
+_LONGEST_LINE = 300
 _SHORTEST_SECRET = 4
 
-
-_KEY_LIKE = re.compile(r"\b(sk|pk|key|sess)-[\w*.-]{6,}")
-
-
+_UNSAFE = re.compile(f"[{UNSAFE}]")
+_UNSAFE_RUN = re.compile(f"[{UNSAFE}]+")
+_KEY = re.compile(r"\b(sk|pk|key|sess)-[\w*.-]{6,}")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]{6,}")
-
-
 _REQUEST_ID = re.compile(
-    r"\s*\(request[ _-]?id: [^)]*\)|\s*\[?request[_ -]?id\]?[:=]\s*[\w-]+", re.IGNORECASE
+    r"\s*\(request[ _-]?id: [^)]*\)|\s*\[?request[ _-]?id\]?[:=]\s*[\w-]+", re.IGNORECASE
 )
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+def printable(text: str, *, longest: int = LONGEST) -> str:
+    """Return a text with unsafe characters escaped as JSON does, clipped to `longest` characters."""
+    return _clipped(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text), longest)
+
+
+def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Return a text with each run of unsafe characters as a space, clipped to `longest` characters."""
+    return _clipped(_UNSAFE_RUN.sub(" ", text).strip(), longest)
 
 
 def redact(text: str) -> str:
-    """Give an error's text on one line: nothing like a key, no request id, not long."""
-    text = _BEARER.sub(rf"\1{MASK}", _KEY_LIKE.sub(MASK, _REQUEST_ID.sub("", text)))
-    return one_line(text)
+    """Return an error text fit to be stored: on one line, without anything like a key, without request ids.
 
-
-def one_line(text: str, longest: int = _LONGEST) -> str:
-    """Give a text on one line: no control characters, none that turn the direction of writing, not long."""
-    text = _CONTROL.sub(" ", text).strip()
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    Request ids differ in each answer, so that the same error would look like a new one.
+    """
+    return one_line(_BEARER.sub(rf"\1{MASK}", _KEY.sub(MASK, _REQUEST_ID.sub("", text))))
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
-    """Give a text without these secrets, as they are or as JSON and addresses spell them."""
+    """Return a text with secrets masked, plain or as JSON and URLs escape them."""
     for value in secrets:
         if len(value) >= _SHORTEST_SECRET:
-            for spelled in (value, json.dumps(value)[1:-1], quote(value), quote(value, safe="")):
-                text = re.sub(re.escape(spelled), MASK, text, flags=re.IGNORECASE)
+            for form in (value, json.dumps(value)[1:-1], quote(value), quote(value, safe="")):
+                text = re.sub(re.escape(form), MASK, text, flags=re.IGNORECASE)
     return text
+
+
+def count(number: int, thing: str) -> str:
+    """Return a number with its noun: `1 model`, `2 models`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _clipped(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

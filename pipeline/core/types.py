@@ -1,4 +1,4 @@
-"""The nouns: scopes and how to ask as them, records, listings, changes."""
+"""The types of the domain: gateways, scopes and their credentials, records, listings, changes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Digest = NewType("Digest", str)
 
 
 REFERENCE_PREFIXES = ("env:", "file:", "command:")
-"""How a text begins that says where a secret is kept."""
+"""The prefixes of references to secrets."""
 
 
 class Secret:
-    """A value that prints as `***` everywhere; `reveal()` is called only where it is sent."""
+    """A value that prints as `***`; `reveal()` is called only where it is sent."""
 
     __slots__ = ("_value",)
 
@@ -25,42 +25,42 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Give the value itself."""
+        """Return the value."""
         return self._value
 
     def __repr__(self) -> str:
         return "***"
 
     def __reduce__(self) -> str:
-        raise TypeError("a secret is not written anywhere")
+        raise TypeError("a secret cannot be pickled")
 
 
 Resolve = Callable[[str], Secret]
-"""Gives the secret that a reference such as `env:NAME` leads to; raises Unresolved."""
+"""Returns the secret of a reference such as `env:NAME`; raises Unresolved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """Ask without any credential: the gateway's default group."""
+    """No credential: the gateway's default group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Ask as an API key; `reference` says where it is kept, e.g. `env:PROD_KEY`."""
+    """An API key, by its reference: `env:PROD_KEY`."""
 
     reference: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """Ask as a signed-in user, by the session cookie that `reference` leads to."""
+    """The session cookie of a signed-in user, by its reference."""
 
     reference: str
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """Ask as a signed-in user, by access token and user id (sent as `New-Api-User`)."""
+    """The access token of a user, by its reference, and the user's id (sent as `New-Api-User`)."""
 
     reference: str
     user_id: str
@@ -68,7 +68,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Ask as a user who signs in at `/api/user/login` at each run."""
+    """A user who signs in at `/api/user/login` in each run; `reference` is that of the password."""
 
     username: str
     reference: str
@@ -79,7 +79,7 @@ Credential = Anonymous | Key | Cookie | AccessToken | Login
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How a gateway is asked; times in seconds, sizes in bytes after decompression."""
+    """Limits of the requests to a gateway; times in seconds, sizes in bytes after decompression."""
 
     concurrency: int = 8
     timeout: float = 30.0
@@ -91,12 +91,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When an answer is believed.
+    """The thresholds of accepting an answer and of confirming a removal.
 
     Args:
-        max_loss: the share of models (0 to 1) that may be gone at once without being held.
-        floor: so many may be gone at once from any list, however short.
-        confirm: complete listings in a row that must miss a model before its removal is effective.
+        max_loss: the share of models (0 to 1) that may be missing at once; above it the answer is held.
+        floor: the number of models that may be missing at once from any list, however short.
+        confirm: the complete listings in a row without a model that confirm its removal.
     """
 
     max_loss: float = 0.25
@@ -109,19 +109,21 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the config says of how a gateway writes its list; None and () leave what its dialect says.
+    """A gateway's own settings of its dialect; None and () leave those of the dialect.
+
+    The first seven replace the dialect's, the last four extend them.
 
     Args:
-        path: where the list is asked for, below the gateway's base.
-        list: where in a body the array of records is; "" is the body itself.
-        id: where in a record the model's id is.
-        key_header: the header that carries a key.
+        path: the path of the list, below the gateway's base.
+        list: the path of the array of records in a body; "" is the body itself.
+        id: the path of the model's id in a record.
+        key_header: the header for a key.
         paging: by name: param, next, more, pages, total, size.
         prices: by name: unit, input, output, cache_read, cache_write, per_call.
-        facts: by the fact's name, where in a record it is.
-        noise: paths in a record that differ though the world did not change.
-        quiet: paths that are kept, and told only on request.
-        sets: paths of arrays whose order means nothing.
+        facts: the path in a record, by the name of the fact.
+        noise: paths in a record that differ between answers without a change of the model.
+        quiet: paths that are stored, and reported only on request.
+        sets: paths of arrays whose order has no meaning.
         no_models: globs of ids that are no models.
     """
 
@@ -151,7 +153,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One place to ask from: a gateway, as one key, one signed-in user, or nobody.
+    """One view of a gateway: that of a key, of a signed-in user, or the anonymous one.
 
     With `all_groups` the user's groups are listed, and each becomes a scope of its own beside this one.
     """
@@ -165,7 +167,7 @@ class Scope:
 
     @property
     def auth(self) -> str:
-        """How it asks, in one word: anonymous, key or session."""
+        """The kind of its credential: anonymous, key or session."""
         match self.credential:
             case Anonymous():
                 return "anonymous"
@@ -186,7 +188,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a gateway said of one model, noise removed, in one canonical spelling."""
+    """A model as its gateway describes it, without noise, in canonical JSON."""
 
     model: str
     digest: Digest
@@ -207,7 +209,7 @@ class Listing:
 
 
 class Kind(StrEnum):
-    """What happened to a model; `returned` is an added model that the scope had offered before."""
+    """The kind of a change; `returned` is an added model that the scope had offered before."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -217,7 +219,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One model in two listings; its kind follows from its sides, so the two cannot disagree."""
+    """A model that differs between two listings; None on the side that does not have it."""
 
     model: str
     before: Record | None
@@ -225,7 +227,7 @@ class Change:
 
     @property
     def kind(self) -> Kind:
-        """Added, removed or changed."""
+        """Added, removed or changed, by the sides."""
         if self.before is None:
             return Kind.ADDED
         return Kind.REMOVED if self.after is None else Kind.CHANGED
@@ -246,7 +248,7 @@ class FieldChange:
 
 
 class Outcome(StrEnum):
-    """What a sighting says of a scope at a snapshot."""
+    """The outcome of a scope in a run, as its sighting stores it."""
 
     BASELINE = "baseline"
     MOVED = "moved"
@@ -268,16 +270,16 @@ _SCOPE_NAME = re.compile(r"^\w[\w.@+-]*$")
 
 
 def is_valid_name(text: str) -> bool:
-    """Say whether a text can be the name of a gateway or a scope."""
+    """Return whether a text can be the name of a gateway or a scope."""
     return bool(_SCOPE_NAME.match(text))
 
 
 class Severity(StrEnum):
-    """How much something matters, the most first.
+    """The severity of a change, the highest first.
 
-    `urgent`: a watched model left, has another price or end; a scope is refused or silent. `breaking`: a
-    model was removed, a limit cut, a capability lost, a price raised; an answer is held. `notable`: all other
-    loud changes. `quiet`: names, descriptions, owners.
+    `urgent`: a watched model was removed, has another price or shutdown date; a key is rejected or a scope
+    does not answer. `breaking`: a model was removed, a limit cut, a capability lost, a price raised; an
+    answer is held. `notable`: all other changes that are not quiet. `quiet`: names, descriptions, owners.
     """
 
     URGENT = "urgent"
@@ -286,16 +288,16 @@ class Severity(StrEnum):
     QUIET = "quiet"
 
     def reaches(self, least: Severity) -> bool:
-        """Say whether this matters as much as another, or more."""
+        """Return whether this is at least as severe as another."""
         order = list(Severity)
         return order.index(self) <= order.index(least)
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeState:
-    """A scope's row: what it is known to offer, what is held, and the last thing that happened to it.
+    """A scope's row: its current listing, its held listing, and its last outcome.
 
-    `began` is the snapshot at which its present hold or failure began.
+    `began` is the snapshot with which its present hold or failure began.
     """
 
     id: int

@@ -1,7 +1,4 @@
-"""Globs of names, as the words of a question and the lines of a config give them.
-
-Which models somebody depends on, and which changes are urgent to them.
-"""
+"""Globs of names, and the watched models."""
 
 from __future__ import annotations
 
@@ -9,54 +6,56 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+_GLOB_CHARACTERS = frozenset("*?[")
+
 
 def matches(name: str, globs: Sequence[str]) -> bool:
-    """Say whether a name matches one of some globs; any does where there is none."""
+    """Return whether a name matches any of some globs; no globs match every name."""
     return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
 def unmatched_glob(globs: Iterable[str], names: Iterable[str]) -> str | None:
-    """Give the first glob that matches none of some names; None where each matches one."""
-    known = list(names)
-    return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in known)), None)
+    """Return the first glob that matches no name; None where each matches one."""
+    candidates = list(names)
+    return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in candidates)), None)
 
 
-_GLOB = frozenset("*?[")
+def is_glob(pattern: str) -> bool:
+    """Return whether a pattern may match several models."""
+    return bool(_GLOB_CHARACTERS & set(pattern))
+
+
+def matches_pattern(pattern: str, model: str) -> bool:
+    """Return whether a pattern, a model's id or a glob of ids, matches a model.
+
+    An id is compared first: some ids contain `[` or `*`.
+    """
+    return pattern == model or fnmatchcase(model, pattern)
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Models that somebody depends on.
+    """The watched models: those that somebody depends on.
 
     Args:
         models: ids as gateways write them, and globs of ids.
-        scopes: globs of the scopes in which they matter; none is all scopes.
+        scopes: globs of the scopes in which they are watched; empty for all.
     """
 
     models: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
 
     def covers(self, scope: str) -> bool:
-        """Say whether it matters what a scope is offered."""
+        """Return whether models are watched in a scope."""
         return matches(scope, self.scopes)
 
     def has(self, model: str) -> bool:
-        """Say whether a model is watched."""
-        return any(matches_pattern(word, model) for word in self.models)
+        """Return whether a model is watched."""
+        return any(matches_pattern(pattern, model) for pattern in self.models)
 
     def named(self, model: str) -> bool:
-        """Say whether a model is watched by its own id, and not only because a glob matches it."""
+        """Return whether a model is watched by its own id rather than by a glob."""
         return model in self.models
 
 
 NO_WATCH = Watch()
-
-
-def is_glob(word: str) -> bool:
-    """Say whether a word may mean several models."""
-    return bool(_GLOB & set(word))
-
-
-def matches_pattern(word: str, model: str) -> bool:
-    """Say whether a word, an id or a glob of ids, means a model."""
-    return word == model or fnmatchcase(model, word)

@@ -36,7 +36,7 @@ class Redactor:
         return body
 
     def _may_hold_escapes(self, body: bytes) -> bool:
-        """Return whether letters of a secret may be escaped; for most letters JSON has only the form `\\u00..`."""
+        """Return whether letters of a secret may be escaped: most have no short escape, only their number."""
         special = any(letter in value for value in self._secrets for letter in _SHORT_ESCAPES)
         return b"\\" in body and (special or b"\\u00" in body)
 

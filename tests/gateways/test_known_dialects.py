@@ -16,7 +16,7 @@ from pipeline.core import canonical
 from pipeline.core.types import Gateway, Listing
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, Dialect, Pages, PageRequest, all_dialects, request_dialect, answer_dialect
-from pipeline.gateways.dialects.paging import MOST_PAGES, Paging, pages
+from pipeline.gateways.dialects.paging import MAX_PAGES, Paging, pages
 
 GOLDEN = TESTS / "golden"
 CASES = sorted(path for path in GOLDEN.glob("*/*.json") if not path.name.endswith(".expected.json"))
@@ -375,7 +375,7 @@ def test_a_list_that_does_not_come_whole_is_refused(paging: Paging, bodies: list
 
 def test_a_list_without_an_end_is_refused() -> None:
     """A server that always has one more page is not followed for ever."""
-    endless = (page("a", next=str(number)) for number in range(MOST_PAGES + 1))
+    endless = (page("a", next=str(number)) for number in range(MAX_PAGES + 1))
     with pytest.raises(Unreadable, match="has no end"):
         delivered(pages("/v1/models", (), TOKEN, rows), endless)
 
