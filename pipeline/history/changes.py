@@ -9,24 +9,23 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Any
 
-from pipeline.core.diff import fields
-from pipeline.core.prices import PRICES, moved
+from pipeline.core.diff import field_changes
+from pipeline.core.prices import PRICES, price_changes
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.changes import (
     ChangeRow,
-    Leave,
     Models,
     Move,
     Present,
     Window,
     changes_of,
-    leaves,
     levels_of,
     moves,
     readded,
 )
+from pipeline.store.departures import Departure, departures_of_returned
 
 _ALIKE = 0.8
 """How much alike two names are, from 0 to 1, to be called a possible rename."""
@@ -47,8 +46,8 @@ class _Told:
     since: str | None
     before: int | None
     after: int | None
-    twin: str | None
-    candidate: str | None
+    case_variant: str | None
+    successor: str | None
     owned_by: str | None = field(compare=False)
 
 
@@ -59,7 +58,7 @@ def find_events(store: Store, window: Window, models: Models = None) -> tuple[Ev
     comes back in another form, that is told as a change. With `models` (ids of the database) only what
     happened to those is looked for.
     """
-    left = leaves(store, window, models)
+    left = departures_of_returned(store, window, models)
     return _told_of(store, moves(store, window, models), left, readded(store, window, models), models)
 
 
@@ -72,7 +71,7 @@ def removals(store: Store, window: Window) -> tuple[Event, ...]:
 def _told_of(
     store: Store,
     found: Sequence[Move],
-    left: dict[tuple[int, int], Leave],
+    left: dict[tuple[int, int], Departure],
     back_for_a_while: set[tuple[int, int]],
     models: Models = None,
 ) -> tuple[Event, ...]:
@@ -115,7 +114,7 @@ class _EventBuilder:
     """Decides what a row of a move is to the scope that made it: an event, or nothing."""
 
     present: Present
-    left: dict[tuple[int, int], Leave]
+    left: dict[tuple[int, int], Departure]
     back_for_a_while: set[tuple[int, int]]
     levels: dict[tuple[int, int], int]
     changed: dict[int, list[ChangeRow]]
@@ -127,13 +126,13 @@ class _EventBuilder:
             case "confirmed", Kind.REMOVED if self._is_gone(move, change.model):
                 told = _told(move, change, Kind.REMOVED, since=move.since_at)
                 twin = self.present.twin(move.listing, change.model_name)
-                return replace(told, twin=twin, candidate=None if twin else self._candidate(change))
+                return replace(told, case_variant=twin, successor=None if twin else self._candidate(change))
             case "moved", Kind.CHANGED:
                 return _told(move, change, Kind.CHANGED, change.before)
             case "moved", Kind.ADDED:
                 arrived = self._arrived(move, change)
                 twin = self.present.twin(move.listing, change.model_name)
-                return None if arrived is None else replace(arrived, twin=twin)
+                return None if arrived is None else replace(arrived, case_variant=twin)
             case _:
                 return None
 
@@ -188,8 +187,8 @@ def _told(
         before=before,
         # What comes or goes is one event for all scopes, though their records of it may differ.
         after=change.after if before is not None else None,
-        twin=None,
-        candidate=None,
+        case_variant=None,
+        successor=None,
     )
 
 
@@ -213,9 +212,9 @@ def _events(
             since=what.since,
             away_seconds=_seconds(what.since, what.at) if what.kind == Kind.RETURNED else None,
             fields=_fields(what, rows, stored, bodies),
-            prices=moved(facts[what.before], facts[what.after]) if what.before and what.after else (),
-            twin=what.twin,
-            candidate=what.candidate,
+            prices=price_changes(facts[what.before], facts[what.after]) if what.before and what.after else (),
+            case_variant=what.case_variant,
+            successor=what.successor,
         )
         for what, of_it in told.items()
     ]
@@ -230,7 +229,7 @@ def _fields(
     if what.before is None or what.after is None or what.before == what.after:
         return ()
     row = rows.get((what.before, what.after))
-    return fields(bodies[what.before], bodies[what.after]) if row is None else stored[row]
+    return field_changes(bodies[what.before], bodies[what.after]) if row is None else stored[row]
 
 
 def _field_changes(store: Store, changes: Iterable[int]) -> dict[int, tuple[FieldChange, ...]]:

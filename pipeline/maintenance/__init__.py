@@ -1,11 +1,11 @@
-"""Maintenance of the database: verify, rebuild, prune, back up, forget and rename."""
+"""Maintenance of the database: verify, rebuild, prune, forget and rename."""
 
 from __future__ import annotations
 
 from pipeline.maintenance.facts import DialectsOf, dialects_of
-from pipeline.maintenance.prune import Pruned, prune
-from pipeline.maintenance.rebuild import Rebuilt, rebuild
-from pipeline.maintenance.scopes import forget, rename_gateway, rename_scope
+from pipeline.maintenance.prune import PruneTotals, prune
+from pipeline.maintenance.rebuild import RebuildTotals, rebuild
+from pipeline.maintenance.scopes import forget, rename, rename_gateway, rename_scope
 from pipeline.maintenance.verify import Check, Cure, Problem, verify
 
 __all__ = [
@@ -13,12 +13,13 @@ __all__ = [
     "Cure",
     "DialectsOf",
     "Problem",
-    "Pruned",
-    "Rebuilt",
+    "PruneTotals",
+    "RebuildTotals",
     "dialects_of",
     "forget",
     "prune",
     "rebuild",
+    "rename",
     "rename_gateway",
     "rename_scope",
     "verify",

@@ -1,4 +1,4 @@
-"""Read every record again, as the dialects of its listings do, and say where facts or permissions differ."""
+"""Parse every record again, as the dialects of its listings do, and correct facts and permissions."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from operator import itemgetter
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, Permission, to_columns, parse_permissions
+from pipeline.core.facts import Facts, Permission, parse_permissions, to_columns
 from pipeline.core.types import Scope
-from pipeline.gateways.dialects import Dialect, dialect_of, customise
-from pipeline.gateways.dialects.new_api_groups import LIST_DIALECT, MODELS_DIALECT
+from pipeline.gateways.dialects import Dialect, customise, dialect_of, group_models_dialect, groups_dialect
 from pipeline.store import Store
+from pipeline.store.bulk import BulkWriter, ids_after
 
 DialectsOf = Callable[[str, str], Sequence[Dialect]]
-"""Gives the dialects that may have read a listing, by its gateway and its `reading`; the likeliest first."""
+"""Returns the dialects that may have parsed a listing, by its gateway and `reading`; the likeliest first."""
 
 
-FACTS = tuple(item.name for item in fields(Facts))
+_FACTS = tuple(item.name for item in fields(Facts))
 
-
-FLAGS = tuple(item.name for item in fields(Permission))
+_FLAGS = tuple(item.name for item in fields(Permission))
 
 
 def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
-    """Give the dialects that listings were read in, spelled as the gateways of a config have it."""
+    """Return the dialects that listings were parsed in, with the overrides of the config's gateways."""
     by_gateway: dict[str, list[Scope]] = {}
     for scope in scopes:
         by_gateway.setdefault(scope.gateway.name, []).append(scope)
@@ -36,60 +35,65 @@ def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
         if dialect is None:
             return ()
         own = by_gateway.get(gateway, [])
-        told = [customise(dialect, own[0].gateway.spelling)] if own else [dialect]
-        in_groups = dialect.name in (LIST_DIALECT, MODELS_DIALECT)
-        # A list of groups is read without the places of facts that the config names.
-        return [*told, dialect] if in_groups and any(scope.all_groups for scope in own) else told
+        dialects = [customise(dialect, own[0].gateway.overrides)] if own else [dialect]
+        in_groups = any(
+            dialect.name in (groups_dialect(scope.gateway).name, group_models_dialect(scope.gateway).name)
+            for scope in own
+            if scope.all_groups
+        )
+        # The lists of groups are parsed without the paths of facts that the config sets.
+        return [*dialects, dialect] if in_groups else dialects
 
     return found
 
 
 @dataclass(slots=True)
-class Misread:
-    """What differs from a fresh reading.
+class FactDifferences:
+    """Where facts and permissions differ from those that are parsed today.
 
     Args:
-        records: how many were looked at.
-        read: how many of them were read in a dialect that is known here.
-        unknown: how many were read in one that is not: their facts stay, as those of no listing do.
+        records: how many records were parsed.
+        checked: how many of them are of a dialect that exists here.
+        unknown: how many are of one that does not: their facts stay.
         facts: by record, the columns that it should have.
         permissions: by record, the rows that it should have.
     """
 
     records: int = 0
-    read: int = 0
+    checked: int = 0
     unknown: int = 0
     facts: dict[int, dict[str, Any]] = field(default_factory=dict)
     permissions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-def misread(store: Store, known: DialectsOf, *, only: set[int] | None = None) -> Misread:
-    """Read records again: all, or `only` some of them."""
-    readings = _readings(store, known)
-    listed = readings.keys()
-    granted = _permissions(store)
-    found = Misread()
-    rows = store.stream(f"select id, cast(body as blob), {', '.join(FACTS)} from records order by id")  # noqa: S608 - our own names
-    for number, text, *now in rows:
+def fact_differences(
+    store: Store, dialects_of: DialectsOf, *, only: set[int] | None = None
+) -> FactDifferences:
+    """Parse records again: all, or `only` some of them by id."""
+    dialects = _dialects_by_record(store, dialects_of)
+    stored_permissions = _stored_permissions(store)
+    found = FactDifferences()
+    rows = store.stream(f"select id, cast(body as blob), {', '.join(_FACTS)} from records order by id")  # noqa: S608 - our own names
+    for number, text, *stored in rows:
         if only is not None and number not in only:
             continue
         found.records += 1
         body = _body(text)
         if body is None:
             continue
-        fresh = [asdict(permission) for permission in parse_permissions(body)]
-        if [tuple(row.values()) for row in fresh] != granted.get(number, []):
-            found.permissions[number] = fresh
-        wanted = [to_columns(dialect.facts(body)) for dialect in readings.get(number, ())]
-        found.unknown += number in listed and not wanted
-        found.read += bool(wanted)
-        if wanted and all([each[name] for name in FACTS] != now for each in wanted):
-            found.facts[number] = wanted[0]
+        granted = [asdict(permission) for permission in parse_permissions(body)]
+        if [tuple(row.values()) for row in granted] != stored_permissions.get(number, []):
+            found.permissions[number] = granted
+        parsed = [to_columns(dialect.facts(body)) for dialect in dialects.get(number, ())]
+        found.unknown += number in dialects and not parsed
+        found.checked += bool(parsed)
+        if parsed and all([columns[name] for name in _FACTS] != stored for columns in parsed):
+            found.facts[number] = parsed[0]
     return found
 
 
 def _body(text: bytes) -> dict[str, Any] | None:
-    """Read a record's body; what is damaged is found where digests are looked at."""
+    """Return a record's body; None for a damaged one, which the check of digests finds."""
     try:
         body = canonical.decode(text)
     except ValueError:
@@ -97,9 +101,9 @@ def _body(text: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _readings(store: Store, known: DialectsOf) -> dict[int, list[Dialect]]:
-    """Give the dialects of each record, those of its newest listing first."""
-    of_reading: dict[tuple[str, str], Sequence[Dialect]] = {}
+def _dialects_by_record(store: Store, dialects_of: DialectsOf) -> dict[int, list[Dialect]]:
+    """Return the dialects of each record, those of its newest listing first."""
+    by_reading: dict[tuple[str, str], Sequence[Dialect]] = {}
     found: dict[int, list[Dialect]] = {}
     rows = store.stream(
         """
@@ -110,14 +114,44 @@ def _readings(store: Store, known: DialectsOf) -> dict[int, list[Dialect]]:
         group by 1, 2, 3 order by 1, newest desc
         """
     )
-    for record, *reading, _ in rows:
-        key = (reading[0], reading[1])
-        if key not in of_reading:
-            of_reading[key] = known(*key)
-        found.setdefault(record, []).extend(of_reading[key])
+    for record, gateway, reading, _ in rows:
+        key = (gateway, reading)
+        if key not in by_reading:
+            by_reading[key] = dialects_of(*key)
+        found.setdefault(record, []).extend(by_reading[key])
     return found
 
 
-def _permissions(store: Store) -> dict[int, list[tuple[Any, ...]]]:
-    rows = store.stream(f"select record, {', '.join(FLAGS)} from permissions order by record, id")  # noqa: S608 - our own names
-    return {record: [row[1:] for row in of_it] for record, of_it in groupby(rows, key=itemgetter(0))}
+def _stored_permissions(store: Store) -> dict[int, list[tuple[Any, ...]]]:
+    rows = store.stream(f"select record, {', '.join(_FLAGS)} from permissions order by record, id")  # noqa: S608 - our own names
+    return {record: [row[1:] for row in group] for record, group in groupby(rows, key=itemgetter(0))}
+
+
+def correct_facts(
+    store: Store, dialects_of: DialectsOf, *, only: set[int] | None = None
+) -> tuple[int, int, int]:
+    """Write facts and permissions as they are parsed today, where they differ; must run in a transaction.
+
+    Returns:
+        How many records had other facts, how many other permissions, and how many are of unknown dialects.
+    """
+    found = fact_differences(store, dialects_of, only=only)
+    for record, facts in found.facts.items():
+        store.db.table("records").update(record, facts)
+    for record, permissions in sorted(found.permissions.items()):
+        _write_permissions(store, record, permissions)
+    return len(found.facts), len(found.permissions), found.unknown
+
+
+def _write_permissions(store: Store, record: int, permissions: list[dict[str, Any]]) -> None:
+    """Replace the permissions of a record; ids follow the order of records where they are free."""
+    own = {"record": record}
+    store.connection.execute("delete from permissions where record = :record", own)
+    ((name,),) = store.stream("select name from records where id = :record", own)
+    ((last,),) = store.stream("select coalesce(max(id), 0) from permissions where record < :record", own)
+    ids = ids_after(store, "permissions", last, len(permissions))
+    rows = [
+        {"id": number, "name": name, "record": record, **row}
+        for number, row in zip(ids, permissions, strict=True)
+    ]
+    BulkWriter(store).insert("permissions", rows)

@@ -1,231 +1,72 @@
-"""Remember how models left whose leaving is too old to be kept, so that a return is still told as one.
+"""Drop history from before a bound; reports of the time since, now or later, stay the same.
 
-Which sightings must stay when old ones go, so that what is told of the rest stays the same.
-
-A scope keeps an unbroken end of its ledger. It begins with the last sighting that said what it is offered
-before anything that is still needed:
+A scope keeps an unbroken end of its ledger. It begins with the last sighting that set its listing before
+anything that is still needed:
 
 * what happened since the bound;
-* the moves whose removals were confirmed since, or wait to be;
-* the thirty days before these, from which patience counts how often a model had left;
-* the beginnings of failures and holds that ended, or go on, in what is kept.
+* the moves whose removals were confirmed since, or are pending;
+* the thirty days before these, whose removals count for flap levels;
+* the beginnings of failures and holds that ended, or continue, in what is kept.
 
-How a model had left before that is remembered as a departure.
-
-Drop history from before a bound; what is told of the time since, now or later, stays the same.
+How models had left before that is kept in `departures`, so that a later return is still reported as one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
 
+from pipeline.core.types import PROBLEMS, SETS_LISTING
 from pipeline.maintenance.collect import drop_ids, drop_unneeded
-from pipeline.maintenance.facts import DialectsOf
-from pipeline.maintenance.rebuild import correct_readings
-from pipeline.maintenance.replay import SETTERS, TROUBLE, Seen, sightings
-from pipeline.store import Store, flap_levels
+from pipeline.maintenance.facts import DialectsOf, correct_facts
+from pipeline.maintenance.replay import SightingRow, read_sightings
+from pipeline.store import Store
 from pipeline.store.bulk import BulkWriter
+from pipeline.store.departures import Departure, Removal, departures
 from pipeline.store.flapping import DAYS
 
-_LEAVINGS = """
-    with bounds as (select cast(key as integer) as scope, value as exact from json_each(:exact)),
-    gone as (
-        select moved.scope, removed.model, max(moved.id) as leaving from bounds
-        join sightings as moved on moved.scope = bounds.scope and moved.id < bounds.exact
-            and moved.outcome = 'moved'
-        join changes as removed on removed.transition = moved.transition and removed.kind = 'removed'
-        group by moved.scope, removed.model
-    ),
-    left_for as (
-        select gone.*, (
-            select min(back.id) from sightings as back
-            join changes as added on added.transition = back.transition and added.kind = 'added'
-            where back.scope = gone.scope and back.outcome = 'moved' and back.id > gone.leaving
-            and added.model = gone.model
-        ) as back
-        from gone
-    )
-    select left_for.scope, left_for.model, left_for.leaving, changes.before as record, models.name,
-           confirmed.flap_level, first.started_at as at
-    from left_for
-    join sightings as leaving on leaving.id = left_for.leaving
-    join changes on changes.transition = leaving.transition and changes.model = left_for.model
-    join models on models.id = left_for.model
-    left join sightings as confirmed on confirmed.transition = leaving.transition
-        and confirmed.scope = left_for.scope and confirmed.outcome = 'confirmed'
-        and confirmed.id > leaving.id and (left_for.back is null or confirmed.id < left_for.back)
-        and leaving.id = (
-            select min(first.id) from sightings as first
-            where first.scope = confirmed.scope and first.snapshot >= confirmed.since
-            and first.transition = confirmed.transition and first.outcome = 'moved'
-        )
-    left join snapshots as first on first.id = confirmed.since
-    order by confirmed.id desc
-"""
-
-
-def remember(store: Store, exact: Mapping[int, int]) -> None:
-    """Write how the models of scopes left last before a sighting: which one, by scope.
-
-    Must run inside a transaction, before the sightings go.
-    """
-    rows = store.rows(_LEAVINGS, {"exact": json.dumps(exact)})
-    level = flap_levels(store, {row["leaving"] for row in rows})
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for row in rows:
-        effective = row["flap_level"] == level[row["leaving"], row["model"]]
-        key = (row["scope"], row["model"])
-        if effective or key not in found:
-            found[key] = row | {"at": row["at"] if effective else None}
-    _write(store, found)
-
-
-def _write(store: Store, found: Mapping[tuple[int, int], Mapping[str, Any]]) -> None:
-    known = {
-        (row["scope"], row["model"]): row
-        for row in store.rows("select id, scope, model, sighting from departures")
-    }
-    writer = BulkWriter(store)
-    free = writer.next_id("departures")
-    for key, row in sorted(found.items()):
-        old = known.get(key)
-        if old and old["sighting"] >= row["leaving"]:
-            continue
-        values = {
-            "name": f"{row['name']} left" + (f" {row['at']}" if row["at"] else ""),
-            "scope": row["scope"],
-            "model": row["model"],
-            "record": row["record"],
-            "left_at": row["at"],
-            "sighting": row["leaving"],
-        }
-        number = old["id"] if old else free
-        free += old is None
-        store.db.table("departures").insert({"id": number, **values}, replace=True)
-
-
-_NEVER = 1 << 62
+_LAST_ID = 1 << 62
+"""Larger than any id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What a scope keeps.
-
-    Args:
-        base: the sighting that becomes its baseline; those before it go.
-        exact: from this sighting on patience counts as it always did; departures before it are remembered.
-        stale: confirmations of moves that are not kept as moves.
-    """
-
-    base: int
-    exact: int
-    stale: tuple[int, ...]
-
-
-def keep(seen: Sequence[Seen], waiting: Sequence[tuple[int, int]], bound: str) -> Kept | None:
-    """Say what a scope keeps of its sightings, given in order; None when that is all of them.
-
-    Args:
-        seen: the scope's sightings.
-        waiting: its removals that are not confirmed yet, as transition and first snapshot.
-        bound: what happened at or after this time is kept whole, in ISO 8601 UTC.
-    """
-    cut = next((each.id for each in seen if each.at >= bound), _NEVER)
-    confirmed = [
-        (each.transition, each.since) for each in seen if each.id >= cut and each.outcome == "confirmed"
-    ]
-    moves = [_move(seen, transition, since) for transition, since in [*confirmed, *waiting]]
-    exact = min([cut, *(move.id for move in moves if move)])
-    recent = before(min([bound, *(each.at for each in seen if each.id >= exact)]), DAYS)
-    first = min(exact, next((each.id for each in seen if each.at >= recent), _NEVER))
-    base = _base(seen, first)
-    if base is None or (base is seen[0] and base.outcome == "baseline"):
-        return None
-    return Kept(base.id, exact, tuple(_stale(seen, base)))
-
-
-def before(at: str, days: int) -> str:
-    """Give the time so many days before another, in ISO 8601 UTC."""
-    return (datetime.fromisoformat(at) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _move(seen: Sequence[Seen], transition: int | None, since: int | None) -> Seen | None:
-    """Find the move that a confirmation is of, as those who tell of it do."""
-    return next(
-        (
-            each
-            for each in seen
-            if each.outcome == "moved" and each.transition == transition and each.snapshot >= (since or 0)
-        ),
-        None,
-    )
-
-
-def _base(seen: Sequence[Seen], first: int) -> Seen | None:
-    """Find the last sighting before `first` that set the listing, with all troubles that go on after it."""
-    while True:
-        base = next((each for each in reversed(seen) if each.id < first and each.outcome in SETTERS), None)
-        if base is None:
-            return None
-        begun = {each.since for each in seen if each.id > base.id and each.outcome != "confirmed"}
-        troubles = [each.id for each in seen if each.outcome in TROUBLE and each.snapshot in begun]
-        earliest = min(troubles, default=_NEVER)
-        if earliest > base.id:
-            return base
-        first = earliest
-
-
-def _stale(seen: Sequence[Seen], base: Seen) -> list[int]:
-    moved = [each for each in seen if each.id > base.id and each.outcome == "moved"]
-    return [
-        each.id
-        for each in seen
-        if each.id > base.id
-        and each.outcome == "confirmed"
-        and not any(move.transition == each.transition and move.id < each.id for move in moved)
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """What was dropped, in rows by table; `bound` is earlier than asked for where a report is still owed."""
+class PruneTotals:
+    """How many rows were dropped, by table; `bound` is earlier than asked for where a report is due."""
 
     bound: str
     rows: Mapping[str, int]
 
 
-def prune(store: Store, known: DialectsOf, *, bound: str) -> Pruned:
-    """Drop what happened before a time and is needed for nothing since, in one transaction.
+def prune(store: Store, dialects_of: DialectsOf, *, bound: str) -> PruneTotals:
+    """Drop what happened before a time and is not needed since, in one transaction.
 
     Args:
         store: an open database; the caller holds its lock.
-        known: gives the dialects in which a listing may have been read.
+        dialects_of: returns the dialects that may have parsed a listing.
         bound: in ISO 8601 UTC.
     """
     with store.transaction():
-        bound = min([bound, *_owed(store)])
+        bound = min([bound, *_due_reports(store)])
         dropped: dict[str, int] = {}
         kept = _kept(store, bound)
-        remember(store, {scope: each.exact for scope, each in kept.items()})
+        _write_departures(store, _last_removals(store, {scope: each.exact for scope, each in kept.items()}))
         for each in kept.values():
-            _begin_at(store, each, dropped)
+            _make_baseline(store, each, dropped)
         _drop_deliveries(store, bound, dropped)
         _drop_snapshots(store, bound, dropped)
-        before = _listed(store)
+        records = _records_to_drop(store)
         for table, count in drop_unneeded(store).items():
             dropped[table] = dropped.get(table, 0) + count
-        # The reading that gave a record its facts may have gone with its listing.
-        correct_readings(store, known, only=before)
-        return Pruned(bound, {table: count for table, count in dropped.items() if count})
+        # The dialect that gave a record its facts may have gone with its listing.
+        correct_facts(store, dialects_of, only=records)
+        return PruneTotals(bound, {table: count for table, count in dropped.items() if count})
 
 
-def _owed(store: Store) -> list[str]:
-    """Give when the runs began of which a report is still to be written, or to be made."""
+def _due_reports(store: Store) -> list[str]:
+    """Return when the first runs began of which a report waits to be sent, or is still to be made."""
     rows = store.rows(
         """
         select min(snapshots.started_at) as at from deliveries
@@ -241,20 +82,158 @@ def _owed(store: Store) -> list[str]:
     return [row["at"] for row in rows if row["at"]]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The sightings that a scope keeps.
+
+    Args:
+        base: the sighting that becomes its baseline; those before it go.
+        exact: from this sighting on flap levels stay as they were; departures before it are remembered.
+        stale: confirmations of moves that are not kept as moves.
+    """
+
+    base: int
+    exact: int
+    stale: tuple[int, ...]
+
+
 def _kept(store: Store, bound: str) -> dict[int, Kept]:
-    waiting: dict[int, list[tuple[int, int]]] = {}
+    """Return what each scope keeps; a scope that keeps all its sightings is left out."""
+    pending: dict[int, list[tuple[int, int]]] = {}
     for scope, transition, since in store.stream("select scope, transition, since from missing"):
-        waiting.setdefault(scope, []).append((transition, since))
+        pending.setdefault(scope, []).append((transition, since))
     found = {}
-    for scope, seen in groupby(sightings(store), key=lambda each: each.scope):
-        kept = keep(list(seen), waiting.get(scope, ()), bound)
+    for scope, sightings in groupby(read_sightings(store), key=lambda sighting: sighting.scope):
+        kept = keep(list(sightings), pending.get(scope, ()), bound)
         if kept:
             found[scope] = kept
     return found
 
 
-def _begin_at(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
-    """Let a scope's ledger begin with what it was offered at the base."""
+def keep(sightings: Sequence[SightingRow], pending: Sequence[tuple[int, int]], bound: str) -> Kept | None:
+    """Return what a scope keeps of its sightings; None when that is all of them.
+
+    Args:
+        sightings: those of the scope, in order.
+        pending: its removals that are not confirmed yet, as transition and first snapshot.
+        bound: what happened at or after this time is kept whole, in ISO 8601 UTC.
+    """
+    cut = _first_since(sightings, bound)
+    confirmed = [
+        (each.transition, each.since) for each in sightings if each.id >= cut and each.outcome == "confirmed"
+    ]
+    moves = [_move(sightings, transition, since) for transition, since in [*confirmed, *pending]]
+    exact = min([cut, *(move.id for move in moves if move)])
+    recent = _days_before(min([bound, *(each.at for each in sightings if each.id >= exact)]), DAYS)
+    base = _base(sightings, min(exact, _first_since(sightings, recent)))
+    if base is None or (base is sightings[0] and base.outcome == "baseline"):
+        return None
+    return Kept(base.id, exact, tuple(_stale(sightings, base)))
+
+
+def _first_since(sightings: Sequence[SightingRow], at: str) -> int:
+    return next((each.id for each in sightings if each.at >= at), _LAST_ID)
+
+
+def _days_before(at: str, days: int) -> str:
+    return (datetime.fromisoformat(at) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _move(sightings: Sequence[SightingRow], transition: int | None, since: int | None) -> SightingRow | None:
+    """Return the move that a confirmation is of, as reports find it."""
+    return next(
+        (
+            each
+            for each in sightings
+            if each.outcome == "moved" and each.transition == transition and each.snapshot >= (since or 0)
+        ),
+        None,
+    )
+
+
+def _base(sightings: Sequence[SightingRow], first: int) -> SightingRow | None:
+    """Return the last sighting before `first` that set the listing, and began no problem that goes on."""
+    while True:
+        base = next(
+            (each for each in reversed(sightings) if each.id < first and each.outcome in SETS_LISTING), None
+        )
+        if base is None:
+            return None
+        begun = {each.since for each in sightings if each.id > base.id and each.outcome != "confirmed"}
+        problems = [each.id for each in sightings if each.outcome in PROBLEMS and each.snapshot in begun]
+        earliest = min(problems, default=_LAST_ID)
+        if earliest > base.id:
+            return base
+        first = earliest
+
+
+def _stale(sightings: Sequence[SightingRow], base: SightingRow) -> list[int]:
+    moved = [each for each in sightings if each.id > base.id and each.outcome == "moved"]
+    return [
+        each.id
+        for each in sightings
+        if each.id > base.id
+        and each.outcome == "confirmed"
+        and not any(move.transition == each.transition and move.id < each.id for move in moved)
+    ]
+
+
+def _last_removals(store: Store, bounds: Mapping[int, int]) -> list[Removal]:
+    """Return how models were last removed from scopes before a sighting: which one, by scope."""
+    rows = store.rows(
+        """
+        with bounds as (select cast(key as integer) as scope, value as exact from json_each(:bounds)),
+        gone as (
+            select moved.scope, removed.model, max(moved.id) as moved from bounds
+            join sightings as moved on moved.scope = bounds.scope and moved.id < bounds.exact
+                and moved.outcome = 'moved'
+            join changes as removed on removed.transition = moved.transition and removed.kind = 'removed'
+            group by moved.scope, removed.model
+        )
+        select gone.*, (
+            select min(back.id) from sightings as back
+            join changes as added on added.transition = back.transition and added.kind = 'added'
+            where back.scope = gone.scope and back.outcome = 'moved' and back.id > gone.moved
+            and added.model = gone.model
+        ) as returned
+        from gone
+        """,
+        {"bounds": json.dumps(bounds)},
+    )
+    return [Removal(**row) for row in rows]
+
+
+def _write_departures(store: Store, removals: Iterable[Removal]) -> None:
+    """Write how models had left, unless a later departure is there; must run before the sightings go."""
+    known = {
+        (row["scope"], row["model"]): (row["id"], row["sighting"])
+        for row in store.rows("select id, scope, model, sighting from departures")
+    }
+    names = {row["id"]: row["name"] for row in store.rows("select id, name from models")}
+    new = []
+    for removal, departure in sorted(departures(store, removals).items()):
+        row = _departure_row(names[removal.model], removal, departure)
+        number, sighting = known.get((removal.scope, removal.model), (None, 0))
+        if number is None:
+            new.append(row)
+        elif sighting < removal.moved:
+            store.db.table("departures").update(number, row)
+    BulkWriter(store).insert_new("departures", new)
+
+
+def _departure_row(name: str, removal: Removal, departure: Departure) -> dict[str, object]:
+    return {
+        "name": f"{name} left" + (f" {departure.at}" if departure.at else ""),
+        "scope": removal.scope,
+        "model": removal.model,
+        "record": departure.record,
+        "left_at": departure.at,
+        "sighting": removal.moved,
+    }
+
+
+def _make_baseline(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
+    """Let a scope's ledger begin with the listing that it had at the base."""
     row = {"base": kept.base}
     ids = store.stream(
         """
@@ -286,7 +265,7 @@ def _begin_at(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
 
 
 def _drop_deliveries(store: Store, bound: str, dropped: dict[str, int]) -> None:
-    """Drop what is in the outbox of reports that were written long ago."""
+    """Drop deliveries of old reports that wait for nothing."""
     rows = store.stream(
         """
         select deliveries.id from deliveries join snapshots on snapshots.id = deliveries.until
@@ -319,15 +298,15 @@ _UNNEEDED_SNAPSHOTS = f"""
         union select reported_until from destinations
         union select max(id) from snapshots
         union select max(id) from snapshots where scopes > 0
-        -- where the windows of what is kept begin
+        -- where the windows of kept runs begin
         union select id - 1 from recent
-        -- when a scope was last asked, and last answered before it failed
+        -- the last run that asked a scope, and the last that it answered before it failed
         union select max(id) from runs where is_old group by scope
         union select max(id) from runs where id < (select min(id) from recent) group by scope
         union select max(runs.id) from sightings join runs on runs.scope = sightings.scope
             and runs.id < coalesce(sightings.since, sightings.snapshot)
             where sightings.outcome = 'failed' group by sightings.id
-        -- from which run on patience counts
+        -- the run from which on removals count for the flap level
         union select (
             select early.id from snapshots as early
             where early.started_at < strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{DAYS} days')
@@ -339,8 +318,8 @@ _UNNEEDED_SNAPSHOTS = f"""
 """  # noqa: S608 - a number of our own
 
 
-def _listed(store: Store) -> set[int]:
-    """Give the records of listings that nothing needs any more, which other listings may have too."""
+def _records_to_drop(store: Store) -> set[int]:
+    """Return the records of listings that are no longer needed; other listings may have them too."""
     kept = "select listing from sightings union select listing from scopes union select held from scopes"
     rows = store.stream(
         f"""

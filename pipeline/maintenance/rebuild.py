@@ -1,190 +1,37 @@
-"""Write the changes of a transition as they should be; what is right already stays, with its id.
-
-Derive again what follows from the truth, and write what differs: pointers, changes, facts, permissions.
-"""
+"""Derive again what follows from the history, and correct what differs: pointers, changes, facts, search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 
+from pipeline.core.types import Change, FieldChange
 from pipeline.errors import StoreError
 from pipeline.maintenance.derive import (
-    Derived,
-    Shelf,
+    DerivedChange,
+    ListingLoader,
     StoredChange,
-    counts,
     derive,
     differences,
-    may_be,
-    stored,
-    transitions,
+    may_be_category,
+    stored_changes,
+    stored_transitions,
 )
-from pipeline.maintenance.facts import DialectsOf, misread
-from pipeline.maintenance.replay import Replay, replay, sightings
-from pipeline.maintenance.verify import (
-    Check,
-    coverage_problems,
-    ledger_problems,
-    listing_problems,
-    record_problems,
-)
-from pipeline.store import Store, unindexed, refill_search
-from pipeline.store.bulk import RowIds, BulkWriter
-from pipeline.store.contents import field_ids
-
-_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
-
-
-_BELOW = {
-    "changes": "select coalesce(max(id), 0) from changes where transition < :owner",
-    "field_changes": "select coalesce(max(id), 0) from field_changes where change < :owner",
-}
-
-
-_ABOVE = {
-    "changes": "select min(id) from changes where transition > :owner",
-    "field_changes": "select min(id) from field_changes where change > :owner",
-}
-
-
-class Changes:
-    """Corrects rows inside an open transaction, and counts those that it wrote or dropped."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._writer = BulkWriter(store)
-        self._ids = RowIds(store)
-        self.changes = 0
-        self.field_changes = 0
-
-    def count(self, transition: int, counts: Mapping[str, int]) -> None:
-        """Write the counts of a transition, and the name that shows them."""
-        name = f"+{counts['added']} -{counts['removed']} ~{counts['changed']}"
-        self._store.db.table("transitions").update(transition, {"name": name, **counts})
-
-    def replace(self, transition: int, rows: Sequence[StoredChange], fresh: Sequence[Derived]) -> None:
-        """Give a transition these changes and no others."""
-        first: dict[int, StoredChange] = {}
-        for row in rows:
-            first.setdefault(row.model, row)
-        wanted = {change.model for change in fresh}
-        self._drop([row.id for row in rows if first[row.model] is not row or row.model not in wanted])
-        known = [first[change.model].id if change.model in first else None for change in fresh]
-        ids = self._placed("changes", transition, known)
-        for number, change in zip(ids, fresh, strict=True):
-            known_row = first.get(change.model)
-            if known_row is None or known_row.sides != change.sides:
-                self._write(number, transition, change, is_there=known_row is not None)
-            self._fields(number, change, known_row)
-
-    def _drop(self, changes: Sequence[int]) -> None:
-        for number in changes:
-            gone = self._store.connection.execute("delete from field_changes where change = ?", [number])
-            self.field_changes += gone.rowcount
-            self._store.connection.execute("delete from changes where id = ?", [number])
-        self.changes += len(changes)
-
-    def _write(self, number: int, transition: int, change: Derived, *, is_there: bool) -> None:
-        row = {
-            "name": f"{_SIGNS[change.kind]} {change.model_name}",
-            "transition": transition,
-            "model": change.model,
-            "kind": change.kind,
-            "before": change.before,
-            "after": change.after,
-        }
-        if is_there:
-            self._store.db.table("changes").update(number, row)
-        else:
-            self._writer.insert("changes", [{"id": number, **row}])
-        self.changes += 1
-
-    def _fields(self, number: int, change: Derived, row: StoredChange | None) -> None:
-        """Write the fields of a change in their order, each under its id where it has one."""
-        now = {field.field: field for field in row.fields} if row else {}
-        wanted = []
-        for field in change.fields:
-            known = now.get(field.field)
-            category = known.category if known and may_be(known.category, field.category) else field.category
-            wanted.append((field.field, field.before, field.after, category))
-        told = [(f.field, f.before, f.after, f.category) for f in row.fields] if row else []
-        if told == wanted:
-            return
-        ids = self._placed(
-            "field_changes",
-            number,
-            [now[field].id if field in now else None for field, *_ in wanted],
-        )
-        if ids != sorted(ids):
-            first = self._writer.next_id("field_changes")
-            ids = list(range(first, first + len(wanted)))
-        self.field_changes += len(set(told) ^ set(wanted)) or len(wanted)
-        self._store.connection.execute("delete from field_changes where change = ?", [number])
-        fields = field_ids(self._writer, self._ids, ((field, of) for field, _, _, of in wanted))
-        self._writer.insert(
-            "field_changes",
-            [
-                {
-                    "id": row_id,
-                    "change": number,
-                    "field": fields[field, category],
-                    "before": before,
-                    "after": after,
-                }
-                for row_id, (field, before, after, category) in zip(ids, wanted, strict=True)
-            ],
-        )
-
-    def _placed(self, table: str, owner: int, known: Sequence[int | None]) -> list[int]:
-        """Give ids to rows that have none: in the gap where they belong, or else after all others."""
-        parameters = {"owner": owner}
-        ((below,),) = self._store.stream(_BELOW[table], parameters)
-        ((above,),) = self._store.stream(_ABOVE[table], parameters)
-        return placed(known, below=below, above=above, free=self._writer.next_id(table))
-
-    def drop_orphans(self) -> None:
-        """Drop rows whose transition or change is not there."""
-        lost = self._store.connection.execute(
-            "delete from changes where transition not in (select id from transitions)"
-        )
-        self.changes += lost.rowcount
-        lost = self._store.connection.execute(
-            "delete from field_changes where change not in (select id from changes)"
-        )
-        self.field_changes += lost.rowcount
-
-
-def placed(known: Sequence[int | None], *, below: int, above: int | None, free: int) -> list[int]:
-    """Give each row an id: its own, one in the gap between its neighbours', or one that is free at the end.
-
-    Args:
-        known: the ids of rows in their order, None for those that have none.
-        below: the highest id of the rows that come before them.
-        above: the lowest id of the rows that come after them; None where there are none.
-        free: from here on no id is taken.
-    """
-    taken = {number for number in known if number is not None}
-    ids: list[int] = []
-    last = below
-    for index, number in enumerate(known):
-        if number is None:
-            later = (each for each in known[index + 1 :] if each is not None)
-            limit = next(later, above)
-            fits = last + 1 not in taken and (limit is None or last + 1 < limit)
-            number = last + 1 if fits else free  # noqa: PLW2901 - the id that it gets
-            free = max(free, number + 1)
-        ids.append(number)
-        last = max(last, number)
-    return ids
+from pipeline.maintenance.facts import DialectsOf, correct_facts
+from pipeline.maintenance.replay import Replay, read_sightings, replay
+from pipeline.maintenance.verify import check_coverages, check_ledger, check_listings, check_records
+from pipeline.store import Store, refill_search, unindexed
+from pipeline.store.bulk import BulkWriter, RowIds, ids_after
+from pipeline.store.transitions import summary, write_changes
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """How many rows were corrected, by what they are; `unknown` records are of dialects not known here.
+class RebuildTotals:
+    """How many rows were corrected, by what they are.
 
-    `words` are models that were not found by the words that they should be found by.
+    `words` counts models that the search did not find; `unknown` counts records of unknown dialects, whose
+    facts were left alone.
     """
 
     scopes: int = 0
@@ -197,98 +44,101 @@ class Rebuilt:
     unknown: int = 0
 
 
-def rebuild(store: Store, known: DialectsOf) -> Rebuilt:
-    """Derive again what follows from records, listings and sightings; ids of rows that stay, stay.
+def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
+    """Derive again what follows from records, listings and sightings; rows that are right keep their ids.
 
     Args:
         store: an open database; the caller holds its lock.
-        known: gives the dialects in which a listing may have been read.
+        dialects_of: returns the dialects that may have parsed a listing.
 
     Raises:
         StoreError: what it would derive from is damaged; nothing was written.
     """
-    # A transition that is lost leaves its changes and sightings without one until it is there again.
+    # Changes and sightings of a lost transition refer to nothing until it is there again.
     store.connection.execute("pragma foreign_keys = off")
     try:
         with store.transaction():
-            found = replay(sightings(store))
-            _refuse(store, [record_problems(store), listing_problems(store), coverage_problems(store)], found)
-            scopes = _refs(store, found)
-            moves = _transitions(store, found)
-            changes, fields = _changes(store, known)
-            facts, permissions, unknown = correct_readings(store, known)
-            words = _words(store)
+            found = replay(read_sightings(store))
+            _refuse_damage(store, found)
+            scopes = _correct_scopes(store, found)
+            transitions = _correct_transitions(store, found)
+            changes, fields = _correct_changes(store, dialects_of)
+            facts, permissions, unknown = correct_facts(store, dialects_of)
+            words = len(unindexed(store))
+            if words:
+                refill_search(store)
             store.check_foreign_keys()
-            return Rebuilt(scopes, moves, changes, fields, facts, permissions, words, unknown)
     finally:
         store.connection.execute("pragma foreign_keys = on")
+    return RebuildTotals(scopes, transitions, changes, fields, facts, permissions, words, unknown)
 
 
-def _refuse(store: Store, checks: list[Check], found: Replay) -> None:
-    damaged = [problem for check in (*checks, ledger_problems(found, 0)) for problem in check.problems]
-    if damaged:
-        first = damaged[0]
+def _refuse_damage(store: Store, found: Replay) -> None:
+    checks = (check_records(store), check_listings(store), check_coverages(store), check_ledger(found, 0))
+    problems = [problem for check in checks for problem in check.problems]
+    if problems:
+        first = problems[0]
         raise StoreError(
-            f"the history itself is damaged, first in {first.table} {first.id} ({first.says}): "
-            "restore it from a backup; `modelwatch verify` shows all",
+            f"the history itself is damaged, first in {first.table} {first.id} ({first.message}):"
+            " restore it from a backup; `modelwatch verify` shows all",
             path=store.path,
         )
 
 
-def _refs(store: Store, found: Replay) -> int:
-    """Point scopes at what their sightings lead to; what was known of their bytes is of another listing."""
+def _correct_scopes(store: Store, found: Replay) -> int:
+    """Point scopes at what their sightings lead to, without validators: those are of another listing."""
     corrected = 0
     for row in store.rows("select id, listing, held, sighting from scopes"):
-        known = found.known.get(row["id"])
-        wanted = asdict(known) if known else dict.fromkeys(("listing", "held", "sighting"))
+        state = found.states.get(row["id"])
+        wanted = asdict(state) if state else dict.fromkeys(("listing", "held", "sighting"))
         if wanted != {name: row[name] for name in wanted}:
-            forgotten = dict.fromkeys(("fingerprint", "etag", "last_modified"))
-            store.db.table("scopes").update(row["id"], wanted | forgotten)
+            validators = dict.fromkeys(("fingerprint", "etag", "last_modified"))
+            store.db.table("scopes").update(row["id"], wanted | validators)
             corrected += 1
     return corrected
 
 
-def _transitions(store: Store, found: Replay) -> int:
-    """Make each transition the move that its sightings made."""
-    rows = {row.id: row for row in transitions(store)}
+def _correct_transitions(store: Store, found: Replay) -> int:
+    """Give each transition the listings between which its sightings moved."""
+    stored = {row.id: (row.before, row.after) for row in stored_transitions(store)}
     corrected = 0
     for number, sides in sorted(found.sides.items()):
         ((before, after),) = sides
-        row = rows.get(number)
-        if row and (row.before, row.after) == (before, after):
-            continue
-        values = {"name": "", "before": before, "after": after, "added": -1, "removed": -1, "changed": -1}
-        store.db.table("transitions").insert({"id": number, **values}, replace=True)
-        corrected += 1
+        if stored.get(number) != (before, after):
+            row = {"id": number, "before": before, "after": after} | summary(())
+            store.db.table("transitions").insert(row, replace=True)
+            corrected += 1
     return corrected
 
 
-def _changes(store: Store, known: DialectsOf) -> tuple[int, int]:
-    """Give each transition the changes and the counts that follow from its listings."""
-    shelf, writer = Shelf(store), Changes(store)
-    writer.drop_orphans()
-    quiet = _quiet(store, known)
-    for row in transitions(store):
-        fresh = derive(shelf, row.before, row.after, quiet.get(row.after, ()))
-        now = stored(store, row.id)
-        if not any(differences(row, fresh, now)):
-            continue
-        if counts(fresh) != {"added": row.added, "removed": row.removed, "changed": row.changed}:
-            writer.count(row.id, counts(fresh))
-        writer.replace(row.id, now, fresh)
-    return writer.changes, writer.field_changes
+def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
+    """Write the changes of each transition again where they differ; return how many, and how many fields."""
+    orphans = [
+        store.connection.execute(f"delete from {table} where {owner} not in (select id from {owner}s)")  # noqa: S608 - our own names
+        for table, owner in (("changes", "transition"), ("field_changes", "change"))
+    ]
+    changes, fields = (cursor.rowcount for cursor in orphans)
+    loader, writer, ids = ListingLoader(store), BulkWriter(store), RowIds(store)
+    quiet = _quiet_paths(store, dialects_of)
+    gaps = _Gaps(store)
+    for row in stored_transitions(store):
+        derived = derive(loader, row.before, row.after, quiet.get(row.after, ()))
+        stored = stored_changes(store, row.id)
+        if any(differences(row, derived, stored)):
+            _delete_changes(store, row.id)
+            store.db.table("transitions").update(row.id, summary(each.change for each in derived))
+            fields_of = _with_stored_categories(derived, stored)
+            write_changes(writer, ids, row.id, row.after, list(fields_of), fields_of.__getitem__, gaps)
+            stored_rows, derived_rows = _rows(stored), _rows(stored_changes(store, row.id))
+            changes += _count_different(stored_rows[0], derived_rows[0])
+            fields += _count_different(stored_rows[1], derived_rows[1])
+        else:
+            gaps.skip(stored)
+    return changes, fields
 
 
-def _words(store: Store) -> int:
-    """Fill the search anew where it is not as it should be."""
-    wrong = len(unindexed(store))
-    if wrong:
-        refill_search(store)
-    return wrong
-
-
-def _quiet(store: Store, known: DialectsOf) -> dict[int, tuple[str, ...]]:
-    """Give the quiet paths of each listing, as its dialect has them today."""
+def _quiet_paths(store: Store, dialects_of: DialectsOf) -> dict[int, tuple[str, ...]]:
+    """Return the quiet paths of each listing, as its dialect has them today."""
     rows = store.rows(
         """
         select listings.id, gateways.name as gateway, listings.reading from listings
@@ -297,51 +147,69 @@ def _quiet(store: Store, known: DialectsOf) -> dict[int, tuple[str, ...]]:
     )
     found = {}
     for row in rows:
-        dialects = known(row["gateway"], row["reading"])
+        dialects = dialects_of(row["gateway"], row["reading"])
         found[row["id"]] = dialects[0].quiet if dialects else ()
     return found
 
 
-def correct_readings(
-    store: Store, known: DialectsOf, *, only: set[int] | None = None
-) -> tuple[int, int, int]:
-    """Write the facts and permissions of records as they are read today, where they differ.
+class _Gaps:
+    """Gives rows that are written again the ids that they had, as far as these are free.
 
-    Gives how many records had other facts, how many other permissions, and how many are of a dialect that is
-    not known here. Must run inside a transaction.
+    Ids follow the order of transitions, so those of one stand between its neighbours' ids.
     """
-    found = misread(store, known, only=only)
-    for number, columns in found.facts.items():
-        store.db.table("records").update(number, columns)
-    for number, rows in sorted(found.permissions.items()):
-        _write_permissions(store, number, rows)
-    return len(found.facts), len(found.permissions), found.unknown
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._last = {"changes": 0, "field_changes": 0}
+
+    def skip(self, stored: Sequence[StoredChange]) -> None:
+        """Go past the rows of a transition that are right."""
+        fields = [field.id for change in stored for field in change.fields]
+        for table, ids in (("changes", [change.id for change in stored]), ("field_changes", fields)):
+            self._last[table] = max(ids, default=self._last[table])
+
+    def __call__(self, table: str, count: int) -> range:
+        """Return so many ids of a table, after the rows of the transition before."""
+        ids = ids_after(self._store, table, self._last[table], count)
+        if ids and ids[0] == self._last[table] + 1:
+            self._last[table] = ids[-1]
+        return ids
 
 
-def _write_permissions(store: Store, record: int, rows: list[dict[str, Any]]) -> None:
-    """Give a record these permissions; each has the id that was in its place, or one in the gap."""
-    parameters = {"record": record}
-    now = [
-        number
-        for (number,) in store.stream(
-            "select id from permissions where record = :record order by id", parameters
-        )
-    ]
-    known: list[int | None] = [*now[: len(rows)], *[None] * (len(rows) - len(now))]
-    below, above = (
-        next(store.stream(f"select {of_them} :record", parameters))[0]
-        for of_them in (
-            "max(id) from permissions where record <",
-            "min(id) from permissions where record >",
-        )
+def _delete_changes(store: Store, transition: int) -> None:
+    own = {"transition": transition}
+    store.connection.execute(
+        "delete from field_changes where change in (select id from changes where transition = :transition)",
+        own,
     )
-    ids = placed(known, below=below or 0, above=above, free=BulkWriter(store).next_id("permissions"))
-    ((name,),) = store.stream("select name from records where id = :record", parameters)
-    store.connection.execute("delete from permissions where record = :record", parameters)
-    BulkWriter(store).insert(
-        "permissions",
-        [
-            {"id": number, "name": name, "record": record, **row}
-            for number, row in zip(ids, rows, strict=True)
-        ],
-    )
+    store.connection.execute("delete from changes where transition = :transition", own)
+
+
+def _with_stored_categories(
+    derived: Iterable[DerivedChange], stored: Iterable[StoredChange]
+) -> dict[Change, list[FieldChange]]:
+    """Return the derived changes and their fields, with the stored category where that can be right."""
+    categories = {
+        (change.model, each.field.field): each.field.category for change in stored for each in change.fields
+    }
+    return {
+        change.change: [
+            replace(field, category=known)
+            if (known := categories.get((change.model, field.field)))
+            and may_be_category(known, field.category)
+            else field
+            for field in change.fields
+        ]
+        for change in derived
+    }
+
+
+def _rows(changes: Iterable[StoredChange]) -> tuple[Counter[object], Counter[object]]:
+    """Return what changes and their fields say, without their ids."""
+    changes = list(changes)
+    fields = Counter[object]((change.model, each.field) for change in changes for each in change.fields)
+    return Counter[object]((change.model, change.sides) for change in changes), fields
+
+
+def _count_different(before: Counter[object], after: Counter[object]) -> int:
+    return max((before - after).total(), (after - before).total())

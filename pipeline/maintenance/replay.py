@@ -1,22 +1,18 @@
-"""Follow the ledger: every scope's sightings in order, to what the scope knows now."""
+"""Replay the ledger: every scope's sightings in order, to the state that they lead to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
+from pipeline.core.types import PROBLEMS, SETS_LISTING
 from pipeline.store import Store
 
-SETTERS = ("baseline", "moved", "reread")
-"""The outcomes that say what a scope is offered from then on."""
 
-
-TROUBLE = ("failed", "held")
-
-
-class Seen(NamedTuple):
-    """A sighting, as far as it says what a scope knows; ids are those of the tables."""
+class SightingRow(NamedTuple):
+    """A sighting, as far as it bears on the state of its scope; ids are those of the tables."""
 
     scope: int
     id: int
@@ -29,8 +25,8 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class Known:
-    """What the ledger says that a scope knows: its listing, what is held, and its last sighting."""
+class PointerState:
+    """Where a scope points: its current listing, the held one, and its last sighting."""
 
     listing: int | None = None
     held: int | None = None
@@ -39,21 +35,21 @@ class Known:
 
 @dataclass(slots=True)
 class Replay:
-    """Where the ledger leads.
+    """The state that the ledger leads to.
 
     Args:
-        known: by scope, what it knows at the end.
-        sides: by transition, the moves that sightings say it is: from which listing to which.
-        breaks: by sighting, what does not follow from those before it.
+        states: by scope, where it points at the end.
+        sides: by transition, the moves that sightings have with it: from which listing to which.
+        breaks: by sighting, why it does not follow from those before it.
     """
 
-    known: dict[int, Known] = field(default_factory=dict)
+    states: dict[int, PointerState] = field(default_factory=dict)
     sides: dict[int, set[tuple[int | None, int | None]]] = field(default_factory=dict)
     breaks: dict[int, str] = field(default_factory=dict)
 
 
-def sightings(store: Store) -> list[Seen]:
-    """Give every sighting, scope by scope and in each in order."""
+def read_sightings(store: Store) -> list[SightingRow]:
+    """Return every sighting, by scope and in order."""
     rows = store.stream(
         """
         select sightings.scope, sightings.id, sightings.snapshot, snapshots.started_at, sightings.outcome,
@@ -62,71 +58,69 @@ def sightings(store: Store) -> list[Seen]:
         order by sightings.scope, sightings.id
         """
     )
-    return [Seen(*row) for row in rows]
+    return [SightingRow(*row) for row in rows]
 
 
-def replay(seen: list[Seen]) -> Replay:
-    """Follow every scope's sightings."""
+def replay(sightings: Iterable[SightingRow]) -> Replay:
+    """Replay sightings, which are sorted by scope."""
     found = Replay()
-    for scope, of_it in groupby(seen, key=lambda each: each.scope):
-        follower = _Follower(found)
-        for each in of_it:
-            follower.follow(each)
-        found.known[scope] = follower.known
+    for scope, own in groupby(sightings, key=lambda sighting: sighting.scope):
+        replaying = _ScopeReplay(found)
+        for sighting in own:
+            replaying.add(sighting)
+        found.states[scope] = replaying.state
     return found
 
 
-class _Follower:
-    """Follows one scope."""
+class _ScopeReplay:
+    """The replay of one scope."""
 
     def __init__(self, found: Replay) -> None:
-        self.known = Known()
+        self.state = PointerState()
         self._found = found
-        self._troubles: set[int] = set()
+        self._problems: set[int] = set()
         self._moves: dict[int, int] = {}
 
-    def follow(self, each: Seen) -> None:
+    def add(self, sighting: SightingRow) -> None:
         """Go on by one sighting."""
-        says = self._says(each)
-        if says:
-            self._found.breaks[each.id] = says
-        known = self.known
-        if each.outcome == "moved" and each.transition is not None:
-            self._found.sides.setdefault(each.transition, set()).add((known.listing, each.listing))
-            self._moves[each.transition] = each.snapshot
-        if each.outcome in SETTERS:
-            known.listing = each.listing
-        if each.outcome in ("baseline", "moved", "recovered"):
-            known.held = None
-        if each.outcome == "held":
-            known.held = each.listing
-        if each.outcome in TROUBLE:
-            self._troubles.add(each.snapshot)
-        known.sighting = each.id
+        message = self._break(sighting)
+        if message:
+            self._found.breaks[sighting.id] = message
+        state = self.state
+        if sighting.outcome == "moved" and sighting.transition is not None:
+            sides = (state.listing, sighting.listing)
+            self._found.sides.setdefault(sighting.transition, set()).add(sides)
+            self._moves[sighting.transition] = sighting.snapshot
+        if sighting.outcome in SETS_LISTING:
+            state.listing = sighting.listing
+        if sighting.outcome in ("baseline", "moved", "recovered"):
+            state.held = None
+        if sighting.outcome == "held":
+            state.held = sighting.listing
+        if sighting.outcome in PROBLEMS:
+            self._problems.add(sighting.snapshot)
+        state.sighting = sighting.id
 
-    def _says(self, each: Seen) -> str | None:  # noqa: PLR0911 - a table of rules
-        known = self.known
-        match each.outcome:
-            case "baseline" if known.listing is not None:
-                return "a baseline of a scope that was known already"
-            case "moved" | "reread" | "confirmed" | "held" if known.listing is None:
-                return "nothing was known of its scope before it"
-            case "baseline" | "moved" | "reread" | "held" if each.listing is None:
-                return "it names no listing"
-            case "moved" if each.transition is None:
-                return "it names no transition"
-            case "confirmed" | "recovered" if each.listing != known.listing:
+    def _break(self, sighting: SightingRow) -> str | None:  # noqa: PLR0911 - a table of rules
+        """Return why a sighting cannot follow those before it."""
+        state = self.state
+        match sighting.outcome:
+            case "baseline" if state.listing is not None:
+                return "its scope had a listing already"
+            case "moved" | "reread" | "confirmed" | "held" if state.listing is None:
+                return "its scope had no listing before it"
+            case "baseline" | "moved" | "reread" | "held" if sighting.listing is None:
+                return "it has no listing"
+            case "moved" if sighting.transition is None:
+                return "it has no transition"
+            case "confirmed" | "recovered" if sighting.listing != state.listing:
                 return "its listing is not the one that its scope had"
-            case "confirmed" if each.transition not in self._moves or each.since is None:
+            case "confirmed" if sighting.transition not in self._moves or sighting.since is None:
                 return "it confirms a move that its scope has not made"
-            case "confirmed" if self._moves[each.transition or 0] < (each.since or 0):
+            case "confirmed" if self._moves[sighting.transition or 0] < (sighting.since or 0):
                 return "it confirms a move from before the run that first missed the models"
             case "confirmed":
                 return None
-            case _ if each.since is not None and self._is_elsewhere(each):
-                return "its trouble began in a run in which its scope had none"
+            case _ if sighting.since is not None and sighting.since not in self._problems:
+                return "its hold or failure began in a run in which its scope had none"
         return None
-
-    def _is_elsewhere(self, each: Seen) -> bool:
-        """Say whether no trouble of the scope began in the run that a sighting names."""
-        return each.since not in self._troubles

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pipeline.core import canonical
+from pipeline.core.types import is_valid_name
+from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
 from pipeline.store import Store, scope_states
@@ -91,6 +93,40 @@ def _drop_empty_runs(store: Store, dropped: dict[str, int]) -> None:
         """
     )
     drop_ids(store, "snapshots", [number for (number,) in rows], dropped)
+
+
+def rename(store: Store, old: str, new: str) -> list[tuple[str, str]]:
+    """Rename a scope, or a gateway with all its scopes; return each scope's old and new name.
+
+    Args:
+        store: an open database; the caller holds its lock.
+        old: the present name: `gateway/key`, or `gateway`.
+        new: the new name, of the same kind.
+
+    Raises:
+        QuestionError: `old` is unknown, or `new` is taken, is no name, or is of another gateway.
+    """
+    (gateway, slash, _), (new_gateway, new_slash, new_label) = old.partition("/"), new.partition("/")
+    if slash != new_slash:
+        raise QuestionError(f"{old} and {new}: name two scopes, GATEWAY/KEY, or two gateways")
+    if not is_valid_name(new_gateway) or (slash and not is_valid_name(new_label)):
+        raise QuestionError(
+            f"{new} is not a valid name: use letters, digits and _ . - + @, and begin with a letter or digit"
+        )
+    if slash and gateway != new_gateway:
+        raise QuestionError(
+            f"{old} cannot move to another gateway, which has other models; "
+            f"to rename the gateway itself: `modelwatch rename {gateway} {new_gateway}`"
+        )
+    names = set(scope_states(store)) if slash else {row["name"] for row in store.rows(_GATEWAYS)}
+    if old not in names:
+        raise QuestionError(f"{old} is unknown: see `modelwatch scopes`")
+    if new in names:
+        raise QuestionError(f"{new} exists, with a history of its own: forget it first, or use another name")
+    return (rename_scope if slash else rename_gateway)(store, old, new)
+
+
+_GATEWAYS = "select name from gateways"
 
 
 def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:

@@ -1,26 +1,28 @@
-"""The SQLite file: its schema, and every read and write of it."""
+"""The SQLite file: its schema, and the statements that write and read it."""
 
 from pipeline.store.backup import compact, write_backup
 from pipeline.store.database import Store
-from pipeline.store.lock import writing
-from pipeline.store.lock import lock
-from pipeline.store.flapping import flap_levels, answers_needed
-from pipeline.store.ledger import LedgerWriter, Sighting
-from pipeline.store.scopes import read_listing, scope_states
-from pipeline.store.search import unindexed, refill_search
+from pipeline.store.flapping import answers_needed, flap_levels
+from pipeline.store.ledger import LedgerWriter, PendingRemoval, Sighting, Snapshot
+from pipeline.store.listings import read_listing
+from pipeline.store.lock import lock, writing
+from pipeline.store.scopes import scope_states
+from pipeline.store.search import refill_search, unindexed
 
 __all__ = [
     "LedgerWriter",
+    "PendingRemoval",
     "Sighting",
+    "Snapshot",
     "Store",
+    "answers_needed",
     "compact",
     "flap_levels",
-    "read_listing",
     "lock",
-    "unindexed",
-    "answers_needed",
+    "read_listing",
     "refill_search",
     "scope_states",
+    "unindexed",
     "write_backup",
     "writing",
 ]

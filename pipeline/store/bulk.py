@@ -1,6 +1,6 @@
-"""Which rows models, records and fields have: asked for in bulk, and remembered.
+"""Rows in bulk: ids that are looked up together and cached, and inserts with ids given here.
 
-Insert rows in bulk, with ids given here: while the lock is held nobody else gives any.
+Ids are given without asking SQLite for each, since nobody else writes while the lock is held.
 """
 
 from __future__ import annotations
@@ -15,24 +15,21 @@ from pipeline.store.database import Store
 
 
 class RowIds:
-    """Knows the rows of models and records, each gateway's apart, and of fields."""
+    """A cache of the ids of models and records, by gateway, and of fields."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._models: dict[int, dict[str, int]] = {}
         self._records: dict[int, dict[tuple[str, Digest], int]] = {}
         self._fields: dict[tuple[str, str], int] | None = None
-        # Of a database that was empty at first, whatever is in it is remembered.
-        self._knows_all = not store.rows("select 1 from models limit 1")
+        # In a database that was empty at first, everything written since is cached.
+        self._complete = not store.rows("select 1 from models limit 1")
 
     def models(self, gateway: int, names: Collection[str]) -> dict[str, int]:
-        """Give the rows of models by name; those that have none yet are not in it.
-
-        What is added to it is remembered.
-        """
+        """Return the ids of a gateway's models by name, new models left out; add to it what is written."""
         known = self._models.setdefault(gateway, {})
         unknown = [name for name in names if name not in known]
-        if unknown and not self._knows_all:
+        if unknown and not self._complete:
             rows = self._store.rows(
                 """
                 select models.id, models.name from json_each(:names) as wanted
@@ -44,11 +41,11 @@ class RowIds:
         return known
 
     def records(self, gateway: int, records: Collection[Record]) -> list[int | None]:
-        """Give the rows of records, in their order; None for those that have none yet."""
+        """Return the ids of records, in their order; None for new ones."""
         known = self._records.setdefault(gateway, {})
         keys = [(record.model, record.digest) for record in records]
         found = list(map(known.get, keys))
-        if self._knows_all or None not in found:
+        if self._complete or None not in found:
             return found
         unknown = [key for key, row in zip(keys, found, strict=True) if row is None]
         rows = self._store.rows(
@@ -65,11 +62,11 @@ class RowIds:
         return list(map(known.get, keys)) if rows else found
 
     def add_record(self, gateway: int, record: Record, row: int) -> None:
-        """Remember the row that a record was given."""
+        """Cache the id of a record that is written now."""
         self._records[gateway][record.model, record.digest] = row
 
     def fields(self) -> dict[tuple[str, str], int]:
-        """Give the rows of fields by path and class; what is added to it is remembered."""
+        """Return the ids of fields by path and category; add to it what is written."""
         if self._fields is None:
             rows = self._store.rows("select id, name, class from fields")
             self._fields = {(row["name"], row["class"]): row["id"] for row in rows}
@@ -77,22 +74,41 @@ class RowIds:
 
 
 class BulkWriter:
-    """Writes into open transactions; whoever has one holds the database's lock."""
+    """Inserts rows into an open transaction of a process that holds the database's lock."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._last: dict[str, int] = {}
 
+    def new_ids(self, table: str, count: int) -> range:
+        """Return so many free ids of a table, for rows that are inserted next."""
+        if table not in self._last:
+            ((last,),) = self.store.connection.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
+            self._last[table] = last
+        first = self._last[table] + 1
+        self._last[table] += count
+        return range(first, first + count)
+
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows that bring their ids with them; all have the same columns."""
+        """Insert rows that have ids; all have the same columns."""
         if not rows:
             return
         columns = tuple(rows[0])
-        # One statement that stays prepared takes a third of the time that many rows in each take.
+        # One prepared statement takes a third of the time of statements with many rows each.
         self.store.connection.executemany(
             f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})",  # noqa: S608 - our own names
             map(itemgetter(*columns), rows),
         )
+
+    def insert_new(self, table: str, rows: Sequence[Mapping[str, Any]]) -> range:
+        """Insert rows under new ids, and return these."""
+        ids = self.new_ids(table, len(rows))
+        self.insert(table, [{"id": number, **row} for number, row in zip(ids, rows, strict=True)])
+        return ids
+
+    def insert_one(self, table: str, row: Mapping[str, Any]) -> int:
+        """Insert a row under a new id, and return this."""
+        return self.insert_new(table, [row])[0]
 
     def link(self, table: str, columns: tuple[str, str], one: int, many: Iterable[int]) -> None:
         """Insert the pairs of one id with many."""
@@ -101,21 +117,15 @@ class BulkWriter:
             (one, json.dumps(sorted(many))),
         )
 
-    def one(self, table: str, row: Mapping[str, Any]) -> int:
-        """Insert a row; gives its id."""
-        (number,) = self.ids(table, 1)
-        self.insert(table, [{"id": number, **row}])
-        return number
 
-    def next_id(self, table: str) -> int:
-        """Give the first id of a table that is free."""
-        ((last,),) = self.store.connection.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
-        return int(last) + 1
-
-    def ids(self, table: str, count: int) -> range:
-        """Give so many ids of a table that are free, for rows that are inserted next."""
-        if table not in self._last:
-            self._last[table] = self.next_id(table) - 1
-        first = self._last[table] + 1
-        self._last[table] += count
-        return range(first, first + count)
+def ids_after(store: Store, table: str, last: int, count: int) -> range:
+    """Return so many ids of a table right after `last`, or after all others where these are taken."""
+    wanted = range(last + 1, last + 1 + count)
+    taken = store.rows(
+        f"select 1 from {table} where id between :first and :last limit 1",  # noqa: S608 - our own names
+        {"first": wanted.start, "last": wanted.stop - 1},
+    )
+    if not taken:
+        return wanted
+    (row,) = store.rows(f"select max(id) as last from {table}")  # noqa: S608 - our own names
+    return range(row["last"] + 1, row["last"] + 1 + count)

@@ -74,14 +74,6 @@ class ChangeRow:
     owned_by: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """When a model that is back had left a scope, and as which record; `at` is None for a short miss."""
-
-    record: int
-    at: str | None
-
-
 def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
     """Give the moves and confirmations of a window (that name one of `models`), oldest first."""
     rows = store.rows(
@@ -159,74 +151,6 @@ class Present:
             )
             self._models[listing] = {row["model"]: row["name"] for row in rows}
         return self._models[listing]
-
-
-def leaves(store: Store, window: Window, models: Models = None) -> dict[tuple[int, int], Leave]:
-    """Find, for each model (of `models`) that a scope got back in a window, how it had left before."""
-    rows = store.rows(
-        """
-        with back as (
-            select moved.id as sighting, moved.scope, added.model, (
-                select max(earlier.id) from changes as removed
-                join sightings as earlier on earlier.transition = removed.transition
-                    and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
-                where removed.model = added.model and removed.kind = 'removed'
-            ) as leaving
-            from sightings as moved
-            join changes as added on added.transition = moved.transition and added.kind = 'added'
-            where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
-            and (:models is null or added.model in (select value from json_each(:models)))
-        )
-        select back.sighting, back.model, back.leaving, changes.before as record,
-               confirmed.flap_level, first.started_at as at
-        from back
-        join sightings as leaving on leaving.id = back.leaving
-        join changes on changes.transition = leaving.transition and changes.model = back.model
-        left join sightings as confirmed on confirmed.transition = leaving.transition
-            and confirmed.scope = back.scope and confirmed.outcome = 'confirmed'
-            and confirmed.id > leaving.id and confirmed.id < back.sighting
-            and leaving.id = (
-                select min(first.id) from sightings as first
-                where first.scope = confirmed.scope and first.snapshot >= confirmed.since
-                and first.transition = confirmed.transition and first.outcome = 'moved'
-            )
-        left join snapshots as first on first.id = confirmed.since
-        order by confirmed.id desc
-        """,
-        {"since": window.since, "until": window.until, "models": _as_json(models)},
-    )
-    level = flap_levels(store, {row["leaving"] for row in rows})
-    found: dict[tuple[int, int], Leave] = {}
-    for row in rows:
-        effective = row["flap_level"] == level[row["leaving"], row["model"]]
-        before = found.get((row["sighting"], row["model"]))
-        if effective or before is None:
-            found[row["sighting"], row["model"]] = Leave(row["record"], row["at"] if effective else None)
-    leavings = {(row["sighting"], row["model"]): int(row["leaving"]) for row in rows}
-    return found | _remembered(store, window, leavings)
-
-
-def _remembered(
-    store: Store, window: Window, leavings: dict[tuple[int, int], int]
-) -> dict[tuple[int, int], Leave]:
-    """Give how models had left that came back in a window, where that is so old that it was pruned."""
-    rows = store.rows(
-        """
-        select moved.id as sighting, departures.model, departures.record, departures.left_at as at,
-               departures.sighting as leaving
-        from departures
-        join sightings as moved on moved.scope = departures.scope and moved.id > departures.sighting
-        join changes as added on added.transition = moved.transition and added.kind = 'added'
-            and added.model = departures.model
-        where moved.snapshot > :since and moved.snapshot <= :until and moved.outcome = 'moved'
-        """,
-        {"since": window.since, "until": window.until},
-    )
-    return {
-        (row["sighting"], row["model"]): Leave(row["record"], row["at"])
-        for row in rows
-        if row["leaving"] >= leavings.get((row["sighting"], row["model"]), 0)
-    }
 
 
 def readded(store: Store, window: Window, models: Models = None) -> set[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""How often models have come and gone: one that flaps must be missed longer to be believed gone."""
+"""Flap levels: a model that comes and goes must be missing for longer before its removal is confirmed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from pipeline.store.database import Store
 
 DAYS = 30
-"""How far back a model's leaving counts."""
+"""How far back a model's removals count."""
 
-
-MOST = 3
-"""The highest level: a removal is then believed after eight times as many answers."""
+MAX_LEVEL = 3
+"""At the highest level a removal is confirmed after eight times as many answers."""
 
 
 def flap_levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int]:
-    """Give the level of each model that a sighting's move removed, by sighting and model.
+    """Return the flap level of each model that a sighting's move removed, by sighting and model.
 
-    0 for a model that left never or once in the days before, one more for each further time.
+    The level is 0 for a model with at most one removal from the scope in the days before, and one more for
+    each further removal.
     """
     rows = store.rows(
         f"""
@@ -40,10 +40,10 @@ def flap_levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int
 
 
 def flap_level(times: int) -> int:
-    """Give the level of a model that has left so many times before."""
-    return min(max(times - 1, 0), MOST)
+    """Return the level of a model that was removed so many times before."""
+    return min(max(times - 1, 0), MAX_LEVEL)
 
 
 def answers_needed(confirm: int, level: int) -> int:
-    """Say how many complete answers in a row must miss a model of a level."""
+    """Return how many complete answers in a row must miss a model of a level: `confirm` doubled per level."""
     return confirm << level

@@ -1,16 +1,16 @@
-"""What is known now: each scope's pointers, and the listings they point at."""
+"""Scopes and gateways as the database knows them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 
-from pipeline.core.types import Listing, Record, ScopeState
+from pipeline.core.types import ScopeState
 from pipeline.store.database import Store
 
 
 def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, ScopeState]:
-    """Give the pointers of every scope, or of `only` some by id, by its name."""
+    """Return the state of every scope, or of `only` some by id, by its name."""
     rows = store.rows(
         """
         select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading,
@@ -28,16 +28,29 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
     return {row["name"]: ScopeState(**row) for row in rows}
 
 
-def read_listing(store: Store, listing_id: int) -> Listing:
-    """Give a listing as it was recorded."""
+def snapshot_times(store: Store, scope: str) -> frozenset[str]:
+    """Return the times (ISO 8601 UTC) of all snapshots that covered a scope or have a sighting of it."""
     rows = store.rows(
         """
-        select models.name as model, records.digest, records.body from listing_records
-        join records on records.id = listing_records.record
-        join models on models.id = records.model
-        where listing_records.listing = :listing
+        select snapshots.started_at as at from scopes
+        join coverage_scopes on coverage_scopes.scope = scopes.id
+        join snapshots on snapshots.covered = coverage_scopes.coverage
+        where scopes.name = :scope
+        union
+        select snapshots.started_at from scopes
+        join sightings on sightings.scope = scopes.id
+        join snapshots on snapshots.id = sightings.snapshot
+        where scopes.name = :scope
         """,
-        {"listing": listing_id},
+        {"scope": scope},
     )
-    (head,) = store.rows("select digest, reading from listings where id = :listing", {"listing": listing_id})
-    return Listing({row["model"]: Record(**row) for row in rows}, head["digest"], head["reading"])
+    return frozenset(row["at"] for row in rows)
+
+
+def gateway_url(store: Store, name: str) -> str | None:
+    """Return the address of a gateway; None where it is unknown, or the database has no tables yet."""
+    # A first import that was killed at its beginning leaves a file without tables.
+    if not store.rows("select 1 from sqlite_master where name = 'gateways'"):
+        return None
+    rows = store.rows("select url from gateways where name = :name", {"name": name})
+    return str(rows[0]["url"]) if rows else None

@@ -31,7 +31,7 @@ from pipeline.errors import SavedError
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedAnswer:
     """One complete answer: when it was given (ISO 8601 UTC), its bytes, and its name for messages."""
 
     at: str
@@ -52,7 +52,7 @@ class Answers:
     """Saved answers: how many there are, and the answers themselves, each read when its turn comes."""
 
     count: int
-    oldest_first: Iterator[Saved]
+    oldest_first: Iterator[SavedAnswer]
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -156,13 +156,13 @@ def _members(line: bytes) -> dict[str, bytes]:
         return {name: canonical.encode(member).encode() for name, member in value.items()}
 
 
-def _read_lines(file: Path, found: Iterable[_Line], time_field: str | None) -> Iterator[Saved]:
+def _read_lines(file: Path, found: Iterable[_Line], time_field: str | None) -> Iterator[SavedAnswer]:
     with _opened(file) as lines:
         for at, number, offset in found:
             lines.seek(offset)
             line = lines.readline()
             body = line.strip() if time_field is not None else _line_body(_members(line)["body"])
-            yield Saved(at, body, _named(file, number))
+            yield SavedAnswer(at, body, _named(file, number))
 
 
 def _line_body(raw: bytes) -> bytes:
@@ -280,9 +280,9 @@ def _file_time(directory: Path, source: str, time_field: str | None) -> tuple[st
         return None, "no JSON in it"
 
 
-def _read_file(directory: Path, found: Iterable[tuple[str, str]]) -> Iterator[Saved]:
+def _read_file(directory: Path, found: Iterable[tuple[str, str]]) -> Iterator[SavedAnswer]:
     for at, source in found:
-        yield Saved(at, _file_body(directory / source), source)
+        yield SavedAnswer(at, _file_body(directory / source), source)
 
 
 def _file_body(file: Path) -> bytes:
@@ -387,7 +387,7 @@ def _told(repository: Path, *arguments: str) -> str:
     return os.fsdecode(done.stdout)
 
 
-def _read(repository: Path, file: str, found: Iterable[_Version]) -> Iterator[Saved]:
+def _read(repository: Path, file: str, found: Iterable[_Version]) -> Iterator[SavedAnswer]:
     with subprocess.Popen(  # noqa: S603 - no shell reads it
         ["git", "-C", str(repository), "cat-file", "--batch"],  # noqa: S607 - the user's own git
         stdin=subprocess.PIPE,
@@ -400,7 +400,7 @@ def _read(repository: Path, file: str, found: Iterable[_Version]) -> Iterator[Sa
             name = f"{file}@{version.commit[:_SHORT]}"
             git.stdin.write(f"{version.blob}\n".encode())
             git.stdin.flush()
-            yield Saved(version.at, _blob(git.stdout, where=f"{repository}: {name}"), name)
+            yield SavedAnswer(version.at, _blob(git.stdout, where=f"{repository}: {name}"), name)
 
 
 def _blob(stream: IO[bytes], *, where: str) -> bytes:

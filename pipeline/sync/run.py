@@ -1,12 +1,12 @@
-"""Pull and record, in five verbs.
+"""One run of the job, as a pipeline.
 
-    scopes → fetch → read → judge → diff → record
+    scopes → fetch → read → decide → diff → record
 
-* fetch   asks every scope; a failure is a value, it stops nobody and changes nothing
-* read    turns the bodies of an answer into a listing, once for all scopes that got the same bytes
-* judge   believes a listing, or holds it until the next one agrees
-* diff    compares it with what the scope is known to offer, once for all scopes that make the same move
-* record  writes it all in one transaction, and nothing where nothing happened
+* fetch   asks every scope; an error is a value that stops no other scope       `gateways/client.py`
+* read    parses bodies into listings, each distinct body once                  `gateways/reader.py`
+* decide  accepts, holds or fails each answer, without I/O                      `sync/decide.py`
+* diff    compares two listings, once for all scopes that go from one to other  `core/diff.py`
+* record  writes what happened, all in one transaction                          `sync/record.py`
 """
 
 from __future__ import annotations
@@ -21,82 +21,118 @@ from pipeline.gateways.client import GatewayClient
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import ScopeResult
 from pipeline.store import Store
-from pipeline.sync.record import RunCache, RunTotals, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.decide import decide
+from pipeline.sync.record import RunTotals, record
 
-OnAnswer = Callable[[Scope, ScopeResult], None]
+OnResult = Callable[[Scope, ScopeResult], None]
 
 
 def sync(
     scopes: Sequence[Scope],
     store: Store,
-    fetcher: Callable[[], GatewayClient],
+    make_client: Callable[[], GatewayClient],
     clock: Callable[[], str],
-    on_answer: OnAnswer = lambda _scope, _heard: None,
+    on_result: OnResult = lambda _scope, _result: None,
     *,
-    with_it: Callable[[], None] = lambda: None,
-    everything: bool = True,
+    before_commit: Callable[[], None] = lambda: None,
+    all_scopes: bool = True,
 ) -> RunTotals:
-    """Ask every scope, and record what they said.
+    """Ask every scope, and record the results.
 
     Args:
         scopes: where to ask; at least one.
         store: an open database; the caller holds its lock.
-        fetcher: makes the fetcher, inside the event loop.
-        clock: gives the time now, in ISO 8601 UTC.
-        on_answer: is told of each scope as it answers.
-        with_it: what else is to be written, all or nothing, with what was heard.
-        everything: these are all the scopes there are: others are retired.
+        make_client: makes the client, inside the event loop.
+        clock: returns the time now, in ISO 8601 UTC.
+        on_result: called for each scope when its result is there.
+        before_commit: writes more in the same transaction.
+        all_scopes: these are all the scopes of the config: others are retired.
 
     Raises:
         StoreError: nothing was written.
     """
     started_at = clock()
-    recorder = RunCache(store)
-    pulled = fetch_and_read(scopes, recorder.refs, fetcher, on_answer)
+    cache = RunCache(store)
+    fetched = fetch_and_read(scopes, cache.states, make_client, on_result)
     with store.transaction():
-        run = record(
-            pulled.heard,
-            pulled.scopes,
-            recorder,
+        totals = decide_and_record(
+            fetched.results,
+            fetched.scopes,
+            cache,
             started_at=started_at,
             finished_at=clock(),
-            everything=everything,
+            all_scopes=all_scopes,
         )
-        with_it()
-    return run
+        before_commit()
+    return totals
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What every scope said, by its name; `scopes` has also those that were made of a user's groups."""
+    """The result of every scope, by its name; `scopes` includes those made of a user's groups."""
 
     scopes: tuple[Scope, ...]
-    heard: dict[str, ScopeResult]
+    results: dict[str, ScopeResult]
 
 
 def fetch_and_read(
     scopes: Sequence[Scope],
-    known: Mapping[str, ScopeState],
-    fetcher: Callable[[], GatewayClient],
-    on_answer: OnAnswer = lambda _scope, _heard: None,
+    states: Mapping[str, ScopeState],
+    make_client: Callable[[], GatewayClient],
+    on_result: OnResult = lambda _scope, _result: None,
 ) -> Results:
-    """Fetch and read every scope."""
-    return asyncio.run(_fetch_and_read(scopes, known, fetcher, on_answer))
+    """Fetch and read every scope; `states` are the states of known scopes, by name."""
+    return asyncio.run(_fetch_and_read(scopes, states, make_client, on_result))
 
 
 async def _fetch_and_read(
     scopes: Sequence[Scope],
-    known: Mapping[str, ScopeState],
-    fetcher: Callable[[], GatewayClient],
-    on_answer: OnAnswer,
+    states: Mapping[str, ScopeState],
+    make_client: Callable[[], GatewayClient],
+    on_result: OnResult,
 ) -> Results:
-    reader = AnswerReader(known)
+    reader = AnswerReader(states)
     found: dict[str, list[tuple[Scope, ScopeResult]]] = {}
-    asks = [reader.ask(scope) for scope in scopes]
-    async with fetcher() as client, aclosing(client.fetch_all(asks)) as results:
-        async for scope, result in results:
-            found[scope.name] = reader.read(scope, result)
-            for each, heard in found[scope.name]:
-                on_answer(each, heard)
-    told = [pair for scope in scopes for pair in found[scope.name]]
-    return Results(tuple(scope for scope, _ in told), {scope.name: heard for scope, heard in told})
+    requests = [reader.request(scope) for scope in scopes]
+    async with make_client() as client, aclosing(client.fetch_all(requests)) as outcomes:
+        async for scope, outcome in outcomes:
+            found[scope.name] = reader.read(scope, outcome)
+            for each, result in found[scope.name]:
+                on_result(each, result)
+    pairs = [pair for scope in scopes for pair in found[scope.name]]
+    return Results(tuple(scope for scope, _ in pairs), {scope.name: result for scope, result in pairs})
+
+
+def decide_and_record(
+    results: Mapping[str, ScopeResult],
+    scopes: Sequence[Scope],
+    cache: RunCache,
+    *,
+    started_at: str,
+    finished_at: str,
+    all_scopes: bool = False,
+    imported: bool = False,
+    asked: bool = True,
+) -> RunTotals:
+    """Decide on the results of a run, compare and record them; must run inside `store.transaction()`.
+
+    Args:
+        results: by the name of the scope.
+        scopes: those that were asked.
+        cache: of the database.
+        started_at: when the run began, in ISO 8601 UTC.
+        finished_at: when it ended.
+        all_scopes: these are all the scopes of the config: others are retired.
+        imported: the answers were saved earlier, and this is not a run.
+        asked: runs ask these scopes; others are kept as history only.
+    """
+    scope_ids = cache.enroll(scopes, results, asked=asked)
+    if all_scopes:
+        cache.ledger.retire_others(scope_ids)
+    # A change of our reading must not look like a change of the world: compare under the present rules.
+    reparsed = cache.reparse(scopes, results)
+    decisions = decide(results, scopes, cache.states, reparsed, cache.listing)
+    return record(
+        decisions, reparsed, cache, started_at=started_at, finished_at=finished_at, imported=imported
+    )

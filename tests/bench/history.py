@@ -17,8 +17,9 @@ from pipeline.core.types import Scope
 from pipeline.gateways.dialects import Answer
 from pipeline.gateways.reader import AnswerReader
 from pipeline.store import Store
-from pipeline.sync.decide import ScopeResult, Unchanged
-from pipeline.sync.record import RunCache, record
+from pipeline.gateways.types import ScopeResult, Unchanged
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 _SHORT = 10
 _SLOWEST = 1.15
@@ -94,11 +95,11 @@ def _ago(number: int) -> timedelta:
 
 def _record(recorder: RunCache, scope: Scope, heard: ScopeResult, at: datetime) -> None:
     moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
-    record({scope.name: heard}, [scope], recorder, started_at=moment, finished_at=moment)
+    decide_and_record({scope.name: heard}, [scope], recorder, started_at=moment, finished_at=moment)
 
 
 def _heard(reader: AnswerReader, scope: Scope, body: bytes | None, at: datetime) -> ScopeResult:
     """Read one answer as a run does; None is the answer known, to the byte."""
     if body is None:
         return ScopeResult(Unchanged(), 0.1)
-    return reader.kept(scope, Answer((body,), int(at.timestamp())))
+    return reader.read_archived(scope, Answer((body,), int(at.timestamp())))

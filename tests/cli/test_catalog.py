@@ -234,7 +234,7 @@ def test_status_says_what_is_not_well_and_since_when(history):
     """The last run, each trouble with its beginning, and when a scope last answered."""
     lines = history.quick("status").stdout.splitlines()
     assert lines[0] == "last run 2026-05-05 06:00 UTC, partial: 2 of 3 scopes answered"
-    assert "one/public: held since 2026-05-05 06:00: the list is empty; 3 models were known" in lines
+    assert "one/public: held since 2026-05-05 06:00: the list is empty; it had 3 models" in lines
     assert any(line.startswith("two/public: failed since 2026-05-05 06:00: ") for line in lines)
     assert "two/public: last answered 2026-05-04 06:00" in lines
     assert lines[-1] == "1 of 3 scopes are well"

@@ -72,7 +72,7 @@ def test_the_job_goes_on_from_what_was_imported(job: Job, tmp_path: Path) -> Non
     late = tmp_path / "late"
     late.mkdir()
     (late / "2025-10-09.json").write_bytes(listed("z"))
-    one_line(job.quick("import", "acme/old", str(late)), 65, "2025-10-09", "is known until 2026-01-01")
+    one_line(job.quick("import", "acme/old", str(late)), 65, "2025-10-09", "is recorded until 2026-01-01")
 
 
 def test_an_import_that_was_killed_as_it_began_can_be_started_again(job: Job, tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_a_gateway_that_is_known_keeps_its_address(job: Job, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("acme/old",), "no scope acme/old is in the config; say with --dialect"),
+        (("acme/old",), "no scope acme/old is in the config; set --dialect"),
         (("acme/old", "--dialect", "klingon"), "the dialect klingon is not known"),
-        (("acme", ".", "--dialect", "auto"), "'acme' names no scope: write gateway/name"),
-        (("acme/o d", ".", "--dialect", "auto"), "names no scope"),
+        (("acme", ".", "--dialect", "auto"), "'acme' is not the name of a scope: write gateway/name"),
+        (("acme/o d", ".", "--dialect", "auto"), "is not the name of a scope"),
         (("acme/old", "--dialect", "auto"), "name a directory, a .jsonl file, or --git and --path"),
         (("acme/old", "--dialect", "auto", "--git", "."), "--git needs --path"),
         (("acme/old", "--dialect", "auto", "--path", "x"), "--path needs --git"),

@@ -66,7 +66,7 @@ def test_damage_is_told_and_rebuilt(job: Job) -> None:
     change(job, "update records set owned_by = 'x' where id = 1")
     done = job.run("verify")
     assert done.code == 74
-    assert "  records 1: its facts: they are not what is read today: modelwatch rebuild\n" in done.stdout
+    assert "  records 1: its facts are not those that are parsed today: modelwatch rebuild\n" in done.stdout
     assert done.stdout.endswith("what to do: modelwatch rebuild\n")
     assert job.run("rebuild").stdout == "corrected: 2 field changes, 1 records' facts\n"
     assert job.run("verify").code == 0

@@ -276,10 +276,11 @@ def test_a_mail_uses_built_in_templates_if_the_directory_cannot_be_read(
     destinations = configured(tmp_path, eml("ops", 'templates = "own"'))
     (tmp_path / "own").rmdir()
     script.offers("acme/prod", "lyra").run()
-    assert deliver(script.store, destinations, 1).problems == [
+    (problem,) = deliver(script.store, destinations, 1).problems
+    assert problem == (
         f"ops: {tmp_path / 'own'}: cannot be read: No such file or directory;"
         " the built-in templates were used"
-    ]
+    )
     assert len(subjects(tmp_path)) == 1
 
 

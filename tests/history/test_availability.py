@@ -7,7 +7,8 @@ from support.fakes import Script, body, moment, play, row, scope, told
 from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.availability import Nearest, alike, matrices
 from pipeline.store import Store
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 
 def test_a_matrix_says_who_is_offered_each_model(script: Script) -> None:
@@ -28,8 +29,8 @@ def test_what_is_not_known_or_not_asked_is_in_no_matrix(script: Script) -> None:
         names = ("acme/new", "acme/prod")
         heard = {name: script.answer(name) for name in names}
         times = {"started_at": moment(2), "finished_at": moment(2)}
-        record(
-            heard, [script.scopes[name] for name in names], RunCache(script.store), **times, everything=True
+        decide_and_record(
+            heard, [script.scopes[name] for name in names], RunCache(script.store), **times, all_scopes=True
         )
     (matrix,) = matrices(script.store)
     assert matrix.offered == {"lyra": {"acme/prod"}}

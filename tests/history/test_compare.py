@@ -18,7 +18,8 @@ from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.compare import Comparer, Contrast, Difference, Side, contrast
 from pipeline.store import Store
 from pipeline.store.catalog import NOW, Moment, known
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 PLAIN = Dialect("plain")
 
@@ -146,12 +147,12 @@ def test_a_retired_scope_is_told_as_gone_and_can_be_named(script: Script) -> Non
     with script.store.transaction():
         times = {"started_at": moment(2), "finished_at": moment(2)}
         scopes = [script.scopes["acme/prod"]]
-        record(
+        decide_and_record(
             {"acme/prod": script.answer("acme/prod")},
             scopes,
             RunCache(script.store),
             **times,
-            everything=True,
+            all_scopes=True,
         )
     found = contrast(script.store, at(1), Side("now"))
     assert ([each.scope for each in found.went], found.came, said(found)) == (["acme/old"], (), [])

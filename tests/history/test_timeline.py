@@ -21,7 +21,8 @@ from pipeline.history.timeline import Timeline, TimelineStep, What, timelines
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.changes import window
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 TOLD = {What.ADDED, What.REMOVED, What.RETURNED, What.CHANGED}
 PRICED = Dialect(
@@ -152,12 +153,12 @@ def test_a_retired_scope_keeps_its_story(script: Script) -> None:
     with script.store.transaction():
         times = {"started_at": moment(2), "finished_at": moment(2)}
         scopes = [script.scopes["acme/prod"]]
-        record(
+        decide_and_record(
             {"acme/prod": script.answer("acme/prod")},
             scopes,
             RunCache(script.store),
             **times,
-            everything=True,
+            all_scopes=True,
         )
     old, prod = timelines(script.store, "lyra")
     assert (old.scopes, old.state, old.last_asked) == (("acme/old",), "retired", moment(1))

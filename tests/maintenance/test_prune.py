@@ -12,6 +12,7 @@ from support.fakes import EVERYTHING_GOES, Script, offered, rows_of, scope, told
 
 from pipeline.core.types import Kind, Thresholds
 from pipeline.errors import Refused, Unreachable
+from pipeline.gateways.types import ScopeResult
 from pipeline.history.changes import find_events
 from pipeline.history.runs import coverage, find_run, recoveries
 from pipeline.history.timeline import model_details
@@ -19,8 +20,8 @@ from pipeline.maintenance import dialects_of, forget, prune, rename_gateway, ren
 from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
 from pipeline.store.changes import Window
-from pipeline.sync.decide import ScopeResult
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 KNOWN = dialects_of(())
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
@@ -51,7 +52,7 @@ def hear(store: Store, days: int, said: Said) -> None:
         for name, answer in said.items()
     }
     with store.transaction():
-        record(
+        decide_and_record(
             heard, [SCOPES[name] for name in said], RunCache(store), started_at=at(days), finished_at=at(days)
         )
 

@@ -17,7 +17,6 @@ from pipeline.core.types import Thresholds
 from pipeline.errors import StoreError
 from pipeline.gateways.dialects import Answer, Dialect, dialect_of
 from pipeline.maintenance import Cure, Problem, dialects_of, rebuild, verify
-from pipeline.maintenance.rebuild import placed
 from pipeline.store import Store
 
 KNOWN = dialects_of(())
@@ -60,7 +59,7 @@ def test_a_history_is_well(lived: Store) -> None:
     """What a run writes stands every check, and each says what it looked at."""
     found = list(verify(lived, KNOWN))
     assert [check.problems for check in found] == [()] * len(found)
-    counts = {check.what: check.count for check in found}
+    counts = {check.subject: check.count for check in found}
     assert counts["records"] == len(lived.rows("select id from records"))
     assert counts["sightings"] == len(lived.rows("select id from sightings"))
     assert counts["removals to be confirmed"] == 1
@@ -247,18 +246,3 @@ def test_facts_of_an_unknown_dialect_are_left_alone(store: Store) -> None:
     assert problems(store) == []
     assert rebuild(store, KNOWN).unknown == 1
     assert store.rows("select owned_by from records") == [{"owned_by": "zeta"}]
-
-
-@given(st.lists(st.booleans(), max_size=12), st.integers(0, 5), st.integers(0, 5))
-def test_rows_get_ids_between_their_neighbours(there: list[bool], below: int, gap: int) -> None:
-    """Where all that was lost fits into the gap it left, each row has the id that it had."""
-    original = list(range(below + 1, below + 1 + len(there)))
-    known = [number if is_there else None for number, is_there in zip(original, there, strict=True)]
-    above = below + len(there) + 1
-    assert placed(known, below=below, above=above, free=above + gap) == original
-    assert placed(known, below=below, above=None, free=above) == original
-
-
-def test_rows_that_do_not_fit_go_to_the_end() -> None:
-    """No id is given twice."""
-    assert placed([None, 4, None, 5, None], below=3, above=6, free=9) == [9, 4, 10, 5, 11]

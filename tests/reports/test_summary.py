@@ -11,10 +11,10 @@ from pipeline.core.types import Kind, Severity, Thresholds
 from pipeline.core.watchlist import Watch
 from pipeline.errors import Refused
 from pipeline.reports.summary import summarise
-from pipeline.reports.types import Filter, Started, Summary
+from pipeline.reports.types import Filter, FirstAnswer, Summary
 from pipeline.store import Store, changes
 from pipeline.store.changes import Window
-from pipeline.sync.confirm import accept
+from pipeline.sync.accept import accept
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_the_first_answers_are_a_beginning_and_no_change(watched: Script) -> Non
     found = told(watched, 0)
     assert found.lines == ()
     assert found.started == (
-        Started("acme", ("acme/prod", "acme/test"), 3),
-        Started("zeta", ("zeta/one",), 3),
+        FirstAnswer("acme", ("acme/prod", "acme/test"), 3),
+        FirstAnswer("zeta", ("zeta/one",), 3),
     )
     assert found.severity == Severity.NOTABLE
 

@@ -18,7 +18,8 @@ from pipeline.errors import StoreError, Unreachable, Unreadable
 from pipeline.history.changes import find_events
 from pipeline.store import Store, read_listing, scope_states
 from pipeline.store.changes import Window
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 LATER = moment(2)
 
@@ -203,7 +204,7 @@ def moved(store: Store, *, stop_at: int) -> bool:
     store.connection.set_progress_handler(lambda: next(steps, 0) == stop_at, 160)
     try:
         with suppress(StoreError), store.transaction():
-            record(
+            decide_and_record(
                 heard(dict.fromkeys(NAMES, AFTER)),
                 SCOPES,
                 RunCache(store),

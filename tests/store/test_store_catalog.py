@@ -15,8 +15,9 @@ from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.runs import catalog
 from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Known, Moment, began, known
-from pipeline.sync.confirm import accept
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.accept import accept
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
 
@@ -88,7 +89,9 @@ def test_a_retired_scope_offers_nothing_once_a_run_went_without_it(script: Scrip
     heard = {"acme/prod": script.answer("acme/prod")}
     with script.store.transaction():
         times = {"started_at": moment(2), "finished_at": moment(2)}
-        record(heard, [script.scopes["acme/prod"]], RunCache(script.store), **times, everything=True)
+        decide_and_record(
+            heard, [script.scopes["acme/prod"]], RunCache(script.store), **times, all_scopes=True
+        )
     assert set(models(script.store, Moment(at=moment(1)))) == {"acme/old", "acme/prod"}
     for later in (Moment(at=moment(2)), Moment(run=2), Moment(at=moment(9)), NOW):
         assert set(models(script.store, later)) == {"acme/prod"}

@@ -12,10 +12,12 @@ from pipeline.core.types import Credential, Gateway, Key, Listing, Scope, ScopeS
 from pipeline.errors import FetchError, Unreachable
 from pipeline.gateways import Validators
 from pipeline.gateways.dialects import Answer, Dialect, all_dialects
+from pipeline.gateways.types import ListingAnswer, ScopeResult, Unchanged
 from pipeline.store import Store, scope_states
 from pipeline.store import read_listing as stored_listing
-from pipeline.sync.decide import ListingAnswer, ScopeResult, Unchanged
-from pipeline.sync.record import RunCache, RunTotals, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.record import RunTotals
+from pipeline.sync.run import decide_and_record
 
 Offer = Mapping[str, Mapping[str, Any]]
 """What a scope is offered: the fields of each model beside its id."""
@@ -181,7 +183,7 @@ def play(store: Store, scopes: list[Scope], heard: Mapping[str, ScopeResult]) ->
     (latest,) = store.rows("select count(*) as runs from snapshots")
     at = moment(latest["runs"] + 1)
     with store.transaction():
-        return record(heard, scopes, RunCache(store), started_at=at, finished_at=at)
+        return decide_and_record(heard, scopes, RunCache(store), started_at=at, finished_at=at)
 
 
 UNCHANGED = ScopeResult(Unchanged(), 0.1)

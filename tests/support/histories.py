@@ -61,7 +61,7 @@ class Truth:
             known is None
             or known.digest == new.digest
             or isinstance(
-                judge(new, known=known, held=held, anonymous=anonymous, thresholds=thresholds), Accept
+                judge(new, current=known, held=held, anonymous=anonymous, thresholds=thresholds), Accept
             )
         ):
             self.known[asked.name] = new

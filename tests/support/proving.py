@@ -102,7 +102,7 @@ def problems(path: Path) -> list[str]:
             with suppress(FileNotFoundError):
                 shutil.copyfile(path.with_name(name), copy.with_name(name))
         with Store.open(copy) as store:
-            return [problem.says for check in verify(store, KNOWN) for problem in check.problems]
+            return [problem.message for check in verify(store, KNOWN) for problem in check.problems]
 
 
 Event = tuple[object, ...]

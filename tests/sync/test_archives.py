@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import SavedError
 from pipeline.sync import archives as files
-from pipeline.sync.archives import Answers, LeftOut, Saved, in_directory, in_git, in_lines, time_in
+from pipeline.sync.archives import Answers, LeftOut, SavedAnswer, in_directory, in_git, in_lines, time_in
 
 ODD = b'{"data":[ {"id":"lyra","price":0.50} ]}'
 """An answer that would look otherwise if anybody wrote it again."""
@@ -53,7 +53,7 @@ def test_a_name_tells_its_time(name: str, at: str | None) -> None:
     assert time_in(name) == at
 
 
-def told(answers: Answers) -> list[Saved]:
+def told(answers: Answers) -> list[SavedAnswer]:
     """Read all answers; as many must come as were announced."""
     found = list(answers.oldest_first)
     assert len(found) == answers.count
@@ -81,9 +81,9 @@ def test_a_directory_is_read_by_the_times_in_its_names(tmp_path: Path) -> None:
     write(tmp_path, **files)
     answers = in_directory(tmp_path)
     assert told(answers) == [
-        Saved("2025-10-01T00:00:00Z", b"[]", "z/a_2025-10-01.json.gz"),
-        Saved("2025-10-02T00:00:00Z", ODD, "b_2025-10-02.json"),
-        Saved("2025-10-03T00:00:00Z", b"{}", "a_1759449600.JSON"),
+        SavedAnswer("2025-10-01T00:00:00Z", b"[]", "z/a_2025-10-01.json.gz"),
+        SavedAnswer("2025-10-02T00:00:00Z", ODD, "b_2025-10-02.json"),
+        SavedAnswer("2025-10-03T00:00:00Z", b"{}", "a_1759449600.JSON"),
     ]
     assert answers.left_out == (
         LeftOut("README-2025-10-01.md", "a name that is not .json or .json.gz"),
@@ -116,9 +116,9 @@ def test_the_time_may_stand_in_a_field(tmp_path: Path) -> None:
     write(tmp_path, **{f"{name}.json": body for name, body in bodies.items()}, **others)
     answers = in_directory(tmp_path, "meta.at")
     assert told(answers) == [
-        Saved("2025-10-01T00:00:00Z", bodies["b"], "b.json"),
-        Saved("2025-10-02T00:00:00Z", bodies["c"], "c.json"),
-        Saved("2025-10-03T00:00:00Z", bodies["a"], "a.json"),
+        SavedAnswer("2025-10-01T00:00:00Z", bodies["b"], "b.json"),
+        SavedAnswer("2025-10-02T00:00:00Z", bodies["c"], "c.json"),
+        SavedAnswer("2025-10-03T00:00:00Z", bodies["a"], "a.json"),
     ]
     assert [(each.source, each.why) for each in answers.left_out] == [
         ("d.json", "no time at meta.at"),
@@ -142,8 +142,8 @@ def test_lines_keep_the_bytes_of_their_answers(tmp_path: Path) -> None:
     file.write_bytes(b"\n".join(lines))
     answers = in_lines(file)
     assert told(answers) == [
-        Saved("2025-10-01T00:00:00Z", b"[]", "saved.jsonl:3"),
-        Saved("2025-10-02T00:00:00Z", ODD, "saved.jsonl:1"),
+        SavedAnswer("2025-10-01T00:00:00Z", b"[]", "saved.jsonl:3"),
+        SavedAnswer("2025-10-02T00:00:00Z", ODD, "saved.jsonl:1"),
     ]
     assert answers.left_out == (
         LeftOut("saved.jsonl:4", "no JSON object in it"),
@@ -158,7 +158,9 @@ def test_a_line_may_be_the_answer_itself(tmp_path: Path) -> None:
     file = tmp_path / "saved.jsonl"
     file.write_bytes(b'{"t": 1759276800, "data": []}\n{"data": []}\n')
     answers = in_lines(file, "t")
-    assert told(answers) == [Saved("2025-10-01T00:00:00Z", b'{"t": 1759276800, "data": []}', "saved.jsonl:1")]
+    assert told(answers) == [
+        SavedAnswer("2025-10-01T00:00:00Z", b'{"t": 1759276800, "data": []}', "saved.jsonl:1")
+    ]
     assert answers.left_out == (LeftOut("saved.jsonl:2", "no time at t"),)
 
 

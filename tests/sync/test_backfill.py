@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import Script, body, moment, row, rows_of, scope, told
 
+from pipeline.api import destinations_of
 from pipeline.config import parse
 from pipeline.core.types import Kind, Scope, Secret, Thresholds
 from pipeline.delivery.send import DeliverySummary, enqueue_and_send
@@ -25,9 +26,10 @@ from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
 from pipeline.store.changes import Window, window
 from pipeline.sync import backfill as importing
-from pipeline.sync.archives import Saved
-from pipeline.sync.backfill import Backfill, backfill
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.archives import SavedAnswer
+from pipeline.sync.backfill import BackfillTotals, backfill
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 OLD = replace(scope("acme/old"), gateway=replace(scope("acme/old").gateway, dialect="one-api"))
 """A scope whose answers were saved."""
@@ -40,25 +42,25 @@ def day(number: int) -> str:
     return (_FIRST_DAY + timedelta(days=number - 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def saved(number: int, *models: str, **forms: int) -> Saved:
+def saved(number: int, *models: str, **forms: int) -> SavedAnswer:
     """Save an answer of a day."""
     rows = [row(model) for model in models] + [row(model, form=form) for model, form in forms.items()]
-    return Saved(day(number), body(*rows), f"day {number}")
+    return SavedAnswer(day(number), body(*rows), f"day {number}")
 
 
-def days(*offers: str) -> list[Saved]:
+def days(*offers: str) -> list[SavedAnswer]:
     """Save an answer for each day, each letter a model."""
     return [saved(number, *offer) for number, offer in enumerate(offers, 1)]
 
 
-def live(store: Store, answers: Sequence[Saved], who: Scope = OLD) -> None:
+def live(store: Store, answers: Sequence[SavedAnswer], who: Scope = OLD) -> None:
     """Record answers as real runs at their times would have."""
     dialect = all_dialects()["one-api"]
     for each in answers:
         asked_at = int(datetime.fromisoformat(each.at).timestamp())
         heard = {who.name: told(dialect.read(Answer((each.body,), asked_at)), dialect)}
         with store.transaction():
-            record(heard, [who], RunCache(store), started_at=each.at, finished_at=each.at)
+            decide_and_record(heard, [who], RunCache(store), started_at=each.at, finished_at=each.at)
 
 
 def events(store: Store) -> list[tuple[str, Kind, str, str | None]]:
@@ -109,7 +111,7 @@ def test_an_import_is_one_snapshot_for_each_answer_and_no_run(store: Store) -> N
     newest = find_run(store)
     assert newest
     assert (newest.started_at, newest.status) == (day(3), "imported")
-    live(store, [Saved(moment(1), body(row("x")), "run")], scope("zeta/prod"))
+    live(store, [SavedAnswer(moment(1), body(row("x")), "run")], scope("zeta/prod"))
     backfill(scope("acme/other"), [], store)
     backfill(OLD, days("a", "a", "ab", "abc"), store)
     newest = find_run(store)
@@ -137,7 +139,7 @@ class Killed(Exception):  # noqa: N818 - it is no error of ours
     """The program ends here."""
 
 
-def until_killed(answers: Iterable[Saved], after: int) -> Iterator[Saved]:
+def until_killed(answers: Iterable[SavedAnswer], after: int) -> Iterator[SavedAnswer]:
     """Give some answers, and then end the program."""
     for number, each in enumerate(answers):
         if number == after:
@@ -152,7 +154,7 @@ def test_an_import_that_was_killed_goes_on_where_it_was(
     """In the end every row of the database is as if nothing had happened."""
     monkeypatch.setattr(importing, "BATCH", 3)
     answers = [*HISTORY]
-    answers.insert(2, Saved("2025-10-02T12:00:00Z", b"<html>", "page"))
+    answers.insert(2, SavedAnswer("2025-10-02T12:00:00Z", b"<html>", "page"))
     with pytest.raises(Killed):
         backfill(CAUTIOUS, until_killed(answers, after), store)
     done = backfill(CAUTIOUS, answers, store)
@@ -167,7 +169,9 @@ def test_known_time_is_not_rewritten(store: Store) -> None:
     answers = days("a", "ab", "abc", "abcd")
     backfill(OLD, [answers[0], answers[2]], store)
     before = rows_of(store)
-    with pytest.raises(SavedError, match=r"day 2: is of 2025-10-02T00:00:00Z, and acme/old is known until"):
+    with pytest.raises(
+        SavedError, match=r"day 2: is of 2025-10-02T00:00:00Z, and acme/old is recorded until"
+    ):
         backfill(OLD, answers, store)
     assert rows_of(store) == before
 
@@ -175,13 +179,13 @@ def test_known_time_is_not_rewritten(store: Store) -> None:
 def test_what_was_accepted_later_is_known_time_too(store: Store) -> None:
     """Whatever happened to a scope, nothing is put before it."""
     live(store, [saved(1, "a"), saved(3, "a")])
-    with pytest.raises(SavedError, match="is known until 2025-10-03"):
+    with pytest.raises(SavedError, match="is recorded until 2025-10-03"):
         backfill(OLD, [saved(2, "ab")], store)
 
 
 def test_an_answer_that_cannot_be_read_is_left_out(store: Store) -> None:
     """It changes nothing, and is told by its source; the others are recorded."""
-    page = Saved(day(2), b"<!doctype html>", "page")
+    page = SavedAnswer(day(2), b"<!doctype html>", "page")
     done = backfill(OLD, [saved(1, "a"), page, saved(3, "a")], store)
     assert done.answers == 2
     assert list(done.unreadable) == ["page"]
@@ -204,22 +208,29 @@ def test_the_last_answer_of_a_second_counts(store: Store) -> None:
 def test_an_import_is_no_news(store: Store, tmp_path: Path) -> None:
     """Reports tell what runs have found, before and after, and nothing of what was imported."""
     prod = scope("zeta/prod")
-    live(store, [Saved(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))], prod)
+    live(
+        store,
+        [SavedAnswer(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))],
+        prod,
+    )
     backfill(OLD, days("a", "ab", "ab"), store)
-    live(store, [Saved(moment(3), body(*map(row, "abc")), "")], prod)
-    told = parse('[gateways.a]\nurl = "https://a.example"\nscopes.b = {}', tmp_path / "modelwatch.toml")
-    handed = enqueue_and_send(store, told, lambda: moment(4), Secret)
+    live(store, [SavedAnswer(moment(3), body(*map(row, "abc")), "")], prod)
+    config = parse('[gateways.a]\nurl = "https://a.example"\nscopes.b = {}', tmp_path / "modelwatch.toml")
+    handed = enqueue_and_send(store, destinations_of(config), config.watch, lambda: moment(4), Secret)
     (text,) = [path.read_text("utf-8") for path in handed.written if path.suffix == ".csv"]
     assert [line.split(",")[3] for line in text.splitlines()[1:]] == ["b", "c"]
-    assert enqueue_and_send(store, told, lambda: moment(5), Secret) == DeliverySummary()
+    assert (
+        enqueue_and_send(store, destinations_of(config), config.watch, lambda: moment(5), Secret)
+        == DeliverySummary()
+    )
 
 
 def test_the_report_after_an_import_goes_on_from_the_last_run(store: Store) -> None:
     """Its window is that of the runs, and its coverage what the last one asked."""
     prod = scope("zeta/prod")
-    live(store, [Saved(moment(1), body(row("a")), "")], prod)
+    live(store, [SavedAnswer(moment(1), body(row("a")), "")], prod)
     backfill(OLD, days("a", "ab"), store)
-    live(store, [Saved(moment(2), body(*map(row, "ab")), "")], prod)
+    live(store, [SavedAnswer(moment(2), body(*map(row, "ab")), "")], prod)
     report = build_report(store, Window(3, 4))
     assert (report.since, report.run.started_at) == (moment(1), moment(2))
     assert [event.model for event in report.events] == ["b"]
@@ -231,7 +242,11 @@ def test_the_report_after_an_import_goes_on_from_the_last_run(store: Store) -> N
 def test_a_window_of_time_has_what_happened_in_it(store: Store) -> None:
     """Old answers that were imported yesterday are not of yesterday."""
     prod = scope("zeta/prod")
-    live(store, [Saved(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))], prod)
+    live(
+        store,
+        [SavedAnswer(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))],
+        prod,
+    )
     backfill(OLD, days("a", "ac", "acd"), store)
 
     def models(since: str | None) -> list[str]:
@@ -245,7 +260,7 @@ def test_a_window_of_time_has_what_happened_in_it(store: Store) -> None:
 
 def test_recoveries_of_old_times_are_not_of_now(store: Store) -> None:
     """The end of a hold is told in the window in which it ended."""
-    live(store, [Saved(moment(1), body(row("a")), "")], scope("zeta/prod"))
+    live(store, [SavedAnswer(moment(1), body(row("a")), "")], scope("zeta/prod"))
     backfill(CAUTIOUS, days("abcdefgh", "a", "abcdefgh"), store)
     assert len(recoveries(store, window(store))) == 1
     assert recoveries(store, window(store, since=moment(1))) == ()
@@ -297,7 +312,7 @@ def test_a_scope_that_is_not_asked_is_history_only(store: Store) -> None:
 def test_the_dialect_is_recognised_as_in_a_run(store: Store) -> None:
     """With `auto` the first answer shows how all are written, and the gateway's row says it."""
     who = scope("acme/old")
-    backfill(who, [Saved(day(1), body(row("a", permission=[], root="a", parent=None)), "day 1")], store)
+    backfill(who, [SavedAnswer(day(1), body(row("a", permission=[], root="a", parent=None)), "day 1")], store)
     (gateway,) = store.rows("select dialect from gateways")
     assert gateway["dialect"] in all_dialects()
     assert scope_states(store)["acme/old"].reading
@@ -308,7 +323,7 @@ def test_what_was_recognised_holds_for_the_answers_behind_it(store: Store) -> No
     who = scope("acme/old")
     shown = row("a", canonical_slug="a", architecture={}, top_provider={}, pricing={"prompt": "0.1"})
     plain = [saved(number, "a") for number in (2, 3)]
-    answers = [Saved(day(1), body(shown), "day 1"), *plain, Saved(day(4), body(shown), "day 4")]
+    answers = [SavedAnswer(day(1), body(shown), "day 1"), *plain, SavedAnswer(day(4), body(shown), "day 4")]
     backfill(who, answers, store)
     with Store.open(None) as one_by_one:
         for each in answers:
@@ -322,7 +337,7 @@ def test_nothing_saved_is_nothing_done(script: Script) -> None:
     script.offers("acme/prod", "lyra").run()
     before = rows_of(script.store)
     done = backfill(OLD, [], script.store)
-    assert done == Backfill(Window(1, 1))
+    assert done == BackfillTotals(Window(1, 1))
     assert rows_of(script.store) == before
 
 
@@ -339,7 +354,7 @@ def test_the_quick_way_leaves_what_the_plain_way_leaves(
     for number, (forms, order, stamp) in enumerate(steps, 1):
         rows = [row(model, form=form, tags=f"b,{form},a") for model, form in forms.items()]
         order.shuffle(rows)
-        answers.append(Saved(day(number), body(*rows, updated_at=stamp), f"day {number}"))
+        answers.append(SavedAnswer(day(number), body(*rows, updated_at=stamp), f"day {number}"))
     with Store.open(None) as quick, Store.open(None) as plain:
         backfill(OLD, answers, quick)
         live(plain, answers)

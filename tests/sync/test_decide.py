@@ -27,7 +27,7 @@ def judged(
     thresholds: Thresholds = STRICT,
 ) -> Verdict:
     """Judge with what a test does not care about left out."""
-    return judge(new, known=known, held=held, anonymous=anonymous, thresholds=thresholds)
+    return judge(new, current=known, held=held, anonymous=anonymous, thresholds=thresholds)
 
 
 def test_a_listing_that_lost_nothing_is_accepted() -> None:
@@ -60,7 +60,7 @@ def test_a_short_list_may_lose_a_few(known: int, left: int, believed: bool) -> N
 @pytest.mark.parametrize("thresholds", [STRICT, Thresholds(floor=3), Thresholds(max_loss=1.0, floor=1000)])
 def test_an_empty_list_is_held_where_there_were_models(thresholds: Thresholds) -> None:
     """Whatever may be gone, all at once is a broken gateway before it is the truth."""
-    assert judged(some(0), some(2), thresholds=thresholds) == Hold("the list is empty; 2 models were known")
+    assert judged(some(0), some(2), thresholds=thresholds) == Hold("the list is empty; it had 2 models")
 
 
 def test_an_empty_list_is_no_surprise_where_there_were_none() -> None:
@@ -90,7 +90,7 @@ def test_agreeing_leaves_room_for_what_lists_do_anyway() -> None:
 def test_a_flaky_gateway_is_held_again() -> None:
     """Empty and then a part is two different stories, and so is a part and then empty."""
     assert judged(some(30), some(100), held=some(0)) == Hold("70 of 100 models are gone at once")
-    assert judged(some(0), some(100), held=some(30)) == Hold("the list is empty; 100 models were known")
+    assert judged(some(0), some(100), held=some(30)) == Hold("the list is empty; it had 100 models")
 
 
 def test_the_floor_does_not_make_an_empty_list_agree_with_a_short_one() -> None:
@@ -115,7 +115,7 @@ def test_a_key_that_gets_what_nobody_gets_is_held() -> None:
     nobody, mine = some(90), some(100)
     verdict = judged(nobody, mine, anonymous=AnonymousList(nobody.digest, nobody.digest))
     assert isinstance(verdict, Hold)
-    assert "without a key" in verdict.reason
+    assert "anonymous list" in verdict.reason
 
 
 def test_a_key_that_always_got_what_nobody_gets_is_not_held() -> None:

@@ -13,14 +13,15 @@ from support.fakes import body, moment, offered, row, scope, told
 
 from pipeline.core.types import Outcome, Thresholds
 from pipeline.errors import StoreError, Unreachable
+from pipeline.gateways.types import ScopeResult
 from pipeline.history.runs import catalog
 from pipeline.maintenance import dialects_of, prune, verify
 from pipeline.store import Store, scope_states
-from pipeline.sync.archives import Saved
+from pipeline.sync.accept import accept
+from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.backfill import backfill
-from pipeline.sync.confirm import accept
-from pipeline.sync.decide import ScopeResult
-from pipeline.sync.record import RunCache, record
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 KNOWN = dialects_of(())
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
@@ -88,7 +89,7 @@ def does(store: Store, at: str, step: tuple[str, object]) -> None:
             }
             scopes = [ASKED[name] for name in said]
             with store.transaction():
-                record(answers, scopes, RunCache(store), started_at=at, finished_at=at)
+                decide_and_record(answers, scopes, RunCache(store), started_at=at, finished_at=at)
         case "accept", str(name):
             with suppress(LookupError):
                 accept(store, [name], lambda *_: (), at=at)
@@ -96,7 +97,7 @@ def does(store: Store, at: str, step: tuple[str, object]) -> None:
             prune(store, KNOWN, bound=moment(number + 1))
         case "import", dict(offer):
             models = [row(model, form=form) for model, form in offer.items()]
-            backfill(OLD, [Saved(at, body(*models), at)], store, asked=False)
+            backfill(OLD, [SavedAnswer(at, body(*models), at)], store, asked=False)
 
 
 def listed(offer: Offer):

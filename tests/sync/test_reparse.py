@@ -9,10 +9,10 @@ from support.fakes import ASKED_AT, Script, body, play, row, scope, told
 
 from pipeline.core.types import Kind
 from pipeline.gateways.dialects import Answer, Dialect
+from pipeline.gateways.types import ScopeResult
 from pipeline.history.changes import find_events
 from pipeline.store import Store, read_listing, scope_states
 from pipeline.store.changes import Window
-from pipeline.sync.decide import ScopeResult
 
 PLAIN = Dialect("plain")
 QUIETER = Dialect("plain", noise=("load",))

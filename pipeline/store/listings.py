@@ -1,0 +1,100 @@
+"""Listings and their records: read back, or written once however many scopes and runs get them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.core import canonical
+from pipeline.core.facts import Facts, parse_permissions, to_columns
+from pipeline.core.types import Listing, Record
+from pipeline.store.bulk import BulkWriter, RowIds
+from pipeline.store.database import Store
+
+FactsOf = Callable[[dict[str, Any]], Facts]
+"""Parses the facts of a record's body, as its dialect does."""
+
+_DIGEST_SHOWN = slice(2, 10)
+"""The digits of a digest that names show; the first two are its version."""
+
+
+def read_listing(store: Store, listing_id: int) -> Listing:
+    """Return a recorded listing, without its warnings."""
+    rows = store.rows(
+        """
+        select models.name as model, records.digest, records.body from listing_records
+        join records on records.id = listing_records.record
+        join models on models.id = records.model
+        where listing_records.listing = :listing
+        """,
+        {"listing": listing_id},
+    )
+    (head,) = store.rows("select digest, reading from listings where id = :listing", {"listing": listing_id})
+    return Listing({row["model"]: Record(**row) for row in rows}, head["digest"], head["reading"])
+
+
+def write_listing(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
+    """Return the id of a listing at a gateway; write it and its new records if it is new."""
+    identity = {"gateway": gateway, "digest": listing.digest, "reading": listing.reading}
+    found = writer.store.rows(
+        "select id from listings where gateway = :gateway and digest = :digest and reading = :reading",
+        identity,
+    )
+    if found:
+        return int(found[0]["id"])
+    records = _record_ids(writer, ids, gateway, listing, facts_of)
+    size = len(listing)
+    row = identity | {
+        "name": f"{size} model{'' if size == 1 else 's'} @{listing.digest[_DIGEST_SHOWN]}",
+        "size": size,
+        "warnings": json.dumps(listing.warnings, ensure_ascii=False) if listing.warnings else None,
+    }
+    listing_id = writer.insert_one("listings", row)
+    writer.link("listing_records", ("listing", "record"), listing_id, records)
+    return listing_id
+
+
+def _record_ids(
+    writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf
+) -> list[int]:
+    records = listing.records.values()
+    known = ids.records(gateway, records)
+    new = [record for record, row in zip(records, known, strict=True) if row is None]
+    written = _write_records(writer, ids, gateway, new, facts_of) if new else ()
+    return [*(row for row in known if row is not None), *written]
+
+
+def _write_records(
+    writer: BulkWriter, ids: RowIds, gateway: int, records: list[Record], facts_of: FactsOf
+) -> Sequence[int]:
+    records.sort(key=lambda record: record.model)
+    models = _model_ids(writer, ids, gateway, [record.model for record in records])
+    record_ids = writer.new_ids("records", len(records))
+    rows, permissions = [], []
+    for record_id, record in zip(record_ids, records, strict=True):
+        body = canonical.decode(record.body.encode())
+        name = f"{record.model}@{record.digest[_DIGEST_SHOWN]}"
+        rows.append(
+            {"id": record_id, "name": name, "digest": record.digest, "model": models[record.model]}
+            | to_columns(facts_of(body))
+            | {"body": record.body}
+        )
+        permissions += [
+            {"name": name, "record": record_id, **asdict(permission)}
+            for permission in parse_permissions(body)
+        ]
+        ids.add_record(gateway, record, record_id)
+    writer.insert("records", rows)
+    writer.insert_new("permissions", permissions)
+    return record_ids
+
+
+def _model_ids(writer: BulkWriter, ids: RowIds, gateway: int, names: list[str]) -> dict[str, int]:
+    """Return the ids of models by name; write those that are new."""
+    known = ids.models(gateway, names)
+    new = [name for name in names if name not in known]
+    written = writer.insert_new("models", [{"name": name, "gateway": gateway} for name in new])
+    known.update(zip(new, written, strict=True))
+    return known

@@ -1,0 +1,80 @@
+"""Accept a held answer by decision of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pipeline.core.diff import FieldComparer, diff
+from pipeline.core.types import Outcome, ScopeState
+from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
+
+QuietPaths = Callable[[str, str | None], tuple[str, ...]]
+"""Returns the quiet paths of a scope, by its name and the rules that its listing was read under."""
+
+
+def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -> int:
+    """Make the held listings of scopes their current ones, and confirm the removals at once.
+
+    Args:
+        store: an open database; the caller holds its lock.
+        scopes: their names.
+        quiet: returns the quiet paths of a scope, by its name and the reading of its listing.
+        at: the time now, in ISO 8601 UTC.
+
+    Returns:
+        The snapshot of this decision, a run that asked no scope: reports begin and end there as at others.
+
+    Raises:
+        LookupError: nothing is held for one of the scopes.
+    """
+    with store.transaction():
+        states = scope_states(store)
+        ledger = LedgerWriter(store)
+        snapshot = ledger.snapshot(
+            Snapshot(
+                started_at=at,
+                finished_at=at,
+                status="done",
+                covered=ledger.coverage([]),
+                scopes=0,
+                answered=0,
+                moved=len(scopes),
+                held=0,
+                failed=0,
+            )
+        )
+        for scope in scopes:
+            state = states.get(scope)
+            if state is None or state.held is None:
+                raise LookupError(f"nothing is held for {scope}")
+            _move(store, ledger, snapshot, state, quiet(scope, state.reading))
+        return snapshot
+
+
+def _move(
+    store: Store, ledger: LedgerWriter, snapshot: int, state: ScopeState, quiet: tuple[str, ...]
+) -> None:
+    assert state.listing is not None
+    assert state.held is not None
+    before, after = read_listing(store, state.listing), read_listing(store, state.held)
+    moved = Sighting(
+        state.id,
+        state.name,
+        Outcome.MOVED,
+        listing=state.held,
+        transition=ledger.transition(
+            (state.listing, state.held), diff(before, after), FieldComparer(before, after, quiet)
+        ),
+        since=ledger.held_since(state.id),
+    )
+    (number,) = ledger.sightings(snapshot, [moved])
+    # The validators and the fingerprint are those of an earlier answer: the next one is read in full.
+    ledger.point(
+        [replace(state, listing=state.held, held=None, fingerprint=None, etag=None, last_modified=None)]
+    )
+    levels = set(ledger.flap_levels([number]).values())
+    ledger.sightings(
+        snapshot,
+        [replace(moved, outcome=Outcome.CONFIRMED, flap_level=level) for level in sorted(levels)],
+    )

@@ -1,0 +1,135 @@
+"""What is known between runs and imports: scope states, listings and transitions, each read or made once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.core.diff import FieldComparer, diff
+from pipeline.core.types import Kind, Listing, Scope, ScopeState
+from pipeline.gateways.dialects import AUTO, Dialect
+from pipeline.gateways.types import ListingAnswer, ScopeResult
+from pipeline.store import LedgerWriter, Store, read_listing, scope_states
+from pipeline.sync.reparse import reparse
+
+_MAX_LISTINGS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTransition:
+    """A transition's id, and whether it removed a model."""
+
+    id: int
+    removes: bool
+
+
+class RunCache:
+    """A cache of the database for one process that holds its lock; void after a rollback.
+
+    `states` are those before the present run, by the scope's name; `refresh` updates them in place.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.ledger = LedgerWriter(store)
+        self.states = scope_states(store)
+        self.transitions: dict[int, RecordedTransition] = {}
+        self._enrolled: tuple[Sequence[Scope], Mapping[str, str]] | None = None
+        self._scope_ids: dict[str, int] = {}
+        self._gateway_ids: dict[str, int] = {}
+        self._stale: set[int] = set()
+        self._listings: dict[int, Listing] = {}
+        self._listing_ids: dict[tuple[int, str, str], int] = {}
+        self._transitions_by_sides: dict[tuple[int, int], RecordedTransition] = {}
+        self._reparsed: dict[tuple[int, str, str], Listing] = {}
+
+    def enroll(
+        self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult], *, asked: bool
+    ) -> Collection[int]:
+        """Make the rows of gateways and scopes agree with the config; return the ids of the scopes."""
+        dialects = _dialects(scopes, results)
+        if self._enrolled != (scopes, dialects):
+            self._gateway_ids, self._scope_ids = self.ledger.enroll(scopes, dialects, asked=asked)
+            self.mark_stale(number for name, number in self._scope_ids.items() if name not in self.states)
+            self._enrolled = (scopes, dialects)
+        self.refresh()
+        return self._scope_ids.values()
+
+    def mark_stale(self, scope_ids: Iterable[int]) -> None:
+        """Have the states of scopes that were written read again by the next `refresh`."""
+        self._stale.update(scope_ids)
+
+    def refresh(self) -> None:
+        """Read stale states again, and drop listings that no scope points at."""
+        if not self._stale:
+            return
+        self.states |= scope_states(self.store, self._stale)
+        self._stale.clear()
+        if len(self._listings) > _MAX_LISTINGS:
+            used = {number for state in self.states.values() for number in (state.listing, state.held)}
+            self._listings = {number: found for number, found in self._listings.items() if number in used}
+            self._reparsed.clear()
+
+    def listing(self, listing_id: int) -> Listing:
+        """Return a recorded listing."""
+        if listing_id not in self._listings:
+            self._listings[listing_id] = read_listing(self.store, listing_id)
+        return self._listings[listing_id]
+
+    def listing_id(self, scope: Scope, listing: Listing, dialect: Dialect) -> int:
+        """Return the id of a listing at a scope's gateway; write it if it is new."""
+        key = (self._gateway_ids[scope.gateway.name], listing.digest, listing.reading)
+        if key not in self._listing_ids:
+            self._listing_ids[key] = self.ledger.listing(key[0], listing, dialect.facts)
+            self._listings[self._listing_ids[key]] = listing
+        return self._listing_ids[key]
+
+    def transition(self, before: int, after: int, dialect: Dialect) -> RecordedTransition:
+        """Return the transition between two listings; compare them and write it if it is new."""
+        sides = (before, after)
+        if sides not in self._transitions_by_sides:
+            old, new = self.listing(before), self.listing(after)
+            changes = diff(old, new)
+            number = self.ledger.transition(sides, changes, FieldComparer(old, new, dialect.quiet))
+            found = RecordedTransition(number, any(change.kind == Kind.REMOVED for change in changes))
+            self._transitions_by_sides[sides] = self.transitions[number] = found
+        return self._transitions_by_sides[sides]
+
+    def reparse(self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult]) -> dict[str, ScopeState]:
+        """Return the states, under the present rules, of scopes whose rules of reading have changed."""
+        found = {}
+        for scope in scopes:
+            answer, state = results[scope.name].answer, self.states[scope.name]
+            if not isinstance(answer, ListingAnswer) or state.listing is None:
+                continue
+            if state.reading != answer.listing.reading:
+                found[scope.name] = self._reparse(scope, state, state.listing, answer)
+        return found
+
+    def _reparse(self, scope: Scope, state: ScopeState, listing_id: int, answer: ListingAnswer) -> ScopeState:
+        key = (listing_id, answer.listing.reading, answer.listing.digest)
+        if key not in self._reparsed:
+            self._reparsed[key] = reparse(self.listing(listing_id), answer.dialect, answer.listing)
+        listing = self._reparsed[key]
+        # The last bytes do not give this listing, since fields are taken from the answer at hand.
+        return replace(
+            state,
+            listing=self.listing_id(scope, listing, answer.dialect),
+            digest=listing.digest,
+            reading=listing.reading,
+            fingerprint=None,
+            etag=None,
+            last_modified=None,
+        )
+
+
+def _dialects(scopes: Sequence[Scope], results: Mapping[str, ScopeResult]) -> dict[str, str]:
+    """Return the dialect of each gateway by its name: the config's, or the recognised one."""
+    found: dict[str, str] = {}
+    for scope in scopes:
+        answer = results[scope.name].answer
+        if scope.gateway.dialect != AUTO:
+            found.setdefault(scope.gateway.name, scope.gateway.dialect)
+        elif isinstance(answer, ListingAnswer) and not scope.all_groups:
+            found.setdefault(scope.gateway.name, answer.dialect.name)
+    return found

@@ -1,0 +1,49 @@
+"""Parse a recorded listing again under new rules, so that those do not look like a change of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.core import canonical, jsonpath
+from pipeline.core.types import Listing, Record
+from pipeline.gateways.dialects import Dialect, storable_id
+
+
+def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
+    """Return a recorded listing as a dialect parses it now.
+
+    Fields that the old rules dropped as noise are in no recorded body: they are taken from `new`, the answer
+    at hand.
+    """
+    regained = sorted(set(_noise(recorded.reading)) - set(dialect.noise))
+    at = jsonpath.parse(dialect.id_at)
+    records = {}
+    for name, record in recorded.records.items():
+        body = canonical.decode(record.body.encode())
+        found = jsonpath.find(body, at)
+        model = storable_id(found) if isinstance(found, str) and found.strip() else name
+        if not dialect.is_no_model(model):
+            records[model] = _record(
+                model, dialect.normalise(_with_fields_of(new.records.get(model), body, regained))
+            )
+    return Listing(records, canonical.digest_of_records(records.values()), dialect.reading)
+
+
+def _noise(reading: str) -> list[str]:
+    noise: list[str] = canonical.decode(reading.encode()).get("noise", [])
+    return noise
+
+
+def _with_fields_of(new: Record | None, body: Any, paths: Sequence[str]) -> Any:
+    if new is None or not paths:
+        return body
+    source = canonical.decode(new.body.encode())
+    for path in paths:
+        body = jsonpath.graft(body, source, jsonpath.parse(path))
+    return body
+
+
+def _record(model: str, body: Any) -> Record:
+    text = canonical.encode(body)
+    return Record(model, canonical.digest(text), text)
