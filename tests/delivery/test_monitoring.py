@@ -14,20 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from support.configs import TOKEN
 from support.e2e import Done, Job, Reply, Scripted, ended, listed
 
 import pipeline
-from pipeline.config import parse
 from pipeline.core.text import printable
-from pipeline.delivery.pings import MAX_BODY, clip, ping_url
 from pipeline.delivery.prometheus import metrics_text
-from pipeline.delivery.types import Ping, RunHealth
-from pipeline.errors import ConfigError
+from pipeline.delivery.types import RunHealth
 from pipeline.history.types import Coverage, Run
 from pipeline.store import Store, lock
-
-TOKEN = "0b9c1d2e-check"
-SCOPED = '[gateways.one]\nurl = "https://gateway.example"\nscopes.public = {}\n'
 
 
 class Switch:
@@ -115,101 +110,6 @@ def world(tmp_path, switch):
 def hour(number):
     """Return a time on the day of the runs."""
     return f"2026-05-01T{number:02}:00:00Z"
-
-
-def test_pings_and_metrics_are_off_by_default_and_their_settings_are_parsed(tmp_path):
-    path = tmp_path / "modelwatch.toml"
-    assert (parse(SCOPED, path).ping, parse(SCOPED, path).metrics) == (None, None)
-    config = parse(
-        f'{SCOPED}[ping]\nurl = "https://h.example/x?create=1"\n[metrics]\nfile = "m.prom"\n', path
-    )
-    assert config.ping == Ping("https://h.example/x?create=1", 5.0)
-    assert config.metrics == tmp_path / "m.prom"
-    assert parse(f'{SCOPED}[ping]\nurl = "env:A"\ntimeout = 2\n', path).ping == Ping("env:A", 2.0)
-    assert "h.example" not in repr(config)
-
-
-@pytest.mark.parametrize(
-    ("lines", "where", "expected"),
-    [
-        (
-            "[ping]",
-            "4: ping",
-            'has no url: write e.g. `url = "env:',
-        ),
-        ('[ping]\nurl = ""', "5: ping.url", "must be a text in quotes"),
-        (
-            f'[ping]\nurl = "{TOKEN}"',
-            "5: ping.url",
-            'is neither a web address nor a reference to one: write e.g. "e',
-        ),
-        (f'[ping]\nurl = "ftp://h/{TOKEN}"', "5: ping.url", "is neither a web address nor"),
-        (f'[ping]\nurl = "https://h/{TOKEN}#x"', "5: ping.url", "is neither a web address nor"),
-        (f'[ping]\nurl = "https://h/{TOKEN} x"', "5: ping.url", "is neither a web address nor"),
-        (f'[ping]\nurl = "https://h:0/{TOKEN}"', "5: ping.url", "is neither a web address nor"),
-        (f'[ping]\nurl = "https://[/{TOKEN}"', "5: ping.url", "is neither a web address nor"),
-        ('[ping]\nurl = "env:"', "5: ping.url", "is neither a web address nor"),
-        (
-            '[ping]\nurl = "env:A"\ntimeout = 0',
-            "6: ping.timeout",
-            "must be more than 0 and at most 60 seconds",
-        ),
-        (
-            '[ping]\nurl = "env:A"\ntimeout = 61',
-            "6: ping.timeout",
-            "must be more than 0 and at most 60 seconds",
-        ),
-        ('[ping]\nurl = "env:A"\nfoo = 1', "6: ping.foo", "is not a known key here: use one of timeout, url"),
-        ("[metrics]", "4: metrics", 'has no file: write e.g. `file = "'),
-        (
-            '[metrics]\nfile = "m.txt"',
-            "5: metrics.file",
-            "must end in .prom: node_exporter reads no other files",
-        ),
-        ('[metrics]\nfile = "a/"', "5: metrics.file", "must end in .prom"),
-        ("[metrics]\nfile = 3", "5: metrics.file", "must be a text in quotes"),
-    ],
-)
-def test_an_error_in_the_config_names_the_line_and_the_cure_and_never_the_url(
-    tmp_path, lines, where, expected
-):
-    with pytest.raises(ConfigError) as caught:
-        parse(f"{SCOPED}{lines}\n", tmp_path / "modelwatch.toml")
-    assert f"modelwatch.toml:{where}: {expected}" in caught.value.message
-    assert TOKEN not in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("base", "start", "success"),
-    [
-        ("https://h/u", "https://h/u/start?rid=R", "https://h/u?rid=R"),
-        ("https://h/u/", "https://h/u/start?rid=R", "https://h/u?rid=R"),
-        (
-            "https://h:8/k/slug?create=1",
-            "https://h:8/k/slug/start?create=1&rid=R",
-            "https://h:8/k/slug?create=1&rid=R",
-        ),
-        ("https://h/u/?", "https://h/u/start?rid=R", "https://h/u?rid=R"),
-        ("https://h", "https://h/start?rid=R", "https://h?rid=R"),
-        (
-            "https://me:pw@h/%2Fu?a=b%26",
-            "https://me:pw@h/%2Fu/start?a=b%26&rid=R",
-            "https://me:pw@h/%2Fu?a=b%26&rid=R",
-        ),
-    ],
-)
-def test_the_signal_joins_the_path_and_the_run_the_query(base, start, success):
-    assert (ping_url(base, "start", "R"), ping_url(base, "", "R")) == (start, success)
-
-
-@given(st.text(), st.integers(0, 2 * MAX_BODY))
-def test_a_body_is_valid_utf_8_within_the_limit(text, times):
-    whole = f"first\n{text * times}"
-    body = clip(whole)
-    assert len(body) < MAX_BODY
-    begins = body.decode().removesuffix("\n…")
-    assert whole.encode("utf-8", "backslashreplace").startswith(begins.encode())
-    assert begins.startswith("first")
 
 
 def test_a_run_pings_start_and_end_with_an_id_of_its_own(world):
