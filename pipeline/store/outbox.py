@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.store.changes import FOREVER, Window
 from pipeline.store.database import Store
+from pipeline.store.outcomes import PROBLEMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +180,12 @@ def unsent(store: Store) -> dict[str, int]:
 def unsteady_scopes(store: Store, *, since: str, times: int) -> set[str]:
     """Return the scopes that failed or were held at least so many separate times since a time."""
     rows = store.rows(
-        """
+        f"""
         select scopes.name from sightings
         join snapshots on snapshots.id = sightings.snapshot join scopes on scopes.id = sightings.scope
-        where snapshots.started_at >= :since and sightings.outcome in ('failed', 'held')
+        where snapshots.started_at >= :since and sightings.outcome in {PROBLEMS}
         group by scopes.id having count(distinct coalesce(sightings.since, sightings.snapshot)) >= :times
-        """,
+        """,  # noqa: S608 - our own words
         {"since": since, "times": times},
     )
     return {row["name"] for row in rows}

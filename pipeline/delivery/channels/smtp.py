@@ -70,7 +70,7 @@ def send(
     secret = None if reference is None else resolve_secret(reference, resolve)
     try:
         with _session(settings, secret) as connection:
-            results = _Transaction(connection, settings, recipients).send(message)
+            results = _Sender(connection, settings, recipients).send(message)
     except _Undeliverable as error:
         results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, str(error)))
     # A server may repeat what it was sent.
@@ -85,7 +85,7 @@ class _Undeliverable(Exception):  # noqa: N818 - said of the message
     """No recipient was accepted, and the message may be sent again; the text may hold secrets."""
 
 
-class _Rejected(Exception):  # noqa: N818 - said of the message
+class _MailRefused(Exception):  # noqa: N818 - said of the message
     """The server accepts this message for no recipient; `sender`: because of its sender."""
 
     def __init__(self, code: int, reply: bytes | str, *, sender: bool) -> None:
@@ -96,7 +96,7 @@ class _Rejected(Exception):  # noqa: N818 - said of the message
 
 
 @dataclass(frozen=True, slots=True)
-class _Transaction:
+class _Sender:
     """Sends messages over an authenticated connection."""
 
     connection: smtplib.SMTP
@@ -107,16 +107,16 @@ class _Transaction:
         """Send a message; if it is too large, send it again without its attachments."""
         try:
             return self._send(message)
-        except _Rejected as rejected:
-            if not (rejected.too_large and message.attachments):
-                return self._rejected(rejected)
+        except _MailRefused as refused:
+            if not (refused.too_large and message.attachments):
+                return self._result(refused)
         from pipeline.reports.render import without_attachments
 
         self.connection.rset()
         try:
             return self._send(without_attachments(message))
-        except _Rejected as rejected:
-            return self._rejected(rejected)
+        except _MailRefused as refused:
+            return self._result(refused)
 
     def _send(self, message: Message) -> dict[str, DeliveryResult]:
         settings = self.settings
@@ -124,16 +124,16 @@ class _Transaction:
         size = [f"size={len(mail)}"] if self.connection.has_extn("size") else []
         code, reply = self.connection.mail(mailbox(settings.sender).address, size)
         if code not in _ACCEPTED:
-            raise _Rejected(code, reply, sender=True)
+            raise _MailRefused(code, reply, sender=True)
         refused = self._refused_recipients()
         if len(refused) == len(self.recipients):
             return refused
         try:
             code, reply = self.connection.data(mail)
         except smtplib.SMTPDataError as error:
-            raise _Rejected(error.smtp_code, error.smtp_error, sender=False) from error
+            raise _MailRefused(error.smtp_code, error.smtp_error, sender=False) from error
         if code not in _ACCEPTED:
-            raise _Rejected(code, reply, sender=False)
+            raise _MailRefused(code, reply, sender=False)
         return dict.fromkeys(self.recipients, DeliveryResult(DeliveryStatus.SENT)) | refused
 
     def _refused_recipients(self) -> dict[str, DeliveryResult]:
@@ -145,24 +145,24 @@ class _Transaction:
             if code not in _ACCEPTED:
                 permanent = code >= _PERMANENT and code not in _TEMPORARY_FOR_RECIPIENT
                 error = f"{_place(self.settings)} does not accept mail for {recipient}: {_reply(code, reply)}"
-                refused[recipient] = DeliveryResult(_failed(permanent=permanent), error)
+                refused[recipient] = DeliveryResult(_status(permanent=permanent), error)
         return refused
 
-    def _rejected(self, rejected: _Rejected) -> dict[str, DeliveryResult]:
-        """Return the result for all recipients; a rejected sender can be changed, a rejected mail cannot."""
+    def _result(self, refused: _MailRefused) -> dict[str, DeliveryResult]:
+        """Return the result for all recipients; a refused sender is temporary, as the config can be changed."""
         place = _place(self.settings)
-        if rejected.sender and not rejected.too_large:
+        if refused.sender and not refused.too_large:
             sender = mailbox(self.settings.sender).address
-            error = f"{place} accepts no mail from {sender}: {rejected}: see `from` and `user`"
+            error = f"{place} accepts no mail from {sender}: {refused}: see `from` and `user`"
             result = DeliveryResult(DeliveryStatus.RETRY, error)
         else:
-            permanent = rejected.code >= _PERMANENT
-            error = f"{place} does not accept the mail: {rejected}"
-            result = DeliveryResult(_failed(permanent=permanent), error)
+            permanent = refused.code >= _PERMANENT
+            error = f"{place} does not accept the mail: {refused}"
+            result = DeliveryResult(_status(permanent=permanent), error)
         return dict.fromkeys(self.recipients, result)
 
 
-def _failed(*, permanent: bool) -> DeliveryStatus:
+def _status(*, permanent: bool) -> DeliveryStatus:
     return DeliveryStatus.REFUSED if permanent else DeliveryStatus.RETRY
 
 
