@@ -1,32 +1,27 @@
-"""The commands that look at the database: changes, models, scopes, status."""
+"""The commands for what gateways offer and what changed: changes, models, scopes, status."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import Place, Time, placed
-from pipeline.cli.run import database_of, watch_of
-from pipeline.core.text import printable
+from pipeline.api import Home, Status
+from pipeline.cli import terminal
+from pipeline.cli.options import Time, with_home
+from pipeline.cli.terminal import raw, table
+from pipeline.core.canonical import pretty
+from pipeline.core.text import count
+from pipeline.core.times import minute
 from pipeline.core.types import Kind
-from pipeline.core.watchlist import unmatched_glob, matches
-
-if TYPE_CHECKING:
-    from pipeline.history.types import Coverage, Event, Run
-    from pipeline.store import Store
-
-
-def _store(place: Place) -> Store:
-    from pipeline.store import Store
-
-    return Store.read(database_of(place))
+from pipeline.reports import csv_json
+from pipeline.reports.console import event_lines, incident_lines
+from pipeline.reports.csv_json import coverage_value, event_value
 
 
 @click.command()
-@placed
+@with_home
 @click.option("--since", type=Time(), help="From this time on: 2h, 1d, 3w (ago), or a date.")
 @click.option(
     "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
@@ -37,14 +32,14 @@ def _store(place: Place) -> Store:
     "kinds",
     multiple=True,
     type=click.Choice([str(kind) for kind in Kind]),
-    help="Only this; may be repeated.",
+    help="Only this kind of change; may be repeated.",
 )
 @click.option("--all", "quiet_too", is_flag=True, help="Show quiet changes too: names, owners, descriptions.")
-@click.option("--each", is_flag=True, help="Tell each change, also of what flaps and of what moves in bulk.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; quiet changes are in it, and marked.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV; quiet changes are in it, with class text.")
+@click.option("--each", is_flag=True, help="Show each change, flapping models and bulk changes too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; it marks and includes quiet changes.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV; it includes quiet changes, with class text.")
 def changes(
-    place: Place,
+    home: Home,
     *,
     since: str | None,
     scopes: tuple[str, ...],
@@ -55,65 +50,35 @@ def changes(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show what changed, oldest first; scopes that made the same move are told together."""
-    from pipeline.cli.terminal import raw
-    from pipeline.core.canonical import pretty
-    from pipeline.history.changes import find_events
-    from pipeline.reports import csv_json
-    from pipeline.reports.console import event_lines
-    from pipeline.reports.csv_json import event_value
-    from pipeline.reports.report import mark_urgent
-    from pipeline.store.changes import window
-
-    with _store(place) as store:
-        known_scopes(store, scopes)
-        events = mark_urgent(find_events(store, window(store, since=since)), watch_of(place))
-    found = [
-        event
-        for event in _in_scopes(events, scopes)
-        if matches(event.model, models) and (not kinds or event.kind in kinds)
-    ]
+    """Show what changed, oldest first; scopes with the same changes share a heading."""
+    events = home.changes(since=since, scopes=scopes, models=models, kinds=kinds)
     if as_json:
-        raw(pretty([event_value(event) for event in found]))
+        raw(pretty([event_value(event) for event in events]))
     elif as_csv:
-        raw(csv_json.as_csv(found))
+        raw(csv_json.as_csv(events))
     else:
-        lines = list(event_lines(found, quiet_too=quiet_too, each=each))
+        lines = list(event_lines(events, quiet_too=quiet_too, each=each))
         click.echo("\n".join(lines) or "no changes")
-        hidden = sum(event.quiet for event in found)
+        hidden = sum(event.quiet for event in events)
         if hidden and not quiet_too:
             click.echo(f"({hidden} quiet: --all shows them)")
 
 
-def known_scopes(store: Store, globs: tuple[str, ...]) -> None:
-    """See that each glob is of some scope: a slip of the pen must not look like peace and quiet."""
-    glob = unmatched_glob(globs, (row["name"] for row in store.rows("select name from scopes")))
-    if glob is not None:
-        raise click.UsageError(f"no scope matches {printable(glob)}: see `modelwatch scopes`")
-
-
-def _in_scopes(events: Iterable[Event], globs: tuple[str, ...]) -> Iterable[Event]:
-    """Keep the events of scopes that match, and of each event only those scopes."""
-    from dataclasses import replace
-
-    for event in events:
-        scopes = tuple(scope for scope in event.scopes if matches(scope, globs))
-        if scopes:
-            yield event if scopes == event.scopes else replace(event, scopes=scopes)
+_MODEL_COLUMNS = ("gateway", "model", "owned_by", "created", "scopes", "groups")
 
 
 @click.command()
-@placed
+@with_home
 @click.argument("patterns", nargs=-1)
 @click.option(
     "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
 )
 @click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
-@click.option("--at", type=Time(), help="What was offered at this time: 2h, 1d, 3w (ago), or a date.")
+@click.option("--at", type=Time(), help="The models of this time: 2h, 1d, 3w (ago), or a date.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with each model's record.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def models(
-    place: Place,
+    home: Home,
     patterns: tuple[str, ...],
     *,
     scopes: tuple[str, ...],
@@ -122,119 +87,84 @@ def models(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Show what is offered, now or at a time, and to which scopes; PATTERNS are globs of model ids."""
-    from pipeline.cli import terminal
-    from pipeline.cli.options import in_history
-    from pipeline.cli.terminal import raw, table
-    from pipeline.core.canonical import pretty
-    from pipeline.history.runs import catalog
-    from pipeline.store.catalog import Moment
-
-    with _store(place) as store:
-        known_scopes(store, scopes)
-        moment = Moment(at=at and in_history(store, at))
-        offered = catalog(store, lambda scope: matches(scope, scopes), moment)
-    found = [
-        row for row in offered if matches(row["model"], patterns) and matches(row["owned_by"] or "", owners)
-    ]
-    columns = ("gateway", "model", "owned_by", "created", "scopes", "groups")
-    rows = [_joined(row, columns) for row in found]
+    """Show the models on offer, now or at a time, with their scopes; PATTERNS are globs of model ids."""
+    found = home.models(*patterns, at=at, scopes=scopes, owners=owners)
     if as_json:
         raw(pretty(found))
-    elif as_csv:
-        raw(terminal.as_csv(columns, rows))
+        return
+    rows = [
+        [
+            " ".join(cell) if isinstance(cell, list) else cell
+            for cell in (row[name] for name in _MODEL_COLUMNS)
+        ]
+        for row in found
+    ]
+    if as_csv:
+        raw(terminal.as_csv(_MODEL_COLUMNS, rows))
     else:
-        table(columns, rows)
-        click.echo(f"{len(found)} model{'' if len(found) == 1 else 's'}")
+        table(_MODEL_COLUMNS, rows)
+        click.echo(count(len(found), "model"))
 
 
-def _joined(row: dict[str, Any], columns: tuple[str, ...]) -> list[Any]:
-    return [" ".join(row[name]) if isinstance(row[name], list) else row[name] for name in columns]
+_SCOPE_COLUMNS = ("scope", "group", "auth", "key", "models", "state", "last_answered")
 
 
 @click.command()
-@placed
+@with_home
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-def scopes(place: Place, *, as_json: bool, as_csv: bool) -> None:
-    """Show every scope: how it asks, how many models it is offered, and how it stands."""
-    from pipeline.cli import terminal
-    from pipeline.cli.terminal import raw, table
-    from pipeline.core.canonical import pretty
-    from pipeline.history import runs
-    from pipeline.reports.csv_json import coverage_value
-
-    with _store(place) as store:
-        coverage = runs.coverage(store)
-    columns = ("scope", "group", "auth", "key", "models", "state", "last_answered")
-    rows = [[asdict(scope)[name] for name in columns] for scope in coverage]
+def scopes(home: Home, *, as_json: bool, as_csv: bool) -> None:
+    """Show every scope: its credential, its number of models, and its state."""
+    coverage = home.scopes()
+    rows = [[getattr(scope, name) for name in _SCOPE_COLUMNS] for scope in coverage]
     if as_json:
         raw(pretty([coverage_value(scope) for scope in coverage]))
     elif as_csv:
-        raw(terminal.as_csv(columns, rows))
+        raw(terminal.as_csv(_SCOPE_COLUMNS, rows))
     else:
-        table(columns, rows, right=("models",))
+        table(_SCOPE_COLUMNS, rows, right=("models",))
 
 
 @click.command()
-@placed
+@with_home
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(place: Place, *, as_json: bool) -> None:
-    """Say when the job last ran, and which scopes are held, failing or silent, and since when."""
-    from pipeline.cli.terminal import raw
-    from pipeline.core.canonical import pretty
-    from pipeline.core.times import minute
-    from pipeline.history import runs
-    from pipeline.history.runs import find_run
-    from pipeline.reports.csv_json import coverage_value
-    from pipeline.store.outbox import unsent as count_unsent
-
-    with _store(place) as store:
-        run = find_run(store)
-        coverage = runs.coverage(store)
-        unsent = count_unsent(store)
+def status(home: Home, *, as_json: bool) -> None:
+    """Show the last run, and the scopes that are held, failing or no longer asked, with the time."""
+    found = home.status()
     if as_json:
-        raw(
-            pretty(
-                {
-                    "run": asdict(run) if run else None,
-                    "reports_waiting": unsent["waiting"],
-                    "reports_refused": unsent["refused"],
-                    "coverage": [coverage_value(scope) for scope in coverage],
-                }
-            )
-        )
-        return
+        value = {
+            "run": asdict(found.run) if found.run else None,
+            "reports_waiting": found.waiting,
+            "reports_refused": found.refused,
+            "coverage": [coverage_value(scope) for scope in found.coverage],
+        }
+        raw(pretty(value))
+    else:
+        click.echo("\n".join(_status_lines(found)))
+
+
+def _status_lines(status: Status) -> Iterator[str]:
+    run = status.run
     if run is None:
-        click.echo("the job has not run yet: `modelwatch run`")
+        yield "the job has not run yet: start `modelwatch run`"
         return
     if run.status == "imported":
-        click.echo(f"the job has not run yet; answers were imported until {minute(run.started_at)} UTC")
+        yield f"the job has not run yet; the imported answers end at {minute(run.started_at)} UTC"
         return
-    for line in _standing(run, coverage, unsent):
-        click.echo(line)
-
-
-def _standing(run: Run, coverage: Iterable[Coverage], unsent: Mapping[str, int]) -> Iterator[str]:
-    from pipeline.core.times import minute
-    from pipeline.reports.console import incident_lines
-
-    retired = [scope.scope for scope in coverage if scope.state == "retired"]
-    asked = [scope for scope in coverage if scope.state != "retired"]
-    at, answered = minute(run.started_at), f"{run.answered} of {run.scopes} scopes answered"
-    yield f"last run {at} UTC, {run.status}: {answered}"
+    answered = f"{run.answered} of {run.scopes} scopes answered"
+    yield f"last run {minute(run.started_at)} UTC, {run.status}: {answered}"
+    asked = [scope for scope in status.coverage if scope.state != "retired"]
     yield from incident_lines(asked)
     for scope in asked:
         if scope.state == "failed":
             last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
             yield f"{scope.scope}: {last}"
-        if scope.last_asked != run.started_at and scope.last_asked:
+        if scope.last_asked and scope.last_asked != run.started_at:
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
-    yield from (
-        f"reports {state}: {number}; `modelwatch outbox` says why"
-        for state, number in unsent.items()
-        if number
-    )
+    for state, number in (("waiting", status.waiting), ("refused", status.refused)):
+        if number:
+            yield f"reports {state}: {number}; `modelwatch outbox` shows why"
+    retired = [scope.scope for scope in status.coverage if scope.state == "retired"]
     if retired:
         yield f"no longer in the config, kept as history: {' '.join(retired)}"
-    yield f"{sum(scope.state == 'ok' for scope in asked)} of {len(asked)} scopes are well"
+    yield f"{sum(scope.state == 'ok' for scope in asked)} of {len(asked)} scopes are healthy"

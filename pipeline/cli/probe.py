@@ -1,21 +1,21 @@
-"""What a probe found: as a table with the lines for the config, and as JSON."""
+"""The command `probe`: request one list several times and show the fields that differ without a change."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from pipeline.cli.terminal import table
-from pipeline.core.text import printable
-from pipeline.core.types import Scope
-from pipeline.errors import FetchError
-from pipeline.gateways.dialects import AUTO, DEFAULT, Dialect
-from pipeline.gateways.probe import GRAVE, Difference, Probe
+from pipeline.api import FieldDifference, Home, ProbeResult, ScopeProbe
+from pipeline.cli.options import LOG, logged, with_home
+from pipeline.cli.terminal import progress, raw, table
+from pipeline.core.canonical import pretty
+from pipeline.core.text import count, printable
+from pipeline.errors import exit_status
 
 _MOST_ROWS = 40
 
@@ -26,112 +26,105 @@ _MOST_NAMES = 5
 _LONGEST_VALUE = 32
 
 
-_BARE = re.compile(r"^[A-Za-z0-9_-]+$")
+_BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
+"""A key that needs no quotes; see https://toml.io/en/v1.0.0#keys."""
 
 
-_SETTLED = {
-    "noise": "left out already: noise",
-    "sets": "put in order already: sets",
-    "time": "left out already: it is the moment of asking",
-    "copy": "no difference as read: one of several rows of one id is kept",
+@click.command()
+@with_home
+@logged
+@click.argument("gateway")
+@click.option("--scope", "name", help="Ask as this scope.  [default: the gateway's first]")
+@click.option(
+    "--times", type=click.IntRange(min=2), default=3, show_default=True, help="The number of requests."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def probe(
+    home: Home, gateway: str, *, name: str | None, times: int, as_json: bool, quiet: bool, verbose: int
+) -> int:
+    """Request a gateway's list several times in a row and show the fields that differ.
+
+    Prints the config lines that keep these fields out of reports. No database is read or written.
+    """
+    del verbose
+    with progress(times, quiet=quiet) as bar:
+        found = home.probe(gateway, scope=name, times=times, on_answer=bar.step)
+    if as_json:
+        raw(pretty(probe_value(found)))
+    elif not quiet and found.result:
+        _print_probe(found, found.result)
+    numbers: dict[str, list[str]] = {}
+    for number, error in found.failures.items():
+        numbers.setdefault(error.message, []).append(str(number))
+    for message, failed in numbers.items():
+        LOG.warning("%s: answer %s of %d: %s", found.scope.name, ", ".join(failed), times, message)
+    return exit_status(scopes=times, failed=len(found.failures))
+
+
+def probe_value(found: ScopeProbe) -> dict[str, Any]:
+    """Return a probe as JSON values; `config` holds whole settings, with the paths already in the config."""
+    return {
+        "scope": found.scope.name,
+        "gateway": found.scope.gateway.name,
+        "dialect": found.read.name,
+        "dialect_source": found.dialect_source,
+        "times": found.times,
+        "errors": [
+            {"answer": number, "class": type(error).__name__, "message": error.message}
+            for number, error in found.failures.items()
+        ],
+        "probe": asdict(found.result) if found.result else None,
+        "config": found.settings,
+    }
+
+
+def _print_probe(found: ScopeProbe, result: ProbeResult) -> None:
+    click.echo(_heading(found, result))
+    for line in _remarks(found, result):
+        click.echo(line)
+    if result.differences:
+        click.echo()
+        _print_differences(result)
+        click.echo()
+    for line in _advice(found, result):
+        click.echo(line)
+
+
+_DIALECT_SOURCES = {
+    "config": "set in the config",
+    "address": "recognised by its address",
+    "answer": "recognised by its answer",
+    "default": "the default",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeAnswer:
-    """A probe of a scope, and in which dialects it was asked and read; None where too few answers came."""
-
-    scope: Scope
-    asked: Dialect
-    read: Dialect
-    times: int
-    probe: Probe | None
+def _heading(found: ScopeProbe, result: ProbeResult) -> str:
+    least, most = min(result.sizes), max(result.sizes)
+    models = count(most, "model") if least == most else f"{least} to {most} models"
+    answered = len(result.sizes)
+    failed = f", answered {answered} times" if answered < found.times else ""
+    dialect = f"dialect {found.read.name} ({_DIALECT_SOURCES[found.dialect_source]})"
+    return f"{found.scope.name}, asked {found.times} times{failed}: {models}, {dialect}"
 
 
-def probe_value(told: ProbeAnswer, failures: Mapping[int, FetchError]) -> dict[str, Any]:
-    """Give a probe as plain values; `config` has whole lines, with what the gateway's table has already."""
-    probe = told.probe
-    return {
-        "scope": told.scope.name,
-        "gateway": told.scope.gateway.name,
-        "dialect": told.read.name,
-        "known_by": _known_by(told),
-        "asked": told.times,
-        "errors": [
-            {"answer": number, "class": type(error).__name__, "message": error.message}
-            for number, error in failures.items()
-        ],
-        "probe": asdict(probe) if probe else None,
-        "config": _settings(told.scope, probe) if probe else {},
-    }
+def _remarks(found: ScopeProbe, result: ProbeResult) -> Iterator[str]:
+    if not (result.flapping or result.order_differs or result.differences):
+        yield "the answers are equal"
+    if result.flapping:
+        yield f"some answers lack these models: {_names(result.flapping)}"
+        confirm = found.scope.thresholds.confirm
+        yield f"  if reports show removals that did not happen, raise `confirm` (now {confirm})"
+    if result.order_differs:
+        yield "the order of the models differs, which is never reported"
 
 
-def print_probe(told: ProbeAnswer) -> None:
-    """Print a probe."""
-    if told.probe is None:
-        return
-    click.echo(_heading(told, told.probe))
-    for line in _remarks(told.scope, told.probe):
-        click.echo(line)
-    if told.probe.differences:
-        click.echo()
-        _table(told.probe)
-        click.echo()
-    for line in _advice(told.scope, told.probe):
-        click.echo(line)
-
-
-def _known_by(told: ProbeAnswer) -> str:
-    if told.scope.gateway.dialect != AUTO:
-        return "config"
-    if told.asked.name != DEFAULT:
-        return "address"
-    return "answer" if told.read.name != DEFAULT else "default"
-
-
-def _heading(told: ProbeAnswer, probe: Probe) -> str:
-    least, most = min(probe.sizes), max(probe.sizes)
-    models = f"{most} model{'' if most == 1 else 's'}" if least == most else f"{least} to {most} models"
-    known_by = {
-        "config": "as the config says",
-        "address": "known by its address",
-        "answer": "known by its answer",
-        "default": "the default",
-    }
-    compared = len(probe.sizes)
-    failed = f", answered {compared} times" if compared < told.times else ""
-    heading = f"{told.scope.name}, asked {told.times} times{failed}: {models}"
-    return f"{heading}, read as {told.read.name} ({known_by[_known_by(told)]})"
-
-
-def _remarks(scope: Scope, probe: Probe) -> Iterator[str]:
-    if not (probe.flapping or probe.order_differs or probe.differences):
-        yield "nothing differs between the answers"
-    if probe.flapping:
-        named = ", ".join(map(printable, probe.flapping[:_MOST_NAMES]))
-        more = len(probe.flapping) - _MOST_NAMES
-        yield f"the list flaps: not in every answer {'is' if len(probe.flapping) == 1 else 'are'} {named}" + (
-            f" and {more} more" if more > 0 else ""
-        )
-        yield f"  if removals are told that are none, raise `confirm` ({scope.thresholds.confirm} now)"
-    if probe.order_differs:
-        yield "the models come in another order, which does not matter"
-
-
-def _table(probe: Probe) -> None:
+def _print_differences(result: ProbeResult) -> None:
     rows = [
-        (
-            each.path,
-            each.models,
-            each.values,
-            " | ".join(map(_example, each.examples)),
-            _verdict(each),
-        )
-        for each in probe.differences[:_MOST_ROWS]
+        (each.path, each.models, each.values, " | ".join(map(_example, each.examples)), _treatment(each))
+        for each in result.differences[:_MOST_ROWS]
     ]
-    columns = ("field", "models", "values", "for example", "what of it")
-    table(columns, rows, right=("models", "values"))
-    more = len(probe.differences) - _MOST_ROWS
+    table(("field", "models", "values", "examples", "treatment"), rows, right=("models", "values"))
+    more = len(result.differences) - _MOST_ROWS
     if more > 0:
         click.echo(f"and {more} more: --json has all")
 
@@ -143,47 +136,53 @@ def _example(text: str | None) -> str:
     return safe if len(safe) <= _LONGEST_VALUE else safe[: _LONGEST_VALUE - 1] + "…"
 
 
-def _verdict(each: Difference) -> str:
+_SETTLED = {
+    "noise": "ignored: in noise",
+    "sets": "sorted: in sets",
+    "time": "ignored: the time of the request",
+    "copy": "ignored: one of several rows with the same id",
+}
+
+
+def _treatment(each: FieldDifference) -> str:
     if each.settled_by:
         return _SETTLED[each.settled_by]
     if not each.is_nameable:
         return "no path can name it"
     if each.only_order:
-        return "only another order: to sets"
-    return f"to noise, though it is of {each.category}" if each.category in GRAVE else "to noise"
+        return "add to sets: only the order differs"
+    return f"add to noise, although its class is {each.category}" if each.important else "add to noise"
 
 
-def _advice(scope: Scope, probe: Probe) -> Iterator[str]:
-    settings = _settings(scope, probe)
-    if probe.differences and not settings and not probe.left:
-        yield "nothing to add: all of this is dealt with already"
+def _advice(found: ScopeProbe, result: ProbeResult) -> Iterator[str]:
+    settings = found.settings
+    if result.differences and not settings and not result.left:
+        yield "nothing to add: the dialect and the config handle every difference"
     if settings:
-        yield "to put into the config, in place of such lines there:"
+        yield "write this to the config, in place of the same keys:"
         yield ""
-        yield f"[gateways.{_key(scope.gateway.name)}]"
-        yield from (f"{name} = {_array(paths)}" for name, paths in settings.items())
+        yield f"[gateways.{_toml_key(found.scope.gateway.name)}]"
+        yield from (f"{name} = {_toml_array(paths)}" for name, paths in settings.items())
         yield ""
-    grave = [each for each in probe.differences if each.path in probe.noise and each.category in GRAVE]
-    if grave:
-        named = ", ".join(printable(each.path) for each in grave[:_MOST_NAMES])
-        yield f"look first: of a field left out no change is told, and people count on {named}"
-    if settings and not probe.left:
-        yield "read so, the answers are the same"
-    if probe.left:
-        even_so = "even so the answers differ" if settings else "the answers differ as they are read"
-        yield f"{even_so}, in {', '.join(map(printable, probe.left[:_MOST_NAMES]))}"
+    important = [each.path for each in result.differences if each.path in result.noise and each.important]
+    if important:
+        yield f"check first: changes of noise are never reported, and readers rely on {_names(important)}"
+    if settings and not result.left:
+        yield "with these settings the answers are equal"
+    if result.left:
+        even = "even with these settings the answers" if settings else "the answers"
+        yield f"{even} differ in {_names(result.left)}"
 
 
-def _settings(scope: Scope, probe: Probe) -> dict[str, list[str]]:
-    own = scope.gateway.spelling
-    new = {"noise": (own.noise, probe.noise), "sets": (own.sets, probe.sets)}
-    return {name: [*has, *adds] for name, (has, adds) in new.items() if adds}
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(map(printable, names[:_MOST_NAMES])) + (f" and {more} more" if more > 0 else "")
 
 
-def _key(name: str) -> str:
-    return name if _BARE.match(name) else json.dumps(name, ensure_ascii=False)
+def _toml_key(name: str) -> str:
+    return name if _BARE_KEY.match(name) else json.dumps(name, ensure_ascii=False)
 
 
-def _array(paths: list[str]) -> str:
-    # What is not safe to print is written as `\uXXXX`, which is how TOML has it too.
+def _toml_array(paths: Sequence[str]) -> str:
+    # `printable` writes unsafe characters as `\uXXXX`, which is an escape of TOML's basic strings too.
     return f"[{', '.join(printable(json.dumps(path, ensure_ascii=False)) for path in paths)}]"

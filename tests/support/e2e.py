@@ -21,11 +21,6 @@ from unittest import mock
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
-from pipeline.cli import history as past
-from pipeline.cli import reports as reporting
-from pipeline.cli import run as deciding
-from pipeline.cli import run as running
-from pipeline.cli import watch as watching
 from pipeline.cli.app import main
 from pipeline.reports.csv_json import schema
 
@@ -149,11 +144,8 @@ class Job:
             environment = dict.fromkeys(os.environ) | certificates | self.environment()
             stdout, stderr, _ = stack.enter_context(CliRunner().isolation(env=environment))
             stack.enter_context(mock.patch.object(sys, "argv", ["modelwatch", *arguments, *place]))
-            if at is not None:
-                for command in (deciding, past, reporting, running, watching):
-                    stack.enter_context(mock.patch.object(command, "now", return_value=at))
             try:
-                main()
+                main(None if at is None else lambda: at)
             except SystemExit as end:
                 code = end.code
             sys.stdout.flush()

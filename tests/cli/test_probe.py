@@ -1,0 +1,179 @@
+"""The command `probe`: its table, its advice for the config, its JSON and its exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from itertools import count
+
+import pytest
+
+from pipeline.cli.app import main
+from pipeline.simulator import Gateway
+
+
+@pytest.fixture
+def gateway():
+    """A gateway whose clock goes on by a second whenever it is looked at."""
+    seconds = count(1_790_000_000)
+    with Gateway(clock=lambda: next(seconds)) as gateway:
+        gateway.offers("alpha", "beta", "gamma")
+        gateway.key("sk-vip-12345678", group="vip")
+        gateway.offers("omega", to="vip")
+        yield gateway
+
+
+@pytest.fixture
+def run(tmp_path, gateway, capsys, monkeypatch):
+    """Run the command against the gateway; gives exit code, output and errors."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("VIP", "sk-vip-12345678")
+
+    def run(*arguments, **settings):
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        scopes = ["scopes.public = {}", 'scopes.vip = { key = "env:VIP" }']
+        config = ["[gateways.local]", f'url = "{gateway.url}"', "attempts = 1", *lines, *scopes]
+        (tmp_path / "modelwatch.toml").write_text("\n".join(config), "utf-8")
+        monkeypatch.setattr(sys, "argv", ["modelwatch", "probe", *arguments, "--home", str(tmp_path)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return end.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_quiet_gateway_needs_two_lines(run, tmp_path):
+    """It says what was asked and how it was read, and that nothing differs; no database is made."""
+    code, said, complained = run("local")
+    assert (code, complained) == (0, "")
+    assert said.splitlines() == [
+        "local/public, asked 3 times: 3 models, dialect new-api (recognised by its answer)",
+        "the answers are equal",
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["modelwatch.toml"]
+
+
+def test_a_noisy_gateway_is_dealt_with_already(gateway, run):
+    """What the dialect leaves out is shown and marked; there is nothing to add."""
+    gateway.noisy()
+    gateway.shuffles()
+    code, said, _ = run("local", "--times", "4", dialect="new-api")
+    assert code == 0
+    lines = said.splitlines()
+    assert lines[0].startswith("local/public, asked 4 times: 3 models, dialect new-api (set in the config)")
+    assert lines[1] == "the order of the models differs, which is never reported"
+    cells = {row.split()[0]: row.split()[1:3] for row in lines if "ignored: " in row}
+    assert cells == {name: ["3", "4"] for name in ("created", "permission[].created", "permission[].id")}
+    assert lines[-1] == "nothing to add: the dialect and the config handle every difference"
+
+
+def test_the_lines_to_add_are_whole_and_true(gateway, run):
+    """They have what the config has already; with them in it, there is nothing to add."""
+    gateway.noisy()
+    code, said, _ = run("local", dialect="one-hub", noise=["load"])
+    assert code == 0
+    assert said.splitlines()[-1] == "with these settings the answers are equal"
+    advised = tomllib.loads(said[said.index("[gateways") : said.rindex("\n\n")])
+    assert advised == {"gateways": {"local": {"noise": ["load", "permission[].created", "permission[].id"]}}}
+    code, said, _ = run("local", dialect="one-hub", **advised["gateways"]["local"])
+    assert said.splitlines()[-1] == "nothing to add: the dialect and the config handle every difference"
+
+
+def test_json_has_all_of_it(gateway, run):
+    """The counts, the differences, what to add, and the whole lines."""
+    gateway.noisy()
+    code, said, _ = run("local", "--json", "--scope", "vip", dialect="one-hub", noise=["load"])
+    told = json.loads(said)
+    assert (code, told["scope"], told["dialect"], told["dialect_source"]) == (
+        0,
+        "local/vip",
+        "one-hub",
+        "config",
+    )
+    assert told["probe"]["sizes"] == [1, 1, 1]
+    settled = {each["path"]: each["settled_by"] for each in told["probe"]["differences"]}
+    assert settled == {"created": "time", "permission[].created": None, "permission[].id": None}
+    assert told["probe"]["noise"] == ["permission[].created", "permission[].id"]
+    assert told["config"] == {"noise": ["load", "permission[].created", "permission[].id"]}
+
+
+def test_a_flapping_list_is_named(gateway, run):
+    """Which models are not in every answer, and what may be raised."""
+    gateway.flaps("beta")
+    code, said, _ = run("local", confirm=3)
+    assert code == 0
+    assert "2 to 3 models" in said
+    assert said.splitlines()[1:] == [
+        "some answers lack these models: beta",
+        "  if reports show removals that did not happen, raise `confirm` (now 3)",
+    ]
+
+
+def offers_anew(gateway, fields):
+    """Let the gateway offer `alpha` with other fields at each answer."""
+    turns, answers = count(1), gateway.world.listing
+
+    def listing(caller):
+        gateway.offers("alpha", **fields(next(turns)))
+        return answers(caller)
+
+    gateway.world.listing = listing
+
+
+def test_fields_that_people_count_on_come_with_a_warning(gateway, run):
+    """A price that flaps may be noise, and may be two prices."""
+    offers_anew(gateway, lambda turn: {"pricing": {"input": turn}})
+    _, said, _ = run("local")
+    assert "add to noise, although its class is price" in said
+    assert "readers rely on pricing.input" in said
+
+
+def test_a_name_cannot_steer_the_terminal_or_break_the_lines(gateway, run):
+    """What is not safe to print is escaped, in the lines as TOML has it."""
+    odd, unsafe = 'a"b\\\u00e9', "a\u200d\x1b[2J"
+    offers_anew(gateway, lambda turn: {"load": {odd: turn}, unsafe: turn, "note": "\u202e\x1b[2J" * turn})
+    _, said, _ = run("local")
+    assert {letter for letter in said if not letter.isprintable()} == {"\n"}
+    assert "no path can name it" in said
+    advised = tomllib.loads(said[said.index("[gateways") : said.rindex("\n\n")])
+    assert advised["gateways"]["local"]["noise"] == [f"load.{odd}", "note"]
+
+
+def test_some_answers_may_fail(gateway, run):
+    """The others are compared, the failure is one line, and the exit code says so."""
+    gateway.fails("refused", times=1)
+    code, said, complained = run("local")
+    assert code == 3
+    assert said.startswith("local/public, asked 3 times, answered 2 times: 3 models")
+    assert complained.startswith("modelwatch: local/public: answer 1 of 3: ")
+    assert complained.count("\n") == 1
+
+
+def test_no_answer_at_all(gateway, run):
+    """Nothing is compared; what failed for one reason is one line."""
+    gateway.fails("html")
+    code, said, complained = run("local")
+    assert (code, said) == (4, "")
+    assert "answer 1, 2, 3 of 3" in complained
+    assert complained.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["other"], "no gateway is named other: there are local"),
+        (["local", "--scope", "prod"], "there are local/public, local/vip"),
+        (["local", "--times", "1"], "--times"),
+    ],
+)
+def test_wrong_names_are_told_with_the_right_ones(run, arguments, named):
+    """A usage error names what there is."""
+    code, said, complained = run(*arguments)
+    assert (code, said) == (2, "")
+    assert named in complained
+
+
+def test_a_bad_config_is_a_config_error(run):
+    """It leaves with 78, as every command does."""
+    assert run("local", dialect="klingon")[0] == 78
