@@ -231,5 +231,7 @@ def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dic
 def test_a_name_that_json_escapes_is_found_in_other_records(name: str) -> None:
     """A field that moves from one record to another is in use all the time, whatever its name."""
     before, after = offered({"m": {name: 1}, "n": {}}), offered({"m": {}, "n": {name: 1}})
-    told = [field.category for change in diff(before, after) for field in FieldComparer(before, after)(change)]
+    told = [
+        field.category for change in diff(before, after) for field in FieldComparer(before, after)(change)
+    ]
     assert told == ["other", "other"]

@@ -22,9 +22,9 @@ from pipeline.core.facts import (
     Facts,
     Permission,
     Prices,
-    to_columns,
     parse_permissions,
     scale_price,
+    to_columns,
 )
 
 facts = FactPaths()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import strategies
 
-from pipeline.core.jsonpath import Path, covers, find, generalise, graft, leaves, parse, transform, remove
+from pipeline.core.jsonpath import Path, covers, find, generalise, graft, leaves, parse, remove, transform
 
 
 @pytest.mark.parametrize(

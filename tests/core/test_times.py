@@ -1,31 +1,39 @@
-"""Daily and weekly reports go at their time of day, in their zone, once."""
+"""Moments and durations as text, HTTP dates, and the schedule of a digest."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.times import Schedule, is_due, last_due
+from pipeline.core.times import (
+    Schedule,
+    duration,
+    is_due,
+    last_due,
+    parse_http_date,
+    parse_moment,
+    retry_after,
+)
 
 BERLIN = Schedule("day", time(7, 30), zone="Europe/Berlin")
 
 
 def utc(text: str) -> datetime:
-    """Read a time."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("rhythm", "now", "then"),
+    ("schedule", "now", "due"),
     [
         (Schedule("day", time(7)), "2026-05-01T07:00", "2026-05-01T07:00"),
         (Schedule("day", time(7)), "2026-05-01T06:59", "2026-04-30T07:00"),
         (BERLIN, "2026-01-05T06:30", "2026-01-05T06:30"),
         (BERLIN, "2026-07-05T06:29", "2026-07-05T05:30"),
-        # The hour that is left out in spring, and the one that comes twice in autumn.
+        # The hour that is skipped in spring, and the one that is repeated in autumn.
         (Schedule("day", time(2, 30), zone="Europe/Berlin"), "2026-03-29T12:00", "2026-03-29T01:30"),
         (Schedule("day", time(2, 30), zone="Europe/Berlin"), "2026-10-25T12:00", "2026-10-25T00:30"),
         # 4 May 2026 is a Monday.
@@ -35,31 +43,91 @@ def utc(text: str) -> datetime:
         (Schedule("week", time(1), on=0, zone="Asia/Tokyo"), "2026-05-03T16:30", "2026-05-03T16:00"),
     ],
 )
-def test_the_last_time_that_was_named(rhythm: Schedule, now: str, then: str) -> None:
-    """By the clock on the wall where the reader is."""
-    assert last_due(rhythm, utc(now)) == utc(then)
+def test_the_last_due_time_is_that_of_the_zone(schedule: Schedule, now: str, due: str) -> None:
+    assert last_due(schedule, utc(now)) == utc(due)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.sampled_from(["day", "week"]))
-def test_however_often_somebody_looks_it_is_due_once_in_its_time(minutes: list[int], every: str) -> None:
-    """Between two times that are named it is due at the first look, and at no other."""
-    rhythm = Schedule(every, time(7, 30), zone="America/New_York")
-    now = told = utc("2026-10-30T00:00")
+def test_a_report_is_due_once_between_two_due_times(minutes: list[int], every: str) -> None:
+    schedule = Schedule(every, time(7, 30), zone="America/New_York")
+    now = previous = utc("2026-10-30T00:00")
     times = []
     for step in minutes:
         now += timedelta(minutes=step)
-        if is_due(rhythm, told, now):
-            times.append(last_due(rhythm, now))
-            told = now
+        if is_due(schedule, previous, now):
+            times.append(last_due(schedule, now))
+            previous = now
     assert times == sorted(set(times))
-    assert last_due(rhythm, now) in [*times, last_due(rhythm, utc("2026-10-30T00:00"))]
+    assert last_due(schedule, now) in [*times, last_due(schedule, utc("2026-10-30T00:00"))]
 
 
-def test_each_run_is_due_at_each_run() -> None:
-    """That is what it says."""
+def test_a_schedule_of_every_run_is_always_due() -> None:
     assert is_due(Schedule("run"), utc("2026-05-01T07:00"), utc("2026-05-01T07:00"))
 
 
-def test_a_last_time_that_lies_ahead_is_a_wrong_clock() -> None:
-    """It is due, rather than not before that time has come."""
+def test_a_previous_time_in_the_future_is_due() -> None:
     assert is_due(Schedule("day"), utc("2027-05-01T07:00"), utc("2026-05-01T06:00"))
+
+
+NOW = 1_790_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        (formatdate(NOW + 90, usegmt=True), 90.0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0.0),
+        (formatdate(NOW - 90, usegmt=True), 0.0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("\u0664", None),
+        ("soon", None),
+    ],
+)
+def test_retry_after_is_a_number_of_seconds_or_a_date(value: str, seconds: float | None) -> None:
+    assert retry_after(value, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 784111777),
+        ("Sun Nov  6 08:49:37 1994", 784111777),
+        (f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_an_http_date_is_parsed_in_its_forms(text: str, at: int | None) -> None:
+    assert parse_http_date(text) == at
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2h", "2026-05-01T06:00:00Z"),
+        ("1d", "2026-04-30T08:00:00Z"),
+        ("3w", "2026-04-10T08:00:00Z"),
+        ("2026-04-01", "2026-04-01T00:00:00Z"),
+        ("2026-04-01T10:00+02:00", "2026-04-01T08:00:00Z"),
+    ],
+)
+def test_a_moment_is_relative_or_a_date(text: str, moment: str) -> None:
+    assert parse_moment(text, utc("2026-05-01T08:00")) == moment
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2x", "9999999d", "999999w", "\u0662h"])
+def test_another_text_is_no_moment(text: str) -> None:
+    with pytest.raises(ValueError, match="write 2h"):
+        parse_moment(text, utc("2026-05-01T08:00"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (5400, "1.5 h"), (86400, "1 days"), (501_120, "5.8 days")],
+)
+def test_a_duration_is_in_its_largest_unit(seconds: int, text: str) -> None:
+    assert duration(seconds) == text

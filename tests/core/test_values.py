@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from support import strategies
 
 from pipeline.core.canonical import decode
-from pipeline.core.values import LARGEST, parse_date, parse_length, parse_timestamp, parse_names, parse_price, parse_text
+from pipeline.core.values import (
+    LARGEST,
+    parse_date,
+    parse_length,
+    parse_names,
+    parse_price,
+    parse_text,
+    parse_timestamp,
+)
 
 
 @pytest.mark.parametrize(

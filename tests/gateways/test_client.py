@@ -507,7 +507,7 @@ def test_an_answer_that_is_packed_twice_is_no_answer(job):
     twice = (("Content-Encoding", "gzip"), ("Content-Encoding", "gzip"))
     with Scripted(lambda _: Reply(gzip.compress(gzip.compress(listed("a"))), headers=twice)) as server:
         job.asks(server.url)
-        assert "packed as 'gzip, gzip'" in asked_once(job)["message"]
+        assert "encoded as 'gzip, gzip'" in asked_once(job)["message"]
 
 
 def test_what_is_no_http_is_not_repeated(job):
@@ -524,6 +524,27 @@ def test_a_body_that_is_not_packed_as_it_says_is_no_answer(job):
         error = asked_once(job)
     assert error["class"] == "Unreadable"
     assert "decompressed" in error["message"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd"])
+@pytest.mark.parametrize(
+    ("status", "kind", "attempts"),
+    [
+        (401, "Refused", 1),
+        (404, "Unreadable", 1),
+        (429, "Throttled", 2),
+        (500, "Unreachable", 2),
+        (503, "Throttled", 2),
+    ],
+)
+def test_an_error_that_cannot_be_decompressed_keeps_its_status(job, encoding, status, kind, attempts):
+    reply = Reply(b'{"error": {"message": "plain"}}', status, (("Content-Encoding", encoding),))
+    with Scripted(lambda _: reply) as server:
+        job.asks(server.url, attempts=2, backoff=0)
+        error = asked_once(job)
+        assert len(server.asked) == attempts
+    assert error["class"] == kind
+    assert f"answered {status}" in error["message"]
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])

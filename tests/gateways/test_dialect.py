@@ -23,7 +23,7 @@ from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialect
     [
         (b"", "the answer is empty"),
         (b" \r\n", "the answer is empty"),
-        (b"<!DOCTYPE html><html><body>Console</body></html>", "a web page, not JSON: see that `url`"),
+        (b"<!DOCTYPE html><html><body>Console</body></html>", "a web page, not JSON: check that `url`"),
         (b"\n  <html lang='en'>", "a web page"),
         (b'<?xml version="1.0"?><Error/>', "a web page"),
         (b"upstream connect error", "is not JSON, or was cut off"),

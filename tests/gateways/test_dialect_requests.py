@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.types import Gateway
 from pipeline.errors import Unreadable
 from pipeline.gateways.client import list_url
-from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, all_dialects, request_dialect, answer_dialect
+from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, all_dialects, answer_dialect, request_dialect
 
 GEMINI = "https://generativelanguage.googleapis.com"
 AZURE = "https://cobalt.openai.azure.com"
@@ -101,7 +101,7 @@ def test_one_page_of_more_is_refused_by_whom_recognises_it(name: str) -> None:
     answer = Answer((ONE_OF_MORE[name],), 1_790_000_000)
     found = answer_dialect(UNKNOWN, request_dialect(UNKNOWN), answer)
     assert found.name == name
-    with pytest.raises(Unreadable, match=f"more pages than were asked for: set `dialect` to '{name}'"):
+    with pytest.raises(Unreadable, match=f'more pages than were requested: set `dialect = "{name}"`'):
         found.read(answer)
 
 

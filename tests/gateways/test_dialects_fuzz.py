@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import TESTS
 
 from pipeline.core.canonical import decode
-from pipeline.core.facts import to_columns, parse_permissions
+from pipeline.core.facts import parse_permissions, to_columns
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import Answer, Dialect, all_dialects
 

@@ -15,7 +15,16 @@ from support import TESTS
 from pipeline.core import canonical
 from pipeline.core.types import Gateway, Listing
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, Dialect, Pages, PageRequest, all_dialects, request_dialect, answer_dialect
+from pipeline.gateways.dialects import (
+    DEFAULT_DIALECT,
+    Answer,
+    Dialect,
+    PageRequest,
+    Pages,
+    all_dialects,
+    answer_dialect,
+    request_dialect,
+)
 from pipeline.gateways.dialects.paging import MAX_PAGES, Paging, pages
 
 GOLDEN = TESTS / "golden"
@@ -276,7 +285,9 @@ def test_the_address_finds_the_dialect(url: str, name: str) -> None:
 
 def test_every_dialect_with_hosts_has_an_address_here() -> None:
     """A host that no test writes down may be misspelt for ever."""
-    assert {name for _, name in ADDRESSES} == {n for n in KNOWN if all_dialects()[n].hosts} | {DEFAULT_DIALECT}
+    assert {name for _, name in ADDRESSES} == {n for n in KNOWN if all_dialects()[n].hosts} | {
+        DEFAULT_DIALECT
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if all_dialects()[name].recognises is not NO_MARK])
@@ -353,16 +364,20 @@ def test_a_list_in_one_piece_is_asked_for_once() -> None:
             [page("a", next="1"), page("b", next="2"), page("c", next="1")],
             "page 3 leads back to a page",
         ),
-        (CURSOR, [page(more=True, last="a")], "page 1 is empty though it says that more follow"),
-        (CURSOR, [page("a", more=True)], "page 1 says that more follow, and not where"),
-        (CURSOR, [page("a", more=True, last="")], "page 1 says that more follow, and not where"),
-        (TOKEN, [page("a", next={"at": 2})], "does not say where the next one is"),
-        (NUMBERED, [page("a", info={"pages": 1, "count": 2})], "says that it has 2 records, and 1 came"),
+        (CURSOR, [page(more=True, last="a")], "page 1 is empty although it announces a next one"),
+        (CURSOR, [page("a", more=True)], "page 1 announces a next one without its cursor at 'last'"),
+        (CURSOR, [page("a", more=True, last="")], "page 1 announces a next one without its cursor at 'last'"),
+        (
+            TOKEN,
+            [page("a", next={"at": 2})],
+            "page 1 has no usable cursor: 'next' is neither text nor number",
+        ),
+        (NUMBERED, [page("a", info={"pages": 1, "count": 2})], "announces 2 records, and 1 were read"),
         (NUMBERED, [page("a", info={"pages": 2}), page(info={"pages": 3})], "page 2 is empty"),
         (
             Paging("o", next_at="next", total_at="total"),
             [page("a", next="b", total=5), page("b", total=5)],
-            "says that it has 5 records, and 2 came",
+            "announces 5 records, and 2 were read",
         ),
     ],
 )

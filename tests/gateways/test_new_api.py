@@ -107,8 +107,8 @@ def test_the_rows_read_as_a_price_list_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("envelope", "group", "said"),
     [
-        (prices(enabled(ORION, "default")), "platinum", "knows no group 'platinum'"),
-        (prices(enabled(ORION, "default"), auto_groups=None), "auto", "knows no group 'auto'"),
+        (prices(enabled(ORION, "default")), "platinum", "has no group 'platinum'"),
+        (prices(enabled(ORION, "default"), auto_groups=None), "auto", "has no group 'auto'"),
         (prices(data=None), "default", "'data' is null or missing"),
     ],
 )
