@@ -11,6 +11,7 @@ from pipeline.history.types import Coverage, Recovery, Run
 from pipeline.store import Store
 from pipeline.store.catalog import NOW, Known, Moment, known
 from pipeline.store.changes import FOREVER, IN_TIME, Window
+from pipeline.store.outcomes import PROBLEMS, SETS_LISTING
 
 
 def find_run(store: Store, number: int | None = None) -> Run | None:
@@ -68,7 +69,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         join snapshots on snapshots.id = sightings.snapshot
         join snapshots as began on began.id = sightings.since
         join sightings as trouble on trouble.scope = sightings.scope and trouble.snapshot = sightings.since
-            and trouble.outcome in ('failed', 'held')
+            and trouble.outcome in {PROBLEMS}
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
@@ -116,7 +117,7 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
     return tuple(Coverage(**row) for row in rows)
 
 
-_COVERAGE = """
+_COVERAGE = f"""
 with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
 seen as (
     select scopes.*, scopes.asked as asked_now, point.until, (
@@ -125,7 +126,7 @@ seen as (
     ) as last_sighting, (
         select sightings.listing from sightings
         where sightings.scope = scopes.id and sightings.snapshot <= point.until
-        and sightings.outcome in ('baseline', 'moved', 'reread') order by sightings.id desc limit 1
+        and sightings.outcome in {SETS_LISTING} order by sightings.id desc limit 1
     ) as listing_then, (
         select max((select max(snapshots.id) from snapshots
                     where snapshots.covered = coverage_scopes.coverage and snapshots.id <= point.until))
@@ -136,9 +137,9 @@ seen as (
 select seen.name as scope, gateways.name as gateway, seen.group_name as "group", seen.auth,
        seen.key_hint as key,
        case when :until is null and not seen.asked_now then 'retired'
-            when last.outcome in ('held', 'failed') then last.outcome
+            when last.outcome in {PROBLEMS} then last.outcome
             when seen.listing_then is null then 'new' else 'ok' end as state,
-       case when last.outcome in ('held', 'failed') then began.started_at end as state_since,
+       case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
        listings.size as models,
        case when last.outcome = 'held' then held.size end as held_models,
        (select count(distinct changes.model) from missing
@@ -153,7 +154,7 @@ select seen.name as scope, gateways.name as gateway, seen.group_name as "group",
                               and covering.id < began.id))
                   from coverage_scopes where coverage_scopes.scope = seen.id))
             else asked.started_at end as last_answered,
-       last.error_class, case when last.outcome in ('held', 'failed') then last.error end as message
+       last.error_class, case when last.outcome in {PROBLEMS} then last.error end as message
 from seen
 join gateways on gateways.id = seen.gateway
 left join sightings as last on last.id = seen.last_sighting
@@ -163,7 +164,7 @@ left join listings on listings.id = seen.listing_then
 left join listings as held on held.id = last.listing
 where not :asked_only or seen.last_run = seen.until
 order by seen.name
-"""
+"""  # noqa: S608 - our own words
 
 
 def catalog(

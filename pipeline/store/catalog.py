@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.store.database import Store
+from pipeline.store.outcomes import SETS_LISTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ with seen as (
     from sightings
     join snapshots on snapshots.id = sightings.snapshot
     left join snapshots as point on point.id = :run
-    where sightings.outcome in ('baseline', 'moved', 'reread') and {_BY_THEN.format(run="snapshots")}
+    where sightings.outcome in {SETS_LISTING} and {_BY_THEN.format(run="snapshots")}
     group by sightings.scope
 )
 select scopes.id as scope_id, scopes.name as scope, gateways.name as gateway,
@@ -97,7 +98,7 @@ join scopes on scopes.id = seen.scope
 join gateways on gateways.id = scopes.gateway
 join listings on listings.id = seen.listing
 order by scopes.name
-"""  # noqa: S608 - texts of our own
+"""  # noqa: S608 - our own words
 
 
 def began(store: Store, scope: str | None = None) -> str | None:

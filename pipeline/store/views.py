@@ -6,6 +6,8 @@ left joins, so that counting the rows of a view, as browsers of databases do for
 
 from __future__ import annotations
 
+from pipeline.store.outcomes import PROBLEMS
+
 _OFFERED = """
     select record from listing_records where listing in (select listing from scopes where asked)
 """
@@ -131,8 +133,8 @@ where fields.class = 'price' and sightings.outcome = 'moved' and {_FIRST_OF_ITS_
 create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
        case when not scopes.asked then 'retired'
-            when sightings.outcome in ('held', 'failed') then sightings.outcome else 'ok' end as state,
-       case when sightings.outcome in ('held', 'failed') then since.started_at end as state_since,
+            when sightings.outcome in {PROBLEMS} then sightings.outcome else 'ok' end as state,
+       case when sightings.outcome in {PROBLEMS} then since.started_at end as state_since,
        listings.size as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
             select max((select max(covering.id) from snapshots as covering
@@ -168,4 +170,4 @@ join models on models.id = records.model
 join gateways on gateways.id = models.gateway
 join asked on asked.gateway = gateways.id
 group by models.id;
-"""  # noqa: S608 - our own names
+"""  # noqa: S608 - our own words

@@ -382,8 +382,8 @@ where fields.class = 'price' and sightings.outcome = 'moved' and sightings.id = 
 CREATE VIEW health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
        case when not scopes.asked then 'retired'
-            when sightings.outcome in ('held', 'failed') then sightings.outcome else 'ok' end as state,
-       case when sightings.outcome in ('held', 'failed') then since.started_at end as state_since,
+            when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as state,
+       case when sightings.outcome in ('failed', 'held') then since.started_at end as state_since,
        listings.size as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
             select max((select max(covering.id) from snapshots as covering
