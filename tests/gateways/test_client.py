@@ -15,7 +15,7 @@ import brotli
 import pytest
 from support.e2e import Job, Reply, Scripted, listed
 
-from pipeline.gateways import client as fetcher
+from pipeline.gateways import client
 from pipeline.simulator import Gateway
 
 KEYS = {"prod": 'key = "env:PROD"'}
@@ -24,7 +24,7 @@ KEYS = {"prod": 'key = "env:PROD"'}
 @pytest.fixture(autouse=True, params=["httpx", "wide"])
 def connections(request, monkeypatch):
     """The connections of a few scopes, and those of many: whoever asks sees no difference."""
-    monkeypatch.setattr(fetcher, "MANY", 1 if request.param == "wide" else 1000)
+    monkeypatch.setattr(client, "MANY_SCOPES", 1 if request.param == "wide" else 1000)
 
 
 @pytest.fixture
