@@ -1,12 +1,6 @@
-"""What every source of saved answers gives: the answers oldest first, and what was left out.
+"""Saved answers: in the files of a directory, or in the lines of a file.
 
-Saved answers in the files of a directory, each file one answer.
-
-Saved answers in the lines of a file, each line one answer with its time.
-
-Find the time in a file's name, as people and programs write it there.
-
-Saved answers in the history of a git repository: a file that a scraper committed again and again.
+`in_git` in `git_archive.py` finds them in the history of a repository.
 """
 
 from __future__ import annotations
@@ -14,25 +8,31 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import subprocess
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from io import BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.values import parse_timestamp
 from pipeline.errors import SavedError
 
+MAX_UNPACKED = 256 * 1024 * 1024
+"""The largest answer that is unpacked, in bytes; a list of models is far smaller."""
+
+_ENDINGS = (".json", ".json.gz")
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
 
 @dataclass(frozen=True, slots=True)
 class SavedAnswer:
-    """One complete answer: when it was given (ISO 8601 UTC), its bytes, and its name for messages."""
+    """One complete answer: its time (ISO 8601 UTC), its bytes, and its source for messages."""
 
     at: str
     body: bytes
@@ -41,39 +41,121 @@ class SavedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file or line that is taken for no answer, and why."""
+    """A file or line that is not an answer, and the reason."""
 
     source: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Saved answers: how many there are, and the answers themselves, each read when its turn comes."""
+    """Saved answers: how many there are, and an iterator that reads each when it is its turn."""
 
     count: int
     oldest_first: Iterator[SavedAnswer]
     left_out: tuple[LeftOut, ...] = ()
 
 
-def field_time(body: bytes, path: str) -> str | None:
-    """Give the time that stands in a field of an answer; None when none does.
+def none_found(where: object, left_out: Sequence[LeftOut]) -> SavedError:
+    """Return the error for a source without an answer; it names the first file or line left out."""
+    reason = f": {left_out[0].source} has {left_out[0].reason}" if left_out else ""
+    return SavedError(f"holds no saved answer{reason}", where=str(where))
+
+
+def in_directory(
+    directory: Path, time_field: str | None = None, *, max_unpacked: int = MAX_UNPACKED
+) -> Answers:
+    """Find the answers below a directory: `.json` and `.json.gz` files, but not hidden ones.
+
+    Args:
+        directory: where to look.
+        time_field: the path of the time in an answer, which is then read twice; None for the file's name.
+        max_unpacked: larger files stay packed, in bytes.
 
     Raises:
-        ValueError: this is no JSON.
+        SavedError: there is no such directory, it cannot be read, or it holds no answer.
     """
-    return parse_timestamp(jsonpath.find(canonical.decode(body), jsonpath.parse(path)))
+    files = _Directory(directory, time_field, max_unpacked)
+    found: list[tuple[str, str]] = []
+    left_out: list[LeftOut] = []
+    for source in sorted(files.sources()):
+        at, reason = files.time(source)
+        if at is None:
+            left_out.append(LeftOut(source, reason))
+        else:
+            found.append((at, source))
+    if not found:
+        raise none_found(directory, left_out)
+    answers = (SavedAnswer(at, files.body(source), source) for at, source in sorted(found))
+    return Answers(len(found), answers, tuple(left_out))
 
 
-def is_no_file(path: Path) -> bool:
-    """Say whether something else than a file stands at a path, such as a pipe: to read it may never end."""
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """The files of a directory, each by its path below it."""
+
+    path: Path
+    time_field: str | None
+    max_unpacked: int
+
+    def sources(self) -> Iterator[str]:
+        """Yield every file that is not hidden."""
+
+        def refuse(error: OSError) -> None:
+            raise SavedError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+
+        for where, directories, names in os.walk(self.path, onerror=refuse):
+            directories[:] = [name for name in directories if not name.startswith(".")]
+            for name in names:
+                if not name.startswith("."):
+                    yield str((Path(where) / name).relative_to(self.path))
+
+    def time(self, source: str) -> tuple[str | None, str]:
+        """Return the time of a file's answer, and the reason for the case that there is none."""
+        name = Path(source).name
+        if not name.casefold().endswith(_ENDINGS):
+            return None, "a name that is not .json or .json.gz"
+        if _is_special(self.path / source):
+            return None, "no regular file by that name"
+        if self.time_field is None:
+            return time_in_name(name), "no time in its name"
+        try:
+            return _field_time(self.body(source), self.time_field), f"no time at {self.time_field}"
+        except ValueError:
+            return None, "no JSON in it"
+
+    def body(self, source: str) -> bytes:
+        """Return the bytes of a file, unpacked unless they are damaged or too large.
+
+        Packed bytes are not JSON, so the import then names the file as unreadable.
+        """
+        file = self.path / source
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise SavedError(f"cannot be read: {error.strerror}", where=str(file)) from error
+        if not body.startswith(_GZIP_MAGIC):
+            return body
+        try:
+            with gzip.open(BytesIO(body)) as packed:
+                unpacked = packed.read(self.max_unpacked + 1)
+        except (OSError, EOFError, zlib.error):
+            return body
+        return unpacked if len(unpacked) <= self.max_unpacked else body
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether a path is not a regular file, such as a pipe, whose end may never come."""
     return path.exists() and not path.is_file()
 
 
-def none_found(where: object, left_out: list[LeftOut]) -> SavedError:
-    """Say that a source has no answer, and why the first of what it has is none."""
-    why = f": {left_out[0].source} has {left_out[0].why}" if left_out else ""
-    return SavedError(f"holds no saved answer{why}", where=str(where))
+def _field_time(body: bytes, path: str) -> str | None:
+    """Return the time in a field of an answer; None without one.
+
+    Raises:
+        ValueError: this is not JSON.
+    """
+    return parse_timestamp(jsonpath.find(canonical.decode(body), jsonpath.parse(path)))
 
 
 class _Line(NamedTuple):
@@ -83,22 +165,22 @@ class _Line(NamedTuple):
 
 
 def in_lines(file: Path, time_field: str | None = None) -> Answers:
-    """Find the answers in the lines of a file, whatever their order; only their times are kept in memory.
+    """Find the answers in the lines of a file, in any order; only their times are kept in memory.
 
     A line is `{"at": TIME, "body": ANSWER}`, or with `time_field` the answer itself.
 
     Raises:
         SavedError: the file cannot be read, or holds no answer.
     """
-    if is_no_file(file):
-        raise SavedError("is no regular file: it cannot be read twice", where=str(file))
+    if _is_special(file):
+        raise SavedError("is not a regular file: it cannot be read twice", where=str(file))
     found: list[_Line] = []
     left_out: list[LeftOut] = []
     with _opened(file) as lines:
         for number, offset, line in _numbered(lines):
-            at, why = _line_time(line, time_field)
+            at, reason = _line_time(line, time_field)
             if at is None:
-                left_out.append(LeftOut(_named(file, number), why))
+                left_out.append(LeftOut(_source(file, number), reason))
             else:
                 found.append(_Line(at, number, offset))
     if not found:
@@ -116,7 +198,7 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def _numbered(lines: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
-    """Give each line that is not blank, with its number and where it begins."""
+    """Yield each line that is not blank, with its number and its offset in bytes."""
     offset = len(BOM_UTF8) if lines.read(len(BOM_UTF8)) == BOM_UTF8 else 0
     lines.seek(offset)
     for number, line in enumerate(lines, 1):
@@ -125,14 +207,15 @@ def _numbered(lines: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
         offset += len(line)
 
 
-def _named(file: Path, number: int) -> str:
+def _source(file: Path, number: int) -> str:
     return f"{file.name}:{number}"
 
 
 def _line_time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
+    """Return the time of a line, and the reason for the case that there is none."""
     try:
         if time_field is not None:
-            return field_time(line, time_field), f"no time at {time_field}"
+            return _field_time(line, time_field), f"no time at {time_field}"
         members = _members(line)
     except ValueError:
         return None, "no JSON in it" if time_field else "no JSON object in it"
@@ -142,10 +225,10 @@ def _line_time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
 
 
 def _members(line: bytes) -> dict[str, bytes]:
-    """Give the members of a line; what is more than JSON in them is put up with as in any answer.
+    """Return the members of a line in their own bytes; encoded again where only lenient parsing reads them.
 
     Raises:
-        ValueError: this is no object.
+        ValueError: this is not an object.
     """
     try:
         return canonical.members(line)
@@ -162,18 +245,18 @@ def _read_lines(file: Path, found: Iterable[_Line], time_field: str | None) -> I
             lines.seek(offset)
             line = lines.readline()
             body = line.strip() if time_field is not None else _line_body(_members(line)["body"])
-            yield SavedAnswer(at, body, _named(file, number))
+            yield SavedAnswer(at, body, _source(file, number))
 
 
 def _line_body(raw: bytes) -> bytes:
-    """Give the answer of a line: its bytes as they stand, or the text that a string holds."""
+    """Return the answer of a line: its own bytes, or the text in a string."""
     if not raw.startswith(b'"'):
         return raw
     text: str = canonical.decode(raw)
     return text.encode()
 
 
-_DATED = re.compile(
+_DATE_AND_TIME = re.compile(
     r"""
     (?<!\d) (?P<year>(?:19|20)\d\d) (?P<gap>[-_.]?) (?P<month>0[1-9]|1[0-2]) (?P=gap)
     (?P<day>0[1-9]|[12]\d|3[01])
@@ -186,31 +269,29 @@ _DATED = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 
+_UNIX_TIME = re.compile(r"(?<![0-9a-f])(?:\d{13}|\d{10})(?![0-9a-f])", re.IGNORECASE)
 
-_UNIX = re.compile(r"(?<![0-9a-f])(?:\d{13}|\d{10})(?![0-9a-f])", re.IGNORECASE)
 
+def time_in_name(name: str) -> str | None:
+    """Return the time in a file's name (ISO 8601 UTC); None without one.
 
-def time_in(name: str) -> str | None:
-    """Give the time that a name tells (ISO 8601 UTC), None when it tells none.
-
-    A date with or without a time of day, in any of the usual spellings, UTC unless it names its zone; or ten
-    or thirteen digits, which are seconds or milliseconds since 1970.
+    It is a date, with or without a time of day, in any of the usual formats, UTC unless it names a zone; or
+    ten or thirteen digits, which are seconds or milliseconds since 1970.
     """
-    for dated in _DATED.finditer(name):
-        at = _moment(dated)
+    for found in _DATE_AND_TIME.finditer(name):
+        at = _parsed(found)
         if at:
             return at
-    unix = _UNIX.search(name)
+    unix = _UNIX_TIME.search(name)
     return parse_timestamp(int(unix[0])) if unix else None
 
 
-def _moment(dated: re.Match[str]) -> str | None:
-    year, month, day, hour, minute, second = (int(dated[part] or 0) for part in _PARTS)
+def _parsed(found: re.Match[str]) -> str | None:
+    year, month, day, hour, minute, second = (int(found[part] or 0) for part in _PARTS)
     try:
-        at = datetime(year, month, day, hour, minute, second, tzinfo=_zone(dated["zone"]))
+        at = datetime(year, month, day, hour, minute, second, tzinfo=_zone(found["zone"]))
         return parse_timestamp(at.isoformat())
     except ValueError:  # such as 30 February
         return None
@@ -219,195 +300,5 @@ def _moment(dated: re.Match[str]) -> str | None:
 def _zone(text: str | None) -> timezone:
     if text is None or text in "Zz":
         return UTC
-    ahead = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
-    return timezone(-ahead if text[0] == "-" else ahead)
-
-
-_ENDINGS = (".json", ".json.gz")
-
-
-_GZIP = b"\x1f\x8b"
-
-
-_MOST_UNPACKED = 256 * 1024 * 1024
-
-
-def in_directory(directory: Path, time_field: str | None = None) -> Answers:
-    """Find the answers below a directory; none is kept in memory.
-
-    The time is in the file's name; with `time_field` at that path of the answer, which is then read twice.
-
-    Raises:
-        SavedError: there is no such directory, it cannot be read, or it holds no answer.
-    """
-    found: list[tuple[str, str]] = []
-    left_out: list[LeftOut] = []
-    for source in sorted(_files(directory)):
-        at, why = _file_time(directory, source, time_field)
-        if at is None:
-            left_out.append(LeftOut(source, why))
-        else:
-            found.append((at, source))
-    if not found:
-        raise none_found(directory, left_out)
-    return Answers(len(found), _read_file(directory, sorted(found)), tuple(left_out))
-
-
-def _files(directory: Path) -> Iterator[str]:
-    """Give every file, by its path below the directory; hidden ones are not looked at."""
-
-    def refuse(error: OSError) -> None:
-        raise SavedError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-
-    for where, below, names in os.walk(directory, onerror=refuse):
-        below[:] = [name for name in below if not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                yield str((Path(where) / name).relative_to(directory))
-
-
-def _file_time(directory: Path, source: str, time_field: str | None) -> tuple[str | None, str]:
-    name = Path(source).name
-    if not name.casefold().endswith(_ENDINGS):
-        return None, "a name that is not .json or .json.gz"
-    if is_no_file(directory / source):
-        return None, "no regular file by that name"
-    if time_field is None:
-        return time_in(name), "no time in its name"
-    try:
-        return field_time(_file_body(directory / source), time_field), f"no time at {time_field}"
-    except ValueError:
-        return None, "no JSON in it"
-
-
-def _read_file(directory: Path, found: Iterable[tuple[str, str]]) -> Iterator[SavedAnswer]:
-    for at, source in found:
-        yield SavedAnswer(at, _file_body(directory / source), source)
-
-
-def _file_body(file: Path) -> bytes:
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        raise SavedError(f"cannot be read: {error.strerror}", where=str(file)) from error
-    if not body.startswith(_GZIP):
-        return body
-    try:
-        with gzip.open(BytesIO(body)) as packed:
-            unpacked = packed.read(_MOST_UNPACKED + 1)
-    except (OSError, EOFError, zlib.error):
-        return body  # damaged: as it stands it is no JSON, and is told as an answer that cannot be read
-    # What unpacks to more is no list of models, and would fill the memory: it is told in the same way.
-    return unpacked if len(unpacked) <= _MOST_UNPACKED else body
-
-
-_COMMIT = "commit "
-
-
-_GONE = "000000"
-
-
-_SHORT = 12
-
-
-# What the repository's or the user's settings may have switched on would get between the lines.
-_LOG = (
-    *("--literal-pathspecs", "-c", "core.quotePath=false", "-c", "log.showSignature=false"),
-    *("-c", "log.follow=false", "-c", "log.showRoot=true", "log"),
-    # Along the main line: a merge says what it brought there, and when.
-    *("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"),
-    *("--no-relative", "--no-color", "--encoding=UTF-8", f"-O{os.devnull}"),
-    f"--format={_COMMIT}%H %ct",
-)
-
-
-class _Version(NamedTuple):
-    at: str
-    number: int
-    commit: str
-    blob: str
-
-
-def in_git(repository: Path, file: str) -> Answers:
-    """Find the versions of a file on the current branch, by the time of their commits.
-
-    Commits in which the file is gone are left out. A renamed file has two histories: one by each name.
-
-    Raises:
-        SavedError: there is no git, no repository, no such file in it, or it is a directory.
-    """
-    found = list(_versions(repository, file))
-    if not found:
-        raise none_found(f"{repository}: {file}", [])
-    return Answers(len(found), _read(repository, file, sorted(found)))
-
-
-def _versions(repository: Path, file: str) -> Iterator[_Version]:
-    # git tells the newest first.
-    lines = reversed(_told(repository, *_LOG, "--", file).split("\n"))
-    blobs: list[str] = []
-    for number, line in enumerate(filter(None, lines)):
-        if not line.startswith(_COMMIT):
-            blobs.append(line)
-            continue
-        if len(blobs) > 1 or any(_is_below(blob, file) for blob in blobs):
-            raise SavedError("is a directory: name one file in it", where=f"{repository}: {file}")
-        yield from _version(line, number, blobs)
-        blobs.clear()
-
-
-def _is_below(raw: str, file: str) -> bool:
-    """Say whether a line tells of a file inside what was asked for; a quoted one is not looked into."""
-    name = raw.partition("\t")[2]
-    return not name.startswith('"') and Path(name).name != Path(file).name
-
-
-def _version(line: str, number: int, blobs: Iterable[str]) -> Iterator[_Version]:
-    commit, seconds = line.removeprefix(_COMMIT).split()
-    at = parse_timestamp(int(seconds))
-    for blob in blobs:
-        _, mode, _, after, _ = blob.split(maxsplit=4)
-        if at and mode != _GONE:
-            yield _Version(at, number, commit, after)
-
-
-def _told(repository: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - no shell reads it
-            ["git", "-C", str(repository), *arguments],  # noqa: S607 - the user's own git
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError as error:
-        raise SavedError("cannot be read: there is no `git` on the path", where=str(repository)) from error
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise SavedError(f"git says: {said[0] if said else error}", where=str(repository)) from error
-    return os.fsdecode(done.stdout)
-
-
-def _read(repository: Path, file: str, found: Iterable[_Version]) -> Iterator[SavedAnswer]:
-    with subprocess.Popen(  # noqa: S603 - no shell reads it
-        ["git", "-C", str(repository), "cat-file", "--batch"],  # noqa: S607 - the user's own git
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as git:
-        assert git.stdin
-        assert git.stdout
-        for version in found:
-            name = f"{file}@{version.commit[:_SHORT]}"
-            git.stdin.write(f"{version.blob}\n".encode())
-            git.stdin.flush()
-            yield SavedAnswer(version.at, _blob(git.stdout, where=f"{repository}: {name}"), name)
-
-
-def _blob(stream: IO[bytes], *, where: str) -> bytes:
-    match stream.readline().split():
-        case [_, b"blob", size]:
-            body = stream.read(int(size))
-            stream.read(1)
-            return body
-        case _:
-            raise SavedError("git does not have its content: fetch the whole history", where=where)
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)
