@@ -14,7 +14,7 @@ from pipeline.core.text import printable
 from pipeline.core.times import minute
 from pipeline.core.types import Kind, Resolve
 from pipeline.delivery.types import PING_TIMEOUT, MonitoringFailure, Ping, RunHealth
-from pipeline.errors import Locked, PipelineError, StoreError
+from pipeline.errors import Locked, PipelineError, QuestionError, StoreError
 from pipeline.history.runs import coverage, find_run
 from pipeline.reports.console import report_lines
 from pipeline.reports.report import build_report
@@ -26,7 +26,7 @@ from pipeline.store.outbox import last_success, unsent
 _LOG = logging.getLogger("modelwatch")
 
 
-_INTERRUPTED = 130
+_USAGE, _INTERRUPTED = 2, 130
 
 
 class Monitor(Protocol):
@@ -197,6 +197,8 @@ def _exit_status(error: BaseException) -> int:
     """Return the exit status of the command; click's errors have the same attribute as ours."""
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED
+    if isinstance(error, QuestionError):
+        return _USAGE  # The command shows it as an error of usage.
     status = getattr(error, "exit_code", None)
     return status if isinstance(status, int) else 1
 

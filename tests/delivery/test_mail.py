@@ -8,8 +8,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.briefs import FULL
 from support.mailing import MESSAGE, message_with, read
+from support.summaries import FULL
 
 from pipeline.delivery.channels.mail import compose
 from pipeline.reports.render import without_attachments, write_message

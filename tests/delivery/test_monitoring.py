@@ -122,7 +122,7 @@ def test_a_run_pings_start_and_end_with_an_id_of_its_own(world):
     assert first != second
     assert [each.method for each in world.switch.server.asked] == ["GET", "POST"] * 2
     body = world.switch.server.asked[-1].body.decode()
-    assert body == "the run exited with 0, 2026-05-01 06:00 UTC\nno change in what 2 scopes of 2 answered"
+    assert body == "the run exited with 0, 2026-05-01 06:00 UTC\nno changes; 2 of 2 scopes answered"
 
 
 def fail_one(world):
@@ -185,7 +185,7 @@ def test_a_run_that_cannot_start_pings_its_failure(world):
 
 def test_an_unexpected_exception_pings_a_failure_by_its_class(world):
     with (
-        mock.patch("pipeline.delivery.send.send_due", side_effect=ValueError("secret words")),
+        mock.patch("pipeline.api.send_due", side_effect=ValueError("secret words")),
         pytest.raises(ValueError, match="secret words"),
     ):
         world.job.quick("run")
@@ -363,7 +363,7 @@ def test_a_hanging_name_server_or_command_costs_no_more_than_the_timeout(world, 
     done = subprocess.run(
         words, env=world.job.environment(), capture_output=True, text=True, timeout=15, check=False
     )
-    assert (done.returncode, done.stdout) == (0, "no change in what 2 scopes of 2 answered\n")
+    assert (done.returncode, done.stdout) == (0, "no changes; 2 of 2 scopes answered\n")
     assert done.stderr.splitlines()[-1] == "modelwatch: the ping failed: no answer within 0.5 s"
 
 
@@ -585,7 +585,7 @@ def test_home_run_pings_and_writes_metrics(world):
     home = pipeline.home(world.job.home)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, world.job.env))
-        assert home.run().run.status == "done"
+        assert home.run().report.run.status == "done"
         fail_one(world)
         home.run("local/prod", reports=False)
         home.run(dry_run=True)
@@ -593,7 +593,7 @@ def test_home_run_pings_and_writes_metrics(world):
             home.run()
         with pytest.raises(pipeline.QuestionError):
             home.run("none/*")
-    assert world.switch.paths == ["/start", "", "/start", "/4", "/start", "/75"]
-    assert world.metrics["exit_status",] == 4
+    assert world.switch.paths == ["/start", "", "/start", "/4", "/start", "/75", "/start", "/2"]
+    assert world.metrics["exit_status",] == 2
     with Store.read(world.job.database) as store:
         assert store.rows("select count(*) as runs from snapshots") == [{"runs": 2}]

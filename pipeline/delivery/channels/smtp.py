@@ -149,7 +149,7 @@ class _Sender:
         return refused
 
     def _result(self, refused: _MailRefused) -> dict[str, DeliveryResult]:
-        """Return the result for all recipients; a refused sender is temporary, as the config can be changed."""
+        """Return the result for all recipients; a refused sender is temporary: the config can change."""
         place = _place(self.settings)
         if refused.sender and not refused.too_large:
             sender = mailbox(self.settings.sender).address
