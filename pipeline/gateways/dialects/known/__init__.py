@@ -1,1 +1,1 @@
-"""One module a family of gateways, each with its `DIALECTS`; see the README beside this folder."""
+"""One module per family of gateways, each with its `DIALECTS`; see the README of the package above."""

@@ -1,4 +1,4 @@
-"""AiHubMix: the list that a key or the default group may use, and the public catalogue with prices."""
+"""AiHubMix: the list of a key or of the default group, and the public catalogue with prices."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE
 
 
-def _of_catalogue(facts: Facts, body: Body) -> Facts:
-    """Mark prices reckoned from old ratios; a routing variant names the model that it stands for."""
+def _adjusted(facts: Facts, body: Body) -> Facts:
+    """Mark prices computed from old ratios as estimates; the model of a routing variant is its parent."""
     estimated = facts.price_source is not None and body.get("pricing_source") == "legacy_ratio"
     source = "estimate" if estimated else facts.price_source
     return replace(facts, price_source=source, parent=parse_text(body.get("variant_of")))
@@ -25,7 +25,7 @@ def _is_catalogue(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 DIALECTS = (
     Dialect(
         name="aihubmix",
-        # Its answers have no mark of their own beside One-API's: the address tells.
+        # Its answers look like One-API's, so only the address identifies it.
         hosts=("aihubmix.com", "api.aihubmix.com"),
         no_models=NO_MODELS,
         noise=PERMISSION_NOISE,
@@ -40,7 +40,7 @@ DIALECTS = (
         sets=(*SETS, "types"),
         recognises=_is_catalogue,
         facts=FactPaths(
-            # The documentation says "per 1K tokens"; the values are those per 1M of the vendors' price lists.
+            # The documentation claims "per 1K tokens"; the values equal the vendors' prices per 1M.
             prices=Prices(
                 unit=PER_1M,
                 input=("pricing.input",),
@@ -48,7 +48,7 @@ DIALECTS = (
                 cache_read=("pricing.cache_read",),
                 cache_write=("pricing.cache_write",),
             ),
-            adjust=_of_catalogue,
+            adjust=_adjusted,
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Anthropic's list, and that of gateways which answer Anthropic's clients."""
+"""Anthropic's list, and those of gateways that serve Anthropic's clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _is_anthropic(envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_modalities(facts: Facts, _body: Body) -> Facts:
-    """Say what goes in, where the capabilities tell: text goes in always, so it is not among them."""
+    """Derive the input modalities from the capabilities; text is always accepted and is none of them."""
     if not facts.features:
         return facts
     inputs = {_INPUTS[feature] for feature in facts.features if feature in _INPUTS}
@@ -33,11 +33,11 @@ DIALECTS = (
         hosts=("api.anthropic.com",),
         headers=(("anthropic-version", "2023-06-01"),),
         key_header="x-api-key",
-        # Without a limit a page has twenty models.
+        # The default is twenty models per page: https://docs.anthropic.com/en/api/models-list
         paging=Paging(param="after_id", next_at="last_id", more_at="has_more", size=(("limit", "1000"),)),
         recognises=_is_anthropic,
         facts=FactPaths(
-            type=(),  # "model" of every record
+            type=(),  # always "model"
             max_output=("max_tokens",),
             adjust=_with_modalities,
         ),

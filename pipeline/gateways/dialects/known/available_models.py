@@ -1,4 +1,4 @@
-"""What a signed-in user may use, as the One-API family's dashboards ask for it: names, or little more."""
+"""The models of a signed-in user, as the dashboards of the One-API family request them: mostly bare names."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ DIALECTS = (
         name="available-models",
         hosts=("*/api/user/available_models",),
         path="/api/user/available_models",
-        # AiHubMix gives objects with the name at `model`; One-API gives bare names.
+        # AiHubMix sends objects with the id at `model`; One-API sends bare names.
         id_at="model",
         quiet=("order",),
     ),
     Dialect(
         name="user-models",
-        # New-API's: the names of all groups that the user may choose from.
+        # New-API: the models of all groups that the user may choose.
         hosts=("*/api/user/models",),
         path="/api/user/models",
         id_at="model",

@@ -1,4 +1,4 @@
-"""Azure OpenAI: the models that a resource can reach, in the dated API and in the one without dates."""
+"""Azure OpenAI: the models of a resource, in the dated API and in the one without dates."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _HOSTS = (
 
 
 def _with_parent(facts: Facts, body: Body) -> Facts:
-    """Take the model that a tuned one was made from as its parent."""
+    """Take the base model of a tuned one as its parent."""
     return replace(facts, parent=parse_text(body.get("model"))) if body.get("model") else facts
 
 
 _FACTS = FactPaths(
-    # `status` beside it says how the tuning went, and is "succeeded" of every base model.
+    # `status` is the state of the tuning, and "succeeded" for every base model.
     lifecycle=("lifecycle_status",),
-    # When it stops answering; the end of its tuning, which is named beside it, comes earlier.
+    # The end of inference; `deprecation.fine_tune` is earlier.
     deprecated_at=("deprecation.inference",),
     adjust=_with_parent,
 )

@@ -1,4 +1,4 @@
-"""Cloudflare's Workers AI; the configured address ends with `/accounts/ID/ai`, or is that of the search."""
+"""Cloudflare's Workers AI; the configured URL ends in `/accounts/ID/ai`, or is that of the search."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _properties(body: Body) -> dict[str, Any]:
 
 
 def _prices(listed: Any) -> Iterator[tuple[str, Decimal]]:
-    """Give the prices in USD per 1M tokens by the fact's name; other units are words, and are left."""
+    """Yield the prices in USD per 1M tokens by the name of the fact; prices in other units are skipped."""
     for row in listed if isinstance(listed, list) else []:
         unit = _PER_TOKENS.match(str(jsonpath.find(row, ("unit",))).strip())
         amount = (
@@ -55,7 +55,7 @@ def _unit(size: str) -> Decimal:
 
 
 def _from_properties(facts: Facts, body: Body) -> Facts:
-    """Read the list of properties, whose values are texts: "true" is a flag, "24000" a length."""
+    """Read the facts from the properties, whose values are texts: "true" is a flag, "24000" a length."""
     properties = _properties(body)
     prices: dict[str, Any] = dict(_prices(properties.get("price")))
     flags = {name for name, value in properties.items() if value == "true" or value is True}
@@ -84,7 +84,7 @@ DIALECTS = (
         paging=Paging(
             param="page",
             numbered=True,
-            pages_at="result_info.total_pages",  # which not every answer has
+            pages_at="result_info.total_pages",  # missing in some answers
             size=(("per_page", "100"),),
             total_at="result_info.total_count",
         ),

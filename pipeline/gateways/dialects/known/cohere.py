@@ -1,4 +1,4 @@
-"""Cohere's list, which goes on until a page has no token for the next."""
+"""Cohere's list, which ends with the page that has no token for the next."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ def _is_dashscope(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _in_lower_case(facts: Facts, _body: Body) -> Facts:
-    """Write modalities as everyone else does: "text" for "Text"."""
+    """Write modalities as other gateways do: "text" for "Text"."""
     return replace(
         facts,
         input_modalities=tuple(sorted(map(str.lower, facts.input_modalities))),

@@ -1,4 +1,4 @@
-"""Fireworks' list of an account's models; the configured address ends with `/v1/accounts/NAME`."""
+"""Fireworks' list of an account's models; the configured URL ends in `/v1/accounts/NAME`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DIALECTS = (
         # The same host has a list in OpenAI's shape below /inference/v1.
         hosts=("api.fireworks.ai/v1/accounts/*",),
         path="/models",
-        # No look at `totalSize`: such totals are allowed to be estimates, and the last page is told apart.
+        # `totalSize` is not checked: it may be an estimate (https://google.aip.dev/158).
         paging=Paging(param="pageToken", next_at="nextPageToken", size=(("pageSize", "200"),)),
         list_at=("models",),
         id_at="name",

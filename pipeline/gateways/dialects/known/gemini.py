@@ -1,4 +1,4 @@
-"""Google's Gemini API: its own list, and the one that it shows to OpenAI's clients."""
+"""Google's Gemini API: its own list, and the one for OpenAI's clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.gateways.dialects.paging import Paging
 
 
 def _is_gemini(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
-    # The name alone is no mark: some gateways leave out "models/", and write null for the methods.
+    # The name alone is no mark: some gateways omit "models/", and write null for the methods.
     return bool(rows) and all("name" in row and "supportedGenerationMethods" in row for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""The router of Hugging Face: one model, several providers, each with its price and its limits."""
+"""The router of Hugging Face: each model has several providers, each with its price and limits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pipeline.gateways.dialects.dialect import SETS, Dialect
 FEATURES = {"supports_tools": "tools", "supports_structured_output": "structured_output"}
 
 
-def _of_providers(facts: Facts, body: Body) -> Facts:
-    """Read the best that the live providers offer: the cheapest of them, the longest context, any feature.
+def _adjusted(facts: Facts, body: Body) -> Facts:
+    """Read the best offers of the live providers: the lowest price, the longest context, every feature.
 
-    A request goes to the fastest, which changes by the minute, unless it names a provider or asks for the
-    cheapest: so the price is one that can be had, marked as an estimate.
+    The price is an estimate: a request goes to the fastest provider, which changes by the minute, unless it
+    names one or asks for the cheapest.
     """
     live = [provider for provider in _providers(body) if provider.get("status") in (None, "live")]
     priced = [found for found in map(_price, live) if found is not None]
@@ -57,6 +57,6 @@ DIALECTS = (
         noise=("providers[].first_token_latency_ms", "providers[].throughput"),
         quiet=("providers[].status",),
         sets=(*SETS, "providers"),
-        facts=FactPaths(adjust=_of_providers),
+        facts=FactPaths(adjust=_adjusted),
     ),
 )

@@ -1,4 +1,4 @@
-"""Gateways that write their lists much as OpenRouter does, and differ in what their prices mean."""
+"""Gateways with lists like OpenRouter's, and prices of other meanings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.known.one_api import PERMISSION_NOISE
 
 
-def _paid_cache(facts: Facts, _body: Body) -> Facts:
-    """Take a cache price of 0 as unknown: it is written where nobody entered one."""
+def _without_zero_cache_prices(facts: Facts, _body: Body) -> Facts:
+    """Take a cache price of 0 as unknown: these gateways write it for a missing price."""
     return replace(
         facts,
         cache_read_usd_per_1m=facts.cache_read_usd_per_1m or None,
@@ -35,7 +35,7 @@ DIALECTS = (
         name="baseten",
         hosts=("inference.baseten.co",),
         sets=_SETS,
-        facts=FactPaths(prices=_PER_TOKEN, adjust=_paid_cache),
+        facts=FactPaths(prices=_PER_TOKEN, adjust=_without_zero_cache_prices),
     ),
     Dialect(
         name="chutes",
@@ -43,7 +43,7 @@ DIALECTS = (
         noise=PERMISSION_NOISE,
         sets=_SETS,
         facts=FactPaths(
-            # The same names as OpenRouter's, for prices per 1M tokens.
+            # The names are OpenRouter's, the prices are per 1M tokens.
             prices=Prices(
                 unit=PER_1M,
                 input=("pricing.prompt", "price.input.usd"),
@@ -56,13 +56,13 @@ DIALECTS = (
         name="llmgateway",
         hosts=("api.llmgateway.io",),
         sets=(*_SETS, "providers"),
-        facts=FactPaths(prices=_PER_TOKEN, adjust=_paid_cache),
+        facts=FactPaths(prices=_PER_TOKEN, adjust=_without_zero_cache_prices),
     ),
     Dialect(
         name="ovh",
         hosts=("catalog.endpoints.ai.ovh.net",),
         path="/rest/v2/openrouter",
         sets=_SETS,
-        facts=FactPaths(prices=_PER_TOKEN, adjust=_paid_cache),
+        facts=FactPaths(prices=_PER_TOKEN, adjust=_without_zero_cache_prices),
     ),
 )

@@ -1,4 +1,4 @@
-"""LiteLLM's proxy: its list, and the two places where it says what its models are and cost."""
+"""LiteLLM's proxy: its list, and its two lists with facts and prices."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipeline.core.values import parse_names
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 
 CREATED = 1677610602
-"""What the proxy writes as `created` of every model in its list."""
+"""The `created` of every model in the proxy's list."""
 
 
 NO_MODELS = ("*[*]*", "all-team-models", "all-proxy-models", "no-default-models")
-"""Routes such as `openai/*`, and names that stand for what a key or a team may use."""
+"""Routes such as `openai/*`, and placeholders for the models of a key or a team."""
 
 
 _SUPPORTS = "supports_"
@@ -39,15 +39,15 @@ def _is_group_info(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _without_owner(facts: Facts, _body: Mapping[str, Any]) -> Facts:
-    """The list says "openai" of every model, whoever made it."""
+    """Drop the owner: the list has "openai" for every model."""
     return replace(facts, owned_by=None)
 
 
-def _with_flags(facts: Facts, said: Any) -> Facts:
-    """Read the flags, and drop prices that are all 0: the proxy writes 0 where it knows none."""
-    if not isinstance(said, Mapping):
+def _with_flags(facts: Facts, info: Any) -> Facts:
+    """Read the flags, and drop prices that are all 0: the proxy writes 0 for an unknown price."""
+    if not isinstance(info, Mapping):
         return facts
-    flags = (name for name, on in said.items() if name.startswith(_SUPPORTS) and on is True)
+    flags = (name for name, on in info.items() if name.startswith(_SUPPORTS) and on is True)
     facts = replace(facts, features=tuple(sorted(flag.removeprefix(_SUPPORTS) for flag in flags)))
     if any(getattr(facts, name) for name in _PRICES):
         return facts
@@ -64,25 +64,25 @@ def _of_a_group(facts: Facts, body: Mapping[str, Any]) -> Facts:
     return _with_flags(replace(facts, owned_by=", ".join(providers) or None), body)
 
 
-def _reading(at: str, adjust: Callable[[Facts, Mapping[str, Any]], Facts]) -> FactPaths:
-    """Read what LiteLLM knows of a model, at a path that ends in a dot or is empty."""
+def _fact_paths(prefix: str, adjust: Callable[[Facts, Mapping[str, Any]], Facts]) -> FactPaths:
+    """Return the paths of the facts below a prefix, which ends in a dot or is empty."""
     return FactPaths(
-        owned_by=(f"{at}litellm_provider",),
-        type=(f"{at}mode",),
-        # `max_tokens` is no fact: it is the longest output of some models and the context of others.
-        context_length=(f"{at}max_input_tokens",),
-        max_output=(f"{at}max_output_tokens",),
+        owned_by=(f"{prefix}litellm_provider",),
+        type=(f"{prefix}mode",),
+        # `max_tokens` is skipped: it is the longest output of some models and the context of others.
+        context_length=(f"{prefix}max_input_tokens",),
+        max_output=(f"{prefix}max_output_tokens",),
         prices=Prices(
             unit=PER_TOKEN,
-            input=(f"{at}input_cost_per_token",),
-            output=(f"{at}output_cost_per_token",),
-            cache_read=(f"{at}cache_read_input_token_cost",),
-            cache_write=(f"{at}cache_creation_input_token_cost",),
+            input=(f"{prefix}input_cost_per_token",),
+            output=(f"{prefix}output_cost_per_token",),
+            cache_read=(f"{prefix}cache_read_input_token_cost",),
+            cache_write=(f"{prefix}cache_creation_input_token_cost",),
         ),
-        input_modalities=(f"{at}supported_modalities",),
-        output_modalities=(f"{at}supported_output_modalities",),
-        endpoints=(f"{at}supported_endpoints",),
-        deprecated_at=(f"{at}deprecation_date",),
+        input_modalities=(f"{prefix}supported_modalities",),
+        output_modalities=(f"{prefix}supported_output_modalities",),
+        endpoints=(f"{prefix}supported_endpoints",),
+        deprecated_at=(f"{prefix}deprecation_date",),
         adjust=adjust,
     )
 
@@ -100,8 +100,8 @@ DIALECTS = (
         path="/model/info",
         id_at="model_name",
         no_models=NO_MODELS,
-        # One name may have several deployments, each with its id and its way to the upstream. None of it
-        # concerns those who ask for the name; the way may also hold what is nobody's business.
+        # One name may have several deployments, each with its own id and upstream. They do not matter to
+        # users of the name, and `litellm_params` may hold internal addresses.
         noise=(
             "litellm_params",
             "model_info.id",
@@ -120,7 +120,7 @@ DIALECTS = (
             "model_info.supported_output_modalities",
         ),
         recognises=_is_info,
-        facts=_reading("model_info.", _of_a_deployment),
+        facts=_fact_paths("model_info.", _of_a_deployment),
     ),
     Dialect(
         name="litellm-group-info",
@@ -128,10 +128,10 @@ DIALECTS = (
         path="/model_group/info",
         id_at="model_group",
         no_models=NO_MODELS,
-        # What the proxy's last health check saw.
+        # The result of the proxy's last health check.
         noise=("health_status", "health_response_time", "health_checked_at"),
         sets=(*SETS, "providers", "supported_openai_params"),
         recognises=_is_group_info,
-        facts=_reading("", _of_a_group),
+        facts=_fact_paths("", _of_a_group),
     ),
 )

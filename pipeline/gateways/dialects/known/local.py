@@ -1,4 +1,4 @@
-"""Servers on one's own machine, Ollama and LM Studio: what lies on the disk, loaded or not."""
+"""Local servers, Ollama and LM Studio: the models on the disk, loaded or not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DIALECTS = (
         list_at=("models",),
         null_is_empty=True,
         id_at="name",
-        # When it was pulled; pulled again, the same weights have another. What was pulled is in `digest`.
+        # The time of the pull, which changes when the same weights (`digest`) are pulled again.
         noise=("modified_at",),
         quiet=("digest", "size"),
         sets=(*SETS, "details.families"),
@@ -36,7 +36,7 @@ DIALECTS = (
     Dialect(
         name="ollama-v1",
         null_is_empty=True,
-        # Here `created` is the moment of the pull.
+        # Here `created` is the time of the pull.
         noise=("created",),
         recognises=_is_ollama,
         facts=FactPaths(created=()),
@@ -44,7 +44,7 @@ DIALECTS = (
     Dialect(
         name="lmstudio",
         path="/api/v0/models",
-        # What is loaded comes and goes with use.
+        # Models are loaded and unloaded with use.
         noise=("state", "loaded_context_length"),
         sets=(*SETS, "capabilities"),
         recognises=_has_all("compatibility_type", "arch"),

@@ -1,4 +1,4 @@
-"""Mistral's list, where every alias is a row of its own."""
+"""Mistral's list, where every alias has a row of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _adjusted(facts: Facts, body: Body) -> Facts:
     return replace(
         facts,
         input_modalities=tuple(sorted(inputs)) or facts.input_modalities,
-        # Only tuned models have this flag; false means in use, of which nothing need be said.
+        # Only tuned models have this flag; false means in use.
         lifecycle="archived" if body.get("archived") is True else facts.lifecycle,
     )
 
@@ -34,7 +34,7 @@ DIALECTS = (
         name="mistral",
         hosts=("api.mistral.ai",),
         list_at=("data", ""),
-        # All rows of an answer have the moment it was made, which may be minutes before it was asked for.
+        # The time at which the answer was made, up to minutes before the request.
         noise=("created",),
         recognises=_is_mistral,
         facts=FactPaths(adjust=_adjusted),

@@ -1,4 +1,4 @@
-"""The catalogue of models.dev, and lists made in its likeness: limits, and prices in USD per 1M tokens."""
+"""The catalogue of models.dev and lists like it: limits, and prices in USD per 1M tokens."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def _is_models_dev(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_features(facts: Facts, body: Body) -> Facts:
-    """What a model can do is told by a flag each; `reasoning` may be a table with `supported` in it."""
+    """Read the flags of features; `reasoning` may be an object with a flag `supported`."""
     flags = {name: body.get(name) for name in _FEATURES}
-    told = {name: flag.get("supported") if isinstance(flag, dict) else flag for name, flag in flags.items()}
-    found = tuple(name for name, flag in told.items() if flag is True)
+    values = {name: flag.get("supported") if isinstance(flag, dict) else flag for name, flag in flags.items()}
+    found = {name for name, flag in values.items() if flag is True}
     return replace(facts, features=tuple(sorted({*facts.features, *found})))
 
 

@@ -1,4 +1,4 @@
-"""Moonshot (Kimi): OpenAI's shape with the length of the context, and flags for what a model takes."""
+"""Moonshot (Kimi): OpenAI's shape with the context length, and flags for inputs and features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.gateways.dialects.dialect import Dialect
 _FLAGS = "supports_"
 
 
-_TAKES = {"supports_image_in": "image", "supports_video_in": "video"}
+_INPUTS = {"supports_image_in": "image", "supports_video_in": "video"}
 
 
 def _is_moonshot(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
@@ -20,13 +20,13 @@ def _is_moonshot(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_flags(facts: Facts, body: Mapping[str, Any]) -> Facts:
-    """Every model takes text; the flags say what else."""
+    """Read the flags: those of inputs add to text, which every model accepts; the others are features."""
     on = {name for name, flag in body.items() if name.startswith(_FLAGS) and flag is True}
-    takes = [_TAKES[name] for name in on & _TAKES.keys()]
+    inputs = [_INPUTS[name] for name in on & _INPUTS.keys()]
     return replace(
         facts,
-        input_modalities=tuple(sorted(["text", *takes])),
-        features=tuple(sorted(name.removeprefix(_FLAGS) for name in on - _TAKES.keys())),
+        input_modalities=tuple(sorted(["text", *inputs])),
+        features=tuple(sorted(name.removeprefix(_FLAGS) for name in on - _INPUTS.keys())),
     )
 
 

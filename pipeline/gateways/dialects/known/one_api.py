@@ -8,18 +8,18 @@ from pipeline.core.facts import FactPaths
 from pipeline.gateways.dialects.dialect import Dialect
 
 CREATED = 1626777600
-"""What One-API and its descendants write as `created` of every model."""
+"""The `created` of every model of One-API and its descendants."""
 
 
 ONE_HUB_CREATED = 1677649963
-"""What One-Hub writes there; OpenAI has one model that is truly of this moment."""
+"""The `created` of every model of One-Hub; one model of OpenAI really has this value."""
 
 
-# Permission ids are one constant, or drawn anew at each request; neither says anything of the model.
+# Permission ids are constant, or random in each answer.
 PERMISSION_NOISE = ("permission[].id", "permission[].created")
 
 
-# A group that lost its last channel is cached as "", which splits into one model without a name.
+# A group without channels is cached as "", which splits into one model without a name.
 NO_MODELS = ("",)
 
 
@@ -33,7 +33,7 @@ def _is_one_api(envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def has_constant_created(rows: list[dict[str, Any]]) -> bool:
-    """Return whether all rows carry the family's constant."""
+    """Return whether all rows have the family's `created`."""
     return bool(rows) and all(row.get("created") == CREATED for row in rows)
 
 
@@ -46,13 +46,13 @@ DIALECTS = (
         name="one-api",
         no_models=NO_MODELS,
         noise=PERMISSION_NOISE,
-        # One id can come once for each kind of channel: which owner is kept is of little interest.
+        # An id is listed once per kind of channel, each with another owner.
         quiet=("owned_by",),
         recognises=_is_one_api,
     ),
     Dialect(
         name="one-hub",
-        # Its list of none is a Go slice that was never made.
+        # Its empty list is a nil slice of Go, which is null in JSON.
         null_is_empty=True,
         quiet=("owned_by",),
         recognises=_is_one_hub,

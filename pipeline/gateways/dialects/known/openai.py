@@ -1,4 +1,4 @@
-"""OpenAI's own list, and whatever else answers in its shape without further marks."""
+"""OpenAI's own list, and the lists of unknown gateways."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ DIALECTS = (
     Dialect(
         name="openai",
         hosts=("api.openai.com",),
-        # OpenAI gives its models in one piece. Its longer lists end with `has_more` and go on `after` the
-        # last id: a gateway that says so is followed, and refused when it does not lead on.
+        # OpenAI sends its models in one piece. Its paged lists have `has_more` and continue `after` the last
+        # id; a gateway that does the same is followed, and refused where the next page is missing.
         paging=Paging(param="after", next_at="last_id", more_at="has_more"),
-        # A bare array and the other usual places are read too: this is what unknown gateways are read as.
+        # More paths than OpenAI uses, because unknown gateways are parsed in this dialect.
         list_at=("data", "models", "result.models", "result", "output.models", ""),
-        # Drawn anew at each request by servers that still write permissions.
+        # Random in each answer of servers that still send permissions.
         noise=("permission[].id", "permission[].created"),
     ),
 )

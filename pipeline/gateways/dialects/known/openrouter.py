@@ -1,4 +1,4 @@
-"""OpenRouter: prices as text in USD a token, aliases, dates of expiry."""
+"""OpenRouter: prices as text in USD per token, aliases, expiration dates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _is_openrouter(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_author(facts: Facts, body: Mapping[str, Any]) -> Facts:
-    """Ids are `author/slug`, with `~` before those that stand for another model; no field says the author."""
+    """Take the author from the id, `author/slug` (an alias begins with `~`); no field has it."""
     author, slash, _ = str(body.get("id")).removeprefix("~").partition("/")
     return replace(facts, owned_by=author or None) if slash else facts
 
@@ -26,18 +26,18 @@ DIALECTS = (
         name="openrouter",
         hosts=("openrouter.ai", "*.openrouter.ai"),
         path="/api/v1/models",
-        # Asked without `limit` it gives everything; should that end one day, `links.next` goes on.
+        # Without `limit` the list is complete; `links.next` is followed in case that changes.
         paging=Paging(param="offset", next_at="links.next", total_at="total_count"),
-        # Scores are computed anew all the time: nine in ten changed records differ in nothing else.
+        # Scores are recomputed all the time: nine in ten changed records differ in nothing else.
         noise=("benchmarks",),
-        # What the provider of the moment offers goes to null and back within hours.
+        # The values of the current provider become null and return within hours.
         quiet=("top_provider", "links", "default_parameters"),
         sets=(*SETS, "reasoning.supported_efforts", "supported_voices"),
         recognises=_is_openrouter,
         facts=FactPaths(
             prices=Prices(
                 unit=PER_TOKEN,
-                # "-1" is the price of a router: it depends on where the request ends.
+                # "-1" is the price of a router: it depends on the model that serves the request.
                 input=("pricing.prompt",),
                 output=("pricing.completion",),
                 cache_read=("pricing.input_cache_read",),

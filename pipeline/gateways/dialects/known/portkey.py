@@ -1,4 +1,4 @@
-"""Portkey: the models of a workspace as `@provider/model`, or those of the provider that a config names."""
+"""Portkey: the models of a workspace as `@provider/model`, or those of one provider."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DIALECTS = (
         name="portkey",
         hosts=("api.portkey.ai",),
         key_header="x-portkey-api-key",
-        # It hands on what the providers write, some of which draw these anew at each request.
+        # It passes on the answers of providers, in some of which these are random.
         noise=("permission[].id", "permission[].created"),
     ),
 )

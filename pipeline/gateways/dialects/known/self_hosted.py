@@ -1,4 +1,4 @@
-"""vLLM, SGLang and llama.cpp: servers that write the time of asking as `created` of every model."""
+"""vLLM, SGLang and llama.cpp: servers that write the time of the request as `created` of every model."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pipeline.core.facts import FactPaths
 from pipeline.gateways.dialects.dialect import Dialect, Recognises
 
 
-def _signed(owner: str, *fields: str) -> Recognises:
-    """Recognise a server by its name, which it writes as every model's owner, and by fields of its own."""
+def _owned_by(owner: str, *fields: str) -> Recognises:
+    """Return a function that recognises a server by the owner of every model, and by fields of its own."""
 
     def recognises(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
         return bool(rows) and all(
@@ -23,20 +23,20 @@ DIALECTS = (
     Dialect(
         name="vllm",
         noise=("created", "permission[].id", "permission[].created"),
-        recognises=_signed("vllm", "max_model_len"),
+        recognises=_owned_by("vllm", "max_model_len"),
     ),
     Dialect(
         name="sglang",
         noise=("created",),
-        recognises=_signed("sglang"),
+        recognises=_owned_by("sglang"),
     ),
     Dialect(
         name="llamacpp",
-        # A model is loaded when somebody asks for it, and unloaded for the next.
+        # A model is loaded for its requests, and unloaded for those of another.
         noise=("created", "status"),
-        # Only a loaded model has it.
+        # Only loaded models have it.
         quiet=("meta",),
-        recognises=_signed("llamacpp"),
+        recognises=_owned_by("llamacpp"),
         facts=FactPaths(lifecycle=()),
     ),
 )

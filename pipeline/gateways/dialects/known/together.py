@@ -21,7 +21,7 @@ def _is_together(envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _without_token_prices(facts: Facts, _body: Body) -> Facts:
-    """Leave out the zeros of models that are paid by the picture or the second: those are not free."""
+    """Drop token prices of 0 of models that are billed per image or second: they are not free."""
     if facts.type not in _BILLED_OTHERWISE or facts.input_usd_per_1m or facts.output_usd_per_1m:
         return facts
     return replace(facts, input_usd_per_1m=None, output_usd_per_1m=None, price_source=None)
@@ -32,7 +32,7 @@ DIALECTS = (
         name="together",
         hosts=("api.together.xyz", "api.together.ai"),
         list_at=("",),
-        # Whether an instance is up at this moment.
+        # Whether an instance is up.
         noise=("running",),
         recognises=_is_together,
         facts=FactPaths(

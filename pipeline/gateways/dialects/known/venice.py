@@ -1,4 +1,4 @@
-"""Venice: everything about a model stands below `model_spec`."""
+"""Venice: all fields of a model are below `model_spec`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BILLED_BY_TOKEN = frozenset({None, "text", "code", "embedding"})
 
 
 def _by_token(facts: Facts, _body: Body) -> Facts:
-    """Keep token prices where tokens are billed: speech is billed by characters, in the same field."""
+    """Drop the token prices of models that are not billed by token: speech has prices per character there."""
     if facts.type in BILLED_BY_TOKEN:
         return facts
     return replace(
@@ -29,7 +29,7 @@ DIALECTS = (
         name="venice",
         hosts=("api.venice.ai",),
         path="/api/v1/models",
-        # Without it, only those for text are listed.
+        # Without it, only text models are listed.
         params=(("type", "all"),),
         quiet=("model_spec.name", "model_spec.description"),
         sets=(*SETS, "model_spec.traits"),

@@ -19,14 +19,14 @@ TIERS = {
 
 
 def _first_tiers(facts: Facts, body: Body) -> Facts:
-    """Where a price is given in tiers alone, read that of the first: of short requests."""
+    """Read a price that has only tiers from the first tier, that of short requests."""
     found: dict[str, Any] = {}
     for name, at in TIERS.items():
         match jsonpath.find(body, at):
             case [{"cost": cost}, *_] if getattr(facts, name) is None:
                 found[name] = scale_price(parse_price(cost), PER_TOKEN)
-    told = {name: value for name, value in found.items() if value is not None}
-    return replace(facts, **told, price_source="exact") if told else facts
+    prices = {name: value for name, value in found.items() if value is not None}
+    return replace(facts, **prices, price_source="exact") if prices else facts
 
 
 DIALECTS = (
@@ -35,7 +35,7 @@ DIALECTS = (
         hosts=("ai-gateway.vercel.sh",),
         quiet=("name", "description"),
         facts=FactPaths(
-            # `created` is one and the same for all; `released` is the model's own.
+            # `created` is the same for all models; `released` is the model's own.
             created=("released",),
             max_output=("max_tokens",),
             features=("tags",),
