@@ -15,7 +15,7 @@ from pipeline.browse.datasette import OWN, configuration, words
 from pipeline.core.canonical import pretty
 from pipeline.errors import StoreError
 from pipeline.store import Store, write_backup
-from pipeline.store.backup import sync
+from pipeline.store.backup import flush
 from pipeline.store.database import store_errors
 
 DATABASE = "modelwatch.db"
@@ -58,7 +58,7 @@ def publish(source: Path, target: Path) -> int:
         with store_errors(target):
             _beside(draft)
             for path in draft.rglob("*"):
-                sync(path)
+                flush(path)
             _swap(draft, target)
             return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     finally:
@@ -153,5 +153,5 @@ def _swap(draft: Path, target: Path) -> None:
         if old.exists():
             old.rename(target)
         raise
-    sync(target.parent)
+    flush(target.parent)
     shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Forget scopes, or give them and their gateways other names."""
+"""Forget scopes, or rename scopes and gateways."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.store import Store, scope_states
 
 
 def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
-    """Drop scopes, and all that only they needed, in one transaction; gives how many rows by table."""
+    """Drop scopes, and all that only they needed, in one transaction; return how many rows by table."""
     with store.transaction():
         known = scope_states(store)
         ids = json.dumps([known[name].id for name in names])
@@ -27,7 +27,7 @@ def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
         for table in ("missing", "departures", "sightings", "coverage_scopes"):
             drop(store, table, "scope in (select value from json_each(:ids))", ids, dropped)
         drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
-        _settle_coverages(store)
+        _merge_coverages(store)
         _drop_empty_runs(store, dropped)
         for table, count in drop_unneeded(store).items():
             dropped[table] = dropped.get(table, 0) + count
@@ -38,8 +38,8 @@ def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
         return {table: count for table, count in dropped.items() if count}
 
 
-def _settle_coverages(store: Store) -> None:
-    """Name each set of scopes by what is left of it; sets that are equal now become one."""
+def _merge_coverages(store: Store) -> None:
+    """Write the digest of each set of scopes anew, and merge sets that are equal now."""
     members: dict[int, list[int]] = {}
     for coverage, scope in store.stream(
         """
@@ -49,37 +49,30 @@ def _settle_coverages(store: Store) -> None:
         """
     ):
         members.setdefault(coverage, []).extend([] if scope is None else [scope])
-    first: dict[str, int] = {}
-    for coverage, of_it in members.items():
-        digest = canonical.digest(json.dumps(of_it))
-        # Digests are unique, and what another set was called before may be what this one is called now.
-        store.db.table("coverages").update(coverage, {"digest": f"{coverage} {digest}"})
-        if digest in first:
-            moved = {"first": first[digest], "same": coverage}
-            store.connection.execute("update snapshots set covered = :first where covered = :same", moved)
-        first.setdefault(digest, coverage)
-    for called, coverage in first.items():
-        count = len(members[coverage])
-        name = "1 scope" if count == 1 else f"{count} scopes"
-        doubles = {"digest": called, "first": coverage}
-        store.connection.execute(_DROP_MEMBERS, doubles)
-        store.connection.execute(_DROP_DOUBLES, doubles)
-        store.db.table("coverages").update(coverage, {"digest": called, "name": name})
+    equal: dict[tuple[int, ...], list[int]] = {}
+    for coverage, scopes in members.items():
+        equal.setdefault(tuple(scopes), []).append(coverage)
+    for first, *others in equal.values():
+        ids = {"first": first, "others": json.dumps(others)}
+        for statement in _MERGE:
+            store.connection.execute(statement, ids)
+    # Digests are unique, and the new digest of one set may be the old one of another.
+    store.connection.execute("update coverages set digest = id")
+    for scopes, (first, *_) in equal.items():
+        name = "1 scope" if len(scopes) == 1 else f"{len(scopes)} scopes"
+        digest = canonical.digest(json.dumps(scopes))
+        store.db.table("coverages").update(first, {"digest": digest, "name": name})
 
 
-_DROP_MEMBERS = """
-    delete from coverage_scopes where coverage in (
-        select id from coverages where substr(digest, instr(digest, ' ') + 1) = :digest and id <> :first)
-"""
-
-
-_DROP_DOUBLES = """
-    delete from coverages where substr(digest, instr(digest, ' ') + 1) = :digest and id <> :first
-"""
+_MERGE = (
+    "update snapshots set covered = :first where covered in (select value from json_each(:others))",
+    "delete from coverage_scopes where coverage in (select value from json_each(:others))",
+    "delete from coverages where id in (select value from json_each(:others)) and id <> :first",
+)
 
 
 def _drop_empty_runs(store: Store, dropped: dict[str, int]) -> None:
-    """Drop runs that asked nobody who is left, unless something points at them; the last one stays."""
+    """Drop runs that asked none of the scopes left, unless something refers to them; keep the last one."""
     rows = store.stream(
         """
         select id from snapshots where covered not in (select coverage from coverage_scopes)
@@ -130,7 +123,7 @@ _GATEWAYS = "select name from gateways"
 
 
 def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
-    """Give a scope another name, its history kept; gives every scope that was renamed, with its new name.
+    """Rename a scope and keep its history; return every renamed scope with its new name.
 
     The scopes of a user's groups are named after the user's own, and renamed with it. The next answer is read
     in full, since another key may get another.
@@ -141,23 +134,23 @@ def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
         grouped = dialect is not None and dialect.groups is not None
         below = [name for name in known if grouped and name.startswith(f"{old}.")]
         renamed = [(name, new + name.removeprefix(old)) for name in (old, *below)]
-        for name, then in renamed:
-            _rename(store, known[name].id, then)
+        for name, new_name in renamed:
+            _rename(store, known[name].id, new_name)
         return renamed
 
 
 def rename_gateway(store: Store, old: str, new: str) -> list[tuple[str, str]]:
-    """Give a gateway another name, and with it all its scopes; gives each scope with its new name."""
+    """Rename a gateway and all its scopes; return each scope with its new name."""
     with store.transaction():
         store.connection.execute("update gateways set name = ? where name = ?", [new, old])
-        known = {name: ref.id for name, ref in scope_states(store).items() if name.startswith(f"{old}/")}
+        known = {name: state.id for name, state in scope_states(store).items() if name.startswith(f"{old}/")}
         renamed = [(name, new + name.removeprefix(old)) for name in sorted(known)]
-        for name, then in renamed:
-            _rename(store, known[name], then)
+        for name, new_name in renamed:
+            _rename(store, known[name], new_name)
         return renamed
 
 
 def _rename(store: Store, scope: int, name: str) -> None:
-    forgotten = dict.fromkeys(("fingerprint", "etag", "last_modified"))
-    store.db.table("scopes").update(scope, {"name": name, **forgotten})
+    validators = dict.fromkeys(("fingerprint", "etag", "last_modified"))
+    store.db.table("scopes").update(scope, {"name": name, **validators})
     store.connection.execute("update sightings set name = ? || ' ' || outcome where scope = ?", [name, scope])

@@ -1,4 +1,4 @@
-"""Copy the file while others write it, and give back what it no longer needs."""
+"""Copy the file while others write it, and return its unused space to the disk."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pipeline.store.database import Store, store_errors
 
 
 def write_backup(source: Path, target: Path, *, overwrite: bool) -> int:
-    """Write a copy of a database as it is at one moment, whole or not at all; gives its size in bytes.
+    """Write a copy of one state of a database, whole or not at all; return its size in bytes.
 
     Raises:
-        StoreError: there is nothing to copy, the target is there already, or the copy cannot be written.
+        StoreError: there is nothing to copy, the target exists, or the copy cannot be written.
     """
     _refuse(source, target, overwrite=overwrite)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -23,9 +23,9 @@ def write_backup(source: Path, target: Path, *, overwrite: bool) -> int:
             _copy(store, draft, target)
         with store_errors(target):
             shutil.copymode(source, draft)
-            sync(draft)
+            flush(draft)
             draft.replace(target)
-            sync(target.parent)
+            flush(target.parent)
             return target.stat().st_size
     finally:
         for ending in ("", "-journal", "-wal", "-shm"):
@@ -40,22 +40,22 @@ def _refuse(source: Path, target: Path, *, overwrite: bool) -> None:
     if target.exists() and source.exists() and target.samefile(source):
         raise StoreError("is the database itself: name another file", path=target)
     if target.exists() and not overwrite:
-        raise StoreError("is there already: name another file, or say --force", path=target)
+        raise StoreError("exists already: name another file, or pass --force", path=target)
 
 
 def _copy(store: Store, draft: Path, target: Path) -> None:
     with store_errors(target):
-        # Only what this connection may do to its own file is forbidden; a copy is another file.
+        # `query_only` forbids `vacuum into` too, though it writes to another file.
         store.connection.execute("pragma query_only = off")
         store.connection.execute("vacuum into ?", [str(draft.absolute())])
     with store_errors(target), Store.read(draft, allow_old=True) as copy:
-        faults = [says for (says,) in copy.stream("pragma integrity_check") if says != "ok"]
+        faults = [message for (message,) in copy.stream("pragma integrity_check") if message != "ok"]
     if faults:
-        raise StoreError(f"the copy is damaged ({faults[0]}): see that the disk is well", path=target)
+        raise StoreError(f"the copy is damaged ({faults[0]}): check the disk", path=target)
 
 
-def sync(path: Path) -> None:
-    """Bring a file, or what a directory holds, to the disk."""
+def flush(path: Path) -> None:
+    """Flush a file, or the entries of a directory, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -64,23 +64,25 @@ def sync(path: Path) -> None:
 
 
 def compact(store: Store) -> tuple[int, int]:
-    """Give unused pages back to the disk; gives the size of the database before and after, in bytes.
+    """Return unused pages to the disk; return the size of the database before and after, in bytes.
 
-    Who reads meanwhile goes on reading what was there when it began; the file gets smaller when it has ended.
+    A reader under way keeps the state that it began with; the file shrinks when it ends.
 
     Raises:
-        StoreError: there was no room to do it in; the database is as it was.
+        StoreError: the disk has too little room for it; the database is unchanged.
     """
     before = _size(store)
     try:
         with store_errors(store.path):
             store.connection.execute("vacuum")
-            # Whoever reads is not waited for: the next run moves what was written into the file.
+            # Do not wait for readers: the next run moves the log into the file.
             store.connection.execute("pragma busy_timeout = 0")
             store.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
     except StoreError as error:
-        says = "its unused space could not be given back: free some space on the disk and prune again"
-        raise StoreError(says, path=store.path) from error
+        raise StoreError(
+            "its unused space could not be freed: free some space on the disk and prune again",
+            path=store.path,
+        ) from error
     return before, _size(store)
 
 

@@ -1,4 +1,4 @@
-"""Tables, indexes and views, as migrations by name."""
+"""Tables and indexes, and the migrations of older databases to them."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Whether models are found by their words, and how to mend it where they are not.
+"""Full-text search for models: the words of each, kept up to date by triggers, whoever writes.
 
-Search: the words by which a model is found, kept right by the database itself, whoever writes.
+See https://www.sqlite.org/fts5.html.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the schema imports this module
     from pipeline.store.database import Store
-from functools import reduce
 
 _PARTS = reduce(lambda text, digit: f"replace({text}, '{digit}', ' {digit} ')", "0123456789", "models.name")
 """A model's id with its digits set apart, so that `qwen` finds `qwen2.5` and `gpt-4` finds `gpt-4o`."""
@@ -20,7 +20,7 @@ def _owner(row: str) -> str:
 
 
 def _title(row: str) -> str:
-    """Give the name for people in a record, by whichever of its usual names it goes."""
+    """Return SQL for the display name in a record, under any of its usual keys."""
     named = ", ".join(
         f"json_extract({row}body, '$.{name}')" for name in ("display_name", "displayName", "name")
     )
@@ -28,7 +28,7 @@ def _title(row: str) -> str:
 
 
 def _all(word: str) -> str:
-    """Gather what all records of a model say, a line each: two keys may be told of different owners."""
+    """Return SQL for the words of all records of a model, a line each: two keys may get different owners."""
     return f"""(select group_concat(word, char(10)) from (
             select distinct {word} as word from records where records.model = models.id order by word))"""  # noqa: S608 - our own names
 
@@ -37,17 +37,14 @@ def _is_new(word: str, column: str) -> str:
     return f"instr(char(10) || {column} || char(10), char(10) || {word} || char(10)) = 0"
 
 
-_FORGET = "delete from models_fts where rowid = old.id;"
+_DELETE = "delete from models_fts where rowid = old.id;"
 
+_INSERT = "insert into models_fts (rowid, name, parts, owner, title) select * from model_words"
 
-_FILL = "insert into models_fts (rowid, name, parts, owner, title) select * from model_words"
-
-
-_AGAIN = """
+_UPDATE = """
     update models_fts set (owner, title) = (select owner, title from model_words where id = {model})
     where rowid = {model};
 """
-
 
 SEARCH = (
     f"""
@@ -57,34 +54,32 @@ SEARCH = (
     from models
     """,  # noqa: S608 - our own names
     "create virtual table models_fts using fts5 (name, parts, owner, title)",
-    f"create trigger models_found after insert on models begin {_FILL} where id = new.id; end",
-    f"create trigger models_lost after delete on models begin {_FORGET} end",
+    f"create trigger models_found after insert on models begin {_INSERT} where id = new.id; end",
+    f"create trigger models_lost after delete on models begin {_DELETE} end",
     f"""
     create trigger models_renamed after update of name on models begin
-        {_FORGET} {_FILL} where id = new.id;
+        {_DELETE} {_INSERT} where id = new.id;
     end
     """,
     f"""
     create trigger records_found after insert on records when exists (
         select 1 from models_fts where rowid = new.model
         and ({_is_new(_owner("new."), "owner")} or {_is_new(_title("new."), "title")})
-    ) begin {_AGAIN.format(model="new.model")} end
+    ) begin {_UPDATE.format(model="new.model")} end
     """,  # noqa: S608 - our own names
-    f"create trigger records_lost after delete on records begin {_AGAIN.format(model='old.model')} end",
+    f"create trigger records_lost after delete on records begin {_UPDATE.format(model='old.model')} end",
     f"""
     create trigger records_reread after update of owned_by, body, model on records begin
-        {_AGAIN.format(model="old.model")} {_AGAIN.format(model="new.model")}
+        {_UPDATE.format(model="old.model")} {_UPDATE.format(model="new.model")}
     end
     """,
 )
-"""The statements that make it; whoever has lost it, or distrusts it, runs `rebuild`."""
+"""The statements that create the search."""
 
+REFILL = ("delete from models_fts", _INSERT)
+"""The statements that fill the search again from the models and records."""
 
-REFILL = ("delete from models_fts", _FILL)
-"""The statements that fill it anew from what is there."""
-
-
-_DIFFERENT = """
+_DIFFERENCES = """
     select id from (select * from model_words except select rowid, name, parts, owner, title from models_fts)
     union
     select rowid from (
@@ -94,11 +89,11 @@ _DIFFERENT = """
 
 
 def unindexed(store: Store) -> list[int]:
-    """Give the models that are not found by the words that they should be found by."""
-    return [int(number) for (number,) in store.stream(_DIFFERENT)]
+    """Return the models, by id, whose words in the search differ from those of their records."""
+    return [int(number) for (number,) in store.stream(_DIFFERENCES)]
 
 
 def refill_search(store: Store) -> None:
-    """Fill the search anew; must run inside a transaction."""
+    """Fill the search again; must run inside a transaction."""
     for statement in REFILL:
         store.connection.execute(statement)

@@ -1,7 +1,7 @@
-"""Views: the questions that people ask, answered by name in whatever opens the file.
+"""Views: common questions by name, for any program that opens the file.
 
-What is offered to many scopes is read by list, of which there are few, and told once. Names are looked up by
-left joins, so that counting the rows of a view, as browsers of databases do for each page, looks up none.
+Listings are few and shared by many scopes, so the views read each once and not by scope. They look up names
+by left joins, so that a count of their rows, as Datasette makes for each page, looks up none.
 """
 
 from __future__ import annotations
@@ -12,33 +12,28 @@ _OFFERED = """
     select record from listing_records where listing in (select listing from scopes where asked)
 """
 
-
 _LISTS = """
     with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
         from scopes where asked and listing is not null group by listing)
 """
 
-
-_SEEN_BY = """
+_WITH_RECORD = """
     from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id
 """
 
-
-_MADE_BY = """
+_SAME_SIGHTINGS = """
     from sightings as alike join scopes as maker on maker.id = alike.scope
     where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
     and alike.outcome = sightings.outcome and alike.listing = sightings.listing
 """
 
-
-_FIRST_OF_ITS_MOVE = """
+_FIRST_SIGHTING = """
     sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing)
 """
-
 
 _FACTS = """
        records.owned_by, records.created, records.type, records.context_length, records.max_output,
@@ -48,10 +43,8 @@ _FACTS = """
        records.lifecycle, records.deprecated_at, records.aliases
 """
 
-
 _BEFORE, _AFTER = (f"trim(field_changes.{side}, '\"')" for side in ("before", "after"))
-"""A price that the gateway writes as a text is a number all the same."""
-
+"""The values of a field as numbers, since gateways write some prices as JSON strings."""
 
 VIEWS = f"""
 create view catalog as
@@ -67,9 +60,9 @@ where scopes.asked;
 
 create view offers as {_LISTS.strip()}
 select models.name as model, gateways.name as gateway,
-       (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
+       (select sum(lists.scopes) {_WITH_RECORD.strip()}) as scopes,
        {_FACTS.strip()},
-       (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,
+       (select group_concat(lists.names, ' ') {_WITH_RECORD.strip()}) as scope_names,
        models.id as model_id, records.id as record_id
 from records
 left join models on models.id = records.model
@@ -78,8 +71,8 @@ where records.id in ({_OFFERED.strip()});
 
 create view deprecations as {_LISTS.strip()}
 select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
-       records.owned_by, (select sum(lists.scopes) {_SEEN_BY.strip()}) as scopes,
-       (select group_concat(lists.names, ' ') {_SEEN_BY.strip()}) as scope_names,
+       records.owned_by, (select sum(lists.scopes) {_WITH_RECORD.strip()}) as scopes,
+       (select group_concat(lists.names, ' ') {_WITH_RECORD.strip()}) as scope_names,
        models.id as model_id, records.id as record_id
 from records
 left join models on models.id = records.model
@@ -93,8 +86,8 @@ select snapshots.started_at as at,
            as kind,
        gateways.name as gateway, models.name as model, fields.name as field,
        field_changes.before, field_changes.after, fields.class,
-       (select count(*) {_MADE_BY.strip()}) as scopes,
-       (select group_concat(maker.name, ' ') {_MADE_BY.strip()}) as scope_names,
+       (select count(*) {_SAME_SIGHTINGS.strip()}) as scopes,
+       (select group_concat(maker.name, ' ') {_SAME_SIGHTINGS.strip()}) as scope_names,
        models.id as model_id, changes.id as change_id, sightings.transition as transition_id,
        sightings.snapshot as snapshot_id
 from sightings
@@ -104,7 +97,7 @@ left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where {_FIRST_OF_ITS_MOVE.strip()}
+where {_FIRST_SIGHTING.strip()}
 and sightings.outcome in ('moved', 'confirmed')
 and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
     select 1 from records cross join listing_records
@@ -116,8 +109,8 @@ select snapshots.started_at as at, gateways.name as gateway, models.name as mode
        {_BEFORE} as before, {_AFTER} as after,
        round(100.0 * cast({_AFTER} as real) / nullif(cast({_BEFORE} as real), 0) - 100, 1) as percent,
        records.input_usd_per_1m, records.output_usd_per_1m,
-       (select count(*) {_MADE_BY.strip()}) as scopes,
-       (select group_concat(maker.name, ' ') {_MADE_BY.strip()}) as scope_names,
+       (select count(*) {_SAME_SIGHTINGS.strip()}) as scopes,
+       (select group_concat(maker.name, ' ') {_SAME_SIGHTINGS.strip()}) as scope_names,
        models.id as model_id, changes.id as change_id, changes.after as record_id,
        sightings.snapshot as snapshot_id
 from fields
@@ -128,7 +121,7 @@ join snapshots on snapshots.id = sightings.snapshot
 left join records on records.id = changes.after
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
-where fields.class = 'price' and sightings.outcome = 'moved' and {_FIRST_OF_ITS_MOVE.strip()};
+where fields.class = 'price' and sightings.outcome = 'moved' and {_FIRST_SIGHTING.strip()};
 
 create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,

@@ -155,7 +155,7 @@ def test_a_backup_is_a_database(job: Job, tmp_path: Path) -> None:
     copy.replace(other.database)
     assert other.quick("verify").code == 0
     assert other.quick("scopes", "--json").json() == job.quick("scopes", "--json").json()
-    one_line(job.quick("backup", str(other.database)), 74, "is there already", "--force")
+    one_line(job.quick("backup", str(other.database)), 74, "exists already", "--force")
     assert job.quick("backup", "--force", str(other.database)).code == 0
     one_line(job.quick("backup", "--force", str(job.database)), 74, "is the database itself")
     one_line(job.quick("backup", str(tmp_path)), 74, "is a directory")
