@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from pipeline.delivery.files import run_stem
 from pipeline.delivery.outbox import thread_id
-from pipeline.delivery.types import ROLLING_FORMS, Destination, MailDirectory, Sendmail, Smtp
+from pipeline.delivery.types import ROLLING_FORMS, Destination, Files, MailDirectory, Sendmail, Smtp
 from pipeline.errors import ConfigError
 from pipeline.reports.summary import Summaries
 from pipeline.reports.types import Message, Summary
@@ -40,29 +41,17 @@ def message(
 
 
 def files(
-    store: Store,
-    summaries: Summaries,
-    destination: Destination,
-    delivery: Delivery,
-    forms: Collection[str],
-    *,
-    stem: str,
-    problems: list[str],
+    store: Store, summaries: Summaries, destination: Destination, delivery: Delivery, problems: list[str]
 ) -> dict[str, str]:
-    """Return the files of a delivery in some forms, by name.
+    """Return the files of a delivery by name, in the forms of its channel; `problems` as above.
 
-    Args:
-        store: an open database.
-        summaries: of that database.
-        destination: the directory, with its filter, language and templates.
-        delivery: the newest report.
-        forms: those of its channel; rolling forms are one file each, others are two: `stem` and `latest`.
-        stem: the name of the report's files, without suffix.
-        problems: problems with the user's templates are appended to it.
+    Rolling forms are one file each; others are two: one named after the run, and `latest`.
     """
+    assert isinstance(destination.channel, Files)
     summary = summaries.get(delivery.window, destination.filter)
-    texts = _rolling_files(store, summaries, destination, delivery, forms, summary)
-    for form in forms:
+    stem = run_stem(store, summary.run)
+    texts = _rolling_files(store, summaries, destination, destination.channel.forms, delivery)
+    for form in destination.channel.forms:
         if form not in ROLLING_FORMS:
             text = render_form(summary, form, destination, problems)
             texts |= {f"{stem}.{form}": text, f"latest.{form}": text}
@@ -85,15 +74,15 @@ def _rolling_files(
     store: Store,
     summaries: Summaries,
     destination: Destination,
-    delivery: Delivery,
     forms: Collection[str],
-    summary: Summary,
+    delivery: Delivery,
 ) -> dict[str, str]:
     from pipeline.reports import render
 
     language, title = destination.language, f"modelwatch: {destination.name}"
     texts = {}
     if "ics" in forms:
+        summary = summaries.get(delivery.window, destination.filter)
         texts["ends.ics"] = render.calendar(
             summary.shutdowns, stamp=summary.run.started_at, language=language
         )

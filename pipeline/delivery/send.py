@@ -13,7 +13,7 @@ from pipeline.core.types import Resolve, Severity
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
 from pipeline.delivery.content import files, message
-from pipeline.delivery.files import run_stem, write_files, write_report
+from pipeline.delivery.files import write_files, write_report
 from pipeline.delivery.outbox import MAX_WAIT, enqueue, settle
 from pipeline.delivery.types import (
     REPORTS,
@@ -25,7 +25,6 @@ from pipeline.delivery.types import (
     Webhook,
 )
 from pipeline.errors import DeliveryError
-from pipeline.history.runs import last_run_of
 from pipeline.reports.report import build_report
 from pipeline.reports.summary import Summaries
 from pipeline.reports.types import Filter
@@ -210,17 +209,7 @@ class _Sender:
                 report = build_report(self.store, delivery.window, self.watch)
                 self.summary.written += write_report(self.store, channel.path, report)
             else:
-                stem = run_stem(self.store, last_run_of(self.store, delivery.window))
-                problems = self.summary.problems
-                texts = files(
-                    self.store,
-                    self.summaries,
-                    destination,
-                    delivery,
-                    channel.forms,
-                    stem=stem,
-                    problems=problems,
-                )
+                texts = files(self.store, self.summaries, destination, delivery, self.summary.problems)
                 self.summary.written += write_files(channel.path, texts)
         except DeliveryError as error:
             return DeliveryResult(DeliveryStatus.RETRY, error.message, retry_after=0)

@@ -11,7 +11,6 @@ def written(tmp_path):
     """Return a function that writes a config and loads it."""
 
     def written(text, **files):
-        """Return a function that writes a config and loads it."""
         for name, content in files.items():
             (tmp_path / f"{name}.csv").write_text(content, "utf-8")
         path = tmp_path / "modelwatch.toml"
@@ -26,7 +25,6 @@ def rejected(written):
     """Return a function that loads an invalid config and returns the message, without its directory."""
 
     def rejected(text, **files):
-        """Return a function that loads an invalid config and returns the message, without its directory."""
         with pytest.raises(ConfigError) as caught:
             written(text, **files)
         assert caught.value.exit_code == 78

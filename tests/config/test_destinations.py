@@ -26,7 +26,6 @@ def parse(tmp_path):
     """Return a function that loads a config with one destination."""
 
     def parse(text, name="ops"):
-        """Return a function that loads a config with one destination."""
         path = tmp_path / "modelwatch.toml"
         path.write_text(f"{GATEWAY}[destinations.{name}]\n{text}", "utf-8")
         return load(path).destinations
@@ -39,7 +38,6 @@ def rejected(parse):
     """Return a function that loads an invalid destination and returns the message."""
 
     def rejected(text, name="ops"):
-        """Return a function that loads an invalid destination and returns the message."""
         with pytest.raises(ConfigError) as caught:
             parse(text, name)
         return caught.value.message

@@ -178,7 +178,7 @@ def test_init_writes_a_valid_config_and_overwrites_none(tmp_path):
     assert job.quick("init", "--url", "https://gateway.example/v1", "--name", "mine").code == 0
     assert only(load(job.config)).name == "mine/public"
     before = job.config.read_bytes()
-    one_line(job.quick("init"), 78, "is there already", "--force")
+    one_line(job.quick("init"), 78, "exists", "--force")
     assert job.config.read_bytes() == before
     assert job.quick("init", "--force").code == 0
     assert only(load(job.config)).name == "aihubmix/public"

@@ -20,7 +20,6 @@ def program(tmp_path):
     """Write a program that stands for sendmail; return the channel that starts it."""
 
     def program(body, **settings):
-        """Write a program that stands for sendmail; return the channel that starts it."""
         path = tmp_path / "sendmail"
         path.write_text(f"#!{sys.executable}\n{textwrap.dedent(body)}", "utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)

@@ -38,7 +38,7 @@ PLACES = (
     ("run", "before", "pipeline.delivery.channels.smtp:_connect"),
     ("run", "after", "pipeline.delivery.channels.smtp:send"),
     ("run", "after", "pipeline.delivery.outbox:settle"),
-    ("run", "before", "pipeline.cli.run:check_delivered"),
+    ("run", "before", "pipeline.cli.run:log_deliveries"),
     ("send", "after", "pipeline.delivery.outbox:enqueue"),
     ("send", "after", "pipeline.delivery.channels.smtp:send"),
 )
