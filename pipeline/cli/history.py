@@ -188,7 +188,7 @@ def _step_texts(step: TimelineStep) -> Iterator[str]:
             since = f", missing since {minute(step.since)}" if step.since and step.since != step.at else ""
             yield f"removed{since}"
         case What.RETURNED:
-            yield f"back after {duration(step.away_seconds or 0)}"
+            yield f"returned after {duration(step.away_seconds or 0)}"
         case What.CHANGED:
             pass
         case _:

@@ -1,4 +1,4 @@
-"""The commands that look: what they show, how they choose, and that nothing in a name can harm."""
+"""The commands changes, models, scopes and status: output, filters, and names that cannot harm."""
 
 import json
 import sqlite3
@@ -6,12 +6,13 @@ import stat
 import unicodedata
 
 import pytest
-from support.e2e import Job, Reply, Scripted, listed, listing, one_line, valid
+from support.e2e import Job, Reply, Scripted, listed, listing, one_line, printed, usage_error, valid
 
 from pipeline.reports.csv_json import COLUMNS
 from pipeline.simulator import Gateway
 
 READING = ("changes", "models", "scopes", "status")
+OTHERS = (("history", "x"), ("diff", "now"), ("matrix",), ("same",), ("deprecations",), ("show", "x"))
 
 HOSTILE = {
     "escape": "\x1b[2J\x1b]0;owned\x07red\x1b[31m",
@@ -35,7 +36,7 @@ HOSTILE = {
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """A home with five runs at two gateways: changes of every kind, a scope that fails, one that is held."""
+    """A home with five runs at two gateways: each kind of change, a failing scope, a held answer."""
     job = Job(tmp_path_factory.mktemp("history"), {"PROD": "sk-prod-12345678"})
     with Gateway() as one, Gateway() as two:
         one.key("sk-prod-12345678", group="vip")
@@ -61,8 +62,8 @@ def history(tmp_path_factory):
     return job
 
 
-def told(history, *options):
-    """What `changes` tells, in short."""
+def changes_of(history, *options):
+    """Return the events that `changes` prints: day, kind and model."""
     done = history.quick("changes", "--json", *options)
     assert (done.code, done.stderr) == (0, "")
     return [(change["at"][8:10], change["kind"], change["model"]) for change in done.json()]
@@ -77,15 +78,13 @@ EVERYTHING = [
 ]
 
 
-def test_changes_are_told_oldest_first(history):
-    """Each kind is there, in the order in which it happened; the JSON is of the schema's shape."""
-    assert told(history) == EVERYTHING
+def test_changes_are_sorted_oldest_first_and_fit_the_schema(history):
+    assert changes_of(history) == EVERYTHING
     for change in history.quick("changes", "--json").json():
         valid(change, "change")
 
 
-def test_changes_in_words(history):
-    """A heading for when and whom, a line for each model; quiet changes are counted and not shown."""
+def test_changes_share_a_heading_by_time_and_scopes_and_quiet_ones_are_counted(history):
     done = history.quick("changes")
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
@@ -94,22 +93,20 @@ def test_changes_in_words(history):
         "2026-05-03 06:00  one/prod one/public",
         "  - quarry/slate  removed, missing since 2026-05-02 06:00",
         "2026-05-04 06:00  one/prod one/public",
-        "  ↩ quarry/slate  back after 2 days",
+        "  ↩ quarry/slate  returned after 2 days",
         "2026-05-04 06:00  two/public",
         "  + tern-9b",
         "(1 quiet: --all shows them)",
     ]
 
 
-def test_all_shows_the_quiet_ones_too(history):
-    """Descriptions are kept, and told on request."""
+def test_all_includes_quiet_changes(history):
     done = history.quick("changes", "--all")
     assert "  ~ aurora-2  description: old → new" in done.stdout.splitlines()
     assert "quiet" not in done.stdout
 
 
-def test_changes_as_csv(history):
-    """The columns are fixed, a line a field; the quiet one is in it with its class."""
+def test_the_csv_of_changes_has_a_row_for_each_field_quiet_ones_too(history):
     rows = history.quick("changes", "--csv").rows()
     assert tuple(rows[0]) == COLUMNS
     assert [(row["kind"], row["model"], row["field"], row["class"]) for row in rows] == [
@@ -140,26 +137,23 @@ def test_changes_as_csv(history):
         (("--kind", "changed", "--model", "aurora-2", "--since", "2026-05-03"), [EVERYTHING[2]]),
     ],
 )
-def test_changes_can_be_chosen(history, options, found):
-    """By time, scope, model and kind; several of one sort widen, of different sorts narrow."""
-    assert told(history, *options) == found
+def test_changes_are_filtered_by_time_scope_model_and_kind(history, options, found):
+    """Values of one option widen the filter; further options narrow it."""
+    assert changes_of(history, *options) == found
 
 
-def test_a_change_is_told_for_the_scopes_that_are_asked_for_only(history):
-    """Of the scopes that made a move only those that match are named."""
+def test_a_change_names_only_the_scopes_that_match(history):
     (change, *_) = history.quick("changes", "--json", "--scope", "one/public").json()
     assert change["scopes"] == ["one/public"]
 
 
-def test_no_changes_are_said_to_be_none(history):
-    """On the terminal in words, as JSON an empty array, as CSV the header alone."""
+def test_no_changes_print_a_line_an_empty_array_or_the_header_alone(history):
     assert history.quick("changes", "--model", "nope").stdout == "no changes\n"
     assert history.quick("changes", "--model", "nope", "--json").json() == []
     assert history.quick("changes", "--model", "nope", "--csv").stdout == ",".join(COLUMNS) + "\r\n"
 
 
-def test_models_are_offered_now_and_to_whom(history):
-    """A row a model and gateway, with the scopes and groups that are offered it."""
+def test_models_have_the_scopes_and_groups_that_are_offered_them(history):
     found = history.quick("models", "--json").json()
     assert [(row["gateway"], row["model"], row["owned_by"], row["scopes"]) for row in found] == [
         ("one", "aurora-1", "aurora", ["one/prod", "one/public"]),
@@ -188,8 +182,8 @@ def test_models_are_offered_now_and_to_whom(history):
         (("Aurora*",), []),
     ],
 )
-def test_models_can_be_chosen(history, options, found):
-    """By globs of their ids, by owner and by scope; case matters, for it does to the gateway."""
+def test_models_are_filtered_by_id_owner_and_scope(history, options, found):
+    """Globs distinguish upper and lower case, as gateways do."""
     assert [row["model"] for row in history.quick("models", "--json", *options).json()] == found
     assert [row["model"] for row in history.quick("models", "--csv", *options).rows()] == found
     assert history.quick("models", *options).stdout.endswith(
@@ -197,8 +191,17 @@ def test_models_can_be_chosen(history, options, found):
     )
 
 
-def test_models_in_words(history):
-    """A table for people, as wide as it must be when it is not for a terminal."""
+def test_models_of_a_time_have_the_scopes_of_that_time(past):
+    rows = past.quick("models", "--at", "2026-05-02T07:00", "--csv").rows()
+    assert [(row["model"], row["scopes"]) for row in rows] == [
+        ("heron-2", "one/prod one/public"),
+        ("lumen-3", "one/prod"),
+    ]
+    assert printed(past, "models", "--at", "2099-01-01") == printed(past, "models")
+    assert "the history begins at 2026-05-01 06:00" in usage_error(past, "models", "--at", "2026-05-01")
+
+
+def test_models_are_a_table(history):
     lines = history.quick("models", "tern*").stdout.splitlines()
     assert lines[0].split() == ["gateway", "model", "owned_by", "created", "scopes", "groups"]
     assert [line.split()[:3] for line in lines[2:4]] == [
@@ -207,8 +210,7 @@ def test_models_in_words(history):
     ]
 
 
-def test_scopes_say_how_they_ask_and_how_they_stand(history):
-    """One row each: key and group, how many models, and what is wrong with it."""
+def test_scopes_have_credential_size_state_and_error(history):
     found = {row["scope"]: valid(row, "coverage") for row in history.quick("scopes", "--json").json()}
     assert {name: (row["auth"], row["key"], row["models"], row["state"]) for name, row in found.items()} == {
         "one/prod": ("key", "env:PROD", 3, "ok"),
@@ -220,8 +222,7 @@ def test_scopes_say_how_they_ask_and_how_they_stand(history):
     assert found["one/public"]["held_models"] == 0
 
 
-def test_scopes_as_csv_and_as_a_table(history):
-    """The same rows, with a header."""
+def test_the_csv_of_scopes_has_the_columns_of_the_table(history):
     rows = history.quick("scopes", "--csv").rows()
     assert [row["scope"] for row in rows] == ["one/prod", "one/public", "two/public"]
     assert list(rows[0]) == ["scope", "group", "auth", "key", "models", "state", "last_answered"]
@@ -230,18 +231,16 @@ def test_scopes_as_csv_and_as_a_table(history):
     assert "failed" in lines[-1]
 
 
-def test_status_says_what_is_not_well_and_since_when(history):
-    """The last run, each trouble with its beginning, and when a scope last answered."""
+def test_status_has_the_last_run_and_each_incident_with_its_time(history):
     lines = history.quick("status").stdout.splitlines()
     assert lines[0] == "last run 2026-05-05 06:00 UTC, partial: 2 of 3 scopes answered"
     assert "one/public: held since 2026-05-05 06:00: the list is empty; it had 3 models" in lines
     assert any(line.startswith("two/public: failed since 2026-05-05 06:00: ") for line in lines)
     assert "two/public: last answered 2026-05-04 06:00" in lines
-    assert lines[-1] == "1 of 3 scopes are well"
+    assert lines[-1] == "1 of 3 scopes are healthy"
 
 
-def test_status_as_json(history):
-    """The run, how many reports wait, and every scope's coverage."""
+def test_the_json_of_status_has_run_unsent_reports_and_coverage(history):
     value = history.quick("status", "--json").json()
     assert set(value) == {"run", "reports_waiting", "reports_refused", "coverage"}
     assert valid(value["run"], "run")["status"] == "partial"
@@ -250,8 +249,7 @@ def test_status_as_json(history):
 
 
 @pytest.mark.parametrize("command", READING)
-def test_looking_changes_nothing(history, command):
-    """No byte of the database, and no file beside it."""
+def test_reading_changes_no_file(history, command):
     before = {path: path.read_bytes() for path in history.home.rglob("*") if path.is_file()}
     assert history.quick(command).code == 0
     after = {path: path.read_bytes() for path in history.home.rglob("*") if path.is_file()}
@@ -259,8 +257,7 @@ def test_looking_changes_nothing(history, command):
 
 
 @pytest.mark.parametrize("command", READING)
-def test_looking_needs_no_config(history, tmp_path, command):
-    """A copy of the database alone can be looked at."""
+def test_reading_needs_no_config(history, tmp_path, command):
     copy = Job(tmp_path)
     copy.database.write_bytes(history.database.read_bytes())
     assert copy.quick(command).stdout == history.quick(command).stdout
@@ -268,8 +265,7 @@ def test_looking_needs_no_config(history, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", READING)
-def test_looking_needs_no_right_to_write(history, tmp_path, command):
-    """A database in a place that cannot be written is at rest, and can be read."""
+def test_reading_needs_no_write_permission(history, tmp_path, command):
     copy = Job(tmp_path / "copy")
     copy.home.mkdir()
     copy.database.write_bytes(history.database.read_bytes())
@@ -282,8 +278,7 @@ def test_looking_needs_no_right_to_write(history, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", READING)
-def test_looking_while_another_writes_works(history, tmp_path, command):
-    """Readers do not wait for a writer."""
+def test_reading_does_not_wait_for_a_writer(history, tmp_path, command):
     copy = Job(tmp_path)
     copy.database.write_bytes(history.database.read_bytes())
     writer = sqlite3.connect(copy.database, isolation_level=None)
@@ -298,8 +293,7 @@ def test_looking_while_another_writes_works(history, tmp_path, command):
 
 
 @pytest.mark.parametrize("command", READING)
-def test_looking_before_the_first_run_says_what_to_do(tmp_path, command):
-    """One line with the cure, with a config and without, and no database is made by it."""
+def test_reading_before_the_first_run_fails_and_creates_no_database(tmp_path, command):
     job = Job(tmp_path / "home")
     one_line(job.quick(command), 74, "there is no database yet", "`modelwatch run`")
     job.asks("http://127.0.0.1:9")
@@ -307,8 +301,13 @@ def test_looking_before_the_first_run_says_what_to_do(tmp_path, command):
     assert list(job.home.iterdir()) == [job.config]
 
 
-def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
-    """`modelwatch models | head` is no error to tell anybody."""
+@pytest.mark.parametrize("words", OTHERS)
+def test_a_question_before_the_first_run_fails(tmp_path, words):
+    one_line(Job(tmp_path / "empty").quick(*words), 74, "there is no database yet")
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    """As in `modelwatch models | head`."""
     job = Job(tmp_path / "home")
     with Scripted(lambda _: Reply(listed(*(f"model-{n:05}" for n in range(4000))))) as server:
         job.asks(server.url)
@@ -324,7 +323,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A home that was told of models with harmful names, owners, fields and values."""
+    """A home with harmful model ids, owners, fields and values."""
     job = Job(tmp_path_factory.mktemp("hostile"))
     texts = list(HOSTILE.values())
     first = [{"id": text, "owned_by": text, "context": text} for text in texts]
@@ -338,7 +337,7 @@ def hostile(tmp_path_factory):
 
 
 def harmful(text):
-    """The characters of a text that steer a terminal or turn its reading direction."""
+    """Return the characters that control a terminal or change the direction of text."""
     return {
         f"U+{ord(letter):04X}"
         for letter in text
@@ -350,22 +349,20 @@ def harmful(text):
     "command", [("changes",), ("changes", "--all"), ("models",), ("scopes",), ("status",)]
 )
 def test_no_name_can_steer_the_terminal(hostile, command):
-    """Escape sequences, line breaks and turned directions are shown as what they are, and cut when long."""
+    """Control characters are escaped, and long values cut."""
     done = hostile.quick(*command)
     assert done.code == 0
     assert harmful(done.said) == set()
     assert "x" * 1000 not in done.stdout
 
 
-def test_a_name_makes_no_line_of_its_own(hostile):
-    """A line break in a model's id does not begin a line, in `changes` or in `models`."""
+def test_a_line_break_in_a_name_begins_no_line(hostile):
     for command in ("changes", "models"):
         lines = hostile.quick(command).stdout.splitlines()
         assert not any(line.strip().startswith(("two", "three", "four", "five", "six")) for line in lines)
 
 
-def test_markup_in_a_name_is_text(hostile):
-    """Brackets are not taken for colours."""
+def test_markup_in_a_name_is_printed_as_text(hostile):
     assert "[bold red]loud[/]" in hostile.quick("models").stdout
 
 
@@ -383,7 +380,6 @@ STEERING = HOSTILE["escape"] + HOSTILE["direction"] + HOSTILE["c1"]
     ids=["warning", "error", "message"],
 )
 def test_no_answer_can_steer_the_log(tmp_path, body, options):
-    """What a gateway says stays on its line in the log, and steers nothing."""
     job = Job(tmp_path)
     with Scripted(lambda _: Reply(body)) as server:
         job.asks(server.url)
@@ -394,8 +390,7 @@ def test_no_answer_can_steer_the_log(tmp_path, body, options):
 
 
 @pytest.mark.parametrize("command", [("changes", "--csv"), ("models", "--csv"), ("scopes", "--csv")])
-def test_no_cell_is_a_formula(hostile, command):
-    """What a spreadsheet would run begins with an apostrophe, in every column; the rows stay whole."""
+def test_no_csv_cell_is_a_formula_of_a_spreadsheet(hostile, command):
     done = hostile.quick(*command)
     for row in done.rows():
         for cell in row.values():
@@ -403,8 +398,7 @@ def test_no_cell_is_a_formula(hostile, command):
     assert "\0" not in done.stdout
 
 
-def test_a_row_of_csv_is_a_row_whatever_is_in_it(hostile):
-    """Commas, quotes and line breaks come out as they went in; a harmful start has its apostrophe."""
+def test_csv_quotes_commas_quotes_and_line_breaks(hostile):
     found = {row["model"] for row in hostile.quick("models", "--csv").rows()}
     assert HOSTILE["quotes"] in found
     assert HOSTILE["lines"] in found
@@ -413,16 +407,14 @@ def test_a_row_of_csv_is_a_row_whatever_is_in_it(hostile):
     assert HOSTILE["long"] in found
 
 
-def test_json_has_every_name_as_the_gateway_wrote_it(hostile):
-    """Nothing is cut or escaped but by JSON; NUL and half characters alone have a spelling of their own."""
+def test_json_has_every_name_verbatim_but_nul_and_lone_surrogates(hostile):
     found = {row["model"] for row in hostile.quick("models", "--json").json()}
     verbatim = set(HOSTILE.values()) - {HOSTILE["nul"], HOSTILE["surrogate"]}
     assert verbatim <= found
     assert found - verbatim == {"before\\u0000after", "half\ufffd", "new"}
 
 
-def test_the_report_files_are_as_harmless(hostile):
-    """CSV and JSON reports are read back whole; the JSON is of the schema's shape."""
+def test_report_files_with_hostile_names_fit_the_schema(hostile):
     report = hostile.latest()
     assert report["totals"]["added"] == 1
     written = hostile.written()
@@ -435,8 +427,8 @@ def test_the_report_files_are_as_harmless(hostile):
 
 
 @pytest.mark.parametrize("command", ["changes", "models"])
-def test_a_scope_that_is_none_is_wrong_usage(history, command):
-    """A slip of the pen in a scope's name must not look like peace and quiet."""
+def test_a_glob_that_matches_no_scope_is_wrong_usage(history, command):
+    """A typing error must not look like no news."""
     done = history.quick(command, "--scope", "one/*", "--scope", "nope/x")
     assert (done.code, done.stdout) == (2, "")
     assert "no scope matches nope/x" in done.stderr

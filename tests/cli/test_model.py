@@ -1,39 +1,22 @@
-"""Show: what each scope says of one model, since when, and what the model's own address says now."""
+"""The command `show`: the state of one model in each scope, its facts, its history, and live lookups."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support import e2e
 
-from pipeline.cli.app import main
-from pipeline.config import load
-from pipeline.core.types import Gateway as Place
-from pipeline.core.types import Key, Limits, Scope, Secret
-from pipeline.errors import Refused, Unreachable, Unreadable
-from pipeline.gateways.client import GatewayClient
-from pipeline.gateways.dialects import all_dialects
-from pipeline.gateways.probe import record_paths
 from pipeline.simulator import Gateway
-from pipeline.store import Store
-from pipeline.sync.run import sync
 
 VIP = "sk-vip-12345678"
-CAVEAT = "in the One-API family a model's own address is no proof that it is offered: the list is"
-
-
-def fetcher(deadline=None):
-    """A fetcher that knows the one key there is."""
-    return GatewayClient(lambda _reference: Secret(VIP), user_agent="test", deadline=deadline)
+CAVEAT = "gateways of the One-API family may answer here for models that they do not offer: rely on the list"
 
 
 @pytest.fixture
 def gateway():
-    """Two groups with a list in common, and more for one of them."""
+    """A gateway with two groups; one of them is offered one model more."""
     with Gateway() as gateway:
         gateway.offers("alpha", "org/beta:free", to=("default", "vip"), owned_by="acme")
         gateway.offers("omega", to="vip")
@@ -42,77 +25,59 @@ def gateway():
 
 
 class Job:
-    """A home that asks the gateway as nobody and as a key; run after run, a day apart."""
+    """A home that asks the gateway without a key and with one, run after run, a day apart."""
 
-    def __init__(self, home, url, capsys, monkeypatch):
+    def __init__(self, home, url):
+        self._job = e2e.Job(home, {"VIP": VIP})
         self.home = home
         self.url = url
         self.days = 0
         self.configure()
-        self._capsys = capsys
-        self._monkeypatch = monkeypatch
 
     def configure(self, *lines):
         """Write the config; the lines are of the gateway's table, or of a table of their own."""
         scopes = ["scopes.public = {}", 'scopes.vip = { key = "env:VIP", group = "vip" }']
         text = ["[gateways.local]", f'url = "{self.url}"', "attempts = 1", *scopes, *lines]
-        (self.home / "modelwatch.toml").write_text("\n".join(text), "utf-8")
-        self.config = load(self.home / "modelwatch.toml")
+        self._job.configure("\n".join(text))
 
     def runs(self, times=1):
-        """Record what the gateway says."""
+        """Run the job, each time a day after the last; the first is on 1 May at 06:00."""
         for _ in range(times):
+            at = datetime(2026, 5, 1, 6, tzinfo=UTC) + timedelta(days=self.days)
             self.days += 1
-            with Store.open(self.config.database) as store:
-                sync(self.config.scopes, store, fetcher, self.now)
-                store.checkpoint()
-
-    def now(self):
-        """The time of the run, a day after the one before."""
-        return (datetime(2026, 4, 30, 6, tzinfo=UTC) + timedelta(days=self.days)).strftime(
-            "%Y-%m-%dT%H:%M:%SZ"
-        )
+            self._job.quick("run", at=at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def show(self, *arguments):
-        """Run the command; gives exit code, output and errors."""
-        words = ["modelwatch", "show", *arguments, "--home", str(self.home)]
-        self._monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as end:
-            main()
-        return end.value.code, *self._capsys.readouterr()
+        """Run the command; return exit status, output and errors."""
+        done = self._job.quick("show", *arguments)
+        return done.code, done.stdout, done.stderr
 
-    def says(self, *arguments):
-        """The lines that the command prints."""
-        code, said, complained = self.show(*arguments)
-        assert (code, complained) == (0, "")
-        return said.splitlines()
+    def lines(self, *arguments):
+        """Return the lines that the command prints."""
+        return e2e.printed(self._job, "show", *arguments)
 
     def value(self, *arguments):
-        """What the command prints as JSON, of the first gateway."""
-        _, said, _ = self.show(*arguments, "--json")
-        return json.loads(said)["gateways"][0]
+        """Return the part of the JSON that belongs to the first gateway."""
+        _, output, _ = self.show(*arguments, "--json")
+        return json.loads(output)["gateways"][0]
 
     def standings(self, model):
-        """What each scope says, in short."""
-        scopes = self.value(model)["scopes"]
+        """Return the state of a model in each scope, the day, and whether it was in the first answer."""
         return {
             scope["scope"][6:]: (scope["says"], (scope["since"] or "")[8:10], scope["from_the_beginning"])
-            for scope in scopes
+            for scope in self.value(model)["scopes"]
         }
 
 
 @pytest.fixture
-def job(tmp_path, gateway, capsys, monkeypatch):
+def job(tmp_path, gateway):
     """A home at the gateway."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setenv("VIP", VIP)
-    return Job(tmp_path, gateway.url, capsys, monkeypatch)
+    return Job(tmp_path, gateway.url)
 
 
-def test_a_model_that_was_always_there(gateway, job):
-    """Scopes that say the same are told together, then what is known of it."""
+def test_scopes_with_the_same_state_share_a_line_before_the_facts(gateway, job):
     job.runs()
-    assert job.says("alpha") == [
+    assert job.lines("alpha") == [
         "alpha at local",
         "  local/public local/vip  offered since the beginning, 2026-05-01 06:00",
         "",
@@ -120,8 +85,7 @@ def test_a_model_that_was_always_there(gateway, job):
     ]
 
 
-def test_every_fact_that_is_known_has_its_line_and_unit(gateway, job):
-    """Lengths in tokens, prices in dollars without an exponent, sets as words; nothing for the unknown."""
+def test_every_known_fact_has_its_line_and_unit(gateway, job):
     gateway.offers(
         "alpha",
         created_at="2026-03-01",
@@ -141,7 +105,7 @@ def test_every_fact_that_is_known_has_its_line_and_unit(gateway, job):
         'prices = { unit = "token", input = "cost.in", output = "cost.out", per_call = "cost.call" }'
     )
     job.runs()
-    lines = job.says("alpha", "--scope", "*/public")
+    lines = job.lines("alpha", "--scope", "*/public")
     assert [line.strip().split("  ", 1) for line in lines[3:]] == [
         ["owner", "     custom"],
         ["created", "   2026-03-01 00:00"],
@@ -151,8 +115,8 @@ def test_every_fact_that_is_known_has_its_line_and_unit(gateway, job):
         ["input", "     $2.5 per 1M tokens"],
         ["output", "    $10 per 1M tokens"],
         ["a call", "    $0.0000004"],
-        ["takes", "     image, text"],
-        ["gives", "     text"],
+        ["accepts", "   image, text"],
+        ["produces", "  text"],
         ["features", "  tools"],
         ["endpoints", " openai"],
         ["lifecycle", " preview"],
@@ -161,25 +125,23 @@ def test_every_fact_that_is_known_has_its_line_and_unit(gateway, job):
     ]
 
 
-def test_records_that_differ_are_told_apart(gateway, job):
-    """Each with its scopes and facts, and then in what they differ."""
+def test_different_records_are_shown_with_their_scopes_and_the_fields_that_differ(gateway, job):
     gateway.offers("alpha", to="vip", owned_by="acme", context_length=8)
     job.runs()
-    assert job.says("alpha")[2:] == [
+    assert job.lines("alpha")[2:] == [
         "",
-        "  as local/public has it",
+        "  in local/public",
         "  owner  acme",
         "",
-        "  as local/vip has it",
+        "  in local/vip",
         "  owner    acme",
         "  context  8 tokens",
         "",
-        "  they differ in context_length",
+        "  the records differ in context_length",
     ]
 
 
-def test_since_when_follows_from_the_ledger(gateway, job):
-    """Added, removed and returned count from the run that saw it, and a removal from the first miss."""
+def test_since_is_the_run_of_an_addition_and_the_first_miss_of_a_removal(gateway, job):
     job.runs()
     gateway.offers("late")
     job.runs()
@@ -194,8 +156,7 @@ def test_since_when_follows_from_the_ledger(gateway, job):
     assert job.standings("late")["public"] == ("offered", "05", False)
 
 
-def test_a_short_miss_does_not_count(gateway, job):
-    """What came back before its removal was believed was there all the time."""
+def test_a_pending_removal_that_is_not_confirmed_does_not_count(gateway, job):
     job.runs()
     gateway.drops("alpha", of="default")
     job.runs()
@@ -204,8 +165,7 @@ def test_a_short_miss_does_not_count(gateway, job):
     assert job.standings("alpha")["public"] == ("offered", "01", True)
 
 
-def test_what_is_not_read_any_more_is_not_offered(gateway, job):
-    """A model that the config now calls none is gone at once: there is nothing to confirm."""
+def test_a_model_left_out_by_new_rules_is_removed_without_confirmation(gateway, job):
     job.runs()
     job.configure('no_models = ["alpha"]', 'noise = ["load"]')
     job.runs()
@@ -215,15 +175,14 @@ def test_what_is_not_read_any_more_is_not_offered(gateway, job):
     assert job.standings("alpha")["vip"] == ("offered", "03", False)
 
 
-def test_its_history_is_told_event_by_event(gateway, job):
-    """Quiet changes too, and nothing of other models."""
+def test_the_history_has_each_event_of_this_model_quiet_ones_too(gateway, job):
     job.runs()
     gateway.offers("alpha", to=("default", "vip"), owned_by="someone else")
     gateway.offers("other")
     job.runs()
     gateway.drops("alpha", of="default")
     job.runs(2)
-    lines = job.says("alpha")
+    lines = job.lines("alpha")
     assert lines[lines.index("2026-05-02 06:00  local/public local/vip") :] == [
         "2026-05-02 06:00  local/public local/vip",
         "  ~ alpha  owned_by: acme → someone else",
@@ -234,59 +193,54 @@ def test_its_history_is_told_event_by_event(gateway, job):
     assert kinds == ["changed"]
 
 
-def test_a_long_history_is_cut_at_its_beginning(gateway, job):
-    """The latest forty are told, and how to get the others."""
+def test_a_long_history_shows_the_latest_forty_events(gateway, job):
     for context in range(1, 43):
         gateway.offers("alpha", to="vip", context_length=context)
         job.runs()
-    lines = job.says("alpha", "--scope", "*/vip")
+    lines = job.lines("alpha", "--scope", "*/vip")
     assert lines[-1] == "(1 earlier: `modelwatch changes --all --model alpha`)"
     assert sum("~ alpha" in line for line in lines) == 40
 
 
-def test_twins_are_named(gateway, job):
-    """An id that differs in upper and lower case alone is another model to the gateway."""
+def test_ids_that_differ_only_in_case_are_named(gateway, job):
     gateway.offers("Alpha", "ALPHA")
     job.runs()
     gateway.drops("ALPHA")
     job.runs()
-    assert [line for line in job.says("alpha") if "case" in line] == [
+    assert [line for line in job.lines("alpha") if "case" in line] == [
         "  ALPHA is another model here, no longer offered: only the case differs",
         "  Alpha is another model here: only the case differs",
     ]
-    assert job.value("alpha")["twins"] == [
+    assert job.value("alpha")["case_variants"] == [
         {"model": "ALPHA", "offered": False},
         {"model": "Alpha", "offered": True},
     ]
 
 
-def test_a_scope_in_trouble_says_so(gateway, job):
-    """What it said last is told as what was known; a scope that never answered says nothing."""
+def test_a_failing_scope_shows_its_last_known_state(gateway, job):
     job.runs()
     gateway.fails("refused", who="nobody")
     job.configure("[gateways.late]", 'url = "http://127.0.0.1:1"', "attempts = 1", "scopes.public = {}")
     job.runs()
-    assert job.says("alpha")[1] == (
+    assert job.lines("alpha")[1] == (
         "  local/public  offered since the beginning, 2026-05-01 06:00"
-        " (failed since 2026-05-02 06:00: this is what was known)"
+        " (failed since 2026-05-02 06:00: this is the last known state)"
     )
-    _, said, _ = job.show("alpha", "--json")
-    (late,) = json.loads(said)["gateways"][0]["scopes"]
+    _, output, _ = job.show("alpha", "--json")
+    (late,) = json.loads(output)["gateways"][0]["scopes"]
     assert (late["scope"], late["says"], late["since"]) == ("late/public", "unheard", None)
 
 
-def test_other_gateways_are_named_in_one_line(job):
-    """Where it was never offered there is nothing to tell."""
+def test_gateways_that_never_offered_the_model_share_one_line(job):
     with Gateway() as two:
         two.offers("tern")
         job.configure("[gateways.two]", f'url = "{two.url}"', "scopes.public = {}")
         job.runs()
-    assert job.says("alpha")[-1] == "alpha was never offered at two"
-    assert job.says("tern")[-1] == "tern was never offered at local"
+    assert job.lines("alpha")[-1] == "alpha was never offered at two"
+    assert job.lines("tern")[-1] == "tern was never offered at local"
 
 
-def test_json_has_the_record_and_the_facts(gateway, job):
-    """The scopes of each record, its facts with their columns' names, and its body as it was given."""
+def test_json_has_each_record_with_its_scopes_facts_and_body(gateway, job):
     gateway.offers("alpha", to="vip", context_length=8, tags=["b", "a"])
     job.runs()
     (record,) = job.value("alpha", "--scope", "*/vip")["records"]
@@ -295,66 +249,61 @@ def test_json_has_the_record_and_the_facts(gateway, job):
     assert record["body"]["tags"] == ["a", "b"]
 
 
-def test_an_unknown_model_is_answered_with_the_closest(gateway, job):
-    """Upper and lower case do not count for likeness."""
+def test_an_unknown_model_is_answered_with_similar_ids(gateway, job):
+    """Upper and lower case do not count."""
     gateway.offers("Alpha-2", "zeta")
     job.runs()
-    code, said, complained = job.show("ALPHA2")
-    assert (code, said) == (2, "")
-    assert "no scope was ever offered ALPHA2: did you mean Alpha-2 or alpha?" in complained
+    code, output, errors = job.show("ALPHA2")
+    assert (code, output) == (2, "")
+    assert "no scope was ever offered ALPHA2: did you mean Alpha-2 or alpha?" in errors
     assert "did you mean" not in job.show("0123456789")[2]
 
 
-def test_no_scope_matches(job):
-    """Then those that there are are named."""
+def test_a_glob_that_matches_no_scope_is_wrong_usage(job):
     job.runs()
-    code, _, complained = job.show("alpha", "--scope", "prod*")
+    code, _, errors = job.show("alpha", "--scope", "prod*")
     assert code == 2
-    assert "no scope matches prod*: there are local/public, local/vip" in complained
+    assert "no scope matches prod*: there are local/public, local/vip" in errors
 
 
-def test_there_is_no_database_yet(job):
-    """It leaves as every command that reads does."""
+def test_show_before_the_first_run_exits_with_74(job):
     assert job.show("alpha")[0] == 74
 
 
-def test_nothing_in_a_name_can_steer_the_terminal(gateway, job):
-    """Control characters are escaped wherever they come from."""
+def test_no_name_can_steer_the_terminal(gateway, job):
     hostile = "x\x1b[2J\u202e"
     gateway.offers(hostile, owned_by="\x1b[31mred", type="a\nb", tags=[hostile])
     job.runs()
     for arguments in ((hostile,), (hostile + "y",), (hostile, "--live")):
-        _, said, complained = job.show(*arguments)
-        assert {letter for letter in said + complained if not letter.isprintable()} == {"\n"}
+        _, output, errors = job.show(*arguments)
+        assert {letter for letter in output + errors if not letter.isprintable()} == {"\n"}
 
 
 def live(job, model, *arguments):
-    """What each scope's own address says, in short, and the exit code."""
-    code, said, _ = job.show(model, "--live", "--json", *arguments)
-    scopes = json.loads(said)["gateways"][0]["scopes"]
+    """Return the verdict of each scope's lookup, and the exit status."""
+    code, output, _ = job.show(model, "--live", "--json", *arguments)
+    scopes = json.loads(output)["gateways"][0]["scopes"]
     return {scope["scope"][6:]: scope["live"] and scope["live"]["verdict"] for scope in scopes}, code
 
 
-def test_live_the_same(gateway, job):
-    """Noise does not count, an id with a slash is found, and the caveat is told."""
+def test_live_ignores_noise_and_finds_an_id_with_a_slash(gateway, job):
     gateway.noisy()
     job.runs()
     assert live(job, "org/beta:free") == ({"public": "same", "vip": "same"}, 0)
-    assert job.says("org/beta:free", "--live")[-4:] == [
-        "asked now at its own address",
+    assert job.lines("org/beta:free", "--live")[-4:] == [
+        "live, at the model's own address",
         "  local/public local/vip  the same as in the list",
         "",
         CAVEAT,
     ]
 
 
-def test_live_differs(gateway, job):
-    """The fields are named, as listed and as answered."""
+def test_live_shows_fields_as_listed_and_as_answered(gateway, job):
     gateway.offers("alpha", to="vip", context_length=8, note="old")
     job.runs()
     gateway.offers("alpha", to="vip", context_length=16)
     line = "  local/vip  differs from the list: context_length (8 → 16), note (old → none)"
-    assert line in job.says("alpha", "--live", "--scope", "*/vip")
+    assert line in job.lines("alpha", "--live", "--scope", "*/vip")
     (scope,) = job.value("alpha", "--live", "--scope", "*/vip")["scopes"]
     assert scope["live"] == {
         "verdict": "differs",
@@ -366,20 +315,20 @@ def test_live_differs(gateway, job):
     }
 
 
-def test_live_not_found_and_not_listed(gateway, job):
-    """An error in a 200 is a model that is not there; one that is there may be in no list."""
+def test_live_finds_models_outside_the_list_and_misses_models_in_it(gateway, job):
+    """The gateway reports a missing model as an error with status 200."""
     job.runs()
     gateway.drops("alpha", of="vip")
     gateway.offers("omega")
     assert live(job, "alpha") == ({"public": "same", "vip": "not_found"}, 0)
     assert live(job, "omega") == ({"public": "unlisted", "vip": "same"}, 0)
-    lines = job.says("alpha", "--live") + job.says("omega", "--live")
-    assert "  local/vip     not found, though it is in the list" in lines
-    assert "  local/public  there, though it is not in the list" in lines
+    lines = job.lines("alpha", "--live") + job.lines("omega", "--live")
+    assert "  local/vip     not found, but in the list" in lines
+    assert "  local/public  found, but not in the list" in lines
 
 
-def test_live_errors_are_told_and_counted(gateway, job):
-    """Without the key that the gateway may repeat; some failed is 3, all is 4."""
+def test_live_failures_set_the_exit_status_and_show_no_key(gateway, job):
+    """3 for some, 4 for all."""
     job.runs()
     gateway.fails("status", code=418, who="nobody")
     assert live(job, "alpha") == ({"public": "error", "vip": "same"}, 3)
@@ -388,13 +337,12 @@ def test_live_errors_are_told_and_counted(gateway, job):
     assert (set(verdicts.values()), code) == ({"error"}, 4)
     gateway.heals()
     gateway.offers("alpha", to="vip", note=f"asked as {VIP}")
-    _, said, _ = job.show("alpha", "--live")
-    assert "note (none → asked as ***)" in said
-    assert VIP not in said
+    _, output, _ = job.show("alpha", "--live")
+    assert "note (none → asked as ***)" in output
+    assert VIP not in output
 
 
-def test_live_tries_the_plain_form_after_the_encoded_one(gateway, job):
-    """Some servers do not take an encoded slash."""
+def test_live_tries_a_plain_slash_after_an_encoded_one(gateway, job):
     job.runs()
     gateway.fails("status", code=404, at="/v1/models/org%2Fbeta%3Afree")
     before = len(gateway.asked)
@@ -405,63 +353,9 @@ def test_live_tries_the_plain_form_after_the_encoded_one(gateway, job):
     ]
 
 
-def test_live_asks_no_scope_that_the_config_does_not_have(gateway, job):
-    """Nor one that never had the model at its gateway."""
+def test_live_asks_only_scopes_of_the_config(gateway, job):
     job.runs()
     text = (job.home / "modelwatch.toml").read_text("utf-8")
     (job.home / "modelwatch.toml").write_text(text.replace("scopes.vip", "scopes.other"), "utf-8")
     assert live(job, "alpha") == ({"public": "same", "vip": None}, 0)
-    assert any("not asked: the config has no such scope" in line for line in job.says("alpha", "--live"))
-
-
-def test_addresses_of_models_that_are_named_as_resources():
-    """Where an id begins with the collection's name, the address does not say it twice."""
-    gemini = all_dialects()["gemini"]
-    assert list(record_paths(gemini, "models/tern-1")) == ["/tern-1"]
-    assert list(record_paths(all_dialects()["openai"], "models/tern-1")) == ["/models%2Ftern-1", "/models/tern-1"]
-
-
-def asked(gateway, path, *, url=None, deadline=None):
-    """One question through the fetcher."""
-    scope = Scope("local/vip", Place("local", url or gateway.url, limits=Limits(attempts=1)), Key("x"))
-
-    async def once():
-        async with fetcher(deadline) as client:
-            return await client.ask(scope, replace(all_dialects()["openai"], headers=(("X-A", "b"),)), path)
-
-    return asyncio.run(once())
-
-
-@pytest.mark.parametrize("base", ["", "/v1", "/v1/models"])
-def test_a_question_goes_below_the_lists_address(gateway, monkeypatch, base):
-    """However the config writes it; signed as the scope's every question is."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    reply = asked(gateway, "/omega", url=gateway.url + base)
-    assert json.loads(reply.body)["id"] == "omega"
-    (question,) = gateway.asked
-    assert question.place == "/v1/models/omega"
-    assert question.headers["Authorization"] == f"Bearer {VIP}"
-    assert question.headers["X-A"] == "b"
-
-
-def test_an_answer_to_a_question_is_scrubbed(gateway, monkeypatch):
-    """A secret that the gateway repeats does not come out, in a body or in an error."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    gateway.offers("alpha", to="vip", note=f"asked as {VIP}")
-    assert VIP not in asked(gateway, "/alpha").body.decode()
-    gateway.fails("refused")
-    with pytest.raises(Refused) as refusal:
-        asked(gateway, f"/{VIP}")
-    assert VIP not in refusal.value.message
-    gateway.fails("status", code=404)
-    with pytest.raises(Unreadable) as missing:
-        asked(gateway, "/alpha")
-    assert missing.value.status == 404
-
-
-def test_a_question_is_not_waited_for_beyond_the_deadline(gateway, monkeypatch):
-    """It is the same that a run has."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    gateway.fails("latency", seconds=60)
-    with pytest.raises(Unreachable, match=r"0\.05 s"):
-        asked(gateway, "/alpha", deadline=0.05)
+    assert any("not asked: the config has no such scope" in line for line in job.lines("alpha", "--live"))

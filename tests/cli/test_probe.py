@@ -15,7 +15,7 @@ from pipeline.simulator import Gateway
 
 @pytest.fixture
 def gateway():
-    """A gateway whose clock goes on by a second whenever it is looked at."""
+    """A gateway whose clock advances by a second at each look."""
     seconds = count(1_790_000_000)
     with Gateway(clock=lambda: next(seconds)) as gateway:
         gateway.offers("alpha", "beta", "gamma")
@@ -26,11 +26,12 @@ def gateway():
 
 @pytest.fixture
 def run(tmp_path, gateway, capsys, monkeypatch):
-    """Run the command against the gateway; gives exit code, output and errors."""
+    """Run the command against the gateway; return exit status, output and errors."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("VIP", "sk-vip-12345678")
 
     def run(*arguments, **settings):
+        """Run the command against the gateway; return exit status, output and errors."""
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         scopes = ["scopes.public = {}", 'scopes.vip = { key = "env:VIP" }']
         config = ["[gateways.local]", f'url = "{gateway.url}"', "attempts = 1", *lines, *scopes]
@@ -43,8 +44,7 @@ def run(tmp_path, gateway, capsys, monkeypatch):
     return run
 
 
-def test_a_quiet_gateway_needs_two_lines(run, tmp_path):
-    """It says what was asked and how it was read, and that nothing differs; no database is made."""
+def test_equal_answers_need_two_lines_and_no_database(run, tmp_path):
     code, said, complained = run("local")
     assert (code, complained) == (0, "")
     assert said.splitlines() == [
@@ -54,8 +54,7 @@ def test_a_quiet_gateway_needs_two_lines(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["modelwatch.toml"]
 
 
-def test_a_noisy_gateway_is_dealt_with_already(gateway, run):
-    """What the dialect leaves out is shown and marked; there is nothing to add."""
+def test_noise_of_the_dialect_is_shown_and_needs_no_setting(gateway, run):
     gateway.noisy()
     gateway.shuffles()
     code, said, _ = run("local", "--times", "4", dialect="new-api")
@@ -68,8 +67,7 @@ def test_a_noisy_gateway_is_dealt_with_already(gateway, run):
     assert lines[-1] == "nothing to add: the dialect and the config handle every difference"
 
 
-def test_the_lines_to_add_are_whole_and_true(gateway, run):
-    """They have what the config has already; with them in it, there is nothing to add."""
+def test_the_advised_settings_include_the_configs_and_are_sufficient(gateway, run):
     gateway.noisy()
     code, said, _ = run("local", dialect="one-hub", noise=["load"])
     assert code == 0
@@ -80,8 +78,7 @@ def test_the_lines_to_add_are_whole_and_true(gateway, run):
     assert said.splitlines()[-1] == "nothing to add: the dialect and the config handle every difference"
 
 
-def test_json_has_all_of_it(gateway, run):
-    """The counts, the differences, what to add, and the whole lines."""
+def test_json_has_the_differences_and_the_settings(gateway, run):
     gateway.noisy()
     code, said, _ = run("local", "--json", "--scope", "vip", dialect="one-hub", noise=["load"])
     told = json.loads(said)
@@ -98,8 +95,7 @@ def test_json_has_all_of_it(gateway, run):
     assert told["config"] == {"noise": ["load", "permission[].created", "permission[].id"]}
 
 
-def test_a_flapping_list_is_named(gateway, run):
-    """Which models are not in every answer, and what may be raised."""
+def test_flapping_models_are_named_with_the_setting_to_raise(gateway, run):
     gateway.flaps("beta")
     code, said, _ = run("local", confirm=3)
     assert code == 0
@@ -111,7 +107,7 @@ def test_a_flapping_list_is_named(gateway, run):
 
 
 def offers_anew(gateway, fields):
-    """Let the gateway offer `alpha` with other fields at each answer."""
+    """Let the gateway offer `alpha` with other fields in each answer."""
     turns, answers = count(1), gateway.world.listing
 
     def listing(caller):
@@ -121,16 +117,15 @@ def offers_anew(gateway, fields):
     gateway.world.listing = listing
 
 
-def test_fields_that_people_count_on_come_with_a_warning(gateway, run):
-    """A price that flaps may be noise, and may be two prices."""
+def test_noise_in_a_price_comes_with_a_warning(gateway, run):
+    """It may be two prices."""
     offers_anew(gateway, lambda turn: {"pricing": {"input": turn}})
     _, said, _ = run("local")
     assert "add to noise, although its class is price" in said
     assert "readers rely on pricing.input" in said
 
 
-def test_a_name_cannot_steer_the_terminal_or_break_the_lines(gateway, run):
-    """What is not safe to print is escaped, in the lines as TOML has it."""
+def test_no_name_can_steer_the_terminal_or_break_the_toml(gateway, run):
     odd, unsafe = 'a"b\\\u00e9', "a\u200d\x1b[2J"
     offers_anew(gateway, lambda turn: {"load": {odd: turn}, unsafe: turn, "note": "\u202e\x1b[2J" * turn})
     _, said, _ = run("local")
@@ -140,8 +135,7 @@ def test_a_name_cannot_steer_the_terminal_or_break_the_lines(gateway, run):
     assert advised["gateways"]["local"]["noise"] == [f"load.{odd}", "note"]
 
 
-def test_some_answers_may_fail(gateway, run):
-    """The others are compared, the failure is one line, and the exit code says so."""
+def test_one_failure_of_three_is_one_line_and_status_3(gateway, run):
     gateway.fails("refused", times=1)
     code, said, complained = run("local")
     assert code == 3
@@ -150,8 +144,7 @@ def test_some_answers_may_fail(gateway, run):
     assert complained.count("\n") == 1
 
 
-def test_no_answer_at_all(gateway, run):
-    """Nothing is compared; what failed for one reason is one line."""
+def test_failures_with_the_same_reason_share_a_line(gateway, run):
     gateway.fails("html")
     code, said, complained = run("local")
     assert (code, said) == (4, "")
@@ -167,13 +160,11 @@ def test_no_answer_at_all(gateway, run):
         (["local", "--times", "1"], "--times"),
     ],
 )
-def test_wrong_names_are_told_with_the_right_ones(run, arguments, named):
-    """A usage error names what there is."""
+def test_wrong_usage_names_the_right_values(run, arguments, named):
     code, said, complained = run(*arguments)
     assert (code, said) == (2, "")
     assert named in complained
 
 
-def test_a_bad_config_is_a_config_error(run):
-    """It leaves with 78, as every command does."""
+def test_an_invalid_config_exits_with_78(run):
     assert run("local", dialect="klingon")[0] == 78

@@ -1,4 +1,4 @@
-"""The command `watch`, the table `[watch]`, and what a run says of watched models."""
+"""The command `watch`, the table `[watch]`, and the urgent lines of a run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SINCE = ("--since", "2026-05-01")
 
 
 @pytest.fixture(scope="module")
-def past(tmp_path_factory):
-    """Three runs, a day apart, and what each said: a price that falls, a model that goes."""
+def watched(tmp_path_factory):
+    """A home with three runs, a day apart, and the outputs: a price falls, a model is removed."""
     job = Job(tmp_path_factory.mktemp("watch"), {"PROD": PROD})
     said = []
     with Gateway() as one:
@@ -41,9 +41,8 @@ def past(tmp_path_factory):
     return job, said
 
 
-def test_what_is_watched_stands_in_lines(past):
-    """What needs attention first, each thing with its scopes, then what is well."""
-    job, _ = past
+def test_models_that_need_attention_come_first_with_scopes_and_findings(watched):
+    job, _ = watched
     done = job.quick("watch", *SINCE, at=DAYS[2])
     assert done.code == 0
     assert done.stdout.splitlines() == [
@@ -52,20 +51,19 @@ def test_what_is_watched_stands_in_lines(past):
         "! heron-2  offered to one/prod one/public",
         "      input: $5 → $2.5 per 1M tokens (-50%) since 2026-05-01 00:00: one/prod one/public",
         "! lumen-3  offered to one/prod",
-        "      ends 2026-06-01, in 29 days: one/prod",
+        "      shutdown 2026-06-01, in 29 days: one/prod",
         "! quarry/slate  offered to no scope",
         "      missing since 2026-05-02 06:00: one/prod one/public",
-        "  basalt  well, offered to one/prod one/public",
+        "  basalt  OK, offered to one/prod one/public",
         "5 of 6 watched models need attention, by the run of 2026-05-03 06:00 UTC",
     ]
 
 
-def test_a_pipeline_can_be_stopped(past):
-    """With 1 where something needs attention, and 0 where nothing does; without the flag always 0."""
-    job, _ = past
+def test_exit_code_1_means_that_a_model_needs_attention(watched):
+    job, _ = watched
     assert job.quick("watch", "--exit-code", at=DAYS[2]).code == 1
-    well = job.quick("watch", "basalt", "--exit-code", at=DAYS[2])
-    assert (well.code, well.stdout.splitlines()[-1]) == (
+    ok = job.quick("watch", "basalt", "--exit-code", at=DAYS[2])
+    assert (ok.code, ok.stdout.splitlines()[-1]) == (
         0,
         "none of 1 watched model needs attention, by the run of 2026-05-03 06:00 UTC",
     )
@@ -73,49 +71,50 @@ def test_a_pipeline_can_be_stopped(past):
     assert job.quick("watch", "nope", "--exit-code", at=DAYS[2]).code == 1
 
 
-def test_scopes_may_be_chosen(past):
-    """A glob that matches none is a mistake."""
-    job, _ = past
+def test_scopes_are_filtered_and_an_unknown_one_is_wrong_usage(watched):
+    job, _ = watched
     done = job.quick("watch", "lumen-3", "--scope", "one/public", at=DAYS[2])
     assert done.stdout.splitlines()[0] == (
-        "! lumen-3  was offered once, but to no scope that is asked now and watched"
+        "! lumen-3  was offered before, but by no scope that is asked and watched now"
     )
     refused = job.quick("watch", "--scope", "two/*")
     assert (refused.code, refused.stdout) == (2, "")
     assert "no scope matches two/*" in refused.stderr
 
 
-def test_the_json_has_everything(past):
-    """Models with their findings, and words that mean none."""
-    job, _ = past
-    told = job.quick("watch", *SINCE, "--json", at=DAYS[2]).json()
-    assert (told["at"], told["urgent"]) == (DAYS[2], True)
-    assert [(each["model"], each["urgent"]) for each in told["models"]] == [
+def test_json_has_the_findings_and_the_patterns_without_a_model(watched):
+    job, _ = watched
+    value = job.quick("watch", *SINCE, "--json", at=DAYS[2]).json()
+    assert (value["at"], value["urgent"]) == (DAYS[2], True)
+    assert [(each["model"], each["urgent"]) for each in value["models"]] == [
         ("basalt", False),
         ("heron-2", True),
         ("lumen-3", True),
         ("quarry/slate", True),
     ]
-    (price,) = told["models"][1]["findings"][0]["prices"]
+    (price,) = value["models"][1]["findings"][0]["prices"]
     assert (price["before"], price["after"], price["percent"], price["unit"]) == (
         5,
         2.5,
         -50,
-        "USD per 1M tokens",
+        "1M tokens",
     )
-    assert told["unmatched"][0] == {"word": "heron-3", "once": False, "near": ["heron-2", "lumen-3"]}
+    assert value["unmatched"][0] == {
+        "pattern": "heron-3",
+        "offered_before": False,
+        "similar": ["heron-2", "lumen-3"],
+    }
 
 
-def test_the_csv_has_a_row_for_each_scope(past):
-    """What is well has rows too."""
-    job, _ = past
+def test_csv_has_a_row_for_each_scope_also_of_models_that_are_ok(watched):
+    job, _ = watched
     rows = job.quick("watch", *SINCE, "--csv", at=DAYS[2]).rows()
     assert tuple(rows[0]) == WATCH_COLUMNS
     assert [(row["model"], row["what"], row["urgent"], row["scope"]) for row in rows] == [
         ("heron-3", "unknown", "yes", ""),
         ("zinc*", "unknown", "yes", ""),
-        ("basalt", "well", "", "one/prod"),
-        ("basalt", "well", "", "one/public"),
+        ("basalt", "ok", "", "one/prod"),
+        ("basalt", "ok", "", "one/public"),
         ("heron-2", "repriced", "yes", "one/prod"),
         ("heron-2", "repriced", "yes", "one/public"),
         ("lumen-3", "ending", "yes", "one/prod"),
@@ -124,9 +123,8 @@ def test_the_csv_has_a_row_for_each_scope(past):
     ]
 
 
-def test_a_run_says_what_is_urgent(past):
-    """Off a terminal in a line on stderr for each; what is not urgent is not said, and the code is 0."""
-    _, said = past
+def test_a_run_logs_only_urgent_changes_and_exits_with_0(watched):
+    _, said = watched
     assert [done.code for done in said] == [0, 0, 0, 0]
     assert [done.stderr.splitlines() for done in (said[0], said[1], said[3])] == [
         [],
@@ -142,9 +140,8 @@ def test_a_run_says_what_is_urgent(past):
     ]
 
 
-def test_reports_mark_what_is_urgent(past):
-    """In the JSON of each change, and in the last column of the CSV."""
-    job, _ = past
+def test_reports_mark_urgent_changes(watched):
+    job, _ = watched
     assert [(each["model"], each["urgent"]) for each in job.latest()["changes"]] == [("quarry/slate", True)]
     found = {(row["model"], row["field"]): row["urgent"] for row in job.quick("changes", "--csv").rows()}
     assert found == {
@@ -156,8 +153,7 @@ def test_reports_mark_what_is_urgent(past):
         valid(each, "change")
 
 
-def test_nothing_to_watch_is_said(tmp_path):
-    """With what to write."""
+def test_watch_without_models_is_wrong_usage(tmp_path):
     job = Job(tmp_path)
     job.asks("http://127.0.0.1:9", name="one")
     done = job.quick("watch")
@@ -170,14 +166,13 @@ def test_nothing_to_watch_is_said(tmp_path):
     [
         ("models = 'a'", "6: watch.models: must be a list of texts"),
         ("models = [1]", "6: watch.models: must be a list of texts"),
-        ("model = ['a']", "6: watch.model: is not known here: use one of file, models, scopes"),
-        ("scopes = ['two/*']", "6: watch.scopes: 'two/*' matches no scope: there are one/public"),
+        ("model = ['a']", "6: watch.model: is not a known key here: use one of file, models, scopes"),
+        ("scopes = ['two/*']", "6: watch.scopes: 'two/*' matches no scope: use one of one/public, or a glob"),
         ("file = 1", "6: watch.file: must be a text in quotes"),
         ("file = 'none.txt'", "none.txt: cannot be read: No such file or directory"),
     ],
 )
-def test_a_bad_table_is_refused(tmp_path, table, message):
-    """With the line, the key and the cure."""
+def test_an_invalid_watch_table_is_refused_with_line_and_key(tmp_path, table, message):
     job = Job(tmp_path)
     job.asks("http://127.0.0.1:9", name="one")
     job.configure(job.config.read_text("utf-8") + f"[watch]\n{table}\n")
@@ -187,14 +182,13 @@ def test_a_bad_table_is_refused(tmp_path, table, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'"heron-2",', "models.txt:2: holds a quote or a comma"),
-        (b"heron-2 heron-3", "models.txt:2: holds more than one word"),
-        (b"heron\x1b[2J", "models.txt:2: holds a character that cannot be printed"),
+        (b'"heron-2",', "models.txt:2: has a quote or a comma"),
+        (b"heron-2 heron-3", "models.txt:2: has more than one word"),
+        (b"heron\x1b[2J", "models.txt:2: has a character that cannot be printed"),
         (b"\xff", "models.txt: is not UTF-8"),
     ],
 )
-def test_a_bad_line_of_the_file_is_refused(tmp_path, line, message):
-    """With its number and what to write."""
+def test_an_invalid_line_of_the_watch_file_is_refused_with_its_number(tmp_path, line, message):
     job = Job(tmp_path)
     job.asks("http://127.0.0.1:9", name="one")
     job.configure(job.config.read_text("utf-8") + '[watch]\nfile = "models.txt"\n')

@@ -190,6 +190,20 @@ def one_line(done: Done, code: int, *parts: str) -> str:
     return done.stderr
 
 
+def printed(job: Job, *arguments: str, at: str | None = None) -> list[str]:
+    """Return the lines that a command prints; it must succeed without a line on standard error."""
+    done = job.quick(*arguments, at=at)
+    assert (done.code, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def usage_error(job: Job, *arguments: str) -> str:
+    """Return the last line that a command prints when it is used wrongly; it must exit with 2."""
+    done = job.quick(*arguments)
+    assert (done.code, done.stdout) == (2, "")
+    return done.stderr.splitlines()[-1]
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A request as it came."""

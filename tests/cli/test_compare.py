@@ -1,0 +1,124 @@
+"""The command `diff`: its lines, its sides, its exit status and its errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.e2e import Job, printed, usage_error
+from support.fakes import Script, body, read, record_run, result_of, row, scope
+
+from pipeline.cli.compare import diff_lines
+from pipeline.errors import QuestionError
+from pipeline.history.compare import contrast
+from pipeline.history.selectors import side
+from pipeline.store import Store
+from pipeline.store.catalog import Moment
+
+NOW = datetime(2026, 9, 21, tzinfo=UTC)
+
+
+def test_two_times_are_compared_scope_by_scope(past: Job) -> None:
+    assert printed(past, "diff", "2026-05-01T07:00", "2026-05-04T07:00") == [
+        "one/prod  2026-05-01 07:00 → 2026-05-04 07:00  3 → 3 models",
+        "  ~ heron-2",
+        "      cost.in: 5 → 3",
+        "      cost.out: 10 → 12",
+        "      description: (none) → new",
+        "  ~ quarry/slate  context_length: 8 → 16",
+        "one/public  2026-05-01 07:00 → 2026-05-04 07:00  2 → 1 model",
+        "  ~ heron-2",
+        "      cost.in: 5 → 3",
+        "      cost.out: 10 → 12",
+        "      description: (none) → new",
+        "  - quarry/slate",
+    ]
+
+
+def test_two_scopes_are_compared_by_model_id(past: Job) -> None:
+    assert printed(past, "diff", "one/public", "one/prod") == [
+        "one/public → one/prod  1 → 3 models",
+        "  + lumen-3",
+        "  + quarry/slate",
+    ]
+    assert printed(past, "diff", "one/prod@2026-05-02T07:00", "one/public@#2") == [
+        "one/prod 2026-05-02 07:00 → one/public #2  2 → 1 model",
+        "  - lumen-3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sides", "found"),
+    [
+        (("#2", "#3"), []),
+        (("#1", "#2"), ["changed heron-2", "removed quarry/slate"]),
+        (("#2", "#1"), ["changed heron-2", "added quarry/slate"]),
+        (("one/public@#4",), ["added [x]", "removed heron-2"]),
+        (("one/public@#4", "now"), ["added [x]", "removed heron-2"]),
+        (("@#4", "one/public"), ["added [x]", "removed heron-2"]),
+        (("one/p?b*@2026-05-04T06:00", "2026-05-05T06:00"), ["added [x]", "removed heron-2"]),
+        (("one", "one/public"), ["removed lumen-3", "removed quarry/slate"]),
+    ],
+)
+def test_a_side_is_a_moment_or_scopes_or_both(past: Job, sides: tuple[str, ...], found: list[str]) -> None:
+    compared = past.quick("diff", *sides, "--json").json()["compared"]
+    changes = {f"{each['kind']} {each['model']}" for part in compared for each in part["changes"]}
+    assert sorted(changes) == sorted(found)
+    rows = past.quick("diff", *sides, "--csv").rows()
+    assert {f"{row['kind']} {row['model']}" for row in rows} == set(found)
+
+
+def test_exit_code_1_means_that_the_sides_differ(past: Job) -> None:
+    assert [past.quick("diff", "#1", end, "--exit-code").code for end in ("#1", "#2")] == [0, 1]
+    assert past.quick("diff", "#1", "#2").code == 0
+    assert printed(past, "diff", "#2", "#3") == ["no difference: one/prod one/public"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "parts"),
+    [
+        (("prod",), ("'prod' is no time, no snapshot and no scope", "there are one/prod, one/public")),
+        (("other@now",), ("no scope is named other",)),
+        (("one/prod@soon",), ("'soon' in one/prod@soon is no time",)),
+        (("#9",), ("there is no snapshot #9: the newest is #5",)),
+        (("#x",), ("'#x' is no snapshot",)),
+        (("2026-04-30", "now"), ("nothing is known of 2026-04-30 00:00", "begins at 2026-05-01 06:00")),
+    ],
+)
+def test_an_unknown_side_is_wrong_usage(past: Job, sides: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    message = usage_error(past, "diff", *sides)
+    assert all(part in message for part in parts), message
+
+
+def test_quiet_differences_are_counted_and_hidden(store: Store) -> None:
+    for description in ("old", "new"):
+        listing = read(body(row("lyra", description=description)))
+        record_run(store, [scope("acme/prod")], {"acme/prod": result_of(listing)})
+    found = contrast(store, side(store, "#1", NOW), side(store, "#2", NOW))
+    assert list(diff_lines(found)) == ["(1 quiet: --all shows them)"]
+    assert list(diff_lines(found, quiet_too=True))[1:] == ["  ~ lyra  description: old → new"]
+
+
+def test_a_text_that_is_a_scope_and_a_time_is_refused(script: Script) -> None:
+    """The message names both ways to write it."""
+    script.offers("2d/prod", "lyra").run()
+    script.store.connection.execute("update snapshots set started_at = '2001-01-01T00:00:00Z'")
+    with pytest.raises(QuestionError, match="2d is a time and a scope: write @2d or 2d@now"):
+        side(script.store, "2d", NOW)
+    assert side(script.store, "2d@now", NOW).scopes == {"2d/prod"}
+    assert side(script.store, "@2d", NOW).scopes is None
+    assert side(script.store, "@#1", NOW).moment == Moment(run=1)
+
+
+@given(st.text(min_size=1, max_size=12).filter(str.strip))
+def test_no_name_can_steer_the_terminal(name: str) -> None:
+    with Store.open(None) as store:
+        script = Script(store).offers("acme/a", "anchor")
+        script.run()
+        script.offers("acme/a", "anchor", name).run()
+        found = contrast(store, side(store, "#1", NOW), side(store, "now", NOW))
+    for line in diff_lines(found):
+        assert "\x1b" not in line
+        assert len(line.splitlines()) <= 1
