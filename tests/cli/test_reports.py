@@ -75,7 +75,7 @@ def test_who_was_refused_is_told_and_the_others_have_it(job, certificates):
         one_line(
             made.quick("run"),
             0,
-            f"team: {BOB}: localhost:{port} does not take mail",
+            f"team: {BOB}: localhost:{port} does not accept mail",
             "550 5.1.1 no such user",
         )
         assert made.quick("run").code == 0
@@ -94,7 +94,7 @@ def test_a_mail_that_could_not_go_goes_later_as_it_was(job, certificates):
         made.env["PASSWORD"] = "wrong-0123456789"
         done = made.quick("run")
         assert done.code == 6
-        assert f"localhost:{port} does not let watch sign in: 535 5.7.8" in done.stderr
+        assert f"localhost:{port} does not authenticate watch: 535 5.7.8" in done.stderr
         assert "wrong-0123456789" not in done.said
         waiting = made.quick("outbox", "--json").json()
         made.env["PASSWORD"] = SECRET
@@ -181,7 +181,7 @@ def test_a_template_with_a_mistake_holds_nothing_up(job, certificates, tmp_path)
         done = made.quick("run")
     assert done.code == 0
     first, second = sorted(done.stderr.splitlines())
-    used = "; the built-in form was used"
+    used = "; the built-in template was used"
     assert first == f"modelwatch: team: {own}/mail.txt.j2: cannot be read: it is not UTF-8{used}"
     assert second == f"modelwatch: team: {own}/subject.j2:2: a page has no 'nothing'{used}"
     assert [mail["Subject"].split("] ")[0] for mail in mailbox.mails] == ["[modelwatch"] * 2
