@@ -1,10 +1,10 @@
-"""modelwatch: what your LLM gateways really offer, to every key and group, and what changed.
+"""modelwatch: which models your LLM gateways offer, to every key and group, and what changed.
 
     home = pipeline.home("data")
     home.run()
     home.changes(since="1d")
 
-`Home` says what can be asked. Everything is loaded when it is first used.
+The methods of `Home` are in `pipeline.api`. Every name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import Deprecations, Home, home
+    from pipeline.api import Deprecations, Home, RunResult, home
     from pipeline.core.types import FieldChange, Kind
     from pipeline.errors import (
         ConfigError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.history.timeline import Timeline
     from pipeline.history.types import Coverage, Event, Run
     from pipeline.history.watch import WatchReport
-    from pipeline.reports.report import Report
+    from pipeline.reports.types import Report
 
 __version__ = "0.1.0"
 
@@ -47,6 +47,7 @@ __all__ = [
     "QuestionError",
     "Report",
     "Run",
+    "RunResult",
     "SavedError",
     "StoreError",
     "Timeline",
@@ -54,20 +55,20 @@ __all__ = [
     "home",
 ]
 
-_OF = {
-    "api": "Deprecations Home home",
+_NAMES = {
+    "api": "Deprecations Home RunResult home",
     "errors": "ConfigError DeliveryError FetchError Locked PipelineError QuestionError SavedError StoreError",
     "core.types": "FieldChange Kind",
     "history.timeline": "Timeline",
     "history.types": "Coverage Event Run",
     "history.watch": "WatchReport",
-    "reports.report": "Report",
+    "reports.types": "Report",
 }
-_MODULES = {name: module for module, names in _OF.items() for name in names.split()}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for the first time."""
+    """Import a name at its first use; see https://peps.python.org/pep-0562/."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

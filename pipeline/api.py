@@ -1,16 +1,11 @@
-"""A home, as Python has it: what to ask of it, and values as answers.
-
-The jobs that ask gateways or bring answers in, as Python starts them.
-
-Where config and database of a home are, how they are opened, and what the words of a question mean.
-"""
+"""The Python interface: `Home` has every verb of the program as a method, and values as results."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,126 +14,155 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline import __version__, maintenance
 from pipeline import config as configs
 from pipeline.config import Config
+from pipeline.core.text import printable
 from pipeline.core.times import iso, parse_moment
-from pipeline.core.types import Resolve, Scope
+from pipeline.core.types import Resolve, Scope, ScopeState
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
-from pipeline.delivery.monitoring import Monitor, run_monitor
-from pipeline.delivery.outbox import enqueue
-from pipeline.delivery.send import all_destinations, send_due
-from pipeline.delivery.types import Destination
-from pipeline.errors import ConfigError, QuestionError, exit_status
-from pipeline.gateways.types import ScopeResult
+from pipeline.delivery import monitoring
+from pipeline.delivery.channels import missing
+from pipeline.delivery.content import render_form
+from pipeline.delivery.files import write_window
+from pipeline.delivery.outbox import drop, enqueue, retry
+from pipeline.delivery.preview import Preview, preview, write_preview
+from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send, send_due
+from pipeline.delivery.types import REPORTS, Destination, Files
+from pipeline.errors import (
+    ALL_FAILED_EXIT,
+    HELD_EXIT,
+    ConfigError,
+    DeliveryError,
+    QuestionError,
+    exit_status,
+)
+from pipeline.gateways.dialects import dialect_of, request_dialect
+from pipeline.gateways.lookup import Lookup, LookupResult, Verdict, lookup
+from pipeline.gateways.probe import FieldDifference, ProbeResult, ScopeProbe, probe_scope
+from pipeline.gateways.types import ListingAnswer, ScopeResult
 from pipeline.history.availability import Alike, Matrix, alike, matrices
 from pipeline.history.changes import find_events
 from pipeline.history.compare import Contrast, contrast
 from pipeline.history.deprecations import Announced, Vanished, announced, vanished
-from pipeline.history.runs import catalog, coverage, find_run
-from pipeline.history.selectors import in_history, named, side, unknown
+from pipeline.history.runs import catalog, coverage, find_run, moved
+from pipeline.history.selectors import (
+    in_history,
+    named,
+    require_gateway,
+    require_scopes,
+    side,
+    unknown,
+)
 from pipeline.history.timeline import ModelDetails, Timeline, model_details, timelines
 from pipeline.history.types import Coverage, Event, Run
-from pipeline.history.watch import WITHIN, WatchReport, watch
-from pipeline.maintenance import Check, DialectsOf, Pruned, Rebuilt
+from pipeline.history.watch import WITHIN, WatchedModel, WatchReport, doubtful, watch
+from pipeline.maintenance import Check, Cure, DialectsOf, RebuildTotals
 from pipeline.reports.report import build_report, mark_urgent
-from pipeline.reports.types import Report
+from pipeline.reports.summary import summarise
+from pipeline.reports.types import Report, Summary
 from pipeline.secret_refs import resolver
-from pipeline.store import Store, scope_states, writing
-from pipeline.store import write_backup as copy
-from pipeline.store.catalog import Moment
+from pipeline.store import Store, compact, lock, scope_states, write_backup, writing
+from pipeline.store.catalog import Known, Moment
 from pipeline.store.changes import Window, window
-from pipeline.sync.archives import Answers, in_directory, in_lines
-from pipeline.sync.backfill import Backfill, backfill, whose
+from pipeline.store.outbox import Delivery, deliveries, unsent
+from pipeline.sync.accept import QuietPaths, accept
+from pipeline.sync.archives import Answers, LeftOut, in_directory, in_lines
+from pipeline.sync.backfill import BackfillTotals, backfill, target_scope
+from pipeline.sync.git_archive import in_git
+from pipeline.sync.record import RunTotals
 from pipeline.sync.run import fetch_and_read, sync
 
 if TYPE_CHECKING:
     from pipeline.gateways.client import GatewayClient
 
+__all__ = [
+    "Acceptance",
+    "Answers",
+    "Check",
+    "CheckResult",
+    "Clock",
+    "Config",
+    "Cure",
+    "Delivery",
+    "DeliverySummary",
+    "Deprecations",
+    "FieldDifference",
+    "Home",
+    "ImportResult",
+    "Interrupt",
+    "Known",
+    "LeftOut",
+    "ListingAnswer",
+    "LookupResult",
+    "Moment",
+    "Preview",
+    "ProbeResult",
+    "PruneResult",
+    "RebuildTotals",
+    "RenderedReport",
+    "RunObserver",
+    "RunResult",
+    "RunTotals",
+    "ScopeProbe",
+    "ScopeResult",
+    "Status",
+    "Verdict",
+    "client_factory",
+    "destinations_of",
+    "home",
+    "in_git",
+    "now",
+    "run_monitor",
+    "saved_answers",
+    "secret_resolver",
+    "time_of",
+    "write_preview",
+]
+
+Clock = Callable[[], str]
+"""Returns the time now, as text in ISO 8601 UTC."""
 
 When = datetime | str
 """A moment: a `datetime` (UTC unless it has a zone), or `2h`, `1d`, `3w` ago, a date, or a date and time."""
 
-
 Globs = Sequence[str]
 """Globs of names; none means all."""
 
+Interrupt = Callable[[int], None]
+"""Reports that a run is being stopped, with its exit status; may be called by a signal handler."""
 
-@dataclass(frozen=True, slots=True)
-class Where:
-    """The files of a home.
-
-    Args:
-        config_path: the config; None for a database alone.
-        database_path: the database; None where the config says which.
-    """
-
-    config_path: Path | None
-    database_path: Path | None = None
-
-    def config(self) -> Config:
-        """Read the config.
-
-        Raises:
-            ConfigError: there is none, or it cannot be used.
-        """
-        if self.config_path is None:
-            raise ConfigError("stands alone, without a config: name its home", where=str(self.database_path))
-        return configs.load(self.config_path)
-
-    def known(self) -> Config | None:
-        """Read the config, if there is one."""
-        return self.config() if self.config_path and self.config_path.exists() else None
-
-    def database(self) -> Path:
-        """Give the database's file."""
-        if self.database_path is not None:
-            return self.database_path
-        assert self.config_path
-        known = self.known()
-        return known.database if known else self.config_path.parent / "modelwatch.db"
-
-    def watch(self) -> Watch:
-        """Give the models that the config watches."""
-        known = self.known()
-        return known.watch if known else NO_WATCH
-
-    def dialects(self) -> DialectsOf:
-        """Give what finds the dialects in which a listing may have been read."""
-        known = self.known()
-        return maintenance.dialects_of(known.scopes if known else ())
-
-    def read(self) -> Store:
-        """Open the database to look."""
-        return Store.read(self.database())
-
-    @contextmanager
-    def opened(self) -> Iterator[Store]:
-        """Open a database that is there to write, as the only one."""
-        path = self.database()
-        with writing(path, since=now(), must_exist=True) as store:
-            yield store
+_T = TypeVar("_T")
 
 
 def now() -> str:
-    """Give the time now in ISO 8601, UTC."""
+    """Return the time now, in ISO 8601 UTC."""
     return iso(datetime.now(UTC))
 
 
-def time_of(when: When) -> str:
-    """Read a moment; gives ISO 8601, UTC.
+def time_of(when: When, now: datetime) -> str:
+    """Parse a moment; return ISO 8601 UTC.
 
     Raises:
-        QuestionError: it is none.
+        QuestionError: `when` is no time.
     """
     if isinstance(when, datetime):
         return iso(when)
     try:
-        return parse_moment(when, datetime.now(UTC))
+        return parse_moment(when, now)
     except ValueError as error:
         raise QuestionError(str(error)) from error
 
 
-def follower(config: Config) -> Resolve:
-    """Give the function that follows the references of a config."""
+def secret_resolver(config: Config) -> Resolve:
+    """Return the function that resolves a config's references to secrets."""
     return resolver(config.path.parent)
+
+
+def client_factory(config: Config) -> Callable[[], GatewayClient]:
+    """Return the function that makes a client with a config's settings, inside the event loop."""
+    from pipeline.gateways.client import GatewayClient
+
+    return lambda: GatewayClient(
+        secret_resolver(config), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
+    )
 
 
 def destinations_of(config: Config) -> tuple[Destination, ...]:
@@ -146,79 +170,173 @@ def destinations_of(config: Config) -> tuple[Destination, ...]:
     return all_destinations(config.reports, config.destinations)
 
 
-def monitor_of(config: Config, *, dry_run: bool = False) -> AbstractContextManager[Monitor]:
+def run_monitor(config: Config, *, dry_run: bool = False) -> AbstractContextManager[monitoring.Monitor]:
     """Return what pings and writes metrics for one run of a config; a dry run does neither."""
-    return run_monitor(
+    return monitoring.run_monitor(
         ping=None if dry_run else config.ping,
         metrics=None if dry_run else config.metrics,
         database=config.database,
-        resolve=follower(config),
+        resolve=secret_resolver(config),
     )
 
 
-def fetcher(config: Config) -> Callable[[], GatewayClient]:
-    """Give what makes the fetcher of a config, inside the event loop."""
-    from pipeline.gateways.client import GatewayClient
+def saved_answers(source: Path, time_field: str | None = None) -> Answers:
+    """Return the saved answers of a directory, or of a file of lines, for `Home.import_`.
 
-    return lambda: GatewayClient(
-        follower(config), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
-    )
+    Args:
+        source: a directory with a file for each answer, or a file with a line of JSON for each.
+        time_field: the path in an answer to its time; None where file names or lines have the times.
 
-
-_Done = TypeVar("_Done")
-
-
-def check(known: Config, globs: Globs) -> dict[str, ScopeResult]:
-    """Ask the scopes that match, and write nothing."""
-    chosen = _chosen(known, globs)
-    return _apart(lambda: fetch_and_read(chosen, {}, fetcher(known)).heard)
-
-
-def run(known: Config, globs: Globs, *, reports: bool, dry_run: bool) -> Report:
-    """Ask the scopes that match, record what they say, and report it."""
-    chosen = _chosen(known, globs)
-
-    def job(store: Store) -> Report:
-        def owe() -> None:
-            if reports and not dry_run:
-                enqueue(store, destinations_of(known), known.watch, at=now())
-
-        done = sync(chosen, store, fetcher(known), now, with_it=owe, everything=not globs)
-        told = build_report(store, Window(done.snapshot - 1, done.snapshot), known.watch)
-        if reports and not dry_run:
-            send_due(store, destinations_of(known), known.watch, now, follower(known)).check()
-        signs.finish(exit_status(scopes=done.scopes, failed=done.failed, held=done.held), told)
-        return told
-
-    def opened() -> Report:
-        with Store.open_copy(known.database) if dry_run else writing(known.database, since=now()) as store:
-            return job(store)
-
-    with monitor_of(known, dry_run=dry_run) as signs:
-        return _apart(opened)
-
-
-def saved(source: Path, time_field: str | None) -> Answers:
-    """Find the answers of a directory, or of a file of lines."""
+    Raises:
+        SavedError: there are none.
+    """
     return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
 
 
-def _chosen(known: Config, globs: Globs) -> tuple[Scope, ...]:
-    found = tuple(scope for scope in known.scopes if matches(scope.name, globs))
-    if not found:
-        names = ", ".join(scope.name for scope in known.scopes)
-        raise QuestionError(f"no scope matches {' or '.join(globs)}: there are {names}")
-    return found
+class RunObserver:
+    """Hooks that a run calls; these do nothing. A command overrides them to show progress."""
+
+    def running(self, interrupt: Interrupt | None) -> AbstractContextManager[None]:
+        """Return a context for the whole run; `interrupt` is None where nothing is monitored."""
+        del interrupt
+        return nullcontext()
+
+    def fetching(self, scopes: int) -> AbstractContextManager[None]:
+        """Return a context for the time in which so many scopes are fetched and recorded."""
+        del scopes
+        return nullcontext()
+
+    def on_result(self, scope: Scope, result: ScopeResult) -> None:
+        """Note the result of a scope."""
+
+    def on_report(self, report: Report, doubtful: Sequence[WatchedModel]) -> None:
+        """Note the report of the run, when it is recorded and before anything is sent."""
 
 
-def _apart(job: Callable[[], _Done]) -> _Done:
-    """Do a job that has an event loop of its own, also where one runs already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return job()
-    with ThreadPoolExecutor(1, "modelwatch") as thread:
-        return thread.submit(job).result()
+_SILENT = RunObserver()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The answers of a check.
+
+    Args:
+        scopes: those that were asked; includes those made of a user's groups.
+        results: by the name of the scope.
+        missing: by destination, a line for each secret, program or library that it lacks.
+    """
+
+    scopes: tuple[Scope, ...]
+    results: Mapping[str, ScopeResult]
+    missing: Mapping[str, Sequence[str]]
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command."""
+        failed = sum(not isinstance(each.answer, ListingAnswer) for each in self.results.values())
+        status = exit_status(scopes=len(self.results), failed=failed)
+        return status or (DeliveryError.exit_code if self.missing else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The result of a run.
+
+    Args:
+        report: what changed, who recovered, and the state of every scope that was asked.
+        totals: how many scopes answered, moved, are held or failed.
+        doubtful: watched models that may be missing, though no report has them yet.
+        deliveries: what became of the reports that were due.
+    """
+
+    report: Report
+    totals: RunTotals
+    doubtful: tuple[WatchedModel, ...]
+    deliveries: DeliverySummary
+
+    @property
+    def template_problems(self) -> tuple[str, ...]:
+        """The mistakes in the user's templates, each once; the built-in templates were used instead."""
+        return tuple(dict.fromkeys(self.deliveries.problems))
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command: for failed scopes, failed deliveries, held answers, or 0."""
+        totals = self.totals
+        if self.deliveries.incomplete and not totals.failed:
+            return DeliveryError.exit_code
+        return exit_status(scopes=totals.scopes, failed=totals.failed, held=totals.held)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """A report in one form.
+
+    Args:
+        summary: what the text was rendered from.
+        template_problems: the mistakes in the user's templates; the built-in templates were used instead.
+        has_templates: the user's templates were used.
+    """
+
+    summary: Summary
+    text: str
+    language: str
+    template_problems: tuple[str, ...]
+    has_templates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Held answers that were accepted: their scopes, the changes, and what became of the reports."""
+
+    scopes: tuple[str, ...]
+    events: tuple[Event, ...]
+    deliveries: DeliverySummary
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """The result of an import.
+
+    Args:
+        scope: the name of the scope.
+        found: how many answers the source has.
+        left_out: what in the source is not an answer, and why.
+        totals: how many answers were recorded, and what came of them.
+        changes: how many models were added, removed and changed, by these words.
+        is_held: the last answer is held.
+    """
+
+    scope: str
+    found: int
+    left_out: tuple[LeftOut, ...]
+    totals: BackfillTotals
+    changes: Mapping[str, int]
+    is_held: bool
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command."""
+        if self.totals.unreadable and not self.totals.answers and not self.totals.known:
+            return ALL_FAILED_EXIT
+        return HELD_EXIT if self.is_held else 0
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """The result of dropping old history.
+
+    Args:
+        asked: the oldest time to keep, in ISO 8601 UTC.
+        bound: the oldest time that was kept; earlier than `asked` where a report is still to be sent.
+        rows: how many rows were dropped, by table.
+        sizes: the size of the database in bytes, before and after; None where it was not compacted.
+    """
+
+    asked: str
+    bound: str
+    rows: Mapping[str, int]
+    sizes: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,57 +348,219 @@ class Deprecations:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """A place with a config, a database and reports; made by `pipeline.home`.
+class Status:
+    """The last run (None before the first), the state of every scope, and how many reports are unsent."""
 
-    Nothing stays open between two questions, so it needs no closing and may be asked from any thread. Each
-    question is answered from what the job has recorded; only `check` and `run` ask gateways. Times are given
-    as `When`, and told as text in ISO 8601 UTC. What goes wrong is a `PipelineError`: `StoreError` where
-    there is no database yet or it cannot be used, `ConfigError` for a config, `QuestionError` for a moment,
-    scope or model that does not exist.
+    run: Run | None
+    coverage: tuple[Coverage, ...]
+    waiting: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A directory with a config, a database and reports; made by `pipeline.home`.
+
+    Nothing stays open between two calls: a home needs no closing and may be used from any thread. Only
+    `check`, `run`, `sync`, `lookup` and `probe` ask gateways; every other answer comes from the database.
+    Arguments that are times are of type `When`; times in results are ISO 8601 UTC. Errors are subclasses of
+    `PipelineError`: `StoreError` where the database is missing or cannot be used, `ConfigError` for the
+    config, `QuestionError` for a time, scope or model that does not exist.
 
     Args:
-        where: its files.
+        directory: where config and database are, unless these are named.
+        config_path: the config; None for a database alone.
+        database_path: the database; None for the config's.
+        clock: returns the time now.
+        holds_lock: the database's lock is held already; see `locked`.
     """
 
-    where: Where
+    directory: Path
+    config_path: Path | None
+    database_path: Path | None = None
+    clock: Clock = now
+    holds_lock: bool = False
 
     @property
     def config(self) -> Config:
-        """The config, as the file says now.
+        """The config, as the file is now.
 
         Raises:
             ConfigError: there is none, or it cannot be used.
         """
-        return self.where.config()
+        if self.config_path is None:
+            raise ConfigError("is a database without a config: name its home", where=str(self.database_path))
+        return configs.load(self.config_path)
+
+    @property
+    def optional_config(self) -> Config | None:
+        """The config; None where there is none.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        return self.config if self.config_path and self.config_path.exists() else None
 
     @property
     def database(self) -> Path:
         """The database's file."""
-        return self.where.database()
+        if self.database_path is not None:
+            return self.database_path
+        config = self.optional_config
+        return config.database if config else self.directory / "modelwatch.db"
 
-    def check(self, *scopes: str) -> dict[str, ScopeResult]:
-        """Ask every scope, or those that match one of the globs, and write nothing; what each said, by name.
+    @property
+    def watch_list(self) -> Watch:
+        """The models that the config watches."""
+        config = self.optional_config
+        return config.watch if config else NO_WATCH
 
-        The `answer` of each is `Told`, with the listing, or a `FetchError`.
+    def write_config(self, text: str, *, overwrite: bool = False) -> Path:
+        """Validate the text of a config, and write it; return its path.
+
+        Raises:
+            ConfigError: the text is invalid, or the file exists or cannot be written.
         """
-        return check(self.config, scopes)
+        path = self.config_path
+        assert path, "a database alone has no config"
+        if path.exists() and not overwrite:
+            raise ConfigError("exists: edit it, or overwrite it with --force", where=str(path))
+        configs.parse(text, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        return path
 
-    def run(self, *scopes: str, reports: bool = True, dry_run: bool = False) -> Report:
-        """Ask every scope, or those that match one of the globs, record what they say, and report it.
+    @contextmanager
+    def locked(self) -> Iterator[Home]:
+        """Hold the database's lock for the block, and yield a home to use in it: no other run gets between.
 
-        A scope that fails or is held stops nothing: `coverage` of the report says which, and why.
+        Raises:
+            Locked: another run holds the lock.
+        """
+        with lock(self.database, since=self.clock()):
+            yield replace(self, holds_lock=True)
+
+    # Runs.
+
+    def check(
+        self, *scopes: str, on_result: Callable[[Scope, ScopeResult], None] = lambda _scope, _result: None
+    ) -> CheckResult:
+        """Ask every scope once, or those that match a glob, and see what destinations lack; write nothing.
 
         Args:
             scopes: globs of scopes.
-            reports: write the report files too, where there is news.
-            dry_run: compare only; nothing is written.
+            on_result: called for each scope when its result is there.
 
         Raises:
-            Locked: another run is under way.
-            DeliveryError: a report cannot be written; what was heard is recorded.
+            QuestionError: no scope matches.
         """
-        return run(self.config, scopes, reports=reports, dry_run=dry_run)
+        config = self.config
+        asked = tuple(map(_without_retries, _matching_scopes(config, scopes)))
+        found = _in_event_loop(lambda: fetch_and_read(asked, {}, client_factory(config), on_result))
+        resolve = secret_resolver(config)
+        lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
+        return CheckResult(
+            found.scopes, found.results, {name: lines for name, lines in lacking.items() if lines}
+        )
+
+    def sync(self, *scopes: str, dry_run: bool = False, observer: RunObserver = _SILENT) -> RunResult:
+        """Ask every scope, or those that match a glob, and record the answers; report nothing. See `run`."""
+        return self.run(*scopes, reports=False, dry_run=dry_run, observer=observer)
+
+    def run(
+        self,
+        *scopes: str,
+        reports: bool = True,
+        dry_run: bool = False,
+        observer: RunObserver = _SILENT,
+    ) -> RunResult:
+        """Ask every scope, or those that match a glob, record the answers, and send the reports that are due.
+
+        A scope that fails or is held stops no other: `report.coverage` has the state of each. A report that
+        cannot be delivered stays in the outbox: see `deliveries` of the result.
+
+        Args:
+            scopes: globs of scopes.
+            reports: write and send reports.
+            dry_run: compare only; nothing is written or sent.
+            observer: called as the run proceeds.
+
+        Raises:
+            Locked: another run holds the lock.
+            QuestionError: no scope matches.
+        """
+        config = self.config
+        with (
+            run_monitor(config, dry_run=dry_run) as monitor,
+            observer.running(monitor.interrupt if monitor.active else None),
+        ):
+            chosen = _matching_scopes(config, scopes)
+            result = _in_event_loop(
+                lambda: self._run(
+                    config,
+                    chosen,
+                    all_scopes=not scopes,
+                    deliver=reports and not dry_run,
+                    dry_run=dry_run,
+                    observer=observer,
+                )
+            )
+            monitor.finish(result.exit_status, result.report, result.deliveries.failures())
+        return result
+
+    def _run(
+        self,
+        config: Config,
+        scopes: Sequence[Scope],
+        *,
+        all_scopes: bool,
+        deliver: bool,
+        dry_run: bool,
+        observer: RunObserver,
+    ) -> RunResult:
+        destinations, watched = destinations_of(config), config.watch
+        with Store.open_copy(config.database) if dry_run else self._write(must_exist=False) as store:
+
+            def enqueue_reports() -> None:
+                if deliver:
+                    enqueue(store, destinations, watched, at=self.clock())
+
+            with observer.fetching(len(scopes)):
+                totals = sync(
+                    scopes,
+                    store,
+                    client_factory(config),
+                    self.clock,
+                    observer.on_result,
+                    before_commit=enqueue_reports,
+                    all_scopes=all_scopes,
+                )
+            report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
+            in_doubt = doubtful(store, watched) if watched.models else ()
+            observer.on_report(report, in_doubt)
+            sent = DeliverySummary()
+            if deliver:
+                sent = send_due(store, destinations, watched, self.clock, secret_resolver(config))
+        return RunResult(report, totals, in_doubt, sent)
+
+    def accept(self, *scopes: str) -> Acceptance:
+        """Accept the held answers of scopes that match a glob, and send the reports that are due.
+
+        Raises:
+            QuestionError: nothing is held for any of them.
+        """
+        config = self.config
+        with self._write() as store:
+            states = sorted(scope_states(store).items())
+            held = [name for name, state in states if state.held and matches(name, scopes)]
+            if not held or not scopes:
+                raise QuestionError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
+            snapshot = accept(store, held, _quiet_paths(config), at=self.clock())
+            events = mark_urgent(find_events(store, Window(snapshot - 1, snapshot)), config.watch)
+            return Acceptance(tuple(held), events, self._send(store, config))
 
     def import_(
         self,
@@ -290,169 +570,575 @@ class Home:
         dialect: str | None = None,
         url: str | None = None,
         time_field: str | None = None,
-    ) -> Backfill:
-        """Bring saved answers into the history of a scope, oldest first.
+        on_answer: Callable[[], None] = lambda: None,
+    ) -> ImportResult:
+        """Record saved answers in the history of a scope, oldest first.
 
         Args:
-            scope: `gateway/name`; one that the config does not have needs a `dialect`, or `auto`.
-            answers: a directory, a `.jsonl` file, or what `pipeline.saved.in_git` gives.
-            dialect: how they are written; None as the config has it.
-            url: where they came from, for a gateway that is not known.
-            time_field: where in an answer its time is, if not in the name of its file.
+            scope: `gateway/name`; one that is not in the config needs a `dialect`, or `auto`.
+            answers: a directory, a `.jsonl` file, or what `in_git` returns.
+            dialect: how they are written; None for the config's.
+            url: where they came from, for an unknown gateway.
+            time_field: the path in an answer to its time; None where file names or lines have the times.
+            on_answer: called after each answer.
 
         Raises:
-            SavedError: there are none, or they are older than what is known of the scope.
+            QuestionError: the answers cannot be of this scope.
+            SavedError: there are none, or they are older than the recorded history of the scope.
         """
-        known = self.where.known()
-        wanted, asked = whose(known.scopes if known else (), self.database, scope, dialect=dialect, url=url)
-        found = answers if isinstance(answers, Answers) else saved(Path(answers), time_field)
-        with writing(self.database, since=now()) as store:
-            done = backfill(wanted, found.oldest_first, store, asked=asked)
-            store.checkpoint()
-        return done
+        config = self.optional_config
+        target, asked = target_scope(
+            config.scopes if config else (), self.database, scope, dialect=dialect, url=url
+        )
+        if not isinstance(answers, Answers):
+            answers = saved_answers(Path(answers), time_field)
+        with self._write(must_exist=False) as store:
+            totals = backfill(target, answers.oldest_first, store, lambda _answer: on_answer(), asked=asked)
+            state = scope_states(store).get(target.name)
+            is_held = state is not None and state.held is not None
+            changes = moved(store, totals.window)
+            return ImportResult(target.name, answers.count, answers.left_out, totals, changes, is_held)
+
+    # Reports.
+
+    def report(self, *, since: When | None = None, until: When | None = None) -> DeliverySummary:
+        """Write a report as CSV and JSON into the reports directory.
+
+        Args:
+            since: where it begins; None for the end of the last report, which also writes `latest.*`.
+            until: where it ends; None for the last run. Ignored without `since`.
+
+        Raises:
+            DeliveryError: a file cannot be written.
+        """
+        config = self.config
+        with self._write() as store:
+            if since is None:
+                return self._send(store, config, only=REPORTS)
+            period = window(store, since=self._time(since), until=self._optional_time(until))
+            return DeliverySummary(write_window(store, config.reports, period, watch=config.watch))
+
+    def render(
+        self,
+        form: str,
+        *,
+        since: When = "1d",
+        until: When | None = None,
+        to: str | None = None,
+        language: str | None = None,
+    ) -> RenderedReport:
+        """Render a report as csv, json, html, md or txt; write nothing.
+
+        Args:
+            form: one of these.
+            since: where it begins.
+            until: where it ends; None for the last run.
+            to: the name of a destination of the config, for its filter, language and templates.
+            language: instead of the destination's.
+
+        Raises:
+            QuestionError: there is no such destination, or there was no run in that time.
+        """
+        destination = self._destination(to) if to else Destination("", Files(self.directory))
+        if language:
+            destination = replace(destination, language=language)
+        problems: list[str] = []
+        with self._read() as store:
+            period = window(store, since=self._time(since), until=self._optional_time(until))
+            if period.until == period.since:
+                raise QuestionError("there was no run in that time: `modelwatch run`, or another --since")
+            summary = summarise(store, period, watch=self.watch_list, wanted=destination.filter)
+        text = render_form(summary, form, destination, problems)
+        return RenderedReport(
+            summary,
+            text,
+            destination.language,
+            tuple(dict.fromkeys(problems)),
+            destination.templates is not None,
+        )
+
+    def send(self, *, to: str | None = None) -> DeliverySummary:
+        """Send the reports that are due, to all destinations or the named one.
+
+        Raises:
+            QuestionError: there is no such destination.
+        """
+        config = self.config
+        if to:
+            self._destination(to)
+        with self._write() as store:
+            return self._send(store, config, only=to)
+
+    def preview(self, *, to: str | None = None) -> tuple[Preview, ...]:
+        """Return what `send` would send now; nothing is sent or written.
+
+        Raises:
+            QuestionError: there is no such destination.
+        """
+        config = self.config
+        if to:
+            self._destination(to)
+        with Store.open_copy(config.database) as store:
+            return preview(store, destinations_of(config), config.watch, at=self.clock(), only=to)
+
+    def outbox(self, *, include_sent: bool = False) -> list[Delivery]:
+        """Return the deliveries that wait or were refused, oldest first; with `include_sent` all of them."""
+        with self._read() as store:
+            return deliveries(store, *(() if include_sent else ("waiting", "refused")))
+
+    def retry(self, *numbers: int) -> tuple[list[Delivery], DeliverySummary]:
+        """Make unsent deliveries due by their numbers, and send what is due; return those that changed."""
+        config = self.config
+        with self._write() as store:
+            changed = retry(store, numbers)
+            if not changed:
+                return changed, DeliverySummary()
+            return changed, send_due(
+                store, destinations_of(config), config.watch, self.clock, secret_resolver(config)
+            )
+
+    def drop(self, *numbers: int) -> list[Delivery]:
+        """Give up unsent deliveries by their numbers; return those that changed."""
+        with self._write() as store:
+            return drop(store, numbers)
+
+    # The history.
 
     def changes(
-        self, *, since: When | None = None, scopes: Globs = (), models: Globs = ()
+        self, *, since: When | None = None, scopes: Globs = (), models: Globs = (), kinds: Sequence[str] = ()
     ) -> tuple[Event, ...]:
-        """Give what changed, oldest first; what concerns a watched model may be `urgent`."""
-        start = None if since is None else time_of(since)
-        with self.where.read() as store:
-            events = mark_urgent(find_events(store, window(store, since=start)), self.where.watch())
-        found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
-        return tuple(each for each in found if each.scopes and matches(each.model, models))
+        """Return the events, oldest first; an event of a watched model may be `urgent`.
 
-    def models(self, *globs: str, at: When | None = None, scopes: Globs = ()) -> list[dict[str, Any]]:
-        """Give what is offered, now or at a moment: a row for each gateway and model.
+        Args:
+            since: leave out earlier events.
+            scopes: globs of scopes; an event names the matching scopes only.
+            models: globs of model ids.
+            kinds: `added`, `removed`, `returned`, `changed`; none means all.
+
+        Raises:
+            QuestionError: `since` is no time, or a glob matches no scope.
+        """
+        start = None if since is None else self._time(since)
+        with self._read() as store:
+            require_scopes(store, scopes)
+            events = mark_urgent(find_events(store, window(store, since=start)), self.watch_list)
+        found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
+        return tuple(
+            each
+            for each in found
+            if each.scopes and matches(each.model, models) and (not kinds or each.kind in kinds)
+        )
+
+    def models(
+        self, *globs: str, at: When | None = None, scopes: Globs = (), owners: Globs = ()
+    ) -> list[dict[str, Any]]:
+        """Return the models on offer, now or at a moment: one row for each gateway and model.
 
         A row has gateway, model, owned_by, created, scopes and groups (names), and records (the distinct
         bodies, as JSON text).
+
+        Raises:
+            QuestionError: `at` is no time or before the history, or a glob matches no scope.
         """
-        with self.where.read() as store:
-            then = Moment(at=None if at is None else in_history(store, time_of(at)))
-            offered = catalog(store, lambda scope: matches(scope, scopes), then)
-        return [row for row in offered if matches(row["model"], globs)]
+        with self._read() as store:
+            require_scopes(store, scopes)
+            moment = Moment(at=None if at is None else in_history(store, self._time(at)))
+            rows = catalog(store, lambda scope: matches(scope, scopes), moment)
+        return [
+            row for row in rows if matches(row["model"], globs) and matches(row["owned_by"] or "", owners)
+        ]
 
     def scopes(self) -> tuple[Coverage, ...]:
-        """Give every scope, by name: how many models it is offered, and whether it is well."""
-        with self.where.read() as store:
+        """Return every scope, by name, with its number of models and its state."""
+        with self._read() as store:
             return coverage(store)
 
     def last_run(self) -> Run | None:
-        """Give the last run; None when there was none."""
-        with self.where.read() as store:
+        """Return the last run; None before the first."""
+        with self._read() as store:
             return find_run(store)
 
-    def show(self, model: str, *, scopes: Globs = ()) -> list[ModelDetails]:
-        """Give what is known of a model, by gateway; nothing where nobody was ever offered it."""
-        with self.where.read() as store:
-            return model_details(store, model, lambda scope: matches(scope, scopes))
+    def status(self) -> Status:
+        """Return the last run, the state of every scope, and the number of undelivered reports."""
+        with self._read() as store:
+            return Status(find_run(store), coverage(store), **unsent(store))
 
-    def history(self, model: str, *, scopes: Globs = ()) -> tuple[Timeline, ...]:
-        """Give the story of a model, or of those that a glob matches; scopes with the same story together.
+    def show(self, model: str, *, scopes: Globs = ()) -> list[ModelDetails]:
+        """Return the details of a model, one value for each gateway.
 
         Raises:
-            QuestionError: nobody was ever offered such a model.
+            QuestionError: no scope was ever offered the model, or a glob matches no scope.
         """
-        with self.where.read() as store:
-            names = named(store, model)
-            if not names:
+        with self._read() as store:
+            require_scopes(store, scopes)
+            found = model_details(store, model, lambda scope: matches(scope, scopes))
+            if not found:
                 raise QuestionError(unknown(store, model))
-            return tuple(
-                s for name in names for s in timelines(store, name, lambda scope: matches(scope, scopes))
+            return found
+
+    def lookup(
+        self, model: str, *, scopes: Globs = (), on_answer: Callable[[], None] = lambda: None
+    ) -> dict[str, LookupResult]:
+        """Request a model at its own address, as each scope of the config; return the results by scope.
+
+        Gateways that never offered the model are not asked.
+
+        Args:
+            model: the id, as the gateway writes it.
+            scopes: globs of scopes.
+            on_answer: called after each answer or failure.
+
+        Raises:
+            QuestionError: no scope was ever offered the model, or a glob matches no scope.
+        """
+        config = self.config
+        details = self.show(model, scopes=scopes)
+        with self._read() as store:
+            lookups = list(_lookups(config, scope_states(store), details))
+        return _in_event_loop(lambda: lookup(lookups, client_factory(config), on_answer))
+
+    def history(self, model: str, *, scopes: Globs = (), at_most: int | None = None) -> tuple[Timeline, ...]:
+        """Return the timelines of a model, or of the models that a glob matches.
+
+        Scopes with equal timelines share one.
+
+        Args:
+            model: an id, or a glob of ids.
+            scopes: globs of scopes.
+            at_most: refuse a glob that matches more models.
+
+        Raises:
+            QuestionError: no scope was ever offered such a model, or a glob matches no scope.
+        """
+        with self._read() as store:
+            require_scopes(store, scopes)
+            ids = named(store, model)
+            if not ids:
+                raise QuestionError(unknown(store, model))
+            if at_most is not None and len(ids) > at_most:
+                raise QuestionError(
+                    f"{printable(model)} matches {len(ids)} models, "
+                    f"{printable(ids[0])} to {printable(ids[-1])}: narrow it to {at_most} at most"
+                )
+            found = tuple(
+                timeline
+                for each in ids
+                for timeline in timelines(store, each, lambda scope: matches(scope, scopes))
             )
+        if not found:
+            globs = " or ".join(map(printable, scopes))
+            raise QuestionError(f"no scope that matches {globs} was ever offered {printable(model)}")
+        return found
 
     def diff(self, before: When, after: When = "now") -> Contrast:
-        """Compare what was offered at two moments, or to two scopes.
+        """Compare the models on offer at two moments, or of two scopes.
 
-        Each side is a moment, or as text what `modelwatch diff` takes: `now`, `#123` (a snapshot),
+        Each side is a moment, or a text as `modelwatch diff` takes it: `now`, `#123` (a snapshot),
         `aihubmix/prod`, a gateway, a glob of scopes, `aihubmix/prod@2026-05-01`.
+
+        Raises:
+            QuestionError: a side is none of these, or the two cannot be compared.
         """
-        now = datetime.now(UTC)
+        now = self._now()
         texts = [iso(each) if isinstance(each, datetime) else each for each in (before, after)]
-        with self.where.read() as store:
+        with self._read() as store:
             try:
                 return contrast(store, *(side(store, text, now) for text in texts))
             except LookupError as error:
                 raise QuestionError(str(error.args[0])) from error
 
-    def matrix(self, *scopes: str) -> list[Matrix]:
-        """Give, for each gateway, its models and the scopes that they are offered to now."""
-        with self.where.read() as store:
-            return matrices(store, lambda known: matches(known.scope, scopes))
+    def matrix(self, *scopes: str, gateway: str | None = None) -> list[Matrix]:
+        """Return, for each gateway, its models and the scopes that are offered each of them now.
 
-    def same(self, *scopes: str) -> list[Alike]:
-        """Give the sets of scopes that are offered exactly the same list."""
-        with self.where.read() as store:
-            return alike(store, lambda known: matches(known.scope, scopes))
+        Raises:
+            QuestionError: there is no such gateway, or a glob matches no scope.
+        """
+        with self._read() as store:
+            return matrices(store, _selection(store, scopes, gateway))
 
-    def lifecycle(self, *, days: int = WITHIN) -> Deprecations:
-        """Give what is announced to end in so many days, or should have, and what went in as many."""
-        now = datetime.now(UTC)
-        with self.where.read() as store:
+    def same(self, *scopes: str, gateway: str | None = None) -> list[Alike]:
+        """Return the sets of scopes with equal lists.
+
+        Raises:
+            QuestionError: there is no such gateway, or a glob matches no scope.
+        """
+        with self._read() as store:
+            return alike(store, _selection(store, scopes, gateway))
+
+    def deprecations(self, *, days: int = WITHIN) -> Deprecations:
+        """Return the shutdowns announced for the next `days` days, and the removals without notice of the last."""
+        now = self._now()
+        with self._read() as store:
             to_come = announced(store, today=now.date(), until=now.date() + timedelta(days=days))
             gone = vanished(store, since=iso(now - timedelta(days=days)))
         return Deprecations(tuple(to_come), tuple(gone))
 
     def watch(self, *models: str, scopes: Globs = (), since: When = "7d", days: int = WITHIN) -> WatchReport:
-        """Say how models stand that somebody depends on.
+        """Check the watched models: missing, retiring, repriced or OK.
 
         Args:
             models: ids and globs; none means those of the config.
             scopes: globs of the scopes that matter; none means those of the config.
-            since: prices are compared with those of this time.
-            days: an end is urgent when it is so many days away, or fewer.
+            since: compare prices with those of this time.
+            days: a shutdown at most this many days away is urgent.
 
         Raises:
-            QuestionError: there are no models to watch.
+            QuestionError: no models are watched, or a glob matches no scope.
         """
-        known = self.where.watch()
-        wanted = Watch(models or known.models, tuple(scopes) or known.scopes)
-        if not wanted.models:
-            raise QuestionError("nothing is watched: name models, or write them under [watch] in the config")
-        with self.where.read() as store:
-            today = datetime.now(UTC).date()
-            return watch(store, wanted, since=time_of(since), today=today, days=days)
+        configured = self.watch_list
+        watched = Watch(models or configured.models, tuple(scopes) or configured.scopes)
+        if not watched.models:
+            config = self.config_path or "the config"
+            raise QuestionError(
+                f"nothing is watched: name models, or write `[watch]` and `models = [...]` into {config}"
+            )
+        with self._read() as store:
+            require_scopes(store, scopes)
+            return watch(store, watched, since=self._time(since), today=self._now().date(), days=days)
 
-    def verify(self) -> list[Check]:
-        """Check the database against itself; each check has the problems that it found."""
-        with self.where.read() as store:
-            return list(maintenance.verify(store, self.where.dialects()))
+    def probe(
+        self,
+        gateway: str,
+        *,
+        scope: str | None = None,
+        times: int = 3,
+        on_answer: Callable[[], None] = lambda: None,
+    ) -> ScopeProbe:
+        """Request a gateway's list several times in a row and compare the answers; write nothing.
 
-    def rebuild(self) -> Rebuilt:
-        """Derive again what follows from the answers; says what was corrected."""
-        with self.where.opened() as store:
-            return maintenance.rebuild(store, self.where.dialects())
+        Args:
+            gateway: its name in the config.
+            scope: the scope to ask as, with or without its gateway; None for the gateway's first.
+            times: the number of requests.
+            on_answer: called after each answer or failure.
 
-    def prune(self, *, keep: timedelta) -> Pruned:
-        """Drop history that is older; what is told of the time since stays the same."""
-        with self.where.opened() as store:
-            return maintenance.prune(store, self.where.dialects(), bound=iso(datetime.now(UTC) - keep))
+        Raises:
+            QuestionError: the config has no such gateway or scope.
+        """
+        config = self.config
+        probed = _probed_scope(config, gateway, scope)
+        return _in_event_loop(lambda: probe_scope(probed, times, client_factory(config), on_answer))
+
+    # Maintenance.
+
+    def verify(self) -> Iterator[Check]:
+        """Check the database against itself; yield each check with its problems when it is done."""
+        with self._read() as store:
+            yield from maintenance.verify(store, self._dialects())
+
+    def rebuild(self) -> RebuildTotals:
+        """Derive changes, facts, permissions and pointers again from the answers; return the corrections."""
+        with self._write() as store:
+            return maintenance.rebuild(store, self._dialects())
+
+    def prune(self, *, keep: timedelta, dry_run: bool = False, vacuum: bool = True) -> PruneResult:
+        """Drop history older than `keep`; reports on the time since stay the same.
+
+        Args:
+            keep: the age.
+            dry_run: count what would be dropped; write nothing.
+            vacuum: return the freed space to the disk.
+        """
+        asked = iso(self._now() - keep)
+        with Store.open_copy(self.database) if dry_run else self._write() as store:
+            pruned = maintenance.prune(store, self._dialects(), bound=asked)
+            sizes = compact(store) if vacuum and not dry_run else None
+        return PruneResult(asked, pruned.bound, pruned.rows, sizes)
 
     def backup(self, file: Path | str, *, overwrite: bool = False) -> int:
-        """Write a copy of the database, whole though a run may be under way; gives its size in bytes."""
-        return copy(self.database, Path(file), overwrite=overwrite)
+        """Write a consistent copy of the database, also during a run; return its size in bytes."""
+        return write_backup(self.database, Path(file), overwrite=overwrite)
 
-    def forget(self, *scopes: str) -> dict[str, int]:
-        """Drop the scopes that match one of the globs, and all that only they needed; rows by table.
+    def scope_names(self, *globs: str) -> list[str]:
+        """Return the names of the scopes in the history that match one of some globs.
 
         Raises:
             QuestionError: none matches.
         """
-        with self.where.opened() as store:
-            names = [name for name in scope_states(store) if matches(name, scopes)] if scopes else []
-            if not names:
-                raise QuestionError(f"no scope matches {' or '.join(scopes)}")
-            return dict(maintenance.forget(store, sorted(names)))
+        with Store.read(self.database, allow_old=True) as store:
+            return _scope_names(store, globs)
+
+    def forget(self, *scopes: str) -> dict[str, int]:
+        """Drop the scopes that match one of some globs, and all that only they needed; return rows by table.
+
+        Raises:
+            QuestionError: none matches.
+        """
+        with self._write() as store:
+            return dict(maintenance.forget(store, _scope_names(store, scopes)))
+
+    def rename(self, old: str, new: str) -> list[tuple[str, str]]:
+        """Rename a scope, or a gateway with all its scopes; return each scope's old and new name.
+
+        Raises:
+            QuestionError: `old` is unknown, or `new` is taken, is no name, or is of another gateway.
+        """
+        with self._write() as store:
+            return maintenance.rename(store, old, new)
+
+    # The browser.
+
+    def datasette_config(self) -> dict[str, Any]:
+        """Return the configuration with which Datasette shows the database."""
+        from pipeline.browse import configuration
+
+        with self._read() as store:
+            return configuration(store, self.database.stem, self.watch_list.models)
+
+    def publish(self, directory: Path | str) -> int:
+        """Write a copy of the database without what is private, ready to serve; return its size in bytes."""
+        from pipeline.browse import publish
+
+        return publish(self.database, Path(directory))
+
+    def _now(self) -> datetime:
+        return datetime.fromisoformat(self.clock())
+
+    def _time(self, when: When) -> str:
+        return time_of(when, self._now())
+
+    def _optional_time(self, when: When | None) -> str | None:
+        return None if when is None else self._time(when)
+
+    def _read(self) -> Store:
+        """Open the database to read."""
+        return Store.read(self.database)
+
+    @contextmanager
+    def _write(self, *, must_exist: bool = True) -> Iterator[Store]:
+        """Open the database to write, under its lock."""
+        path = self.database
+        if not self.holds_lock:
+            with writing(path, since=self.clock(), must_exist=must_exist) as store:
+                yield store
+            return
+        with Store.open(path) as store:
+            yield store
+            store.checkpoint()
+
+    def _send(self, store: Store, config: Config, only: str | None = None) -> DeliverySummary:
+        """Enqueue the reports that are due, and send them."""
+        return enqueue_and_send(
+            store, destinations_of(config), config.watch, self.clock, secret_resolver(config), only=only
+        )
+
+    def _destination(self, name: str) -> Destination:
+        known = {each.name: each for each in destinations_of(self.config)}
+        if name not in known:
+            raise QuestionError(f"no destination is named {printable(name)}: there are {', '.join(known)}")
+        return known[name]
+
+    def _dialects(self) -> DialectsOf:
+        """Return what finds the dialects in which a listing may have been read."""
+        config = self.optional_config
+        return maintenance.dialects_of(config.scopes if config else ())
 
 
-def home(place: Path | str = "data", *, config: Path | str | None = None) -> Home:
-    """Give a home, by its directory, or a database alone, by its file.
+def home(place: Path | str = "data", *, config: Path | str | None = None, clock: Clock = now) -> Home:
+    """Return a home, by its directory, or a database alone, by its file.
 
     Args:
         place: a directory with `modelwatch.toml` and what it names; or a database file.
         config: another config file.
+        clock: returns the time now, as text in ISO 8601 UTC.
     """
     path = Path(place)
+    config_path = None if config is None else Path(config)
     if path.is_file():
-        return Home(Where(None if config is None else Path(config), path))
-    return Home(Where(path / "modelwatch.toml" if config is None else Path(config)))
+        return Home(path.parent, config_path, path, clock)
+    return Home(path, config_path or path / "modelwatch.toml", clock=clock)
+
+
+def _in_event_loop(work: Callable[[], _T]) -> _T:
+    """Call a function that starts an event loop, also where one is running, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    with ThreadPoolExecutor(1, "modelwatch") as thread:
+        return thread.submit(work).result()
+
+
+def _matching_scopes(config: Config, globs: Globs) -> tuple[Scope, ...]:
+    """Return the scopes of a config that match one of some globs; all where there is none.
+
+    Raises:
+        QuestionError: none matches.
+    """
+    found = tuple(scope for scope in config.scopes if matches(scope.name, globs))
+    if not found:
+        names = ", ".join(scope.name for scope in config.scopes)
+        raise QuestionError(f"no scope matches {' or '.join(globs)}: there are {names}")
+    return found
+
+
+def _without_retries(scope: Scope) -> Scope:
+    gateway = replace(scope.gateway, limits=replace(scope.gateway.limits, attempts=1))
+    return replace(scope, gateway=gateway)
+
+
+def _scope_names(store: Store, globs: Globs) -> list[str]:
+    found = sorted(name for name in scope_states(store) if matches(name, globs)) if globs else []
+    if not found:
+        raise QuestionError(f"no scope matches {' or '.join(globs)}: see `modelwatch scopes`")
+    return found
+
+
+def _quiet_paths(config: Config) -> QuietPaths:
+    """Return the function that finds the quiet paths of a scope: its dialect's and its gateway's."""
+    gateways = {scope.gateway.name: scope.gateway for scope in config.scopes}
+
+    def quiet(scope: str, reading: str | None) -> tuple[str, ...]:
+        dialect, gateway = dialect_of(reading), gateways.get(scope.partition("/")[0])
+        return (*(dialect.quiet if dialect else ()), *(gateway.overrides.quiet if gateway else ()))
+
+    return quiet
+
+
+def _selection(store: Store, scopes: Globs, gateway: str | None) -> Callable[[Known], bool]:
+    """Return the test for scopes of a gateway that match one of some globs.
+
+    Raises:
+        QuestionError: there is no such gateway, or a glob matches no scope.
+    """
+    if gateway is not None:
+        require_gateway(store, gateway)
+    require_scopes(store, scopes)
+    return lambda known: gateway in (None, known.gateway) and matches(known.scope, scopes)
+
+
+def _lookups(
+    config: Config, states: Mapping[str, ScopeState], details: Iterable[ModelDetails]
+) -> Iterator[Lookup]:
+    """Yield a lookup for each scope of the config at a gateway that has offered the model."""
+    # An `all_groups` scope puts its list together from other answers; it has no address for one model.
+    scopes = {scope.name: scope for scope in config.scopes if not scope.all_groups}
+    for at in details:
+        for standing in at.standings if at.is_known else ():
+            scope = scopes.get(standing.coverage.scope)
+            if scope:
+                dialect = request_dialect(scope.gateway, states[scope.name].reading)
+                listed = at.offers[standing.record].body if standing.record is not None else None
+                yield Lookup(scope, dialect, at.model, listed)
+
+
+def _probed_scope(config: Config, gateway: str, name: str | None) -> Scope:
+    """Return a gateway's scope by its name, with or without the gateway's; its first where `name` is None.
+
+    Raises:
+        QuestionError: the config has no such gateway or scope.
+    """
+    gateways = list(dict.fromkeys(scope.gateway.name for scope in config.scopes))
+    if gateway not in gateways:
+        raise QuestionError(f"no gateway is named {printable(gateway)}: there are {', '.join(gateways)}")
+    # An `all_groups` scope puts its list together from other answers; there is no one list to repeat.
+    scopes = [scope for scope in config.scopes if scope.gateway.name == gateway and not scope.all_groups]
+    found = [scope for scope in scopes if name in (None, scope.name, scope.name.partition("/")[2])]
+    if found:
+        return found[0]
+    if not scopes:
+        raise QuestionError(f"{gateway} has no list: it is asked by groups only")
+    names = ", ".join(scope.name for scope in scopes)
+    raise QuestionError(
+        f"{gateway} has no scope {printable(name or '')} with a list of its own: there are {names}"
+    )

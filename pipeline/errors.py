@@ -1,18 +1,18 @@
-"""What can go wrong, as one tree; each error says what happened, where, and what to do.
+"""The errors as one tree; each message says what happened, where, and what to do.
 
 PipelineError              exit 70
-├── ConfigError            exit 78  names the file, the line or key in it, and what to write instead
-├── FetchError             exit 3 when some scopes failed, 4 when all did; a value, never the end of a run
-│   ├── Unreachable        DNS, TLS, time-out, reset, a 5xx        tried again
-│   ├── Throttled          429 or 503, knows how long to wait      tried again
-│   ├── Refused            401, 403: the key is no longer good     not tried again
-│   ├── Unresolved         the secret's reference gives nothing    not sent at all
-│   └── Unreadable         an answer that is no listing            not tried again
+├── ConfigError            exit 78  names the file, the line or key, and what to write
+├── FetchError             exit 3 where some scopes failed, 4 where all did; a value that does not end a run
+│   ├── Unreachable        DNS, TLS, timeout, reset, a 5xx         retried
+│   ├── Throttled          429 or 503, with the time to wait       retried
+│   ├── Refused            401, 403: the key is rejected           not retried
+│   ├── Unresolved         a reference to a secret is unresolved   not sent
+│   └── Unreadable         the answer is not a list of models      not retried
 ├── StoreError             exit 74  SQLite: full, corrupt, read-only, newer than this program
 │   └── Locked             exit 75  another run holds the lock
-├── SavedError             exit 65  saved answers cannot be imported: not there, or older than what is known
-├── QuestionError          no such time, scope or model; the command calls it wrong usage
-└── DeliveryError          exit 6   the report goes with the next run
+├── SavedError             exit 65  saved answers cannot be imported: absent, or older than the history
+├── QuestionError          exit 2   there is no such time, scope or model
+└── DeliveryError          exit 6   the report stays in the outbox and is retried
 """
 
 from __future__ import annotations
@@ -20,27 +20,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+CHANGES_EXIT = 1
+SOME_FAILED_EXIT = 3
+ALL_FAILED_EXIT = 4
 HELD_EXIT = 5
 
 
-SOME_FAILED_EXIT = 3
-
-
-ALL_FAILED_EXIT = 4
-
-
-CHANGES_EXIT = 1
-
-
 def exit_status(*, scopes: int, failed: int, held: int = 0) -> int:
-    """Give the exit code of a job that asked so many scopes, of which some failed or are held."""
+    """Return the exit status of a job by its number of scopes, and of those that failed or are held."""
     if failed:
         return ALL_FAILED_EXIT if failed == scopes else SOME_FAILED_EXIT
     return HELD_EXIT if held else 0
 
 
 class PipelineError(Exception):
-    """Any error of modelwatch; `exit_code` is what the command leaves with."""
+    """Any error of modelwatch; `exit_code` is the exit status of the command."""
 
     exit_code: ClassVar[int] = 70
 
@@ -60,7 +54,7 @@ class ConfigError(PipelineError):
 
 
 class FetchError(PipelineError):
-    """One scope gave no listing; `status` is the HTTP status when there was one."""
+    """A scope failed; `status` is the HTTP status, where there is one."""
 
     exit_code = SOME_FAILED_EXIT
 
@@ -69,17 +63,17 @@ class FetchError(PipelineError):
         self.status = status
 
     def reword(self, message: str) -> None:
-        """Say the same in words that are fit to be kept and shown."""
+        """Replace the message by one without secrets and unsafe characters."""
         self.message = message
         self.args = (message,)
 
 
 class Unreachable(FetchError):  # noqa: N818 - named for what the gateway is, as in the drawing above
-    """No usable answer came back: DNS, TLS, time-out, a reset connection, a 5xx."""
+    """No usable answer: DNS, TLS, timeout, a reset connection, a 5xx."""
 
 
 class Throttled(FetchError):  # noqa: N818
-    """The gateway asks to slow down; `retry_after` is in seconds, None when it did not say."""
+    """The gateway asks to slow down; `retry_after` is in seconds, None where it is not given."""
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message, status=status)
@@ -87,15 +81,15 @@ class Throttled(FetchError):  # noqa: N818
 
 
 class Refused(FetchError):  # noqa: N818
-    """The gateway does not accept the key or the session."""
+    """The gateway rejects the key or the session."""
 
 
 class Unresolved(FetchError):  # noqa: N818
-    """The reference to a secret gives nothing, so nothing was sent."""
+    """A reference to a secret cannot be resolved; nothing was sent."""
 
 
 class Unreadable(FetchError):  # noqa: N818
-    """An answer came, and it is no listing."""
+    """The answer is not a list of models."""
 
 
 class StoreError(PipelineError):
@@ -125,10 +119,12 @@ class SavedError(PipelineError):
 
 
 class QuestionError(PipelineError):
-    """What was asked for cannot be told: it is no time, or there is no such scope, snapshot or model."""
+    """The question has no answer: it names no valid time, or an unknown scope, snapshot or model."""
+
+    exit_code = 2
 
 
 class DeliveryError(PipelineError):
-    """A report could not be written or sent; it goes with the next run."""
+    """A report could not be written or sent; it stays in the outbox and is retried."""
 
     exit_code = 6

@@ -1,4 +1,4 @@
-"""Follow references to secrets: the environment, files, and the output of commands."""
+"""References to secrets: a variable of the environment, a file, or the output of a command."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from pathlib import Path
 from pipeline.core.types import Resolve, Secret
 from pipeline.errors import Unresolved
 
-_PATIENCE = 30
+_COMMAND_TIMEOUT = 30
+"""Seconds."""
 
 
 def resolver(directory: Path) -> Resolve:
-    """Give the function that follows references; relative files are looked for in `directory`.
+    """Return the function that resolves references to secrets.
 
-    `env:NAME` is a variable, `command:PROGRAM ARGUMENTS` what a program prints, `file:PATH` a file's content.
-    A relative file is first looked for in systemd's `$CREDENTIALS_DIRECTORY`.
+    `env:NAME` is a variable, `file:PATH` the content of a file, `command:PROGRAM ARGUMENTS` the output of a
+    program. A relative path is looked up in systemd's `$CREDENTIALS_DIRECTORY`, see
+    https://systemd.io/CREDENTIALS/, and then in `directory`. The function raises `Unresolved`.
     """
 
     def resolve(reference: str) -> Secret:
@@ -30,7 +32,7 @@ def resolver(directory: Path) -> Resolve:
             case "command":
                 return _output(rest)
             case _:
-                raise Unresolved("a secret's reference begins with env:, file: or command:")
+                raise Unresolved("a reference to a secret begins with env:, file: or command:")
 
     return resolve
 
@@ -38,7 +40,7 @@ def resolver(directory: Path) -> Resolve:
 def _variable(name: str) -> Secret:
     value = os.environ.get(name)
     if value is None:
-        raise Unresolved(f"env:{name} is not set, so nothing was sent: set it where the job runs")
+        raise Unresolved(f"env:{name} is not set; nothing was sent: set it in the environment of the job")
     return Secret(value)
 
 
@@ -52,24 +54,24 @@ def _file(name: str, directory: Path) -> Secret:
     try:
         return Secret(found.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise Unresolved(f"file:{name} cannot be read, so nothing was sent: {found}: {why}") from error
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise Unresolved(f"file:{name} cannot be read; nothing was sent: {found}: {why}") from error
 
 
 def _output(command: str) -> Secret:
-    """Run a command and take what it prints; neither its words nor its output are ever shown."""
+    """Return the output of a command; messages show neither its words nor its output."""
     try:
         words = shlex.split(command)
-        done = subprocess.run(words, capture_output=True, timeout=_PATIENCE, check=True)  # noqa: S603 - the user's own
+        done = subprocess.run(words, capture_output=True, timeout=_COMMAND_TIMEOUT, check=True)  # noqa: S603 - the user's own
         return Secret(done.stdout.decode("utf-8").strip())
     except subprocess.TimeoutExpired:
         raise Unresolved(
-            f"a command: for a key gave nothing within {_PATIENCE} s: nothing was sent"
+            f"a command: for a key did not end within {_COMMAND_TIMEOUT} s; nothing was sent"
         ) from None
     except subprocess.CalledProcessError as error:
         raise Unresolved(
-            f"a command: for a key failed with exit {error.returncode}: nothing was sent"
+            f"a command: for a key exited with {error.returncode}; nothing was sent"
         ) from None
     except (OSError, ValueError, IndexError) as error:
-        why = getattr(error, "strerror", None) or "see its quotes"
-        raise Unresolved(f"a command: for a key cannot be run ({why}): nothing was sent") from None
+        why = getattr(error, "strerror", None) or "check its quotes"
+        raise Unresolved(f"a command: for a key cannot be run ({why}); nothing was sent") from None

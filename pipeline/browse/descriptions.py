@@ -397,3 +397,28 @@ def columns_of(store: Store) -> dict[str, dict[str, str]]:
         says = shown.columns.get(row["name"], COLUMNS.get(row["name"]))
         found.setdefault(row["whose"], {}).update({row["name"]: says} if says else {})
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaEntry:
+    """A described table or view of a new database: its columns, and those that reference another table."""
+
+    name: str
+    is_table: bool
+    columns: tuple[str, ...]
+    references: frozenset[str]
+
+
+def schema_entries() -> list[SchemaEntry]:
+    """Return the described tables and views of a new database, in the order of the schema."""
+    with Store.open(None) as store:
+        rows = store.rows("select name, type from sqlite_master order by rowid")
+        return [_entry(store, row["name"], row["type"]) for row in rows if row["name"] in SHOWN]
+
+
+def _entry(store: Store, name: str, kind: str) -> SchemaEntry:
+    columns = store.rows("select name from pragma_table_info(:table)", {"table": name})
+    keys = store.rows('select "from" from pragma_foreign_key_list(:table)', {"table": name})
+    return SchemaEntry(
+        name, kind == "table", tuple(row["name"] for row in columns), frozenset(row["from"] for row in keys)
+    )

@@ -1,66 +1,91 @@
-"""The command and its error handling; what each command does is in the modules beside this one."""
+"""The command `modelwatch`: the table of its commands, and how errors become exit statuses."""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
+from typing import NamedTuple
 
 import click
 
 from pipeline import __version__
 
+
+class _Entry(NamedTuple):
+    """A command: its module in this package, and its line in `--help`."""
+
+    module: str
+    help: str
+
+
 _COMMANDS = {
-    "init": "setup",
-    "check": "run",
-    "sync": "run",
-    "run": "run",
-    "report": "reports",
-    "send": "reports",
-    "outbox": "reports",
-    "changes": "catalog",
-    "models": "catalog",
-    "scopes": "catalog",
-    "status": "catalog",
-    "show": "model",
-    "history": "history",
-    "diff": "compare",
-    "matrix": "compare",
-    "same": "compare",
-    "deprecations": "history",
-    "watch": "watch",
-    "probe": "model",
-    "import": "import_",
-    "accept": "run",
-    "verify": "maintenance",
-    "rebuild": "maintenance",
-    "prune": "maintenance",
-    "backup": "maintenance",
-    "forget": "maintenance",
-    "rename": "maintenance",
-    "browse": "browse",
-    "datasette-config": "browse",
-    "publish": "browse",
-    "schedule": "setup",
-    "demo": "demo",
-    "gateway": "demo",
+    "init": _Entry("setup", "Write a commented config whose default works without any key."),
+    "check": _Entry("run", "Validate the config, ask every scope once, and show how to fix each failure."),
+    "sync": _Entry("run", "Ask every scope and record the answers, without reports."),
+    "run": _Entry("run", "Ask every scope, record, and send the reports that are due."),
+    "report": _Entry("reports", "Write the report of what changed, or print it with --as."),
+    "send": _Entry("reports", "Send the reports that are due."),
+    "outbox": _Entry("reports", "Show the reports that wait or were refused; retry or drop them."),
+    "changes": _Entry("catalog", "Show what changed, oldest first."),
+    "models": _Entry("catalog", "Show which models are on offer, now or at a time, and to which scopes."),
+    "scopes": _Entry("catalog", "Show every scope: its key, its number of models and its state."),
+    "status": _Entry("catalog", "Show the last run, and the scopes that are held or failing."),
+    "show": _Entry("model", "Show what is known of one model, at every gateway."),
+    "history": _Entry("history", "Show the timeline of a model."),
+    "diff": _Entry("compare", "Compare two scopes, or two moments."),
+    "matrix": _Entry("availability", "Show which scopes are offered which models."),
+    "same": _Entry("availability", "Show which scopes have equal lists."),
+    "deprecations": _Entry("deprecations", "Show announced shutdowns, and removals without notice."),
+    "watch": _Entry("watch", "Check the watched models: missing, retiring, repriced or OK."),
+    "probe": _Entry("probe", "Ask a gateway several times and show the fields that differ."),
+    "import": _Entry("import_", "Import saved answers into the history of a scope."),
+    "accept": _Entry("run", "Accept the held answers of scopes at once."),
+    "verify": _Entry("maintenance", "Check the database against itself."),
+    "rebuild": _Entry("maintenance", "Derive changes, facts and pointers again from the answers."),
+    "prune": _Entry("maintenance", "Drop old history."),
+    "backup": _Entry("maintenance", "Write a consistent copy of the database to a file."),
+    "forget": _Entry("maintenance", "Drop scopes and all that only they needed."),
+    "rename": _Entry("maintenance", "Rename a scope or a gateway, and keep the history."),
+    "browse": _Entry("browse", "Show the database in a browser, with Datasette."),
+    "datasette-config": _Entry("browse", "Write the configuration for a Datasette of your own."),
+    "publish": _Entry("browse", "Write a copy of the database that is safe to hand out."),
+    "schedule": _Entry("schedule", "Print a schedule for cron, systemd, Kubernetes or GitHub Actions."),
+    "demo": _Entry("demo", "Watch three weeks at a made-up gateway, in a few seconds."),
+    "gateway": _Entry("demo", "Start a reference gateway on this machine, with faults on request."),
 }
 
 
 class _Commands(click.Group):
-    """Loads a command's module when it is asked for, so that `--help` and `--version` are instant."""
+    """The commands; the module of one is imported when it is called, so that `--help` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
+        entry = _COMMANDS.get(cmd_name)
+        if entry is None:
             return None
         name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
-        command: click.Command = getattr(import_module(f"pipeline.cli.{module}"), name)
+        command: click.Command = getattr(import_module(f"pipeline.cli.{entry.module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and name[:1].isalnum():
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, _COMMANDS, n=1)
+            ctx.fail(f"No such command '{name}'.{f' Did you mean {near[0]}?' if near else ''}")
+        return super().resolve_command(ctx, args)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,23 +93,31 @@ class _Commands(click.Group):
 def modelwatch() -> None:
     """Watch which models your LLM gateways really offer, and what changes.
 
-    Exit codes: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
+    Exit statuses: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
     2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
-    written; 65 saved answers cannot be imported; 74 the database cannot be used; 75 another run holds the
-    lock; 78 the config cannot be used.
+    written or sent; 65 saved answers cannot be imported; 74 the database cannot be used; 75 another run holds
+    the lock; 78 the config cannot be used.
     """
 
 
-def main() -> None:
-    """Run the command; every error of ours is one line on stderr and its own exit code."""
-    from pipeline.errors import PipelineError
+def main(clock: Callable[[], str] | None = None) -> None:
+    """Run the command and exit; an error of ours is one line on stderr and its own exit status.
+
+    Args:
+        clock: returns the time, as text in ISO 8601 UTC; None for the machine's clock.
+    """
+    from pipeline.errors import PipelineError, QuestionError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a letter shows its number; that must not end a run.
+            # A character that the terminal cannot show must not end a run.
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = modelwatch.main(standalone_mode=False)
+        status = modelwatch.main(standalone_mode=False, obj=clock)
+    except QuestionError as error:
+        usage_error = click.UsageError(error.message)
+        usage_error.show()
+        sys.exit(usage_error.exit_code)
     except PipelineError as error:
         for line in error.message.splitlines():
             click.echo(f"modelwatch: {line}", err=True)
@@ -96,4 +129,4 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(status if isinstance(status, int) else 0)

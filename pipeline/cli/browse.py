@@ -1,115 +1,96 @@
-"""The commands that show the database in a browser: browse, datasette-config, publish."""
+"""The commands that show the database in a browser: browse, datasette-config and publish."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import Place, placed
-from pipeline.cli.run import database_of, watch_of
+from pipeline.api import Home
+from pipeline.browse import command, major, serve
+from pipeline.browse.datasette import EVERYWHERE, LOOPBACK, Address
+from pipeline.browse.publish import command as published_command
+from pipeline.cli.options import with_home
+from pipeline.core.canonical import pretty
 from pipeline.errors import StoreError
-
-if TYPE_CHECKING:
-    from pipeline.browse import Address
-
 
 _INSTALL = "Datasette is not installed: pip install 'modelwatch[browse]'"
 
+_PUBLIC_WARNING = (
+    "modelwatch: whoever reaches this port sees the whole database: models, prices, names of scopes and "
+    "groups, where secrets are kept (not the secrets), who gets reports, why requests failed"
+)
+
 
 @click.command()
-@placed
+@with_home
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0: any free one."
+    "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0 takes a free one."
 )
-@click.option("--open", "shows", is_flag=True, help="Open it in the browser.")
-@click.option(
-    "--public", is_flag=True, help="Let other machines in: whoever reaches the port sees everything."
-)
-def browse(place: Place, *, port: int, shows: bool, public: bool) -> None:
-    """Show the database in a browser, with Datasette: read-only, while the job goes on writing.
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@click.option("--public", is_flag=True, help="Listen on all addresses: whoever reaches the port sees all.")
+def browse(home: Home, *, port: int, opens: bool, public: bool) -> None:
+    """Show the database in a browser, with Datasette.
 
-    With --public other machines see all that is in the database: models and prices, names of scopes and
-    groups, where secrets are kept (not the secrets), who gets reports, why requests failed. To hand
-    something out there is `modelwatch publish`.
+    Datasette only reads; runs may write meanwhile. With --public other machines see everything in the
+    database: models and prices, names of scopes and groups, where secrets are kept (not the secrets), who
+    gets reports, why requests failed. To hand out a copy without these, see `modelwatch publish`.
     """
-    from pipeline.browse import major, serve
-
     release = major()
     if release is None:
         raise click.ClickException(_INSTALL)
-    database = database_of(place)
-    text = _configuration(place, database)
-    address = _address(port, public=public)
+    config = pretty(home.datasette_config())
+    address = _free_address(EVERYWHERE if public else LOOPBACK, port)
     if public:
-        click.echo(
-            "modelwatch: whoever reaches this port sees the whole database: models, prices, names of scopes "
-            "and groups, where secrets are kept (not the secrets), who gets reports, why requests failed",
-            err=True,
-        )
+        click.echo(_PUBLIC_WARNING, err=True)
     with TemporaryDirectory(prefix="modelwatch-") as directory:
-        config = Path(directory) / "datasette.yaml"
-        config.write_text(text, "utf-8")
-        serve(database, config, address, release=release, shows=shows)
+        path = Path(directory) / "datasette.yaml"
+        path.write_text(config, "utf-8")
+        serve(home.database, path, address, release=release, shows=opens)
 
 
-def _address(port: int, *, public: bool) -> Address:
-    from pipeline.browse.datasette import EVERYWHERE, LOOPBACK, Address
-
+def _free_address(host: str, port: int) -> Address:
     try:
-        return Address(EVERYWHERE if public else LOOPBACK, port).free()
+        return Address(host, port).free()
     except OSError as error:
-        says = f"port {port} cannot be had ({error.strerror}): name another with --port, 0 takes a free one"
-        raise click.UsageError(says) from error
-
-
-def _configuration(place: Place, database: Path) -> str:
-    from pipeline.browse import configuration
-    from pipeline.core.canonical import pretty
-    from pipeline.store import Store
-
-    with Store.read(database) as store:
-        return pretty(configuration(store, database.stem, watch_of(place).models))
+        message = f"port {port} cannot be used ({error.strerror}): set another --port, or 0 for a free one"
+        raise click.UsageError(message) from error
 
 
 @click.command("datasette-config")
-@placed
+@with_home
 @click.option(
     "--output", type=click.Path(path_type=Path), help="[default: datasette.yaml beside the database]"
 )
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
-def datasette_config(place: Place, *, output: Path | None, force: bool) -> None:
-    """Write Datasette's configuration for a Datasette of your own, and print how to start it."""
-    from pipeline.browse import command
-    from pipeline.store.database import translated
-
-    database = database_of(place)
-    text = _configuration(place, database)
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def datasette_config(home: Home, *, output: Path | None, force: bool) -> None:
+    """Write the configuration for a Datasette of your own, and print how to start it."""
+    database, config = home.database, pretty(home.datasette_config())
     file = output or database.with_name("datasette.yaml")
     if file.exists() and not force:
-        raise StoreError("is there already: name another file, or say --force", path=file)
-    with translated(file):
-        file.write_text(text, "utf-8")
+        raise StoreError("exists: name another file, or add --force", path=file)
+    try:
+        file.write_text(config, "utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot be written: {error.strerror}", path=file) from error
     click.echo(f"wrote {file}; start Datasette 0.65 with\n")
     click.echo(f"  {command(database, file, release=0)}\n\nand Datasette 1.0 with\n")
     click.echo(f"  {command(database, file, release=1)}")
 
 
 @click.command()
-@placed
+@with_home
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
-def publish(place: Place, directory: Path) -> None:
-    """Write a copy that is safe to hand out to the directory DIR, for any Datasette to serve.
+def publish(home: Home, directory: Path) -> None:
+    """Write a copy of the database that is safe to hand out, to the directory DIR.
 
-    Not in it: where secrets are kept, why requests failed, what servers called their answers, where reports
-    went. Names of scopes and groups are in it. What was published there before is replaced; anything else
-    is left alone.
+    Any Datasette can serve it. The copy does not have where secrets are kept, why requests failed, the
+    validators of servers, and where reports went. It has the names of scopes and groups. A copy published
+    there before is replaced; a directory with other files is refused.
     """
-    from pipeline.browse import publish as write
-    from pipeline.browse.publish import command
-
-    size = write(database_of(place), directory)
+    size = home.publish(directory)
     click.echo(f"{directory}: {size / 1_000_000:,.1f} MB; serve it from there with\n")
-    click.echo(f"  {command(0)}\n\nwhich is Datasette 0.65, or with 1.0\n\n  {command(1)}")
+    click.echo(
+        f"  {published_command(0)}\n\nwhich is Datasette 0.65, or with 1.0\n\n  {published_command(1)}"
+    )

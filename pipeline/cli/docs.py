@@ -1,21 +1,20 @@
-"""The parts of the documentation that are made from the program itself."""
+"""Markdown that the documentation takes from the program: its commands, stored queries, tables and views."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import click
 
-from pipeline.browse.descriptions import SHOWN
+from pipeline.browse.descriptions import SHOWN, schema_entries
 from pipeline.browse.queries import QUERIES
 from pipeline.cli.app import modelwatch
-from pipeline.store import Store
 
 _WIDTH = 100
 
 
 def commands() -> str:
-    """Give every command's `--help` as Markdown."""
+    """Return every command's `--help` as Markdown."""
     context = click.Context(
         modelwatch, info_name="modelwatch", terminal_width=_WIDTH, help_option_names=["-h", "--help"]
     )
@@ -33,36 +32,31 @@ def _help(command: click.Command, context: click.Context) -> str:
 
 
 def queries() -> str:
-    """Give every stored query with its parameters, as Markdown."""
+    """Return a Markdown table of the stored queries and their parameters."""
     rows = [
-        f"| `{query.name}` | {query.title} | {' '.join(f'`{name}`' for name in query.params)} |"
-        for query in QUERIES
+        (f"`{query.name}`", query.title, " ".join(f"`{name}`" for name in query.params)) for query in QUERIES
     ]
-    return "\n".join(["", "| query | what it answers | asks for |", "|---|---|---|", *rows, "", ""])
+    return f"\n{_table(('query', 'what it answers', 'asks for'), rows)}\n\n"
 
 
 def tables() -> str:
-    """Give every table with its columns, and every view, as Markdown."""
-    with Store.open(None) as store:
-        return "\n" + "\n".join(_tables(store)) + "\n\n"
+    """Return Markdown tables of the database's tables, with their columns, and of its views."""
+    entries = schema_entries()
+    tables = [
+        (
+            f"`{entry.name}`",
+            SHOWN[entry.name].says,
+            " ".join(column + "→" * (column in entry.references) for column in entry.columns),
+        )
+        for entry in entries
+        if entry.is_table
+    ]
+    views = [(f"`{entry.name}`", SHOWN[entry.name].says) for entry in entries if not entry.is_table]
+    headings = ("table", "what a row is", "columns (→ points at another table)")
+    return f"\n{_table(headings, tables)}\n\n{_table(('view', 'what it shows'), views)}\n\n"
 
 
-def _tables(store: Store) -> Iterator[str]:
-    yield "| table | what a row is | columns (→ points at another table) |"
-    yield "|---|---|---|"
-    for name in _named(store, "table"):
-        points = {
-            key["from"]: key["table"]
-            for key in store.rows("select * from pragma_foreign_key_list(:table)", {"table": name})
-        }
-        columns = store.rows("select name from pragma_table_info(:table)", {"table": name})
-        spelled = [column["name"] + ("→" if column["name"] in points else "") for column in columns]
-        yield f"| `{name}` | {SHOWN[name].says} | {' '.join(spelled)} |"
-    yield "\n| view | what it shows |\n|---|---|"
-    for name in _named(store, "view"):
-        yield f"| `{name}` | {SHOWN[name].says} |"
-
-
-def _named(store: Store, kind: str) -> list[str]:
-    sql = "select name from sqlite_master where type = :type order by rowid"
-    return [row["name"] for row in store.rows(sql, {"type": kind}) if row["name"] in SHOWN]
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    cells = (f"| {' | '.join(row)} |" for row in (headings, *rows))
+    heading, *lines = cells
+    return "\n".join((heading, "|" + "---|" * len(headings), *lines))

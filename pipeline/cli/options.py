@@ -1,15 +1,11 @@
-"""What the commands share: where things are, the clock, the log, and how times are written.
-
-Read the words that say what to compare, or when, as a command line has them.
-"""
+"""What the commands share: the options that name the home, the log, and times as arguments."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -18,27 +14,23 @@ from typing import Any
 
 import click
 
+from pipeline import api
+from pipeline.api import Clock, Home
 from pipeline.core.text import printable
-from pipeline.core.times import iso, moment
-from pipeline.errors import QuestionError
-from pipeline.history import selectors
-from pipeline.history.compare import Side
-from pipeline.store import Store
+from pipeline.core.times import parse_moment
 
 LOG = logging.getLogger("modelwatch")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where config, database and reports live, as the options and the environment say."""
+    """The home that the options and the environment name."""
 
-    home: Path
-    config: Path
+    home: Home
 
-
-def now() -> str:
-    """Give the time now in ISO 8601, UTC."""
-    return iso(datetime.now(UTC))
+    def open(self) -> Home:
+        """Return the home."""
+        return self.home
 
 
 class Time(click.ParamType[str]):
@@ -47,23 +39,30 @@ class Time(click.ParamType[str]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read the moment; gives ISO 8601, UTC."""
+        """Parse the moment; return ISO 8601 UTC."""
         try:
-            return moment(value, datetime.now(UTC))
+            return parse_moment(value, datetime.fromisoformat(clock()()))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where things are, and hand them on as one `Place`."""
+def clock() -> Clock:
+    """Return the clock of the running command: the one that `app.main` was called with, or the machine's."""
+    found: Clock | None = click.get_current_context().obj
+    return found or api.now
+
+
+def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name home and config, and pass them to the command as `home`."""
 
     @click.option(
         "--home",
+        "directory",
         type=click.Path(path_type=Path, file_okay=False),
         envvar="MODELWATCH_HOME",
         default=Path("data"),
         show_default=True,
-        help="Where config, database and reports live.  [env: MODELWATCH_HOME]",
+        help="The directory of config, database and reports.  [env: MODELWATCH_HOME]",
     )
     @click.option(
         "--config",
@@ -71,80 +70,63 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         help="The config file.  [default: modelwatch.toml in the home]",
     )
     @wraps(command)
-    def with_place(*, home: Path, config: Path | None, **options: Any) -> Any:
-        return command(place=Place(home, config or home / "modelwatch.toml"), **options)
+    def wrapper(*, directory: Path, config: Path | None, **options: Any) -> Any:
+        return command(home=api.home(directory, config=config, clock=clock()), **options)
 
-    return with_place
+    return wrapper
+
+
+def placed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name home and config, and pass them to the command as `place`."""
+
+    @with_home
+    @wraps(command)
+    def wrapper(*, home: Home, **options: Any) -> Any:
+        return command(place=Place(home), **options)
+
+    return wrapper
 
 
 def logged(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a job that asks gateways: how much it says, and in what form."""
+    """Add the options of a command that asks gateways: how much it logs, and in which format."""
 
-    @click.option("--quiet", "-q", is_flag=True, help="Say nothing at all; the exit code tells.")
-    @click.option("--verbose", "-v", count=True, help="Tell of each scope; twice: of each request.")
+    @click.option("--quiet", "-q", is_flag=True, help="Print and log nothing; see the exit status.")
+    @click.option("--verbose", "-v", count=True, help="Log each scope; twice: each request too.")
     @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
     @wraps(command)
-    def with_log(*, quiet: bool, verbose: int, log_format: str, **options: Any) -> Any:
+    def wrapper(*, quiet: bool, verbose: int, log_format: str, **options: Any) -> Any:
         _set_up_log(quiet=quiet, verbose=verbose, as_json=log_format == "json")
         return command(quiet=quiet, verbose=verbose, **options)
 
-    return with_log
+    return wrapper
 
 
 def _set_up_log(*, quiet: bool, verbose: int, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if as_json else _PlainLines())
+    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
     level = logging.CRITICAL + 1 if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     LOG.handlers[:] = [handler]
     LOG.propagate = False
     LOG.setLevel(level)
-    # What libraries say of requests shows addresses and reasons as they came: we have lines of our own.
+    # Their lines on requests hold URLs and server texts without redaction; the client logs its own.
     for name in ("httpx", "stamina"):
         library = logging.getLogger(name)
         library.propagate = False
         library.setLevel(logging.CRITICAL + 1)
 
 
-class _PlainLines(logging.Formatter):
-    """One line for each record, which no text of a gateway can break or steer."""
+class _TextFormatter(logging.Formatter):
+    """One line for each record; control characters in a gateway's text are escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         return f"modelwatch: {printable(record.getMessage(), longest=2000)}"
 
 
-class _JsonLines(logging.Formatter):
-    """A line of JSON for each record: at, level, message, and the fields given as `extra={"fields": …}`."""
+class _JsonFormatter(logging.Formatter):
+    """One line of JSON for each record: at, level, message, and the members of `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         message = printable(record.getMessage(), longest=2000)
         value = {"at": at, "level": record.levelname.lower(), "message": message}
         return json.dumps(value | getattr(record, "fields", {}), ensure_ascii=False)
-
-
-def side(store: Store, word: str) -> Side:
-    """Read one side: a time, a snapshot, scopes, or scopes at one of them.
-
-    Raises:
-        UsageError: it is none of these, or more than one.
-    """
-    with _used():
-        return selectors.side(store, word, datetime.now(UTC))
-
-
-def in_history(store: Store, at: str) -> str:
-    """Give a time back if anything was known then.
-
-    Raises:
-        UsageError: it is before the history began.
-    """
-    with _used():
-        return selectors.in_history(store, at)
-
-
-@contextmanager
-def _used() -> Iterator[None]:
-    try:
-        yield
-    except QuestionError as error:
-        raise click.UsageError(error.message) from error

@@ -1,4 +1,4 @@
-"""Write for a terminal, or plainly off it: tables, lines, a progress bar."""
+"""Print to a terminal, or plainly elsewhere: tables, raw text, a progress bar; and end on a signal."""
 
 from __future__ import annotations
 
@@ -16,70 +16,55 @@ from typing import Any
 import click
 
 from pipeline.core.text import printable
-from pipeline.delivery.monitoring import Monitor
 from pipeline.reports.csv_json import cell
-
-_BY_SIGNAL = 128
-
-
-@contextmanager
-def terminable(signals: Monitor) -> Iterator[None]:
-    """Let SIGTERM end the program as ever, after the signs are given; a second one does not wait."""
-    here = threading.current_thread() is threading.main_thread()
-    if not signals.active or not here or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-
-    def leave(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        signals.interrupt(_BY_SIGNAL + number)
-        os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-_WIDE = 500
-
 
 _GAP = "   "
 
+_PLAIN_WIDTH = 80
 
-_PLAIN = 80
+_WIDEST_TABLE = 500
+"""Columns of a table off a terminal; a wider one is folded."""
 
+_SIGNALLED = 128
+"""A process that a signal ends has this exit status plus the signal's number."""
 
-_INTERRUPTED = 130
+_INTERRUPTED = _SIGNALLED + signal.SIGINT
 
-
-_SHOW_CURSOR = b"\x1b[?25h"  # the progress bar has hidden it
+_SHOW_CURSOR = b"\x1b[?25h"
+"""Undoes what the progress bar did to the terminal; see https://en.wikipedia.org/wiki/ANSI_escape_code."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Print a table; on a terminal it is as wide as the terminal, elsewhere as wide as it must be."""
+    """Print a table, folded where it is wider than the terminal.
+
+    Args:
+        columns: their headings.
+        rows: the cells; None is an empty one.
+        right: headings of the columns that are aligned right.
+    """
     from rich.cells import cell_len
 
     cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     places = range(len(columns))
     widths = [max(cell_len(row[at]) for row in (columns, *cells)) for at in places]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST_TABLE
     if sum(widths) + len(_GAP) * (len(columns) - 1) > room:
-        _folded(columns, cells, right, room)
+        _folded_table(columns, cells, right, room)
         return
 
     def line(row: Sequence[str]) -> str:
         spaces = [" " * (widths[at] - cell_len(row[at])) for at in places]
-        drawn = (spaces[at] + row[at] if columns[at] in right else row[at] + spaces[at] for at in places)
-        return _GAP.join(drawn).rstrip()
+        padded = (spaces[at] + row[at] if columns[at] in right else row[at] + spaces[at] for at in places)
+        return _GAP.join(padded).rstrip()
 
     rule = "─" * (sum(widths) + len(_GAP) * (len(columns) - 1))
     click.echo("\n".join((line(columns), rule, *map(line, cells))))
 
 
-def _folded(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str], room: int) -> None:
-    """Print a table that is wider than there is room: long cells go on below."""
+def _folded_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str], room: int
+) -> None:
+    """Print a table in which long cells continue on the next line."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -97,7 +82,7 @@ def _folded(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequen
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Write rows as CSV, each cell harmless in a spreadsheet."""
+    """Return rows as CSV, formulas escaped for spreadsheets."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
@@ -106,46 +91,22 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def raw(text: str) -> None:
-    """Print a text as it is, as UTF-8 with its own line ends."""
+    """Print a text as UTF-8, its line ends unchanged."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8"))
     sys.stdout.buffer.flush()
 
 
-@contextmanager
-def interruptible(leaving: Callable[[int], None] = lambda _code: None) -> Iterator[None]:
-    """Leave at once on Ctrl-C, as one that is killed does: what is not committed never was.
-
-    `leaving` is told the exit code before; a second Ctrl-C does not wait for it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(_number: int, _frame: object) -> None:
-        if sys.stderr.isatty():
-            os.write(2, _SHOW_CURSOR)
-        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
-        leaving(_INTERRUPTED)
-        os._exit(_INTERRUPTED)
-
-    before = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 class Bar:
-    """Counts answers up; does nothing off a terminal."""
+    """A progress bar; this one draws nothing."""
 
     def step(self) -> None:
-        """Count one more."""
+        """Advance by one."""
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool, doing: str = "asking") -> Iterator[Bar]:
-    """Show a progress bar on a terminal, and nothing anywhere else."""
+def progress(total: int, *, quiet: bool, label: str = "asking") -> Iterator[Bar]:
+    """Show a progress bar while the block runs, if standard error is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield Bar()
         return
@@ -153,7 +114,7 @@ def progress(total: int, *, quiet: bool, doing: str = "asking") -> Iterator[Bar]
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as drawn:
-        task = drawn.add_task(doing, total=total)
+        task = drawn.add_task(label, total=total)
 
         class Drawn(Bar):
             def step(self) -> None:
@@ -162,8 +123,58 @@ def progress(total: int, *, quiet: bool, doing: str = "asking") -> Iterator[Bar]
         yield Drawn()
 
 
+@contextmanager
+def interruptible(on_interrupt: Callable[[int], None] | None = None) -> Iterator[None]:
+    """Exit at once on Ctrl-C while the block runs; what is not committed is not written.
+
+    Args:
+        on_interrupt: called with the exit status before; a second Ctrl-C does not wait for it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        if sys.stderr.isatty():
+            os.write(2, _SHOW_CURSOR)
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+        if on_interrupt:
+            on_interrupt(_INTERRUPTED)
+        os._exit(_INTERRUPTED)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def terminable(on_terminate: Callable[[int], None] | None) -> Iterator[None]:
+    """Call a function when SIGTERM ends the program while the block runs; a second SIGTERM does not wait.
+
+    Args:
+        on_terminate: called with the exit status; None leaves the signal alone.
+    """
+    main_thread = threading.current_thread() is threading.main_thread()
+    if on_terminate is None or not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        on_terminate(_SIGNALLED + number)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def can_draw() -> bool:
-    """Say whether standard output is a terminal that has the letters of a small chart."""
+    """Return whether standard output is a terminal with the characters of a small chart."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return False
     try:
@@ -174,5 +185,5 @@ def can_draw() -> bool:
 
 
 def width() -> int:
-    """Give how many letters a line may have: the terminal's, 80 elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN
+    """Return the characters of a line: the terminal's, 80 elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_WIDTH

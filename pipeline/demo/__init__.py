@@ -1,4 +1,4 @@
-"""A demo: a gateway on this machine that runs through three scripted weeks, and the real job watching it."""
+"""A demo: a gateway on this machine that plays three scripted weeks, and the real job that watches it."""
 
 from pipeline.demo.output import Shell, closing_lines, opening_lines, step_lines
 from pipeline.demo.play import Step, play

@@ -1,4 +1,4 @@
-"""The demo's directory: its config and key files, and the removal of what an earlier demo left."""
+"""The demo's directory: its config and key files, and the removal of an earlier demo."""
 
 from __future__ import annotations
 
@@ -12,21 +12,16 @@ from pipeline.errors import ConfigError
 
 CONFIG = "modelwatch.toml"
 
-
 DATABASE = "modelwatch.db"
-
 
 REPORTS = "reports"
 
-
-_MARK = "# Written by `modelwatch demo`, and written anew by the next one."
-
+_MARK = "# Written by `modelwatch demo`"
 
 _REPORT = re.compile(r"^(latest|\d{8}T\d{6}Z(-\d+)?)\.(csv|json)$")
 
-
 _TEXT = """\
-{mark}
+{mark}; the next demo overwrites it.
 
 [gateways.demo]
 url = "{url}"  # the demo's gateway; it stops when the demo ends
@@ -38,35 +33,34 @@ public = {{}}
 {keys}
 """
 
-
 _KEY = '{alias} = {{ key = "file:keys/{alias}", group = "{group}" }}'
 
 
-def refuse_strangers(directory: Path) -> None:
-    """See that whatever is in the directory was left by a demo.
+def refuse_foreign_files(directory: Path) -> None:
+    """Raise unless config and database in the directory are absent, or a demo's.
 
     Raises:
-        ConfigError: it is somebody's own, or cannot be looked at.
+        ConfigError: no demo has written them, or they cannot be read.
     """
-    with _translated(directory):
+    with _config_errors(directory):
         config = directory / CONFIG
         if not config.exists() and not (directory / DATABASE).exists():
             return
         if config.is_file() and _MARK in config.read_text(encoding="utf-8", errors="replace"):
             return
     raise ConfigError(
-        "holds a config or database that no demo has written: move it away, or name another --home",
+        "has a config or database that no demo has written: move it away, or name another --home",
         where=str(directory),
     )
 
 
 def clear(directory: Path) -> None:
-    """Remove the database and the reports of an earlier demo, and nothing else.
+    """Remove the database and the reports of an earlier demo; keep other files.
 
     Raises:
         ConfigError: they cannot be removed.
     """
-    with _translated(directory):
+    with _config_errors(directory):
         for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
             (directory / name).unlink(missing_ok=True)
         for path in (directory / REPORTS).glob("*"):
@@ -74,26 +68,29 @@ def clear(directory: Path) -> None:
                 path.unlink()
 
 
-def furnish(directory: Path, *, url: str, secrets: Mapping[str, str]) -> Path:
-    """Write the config and the key files, readable by their owner alone; gives the config's path.
+def write_config(directory: Path, *, url: str, secrets: Mapping[str, str]) -> None:
+    """Write the config, and the key files, which only their owner can read.
+
+    Args:
+        directory: of the demo.
+        url: the gateway's.
+        secrets: the keys, by alias.
 
     Raises:
         ConfigError: they cannot be written.
     """
-    path = directory / CONFIG
     keys = "\n".join(_KEY.format(alias=alias, group=group) for alias, group in KEYS.items())
-    with _translated(directory):
-        path.write_text(_TEXT.format(mark=_MARK, url=url, keys=keys), encoding="utf-8")
+    with _config_errors(directory):
+        (directory / CONFIG).write_text(_TEXT.format(mark=_MARK, url=url, keys=keys), encoding="utf-8")
         (directory / "keys").mkdir(exist_ok=True)
         for alias, secret in secrets.items():
             file = directory / "keys" / alias
             file.touch(mode=0o600)
             file.write_text(f"{secret}\n", encoding="utf-8")
-    return path
 
 
 @contextmanager
-def _translated(directory: Path) -> Iterator[None]:
+def _config_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

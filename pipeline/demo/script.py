@@ -1,4 +1,4 @@
-"""The script: who asks the demo's gateway, what it offers at first, and what happens to it scene by scene."""
+"""The script: the keys of the demo's gateway, its first models, and the scenes that change them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from typing import Any
 from pipeline.simulator import Gateway
 
 INTERVAL = timedelta(hours=12)
-"""From one run to the next."""
-
+"""The time from one run to the next."""
 
 RUNS = 43
-"""Three weeks of them, the first and the last included."""
-
+"""The number of runs in three weeks, with the first and the last."""
 
 KEYS = {"web": "default", "prod": "vip", "batch": "vip"}
-"""The keys by their alias, each with its group; beside them, nobody asks too."""
-
+"""The group of each key, by alias; the gateway is also asked without a key."""
 
 _EVERYONE = ("default", "vip")
-
 
 _VIP = ("vip",)
 
@@ -37,23 +33,23 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Something that happens at the gateway just before a run; `text` says what, for people."""
+    """A change at the gateway before a run; `text` describes it."""
 
     text: str
-    happens: Callable[[Stage], None]
+    play: Callable[[Stage], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A model as it is first offered: in which groups, and with which fields beside the usual ones."""
+    """A model as it is first offered: its groups, and its fields."""
 
-    to: tuple[str, ...]
+    groups: tuple[str, ...]
     fields: Mapping[str, Any]
 
 
-def _model(to: tuple[str, ...], input_price: float, output_price: float, context: int) -> _Model:
+def _model(groups: tuple[str, ...], input_price: float, output_price: float, context: int) -> _Model:
     pricing = {"input": input_price, "output": output_price}
-    return _Model(to, {"pricing": pricing, "context_length": context})
+    return _Model(groups, {"pricing": pricing, "context_length": context})
 
 
 _MODELS = {
@@ -76,70 +72,67 @@ _MODELS = {
     "heron-3-mini": _model(_EVERYONE, 0.5, 2, 200_000),
 }
 
-
 _LATER = ("heron-3", "heron-3-mini")
-
 
 _BASALT = tuple(name for name in _MODELS if name.startswith("basalt/"))
 
 
-def opens(stage: Stage) -> None:
-    """Let the keys in and offer what is offered at first, never twice in the same order."""
+def _open(stage: Stage) -> None:
     for alias, group in KEYS.items():
         stage.gateway.key(stage.secrets[alias], group=group)
-    _offers(stage, *(name for name in _MODELS if name not in _LATER))
+    _offer(stage, *(name for name in _MODELS if name not in _LATER))
     stage.gateway.shuffles()
     stage.gateway.noisy()
 
 
-def _offers(stage: Stage, *names: str, **other: Any) -> None:
-    """Offer models as they were first, save for `other` fields."""
+def _offer(stage: Stage, *names: str, **other: Any) -> None:
+    """Offer models with their first fields, overridden by `other`."""
     for name in names:
         model = _MODELS[name]
         owner = name.partition("/")[0].partition("-")[0]
-        stage.gateway.offers(name, to=model.to, owned_by=owner, **{**model.fields, **other})
+        stage.gateway.offers(name, to=model.groups, owned_by=owner, **{**model.fields, **other})
 
 
-def _expires(stage: Stage) -> None:
+def _expire_key(stage: Stage) -> None:
     stage.gateway.key(stage.secrets["batch"], group=KEYS["batch"], status="expired")
 
 
-def _renews(stage: Stage) -> None:
+def _renew_key(stage: Stage) -> None:
     stage.gateway.key(stage.secrets["batch"], group=KEYS["batch"])
 
 
-def _reprices_and_cuts(stage: Stage) -> None:
-    _offers(stage, "heron-2", pricing={"input": 1.8, "output": 9.6})
-    _offers(stage, "lumen-3-long", context_length=256_000)
+def _reprice_and_shrink(stage: Stage) -> None:
+    _offer(stage, "heron-2", pricing={"input": 1.8, "output": 9.6})
+    _offer(stage, "lumen-3-long", context_length=256_000)
 
 
-def _improves(stage: Stage) -> None:
-    _offers(stage, "heron-3", pricing={"input": 5, "output": 20})
-    _offers(stage, "heron-3-mini", context_length=400_000)
+def _improve(stage: Stage) -> None:
+    _offer(stage, "heron-3", pricing={"input": 5, "output": 20})
+    _offer(stage, "heron-3-mini", context_length=400_000)
 
 
 SCENES: Mapping[int, Scene] = {
-    0: Scene("The gateway opens. Each of its answers has its own order and permission ids.", opens),
+    0: Scene("The gateway opens. Each of its answers has its own order and permission ids.", _open),
     3: Scene(
         "heron-3 is offered to vip, heron-3-mini to everyone.",
-        lambda stage: _offers(stage, "heron-3", "heron-3-mini"),
+        lambda stage: _offer(stage, "heron-3", "heron-3-mini"),
     ),
-    6: Scene("heron-2 gets cheaper, lumen-3-long loses most of its context.", _reprices_and_cuts),
-    9: Scene("lumen-canvas is in nobody's list.", lambda stage: stage.gateway.drops("lumen-canvas")),
-    10: Scene("lumen-canvas is back in every list.", lambda stage: _offers(stage, "lumen-canvas")),
+    6: Scene("heron-2 gets cheaper, lumen-3-long loses most of its context.", _reprice_and_shrink),
+    9: Scene("lumen-canvas is missing from every list.", lambda stage: stage.gateway.drops("lumen-canvas")),
+    10: Scene("lumen-canvas is back in every list.", lambda stage: _offer(stage, "lumen-canvas")),
     14: Scene(
         "heron-embed-1 and lumen-3-fast are withdrawn.",
         lambda stage: stage.gateway.drops("heron-embed-1", "lumen-3-fast"),
     ),
-    19: Scene("The key of batch expires.", _expires),
-    22: Scene("The key of batch is renewed.", _renews),
+    19: Scene("The key of batch expires.", _expire_key),
+    22: Scene("The key of batch is renewed.", _renew_key),
     27: Scene(
         "prod gets an empty list, by mistake.",
         lambda stage: stage.gateway.fails("empty", who=stage.secrets["prod"]),
     ),
     28: Scene("prod gets its whole list again.", lambda stage: stage.gateway.heals()),
     33: Scene("All models of basalt are gone at once.", lambda stage: stage.gateway.drops(*_BASALT)),
-    38: Scene("lumen-3-fast is offered again.", lambda stage: _offers(stage, "lumen-3-fast")),
-    42: Scene("heron-3 gets cheaper, heron-3-mini gets twice the context.", _improves),
+    38: Scene("lumen-3-fast is offered again.", lambda stage: _offer(stage, "lumen-3-fast")),
+    42: Scene("heron-3 gets cheaper, heron-3-mini gets twice the context.", _improve),
 }
-"""What happens before which run, counted from 0; nothing happens before the others."""
+"""The scene before each run, counted from 0; other runs have none."""

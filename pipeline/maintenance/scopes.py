@@ -16,8 +16,8 @@ from pipeline.store import Store, scope_states
 def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
     """Drop scopes, and all that only they needed, in one transaction; return how many rows by table."""
     with store.transaction():
-        known = scope_states(store)
-        ids = json.dumps([known[name].id for name in names])
+        states = scope_states(store)
+        ids = json.dumps([states[name].id for name in names])
         dropped: dict[str, int] = {}
         store.connection.execute(
             "update scopes set listing = null, held = null, sighting = null"
@@ -58,9 +58,9 @@ def _merge_coverages(store: Store) -> None:
             store.connection.execute(statement, ids)
     # Digests are unique, and the new digest of one set may be the old one of another.
     store.connection.execute("update coverages set digest = id")
-    for scopes, (first, *_) in equal.items():
-        name = "1 scope" if len(scopes) == 1 else f"{len(scopes)} scopes"
-        digest = canonical.digest(json.dumps(scopes))
+    for own, (first, *_) in equal.items():
+        name = "1 scope" if len(own) == 1 else f"{len(own)} scopes"
+        digest = canonical.digest(json.dumps(own))
         store.db.table("coverages").update(first, {"digest": digest, "name": name})
 
 
@@ -129,13 +129,13 @@ def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
     in full, since another key may get another.
     """
     with store.transaction():
-        known = scope_states(store)
-        dialect = dialect_of(known[old].reading)
+        states = scope_states(store)
+        dialect = dialect_of(states[old].reading)
         grouped = dialect is not None and dialect.groups is not None
-        below = [name for name in known if grouped and name.startswith(f"{old}.")]
+        below = [name for name in states if grouped and name.startswith(f"{old}.")]
         renamed = [(name, new + name.removeprefix(old)) for name in (old, *below)]
         for name, new_name in renamed:
-            _rename(store, known[name].id, new_name)
+            _rename(store, states[name].id, new_name)
         return renamed
 
 
@@ -143,10 +143,10 @@ def rename_gateway(store: Store, old: str, new: str) -> list[tuple[str, str]]:
     """Rename a gateway and all its scopes; return each scope with its new name."""
     with store.transaction():
         store.connection.execute("update gateways set name = ? where name = ?", [new, old])
-        known = {name: state.id for name, state in scope_states(store).items() if name.startswith(f"{old}/")}
-        renamed = [(name, new + name.removeprefix(old)) for name in sorted(known)]
+        ids = {name: state.id for name, state in scope_states(store).items() if name.startswith(f"{old}/")}
+        renamed = [(name, new + name.removeprefix(old)) for name in sorted(ids)]
         for name, new_name in renamed:
-            _rename(store, known[name], new_name)
+            _rename(store, ids[name], new_name)
         return renamed
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
-from pipeline.cli.setup import KINDS, schedule_files
+from pipeline.cli.schedule import KINDS, schedule_files
 
 CRON = ROOT / "cron"
 NOT_SCHEDULES = {"README.md", "modelwatch", "setup.sh"}
