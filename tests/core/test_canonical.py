@@ -1,4 +1,4 @@
-"""One spelling for every JSON value: what is equal gets one digest, and what is odd is put up with."""
+"""Canonical JSON: equal values have one form and one digest, and odd JSON is accepted."""
 
 from __future__ import annotations
 
@@ -16,35 +16,32 @@ from pipeline.core.types import Record
 
 
 @given(st.data(), strategies.values)
-def test_spelling_does_not_matter(data: st.DataObject, value: Any) -> None:
-    """Order of keys, white space, escapes and the way a number is written leave no trace."""
+def test_all_forms_of_a_value_have_one_canonical_form(data: st.DataObject, value: Any) -> None:
     one, other = (data.draw(strategies.spelled(value)) for _ in range(2))
     assert encode(decode(one.encode())) == encode(decode(other.encode()))
 
 
 @given(st.data(), strategies.values, strategies.values)
-def test_different_values_are_spelled_differently(data: st.DataObject, one: Any, other: Any) -> None:
-    """Two spellings are equal only where the values are."""
+def test_different_values_have_different_canonical_forms(data: st.DataObject, one: Any, other: Any) -> None:
     spelled = [encode(decode(data.draw(strategies.spelled(value)).encode())) for value in (one, other)]
-    assert (spelled[0] == spelled[1]) == (_told_apart(one) == _told_apart(other))
+    assert (spelled[0] == spelled[1]) == (_with_distinct_booleans(one) == _with_distinct_booleans(other))
 
 
-def _told_apart(value: Any) -> Any:
-    """Keep true from 1 and false from 0, which Python calls equal."""
+def _with_distinct_booleans(value: Any) -> Any:
+    """Return a value in which true differs from 1 and false from 0, which Python calls equal."""
     match value:
         case bool():
             return ("truth", value)
         case list():
-            return [_told_apart(item) for item in value]
+            return [_with_distinct_booleans(item) for item in value]
         case dict():
-            return {key: _told_apart(item) for key, item in value.items()}
+            return {key: _with_distinct_booleans(item) for key, item in value.items()}
         case _:
             return value
 
 
 @given(strategies.received)
-def test_what_was_read_is_spelled_once_for_all(body: bytes) -> None:
-    """Reading our own spelling gives that spelling again, whatever came in."""
+def test_encoding_a_decoded_form_gives_that_form(body: bytes) -> None:
     try:
         text = encode(decode(body))
     except ValueError:
@@ -63,13 +60,11 @@ def test_what_was_read_is_spelled_once_for_all(body: bytes) -> None:
 @example('"\\ud800"')
 @example("[" * 300 + "]" * 300)
 @example("\x00")
-def test_text_for_people_can_be_read_back(value: Any) -> None:
-    """A field's value survives being written for people, also a string that looks like a number."""
+def test_a_text_of_a_value_can_be_parsed_back(value: Any) -> None:
     assert from_text(as_text(value)) == value
 
 
-def test_strings_are_bare_unless_they_would_mislead() -> None:
-    """People see names without quotes; the string "8" is not the number 8."""
+def test_strings_are_bare_unless_they_would_parse_as_another_value() -> None:
     assert [as_text(value) for value in ("gpt", "8", 8, "", None, True, [1])] == [
         "gpt",
         '"8"',
@@ -104,14 +99,12 @@ def test_strings_are_bare_unless_they_would_mislead() -> None:
         ("-Infinity", "null"),
     ],
 )
-def test_numbers_are_spelled_by_value(text: str, spelled: str) -> None:
-    """Numbers are exact at any size; what is no number, or beyond every number, is null."""
+def test_numbers_are_written_by_value(text: str, spelled: str) -> None:
     assert encode(decode(f"[{text}]".encode())) == f"[{spelled}]"
     assert encode(decode(f'[{text},"\udcff"]'.encode(errors="surrogateescape"))) == f'[{spelled},"\ufffd"]'
 
 
-def test_numbers_come_as_exact_types() -> None:
-    """No float ever comes out: an integer by value is an int, all else a Decimal."""
+def test_numbers_are_decoded_to_int_or_decimal() -> None:
     assert [type(value) for value in decode(b"[1, 1.0, 1e3, 0.1, 1e-9]")] == [int, int, int, Decimal, Decimal]
 
 
@@ -128,8 +121,8 @@ def test_numbers_come_as_exact_types() -> None:
         (b'"\\u0000"', "\x00"),
     ],
 )
-def test_what_gateways_get_wrong_is_put_up_with(body: bytes, value: Any) -> None:
-    """A BOM, NaN, half a surrogate pair, bytes that are no UTF-8 and doubled keys can be read."""
+def test_common_errors_of_gateways_are_accepted(body: bytes, value: Any) -> None:
+    """A BOM, NaN, half a surrogate pair, invalid UTF-8 and repeated keys."""
     assert decode(body) == value
 
 
@@ -147,15 +140,13 @@ def test_what_gateways_get_wrong_is_put_up_with(body: bytes, value: Any) -> None
         b'{"a":1}'.decode().encode("utf-16"),
     ],
 )
-def test_what_is_no_json_is_a_value_error(body: bytes) -> None:
-    """There is one kind of error to expect."""
+def test_invalid_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode(body)
 
 
 @pytest.mark.parametrize("brackets", [(b"[", b"]"), (b'{"a":', b"}")])
-def test_ten_thousand_levels_are_refused(brackets: tuple[bytes, bytes]) -> None:
-    """A bomb of brackets is an error like any other, closed or not."""
+def test_ten_thousand_levels_are_a_value_error(brackets: tuple[bytes, bytes]) -> None:
     opening, closing = brackets
     for bomb in (opening * 10_000 + b"1" + closing * 10_000, opening * 10_000):
         with pytest.raises(ValueError, match="nested too deeply"):
@@ -163,8 +154,7 @@ def test_ten_thousand_levels_are_refused(brackets: tuple[bytes, bytes]) -> None:
 
 
 @pytest.mark.parametrize("levels", [100, 400, 600, 900, 2000])
-def test_levels_and_stray_bytes_together_are_a_value_error_at_most(levels: int) -> None:
-    """Deep nesting beside bytes that are no UTF-8 is read or refused, and nothing else."""
+def test_deep_invalid_utf_8_is_decoded_or_a_value_error(levels: int) -> None:
     body = b"[" * levels + b'"\xff"' + b"]" * levels
     try:
         value = decode(body)
@@ -174,20 +164,20 @@ def test_levels_and_stray_bytes_together_are_a_value_error_at_most(levels: int) 
         assert encode(value) == "[" * levels + '"\ufffd"' + "]" * levels
 
 
-def stands(model: str, body: str) -> Record:
-    """Give a record of some body under an id."""
+def record(model: str, body: str) -> Record:
+    """Return a record of some body under an id."""
     return Record(model, canonical.digest(body), body)
 
 
 def test_digests_are_pinned() -> None:
-    """A changed digest is a migration: databases in use hold these."""
-    record = encode(decode(b'{"pricing": {"input": 2.50e-6}, "id": "acme/\\u03b2", "n": 1.0, "x": null}'))
-    assert record == '{"id":"acme/β","n":1,"pricing":{"input":0.0000025},"x":null}'
+    """Databases in use hold these: another digest needs a migration."""
+    body = encode(decode(b'{"pricing": {"input": 2.50e-6}, "id": "acme/\\u03b2", "n": 1.0, "x": null}'))
+    assert body == '{"id":"acme/β","n":1,"pricing":{"input":0.0000025},"x":null}'
     assert {
         "nothing": canonical.digest(""),
-        "record": canonical.digest(record),
+        "record": canonical.digest(body),
         "no records": canonical.digest_of_records([]),
-        "records": canonical.digest_of_records([stands("lyra", "02"), stands("vega", "01")]),
+        "records": canonical.digest_of_records([record("lyra", "02"), record("vega", "01")]),
     } == {
         "nothing": "01cae66941d9efbd404e4d88758ea67670",
         "record": "01ef6d5f54ef05755cb68a843405e71e86",
@@ -197,27 +187,24 @@ def test_digests_are_pinned() -> None:
 
 
 RECORDS = st.sets(st.tuples(strategies.texts, strategies.texts)).map(
-    lambda found: [stands(model.replace("\0", ""), body) for model, body in found]
+    lambda found: [record(model.replace("\0", ""), body) for model, body in found]
 )
 
 
 @given(RECORDS.flatmap(lambda x: st.tuples(st.just(x), st.permutations(x))))
-def test_records_have_one_digest_in_any_order(orders: tuple[list[Record], list[Record]]) -> None:
-    """The digest of records does not know in which order they came."""
+def test_the_digest_of_records_ignores_their_order(orders: tuple[list[Record], list[Record]]) -> None:
     one, other = orders
     assert canonical.digest_of_records(one) == canonical.digest_of_records(other)
 
 
 @given(RECORDS, RECORDS)
-def test_different_records_have_different_digests(one: list[Record], other: list[Record]) -> None:
-    """The digest tells records from every other set of them, under whatever ids."""
+def test_different_sets_of_records_have_different_digests(one: list[Record], other: list[Record]) -> None:
     same = {(each.model, each.digest) for each in one} == {(each.model, each.digest) for each in other}
     uniques = [list({(each.model, each.digest): each for each in side}.values()) for side in (one, other)]
     assert (canonical.digest_of_records(uniques[0]) == canonical.digest_of_records(uniques[1])) == same
 
 
 def test_a_digest_is_a_version_and_128_bits() -> None:
-    """The first byte says by which spelling a digest was made."""
     digest = canonical.digest("anything")
     assert digest.startswith(canonical.VERSION)
     assert len(bytes.fromhex(digest)) == 1 + 16

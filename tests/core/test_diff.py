@@ -18,7 +18,7 @@ from pipeline.core.types import Change, FieldChange, Listing, Record
 
 
 def patch(records: dict[str, Record], changes: tuple[Change, ...]) -> dict[str, Record]:
-    """Do to some records what changes say was done; each must find what it says was there."""
+    """Apply changes to records; each must find its own state before."""
     patched = dict(records)
     for change in changes:
         assert patched.pop(change.model, None) == change.before
@@ -28,26 +28,22 @@ def patch(records: dict[str, Record], changes: tuple[Change, ...]) -> dict[str, 
 
 
 @given(strategies.listings(), strategies.listings())
-def test_patching_with_the_difference_gives_the_other(one: Listing, other: Listing) -> None:
-    """patch(a, diff(a, b)) is b."""
+def test_applying_the_changes_gives_the_other_listing(one: Listing, other: Listing) -> None:
     assert patch(dict(one.records), diff(one, other)) == dict(other.records)
 
 
 @given(strategies.listings())
-def test_nothing_differs_from_itself(one: Listing) -> None:
-    """diff(a, a) is empty."""
+def test_a_listing_has_no_changes_against_itself(one: Listing) -> None:
     assert diff(one, one) == ()
 
 
 @given(strategies.listings(), strategies.listings())
-def test_the_way_back_is_the_way_there_turned_round(one: Listing, other: Listing) -> None:
-    """diff(b, a) is diff(a, b) with each change's sides swapped."""
+def test_the_reverse_diff_has_the_sides_swapped(one: Listing, other: Listing) -> None:
     assert diff(other, one) == tuple(Change(c.model, c.after, c.before) for c in diff(one, other))
 
 
 @given(strategies.listings(), strategies.listings())
-def test_changes_are_sorted_and_each_model_has_one(one: Listing, other: Listing) -> None:
-    """The result is in order of ids, and every change has two different sides."""
+def test_changes_are_sorted_with_one_per_model(one: Listing, other: Listing) -> None:
     models = [change.model for change in diff(one, other)]
     assert models == sorted(set(models))
     assert all(change.before != change.after for change in diff(one, other))
@@ -58,15 +54,15 @@ def test_changes_are_sorted_and_each_model_has_one(one: Listing, other: Listing)
     strategies.listings(),
     st.data(),
 )
-def test_order_of_rows_does_not_matter(offer: dict[str, Any], one: Listing, data: st.DataObject) -> None:
-    """The same rows in another order differ from anything in the same way."""
+def test_the_order_of_rows_does_not_change_a_diff(
+    offer: dict[str, Any], one: Listing, data: st.DataObject
+) -> None:
     shuffled = dict(data.draw(st.permutations(list(offer.items()))))
     assert diff(offered(offer), offered(shuffled)) == ()
     assert diff(one, offered(offer)) == diff(one, offered(shuffled))
 
 
-def test_each_kind_of_change() -> None:
-    """A model comes, goes, or is said to be something else."""
+def test_models_are_added_removed_and_changed() -> None:
     one, other = listing("kept", "gone", moved=1), listing("kept", "new", moved=2)
     assert [(str(change.kind), change.model) for change in diff(one, other)] == [
         ("removed", "gone"),
@@ -76,16 +72,12 @@ def test_each_kind_of_change() -> None:
 
 
 def test_ids_that_differ_in_case_are_two_models() -> None:
-    """A gateway may offer both, so one that goes is removed, not renamed."""
     (gone,) = diff(listing("vega", "Vega"), listing("Vega"))
     assert (gone.model, gone.after) == ("vega", None)
 
 
 @given(rows := strategies.objects.map(lambda value: {"id": "vega", **value}), rows)
-def test_field_changes_name_exactly_the_leaves_that_differ(
-    one: dict[str, Any], other: dict[str, Any]
-) -> None:
-    """Every leaf that differs is named once with both values, and no other is."""
+def test_field_changes_are_exactly_the_leaves_that_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
     old, new = dict(leaves(one)), dict(leaves(other))
     differing = {
         path
@@ -107,12 +99,10 @@ def _agrees(text: str | None, path: str, side: dict[str, Any]) -> None:
 
 @given(strategies.objects)
 def test_a_record_has_no_field_changes_against_itself(one: dict[str, Any]) -> None:
-    """Equal bodies have equal fields."""
     assert field_changes(encode(one), encode(one)) == ()
 
 
-def test_a_field_that_comes_is_not_one_that_was_null() -> None:
-    """Absent is None, null is the text `null`, and a number is not the string of it."""
+def test_an_absent_field_differs_from_null() -> None:
     found = field_changes('{"a":null,"n":8,"tags":["x"]}', '{"b":{"c":null},"n":"8","tags":["y"]}')
     assert found == (
         FieldChange("a", "null", None, "other"),
@@ -123,7 +113,6 @@ def test_a_field_that_comes_is_not_one_that_was_null() -> None:
 
 
 def test_prices_keep_every_digit() -> None:
-    """A price is compared and shown exactly as it was sent."""
     (change,) = field_changes(
         encode(decode(b'{"pricing":{"input":0.1000000000000000000001}}')),
         encode(decode(b'{"pricing":{"input":0.10}}')),
@@ -165,20 +154,17 @@ def test_prices_keep_every_digit() -> None:
         ("model_name_of_upstream", "other"),
     ],
 )
-def test_fields_are_sorted_by_what_they_mean(field: str, sorted_as: str) -> None:
-    """People look for prices and limits first; names and descriptions are quiet."""
+def test_a_path_has_a_category(field: str, sorted_as: str) -> None:
     assert categorise(field) == sorted_as
 
 
-def test_a_quiet_field_is_quiet_whatever_its_name() -> None:
-    """A dialect, or the config, may say of any field that it is told only on request."""
+def test_a_quiet_path_is_quiet_in_any_category() -> None:
     (change,) = diff(one := listing(m=1), other := listing(m=2))
     assert [field.category for field in FieldComparer(one, other)(change)] == ["other"]
     assert [field.category for field in FieldComparer(one, other, ("form",))(change)] == ["text"]
 
 
-def test_a_field_that_comes_to_all_at_once_is_shape() -> None:
-    """A new field of the gateway's is one thing that happened, not a change of every model."""
+def test_a_field_new_to_all_records_is_shape() -> None:
     before, after = listing("a", "b"), listing(a=1, b=1)
     found = [FieldComparer(before, after)(change) for change in diff(before, after)]
     assert found == [(FieldChange("form", None, "1", "shape"),)] * 2
@@ -186,21 +172,19 @@ def test_a_field_that_comes_to_all_at_once_is_shape() -> None:
     assert gone == [(FieldChange("form", "1", None, "shape"),)] * 2
 
 
-def test_a_field_that_others_had_before_is_news() -> None:
-    """Where one record had the field already, getting it is a change of the one that gets it."""
+def test_a_field_that_another_record_had_before_is_a_change() -> None:
     before, after = listing("a", b=1), listing(a=1, b=1)
     (change,) = diff(before, after)
     assert FieldComparer(before, after)(change) == (FieldChange("form", None, "1", "other"),)
 
 
-def test_what_comes_or_goes_has_no_fields() -> None:
-    """Added and removed models are told whole."""
+def test_added_and_removed_models_have_no_fields() -> None:
     before, after = listing("a"), listing("b")
     assert [FieldComparer(before, after)(change) for change in diff(before, after)] == [(), ()]
 
 
 def names_in(side: Listing) -> Iterator[str]:
-    """Give the paths of all fields of all records."""
+    """Return the paths of all fields of all records."""
     for record in side.records.values():
         yield from (path for path, _ in leaves(decode(record.body.encode())))
 
@@ -216,8 +200,7 @@ two_records = st.fixed_dictionaries({"a": branches, "b": branches})
 
 
 @given(two_records, two_records)
-def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """Whatever names fields have, one is shape just where it is new to the list, or gone from it."""
+def test_a_field_is_shape_only_if_no_record_had_it(one: dict[str, Any], other: dict[str, Any]) -> None:
     before, after = (offered({m: {"x": fields} for m, fields in offer.items()}) for offer in (one, other))
     used = [set(map(generalise, names_in(side))) for side in (before, after)]
     for change in diff(before, after):
@@ -229,9 +212,8 @@ def test_a_field_is_shape_where_no_record_had_it(one: dict[str, Any], other: dic
 
 @pytest.mark.parametrize("name", ["a\\b", "a\tb"])
 def test_a_name_that_json_escapes_is_found_in_other_records(name: str) -> None:
-    """A field that moves from one record to another is in use all the time, whatever its name."""
     before, after = offered({"m": {name: 1}, "n": {}}), offered({"m": {}, "n": {name: 1}})
-    told = [
+    categories = [
         field.category for change in diff(before, after) for field in FieldComparer(before, after)(change)
     ]
-    assert told == ["other", "other"]
+    assert categories == ["other", "other"]

@@ -31,28 +31,24 @@ facts = FactPaths()
 
 
 def test_documented_fields_become_facts() -> None:
-    """Every documented field has its column."""
     named = {"object": "model", "owned_by": "acme", "root": "r", "parent": "p"}
     assert facts({"id": "m", "created": 1_750_000_000, **named}) == Facts(
         "model", "acme", "2025-06-15T15:06:40Z", "r", "p"
     )
 
 
-def test_a_record_may_say_nothing() -> None:
-    """What is missing, null or empty is no fact, and no column."""
+def test_missing_null_and_empty_fields_give_no_fact() -> None:
     assert facts({}) == facts({"root": None, "parent": "", "created": None, "features": []}) == Facts()
     assert set(to_columns(Facts()).values()) == {None}
 
 
-def test_the_first_path_that_says_something_counts() -> None:
-    """An empty or impossible value leaves the word to the next place."""
+def test_the_first_path_with_a_value_is_used() -> None:
     reading = FactPaths(context_length=("a", "b.c"))
     assert reading({"a": 0, "b": {"c": "128k"}}).context_length == 128_000
     assert reading({"a": 4096, "b": {"c": 1}}).context_length == 4096
 
 
-def test_adjust_has_the_last_word() -> None:
-    """What no path can say is said by a function of the facts and the record."""
+def test_adjust_is_called_last() -> None:
     reading = FactPaths(adjust=lambda found, body: Facts(owned_by=f"{found.owned_by} of {body['id']}"))
     assert reading({"id": "m", "owned_by": "acme"}) == Facts(owned_by="acme of m")
 
@@ -68,14 +64,12 @@ def test_adjust_has_the_last_word() -> None:
         (PER_1M, b"0.30000000000000004", "0.3"),
     ],
 )
-def test_prices_come_in_one_unit(unit: Decimal, said: bytes, read: str) -> None:
-    """USD per million tokens, exact to the sixth decimal: what floats add beyond is none of its value."""
+def test_prices_are_in_usd_per_1m_tokens(unit: Decimal, said: bytes, read: str) -> None:
     found = FactPaths(prices=Prices(unit, input=("in",)))({"in": decode(said)})
     assert (str(found.input_usd_per_1m), found.price_source) == (read, "exact")
 
 
-def test_a_price_without_a_unit_is_not_read() -> None:
-    """A number of unknown meaning is no price; a price per call has no unit."""
+def test_a_price_without_a_unit_is_no_fact() -> None:
     found = FactPaths(prices=Prices(input=("in",), per_call=("call",)))({"in": 3, "call": "0.04"})
     assert (found.input_usd_per_1m, found.usd_per_call) == (None, Decimal("0.04"))
 
@@ -84,26 +78,22 @@ def test_a_price_without_a_unit_is_not_read() -> None:
     "said",
     [b"-1", b'"-1"', b"null", b'"free"', b"true", b"[]", b"{}", b"1e400", b"1e99999999999"],
 )
-def test_what_is_no_price_is_not_read(said: bytes) -> None:
-    """Negative, missing, a word or beyond all money: no price, and no error."""
+def test_an_invalid_price_is_no_fact(said: bytes) -> None:
     assert FactPaths(prices=Prices(PER_1M, input=("in",)))({"in": decode(said)}).input_usd_per_1m is None
 
 
 @given(st.decimals(min_value=0, max_value=10**6, places=6))
-def test_a_price_keeps_its_value(price: Decimal) -> None:
-    """Nothing is rounded that a price list would write."""
+def test_a_price_is_not_rounded_within_six_decimals(price: Decimal) -> None:
     assert scale_price(price, PER_1M) == price
 
 
-def test_columns_hold_what_a_database_can_sort() -> None:
-    """Prices are numbers, sets are JSON arrays."""
+def test_columns_are_numbers_and_json_arrays() -> None:
     found = to_columns(Facts(input_usd_per_1m=Decimal("0.25"), features=("tools", "视觉"), context_length=8))
     assert (found["input_usd_per_1m"], found["context_length"]) == (0.25, 8)
     assert found["features"] == '["tools", "视觉"]'
 
 
-def test_permissions_are_read_one_by_one() -> None:
-    """Each flag is 1, 0 or unknown; what is no object is passed over."""
+def test_each_permission_is_parsed() -> None:
     entry: dict[str, Any] = dict.fromkeys(FLAGS, True)
     entry |= {"is_blocking": False, "allow_view": "yes", "organization": "*"}
     assert parse_permissions({"permission": [entry, None, 3, {}]}) == (
@@ -114,13 +104,11 @@ def test_permissions_are_read_one_by_one() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"permission": None}, {"permission": {}}, {"permission": "all"}])
 def test_a_record_without_permissions_has_none(body: dict[str, Any]) -> None:
-    """Missing, null or no array at all: there is nothing to read."""
     assert parse_permissions(body) == ()
 
 
 @given(strategies.rows)
-def test_any_row_has_facts(row: dict[str, Any]) -> None:
-    """Whatever stands in a record, its facts are of their types, and times can be read back."""
+def test_any_record_has_facts_of_their_types(row: dict[str, Any]) -> None:
     found = facts(row)
     texts = ("object", "owned_by", "created", "root", "parent", "type", "lifecycle", "deprecated_at")
     assert all(getattr(found, name) is None or isinstance(getattr(found, name), str) for name in texts)

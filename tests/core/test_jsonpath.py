@@ -26,20 +26,17 @@ from pipeline.core.jsonpath import Path, covers, find, generalise, graft, leaves
     ],
 )
 def test_a_path_is_names_joined_by_dots(text: str, path: Path) -> None:
-    """`[]` after a name means each element, the same as `.*`."""
     assert parse(text) == path
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "[]"])
-def test_a_path_with_an_empty_step_is_refused(text: str) -> None:
-    """The message shows what was written and what to write instead."""
+def test_a_path_with_an_empty_step_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="names joined by dots") as refused:
         parse(text)
     assert repr(text) in str(refused.value)
 
 
-def test_find_gives_what_stands_there() -> None:
-    """A path leads through objects; where there is none, or nothing, it is None."""
+def test_find_returns_the_value_or_none() -> None:
     value = {"data": {"rows": [1]}, "none": None}
     assert find(value, ("data", "rows")) == [1]
     assert find(value, ("data",)) == {"rows": [1]}
@@ -62,14 +59,12 @@ def test_find_gives_what_stands_there() -> None:
         ("b.x", {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}),
     ],
 )
-def test_without_leaves_out_what_a_path_leads_to(path: str, left: Any) -> None:
-    """Everything else stays; a path that leads nowhere changes nothing."""
+def test_remove_drops_everything_at_a_path(path: str, left: Any) -> None:
     value = {"a": {"x": 1, "y": 2}, "b": None, "c": [{"x": 3}, 4, {"y": 5}]}
     assert remove(value, [parse(path)]) == left
 
 
-def test_without_takes_many_paths() -> None:
-    """All paths are cut, in whatever order they are given."""
+def test_remove_takes_paths_in_any_order() -> None:
     value = {"a": {"x": 1, "y": 2}, "b": 3}
     cuts = [parse("a.x"), parse("b")]
     assert remove(value, cuts) == remove(value, cuts[::-1]) == {"a": {"y": 2}}
@@ -83,8 +78,7 @@ trees = st.recursive(
 
 
 @given(trees, st.lists(paths, max_size=3))
-def test_without_touches_nothing_and_needs_no_second_time(value: Any, cuts: list[Path]) -> None:
-    """The value given stays as it was, and what is cut is gone at once."""
+def test_remove_copies_and_is_idempotent(value: Any, cuts: list[Path]) -> None:
     before = copy.deepcopy(value)
     left = remove(value, cuts)
     assert value == before
@@ -92,25 +86,23 @@ def test_without_touches_nothing_and_needs_no_second_time(value: Any, cuts: list
 
 
 @given(trees)
-def test_leaves_tell_the_whole_value(value: Any) -> None:
-    """Two values with the same leaves are the same value: nothing is lost on the way."""
-    assert _grown(dict(leaves(value)), value) == value
+def test_a_value_can_be_rebuilt_from_its_leaves(value: Any) -> None:
+    assert _rebuilt(dict(leaves(value)), value) == value
 
 
-def _grown(found: dict[str, Any], like: Any, prefix: str = "") -> Any:
-    """Put leaves together again, in the shape of another value, and use up each leaf."""
+def _rebuilt(found: dict[str, Any], like: Any, prefix: str = "") -> Any:
+    """Rebuild a value from leaves in the shape of another, and use up each leaf."""
     join = f"{prefix}." if prefix else ""
     match like:
         case dict() if like:
-            return {key: _grown(found, item, f"{join}{key}") for key, item in like.items()}
+            return {key: _rebuilt(found, item, f"{join}{key}") for key, item in like.items()}
         case list() if any(isinstance(item, dict) for item in like):
-            return [_grown(found, item, f"{join}{index}") for index, item in enumerate(like)]
+            return [_rebuilt(found, item, f"{join}{index}") for index, item in enumerate(like)]
         case _:
             return found[prefix]
 
 
-def test_leaves_walk_into_objects_and_arrays_of_objects() -> None:
-    """A list of plain values is one leaf, and so is what is empty."""
+def test_leaves_descend_into_objects_and_arrays_of_objects() -> None:
     value = {
         "id": "m",
         "price": {"in": 1, "out": None},
@@ -132,7 +124,6 @@ def test_leaves_walk_into_objects_and_arrays_of_objects() -> None:
 
 
 def test_names_that_are_no_plain_step_are_quoted() -> None:
-    """A dot in a name is no step, a number that is a name is no place, and no two leaves share a path."""
     value = {"gpt-4.1": {"in": 1}, "gpt-4": {"1": {"in": 2}}, "": 3, "a[]": 4, "rows": [{"0": 5}]}
     assert dict(leaves(value)) == {
         '"gpt-4.1".in': 1,
@@ -145,13 +136,11 @@ def test_names_that_are_no_plain_step_are_quoted() -> None:
 
 @given(strategies.objects)
 def test_every_leaf_has_a_path_of_its_own(value: dict[str, Any]) -> None:
-    """Whatever names a record has, no leaf hides another."""
     found = [path for path, _ in leaves(value)]
     assert len(found) == len(set(found))
 
 
-def test_replaced_changes_what_a_path_leads_to() -> None:
-    """Every place that the path names is put through the function; others, and the value given, stay."""
+def test_transform_changes_everything_at_a_path() -> None:
     value = {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": 4}}
     assert transform(value, parse("a[].x"), str) == {"a": [{"x": "1"}, {"y": 2}, 3], "b": {"x": 4}}
     assert transform(value, parse("*.x"), str) == {"a": [{"x": 1}, {"y": 2}, 3], "b": {"x": "4"}}
@@ -172,13 +161,11 @@ def test_replaced_changes_what_a_path_leads_to() -> None:
         ("gpt-4.1", '"gpt-4.1"', False),
     ],
 )
-def test_a_path_covers_what_is_at_it_or_below(path: str, leaf: str, covered: bool) -> None:  # noqa: FBT001
-    """Quiet fields are named by paths, whole branches too."""
+def test_a_path_covers_leaves_at_it_or_below(path: str, leaf: str, covered: bool) -> None:  # noqa: FBT001
     assert covers(parse(path), leaf) == covered
 
 
-def test_the_general_form_of_a_leaf_forgets_places() -> None:
-    """Which element of an array it was does not matter; a name made of digits is no place."""
+def test_the_general_form_of_a_leaf_has_no_indexes() -> None:
     assert [generalise(leaf) for leaf in ("a.0.b.12", "a", 'a."0"')] == ["a.*.b.*", "a", 'a."0"']
 
 
@@ -192,22 +179,19 @@ def test_the_general_form_of_a_leaf_forgets_places() -> None:
         ("nowhere.t", {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}),
     ],
 )
-def test_grafted_takes_what_the_other_value_has(path: str, gives: Any) -> None:
-    """What stands at a path in the other value comes over, where there is a place for it."""
+def test_graft_takes_the_values_of_the_other(path: str, gives: Any) -> None:
     value = {"rows": [{"k": 1}, {"k": 2}], "m": {"a": {"v": 1}}}
     other = {"x": 9, "rows": [{"t": 7}, {}], "m": {"a": {"t": 8}, "b": {"t": 9}}}
     assert graft(value, other, parse(path)) == gives
 
 
 def test_arrays_of_another_length_are_not_grafted() -> None:
-    """Which element would be which, nobody knows."""
     assert graft({"rows": [{"k": 1}]}, {"rows": [{"t": 1}, {"t": 2}]}, parse("rows[].t")) == {
         "rows": [{"k": 1}]
     }
 
 
 @given(trees, paths)
-def test_what_was_cut_can_be_grafted_back(value: Any, path: Path) -> None:
-    """Cutting a named field out and taking it from the whole again gives the whole."""
+def test_a_removed_field_can_be_grafted_back(value: Any, path: Path) -> None:
     if path[-1] != "*":
         assert graft(remove(value, [path]), value, path) == value

@@ -1,4 +1,4 @@
-"""The nouns keep what they promise: secrets stay secret, a change's kind follows from its sides."""
+"""The types of the domain: secrets stay secret, the kind of a change follows from its sides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ class _Holder:
 
 
 def test_a_secret_prints_as_stars() -> None:
-    """However it gets into a text, the value does not."""
     secret = Secret("hunter2")
     shown = [
         str(secret),
@@ -33,8 +32,7 @@ def test_a_secret_prints_as_stars() -> None:
     assert secret.reveal() == "hunter2"
 
 
-def test_a_secret_is_not_written_anywhere() -> None:
-    """It cannot be pickled, copied into a dict of values, or made JSON by accident."""
+def test_a_secret_cannot_be_serialised() -> None:
     secret = Secret("hunter2")
     for write in (pickle.dumps, copy.deepcopy, json.dumps):
         with pytest.raises(TypeError):
@@ -44,7 +42,6 @@ def test_a_secret_is_not_written_anywhere() -> None:
 
 
 def test_the_kind_of_a_change_follows_from_its_sides() -> None:
-    """Before and after say whether a model was added, removed or changed."""
     one, other = listing(m=1).records["m"], listing(m=2).records["m"]
     assert Change("m", None, one).kind == Kind.ADDED
     assert Change("m", one, None).kind == Kind.REMOVED
@@ -61,17 +58,14 @@ def test_the_kind_of_a_change_follows_from_its_sides() -> None:
         (Login("ann", "env:P"), "session"),
     ],
 )
-def test_a_scope_says_how_it_asks(credential: Credential, auth: str) -> None:
-    """In one word: nobody, key or session."""
+def test_a_scope_has_a_kind_of_credential(credential: Credential, auth: str) -> None:
     assert scope("acme/prod", credential=credential).auth == auth
 
 
-def test_values_cannot_be_changed() -> None:
-    """What was drawn, judged or stored stays what it was."""
+def test_a_scope_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         scope("acme/prod").name = "other"  # type: ignore[misc]
 
 
-def test_the_length_of_a_listing_is_its_models() -> None:
-    """A listing is as long as it has models."""
+def test_the_length_of_a_listing_is_its_number_of_models() -> None:
     assert [len(listing()), len(listing("a", "b"))] == [0, 2]

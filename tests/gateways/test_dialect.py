@@ -1,4 +1,4 @@
-"""What gateways answer, read: laws for whatever comes in, and a reason for every answer that is no list."""
+"""The parser of answers: laws for any bytes, and a description of every answer that is no list."""
 
 from __future__ import annotations
 
@@ -50,15 +50,13 @@ from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialect
         (b'{"data": [null, {"id": " "}, {"name": "lyra"}]}', "none of the 3 rows has a model id at 'id'"),
     ],
 )
-def test_what_is_no_list_says_what_it_is(answer: bytes, said: str) -> None:
-    """An answer with status 200 that is no list is unreadable, and the message tells a person why."""
+def test_an_answer_that_is_no_list_is_described(answer: bytes, said: str) -> None:
     with pytest.raises(Unreadable) as refused:
         read(answer)
     assert said in refused.value.message
 
 
-def test_a_long_error_of_a_gateway_is_cut() -> None:
-    """A whole page inside an error does not become a message."""
+def test_a_long_error_of_a_gateway_is_clipped() -> None:
     with pytest.raises(Unreadable) as refused:
         read(json.dumps({"error": {"message": "x" * 5000}}).encode())
     assert len(refused.value.message) < 400
@@ -70,8 +68,7 @@ EVERY = sorted(all_dialects())
 @settings(max_examples=60)
 @given(strategies.received, st.sampled_from(EVERY))
 @example(b'{"data":[{"id":"lyra","created":1e400,"price":1e400}]}', "one-api")
-def test_whatever_comes_in_is_a_listing_or_unreadable(answer: bytes, name: str) -> None:
-    """No bytes at all make a dialect raise anything else, and what it gives can be stored as it is."""
+def test_any_bytes_are_a_listing_or_unreadable(answer: bytes, name: str) -> None:
     dialect = all_dialects()[name]
     try:
         found = read(answer, dialect=dialect)
@@ -83,8 +80,7 @@ def test_whatever_comes_in_is_a_listing_or_unreadable(answer: bytes, name: str) 
 
 
 @given(st.sampled_from(EVERY), st.lists(strategies.received, min_size=3, max_size=3))
-def test_whatever_comes_in_ends_or_leads_to_another_page(name: str, answers: list[bytes]) -> None:
-    """Asking for pages ends with the bodies, asks for one page more, or says why there is no list."""
+def test_any_bytes_end_the_pages_or_request_another(name: str, answers: list[bytes]) -> None:
     asking = all_dialects()[name].pages()
     request = next(asking)
     for answer in answers:
@@ -108,30 +104,25 @@ def _is_sound(found: Listing) -> None:
     st.lists(strategies.rows, max_size=5).flatmap(lambda r: st.tuples(st.just(r), st.permutations(r))),
     st.data(),
 )
-def test_order_and_spelling_do_not_matter(
+def test_order_and_json_form_do_not_change_a_listing(
     orders: tuple[list[dict[str, Any]], list[dict[str, Any]]], data: st.DataObject
 ) -> None:
-    """Rows in any order, spelled in any way, are the same listing."""
     one, other = (read(data.draw(strategies.spelled({"data": rows})).encode()) for rows in orders)
     assert (one.digest, dict(one.records)) == (other.digest, dict(other.records))
 
 
 @given(st.lists(strategies.rows, min_size=1, max_size=5))
-def test_every_row_with_an_id_is_kept(rows: list[dict[str, Any]]) -> None:
-    """No model is lost, and none is made up."""
+def test_every_row_with_an_id_is_a_record(rows: list[dict[str, Any]]) -> None:
     found = read(encode({"data": rows}).encode())
     assert set(found.records) == {row["id"] for row in rows}
 
 
 @given(strategies.listings(), strategies.listings())
-def test_a_digest_tells_a_listing_from_every_other(one: Listing, other: Listing) -> None:
-    """Equal digests mean the same records under the same ids, and nothing else does."""
+def test_digests_are_equal_only_for_equal_listings(one: Listing, other: Listing) -> None:
     assert (one.digest == other.digest) == (dict(one.records) == dict(other.records))
 
 
-def test_what_changes_at_every_request_is_noise() -> None:
-    """New permission ids and a `created` that is the server's clock leave the digest as it was."""
-
+def test_permission_ids_and_the_request_time_do_not_change_a_digest() -> None:
     def answer(ticket: str, now: int) -> Listing:
         permission = [{"id": ticket, "created": now - 86_400, "allow_view": True}]
         return read(body(row("lyra", created=now, permission=permission)), asked_at=now)
@@ -140,21 +131,18 @@ def test_what_changes_at_every_request_is_noise() -> None:
     assert one.digest == other.digest
 
 
-def test_a_model_id_with_a_null_character_can_be_stored() -> None:
-    """The character that SQLite's text functions stop at is written out."""
+def test_a_nul_in_a_model_id_is_escaped() -> None:
     assert set(read(body(row("lyra\x00vega"), row("lyra"))).records) == {"lyra\\u0000vega", "lyra"}
 
 
-def test_pages_are_one_listing() -> None:
-    """All bodies together are the list; one that is none makes the whole unreadable."""
+def test_pages_are_one_listing_or_unreadable_together() -> None:
     pages = body(row("lyra")), body(row("vega")), body()
     assert read(*pages).digest == read(body(row("vega"), row("lyra"))).digest
     with pytest.raises(Unreadable):
         read(*pages, b'{"data": null}')
 
 
-def test_the_documented_contract_asks_one_address() -> None:
-    """A dialect is a generator: it yields requests, is sent bodies, and gives those that are the list."""
+def test_a_list_without_paging_is_one_request() -> None:
     pages = all_dialects()["one-api"].pages()
     assert next(pages) == PageRequest("/v1/models")
     with pytest.raises(StopIteration) as done:
@@ -162,8 +150,7 @@ def test_the_documented_contract_asks_one_address() -> None:
     assert done.value.value == (b"body",)
 
 
-def test_a_dialect_may_keep_its_list_and_ids_elsewhere() -> None:
-    """Where the list and the ids stand are values of a dialect, and a part of what it says of them."""
+def test_a_dialect_sets_the_paths_of_list_and_id() -> None:
     other = Dialect("other", noise=("load",), list_at=("result.models",), id_at="name")
     answer = b'{"result": {"models": [{"name": "lyra", "load": 0.7}]}}'
     assert [record.body for record in other.read(Answer((answer,), 0)).records.values()] == [
@@ -173,8 +160,7 @@ def test_a_dialect_may_keep_its_list_and_ids_elsewhere() -> None:
         other.read(Answer((b'{"result": []}',), 0))
 
 
-def test_a_listing_remembers_how_it_was_read() -> None:
-    """The reading names the rules in one spelling, whatever their order; other rules are another reading."""
+def test_the_reading_of_a_listing_depends_on_the_rules_alone() -> None:
     one = Dialect("d", noise=("b", "a"), sets=("x", "y"))
     assert one.reading == Dialect("d", noise=("a", "b"), sets=("y", "x")).reading
     assert one.read(Answer((body(),), 0)).reading == one.reading

@@ -1,4 +1,4 @@
-"""What vendors are asked: the address that a configured `url` becomes, parameters, headers, and all pages."""
+"""Requests of the dialects: the URL of the list, parameters, headers, and pages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.core.types import Gateway
 from pipeline.errors import Unreadable
-from pipeline.gateways.client import list_url
 from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, all_dialects, answer_dialect, request_dialect
+from pipeline.gateways.urls import list_url
 
 GEMINI = "https://generativelanguage.googleapis.com"
 AZURE = "https://cobalt.openai.azure.com"
@@ -41,8 +41,7 @@ UNKNOWN = Gateway("g", "https://llm.example.com/v1")
         (DASHSCOPE + "/compatible-mode/v1", DASHSCOPE + "/compatible-mode/v1/models"),
     ],
 )
-def test_what_people_write_becomes_the_address_of_the_list(url: str, asked: str) -> None:
-    """Whatever part of the path the config has already, the list is asked for where the vendor has it."""
+def test_a_configured_url_becomes_the_url_of_the_list(url: str, asked: str) -> None:
     assert list_url(url, request_dialect(Gateway("g", url)).path) == asked
 
 
@@ -50,13 +49,11 @@ def test_what_people_write_becomes_the_address_of_the_list(url: str, asked: str)
     "url", ["https://gw.example", "https://gw.example/v1", "https://gw.example/v1/models"]
 )
 @pytest.mark.parametrize("path", ["/api/user/self/groups", "/api/user/models"])
-def test_what_is_for_signed_in_users_stands_beside_the_versions(url: str, path: str) -> None:
-    """However the gateway's address is written, its web page's own API is at its root."""
+def test_lists_of_users_are_beside_the_versions(url: str, path: str) -> None:
     assert list_url(url, path) == f"https://gw.example{path}"
 
 
-def test_another_api_stands_beside_the_versions() -> None:
-    """A list that is not below the version that was written is asked for where it is."""
+def test_another_api_is_beside_the_versions() -> None:
     assert list_url("http://box.example:11434/v1", "/api/tags") == "http://box.example:11434/api/tags"
     assert list_url("https://gw.example/v1/", "/api/pricing") == "https://gw.example/api/pricing"
 
@@ -74,10 +71,9 @@ def test_another_api_stands_beside_the_versions() -> None:
         ("dashscope", "Authorization", {}, {"page_size": "100", "page_no": "1"}),
     ],
 )
-def test_the_first_request_is_as_the_vendor_wants_it(
+def test_the_first_request_has_the_vendors_headers_and_page_size(
     name: str, key_header: str, headers: dict[str, str], params: dict[str, str]
 ) -> None:
-    """The key goes into the vendor's header, and pages are as large as the vendor gives them."""
     dialect = all_dialects()[name]
     assert (dialect.key_header, dict(dialect.headers)) == (key_header, headers)
     assert dict(next(dialect.pages()).params) == params
@@ -96,8 +92,7 @@ ONE_OF_MORE = {
 
 
 @pytest.mark.parametrize("name", ONE_OF_MORE)
-def test_one_page_of_more_is_refused_by_whom_recognises_it(name: str) -> None:
-    """Nothing led the default dialect to the other pages: half a list is none, and the way out is said."""
+def test_the_first_page_of_a_recognised_list_is_unreadable_alone(name: str) -> None:
     answer = Answer((ONE_OF_MORE[name],), 1_790_000_000)
     found = answer_dialect(UNKNOWN, request_dialect(UNKNOWN), answer)
     assert found.name == name
@@ -105,8 +100,7 @@ def test_one_page_of_more_is_refused_by_whom_recognises_it(name: str) -> None:
         found.read(answer)
 
 
-def test_what_was_recognised_is_asked_for_all_pages_where_it_answered() -> None:
-    """Only the paging is that of the dialect recognised: key and address are those that gave the list."""
+def test_a_recognised_dialect_keeps_its_request_and_adds_its_paging() -> None:
     before, now = request_dialect(UNKNOWN), request_dialect(UNKNOWN, all_dialects()["gemini"].reading)
     assert now.paging == all_dialects()["gemini"].paging
     assert before.name == DEFAULT_DIALECT
@@ -118,9 +112,7 @@ def test_what_was_recognised_is_asked_for_all_pages_where_it_answered() -> None:
     )
 
 
-def test_numbered_pages_may_be_counted_by_the_total_alone() -> None:
-    """Where nobody says how many pages there are, they are asked for until all records came."""
-
+def test_numbered_pages_may_be_counted_by_the_total() -> None:
     def page(*ids: str) -> bytes:
         return body(output={"models": [{"model": one} for one in ids], "total": 3})
 

@@ -1,4 +1,4 @@
-"""No body whatsoever does anything but give a listing or a reason, in any dialect."""
+"""Spoiled golden answers are a listing or unreadable, in every dialect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ODD: list[Any] = [
 
 
 def bodies(dialect: Dialect) -> list[Any]:
-    """The golden answers of a dialect, opened."""
+    """Return the parsed golden answers of a dialect."""
     found = []
     for path in sorted((GOLDEN / dialect.name).glob("*.json")):
         if not path.name.endswith(".expected.json"):
@@ -36,7 +36,7 @@ def bodies(dialect: Dialect) -> list[Any]:
 
 
 def spoiled(draw: st.DrawFn, value: Any) -> Any:
-    """A value with some of what is in it replaced by something odd."""
+    """Return a value with some of its parts replaced by odd ones."""
     if draw(st.integers(0, 11)) == 0:
         return draw(st.sampled_from(ODD))
     match value:
@@ -51,8 +51,7 @@ def spoiled(draw: st.DrawFn, value: Any) -> Any:
 @pytest.mark.parametrize("dialect", all_dialects().values(), ids=list(all_dialects()))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
-def test_a_spoiled_answer_is_a_listing_or_a_reason(dialect: Dialect, data: st.DataObject) -> None:
-    """Whatever stands where something else should, it is read or refused; and what is read has facts."""
+def test_a_spoiled_golden_answer_is_a_listing_or_unreadable(dialect: Dialect, data: st.DataObject) -> None:
     golden = bodies(dialect)
     if not golden:
         pytest.fail(f"{dialect.name} has no golden answer")

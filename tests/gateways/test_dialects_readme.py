@@ -1,4 +1,4 @@
-"""The README of the dialects does what it says: its config, its module and its golden pair are tried."""
+"""The README of the dialects: its config, its module and its golden pair work."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def page(*rows: dict[str, Any]) -> bytes:
     return json.dumps({"result": {"models": rows}, "meta": {"pages": 2, "count": 3}}).encode()
 
 
-def asked(pages: Pages, *bodies: bytes) -> list[tuple[str, dict[str, str]]]:
-    """Drive the requests with bodies; gives what was asked for each."""
+def requested(pages: Pages, *bodies: bytes) -> list[tuple[str, dict[str, str]]]:
+    """Return the requests of a dialect that is sent these bodies."""
     requests = [next(pages), *map(pages.send, bodies[:-1])]
     try:
         pages.send(bodies[-1])
@@ -55,14 +55,13 @@ def module() -> Dialect:
     return dialect
 
 
-def test_a_gateway_that_only_the_config_knows_is_asked_and_read() -> None:
-    """The example's paging, places, noise, sets, prices and sentinels all have their effect."""
+def test_the_example_of_a_configured_gateway_works() -> None:
     first = {"slug": "lyra", "ctx": 4096, "maker": "acme", "cost": {"in": 0.5, "out": 2}, "served_at": 1}
     second = {"slug": "vega", "regions": ["b", "a"], "replicas": [{"load": 0.3, "at": "x"}]}
     bodies = page(first, {"slug": "vega-internal"}), page(second)
     dialect = request_dialect(gateway())
     assert dialect.key_header == "x-acme-key"
-    assert asked(dialect.pages(), *bodies) == [
+    assert requested(dialect.pages(), *bodies) == [
         ("/catalog/v2/models", {"per_page": "100", "page": "1"}),
         ("/catalog/v2/models", {"per_page": "100", "page": "2"}),
     ]
@@ -79,16 +78,15 @@ def test_a_gateway_that_only_the_config_knows_is_asked_and_read() -> None:
     assert (facts.input_usd_per_1m, facts.output_usd_per_1m) == (Decimal("0.5"), Decimal(2))
 
 
-def test_the_module_reads_its_golden_pair() -> None:
-    """Pasted as they stand, the module and the pair fit together."""
+def test_the_example_module_parses_its_golden_pair() -> None:
     answer, expected = blocks("json")
     dialect = module()
     read = dialect.read(Answer((answer.encode(),), NOW))
-    assert len(asked(dialect.pages(), answer.encode())) == 1
-    told = {
+    assert len(requested(dialect.pages(), answer.encode())) == 1
+    facts = {
         model: dialect.facts(canonical.decode(record.body.encode())) for model, record in read.records.items()
     }
-    assert {model: written(asdict(facts)) for model, facts in told.items()} == json.loads(expected)["models"]
+    assert {model: written(asdict(found)) for model, found in facts.items()} == json.loads(expected)["models"]
 
 
 def written(facts: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +94,5 @@ def written(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Decimal) else value for name, value in said.items()}
 
 
-def test_every_fact_and_unit_is_named() -> None:
-    """Whoever writes a config finds each name that it may use."""
+def test_the_page_names_every_fact_and_unit() -> None:
     assert {name for name in (*FACT_NAMES, *UNITS) if f"`{name}`" not in TEXT} == set()

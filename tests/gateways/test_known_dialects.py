@@ -1,4 +1,4 @@
-"""Every known dialect against answers in its own words: golden pairs, recognition, addresses, paging."""
+"""Every known dialect: golden pairs, recognition, addresses, paging."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ ADDRESSES = [
     ("https://ai-gateway.vercel.sh/v1", "vercel"),
     ("https://llm.example.com/v1", DEFAULT_DIALECT),
 ]
-"""What people write as `url`, and the dialect that it should find."""
+"""Configured URLs, and the dialect of each."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One golden pair: an answer as a gateway gives it, and what is to be read from it."""
+    """A golden pair: an answer as a gateway sends it, and its expectation."""
 
     path: Path
 
@@ -133,7 +133,7 @@ class Case:
 
     @property
     def answer(self) -> Answer:
-        """The file itself is the one body, unless it says `_answer`: which bodies, and asked when."""
+        """The recorded answer: the file is its one body, unless `_answer` has the bodies and their time."""
         body = self.path.read_bytes()
         try:
             said = canonical.decode(body)
@@ -146,7 +146,7 @@ class Case:
 
     @property
     def envelope(self) -> tuple[Any, list[dict[str, Any]]] | None:
-        """The first body as that of an unknown gateway is looked at; None when it is no list then."""
+        """The first body in the default dialect; None where that finds no list."""
         try:
             envelope, rows = all_dialects()[DEFAULT_DIALECT].rows(self.answer.bodies[0])
         except Unreadable:
@@ -155,7 +155,7 @@ class Case:
 
     @property
     def recognised(self) -> bool:
-        """Whether its shape gives its dialect away; an expectation says false where the marks are missing."""
+        """Whether the answer has the marks of its dialect; an expectation may say that it has none."""
         if self.dialect.recognises is NO_MARK or self.envelope is None:
             return False
         return self.expected.get("recognised", bool(self.envelope[1]))
@@ -167,7 +167,7 @@ def every_case(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def delivered(asking: Pages, bodies: Iterable[bytes]) -> tuple[tuple[bytes, ...], list[PageRequest]]:
-    """Give requests their recorded bodies; the bodies that make the list, and what was asked for them."""
+    """Send recorded bodies to a dialect's requests; return the bodies of the list, and the requests."""
     asked = [next(asking)]
     for body in bodies:
         try:
@@ -182,8 +182,8 @@ def listing(case: Case) -> Listing:
     return case.dialect.read(Answer(bodies, case.answer.asked_at))
 
 
-def told(dialect: Dialect, body: str) -> dict[str, Any]:
-    """The facts of a record as expectations write them: only what it says, prices as exact text."""
+def facts_of(dialect: Dialect, body: str) -> dict[str, Any]:
+    """Return the facts of a record as expectations write them: without empty ones, prices as exact text."""
     facts = asdict(dialect.facts(canonical.decode(body.encode())))
     return {name: as_written(value) for name, value in facts.items() if value not in (None, ())}
 
@@ -199,8 +199,7 @@ def as_written(value: Any) -> Any:
 
 
 @every_case
-def test_golden(case: Case) -> None:
-    """An answer is read into exactly the models, facts and warnings expected, or refused in those words."""
+def test_a_golden_answer_gives_its_expectation(case: Case) -> None:
     expected = case.expected
     if "error" in expected:
         with pytest.raises(Unreadable) as refused:
@@ -209,7 +208,7 @@ def test_golden(case: Case) -> None:
         return
     found = listing(case)
     if "models" in expected:
-        assert {model: told(case.dialect, record.body) for model, record in found.records.items()} == (
+        assert {model: facts_of(case.dialect, record.body) for model, record in found.records.items()} == (
             expected["models"]
         )
     if "records" in expected:
@@ -220,13 +219,12 @@ def test_golden(case: Case) -> None:
 
 
 def exact(case: Case) -> dict[str, Any]:
-    """The expectation with its numbers by value, as records have them."""
+    """Return the expectation with exact numbers, as records have them."""
     return canonical.decode(case.path.with_suffix(".expected.json").read_bytes())
 
 
 @every_case
-def test_every_body_of_a_golden_answer_is_asked_for(case: Case) -> None:
-    """Driven through its own requests, a dialect takes all recorded pages and asks for no more."""
+def test_every_body_of_a_golden_answer_is_requested_once(case: Case) -> None:
     if "error" not in case.expected:
         bodies, asked = delivered(case.dialect.pages(), case.answer.bodies)
         assert bodies == case.answer.bodies
@@ -235,8 +233,7 @@ def test_every_body_of_a_golden_answer_is_asked_for(case: Case) -> None:
 
 
 @every_case
-def test_the_world_as_it_was_has_the_same_digest(case: Case) -> None:
-    """Two answers that differ only in noise, order or spelling are one listing, and not one row of bytes."""
+def test_answers_that_differ_in_noise_and_order_have_one_digest(case: Case) -> None:
     if "same_as" in case.expected:
         other = Case(case.path.with_name(f"{case.expected['same_as']}.json"))
         assert listing(case).digest == listing(other).digest
@@ -245,7 +242,6 @@ def test_the_world_as_it_was_has_the_same_digest(case: Case) -> None:
 
 @every_case
 def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
-    """The marks of a dialect are in its own answers and in no other dialect's."""
     seen = case.envelope
     by = {name for name in KNOWN if seen and all_dialects()[name].recognises(*seen)}
     if "error" in case.expected:
@@ -258,8 +254,7 @@ def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_every_dialect_has_golden_pairs(name: str) -> None:
-    """A dialect without an answer to show for itself is a guess; one with marks shows them."""
+def test_every_dialect_has_golden_pairs_with_its_marks(name: str) -> None:
     own = [case for case in map(Case, CASES) if case.dialect.name == name]
     assert any("models" in case.expected for case in own)
     assert all_dialects()[name].recognises is NO_MARK or any(
@@ -267,8 +262,7 @@ def test_every_dialect_has_golden_pairs(name: str) -> None:
     )
 
 
-def test_no_half_of_a_golden_pair_lies_about() -> None:
-    """Folders are named as dialects, each answer has its expectation, in words that this file knows."""
+def test_golden_pairs_are_complete() -> None:
     expectations = {path.relative_to(GOLDEN) for path in GOLDEN.glob("*/*.expected.json")}
     assert expectations == {path.relative_to(GOLDEN).with_suffix(".expected.json") for path in CASES}
     assert {path.name for path in GOLDEN.iterdir()} - {"renderings"} == set(KNOWN)
@@ -278,21 +272,18 @@ def test_no_half_of_a_golden_pair_lies_about() -> None:
 
 
 @pytest.mark.parametrize(("url", "name"), ADDRESSES)
-def test_the_address_finds_the_dialect(url: str, name: str) -> None:
-    """What people write as `url` is enough to know whom they ask."""
+def test_an_address_selects_the_dialect(url: str, name: str) -> None:
     assert request_dialect(Gateway("g", url)).name == name
 
 
 def test_every_dialect_with_hosts_has_an_address_here() -> None:
-    """A host that no test writes down may be misspelt for ever."""
     assert {name for _, name in ADDRESSES} == {n for n in KNOWN if all_dialects()[n].hosts} | {
         DEFAULT_DIALECT
     }
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if all_dialects()[name].recognises is not NO_MARK])
-def test_a_dialect_recognised_once_is_asked_as_before(name: str) -> None:
-    """Recognition says how to read, not where to ask: the address that gave the list is asked again."""
+def test_a_recognised_dialect_keeps_its_request(name: str) -> None:
     somewhere = Gateway("g", "https://llm.example.com/v1")
     before, now = request_dialect(somewhere), request_dialect(somewhere, all_dialects()[name].reading)
     assert (now.name, now.reading) == (name, all_dialects()[name].reading)
@@ -320,8 +311,7 @@ NUMBERED = Paging("page", numbered=True, pages_at="info.pages", total_at="info.c
 KIND = ("kind", "all")
 
 
-def test_a_cursor_is_followed_while_there_is_more() -> None:
-    """Every request keeps its parameters; the first has no cursor, the others that of the page before."""
+def test_a_cursor_is_followed_until_there_are_no_more_pages() -> None:
     asked = asked_in(CURSOR, page("a", more=True, last="a"), page("b", more=False, last="b"))
     assert [request.params for request in asked] == [
         (KIND, ("limit", "9")),
@@ -330,27 +320,23 @@ def test_a_cursor_is_followed_while_there_is_more() -> None:
 
 
 @pytest.mark.parametrize("end", [{}, {"next": None}, {"next": ""}])
-def test_a_token_that_is_missing_null_or_empty_ends_the_list(end: dict[str, Any]) -> None:
-    """Gateways say in three ways that there is no next page."""
+def test_a_missing_null_or_empty_token_ends_the_list(end: dict[str, Any]) -> None:
     asked = asked_in(TOKEN, page("a", next="t2"), page("b", **end))
     assert [request.params for request in asked] == [(KIND,), (KIND, ("token", "t2"))]
 
 
-def test_a_url_of_the_next_page_is_read_for_its_parameters() -> None:
-    """A link leads to the next page, though never to another place."""
+def test_only_the_parameters_of_a_next_url_are_used() -> None:
     asked = asked_in(TOKEN, page("a", next="https://elsewhere.example/x?offset=2&limit=2"), page("b"))
     assert asked[1] == PageRequest("/v1/models", (KIND, ("offset", "2"), ("limit", "2")))
 
 
-def test_numbered_pages_are_counted_to_the_last() -> None:
-    """Pages are asked for by number, as many as the first says there are."""
+def test_numbered_pages_are_requested_to_the_last() -> None:
     info = {"pages": 2, "count": 3}
     asked = asked_in(NUMBERED, page("a", "b", info=info), page("c", info=info))
     assert [request.params for request in asked] == [(KIND, ("page", "1")), (KIND, ("page", "2"))]
 
 
-def test_a_list_in_one_piece_is_asked_for_once() -> None:
-    """Without paging the first body is the list, whatever it says."""
+def test_a_list_in_one_piece_is_requested_once() -> None:
     made, asked = delivered(pages("/v1/models", (), None, rows), [page("a")])
     assert (made, asked) == ((page("a"),), [PageRequest("/v1/models")])
 
@@ -381,22 +367,19 @@ def test_a_list_in_one_piece_is_asked_for_once() -> None:
         ),
     ],
 )
-def test_a_list_that_does_not_come_whole_is_refused(paging: Paging, bodies: list[bytes], said: str) -> None:
-    """Half a list would look like removals: whatever is wrong with a page, nothing is read."""
+def test_an_incomplete_list_is_unreadable(paging: Paging, bodies: list[bytes], said: str) -> None:
     with pytest.raises(Unreadable) as refused:
         delivered(pages("/v1/models", (), paging, rows), bodies)
     assert said in refused.value.message
 
 
-def test_a_list_without_an_end_is_refused() -> None:
-    """A server that always has one more page is not followed for ever."""
+def test_a_list_without_an_end_is_unreadable() -> None:
     endless = (page("a", next=str(number)) for number in range(MAX_PAGES + 1))
     with pytest.raises(Unreadable, match="has no end"):
         delivered(pages("/v1/models", (), TOKEN, rows), endless)
 
 
-def test_a_page_that_is_missing_is_never_a_shorter_list() -> None:
-    """Of the recorded lists in several pages none can be had without its last page."""
+def test_a_recorded_list_without_its_last_page_is_unreadable() -> None:
     paged = [
         case for case in map(Case, CASES) if len(case.answer.bodies) > 1 and "error" not in case.expected
     ]

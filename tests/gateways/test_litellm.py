@@ -1,4 +1,4 @@
-"""A real LiteLLM proxy, read through the command; run with `-m litellm`, for its installation is large."""
+"""A real LiteLLM proxy, through the command line; its installation is large, so run it with `-m litellm`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ model_list:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The proxy's program, in an environment of its own; `LITELLM` names one that is there already."""
+    """Return the proxy's program, in a new environment unless `LITELLM` names one."""
     given = os.environ.get("LITELLM")
     if given:
         return Path(given)
@@ -47,7 +47,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def proxy(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A proxy of a few models on loopback; gives its address once it answers."""
+    """Yield the URL of a proxy with a few models on loopback."""
     home = tmp_path_factory.mktemp("proxy")
     (home / "config.yaml").write_text(CONFIG)
     with socket.socket() as free:
@@ -84,14 +84,13 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture
 def job(proxy: str, tmp_path: Path) -> Job:
-    """A home that asks the proxy with its master key, and with one that is not good."""
+    """Return a home that asks the proxy with its master key, and with a wrong one."""
     job = Job(tmp_path / "home", {"GOOD": MASTER_KEY, "BAD": "sk-not-a-key-of-this-proxy"})
     job.asks(proxy, name="lite", attempts=1, scopes={"good": 'key = "env:GOOD"', "bad": 'key = "env:BAD"'})
     return job
 
 
-def test_a_real_proxy_is_read_truthfully(job: Job) -> None:
-    """Its models are listed, its wildcard is none, it is recognised, and a second run finds nothing new."""
+def test_a_real_proxy_is_recognised_and_stable(job: Job) -> None:
     done = job.run("run")
     assert done.code == 3
     models = {row["model"] for row in job.quick("models", "--json").json()}
@@ -103,16 +102,14 @@ def test_a_real_proxy_is_read_truthfully(job: Job) -> None:
     assert job.quick("changes", "--json").json() == []
 
 
-def test_a_real_refusal_is_told_without_the_key(job: Job) -> None:
-    """A key that the proxy does not know fails its scope alone, in a line that says so."""
+def test_a_rejected_key_fails_its_scope_and_is_not_shown(job: Job) -> None:
     done = job.run("run", "-v")
     assert "lite/bad: failed" in done.stderr or "lite/bad: failed" in done.stdout
     assert "sk-not-a-key" not in done.said
     assert MASTER_KEY not in done.said
 
 
-def test_the_model_information_has_prices(proxy: str, tmp_path: Path) -> None:
-    """`/model/info` gives facts: prices of the underlying models, in USD per 1M tokens."""
+def test_the_model_information_has_prices_per_1m_tokens(proxy: str, tmp_path: Path) -> None:
     job = Job(tmp_path / "home", {"GOOD": MASTER_KEY})
     job.asks(proxy, name="lite", dialect="litellm-info", scopes={"good": 'key = "env:GOOD"'})
     assert job.run("run").code == 0

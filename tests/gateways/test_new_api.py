@@ -1,4 +1,4 @@
-"""One price list of New-API, read as each of its groups sees it."""
+"""The price list of New-API, as each group sees it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def facts(row: dict[str, Any]) -> Facts:
     return all_dialects()["new-api-pricing"].facts(row)
 
 
-def test_a_group_has_the_models_that_are_enabled_for_it() -> None:
-    """Membership is what each row says, under either of the field's two names."""
+def test_a_group_has_the_models_enabled_for_it() -> None:
+    """Under either name of the field."""
     envelope = prices(
         enabled(ORION, "default", "gold"), {**SKETCH, "enable_group": ["gold"]}, {"model_name": "x"}
     )
@@ -57,8 +57,7 @@ def test_a_group_has_the_models_that_are_enabled_for_it() -> None:
     assert names(envelope, "default") == ["orion"]
 
 
-def test_the_prices_are_those_of_the_group() -> None:
-    """A group's ratio multiplies the price of tokens and of calls, exactly."""
+def test_prices_are_multiplied_by_the_ratio_of_the_group() -> None:
     tokens, calls = models_of_group(prices(enabled(ORION, "gold"), enabled(SKETCH, "gold")), "gold")
     assert facts(tokens).input_usd_per_1m == Decimal("2.1")
     assert facts(tokens).output_usd_per_1m == Decimal("8.4")
@@ -66,20 +65,17 @@ def test_the_prices_are_those_of_the_group() -> None:
     assert (facts(calls).usd_per_call, facts(calls).price_source) == (Decimal("0.035"), "ratio")
 
 
-def test_a_group_without_a_ratio_counts_as_one() -> None:
-    """The server takes 1 where nobody entered a ratio."""
+def test_a_group_without_a_ratio_has_the_ratio_1() -> None:
     [row] = models_of_group(prices(enabled(ORION, "quiet")), "quiet")
     assert facts(row).input_usd_per_1m == Decimal(3)
 
 
-def test_a_ratio_that_is_no_number_leaves_the_price_unknown() -> None:
-    """Some ratios are words: the model is listed, and no price is made up."""
+def test_a_ratio_that_is_no_number_gives_no_price() -> None:
     [row] = models_of_group(prices(enabled(ORION, "odd")), "odd")
     assert (row["model_name"], facts(row)) == ("orion", Facts())
 
 
-def test_auto_takes_the_first_of_its_groups_that_has_the_model() -> None:
-    """A key of the group `auto` is served, and billed, by the groups in the order of `auto_groups`."""
+def test_auto_uses_the_first_of_its_groups_with_the_model() -> None:
     envelope = prices(
         enabled(ORION, "default", "gold"), enabled(SKETCH, "default"), enabled({"model_name": "x"}, "odd")
     )
@@ -89,15 +85,13 @@ def test_auto_takes_the_first_of_its_groups_that_has_the_model() -> None:
     }
 
 
-def test_another_groups_gain_is_no_change_of_this_one() -> None:
-    """Rows leave out which groups there are: else each listing would change with every other."""
+def test_a_change_of_another_group_is_none_of_this_one() -> None:
     before = models_of_group(prices(enabled(ORION, "default")), "default")
     after = models_of_group(prices(enabled(ORION, "gold", "default")), "default")
     assert before == after
 
 
-def test_the_rows_read_as_a_price_list_of_their_own() -> None:
-    """The rows of a group, put into an envelope, are what the dialect reads, in canonical numbers."""
+def test_the_rows_of_a_group_are_a_price_list() -> None:
     rows = models_of_group(prices(enabled(ORION, "gold")), "gold")
     body = canonical.encode({"data": rows}).encode()
     listing = all_dialects()["new-api-pricing"].read(Answer((body,), 1_790_000_000))
@@ -112,13 +106,13 @@ def test_the_rows_read_as_a_price_list_of_their_own() -> None:
         (prices(data=None), "default", "'data' is null or missing"),
     ],
 )
-def test_an_unknown_group_is_no_empty_one(envelope: dict[str, Any], group: str, said: str) -> None:
-    """A misspelt group, or no list at all, must not look like the removal of every model."""
+def test_an_unknown_group_is_unreadable_rather_than_empty(
+    envelope: dict[str, Any], group: str, said: str
+) -> None:
     with pytest.raises(Unreadable) as refused:
         models_of_group(envelope, group)
     assert said in refused.value.message
 
 
-def test_a_group_that_lost_its_models_is_empty() -> None:
-    """A group that the answer knows may have nothing."""
+def test_a_group_without_models_is_empty() -> None:
     assert models_of_group(prices(enabled(ORION, "default"), None), "gold") == []

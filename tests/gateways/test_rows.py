@@ -1,4 +1,4 @@
-"""The fast path: answers read by what they have in common read as they do one by one."""
+"""The row cache: cached and uncached parsing agree."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from pipeline.gateways.dialects import Answer, Dialect, RowCache, all_dialects
 NEW_API = all_dialects()["new-api"]
 
 
-def plainly(dialect: Dialect, answer: Answer) -> Listing | str:
-    """Read an answer on its own."""
+def uncached(dialect: Dialect, answer: Answer) -> Listing | str:
+    """Parse an answer without a cache."""
     try:
         return dialect.read(answer)
     except Unreadable as error:
         return error.message
 
 
-def quickly(alike: RowCache, answer: Answer) -> Listing | str:
-    """Read an answer after others."""
+def cached(alike: RowCache, answer: Answer) -> Listing | str:
+    """Parse an answer after others."""
     try:
         return alike.read(answer)
     except Unreadable as error:
@@ -63,18 +63,17 @@ SAID = st.dictionaries(
     st.lists(st.tuples(LISTS, SAID, st.integers(ASKED_AT - 500, ASKED_AT + 500)), max_size=4),
 )
 @example(NEW_API, [([], {"error": "0"}, ASKED_AT), ([row("lyra")], {"success": False}, ASKED_AT)])
-def test_answers_read_after_others_read_as_on_their_own(
-    dialect: Dialect, told: list[tuple[list[Any], dict[str, Any], int]]
+def test_cached_and_uncached_parsing_agree(
+    dialect: Dialect, answers: list[tuple[list[Any], dict[str, Any], int]]
 ) -> None:
-    """What was read before makes an answer cheaper to read, and never another."""
     alike = RowCache(dialect)
     place = dialect.list_at[0].split(".")
-    for rows, said, asked_at in told:
+    for rows, said, asked_at in answers:
         value: Any = rows
         for step in reversed([name for name in place if name]):
             value = {**said, step: value}
         answer = Answer((encode(value).encode(),), asked_at)
-        assert quickly(alike, answer) == plainly(dialect, answer)
+        assert cached(alike, answer) == uncached(dialect, answer)
 
 
 @given(
@@ -101,16 +100,14 @@ def test_answers_read_after_others_read_as_on_their_own(
         max_size=6,
     )
 )
-def test_whatever_a_body_is_it_reads_the_same(bodies: list[bytes]) -> None:
-    """Bytes that are no JSON, or more than JSON, are put up with or refused in the same words."""
+def test_cached_and_uncached_parsing_agree_on_any_bytes(bodies: list[bytes]) -> None:
     alike = RowCache(NEW_API)
     for each in bodies:
         answer = Answer((each,), ASKED_AT)
-        assert quickly(alike, answer) == plainly(NEW_API, answer)
+        assert cached(alike, answer) == uncached(NEW_API, answer)
 
 
-def test_the_same_rows_give_the_same_listing() -> None:
-    """An envelope that is new each time does not make a listing new, nor does its order."""
+def test_equal_rows_in_a_new_envelope_give_the_same_listing() -> None:
     alike = RowCache(NEW_API)
     first = alike.read(Answer((body(row("lyra"), row("vega"), at=1),), ASKED_AT))
     assert alike.read(Answer((body(row("lyra"), row("vega"), at=2),), ASKED_AT + 9)) is first
@@ -130,17 +127,15 @@ def test_the_same_rows_give_the_same_listing() -> None:
         ('{"data":[A,B , A]}', '{"data":[A,B , A],"data":[A]}'),
     ],
 )
-def test_what_stands_behind_a_list_is_not_taken_for_its_rows(body: str, later: str) -> None:
-    """A row that is written once more in the envelope hides nothing of what stands before it."""
+def test_a_row_repeated_in_the_envelope_hides_nothing(body: str, later: str) -> None:
     alike = RowCache(NEW_API)
     for each in (body, later, body):
         written = each.replace("A", '{"id":"lyra"}').replace("B", '{"id":"vega"}').encode()
         answer = Answer((written,), ASKED_AT)
-        assert quickly(alike, answer) == plainly(NEW_API, answer)
+        assert cached(alike, answer) == uncached(NEW_API, answer)
 
 
-def test_a_row_made_at_the_moment_of_asking_is_not_remembered() -> None:
-    """The server's clock is left out of a record; the same number is a fact at any other time."""
+def test_a_row_created_at_the_request_time_is_not_cached() -> None:
     alike = RowCache(NEW_API)
     fresh = Answer((body(row("lyra", created=ASKED_AT)),), ASKED_AT)
     later = Answer(fresh.bodies, ASKED_AT + 86_400)
