@@ -1,4 +1,4 @@
-"""Everything that can be wrong around the job: one line each, the right exit, nothing half-written."""
+"""Wrong answers, databases and disks: one line each, the right exit status, nothing half-written."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ FIRST = ("alpha", "beta", "gamma")
 
 @pytest.fixture
 def gateway():
-    """A list for everyone, and a key to be told apart by."""
+    """A gateway that offers everyone the same list, and knows two keys."""
     with Gateway() as gateway:
         gateway.offers(*FIRST)
         gateway.key("sk-good-12345678")
@@ -30,7 +30,7 @@ def gateway():
 
 @pytest.fixture
 def job(tmp_path, gateway):
-    """A home that asks as two keys; trouble comes to the second."""
+    """A home with two scopes; only `sick` fails."""
     job = Job(tmp_path / "home", {"GOOD": "sk-good-12345678", "SICK": "sk-sick-12345678"})
     job.asks(
         gateway.url,
@@ -42,13 +42,13 @@ def job(tmp_path, gateway):
     return job
 
 
-def known(job):
-    """How many models each scope is known to offer."""
+def sizes(job):
+    """Return the number of models of each scope."""
     return {row["scope"][6:]: row["models"] for row in job.quick("scopes", "--json").json()}
 
 
 def sound(path):
-    """Whether a database is whole: its pages, and every reference in it."""
+    """Return whether a database passes the checks of its pages and its foreign keys."""
     connection = sqlite3.connect(path)
     try:
         (verdict,) = connection.execute("pragma integrity_check").fetchone()
@@ -83,18 +83,18 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
-def test_a_bad_answer_costs_its_own_scope_only(gateway, job, fault):
-    """Exit 3 and one line; what the scope was known to offer stays, and the other scope moves."""
+def test_a_bad_answer_fails_its_own_scope_only(gateway, job, fault):
+    """Exit status 3 and one line; the failed scope keeps its list, and the other scope gets its new one."""
     assert job.quick("run").code == 0
     gateway.offers("new")
     gateway.fails(fault, who="sk-sick-12345678", **ANSWERS[fault])
     done = job.quick("run")
     one_line(done, 3, "modelwatch: local/sick: failed since ")
-    assert known(job) == {"good": 4, "sick": 3}
+    assert sizes(job) == {"good": 4, "sick": 3}
     assert sound(job.database)
     gateway.heals()
     assert job.quick("run").code == 0
-    assert known(job) == {"good": 4, "sick": 4}
+    assert sizes(job) == {"good": 4, "sick": 4}
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,7 @@ def test_a_bad_answer_costs_its_own_scope_only(gateway, job, fault):
     ],
     ids=range(28),
 )
-def test_a_body_that_is_no_list_is_a_failure_in_words(tmp_path, body):
-    """Whatever the bytes are: `Unreadable`, one line, and the list that was known stays."""
+def test_a_body_that_is_no_list_is_one_line_and_keeps_the_last_list(tmp_path, body):
     replies = iter((Reply(listed(*FIRST)), Reply(body)))
     job = Job(tmp_path / "home")
     with Scripted(lambda _: next(replies)) as server:
@@ -162,14 +161,13 @@ def test_a_body_that_is_no_list_is_a_failure_in_words(tmp_path, body):
     ],
     ids=range(13),
 )
-def test_an_odd_list_is_still_a_list(tmp_path, body, models):
-    """What can be read is recorded, told, and told again when it changes; nothing in it ends the program."""
+def test_an_odd_list_is_recorded_and_reported(tmp_path, body, models):
     replies = iter((Reply(body), Reply(body.replace(b'"a"', b'"a", "extra": [1e400, 0.1]', 1))))
     job = Job(tmp_path / "home")
     with Scripted(lambda _: next(replies)) as server:
         job.asks(server.url, attempts=1)
         for _ in range(2):
-            assert (job.quick("run").code, known(job)) == (0, {"public": models})
+            assert (job.quick("run").code, sizes(job)) == (0, {"public": models})
     for command in (("changes", "--all"), ("changes", "--csv"), ("models",), ("scopes",), ("status",)):
         assert job.quick(*command).code == 0
     for command in ("changes", "models"):
@@ -189,8 +187,8 @@ def test_an_odd_list_is_still_a_list(tmp_path, body, models):
         ("1e-5000", "2e-5000"),
     ],
 )
-def test_a_number_is_told_as_exactly_as_it_came(tmp_path, before, after):
-    """A price that moves in its twentieth digit has moved, in CSV and in JSON; none is made infinite."""
+def test_numbers_keep_every_digit(tmp_path, before, after):
+    """Also in the twentieth digit, and beyond the range of a float."""
     bodies = (b'{"data": [{"id": "a", "price": %b}]}' % number.encode() for number in (before, after))
     job = Job(tmp_path / "home")
     with Scripted(lambda _: Reply(next(bodies))) as server:
@@ -210,8 +208,7 @@ def test_a_number_is_told_as_exactly_as_it_came(tmp_path, before, after):
     [({"a.b": 1}, {"a": {"b": 1}}), ({"a": [{"b": 1}]}, {"a": {"0": {"b": 1}}})],
     ids=["dots", "numbers"],
 )
-def test_a_record_that_is_only_built_otherwise_is_told(tmp_path, before, after):
-    """Two forms whose fields have the same paths are not the same: the change has a line in the CSV."""
+def test_records_with_equal_paths_and_different_structure_differ(tmp_path, before, after):
     bodies = iter((listed("m", **before), listed("m", **after)))
     job = Job(tmp_path / "home")
     with Scripted(lambda _: Reply(next(bodies))) as server:
@@ -223,8 +220,8 @@ def test_a_record_that_is_only_built_otherwise_is_told(tmp_path, before, after):
 
 
 @pytest.mark.parametrize("name", ["plain", "größe", "a.b", "0", "", 'qu"ote', "a[0]", "*"])
-def test_a_field_that_one_model_gains_is_told_whatever_its_name(tmp_path, name):
-    """Another model had it before, so it is no matter of how all records are written."""
+def test_a_field_that_one_model_gains_is_reported_whatever_its_name(tmp_path, name):
+    """Another model has the field already, so it is no change of shape."""
     had, has_not = {"id": "a", name: 1}, {"id": "b"}
     bodies = iter((listing([had, has_not]), listing([had, {"id": "b", name: 1}]), listing([had, has_not])))
     job = Job(tmp_path / "home")
@@ -239,8 +236,7 @@ def test_a_field_that_one_model_gains_is_told_whatever_its_name(tmp_path, name):
     ]
 
 
-def test_a_large_list_is_no_trouble(tmp_path):
-    """Megabytes of models are recorded, and the next answer is compared with them."""
+def test_a_list_of_megabytes_is_recorded_and_compared(tmp_path):
     models = [f"vendor/model-{number:05}" for number in range(2000)]
     replies = iter((listed(*models, notes="n" * 2000), listed(*models[1:], notes="n" * 2000)))
     job = Job(tmp_path / "home")
@@ -248,7 +244,7 @@ def test_a_large_list_is_no_trouble(tmp_path):
         job.asks(server.url, confirm=1)
         assert job.quick("run").code == 0
         assert job.quick("run", "--exit-code").code == 1
-    assert known(job) == {"public": 1999}
+    assert sizes(job) == {"public": 1999}
 
 
 @pytest.mark.parametrize(
@@ -262,11 +258,11 @@ def test_a_large_list_is_no_trouble(tmp_path):
         "https://127.0.0.1:{port}",
     ],
 )
-def test_a_gateway_that_is_not_there_is_told(gateway, job, url):
-    """Nobody listens, no such name, no name at all, no TLS: its scopes fail, the others answer."""
+def test_an_unreachable_gateway_is_one_line(gateway, job, url):
+    """No listener, no such name, an invalid name, no TLS."""
     job.asks(url.format(port=gateway.url.rpartition(":")[2]), name="away", attempts=1, timeout=5)
     one_line(job.quick("run"), 3, "away/public: failed since ", "cannot be ")
-    assert known(job)["good"] == 3
+    assert sizes(job)["good"] == 3
 
 
 @pytest.mark.parametrize(
@@ -286,8 +282,7 @@ def test_a_gateway_that_is_not_there_is_told(gateway, job, url):
     ],
     ids=range(11),
 )
-def test_what_is_no_http_is_told(job, said):
-    """A port that speaks something else fails its own scope, in words."""
+def test_an_answer_that_is_no_http_is_one_line(job, said):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def speak():
@@ -302,25 +297,22 @@ def test_what_is_no_http_is_told(job, said):
         done = job.quick("run")
         thread.join()
     one_line(done, 3, "odd/public: failed since ", "cannot be reached")
-    assert known(job)["good"] == 3
+    assert sizes(job)["good"] == 3
 
 
-def test_one_bad_gateway_of_many_is_one_line(gateway, job):
-    """Scopes that share a trouble share its line."""
+def test_scopes_with_the_same_failure_share_a_line(gateway, job):
     job.asks("http://127.0.0.1:9", name="away", attempts=1, scopes={f"s{n}": "" for n in range(20)})
     one_line(job.quick("run"), 3, "away: 20 scopes: failed since ")
 
 
-def test_a_broken_certificate_store_is_told(job):
-    """A variable that names no certificates is no reason for a traceback."""
+def test_a_broken_certificate_store_is_at_most_one_line(job):
     job.env["SSL_CERT_FILE"] = "/absent/certificates.pem"
     done = job.quick("run")
     assert done.code in {0, 4, 78}
     assert done.stderr.count("\n") <= 1
 
 
-def test_a_database_that_another_keeps_locked_is_waited_for_and_told(gateway, job, monkeypatch):
-    """Nothing is written, exit 74; when the other has gone the run is made as ever."""
+def test_a_run_waits_for_a_locked_database_and_then_fails_with_74(gateway, job, monkeypatch):
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
     job.quick("run")
     gateway.offers("new")
@@ -330,13 +322,13 @@ def test_a_database_that_another_keeps_locked_is_waited_for_and_told(gateway, jo
         one_line(job.quick("run"), 74, str(job.database), "kept it locked", "run again")
     finally:
         other.close()
-    assert known(job) == {"good": 3, "sick": 3}
+    assert sizes(job) == {"good": 3, "sick": 3}
     assert job.quick("run").code == 0
-    assert known(job) == {"good": 4, "sick": 4}
+    assert sizes(job) == {"good": 4, "sick": 4}
 
 
-def test_a_database_that_is_only_briefly_locked_is_written(gateway, job):
-    """A writer that lets go in time, such as a Datasette plug-in, is waited for."""
+def test_a_run_waits_for_a_short_lock(gateway, job):
+    """Such as that of a Datasette plug-in."""
     job.quick("run")
     gateway.offers("new")
     other = sqlite3.connect(job.database, isolation_level=None, check_same_thread=False)
@@ -348,11 +340,10 @@ def test_a_database_that_is_only_briefly_locked_is_written(gateway, job):
     finally:
         release.join()
         other.close()
-    assert known(job) == {"good": 4, "sick": 4}
+    assert sizes(job) == {"good": 4, "sick": 4}
 
 
-def test_a_database_that_is_a_directory_is_told(job):
-    """The path is named, and what to see to."""
+def test_a_database_that_is_a_directory_is_one_line(job):
     job.database.mkdir()
     one_line(job.quick("run"), 74, str(job.database), "cannot be opened")
     for command in ("changes", "status", "report"):
@@ -364,8 +355,7 @@ def test_a_database_that_is_a_directory_is_told(job):
     [b"name,key\n" * 500, b"name,key\nprod,env:PROD\n", b"SQLite format 3\x00" + b"\xff" * 4080],
     ids=["text", "short text", "header"],
 )
-def test_a_database_that_is_none_is_told_and_left_alone(job, content):
-    """Some other file stands there: nothing of it is touched."""
+def test_a_file_that_is_no_database_is_left_alone(job, content):
     job.database.write_bytes(content)
     for command in ("run", "changes", "models", "scopes", "status", "report"):
         one_line(job.quick(command), 74, str(job.database))
@@ -373,16 +363,15 @@ def test_a_database_that_is_none_is_told_and_left_alone(job, content):
     assert job.database.read_bytes() == content
 
 
-def test_an_empty_file_is_taken_for_a_database_to_be(job):
-    """`touch` before the first run is no mistake; nothing can be read from it yet."""
+def test_an_empty_file_becomes_the_database(job):
+    """As after `touch`; there is nothing to read before the first run."""
     job.database.touch()
     one_line(job.quick("status"), 74, "modelwatch run")
     assert job.quick("run").code == 0
-    assert known(job) == {"good": 3, "sick": 3}
+    assert sizes(job) == {"good": 3, "sick": 3}
 
 
-def test_another_programs_database_is_told_and_left_alone(job):
-    """Tables that are not ours are neither read nor written."""
+def test_another_programs_database_is_left_alone(job):
     connection = sqlite3.connect(job.database)
     with connection:
         connection.execute("create table bookmarks (url text)")
@@ -393,8 +382,7 @@ def test_another_programs_database_is_told_and_left_alone(job):
     assert job.database.read_bytes() == before
 
 
-def test_a_database_of_a_newer_program_is_told_and_left_alone(job):
-    """A migration that is not known here means: upgrade."""
+def test_a_database_of_a_newer_release_is_left_alone(job):
     job.quick("run")
     connection = sqlite3.connect(job.database)
     with connection:
@@ -408,8 +396,7 @@ def test_a_database_of_a_newer_program_is_told_and_left_alone(job):
     assert job.database.read_bytes() == before
 
 
-def test_a_damaged_database_is_told(job):
-    """Pages that were overwritten end the command in words, not in a traceback."""
+def test_a_damaged_database_is_one_line(job):
     job.quick("run")
     content = bytearray(job.database.read_bytes())
     content[4096 : len(content) // 2] = b"\xaa" * (len(content) // 2 - 4096)
@@ -418,16 +405,14 @@ def test_a_damaged_database_is_told(job):
     one_line(job.quick("status"), 74, str(job.database))
 
 
-def test_a_home_that_cannot_be_made_is_told(gateway, job):
-    """The database's directory would be below a file."""
+def test_a_directory_that_cannot_be_created_is_one_line(gateway, job):
     text = job.config.read_text()
     job.configure(f'database = "file/below/modelwatch.db"\n{text}')
     (job.home / "file").write_text("in the way")
     one_line(job.quick("run"), 74, "file/below", "cannot be used")
 
 
-def test_directories_are_made_as_needed(job):
-    """The database and the reports may be named where nothing is yet."""
+def test_missing_directories_are_created(job):
     text = job.config.read_text()
     job.configure(f'database = "new/db/history.db"\nreports = "new/reports"\n{text}')
     assert job.quick("run").code == 0
@@ -435,8 +420,8 @@ def test_directories_are_made_as_needed(job):
     assert (job.home / "new" / "reports" / "latest.json").is_file()
 
 
-def test_a_write_that_fails_is_told_and_undone(gateway, job):
-    """A limit on the size of files stands for a disk with an error: a run is recorded whole or not at all."""
+def test_a_failed_write_is_rolled_back(gateway, job):
+    """A limit on file sizes stands for a disk error: a run is recorded whole or not at all."""
     job.quick("run")
     gateway.offers(*(f"model-{number}" for number in range(3000)), description="d" * 200)
     blocks = job.database.stat().st_size // 512 + 80
@@ -449,14 +434,14 @@ def test_a_write_that_fails_is_told_and_undone(gateway, job):
     )
     with process:
         one_line(ended(process), 74, str(job.database))
-    assert known(job) == {"good": 3, "sick": 3}
+    assert sizes(job) == {"good": 3, "sick": 3}
     assert sound(job.database)
     assert job.quick("run").code == 0
-    assert known(job) == {"good": 3003, "sick": 3003}
+    assert sizes(job) == {"good": 3003, "sick": 3003}
 
 
-def test_a_database_that_was_removed_while_a_run_asked_is_told(tmp_path):
-    """SQLite would write on into a file without a name; the run ends with 74 instead."""
+def test_a_database_removed_during_a_run_is_an_error(tmp_path):
+    """SQLite would continue to write to the unlinked file."""
     job = Job(tmp_path / "home")
 
     def answer(_):
@@ -469,8 +454,7 @@ def test_a_database_that_was_removed_while_a_run_asked_is_told(tmp_path):
     assert not job.reports.exists()
 
 
-def test_drafts_of_a_run_that_was_killed_are_cleared_away(gateway, job):
-    """What a killed run has half written beside the reports goes when the next one writes its own."""
+def test_drafts_of_a_killed_run_are_deleted(gateway, job):
     job.reports.mkdir()
     (job.reports / ".20260101T000000Z.csv.draft").write_text("at,kind")
     assert job.quick("run").code == 0
@@ -478,12 +462,12 @@ def test_drafts_of_a_run_that_was_killed_are_cleared_away(gateway, job):
 
 
 def in_private(*words):
-    """The words that run a program where what it mounts is seen by nobody else, and goes with it."""
+    """Return a command line that runs a program with its own mounts, which end with it."""
     return [shutil.which("unshare") or "unshare", "-rm", *words]
 
 
 def can_mount():
-    """Whether a small disk of one's own can be had here."""
+    """Return whether `in_private` can mount a small disk here."""
     words = in_private("mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt")
     return (
         bool(shutil.which("unshare"))
@@ -492,8 +476,7 @@ def can_mount():
 
 
 @pytest.mark.skipif(not can_mount(), reason="needs unshare(1) and the right to mount a small disk")
-def test_a_full_disk_is_told_and_nothing_is_written(gateway, job, tmp_path):
-    """One line that says so and exit 74; what the run before recorded is still there."""
+def test_a_full_disk_is_one_line_and_loses_nothing(gateway, job, tmp_path):
     job.quick("run")
     gateway.offers(*(f"model-{number}" for number in range(3000)), description="d" * 200)
     full = Job(tmp_path / "disk", job.env)
@@ -517,4 +500,4 @@ def test_a_full_disk_is_told_and_nothing_is_written(gateway, job, tmp_path):
         one_line(ended(process), 74, str(full.database), "the disk is full; nothing was written", "free some")
     assert sound(tmp_path / "after.db")
     (tmp_path / "after.db").replace(full.database)
-    assert known(full) == {"good": 3, "sick": 3}
+    assert sizes(full) == {"good": 3, "sick": 3}

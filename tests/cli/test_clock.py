@@ -71,7 +71,7 @@ def test_each_run_writes_its_own_report(job: Job, clock: str) -> None:
 
 
 def test_since_starts_at_the_first_run_not_before_it(job: Job) -> None:
-    """Later run_all are included, also where a clock that was set back dated them earlier."""
+    """Later runs are included, also where a clock that was set back dated them earlier."""
     run_all(job, *zip(CLOCKS["set back"], ("a", "ab", "b", "ba"), strict=True))
     assert changes_of(job, "--since", "2026-05-01T08:30:00Z") == ALL
     assert changes_of(job, "--since", "2026-05-01T09:30:00Z") == [("returned", "a")]

@@ -52,7 +52,7 @@ def test_a_directory_becomes_history(job: Job, tmp_path: Path) -> None:
         in job.quick("changes").stdout
     )
     assert job.quick("status").stdout == (
-        "the job has not run yet; answers were imported until 2025-10-04 00:00 UTC\n"
+        "the job has not run yet; the imported answers end at 2025-10-04 00:00 UTC\n"
     )
     assert "offered since 2025-10-02 00:00 (not asked now: this is what was known at" in (
         job.quick("show", "b").stdout
