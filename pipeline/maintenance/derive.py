@@ -69,7 +69,7 @@ class LoadedListing:
 
 
 class ListingLoader:
-    """Loads listings by id, the last ones from a cache; records that the last one had are not read again."""
+    """A loader of listings by id, with a cache; records that the last listing had are not read again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -150,7 +150,7 @@ def stored_changes(store: Store, transition: int) -> list[StoredChange]:
 
 
 def may_be_category(stored: str, derived: str) -> bool:
-    """Return whether a stored category can be right: which paths were quiet at the time is not known."""
+    """Return whether a stored category can be right: the quiet paths of that time are not recorded."""
     return stored in (derived, QUIET)
 
 

@@ -28,7 +28,7 @@ from pipeline.store.transitions import summary, write_changes
 
 @dataclass(frozen=True, slots=True)
 class RebuildTotals:
-    """How many rows were corrected, by what they are.
+    """How many rows were corrected, by kind.
 
     `words` counts models that the search did not find; `unknown` counts records of unknown dialects, whose
     facts were left alone.
@@ -54,7 +54,7 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
     Raises:
         StoreError: what it would derive from is damaged; nothing was written.
     """
-    # Changes and sightings of a lost transition refer to nothing until it is there again.
+    # The changes and sightings of a lost transition dangle until it is written again.
     store.connection.execute("pragma foreign_keys = off")
     try:
         with store.transaction():
@@ -153,9 +153,9 @@ def _quiet_paths(store: Store, dialects_of: DialectsOf) -> dict[int, tuple[str, 
 
 
 class _Gaps:
-    """Gives rows that are written again the ids that they had, as far as these are free.
+    """The ids for rows that are written again: those that they had, as far as these are free.
 
-    Ids follow the order of transitions, so those of one stand between its neighbours' ids.
+    Ids follow the order of transitions, so those of one lie between those of its neighbours.
     """
 
     def __init__(self, store: Store) -> None:
@@ -205,7 +205,7 @@ def _with_stored_categories(
 
 
 def _rows(changes: Iterable[StoredChange]) -> tuple[Counter[object], Counter[object]]:
-    """Return what changes and their fields say, without their ids."""
+    """Return changes and their fields without their ids, to count which differ."""
     changes = list(changes)
     fields = Counter[object]((change.model, each.field) for change in changes for each in change.fields)
     return Counter[object]((change.model, change.sides) for change in changes), fields

@@ -26,7 +26,7 @@ _FILE = "the file"
 
 
 class Cure(StrEnum):
-    """What to do about a problem: derive again what follows from the history, or restore a backup."""
+    """The remedy for a problem: derive again from the history, or restore a backup."""
 
     REBUILD = "modelwatch rebuild"
     RESTORE = "restore a backup"
@@ -47,10 +47,10 @@ class Check:
     """One check.
 
     Args:
-        subject: what was checked, in the plural.
+        subject: the things that were checked, in the plural.
         count: how many of them.
-        passed: what holds when there is no problem.
-        problems: what was found.
+        passed: the message when there is no problem.
+        problems: those found.
     """
 
     subject: str

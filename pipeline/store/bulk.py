@@ -1,6 +1,6 @@
-"""Rows in bulk: ids that are looked up together and cached, and inserts with ids given here.
+"""Many rows at once: a cache of ids, and inserts with ids that are counted here.
 
-Ids are given without asking SQLite for each, since nobody else writes while the lock is held.
+The ids need no query for each row, since no other process writes while this one holds the lock.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class RowIds:
 
 
 class BulkWriter:
-    """Inserts rows into an open transaction of a process that holds the database's lock."""
+    """A writer of many rows, for the open transaction of a process that holds the lock."""
 
     def __init__(self, store: Store) -> None:
         self.store = store

@@ -69,7 +69,7 @@ class EnrolledIds(NamedTuple):
 
 
 class LedgerWriter:
-    """Writes runs into an open transaction, in bulk, and only what is not there yet."""
+    """A writer of runs, for an open transaction: in bulk, and only rows that are new."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

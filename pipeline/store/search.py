@@ -1,4 +1,4 @@
-"""Full-text search for models: the words of each, kept up to date by triggers, whoever writes.
+"""Full-text search for models: the words of each, kept up to date by triggers.
 
 See https://www.sqlite.org/fts5.html.
 """

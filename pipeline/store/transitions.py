@@ -15,7 +15,7 @@ NewIds = Callable[[str, int], Sequence[int]]
 """Returns so many free ids of a table."""
 
 _MARKS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
-"""What stands before a model or a count in names: `+ gpt-4o`, `+3 -0 ~12`."""
+"""The mark before a model or a count in names: `+ gpt-4o`, `+3 -0 ~12`."""
 
 
 def write_transition(
@@ -54,7 +54,7 @@ def write_changes(
         writer: inserts the rows.
         ids: finds the rows of models and records, which must be there.
         transition: the row that they belong to.
-        listing: either of its listings, which tells the gateway.
+        listing: either of its listings; both are of one gateway.
         changes: sorted by model.
         fields_of: returns the fields in which a changed record differs.
         new_ids: returns ids for the rows.

@@ -28,7 +28,7 @@ OnAnswer = Callable[[SavedAnswer], None]
 
 @dataclass(slots=True)
 class BackfillTotals:
-    """How many answers an import read, and what came of them.
+    """The counts of an import.
 
     Args:
         window: the snapshots that it wrote.
@@ -117,7 +117,7 @@ def _new(
 
 
 class _Importer:
-    """Records the answers of one scope, which is known until `newest`."""
+    """An importer of the answers of one scope, which is recorded until `newest`."""
 
     def __init__(self, store: Store, scope: Scope, newest: str, *, asked: bool) -> None:
         self._scope = scope

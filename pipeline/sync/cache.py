@@ -1,4 +1,4 @@
-"""What is known between runs and imports: scope states, listings and transitions, each read or made once."""
+"""A cache of scope states, listings and transitions: each is read or made once per process."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class RunCache:
         if key not in self._reparsed:
             self._reparsed[key] = reparse(self.listing(listing_id), answer.dialect, answer.listing)
         listing = self._reparsed[key]
-        # The last bytes do not give this listing, since fields are taken from the answer at hand.
+        # Without validators, since this listing is not the one of the last bytes.
         return replace(
             state,
             listing=self.listing_id(scope, listing, answer.dialect),

@@ -25,7 +25,7 @@ _SHORT = 12
 _LOG = (
     *("--literal-pathspecs", "-c", "core.quotePath=false", "-c", "log.showSignature=false"),
     *("-c", "log.follow=false", "-c", "log.showRoot=true", "log"),
-    # Along the main line a merge commit has what it brought, and when.
+    # Along the main line a merge commit lists the files that it brought.
     *("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"),
     *("--no-relative", "--no-color", "--encoding=UTF-8", f"-O{os.devnull}"),
     f"--format={_COMMIT}%H %ct",

@@ -14,7 +14,7 @@ from pipeline.sync.decide import Decision
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """How many scopes a run asked, and what came of it; `snapshot` is its row in the database."""
+    """The counts of a run; `snapshot` is its row in the database."""
 
     snapshot: int
     scopes: int

@@ -16,8 +16,8 @@ from pipeline.config import load
 from pipeline.core.types import Scope
 from pipeline.gateways.dialects import Answer
 from pipeline.gateways.reader import AnswerReader
-from pipeline.store import Store
 from pipeline.gateways.types import ScopeResult, Unchanged
+from pipeline.store import Store
 from pipeline.sync.cache import RunCache
 from pipeline.sync.run import decide_and_record
 

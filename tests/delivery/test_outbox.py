@@ -317,7 +317,7 @@ def test_a_report_has_the_time_of_its_run_and_not_of_a_later_import(script: Scri
     destinations = configured(tmp_path, eml("ops", 'every = "day"', 'at = "08:00"'))
     script.offers("acme/prod", "lyra").run()
     deliver(script.store, destinations, 1)
-    results = {"acme/prod": script.answer("acme/prod")}
+    results = {"acme/prod": script.result("acme/prod")}
     recorder, scopes, at = RunCache(script.store), [script.scopes["acme/prod"]], "2025-01-01T00:00:00Z"
     with script.store.transaction():
         decide_and_record(results, scopes, recorder, started_at=at, finished_at=at, imported=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.fakes import Script, body, moment, play, row, scope, told
+from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.availability import Nearest, alike, matrices
@@ -27,7 +27,7 @@ def test_what_is_not_known_or_not_asked_is_in_no_matrix(script: Script) -> None:
     script.fails("acme/prod")
     with script.store.transaction():
         names = ("acme/new", "acme/prod")
-        heard = {name: script.answer(name) for name in names}
+        heard = {name: script.result(name) for name in names}
         times = {"started_at": moment(2), "finished_at": moment(2)}
         decide_and_record(
             heard, [script.scopes[name] for name in names], RunCache(script.store), **times, all_scopes=True
@@ -61,6 +61,6 @@ def test_lists_that_differ_in_their_reading_only_are_the_same(store: Store) -> N
     """A scope that has not answered since a rule was added is not another for it."""
     for name, rules in (("acme/a", Dialect("plain")), ("acme/b", Dialect("plain", noise=("load",)))):
         answer = rules.read(Answer((body(row("lyra", load=1)),), 0))
-        play(store, [scope(name)], {name: told(answer, rules)})
+        record_run(store, [scope(name)], {name: result_of(answer, rules)})
     (found,) = alike(store)
     assert found.scopes == ("acme/a", "acme/b")

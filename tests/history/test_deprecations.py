@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from history.test_event_laws import History, several, watch
 from hypothesis import given
-from support.fakes import Script, body, moment, play, row, scope, told
+from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.types import Kind
 from pipeline.gateways.dialects import Answer, Dialect
@@ -23,8 +23,8 @@ RULES = Dialect("plain")
 
 def says(store: Store, *rows: dict[str, Any], names: tuple[str, ...] = ("acme/prod",)) -> None:
     """Let scopes be offered these rows."""
-    answer = told(RULES.read(Answer((body(row("anchor"), *rows),), 0)), RULES)
-    play(store, [scope(name) for name in names], dict.fromkeys(names, answer))
+    answer = result_of(RULES.read(Answer((body(row("anchor"), *rows),), 0)), RULES)
+    record_run(store, [scope(name) for name in names], dict.fromkeys(names, answer))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.fakes import EVERYTHING_GOES, Script, offered, rows_of, scope, told
+from support.fakes import NOTHING_HELD, Script, offered, result_of, rows_of, scope
 
 from pipeline.core.types import Kind, Thresholds
 from pipeline.errors import Refused, Unreachable
@@ -28,9 +28,9 @@ CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
 SCOPES = {
     name: scope(name, thresholds=thresholds)
     for name, thresholds in (
-        ("acme/one", EVERYTHING_GOES),
+        ("acme/one", NOTHING_HELD),
         ("acme/two", CAUTIOUS),
-        ("zeta/one", EVERYTHING_GOES),
+        ("zeta/one", NOTHING_HELD),
     )
 }
 BEGIN = datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -48,7 +48,7 @@ def hear(store: Store, days: int, said: Said) -> None:
     heard = {
         name: ScopeResult(answer)
         if isinstance(answer, Exception)
-        else told(offered({"anchor": {}, **answer}))
+        else result_of(offered({"anchor": {}, **answer}))
         for name, answer in said.items()
     }
     with store.transaction():

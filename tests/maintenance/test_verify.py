@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import histories
-from support.fakes import ONE_API, Script, play, rows_of, scope, told
+from support.fakes import ONE_API, Script, record_run, result_of, rows_of, scope
 
 from pipeline.core.facts import FactPaths, Prices
 from pipeline.core.types import Thresholds
@@ -223,7 +223,7 @@ def test_prices_that_the_config_names_later_are_filled_in(store: Store) -> None:
     plain = Dialect("one-api")
     priced = Dialect("one-api", facts=FactPaths(prices=Prices(unit=recognised_unit(), input=("price.in",))))
     answer = plain.read(Answer((b'{"data":[{"id":"lyra","price":{"in":"2"}}]}',), 1_790_000_000))
-    play(store, [scope("acme/prod")], {"acme/prod": told(answer, plain)})
+    record_run(store, [scope("acme/prod")], {"acme/prod": result_of(answer, plain)})
     known: Callable[[str, str], tuple[Dialect, ...]] = lambda _gateway, _reading: (priced,)  # noqa: E731
     assert rebuild(store, known).facts == 1
     assert store.rows("select id, input_usd_per_1m from records") == [{"id": 1, "input_usd_per_1m": 2.0}]
@@ -241,7 +241,7 @@ def test_facts_of_an_unknown_dialect_are_left_alone(store: Store) -> None:
     """What read them cannot be asked, so they are neither wrong nor right."""
     odd = Dialect("of another release")
     answer = odd.read(Answer((b'{"data":[{"id":"lyra","owned_by":"acme"}]}',), 1_790_000_000))
-    play(store, [scope("acme/prod")], {"acme/prod": told(answer, odd)})
+    record_run(store, [scope("acme/prod")], {"acme/prod": result_of(answer, odd)})
     damaged(store, "update records set owned_by = 'zeta'")
     assert problems(store) == []
     assert rebuild(store, KNOWN).unknown == 1

@@ -1,11 +1,11 @@
-"""What a report says of a window: what changed for whom, who is in trouble, and what it is based on."""
+"""Summaries of windows: changes, incidents and coverage, as a filter selects them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from support.fakes import EVERYTHING_GOES, Script, moment, scope
+from support.fakes import NOTHING_HELD, Script, moment, scope
 
 from pipeline.core.types import Kind, Severity, Thresholds
 from pipeline.core.watchlist import Watch
@@ -18,8 +18,8 @@ from pipeline.sync.accept import accept
 
 
 @pytest.fixture
-def watched(script: Script) -> Script:
-    """Two groups of a gateway and another gateway, each offered three models."""
+def two_gateways(script: Script) -> Script:
+    """Return two groups of one gateway and a scope of another, after a run with three models each."""
     script.has(scope("acme/prod", group="vip"), scope("acme/test", group="free"), scope("zeta/one"))
     for name in ("acme/prod", "acme/test", "zeta/one"):
         script.offers(name, "lyra", "vega", "corvus")
@@ -27,32 +27,30 @@ def watched(script: Script) -> Script:
     return script
 
 
-def told(script: Script, since: int, until: int | None = None, **wanted: object) -> Summary:
-    """Give the brief of the runs after one up to another, as far as it is wanted."""
+def summary(script: Script, since: int, until: int | None = None, **wanted: object) -> Summary:
+    """Return the summary of the runs after `since` up to `until`, for a filter."""
     window = Window(since, until or script.runs)
     return summarise(script.store, window, wanted=Filter(**wanted))
 
 
 def models(found: Summary) -> set[tuple[str, tuple[str, ...]]]:
-    """Give what the lines are about, and for whom."""
-    return {(line.models[0], line.scopes) for line in found.lines}
+    """Return the first model and the scopes of each change."""
+    return {(change.models[0], change.scopes) for change in found.changes}
 
 
-def test_the_first_answers_are_a_beginning_and_no_change(watched: Script) -> None:
-    """Fifteen hundred additions on the first day would be read by nobody."""
-    found = told(watched, 0)
-    assert found.lines == ()
-    assert found.started == (
+def test_first_answers_are_a_baseline_without_changes(two_gateways: Script) -> None:
+    found = summary(two_gateways, 0)
+    assert found.changes == ()
+    assert found.first_answers == (
         FirstAnswer("acme", ("acme/prod", "acme/test"), 3),
         FirstAnswer("zeta", ("zeta/one",), 3),
     )
     assert found.severity == Severity.NOTABLE
 
 
-def test_nothing_is_only_said_of_what_was_seen(watched: Script) -> None:
-    """No news has no severity, and the scopes that answered are counted."""
-    watched.fails("zeta/one").run(times=2)
-    found = told(watched, 2)
+def test_a_window_without_news_has_no_severity_and_counts_the_answers(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run(times=2)
+    found = summary(two_gateways, 2)
     assert (found.severity, found.answered, len(found.coverage)) == (None, 2, 3)
 
 
@@ -67,81 +65,75 @@ def test_nothing_is_only_said_of_what_was_seen(watched: Script) -> None:
         ({"owners": ("somebody-else",)}, set()),
     ],
 )
-def test_everyone_is_told_what_they_want(watched: Script, wanted: dict, expected: set) -> None:
-    """By scope, group, model and owner; of an event only the scopes that are theirs."""
-    watched.drops("acme/prod", "lyra").drops("acme/test", "lyra").drops("zeta/one", "vega").run(times=2)
-    found = told(watched, 1, **wanted)
+def test_a_filter_selects_by_scope_group_model_and_owner(
+    two_gateways: Script, wanted: dict, expected: set
+) -> None:
+    two_gateways.drops("acme/prod", "lyra").drops("acme/test", "lyra").drops("zeta/one", "vega").run(times=2)
+    found = summary(two_gateways, 1, **wanted)
     assert models(found) == expected
     assert {name for event in found.events for name in event.scopes} == {n for _, of in expected for n in of}
     if "scopes" in wanted:
         assert {each.scope for each in found.coverage} <= {"acme/prod", "acme/test"}
 
 
-def test_what_matters_less_is_counted(watched: Script) -> None:
-    """Who wants to be woken only for what breaks is not told of what came."""
-    watched.drops("acme/prod", "lyra").adds("acme/test", "cetus").run(times=2)
-    found = told(watched, 1, severity=Severity.BREAKING)
-    assert ([line.kind for line in found.told], found.untold) == ([Kind.REMOVED], 1)
-    assert told(watched, 1, severity=Severity.URGENT).severity is None
+def test_changes_below_the_severity_of_the_filter_are_only_counted(two_gateways: Script) -> None:
+    two_gateways.drops("acme/prod", "lyra").adds("acme/test", "cetus").run(times=2)
+    found = summary(two_gateways, 1, severity=Severity.BREAKING)
+    assert ([change.kind for change in found.listed], found.unlisted) == ([Kind.REMOVED], 1)
+    assert summary(two_gateways, 1, severity=Severity.URGENT).severity is None
 
 
-def test_an_outage_is_told_once_and_its_end_too(watched: Script) -> None:
-    """Then muted: it is mentioned as known, until it is over."""
-    watched.fails("zeta/one").run()
-    (trouble,) = told(watched, 1).troubles
-    assert (trouble.new, trouble.severity, trouble.since) == (True, Severity.URGENT, moment(2))
-    watched.run(times=2)
-    later = told(watched, 2)
-    assert (later.severity, [each.new for each in later.troubles]) == (None, [False])
-    watched.recovers("zeta/one").run()
-    over = told(watched, 4)
-    assert (over.troubles, over.ended[0].seconds, over.severity) == ((), 3 * 3600, Severity.NOTABLE)
+def test_a_failure_is_new_once_then_old_then_resolved(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run()
+    (incident,) = summary(two_gateways, 1).incidents
+    assert (incident.new, incident.severity, incident.since) == (True, Severity.URGENT, moment(2))
+    two_gateways.run(times=2)
+    later = summary(two_gateways, 2)
+    assert (later.severity, [each.new for each in later.incidents]) == (None, [False])
+    two_gateways.recovers("zeta/one").run()
+    over = summary(two_gateways, 4)
+    assert (over.incidents, over.resolved[0].seconds, over.severity) == ((), 3 * 3600, Severity.NOTABLE)
 
 
-def test_another_kind_of_failure_is_the_same_outage(watched: Script) -> None:
-    """A gateway that is first unreachable and then refuses is still silent: nobody is woken twice."""
-    watched.fails("zeta/one").run()
-    watched.fails("zeta/one", Refused("no longer good", status=401)).run()
-    assert told(watched, 2).severity is None
+def test_another_error_class_is_the_same_failure(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run()
+    two_gateways.fails("zeta/one", Refused("no longer good", status=401)).run()
+    assert summary(two_gateways, 2).severity is None
 
 
-def test_an_outage_within_the_window_is_told_as_over(watched: Script) -> None:
-    """A daily report says that there was one."""
-    watched.fails("zeta/one").run(times=2)
-    watched.recovers("zeta/one").run()
-    found = told(watched, 1)
-    assert (found.troubles, found.ended[0].scopes, found.ended[0].seconds) == ((), ("zeta/one",), 7200)
+def test_a_failure_within_the_window_is_resolved(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run(times=2)
+    two_gateways.recovers("zeta/one").run()
+    found = summary(two_gateways, 1)
+    assert (found.incidents, found.resolved[0].scopes, found.resolved[0].seconds) == ((), ("zeta/one",), 7200)
 
 
-def test_what_is_held_is_told_with_what_would_be_lost(script: Script) -> None:
-    """It may break something, and somebody may have to decide."""
+def test_a_hold_is_breaking_and_has_both_sizes(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=Thresholds(max_loss=0.1, floor=0))).offers(
         "acme/prod", *"abcdef"
     )
     script.run()
     script.offers("acme/prod", "a").run()
-    (trouble,) = told(script, 1).troubles
-    assert (trouble.state, trouble.severity, trouble.models, trouble.held_models) == (
+    (incident,) = summary(script, 1).incidents
+    assert (incident.state, incident.severity, incident.models, incident.held_models) == (
         "held", Severity.BREAKING, 6, 1,
     )  # fmt: skip
     script.offers("acme/prod", *"abcdef").run()
-    assert [each.was for each in told(script, 2, severity=Severity.BREAKING).ended] == ["held"]
-    assert told(script, 2, severity=Severity.URGENT).ended == ()
+    assert [each.state for each in summary(script, 2, severity=Severity.BREAKING).resolved] == ["held"]
+    assert summary(script, 2, severity=Severity.URGENT).resolved == ()
 
 
-def test_an_accepted_hold_is_told_with_who_answered_before(script: Script) -> None:
-    """Nobody was asked for it, but it is known who has answered."""
+def test_accepting_a_hold_covers_the_scopes_of_the_run_before(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=Thresholds()), scope("acme/test"))
     script.offers("acme/prod", *(f"m{number}" for number in range(40))).offers("acme/test", "m0").run()
     script.offers("acme/prod", "m0").run()
     accept(script.store, ["acme/prod"], lambda _scope, _reading: (), at=moment(3))
-    found = told(script, 2, 3)
-    assert [ended.believed for ended in found.ended] == [True]
+    found = summary(script, 2, 3)
+    assert [each.accepted for each in found.resolved] == [True]
     assert (found.answered, len(found.coverage)) == (2, 2)
 
 
-def test_a_hold_that_keeps_back_what_somebody_depends_on_is_urgent(script: Script) -> None:
-    """It names the models, is told to who wants only what is urgent, and so is its end."""
+def test_a_hold_that_lacks_a_watched_model_is_urgent_and_so_is_its_end(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=Thresholds(max_loss=0.1, floor=0))).offers(
         "acme/prod", *"abcdef"
     )
@@ -150,91 +142,82 @@ def test_a_hold_that_keeps_back_what_somebody_depends_on_is_urgent(script: Scrip
     alarm = Filter(severity=Severity.URGENT)
     for words, watched in ((("a", "c*", "f"), ("c", "f")), (("a",), ())):
         found = summarise(script.store, Window(1, 2), watch=Watch(words), wanted=alarm)
-        assert [each.watched for each in found.troubles] == [watched] * bool(watched)
+        assert [each.missing_watched for each in found.incidents] == [watched] * bool(watched)
         assert found.severity == (Severity.URGENT if watched else None)
     script.offers("acme/prod", *"abcdef").run()
     over = summarise(script.store, Window(2, 3), watch=Watch(("f",)), wanted=alarm)
-    assert [each.was for each in over.ended] == ["held"]
-    assert summarise(script.store, Window(2, 3), watch=Watch(("a",)), wanted=alarm).ended == ()
+    assert [each.state for each in over.resolved] == ["held"]
+    assert summarise(script.store, Window(2, 3), watch=Watch(("a",)), wanted=alarm).resolved == ()
 
 
-def test_trouble_that_matters_too_little_is_not_called_known(watched: Script) -> None:
-    """Who is told only what is urgent never hears of a hold, and not that it was told before."""
-    watched.has(scope("acme/prod", group="vip", thresholds=Thresholds(max_loss=0.1, floor=0)))
-    watched.offers("acme/prod").run()
-    assert told(watched, 1, severity=Severity.URGENT).troubles == ()
+def test_an_incident_below_the_severity_of_the_filter_is_left_out(two_gateways: Script) -> None:
+    two_gateways.has(scope("acme/prod", group="vip", thresholds=Thresholds(max_loss=0.1, floor=0)))
+    two_gateways.offers("acme/prod").run()
+    assert summary(two_gateways, 1, severity=Severity.URGENT).incidents == ()
 
 
-def test_scopes_with_the_same_trouble_are_told_together(watched: Script) -> None:
-    """A gateway that is down is one line, however many keys it has."""
+def test_scopes_that_fail_alike_are_one_incident(two_gateways: Script) -> None:
     for name in ("acme/prod", "acme/test"):
-        watched.fails(name)
-    watched.run()
-    (trouble,) = told(watched, 1).troubles
-    assert trouble.scopes == ("acme/prod", "acme/test")
+        two_gateways.fails(name)
+    two_gateways.run()
+    (incident,) = summary(two_gateways, 1).incidents
+    assert incident.scopes == ("acme/prod", "acme/test")
 
 
-def test_a_scope_that_left_the_config_is_not_spoken_of(watched: Script) -> None:
-    """It is not silent: nobody asks it any more."""
-    watched.fails("zeta/one").run()
-    del watched.scopes["zeta/one"]
-    watched.run(times=2)
-    found = told(watched, 2)
-    assert ([each.scope for each in found.coverage], found.troubles) == (["acme/prod", "acme/test"], ())
+def test_a_scope_that_left_the_config_is_left_out(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run()
+    del two_gateways.scopes["zeta/one"]
+    two_gateways.run(times=2)
+    found = summary(two_gateways, 2)
+    assert ([each.scope for each in found.coverage], found.incidents) == (["acme/prod", "acme/test"], ())
 
 
-def test_what_somebody_depends_on_is_urgent(watched: Script) -> None:
-    """The same removal is urgent to one and breaking to another."""
-    watched.drops("acme/prod", "lyra").run(times=2)
-    window = Window(1, watched.runs)
-    mine = summarise(watched.store, window, watch=Watch(("lyra",)))
-    assert (mine.severity, told(watched, 1).severity) == (Severity.URGENT, Severity.BREAKING)
+def test_the_removal_of_a_watched_model_is_urgent(two_gateways: Script) -> None:
+    two_gateways.drops("acme/prod", "lyra").run(times=2)
+    window = Window(1, two_gateways.runs)
+    mine = summarise(two_gateways.store, window, watch=Watch(("lyra",)))
+    assert (mine.severity, summary(two_gateways, 1).severity) == (Severity.URGENT, Severity.BREAKING)
 
 
-def test_the_picture_counts_the_days_before(watched: Script) -> None:
-    """From the first run on, a day each without gaps, up to that of the last run, and no later."""
-    watched.adds("zeta/one", "cetus").run(times=2)
-    (day,) = told(watched, 0, 2).days
+def test_days_run_from_the_first_run_to_the_last_without_gaps(two_gateways: Script) -> None:
+    two_gateways.adds("zeta/one", "cetus").run(times=2)
+    (day,) = summary(two_gateways, 0, 2).days
     assert (day.day, day.added, day.total) == (moment(2)[:10], 1, 1)
-    watched.drops("zeta/one", "vega").run(times=30)
-    assert told(watched, 0, 2).days == (day,)
-    assert [(each.day, each.total) for each in told(watched, 0).days] == [
+    two_gateways.drops("zeta/one", "vega").run(times=30)
+    assert summary(two_gateways, 0, 2).days == (day,)
+    assert [(each.day, each.total) for each in summary(two_gateways, 0).days] == [
         (moment(1)[:10], 2),
         (moment(32)[:10], 0),
     ]
 
 
-def test_the_picture_is_of_four_weeks(script: Script) -> None:
-    """What was longer ago is history."""
+def test_days_cover_four_weeks_at_most(script: Script) -> None:
     script.offers("acme/prod", "lyra").run(times=700)
-    days = told(script, 699).days
+    days = summary(script, 699).days
     assert (len(days), days[-1].day) == (28, moment(700)[:10])
 
 
-def test_a_report_of_the_past_is_what_it_was(watched: Script) -> None:
-    """What happens later does not change it, but for what is only known as it is now."""
-    watched.drops("acme/prod", "lyra").adds("zeta/one", "cetus").run(times=2)
-    before = told(watched, 1, 3)
-    watched.adds("acme/prod", "lyra").fails("zeta/one").run(times=3)
-    after = told(watched, 1, 3)
-    assert replace(after, missing=()) == replace(before, missing=())
+def test_later_runs_change_nothing_but_the_pending_removals(two_gateways: Script) -> None:
+    two_gateways.drops("acme/prod", "lyra").adds("zeta/one", "cetus").run(times=2)
+    before = summary(two_gateways, 1, 3)
+    two_gateways.adds("acme/prod", "lyra").fails("zeta/one").run(times=3)
+    after = summary(two_gateways, 1, 3)
+    assert replace(after, pending=()) == replace(before, pending=())
 
 
-def test_a_window_of_time_is_that_of_its_runs(watched: Script) -> None:
-    """From a time on, and before another."""
-    watched.adds("zeta/one", "cetus").run()
-    watched.adds("zeta/one", "ara").run()
-    window = changes.window(watched.store, since=moment(2), until=moment(3))
-    found = summarise(watched.store, window)
+def test_a_window_of_time_holds_the_runs_from_its_start_to_before_its_end(two_gateways: Script) -> None:
+    two_gateways.adds("zeta/one", "cetus").run()
+    two_gateways.adds("zeta/one", "ara").run()
+    window = changes.window(two_gateways.store, since=moment(2), until=moment(3))
+    found = summarise(two_gateways.store, window)
     assert (found.run.started_at, found.since, models(found)) == (
         moment(2), moment(1), {("cetus", ("zeta/one",))},
     )  # fmt: skip
 
 
-def test_missing_models_are_mentioned_before_they_are_told(store: Store) -> None:
-    """Nobody can say yet whether they are gone."""
-    script = Script(store).has(scope("acme/prod", thresholds=replace(EVERYTHING_GOES, confirm=3)))
+def test_pending_removals_are_counted_but_are_no_news(store: Store) -> None:
+    script = Script(store).has(scope("acme/prod", thresholds=replace(NOTHING_HELD, confirm=3)))
     script.offers("acme/prod", "lyra", "vega").run()
     script.drops("acme/prod", "vega").run()
-    found = told(script, 1)
-    assert (found.missing, found.severity) == ((("acme/prod", 1),), None)
+    found = summary(script, 1)
+    assert (found.pending, found.severity) == ((("acme/prod", 1),), None)

@@ -9,7 +9,7 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import strategies
-from support.fakes import ONE_API, Script, moment, offered, play, read, rows_of, told
+from support.fakes import ONE_API, Script, moment, offered, read, record_run, result_of, rows_of
 from support.histories import NAMES, SCOPES, Said, heard, histories, live, lived
 
 from pipeline.core.diff import FieldComparer, diff
@@ -51,7 +51,7 @@ def test_whatever_can_be_read_can_be_recorded(answer: bytes) -> None:
     except Unreadable:
         return
     with Store.open(None) as store:
-        play(store, [SCOPES[0]], {NAMES[0]: told(found)})
+        record_run(store, [SCOPES[0]], {NAMES[0]: result_of(found)})
         pointed = scope_states(store)[NAMES[0]].listing
         assert pointed is not None
         assert read_listing(store, pointed).records == found.records
@@ -75,7 +75,7 @@ def test_the_deepest_record_that_can_be_read_can_be_recorded(store: Store) -> No
     """What is read high up in the stack can be read again deep down in it."""
     deepest = next(levels for levels in range(2000, 0, -1) if readable(levels))
     for form in (1, 2):
-        play(store, [SCOPES[0]], {NAMES[0]: told(read(nested(deepest, form)))})
+        record_run(store, [SCOPES[0]], {NAMES[0]: result_of(read(nested(deepest, form)))})
     assert store.rows("select count(*) as moves from field_changes") == [{"moves": 1}]
 
 
@@ -243,7 +243,7 @@ def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:
     before = dump(script.store)
     with suppress(ZeroDivisionError), script.store.transaction():
         script.store.connection.execute("delete from listing_records")
-        assert script.knows("acme/prod") == set()
+        assert script.models("acme/prod") == set()
         raise ZeroDivisionError
     assert dump(script.store) == before
 

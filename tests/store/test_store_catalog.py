@@ -8,7 +8,7 @@ import pytest
 from history.test_event_laws import ANCHOR, History, several, watch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import EVERYTHING_GOES, Script, body, moment, play, row, scope, told
+from support.fakes import NOTHING_HELD, Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.types import Thresholds
 from pipeline.gateways.dialects import Answer, Dialect
@@ -76,7 +76,7 @@ def test_a_new_reading_is_what_is_known_from_then_on(store: Store) -> None:
     """The listing of a moment is the one under the rules of that moment, with the same models."""
     for rules in (Dialect("plain"), Dialect("plain", noise=("load",))):
         answer = rules.read(Answer((body(row("lyra", load=1)),), 0))
-        play(store, [scope("acme/prod")], {"acme/prod": told(answer, rules)})
+        record_run(store, [scope("acme/prod")], {"acme/prod": result_of(answer, rules)})
     (before,), (after,) = known(store, Moment(run=1)), known(store, Moment(run=2))
     assert before.listing != after.listing
     assert '"load"' in before.reading + after.reading
@@ -86,7 +86,7 @@ def test_a_new_reading_is_what_is_known_from_then_on(store: Store) -> None:
 def test_a_retired_scope_offers_nothing_once_a_run_went_without_it(script: Script) -> None:
     """Until then it does; what it was known to offer last can still be asked for."""
     script.offers("acme/old", "lyra").offers("acme/prod", "lyra", "vega").run()
-    heard = {"acme/prod": script.answer("acme/prod")}
+    heard = {"acme/prod": script.result("acme/prod")}
     with script.store.transaction():
         times = {"started_at": moment(2), "finished_at": moment(2)}
         decide_and_record(
@@ -147,7 +147,7 @@ def test_scopes_can_be_chosen(script: Script) -> None:
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_catalog_of_a_moment(script: Script, number: int) -> None:
     """A row a model, with the scopes that were offered it then and the record of then."""
-    script.has(scope("acme/prod", thresholds=EVERYTHING_GOES)).offers("acme/prod", lyra=1).run()
+    script.has(scope("acme/prod", thresholds=NOTHING_HELD)).offers("acme/prod", lyra=1).run()
     script.offers("acme/prod", lyra=2).run()
     (found,) = catalog(script.store, moment=Moment(run=number))
     assert (found["model"], found["scopes"]) == ("lyra", ["acme/prod"])

@@ -19,11 +19,11 @@ from typing import Any
 
 from datasette.app import Datasette
 
-from pipeline.gateways.dialects import dialects
+from pipeline.gateways.dialects import all_dialects
 from pipeline.store import Store
 from support import ROOT
 from support.e2e import Job
-from support.fakes import Script, body, read, row, scope, told
+from support.fakes import Script, body, read, result_of, row, scope
 
 BROWSE = ROOT / "pipeline" / "browse"
 
@@ -73,10 +73,10 @@ def tell(path: Path) -> None:
 def _tells_prices(script: Script) -> None:
     """Let a gateway that states its prices in dollars raise one."""
     script.has(scope("router/prod"))
-    dialect = dialects()["openrouter"]
+    dialect = all_dialects()["openrouter"]
     for price in ("0.000005", "0.000006"):
         model = row("heron", pricing={"prompt": price, "completion": "0.00002"}, context_length=128000)
-        script.play({"router/prod": told(read(body(model), dialect=dialect), dialect)})
+        script.record({"router/prod": result_of(read(body(model), dialect=dialect), dialect)})
     del script.scopes["router/prod"]
 
 

@@ -1,4 +1,4 @@
-"""Scripted gateways: what each scope is offered, run after run, recorded as a real run is."""
+"""Scripted gateways: the offer to each scope, run after run, recorded as a real run is."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from pipeline.errors import FetchError, Unreachable
 from pipeline.gateways import Validators
 from pipeline.gateways.dialects import Answer, Dialect, all_dialects
 from pipeline.gateways.types import ListingAnswer, ScopeResult, Unchanged
-from pipeline.store import Store, scope_states
-from pipeline.store import read_listing as stored_listing
+from pipeline.store import Store, read_listing, scope_states
 from pipeline.sync.cache import RunCache
 from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
 Offer = Mapping[str, Mapping[str, Any]]
-"""What a scope is offered: the fields of each model beside its id."""
+"""The models offered to a scope, each with its fields beside the id."""
 
 ASKED_AT = 1_790_000_000
-"""When the made-up answers were asked for, in Unix seconds."""
+"""When the answers were asked for, in Unix seconds."""
 
-EVERYTHING_GOES = Thresholds(max_loss=1.0, floor=10_000, confirm=2)
-"""Nothing is held but an empty list."""
+NOTHING_HELD = Thresholds(max_loss=1.0, floor=10_000, confirm=2)
+"""Thresholds that hold nothing but an empty list."""
 
 ONE_API = all_dialects()["one-api"]
 
@@ -34,33 +33,33 @@ _FIRST_RUN = datetime(2026, 9, 20, 6, tzinfo=UTC)
 
 
 def body(*rows: Any, **envelope: Any) -> bytes:
-    """Write an answer of `/v1/models`."""
+    """Return the body of an answer to `/v1/models`."""
     return encode({"object": "list", "data": list(rows), **envelope}).encode()
 
 
 def row(model: str, **fields: Any) -> dict[str, Any]:
-    """Write one row of an answer."""
+    """Return one row of an answer."""
     return {"id": model, "object": "model", "owned_by": "acme", **fields}
 
 
 def read(*bodies: bytes, asked_at: int = ASKED_AT, dialect: Dialect = ONE_API) -> Listing:
-    """Read an answer as One-API writes it, or in another dialect."""
+    """Parse an answer in the One-API dialect, or in another."""
     return dialect.read(Answer(bodies, asked_at))
 
 
 def listing(*models: str, **forms: Any) -> Listing:
-    """Give the listing of some models; `alpha=2` offers `alpha` with `{"form": 2}`."""
+    """Return the listing of some models; `alpha=2` offers `alpha` with `{"form": 2}`."""
     plain = [row(model) for model in models]
     return read(body(*plain, *(row(model, form=form) for model, form in forms.items())))
 
 
 def offered(offer: Offer) -> Listing:
-    """Give the listing of an offer."""
+    """Return the listing of an offer."""
     return read(body(*(row(model, **fields) for model, fields in offer.items())))
 
 
-def told(answer: Listing, dialect: Dialect = ONE_API) -> ScopeResult:
-    """Say that a scope gave this answer."""
+def result_of(answer: Listing, dialect: Dialect = ONE_API) -> ScopeResult:
+    """Return the result of a scope that gave this answer."""
     return ScopeResult(ListingAnswer(answer, str(answer.digest), Validators(), dialect), 0.25)
 
 
@@ -69,9 +68,9 @@ def scope(
     *,
     credential: Credential | None = None,
     group: str | None = None,
-    thresholds: Thresholds = EVERYTHING_GOES,
+    thresholds: Thresholds = NOTHING_HELD,
 ) -> Scope:
-    """Give a scope named `gateway/alias`, which asks as a key unless told otherwise."""
+    """Return a scope named `gateway/alias`, with a key unless another credential is given."""
     gateway = name.partition("/")[0]
     return Scope(
         name,
@@ -83,13 +82,13 @@ def scope(
 
 
 def moment(number: int) -> str:
-    """Give the time at which a run began; the first is number 1."""
+    """Return the start of a run (ISO 8601 UTC); runs are an hour apart, and the first is number 1."""
     return (_FIRST_RUN + timedelta(hours=number - 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
 class Script:
-    """What every scope answers; it stays so from run to run until it is told otherwise."""
+    """The answers of every scope; each stays the same from run to run until it is changed."""
 
     store: Store
     scopes: dict[str, Scope] = field(default_factory=dict)
@@ -99,12 +98,12 @@ class Script:
     runs: int = 0
 
     def has(self, *scopes: Scope) -> Self:
-        """Add scopes, or give those of the same name other settings."""
+        """Add scopes, or replace those of the same name."""
         self.scopes |= {scope.name: scope for scope in scopes}
         return self
 
     def offers(self, name: str, *models: str, **forms: Any) -> Self:
-        """Let a scope be offered these models and no others; `alpha=2` gives `alpha` the form 2."""
+        """Offer a scope these models and no others; `alpha=2` gives `alpha` the form 2."""
         if name not in self.scopes:
             self.has(scope(name))
         self.failures.pop(name, None)
@@ -112,62 +111,62 @@ class Script:
         return self
 
     def drops(self, name: str, *models: str) -> Self:
-        """Let models vanish from what a scope is offered."""
+        """Remove models from the offer to a scope."""
         for model in models:
             del self.offers_now[name][model]
         return self
 
     def adds(self, name: str, *models: str, **forms: Any) -> Self:
-        """Let a scope be offered these models too, or in another form."""
+        """Offer a scope these models too, or in another form."""
         self.offers_now[name] |= {model: {} for model in models} | {m: {"form": f} for m, f in forms.items()}
         return self
 
     def flaps(self, name: str, *models: str) -> Self:
-        """Let models be there in every second run only, beginning with the next."""
+        """Offer models in every second run only, beginning with the next."""
         self.flapping[name] = set(models)
         return self
 
     def fails(self, name: str, error: FetchError | None = None) -> Self:
-        """Let a scope give no answer."""
+        """Let a scope fail."""
         if name not in self.scopes:
             self.has(scope(name))
         self.failures[name] = error or Unreachable("the connection was reset")
         return self
 
     def recovers(self, name: str) -> Self:
-        """Let a scope answer again, with what it was offered before."""
+        """Let a scope answer again, with its last offer."""
         del self.failures[name]
         return self
 
-    def answer(self, name: str) -> ScopeResult:
-        """Give what a scope says in this run."""
+    def result(self, name: str) -> ScopeResult:
+        """Return the result of a scope in this run."""
         if name in self.failures:
             return ScopeResult(self.failures[name])
         away = self.flapping.get(name, set()) if self.runs % 2 == 0 else set()
-        return told(offered({m: f for m, f in self.offers_now[name].items() if m not in away}))
+        return result_of(offered({m: f for m, f in self.offers_now[name].items() if m not in away}))
 
     def run(self, *only: str, times: int = 1) -> RunTotals:
-        """Record what all scopes say, or `only` some of them; gives the last run."""
+        """Record a run of all scopes, or `only` some of them; return the last run."""
         for _ in range(times - 1):
             self.run(*only)
         self.runs += 1
-        return self.play({name: self.answer(name) for name in only or self.scopes})
+        return self.record({name: self.result(name) for name in only or self.scopes})
 
-    def play(self, heard: Mapping[str, ScopeResult]) -> RunTotals:
-        """Record what scopes said, whatever the script."""
-        return play(self.store, [self.scopes[name] for name in heard], heard)
+    def record(self, results: Mapping[str, ScopeResult]) -> RunTotals:
+        """Record these results instead of those of the script."""
+        return record_run(self.store, [self.scopes[name] for name in results], results)
 
-    def ref(self, name: str) -> ScopeState:
-        """Give a scope's pointers."""
+    def state(self, name: str) -> ScopeState:
+        """Return the state of a scope."""
         return scope_states(self.store)[name]
 
-    def knows(self, name: str) -> set[str]:
-        """Give the models that a scope is known to be offered."""
-        pointed = self.ref(name).listing
-        return set() if pointed is None else set(stored_listing(self.store, pointed).records)
+    def models(self, name: str) -> set[str]:
+        """Return the models of a scope's current listing."""
+        listing_id = self.state(name).listing
+        return set() if listing_id is None else set(read_listing(self.store, listing_id).records)
 
     def outcomes(self, name: str) -> list[str]:
-        """Give what was ever noted of a scope, in order."""
+        """Return the outcomes of all sightings of a scope, in order."""
         rows = self.store.rows(
             """
             select outcome from sightings join scopes on scopes.id = sightings.scope
@@ -178,20 +177,20 @@ class Script:
         return [row["outcome"] for row in rows]
 
 
-def play(store: Store, scopes: list[Scope], heard: Mapping[str, ScopeResult]) -> RunTotals:
+def record_run(store: Store, scopes: list[Scope], results: Mapping[str, ScopeResult]) -> RunTotals:
     """Record one run in a transaction of its own, an hour after the one before."""
     (latest,) = store.rows("select count(*) as runs from snapshots")
     at = moment(latest["runs"] + 1)
     with store.transaction():
-        return decide_and_record(heard, scopes, RunCache(store), started_at=at, finished_at=at)
+        return decide_and_record(results, scopes, RunCache(store), started_at=at, finished_at=at)
 
 
 UNCHANGED = ScopeResult(Unchanged(), 0.1)
-"""A scope says that nothing changed since the answer known."""
+"""The result of a scope whose answer is the same as before."""
 
 
 def rows_of(store: Store) -> dict[str, list[dict[str, Any]]]:
-    """Give every row of every table, by table; what SQLite keeps for itself left out."""
+    """Return every row of every table, by table, without SQLite's own tables."""
     tables = store.rows(
         "select name from pragma_table_list where schema = 'main' and type in ('table', 'virtual') "
         "and name not like 'sqlite%'"

@@ -12,12 +12,12 @@ from pipeline.errors import FetchError, Refused, Unreachable
 from pipeline.gateways.types import ScopeResult
 from pipeline.store import Store, scope_states
 from pipeline.sync.decide import Accept, AnonymousList, judge
-from support.fakes import EVERYTHING_GOES, UNCHANGED, offered, play, scope, told
+from support.fakes import NOTHING_HELD, UNCHANGED, offered, record_run, result_of, scope
 
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
 SCOPES = (
     scope("acme/one", thresholds=CAUTIOUS),
-    scope("acme/two", thresholds=EVERYTHING_GOES),
+    scope("acme/two", thresholds=NOTHING_HELD),
     scope("acme/open", credential=Anonymous(), thresholds=CAUTIOUS),
     scope("zeta/one", group="vip", thresholds=CAUTIOUS),
 )
@@ -84,7 +84,7 @@ def heard(said: Said) -> dict[str, ScopeResult]:
     for name, answer in said.items():
         match answer:
             case Listing():
-                found[name] = told(answer)
+                found[name] = result_of(answer)
             case FetchError():
                 found[name] = ScopeResult(answer)
             case None:
@@ -94,7 +94,7 @@ def heard(said: Said) -> dict[str, ScopeResult]:
 
 def hear(store: Store, said: Said) -> None:
     """Record one run; a scope that has said nothing yet cannot say that nothing changed."""
-    play(store, [asked for asked in SCOPES if asked.name in said], heard(possible(store, said)))
+    record_run(store, [asked for asked in SCOPES if asked.name in said], heard(possible(store, said)))
 
 
 def possible(store: Store, said: Said) -> Said:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import Script, body, moment, row, rows_of, scope, told
+from support.fakes import Script, body, moment, result_of, row, rows_of, scope
 
 from pipeline.api import destinations_of
 from pipeline.config import parse
@@ -58,7 +58,7 @@ def live(store: Store, answers: Sequence[SavedAnswer], who: Scope = OLD) -> None
     dialect = all_dialects()["one-api"]
     for each in answers:
         asked_at = int(datetime.fromisoformat(each.at).timestamp())
-        heard = {who.name: told(dialect.read(Answer((each.body,), asked_at)), dialect)}
+        heard = {who.name: result_of(dialect.read(Answer((each.body,), asked_at)), dialect)}
         with store.transaction():
             decide_and_record(heard, [who], RunCache(store), started_at=each.at, finished_at=each.at)
 

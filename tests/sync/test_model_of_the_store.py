@@ -9,7 +9,7 @@ from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import body, moment, offered, row, scope, told
+from support.fakes import body, moment, offered, result_of, row, scope
 
 from pipeline.core.types import Outcome, Thresholds
 from pipeline.errors import StoreError, Unreachable
@@ -84,7 +84,7 @@ def does(store: Store, at: str, step: tuple[str, object]) -> None:
     match step:
         case "run", dict(said):
             answers = {
-                name: ScopeResult(Unreachable("reset")) if offer is None else told(listed(offer))
+                name: ScopeResult(Unreachable("reset")) if offer is None else result_of(listed(offer))
                 for name, offer in said.items()
             }
             scopes = [ASKED[name] for name in said]

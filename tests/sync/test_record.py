@@ -17,7 +17,7 @@ def test_the_first_answer_is_a_baseline(script: Script) -> None:
     """What a scope is offered at first sight is no change."""
     script.offers("acme/prod", "lyra", "vega").run()
     assert script.outcomes("acme/prod") == ["baseline"]
-    assert script.knows("acme/prod") == {"lyra", "vega"}
+    assert script.models("acme/prod") == {"lyra", "vega"}
     assert [script.store.rows(f"select * from {table}") for table in ("transitions", "changes")] == [[], []]
     assert find_events(script.store, Window(0, 1)) == ()
 
@@ -77,7 +77,7 @@ def test_trouble_is_noted_when_it_begins_and_when_it_ends(script: Script) -> Non
     script.fails("acme/prod", Refused("no such key", status=401)).run(times=5)
     script.recovers("acme/prod").run(times=5)
     assert script.outcomes("acme/prod") == ["baseline", "failed", "failed", "recovered"]
-    assert script.ref("acme/prod").outcome == "recovered"
+    assert script.state("acme/prod").outcome == "recovered"
 
 
 def test_a_model_that_flaps_is_never_told(script: Script) -> None:
@@ -95,8 +95,8 @@ def test_a_held_answer_moves_nothing(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=CAUTIOUS)).offers("acme/prod", *"abcdefgh").run()
     script.offers("acme/prod", "a").run()
     assert script.outcomes("acme/prod") == ["baseline", "held"]
-    assert script.knows("acme/prod") == set("abcdefgh")
-    held = script.ref("acme/prod").held
+    assert script.models("acme/prod") == set("abcdefgh")
+    held = script.state("acme/prod").held
     assert held is not None
     assert set(read_listing(script.store, held).records) == {"a"}
     assert find_events(script.store, Window(0, 2)) == ()
@@ -108,7 +108,7 @@ def test_a_held_answer_that_was_a_mistake_is_forgotten(script: Script) -> None:
     script.offers("acme/prod").run()
     script.offers("acme/prod", *"abcdefgh").run(times=2)
     assert script.outcomes("acme/prod") == ["baseline", "held", "recovered"]
-    assert script.ref("acme/prod").held is None
+    assert script.state("acme/prod").held is None
     assert find_events(script.store, Window(0, 4)) == ()
 
 
@@ -119,4 +119,4 @@ def test_a_hold_outlives_a_failure(script: Script) -> None:
     script.fails("acme/prod").run()
     script.offers("acme/prod").run()
     assert script.outcomes("acme/prod")[:4] == ["baseline", "held", "failed", "moved"]
-    assert script.knows("acme/prod") == set()
+    assert script.models("acme/prod") == set()

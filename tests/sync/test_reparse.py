@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.fakes import ASKED_AT, Script, body, play, row, scope, told
+from support.fakes import ASKED_AT, Script, body, record_run, result_of, row, scope
 
 from pipeline.core.types import Kind
 from pipeline.gateways.dialects import Answer, Dialect
@@ -19,7 +19,7 @@ QUIETER = Dialect("plain", noise=("load",))
 
 
 def said(dialect: Dialect, *rows: dict[str, Any]) -> ScopeResult:
-    return told(dialect.read(Answer((body(*rows),), ASKED_AT)), dialect)
+    return result_of(dialect.read(Answer((body(*rows),), ASKED_AT)), dialect)
 
 
 def known(store: Store) -> dict[str, str]:
@@ -30,7 +30,7 @@ def known(store: Store) -> dict[str, str]:
 
 def run(store: Store, *answers: ScopeResult) -> None:
     for answer in answers:
-        play(store, [scope("acme/prod")], {"acme/prod": answer})
+        record_run(store, [scope("acme/prod")], {"acme/prod": answer})
 
 
 def test_noise_that_is_added_or_lifted_tells_nothing(store: Store) -> None:
