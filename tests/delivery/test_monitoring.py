@@ -371,7 +371,7 @@ def test_an_unresolved_url_is_reported_with_its_cure(world):
     del world.job.env["PING"]
     done = world.job.quick("run")
     assert done.code == 0
-    cure = "env:PING is not set, so nothing was sent: set it where the job runs"
+    cure = "env:PING is not set; nothing was sent: set it in the environment of the job"
     assert done.stderr == f"modelwatch: the ping failed: {cure}\n"
     assert world.switch.paths == []
 

@@ -51,7 +51,7 @@ MESSAGE = Message(
 def resolve(reference: str) -> Secret:
     """Resolve a reference as the command does."""
     if reference not in SECRETS:
-        raise Unresolved(f"{reference} is not set, so nothing was sent: set it where the job runs")
+        raise Unresolved(f"{reference} is not set; nothing was sent: set it in the environment of the job")
     return Secret(SECRETS[reference])
 
 
@@ -68,7 +68,7 @@ def send_to_all(
 
     def resolve(reference: str) -> Secret:
         if reference not in known:
-            raise Unresolved(f"{reference} is not set, so nothing was sent")
+            raise Unresolved(f"{reference} is not set; nothing was sent")
         return Secret(known[reference])
 
     to = recipients(channel)

@@ -18,7 +18,7 @@ def resolve_secret(reference: str, resolve: Resolve) -> Secret:
     """
     secret = Secret(resolve(reference).reveal().strip())
     if not secret.reveal():
-        raise Unresolved(f"{reference} is empty, so nothing was sent: put the secret there")
+        raise Unresolved(f"{reference} is empty; nothing was sent: put the secret there")
     return secret
 
 
@@ -30,7 +30,7 @@ def resolve_header(reference: str, resolve: Resolve) -> Secret:
     """
     secret = resolve_secret(reference, resolve)
     if not (secret.reveal().isascii() and secret.reveal().isprintable()):
-        raise Unresolved(f"{reference} has characters that cannot be sent: put nothing but the value there")
+        raise Unresolved(f"{reference} has characters that cannot be sent; nothing was sent: put the bare value there")
     return secret
 
 
