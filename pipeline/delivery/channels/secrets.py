@@ -30,7 +30,7 @@ def resolve_header(reference: str, resolve: Resolve) -> Secret:
     """
     secret = resolve_secret(reference, resolve)
     if not (secret.reveal().isascii() and secret.reveal().isprintable()):
-        raise Unresolved(f"{reference} has characters that cannot be sent; nothing was sent: put the bare value there")
+        raise Unresolved(f"{reference} has characters that cannot be sent: put the bare value there")
     return secret
 
 
