@@ -31,7 +31,7 @@ from pipeline.history.availability import Alike, Matrix, Nearest
     show_default=True,
     help="The columns: scopes or groups.",
 )
-@click.option("--all", "all_too", is_flag=True, help="Show the models too that all scopes are offered.")
+@click.option("--all", "all_too", is_flag=True, help="Include the models that every scope is offered.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a column for each scope or group.")
 def matrix(
@@ -46,7 +46,7 @@ def matrix(
 ) -> None:
     """Show the models that some scopes are offered and others are not.
 
-    Scopes with equal rows share a column. A table wider than the terminal is printed as lines.
+    Scopes that are offered the same models share a column. A table wider than the terminal is printed as lines.
     """
     found = home.matrix(*globs, gateway=gateway)
     grids = [grid(each, by=by, all_too=all_too) for each in found]

@@ -68,7 +68,7 @@ def timeline_value(timeline: Timeline, since: str | None) -> dict[str, Any]:
         "steps": [
             {
                 "at": step.at,
-                "what": str(step.what),
+                "kind": str(step.what),
                 "since": step.since,
                 "away_seconds": step.away_seconds,
                 "prices": [price_value(price) for price in step.prices],
@@ -85,7 +85,7 @@ TIMELINE_COLUMNS = (
     "model",
     "scope",
     "at",
-    "what",
+    "kind",
     "field",
     "before",
     "after",

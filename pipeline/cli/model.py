@@ -101,7 +101,7 @@ def _scope_value(standing: Standing, live: _Live) -> dict[str, Any]:
         "scope": scope.scope,
         "group": scope.group,
         "state": scope.state,
-        "says": str(standing.says),
+        "availability": str(standing.says),
         "since": standing.since,
         "from_the_beginning": standing.from_the_beginning,
         "record": standing.record,

@@ -82,7 +82,7 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
                 "scopes": list(model.scopes),
                 "findings": [
                     {
-                        "what": str(finding.what),
+                        "kind": str(finding.what),
                         "urgent": finding.urgent,
                         "scopes": list(finding.scopes),
                         "since": finding.since,
@@ -104,7 +104,7 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
 
 WATCH_COLUMNS = (
     "model",
-    "what",
+    "kind",
     "urgent",
     "scope",
     "since",
@@ -123,8 +123,8 @@ WATCH_COLUMNS = (
 def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
     """Yield the rows of the CSV."""
     for each in report.unmatched:
-        what = "gone" if each.known else "unknown"
-        yield (each.word, what, "yes", *[None] * 9, " ".join(each.near) or None)
+        kind = "gone" if each.known else "unknown"
+        yield (each.word, kind, "yes", *[None] * 9, " ".join(each.near) or None)
     for model in report.models:
         if not model.findings:
             yield from ((model.model, "ok", None, scope, *[None] * 9) for scope in model.scopes)

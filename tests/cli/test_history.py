@@ -68,7 +68,7 @@ def test_a_glob_shows_each_matching_model_and_an_exact_id_wins(past: Job) -> Non
 def test_json_has_numbers_with_their_unit(past: Job) -> None:
     (timeline,) = past.quick("history", "heron-2", "--json").json()
     assert (timeline["scopes"], timeline["offered"]) == (["one/prod", "one/public"], False)
-    assert [step["what"] for step in timeline["steps"]] == ["first", "changed", "changed", "missing"]
+    assert [step["kind"] for step in timeline["steps"]] == ["first", "changed", "changed", "missing"]
     assert timeline["steps"][1]["prices"] == [
         {
             "name": "input",
@@ -83,7 +83,7 @@ def test_json_has_numbers_with_their_unit(past: Job) -> None:
 
 def test_csv_has_a_row_for_each_scope_step_and_field(past: Job) -> None:
     rows = past.quick("history", "heron-2", "--csv", "--scope", "*/prod").rows()
-    assert [(row["at"][8:10], row["what"], row["field"], row["before"], row["after"]) for row in rows] == [
+    assert [(row["at"][8:10], row["kind"], row["field"], row["before"], row["after"]) for row in rows] == [
         ("01", "first", "input", "", "5"),
         ("01", "first", "output", "", "10"),
         ("02", "changed", "input", "5", "2.5"),

@@ -45,9 +45,9 @@ def run(tmp_path, gateway, capsys, monkeypatch):
 
 
 def test_equal_answers_need_two_lines_and_no_database(run, tmp_path):
-    code, said, complained = run("local")
-    assert (code, complained) == (0, "")
-    assert said.splitlines() == [
+    code, output, errors = run("local")
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == [
         "local/public, asked 3 times: 3 models, dialect new-api (recognised by its answer)",
         "the answers are equal",
     ]
@@ -57,9 +57,9 @@ def test_equal_answers_need_two_lines_and_no_database(run, tmp_path):
 def test_noise_of_the_dialect_is_shown_and_needs_no_setting(gateway, run):
     gateway.noisy()
     gateway.shuffles()
-    code, said, _ = run("local", "--times", "4", dialect="new-api")
+    code, output, _ = run("local", "--times", "4", dialect="new-api")
     assert code == 0
-    lines = said.splitlines()
+    lines = output.splitlines()
     assert lines[0].startswith("local/public, asked 4 times: 3 models, dialect new-api (set in the config)")
     assert lines[1] == "the order of the models differs, which is never reported"
     cells = {row.split()[0]: row.split()[1:3] for row in lines if "ignored: " in row}
@@ -69,38 +69,38 @@ def test_noise_of_the_dialect_is_shown_and_needs_no_setting(gateway, run):
 
 def test_the_advised_settings_include_the_configs_and_are_sufficient(gateway, run):
     gateway.noisy()
-    code, said, _ = run("local", dialect="one-hub", noise=["load"])
+    code, output, _ = run("local", dialect="one-hub", noise=["load"])
     assert code == 0
-    assert said.splitlines()[-1] == "with these settings the answers are equal"
-    advised = tomllib.loads(said[said.index("[gateways") : said.rindex("\n\n")])
+    assert output.splitlines()[-1] == "with these settings the answers are equal"
+    advised = tomllib.loads(output[output.index("[gateways") : output.rindex("\n\n")])
     assert advised == {"gateways": {"local": {"noise": ["load", "permission[].created", "permission[].id"]}}}
-    code, said, _ = run("local", dialect="one-hub", **advised["gateways"]["local"])
-    assert said.splitlines()[-1] == "nothing to add: the dialect and the config handle every difference"
+    code, output, _ = run("local", dialect="one-hub", **advised["gateways"]["local"])
+    assert output.splitlines()[-1] == "nothing to add: the dialect and the config handle every difference"
 
 
 def test_json_has_the_differences_and_the_settings(gateway, run):
     gateway.noisy()
-    code, said, _ = run("local", "--json", "--scope", "vip", dialect="one-hub", noise=["load"])
-    told = json.loads(said)
-    assert (code, told["scope"], told["dialect"], told["dialect_source"]) == (
+    code, output, _ = run("local", "--json", "--scope", "vip", dialect="one-hub", noise=["load"])
+    value = json.loads(output)
+    assert (code, value["scope"], value["dialect"], value["dialect_source"]) == (
         0,
         "local/vip",
         "one-hub",
         "config",
     )
-    assert told["probe"]["sizes"] == [1, 1, 1]
-    settled = {each["path"]: each["settled_by"] for each in told["probe"]["differences"]}
+    assert value["probe"]["sizes"] == [1, 1, 1]
+    settled = {each["path"]: each["settled_by"] for each in value["probe"]["differences"]}
     assert settled == {"created": "time", "permission[].created": None, "permission[].id": None}
-    assert told["probe"]["noise"] == ["permission[].created", "permission[].id"]
-    assert told["config"] == {"noise": ["load", "permission[].created", "permission[].id"]}
+    assert value["probe"]["noise"] == ["permission[].created", "permission[].id"]
+    assert value["config"] == {"noise": ["load", "permission[].created", "permission[].id"]}
 
 
 def test_flapping_models_are_named_with_the_setting_to_raise(gateway, run):
     gateway.flaps("beta")
-    code, said, _ = run("local", confirm=3)
+    code, output, _ = run("local", confirm=3)
     assert code == 0
-    assert "2 to 3 models" in said
-    assert said.splitlines()[1:] == [
+    assert "2 to 3 models" in output
+    assert output.splitlines()[1:] == [
         "some answers lack these models: beta",
         "  if reports show removals that did not happen, raise `confirm` (now 3)",
     ]
@@ -120,36 +120,36 @@ def offers_anew(gateway, fields):
 def test_noise_in_a_price_comes_with_a_warning(gateway, run):
     """It may be two prices."""
     offers_anew(gateway, lambda turn: {"pricing": {"input": turn}})
-    _, said, _ = run("local")
-    assert "add to noise, although its class is price" in said
-    assert "readers rely on pricing.input" in said
+    _, output, _ = run("local")
+    assert "add to noise, although its class is price" in output
+    assert "readers rely on pricing.input" in output
 
 
 def test_no_name_can_steer_the_terminal_or_break_the_toml(gateway, run):
     odd, unsafe = 'a"b\\\u00e9', "a\u200d\x1b[2J"
     offers_anew(gateway, lambda turn: {"load": {odd: turn}, unsafe: turn, "note": "\u202e\x1b[2J" * turn})
-    _, said, _ = run("local")
-    assert {letter for letter in said if not letter.isprintable()} == {"\n"}
-    assert "no path can name it" in said
-    advised = tomllib.loads(said[said.index("[gateways") : said.rindex("\n\n")])
+    _, output, _ = run("local")
+    assert {letter for letter in output if not letter.isprintable()} == {"\n"}
+    assert "no path can name it" in output
+    advised = tomllib.loads(output[output.index("[gateways") : output.rindex("\n\n")])
     assert advised["gateways"]["local"]["noise"] == [f"load.{odd}", "note"]
 
 
 def test_one_failure_of_three_is_one_line_and_status_3(gateway, run):
     gateway.fails("refused", times=1)
-    code, said, complained = run("local")
+    code, output, errors = run("local")
     assert code == 3
-    assert said.startswith("local/public, asked 3 times, answered 2 times: 3 models")
-    assert complained.startswith("modelwatch: local/public: answer 1 of 3: ")
-    assert complained.count("\n") == 1
+    assert output.startswith("local/public, asked 3 times, answered 2 times: 3 models")
+    assert errors.startswith("modelwatch: local/public: answer 1 of 3: ")
+    assert errors.count("\n") == 1
 
 
 def test_failures_with_the_same_reason_share_a_line(gateway, run):
     gateway.fails("html")
-    code, said, complained = run("local")
-    assert (code, said) == (4, "")
-    assert "answer 1, 2, 3 of 3" in complained
-    assert complained.count("\n") == 1
+    code, output, errors = run("local")
+    assert (code, output) == (4, "")
+    assert "answer 1, 2, 3 of 3" in errors
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_failures_with_the_same_reason_share_a_line(gateway, run):
     ],
 )
 def test_wrong_usage_names_the_right_values(run, arguments, named):
-    code, said, complained = run(*arguments)
-    assert (code, said) == (2, "")
-    assert named in complained
+    code, output, errors = run(*arguments)
+    assert (code, output) == (2, "")
+    assert named in errors
 
 
 def test_an_invalid_config_exits_with_78(run):

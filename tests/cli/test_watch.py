@@ -110,7 +110,7 @@ def test_csv_has_a_row_for_each_scope_also_of_models_that_are_ok(watched):
     job, _ = watched
     rows = job.quick("watch", *SINCE, "--csv", at=DAYS[2]).rows()
     assert tuple(rows[0]) == WATCH_COLUMNS
-    assert [(row["model"], row["what"], row["urgent"], row["scope"]) for row in rows] == [
+    assert [(row["model"], row["kind"], row["urgent"], row["scope"]) for row in rows] == [
         ("heron-3", "unknown", "yes", ""),
         ("zinc*", "unknown", "yes", ""),
         ("basalt", "ok", "", "one/prod"),
