@@ -42,6 +42,12 @@ Points = tuple[tuple[str, float | None], ...]
 
 
 @hookimpl
+def prepare_connection(conn: Any) -> None:
+    """Add the SQL function `is_price(name)`, for the fields whose class is `shape`."""
+    conn.create_function("is_price", 1, lambda name: bool(PRICE.search(name or "")), deterministic=True)
+
+
+@hookimpl
 def extra_template_vars(view_name: str, table: str | None, request: Any, datasette: Any) -> Any:
     """Give the page of a model its prices over time."""
     if view_name != "row" or table != "models":
