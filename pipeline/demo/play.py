@@ -49,19 +49,20 @@ class _Clock:
         return iso(self.at)
 
 
-def play(directory: Path, *, until: datetime) -> Generator[Step]:
-    """Play the whole script; yield each step when it is done.
+def play(directory: Path, *, until: datetime, runs: int = RUNS) -> Generator[Step]:
+    """Play the script; yield each step when it is done.
 
     Args:
         directory: where config, database and reports go; those of an earlier demo are removed.
         until: when the last run begins, UTC.
+        runs: how many runs to play.
 
     Raises:
         ConfigError: the directory has files of somebody's own, or cannot be written.
         Locked: a run is under way there.
     """
     refuse_foreign_files(directory)
-    clock = _Clock(until - (RUNS - 1) * INTERVAL)
+    clock = _Clock(until - (runs - 1) * INTERVAL)
     with (
         api.home(directory, clock=clock.now).locked() as home,
         Gateway(control=False, clock=clock.timestamp) as gateway,
@@ -69,7 +70,7 @@ def play(directory: Path, *, until: datetime) -> Generator[Step]:
         clear(directory)
         stage = Stage(gateway, {alias: f"sk-{secrets.token_hex(16)}" for alias in KEYS})
         write_config(directory, url=gateway.url, secrets=stage.secrets)
-        for number in range(RUNS):
+        for number in range(runs):
             scene = SCENES.get(number)
             if scene:
                 scene.play(stage)

@@ -1,4 +1,4 @@
-"""The demo plays its script through the real job, tells what the database says, and leaves it to look at."""
+"""The demo plays its script through the real job, prints the reports, and leaves its files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ import pytest
 
 from pipeline.config import load
 from pipeline.demo import Step, play, step_lines
-from pipeline.demo import play as playing
 from pipeline.demo.directory import CONFIG, DATABASE, REPORTS
 from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES
 from pipeline.errors import ConfigError, Locked
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.reports.console import event_lines
-from pipeline.secret_refs import resolver
 from pipeline.store import Store, lock
 from pipeline.store.changes import window
 
@@ -36,12 +34,12 @@ BASALT = {"basalt/8b", "basalt/8b:free", "basalt/70b", "basalt/Code", "basalt/Vi
 EVERYONE = ("demo/batch", "demo/prod", "demo/public", "demo/web")
 
 
-def begun(directory: Path, *, until: datetime = UNTIL) -> Generator[Step]:
-    return play(directory, until=until, resolver=resolver, user_agent="demo-test")
+def begun(directory: Path, *, until: datetime = UNTIL, runs: int = RUNS) -> Generator[Step]:
+    return play(directory, until=until, runs=runs)
 
 
-def plays(directory: Path) -> list[Step]:
-    return list(begun(directory))
+def plays(directory: Path, *, runs: int = RUNS) -> list[Step]:
+    return list(begun(directory, runs=runs))
 
 
 def iso(at: datetime) -> str:
@@ -59,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def steps(home: Path) -> dict[str, Step]:
-    """The steps that one whole demo told, by time."""
+    """The steps of one whole demo, by time."""
     return {step.at: step for step in plays(home / "demo")}
 
 
@@ -69,39 +67,31 @@ def events(steps: dict[str, Step], home: Path) -> tuple[Event, ...]:
         return find_events(store, window(store))
 
 
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A demo of four runs, where its end is not of interest."""
-    monkeypatch.setattr(playing, "RUNS", 4)
-
-
 def of(events: tuple[Event, ...], *models: str) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(event.at, event.kind, event.scopes) for event in events if event.model in models]
 
 
-def test_history_spans_weeks_and_ends_when_it_is_told_to(steps: dict[str, Step], home: Path) -> None:
-    """The runs are half a day apart, and the last begins at the given time."""
+def test_runs_are_half_a_day_apart_for_three_weeks_and_the_last_begins_at_the_given_time(
+    steps: dict[str, Step], home: Path
+) -> None:
     with Store.read(home / "demo" / "modelwatch.db") as store:
         rows = store.rows("select started_at from snapshots order by id")
     assert [row["started_at"] for row in rows] == [run_at(number) for number in range(RUNS)]
     assert timedelta(weeks=3) == (RUNS - 1) * INTERVAL
 
 
-def test_every_scene_is_told_at_its_run(steps: dict[str, Step]) -> None:
-    """A step carries the scene that came before its run, and each scene is in exactly one step."""
-    told = {at: step.scene for at, step in steps.items() if step.scene}
-    assert told == {run_at(number): scene.text for number, scene in SCENES.items()}
-    assert all(step.said for step in steps.values())
+def test_each_scene_is_in_the_step_of_its_run_and_in_no_other(steps: dict[str, Step]) -> None:
+    scenes = {at: step.scene for at, step in steps.items() if step.scene}
+    assert scenes == {run_at(number): scene.text for number, scene in SCENES.items()}
+    assert all(step.lines for step in steps.values())
 
 
-def test_new_models_are_told_to_those_who_get_them(events: tuple[Event, ...]) -> None:
-    """A model for one group is added there alone, a model for all groups everywhere."""
+def test_a_new_model_is_reported_for_the_scopes_that_are_offered_it(events: tuple[Event, ...]) -> None:
     assert of(events, "heron-3")[:1] == [(run_at(3), "added", EVERYONE[:2])]
     assert of(events, "heron-3-mini")[:1] == [(run_at(3), "added", EVERYONE)]
 
 
-def test_prices_and_limits_are_told_by_field(events: tuple[Event, ...]) -> None:
-    """What was repriced or cut is a change of that one field."""
+def test_prices_and_limits_are_reported_as_changes_of_one_field(events: tuple[Event, ...]) -> None:
     changed = {
         (event.model, field.field, field.before, field.after, field.category)
         for event in events
@@ -114,18 +104,17 @@ def test_prices_and_limits_are_told_by_field(events: tuple[Event, ...]) -> None:
     }
 
 
-def test_a_single_miss_is_never_told_as_a_removal(events: tuple[Event, ...]) -> None:
-    """A model that one answer lacked was not removed, and did not return either."""
+def test_a_model_that_one_answer_lacks_is_neither_removed_nor_returned(events: tuple[Event, ...]) -> None:
     assert of(events, "lumen-canvas") == []
 
 
-def test_a_removal_is_told_when_the_next_answer_confirms_it(events: tuple[Event, ...]) -> None:
-    """What is gone for good is told once, one run after it was missed first."""
+def test_a_removal_is_reported_once_by_the_run_that_confirms_it(events: tuple[Event, ...]) -> None:
     assert of(events, "heron-embed-1") == [(run_at(15), "removed", EVERYONE)]
 
 
-def test_a_model_that_comes_back_days_later_has_returned(events: tuple[Event, ...]) -> None:
-    """Removed and then back: both are told, with the time that it was away."""
+def test_a_model_that_comes_back_days_later_is_returned_with_the_time_it_was_away(
+    events: tuple[Event, ...],
+) -> None:
     assert of(events, "lumen-3-fast") == [
         (run_at(15), "removed", EVERYONE),
         (run_at(38), "returned", EVERYONE),
@@ -134,30 +123,31 @@ def test_a_model_that_comes_back_days_later_has_returned(events: tuple[Event, ..
     assert back.away_seconds == 24 * INTERVAL.total_seconds()
 
 
-def test_a_refused_key_changes_nothing_but_is_named(
+def test_a_rejected_key_keeps_its_scope_as_it_was_and_the_step_has_the_reason(
     steps: dict[str, Step], events: tuple[Event, ...]
 ) -> None:
-    """While a key is refused its scope keeps what it has; the step says why, and never the key."""
-    (said,) = steps[run_at(19)].said
+    (line,) = steps[run_at(19)].lines
     assert re.fullmatch(
-        r"demo/batch: failed since 2026-\d\d-\d\d \d\d:\d\d: http://\S+ answered 401: .+", said
+        r"demo/batch: failed since 2026-\d\d-\d\d \d\d:\d\d: http://\S+ answered 401: .+", line
     )
     assert not [event for event in events if run_at(16) <= event.at <= run_at(32)]
-    assert not any("failed" in line for line in steps[run_at(22)].said)
+    assert not any("failed" in line for line in steps[run_at(22)].lines)
 
 
-def test_an_empty_answer_is_held_and_proves_false(steps: dict[str, Step], events: tuple[Event, ...]) -> None:
-    """The empty list is held for the one key that got it; not one of its models is told as removed."""
-    (said,) = steps[run_at(27)].said
-    assert said.startswith("demo/prod: held since ")
-    assert "empty" in said
-    assert all("was not given again" in line for line in steps[run_at(28)].said)
+def test_an_empty_answer_of_one_key_is_held_and_removes_nothing(
+    steps: dict[str, Step], events: tuple[Event, ...]
+) -> None:
+    (line,) = steps[run_at(27)].lines
+    assert line.startswith("demo/prod: held since ")
+    assert "empty" in line
+    assert all("dropped: the next answers differed" in line for line in steps[run_at(28)].lines)
     assert of(events, "heron-2-pro") == []
 
 
-def test_a_mass_drop_is_held_then_believed(steps: dict[str, Step], events: tuple[Event, ...]) -> None:
-    """Many models gone at once are held; the next answer agrees, and they are removed since the first."""
-    assert all("held since" in line for line in steps[run_at(33)].said)
+def test_a_mass_removal_is_held_and_dated_from_the_first_answer_when_the_next_agrees(
+    steps: dict[str, Step], events: tuple[Event, ...]
+) -> None:
+    assert all("held since" in line for line in steps[run_at(33)].lines)
     gone = [event for event in events if event.model in BASALT]
     assert {(event.model, event.kind, event.at, event.since, event.scopes) for event in gone} == {
         (model, "removed", run_at(34), run_at(33), EVERYONE) for model in BASALT
@@ -165,8 +155,7 @@ def test_a_mass_drop_is_held_then_believed(steps: dict[str, Step], events: tuple
     assert len(gone) == len(BASALT)
 
 
-def test_noise_leaves_no_trace(steps: dict[str, Step], home: Path) -> None:
-    """Answers differ each time in order and ids, yet only what was scripted makes records and sightings."""
+def test_noise_makes_neither_records_nor_sightings(steps: dict[str, Step], home: Path) -> None:
     with Store.read(home / "demo" / "modelwatch.db") as store:
         models, records, written = (
             store.rows(f"select count(*) as n from {table}")[0]["n"]
@@ -177,18 +166,20 @@ def test_noise_leaves_no_trace(steps: dict[str, Step], home: Path) -> None:
     assert written == len(steps)
 
 
-def test_steps_say_what_the_reports_say(steps: dict[str, Step], events: tuple[Event, ...]) -> None:
-    """Every change a step tells is worded as the rendering of reports words it, and none is left out."""
+def test_steps_have_the_lines_of_the_reports_and_leave_none_out_silently(
+    steps: dict[str, Step], events: tuple[Event, ...]
+) -> None:
     for step in steps.values():
         here = [event for event in events if event.at == step.at]
         lines = [line.removeprefix("  ") for event in here for line in list(event_lines([event]))[1:]]
-        told = [line for line in lines if any(said.startswith(line) for said in step.said)]
-        left_out = [line for line in step.said if line.startswith("… and")]
-        assert len(told) == len(lines) or left_out == [f"… and {len(lines) - len(told)} more"]
+        printed = [line for line in lines if any(each.startswith(line) for each in step.lines)]
+        left_out = [line for line in step.lines if line.startswith("… and")]
+        assert len(printed) == len(lines) or left_out == [f"… and {len(lines) - len(printed)} more"]
 
 
-def test_every_step_has_its_report(steps: dict[str, Step], home: Path) -> None:
-    """The report files are those of the steps, and the latest is the last."""
+def test_the_report_files_are_those_of_the_steps_and_the_latest_is_the_last(
+    steps: dict[str, Step], home: Path
+) -> None:
     reports = home / "demo" / "reports"
     stems = {at.replace("-", "").replace(":", "") for at in steps}
     assert {path.name for path in reports.iterdir()} == {
@@ -197,8 +188,7 @@ def test_every_step_has_its_report(steps: dict[str, Step], home: Path) -> None:
     assert (reports / "latest.json").read_bytes() == (reports / f"{max(stems)}.json").read_bytes()
 
 
-def test_config_is_left_ready_and_keys_stay_in_their_files(steps: dict[str, Step], home: Path) -> None:
-    """The config names each key by its file, which only its owner reads; the key is nowhere else."""
+def test_the_config_is_usable_and_keys_are_only_in_their_files(steps: dict[str, Step], home: Path) -> None:
     place = home / "demo"
     loaded = load(place / "modelwatch.toml")
     assert sorted(scope.name for scope in loaded.scopes) == list(EVERYONE)
@@ -224,13 +214,11 @@ def is_answered(place: Path) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_gateway_stops_with_the_demo(steps: dict[str, Step], home: Path) -> None:
-    """Nobody listens where the demo's gateway was."""
+def test_the_gateway_stops_with_the_demo(steps: dict[str, Step], home: Path) -> None:
     assert not is_answered(home / "demo")
 
 
-def test_answers_are_noisy_indeed(tmp_path: Path) -> None:
-    """Two answers of the demo's gateway offer the same in another order, with other permission ids."""
+def test_two_answers_have_another_order_and_other_permission_ids(tmp_path: Path) -> None:
     direct = build_opener(ProxyHandler({}))
     with closing(begun(tmp_path)) as steps:
         next(steps)
@@ -243,26 +231,22 @@ def test_answers_are_noisy_indeed(tmp_path: Path) -> None:
     assert not permissions[0] & permissions[1]
 
 
-@pytest.mark.usefixtures("short")
-def test_a_demo_cut_short_stops_its_gateway_and_lets_go(tmp_path: Path) -> None:
-    """Whoever stops listening ends it all; the next demo starts fresh."""
-    steps = begun(tmp_path)
+def test_a_demo_that_is_closed_stops_its_gateway_and_releases_the_lock(tmp_path: Path) -> None:
+    steps = begun(tmp_path, runs=4)
     next(steps)
     assert is_answered(tmp_path)
     steps.close()
     assert not is_answered(tmp_path)
-    assert len(plays(tmp_path)) == 2
+    assert len(plays(tmp_path, runs=4)) == 2
 
 
-@pytest.mark.usefixtures("short")
-def test_second_demo_removes_only_what_the_first_left(tmp_path: Path) -> None:
-    """Database and reports are new; files of somebody's own stay."""
-    plays(tmp_path)
+def test_a_second_demo_removes_only_the_files_of_the_first(tmp_path: Path) -> None:
+    plays(tmp_path, runs=4)
     old = {path.name for path in (tmp_path / "reports").glob("2*")}
     own = [tmp_path / "notes.txt", tmp_path / "reports" / "mine.csv", tmp_path / "keys" / "other"]
     for path in own:
         path.write_text("keep me")
-    steps = list(begun(tmp_path, until=UNTIL + timedelta(hours=1)))
+    steps = list(begun(tmp_path, until=UNTIL + timedelta(hours=1), runs=4))
     with Store.read(tmp_path / "modelwatch.db") as store:
         assert window(store).until == 4
     assert steps[0].at == iso(UNTIL + timedelta(hours=1) - 3 * INTERVAL)
@@ -271,39 +255,34 @@ def test_second_demo_removes_only_what_the_first_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["modelwatch.toml", "modelwatch.db"])
-def test_somebodys_own_files_are_refused(tmp_path: Path, name: str) -> None:
-    """A config or database that no demo has written is left as it is, and the error says what to do."""
+def test_files_that_no_demo_has_written_are_refused_and_kept(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("[gateways.mine]")
     with pytest.raises(ConfigError, match="--home"):
-        plays(tmp_path)
+        plays(tmp_path, runs=4)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "[gateways.mine]"
 
 
-@pytest.mark.usefixtures("short")
-def test_a_job_at_work_is_left_alone(tmp_path: Path) -> None:
-    """While another run is at work there, the demo leaves everything as it is."""
-    plays(tmp_path)
+def test_a_demo_is_refused_while_a_run_is_under_way(tmp_path: Path) -> None:
+    plays(tmp_path, runs=4)
     with lock(tmp_path / "modelwatch.db", since=iso(UNTIL)), pytest.raises(Locked):
-        plays(tmp_path)
+        plays(tmp_path, runs=4)
     with Store.read(tmp_path / "modelwatch.db") as store:
         assert window(store).until == 4
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """A directory where the config should be is an error of one line that names it."""
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("a file where the directory should be")
     with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "keys"))):
         plays(tmp_path)
 
 
-def test_long_lines_are_broken_under_their_beginning() -> None:
-    """On a narrow terminal a line goes on below itself, with nothing lost."""
+def test_long_lines_are_wrapped_with_an_indent() -> None:
     step = Step("2026-06-01T08:00:00Z", None, ("demo/batch: " + "word " * 30 + "end",))
     head, *lines = step_lines(step, width=60)
     assert head == "06-01 08:00  Nothing new at the gateway."
     assert max(map(len, lines)) <= 60
-    assert " ".join(lines).split() == step.said[0].split()
+    assert " ".join(lines).split() == step.lines[0].split()
     assert {re.match(" *", line)[0] for line in lines} == {" " * 15, " " * 17}
 
 
@@ -355,16 +334,14 @@ def asks(started: Started, command: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_command_needs_nothing_and_fits_a_screen(started: Started) -> None:
-    """In an empty directory, behind a proxy, it does its work in `data/demo` and tells it briefly."""
+def test_the_command_needs_no_set_up_and_its_output_fits_a_screen(started: Started) -> None:
     assert sorted(path.name for path in started.cwd.iterdir()) == ["data"]
     assert [path.name for path in (started.cwd / "data").iterdir()] == ["demo"]
     assert len(started.lines) < 75
     assert not is_answered(started.cwd / "data" / "demo")
 
 
-def test_command_that_cannot_begin_says_only_why(tmp_path: Path) -> None:
-    """Where somebody's own files are, it leaves with 78 and one line on stderr."""
+def test_the_command_exits_with_78_and_one_line_where_files_are_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "modelwatch.toml").touch()
     command = [sys.executable, "-m", "pipeline", "demo", "--home", str(tmp_path)]
@@ -374,37 +351,32 @@ def test_command_that_cannot_begin_says_only_why(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_command_tells_every_scene_in_order(started: Started) -> None:
-    """Each scene of the script stands behind its date, one after the other."""
+def test_the_command_prints_every_scene_in_order(started: Started) -> None:
     dated = [line[13:] for line in started.lines if re.match(r"\d\d-\d\d \d\d:\d\d  ", line)]
     assert [line for line in dated if line != "Nothing new at the gateway."] == [
         scene.text for _, scene in sorted(SCENES.items())
     ]
 
 
-def test_excerpt_is_what_the_command_above_it_prints(started: Started) -> None:
-    """The excerpt stands under a command, and that command prints the very same."""
+def test_the_excerpt_is_the_output_of_the_command_above_it(started: Started) -> None:
     (command,) = [line for line in started.lines if line.startswith("$ ")]
     assert after(started, command) == asks(started, command.removeprefix("$ "))
 
 
-def test_a_week_back_there_is_something_to_see(started: Started) -> None:
-    """The history ends now: the changes of the last week are there, the older ones are not."""
+def test_the_history_ends_now(started: Started) -> None:
     (command,) = [line for line in started.lines if line.startswith("$ ")]
     week = asks(started, command.removeprefix("$ ").replace("--since 3d", "--since 7d"))
     assert any("basalt/70b" in line for line in week)
     assert not any("heron-embed-1" in line for line in week)
 
 
-def test_files_are_where_it_says(started: Started) -> None:
-    """Each path under the heading exists."""
-    paths = [line.split()[0] for line in after(started, "What is left of it")]
+def test_the_listed_files_exist(started: Started) -> None:
+    paths = [line.split()[0] for line in after(started, "Files of the demo")]
     assert paths == [f"data/demo/{name}" for name in (CONFIG, DATABASE, REPORTS)]
     assert all((started.cwd / path).exists() for path in paths)
 
 
 def test_every_command_to_try_next_works(started: Started) -> None:
-    """All the commands under the last heading do what they should from where the demo was started."""
     commands = [line[2:].partition("  ")[2].strip() for line in after(started, "What to try next")]
     assert len(commands) == 7
     # What is shown in a browser is shown until somebody stops it.
