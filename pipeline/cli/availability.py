@@ -46,7 +46,8 @@ def matrix(
 ) -> None:
     """Show the models that some scopes are offered and others are not.
 
-    Scopes that are offered the same models share a column. A table wider than the terminal is printed as lines.
+    Scopes that are offered the same models share a column. A table wider than
+    the terminal is printed as lines.
     """
     found = home.matrix(*globs, gateway=gateway)
     grids = [grid(each, by=by, all_too=all_too) for each in found]

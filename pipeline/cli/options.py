@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -15,22 +14,11 @@ from typing import Any
 import click
 
 from pipeline import api
-from pipeline.api import Clock, Home
+from pipeline.api import Clock
 from pipeline.core.text import printable
 from pipeline.core.times import parse_moment
 
 LOG = logging.getLogger("modelwatch")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The home that the options and the environment name."""
-
-    home: Home
-
-    def open(self) -> Home:
-        """Return the home."""
-        return self.home
 
 
 class Time(click.ParamType[str]):
@@ -72,17 +60,6 @@ def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def wrapper(*, directory: Path, config: Path | None, **options: Any) -> Any:
         return command(home=api.home(directory, config=config, clock=clock()), **options)
-
-    return wrapper
-
-
-def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name home and config, and pass them to the command as `place`."""
-
-    @with_home
-    @wraps(command)
-    def wrapper(*, home: Home, **options: Any) -> Any:
-        return command(place=Place(home), **options)
 
     return wrapper
 

@@ -18,6 +18,7 @@ from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
 from pipeline.store import Store
 from pipeline.store import read_listing as stored
 from pipeline.store.catalog import NOW, Known, Moment, began, known
+from pipeline.store.outcomes import SETS_LISTING
 
 FACTS = (
     "context_length",
@@ -82,12 +83,12 @@ class Comparer:
     def _path(self, before: Known, after: Known) -> tuple[tuple[int, int], ...]:
         """Give the moves from one sighting of a scope to another: one more after each new reading."""
         rows = self.store.rows(
-            """
+            f"""
             select outcome, listing from sightings
             where scope = :scope and id > :since and id <= :until
-            and outcome in ('baseline', 'moved', 'reread')
+            and outcome in {SETS_LISTING}
             order by id
-            """,
+            """,  # noqa: S608 - our own words
             {"scope": before.scope_id, "since": before.sighting, "until": after.sighting},
         )
         starts, ends = [before.listing], []
@@ -159,7 +160,7 @@ class Comparer:
             join records on records.id = listing_records.record
             join models on models.id = records.model
             where listing_records.listing = :listing
-            """,  # noqa: S608 - names of our own
+            """,  # noqa: S608 - our own words
             {"listing": listing},
         )
         return {row.pop("model"): row for row in rows}
@@ -222,7 +223,7 @@ def _again(listing: Listing, noise: Sequence[str], sets: Sequence[str]) -> Listi
     rules = Dialect("both", noise=tuple(noise), sets=tuple(sets))
     records = {}
     for model, record in listing.records.items():
-        body = canonical.encode(rules.told(canonical.decode(record.body.encode())))
+        body = canonical.encode(rules.normalise(canonical.decode(record.body.encode())))
         records[model] = Record(model, canonical.digest(body), body)
     digest = canonical.digest_of_records(records.values())
     return Listing(records, digest, rules.reading)
@@ -277,11 +278,15 @@ class Contrast:
     """Two sides compared.
 
     Args:
+        before: the first side.
+        after: the second side.
         parts: a part for each way of differing; those that do not differ are in it too.
         came: scopes that were not known, or not asked, on the first side alone.
         went: those that are not known, or no longer asked, on the second side alone.
     """
 
+    before: Side
+    after: Side
     parts: tuple[Compared, ...]
     came: tuple[Known, ...] = ()
     went: tuple[Known, ...] = ()
@@ -306,13 +311,13 @@ def contrast(store: Store, first: Side, second: Side) -> Contrast:
         pairs = [(one[name], two[name]) for name in sorted(one.keys() & two.keys())]
         came = tuple(two[name] for name in sorted(two.keys() - one.keys()))
         went = tuple(one[name] for name in sorted(one.keys() - two.keys()))
-        return Contrast(_parts(store, pairs), came, went)
+        return Contrast(first, second, _parts(store, pairs), came, went)
     if len(one) > 1 and len(two) > 1:
         raise LookupError(
             f"{first.word} are {len(one)} scopes and {second.word} are {len(two)}: name one scope on one side"
         )
     pairs = [(a, b) for a in one.values() for b in two.values() if a != b]
-    return Contrast(_parts(store, pairs))
+    return Contrast(first, second, _parts(store, pairs))
 
 
 def _on(store: Store, side: Side, names: frozenset[str] | None) -> dict[str, Known]:

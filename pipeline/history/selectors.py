@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
-from pipeline.core.times import moment as read
-from pipeline.core.watchlist import is_glob
+from pipeline.core.times import parse_moment as read
+from pipeline.core.watchlist import is_glob, unmatched_glob
 from pipeline.errors import QuestionError
 from pipeline.history.compare import Side
 from pipeline.history.runs import find_run
 from pipeline.history.timeline import closest
-from pipeline.store import Store
+from pipeline.store import Store, scope_states
 from pipeline.store.catalog import NOW, Moment, began
 
 
@@ -107,6 +108,29 @@ def _known(store: Store) -> str:
 
 
 _NAMED = 10
+
+
+def require_scopes(store: Store, globs: Iterable[str]) -> None:
+    """Raise an error unless each glob matches a scope, so that a typing error does not look like no news.
+
+    Raises:
+        QuestionError: a glob matches no scope.
+    """
+    glob = unmatched_glob(globs, scope_states(store))
+    if glob is not None:
+        raise QuestionError(f"no scope matches {safe(glob)}: {_known(store)}")
+
+
+def require_gateway(store: Store, gateway: str) -> None:
+    """Raise an error unless a gateway has scopes.
+
+    Raises:
+        QuestionError: no gateway has this name.
+    """
+    gateways = dict.fromkeys(name.partition("/")[0] for name in sorted(scope_states(store)))
+    if gateway not in gateways:
+        there = f"there are {', '.join(map(safe, gateways))}" if gateways else "there is no gateway yet"
+        raise QuestionError(f"no gateway is named {safe(gateway)}: {there}")
 
 
 def named(store: Store, model: str) -> list[str]:

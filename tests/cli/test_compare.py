@@ -11,11 +11,9 @@ from support.e2e import Job, printed, usage_error
 from support.fakes import Script, body, read, record_run, result_of, row, scope
 
 from pipeline.cli.compare import diff_lines
-from pipeline.errors import QuestionError
 from pipeline.history.compare import contrast
 from pipeline.history.selectors import side
 from pipeline.store import Store
-from pipeline.store.catalog import Moment
 
 NOW = datetime(2026, 9, 21, tzinfo=UTC)
 
@@ -99,17 +97,6 @@ def test_quiet_differences_are_counted_and_hidden(store: Store) -> None:
     found = contrast(store, side(store, "#1", NOW), side(store, "#2", NOW))
     assert list(diff_lines(found)) == ["(1 quiet: --all shows them)"]
     assert list(diff_lines(found, quiet_too=True))[1:] == ["  ~ lyra  description: old → new"]
-
-
-def test_a_text_that_is_a_scope_and_a_time_is_refused(script: Script) -> None:
-    """The message names both ways to write it."""
-    script.offers("2d/prod", "lyra").run()
-    script.store.connection.execute("update snapshots set started_at = '2001-01-01T00:00:00Z'")
-    with pytest.raises(QuestionError, match="2d is a time and a scope: write @2d or 2d@now"):
-        side(script.store, "2d", NOW)
-    assert side(script.store, "2d@now", NOW).scopes == {"2d/prod"}
-    assert side(script.store, "@2d", NOW).scopes is None
-    assert side(script.store, "@#1", NOW).moment == Moment(run=1)
 
 
 @given(st.text(min_size=1, max_size=12).filter(str.strip))
