@@ -11,7 +11,6 @@ from typing import NewType
 Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
 
-
 REFERENCE_PREFIXES = ("env:", "file:", "command:")
 """The prefixes of references to secrets."""
 
@@ -264,7 +263,6 @@ SETS_LISTING = (Outcome.BASELINE, Outcome.MOVED, Outcome.REREAD)
 
 PROBLEMS = (Outcome.FAILED, Outcome.HELD)
 """The outcomes of a scope that is not healthy."""
-
 
 _SCOPE_NAME = re.compile(r"^\w[\w.@+-]*$")
 

@@ -54,7 +54,7 @@ def test_adjust_is_called_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "said", "read"),
+    ("unit", "value", "parsed"),
     [
         (PER_TOKEN, b"2.5e-7", "0.25"),
         (PER_TOKEN, b'"0.0000025"', "2.5"),
@@ -64,9 +64,9 @@ def test_adjust_is_called_last() -> None:
         (PER_1M, b"0.30000000000000004", "0.3"),
     ],
 )
-def test_prices_are_in_usd_per_1m_tokens(unit: Decimal, said: bytes, read: str) -> None:
-    found = FactPaths(prices=Prices(unit, input=("in",)))({"in": decode(said)})
-    assert (str(found.input_usd_per_1m), found.price_source) == (read, "exact")
+def test_prices_are_in_usd_per_1m_tokens(unit: Decimal, value: bytes, parsed: str) -> None:
+    found = FactPaths(prices=Prices(unit, input=("in",)))({"in": decode(value)})
+    assert (str(found.input_usd_per_1m), found.price_source) == (parsed, "exact")
 
 
 def test_a_price_without_a_unit_is_no_fact() -> None:
@@ -75,11 +75,11 @@ def test_a_price_without_a_unit_is_no_fact() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "value",
     [b"-1", b'"-1"', b"null", b'"free"', b"true", b"[]", b"{}", b"1e400", b"1e99999999999"],
 )
-def test_an_invalid_price_is_no_fact(said: bytes) -> None:
-    assert FactPaths(prices=Prices(PER_1M, input=("in",)))({"in": decode(said)}).input_usd_per_1m is None
+def test_an_invalid_price_is_no_fact(value: bytes) -> None:
+    assert FactPaths(prices=Prices(PER_1M, input=("in",)))({"in": decode(value)}).input_usd_per_1m is None
 
 
 @given(st.decimals(min_value=0, max_value=10**6, places=6))

@@ -24,7 +24,7 @@ from pipeline.core.values import (
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("value", "parsed"),
     [
         (b"128000", 128_000),
         (b"256000.0", 256_000),
@@ -41,12 +41,12 @@ from pipeline.core.values import (
         (b"1e99999999999", None),
     ],
 )
-def test_a_length_is_a_positive_number_of_tokens(said: bytes, read: int | None) -> None:
-    assert parse_length(decode(said)) == read
+def test_a_length_is_a_positive_number_of_tokens(value: bytes, parsed: int | None) -> None:
+    assert parse_length(decode(value)) == parsed
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("value", "parsed"),
     [
         (b"0.25", "0.25"),
         (b"0", "0"),
@@ -61,12 +61,12 @@ def test_a_length_is_a_positive_number_of_tokens(said: bytes, read: int | None) 
         (b"[1]", None),
     ],
 )
-def test_a_price_is_a_number_that_is_not_negative(said: bytes, read: str | None) -> None:
-    assert parse_price(decode(said)) == (None if read is None else Decimal(read))
+def test_a_price_is_a_number_that_is_not_negative(value: bytes, parsed: str | None) -> None:
+    assert parse_price(decode(value)) == (None if parsed is None else Decimal(parsed))
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("value", "parsed"),
     [
         (b"1750000000", "2025-06-15T15:06:40Z"),
         (b"1750000000.9", "2025-06-15T15:06:40Z"),
@@ -91,18 +91,18 @@ def test_a_price_is_a_number_that_is_not_negative(said: bytes, read: str | None)
         (b"[]", None),
     ],
 )
-def test_a_timestamp_is_seconds_milliseconds_or_iso_8601(said: bytes, read: str | None) -> None:
-    assert parse_timestamp(decode(said)) == read
+def test_a_timestamp_is_seconds_milliseconds_or_iso_8601(value: bytes, parsed: str | None) -> None:
+    assert parse_timestamp(decode(value)) == parsed
 
 
-@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
-def test_a_time_beyond_the_calendar_is_none(said: str) -> None:
-    assert parse_timestamp(said) is None
-    assert parse_date(said) is None
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"])
+def test_a_time_beyond_the_calendar_is_none(value: str) -> None:
+    assert parse_timestamp(value) is None
+    assert parse_date(value) is None
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("value", "parsed"),
     [
         (b'"2027-03-01"', "2027-03-01"),
         (b'"2027-03-01T23:00:00Z"', "2027-03-01"),
@@ -118,12 +118,12 @@ def test_a_time_beyond_the_calendar_is_none(said: str) -> None:
         (b"{}", None),
     ],
 )
-def test_a_date_in_the_far_future_is_none(said: bytes, read: str | None) -> None:
-    assert parse_date(decode(said)) == read
+def test_a_date_in_the_far_future_is_none(value: bytes, parsed: str | None) -> None:
+    assert parse_date(decode(value)) == parsed
 
 
 @pytest.mark.parametrize(
-    ("said", "read"),
+    ("value", "parsed"),
     [
         (["b", "a", "b", None, ""], ("a", "b")),
         ("vision, tools,,", ("tools", "vision")),
@@ -136,18 +136,18 @@ def test_a_date_in_the_far_future_is_none(said: bytes, read: str | None) -> None
         (7, None),
     ],
 )
-def test_names_are_a_sorted_set(said: Any, read: tuple[str, ...] | None) -> None:
-    assert parse_names(said) == read
+def test_names_are_a_sorted_set(value: Any, parsed: tuple[str, ...] | None) -> None:
+    assert parse_names(value) == parsed
 
 
 def test_a_text_is_returned_unchanged_and_another_value_as_json() -> None:
-    said: list[Any] = ["acme", 7, {"b": 1, "a": None}, False]
-    assert [parse_text(value) for value in said] == ["acme", "7", '{"a":null,"b":1}', "false"]
+    values: list[Any] = ["acme", 7, {"b": 1, "a": None}, False]
+    assert [parse_text(value) for value in values] == ["acme", "7", '{"a":null,"b":1}', "false"]
     nothing: list[Any] = [None, "", [], {}]
     assert [parse_text(value) for value in nothing] == [None] * 4
 
 
-spellings = st.one_of(
+odd_values = st.one_of(
     strategies.values,
     st.datetimes(timezones=st.timezones() | st.none()).map(datetime.isoformat),
     st.dates().map(date.isoformat),
@@ -157,12 +157,12 @@ spellings = st.one_of(
 )
 
 
-@given(spellings)
+@given(odd_values)
 @example(decode(b'{"year": 1e400, "month": 1, "day": 1}'))
-def test_any_value_is_parsed_or_none(said: Any) -> None:
-    for read in (parse_text, parse_names, parse_price):
-        read(said)
-    tokens = parse_length(said)
+def test_any_value_is_parsed_or_none(value: Any) -> None:
+    for parse in (parse_text, parse_names, parse_price):
+        parse(value)
+    tokens = parse_length(value)
     assert tokens is None or 0 <= tokens < LARGEST
-    for at in (parse_timestamp(said), parse_date(said)):
+    for at in (parse_timestamp(value), parse_date(value)):
         assert at is None or isinstance(datetime.fromisoformat(at), datetime)

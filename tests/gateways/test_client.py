@@ -183,8 +183,8 @@ def test_a_wrong_credential_is_rejected_at_one_attempt(gateway, job, scope, part
 
 
 def test_a_login_with_a_second_factor_advises_an_access_token(job):
-    said = json.dumps({"success": True, "message": "", "data": {"require_2fa": True}}).encode()
-    with Scripted(lambda _: Reply(said, headers=(("Set-Cookie", "session=half; Path=/"),))) as server:
+    answer = json.dumps({"success": True, "message": "", "data": {"require_2fa": True}}).encode()
+    with Scripted(lambda _: Reply(answer, headers=(("Set-Cookie", "session=half; Path=/"),))) as server:
         job.asks(server.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
         error = error_of_one_run(job)
         assert [asked.path for asked in server.asked] == ["/api/user/login"]

@@ -19,7 +19,7 @@ from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialect
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (b"", "the answer is empty"),
         (b" \r\n", "the answer is empty"),
@@ -50,10 +50,10 @@ from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialect
         (b'{"data": [null, {"id": " "}, {"name": "lyra"}]}', "none of the 3 rows has a model id at 'id'"),
     ],
 )
-def test_an_answer_that_is_no_list_is_described(answer: bytes, said: str) -> None:
+def test_an_answer_that_is_no_list_is_described(answer: bytes, message: str) -> None:
     with pytest.raises(Unreadable) as refused:
         read(answer)
-    assert said in refused.value.message
+    assert message in refused.value.message
 
 
 def test_a_long_error_of_a_gateway_is_clipped() -> None:

@@ -30,8 +30,8 @@ def bodies(dialect: Dialect) -> list[Any]:
         if not path.name.endswith(".expected.json"):
             text = path.read_text("utf-8")
             value = json.loads(text) if text.startswith(("{", "[")) else None
-            said = value.get("_answer", {}).get("bodies", [value]) if isinstance(value, dict) else [value]
-            found += [body for body in said if isinstance(body, dict | list)]
+            recorded = value.get("_answer", {}).get("bodies", [value]) if isinstance(value, dict) else [value]
+            found += [body for body in recorded if isinstance(body, dict | list)]
     return found
 
 

@@ -90,8 +90,8 @@ def test_the_example_module_parses_its_golden_pair() -> None:
 
 
 def written(facts: dict[str, Any]) -> dict[str, Any]:
-    said = {name: value for name, value in facts.items() if value not in (None, ())}
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in said.items()}
+    present = {name: value for name, value in facts.items() if value not in (None, ())}
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in present.items()}
 
 
 def test_the_page_names_every_fact_and_unit() -> None:

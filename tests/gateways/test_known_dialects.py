@@ -136,13 +136,13 @@ class Case:
         """The recorded answer: the file is its one body, unless `_answer` has the bodies and their time."""
         body = self.path.read_bytes()
         try:
-            said = canonical.decode(body)
+            value = canonical.decode(body)
         except ValueError:
             return Answer((body,), ASKED_AT)
-        if not isinstance(said, dict) or "_answer" not in said:
+        if not isinstance(value, dict) or "_answer" not in value:
             return Answer((body,), ASKED_AT)
-        encoded = tuple(canonical.encode(one).encode() for one in said["_answer"]["bodies"])
-        return Answer(encoded, said["_answer"].get("asked_at", ASKED_AT))
+        encoded = tuple(canonical.encode(one).encode() for one in value["_answer"]["bodies"])
+        return Answer(encoded, value["_answer"].get("asked_at", ASKED_AT))
 
     @property
     def envelope(self) -> tuple[Any, list[dict[str, Any]]] | None:
@@ -242,8 +242,8 @@ def test_answers_that_differ_in_noise_and_order_have_one_digest(case: Case) -> N
 
 @every_case
 def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
-    seen = case.envelope
-    by = {name for name in KNOWN if seen and all_dialects()[name].recognises(*seen)}
+    envelope = case.envelope
+    by = {name for name in KNOWN if envelope and all_dialects()[name].recognises(*envelope)}
     if "error" in case.expected:
         assert by <= {case.dialect.name}
         return
@@ -342,7 +342,7 @@ def test_a_list_in_one_piece_is_requested_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("paging", "bodies", "said"),
+    ("paging", "bodies", "message"),
     [
         (CURSOR, [page("a", more=True, last="a")] * 2, "leads back to a page"),
         (
@@ -367,10 +367,10 @@ def test_a_list_in_one_piece_is_requested_once() -> None:
         ),
     ],
 )
-def test_an_incomplete_list_is_unreadable(paging: Paging, bodies: list[bytes], said: str) -> None:
+def test_an_incomplete_list_is_unreadable(paging: Paging, bodies: list[bytes], message: str) -> None:
     with pytest.raises(Unreadable) as refused:
         delivered(pages("/v1/models", (), paging, rows), bodies)
-    assert said in refused.value.message
+    assert message in refused.value.message
 
 
 def test_a_list_without_an_end_is_unreadable() -> None:

@@ -24,7 +24,7 @@ SKETCH = {"model_name": "sketch", "quota_type": 1, "model_ratio": 0, "model_pric
 
 
 def prices(*rows: dict[str, Any] | None, **envelope: Any) -> dict[str, Any]:
-    said = {
+    answer = {
         "success": True,
         "data": list(rows),
         "group_ratio": {"default": 1, "gold": 0.7, "odd": "varies"},
@@ -32,7 +32,7 @@ def prices(*rows: dict[str, Any] | None, **envelope: Any) -> dict[str, Any]:
         "auto_groups": ["gold", "default"],
         **envelope,
     }
-    decoded: dict[str, Any] = canonical.decode(canonical.encode(said).encode())
+    decoded: dict[str, Any] = canonical.decode(canonical.encode(answer).encode())
     return decoded
 
 
@@ -99,7 +99,7 @@ def test_the_rows_of_a_group_are_a_price_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("envelope", "group", "said"),
+    ("envelope", "group", "message"),
     [
         (prices(enabled(ORION, "default")), "platinum", "has no group 'platinum'"),
         (prices(enabled(ORION, "default"), auto_groups=None), "auto", "has no group 'auto'"),
@@ -107,11 +107,11 @@ def test_the_rows_of_a_group_are_a_price_list() -> None:
     ],
 )
 def test_an_unknown_group_is_unreadable_rather_than_empty(
-    envelope: dict[str, Any], group: str, said: str
+    envelope: dict[str, Any], group: str, message: str
 ) -> None:
     with pytest.raises(Unreadable) as refused:
         models_of_group(envelope, group)
-    assert said in refused.value.message
+    assert message in refused.value.message
 
 
 def test_a_group_without_models_is_empty() -> None:

@@ -50,7 +50,7 @@ LISTS = st.one_of(
     st.lists(ROWS, max_size=5),
     st.lists(st.builds(row, st.sampled_from(("lyra", "vega", "orion")), form=st.integers(0, 2)), max_size=5),
 )
-SAID = st.dictionaries(
+ENVELOPES = st.dictionaries(
     st.sampled_from(("error", "errors", "success", "updated_at", "has_more", "last_id", "links", "data")),
     strategies.values,
     max_size=3,
@@ -60,7 +60,7 @@ SAID = st.dictionaries(
 @settings(max_examples=400)
 @given(
     st.sampled_from(list(all_dialects().values())),
-    st.lists(st.tuples(LISTS, SAID, st.integers(ASKED_AT - 500, ASKED_AT + 500)), max_size=4),
+    st.lists(st.tuples(LISTS, ENVELOPES, st.integers(ASKED_AT - 500, ASKED_AT + 500)), max_size=4),
 )
 @example(NEW_API, [([], {"error": "0"}, ASKED_AT), ([row("lyra")], {"success": False}, ASKED_AT)])
 def test_cached_and_uncached_parsing_agree(
@@ -68,10 +68,10 @@ def test_cached_and_uncached_parsing_agree(
 ) -> None:
     alike = RowCache(dialect)
     place = dialect.list_at[0].split(".")
-    for rows, said, asked_at in answers:
+    for rows, envelope, asked_at in answers:
         value: Any = rows
         for step in reversed([name for name in place if name]):
-            value = {**said, step: value}
+            value = {**envelope, step: value}
         answer = Answer((encode(value).encode(),), asked_at)
         assert cached(alike, answer) == uncached(dialect, answer)
 

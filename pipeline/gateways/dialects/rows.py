@@ -187,7 +187,7 @@ class _Splitter:
 
 
 def _cursor_names(paging: Paging | None) -> set[str]:
-    """Return the names in an envelope that tell whether more pages follow."""
+    """Return the names in an envelope that announce further pages."""
     if paging is None:
         return set()
     paths = (paging.next_at, paging.more_at, paging.pages_at, paging.total_at)

@@ -30,7 +30,6 @@ _FACTS = FactPaths(
     adjust=_with_parent,
 )
 
-
 DIALECTS = (
     Dialect(
         name="azure",

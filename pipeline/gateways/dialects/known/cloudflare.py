@@ -19,7 +19,6 @@ _PER_TOKENS = re.compile(
     re.IGNORECASE,
 )
 
-
 _PRICES = {
     "cached input": "cache_read_usd_per_1m",
     "input": "input_usd_per_1m",

@@ -26,7 +26,6 @@ _PER_TOKEN = Prices(
     cache_write=("pricing.input_cache_write", "pricing.input_cache_writes"),
 )
 
-
 _SETS = (*SETS, "supported_sampling_parameters")
 
 

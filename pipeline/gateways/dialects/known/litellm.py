@@ -13,14 +13,10 @@ from pipeline.gateways.dialects.dialect import SETS, Dialect
 CREATED = 1677610602
 """The `created` of every model in the proxy's list."""
 
-
 NO_MODELS = ("*[*]*", "all-team-models", "all-proxy-models", "no-default-models")
 """Routes such as `openai/*`, and placeholders for the models of a key or a team."""
 
-
 _SUPPORTS = "supports_"
-
-
 _PRICES = ("input_usd_per_1m", "output_usd_per_1m", "cache_read_usd_per_1m", "cache_write_usd_per_1m")
 
 

@@ -10,8 +10,6 @@ from pipeline.core.facts import FactPaths, Facts
 from pipeline.gateways.dialects.dialect import Dialect
 
 _FLAGS = "supports_"
-
-
 _INPUTS = {"supports_image_in": "image", "supports_video_in": "video"}
 
 

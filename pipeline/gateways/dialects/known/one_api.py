@@ -10,7 +10,6 @@ from pipeline.gateways.dialects.dialect import Dialect
 CREATED = 1626777600
 """The `created` of every model of One-API and its descendants."""
 
-
 ONE_HUB_CREATED = 1677649963
 """The `created` of every model of One-Hub; one model of OpenAI really has this value."""
 

@@ -1,4 +1,4 @@
-"""Requests of the dialects: the URL of the list, parameters, headers, and pages."""
+"""The registry: the dialect of requests and of answers, and the requests of known dialects."""
 
 from __future__ import annotations
 
@@ -10,52 +10,8 @@ import pytest
 from pipeline.core.types import Gateway
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, all_dialects, answer_dialect, request_dialect
-from pipeline.gateways.urls import list_url
 
-GEMINI = "https://generativelanguage.googleapis.com"
-AZURE = "https://cobalt.openai.azure.com"
-CLOUDFLARE = "https://api.cloudflare.com/client/v4/accounts/0a1b/ai"
-DASHSCOPE = "https://dashscope.aliyuncs.com"
 UNKNOWN = Gateway("g", "https://llm.example.com/v1")
-
-
-@pytest.mark.parametrize(
-    ("url", "asked"),
-    [
-        ("https://api.anthropic.com", "https://api.anthropic.com/v1/models"),
-        ("https://api.anthropic.com/v1", "https://api.anthropic.com/v1/models"),
-        (GEMINI, f"{GEMINI}/v1beta/models"),
-        (f"{GEMINI}/v1beta", f"{GEMINI}/v1beta/models"),
-        (f"{GEMINI}/v1", f"{GEMINI}/v1/models"),
-        (f"{GEMINI}/v1beta/openai/", f"{GEMINI}/v1beta/openai/models"),
-        ("https://api.cohere.com/v1", "https://api.cohere.com/v1/models"),
-        ("https://api.fireworks.ai/v1/accounts/quarry", "https://api.fireworks.ai/v1/accounts/quarry/models"),
-        (AZURE, f"{AZURE}/openai/models"),
-        (f"{AZURE}/openai", f"{AZURE}/openai/models"),
-        (f"{AZURE}/openai/v1/", f"{AZURE}/openai/v1/models"),
-        (CLOUDFLARE, f"{CLOUDFLARE}/models/search"),
-        (f"{CLOUDFLARE}/models/search", f"{CLOUDFLARE}/models/search"),
-        ("https://models.github.ai", "https://models.github.ai/catalog/models"),
-        ("https://models.github.ai/catalog", "https://models.github.ai/catalog/models"),
-        (DASHSCOPE + "/api/v1", DASHSCOPE + "/api/v1/models"),
-        (DASHSCOPE + "/compatible-mode/v1", DASHSCOPE + "/compatible-mode/v1/models"),
-    ],
-)
-def test_a_configured_url_becomes_the_url_of_the_list(url: str, asked: str) -> None:
-    assert list_url(url, request_dialect(Gateway("g", url)).path) == asked
-
-
-@pytest.mark.parametrize(
-    "url", ["https://gw.example", "https://gw.example/v1", "https://gw.example/v1/models"]
-)
-@pytest.mark.parametrize("path", ["/api/user/self/groups", "/api/user/models"])
-def test_lists_of_users_are_beside_the_versions(url: str, path: str) -> None:
-    assert list_url(url, path) == f"https://gw.example{path}"
-
-
-def test_another_api_is_beside_the_versions() -> None:
-    assert list_url("http://box.example:11434/v1", "/api/tags") == "http://box.example:11434/api/tags"
-    assert list_url("https://gw.example/v1/", "/api/pricing") == "https://gw.example/api/pricing"
 
 
 @pytest.mark.parametrize(
