@@ -1,4 +1,4 @@
-"""What matters of a change, and what is for the worse: a price raised, a limit cut, a capability gone."""
+"""Whether a field change matters, and whether a change is for the worse: a higher price, a lower limit."""
 
 from __future__ import annotations
 
@@ -13,63 +13,71 @@ from pipeline.core.values import parse_length
 
 
 def direction(price: PriceChange) -> int:
-    """Say whether a price rose (1) or fell (-1); 0 where there is nothing to compare."""
+    """Return 1 for a price that rose, -1 for one that fell, and 0 where a side is missing."""
     if price.before is None or price.after is None or price.before == price.after:
         return 0
     return 1 if price.after > price.before else -1
 
 
 def is_significant(field: FieldChange) -> bool:
-    """Say whether a field matters: no text, no shape, and no limit that said nothing before and after."""
+    """Return whether a field change is neither quiet nor shape, nor a limit that is unset on both sides."""
     if field.category in (QUIET, SHAPE):
         return False
-    return field.category != "limits" or _says(field.before) or _says(field.after)
+    return field.category != "limits" or _is_set(field.before) or _is_set(field.after)
 
 
-def _says(side: str | None) -> bool:
-    value = None if side is None else from_text(side)
-    return bool(value) and not (isinstance(value, int | Decimal) and value < 0)
+Limits = tuple[int | None, int | None]
+"""A limit before and after, in tokens or whatever it counts; None where it is unset."""
 
 
-Lengths = tuple[int | None, int | None]
-"""What a limit was and is, in tokens or whatever it counts; None where nothing is said, as 0 says nothing."""
-
-
-def limit_sides(field: FieldChange) -> Lengths | None:
-    """Read both sides of a limit; None where a side says something else, or the field is none."""
-    before, after = (
-        None if side is None else parse_length(from_text(side)) for side in (field.before, field.after)
-    )
-    other = (before is None and _says(field.before)) or (after is None and _says(field.after))
-    return None if other or field.category != "limits" else (before, after)
+def limits(field: FieldChange) -> Limits | None:
+    """Return both sides of a limit; None for another category, and where a side is not a number."""
+    if field.category != "limits":
+        return None
+    before, after = _length(field.before), _length(field.after)
+    unreadable = (before is None and _is_set(field.before)) or (after is None and _is_set(field.after))
+    return None if unreadable else (before, after)
 
 
 def is_reduction(field: FieldChange) -> bool:
-    """Say whether a limit is lower than it was, or a capability is gone."""
+    """Return whether a limit is lower than before, or a capability is missing."""
     match field.category:
         case "limits":
-            was, now = limit_sides(field) or (None, None)
-            return was is not None and now is not None and now < was
+            before, after = limits(field) or (None, None)
+            return before is not None and after is not None and after < before
         case "capabilities":
-            before, after = (
-                None if side is None else from_text(side) for side in (field.before, field.after)
-            )
-            listed = not isinstance(before, str) or "," in before
-            return listed and not _parts(before) <= _parts(after)
+            old, new = _value(field.before), _value(field.after)
+            # A single word is a setting, such as `medium`: another word takes nothing away.
+            is_list = not isinstance(old, str) or "," in old
+            return is_list and not _capabilities(old) <= _capabilities(new)
         case _:
             return False
 
 
-def _parts(value: Any) -> set[str]:
-    """Give what a field says that a model can do: the words of a list, of a list in a text, or yes."""
+def _value(side: str | None) -> Any:
+    return None if side is None else from_text(side)
+
+
+def _is_set(side: str | None) -> bool:
+    """Return whether a limit is given: gateways write 0, -1, null or an empty text for none."""
+    value = _value(side)
+    return bool(value) and not (isinstance(value, int | Decimal) and value < 0)
+
+
+def _length(side: str | None) -> int | None:
+    return None if side is None else parse_length(from_text(side))
+
+
+def _capabilities(value: Any) -> set[str]:
+    """Return the capabilities in a list, in a comma-separated text, or `yes` for true."""
     match value:
         case list() | dict():
-            parts = list(map(as_text, value))
+            found = list(map(as_text, value))
         case str():
-            parts = [part.strip() for part in value.split(",")]
+            found = [part.strip() for part in value.split(",")]
         case True:
-            parts = ["yes"]
+            found = ["yes"]
         case _:
-            parts = []
-    # Sentences are notes: that one is worded anew takes nothing away.
-    return {part for part in parts if part and " " not in part}
+            found = []
+    # Sentences are notes: a reworded note is not a lost capability.
+    return {each for each in found if each and " " not in each}

@@ -1,4 +1,4 @@
-"""Reports and events as plain lines for a terminal or a log; nothing in them can steer the terminal."""
+"""Reports and events as plain lines for a terminal or a log, without control characters."""
 
 from __future__ import annotations
 
@@ -6,165 +6,119 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from pipeline.core.diff import SHAPE
-from pipeline.core.jsonpath import general
+from pipeline.core.jsonpath import generalise
 from pipeline.core.text import count, printable
 from pipeline.core.times import duration, minute
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Coverage, Event, Recovery
-from pipeline.reports.folding import Bulk, Flap, bulks, flaps
-from pipeline.reports.report import Report
-from pipeline.reports.value_diff import apart, inside
+from pipeline.reports.folding import Batch, Flapping, fold_batches, fold_flapping
+from pipeline.reports.types import Report
+from pipeline.reports.value_diff import clip_to_difference, differing_leaves
 
-URGENT = "! "
-"""Begins the line of what concerns a watched model."""
+URGENT_PREFIX = "! "
+"""Marks the line of an urgent event."""
 
+KIND_SYMBOLS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~"}
 
-SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~"}
-
-
-_LONGEST_VALUE = 80
-
-
-_NAMED_SCOPES = 3
+_MAX_VALUE = 80
+_MAX_SCOPES = 3
+_MAX_LEAVES = 3
 
 
-_LEAVES = 3
+def report_lines(report: Report) -> Iterator[str]:
+    """Yield the lines of a report: changes, urgent ones first, then recoveries, failures and holds."""
+    shown = sorted((event for event in report.events if not event.quiet), key=lambda each: not each.urgent)
+    quiet = len(report.events) - len(shown)
+    yield from event_lines(shown)
+    if quiet:
+        yield f"{count(quiet, 'quiet change')}: see `modelwatch changes --all`"
+        yield from _shape_lines(report.events)
+    run = report.run
+    if not shown:
+        yield f"no changes; {run.answered} of {count(run.scopes, 'scope')} answered"
+    yield from recovery_lines(report.recoveries)
+    yield from incident_lines(report.coverage)
+
+
+def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
+    """Yield one line for each field that all records of a gateway gained or lost."""
+    found: dict[tuple[str, str, bool], set[str]] = {}
+    for event in events:
+        for change in event.fields:
+            if change.category == SHAPE:
+                key = (event.gateway, generalise(change.field), change.before is None)
+                found.setdefault(key, set()).add(event.model)
+    for (gateway, field, is_new), models in sorted(found.items()):
+        what = "new field" if is_new else "field removed"
+        yield f"{printable(gateway)}: {what}: {printable(field)}, in {count(len(models), 'model')}"
 
 
 def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
-    """Give the lines of events, those of the same run and scopes under one heading.
+    """Yield the lines of events, those of one run and the same scopes under one heading.
 
-    What flaps and what comes or goes in bulk is told in one line, unless `each` is wanted.
+    Args:
+        events: in their order.
+        quiet_too: include quiet changes.
+        each: a line for every event; otherwise flapping models and batches are folded.
     """
-    told = [event for event in events if quiet_too or not event.quiet]
-    steady, flapping = (told, []) if each else flaps(told)
+    shown = [event for event in events if quiet_too or not event.quiet]
+    steady, flapping = (shown, []) if each else fold_flapping(shown)
     for (at, gateway, scopes), group in groupby(steady, key=lambda e: (e.at, e.gateway, e.scopes)):
         members = list(group)
-        yield f"{minute(at)}  {who(gateway, scopes, members[0].groups)}"
-        yield from member_lines(members, each=each)
+        yield f"{minute(at)}  {scopes_text(gateway, scopes, members[0].groups)}"
+        yield from change_lines(members, each=each)
     if flapping:
-        yield "back and forth"
-    yield from (line for flap in flapping for line in _flap(flap))
+        yield "flapping"
+    yield from (line for model in flapping for line in _flapping_lines(model))
 
 
-def member_lines(members: Iterable[Event], *, each: bool = False, gone: str = "  removed") -> Iterator[str]:
-    """Give the lines of events of one run and the same scopes; `gone` is what is said of removals."""
-    rest, bulk = (list(members), []) if each else bulks(members)
-    yield from (line for part in bulk for line in _bulk(part, gone))
+def change_lines(
+    events: Iterable[Event], *, each: bool = False, removed: str = "  removed"
+) -> Iterator[str]:
+    """Yield the lines of events of one run and the same scopes; `removed` follows the ids of removed models."""
+    rest, batches = (list(events), []) if each else fold_batches(list(events))
+    yield from (line for batch in batches for line in _batch_lines(batch, removed))
     for event in rest:
-        yield from _event(event, gone)
+        yield from _lines(event, removed)
 
 
-def _bulk(bulk: Bulk, gone: str) -> Iterator[str]:
-    line = f"  {SIGNS[bulk.kind]} {len(bulk.events)} models {printable(bulk.mark)}".rstrip()
-    first = bulk.events[0]
-    match bulk.kind:
+def _batch_lines(batch: Batch[Event], removed: str) -> Iterator[str]:
+    first = batch.members[0]
+    line = f"  {KIND_SYMBOLS[first.kind]} {len(batch.members)} models {printable(batch.label)}".rstrip()
+    match first.kind:
         case Kind.REMOVED:
-            yield f"{line}{gone}{_since(first)}"
+            yield f"{line}{removed}{_since(first)}"
         case Kind.RETURNED:
-            yield f"{line}  back after {duration(first.away_seconds or 0)}"
+            yield f"{line}{_returned(first)}"
         case _:
             yield line
             yield from (f"      {field_text(field)}" for field in first.fields)
 
 
-def _flap(flap: Flap) -> Iterator[str]:
-    event = flap.last
-    line = f"  {SIGNS[event.kind]} {printable(event.model)}  {flap.times} times since {minute(flap.first.at)}"
+def _flapping_lines(flapping: Flapping) -> Iterator[str]:
+    event = flapping.last
+    model = f"{KIND_SYMBOLS[event.kind]} {printable(event.model)}"
+    line = f"  {model}  {flapping.steps} changes since {minute(flapping.first.at)}"
     if event.kind != Kind.CHANGED:
-        yield f"{line}, now {'gone' if event.kind == Kind.REMOVED else 'offered'}"
+        yield f"{line}, now {'removed' if event.kind == Kind.REMOVED else 'offered'}"
         return
     yield f"{line}, now"
-    for field in flap.fields:
+    for field in flapping.fields:
         if field.before == field.after:
-            yield f"      {printable(field.field)}: back at {_side(field.after)}"
+            yield f"      {printable(field.field)}: {_side(field.after)}, as before"
         else:
             yield f"      {field_text(field)}"
 
 
-def report_lines(report: Report) -> Iterator[str]:
-    """Give a whole report: what changed, what is held, who did not answer, and who does again.
-
-    What is urgent comes first.
-    """
-    loud = sorted((event for event in report.events if not event.quiet), key=lambda each: not each.urgent)
-    quiet = len(report.events) - len(loud)
-    yield from event_lines(loud)
-    if quiet:
-        yield f"{count(quiet, 'quiet change')}: `modelwatch changes --all`"
-        yield from _shape_lines(report.events)
-    run = report.run
-    if not loud:
-        yield f"no change in what {count(run.answered, 'scope')} of {run.scopes} answered"
-    yield from recovery_lines(report.recoveries)
-    yield from trouble_lines(report.coverage)
-
-
-def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
-    """Mention, once, a field that appeared in records where none had it, or is gone from all."""
-    found: dict[tuple[str, str, bool], set[str]] = {}
-    for event in events:
-        for change in event.fields:
-            if change.category == SHAPE:
-                key = (event.gateway, general(change.field), change.before is None)
-                found.setdefault(key, set()).add(event.model)
-    for (gateway, field, new), models in sorted(found.items()):
-        what = "a new field" if new else "a field is gone"
-        yield f"{printable(gateway)}: {what}, {printable(field)}, in {count(len(models), 'model')}"
-
-
-def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
-    """Give a line for each way in which trouble ended, with the scopes for which it did."""
-    yield from _shared((end.gateway, end.scope, _recovery(end)) for end in recoveries)
-
-
-def _recovery(end: Recovery) -> str:
-    if end.was == "failed":
-        return f"answers again, after {duration(end.seconds)}"
-    since = minute(end.since)
-    if end.believed:
-        return f"the list held since {since} is believed: it was given again"
-    return f"the list held since {since} was not given again"
-
-
-def trouble_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
-    """Give a line for each hold and failure, and for models missed but not yet removed, with their scopes."""
-    yield from _shared((scope.gateway, scope.scope, line) for scope in coverage for line in _trouble(scope))
-
-
-def _trouble(scope: Coverage) -> Iterator[str]:
-    if scope.state in ("held", "failed"):
-        yield f"{scope.state} since {minute(scope.state_since or '')}: {printable(scope.message or '')}"
-    if scope.unconfirmed:
-        yield f"{count(scope.unconfirmed, 'model')} missing, to be confirmed by the next answers"
-
-
-def _shared(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:
-    """Tell what several scopes of a gateway share in one line; each line is (gateway, scope, text)."""
-    scopes: dict[tuple[str, str], list[str]] = {}
-    for gateway, scope, line in lines:
-        scopes.setdefault((gateway, line), []).append(scope)
-    for (gateway, line), names in scopes.items():
-        yield f"{who(gateway, tuple(names), ())}: {line}"
-
-
-def who(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) -> str:
-    """Name scopes, or count them when they are many."""
-    if len(scopes) <= _NAMED_SCOPES:
-        return " ".join(printable(scope) for scope in scopes)
-    of = f" in {', '.join(printable(group) for group in groups[:_NAMED_SCOPES])}" if groups else ""
-    return f"{printable(gateway)}: {len(scopes)} scopes{of}"
-
-
-def _event(event: Event, gone: str) -> Iterator[str]:
-    line = f"{URGENT if event.urgent else '  '}{SIGNS[event.kind]} {printable(event.model)}"
+def _lines(event: Event, removed: str) -> Iterator[str]:
+    line = f"{URGENT_PREFIX if event.urgent else '  '}{KIND_SYMBOLS[event.kind]} {printable(event.model)}"
     match event.kind:
         case Kind.REMOVED:
-            line += f"{gone}{_since(event)}{_kin(event)}"
+            line += f"{removed}{_since(event)}{_similar_model(event)}"
         case Kind.RETURNED:
-            line += f"  back after {duration(event.away_seconds or 0)}"
+            line += _returned(event)
         case Kind.ADDED:
-            line += _kin(event)
+            line += _similar_model(event)
         case Kind.CHANGED if len(event.fields) == 1:
             yield f"{line}  {field_text(event.fields[0])}"
             return
@@ -179,26 +133,70 @@ def _since(event: Event) -> str:
     return f", missing since {minute(event.since)}" if event.since and event.since != event.at else ""
 
 
-def _kin(event: Event) -> str:
-    if event.twin:
-        return f"  (only the case differs from {printable(event.twin)})"
-    return f"  (perhaps now {printable(event.candidate)})" if event.candidate else ""
+def _returned(event: Event) -> str:
+    return f"  returned after {duration(event.away_seconds or 0)}"
+
+
+def _similar_model(event: Event) -> str:
+    if event.case_variant:
+        return f"  (differs only in case from {printable(event.case_variant)})"
+    return f"  (probably replaced by {printable(event.successor)})" if event.successor else ""
+
+
+def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
+    """Yield a line for each way in which failures and holds ended, with the scopes."""
+    yield from _by_scopes((end.gateway, end.scope, _recovery(end)) for end in recoveries)
+
+
+def _recovery(end: Recovery) -> str:
+    if end.state == "failed":
+        return f"recovered after {duration(end.seconds)}"
+    since = minute(end.since)
+    if end.accepted:
+        return f"answer held since {since} accepted"
+    return f"answer held since {since} dropped: the next answers differed"
+
+
+def incident_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
+    """Yield a line for each failure, each hold and each number of pending removals, with the scopes."""
+    yield from _by_scopes((scope.gateway, scope.scope, line) for scope in coverage for line in _open(scope))
+
+
+def _open(scope: Coverage) -> Iterator[str]:
+    if scope.state in ("held", "failed"):
+        yield f"{scope.state} since {minute(scope.state_since or '')}: {printable(scope.message or '')}"
+    if scope.pending_removals:
+        yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet"
+
+
+def _by_scopes(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield each line once for all scopes of a gateway that have it; the input is (gateway, scope, text)."""
+    scopes: dict[tuple[str, str], list[str]] = {}
+    for gateway, scope, line in lines:
+        scopes.setdefault((gateway, line), []).append(scope)
+    for (gateway, line), names in scopes.items():
+        yield f"{scopes_text(gateway, tuple(names), ())}: {line}"
+
+
+def scopes_text(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) -> str:
+    """Return the names of up to three scopes, else their number and groups."""
+    if len(scopes) <= _MAX_SCOPES:
+        return " ".join(printable(scope) for scope in scopes)
+    of = f" in {', '.join(printable(group) for group in groups[:_MAX_SCOPES])}" if groups else ""
+    return f"{printable(gateway)}: {len(scopes)} scopes{of}"
 
 
 def field_text(field: FieldChange) -> str:
-    """Write a field's change: `context_length: 8 → 16`; of long values what differs within them."""
+    """Return a field change as `context_length: 8 → 16`; of long values only what differs within them."""
     name = printable(field.field)
-    if found := inside(field):
-        more = f", and {len(found) - _LEAVES} more" if len(found) > _LEAVES else ""
-        return f"{name}: {', '.join(map(field_text, found[:_LEAVES]))}{more}"
+    if leaves := differing_leaves(field):
+        more = f", and {len(leaves) - _MAX_LEAVES} more" if len(leaves) > _MAX_LEAVES else ""
+        return f"{name}: {', '.join(map(field_text, leaves[:_MAX_LEAVES]))}{more}"
     if field.before is None or field.after is None:
         return f"{name}: {_side(field.before)} → {_side(field.after)}"
-    before, after = apart(field.before, field.after, longest=_LONGEST_VALUE)
+    before, after = clip_to_difference(field.before, field.after, longest=_MAX_VALUE)
     return f"{name}: {before} → {after}"
 
 
 def _side(value: str | None) -> str:
-    if value is None:
-        return "(none)"
-    text = printable(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+    return "(none)" if value is None else printable(value, longest=_MAX_VALUE)

@@ -1,6 +1,6 @@
-"""Changes as CSV (RFC 4180): a line per field changed, a line per model added, removed or returned.
+"""Reports and events as CSV (RFC 4180) and as JSON in the shape of `report.schema.json`.
 
-Reports and events as JSON, in the shape that `report.schema.json` beside this file describes.
+The CSV has a row for each field that changed, and one for each model added, removed or returned.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.core.canonical import from_text, pretty
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Coverage, Event
-from pipeline.reports.report import Report
+from pipeline.reports.types import Report
 
 COLUMNS = (
     "at",
@@ -35,19 +35,21 @@ COLUMNS = (
     "away_seconds",
     "urgent",
 )
-"""The columns, in their order: new ones are only ever added at the end."""
+"""The columns, in their order; new ones are appended."""
 
+SCHEMA = "modelwatch/report/2"
+"""The value of `schema` in every report."""
 
+# https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = re.compile("^[=+\\-@\t\r\n\x00＝＋－＠]")
-
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
 def as_csv(events: Iterable[Event]) -> str:
-    """Write events as CSV, header always, lines ending in CR LF.
+    """Return events as CSV with a header; lines end in CR LF.
 
-    A text that a spreadsheet would take for a formula is prefixed with `'`; numbers never are.
+    A `'` precedes any text that a spreadsheet would evaluate as a formula, but no number.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -58,39 +60,36 @@ def as_csv(events: Iterable[Event]) -> str:
 
 
 def cell(value: str | int | None) -> str:
-    """Write one cell, harmless in a spreadsheet."""
+    """Return the text of one cell, which no spreadsheet evaluates as a formula."""
     text = "" if value is None else str(value)
     guard = "'" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else ""
     return guard + text.replace("\x00", "\\u0000")
 
 
 def _rows(event: Event) -> Iterator[tuple[str | int | None, ...]]:
-    head = (event.gateway, event.model)
+    model = (event.gateway, event.model)
     urgent = "yes" if event.urgent else None
     tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds, urgent)
     if event.kind != Kind.CHANGED or not event.fields:
-        yield (event.at, event.kind, *head, None, None, None, None, *tail)
+        yield (event.at, event.kind, *model, None, None, None, None, *tail)
     for field in event.fields:
-        yield (event.at, Kind.CHANGED, *head, field.field, field.before, field.after, field.category, *tail)
-
-
-SCHEMA = "modelwatch/report/1"
+        yield (event.at, Kind.CHANGED, *model, field.field, field.before, field.after, field.category, *tail)
 
 
 def schema() -> dict[str, Any]:
-    """Give the JSON Schema of a report."""
+    """Return the JSON Schema of a report."""
     text = resources.files("pipeline.reports").joinpath("report.schema.json").read_text(encoding="utf-8")
     value: dict[str, Any] = json.loads(text)
     return value
 
 
 def as_json(report: Report) -> str:
-    """Write a report; ends with a line feed."""
+    """Return a report as JSON; it ends with a line feed."""
     return pretty(report_value(report))
 
 
 def report_value(report: Report) -> dict[str, Any]:
-    """Give a report as plain values."""
+    """Return a report as a JSON object."""
     return {
         "schema": SCHEMA,
         "window": {"since": report.since, "until": report.run.started_at},
@@ -98,21 +97,13 @@ def report_value(report: Report) -> dict[str, Any]:
         "totals": report.totals,
         "changes": [event_value(event) for event in report.events],
         "recoveries": [asdict(recovery) for recovery in report.recoveries],
-        "coverage": [_then(coverage) for coverage in report.coverage],
+        "coverage": [_past_coverage_value(coverage) for coverage in report.coverage],
     }
 
 
-def _then(coverage: Coverage) -> dict[str, Any]:
-    """Give what was known at the end of the window; what is unconfirmed is only known as it is now."""
-    value = coverage_value(coverage)
-    del value["unconfirmed"]
-    return value
-
-
 def event_value(event: Event) -> dict[str, Any]:
-    """Give an event as plain values."""
-    value = asdict(event)
-    return value | {
+    """Return an event as a JSON object."""
+    return asdict(event) | {
         "kind": str(event.kind),
         "scopes": list(event.scopes),
         "groups": list(event.groups),
@@ -122,15 +113,8 @@ def event_value(event: Event) -> dict[str, Any]:
     }
 
 
-def coverage_value(coverage: Coverage) -> dict[str, Any]:
-    """Give a scope's coverage as plain values; `error` is null while the scope answers."""
-    value = asdict(coverage)
-    error_class, message = value.pop("error_class"), value.pop("message")
-    return value | {"error": {"class": error_class, "message": message} if message else None}
-
-
 def field_value(field: FieldChange) -> dict[str, Any]:
-    """Give a field's change; a side on which the field is absent is left out."""
+    """Return a field change as a JSON object, without the side on which the field is absent."""
     sides = {"before": field.before, "after": field.after}
     return {"field": field.field, "class": field.category} | {
         side: from_text(text) for side, text in sides.items() if text is not None
@@ -138,5 +122,26 @@ def field_value(field: FieldChange) -> dict[str, Any]:
 
 
 def price_value(price: PriceChange) -> dict[str, Any]:
-    """Give a price's change, in USD per what it is for; null where there was none."""
-    return asdict(price) | {"percent": price.percent}
+    """Return a price change as a JSON object: in USD per `unit`, null where there is no price."""
+    return {
+        "name": price.name,
+        "before": price.before,
+        "after": price.after,
+        "unit": price.unit,
+        "source": price.source,
+        "percent": price.percent,
+    }
+
+
+def coverage_value(coverage: Coverage) -> dict[str, Any]:
+    """Return a scope's coverage as a JSON object; `error` is null while the scope is healthy."""
+    value = asdict(coverage)
+    error_class, message = value.pop("error_class"), value.pop("message")
+    return value | {"error": {"class": error_class, "message": message} if message else None}
+
+
+def _past_coverage_value(coverage: Coverage) -> dict[str, Any]:
+    """Return the coverage at the end of the window; the number of pending removals is only known as of now."""
+    value = coverage_value(coverage)
+    del value["pending_removals"]
+    return value

@@ -1,51 +1,41 @@
-"""TODO."""
+"""Build the report of a window, and mark the events that are urgent for the watched models."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 
 from pipeline.core.types import Kind
+from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.changes import find_events
-from pipeline.history.runs import _run, coverage, last_run_of, recoveries
-from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.history.runs import coverage, last_run, last_run_of, recoveries
+from pipeline.history.types import Event
+from pipeline.reports.types import Report
 from pipeline.store import Store
 from pipeline.store.changes import Window
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything a rendering needs; the same history gives the same report.
-
-    Args:
-        since: the start of the run before the window; None when the window begins with the history.
-        run: the last run of the window.
-        events: by time, then gateway, kind and model.
-        recoveries: by time, then scope.
-        coverage: the scopes that the last run asked.
-    """
-
-    since: str | None
-    run: Run
-    events: tuple[Event, ...]
-    recoveries: tuple[Recovery, ...]
-    coverage: tuple[Coverage, ...]
-
-    @property
-    def totals(self) -> dict[str, int]:
-        """How many events there are of each kind."""
-        counts = Counter(event.kind for event in self.events)
-        return {str(kind): counts[kind] for kind in Kind}
+_URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
 
 
-def build_report(store: Store, window: Window) -> Report:
-    """Give the report of a window; the window must end with a run."""
+def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Report:
+    """Return the report of a window that ends with a run, urgent events marked."""
     run = last_run_of(store, window)
-    before = _run(store, window.since)
+    before = last_run(store, window.since)
     return Report(
         since=before.started_at if before else None,
         run=run,
-        events=find_events(store, window),
+        events=mark_urgent(find_events(store, window), watch),
         recoveries=recoveries(store, window),
         coverage=coverage(store, until=run.snapshot, asked_only=True),
     )
+
+
+def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
+    """Return the events in their order, `urgent` set where a watched model went, was repriced or retires."""
+    return tuple(replace(event, urgent=True) if _is_urgent(event, watch) else event for event in events)
+
+
+def _is_urgent(event: Event, watch: Watch) -> bool:
+    if not (watch.has(event.model) and any(map(watch.covers, event.scopes))):
+        return False
+    return event.kind == Kind.REMOVED or any(field.category in _URGENT_CATEGORIES for field in event.fields)

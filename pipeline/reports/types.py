@@ -1,37 +1,87 @@
-"""What a report says to a person: net, folded, told by what happened, the most urgent first."""
+"""The value types of reports: `Report` holds every step, `Summary` the net changes, `Message` the mail."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, Run
-from pipeline.reports.report import Report
+
+FORMS = ("txt", "md", "html", "csv", "json")
+"""The formats in which one report can be rendered."""
+
+LANGUAGES = ("en", "ja", "zh-CN")
+"""The languages of mails and reports."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One thing to tell: what became, in the whole window, of one model, or of several at once.
+class Filter:
+    """The part of a report that a destination receives; an empty tuple of globs matches everything.
 
     Args:
-        kind: removed, added, returned or changed, as it stands at the end of the window.
-        models: their ids, sorted: one, or several that came, went or changed together.
-        mark: what several that came or went share: `*:batch`, `vendor/*` or `of OWNER`; empty for one model,
-            and where the same fields changed in the same way.
-        scopes: to whom it happened, sorted; `groups` are theirs.
-        prices: the prices that changed, from the beginning of the window to its end.
-        fields: the other fields that changed, likewise; a side that is None was absent. Quiet ones only where
-            nothing else changed.
-        own: which of the fields say something else for each of the models; what `fields` has is the first's.
-        times: how many steps it took, of which only the net is told; above 1 where it went back and forth.
-        back: after those steps all is as it was before the window.
-        at: the last of these steps (ISO 8601 UTC).
-        since: for a removal, when it was first missed; for a return, when it had left.
-        away_seconds: for a return, how long it was away.
-        twin: a model of the same list whose id differs only in case.
-        candidate: for a removal, the model that perhaps took its place.
-        watched: it concerns a model that the config watches.
+        scopes: globs of scope names.
+        groups: globs of the scopes' groups.
+        owners: globs of the owners that gateways name.
+        models: globs of model ids.
+        severity: changes below it are left out.
+    """
+
+    scopes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    severity: Severity = Severity.NOTABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Every step of a window, as CSV and JSON show it; the same history gives the same report.
+
+    Args:
+        since: the start of the run before the window; None when the window begins with the history.
+        run: the last run of the window.
+        events: by time, then gateway, kind and model.
+        recoveries: by time, then scope.
+        coverage: the scopes that the last run asked.
+    """
+
+    since: str | None
+    run: Run
+    events: tuple[Event, ...]
+    recoveries: tuple[Recovery, ...]
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The number of events of each kind."""
+        counts = Counter(event.kind for event in self.events)
+        return {str(kind): counts[kind] for kind in Kind}
+
+
+@dataclass(frozen=True, slots=True)
+class NetChange:
+    """The net change of one model, or of several models alike, between the two ends of a window.
+
+    Args:
+        kind: removed, added, returned or changed.
+        models: their ids, sorted.
+        scopes: the scopes in which it happened, sorted; `groups` are theirs.
+        label: what several models have in common: `*:batch`, `vendor/*` or `of OWNER`; empty for one model, and
+            for models whose fields changed in the same way.
+        prices: the prices that differ between the ends of the window.
+        fields: the other fields that differ; None on a side where a field is absent. Quiet fields only
+            where nothing else changed.
+        varying: paths of the fields whose values differ from model to model; `fields` holds the first model's.
+        steps: the number of events behind the change; above 1 where something changed repeatedly.
+        reverted: the model ends as it was before the window.
+        at: the time of the last event (ISO 8601 UTC).
+        since: for a removal, when the model was first missing; for a return, when it had left.
+        away_seconds: for a return, how long the model was away.
+        case_variant: a model of the same list whose id differs only in case.
+        successor: for a removal, the model that probably replaces it.
+        watched: the config watches the model.
     """
 
     severity: Severity
@@ -40,34 +90,34 @@ class Line:
     models: tuple[str, ...]
     scopes: tuple[str, ...]
     groups: tuple[str, ...] = ()
-    mark: str = ""
+    label: str = ""
     prices: tuple[PriceChange, ...] = ()
     fields: tuple[FieldChange, ...] = ()
-    times: int = 1
-    back: bool = False
+    varying: tuple[str, ...] = ()
+    steps: int = 1
+    reverted: bool = False
     at: str = ""
     since: str | None = None
     away_seconds: int | None = None
-    twin: str | None = None
-    candidate: str | None = None
+    case_variant: str | None = None
+    successor: str | None = None
     watched: bool = False
-    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Scopes of a gateway that do not answer, or whose answer is held, at the end of the window.
+class Incident:
+    """Scopes of a gateway that are failing or held at the end of the window, all for the same reason.
 
     Args:
         state: `failed` or `held`.
         since: the run at which it began.
-        new: it began in this window; else it was told before, and is only mentioned.
+        new: it began in this window; an older incident was reported before.
         error_class: for a failure: Unreachable, Throttled, Refused, Unresolved or Unreadable.
-        message: what the gateway said, or why it is held.
-        models: how many they are known to offer; None where they differ, as for `held_models`: those of the
-            held answer.
-        last_answered: when they last gave a complete answer; None where never.
-        watched: the models that somebody depends on and that the held answer lacks.
+        message: the gateway's error, or why its answer is held.
+        models: the size of the current listing, `held_models` that of the held answer; None where the scopes
+            differ.
+        last_answered: the last complete answer of any of the scopes; None where there was none.
+        missing_watched: the watched models that the held answer lacks.
     """
 
     severity: Severity
@@ -81,31 +131,32 @@ class Trouble:
     models: int | None = None
     held_models: int | None = None
     last_answered: str | None = None
-    watched: tuple[str, ...] = ()
+    missing_watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """Scopes of a gateway whose trouble ended in the window, or came and went within it.
+class ResolvedIncident:
+    """Scopes of a gateway whose failure or hold ended in the window.
 
     Args:
-        was: `failed` or `held`; for the latter `believed` says whether the held answer is now the known one.
-        since: when it had begun; `at` when it was over; `seconds` how long it was.
+        state: `failed` or `held`.
+        accepted: the held answer is now the current listing.
+        since: when the incident began; `at` when it ended; `seconds` how long it lasted.
     """
 
     severity: Severity
-    was: str
+    state: str
     gateway: str
     scopes: tuple[str, ...]
-    believed: bool
+    accepted: bool
     since: str
     at: str
     seconds: int
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """Scopes of a gateway that answered for the first time in the window: a baseline, no change."""
+class FirstAnswer:
+    """Scopes of a gateway that answered for the first time, with the same number of models: a baseline."""
 
     gateway: str
     scopes: tuple[str, ...]
@@ -113,24 +164,8 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """How many changes a day had (ISO 8601 date, UTC), by kind."""
-
-    day: str
-    added: int = 0
-    removed: int = 0
-    returned: int = 0
-    changed: int = 0
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.added + self.removed + self.returned + self.changed
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """A model that is announced to end on a day (ISO 8601); `days` until then, below 0 when it has passed."""
+class Shutdown:
+    """A model with an announced shutdown date (ISO 8601); `days` until then, negative when it has passed."""
 
     day: str
     days: int
@@ -140,98 +175,87 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class DayCounts:
+    """The number of changes on one day (ISO 8601 date, UTC), by kind."""
+
+    day: str
+    added: int = 0
+    removed: int = 0
+    returned: int = 0
+    changed: int = 0
+
+    @property
+    def total(self) -> int:
+        """The number of changes of all kinds."""
+        return self.added + self.removed + self.returned + self.changed
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """All that one report says to a person, ready to be written in any form.
+    """The net, folded content of one report, for the renderings.
 
     Args:
         since: the start of the run before the window (ISO 8601 UTC); None when it begins with the history.
         run: the last run of the window.
-        least: what matters less is not told line by line, only counted.
-        lines: by severity, then gateway, scopes, kind and model; those below `least` too.
-        troubles: those that hold at the end of the window, new ones first.
-        ended: troubles that are over, as far as their beginning was told.
-        started: scopes that answered for the first time, where that is told.
-        missing: by scope, how many models are missing and to be confirmed; known only as it is now.
-        coverage: the scopes that were asked in the window, as far as this report is about them, as they stand
-            at its end.
-        days: the last four weeks, or all since the first run, oldest first, a day each, without gaps.
-        endings: announced ends within the next 90 days, and those that passed lately, by day.
-        events: each single step, as it is in the CSV and the JSON; `recoveries` likewise.
+        min_severity: changes below it are counted, not listed.
+        changes: all of them, by severity, then gateway, scopes, kind and model.
+        incidents: those that are open at the end of the window, new ones first.
+        resolved: those that ended in it, where their beginning was reported.
+        first_answers: only where the filter selects no models.
+        pending: by scope, the number of pending removals; as of now, even for a window of the past.
+        coverage: the scopes asked in the window that the filter selects, as they stand at its end.
+        days: the last four weeks, or all days since the first run, oldest first, without gaps.
+        shutdowns: those within the next 90 days, and those that passed lately, by day.
+        events: every step, as CSV and JSON show it; `recoveries` likewise.
     """
 
     since: str | None
     run: Run
-    least: Severity = Severity.NOTABLE
-    lines: tuple[Line, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
-    ended: tuple[Ended, ...] = ()
-    started: tuple[Started, ...] = ()
-    missing: tuple[tuple[str, int], ...] = ()
+    min_severity: Severity = Severity.NOTABLE
+    changes: tuple[NetChange, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    resolved: tuple[ResolvedIncident, ...] = ()
+    first_answers: tuple[FirstAnswer, ...] = ()
+    pending: tuple[tuple[str, int], ...] = ()
     coverage: tuple[Coverage, ...] = ()
-    days: tuple[Day, ...] = ()
-    endings: tuple[Ending, ...] = ()
+    days: tuple[DayCounts, ...] = ()
+    shutdowns: tuple[Shutdown, ...] = ()
     events: tuple[Event, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
 
     @property
     def report(self) -> Report:
-        """The same, step by step."""
+        """The same content step by step."""
         return Report(self.since, self.run, self.events, self.recoveries, self.coverage)
 
     @property
     def answered(self) -> int:
-        """How many of the scopes answered in the last run; `held` answers are answers."""
+        """The number of scopes that answered; held answers count."""
         return sum(scope.state in ("ok", "held") for scope in self.coverage)
 
     @property
-    def told(self) -> tuple[Line, ...]:
-        """The lines that matter enough to be told."""
-        return tuple(line for line in self.lines if line.severity.reaches(self.least))
+    def listed(self) -> tuple[NetChange, ...]:
+        """The changes that reach `min_severity`."""
+        return tuple(change for change in self.changes if change.severity.reaches(self.min_severity))
 
     @property
-    def untold(self) -> int:
-        """How many models are only counted, as what became of them matters too little."""
-        return sum(len(line.models) for line in self.lines if not line.severity.reaches(self.least))
+    def unlisted(self) -> int:
+        """The number of models whose changes stay below `min_severity`."""
+        below = (change for change in self.changes if not change.severity.reaches(self.min_severity))
+        return sum(len(change.models) for change in below)
 
     @property
     def severity(self) -> Severity | None:
-        """How much the most important news matters; None where there is nothing to tell."""
-        found = {line.severity for line in self.told} | {each.severity for each in self.ended}
-        found |= {trouble.severity for trouble in self.troubles if trouble.new}
-        found |= {Severity.NOTABLE} if self.started else set()
+        """The highest severity of what is new; None where nothing is."""
+        found = {change.severity for change in self.listed} | {each.severity for each in self.resolved}
+        found |= {incident.severity for incident in self.incidents if incident.new}
+        found |= {Severity.NOTABLE} if self.first_answers else set()
         return next((severity for severity in Severity if severity in found), None)
-
-
-FORMS = ("txt", "md", "html", "csv", "json")
-"""The forms in which one report is read."""
-
-
-LANGUAGES = ("en", "ja", "zh-CN")
-"""The languages of mails and reports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What of a report a destination is told: globs, of which none means all.
-
-    Args:
-        scopes: of the scopes to which it happened.
-        groups: of their groups.
-        owners: of whom the gateway names as owner.
-        models: of ids.
-        severity: what matters less is left out.
-    """
-
-    scopes: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    severity: Severity = Severity.NOTABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes with a mail: `changes.csv`, its media type and its bytes."""
+    """A file that goes with a mail: its name, such as `changes.csv`, its media type and its bytes."""
 
     name: str
     media_type: str
@@ -240,13 +264,13 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One report, written for one destination.
+    """A report in all the formats of a mail, addressed and ready to send.
 
     Args:
-        message_id: `<…@…>`, the same however often it is tried.
+        message_id: `<…@…>`, the same at every attempt.
         thread: `<…@…>`, the same for all reports to this destination.
-        at: when the run was that it tells of, ISO 8601 UTC.
-        subject: one line of text, harmless as it is.
+        at: the start of the last run of the window, ISO 8601 UTC.
+        subject: one line of printable text.
         json: the report, in the shape of `report.schema.json`.
     """
 

@@ -1,4 +1,4 @@
-"""Where two long values differ: the leaves of JSON, be it in a text, or the place in a text."""
+"""Where two long values differ: the leaves of JSON, also inside a string, or the position in a text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pipeline.core.jsonpath import leaves
 from pipeline.core.text import printable
 from pipeline.core.types import FieldChange
 
-_BEFORE = 3
-"""Such a part of what is shown of a text is what stands before the difference."""
+_CONTEXT = 3
+"""One part in so many of a clipped text is what precedes the difference."""
 
 
-def inside(field: FieldChange) -> tuple[FieldChange, ...]:
-    """Give the leaves in which two objects differ, JSON in a text too, by their paths within it.
+def differing_leaves(field: FieldChange) -> tuple[FieldChange, ...]:
+    """Return the leaves in which two objects differ, by their paths within them.
 
-    Nothing where a side is no object and no array of objects, or where only their spelling differs.
+    Strings that contain JSON count as objects. The result is empty where a side is neither an object nor an
+    array of objects, or where only the formatting differs.
     """
     old, new = (_leaves(side) for side in (field.before, field.after))
     if not (old and new):
@@ -29,13 +30,13 @@ def inside(field: FieldChange) -> tuple[FieldChange, ...]:
 
 
 def _leaves(side: str | None) -> dict[str, str]:
-    value = None if side is None else _opened(from_text(side))
+    value = None if side is None else _parse_string(from_text(side))
     found = dict(leaves(value)) if isinstance(value, dict | list) else {}
     return {} if "" in found else {path: as_text(leaf) for path, leaf in found.items()}
 
 
-def _opened(value: Any) -> Any:
-    """Read a text that is JSON."""
+def _parse_string(value: Any) -> Any:
+    """Return the value of a string that contains JSON; anything else as it is."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[") or is_deep(value):
         return value
     try:
@@ -44,11 +45,12 @@ def _opened(value: Any) -> Any:
         return value
 
 
-def apart(before: str, after: str, *, longest: int) -> tuple[str, str]:
-    """Give two texts, safe to print and clipped, so that what is shown of them differs where they do."""
+def clip_to_difference(before: str, after: str, *, longest: int) -> tuple[str, str]:
+    """Return two printable texts, clipped so that the difference between them stays visible."""
     old, new = (printable(text, longest=len(text) * 8) for text in (before, after))
     if old[: longest - 1] == new[: longest - 1]:
-        same = next((at for at, pair in enumerate(zip(old, new, strict=False)) if len(set(pair)) > 1), None)
-        begin = (min(len(old), len(new)) if same is None else same) - longest // _BEFORE
+        pairs = enumerate(zip(old, new, strict=False))
+        first = next((at for at, pair in pairs if len(set(pair)) > 1), min(len(old), len(new)))
+        begin = first - longest // _CONTEXT
         old, new = f"…{old[begin:]}", f"…{new[begin:]}"
     return printable(old, longest=longest), printable(new, longest=longest)

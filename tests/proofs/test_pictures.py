@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.briefs import FULL, LONG, NASTY, hostile, many
+from support.summaries import FULL, LONG, NASTY, hostile, many
 
 from pipeline.reports.render import render
 from pipeline.reports.types import LANGUAGES, Summary
@@ -78,13 +78,13 @@ def test_a_mail_fits_its_window(tmp_path: Path, language: str, width: int, schem
 
 
 @pytest.mark.parametrize(
-    "brief",
+    "summary",
     [hostile(NASTY), hostile(LONG), hostile("W" * 300), many(10_000)],
     ids=["nasty", "long", "w", "many"],
 )
-def test_hostile_and_long_names_stay_in_the_window(tmp_path: Path, brief: Summary) -> None:
+def test_hostile_and_long_names_stay_in_the_window(tmp_path: Path, summary: Summary) -> None:
     """A name without a place to break it is broken all the same, and no script of its runs."""
-    out, _, loaded, complaints = browse(tmp_path, render(brief, "html", language="en"), PHONE, LIGHT)
+    out, _, loaded, complaints = browse(tmp_path, render(summary, "html", language="en"), PHONE, LIGHT)
     assert (out, loaded, complaints) == (0, 0, "")
 
 

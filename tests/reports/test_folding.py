@@ -1,4 +1,4 @@
-"""What became of models in a window is net, folded, and in the order of what matters."""
+"""Net changes of a window: folded, with a severity, in its order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from support.fakes import moment
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Event
-from pipeline.reports.folding import lines
-from pipeline.reports.types import Line
+from pipeline.reports.folding import fold_events
+from pipeline.reports.types import NetChange
 
 GROUPS = {"acme/one": "vip", "acme/two": "vip", "acme/three": "free"}
 
 
 def event(kind: str, model: str = "lyra", at: int = 1, **more: Any) -> Event:
-    """Give a step of a model in one scope, unless told otherwise."""
+    """Return an event of a model, in one scope by default."""
     scopes = more.pop("scopes", ("acme/one",))
     return Event(
         at=moment(at),
@@ -38,59 +38,54 @@ def event(kind: str, model: str = "lyra", at: int = 1, **more: Any) -> Event:
 
 
 def field(path: str, before: str | None, after: str | None, category: str) -> FieldChange:
-    """Give the change of a field."""
+    """Return a field change."""
     return FieldChange(path, before, after, category)
 
 
-def dollars(before: str | None, after: str | None, name: str = "input") -> PriceChange:
-    """Give the change of a price per million tokens."""
+def price(before: str | None, after: str | None, name: str = "input") -> PriceChange:
+    """Return a price change per million tokens."""
     sides = (None if side is None else Decimal(side) for side in (before, after))
-    return PriceChange(name, *sides, per="1M tokens", source="exact")
+    return PriceChange(name, *sides, unit="1M tokens", source="exact")
 
 
-def net(*events: Event) -> tuple[Line, ...]:
-    """Give the lines of some steps."""
-    return lines(events, GROUPS)
+def net(*events: Event) -> tuple[NetChange, ...]:
+    """Return the net changes of some events."""
+    return fold_events(events, GROUPS)
 
 
-def test_a_model_that_left_and_is_back_is_one_line() -> None:
-    """It says how often, and for how long it was away; nobody has to do anything."""
-    (line,) = net(
+def test_a_model_that_left_and_returned_is_one_reverted_change() -> None:
+    (change,) = net(
         event("removed", at=2, since=moment(1)),
         event("returned", at=5, since=moment(1), away_seconds=14400),
     )
-    told = (line.kind, line.back, line.severity, line.times, line.away_seconds, line.at)
-    assert told == (Kind.RETURNED, True, Severity.NOTABLE, 2, 14400, moment(5))
+    found = (change.kind, change.reverted, change.severity, change.steps, change.away_seconds, change.at)
+    assert found == (Kind.RETURNED, True, Severity.NOTABLE, 2, 14400, moment(5))
 
 
-def test_a_model_that_came_and_went_is_one_line() -> None:
-    """Who sleeps over it has missed nothing."""
-    (line,) = net(event("added", at=1), event("removed", at=3, since=moment(2)))
-    assert (line.kind, line.back, line.severity) == (Kind.REMOVED, True, Severity.NOTABLE)
+def test_a_model_that_was_added_and_removed_is_one_reverted_change() -> None:
+    (change,) = net(event("added", at=1), event("removed", at=3, since=moment(2)))
+    assert (change.kind, change.reverted, change.severity) == (Kind.REMOVED, True, Severity.NOTABLE)
 
 
-def test_a_price_that_went_back_and_forth_is_told_where_it_is_now() -> None:
-    """Twelve changes are one line, with the price that they ended at."""
+def test_a_flapping_price_is_one_change_with_its_last_value() -> None:
     ways = ("2.4", "2.5"), ("2.5", "2.4")
-    (line,) = net(*(event("changed", at=at, prices=(dollars(*ways[at % 2]),)) for at in range(12)))
-    assert (line.times, line.back, line.prices) == (12, True, (dollars("2.4", "2.4"),))
-    assert line.severity == Severity.NOTABLE
+    (change,) = net(*(event("changed", at=at, prices=(price(*ways[at % 2]),)) for at in range(12)))
+    assert (change.steps, change.reverted, change.prices) == (12, True, (price("2.4", "2.4"),))
+    assert change.severity == Severity.NOTABLE
 
 
-def test_a_price_is_told_from_the_first_to_the_last() -> None:
-    """The steps between are in the attachment; fields that are as they were are not told."""
-    (line,) = net(
-        event("changed", at=1, prices=(dollars("1", "2"),), fields=(field("ctx", "8", "9", "limits"),)),
-        event("changed", at=2, prices=(dollars("2", "3"),), fields=(field("ctx", "9", "8", "limits"),)),
+def test_prices_are_net_and_fields_that_changed_back_are_left_out() -> None:
+    (change,) = net(
+        event("changed", at=1, prices=(price("1", "2"),), fields=(field("ctx", "8", "9", "limits"),)),
+        event("changed", at=2, prices=(price("2", "3"),), fields=(field("ctx", "9", "8", "limits"),)),
     )
-    assert (line.prices, line.fields, line.times, line.back) == ((dollars("1", "3"),), (), 2, False)
+    assert (change.prices, change.fields, change.steps, change.reverted) == ((price("1", "3"),), (), 2, False)
 
 
-def test_a_raw_price_that_says_the_same_is_not_told_beside_it() -> None:
-    """The price with its unit is enough."""
+def test_a_field_that_repeats_a_price_is_left_out() -> None:
     raw = field("pricing.prompt", "0.000002", "0.000003", "price")
-    (line,) = net(event("changed", prices=(dollars("2", "3"),), fields=(raw,)))
-    assert (line.prices, line.fields) == ((dollars("2", "3"),), ())
+    (change,) = net(event("changed", prices=(price("2", "3"),), fields=(raw,)))
+    assert (change.prices, change.fields) == ((price("2", "3"),), ())
 
 
 CHANGED = [
@@ -116,119 +111,112 @@ CHANGED = [
 
 
 @pytest.mark.parametrize(("changed", "severity"), CHANGED)
-def test_a_change_for_the_worse_may_break_something(changed: FieldChange, severity: Severity) -> None:
-    """A limit cut, a capability lost, a price raised; text is quiet, and the rest is good to know."""
-    (line,) = net(event("changed", fields=(changed,)))
-    assert line.severity == severity
+def test_reductions_and_price_increases_are_breaking_and_text_is_quiet(
+    changed: FieldChange, severity: Severity
+) -> None:
+    (change,) = net(event("changed", fields=(changed,)))
+    assert change.severity == severity
 
 
-def test_what_is_worse_is_told_first() -> None:
-    """Of many fields the one that breaks something is not among those that are only counted."""
+def test_reductions_come_first_among_the_fields() -> None:
     better = [field(f"a{n}", "1", "2", "limits") for n in range(9)]
     cut = field("z", "2", "1", "limits")
-    (line,) = net(event("changed", fields=(*better, cut)))
-    assert line.fields == (cut, *better)
+    (change,) = net(event("changed", fields=(*better, cut)))
+    assert change.fields == (cut, *better)
 
 
 @pytest.mark.parametrize(
     ("kind", "severity"),
     [("removed", Severity.BREAKING), ("added", Severity.NOTABLE), ("returned", Severity.NOTABLE)],
 )
-def test_what_comes_is_good_to_know_and_what_goes_may_break(kind: str, severity: Severity) -> None:
-    """A removal is the worst that a gateway can do."""
-    (line,) = net(event(kind))
-    assert line.severity == severity
+def test_removals_are_breaking_and_additions_and_returns_notable(kind: str, severity: Severity) -> None:
+    (change,) = net(event(kind))
+    assert change.severity == severity
 
 
-def test_what_somebody_depends_on_is_urgent() -> None:
-    """A watched model that left or has another price needs somebody; one that is back does not."""
-    cheaper = event("changed", "vega", prices=(dollars("2", "1"),), urgent=True)
+def test_a_watched_model_is_urgent_when_removed_or_repriced_but_not_when_it_returned() -> None:
+    cheaper = event("changed", "vega", prices=(price("2", "1"),), urgent=True)
     gone = event("removed", "lyra", urgent=True)
-    assert [line.severity for line in net(cheaper, gone)] == [Severity.URGENT] * 2
+    assert [change.severity for change in net(cheaper, gone)] == [Severity.URGENT] * 2
     (back,) = net(gone, event("returned", "lyra", at=2, away_seconds=1))
     assert (back.severity, back.watched) == (Severity.NOTABLE, True)
 
 
-def test_what_matters_most_comes_first() -> None:
-    """Urgent, breaking, notable, quiet."""
+def test_changes_are_ordered_by_severity() -> None:
     text = (field("description", "a", "b", "text"),)
-    told = net(
+    found = net(
         event("changed", "d", fields=text),
         event("added", "c"),
         event("removed", "b"),
         event("removed", "a", urgent=True),
     )
-    assert [line.severity for line in told] == list(Severity)
+    assert [change.severity for change in found] == list(Severity)
 
 
-def test_scopes_to_which_the_same_became_of_a_model_are_told_together() -> None:
-    """However it came to that here and there; their groups are named, and the steps of the way counted."""
+def test_scopes_with_the_same_net_change_share_it_whatever_the_steps() -> None:
     both = event("removed", scopes=("acme/one", "acme/three"), at=3)
     before = event("changed", scopes=("acme/one",), at=1, fields=(field("ctx", "1", "2", "limits"),))
-    (line,) = net(before, both)
-    assert (line.scopes, line.groups, line.times) == (("acme/one", "acme/three"), ("free", "vip"), 1)
+    (change,) = net(before, both)
+    assert (change.scopes, change.groups, change.steps) == (("acme/one", "acme/three"), ("free", "vip"), 1)
 
 
-def test_many_of_one_mark_are_one_line() -> None:
-    """Twenty-nine that left together are told by what they share, the thirtieth for itself."""
+def test_many_models_with_a_common_label_are_one_change() -> None:
     batch = [event("removed", f"m{n}:batch", at=n % 3) for n in range(29)]
-    folded, single = sorted(net(*batch, event("removed", "lyra")), key=lambda line: -len(line.models))
-    assert (folded.mark, len(folded.models), single.models) == ("*:batch", 29, ("lyra",))
+    folded, single = sorted(net(*batch, event("removed", "lyra")), key=lambda change: -len(change.models))
+    assert (folded.label, len(folded.models), single.models) == ("*:batch", 29, ("lyra",))
 
 
-def test_what_is_watched_is_never_lost_in_a_crowd() -> None:
-    """It keeps its own line."""
+def test_a_watched_model_is_never_folded() -> None:
     batch = [event("removed", f"m{n}:batch") for n in range(10)]
-    told = net(*batch, event("removed", "mine:batch", urgent=True))
-    assert (told[0].models, told[0].severity) == (("mine:batch",), Severity.URGENT)
-    assert [len(line.models) for line in told] == [1, 10]
+    found = net(*batch, event("removed", "mine:batch", urgent=True))
+    assert (found[0].models, found[0].severity) == (("mine:batch",), Severity.URGENT)
+    assert [len(change.models) for change in found] == [1, 10]
 
 
-def test_the_same_change_of_several_models_is_one_line() -> None:
-    """From three on: a vendor has raised its prices."""
-    dearer = [event("changed", model, prices=(dollars("1", "2"),)) for model in "abc"]
-    (line,) = net(*dearer)
-    assert line.models == ("a", "b", "c")
+def test_the_same_change_of_three_models_is_one_change() -> None:
+    dearer = [event("changed", model, prices=(price("1", "2"),)) for model in "abc"]
+    (change,) = net(*dearer)
+    assert change.models == ("a", "b", "c")
     assert [each.models for each in net(*dearer[:2])] == [("a",), ("b",)]
 
 
-def test_what_changed_in_each_of_many_is_one_line() -> None:
-    """Seventy models with a billing text each are told by what they share, and by what they do not."""
+def test_models_whose_same_fields_changed_differently_are_one_change() -> None:
     shared = field("tier", "1", "2", "other")
     events = [
         event("changed", f"m{n:02}", fields=(field("billing", f"{n}", f"{n}x", "other"), shared))
         for n in range(70)
     ]
-    (line,) = net(*events)
-    assert (len(line.models), line.own) == (70, ("billing",))
-    assert shared in line.fields
+    (change,) = net(*events)
+    assert (len(change.models), change.varying) == (70, ("billing",))
+    assert shared in change.fields
     assert len(net(*events[:11])) == 11
 
 
-def test_what_many_share_is_not_lost_among_others() -> None:
-    """Fifty that changed in the same way keep their line beside those that did not."""
+def test_models_that_changed_in_the_same_way_are_not_folded_with_the_others() -> None:
     same = [event("changed", f"s{n:02}", fields=(field("hints", "a", "b", "other"),)) for n in range(50)]
     other = [event("changed", f"o{n:02}", fields=(field("hints", "a", f"{n}", "other"),)) for n in range(20)]
-    assert [(len(line.models), line.own) for line in net(*same, *other)] == [(20, ("hints",)), (50, ())]
+    assert [(len(change.models), change.varying) for change in net(*same, *other)] == [
+        (20, ("hints",)),
+        (50, ()),
+    ]
 
 
-def test_a_description_does_not_part_what_changed_alike() -> None:
-    """Who has another limit and another description has another limit."""
+def test_descriptions_do_not_keep_models_from_being_folded() -> None:
     limit = field("context_length", "8", "16", "limits")
-    (line,) = net(
+    (change,) = net(
         *(event("changed", model, fields=(limit, field("description", "", model, "text"))) for model in "abc")
     )
-    assert (line.models, line.fields) == (("a", "b", "c"), (limit,))
+    assert (change.models, change.fields) == (("a", "b", "c"), (limit,))
 
 
 states = st.lists(st.sampled_from([None, 1, 2]), min_size=2, max_size=8)
-"""Whether a model is there, and in which form, at each run of a window and before the first."""
+"""The form of a model before the window and at each run; None where it is not offered."""
 
 
 def steps(states: Sequence[int | None], scope: str = "acme/one") -> list[Event]:
-    """Tell the steps from each state to the next."""
+    """Return the events between successive states."""
     found = []
-    was_there = states[0] is not None
+    offered_before = states[0] is not None
     for at, (before, after) in enumerate(pairwise(states), 1):
         if before == after:
             continue
@@ -237,7 +225,7 @@ def steps(states: Sequence[int | None], scope: str = "acme/one") -> list[Event]:
         elif before is None:
             last = next((state for state in reversed(states[:at]) if state is not None), None)
             forms = (field("form", str(last), str(after), "other"),) if last not in (None, after) else ()
-            kind = "returned" if was_there or last is not None else "added"
+            kind = "returned" if offered_before or last is not None else "added"
             found.append(
                 event(
                     kind,
@@ -254,49 +242,50 @@ def steps(states: Sequence[int | None], scope: str = "acme/one") -> list[Event]:
 
 
 @given(states)
-def test_the_net_is_the_difference_between_the_ends(states: list[int | None]) -> None:
-    """Whatever happened between, a line says what is not as it was; and back means that all is."""
-    told = net(*steps(states))
+def test_the_net_change_is_the_difference_between_the_ends_of_the_window(states: list[int | None]) -> None:
+    found = net(*steps(states))
     before, after = states[0], states[-1]
     if not steps(states):
-        assert told == ()
+        assert found == ()
         return
-    (line,) = told
-    assert line.back == (before == after)
+    (change,) = found
+    assert change.reverted == (before == after)
     if before is not None and after is not None and before != after:
-        assert [(each.before, each.after) for each in line.fields] == [(str(before), str(after))]
+        assert [(each.before, each.after) for each in change.fields] == [(str(before), str(after))]
     if before is None and after is not None:
-        assert line.kind == Kind.ADDED
+        assert change.kind == Kind.ADDED
     if after is None:
-        assert line.kind == Kind.REMOVED
+        assert change.kind == Kind.REMOVED
 
 
 @given(st.dictionaries(st.sampled_from(list(GROUPS)), states, min_size=1))
-def test_every_scope_is_told_its_own(histories: dict[str, list[int | None]]) -> None:
-    """What is told of many scopes is what would be told of each alone; none is lost, none is told twice."""
+def test_the_changes_of_many_scopes_are_those_of_each_scope_alone(
+    histories: dict[str, list[int | None]],
+) -> None:
     events = sorted(
         (step for scope, states in histories.items() for step in steps(states, scope)),
         key=lambda step: step.at,
     )
-    told = [
-        (scope, replace(line, scopes=(), groups=(), at="", times=0, since=None, away_seconds=None))
-        for line in net(*events)
-        for scope in line.scopes
+    found = [
+        (scope, replace(change, scopes=(), groups=(), at="", steps=0, since=None, away_seconds=None))
+        for change in net(*events)
+        for scope in change.scopes
     ]
     alone = [
-        (scope, replace(line, scopes=(), groups=(), at="", times=0, since=None, away_seconds=None))
+        (scope, replace(change, scopes=(), groups=(), at="", steps=0, since=None, away_seconds=None))
         for scope, states in histories.items()
-        for line in net(*steps(states, scope))
+        for change in net(*steps(states, scope))
     ]
-    assert sorted(told, key=repr) == sorted(alone, key=repr)
+    assert sorted(found, key=repr) == sorted(alone, key=repr)
 
 
-def test_what_came_and_went_together_is_one_line() -> None:
-    """From three on, whatever their names; by their mark where they are many."""
+def test_reverted_changes_are_folded_by_label_or_from_three_models_on() -> None:
     batch = [
         event(kind, f"m{n}:batch", at=at) for n in range(9) for at, kind in ((1, "removed"), (2, "returned"))
     ]
-    assert [(line.mark, len(line.models), line.back) for line in net(*batch)] == [("*:batch", 9, True)]
+    assert [(change.label, len(change.models), change.reverted) for change in net(*batch)] == [
+        ("*:batch", 9, True)
+    ]
     came = [event(kind, model, at=at) for model in "abc" for at, kind in ((1, "added"), (2, "removed"))]
-    (line,) = net(*came)
-    assert (line.models, line.back, line.times) == (("a", "b", "c"), True, 2)
+    (change,) = net(*came)
+    assert (change.models, change.reverted, change.steps) == (("a", "b", "c"), True, 2)

@@ -20,33 +20,33 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 from support import ROOT
-from support.briefs import (
+from support.e2e import valid
+from support.renderings import ENTRY_ID, GOLDEN, renderings
+from support.summaries import (
     AT,
     BEFORE,
     BREAKING,
     CALM,
     FULL,
+    INCIDENTS,
     LONG,
     NASTY,
     NIGHT,
     NOTABLE,
     SOME,
-    TROUBLES,
     URGENT,
     hostile,
     many,
 )
-from support.e2e import valid
-from support.renderings import ENTRY_ID, GOLDEN, renderings
 
 from pipeline.cli.reports import print_summary
 from pipeline.core.canonical import as_text
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.errors import ConfigError
 from pipeline.reports.csv_json import as_csv
-from pipeline.reports.render import Entry, Written, atom, calendar, json_feed, letter, render
-from pipeline.reports.render.templates import GROUND, INK, ON
-from pipeline.reports.types import FORMS, LANGUAGES, Ending, Line, Message, Summary
+from pipeline.reports.render import Entry, RenderedMessage, atom, calendar, json_feed, render, write_message
+from pipeline.reports.render.colours import BACKGROUND, TEXT, TEXT_ON_BACKGROUND
+from pipeline.reports.types import FORMS, LANGUAGES, Message, NetChange, Shutdown, Summary
 
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 PROSE = ("txt", "md", "html")
@@ -61,10 +61,12 @@ HOSTILE = (
 )
 
 
-def written(brief: Summary, language: str = "en", *, attached: bool = True, **templates: str) -> Written:
+def written(
+    summary: Summary, language: str = "en", *, attached: bool = True, **templates: str
+) -> RenderedMessage:
     own = {f"{name}.j2": text for name, text in templates.items()}
-    return letter(
-        brief,
+    return write_message(
+        summary,
         destination="ops",
         message_id=ENTRY_ID,
         thread="<ops@modelwatch>",
@@ -75,12 +77,12 @@ def written(brief: Summary, language: str = "en", *, attached: bool = True, **te
 
 
 @cache
-def made(brief: Summary, language: str = "en") -> Message:
-    return written(brief, language).letter
+def made(summary: Summary, language: str = "en") -> Message:
+    return written(summary, language).message
 
 
 def only(*lines: object, severity: Severity = Severity.BREAKING) -> Summary:
-    return replace(CALM, lines=tuple(replace(line, severity=severity) for line in lines))  # type: ignore[type-var]
+    return replace(CALM, changes=tuple(replace(line, severity=severity) for line in lines))  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("name", sorted(renderings()))
@@ -96,63 +98,70 @@ def test_no_golden_file_lies_about() -> None:
 
 SILENT = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
 
-HELD = (replace(TROUBLES[1], new=False),)
+HELD = (replace(INCIDENTS[1], new=False),)
 
 SUBJECTS = [
     (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +55 more"),
-    (replace(CALM, lines=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
-    (replace(CALM, lines=NOTABLE[2:3]), "29 back · aihubmix"),
+    (replace(CALM, changes=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
+    (replace(CALM, changes=NOTABLE[2:3]), "29 back · aihubmix"),
     (only(BREAKING[0], URGENT[1]), "3 removed, 1 dearer · aihubmix"),
-    (replace(CALM, lines=(BREAKING[0], BREAKING[2])), "3 removed, 1 dearer · 2 gateways"),
-    (replace(CALM, troubles=TROUBLES[:1]), "urgent: key refused (aihubmix, 1 key)"),
-    (replace(CALM, troubles=TROUBLES[1:2]), "1 scope held · lark-proxy"),
-    (replace(CALM, ended=FULL.ended), "3 scopes well again · 2 gateways"),
-    (replace(CALM, ended=FULL.ended[:1], lines=FULL.lines[-7:]), "1 scope well again · lark-proxy"),
-    (replace(CALM, ended=FULL.ended, lines=NOTABLE[2:3]), "3 scopes well again, 29 back · 2 gateways"),
-    (replace(CALM, started=FULL.started), "first answer of 1 scope"),
-    (replace(CALM, lines=FULL.lines[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
+    (replace(CALM, changes=(BREAKING[0], BREAKING[2])), "3 removed, 1 dearer · 2 gateways"),
+    (replace(CALM, incidents=INCIDENTS[:1]), "urgent: key refused (aihubmix, 1 key)"),
+    (replace(CALM, incidents=INCIDENTS[1:2]), "1 scope held · lark-proxy"),
+    (replace(CALM, resolved=FULL.resolved), "3 scopes well again · 2 gateways"),
+    (replace(CALM, resolved=FULL.resolved[:1], changes=FULL.changes[-7:]), "1 scope well again · lark-proxy"),
+    (
+        replace(CALM, resolved=FULL.resolved, changes=NOTABLE[2:3]),
+        "3 scopes well again, 29 back · 2 gateways",
+    ),
+    (replace(CALM, first_answers=FULL.first_answers), "first answer of 1 scope"),
+    (replace(CALM, changes=FULL.changes[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
     (CALM, "no changes, 5 of 5 scopes answered"),
     (SOME, "no changes in what 4 of 5 scopes answered"),
     (SILENT, "no answer from any of 5 scopes"),
 ]
 
 
-@pytest.mark.parametrize(("brief", "subject"), SUBJECTS, ids=[subject for _, subject in SUBJECTS])
-def test_the_subject_says_what_matters_most(brief: Summary, subject: str) -> None:
+@pytest.mark.parametrize(("summary", "subject"), SUBJECTS, ids=[subject for _, subject in SUBJECTS])
+def test_the_subject_says_what_matters_most(summary: Summary, subject: str) -> None:
     """A list of mails is enough to know which of them needs somebody."""
-    assert made(brief).subject == f"[modelwatch] {subject}"
+    assert made(summary).subject == f"[modelwatch] {subject}"
 
 
 @pytest.mark.parametrize(
-    ("brief", "badge", "headline"),
+    ("summary", "badge", "headline"),
     [
         (FULL, "Needs you now", "heron-2 removed (aihubmix, 12 keys), and 55 more."),
-        (replace(CALM, troubles=TROUBLES[:1]), "Needs you now", "Key refused (aihubmix, 1 key)."),
-        (replace(CALM, lines=BREAKING[:1]), "May break something", "3 removed at aihubmix."),
-        (replace(CALM, lines=NOTABLE[2:3]), "Good to know", "29 back at aihubmix."),
-        (replace(CALM, troubles=TROUBLES[2:]), "Still not answering", "No changes, 5 of 5 scopes answered."),
-        (replace(CALM, troubles=HELD), "Still held", "No changes, 5 of 5 scopes answered."),
+        (replace(CALM, incidents=INCIDENTS[:1]), "Needs you now", "Key refused (aihubmix, 1 key)."),
+        (replace(CALM, changes=BREAKING[:1]), "May break something", "3 removed at aihubmix."),
+        (replace(CALM, changes=NOTABLE[2:3]), "Good to know", "29 back at aihubmix."),
+        (
+            replace(CALM, incidents=INCIDENTS[2:]),
+            "Still not answering",
+            "No changes, 5 of 5 scopes answered.",
+        ),
+        (replace(CALM, incidents=HELD), "Still held", "No changes, 5 of 5 scopes answered."),
         (SILENT, "Still not answering", "No answer from any of 5 scopes."),
         (SOME, "Still not answering", "No changes in what 4 of 5 scopes answered."),
         (CALM, "Nothing to do", "No changes, 5 of 5 scopes answered."),
     ],
 )
 def test_the_first_lines_say_whether_anything_needs_somebody(
-    brief: Summary, badge: str, headline: str
+    summary: Summary, badge: str, headline: str
 ) -> None:
     """One glance is enough; that nothing changed is only said of what was seen."""
-    assert made(brief).text.splitlines()[:2] == [badge.upper(), headline]
-    assert badge in made(brief).html
-    assert made(brief).markdown.startswith(f"**{badge}**: ")
+    assert made(summary).text.splitlines()[:2] == [badge.upper(), headline]
+    assert badge in made(summary).html
+    assert made(summary).markdown.startswith(f"**{badge}**: ")
 
 
-@pytest.mark.parametrize("brief", [FULL, CALM, SOME])
+@pytest.mark.parametrize("summary", [FULL, CALM, SOME])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_it_is_based_on_is_always_said(brief: Summary, language: str) -> None:
+def test_what_it_is_based_on_is_always_said(summary: Summary, language: str) -> None:
     """How many scopes answered, of how many, stands in every report."""
-    last = made(brief, language).text.split("== ")[-1]
-    assert str(brief.answered) in last
-    assert str(len(brief.coverage)) in last
+    last = made(summary, language).text.split("== ")[-1]
+    assert str(summary.answered) in last
+    assert str(len(summary.coverage)) in last
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -214,11 +223,11 @@ def test_hostile_names_are_only_text_in_html(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_steer_nothing(text: str) -> None:
     """No control character and no change of direction is in any form."""
-    brief = hostile(text)
-    mail = made(brief)
+    summary = hostile(text)
+    mail = made(summary)
     for form in (mail.subject, mail.text, mail.markdown, mail.html):
         assert not UNSAFE.search(form)
-    assert not UNSAFE.search(calendar(brief.endings, stamp=AT, language="en").replace("\r\n", "\n"))
+    assert not UNSAFE.search(calendar(summary.shutdowns, stamp=AT, language="en").replace("\r\n", "\n"))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -266,11 +275,11 @@ def contrast(first: str, second: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize(("ink", "ground"), ON)
+@pytest.mark.parametrize(("ink", "ground"), TEXT_ON_BACKGROUND)
 def test_every_word_can_be_read(ink: str, ground: str) -> None:
     """By day and by night the contrast is what WCAG asks at level AA."""
-    assert contrast(INK[ink].light, GROUND[ground].light) >= 4.5
-    assert contrast(INK[ink].dark, GROUND[ground].dark) >= 4.5
+    assert contrast(TEXT[ink].light, BACKGROUND[ground].light) >= 4.5
+    assert contrast(TEXT[ink].dark, BACKGROUND[ground].dark) >= 4.5
 
 
 def test_the_attachments_are_the_report_itself() -> None:
@@ -287,7 +296,7 @@ def test_the_attachments_are_the_report_itself() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_by_itself_is_what_the_mail_has(form: str) -> None:
     """A file differs from what is sent only in that it is for no destination."""
-    mail = written(FULL, attached=False).letter
+    mail = written(FULL, attached=False).message
     whole = {
         "txt": mail.text.replace("For ops, as the config asks.\n", ""),
         "md": mail.markdown.replace("For `ops`, as the config asks. · ", ""),
@@ -304,15 +313,15 @@ def test_a_template_of_one_s_own_is_used() -> None:
         FULL,
         subject="{{ page.counts[0].number }}\n {{ page.counts[0].name }}",
         mail_html='{% extends "builtin/mail.html.j2" %}'
-        "{% block footer %}Ask {{ brief.run.snapshot }}{% endblock %}",
+        "{% block footer %}Ask {{ summary.run.snapshot }}{% endblock %}",
         mail_txt="{{ page.headline | plain }}",
     )
     assert not ours.problems
-    assert ours.letter.subject == "3 scopes well again"
-    assert ours.letter.text == "heron-2 removed (aihubmix, 12 keys), and 55 more.\n"
-    assert "Ask 812" in ours.letter.html
-    assert "<h2" in ours.letter.html
-    assert ours.letter.markdown == made(FULL).markdown
+    assert ours.message.subject == "3 scopes well again"
+    assert ours.message.text == "heron-2 removed (aihubmix, 12 keys), and 55 more.\n"
+    assert "Ask 812" in ours.message.html
+    assert "<h2" in ours.message.html
+    assert ours.message.markdown == made(FULL).markdown
 
 
 def test_the_template_in_the_readme_works() -> None:
@@ -322,8 +331,8 @@ def test_the_template_in_the_readme_works() -> None:
     found = written(FULL, mail_html=template)
     assert not found.problems
     line = "<p>Call the one on duty: 555 0100.</p>"
-    assert found.letter.html.replace(line, "").replace("\n", "") == made(FULL).html.replace("\n", "")
-    assert line not in written(CALM, mail_html=template).letter.html
+    assert found.message.html.replace(line, "").replace("\n", "") == made(FULL).html.replace("\n", "")
+    assert line not in written(CALM, mail_html=template).message.html
 
 
 MISTAKES = [
@@ -346,7 +355,7 @@ def test_a_mistake_in_a_template_is_told_and_the_mail_goes_all_the_same(text: st
     """File, line and what is wrong are named, and the form is the built-in one."""
     found = written(FULL, mail_txt=text)
     assert [each[: len(problem)] for each in found.problems] == [problem]
-    assert found.letter == made(FULL)
+    assert found.message == made(FULL)
 
 
 def test_a_mistake_in_a_template_is_an_error_where_only_that_form_is_asked_for() -> None:
@@ -358,19 +367,19 @@ def test_a_mistake_in_a_template_is_an_error_where_only_that_form_is_asked_for()
 
 def test_a_subject_of_one_s_own_is_harmless_too() -> None:
     """A template can make no header of a line break."""
-    subject = written(FULL, subject="a\r\nBcc: b\u202e").letter.subject
+    subject = written(FULL, subject="a\r\nBcc: b\u202e").message.subject
     assert subject == "a Bcc: b\\u202e"
 
 
-def entry(brief: Summary) -> Entry:
-    mail = made(brief)
+def entry(summary: Summary) -> Entry:
+    mail = made(summary)
     return Entry(mail.message_id, mail.at, mail.subject, mail.html, mail.text)
 
 
-@pytest.mark.parametrize("brief", [FULL, CALM, *map(hostile, HOSTILE)])
-def test_a_feed_is_read_by_feed_readers(brief: Summary) -> None:
+@pytest.mark.parametrize("summary", [FULL, CALM, *map(hostile, HOSTILE)])
+def test_a_feed_is_read_by_feed_readers(summary: Summary) -> None:
     """It is well-formed, and says of each report its id, time, subject and body."""
-    text = atom("modelwatch: ops", [entry(brief)], feed_id="<ops@modelwatch>", at=AT, language="en")
+    text = atom("modelwatch: ops", [entry(summary)], feed_id="<ops@modelwatch>", at=AT, language="en")
     assert ET.fromstring(text).tag == "{http://www.w3.org/2005/Atom}feed"
     feed = feedparser.parse(text)
     assert not feed.bozo
@@ -379,10 +388,10 @@ def test_a_feed_is_read_by_feed_readers(brief: Summary) -> None:
     assert (found.id, found.updated) == ("mid:812.ops@modelwatch", AT)
     raw = ET.fromstring(text).find("{*}entry")
     assert raw is not None
-    assert raw.findtext("{*}title") == made(brief).subject
+    assert raw.findtext("{*}title") == made(summary).subject
     content = raw.findtext("{*}content") or ""
     assert content.startswith("<table")
-    assert content in made(brief).html
+    assert content in made(summary).html
 
 
 def test_an_empty_feed_is_one() -> None:
@@ -409,7 +418,7 @@ def events(text: str) -> list[icalendar.Event]:
 def test_a_calendar_is_read_by_calendars(text: str, language: str) -> None:
     """Each line ends in CR LF and has at most 75 octets, and what was escaped is read as it was."""
     found = calendar(
-        [Ending("2027-01-31", 68, "lark", f"{text};,\\", ("lark/a",))], stamp=AT, language=language
+        [Shutdown("2027-01-31", 68, "lark", f"{text};,\\", ("lark/a",))], stamp=AT, language=language
     )
     lines = found.split("\r\n")
     assert max(len(line.encode()) for line in lines) <= 75
@@ -426,8 +435,8 @@ def test_a_calendar_is_read_by_calendars(text: str, language: str) -> None:
 def test_a_model_is_one_event_however_many_lose_it() -> None:
     """Scopes that lose a model on a day share an event, whose id is the same each time."""
     day = "2027-01-31"
-    ends = [Ending(day, 68, "lark", "heron", (f"lark/{name}",)) for name in "ab"]
-    other = Ending("2027-02-01", 69, "lark", "heron", ("lark/c",))
+    ends = [Shutdown(day, 68, "lark", "heron", (f"lark/{name}",)) for name in "ab"]
+    other = Shutdown("2027-02-01", 69, "lark", "heron", ("lark/c",))
     first, second = events(calendar([*ends, other], stamp=AT, language="en"))
     assert first["description"] == "heron is announced to end on 31 Jan 2027, for lark/a, lark/b."
     assert first["uid"] != second["uid"]
@@ -465,23 +474,23 @@ def test_templates_are_loaded_when_something_is_rendered() -> None:
 
 def test_what_matters_less_than_asked_for_is_only_counted() -> None:
     """Who wants to be told of what is urgent reads how much else there was; who wants all reads all."""
-    urgent = made(replace(FULL, least=Severity.URGENT))
+    urgent = made(replace(FULL, min_severity=Severity.URGENT))
     assert "curlew-pro" not in urgent.text
     assert "59 changes besides that matter less, in changes.csv." in urgent.text.replace("\n", " ")
-    everything = made(replace(FULL, least=Severity.QUIET))
+    everything = made(replace(FULL, min_severity=Severity.QUIET))
     assert "== Quiet ==" in everything.text
     assert "quiet-3" in everything.text
     assert "besides" not in everything.text
 
 
-def one(line: Line, form: str = "txt", language: str = "en") -> str:
+def one(line: NetChange, form: str = "txt", language: str = "en") -> str:
     """Give what a report says that has a line alone, its words as they come."""
     return " ".join(render(only(line, severity=line.severity), form, language=language).split())
 
 
-def changed(*fields: FieldChange, severity: Severity = Severity.NOTABLE, **more: Any) -> Line:
+def changed(*fields: FieldChange, severity: Severity = Severity.NOTABLE, **more: Any) -> NetChange:
     """Give a line of a model whose fields changed."""
-    return Line(severity, Kind.CHANGED, "acme", ("lyra",), ("acme/one",), fields=fields, at=AT, **more)
+    return NetChange(severity, Kind.CHANGED, "acme", ("lyra",), ("acme/one",), fields=fields, at=AT, **more)
 
 
 def test_many_that_went_together_are_named() -> None:
@@ -519,7 +528,7 @@ def test_long_texts_are_told_by_where_they_differ() -> None:
 def test_what_changed_in_each_of_many_is_told_once() -> None:
     """The fields that say the same are told, the others named."""
     fields = (FieldChange("billing", "a", "b", "other"), FieldChange("tier", "1", "2", "other"))
-    line = replace(changed(*fields), models=tuple(f"m{n:02}" for n in range(70)), own=("billing",))
+    line = replace(changed(*fields), models=tuple(f"m{n:02}" for n in range(70)), varying=("billing",))
     assert "70 models: m00, m01," in one(line)
     assert "m11 and 58 more tier 1 → 2 billing: another value in each" in one(line)
 
@@ -546,7 +555,7 @@ WORST = [
 
 
 @pytest.mark.parametrize(("line", "told"), WORST)
-def test_what_is_counted_is_what_matters_most(line: Line, told: str) -> None:
+def test_what_is_counted_is_what_matters_most(line: NetChange, told: str) -> None:
     """The badge says that something may break; subject and counts say what, in the same words."""
     mail = made(only(line))
     assert f"{told} · acme" in mail.subject
@@ -579,7 +588,7 @@ def test_the_window_is_said_in_short(since: str | None, window: str) -> None:
 def test_removals_are_told_in_the_order_of_time() -> None:
     """Those that were missed first come first, whatever their names."""
     gone = [
-        Line(Severity.BREAKING, Kind.REMOVED, "acme", (model,), ("acme/one",), at=AT, since=since)
+        NetChange(Severity.BREAKING, Kind.REMOVED, "acme", (model,), ("acme/one",), at=AT, since=since)
         for model, since in (("b", NIGHT), ("a", AT), ("c", BEFORE))
     ]
     text = made(only(*gone)).text
@@ -588,22 +597,22 @@ def test_removals_are_told_in_the_order_of_time() -> None:
 
 def test_one_answers_and_several_answer() -> None:
     """A verb goes with its subject."""
-    two = replace(FULL.ended[0], scopes=("lark-proxy/a", "lark-proxy/b"))
-    assert "lark-proxy/public answers again" in made(replace(CALM, ended=FULL.ended[:1])).text
-    assert "lark-proxy/a, lark-proxy/b answer again" in made(replace(CALM, ended=(two,))).text
+    two = replace(FULL.resolved[0], scopes=("lark-proxy/a", "lark-proxy/b"))
+    assert "lark-proxy/public answers again" in made(replace(CALM, resolved=FULL.resolved[:1])).text
+    assert "lark-proxy/a, lark-proxy/b answer again" in made(replace(CALM, resolved=(two,))).text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_file_is_only_named_where_it_is(language: str) -> None:
     """What goes without attachments names the command that tells the rest."""
-    brief = many(1000)
-    assert "changes.csv" in made(brief, language).text
-    bare = written(brief, language, attached=False).letter
+    summary = many(1000)
+    assert "changes.csv" in made(summary, language).text
+    bare = written(summary, language, attached=False).message
     for text in (
         bare.text,
         bare.markdown,
         bare.html,
-        *(render(brief, form, language=language) for form in PROSE),
+        *(render(summary, form, language=language) for form in PROSE),
     ):
         assert "changes.csv" not in text
         assert "modelwatch changes --all" in " ".join(text.split())
@@ -623,5 +632,5 @@ def test_code_in_markdown_is_as_it_was_written() -> None:
 
 def test_a_held_list_says_what_it_lacks_of_what_is_watched() -> None:
     """Whether to believe it depends on that."""
-    held = replace(TROUBLES[1], watched=("heron-2", "wren-large"))
-    assert "You watch, and it lacks: heron-2, wren-large" in made(replace(CALM, troubles=(held,))).text
+    held = replace(INCIDENTS[1], missing_watched=("heron-2", "wren-large"))
+    assert "You watch, and it lacks: heron-2, wren-large" in made(replace(CALM, incidents=(held,))).text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.core.canonical import as_text
 from pipeline.core.types import FieldChange
 from pipeline.reports.console import field_text
-from pipeline.reports.value_diff import apart, inside
+from pipeline.reports.value_diff import clip_to_difference, differing_leaves
 
 OLD = {"name": "lyra", "tiers": [{"input": 1, "output": 8}]}
 NEW = {"name": "lyra", "tiers": [{"input": 1, "output": 9}], "free": True}
@@ -25,7 +25,7 @@ def field(before: str | None, after: str | None) -> FieldChange:
 @pytest.mark.parametrize("written", [json.dumps, as_text, lambda value: as_text(json.dumps(value, indent=4))])
 def test_the_leaves_that_differ_are_found(written) -> None:
     """Be it an object or a text that is one, however it is spelled."""
-    assert inside(field(written(OLD), written(NEW))) == (
+    assert differing_leaves(field(written(OLD), written(NEW))) == (
         FieldChange("free", None, "true", "price"),
         FieldChange("tiers.0.output", "8", "9", "price"),
     )
@@ -46,13 +46,13 @@ def test_the_leaves_that_differ_are_found(written) -> None:
 )
 def test_nothing_is_found_in_what_is_no_object(before: str | None, after: str | None) -> None:
     """It is told as it is: what came or went, plain values, what only looks like JSON, what is too deep."""
-    assert inside(field(before, after)) == ()
+    assert differing_leaves(field(before, after)) == ()
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
 def test_what_is_shown_of_two_texts_differs(begin: str, old: str, new: str) -> None:
     """Clipped, with what they share at their beginning or without, they are not the same."""
-    shown = apart(begin + old, begin + new, longest=60)
+    shown = clip_to_difference(begin + old, begin + new, longest=60)
     assert max(map(len, shown)) <= 60
     assert (shown[0] != shown[1]) == (old != new) or "\\u" in begin + old + new
 

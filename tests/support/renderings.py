@@ -31,7 +31,7 @@ FEED_ID = "<ops@modelwatch>"
 def renderings() -> dict[str, str]:
     """Give the text of each golden file, by its path under `golden/renderings`."""
     from pipeline.reports.types import LANGUAGES
-    from support.briefs import FULL, NASTY, hostile
+    from support.summaries import FULL, NASTY, hostile
 
     found = {"hostile/" + name: text for name, text in _rendered(hostile(NASTY), "en").items()}
     for language in LANGUAGES:
@@ -39,22 +39,24 @@ def renderings() -> dict[str, str]:
     return {name: _lasting(text) for name, text in found.items()}
 
 
-def _rendered(brief: Summary, language: str) -> dict[str, str]:
-    from pipeline.reports.render import Entry, atom, calendar, json_feed, letter
-    from support.briefs import AT, FULL, NIGHT
+def _rendered(summary: Summary, language: str) -> dict[str, str]:
+    from pipeline.reports.render import Entry, atom, calendar, json_feed, write_message
+    from support.summaries import AT, FULL, NIGHT
 
-    made = letter(brief, destination="ops", message_id=ENTRY_ID, thread=FEED_ID, language=language).letter
+    made = write_message(
+        summary, destination="ops", message_id=ENTRY_ID, thread=FEED_ID, language=language
+    ).message
     entry = Entry(made.message_id, made.at, made.subject, made.html, made.text)
     texts = {
         "subject.txt": f"{made.subject}\n",
         "mail.txt": made.text,
         "mail.md": made.markdown,
         "mail.html": made.html,
-        "endings.ics": calendar(brief.endings, stamp=NIGHT, language=language),
+        "shutdowns.ics": calendar(summary.shutdowns, stamp=NIGHT, language=language),
         "atom.xml": atom("modelwatch: ops", [entry], feed_id=FEED_ID, at=AT, language=language),
         "feed.json": json_feed("modelwatch: ops", [entry], language=language),
     }
-    if brief is FULL and language == "en":
+    if summary is FULL and language == "en":
         texts |= {each.name: each.content.decode() for each in made.attachments}
     return texts
 
@@ -66,10 +68,12 @@ def _lasting(text: str) -> str:
 
 def picture(path: Path) -> None:
     """Show a mail in a browser, by day on a desk and by night on a phone, and keep what is seen."""
-    from pipeline.reports.render import letter
-    from support.briefs import FULL
+    from pipeline.reports.render import write_message
+    from support.summaries import FULL
 
-    mail = letter(FULL, destination="ops", message_id=ENTRY_ID, thread=FEED_ID, language="en").letter.html
+    mail = write_message(
+        FULL, destination="ops", message_id=ENTRY_ID, thread=FEED_ID, language="en"
+    ).message.html
     night = mail.replace("@media (prefers-color-scheme: dark)", "@media all")
     assert night != mail
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,15 @@
-"""Rendered reports: mails, pages, feeds and calendars. Pure: values in, text out."""
+"""Renderings of a summary: mails, pages, feeds and calendars. Pure functions of their arguments."""
 
 from pipeline.reports.render.feeds import Entry, atom, calendar, json_feed
-from pipeline.reports.render.message import Written, letter, render, without_attachments
+from pipeline.reports.render.message import RenderedMessage, render, without_attachments, write_message
 
-__all__ = ["Entry", "Written", "atom", "calendar", "json_feed", "letter", "render", "without_attachments"]
+__all__ = [
+    "Entry",
+    "RenderedMessage",
+    "atom",
+    "calendar",
+    "json_feed",
+    "render",
+    "without_attachments",
+    "write_message",
+]

@@ -1,7 +1,4 @@
-"""Announced ends as a calendar (RFC 5545) to subscribe to.
-
-Reports as feeds: Atom (RFC 4287) and JSON Feed 1.1.
-"""
+"""Feeds and calendars to subscribe to: Atom (RFC 4287), JSON Feed 1.1, iCalendar (RFC 5545)."""
 
 from __future__ import annotations
 
@@ -14,85 +11,19 @@ from hashlib import blake2b
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
-from pipeline.reports.render.catalogue import Words, foreign
-from pipeline.reports.types import Ending
+from pipeline.reports.render.locales import Locale, untrusted
+from pipeline.reports.types import Shutdown
 
-_LONGEST = 75
-
-
-_NAMED = 12
-
-
-_SPECIAL = re.compile(r"[\\;,]")
-
-
-def calendar(endings: Iterable[Ending], *, stamp: str, language: str) -> str:
-    """Write a calendar in which each model has an event on the day on which it is announced to end.
-
-    Args:
-        endings: a model that several scopes lose on one day is one event.
-        stamp: when the calendar was made, ISO 8601 UTC.
-        language: one of `LANGUAGES`.
-    """
-    scopes: dict[tuple[str, str, str], set[str]] = {}
-    for ending in endings:
-        scopes.setdefault((ending.day, ending.gateway, ending.model), set()).update(ending.scopes)
-    words = Words(language)
-    name = words.plain("calendar.name")
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//modelwatch//announced ends//EN",
-        "CALSCALE:GREGORIAN",
-        "METHOD:PUBLISH",
-        f"X-WR-CALNAME:{_escaped(name)}",
-    ]
-    for (day, gateway, model), whom in sorted(scopes.items()):
-        lines += _event(words, day, gateway, model, sorted(whom), stamp)
-    lines.append("END:VCALENDAR")
-    return "".join(f"{folded}\r\n" for line in lines for folded in _folded(line))
-
-
-def _event(words: Words, day: str, gateway: str, model: str, scopes: list[str], stamp: str) -> Iterator[str]:
-    whom = words.listed(foreign(scope, "name") for scope in scopes[:_NAMED])
-    if len(scopes) > _NAMED:
-        whom = words.say("whom.and_more", what=whom, n=len(scopes) - _NAMED)
-    name = foreign(model)
-    first = date.fromisoformat(day)
-    yield "BEGIN:VEVENT"
-    yield f"UID:{blake2b(repr((day, gateway, model)).encode(), digest_size=16).hexdigest()}@modelwatch"
-    yield f"DTSTAMP:{re.sub('[-:]', '', stamp)}"
-    yield f"DTSTART;VALUE=DATE:{first:%Y%m%d}"
-    yield f"DTEND;VALUE=DATE:{first + timedelta(days=1):%Y%m%d}"
-    summary = words.plain("calendar.summary", model=name, gateway=foreign(gateway, "name"))
-    yield f"SUMMARY:{_escaped(summary)}"
-    told = words.plain("calendar.description", model=name, day=words.day(day), whom=whom)
-    yield f"DESCRIPTION:{_escaped(told)}"
-    yield "TRANSP:TRANSPARENT"
-    yield "END:VEVENT"
-
-
-def _escaped(text: str) -> str:
-    """Escape what has a meaning; control characters were escaped before."""
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)
-
-
-def _folded(line: str) -> Iterator[str]:
-    """Break a line so that none is longer than 75 octets, and no character is torn."""
-    part, size = "", 0
-    for character in line:
-        width = len(character.encode())
-        if size + width > _LONGEST:
-            yield part
-            part, size = " ", 1
-        part, size = part + character, size + width
-    yield part
-
-
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
+_MAX_OCTETS = 75
+_MAX_SCOPES = 12
 
 _BODY = re.compile(r"<body[^>]*>(.*)</body>", re.DOTALL)
+
+# https://www.w3.org/TR/xml/#charsets
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# https://www.rfc-editor.org/rfc/rfc5545#section-3.3.11
+_ESCAPED_IN_CALENDARS = re.compile(r"[\\;,]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +31,9 @@ class Entry:
     """A report in a feed.
 
     Args:
-        id: a URI, the same for good; or a `Message-ID`, `<…@…>`.
+        id: a permanent URI, or a `Message-ID`, `<…@…>`.
         at: ISO 8601 UTC.
-        html: a whole page, of which the body is taken, or a part of one.
+        html: a whole page, of which the body is used, or a part of one.
     """
 
     id: str
@@ -113,7 +44,7 @@ class Entry:
 
 
 def atom(title: str, entries: Sequence[Entry], *, feed_id: str, at: str, language: str) -> str:
-    """Write an Atom feed, its entries in the order given; `at` is when it was last changed."""
+    """Return an Atom feed of entries in the given order, last changed `at`."""
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang={quoteattr(language)}>',
@@ -136,8 +67,12 @@ def atom(title: str, entries: Sequence[Entry], *, feed_id: str, at: str, languag
     return "\n".join([*lines, "</feed>", ""])
 
 
+def _xml(text: str) -> str:
+    return escape(_NOT_XML.sub("\ufffd", text))
+
+
 def json_feed(title: str, entries: Sequence[Entry], *, language: str) -> str:
-    """Write a JSON Feed, its items in the order given."""
+    """Return a JSON Feed of entries in the given order."""
     value = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": title,
@@ -158,7 +93,7 @@ def json_feed(title: str, entries: Sequence[Entry], *, language: str) -> str:
 
 
 def _uri(name: str) -> str:
-    """Write a `Message-ID` as a URI (RFC 2392); a URI stays as it is."""
+    """Return a `Message-ID` as a URI (RFC 2392); a URI stays as it is."""
     return f"mid:{quote(name[1:-1], safe='@.')}" if name.startswith("<") else name
 
 
@@ -167,5 +102,65 @@ def _body(html: str) -> str:
     return found[1].strip() if found else html
 
 
-def _xml(text: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", text))
+def calendar(shutdowns: Iterable[Shutdown], *, stamp: str, language: str) -> str:
+    """Return a calendar with one event for each model, on its announced shutdown date.
+
+    Args:
+        shutdowns: those of one model on one day are one event, whatever their scopes.
+        stamp: the time at which the calendar was made, ISO 8601 UTC.
+        language: one of `LANGUAGES`.
+    """
+    scopes: dict[tuple[str, str, str], set[str]] = {}
+    for shutdown in shutdowns:
+        key = (shutdown.day, shutdown.gateway, shutdown.model)
+        scopes.setdefault(key, set()).update(shutdown.scopes)
+    locale = Locale(language)
+    name = locale.plain("calendar.name")
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//modelwatch//announced shutdowns//EN",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+        f"X-WR-CALNAME:{_escape(name)}",
+    ]
+    for (day, gateway, model), names in sorted(scopes.items()):
+        lines += _event(locale, day, gateway, model, sorted(names), stamp)
+    lines.append("END:VCALENDAR")
+    return "".join(f"{part}\r\n" for line in lines for part in _fold(line))
+
+
+def _event(
+    locale: Locale, day: str, gateway: str, model: str, scopes: list[str], stamp: str
+) -> Iterator[str]:
+    named = locale.join_some((untrusted(scope, "name") for scope in scopes), _MAX_SCOPES)
+    name = untrusted(model)
+    summary = locale.plain("calendar.summary", model=name, gateway=untrusted(gateway, "name"))
+    description = locale.plain("calendar.description", model=name, day=locale.day(day), scopes=named)
+    first = date.fromisoformat(day)
+    yield "BEGIN:VEVENT"
+    yield f"UID:{blake2b(repr((day, gateway, model)).encode(), digest_size=16).hexdigest()}@modelwatch"
+    yield f"DTSTAMP:{re.sub('[-:]', '', stamp)}"
+    yield f"DTSTART;VALUE=DATE:{first:%Y%m%d}"
+    yield f"DTEND;VALUE=DATE:{first + timedelta(days=1):%Y%m%d}"
+    yield f"SUMMARY:{_escape(summary)}"
+    yield f"DESCRIPTION:{_escape(description)}"
+    yield "TRANSP:TRANSPARENT"
+    yield "END:VEVENT"
+
+
+def _escape(text: str) -> str:
+    """Escape special characters in a printable text."""
+    return _ESCAPED_IN_CALENDARS.sub(lambda found: f"\\{found[0]}", text)
+
+
+def _fold(line: str) -> Iterator[str]:
+    """Break a line between characters so that no part exceeds 75 octets (RFC 5545, section 3.1)."""
+    part, size = "", 0
+    for character in line:
+        width = len(character.encode())
+        if size + width > _MAX_OCTETS:
+            yield part
+            part, size = " ", 1
+        part, size = part + character, size + width
+    yield part

@@ -1,4 +1,4 @@
-"""What is seen at one glance: subject, headline, counts and the picture of the last weeks."""
+"""The overview of a report: subject, headline, counts, and the chart of the last weeks."""
 
 from __future__ import annotations
 
@@ -6,198 +6,191 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.core.types import Severity
-from pipeline.reports.render.catalogue import Piece, Text, Words, foreign, plain
-from pipeline.reports.render.changes import TONES, What, counted, crowd, what
-from pipeline.reports.render.scopes import cause
-from pipeline.reports.render.types import Bar, Count, Picture
-from pipeline.reports.types import Line, Summary, Trouble
+from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count
+from pipeline.reports.render.locales import Locale, Piece, Text, plain, untrusted
+from pipeline.reports.render.scopes import count_scopes, incident_key
+from pipeline.reports.render.types import Bar, Chart, Count
+from pipeline.reports.types import Incident, NetChange, Summary
 
 PREFIX = "[modelwatch] "
 
+MAX_SUBJECT = 89
+"""The number of characters in a subject."""
 
-LONGEST = 89
-"""Characters of a subject."""
-
-
-_IN_SUBJECT = 3
-
-
-_MODELS = (32, 20, 12)
-
-
-_GATEWAY = 20
+_MAX_TOTALS = 3
+_MODEL_WIDTHS = (32, 20, 12)
+_MAX_GATEWAY = 20
+_MIN_DAYS = 3
+_MIN_HEIGHT = 6
 
 
-_DAYS = 3
+def count_by_type(summary: Summary) -> Counter[ChangeType]:
+    """Count the models in the listed changes by type of change."""
+    numbers: Counter[ChangeType] = Counter()
+    for change in summary.listed:
+        numbers[change_type(change)] += len(change.models)
+    return numbers
 
 
-def totals(brief: Summary) -> Counter[What]:
-    """Count the models of which something is told, by what it was."""
-    counts: Counter[What] = Counter()
-    for line in brief.told:
-        counts[what(line)] += len(line.models)
-    return counts
+def counts(locale: Locale, summary: Summary) -> tuple[Count, ...]:
+    """Return the numbers of recoveries, changes, incidents and shutdowns, named as in the subject."""
+    changes = count_by_type(summary)
+    numbers = [(_resolved_scopes(summary), "resolved", "better")]
+    numbers += [(changes[each], str(each), TONES.get(each, "")) for each in ChangeType]
+    numbers.append((sum(len(incident.scopes) for incident in summary.incidents), "incidents", "worse"))
+    numbers.append((len(summary.shutdowns), "shutdowns", ""))
+    return tuple(_count(locale, *each) for each in numbers if each[0])
 
 
-def counts(words: Words, brief: Summary) -> tuple[Count, ...]:
-    """Count what is over, what happened, what is in trouble and what ends, in the words of the subject."""
-    found = totals(brief)
-    told = [(_ended(brief), "ended", "better")]
-    told += [(found[each], str(each), TONES.get(each, "")) for each in What]
-    told.append((sum(len(trouble.scopes) for trouble in brief.troubles), "trouble", "worse"))
-    told.append((len(brief.endings), "endings", ""))
-    return tuple(_count(words, *each) for each in told if each[0])
+def _count(locale: Locale, number: int, key: str, tone: str) -> Count:
+    name = locale.plain(f"count.{key}", n=number)
+    return Count(locale.number(number), name, locale.plain("count", n=number, name=name), tone)
 
 
-def _count(words: Words, number: int, key: str, tone: str) -> Count:
-    name = words.plain(f"count.{key}", n=number)
-    return Count(words.number(number), name, words.plain("count", n=number, name=name), tone)
+def totals_text(locale: Locale, summary: Summary) -> list[str]:
+    """Return what is new as totals: `1 scope recovered`, `3 removed`, `5 price increases`, `2 scopes held`."""
+    changes = count_by_type(summary)
+    totals = [locale.plain("total.resolved", n=_resolved_scopes(summary))] if summary.resolved else []
+    totals += [locale.plain(f"total.{each}", n=changes[each]) for each in ChangeType if changes[each]]
+    totals += _incident_totals(locale, [incident for incident in summary.incidents if incident.new])
+    return totals
 
 
-def in_words(words: Words, brief: Summary) -> list[str]:
-    """Say how much of what there is: `1 scope well again`, `3 removed`, `5 dearer`, `2 scopes held`."""
-    found = totals(brief)
-    told = [words.plain("total.ended", n=_ended(brief))] if brief.ended else []
-    told += [words.plain(f"total.{each}", n=found[each]) for each in What if found[each]]
-    told += _troubles(words, [trouble for trouble in brief.troubles if trouble.new])
-    return told
+def _resolved_scopes(summary: Summary) -> int:
+    return len({scope for incident in summary.resolved for scope in incident.scopes})
 
 
-def _ended(brief: Summary) -> int:
-    return len({scope for end in brief.ended for scope in end.scopes})
-
-
-def _troubles(words: Words, troubles: list[Trouble]) -> Iterator[str]:
+def _incident_totals(locale: Locale, incidents: list[Incident]) -> Iterator[str]:
     numbers: Counter[str] = Counter()
-    for trouble in troubles:
-        numbers[cause(trouble)] += len(trouble.scopes)
-    return (words.plain(f"total.{kind}", n=number) for kind, number in numbers.items())
+    for incident in incidents:
+        numbers[incident_key(incident)] += len(incident.scopes)
+    return (locale.plain(f"total.{key}", n=number) for key, number in numbers.items())
 
 
-def subject(words: Words, brief: Summary) -> str:
-    """Give the subject: one line, harmless, fewer than ninety characters."""
+def subject(locale: Locale, summary: Summary) -> str:
+    """Return the subject: one line of at most `MAX_SUBJECT` printable characters."""
     text = ""
-    for longest in _MODELS:
-        text = PREFIX + _subject(words, brief, longest)
-        if len(text) <= LONGEST:
+    for width in _MODEL_WIDTHS:
+        text = PREFIX + _subject(locale, summary, width)
+        if len(text) <= MAX_SUBJECT:
             return text
-    return text[: LONGEST - 1] + "…"
+    return text[: MAX_SUBJECT - 1] + "…"
 
 
-def _subject(words: Words, brief: Summary, longest: int) -> str:
-    if first := _first(words, brief, longest):
-        rest = _others(brief)
-        return words.plain("subject.urgent_and_more" if rest else "subject.urgent", what=first, n=rest)
-    told = in_words(words, brief)[:_IN_SUBJECT]
-    if told:
-        return words.plain("subject.at", what=_listed(words, told), where=_where(words, brief))
-    return plain(_nothing(words, brief))
+def _subject(locale: Locale, summary: Summary, width: int) -> str:
+    if urgent := _most_urgent(locale, summary, width):
+        more = _count_others(summary)
+        return locale.plain("subject.urgent_and_more" if more else "subject.urgent", what=urgent, n=more)
+    totals = totals_text(locale, summary)[:_MAX_TOTALS]
+    if totals:
+        return locale.plain("subject.at", what=_join(locale, totals), where=_where(locale, summary))
+    return plain(_no_changes(locale, summary))
 
 
-def _listed(words: Words, told: list[str]) -> Text:
-    return words.listed(Piece(each) for each in told)
+def headline(locale: Locale, summary: Summary) -> Text:
+    """Return the content of the subject as a sentence."""
+    if urgent := _most_urgent(locale, summary, _MODEL_WIDTHS[0]):
+        more = _count_others(summary)
+        key = "headline.urgent_and_more" if more else "headline.urgent"
+        return _capitalise(locale.text(key, what=urgent, n=more))
+    totals = totals_text(locale, summary)
+    if totals:
+        return locale.text("headline.at", what=_join(locale, totals), where=_where(locale, summary))
+    return _capitalise(locale.text("headline.no_changes", what=_no_changes(locale, summary)))
 
 
-def _where(words: Words, brief: Summary) -> Text:
-    gateways = {line.gateway for line in brief.told}
-    gateways |= {trouble.gateway for trouble in brief.troubles if trouble.new}
-    gateways |= {end.gateway for end in brief.ended}
+def _join(locale: Locale, totals: list[str]) -> Text:
+    return locale.join(Piece(each) for each in totals)
+
+
+def _where(locale: Locale, summary: Summary) -> Text:
+    gateways = {change.gateway for change in summary.listed}
+    gateways |= {incident.gateway for incident in summary.incidents if incident.new}
+    gateways |= {incident.gateway for incident in summary.resolved}
     if len(gateways) == 1:
-        return (foreign(gateways.pop(), "name", longest=_GATEWAY),)
-    return words.say("count.gateways", n=len(gateways))
+        return (untrusted(gateways.pop(), "name", longest=_MAX_GATEWAY),)
+    return locale.text("count.gateways", n=len(gateways))
 
 
-def _first(words: Words, brief: Summary, longest: int) -> Text:
-    """Say what is the most urgent in a few words; nothing where nothing is."""
-    line = _urgent(brief)
-    if line:
-        return words.say(
-            f"urgent.{what(line)}",
-            what=_short(words, line, longest),
-            gateway=foreign(line.gateway, "name", longest=_GATEWAY),
-            whom=counted(words, brief, line.scopes),
+def _most_urgent(locale: Locale, summary: Summary, width: int) -> Text:
+    """Return the first urgent change or incident in a few words; empty where there is none."""
+    if change := _urgent_change(summary):
+        return locale.text(
+            f"urgent.{change_type(change)}",
+            what=_short(locale, change, width),
+            gateway=untrusted(change.gateway, "name", longest=_MAX_GATEWAY),
+            scopes=count_scopes(locale, summary, change.scopes),
         )
-    trouble = next((each for each in brief.troubles if each.new and each.severity == Severity.URGENT), None)
-    if trouble is None:
-        return ()
-    return words.say(
-        f"urgent.{cause(trouble)}",
-        gateway=foreign(trouble.gateway, "name", longest=_GATEWAY),
-        whom=counted(words, brief, trouble.scopes),
-    )
+    urgent = (each for each in summary.incidents if each.new and each.severity == Severity.URGENT)
+    if incident := next(urgent, None):
+        return locale.text(
+            f"urgent.{incident_key(incident)}",
+            gateway=untrusted(incident.gateway, "name", longest=_MAX_GATEWAY),
+            scopes=count_scopes(locale, summary, incident.scopes),
+        )
+    return ()
 
 
-def _urgent(brief: Summary) -> Line | None:
-    return next((line for line in brief.told if line.severity == Severity.URGENT), None)
+def _urgent_change(summary: Summary) -> NetChange | None:
+    return next((change for change in summary.listed if change.severity == Severity.URGENT), None)
 
 
-def _short(words: Words, line: Line, longest: int) -> Text:
-    if len(line.models) == 1:
-        return (foreign(line.models[0], longest=longest),)
-    return crowd(words, line)
+def _short(locale: Locale, change: NetChange, width: int) -> Text:
+    if len(change.models) == 1:
+        return (untrusted(change.models[0], longest=width),)
+    return models_count(locale, change)
 
 
-def _others(brief: Summary) -> int:
-    """Count what else is new, beside the most urgent."""
-    told = sum(len(line.models) for line in brief.told)
-    new = sum(trouble.new for trouble in brief.troubles)
-    first = _urgent(brief)
-    return told + new - (len(first.models) if first else 1)
+def _count_others(summary: Summary) -> int:
+    """Count the new changes and incidents beside the most urgent one."""
+    changes = sum(len(change.models) for change in summary.listed)
+    new = sum(incident.new for incident in summary.incidents)
+    urgent = _urgent_change(summary)
+    return changes + new - (len(urgent.models) if urgent else 1)
 
 
-def _nothing(words: Words, brief: Summary) -> Text:
-    """Say that there is no change, of what was seen."""
-    answered, asked = brief.answered, len(brief.coverage)
+def _no_changes(locale: Locale, summary: Summary) -> Text:
+    """Return that nothing changed, and in how many scopes."""
+    answered, asked = summary.answered, len(summary.coverage)
     if not asked:
-        return words.say("nothing.asked")
+        return locale.text("no_changes.no_scopes")
     if not answered:
-        return words.say("nothing.known", n=asked)
-    if brief.started:
-        return words.say("nothing.but_started", n=sum(len(each.scopes) for each in brief.started))
-    if brief.untold:
-        return words.say("nothing.but_untold", n=brief.untold, answered=answered, asked=asked)
-    key = "nothing.all" if answered == asked else "nothing.some"
-    return words.say(key, n=asked, answered=answered)
+        return locale.text("no_changes.no_answers", n=asked)
+    if summary.first_answers:
+        scopes = sum(len(each.scopes) for each in summary.first_answers)
+        return locale.text("no_changes.first_answers", n=scopes)
+    if summary.unlisted:
+        return locale.text("no_changes.unlisted", n=summary.unlisted, answered=answered, asked=asked)
+    key = "no_changes.all" if answered == asked else "no_changes.some"
+    return locale.text(key, n=asked, answered=answered)
 
 
-def headline(words: Words, brief: Summary) -> Text:
-    """Say in a sentence what there is to know."""
-    if first := _first(words, brief, _MODELS[0]):
-        rest = _others(brief)
-        key = "headline.urgent_and_more" if rest else "headline.urgent"
-        return _begun(words.say(key, what=first, n=rest))
-    told = in_words(words, brief)
-    if told:
-        return words.say("headline.at", what=_listed(words, told), where=_where(words, brief))
-    return _begun(words.say("headline.nothing", what=_nothing(words, brief)))
-
-
-def _begun(text: Text) -> Text:
-    """Begin a sentence, where it begins with a word of ours."""
+def _capitalise(text: Text) -> Text:
+    """Begin a sentence with a capital letter, unless it begins with text from outside."""
     first, *rest = text
-    return text if first.mark else (Piece(first.text[:1].upper() + first.text[1:]), *rest)
+    return text if first.style else (Piece(first.text[:1].upper() + first.text[1:]), *rest)
 
 
-def picture(words: Words, brief: Summary) -> Picture | None:
-    """Draw the changes of the last days; nothing where there were none, or before there are some days."""
-    highest = max(brief.days, key=lambda day: day.total, default=None)
-    if highest is None or not highest.total or len(brief.days) < _DAYS:
+def chart(locale: Locale, summary: Summary) -> Chart | None:
+    """Return the chart of the last days; None without changes, or with fewer than three days."""
+    highest = max(summary.days, key=lambda day: day.total, default=None)
+    if highest is None or not highest.total or len(summary.days) < _MIN_DAYS:
         return None
     bars = tuple(
         Bar(
-            words.day(day.day),
+            locale.day(day.day),
             day.total,
-            max(6, round(100 * day.total / highest.total)) if day.total else 0,
+            max(_MIN_HEIGHT, round(100 * day.total / highest.total)) if day.total else 0,
             round(100 * day.removed / day.total) if day.total else 0,
         )
-        for day in brief.days
+        for day in summary.days
     )
-    caption = words.say(
-        "picture",
-        first=words.day(brief.days[0].day),
-        last=words.day(brief.days[-1].day),
+    caption = locale.text(
+        "chart",
+        first=locale.day(summary.days[0].day),
+        last=locale.day(summary.days[-1].day),
         n=highest.total,
-        day=words.day(highest.day),
-        total=sum(day.total for day in brief.days),
+        day=locale.day(highest.day),
+        total=sum(day.total for day in summary.days),
     )
-    return Picture(bars, caption, words.say("picture.legend"))
+    return Chart(bars, caption, locale.text("chart.legend"))

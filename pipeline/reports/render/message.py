@@ -1,44 +1,40 @@
-"""A report written for one destination: in all forms of a mail, with its attachments."""
+"""The message of a report: all formats of a mail, with attachments; and single formats for files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pipeline.core.text import printable
 from pipeline.errors import ConfigError
 from pipeline.reports.csv_json import as_csv, as_json
-from pipeline.reports.render.catalogue import Words
-from pipeline.reports.render.page import pages
+from pipeline.reports.render.locales import Locale
+from pipeline.reports.render.page import PageDraft, draft_page
 from pipeline.reports.render.templates import TEMPLATES, fill, tidy
-from pipeline.reports.render.types import Page
 from pipeline.reports.types import Attachment, Message, Summary
 
-_FILLS = (40, 24, 14, 8, 5, 3, 2, 1)
-"""Lines in a section: as many as there is room for."""
+_SECTION_SIZES = (40, 24, 14, 8, 5, 3, 2, 1)
+"""The numbers of lines in a section to try, until the report is small enough."""
 
+_MAX_BYTES = {"html": 98_000, "txt": 60_000, "md": 60_000}
+"""The size of a format; Gmail clips messages above 102 kB."""
 
-_MOST = {"html": 98_000, "txt": 60_000, "md": 60_000}
-"""Bytes that a form may have: Gmail clips what is larger than 102 kB."""
-
-
-_SUBJECT = 200
-
+_MAX_SUBJECT = 200
 
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """A letter; `problems` say what is wrong in which of the user's templates: ours was used instead."""
+class RenderedMessage:
+    """A message, and the mistakes in the user's templates, each replaced by the built-in one."""
 
-    letter: Message
+    message: Message
     problems: tuple[str, ...] = ()
 
 
-def letter(
-    brief: Summary,
+def write_message(
+    summary: Summary,
     *,
     destination: str,
     message_id: str,
@@ -46,84 +42,84 @@ def letter(
     language: str,
     attached: bool = True,
     templates: Mapping[str, str] | None = None,
-) -> Written:
-    """Write a report for a destination.
+) -> RenderedMessage:
+    """Write the message of a report to a destination.
 
     Args:
-        brief: what is to be told.
+        summary: the content.
         destination: its name in the config.
-        message_id: `<…@…>`, the same however often it is tried.
+        message_id: `<…@…>`, the same at every attempt.
         thread: `<…@…>`, the same for all reports to this destination.
         language: one of `LANGUAGES`.
-        attached: its attachments go with it, so it may point to them.
-        templates: the texts of the user's own templates, by file name.
+        attached: the attachments are sent too, so the text may point to them.
+        templates: the user's own templates, by file name.
     """
     problems: list[str] = []
-    laid = pages(brief, language, destination=destination, attached=attached)
+    draft = draft_page(summary, language, destination=destination, attached=attached)
 
     def form(name: str) -> str:
         try:
-            return _filled(brief, name, laid, templates or {})
+            return _render(summary, name, draft, templates or {})
         except ConfigError as error:
             problems.append(error.message)
-            return _filled(brief, name, laid, {})
+            return _render(summary, name, draft, {})
 
-    report = as_json(brief.report)
-    made = Message(
+    json = as_json(summary.report)
+    message = Message(
         message_id=message_id,
         thread=thread,
-        at=brief.run.started_at,
-        severity=brief.severity,
+        at=summary.run.started_at,
+        severity=summary.severity,
         language=language,
-        subject=printable(" ".join(form("subject").split()), longest=_SUBJECT),
+        subject=printable(" ".join(form("subject").split()), longest=_MAX_SUBJECT),
         text=form("txt"),
         markdown=form("md"),
         html=form("html"),
-        json=report,
-        attachments=tuple(_attachments(brief, report)),
+        json=json,
+        attachments=tuple(_attachments(summary, json)),
     )
-    return Written(made, tuple(problems))
+    return RenderedMessage(message, tuple(problems))
 
 
-def _attachments(brief: Summary, report: str) -> Iterator[Attachment]:
-    """Give the steps as files: as CSV where there are any, and as JSON."""
-    if brief.events:
-        yield Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(brief.events).encode())
-    yield Attachment("changes.json", "application/json", report.encode())
+def _attachments(summary: Summary, json: str) -> Iterator[Attachment]:
+    """Yield every step as CSV, where there is one, and as JSON."""
+    if summary.events:
+        yield Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(summary.events).encode())
+    yield Attachment("changes.json", "application/json", json.encode())
 
 
-def without_attachments(letter: Message) -> Message:
-    """Give a letter with nothing attached, for who takes none as large, and a sentence that says so."""
-    sentence = Words(letter.language).plain("footer.no_attachments")
-    html, found = _BODY.subn(rf"\g<0><p>{sentence}</p>", letter.html, count=1)
+def without_attachments(message: Message) -> Message:
+    """Return a message without its attachments and with a sentence that says so."""
+    sentence = Locale(message.language).plain("footer.no_attachments")
+    html, found = _BODY.subn(rf"\g<0><p>{sentence}</p>", message.html, count=1)
     return replace(
-        letter,
-        text=f"{sentence}\n\n{letter.text}",
+        message,
+        text=f"{sentence}\n\n{message.text}",
         html=html if found else f"<p>{sentence}</p>{html}",
         attachments=(),
     )
 
 
-def render(brief: Summary, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:
-    """Give a report in one of the `FORMS` of destinations; HTML is a whole page.
+def render(summary: Summary, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:
+    """Return a report in one of the `FORMS`; HTML is a whole page.
 
     Raises:
-        ConfigError: the user's template for it has a mistake; says in which file and line, and what is wrong.
+        ConfigError: the user's template has a mistake; the error names file, line and mistake.
     """
     match form:
         case "csv":
-            return as_csv(brief.events)
+            return as_csv(summary.events)
         case "json":
-            return as_json(brief.report)
+            return as_json(summary.report)
         case _:
-            return _filled(brief, form, pages(brief, language), templates or {})
+            return _render(summary, form, draft_page(summary, language), templates or {})
 
 
-def _filled(brief: Summary, form: str, laid: Callable[[int], Page], templates: Mapping[str, str]) -> str:
-    """Fill a form with as much as there is room for."""
+def _render(summary: Summary, form: str, draft: PageDraft, templates: Mapping[str, str]) -> str:
+    """Return a format with as many lines as there is room for."""
     text = ""
-    for most in _FILLS:
-        text = tidy(fill(TEMPLATES[form], laid(most), brief, templates))
-        if len(text.encode()) <= _MOST.get(form, len(text.encode())):
+    for most in _SECTION_SIZES:
+        text = tidy(fill(TEMPLATES[form], draft.cut(most), summary, templates))
+        if len(text.encode()) <= _MAX_BYTES.get(form, len(text.encode())):
             break
     return text

@@ -1,106 +1,113 @@
-"""Lay out a report: what is seen at once, what happened by severity, how the scopes stand."""
+"""Lay out a report: an overview on top, then sections by severity, then the state of the scopes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from pipeline.core.types import Severity
-from pipeline.reports.render.catalogue import Piece, Text, Words, foreign
 from pipeline.reports.render.changes import blocks
-from pipeline.reports.render.headline import counts, headline, picture, subject
-from pipeline.reports.render.scopes import coverage, ended, endings, started, troubles
-from pipeline.reports.render.types import Draft, Page, ready, tone_of
+from pipeline.reports.render.headline import chart, counts, headline, subject
+from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
+from pipeline.reports.render.scopes import coverage, first_answers, incidents, resolved, shutdowns
+from pipeline.reports.render.types import Page, SectionDraft, as_lazy, tone_of
 from pipeline.reports.types import Summary
 
 
-def pages(
-    brief: Summary, language: str, *, destination: str = "", attached: bool = False
-) -> Callable[[int], Page]:
-    """Word a report; what is given makes its page with at most so many lines in each section.
+@dataclass(frozen=True, slots=True)
+class PageDraft:
+    """A page whose sections are not cut yet."""
+
+    page: Page
+    sections: tuple[SectionDraft, ...]
+    locale: Locale
+
+    def cut(self, most: int) -> Page:
+        """Return the page with at most so many lines in each section."""
+        return replace(self.page, sections=tuple(section.cut(self.locale, most) for section in self.sections))
+
+
+def draft_page(
+    summary: Summary, language: str, *, destination: str = "", attached: bool = False
+) -> PageDraft:
+    """Put a report into words.
 
     Args:
-        brief: what is to be told.
+        summary: the content.
         language: one of `LANGUAGES`.
-        destination: whom it is for; empty where somebody asked for it.
-        attached: its changes go with it as a file, to which it may point.
+        destination: its name in the config; empty for a report on demand.
+        attached: the changes go with it as a file, to which it may point.
     """
-    words = Words(language, year=brief.run.started_at[:4], attached=attached)
-    tone, badge = _tone(brief)
-    full = Page(
+    locale = Locale(language, year=summary.run.started_at[:4], attached=attached)
+    tone, badge = _tone(summary)
+    page = Page(
         language=language,
-        subject=subject(words, brief),
+        subject=subject(locale, summary),
         tone=tone,
-        badge=words.plain(f"badge.{badge}"),
-        headline=headline(words, brief),
-        window=_window(words, brief),
-        lead=_lead(words, brief),
-        counts=counts(words, brief),
+        badge=locale.plain(f"badge.{badge}"),
+        headline=headline(locale, summary),
+        window=_window(locale, summary),
+        lead=_lead(locale, summary),
+        counts=counts(locale, summary),
         sections=(),
-        picture=picture(words, brief),
-        footer=_footer(words, destination),
+        chart=chart(locale, summary),
+        footer=_footer(locale, destination),
     )
-    drafts = [draft for draft in _drafts(words, brief) if draft.blocks]
-
-    def cut(most: int) -> Page:
-        return replace(full, sections=tuple(draft.cut(words, most) for draft in drafts))
-
-    return cut
+    return PageDraft(page, tuple(draft for draft in _sections(locale, summary) if draft.blocks), locale)
 
 
-def _tone(brief: Summary) -> tuple[str, str]:
-    """Give the tone and the badge: while a trouble stands, no news is no good news."""
-    tone = tone_of(brief.severity)
+def _tone(summary: Summary) -> tuple[str, str]:
+    """Return the tone and the badge; a report without news is not calm while an incident is open."""
+    tone = tone_of(summary.severity)
     if tone != "calm":
         return tone, tone
-    states = {scope.state for scope in brief.coverage} | {trouble.state for trouble in brief.troubles}
-    if "failed" in states:
-        return str(Severity.BREAKING), "silent"
-    if "held" in states:
-        return str(Severity.BREAKING), "held"
-    return tone, "calm" if brief.answered < len(brief.coverage) else "idle"
+    states = {scope.state for scope in summary.coverage} | {each.state for each in summary.incidents}
+    for state in ("failed", "held"):
+        if state in states:
+            return str(Severity.BREAKING), state
+    return tone, "no_news" if summary.answered < len(summary.coverage) else "no_action"
 
 
-def _window(words: Words, brief: Summary) -> Text:
-    """Say from when to when; a day that both are on is said once."""
-    since, until = brief.since, brief.run.started_at
+def _window(locale: Locale, summary: Summary) -> Text:
+    """Return the time that the report covers; a date common to both ends is written once."""
+    since, until = summary.since, summary.run.started_at
     if since is None:
-        return words.say("window.first", until=words.minute(until))
+        return locale.text("window.first", until=locale.minute(until))
     if since[:16] == until[:16]:
-        return (Piece(words.minute(until)),)
+        return (Piece(locale.minute(until)),)
     if since[:10] == until[:10]:
-        return words.say("window.of_day", day=words.day(until), since=since[11:16], until=until[11:16])
-    return words.say("window", since=words.minute(since, zone=False), until=words.minute(until))
+        return locale.text("window.of_day", day=locale.day(until), since=since[11:16], until=until[11:16])
+    return locale.text("window", since=locale.minute(since, zone=False), until=locale.minute(until))
 
 
-def _lead(words: Words, brief: Summary) -> tuple[Text, ...]:
+def _lead(locale: Locale, summary: Summary) -> tuple[Text, ...]:
     found = []
-    if brief.coverage and brief.answered < len(brief.coverage):
-        silent = len(brief.coverage) - brief.answered
-        found.append(words.say("lead.silent", n=silent, asked=len(brief.coverage)))
-    if brief.untold:
-        key = "lead.quiet" if brief.least == Severity.NOTABLE else "lead.untold"
-        found.append(words.say(key, n=brief.untold, rest=words.rest))
+    asked = len(summary.coverage)
+    if summary.answered < asked:
+        found.append(locale.text("lead.failed", n=asked - summary.answered, asked=asked))
+    if summary.unlisted:
+        key = "lead.quiet" if summary.min_severity == Severity.NOTABLE else "lead.unlisted"
+        found.append(locale.text(key, n=summary.unlisted, rest=locale.rest))
     return tuple(found)
 
 
-def _drafts(words: Words, brief: Summary) -> Iterator[Draft]:
-    new = {trouble.severity for trouble in brief.troubles if trouble.new}
+def _sections(locale: Locale, summary: Summary) -> Iterator[SectionDraft]:
+    new = {incident.severity for incident in summary.incidents if incident.new}
     worst = next((severity for severity in Severity if severity in new), None)
     for severity in Severity:
-        lines = [line for line in brief.told if line.severity == severity]
-        yield Draft(str(severity), list(blocks(words, brief, lines)), tone_of(severity))
+        changes = [change for change in summary.listed if change.severity == severity]
+        yield SectionDraft(str(severity), list(blocks(locale, summary, changes)), tone_of(severity))
         if severity == (worst or Severity.NOTABLE):
-            yield Draft("troubles", ready(troubles(words, brief)), tone_of(worst))
-    yield Draft("ended", ready(ended(words, brief)))
-    yield Draft("started", ready(started(words, brief)))
-    yield Draft("endings", ready(endings(words, brief)))
-    yield Draft("coverage", ready(coverage(words, brief)))
+            yield SectionDraft("incidents", as_lazy(incidents(locale, summary)), tone_of(worst))
+    yield SectionDraft("resolved", as_lazy(resolved(locale, summary)))
+    yield SectionDraft("first_answers", as_lazy(first_answers(locale, summary)))
+    yield SectionDraft("shutdowns", as_lazy(shutdowns(locale, summary)))
+    yield SectionDraft("coverage", as_lazy(coverage(locale, summary)))
 
 
-def _footer(words: Words, destination: str) -> tuple[Text, ...]:
-    program = words.say("footer.version", version=Piece(version("modelwatch")))
+def _footer(locale: Locale, destination: str) -> tuple[Text, ...]:
+    program = locale.text("footer.version", version=Piece(version("modelwatch")))
     if not destination:
         return (program,)
-    return (words.say("footer.destination", destination=foreign(destination, "name")), program)
+    return (locale.text("footer.destination", destination=untrusted(destination, "name")), program)

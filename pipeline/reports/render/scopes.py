@@ -1,160 +1,171 @@
-"""How the scopes stand, in words: who does not answer, who does again, what ends, what it is based on."""
+"""The state of the scopes in words: incidents, recoveries, first answers, shutdowns and coverage."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeline.reports.render.catalogue import Piece, Text, Words, foreign
-from pipeline.reports.render.changes import whom
-from pipeline.reports.render.types import Item, Raw
-from pipeline.reports.types import Ended, Ending, Summary, Trouble
+from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
+from pipeline.reports.render.types import BlockContent, Item
+from pipeline.reports.types import Incident, ResolvedIncident, Shutdown, Summary
 
-_NAMED = 3
+ERROR_CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadable")
+"""The errors that have messages of their own."""
 
-
-_LACKED = 12
-
-
-_SAID = 200
+_MAX_SCOPES = 3
+_MAX_MODELS = 12
+_MAX_QUOTE = 200
 
 
-CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadable")
+def scopes_text(
+    locale: Locale, summary: Summary, scopes: Sequence[str], gateway: str, groups: Sequence[str] = ()
+) -> Text:
+    """Return the names of up to three scopes, else their number: `12 keys of aihubmix in group vip`."""
+    if len(scopes) <= _MAX_SCOPES:
+        return locale.join(untrusted(scope, "name") for scope in scopes)
+    key = f"scopes.{_noun(summary, scopes)}"
+    counted = locale.text(key, n=len(scopes), gateway=untrusted(gateway, "name"))
+    if not groups:
+        return counted
+    named = locale.join_some((untrusted(group, "name", longest=40) for group in groups), _MAX_SCOPES)
+    return locale.text("scopes.in_groups", n=len(groups), scopes=counted, groups=named)
 
 
-def troubles(words: Words, brief: Summary) -> Iterator[Raw]:
-    """Say who does not answer or is held, since when and what to do; what was told before in short."""
-    new = [_trouble(words, brief, each) for each in brief.troubles if each.new]
+def count_scopes(locale: Locale, summary: Summary, scopes: Sequence[str]) -> str:
+    """Return the number of scopes: `12 keys`."""
+    return locale.plain(f"count.{_noun(summary, scopes)}", n=len(scopes))
+
+
+def _noun(summary: Summary, scopes: Sequence[str]) -> str:
+    """Return `keys` where all of the scopes are keys."""
+    keys = {scope.scope for scope in summary.coverage if scope.auth == "key"}
+    return "keys" if keys.issuperset(scopes) else "scopes"
+
+
+def incidents(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
+    """Yield the open incidents with their cause and cure; those reported before in short."""
+    new = [_incident(locale, summary, each) for each in summary.incidents if each.new]
     if new:
-        yield Raw(words.say("troubles.new"), items=new)
-    known = [_trouble(words, brief, each) for each in brief.troubles if not each.new]
-    if known:
-        yield Raw(words.say("troubles.known"), items=known)
+        yield BlockContent(locale.text("incidents.new"), items=new)
+    old = [_incident(locale, summary, each) for each in summary.incidents if not each.new]
+    if old:
+        yield BlockContent(locale.text("incidents.old"), items=old)
 
 
-def cause(trouble: Trouble) -> str:
-    """Give the name of a trouble in the catalogues."""
-    if trouble.state == "held":
+def incident_key(incident: Incident) -> str:
+    """Return the part of message keys that names the kind of an incident."""
+    if incident.state == "held":
         return "held"
-    return trouble.error_class if trouble.error_class in CLASSES else "Unreachable"
+    return incident.error_class if incident.error_class in ERROR_CLASSES else "Unreachable"
 
 
-def _trouble(words: Words, brief: Summary, trouble: Trouble) -> Item:
-    who = whom(words, brief, trouble.scopes, trouble.gateway, ())
-    kind = cause(trouble)
-    head = words.say(f"trouble.{kind}", whom=who, when=words.minute(trouble.since))
-    said = tuple(_particulars(words, trouble, kind)) if trouble.new else ()
-    return Item(head, tuple(_advice(words, trouble, kind)), said)
+def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
+    scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
+    key = incident_key(incident)
+    head = locale.text(f"incident.{key}", scopes=scopes, when=locale.minute(incident.since))
+    notes = tuple(_notes(locale, incident)) if incident.new else ()
+    return Item(head, tuple(_advice(locale, incident, key)), notes)
 
 
-def _particulars(words: Words, trouble: Trouble, kind: str) -> Iterator[Text]:
-    if kind == "held" and trouble.models is not None and trouble.held_models is not None:
-        yield words.say("held.sizes", n=trouble.held_models, known=trouble.models)
-    elif trouble.message:
-        yield words.say("said", what=foreign(trouble.message, "said", longest=_SAID))
-    if trouble.watched:
-        named = words.listed(foreign(model) for model in trouble.watched[:_LACKED])
-        left = len(trouble.watched) - _LACKED
-        yield words.say(
-            "held.watched", models=words.say("whom.and_more", what=named, n=left) if left > 0 else named
-        )
-    if kind != "held":
-        last = trouble.last_answered
-        yield words.say("last_answered", when=words.minute(last)) if last else words.say("never_answered")
+def _notes(locale: Locale, incident: Incident) -> Iterator[Text]:
+    held = incident.state == "held"
+    if held and incident.models is not None and incident.held_models is not None:
+        yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
+    elif incident.message:
+        yield locale.text("error", message=untrusted(incident.message, "quote", longest=_MAX_QUOTE))
+    if incident.missing_watched:
+        models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
+        yield locale.text("held.missing_watched", models=models)
+    if not held:
+        last = incident.last_answered
+        yield locale.text("last_answered", when=locale.minute(last)) if last else locale.text("never_answered")
 
 
-def _advice(words: Words, trouble: Trouble, kind: str) -> Iterator[Text]:
-    if kind == "held":
-        yield words.say("advice.held", command=Piece(_accept(trouble), "command"))
-    elif trouble.new or kind in ("Refused", "Unresolved"):
-        yield words.say(f"advice.{kind}")
+def _advice(locale: Locale, incident: Incident, key: str) -> Iterator[Text]:
+    if key == "held":
+        yield locale.text("advice.held", command=Piece(_accept_command(incident), "command"))
+    elif incident.new or key in ("Refused", "Unresolved"):
+        yield locale.text(f"advice.{key}")
 
 
-def _accept(trouble: Trouble) -> str:
-    """Give the command that believes what is held; the names of scopes are the config's own."""
-    many = len(trouble.scopes) > _NAMED
-    scopes = (f"'{trouble.gateway}/*'",) if many else trouble.scopes
-    return foreign(f"modelwatch accept {' '.join(scopes)}", longest=_SAID).text
+def _accept_command(incident: Incident) -> str:
+    """Return the command that accepts a held answer."""
+    many = len(incident.scopes) > _MAX_SCOPES
+    scopes = (f"'{incident.gateway}/*'",) if many else incident.scopes
+    return untrusted(f"modelwatch accept {' '.join(scopes)}", longest=_MAX_QUOTE).text
 
 
-def ended(words: Words, brief: Summary) -> Iterator[Raw]:
-    """Say which trouble is over."""
-    if brief.ended:
-        yield Raw((), items=[_ended(words, brief, each) for each in brief.ended])
+def resolved(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
+    """Yield the incidents that ended."""
+    if summary.resolved:
+        yield BlockContent((), items=[_resolved(locale, summary, each) for each in summary.resolved])
 
 
-def _ended(words: Words, brief: Summary, end: Ended) -> Item:
-    who = whom(words, brief, end.scopes, end.gateway, ())
-    if end.was == "failed":
-        for_so_long = words.duration(end.seconds)
-        return Item(words.say("ended.failed", n=len(end.scopes), whom=who, duration=for_so_long))
-    key = "ended.believed" if end.believed else "ended.dropped"
-    return Item(words.say(key, whom=who, when=words.minute(end.since)))
+def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> Item:
+    scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
+    if incident.state == "failed":
+        return Item(locale.text("resolved.failed", scopes=scopes, duration=locale.duration(incident.seconds)))
+    key = "resolved.accepted" if incident.accepted else "resolved.dropped"
+    return Item(locale.text(key, scopes=scopes, when=locale.minute(incident.since)))
 
 
-def started(words: Words, brief: Summary) -> Iterator[Raw]:
-    """Say who answered for the first time."""
-    items = [
-        Item(words.say("started", n=each.models, whom=whom(words, brief, each.scopes, each.gateway, ())))
-        for each in brief.started
-    ]
+def first_answers(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
+    """Yield the scopes that answered for the first time."""
+    items = []
+    for each in summary.first_answers:
+        scopes = scopes_text(locale, summary, each.scopes, each.gateway)
+        items.append(Item(locale.text("first_answer", n=each.models, scopes=scopes)))
     if items:
-        yield Raw((), items=items)
+        yield BlockContent((), items=items)
 
 
-def endings(words: Words, brief: Summary) -> Iterator[Raw]:
-    """Say which models are announced to end, by day."""
+def shutdowns(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
+    """Yield the announced shutdowns, by day."""
     items = [
         Item(
-            words.say(
-                "ending",
-                day=Piece(words.day(each.day), "strong"),
-                when=_when(words, each),
-                model=foreign(each.model),
-                whom=whom(words, brief, each.scopes, each.gateway, ()),
+            locale.text(
+                "shutdown",
+                day=Piece(locale.day(each.day), "strong"),
+                when=_when(locale, each),
+                model=untrusted(each.model),
+                scopes=scopes_text(locale, summary, each.scopes, each.gateway),
             )
         )
-        for each in brief.endings
+        for each in summary.shutdowns
     ]
     if items:
-        yield Raw((), items=items)
+        yield BlockContent((), items=items)
 
 
-def _when(words: Words, ending: Ending) -> Text:
-    if ending.days == 0:
-        return words.say("when.today")
-    key = "when.in" if ending.days > 0 else "when.ago"
-    return words.say(key, n=abs(ending.days))
+def _when(locale: Locale, shutdown: Shutdown) -> Text:
+    if shutdown.days == 0:
+        return locale.text("when.today")
+    key = "when.in" if shutdown.days > 0 else "when.ago"
+    return locale.text(key, n=abs(shutdown.days))
 
 
-def coverage(words: Words, brief: Summary) -> Iterator[Raw]:
-    """Say what the report is based on: who answered, who did not and since when, what is still to confirm."""
-    run = words.minute(brief.run.started_at)
-    items = [Item(words.say("coverage", n=len(brief.coverage), answered=brief.answered, when=run))]
-    silent = [scope for scope in brief.coverage if scope.state == "failed"]
-    held = [scope for scope in brief.coverage if scope.state == "held"]
-    for scopes, key in ((silent, "coverage.silent"), (held, "coverage.held")):
+def coverage(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
+    """Yield how many scopes answered, which are failing or held since when, and the pending removals."""
+    run = locale.minute(summary.run.started_at)
+    items = [Item(locale.text("coverage", n=len(summary.coverage), answered=summary.answered, when=run))]
+    for state in ("failed", "held"):
         by_since: dict[tuple[str, str], list[str]] = {}
-        for scope in scopes:
-            by_since.setdefault((scope.state_since or "", scope.gateway), []).append(scope.scope)
+        for scope in summary.coverage:
+            if scope.state == state:
+                by_since.setdefault((scope.state_since or "", scope.gateway), []).append(scope.scope)
         for (since, gateway), names in by_since.items():
-            who = whom(words, brief, names, gateway, ())
-            when = words.minute(since) if since else words.plain("unknown")
-            items.append(Item(words.say(key, whom=who, when=when)))
-    items += missing(words, brief.missing)
-    yield Raw((), items=items)
+            scopes = scopes_text(locale, summary, names, gateway)
+            when = locale.minute(since) if since else locale.plain("unknown")
+            items.append(Item(locale.text(f"coverage.{state}", scopes=scopes, when=when)))
+    items += pending_removals(locale, summary.pending)
+    yield BlockContent((), items=items)
 
 
-def missing(words: Words, found: Sequence[tuple[str, int]]) -> list[Item]:
-    """Say how many models are missing that the next answers are to confirm."""
-    if not found:
-        return []
+def pending_removals(locale: Locale, pending: Sequence[tuple[str, int]]) -> list[Item]:
+    """Return the numbers of pending removals, with the scopes of each number."""
     by_number: dict[int, list[Piece]] = {}
-    for scope, number in found:
-        by_number.setdefault(number, []).append(foreign(scope, "name"))
-    items = []
-    for number, scopes in by_number.items():
-        who = words.listed(scopes[:_NAMED])
-        if len(scopes) > _NAMED:
-            who = words.say("whom.and_more", what=who, n=len(scopes) - _NAMED)
-        items.append(Item(words.say("missing", n=number, whom=who)))
-    return items
+    for scope, number in pending:
+        by_number.setdefault(number, []).append(untrusted(scope, "name"))
+    return [
+        Item(locale.text("pending", n=number, scopes=locale.join_some(scopes, _MAX_SCOPES)))
+        for number, scopes in by_number.items()
+    ]

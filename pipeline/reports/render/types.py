@@ -1,4 +1,4 @@
-"""What is on the page, in words and in order, whatever form it is then given."""
+"""The page: the content of a report in words and in order, independent of the format."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline.core.types import Severity
-from pipeline.reports.render.catalogue import Text, Words
+from pipeline.reports.render.locales import Locale, Text
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are of something, and both in words; `tone` is worse, better or nothing."""
+    """A number, the name of what it counts, and both as text; `tone` is worse, better or empty."""
 
     number: str
     name: str
@@ -22,7 +22,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing, what became of it, and what else there is to say of it."""
+    """One entry of a list, its details, and notes about it."""
 
     head: Text
     details: tuple[Text, ...] = ()
@@ -31,7 +31,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What happened in one way to the same scopes: in a row those of which that is all, then the others."""
+    """Entries under one title: those without details in one row, then the others.
+
+    Args:
+        more: the number of entries that were left out, in words.
+    """
 
     title: Text
     row: Text = ()
@@ -41,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks under one heading; `tone` is a severity, or `calm`."""
+    """Blocks under one heading; `tone` is a severity or `calm`."""
 
     name: str
     title: str
@@ -52,7 +56,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day of the picture: its height in percent of the highest, and that of its removals within it."""
+    """A day of the chart: its height in percent of the highest, and the share of removals in percent of it."""
 
     day: str
     total: int
@@ -61,8 +65,8 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """The counts of changes of the last days; `caption` says in words what is seen, `legend` what is red."""
+class Chart:
+    """The number of changes of each of the last days; `caption` describes it, `legend` explains the red part."""
 
     bars: tuple[Bar, ...]
     caption: Text
@@ -71,14 +75,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that a report says, in one language.
+    """A whole report in one language.
 
     Args:
-        tone: the severity, or `calm` where there is no news and nobody is in trouble.
-        badge: how much it matters, in a word or two.
-        window: which time it is about.
-        lead: what else to know at once: what is quiet, who did not answer.
-        footer: from whom it is, and why one gets it.
+        tone: the severity; `breaking` while scopes are failing or held, else `calm` where nothing is new.
+        badge: the tone in a word or two.
+        window: the time that the report covers.
+        lead: remarks below the headline: scopes that failed, changes that are not listed.
+        footer: the destination and the program.
     """
 
     language: str
@@ -90,13 +94,13 @@ class Page:
     lead: tuple[Text, ...]
     counts: tuple[Count, ...]
     sections: tuple[Section, ...]
-    picture: Picture | None
+    chart: Chart | None
     footer: tuple[Text, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
-    """What is to stand in a block, before it is known how much room there is."""
+class BlockContent:
+    """The whole content of a block, before it is cut to the room that there is."""
 
     title: Text
     row: Sequence[Text] = ()
@@ -104,51 +108,51 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A block of so many things, put into words when it is known that there is room for it."""
+class LazyBlock:
+    """A block of `size` entries that is put into words only if there is room for it."""
 
     size: int
-    word: Callable[[], Raw]
+    content: Callable[[], BlockContent]
 
 
-def ready(raws: Iterable[Raw]) -> list[Waiting]:
-    """Let blocks wait that are in words already."""
-    return [Waiting(len(raw.row) + len(raw.items), partial(replace, raw)) for raw in raws]
+def as_lazy(contents: Iterable[BlockContent]) -> list[LazyBlock]:
+    """Return blocks that are in words already as lazy ones."""
+    return [LazyBlock(len(each.row) + len(each.items), partial(replace, each)) for each in contents]
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A section before it is known how much room there is."""
+class SectionDraft:
+    """A section before it is cut to the room that there is."""
 
     name: str
-    blocks: Sequence[Waiting]
+    blocks: Sequence[LazyBlock]
     tone: str = "calm"
 
-    def cut(self, words: Words, most: int) -> Section:
-        """Make the section, of at most so many lines; it says how much was cut."""
+    def cut(self, locale: Locale, most: int) -> Section:
+        """Return the section with at most so many lines; it names the number of entries left out."""
         room, blocks = most, []
-        for waiting in self.blocks:
+        for lazy in self.blocks:
             if room <= 0:
                 break
-            blocks.append(self._block(words, waiting.word(), most=most, room=room))
+            blocks.append(self._block(locale, lazy.content(), most=most, room=room))
             room -= 1 + len(blocks[-1].items)
-        left = sum(waiting.size for waiting in self.blocks[len(blocks) :])
-        more = self._more(words, left)
-        return Section(self.name, words.plain(f"section.{self.name}"), self.tone, tuple(blocks), more)
+        left_out = sum(lazy.size for lazy in self.blocks[len(blocks) :])
+        more = self._more(locale, left_out)
+        return Section(self.name, locale.plain(f"section.{self.name}"), self.tone, tuple(blocks), more)
 
-    def _block(self, words: Words, raw: Raw, *, most: int, room: int) -> Block:
-        row, items = raw.row[:most], tuple(raw.items[:room])
-        left = len(raw.row) - len(row) + len(raw.items) - len(items)
-        return Block(raw.title, words.listed(row), items, self._more(words, left))
+    def _block(self, locale: Locale, content: BlockContent, *, most: int, room: int) -> Block:
+        row, items = content.row[:most], tuple(content.items[:room])
+        left_out = len(content.row) - len(row) + len(content.items) - len(items)
+        return Block(content.title, locale.join(row), items, self._more(locale, left_out))
 
-    def _more(self, words: Words, left: int) -> Text:
-        if not left:
+    def _more(self, locale: Locale, left_out: int) -> Text:
+        if not left_out:
             return ()
-        # Only what happened to models is in the file of changes.
+        # The file of changes has nothing but changes of models.
         changes = self.name in list(Severity)
-        return words.say("more", n=left, rest=words.rest) if changes else words.say("more.plain", n=left)
+        return locale.text("more", n=left_out, rest=locale.rest) if changes else locale.text("more.plain", n=left_out)
 
 
 def tone_of(severity: Severity | None) -> str:
-    """Give the name of the colour in which a severity is shown."""
+    """Return the tone in which a severity is shown."""
     return "calm" if severity in (None, Severity.QUIET) else str(severity)

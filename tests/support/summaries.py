@@ -1,4 +1,4 @@
-"""Briefs to write reports of: one that has everything, a quiet one, and one whose every text is hostile."""
+"""Summaries to render: one with everything, one without news, and one in which every text is hostile."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from pipeline.core.prices import PER_1M, PER_CALL, PriceChange
+from pipeline.core.prices import UNIT_1M, UNIT_CALL, PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, Run
-from pipeline.reports.types import Day, Ended, Ending, NetChange, Started, Summary, Incident
+from pipeline.reports.types import (
+    DayCounts,
+    FirstAnswer,
+    Incident,
+    NetChange,
+    ResolvedIncident,
+    Shutdown,
+    Summary,
+)
 
 BEFORE, AT = "2026-11-23T06:00:00Z", "2026-11-24T06:00:00Z"
 NIGHT = "2026-11-23T22:00:00Z"
@@ -18,19 +26,21 @@ KEYS = tuple(f"aihubmix/key-{number:02d}" for number in range(1, 13))
 FEW = ("aihubmix/prod", "aihubmix/staging")
 
 
-def _price(name: str, before: str | None, after: str | None, per: str | None = PER_1M) -> PriceChange:
+def _price(name: str, before: str | None, after: str | None, unit: str | None = UNIT_1M) -> PriceChange:
     sides = (None if side is None else Decimal(side) for side in (before, after))
-    return PriceChange(name, *sides, per, "exact")
+    return PriceChange(name, *sides, unit, "exact")
 
 
-def _well(scope: str, group: str | None, auth: str = "key") -> Coverage:
+def _healthy(scope: str, group: str | None, auth: str = "key") -> Coverage:
     key = "env:KEY" if auth == "key" else None
     gateway = scope.partition("/")[0]
     return Coverage(scope, gateway, group, auth, key, "ok", None, 312, None, 0, AT, AT, None, None)
 
 
-def _ended(was: str, scope: str, seconds: int, *, believed: bool = False) -> Ended:
-    return Ended(Severity.NOTABLE, was, scope.partition("/")[0], (scope,), believed, NIGHT, AT, seconds)
+def _resolved(state: str, scope: str, seconds: int, *, accepted: bool = False) -> ResolvedIncident:
+    return ResolvedIncident(
+        Severity.NOTABLE, state, scope.partition("/")[0], (scope,), accepted, NIGHT, AT, seconds
+    )
 
 
 URGENT = (
@@ -43,7 +53,7 @@ URGENT = (
         ("vip",),
         at=AT,
         since=NIGHT,
-        candidate="heron-2.1",
+        successor="heron-2.1",
         watched=True,
     ),
     NetChange(
@@ -87,7 +97,7 @@ BREAKING = (
         "lark-proxy",
         ("whimbrel-image",),
         ("lark-proxy/public",),
-        prices=(_price("a call", "0.04", "0.05", PER_CALL), _price("model_ratio", "1.25", "1.5", None)),
+        prices=(_price("a call", "0.04", "0.05", UNIT_CALL), _price("model_ratio", "1.25", "1.5", None)),
         at=AT,
     ),
     NetChange(
@@ -109,7 +119,7 @@ NOTABLE = (
         KEYS,
         ("vip",),
         prices=(_price("input", "2.40", "1.80"), _price("cache read", None, "0.075")),
-        times=3,
+        steps=3,
         at=AT,
     ),
     NetChange(
@@ -128,7 +138,7 @@ NOTABLE = (
         "aihubmix",
         tuple(f"siskin-{number}:batch" for number in range(29)),
         FEW,
-        mark="*:batch",
+        label="*:batch",
         at=AT,
         since="2026-11-18T10:00:00Z",
         away_seconds=501_120,
@@ -139,14 +149,14 @@ NOTABLE = (
         "aihubmix",
         tuple(f"dipper-{number}" for number in range(9)),
         FEW,
-        mark="of dipper-labs",
+        label="of dipper-labs",
         at=AT,
     ),
     *(
         NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", (model,), KEYS, ("vip",), at=AT)
         for model in ("heron-2.1", "heron-2.1-thinking", "vendor/redshank:free")
     ),
-    NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, twin="knot-7b"),
+    NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, case_variant="knot-7b"),
     NetChange(
         Severity.NOTABLE,
         Kind.CHANGED,
@@ -154,8 +164,8 @@ NOTABLE = (
         ("turnstone",),
         ("lark-proxy/public",),
         prices=(_price("input", "2.50", "2.50"),),
-        times=12,
-        back=True,
+        steps=12,
+        reverted=True,
         at=AT,
     ),
     NetChange(
@@ -164,8 +174,8 @@ NOTABLE = (
         "lark-proxy",
         ("godwit",),
         ("lark-proxy/public",),
-        times=6,
-        back=True,
+        steps=6,
+        reverted=True,
         at=AT,
         since=NIGHT,
         away_seconds=3600,
@@ -183,7 +193,7 @@ QUIET = tuple(
     )
     for number in range(7)
 )
-TROUBLES = (
+INCIDENTS = (
     Incident(
         Severity.URGENT,
         "failed",
@@ -238,7 +248,7 @@ EVENTS = (
 )
 _NUMBERS = (3, 0, 5, 9, 0, 0, 2, 14, 6, 0, 1, 0, 0, 22, 8, 3, 0, 0, 0, 41, 12, 5, 0, 2, 0, 7, 4, 19)
 DAYS = tuple(
-    Day(
+    DayCounts(
         (date(2026, 10, 28) + timedelta(days=number)).isoformat(),
         added=total - total // 3,
         removed=total // 3,
@@ -246,26 +256,26 @@ DAYS = tuple(
     for number, total in enumerate(_NUMBERS)
 )
 COVERAGE = (
-    *(_well(scope, "vip") for scope in (*KEYS, *FEW)),
+    *(_healthy(scope, "vip") for scope in (*KEYS, *FEW)),
     replace(
-        _well("aihubmix/batch", "batch"),
+        _healthy("aihubmix/batch", "batch"),
         state="failed",
         state_since=NIGHT,
         last_answered="2026-11-23T18:00:00Z",
         error_class="Refused",
         message="aihubmix.example answered 401: this token has expired",
     ),
-    _well("lark-proxy/public", None, "anonymous"),
-    replace(_well("lark-proxy/trial", "trial"), models=57),
+    _healthy("lark-proxy/public", None, "anonymous"),
+    replace(_healthy("lark-proxy/trial", "trial"), models=57),
     replace(
-        _well("lark-proxy/team", "team"),
+        _healthy("lark-proxy/team", "team"),
         state="held",
         state_since=AT,
         held_models=20,
         message="280 of 300 models are gone at once",
     ),
     replace(
-        _well("teal/public", None, "anonymous"),
+        _healthy("teal/public", None, "anonymous"),
         state="failed",
         state_since="2026-11-20T06:00:00Z",
         error_class="Unreachable",
@@ -273,77 +283,77 @@ COVERAGE = (
     ),
 )
 RECOVERIES = tuple(
-    Recovery(AT, scope, scope.partition("/")[0], "failed", believed=False, since=NIGHT, seconds=10_800)
+    Recovery(AT, scope, scope.partition("/")[0], "failed", accepted=False, since=NIGHT, seconds=10_800)
     for scope in ("aihubmix/prod", "lark-proxy/public")
 )
-ENDINGS = (
-    Ending("2026-11-20", -4, "aihubmix", "snipe-1", FEW),
-    Ending("2026-11-24", 0, "lark-proxy", "ruff-old", ("lark-proxy/public",)),
-    Ending("2026-11-25", 1, "aihubmix", "stint", FEW),
-    Ending("2027-01-31", 68, "aihubmix", "heron-1", KEYS),
+SHUTDOWNS = (
+    Shutdown("2026-11-20", -4, "aihubmix", "snipe-1", FEW),
+    Shutdown("2026-11-24", 0, "lark-proxy", "ruff-old", ("lark-proxy/public",)),
+    Shutdown("2026-11-25", 1, "aihubmix", "stint", FEW),
+    Shutdown("2027-01-31", 68, "aihubmix", "heron-1", KEYS),
 )
 FULL = Summary(
     since=BEFORE,
     run=RUN,
-    lines=(*URGENT, *BREAKING, *NOTABLE, *QUIET),
-    troubles=TROUBLES,
-    ended=(
-        _ended("failed", "lark-proxy/public", 10_800),
-        _ended("held", "aihubmix/prod", 28_800, believed=True),
-        _ended("held", "aihubmix/staging", 28_800),
+    changes=(*URGENT, *BREAKING, *NOTABLE, *QUIET),
+    incidents=INCIDENTS,
+    resolved=(
+        _resolved("failed", "lark-proxy/public", 10_800),
+        _resolved("held", "aihubmix/prod", 28_800, accepted=True),
+        _resolved("held", "aihubmix/staging", 28_800),
     ),
-    started=(Started("lark-proxy", ("lark-proxy/trial",), 57),),
-    missing=(("aihubmix/prod", 2), ("aihubmix/staging", 2), ("lark-proxy/public", 1)),
+    first_answers=(FirstAnswer("lark-proxy", ("lark-proxy/trial",), 57),),
+    pending=(("aihubmix/prod", 2), ("aihubmix/staging", 2), ("lark-proxy/public", 1)),
     coverage=COVERAGE,
     days=DAYS,
-    endings=ENDINGS,
+    shutdowns=SHUTDOWNS,
     events=EVENTS,
     recoveries=RECOVERIES,
 )
-"""A report that has everything."""
+"""A report with everything."""
 
-WELL = tuple(_well(f"aihubmix/{name}", None) for name in ("batch", "prod", "public", "staging", "trial"))
-CALM = Summary(BEFORE, replace(RUN, status="done", scopes=5, answered=5), coverage=WELL, days=DAYS)
-"""A report with no news."""
+HEALTHY = tuple(_healthy(f"aihubmix/{name}", None) for name in ("batch", "prod", "public", "staging", "trial"))
+CALM = Summary(BEFORE, replace(RUN, status="done", scopes=5, answered=5), coverage=HEALTHY, days=DAYS)
+"""A report without news."""
 
-SOME = replace(CALM, coverage=(*WELL[:4], replace(WELL[4], state="failed", state_since=NIGHT)))
-"""A report with no news of those that answered."""
+SOME = replace(CALM, coverage=(*HEALTHY[:4], replace(HEALTHY[4], state="failed", state_since=NIGHT)))
+"""A report without news, in which one scope failed."""
 
 NASTY = "<script>alert(1)</script>\r\nBcc: x@evil.example\u202e\x1b[31m`|*[a](http://evil.example)@everyone"
-"""What a gateway might call a model."""
+"""A model id that attacks headers, HTML, terminals and Markdown."""
 
 LONG = "=cmd|" + "x" * 10_000
-"""A name that is far too long, and a formula."""
+"""A name that is too long, and a formula."""
 
 
 def hostile(text: str) -> Summary:
-    """Give the full brief, in which everything that a gateway says is a certain text."""
+    """Return `FULL` with every text from a gateway replaced by `text`."""
 
-    def line(each: NetChange) -> NetChange:
+    def change(each: NetChange) -> NetChange:
         return replace(
             each,
             models=tuple(f"{text}{number}" for number, _ in enumerate(each.models)),
             groups=(text,) * len(each.groups),
-            mark=f"{text}/*" if each.mark else "",
+            label=f"{text}/*" if each.label else "",
             fields=tuple(FieldChange(text, text, text, field.category) for field in each.fields),
-            prices=tuple(replace(price, name=text) if price.per is None else price for price in each.prices),
-            twin=text if each.twin else None,
-            candidate=text if each.candidate else None,
+            prices=tuple(replace(price, name=text) if price.unit is None else price for price in each.prices),
+            case_variant=text if each.case_variant else None,
+            successor=text if each.successor else None,
         )
 
     return replace(
         FULL,
-        lines=tuple(map(line, FULL.lines)),
-        troubles=tuple(replace(each, message=text) for each in FULL.troubles),
-        endings=tuple(replace(each, model=text) for each in FULL.endings),
+        changes=tuple(map(change, FULL.changes)),
+        incidents=tuple(replace(each, message=text) for each in FULL.incidents),
+        shutdowns=tuple(replace(each, model=text) for each in FULL.shutdowns),
         coverage=tuple(replace(each, group=text) for each in FULL.coverage),
         events=tuple(replace(each, model=text, groups=(text,)) for each in FULL.events),
     )
 
 
 def many(number: int) -> Summary:
-    """Give a brief in which a great number of models changed, each in its own way, with long names."""
-    lines = tuple(
+    """Return a summary with many changes of models with long names, all different."""
+    changes = tuple(
         NetChange(
             severity,
             Kind.CHANGED,
@@ -356,4 +366,4 @@ def many(number: int) -> Summary:
         for index in range(number)
         for severity in (list(Severity)[index % 3],)
     )
-    return replace(FULL, lines=lines)
+    return replace(FULL, changes=changes)

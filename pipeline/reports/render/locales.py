@@ -1,0 +1,157 @@
+"""The messages of mails and reports, one catalogue per language, and each language's format of figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib import resources
+
+from pipeline.core.text import printable
+
+MAX_TEXT = 80
+"""The number of characters shown of a gateway's text: an id, a name, a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A printable part of a text, and its style.
+
+    Args:
+        style: of text from outside: `id` for a model or a field, `name` for a scope, a group or a gateway, `value`
+            for the value of a field, `quote` for an error message, `command` for something to type. Of our own
+            text: `strong`, `faint`, `worse` and `better`. Empty for plain text.
+    """
+
+    text: str
+    style: str = ""
+
+
+Text = tuple[Piece, ...]
+
+UNTRUSTED = frozenset({"id", "name", "value", "quote", "command"})
+"""The styles of text from outside, which every format shows verbatim."""
+
+
+def untrusted(text: str, style: str = "id", *, longest: int = MAX_TEXT) -> Piece:
+    """Return text from outside in printable form, clipped."""
+    return Piece(printable(text, longest=longest), style)
+
+
+def plain(text: Text) -> str:
+    """Return a text without styles."""
+    return "".join(piece.text for piece in text)
+
+
+Message = str | Mapping[str, str]
+"""A sentence with `{placeholders}`; or two, `one` and `other`, selected by `{n}`."""
+
+
+@cache
+def load_messages(language: str) -> Mapping[str, Message]:
+    """Return the message catalogue of a language; raises FileNotFoundError for an unknown one."""
+    path = resources.files("pipeline.reports.render") / "languages" / f"{language}.json"
+    messages: dict[str, Message] = json.loads(path.read_text(encoding="utf-8"))
+    return messages
+
+
+Value = Text | Piece | str | int | Decimal
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+_DURATIONS = ((86400, "days"), (3600, "hours"), (60, "minutes"))
+
+
+class Locale:
+    """Messages and figures in one language.
+
+    Args:
+        year: dates of any other year are written with their year.
+        attached: the report goes with a file of all changes, to which messages may point.
+    """
+
+    def __init__(self, language: str, *, year: str = "", attached: bool = False) -> None:
+        self.language = language
+        self._messages = load_messages(language)
+        self._year = year
+        self._attached = attached
+
+    def text(self, key: str, **values: Value) -> Text:
+        """Fill a message; numbers are formatted for the language."""
+        message = self._messages[key]
+        if not isinstance(message, str):
+            message = message["one" if values["n"] in (1, "1") else "other"]
+        pieces: list[Piece] = []
+        for number, part in enumerate(_PLACEHOLDER.split(message)):
+            pieces += self._pieces(values[part]) if number % 2 else (Piece(part),) * bool(part)
+        return tuple(pieces)
+
+    def plain(self, key: str, **values: Value) -> str:
+        """Fill a message, without styles."""
+        return plain(self.text(key, **values))
+
+    def join(self, texts: Iterable[Text | Piece]) -> Text:
+        """Join texts with the language's comma."""
+        comma = self.text("format.comma")
+        pieces: list[Piece] = []
+        for text in texts:
+            pieces += (*(comma if pieces else ()), *self._pieces(text))
+        return tuple(pieces)
+
+    def join_some(self, pieces: Iterable[Piece], most: int) -> Text:
+        """Join the first pieces, and count the others."""
+        pieces = list(pieces)
+        named = self.join(pieces[:most])
+        more = len(pieces) - most
+        return self.text("and_more", what=named, n=more) if more > 0 else named
+
+    def _pieces(self, value: Value) -> Iterable[Piece]:
+        match value:
+            case Piece():
+                return (value,)
+            case tuple():
+                return value
+            case str():
+                return (Piece(value),)
+            case _:
+                return (Piece(self.number(value)),)
+
+    @property
+    def rest(self) -> Text:
+        """The place that has the changes for which there is no room."""
+        if self._attached:
+            return self.text("rest.attached")
+        return self.text("rest.command", command=Piece("modelwatch changes --all", "command"))
+
+    def number(self, value: int | Decimal) -> str:
+        """Format a number: `1,000,000`, `0.075`."""
+        return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
+
+    def money(self, usd: Decimal) -> str:
+        """Format a price in USD, with at least two decimals."""
+        text = self.number(usd)
+        decimals = len(text.partition(".")[2])
+        return self.plain("format.usd", amount=text if decimals >= 2 else f"{usd:,.2f}")  # noqa: PLR2004
+
+    def percent(self, value: Decimal) -> str:
+        """Format a relative change, with its sign."""
+        size = self.number(abs(value)).removesuffix(".0")
+        return self.plain("format.percent", amount=f"{'−' if value < 0 else '+'}{size}")
+
+    def day(self, day: str) -> str:
+        """Format a date (ISO 8601), with the year where it is not that of the report."""
+        month = self.plain("format.months").split()[int(day[5:7]) - 1]
+        key = "format.day" if day[:4] == self._year else "format.day_of_year"
+        return self.plain(key, year=day[:4], month=month, day=str(int(day[8:10])))
+
+    def minute(self, at: str, *, zone: bool = True) -> str:
+        """Format a time (ISO 8601 UTC), to the minute."""
+        return self.plain("format.utc" if zone else "format.minute", day=self.day(at), time=at[11:16])
+
+    def duration(self, seconds: int) -> str:
+        """Format a duration in its largest unit of at least one: `3 h`, `5.8 days`."""
+        size, unit = next((each for each in _DURATIONS if seconds >= each[0]), (1, "seconds"))
+        return self.plain(f"duration.{unit}", n=f"{seconds / size:.1f}".removesuffix(".0"))
