@@ -341,7 +341,7 @@ class PruneResult:
 
 @dataclass(frozen=True, slots=True)
 class Deprecations:
-    """Which models are announced to end, by day, and which went without notice, oldest first."""
+    """Announced shutdowns, by day, and removals without notice, oldest first."""
 
     announced: tuple[Announced, ...]
     unannounced: tuple[Vanished, ...]
