@@ -18,7 +18,7 @@ UNSAFE = (
 
 MASK = "***"
 
-LONGEST = 200
+_LONGEST = 200
 _LONGEST_LINE = 300
 _SHORTEST_SECRET = 4
 
@@ -31,7 +31,7 @@ _REQUEST_ID = re.compile(
 )
 
 
-def printable(text: str, *, longest: int = LONGEST) -> str:
+def printable(text: str, *, longest: int = _LONGEST) -> str:
     """Return a text with unsafe characters escaped as JSON does, clipped to `longest` characters."""
     return _clipped(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text), longest)
 

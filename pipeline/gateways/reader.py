@@ -145,7 +145,7 @@ class AnswerReader:
         models_dialect = dialects.group_models_dialect(scope.gateway)
         models = {_group_scope(scope, name): answer for name, answer in answers.models.items()}
         lost = [each for each in self._stored_groups(scope) if each not in models]
-        models |= dict.fromkeys(lost, answers.no_models)
+        models |= dict.fromkeys(lost, answers.empty)
         for each, answer in models.items():
             yield each, ScopeResult(self._parse(each, models_dialect, answer), outcome.seconds)
 

@@ -64,7 +64,7 @@ class GroupAnswers:
 
     groups: Answer
     models: Mapping[str, Answer]
-    no_models: Answer
+    empty: Answer
 
 
 @dataclass(frozen=True, slots=True)
