@@ -88,11 +88,6 @@ def categorise(path: str) -> str:
     return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
 
 
-def is_price(path: str) -> bool:
-    """Return whether a field is a price, whatever category its change has (`shape` hides it)."""
-    return categorise(path) == "price"
-
-
 class FieldComparer:
     """Compares the fields of changed records, with the quiet paths and the shapes of two listings.
 
