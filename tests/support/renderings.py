@@ -1,6 +1,7 @@
-"""The golden renderings: a report that has everything, in all forms and languages; one by a hostile gateway.
+"""Renderings of the summaries in `support.summaries`, and the golden files made of them.
 
-`python tests/renderings.py` writes them anew; with the word `picture`, the picture of a mail in the README.
+In `tests/`, `python -m support.renderings` writes the golden files, and `python -m support.renderings picture`
+the screenshot of a mail for the README (needs chromium).
 """
 
 from __future__ import annotations
@@ -12,73 +13,82 @@ import tempfile
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from support import ROOT, TESTS
-
-if TYPE_CHECKING:
-    from pipeline.reports.types import Summary
+from pipeline.reports.render import (
+    Entry,
+    RenderedMessage,
+    atom,
+    calendar,
+    json_feed,
+    write_message,
+)
+from pipeline.reports.types import LANGUAGES, Message, Summary
+from support import TESTS
+from support.summaries import AT, FULL, NASTY, NIGHT, hostile
 
 GOLDEN = TESTS / "golden" / "renderings"
-BESIDE = """<!DOCTYPE html><body style="margin:0;overflow:hidden;white-space:nowrap;font-size:0">
-<iframe width="720" height="960" style="border:0" srcdoc="{day}"></iframe>
-<iframe width="390" height="960" style="border:0" srcdoc="{night}"></iframe>"""
-ENTRY_ID = "<812.ops@modelwatch>"
-FEED_ID = "<ops@modelwatch>"
+
+_SIDE_BY_SIDE = """<!DOCTYPE html><body style="margin:0;overflow:hidden;white-space:nowrap;font-size:0">
+<iframe width="720" height="960" style="border:0" srcdoc="{light}"></iframe>
+<iframe width="390" height="960" style="border:0" srcdoc="{dark}"></iframe>"""
+
+
+def rendered(
+    summary: Summary, language: str = "en", *, attached: bool = True, **templates: str
+) -> RenderedMessage:
+    """Render a message to `ops`; templates are given as `mail_txt="…"`."""
+    return write_message(
+        summary,
+        destination="ops",
+        message_id="<812.ops@modelwatch>",
+        thread="<ops@modelwatch>",
+        language=language,
+        attached=attached,
+        templates={f"{name.replace('_', '.')}.j2": text for name, text in templates.items()},
+    )
+
+
+@cache
+def message_of(summary: Summary, language: str = "en") -> Message:
+    """Return the message with the built-in templates."""
+    return rendered(summary, language).message
 
 
 @cache
 def renderings() -> dict[str, str]:
-    """Give the text of each golden file, by its path under `golden/renderings`."""
-    from pipeline.reports.types import LANGUAGES
-    from support.summaries import FULL, NASTY, hostile
-
-    found = {"hostile/" + name: text for name, text in _rendered(hostile(NASTY), "en").items()}
+    """Return the text of each golden file, by its path under `golden/renderings`."""
+    found = {f"hostile/{name}": text for name, text in _renderings(hostile(NASTY), "en").items()}
     for language in LANGUAGES:
-        found |= {f"{language}/{name}": text for name, text in _rendered(FULL, language).items()}
-    return {name: _lasting(text) for name, text in found.items()}
+        found |= {f"{language}/{name}": text for name, text in _renderings(FULL, language).items()}
+    program = f"modelwatch {version('modelwatch')}"
+    return {name: text.replace(program, "modelwatch VERSION") for name, text in found.items()}
 
 
-def _rendered(summary: Summary, language: str) -> dict[str, str]:
-    from pipeline.reports.render import Entry, atom, calendar, json_feed, write_message
-    from support.summaries import AT, FULL, NIGHT
-
-    made = write_message(
-        summary, destination="ops", message_id=ENTRY_ID, thread=FEED_ID, language=language
-    ).message
-    entry = Entry(made.message_id, made.at, made.subject, made.html, made.text)
+def _renderings(summary: Summary, language: str) -> dict[str, str]:
+    message = message_of(summary, language)
+    entry = Entry(message.message_id, message.at, message.subject, message.html, message.text)
     texts = {
-        "subject.txt": f"{made.subject}\n",
-        "mail.txt": made.text,
-        "mail.md": made.markdown,
-        "mail.html": made.html,
+        "subject.txt": f"{message.subject}\n",
+        "mail.txt": message.text,
+        "mail.md": message.markdown,
+        "mail.html": message.html,
         "shutdowns.ics": calendar(summary.shutdowns, stamp=NIGHT, language=language),
-        "atom.xml": atom("modelwatch: ops", [entry], feed_id=FEED_ID, at=AT, language=language),
+        "atom.xml": atom("modelwatch: ops", [entry], feed_id=message.thread, at=AT, language=language),
         "feed.json": json_feed("modelwatch: ops", [entry], language=language),
     }
     if summary is FULL and language == "en":
-        texts |= {each.name: each.content.decode() for each in made.attachments}
+        texts |= {each.name: each.content.decode() for each in message.attachments}
     return texts
 
 
-def _lasting(text: str) -> str:
-    """Leave out which version wrote it."""
-    return text.replace(f"modelwatch {version('modelwatch')}", "modelwatch VERSION")
-
-
-def picture(path: Path) -> None:
-    """Show a mail in a browser, by day on a desk and by night on a phone, and keep what is seen."""
-    from pipeline.reports.render import write_message
-    from support.summaries import FULL
-
-    mail = write_message(
-        FULL, destination="ops", message_id=ENTRY_ID, thread=FEED_ID, language="en"
-    ).message.html
-    night = mail.replace("@media (prefers-color-scheme: dark)", "@media all")
-    assert night != mail
+def take_screenshot(path: Path, language: str = "en") -> None:
+    """Write a screenshot of a mail: in light mode on a desktop, in dark mode on a phone."""
+    light = message_of(FULL, language).html
+    dark = light.replace("@media (prefers-color-scheme: dark)", "@media all")
+    assert dark != light
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "page.html"
-        page.write_text(BESIDE.format(day=html.escape(mail), night=html.escape(night)), "utf-8")
+        page.write_text(_SIDE_BY_SIDE.format(light=html.escape(light), dark=html.escape(dark)), "utf-8")
         subprocess.run(
             [
                 *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
@@ -90,11 +100,10 @@ def picture(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(TESTS), str(ROOT)]
     if sys.argv[1:] == ["picture"]:
-        picture(TESTS / "pictures" / "mail.png")
+        take_screenshot(TESTS / "pictures" / "mail.png")
         sys.exit()
     for name, text in renderings().items():
-        path = GOLDEN / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
+        golden = GOLDEN / name
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_bytes(text.encode())

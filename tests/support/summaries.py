@@ -156,7 +156,9 @@ NOTABLE = (
         NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", (model,), KEYS, ("vip",), at=AT)
         for model in ("heron-2.1", "heron-2.1-thinking", "vendor/redshank:free")
     ),
-    NetChange(Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, case_variant="knot-7b"),
+    NetChange(
+        Severity.NOTABLE, Kind.ADDED, "aihubmix", ("Knot-7B",), KEYS, ("vip",), at=AT, case_variant="knot-7b"
+    ),
     NetChange(
         Severity.NOTABLE,
         Kind.CHANGED,
@@ -312,7 +314,9 @@ FULL = Summary(
 )
 """A report with everything."""
 
-HEALTHY = tuple(_healthy(f"aihubmix/{name}", None) for name in ("batch", "prod", "public", "staging", "trial"))
+HEALTHY = tuple(
+    _healthy(f"aihubmix/{name}", None) for name in ("batch", "prod", "public", "staging", "trial")
+)
 CALM = Summary(BEFORE, replace(RUN, status="done", scopes=5, answered=5), coverage=HEALTHY, days=DAYS)
 """A report without news."""
 
@@ -324,6 +328,18 @@ NASTY = "<script>alert(1)</script>\r\nBcc: x@evil.example\u202e\x1b[31m`|*[a](ht
 
 LONG = "=cmd|" + "x" * 10_000
 """A name that is too long, and a formula."""
+
+
+HOSTILE = (
+    NASTY,
+    LONG,
+    "\x00\x1b]0;title\x07\u2066",
+    "{{ 7 * 7 }}{% raw %}",
+    "]]>&amp;<!--",
+    '" onload="x',
+    " ",
+)
+"""Texts that attack one format or another."""
 
 
 def hostile(text: str) -> Summary:
@@ -367,3 +383,8 @@ def many(number: int) -> Summary:
         for severity in (list(Severity)[index % 3],)
     )
     return replace(FULL, changes=changes)
+
+
+def only(*changes: NetChange, severity: Severity = Severity.BREAKING) -> Summary:
+    """Return a summary with nothing but some changes, all of one severity."""
+    return replace(CALM, changes=tuple(replace(change, severity=severity) for change in changes))

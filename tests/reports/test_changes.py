@@ -1,0 +1,98 @@
+"""Net changes in words: grouped, counted by their worst part, long values by what differs in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from support.renderings import message_of
+from support.summaries import AT, BEFORE, NIGHT, NOTABLE, only
+
+from pipeline.core.canonical import as_text
+from pipeline.core.types import FieldChange, Kind, Severity
+from pipeline.reports.render import render
+from pipeline.reports.types import NetChange
+
+
+def one(change: NetChange, form: str = "txt", language: str = "en") -> str:
+    """Give what a report says that has a change alone, its words as they come."""
+    return " ".join(render(only(change, severity=change.severity), form, language=language).split())
+
+
+def changed(*fields: FieldChange, severity: Severity = Severity.NOTABLE, **more: Any) -> NetChange:
+    """Give a change of a model whose fields changed."""
+    return NetChange(severity, Kind.CHANGED, "acme", ("lyra",), ("acme/one",), fields=fields, at=AT, **more)
+
+
+def test_models_with_a_label_are_counted_and_twelve_of_them_named() -> None:
+    gone = replace(NOTABLE[2], kind=Kind.REMOVED, severity=Severity.BREAKING)
+    assert "29 *:batch models: siskin-0:batch, siskin-1:batch, " in one(gone)
+    assert "siskin-11:batch and 17 more" in one(gone)
+    assert "*:batch の29モデル：siskin-0:batch、" in one(gone, language="ja")
+    assert "*:batch 共 29 个模型：siskin-0:batch、" in one(gone, language="zh-CN")
+
+
+def test_of_json_in_a_string_only_the_difference_is_shown() -> None:
+    before = json.dumps({"model_name": "lyra" * 20, "tiers": [{"input": 1, "output": 8}]}, indent=2)
+    after = before.replace("8", "9")
+    text = one(changed(FieldChange("metadata.billing", as_text(before), as_text(after), "price")))
+    assert "metadata.billing: tiers.0.output 8 → 9" in text
+    assert "lyralyra" not in text
+
+
+def test_of_long_texts_the_difference_is_shown() -> None:
+    begin = "a very long text about nothing at all, " * 3
+    text = one(changed(FieldChange("notes", f"{begin}old", f"{begin}new", "other")))
+    assert re.search(r"notes ….*all, old → ….*all, new", text)
+
+
+def test_fields_that_differ_from_model_to_model_are_only_named() -> None:
+    fields = (FieldChange("billing", "a", "b", "other"), FieldChange("tier", "1", "2", "other"))
+    change = replace(changed(*fields), models=tuple(f"m{n:02}" for n in range(70)), varying=("billing",))
+    assert "70 models: m00, m01," in one(change)
+    assert "m11 and 58 more tier 1 → 2 billing: changed to different values" in one(change)
+
+
+def test_a_limit_of_0_is_no_limit() -> None:
+    text = one(changed(FieldChange("context_length", "200000", "0", "limits")))
+    assert "context 200,000 → none" in text
+    assert "1 limit change" in text
+    assert "context 8,000 (new)" in one(changed(FieldChange("context_length", "0", "8k", "limits")))
+    assert "context unlimited" not in one(changed(FieldChange("context_length", "8", "unlimited", "limits")))
+
+
+CUT = FieldChange("context_length", "8000", "4000", "limits")
+
+
+CHEAPER = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
+
+
+WORST = [
+    (changed(CUT, prices=(CHEAPER,)), "1 with lower limits"),
+    (replace(changed(CUT), kind=Kind.RETURNED, away_seconds=7200), "1 with lower limits"),
+    (changed(FieldChange("features", '["tools"]', "[]", "capabilities")), "1 with capabilities removed"),
+    (changed(prices=(replace(CHEAPER, before=None),)), "1 with a first price"),
+    (changed(prices=(replace(CHEAPER, after=None),)), "1 price change"),
+    (changed(prices=(CHEAPER, replace(CHEAPER, before=Decimal(0)))), "1 price change"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), WORST)
+def test_a_change_is_counted_as_its_worst_part(change: NetChange, told: str) -> None:
+    mail = message_of(only(change))
+    assert f"{told} · acme" in mail.subject
+    assert f"\n{told}\n" in mail.text
+    assert ("returned after 2 h" in mail.text) == (change.kind == Kind.RETURNED)
+
+
+def test_removals_are_ordered_by_time() -> None:
+    gone = [
+        NetChange(Severity.BREAKING, Kind.REMOVED, "acme", (model,), ("acme/one",), at=AT, since=since)
+        for model, since in (("b", NIGHT), ("a", AT), ("c", BEFORE))
+    ]
+    text = message_of(only(*gone)).text
+    assert text.index("\n  c\n") < text.index("\n  b\n") < text.index("\n  a\n")
