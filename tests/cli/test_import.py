@@ -1,4 +1,4 @@
-"""The command `import`: saved answers go in, a line says what came of it, and the job goes on from there."""
+"""The command `import`: saved answers become history, and the job continues from it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def imports(job: Job, source: object, *options: str, scope: str = "acme/old") ->
     return job.quick("import", scope, str(source), "--dialect", "auto", *options)
 
 
+LINES = "saved.jsonl"
 OFFERS = (listed("a"), listed("a", "b"), listed("b"), listed("b"))
 
 
-def test_a_directory_becomes_history(job: Job, tmp_path: Path) -> None:
-    """One line says what came of it; the commands tell what was, and that nothing is asked."""
+def test_a_directory_becomes_history_and_its_scope_is_not_asked(job: Job, tmp_path: Path) -> None:
     source = save(tmp_path / "saved", *OFFERS)
     (source / "manifest.json").write_text("{}")
     done = imports(job, source)
@@ -46,7 +46,7 @@ def test_a_directory_becomes_history(job: Job, tmp_path: Path) -> None:
         "modelwatch: left out: manifest.json: no time in its name\n",
     )
     assert imports(job, source, "-q").said == ""
-    assert imports(job, source).stdout == "nothing new of acme/old; 4 known already\n"
+    assert imports(job, source).stdout == "nothing new of acme/old; 4 recorded already\n"
     assert (
         "2025-10-04 00:00  acme/old\n  - a  removed, missing since 2025-10-03 00:00"
         in job.quick("changes").stdout
@@ -54,13 +54,12 @@ def test_a_directory_becomes_history(job: Job, tmp_path: Path) -> None:
     assert job.quick("status").stdout == (
         "the job has not run yet; the imported answers end at 2025-10-04 00:00 UTC\n"
     )
-    assert "offered since 2025-10-02 00:00 (not asked now: this is what was known at" in (
+    assert "offered since 2025-10-02 00:00 (no longer asked: this is the state of" in (
         job.quick("show", "b").stdout
     )
 
 
-def test_the_job_goes_on_from_what_was_imported(job: Job, tmp_path: Path) -> None:
-    """What was imported is no news of the first run, and what changed since is."""
+def test_the_first_run_reports_only_changes_since_the_import(job: Job, tmp_path: Path) -> None:
     with Scripted(lambda _: Reply(listed("b", "c"))) as server:
         job.asks(server.url, name="acme", scopes={"old": ""}, dialect="openai")
         done = job.quick("import", "acme/old", str(save(tmp_path / "saved", *OFFERS)))
@@ -75,15 +74,14 @@ def test_the_job_goes_on_from_what_was_imported(job: Job, tmp_path: Path) -> Non
     one_line(job.quick("import", "acme/old", str(late)), 65, "2025-10-09", "is recorded until 2026-01-01")
 
 
-def test_an_import_that_was_killed_as_it_began_can_be_started_again(job: Job, tmp_path: Path) -> None:
-    """A file without tables, as a killed first import leaves it, is no database yet."""
+def test_an_import_that_was_killed_at_its_start_can_be_repeated(job: Job, tmp_path: Path) -> None:
+    """A killed first import leaves a file without tables."""
     job.home.mkdir()
     job.database.touch()
     assert imports(job, save(tmp_path / "saved", *OFFERS)).code == 0
 
 
-def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
-    """The same answers give the same history, wherever they were kept."""
+def test_lines_and_commits_give_the_same_history_as_files(job: Job, tmp_path: Path) -> None:
     lines = tmp_path / "saved.jsonl"
     answers = [{"at": f"2025-10-0{day}", "body": json.loads(body)} for day, body in enumerate(OFFERS, 1)]
     lines.write_text("\n".join(map(json.dumps, answers)))
@@ -96,8 +94,8 @@ def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
         subprocess.run([*git, "add", "."], check=True)
         date = {"GIT_COMMITTER_DATE": f"2025-10-0{day}T00:00:00Z", "PATH": job.bare["PATH"]}
         subprocess.run([*git, "commit", "--quiet", "--message", "m"], check=True, env=date)
-    told = ": 2 moves, 1 added, 1 removed\n"
-    assert imports(job, lines).stdout.endswith(told)
+    changes = ": 2 moves, 1 added, 1 removed\n"
+    assert imports(job, lines).stdout.endswith(changes)
     done = job.quick(
         *("import", "acme/git", "--dialect", "auto", "--git", str(repository), "--path", "models.json")
     )
@@ -107,8 +105,7 @@ def test_lines_and_commits_are_sources_too(job: Job, tmp_path: Path) -> None:
     )
 
 
-def test_the_summary_is_there_for_programs(job: Job, tmp_path: Path) -> None:
-    """All counts by name, and nothing else on standard output."""
+def test_the_json_has_all_counts_by_name(job: Job, tmp_path: Path) -> None:
     source = save(tmp_path / "saved", *OFFERS, b"<html>")
     assert imports(job, source, "--json").json() == {
         "scope": "acme/old",
@@ -127,27 +124,25 @@ def test_the_summary_is_there_for_programs(job: Job, tmp_path: Path) -> None:
     }
 
 
-def test_answers_that_cannot_be_read_are_told_and_counted(job: Job, tmp_path: Path) -> None:
-    """Three are named, the rest are counted; they fail the command only when there is nothing else."""
+def test_unreadable_answers_are_counted_and_three_are_named(job: Job, tmp_path: Path) -> None:
+    """They fail the command only where nothing else is imported."""
     pages = [b"<html>"] * 5
     done = imports(job, save(tmp_path / "saved", *pages, listed("a")))
     assert done.code == 0
     assert done.stdout.endswith("no change; 5 could not be read\n")
     assert done.stderr.count("web page") == 3
-    assert done.stderr.endswith("modelwatch: 2 more could not be read: -v names them\n")
+    assert done.stderr.endswith("modelwatch: 2 more could not be read: see -v\n")
     assert imports(job, tmp_path / "saved", "-v").stderr.count("web page") == 5
     done = imports(job, save(tmp_path / "pages", *pages), scope="acme/pages")
     assert (done.code, done.stdout) == (4, "nothing new of acme/pages; 5 could not be read\n")
 
 
-def test_what_is_held_at_the_end_is_said(job: Job, tmp_path: Path) -> None:
-    """The exit code is that of a run that holds an answer."""
+def test_the_exit_status_is_5_where_the_last_answer_is_held(job: Job, tmp_path: Path) -> None:
     done = imports(job, save(tmp_path / "saved", listed(*"abcdefgh"), listed()))
     assert (done.code, done.stdout.partition(": ")[2]) == (5, "1 held; the last one is held\n")
 
 
-def test_a_gateway_that_is_known_keeps_its_address(job: Job, tmp_path: Path) -> None:
-    """Another scope at it takes the address from the config or the database; a new one has what is said."""
+def test_a_known_gateway_keeps_its_address_in_an_import_of_another_scope(job: Job, tmp_path: Path) -> None:
     source = save(tmp_path / "saved", *OFFERS)
     imports(job, source, "--url", "https://acme.example")
     imports(job, source, scope="acme/other")
@@ -164,30 +159,33 @@ def test_a_gateway_that_is_known_keeps_its_address(job: Job, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (("acme/old",), "no scope acme/old is in the config; set --dialect"),
-        (("acme/old", "--dialect", "klingon"), "the dialect klingon is not known"),
-        (("acme", ".", "--dialect", "auto"), "'acme' is not the name of a scope: write gateway/name"),
-        (("acme/o d", ".", "--dialect", "auto"), "is not the name of a scope"),
+        (("acme/old", LINES), "no scope acme/old is in the config; set --dialect"),
+        (("acme/old", LINES, "--dialect", "klingon"), "the dialect klingon does not exist"),
+        (("acme", LINES, "--dialect", "auto"), "'acme' is not the name of a scope: write gateway/name"),
+        (("acme/o d", LINES, "--dialect", "auto"), "is not the name of a scope"),
         (("acme/old", "--dialect", "auto"), "name a directory, a .jsonl file, or --git and --path"),
         (("acme/old", "--dialect", "auto", "--git", "."), "--git needs --path"),
         (("acme/old", "--dialect", "auto", "--path", "x"), "--path needs --git"),
-        (("acme/old", ".", "--dialect", "auto", "--git", ".", "--path", "x"), "the file is named by --path"),
+        (("acme/old", ".", "--dialect", "auto", "--git", ".", "--path", "x"), "--path names the file"),
         (("acme/old", ".", "--dialect", "auto", "--time-field", "a..b"), "--time-field: 'a..b' is no path"),
         (("acme/old", __file__, "--dialect", "auto"), "is neither a directory nor a .jsonl or .ndjson file"),
     ],
 )
-def test_wrong_words_are_named(job: Job, words: tuple[str, ...], said: str) -> None:
-    """The usage error says what to write, and no database is made."""
-    done = job.quick("import", *words)
+def test_wrong_usage_is_explained_and_makes_no_database(
+    job: Job, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    lines = tmp_path / LINES
+    lines.write_text('{"at": "2025-10-01", "body": {"data": []}}')
+    done = job.quick("import", *(str(lines) if word == LINES else word for word in words))
     assert done.code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert not job.database.exists()
 
 
-def test_a_scope_of_all_groups_takes_no_answers(job: Job, tmp_path: Path) -> None:
-    """Its list is put together from other answers than a list, and so are those of its groups."""
+def test_nothing_can_be_imported_into_a_scope_of_all_groups(job: Job, tmp_path: Path) -> None:
+    """Its list is put together from other answers."""
     job.asks(
         "https://acme.example",
         name="acme",
@@ -199,23 +197,20 @@ def test_a_scope_of_all_groups_takes_no_answers(job: Job, tmp_path: Path) -> Non
         assert "acme/each is asked for all its groups" in done.stderr
 
 
-def test_an_import_that_finds_nothing_is_one_line(job: Job, tmp_path: Path) -> None:
-    """What is wrong with the source is said before any database is made."""
+def test_an_unusable_source_is_one_line_and_makes_no_database(job: Job, tmp_path: Path) -> None:
     one_line(imports(job, tmp_path / "nowhere"), 65, "nowhere: cannot be read")
     one_line(imports(job, tmp_path), 65, "holds no saved answer")
     one_line(imports(job, tmp_path / "gone.jsonl"), 65, "gone.jsonl: cannot be read")
     assert not job.database.exists()
 
 
-def test_only_one_writes_at_a_time(job: Job, tmp_path: Path) -> None:
-    """A run or an import that is under way is not disturbed."""
+def test_an_import_is_refused_while_the_lock_is_held(job: Job, tmp_path: Path) -> None:
     source = save(tmp_path / "saved", *OFFERS)
     with lock(job.database, since="2026-01-01T00:00:00Z"):
         one_line(imports(job, source), 75, "another run holds the lock")
 
 
-def test_an_import_loads_nothing_that_speaks_http(job: Job, tmp_path: Path) -> None:
-    """It asks nobody, so it is not made to wait for what could."""
+def test_an_import_loads_no_library_for_http(job: Job, tmp_path: Path) -> None:
     source = save(tmp_path / "saved", *OFFERS)
     words = ["modelwatch", "import", "acme/old", str(source), "--dialect", "auto", "--home", str(job.home)]
     script = (

@@ -1,4 +1,4 @@
-"""The commands that take care of the database, as their users run them."""
+"""The commands that maintain the database, run as users run them."""
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ def change(job: Job, statement: str) -> None:
     raw.close()
 
 
-def test_a_database_that_is_well(job: Job) -> None:
-    """Each check is a line with what it counted; nothing is written, and JSON says the same."""
+def test_verify_prints_a_line_for_each_check_and_writes_nothing(job: Job) -> None:
     before = job.database.read_bytes()
     done = job.run("verify")
     assert (done.code, done.stderr) == (0, "")
@@ -51,17 +50,15 @@ def test_a_database_that_is_well(job: Job) -> None:
     assert job.database.read_bytes() == before
 
 
-def test_one_thing_is_named_in_the_singular(job: Job) -> None:
-    """A check that looked at one thing says so in English."""
+def test_a_check_of_one_row_is_in_the_singular(job: Job) -> None:
     change(job, "delete from deliveries where id > 1")
-    said = job.run("verify").stdout
-    assert "1 delivery: " in said
-    assert "1 coverage: " in said
-    assert "0 removals to be confirmed: " in said
+    output = job.run("verify").stdout
+    assert "1 delivery: " in output
+    assert "1 coverage: " in output
+    assert "0 removals to be confirmed: " in output
 
 
-def test_damage_is_told_and_rebuilt(job: Job) -> None:
-    """`verify` leaves with 74 and says what to run; that puts it right, once."""
+def test_verify_exits_with_74_and_rebuild_corrects_what_it_finds(job: Job) -> None:
     change(job, "delete from field_changes")
     change(job, "update records set owned_by = 'x' where id = 1")
     done = job.run("verify")
@@ -70,19 +67,17 @@ def test_damage_is_told_and_rebuilt(job: Job) -> None:
     assert done.stdout.endswith("what to do: modelwatch rebuild\n")
     assert job.run("rebuild").stdout == "corrected: 2 field changes, 1 records' facts\n"
     assert job.run("verify").code == 0
-    assert job.run("rebuild").stdout == "all was as it should be\n"
+    assert job.run("rebuild").stdout == "nothing to correct\n"
     assert job.quick("rebuild", "--json").json()["corrected"]["changes"] == 0
 
 
-def test_a_damaged_history_is_not_rebuilt(job: Job) -> None:
-    """One line says what is damaged and to restore it; `verify` says so too."""
+def test_a_damaged_history_is_not_rebuilt_but_to_be_restored(job: Job) -> None:
     change(job, "update records set body = '{}' where id = 1")
     assert "restore a backup" in job.run("verify").stdout
     one_line(job.quick("rebuild"), 74, "records 1", "restore it from a backup")
 
 
-def test_facts_that_the_config_names_later(job: Job, gateway: Scripted) -> None:
-    """After a new `facts` line `verify` says what to run, and `rebuild` fills them in."""
+def test_rebuild_adds_the_facts_of_a_new_config_line(job: Job, gateway: Scripted) -> None:
     text = job.config.read_text("utf-8")
     job.configure(text + 'facts = {type = "object"}\n')
     assert job.quick("verify").code == 74
@@ -90,8 +85,7 @@ def test_facts_that_the_config_names_later(job: Job, gateway: Scripted) -> None:
     assert job.quick("verify").code == 0
 
 
-def test_without_a_database(tmp_path: Path) -> None:
-    """Each command says how one is made."""
+def test_each_command_without_a_database_says_how_to_make_one(tmp_path: Path) -> None:
     job = Job(tmp_path)
     for command in (
         ("verify",),
@@ -105,8 +99,7 @@ def test_without_a_database(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_prune_drops_and_says_how_much(job: Job) -> None:
-    """A rehearsal writes nothing; then the old runs are gone, the file is smaller, and all is well."""
+def test_prune_drops_old_runs_and_a_dry_run_only_counts_them(job: Job) -> None:
     with sqlite3.connect(job.database) as raw:
         raw.execute("update snapshots set started_at = '2020-01-01T00:00:00Z' where id = 1")
         raw.execute("update deliveries set state = 'sent'")
@@ -115,11 +108,11 @@ def test_prune_drops_and_says_how_much(job: Job) -> None:
         job.quick("run")
     change(job, "update snapshots set started_at = '2020-01-02T00:00:00Z' where id < 5")
     before = job.database.read_bytes()
-    rehearsed = job.run("prune", "--keep", "365d", "--dry-run")
-    assert rehearsed.stdout.startswith("would drop: ")
+    dry = job.run("prune", "--keep", "365d", "--dry-run")
+    assert dry.stdout.startswith("would drop: ")
     assert job.database.read_bytes() == before
     done = job.run("prune", "--keep", "365d")
-    assert done.stdout.splitlines()[0] == rehearsed.stdout.strip().replace("would drop", "dropped")
+    assert done.stdout.splitlines()[0] == dry.stdout.strip().replace("would drop", "dropped")
     assert "MB before, " in done.stdout
     assert job.run("verify").code == 0
     assert job.run("prune", "--keep", "365d").stdout.startswith("nothing is older than ")
@@ -127,14 +120,12 @@ def test_prune_drops_and_says_how_much(job: Job) -> None:
 
 
 @pytest.mark.parametrize("keep", ["365", "0d", "x", "-1d"])
-def test_an_age_that_is_none(job: Job, keep: str) -> None:
-    """Wrong usage says what to write."""
+def test_an_invalid_age_is_wrong_usage(job: Job, keep: str) -> None:
     done = job.quick("prune", f"--keep={keep}")
     assert (done.code, "write 365d" in done.stderr) == (2, True)
 
 
-def test_readers_are_not_disturbed(job: Job) -> None:
-    """Who has the file open while it is compacted goes on reading what was there."""
+def test_a_reader_keeps_its_snapshot_while_the_database_is_compacted(job: Job) -> None:
     reader = sqlite3.connect(job.database)
     reader.execute("begin")
     before = reader.execute("select count(*) from snapshots").fetchall()
@@ -143,8 +134,9 @@ def test_readers_are_not_disturbed(job: Job) -> None:
     reader.close()
 
 
-def test_a_backup_is_a_database(job: Job, tmp_path: Path) -> None:
-    """It is whole, checked and as private as its original; it is not written over without being told."""
+def test_a_backup_is_a_checked_database_with_the_permissions_of_its_original(
+    job: Job, tmp_path: Path
+) -> None:
     job.database.chmod(0o600)
     copy = tmp_path / "copy.db"
     done = job.run("backup", str(copy))
@@ -162,8 +154,7 @@ def test_a_backup_is_a_database(job: Job, tmp_path: Path) -> None:
     one_line(job.quick("backup", str(tmp_path / "no" / "x")), 74, "no directory")
 
 
-def test_a_backup_while_others_write(job: Job, tmp_path: Path) -> None:
-    """The copy is of one moment, though rows come in all the time."""
+def test_a_backup_is_consistent_while_others_write(job: Job, tmp_path: Path) -> None:
     stop = threading.Event()
 
     def write() -> None:
@@ -185,8 +176,7 @@ def test_a_backup_while_others_write(job: Job, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a way to limit the size of files")
-def test_a_disk_that_is_full_leaves_nothing(job: Job, tmp_path: Path) -> None:
-    """A copy that cannot be finished is taken away again, in one line."""
+def test_a_backup_that_cannot_be_finished_is_removed_and_is_one_line(job: Job, tmp_path: Path) -> None:
     target = tmp_path / "small"
     target.mkdir()
     before = sorted(tmp_path.iterdir())
@@ -203,23 +193,21 @@ def test_a_disk_that_is_full_leaves_nothing(job: Job, tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_forget_asks_first(job: Job) -> None:
-    """Off a terminal nobody can be asked, so it must be said; then the scope is gone and the rest well."""
+def test_forget_asks_first_and_off_a_terminal_needs_yes(job: Job) -> None:
     done = job.run("forget", "local/te*")
     assert (done.code, done.stdout) == (2, "to forget, with all their history: local/test\n")
     assert "--yes" in done.stderr
     done = job.run("forget", "local/test", "--yes")
     assert done.code == 0
-    assert "still in the config, so the next run begins anew with: local/test" in done.stdout
+    assert "still in the config, so the next run records them anew: local/test" in done.stdout
     assert [scope["scope"] for scope in job.quick("scopes", "--json").json()] == ["local/prod"]
     assert job.quick("verify").code == 0
     assert job.quick("forget", "no/such", "--yes").code == 2
 
 
-def test_a_key_is_rotated(job: Job, gateway: Scripted) -> None:
-    """The config has the new name; the history goes on under it, and nothing is told."""
+def test_a_renamed_scope_keeps_its_history_and_nothing_is_reported(job: Job, gateway: Scripted) -> None:
     job.configure(job.config.read_text("utf-8").replace("scopes.prod", "scopes.fresh"))
-    assert job.run("rename", "local/prod", "local/fresh").stdout == "local/prod is local/fresh now\n"
+    assert job.run("rename", "local/prod", "local/fresh").stdout == "local/prod is now local/fresh\n"
     done = job.quick("run", "--exit-code")
     assert (done.code, done.said) == (0, "")
     assert {scope["state"] for scope in job.quick("scopes", "--json").json()} == {"ok"}
@@ -227,33 +215,32 @@ def test_a_key_is_rotated(job: Job, gateway: Scripted) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
-        ("local/prod", "local/test", "is known already"),
+        ("local/prod", "local/test", "local/test exists, with a history"),
         ("local/prod", "other/prod", "modelwatch rename local other"),
         ("local/prod", "other", "two gateways"),
-        ("local/no", "local/x", "is not known"),
+        ("local/no", "local/x", "local/no is unknown"),
         ("local", "local/x", "two gateways"),
-        ("local/prod", "local/a b", "is no name"),
+        ("local/prod", "local/a b", "is not a valid name"),
     ],
 )
-def test_names_that_cannot_be_given(job: Job, old: str, new: str, says: str) -> None:
-    """Each is refused with what to do instead, and nothing is renamed."""
+def test_a_name_that_cannot_be_used_is_refused_and_nothing_is_renamed(
+    job: Job, old: str, new: str, message: str
+) -> None:
     done = job.quick("rename", old, new)
-    assert (done.code, says in done.stderr) == (2, True)
+    assert (done.code, message in done.stderr) == (2, True)
     assert [s["scope"] for s in job.quick("scopes", "--json").json()] == ["local/prod", "local/test"]
 
 
-def test_a_gateway_is_renamed(job: Job) -> None:
-    """All its scopes go with it; where the config has the old name, that is said."""
+def test_the_scopes_of_a_gateway_are_renamed_with_it_and_the_config_is_mentioned(job: Job) -> None:
     done = job.quick("rename", "local", "hub")
-    assert done.stdout.startswith("local/prod is hub/prod now\nlocal/test is hub/test now\n")
+    assert done.stdout.startswith("local/prod is now hub/prod\nlocal/test is now hub/test\n")
     assert "the config still has local/prod" in done.stdout
     assert job.quick("verify").code == 0
 
 
-def test_care_waits_for_no_run(job: Job) -> None:
-    """While another holds the lock, what writes leaves with 75; what reads works."""
+def test_commands_that_write_exit_with_75_during_a_run_and_others_work(job: Job) -> None:
     import fcntl
 
     with (job.home / "modelwatch.db.lock").open("w") as held:

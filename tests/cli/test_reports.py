@@ -1,4 +1,4 @@
-"""Mails of the whole command: over TLS, signed in, to each recipient once, whenever the server takes them."""
+"""Mails of the whole command, over TLS and authenticated."""
 
 import json
 from base64 import b64encode
@@ -14,13 +14,13 @@ ANN, BOB = "ann@example.com", "bob@example.com"
 
 @pytest.fixture(scope="module")
 def certificates():
-    """A CA of our own."""
+    """Certificates of a private CA."""
     return Certificates(trustme.CA())
 
 
 @pytest.fixture
 def job(certificates, tmp_path):
-    """A home whose mails go to a server at a port, for a gateway at an address."""
+    """A function that makes a home for the URL of a gateway and the port of a mail server."""
 
     def job(url, port):
         made = Job(
@@ -40,12 +40,12 @@ def job(certificates, tmp_path):
 
 
 def ids(mailbox):
-    """Give the ids of the mails that came."""
+    """Return the ids of the received mails."""
     return [mail["Message-ID"] for mail in mailbox.mails]
 
 
-def test_each_run_with_news_sends_one_mail(job, certificates):
-    """One transaction for both recipients; a run that finds nothing new sends none."""
+def test_each_run_with_news_sends_one_mail_to_all_recipients(job, certificates):
+    """One transaction for both; a run without news sends none."""
     models = ["heron-2"]
     mailbox = Mailbox()
     with (
@@ -64,8 +64,7 @@ def test_each_run_with_news_sends_one_mail(job, certificates):
     assert [change["model"] for change in json.loads(value.get_content())["changes"]] == ["模型-3"]
 
 
-def test_who_was_refused_is_told_and_the_others_have_it(job, certificates):
-    """The run says who, why and what to do, and is no failure; the next does not send it again."""
+def test_a_refused_recipient_is_one_line_and_the_others_get_the_mail_once(job, certificates):
     mailbox = Mailbox({BOB: "550 5.1.1 no such user"})
     with (
         Scripted(lambda _: Answer(listed("heron-2"))) as gateway,
@@ -82,8 +81,7 @@ def test_who_was_refused_is_told_and_the_others_have_it(job, certificates):
     assert [envelope.rcpt_tos for envelope in mailbox.taken] == [[ANN]]
 
 
-def test_a_mail_that_could_not_go_goes_later_as_it_was(job, certificates):
-    """A wrong password holds it up; put right, it is the mail of the run that it tells of."""
+def test_a_mail_that_failed_is_sent_later_unchanged(job, certificates):
     models = ["heron-2"]
     mailbox = Mailbox()
     with (
@@ -104,8 +102,7 @@ def test_a_mail_that_could_not_go_goes_later_as_it_was(job, certificates):
     assert made.quick("outbox", "--json").json() == []
 
 
-def test_a_password_that_a_server_repeats_is_nowhere(job, certificates):
-    """Neither in what is said nor in any byte of the home, in none of its spellings."""
+def test_a_password_that_a_server_repeats_is_neither_printed_nor_stored(job, certificates):
     spellings = {
         SECRET,
         b64encode(SECRET.encode()).decode(),
@@ -126,8 +123,7 @@ def test_a_password_that_a_server_repeats_is_nowhere(job, certificates):
     assert not [spelling for spelling in spellings if spelling.encode() in everything]
 
 
-def test_a_dry_run_shows_what_would_go_and_writes_nothing(job, certificates, tmp_path):
-    """On the terminal, or as mails to look at; neither the server nor the home sees anything of it."""
+def test_a_dry_run_prints_what_is_due_and_sends_and_writes_nothing(job, certificates, tmp_path):
     models, mailbox = ["heron-2"], Mailbox()
     with (
         Scripted(lambda _: Answer(listed(*models))) as gateway,
@@ -142,7 +138,7 @@ def test_a_dry_run_shows_what_would_go_and_writes_nothing(job, certificates, tmp
         shown = made.quick("send", "--dry-run").stdout
         assert f"team: {ANN}, {BOB}\n[modelwatch] 1 added" in shown
         assert "ibis-3" in shown
-        made.quick("send", "--dry-run", "--output", str(tmp_path / "looked at"))
+        made.quick("send", "--dry-run", "--output", str(tmp_path / "preview"))
         assert contents(made.home) == before
         assert len(mailbox.taken) == 1
         made.configure(made.config.read_text("utf-8").replace(f', "Bob <{BOB}>"', ""))
@@ -152,18 +148,17 @@ def test_a_dry_run_shows_what_would_go_and_writes_nothing(job, certificates, tmp
         made.configure(made.config.read_text("utf-8").replace(ANN, BOB))
         shown = made.quick("send", "--dry-run", at=waiting["due_at"]).stdout
     assert shown == f"team: {ANN}: nothing, it is no longer in the config\n"
-    (mail,) = (tmp_path / "looked at").iterdir()
+    (mail,) = (tmp_path / "preview").iterdir()
     assert b"ibis-3" in mail.read_bytes()
 
 
 def contents(home):
-    """Give every file of a home; what SQLite keeps beside the database left out."""
+    """Return every file of a home, without the WAL files of SQLite."""
     files = (path for path in home.rglob("*") if path.is_file() and path.suffix not in {".db-wal", ".db-shm"})
     return {path: path.read_bytes() for path in files}
 
 
-def test_a_template_with_a_mistake_holds_nothing_up(job, certificates, tmp_path):
-    """Its destination, file and line are named once, however many mails go; they go in the built-in form."""
+def test_a_mistake_in_a_template_is_logged_once_and_the_built_in_one_is_used(job, certificates, tmp_path):
     own, mailbox = tmp_path / "home" / "own", Mailbox()
     own.mkdir(parents=True)
     (own / "subject.j2").write_text("News\n{{ page.nothing.there }}", "utf-8")

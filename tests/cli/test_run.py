@@ -1,4 +1,4 @@
-"""The job: what a run records, tells, writes and leaves with."""
+"""The commands run, sync, report, accept and check: records, reports, output and exit statuses."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import threading
 import pytest
 from support.e2e import Job, Reply, Scripted, ended, listed, one_line, valid
 
-from pipeline.cli.options import now
+from pipeline.api import now
 from pipeline.simulator import Gateway
 from pipeline.store import lock
 
@@ -22,7 +22,7 @@ SCOPES = {
 
 @pytest.fixture
 def gateway():
-    """Two groups with lists of their own, and a key in each."""
+    """A gateway with two groups, and a key in each."""
     with Gateway() as gateway:
         gateway.offers("alpha", "beta", "gamma", "delta", to=("default", "vip"))
         gateway.offers("omega", to="vip")
@@ -33,7 +33,7 @@ def gateway():
 
 @pytest.fixture
 def job(tmp_path, gateway):
-    """A home that asks the gateway as both keys and as nobody."""
+    """A home that asks the gateway with both keys and anonymously."""
     job = Job(tmp_path / "home", {"PROD": "sk-prod-12345678", "TEST": "sk-test-12345678"})
     job.asks(gateway.url, scopes=SCOPES, attempts=1)
     return job
@@ -41,19 +41,19 @@ def job(tmp_path, gateway):
 
 @pytest.fixture
 def alone(tmp_path, gateway):
-    """A home that asks the gateway as nobody only."""
+    """A home that asks the gateway anonymously only."""
     job = Job(tmp_path / "home")
     job.asks(gateway.url, attempts=1)
     return job
 
 
 def hour(number):
-    """A moment of the made-up day on which the runs happen."""
+    """Return an hour of the day of the runs."""
     return f"2026-05-01T{number:02}:00:00Z"
 
 
-def told(job):
-    """What the history tells: when, what and to whom, in short."""
+def changes(job):
+    """Return hour, kind, model and scopes of each change."""
     return [
         (change["at"][11:13], change["kind"], change["model"], [name[6:] for name in change["scopes"]])
         for change in map(valid_change, job.quick("changes", "--json").json())
@@ -65,13 +65,13 @@ def valid_change(change):
 
 
 def state(job):
-    """How each scope stands."""
+    """Return the coverage of each scope."""
     coverage = job.quick("scopes", "--json").json()
     return {row["scope"][6:]: row for row in coverage if valid(row, "coverage")}
 
 
 def snapshots(job):
-    """How many runs the database holds."""
+    """Return the number of runs in the database."""
     connection = sqlite3.connect(job.database)
     try:
         return connection.execute("select count(*) from snapshots").fetchone()[0]
@@ -79,8 +79,7 @@ def snapshots(job):
         connection.close()
 
 
-def test_the_first_run_is_a_baseline(job):
-    """Nothing is new when nothing was known: the report has the coverage and no change."""
+def test_the_first_run_reports_the_coverage_and_no_change(job):
     assert job.quick("run", at=hour(6)).code == 0
     assert sorted(job.written()) == ["20260501T060000Z.csv", "20260501T060000Z.json"]
     assert job.latest_rows() == []
@@ -94,8 +93,7 @@ def test_the_first_run_is_a_baseline(job):
     ]
 
 
-def test_keys_of_two_groups_are_two_lists(job):
-    """Each scope has its own count, group and reference, and equal lists are one."""
+def test_each_scope_has_its_count_group_and_key_and_equal_lists_are_stored_once(job):
     job.quick("run")
     assert {name: (row["models"], row["group"], row["key"]) for name, row in state(job).items()} == {
         "prod": (5, "vip", "env:PROD"),
@@ -107,8 +105,8 @@ def test_keys_of_two_groups_are_two_lists(job):
     connection.close()
 
 
-def test_a_change_gives_exactly_these_rows(gateway, job):
-    """A line a field, a line a model, each with when, for whom, and what it was before."""
+def test_a_change_is_exactly_these_rows(gateway, job):
+    """One for each field, one for each model."""
     gateway.offers("alpha", to=("default", "vip"), pricing={"input": 1, "output": 4})
     gateway.offers("beta", to=("default", "vip"), context_length=8000, pricing={"input": 0.5})
     job.quick("run", at=hour(6))
@@ -126,8 +124,7 @@ def test_a_change_gives_exactly_these_rows(gateway, job):
     ]
 
 
-def test_a_change_gives_exactly_this_json(gateway, job):
-    """The same change with raw values, the run, the totals, and who was asked."""
+def test_a_change_is_exactly_this_json(gateway, job):
     gateway.offers("beta", to=("default", "vip"), context_length=8000)
     job.quick("run", at=hour(6))
     gateway.offers("beta", to=("default", "vip"), context_length="8k")
@@ -135,7 +132,7 @@ def test_a_change_gives_exactly_this_json(gateway, job):
     report = job.latest()
     coverage = report.pop("coverage")
     assert report == {
-        "schema": "modelwatch/report/1",
+        "schema": "modelwatch/report/2",
         "window": {"since": hour(6), "until": hour(7)},
         "run": {
             "snapshot": 2,
@@ -163,8 +160,8 @@ def test_a_change_gives_exactly_this_json(gateway, job):
                 "away_seconds": None,
                 "fields": [{"field": "context_length", "class": "limits", "before": 8000, "after": "8k"}],
                 "prices": [],
-                "twin": None,
-                "candidate": None,
+                "case_variant": None,
+                "successor": None,
                 "quiet": False,
                 "urgent": False,
             }
@@ -187,8 +184,7 @@ def test_a_change_gives_exactly_this_json(gateway, job):
     }
 
 
-def test_a_move_that_many_scopes_make_is_told_once(tmp_path, gateway):
-    """Forty keys see one new model: one change, with all forty names."""
+def test_a_change_of_forty_scopes_is_one_change_with_all_their_names(tmp_path, gateway):
     job = Job(tmp_path / "home")
     scopes = {}
     for number in range(40):
@@ -199,7 +195,7 @@ def test_a_move_that_many_scopes_make_is_told_once(tmp_path, gateway):
     job.quick("run")
     gateway.offers("new", to="vip")
     job.quick("run")
-    ((_, kind, model, names),) = told(job)
+    ((_, kind, model, names),) = changes(job)
     assert (kind, model, names) == ("added", "new", list(scopes))
     (row,) = job.latest_rows()
     assert row["scopes"].split() == [f"local/{name}" for name in scopes]
@@ -207,63 +203,60 @@ def test_a_move_that_many_scopes_make_is_told_once(tmp_path, gateway):
 
 
 @pytest.mark.parametrize("confirm", [1, 2, 3])
-def test_a_removal_is_told_after_enough_answers_without_the_model(tmp_path, gateway, confirm):
-    """With `confirm = n` the n-th complete answer that misses it tells it, and since when it was missing."""
+def test_a_removal_is_reported_after_enough_answers_without_the_model(tmp_path, gateway, confirm):
+    """With `confirm = n` by the n-th, dated from the first."""
     job = Job(tmp_path / "home")
     job.asks(gateway.url, confirm=confirm)
     job.quick("run", at=hour(0))
     gateway.drops("beta", of="default")
     for run in range(1, confirm):
         job.quick("run", at=hour(run))
-        assert told(job) == []
-        assert state(job)["public"]["unconfirmed"] == 1
+        assert changes(job) == []
+        assert state(job)["public"]["pending_removals"] == 1
     job.quick("run", at=hour(confirm))
-    assert told(job) == [(f"{confirm:02}", "removed", "beta", ["public"])]
-    assert state(job)["public"]["unconfirmed"] == 0
+    assert changes(job) == [(f"{confirm:02}", "removed", "beta", ["public"])]
+    assert state(job)["public"]["pending_removals"] == 0
     (change,) = job.latest()["changes"]
     assert (change["since"], change["away_seconds"]) == (hour(1), None)
     (row,) = job.latest_rows()
     assert (row["kind"], row["since"], row["away_seconds"]) == ("removed", hour(1), "")
 
 
-def test_a_removal_is_told_once(gateway, alone):
-    """Further answers without it tell nothing more."""
+def test_a_removal_is_reported_once(gateway, alone):
     alone.quick("run")
     gateway.drops("beta", of="default")
     for _ in range(5):
         alone.quick("run")
-    assert [kind for _, kind, _, _ in told(alone)] == ["removed"]
+    assert [kind for _, kind, _, _ in changes(alone)] == ["removed"]
 
 
-def test_a_failed_answer_confirms_nothing(gateway, alone):
-    """Only complete answers count towards a removal."""
+def test_a_failed_answer_confirms_no_removal(gateway, alone):
     alone.quick("run", at=hour(0))
     gateway.drops("beta", of="default")
     alone.quick("run", at=hour(1))
     gateway.fails("broken", times=1)
     assert alone.quick("run", at=hour(2)).code == 4
-    assert told(alone) == []
+    assert changes(alone) == []
     alone.quick("run", at=hour(3))
-    assert told(alone) == [("03", "removed", "beta", ["public"])]
+    assert changes(alone) == [("03", "removed", "beta", ["public"])]
 
 
-def test_a_model_that_comes_back_has_returned(gateway, alone):
-    """It is told with how long it was away, counted from the run that first missed it."""
+def test_a_model_that_comes_back_is_returned_with_the_time_it_was_away(gateway, alone):
+    """Counted from the run that first missed it."""
     alone.quick("run", at=hour(0))
     gateway.drops("beta", of="default")
     alone.quick("run", at=hour(1))
     alone.quick("run", at=hour(2))
     gateway.offers("beta")
     alone.quick("run", at=hour(5))
-    assert told(alone) == [("02", "removed", "beta", ["public"]), ("05", "returned", "beta", ["public"])]
+    assert changes(alone) == [("02", "removed", "beta", ["public"]), ("05", "returned", "beta", ["public"])]
     (change,) = alone.latest()["changes"]
     assert (change["since"], change["away_seconds"], change["fields"]) == (hour(1), 4 * 3600, [])
     (row,) = alone.latest_rows()
     assert (row["kind"], row["since"], row["away_seconds"]) == ("returned", hour(1), "14400")
 
 
-def test_a_model_that_comes_back_in_another_form_says_so(gateway, alone):
-    """A return with a new limit is a return, with the field beside it."""
+def test_a_model_that_returns_with_another_limit_is_one_change_with_the_field(gateway, alone):
     gateway.offers("beta", context_length=8000)
     alone.quick("run", at=hour(0))
     gateway.drops("beta", of="default")
@@ -277,16 +270,14 @@ def test_a_model_that_comes_back_in_another_form_says_so(gateway, alone):
     assert [row["kind"] for row in alone.latest_rows()] == ["returned", "changed"]
 
 
-def test_a_model_that_flaps_is_told_as_nothing(gateway, alone):
-    """There at one answer and gone at the next: it was never away for long enough."""
+def test_a_model_in_every_other_answer_is_not_reported(gateway, alone):
     gateway.flaps("beta")
     for number in range(8):
         assert alone.quick("run", "--exit-code", at=hour(number)).code == 0
-    assert told(alone) == []
+    assert changes(alone) == []
 
 
-def test_a_model_that_was_back_in_time_is_no_longer_missed(tmp_path, gateway):
-    """With `confirm = 3` a model that is away for one answer leaves nothing to be confirmed."""
+def test_a_model_back_before_its_removal_is_confirmed_is_no_longer_pending(tmp_path, gateway):
     job = Job(tmp_path / "home")
     job.asks(gateway.url, confirm=3)
     job.quick("run", at=hour(0))
@@ -294,29 +285,27 @@ def test_a_model_that_was_back_in_time_is_no_longer_missed(tmp_path, gateway):
     job.quick("run", at=hour(1))
     gateway.offers("beta")
     job.quick("run", at=hour(2))
-    assert state(job)["public"]["unconfirmed"] == 0
-    assert told(job) == []
+    assert state(job)["public"]["pending_removals"] == 0
+    assert changes(job) == []
 
 
-def test_order_and_noise_are_no_change(gateway, job):
-    """Shuffled records, the server's clock and random permission ids move nothing."""
+def test_the_order_of_records_the_clock_and_random_ids_are_no_change(gateway, job):
     job.quick("run")
     gateway.shuffles()
     for _ in range(3):
         assert job.quick("run", "--exit-code").code == 0
-    assert told(job) == []
+    assert changes(job) == []
 
 
-def test_the_noise_of_every_answer_is_no_change(gateway, job):
-    """A gateway that dates each record to the request says nothing new by it."""
+def test_records_dated_by_each_request_are_no_change(gateway, job):
     gateway.noisy()
     for _ in range(3):
         assert job.quick("run", "--exit-code").code == 0
-    assert told(job) == []
+    assert changes(job) == []
 
 
-def test_a_scope_that_fails_changes_nothing_and_stops_nobody(gateway, job):
-    """Exit 3: the others are recorded, and the one that failed keeps what it was known to offer."""
+def test_a_failed_scope_keeps_its_listing_and_stops_no_other_scope(gateway, job):
+    """The exit status is 3."""
     job.quick("run", at=hour(6))
     gateway.offers("new", to=("default", "vip"))
     gateway.fails("broken", who="sk-prod-12345678")
@@ -324,14 +313,13 @@ def test_a_scope_that_fails_changes_nothing_and_stops_nobody(gateway, job):
     assert (done.code, done.stdout) == (3, "")
     assert done.stderr.startswith("modelwatch: local/prod: failed since 2026-05-01 07:00: ")
     assert done.stderr.count("\n") == 1
-    assert told(job) == [("07", "added", "new", ["public", "test"])]
+    assert changes(job) == [("07", "added", "new", ["public", "test"])]
     prod = state(job)["prod"]
     assert (prod["state"], prod["models"], prod["last_answered"]) == ("failed", 5, hour(6))
     assert job.latest()["run"]["status"] == "partial"
 
 
-def test_a_scope_that_recovers_tells_what_it_missed(gateway, job):
-    """What changed while it failed is its own move at the run that hears of it."""
+def test_a_scope_that_recovers_reports_the_changes_since_it_failed(gateway, job):
     job.quick("run", at=hour(6))
     gateway.fails("broken", who="sk-prod-12345678")
     gateway.offers("new", to=("default", "vip"))
@@ -343,21 +331,20 @@ def test_a_scope_that_recovers_tells_what_it_missed(gateway, job):
             "at": hour(8),
             "scope": "local/prod",
             "gateway": "local",
-            "was": "failed",
-            "believed": False,
+            "state": "failed",
+            "accepted": False,
             "since": hour(7),
             "seconds": 3600,
         }
     ]
-    assert told(job) == [
+    assert changes(job) == [
         ("07", "added", "new", ["public", "test"]),
         ("08", "added", "new", ["prod"]),
     ]
     assert state(job)["prod"]["state"] == "ok"
 
 
-def test_a_key_that_is_refused_is_named(gateway, job):
-    """The line on stderr says which scope, since when, and what the gateway said."""
+def test_a_rejected_key_is_one_line_with_scope_time_and_reason(gateway, job):
     job.quick("run", at=hour(6))
     gateway.key("sk-prod-12345678", group="vip", status="expired")
     done = job.quick("run", at=hour(7))
@@ -367,8 +354,10 @@ def test_a_key_that_is_refused_is_named(gateway, job):
     assert "expir" in done.stderr
 
 
-def test_when_all_fail_the_exit_is_4_and_status_says_since_when(gateway, job):
-    """The first failure's time is kept through the runs that follow, whatever the class of the error."""
+def test_where_all_scopes_fail_the_exit_status_is_4_and_status_has_the_time_of_the_first_failure(
+    gateway, job
+):
+    """Whatever the classes of the later errors."""
     job.quick("run", at=hour(6))
     gateway.stop()
     assert job.quick("run", at=hour(7)).code == 4
@@ -381,12 +370,11 @@ def test_when_all_fail_the_exit_is_4_and_status_says_since_when(gateway, job):
     assert "local/prod local/public local/test: failed since 2026-05-01 07:00" in done.stdout
     for name in SCOPES:
         assert f"local/{name}: last answered 2026-05-01 06:00" in done.stdout
-    assert "0 of 3 scopes are well" in done.stdout
-    assert told(job) == []
+    assert "0 of 3 scopes are healthy" in done.stdout
+    assert changes(job) == []
 
 
-def test_a_scope_that_never_answered_is_known_as_such(gateway, job):
-    """A key that was wrong from the start has a failure and no models, and is no baseline."""
+def test_a_scope_that_never_answered_has_a_failure_and_no_models(gateway, job):
     gateway.fails("refused", who="sk-prod-12345678")
     assert job.quick("run", at=hour(6)).code == 3
     prod = state(job)["prod"]
@@ -395,29 +383,27 @@ def test_a_scope_that_never_answered_is_known_as_such(gateway, job):
     gateway.heals()
     assert job.quick("run", at=hour(7)).code == 0
     assert state(job)["prod"]["models"] == 5
-    assert told(job) == []
+    assert changes(job) == []
 
 
-def test_an_empty_list_is_held_and_then_believed(gateway, alone):
-    """Exit 5 at the first empty answer; the second one agrees, and then all are gone."""
+def test_an_empty_list_is_held_and_accepted_when_the_next_answer_agrees(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.fails("empty")
     done = alone.quick("run", at=hour(7))
     assert (done.code, done.stdout) == (5, "")
-    assert "local/public: held since 2026-05-01 07:00: the list is empty; 4 models were known" in done.stderr
+    assert "local/public: held since 2026-05-01 07:00: the list is empty; it had 4 models" in done.stderr
     held = state(alone)["public"]
     assert (held["state"], held["models"], held["held_models"]) == ("held", 4, 0)
-    assert told(alone) == []
+    assert changes(alone) == []
     assert alone.quick("run", at=hour(8)).code == 0
-    assert told(alone) == [
+    assert changes(alone) == [
         ("08", "removed", model, ["public"]) for model in ("alpha", "beta", "delta", "gamma")
     ]
     assert {change["since"] for change in alone.latest()["changes"]} == {hour(7)}
-    assert [(end["was"], end["believed"]) for end in alone.latest()["recoveries"]] == [("held", True)]
+    assert [(end["state"], end["accepted"]) for end in alone.latest()["recoveries"]] == [("held", True)]
 
 
-def test_what_is_held_can_be_believed_at_once(gateway, alone):
-    """`accept` tells the removals now; the report that follows has them, and the next run asks in full."""
+def test_accept_reports_the_removals_at_once_and_the_next_run_asks_in_full(gateway, alone):
     gateway.tags()
     alone.quick("run", at=hour(6))
     gateway.drops("alpha", "beta", "gamma", "delta", of="default")
@@ -425,7 +411,7 @@ def test_what_is_held_can_be_believed_at_once(gateway, alone):
     done = alone.quick("accept", "local/*", at=hour(8))
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "believed now: local/public",
+        "accepted: local/public",
         "2026-05-01 08:00  local/public",
         *(
             f"  - {name}  removed, missing since 2026-05-01 07:00"
@@ -433,34 +419,31 @@ def test_what_is_held_can_be_believed_at_once(gateway, alone):
         ),
     ]
     assert state(alone)["public"]["state"] == "ok"
-    assert {kind for _, kind, _, _ in told(alone)} == {"removed"}
+    assert {kind for _, kind, _, _ in changes(alone)} == {"removed"}
     assert alone.quick("report").code == 0
     assert alone.latest()["totals"]["removed"] == 4
     assert alone.quick("run", "--exit-code", at=hour(9)).code == 0
-    assert len(told(alone)) == 4
+    assert len(changes(alone)) == 4
 
 
-def test_nothing_can_be_believed_where_nothing_is_held(alone):
-    """`accept` says so, in one line, and where to look."""
+def test_accept_where_nothing_is_held_is_wrong_usage(alone):
     alone.quick("run")
     done = alone.quick("accept", "local/public")
     assert (done.code, done.stdout) == (2, "")
     assert "nothing is held for local/public: see `modelwatch status`" in done.stderr
 
 
-def test_a_list_that_was_held_and_is_whole_again_told_nothing(gateway, alone):
-    """The next answer disagrees with the one held: it never was."""
+def test_a_held_answer_is_dropped_when_the_next_answer_disagrees(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.fails("empty", times=1)
     assert alone.quick("run", at=hour(7)).code == 5
     assert alone.quick("run", at=hour(8)).code == 0
-    assert told(alone) == []
+    assert changes(alone) == []
     assert state(alone)["public"]["state"] == "ok"
-    assert [(end["was"], end["believed"]) for end in alone.latest()["recoveries"]] == [("held", False)]
+    assert [(end["state"], end["accepted"]) for end in alone.latest()["recoveries"]] == [("held", False)]
 
 
-def test_a_mass_drop_is_held_and_then_believed(gateway, alone):
-    """More than `max_loss` and `floor` gone at once waits for a second answer that agrees."""
+def test_a_loss_above_max_loss_and_floor_is_held_and_accepted_when_the_next_answer_agrees(gateway, alone):
     names = [f"m{number:02}" for number in range(16)]
     gateway.offers(*names)
     alone.quick("run", at=hour(6))
@@ -469,18 +452,16 @@ def test_a_mass_drop_is_held_and_then_believed(gateway, alone):
     assert done.code == 5
     assert "6 of 20 models are gone at once" in done.stderr
     assert alone.quick("run", at=hour(8)).code == 0
-    assert [model for _, _, model, _ in told(alone)] == names[:6]
+    assert [model for _, _, model, _ in changes(alone)] == names[:6]
 
 
-def test_a_drop_below_the_floor_is_not_held(gateway, alone):
-    """Of a short list a few models may go at once."""
+def test_a_loss_below_the_floor_is_not_held(gateway, alone):
     alone.quick("run")
     gateway.drops("alpha", "beta", "gamma", of="default")
     assert alone.quick("run").code == 0
 
 
-def test_a_session_that_ends_does_not_look_like_a_removal(tmp_path, gateway):
-    """A user's list that is suddenly nobody's is held: the cookie has run out."""
+def test_the_anonymous_list_is_held_where_a_session_expires(tmp_path, gateway):
     gateway.user("ann", password="a", group="vip")
     _, session = gateway.accounts.signs_in("ann", "a")
     job = Job(tmp_path / "home", {"SESSION": session})
@@ -489,12 +470,11 @@ def test_a_session_that_ends_does_not_look_like_a_removal(tmp_path, gateway):
     gateway.signs_out("ann")
     done = job.quick("run")
     assert done.code == 5
-    assert "is the key still good?" in done.stderr
+    assert "was it revoked?" in done.stderr
     assert state(job)["ann"]["models"] == 5
 
 
-def test_a_failure_weighs_more_than_a_hold(gateway, job):
-    """Exit 3 where one scope failed and another is held; both are named."""
+def test_the_exit_status_of_a_failure_and_a_hold_is_3_and_both_are_named(gateway, job):
     job.quick("run")
     gateway.fails("empty", who="nobody")
     gateway.fails("broken", who="sk-prod-12345678")
@@ -504,8 +484,7 @@ def test_a_failure_weighs_more_than_a_hold(gateway, job):
     assert "local/prod: failed" in done.stderr
 
 
-def test_exit_code_tells_of_changes(gateway, alone):
-    """With `--exit-code`: 0 for the baseline, 1 for a change, 0 when all is as before."""
+def test_with_exit_code_the_status_is_1_for_a_change_and_0_otherwise(gateway, alone):
     assert alone.quick("run", "--exit-code").code == 0
     gateway.offers("new")
     assert alone.quick("run", "--exit-code").code == 1
@@ -514,8 +493,7 @@ def test_exit_code_tells_of_changes(gateway, alone):
     assert alone.quick("run").code == 0
 
 
-def test_a_dry_run_of_nothing_writes_nothing(alone):
-    """Before the first run it asks, says what it would tell, and leaves only the config behind."""
+def test_a_dry_run_before_the_first_run_leaves_only_the_config(alone):
     done = alone.quick("run", "--dry-run")
     assert done.code == 0
     assert "no change" in done.stdout
@@ -523,8 +501,7 @@ def test_a_dry_run_of_nothing_writes_nothing(alone):
 
 
 @pytest.mark.parametrize("command", ["run", "sync"])
-def test_a_dry_run_tells_what_a_run_would_and_writes_nothing(gateway, alone, command):
-    """Every file stays as it was, to the byte, and the run that follows tells the same."""
+def test_a_dry_run_prints_the_report_and_changes_no_file(gateway, alone, command):
     alone.quick("run", at=hour(6))
     gateway.offers("new")
     before = files(alone)
@@ -541,8 +518,7 @@ def files(job):
     return {path: path.read_bytes() for path in found if path.stat().st_size}
 
 
-def test_a_dry_run_tells_troubles(gateway, alone):
-    """Holds and failures leave with the code that the run would."""
+def test_a_dry_run_has_the_exit_status_of_a_run(gateway, alone):
     alone.quick("run")
     gateway.fails("empty", times=1)
     assert alone.quick("run", "--dry-run").code == 5
@@ -554,30 +530,26 @@ def test_a_dry_run_tells_troubles(gateway, alone):
 
 
 def test_a_dry_run_needs_no_lock(alone):
-    """One can look while the job runs."""
     alone.quick("run")
     with lock(alone.database, since=now()):
         assert alone.quick("run", "--dry-run").code == 0
 
 
-def test_success_is_silent_off_a_terminal(gateway, job):
-    """With an environment as bare as cron's, nothing is said: neither at the first run nor at a change."""
+def test_a_run_without_problems_prints_nothing_off_a_terminal(gateway, job):
     for _ in range(2):
         done = job.run("run")
         assert (done.code, done.stdout, done.stderr) == (0, "", "")
         gateway.offers("new")
-    assert len(told(job)) == 1
+    assert len(changes(job)) == 1
 
 
-def test_quiet_says_nothing_at_all(gateway, job):
-    """With `-q` the exit code is all there is."""
+def test_with_quiet_nothing_is_printed(gateway, job):
     gateway.fails("broken", who="nobody")
     done = job.quick("run", "-q")
     assert (done.code, done.said) == (3, "")
 
 
-def test_verbose_tells_of_each_scope(gateway, job):
-    """With `-v` a line a scope on stderr, and the report on stdout."""
+def test_with_verbose_each_scope_is_logged_and_the_report_printed(gateway, job):
     job.quick("run", at=hour(6))
     gateway.offers("new", to="vip")
     done = job.quick("run", "-v", at=hour(7))
@@ -589,16 +561,14 @@ def test_verbose_tells_of_each_scope(gateway, job):
     assert done.stdout == "2026-05-01 07:00  local/prod\n  + new\n"
 
 
-def test_twice_verbose_tells_of_each_request(gateway, job):
-    """With `-vv` the requests are told too, each with its status."""
+def test_with_verbose_twice_each_request_is_logged_with_its_status(gateway, job):
     done = job.quick("run", "-vv")
     requests = [line for line in done.stderr.splitlines() if "GET" in line]
     assert len(requests) == 3
     assert all(f"{gateway.url}/v1/models" in line and "200" in line for line in requests)
 
 
-def test_a_log_of_json_is_json_line_by_line(gateway, job):
-    """Each line is an object with at, level, message and the scope; a failure has its class."""
+def test_a_json_log_has_an_object_for_each_line(gateway, job):
     gateway.fails("refused", who="nobody")
     done = job.run("run", "-v", "--log-format", "json")
     lines = [json.loads(line) for line in done.stderr.splitlines()]
@@ -610,15 +580,14 @@ def test_a_log_of_json_is_json_line_by_line(gateway, job):
     assert all(line["at"][:2] == "20" and line["message"] for line in lines)
 
 
-def test_a_warning_in_json_is_json_too(gateway, alone):
-    """What is told without being asked for keeps to the form."""
+def test_warnings_of_a_json_log_are_json(gateway, alone):
     gateway.fails("broken")
     (line,) = alone.quick("run", "--log-format", "json").stderr.splitlines()
     assert json.loads(line)["level"] == "warning"
 
 
-def test_a_second_run_leaves_at_once(job):
-    """While one run holds the lock another leaves with 75, names its process, and asks nothing."""
+def test_a_second_run_exits_at_once_with_75(job):
+    """It names the process that holds the lock, and asks no gateway."""
     asked, release = threading.Event(), threading.Event()
 
     def answer(_):
@@ -641,8 +610,7 @@ def test_a_second_run_leaves_at_once(job):
     assert snapshots(job) == 1
 
 
-def test_the_lock_says_who_holds_it_and_since_when(alone):
-    """The message has the process id and the time, and the database is named."""
+def test_the_message_of_the_lock_has_process_time_and_database(alone):
     alone.quick("run")
     with lock(alone.database, since=hour(3)):
         one_line(
@@ -651,8 +619,7 @@ def test_the_lock_says_who_holds_it_and_since_when(alone):
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_killed_leaves_no_trace(job, blow):
-    """Nothing is half-written, the lock goes with the process, and the next run is the first."""
+def test_a_killed_run_leaves_nothing_half_written_and_releases_the_lock(job, blow):
     asked, release = threading.Event(), threading.Event()
 
     def answer(_):
@@ -676,15 +643,14 @@ def test_a_run_that_is_killed_leaves_no_trace(job, blow):
 
 
 def test_a_run_without_news_writes_no_report(alone):
-    """Only runs in which something happened have files; `latest` stays the last of them."""
     alone.quick("run", at=hour(6))
     alone.quick("run", at=hour(7))
     assert sorted(alone.written()) == ["20260501T060000Z.csv", "20260501T060000Z.json"]
     assert alone.latest()["window"]["until"] == hour(6)
 
 
-def test_failures_and_holds_are_news(gateway, alone):
-    """A report is written when a scope begins to fail, and when it is well again, and not in between."""
+def test_a_report_is_written_when_a_scope_starts_to_fail_and_when_it_recovers(gateway, alone):
+    """Not by the runs in between."""
     alone.quick("run", at=hour(6))
     gateway.fails("broken")
     alone.quick("run", at=hour(7))
@@ -696,8 +662,7 @@ def test_failures_and_holds_are_news(gateway, alone):
     assert [name[9:11] for name in alone.written() if name.endswith(".csv")] == ["06", "07", "09"]
 
 
-def test_reports_follow_one_another_without_a_gap(gateway, alone):
-    """Each window begins where the last one ended, over runs without news too."""
+def test_each_report_begins_where_the_last_one_ended(gateway, alone):
     alone.quick("run", at=hour(1))
     alone.quick("run", at=hour(2))
     gateway.offers("new")
@@ -712,8 +677,7 @@ def test_reports_follow_one_another_without_a_gap(gateway, alone):
     ]
 
 
-def test_the_latest_report_is_a_copy_of_the_last(gateway, alone):
-    """`latest.csv` and `latest.json` are the newest files, byte for byte, and nothing else is left behind."""
+def test_latest_is_a_copy_of_the_last_report_and_no_other_file_is_left(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.offers("new")
     alone.quick("run", at=hour(7))
@@ -723,8 +687,7 @@ def test_the_latest_report_is_a_copy_of_the_last(gateway, alone):
     assert len(written) == 4
 
 
-def test_a_report_that_is_made_again_is_the_same(gateway, job):
-    """The same history gives the same bytes, whenever they are written."""
+def test_the_same_history_gives_the_same_bytes(gateway, job):
     job.quick("run", at=hour(6))
     gateway.offers("new", to=("default", "vip"), context_length=1)
     gateway.drops("beta", of="default")
@@ -738,8 +701,7 @@ def test_a_report_that_is_made_again_is_the_same(gateway, job):
     assert job.written() == written
 
 
-def test_a_report_does_not_depend_on_when_it_is_written(tmp_path, gateway):
-    """Written a run later, for want of a directory, it is what it would have been in time."""
+def test_a_report_that_is_written_a_run_later_is_the_same(tmp_path, gateway):
     prompt, late = Job(tmp_path / "prompt"), Job(tmp_path / "late")
     for job in (prompt, late):
         job.asks(gateway.url)
@@ -756,8 +718,7 @@ def test_a_report_does_not_depend_on_when_it_is_written(tmp_path, gateway):
     assert late.written() == prompt.written()
 
 
-def test_check_says_what_destinations_lack(alone):
-    """A secret that is not there is told before the first mail should go, and nothing is sent."""
+def test_check_prints_what_destinations_lack_and_sends_nothing(alone):
     lame = 'type = "webhook"\nurl = "http://127.0.0.1:9/hook"\nsecret = "env:NO_SUCH_VARIABLE"\n'
     alone.configure(alone.config.read_text("utf-8") + f"[destinations.ops]\n{lame}")
     done = alone.quick("check")
@@ -766,17 +727,16 @@ def test_check_says_what_destinations_lack(alone):
     assert last.startswith("destination ops: env:NO_SUCH_VARIABLE is not set")
 
 
-def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
-    """Exit 6 and one line; what was found out is kept, and the next run writes both reports."""
+def test_a_report_that_cannot_be_written_is_written_by_the_next_run(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.offers("new")
     alone.reports.rename(alone.home / "aside")
     alone.reports.write_text("in the way")
     one_line(
-        alone.quick("run", at=hour(7)), 6, str(alone.reports), "cannot be written", "goes with the next run"
+        alone.quick("run", at=hour(7)), 6, str(alone.reports), "cannot be written", "the next run tries again"
     )
-    assert told(alone) == [("07", "added", "new", ["public"])]
-    assert "reports waiting: 1; `modelwatch outbox` says why" in alone.quick("status").stdout
+    assert changes(alone) == [("07", "added", "new", ["public"])]
+    assert "reports waiting: 1; `modelwatch outbox` shows why" in alone.quick("status").stdout
     alone.reports.unlink()
     gateway.offers("newer")
     assert alone.quick("run", at=hour(8)).code == 0
@@ -787,8 +747,7 @@ def test_a_report_that_cannot_be_written_goes_with_the_next_run(gateway, alone):
     assert json.loads(alone.quick("status", "--json").stdout)["reports_waiting"] == 0
 
 
-def test_a_report_that_cannot_be_written_hides_no_other_trouble(gateway, job):
-    """The scope that failed is named on stderr, beside the report that waits, and says how it ends."""
+def test_a_failed_scope_and_an_unwritten_report_are_both_logged_and_the_exit_status_is_3(gateway, job):
     job.reports.write_text("in the way")
     gateway.fails("broken", who="nobody")
     done = job.quick("run")
@@ -796,8 +755,7 @@ def test_a_report_that_cannot_be_written_hides_no_other_trouble(gateway, job):
     assert "local/public: failed" in done.stderr
 
 
-def test_a_report_that_waits_is_written_though_all_fail(gateway, alone):
-    """The outbox is emptied by any run."""
+def test_a_waiting_report_is_written_by_a_run_in_which_all_scopes_fail(gateway, alone):
     alone.reports.write_text("in the way")
     assert alone.quick("run", at=hour(6)).code == 6
     alone.reports.unlink()
@@ -806,8 +764,7 @@ def test_a_report_that_waits_is_written_though_all_fail(gateway, alone):
     assert [name[9:11] for name in alone.written() if "csv" in name] == ["06", "07"]
 
 
-def test_two_runs_of_one_second_have_files_of_their_own(gateway, alone):
-    """The second's report does not write over the first's."""
+def test_two_runs_of_one_second_write_different_files(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.offers("new")
     alone.quick("run", at=hour(6))
@@ -820,20 +777,18 @@ def test_two_runs_of_one_second_have_files_of_their_own(gateway, alone):
     assert alone.latest()["totals"]["added"] == 1
 
 
-def test_a_clock_that_goes_backwards_loses_nothing(gateway, alone):
-    """Runs are in the order in which they happened, whatever time they thought it was."""
+def test_runs_keep_their_order_where_the_clock_is_set_back(gateway, alone):
     alone.quick("run", at=hour(9))
     gateway.drops("beta", of="default")
     alone.quick("run", at=hour(8))
     alone.quick("run", at=hour(7))
     gateway.offers("beta")
     alone.quick("run", at=hour(6))
-    assert told(alone) == [("07", "removed", "beta", ["public"]), ("06", "returned", "beta", ["public"])]
+    assert changes(alone) == [("07", "removed", "beta", ["public"]), ("06", "returned", "beta", ["public"])]
     assert valid(alone.latest())["window"] == {"since": hour(7), "until": hour(6)}
 
 
-def test_sync_records_and_report_writes(gateway, alone):
-    """`run` in two steps: `sync` writes no files, `report` tells all since the last one."""
+def test_report_writes_what_sync_has_recorded_since_the_last_report(gateway, alone):
     alone.quick("run", at=hour(6))
     for number, model in ((7, "new"), (8, "newer")):
         gateway.offers(model)
@@ -846,11 +801,10 @@ def test_sync_records_and_report_writes(gateway, alone):
     assert [change["model"] for change in alone.latest()["changes"]] == ["new", "newer"]
     again = alone.quick("report", at=hour(9))
     assert again.code == 0
-    assert again.stdout.startswith("nothing happened since the last report")
+    assert again.stdout.startswith("nothing new since the last report")
 
 
-def test_report_since_a_time_is_beside_the_others(gateway, alone):
-    """It covers what it is asked for, and neither `latest` nor the next report notices."""
+def test_a_report_since_a_time_changes_neither_latest_nor_the_next_report(gateway, alone):
     for number, model in ((6, "one"), (7, "two"), (8, "three")):
         gateway.offers(model)
         alone.quick("run", at=hour(number))
@@ -864,23 +818,20 @@ def test_report_since_a_time_is_beside_the_others(gateway, alone):
 
 
 @pytest.mark.parametrize("since", [(), ("--since", "1d")])
-def test_report_before_the_first_run_says_what_to_do(alone, since):
-    """There is nothing to report of yet."""
+def test_a_report_before_the_first_run_says_what_to_do(alone, since):
     one_line(alone.quick("report", *since), 74, "there is no database yet", "`modelwatch run`")
 
 
-def test_only_the_scopes_that_are_named_are_asked(gateway, job):
-    """With `--scope` the others are neither asked nor covered, and not said to have failed."""
+def test_with_scope_others_are_neither_asked_nor_covered(gateway, job):
     job.quick("run", at=hour(6))
     gateway.offers("new", to=("default", "vip"))
     assert job.quick("run", "--scope", "*/prod", "--scope", "local/pub*", at=hour(7)).code == 0
-    assert told(job) == [("07", "added", "new", ["prod", "public"])]
+    assert changes(job) == [("07", "added", "new", ["prod", "public"])]
     assert [row["scope"] for row in job.latest()["coverage"]] == ["local/prod", "local/public"]
     assert "local/test: not asked since 2026-05-01 06:00" in job.quick("status").stdout
 
 
-def test_a_scope_that_does_not_exist_is_wrong_usage(job):
-    """Exit 2, with the names that there are."""
+def test_an_unknown_scope_is_wrong_usage_and_the_message_lists_the_scopes(job):
     done = job.quick("run", "--scope", "*/nope")
     assert done.code == 2
     assert "no scope matches */nope: there are local/prod, local/test, local/public" in done.stderr
@@ -890,16 +841,14 @@ def test_a_scope_that_does_not_exist_is_wrong_usage(job):
     "words",
     [("run", "--nope"), ("nope",), ("run", "extra"), ("changes", "--since", "soon"), ("run", "--scope")],
 )
-def test_wrong_usage_is_exit_2(job, words):
-    """What the command line does not know is said on stderr, and nothing is asked or written."""
+def test_wrong_usage_exits_with_2_and_asks_nothing(job, words):
     done = job.quick(*words)
     assert (done.code, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert list(job.home.iterdir()) == [job.config]
 
 
-def test_a_scope_that_leaves_the_config_is_no_longer_asked(gateway, job):
-    """Its history stays, and it is not taken for one that fails."""
+def test_a_scope_that_leaves_the_config_is_retired_and_keeps_its_history(gateway, job):
     job.quick("run", at=hour(6))
     job.configure("")
     job.asks(gateway.url, scopes={"public": ""})
@@ -920,19 +869,17 @@ def history_of(job):
     return json.loads(job.written()[name])
 
 
-def test_a_new_scope_is_a_baseline_of_its_own(gateway, alone):
-    """A key that is added later brings no additions of models that were there."""
+def test_a_scope_that_is_added_later_reports_no_additions_at_first(gateway, alone):
     alone.quick("run", at=hour(6))
     alone.env["PROD"] = "sk-prod-12345678"
     alone.configure("")
     alone.asks(gateway.url, scopes=SCOPES | {"test": ""})
     assert alone.quick("run", at=hour(7)).code == 0
-    assert told(alone) == []
+    assert changes(alone) == []
     assert state(alone)["prod"]["models"] == 5
 
 
-def test_check_asks_everyone_once_and_writes_nothing(gateway, job):
-    """A row a scope with its answer, its count and what to do; nothing is kept."""
+def test_check_asks_each_scope_once_and_writes_nothing(gateway, job):
     gateway.fails("throttled", who="sk-test-12345678")
     done = job.quick("check", "--json")
     assert done.code == 3
@@ -947,13 +894,12 @@ def test_check_asks_everyone_once_and_writes_nothing(gateway, job):
 @pytest.mark.parametrize(
     ("fault", "advice"),
     [
-        ("refused", "put a key that is good where env:PROD leads"),
-        ("reset", "see that `url` is right"),
-        ("html", "see that `url` is the API's address"),
+        ("refused", "set a valid key in $PROD"),
+        ("reset", "check `url`, and that this machine"),
+        ("html", "check that `url` is the API's address"),
     ],
 )
-def test_check_says_what_to_do(tmp_path, gateway, fault, advice):
-    """Each class of failure has its cure, and names where the key is kept."""
+def test_check_has_a_cure_for_each_class_of_failure(tmp_path, gateway, fault, advice):
     job = Job(tmp_path / "home", {"PROD": "sk-prod-12345678"})
     job.asks(gateway.url, scopes={"prod": SCOPES["prod"]})
     gateway.fails(fault)
@@ -963,15 +909,14 @@ def test_check_says_what_to_do(tmp_path, gateway, fault, advice):
     assert len(gateway.asked) == 1
 
 
-def test_check_names_the_reference_that_leads_nowhere(tmp_path, gateway):
-    """A variable that is not set is told for the user that runs the job."""
+def test_check_names_a_reference_that_cannot_be_resolved(tmp_path, gateway):
     job = Job(tmp_path / "home")
     job.asks(gateway.url, scopes={"prod": SCOPES["prod"]})
     assert "env:PROD is not set" in job.quick("check").stdout
 
 
 def test_the_command_works_in_an_empty_environment(gateway, alone):
-    """Without PATH, HOME and a locale it still records, and prints what is not ASCII."""
+    """Without PATH, HOME and a locale; characters outside ASCII are printed."""
     alone.quick("run", at=hour(6))
     gateway.offers("größe-模型")
     alone.bare = {}
@@ -984,8 +929,7 @@ def test_the_command_works_in_an_empty_environment(gateway, alone):
     "encoding",
     ["ascii", "latin-1"],
 )
-def test_a_terminal_that_knows_no_arrows_ends_no_command(gateway, alone, encoding):
-    """Where the output cannot carry a character, something else stands for it."""
+def test_characters_that_the_output_cannot_encode_are_escaped(gateway, alone, encoding):
     gateway.offers("beta", context_length=1)
     alone.quick("run")
     gateway.offers("beta", context_length=2)

@@ -1,4 +1,4 @@
-"""Schedules are ready to copy: the files in cron/ as they are, and with any paths put in."""
+"""The schedules of `modelwatch schedule`: the files in cron/ with the paths of the installation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from support import ROOT
 
 from pipeline.cli.schedule import KINDS, schedule_files
+from pipeline.errors import QuestionError
 
 CRON = ROOT / "cron"
 NOT_SCHEDULES = {"README.md", "modelwatch", "setup.sh"}
@@ -30,13 +31,13 @@ HOME = "/opt/modelwatch/data"
 
 
 def lines(kind: str, *, command: str = COMMAND, home: str = HOME) -> list[str]:
-    """Give the lines of a schedule that are no comments."""
+    """Return the lines of a schedule without comments."""
     text = schedule_files(kind, command=command, home=home)
     return [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
 
 
 def program(path: Path, body: str) -> Path:
-    """Write a small program for the shell to start."""
+    """Write a shell script."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
@@ -44,7 +45,7 @@ def program(path: Path, body: str) -> Path:
 
 
 def sh(script: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a script as a scheduler does: with hardly any environment."""
+    """Run a script with the minimal environment of a scheduler."""
     environ = {"PATH": os.defpath, **(env or {})}
     return subprocess.run(
         ["sh", "-c", script], cwd=cwd, env=environ, capture_output=True, text=True, check=False
@@ -52,7 +53,7 @@ def sh(script: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> subpr
 
 
 def block(text: str, after: str) -> str:
-    """Give the indented block of a YAML file that follows a line."""
+    """Return the indented block of a YAML file below a line."""
     _, _, rest = text.partition(f"{after}\n")
     indent = re.match(r" *", rest).group()  # type: ignore[union-attr]
     found = re.match(rf"(?:{indent}.*\n|\n)+", rest)
@@ -60,56 +61,52 @@ def block(text: str, after: str) -> str:
     return found.group().replace(f"\n{indent}", "\n").strip()
 
 
-def test_kinds_are_the_files_in_cron() -> None:
-    """Every schedule in cron/ is of one kind, and every kind has its files there."""
+def test_every_kind_has_its_files_in_cron_and_no_other_file_is_there() -> None:
     assert set(KINDS) == set(FILES)
     here = {path.name for path in CRON.iterdir()} - NOT_SCHEDULES
     assert here == {name for names in FILES.values() for name in names}
 
 
-def test_a_wheel_carries_every_schedule() -> None:
-    """What is in cron/ is package data too, or `modelwatch schedule` would fail where it was installed."""
+def test_the_wheel_has_every_schedule() -> None:
+    """An installed program reads them from its package."""
     built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     wanted = {f"cron/{name}": f"pipeline/schedules/{name}" for names in FILES.values() for name in names}
     assert built["force-include"] == wanted
 
 
-def test_package_data_comes_before_the_source_tree(tmp_path: Path) -> None:
-    """An installed package reads its own copy and looks at no neighbour named cron."""
+def test_an_installed_package_reads_its_own_files_not_those_of_a_neighbour_named_cron(tmp_path: Path) -> None:
     package = tmp_path / "pipeline"
     (package / "schedules").mkdir(parents=True)
     (package / "schedules" / "crontab").write_text(f"packaged {COMMAND}\n")
-    module = shutil.copy(ROOT / "pipeline" / "schedule.py", package)
+    (package / "cli").mkdir()
+    module = shutil.copy(ROOT / "pipeline" / "cli" / "schedule.py", package / "cli")
     spec = importlib.util.spec_from_file_location("packaged_schedule", module)
     assert spec
     assert spec.loader
     packaged = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(packaged)
-    assert packaged.schedule("crontab", command="/a", home="/b") == "packaged /a\n"
+    assert packaged.schedule_files("crontab", command="/a", home="/b") == "packaged /a\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_files_are_valid_as_they_are(kind: str) -> None:
-    """With the paths that the files name, the schedule is the files."""
+def test_with_the_paths_of_the_files_the_schedule_is_the_files(kind: str) -> None:
     text = schedule_files(kind, command=COMMAND, home=HOME)
     for name in FILES[kind]:
         assert (CRON / name).read_text() in text
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_path_is_left_behind(kind: str) -> None:
-    """The paths are put in everywhere, in the comments too."""
+def test_paths_are_replaced_everywhere_also_in_comments(kind: str) -> None:
     assert "/opt/modelwatch" not in schedule_files(kind, command="/srv/mw", home="/srv/home")
 
 
-def test_a_path_may_hold_the_path_that_it_replaces() -> None:
-    """Paths are put in once, not into one another."""
+def test_a_path_may_contain_the_path_that_it_replaces() -> None:
     (line,) = lines("crontab", command=f"/mnt{HOME}/mw", home=f"/mnt{COMMAND}")
     assert line.endswith(f"MODELWATCH_HOME=/mnt{COMMAND} /mnt{HOME}/mw run")
 
 
-def test_the_crontab_line_starts_the_program(tmp_path: Path) -> None:
-    """Taken apart as cron does it and run by a real shell, the line gives the paths back unharmed."""
+def test_the_crontab_line_starts_the_program_whatever_its_path(tmp_path: Path) -> None:
+    """The line is split as cron does it, and run by a real shell."""
     command = program(
         tmp_path / '50% of $HOME \'n "more"' / "mw", 'printf "%s\\n" "$0" "$*" "$MODELWATCH_HOME"'
     )
@@ -123,24 +120,22 @@ def test_the_crontab_line_starts_the_program(tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == [str(command), "run", home]
 
 
-def test_systemd_gives_two_units_and_says_where_they_go() -> None:
-    """The service comes first, then the timer, each under the path of its file."""
+def test_systemd_has_a_service_and_then_a_timer_each_below_its_path() -> None:
     text = schedule_files("systemd", command="/srv/mw", home="/srv/home")
     heads = [line for line in text.splitlines() if line.startswith("# /etc/systemd/system/")]
     assert heads == [f"# /etc/systemd/system/{name}" for name in FILES["systemd"]]
     assert text.index("[Service]") < text.index(heads[1]) < text.index("[Timer]")
 
 
-def test_systemd_reads_a_percent_sign_as_one() -> None:
-    """A `%` begins a specifier in a unit, so each is doubled; quotes keep the spaces together."""
+def test_percent_signs_are_doubled_for_systemd() -> None:
+    """See systemd.unit(5): `%` begins a specifier."""
     unit = lines("systemd", command="/srv/50% more/mw", home="/srv/a b%")
     assert 'ExecStart="/srv/50%% more/mw" run' in unit
     assert 'Environment="MODELWATCH_HOME=/srv/a b%%"' in unit
     assert 'ReadWritePaths="/srv/a b%%"' in unit
 
 
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    """systemd's own checker has nothing to say about either unit, whatever is in the paths."""
+def test_systemd_analyze_accepts_the_units(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed here")
@@ -150,12 +145,11 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     (tmp_path / "modelwatch.service").write_text(service)
     (tmp_path / "modelwatch.timer").write_text(timer)
     ran = sh(f'"{analyze}" verify ./modelwatch.service ./modelwatch.timer', cwd=tmp_path)
-    said = [line for line in ran.stderr.splitlines() if "modelwatch" in line]
-    assert (ran.returncode, said) == (0, [])
+    lines_on_us = [line for line in ran.stderr.splitlines() if "modelwatch" in line]
+    assert (ran.returncode, lines_on_us) == (0, [])
 
 
-def test_the_service_gives_a_run_room_and_no_more() -> None:
-    """One run at a time, with an end, confined to its home; what was missed is made up for."""
+def test_the_service_has_a_timeout_is_confined_to_its_home_and_catches_up() -> None:
     unit = lines("systemd")
     for line in ("Type=oneshot", "TimeoutStartSec=45min", "ProtectSystem=strict", "Persistent=true"):
         assert line in unit
@@ -164,8 +158,7 @@ def test_the_service_gives_a_run_room_and_no_more() -> None:
     assert 'key = "file:/run/credentials/modelwatch.service/prod"' in comments
 
 
-def test_a_pod_mounts_its_disk_at_home() -> None:
-    """The home is the mount, the config lies inside it, and YAML reads the path as it was."""
+def test_the_pod_mounts_its_disk_at_the_home_which_has_the_config() -> None:
     home = '/srv/50% "da" \\ta'
     text = lines("kubernetes", home=home)
     values = [json.loads(line.partition(": ")[2]) for line in text if "/srv/" in line]
@@ -174,17 +167,18 @@ def test_a_pod_mounts_its_disk_at_home() -> None:
         assert line in text
 
 
-@pytest.mark.parametrize(("left_with", "seen"), [(0, 0), (5, 0), (3, 1), (78, 1)])
+@pytest.mark.parametrize(("exit_status", "result"), [(0, 0), (5, 0), (3, 1), (78, 1)])
 @pytest.mark.parametrize("kind", ["systemd", "kubernetes", "github-actions"])
-def test_something_held_is_no_failure(kind: str, left_with: int, seen: int, tmp_path: Path) -> None:
-    """Exit 5 means that the run did its work; any other code but 0 fails the job."""
-    program(tmp_path / "cron" / "modelwatch", f'[ "$*" = run ] && exit {left_with}')
+def test_only_exit_statuses_0_and_5_are_successes_for_a_scheduler(
+    kind: str, exit_status: int, result: int, tmp_path: Path
+) -> None:
+    program(tmp_path / "cron" / "modelwatch", f'[ "$*" = run ] && exit {exit_status}')
     match kind:
         case "systemd":
             (allowed,) = (
                 line.partition("=")[2] for line in lines(kind) if line.startswith("SuccessExitStatus")
             )
-            assert int(str(left_with) not in {"0", *allowed.split()}) == seen
+            assert int(str(exit_status) not in {"0", *allowed.split()}) == result
             return
         case "kubernetes":
             (line,) = (line for line in lines(kind) if line.startswith("command: "))
@@ -192,11 +186,11 @@ def test_something_held_is_no_failure(kind: str, left_with: int, seen: int, tmp_
         case _:
             (line,) = (line for line in lines(kind) if line.startswith("run: ./"))
             script = line.removeprefix("run: ")
-    assert sh(script, cwd=tmp_path, env={"PATH": f"{tmp_path / 'cron'}:{os.defpath}"}).returncode == seen
+    assert sh(script, cwd=tmp_path, env={"PATH": f"{tmp_path / 'cron'}:{os.defpath}"}).returncode == result
 
 
 def git(where: Path, *arguments: str) -> str:
-    """Run git with nobody's settings."""
+    """Run git without the settings of user and system."""
     identity = [
         "-c",
         "user.name=a",
@@ -214,7 +208,7 @@ def git(where: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def keep() -> str:
-    """The script of the workflow's step that keeps the database."""
+    """The script of the workflow's step that commits the database."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed here")
     text = schedule_files("github-actions", command=COMMAND, home=HOME)
@@ -236,13 +230,14 @@ def hosted(tmp_path: Path) -> Path:
 
 
 def run_keep(keep: str, hosted: Path) -> int:
-    """Run the step in the checkout, as the workflow does: the shell stops at the first failure."""
+    """Run the step in the checkout; the shell stops at the first failure, as in the workflow."""
     environ = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     return sh(f"set -e\n{keep}", cwd=hosted / "watched", env=environ).returncode
 
 
-def test_the_workflow_keeps_one_copy_of_the_database(keep: str, hosted: Path) -> None:
-    """After two runs the branch has one commit, with the config and the newest database."""
+def test_the_branch_of_the_workflow_has_one_commit_with_the_config_and_the_newest_database(
+    keep: str, hosted: Path
+) -> None:
     for content in ("first", "second"):
         (hosted / "watched" / "modelwatch.db").write_text(content)
         assert run_keep(keep, hosted) == 0
@@ -251,8 +246,9 @@ def test_the_workflow_keeps_one_copy_of_the_database(keep: str, hosted: Path) ->
     assert git(hosted / "remote", "show", "modelwatch-data:modelwatch.toml") == "# config"
 
 
-def test_the_workflow_never_replaces_a_newer_config(keep: str, hosted: Path) -> None:
-    """A config that was pushed during the run stays; the step fails and says so."""
+def test_the_step_of_the_workflow_fails_where_the_config_was_changed_during_the_run(
+    keep: str, hosted: Path
+) -> None:
     (hosted / "first" / "modelwatch.toml").write_text("# newer\n")
     git(hosted / "first", "commit", "--quiet", "--all", "--message", "Newer")
     git(hosted / "first", "push", "--quiet", "origin", "HEAD:modelwatch-data")
@@ -261,18 +257,15 @@ def test_the_workflow_never_replaces_a_newer_config(keep: str, hosted: Path) -> 
     assert git(hosted / "remote", "show", "modelwatch-data:modelwatch.toml") == "# newer"
 
 
-def test_an_unknown_kind_names_the_kinds() -> None:
-    """The error says what could have been written."""
-    with pytest.raises(
-        ValueError, match="'at' is no schedule: use one of crontab, systemd, kubernetes, github-act"
-    ):
+def test_the_error_on_an_unknown_kind_lists_the_kinds() -> None:
+    kinds = "crontab, systemd, kubernetes, github-actions"
+    with pytest.raises(QuestionError, match=f"'at' is not a kind of schedule: use one of {kinds}"):
         schedule_files("at", command=COMMAND, home=HOME)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_path_must_be_absolute(kind: str) -> None:
-    """A relative path means another place to a scheduler, so it is refused."""
-    with pytest.raises(ValueError, match="'cron/modelwatch' is not absolute"):
+def test_a_relative_path_is_refused(kind: str) -> None:
+    with pytest.raises(QuestionError, match="'cron/modelwatch' is not absolute"):
         schedule_files(kind, command="cron/modelwatch", home=HOME)
 
 
@@ -285,7 +278,6 @@ def test_a_path_must_be_absolute(kind: str) -> None:
         ("kubernetes", "/srv/a\nb"),
     ],
 )
-def test_a_path_that_cannot_be_written_down_is_refused(kind: str, path: str) -> None:
-    """Better no schedule than one that starts something else."""
-    with pytest.raises(ValueError, match="use another directory"):
+def test_a_path_that_a_scheduler_cannot_use_is_refused(kind: str, path: str) -> None:
+    with pytest.raises(QuestionError, match="use another directory"):
         schedule_files(kind, command=COMMAND, home=path)
