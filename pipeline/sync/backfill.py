@@ -21,7 +21,6 @@ from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
 BATCH = 1000
-"""How many answers one transaction writes; a killed import loses at most so many."""
 
 OnAnswer = Callable[[SavedAnswer], None]
 
@@ -68,6 +67,7 @@ def backfill(
     on_answer: OnAnswer = lambda _saved: None,
     *,
     asked: bool = True,
+    batch: int = BATCH,
 ) -> BackfillTotals:
     """Record saved answers, oldest first; an import that was cut off continues where it was.
 
@@ -77,6 +77,7 @@ def backfill(
         store: an open database; the caller holds its lock.
         on_answer: called after each answer.
         asked: runs ask this scope; otherwise it is kept as history only.
+        batch: how many answers one transaction writes; a killed import loses at most so many.
 
     Raises:
         SavedError: an answer is older than the newest of the scope, and is not recorded.
@@ -88,7 +89,7 @@ def backfill(
     importer = _Importer(store, scope, max(recorded, default=""), asked=asked)
     while first := next(new, None):
         with store.transaction() if before else store.bulk_load():
-            for each in chain((first,), islice(new, BATCH - 1)):
+            for each in chain((first,), islice(new, batch - 1)):
                 totals.add(each, importer.record(each))
     totals.window = Window(before, window(store).until)
     return totals

@@ -1,4 +1,4 @@
-"""Old history goes, and what is told of the time since stays the same, now and later."""
+"""Prune, forget and rename: dropped history changes no report of the time since."""
 
 from __future__ import annotations
 
@@ -35,25 +35,29 @@ SCOPES = {
 }
 BEGIN = datetime(2026, 1, 1, 8, tzinfo=UTC)
 
-Said = Mapping[str, Any]
-Run = tuple[int, Said]
-"""How many days after the one before a run was, and what each scope said in it."""
+Answers = Mapping[str, Any]
+Run = tuple[int, Answers]
+"""The days since the run before, and the answer of each scope."""
 
 
 def at(days: int) -> str:
     return (BEGIN + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def hear(store: Store, days: int, said: Said) -> None:
-    heard = {
+def record_run(store: Store, days: int, answers: Answers) -> None:
+    results = {
         name: ScopeResult(answer)
         if isinstance(answer, Exception)
         else result_of(offered({"anchor": {}, **answer}))
-        for name, answer in said.items()
+        for name, answer in answers.items()
     }
     with store.transaction():
         decide_and_record(
-            heard, [SCOPES[name] for name in said], RunCache(store), started_at=at(days), finished_at=at(days)
+            results,
+            [SCOPES[name] for name in answers],
+            RunCache(store),
+            started_at=at(days),
+            finished_at=at(days),
         )
 
 
@@ -65,9 +69,9 @@ def days_of(history: Sequence[Run]) -> list[int]:
     return found
 
 
-def live(store: Store, history: Sequence[Run], days: Sequence[int]) -> None:
-    for (_, said), day in zip(history, days, strict=True):
-        hear(store, day, said)
+def record_all(store: Store, history: Sequence[Run], days: Sequence[int]) -> None:
+    for (_, answers), day in zip(history, days, strict=True):
+        record_run(store, day, answers)
 
 
 def copied(store: Store) -> Store:
@@ -80,7 +84,7 @@ def problems(store: Store) -> list[Any]:
     return [problem for check in verify(store, KNOWN) for problem in check.problems]
 
 
-def told_of(store: Store, windows: Sequence[Window]) -> list[Any]:
+def reports_of(store: Store, windows: Sequence[Window]) -> list[Any]:
     return [
         (build_report(store, window), coverage(store, until=window.until), find_run(store, window.since))
         if window.since
@@ -100,29 +104,29 @@ histories = st.lists(runs, min_size=2, max_size=12)
 
 @settings(max_examples=30)
 @given(history=histories, bound=st.integers(0, 300), later=st.integers(0, 11), again=st.booleans())
-def test_what_is_told_of_kept_time_stays_the_same(
+def test_reports_of_kept_time_stay_the_same(
     *, history: Sequence[Run], bound: int, later: int, again: bool
 ) -> None:
-    """Reports of all windows since the bound are as they were, and so are those of the runs that follow."""
+    """So do the reports of runs that follow."""
     days = days_of(history)
     then = max(1, len(history) - later)
     bound = min(bound, days[then - 1])
     with Store.open(None) as whole:
-        live(whole, history[:then], days[:then])
+        record_all(whole, history[:then], days[:then])
         with copied(whole) as pruned:
             if again:
                 prune(pruned, KNOWN, bound=at(bound // 2))
             prune(pruned, KNOWN, bound=at(bound))
             assert problems(pruned) == []
-            live(whole, history[then:], days[then:])
-            live(pruned, history[then:], days[then:])
+            record_all(whole, history[then:], days[then:])
+            record_all(pruned, history[then:], days[then:])
             first = next(number for number, day in enumerate(days, 1) if day >= bound)
             windows = [
                 Window(since, until)
                 for until in range(first, len(days) + 1)
                 for since in range(first - 1, until)
             ]
-            assert told_of(pruned, windows) == told_of(whole, windows)
+            assert reports_of(pruned, windows) == reports_of(whole, windows)
             for window in windows:
                 assert recoveries(pruned, window) == recoveries(whole, window)
             assert problems(pruned) == []
@@ -135,47 +139,45 @@ def test_what_is_told_of_kept_time_stays_the_same(
 def _pointed(store: Store) -> Any:
     return {
         name: (
-            ref.held is None,
-            ref.outcome in ("held", "failed"),
-            ref.digest,
-            ref.error_class,
-            ref.fingerprint,
+            state.held is None,
+            state.outcome in ("held", "failed"),
+            state.digest,
+            state.error_class,
+            state.fingerprint,
         )
-        for name, ref in scope_states(store).items()
+        for name, state in scope_states(store).items()
     }
 
 
-def test_a_model_that_left_long_ago_is_told_as_returned(store: Store) -> None:
-    """That it had been there, when it left and as what, outlives its history."""
+def test_a_model_removed_in_pruned_history_is_reported_as_returned(store: Store) -> None:
     both, one = {"lyra": {}, "vega": {}}, {"vega": {}}
     for day, offer in enumerate((both, one, one, {**one, "γ": {}}, one, one)):
-        hear(store, 100 * day, {"acme/one": offer})
+        record_run(store, 100 * day, {"acme/one": offer})
     done = prune(store, KNOWN, bound=at(450))
     assert done.rows["sightings"] == 3
     (standing,) = model_details(store, "lyra")[0].standings
     assert (standing.says, standing.since) == ("removed", at(100))
-    hear(store, 600, {"acme/one": both})
+    record_run(store, 600, {"acme/one": both})
     (event,) = find_events(store, Window(6, 7))
     assert (event.kind, event.model, event.since) == (Kind.RETURNED, "lyra", at(100))
     assert store.rows("select name from departures") == [{"name": f"lyra left {at(100)}"}]
 
 
 def test_a_confirmation_goes_with_its_move(store: Store) -> None:
-    """The same move made again later is not the one that an old confirmation is of."""
-    there: Said = {"acme/one": {"lyra": {}}}
-    gone: Said = {"acme/one": {}}
-    for day, said in zip((0, 1, 2, 40, 41, 42), (there, gone, gone, there, gone, gone), strict=True):
-        hear(store, day, said)
+    """The same transition made again later is another move."""
+    there: Answers = {"acme/one": {"lyra": {}}}
+    gone: Answers = {"acme/one": {}}
+    for day, answers in zip((0, 1, 2, 40, 41, 42), (there, gone, gone, there, gone, gone), strict=True):
+        record_run(store, day, answers)
     prune(store, KNOWN, bound=at(60))
     assert problems(store) == []
     names = store.rows("select name from sightings order by id")
     assert [row["name"].split()[1] for row in names] == ["baseline", "moved", "moved", "confirmed"]
 
 
-def test_what_is_not_told_yet_is_not_dropped(store: Store) -> None:
-    """A report that waits in the outbox, or that is still to be made, keeps its whole window."""
+def test_the_window_of_a_due_report_is_not_pruned(store: Store) -> None:
     for day in range(4):
-        hear(store, 100 * day, {"acme/one": {"lyra": {"form": day}}})
+        record_run(store, 100 * day, {"acme/one": {"lyra": {"form": day}}})
     store.connection.execute("insert into destinations values (1, 'reports', 2, ?, null)", [at(100)])
     store.connection.execute(
         "insert into deliveries values (1, 'x', 1, 'files', null, 2, null, 'waiting', 0, null, null, null)"
@@ -188,19 +190,17 @@ def test_what_is_not_told_yet_is_not_dropped(store: Store) -> None:
     assert len(find_events(store, Window(2, 4))) == 2
 
 
-def test_nothing_old_is_nothing_dropped(store: Store) -> None:
-    """Where all is young, not a row changes."""
-    hear(store, 0, {"acme/one": {"lyra": {}}})
-    hear(store, 1, {"acme/one": {}})
+def test_without_old_history_nothing_is_dropped(store: Store) -> None:
+    record_run(store, 0, {"acme/one": {"lyra": {}}})
+    record_run(store, 1, {"acme/one": {}})
     before = rows_of(store)
     assert prune(store, KNOWN, bound=at(0)).rows == {}
     assert rows_of(store) == before
 
 
-def test_runs_in_which_nothing_happened_are_dropped(store: Store) -> None:
-    """Their rows are most of what a quiet year leaves; when a scope was last asked stays known."""
+def test_old_runs_without_sightings_are_dropped_but_for_the_last_of_each_scope(store: Store) -> None:
     for day in range(50):
-        hear(store, day, {"acme/one": {"lyra": {}}})
+        record_run(store, day, {"acme/one": {"lyra": {}}})
     assert prune(store, KNOWN, bound=at(40)).rows == {"snapshots": 38}
     assert coverage(store)[0].last_answered == at(49)
 
@@ -216,8 +216,7 @@ def only(store: Store, *names: str) -> dict[str, list[dict[str, Any]]]:
     return rows_of(store)
 
 
-def test_what_is_forgotten_leaves_nothing_behind(store: Store) -> None:
-    """A scope goes with its listings, records, models and gateway; what others need stays."""
+def test_a_forgotten_scope_goes_with_all_that_only_it_needed(store: Store) -> None:
     with Store.open(None) as plain:
         wanted = only(plain, "acme/one", "zeta/one")
     only(store, "acme/one", "zeta/one", "acme/two", "beta/one")
@@ -233,10 +232,9 @@ def test_what_is_forgotten_leaves_nothing_behind(store: Store) -> None:
 
 @settings(max_examples=30)
 @given(histories, st.sets(st.sampled_from(sorted(SCOPES)), min_size=1))
-def test_forgetting_leaves_the_others_as_they_were(history: Sequence[Run], names: set[str]) -> None:
-    """Whatever is forgotten, the rest is well, and its history is told as before."""
+def test_forgetting_keeps_the_history_of_other_scopes(history: Sequence[Run], names: set[str]) -> None:
     with Store.open(None) as store:
-        live(store, history, days_of(history))
+        record_all(store, history, days_of(history))
         gone = sorted(names & scope_states(store).keys())
         window = Window(0, len(history))
         before = {
@@ -251,11 +249,10 @@ def test_forgetting_leaves_the_others_as_they_were(history: Sequence[Run], names
             for event in find_events(store, window)
             for name in event.scopes
         }
-        assert after == {told for told in before if told[3] not in gone}
+        assert after == {event for event in before if event[3] not in gone}
 
 
-def test_a_renamed_scope_goes_on(store: Store) -> None:
-    """Under its new name it has the history of the old one, and its next answer is compared with that."""
+def test_a_renamed_scope_keeps_its_history(store: Store) -> None:
     script = Script(store).offers("acme/one", "lyra", "vega").offers("acme/two", "lyra")
     script.run()
     assert rename_scope(store, "acme/one", "acme/new") == [("acme/one", "acme/new")]
@@ -269,8 +266,7 @@ def test_a_renamed_scope_goes_on(store: Store) -> None:
     }
 
 
-def test_a_renamed_gateway_takes_its_scopes_along(store: Store) -> None:
-    """Its models stay its own."""
+def test_renaming_a_gateway_renames_its_scopes(store: Store) -> None:
     script = (
         Script(store).offers("acme/one", "lyra").offers("acme/two", "lyra").offers("acmeother/one", "lyra")
     )
@@ -282,11 +278,10 @@ def test_a_renamed_gateway_takes_its_scopes_along(store: Store) -> None:
 
 @example([(1, {"acme/one": {"lyra": {}}})])
 @given(histories)
-def test_pruning_everything_leaves_what_is_offered_now(history: Sequence[Run]) -> None:
-    """With nothing kept, each scope still points at what it pointed at."""
+def test_pruning_everything_keeps_the_pointers(history: Sequence[Run]) -> None:
     with Store.open(None) as store:
         days = days_of(history)
-        live(store, history, days)
+        record_all(store, history, days)
         before = _pointed(store)
         prune(store, KNOWN, bound=at(days[-1] + 100))
         assert _pointed(store) == before

@@ -1,4 +1,4 @@
-"""The database is checked against itself, and what follows from its truth is derived again."""
+"""Verify the database against itself, and rebuild what follows from its history."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def problems(store: Store) -> list[Problem]:
 
 
 def damaged(store: Store, *statements: str) -> None:
-    """Change the database behind its back."""
+    """Change the database without foreign keys."""
     store.connection.execute("pragma foreign_keys = off")
     with store.transaction():
         for statement in statements:
@@ -36,8 +36,8 @@ def damaged(store: Store, *statements: str) -> None:
 
 
 @pytest.fixture
-def lived(script: Script) -> Store:
-    """A history with everything in it: moves, removals, a return, failures, a hold, permissions."""
+def history_store(script: Script) -> Store:
+    """A history with moves, removals, a return, failures, a hold and permissions."""
     names = ("acme/prod", "acme/test", "zeta/one")
     script.has(*(scope(name, thresholds=Thresholds(max_loss=0.5, floor=1)) for name in names))
     for name in names:
@@ -55,23 +55,21 @@ def lived(script: Script) -> Store:
     return script.store
 
 
-def test_a_history_is_well(lived: Store) -> None:
-    """What a run writes stands every check, and each says what it looked at."""
-    found = list(verify(lived, KNOWN))
+def test_a_recorded_history_passes_every_check(history_store: Store) -> None:
+    found = list(verify(history_store, KNOWN))
     assert [check.problems for check in found] == [()] * len(found)
     counts = {check.subject: check.count for check in found}
-    assert counts["records"] == len(lived.rows("select id from records"))
-    assert counts["sightings"] == len(lived.rows("select id from sightings"))
+    assert counts["records"] == len(history_store.rows("select id from records"))
+    assert counts["sightings"] == len(history_store.rows("select id from sightings"))
     assert counts["removals to be confirmed"] == 1
     assert counts["scopes"] == 3
 
 
 @settings(max_examples=30)
 @given(histories.histories)
-def test_every_history_is_well(history: Any) -> None:
-    """Whatever gateways say, what is recorded of it stands every check, and rebuilding changes nothing."""
+def test_every_history_passes_and_rebuilding_changes_nothing(history: Any) -> None:
     with Store.open(None) as store:
-        histories.live(store, history)
+        histories.record_all(store, history)
         assert problems(store) == []
         before = rows_of(store)
         assert not any(getattr(rebuild(store, KNOWN), name) for name in ("scopes", "transitions", "changes"))
@@ -136,29 +134,31 @@ DERIVED = [
 
 
 @pytest.mark.parametrize(("damage", "table"), TRUTH)
-def test_damage_of_the_history_is_found(lived: Store, damage: str, table: str) -> None:
-    """What was heard cannot be derived from anything: it comes from a backup."""
-    before = problems(lived)
-    damaged(lived, damage)
-    found = [problem for problem in problems(lived) if problem.cure == Cure.RESTORE]
+def test_damage_of_the_history_is_found_and_needs_a_backup(
+    history_store: Store, damage: str, table: str
+) -> None:
+    before = problems(history_store)
+    damaged(history_store, damage)
+    found = [problem for problem in problems(history_store) if problem.cure == Cure.RESTORE]
     assert (before, table in {problem.table for problem in found}) == ([], True)
 
 
 @pytest.mark.parametrize("damage", DERIVED)
-def test_damage_of_what_is_derived_is_found_and_mended(lived: Store, damage: str) -> None:
-    """Rebuilding gives back the database as it was, with all its ids."""
-    before = rows_of(lived)
-    damaged(lived, damage)
-    found = [problem for problem in problems(lived) if problem.table != "missing"]
+def test_damage_of_derived_rows_is_found_and_rebuilt_with_the_same_ids(
+    history_store: Store, damage: str
+) -> None:
+    before = rows_of(history_store)
+    damaged(history_store, damage)
+    found = [problem for problem in problems(history_store) if problem.table != "missing"]
     assert found
     assert {problem.cure for problem in found} == {Cure.REBUILD}
-    rebuild(lived, KNOWN)
-    assert problems(lived) == []
-    after = rows_of(lived)
+    rebuild(history_store, KNOWN)
+    assert problems(history_store) == []
+    after = rows_of(history_store)
     for row in (*before["scopes"], *after["scopes"]):
         row["fingerprint"] = None  # of a scope that pointed elsewhere the next answer is read in full
     assert after == before
-    assert not any(_counts(rebuild(lived, KNOWN)))
+    assert not any(_counts(rebuild(history_store, KNOWN)))
 
 
 def _counts(done: Any) -> list[int]:
@@ -167,10 +167,9 @@ def _counts(done: Any) -> list[int]:
 
 @settings(max_examples=30)
 @given(histories.histories, st.data())
-def test_whatever_is_lost_of_the_derived_is_derived_again(history: Any, data: st.DataObject) -> None:
-    """Any rows of changes, fields and permissions may go: the same rows come back, under the same ids."""
+def test_lost_derived_rows_are_rebuilt_with_the_same_ids(history: Any, data: st.DataObject) -> None:
     with Store.open(None) as store:
-        histories.live(store, history)
+        histories.record_all(store, history)
         before = rows_of(store)
         for table in ("changes", "field_changes", "transitions", "permissions"):
             ids = [row["id"] for row in before[table]]
@@ -180,30 +179,26 @@ def test_whatever_is_lost_of_the_derived_is_derived_again(history: Any, data: st
         assert rows_of(store) == before
 
 
-def test_rebuilding_refuses_to_derive_from_damage(lived: Store) -> None:
-    """From a record that is not what was heard nothing is derived, and nothing is written."""
-    damaged(lived, TRUTH[0][0], "delete from changes")
-    before = rows_of(lived)
+def test_rebuild_refuses_a_damaged_history_and_writes_nothing(history_store: Store) -> None:
+    damaged(history_store, TRUTH[0][0], "delete from changes")
+    before = rows_of(history_store)
     with pytest.raises(StoreError, match=r"records 1 .* backup"):
-        rebuild(lived, KNOWN)
-    assert rows_of(lived) == before
+        rebuild(history_store, KNOWN)
+    assert rows_of(history_store) == before
 
 
-def test_bytes_that_are_no_text_are_found(lived: Store) -> None:
-    """A byte that the disk has turned is a problem of its record, not the end of the check."""
-    damaged(lived, "update records set body = cast(x'7bff7d' as text) where id = 1")
-    assert [(p.table, p.id) for p in problems(lived)][:1] == [("records", 1)]
+def test_a_body_that_is_not_text_is_a_problem_of_its_record(history_store: Store) -> None:
+    damaged(history_store, "update records set body = cast(x'7bff7d' as text) where id = 1")
+    assert [(p.table, p.id) for p in problems(history_store)][:1] == [("records", 1)]
 
 
-def test_what_was_quiet_when_it_was_told_may_stay_so(lived: Store) -> None:
-    """The config of that time is not known any more: a quiet field is left as it is."""
-    damaged(lived, "update or ignore fields set class = 'text'")
-    assert problems(lived) == []
-    assert not any(_counts(rebuild(lived, KNOWN)))
+def test_a_quiet_category_of_another_config_is_kept(history_store: Store) -> None:
+    damaged(history_store, "update or ignore fields set class = 'text'")
+    assert problems(history_store) == []
+    assert not any(_counts(rebuild(history_store, KNOWN)))
 
 
-def test_a_damaged_file_is_told_and_looked_at_no_further(tmp_path: Path) -> None:
-    """Where SQLite finds its own pages damaged, nothing else is worth saying."""
+def test_a_damaged_file_is_checked_no_further(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", *(f"model-{n}" for n in range(300)))
@@ -218,8 +213,7 @@ def test_a_damaged_file_is_told_and_looked_at_no_further(tmp_path: Path) -> None
     assert {problem.cure for problem in check.problems} == {Cure.RESTORE}
 
 
-def test_prices_that_the_config_names_later_are_filled_in(store: Store) -> None:
-    """Facts are read from the bodies again as the config has them today, and ids stay."""
+def test_rebuild_parses_prices_that_the_config_sets_later(store: Store) -> None:
     plain = Dialect("one-api")
     priced = Dialect("one-api", facts=FactPaths(prices=Prices(unit=recognised_unit(), input=("price.in",))))
     answer = plain.read(Answer((b'{"data":[{"id":"lyra","price":{"in":"2"}}]}',), 1_790_000_000))
@@ -238,7 +232,6 @@ def recognised_unit() -> Any:
 
 
 def test_facts_of_an_unknown_dialect_are_left_alone(store: Store) -> None:
-    """What read them cannot be asked, so they are neither wrong nor right."""
     odd = Dialect("of another release")
     answer = odd.read(Answer((b'{"data":[{"id":"lyra","owned_by":"acme"}]}',), 1_790_000_000))
     record_run(store, [scope("acme/prod")], {"acme/prod": result_of(answer, odd)})

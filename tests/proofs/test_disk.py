@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 from cli.test_bad_input import can_mount, in_private
 from support.e2e import Done, Job, Question, Reply, Scripted, ended, one_line
-from support.proving import KEYS, SETTLED, World, home, offers, problems, reported, strays, told
+from support.proving import (
+    KEYS,
+    SETTLED,
+    World,
+    current_bodies,
+    home,
+    problems,
+    recorded_events,
+    reported_events,
+    stray_files,
+)
 
 pytestmark = pytest.mark.proofs
 
@@ -93,11 +103,16 @@ def test_a_disk_may_be_full_at_any_moment(tmp_path: Path, server: Scripted, worl
     shutil.rmtree(job.home)
     shutil.copytree(saved, job.home)
     assert problems(job.database) == []
-    assert strays(job) == []
+    assert stray_files(job) == []
     for _ in range(3):
         assert {job.quick("run").code, twin.quick("run").code} <= SETTLED
-    assert offers(job.database) == offers(twin.database)
-    assert told(job.database) == told(twin.database) == reported(job) == reported(twin)
+    assert current_bodies(job.database) == current_bodies(twin.database)
+    assert (
+        recorded_events(job.database)
+        == recorded_events(twin.database)
+        == reported_events(job)
+        == reported_events(twin)
+    )
     assert problems(job.database) == []
 
 
@@ -147,14 +162,14 @@ def test_what_may_not_be_written_is_told(
     }[closed]
     os.chown(shut, 0, 0)
     shut.chmod(0o555 if shut.is_dir() else 0o444)
-    before = offers(job.database)
+    before = current_bodies(job.database)
     reports = job.written()
     done = as_nobody(job, "run")
     if closed == "reports":
         one_line(done, 6, str(job.reports), "it goes with the next run")
     else:
         one_line(done, 74, str(shut), "modelwatch.db")
-        assert offers(job.database) == before
+        assert current_bodies(job.database) == before
     assert job.written() == reports
     assert problems(job.database) == []
     assert as_nobody(job, "status").code == 0
@@ -164,7 +179,7 @@ def test_what_may_not_be_written_is_told(
         done = as_nobody(job, "run")
         assert done.code in SETTLED, done
     assert problems(job.database) == []
-    assert told(job.database) == reported(job)
+    assert recorded_events(job.database) == reported_events(job)
 
 
 def test_a_home_that_was_removed_is_told(tmp_path: Path, server: Scripted) -> None:

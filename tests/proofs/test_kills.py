@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 from support.e2e import Job, Scripted
 from support.fakes import rows_of
-from support.proving import SETTLED, World, home, offers, problems, reported, strays, told
+from support.proving import (
+    SETTLED,
+    World,
+    current_bodies,
+    home,
+    problems,
+    recorded_events,
+    reported_events,
+    stray_files,
+)
 
 from pipeline.store import Store
 
@@ -77,21 +86,22 @@ def test_a_run_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
                 kills += killed(process, chance.uniform(0, until_ended))
             assert problems(job.database) == []
             assert settled(job) == settled(twin)
-            assert offers(job.database) == offers(twin.database)
+            assert current_bodies(job.database) == current_bodies(twin.database)
         assert kills == RUNS_KILLED, "a test of kills must kill"
-        assert told(job.database) == told(twin.database) == reported(twin)
-        assert reported(job) == reported(twin)
-        assert strays(job) == []
+        assert recorded_events(job.database) == recorded_events(twin.database) == reported_events(twin)
+        assert reported_events(job) == reported_events(twin)
+        assert stray_files(job) == []
         assert problems(job.database) == []
 
 
 IMPORT = """
-import sys
+from functools import partial
 import sqlite_utils
-from pipeline import importing, saved
-from pipeline.cli import importing as command
+from pipeline.sync import backfill
+backfill.backfill = partial(backfill.backfill, batch=3)
+from pipeline import api
+from pipeline.cli import import_
 from pipeline.cli.app import main
-importing.BATCH = 3
 print("ready", flush=True)
 main()
 """

@@ -17,7 +17,16 @@ from pathlib import Path
 
 import pytest
 from support.e2e import Done, Job, Question, Reply, Scripted, ended, one_line
-from support.proving import SETTLED, World, home, offers, problems, reported, strays, told
+from support.proving import (
+    SETTLED,
+    World,
+    current_bodies,
+    home,
+    problems,
+    recorded_events,
+    reported_events,
+    stray_files,
+)
 
 pytestmark = pytest.mark.proofs
 
@@ -51,10 +60,15 @@ def test_of_two_runs_at_once_one_wins(tmp_path: Path) -> None:
             assert won.code in SETTLED
             one_line(lost, 75, str(job.database), "another run holds the lock", "wait for it")
             assert {each.quick("run").code for each in (job, twin) for _ in range(2)} <= SETTLED
-            assert offers(job.database) == offers(twin.database)
+            assert current_bodies(job.database) == current_bodies(twin.database)
     assert problems(job.database) == []
-    assert told(job.database) == told(twin.database) == reported(job) == reported(twin)
-    assert strays(job) == []
+    assert (
+        recorded_events(job.database)
+        == recorded_events(twin.database)
+        == reported_events(job)
+        == reported_events(twin)
+    )
+    assert stray_files(job) == []
 
 
 def _raced(job: Job, both: threading.Barrier, let_go: threading.Event) -> tuple[Done, Done]:
@@ -86,7 +100,7 @@ def test_a_writer_that_holds_on_is_told(tmp_path: Path, words: tuple[str, ...]) 
             for model in sorted(offered)[1:]:
                 del offered[model]
         assert job.quick("sync").code == 5
-        before = offers(job.database), job.written()
+        before = current_bodies(job.database), job.written()
         with closing(sqlite3.connect(job.database, isolation_level=None)) as other:
             other.execute("begin immediate")
             process = subprocess.Popen(
@@ -98,12 +112,12 @@ def test_a_writer_that_holds_on_is_told(tmp_path: Path, words: tuple[str, ...]) 
             )
             with process:
                 one_line(ended(process), 74, str(job.database), "kept it locked", "nothing was written")
-            assert (offers(job.database), job.written()) == before
+            assert (current_bodies(job.database), job.written()) == before
             other.execute("rollback")
         assert job.run(*words).code in SETTLED
         assert job.quick("run").code == 0
     assert problems(job.database) == []
-    assert told(job.database) == reported(job)
+    assert recorded_events(job.database) == reported_events(job)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The database file: what it refuses, what it says then, and how it is locked."""
+"""The database file: opening it, the errors it raises, read-only access and the lock."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NOW = "2026-09-20T06:00:00Z"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a database may be made, in a directory that is not there yet."""
+    """The path of a database in a directory that does not exist yet."""
     return tmp_path / "data" / "watch.db"
 
 
 def filled(path: Path, *, runs: int = 2) -> Path:
-    """Make a database with a little history."""
+    """Create a database with a little history."""
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", *(f"model-{n}" for n in range(40)))
         script.run(times=runs)
@@ -49,8 +49,7 @@ def refused(path: Path, *cure: str) -> Iterator[None]:
         assert words in str(found.value)
 
 
-def test_a_database_is_made_where_there_is_none(path: Path) -> None:
-    """Opening to write makes the directory and the file, and marks it as ours."""
+def test_opening_to_write_creates_the_directory_and_a_marked_file(path: Path) -> None:
     with Store.open(path) as store:
         assert store.rows("pragma application_id") == [{"application_id": APPLICATION_ID}]
         assert store.rows("pragma journal_mode") == [{"journal_mode": "wal"}]
@@ -59,7 +58,6 @@ def test_a_database_is_made_where_there_is_none(path: Path) -> None:
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
-    """A file that a scheduler or an editor has touched is no stranger's."""
     path.parent.mkdir()
     path.touch()
     with Store.open(path) as store:
@@ -67,23 +65,20 @@ def test_an_empty_file_becomes_a_database(path: Path) -> None:
 
 
 def test_opening_again_changes_nothing(path: Path) -> None:
-    """The schema is brought up to date once."""
     with Store.read(filled(path)) as store:
         before = rows_of(store)
     with Store.open(path) as store:
         assert rows_of(store) == before
 
 
-def test_a_missing_file_is_not_made_by_reading(path: Path) -> None:
-    """Who only looks is told how a database comes to be, and leaves nothing behind."""
+def test_reading_does_not_create_a_missing_file(path: Path) -> None:
     with refused(path, "there is no database yet", "`modelwatch run` creates it"):
         Store.read(path)
     assert not path.parent.exists()
 
 
 @pytest.mark.parametrize("opening", [Store.open, Store.read, Store.open_copy])
-def test_what_is_no_database_is_refused(path: Path, opening: object) -> None:
-    """A text file under that name is left as it is."""
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(path: Path, opening: object) -> None:
     assert callable(opening)
     path.parent.mkdir()
     path.write_text("gateway,model\nacme,lyra\n" * 100)
@@ -93,8 +88,7 @@ def test_what_is_no_database_is_refused(path: Path, opening: object) -> None:
 
 
 @pytest.mark.parametrize("opening", [Store.open, Store.read, Store.open_copy])
-def test_another_programs_database_is_refused(path: Path, opening: object) -> None:
-    """Its tables are not touched, and none is added."""
+def test_another_programs_database_is_refused_and_unchanged(path: Path, opening: object) -> None:
     assert callable(opening)
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as stranger:
@@ -106,8 +100,7 @@ def test_another_programs_database_is_refused(path: Path, opening: object) -> No
 
 
 @pytest.mark.parametrize("opening", [Store.open, Store.read, Store.open_copy])
-def test_a_newer_schema_is_refused(path: Path, opening: object) -> None:
-    """An older program does not write into what a newer one has made, and says which step it lacks."""
+def test_a_newer_schema_is_refused_with_the_name_of_its_migration(path: Path, opening: object) -> None:
     assert callable(opening)
     with closing(sqlite3.connect(filled(path))) as newer, newer:
         newer.execute(
@@ -118,8 +111,7 @@ def test_a_newer_schema_is_refused(path: Path, opening: object) -> None:
         opening(path)
 
 
-def test_an_older_schema_is_not_for_reading(path: Path) -> None:
-    """Who only looks does not change the file, and says what brings it up to date."""
+def test_reading_an_older_schema_names_the_command_that_migrates_it(path: Path) -> None:
     with closing(sqlite3.connect(filled(path))) as older, older:
         older.execute("delete from _sqlite_migrations")
     with refused(path, "older modelwatch", "`modelwatch run` migrates it"):
@@ -127,7 +119,6 @@ def test_an_older_schema_is_not_for_reading(path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused(path: Path) -> None:
-    """Pages of garbage are an error with a cure, not a traceback and not an empty answer."""
     content = bytearray(filled(path, runs=1).read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
     path.write_bytes(content)
@@ -135,16 +126,14 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
         rows_of(store)
 
 
-def test_a_file_cut_short_is_refused(path: Path) -> None:
-    """A copy that was broken off is noticed before anything is written into it."""
+def test_a_truncated_file_is_refused(path: Path) -> None:
     content = filled(path, runs=1).read_bytes()
     path.write_bytes(content[: len(content) // 2])
     with refused(path, "is damaged"), Store.open(path) as store:
         rows_of(store)
 
 
-def test_a_directory_is_no_database(path: Path) -> None:
-    """The name of a directory cannot be opened as a file."""
+def test_a_directory_is_refused(path: Path) -> None:
     path.mkdir(parents=True)
     with refused(path, "cannot be opened"):
         Store.open(path)
@@ -152,21 +141,18 @@ def test_a_directory_is_no_database(path: Path) -> None:
         Store.read(path)
 
 
-def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    """Where a file is in the way of the directory, the operating system's word is passed on."""
+def test_a_directory_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with refused(tmp_path / "data" / "watch.db", "cannot be used"):
         Store.open(tmp_path / "data" / "watch.db")
 
 
-def test_what_is_opened_to_look_cannot_be_written(path: Path) -> None:
-    """A reader that tries to write is stopped by SQLite itself."""
+def test_a_database_opened_to_read_cannot_be_written(path: Path) -> None:
     with Store.read(filled(path)) as store, refused(path, "cannot be written"), store.transaction():
         store.connection.execute("delete from snapshots")
 
 
-def test_a_reader_sees_what_is_written_meanwhile(path: Path) -> None:
-    """Looking and writing do not wait for one another."""
+def test_a_reader_and_a_writer_do_not_wait_for_each_other(path: Path) -> None:
     with Store.open(filled(path)) as writer, Store.read(path) as reader:
         script = Script(writer).offers("acme/prod", "lyra")
         script.run()
@@ -255,8 +241,7 @@ def test_a_log_that_cannot_be_read_is_refused_instead_of_skipped() -> None:
             assert store.rows("select count(*) as runs from snapshots") == [{"runs": 3}]
 
 
-def test_a_settled_file_is_complete_by_itself(path: Path, tmp_path: Path) -> None:
-    """After a run, a copy of the one file has everything in it."""
+def test_after_a_checkpoint_the_file_alone_is_complete(path: Path, tmp_path: Path) -> None:
     with Store.open(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
         store.checkpoint()
@@ -267,16 +252,14 @@ def test_a_settled_file_is_complete_by_itself(path: Path, tmp_path: Path) -> Non
         assert rows_of(store) == before
 
 
-def test_nothing_is_left_beside_a_settled_file(path: Path) -> None:
-    """The log that SQLite writes beside the file is empty once a run has settled."""
+def test_after_a_checkpoint_the_log_is_empty(path: Path) -> None:
     with Store.open(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
         store.checkpoint()
         assert path.with_name("watch.db-wal").stat().st_size == 0
 
 
-def test_a_rehearsal_goes_nowhere(path: Path) -> None:
-    """What is tried out in a copy is seen there, and not in the file."""
+def test_a_copy_in_memory_leaves_the_file_as_it_is(path: Path) -> None:
     before = filled(path).read_bytes()
     with Store.open_copy(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
@@ -284,15 +267,13 @@ def test_a_rehearsal_goes_nowhere(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_rehearsal_needs_no_file(path: Path) -> None:
-    """The first run can be tried out too, and makes nothing."""
+def test_a_copy_in_memory_needs_no_file(path: Path) -> None:
     with Store.open_copy(path) as store:
         assert Script(store).offers("acme/prod", "lyra").run().snapshot == 1
     assert not path.parent.exists()
 
 
-def test_a_lock_is_held_once(path: Path) -> None:
-    """Who comes second is told which process holds it, since when, and to wait."""
+def test_a_second_process_learns_who_holds_the_lock_and_since_when(path: Path) -> None:
     with lock(path, since=NOW):
         with pytest.raises(Locked) as found, lock(path, since="later"):
             pass
@@ -314,8 +295,7 @@ with lock(Path(sys.argv[1]), since="2026-09-20T05:00:00Z"):
 """
 
 
-def test_a_lock_of_another_process_names_it_and_goes_with_it(path: Path) -> None:
-    """A killed run leaves no lock behind."""
+def test_the_lock_of_a_killed_process_is_released(path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
@@ -330,8 +310,7 @@ def test_a_lock_of_another_process_names_it_and_goes_with_it(path: Path) -> None
         pass
 
 
-def test_a_lock_that_was_just_taken_may_have_no_name_yet(path: Path) -> None:
-    """Between taking the lock and writing who it is, the message still says what to do."""
+def test_a_lock_may_be_held_before_its_holder_is_written(path: Path) -> None:
     path.parent.mkdir()
     with path.with_name("watch.db.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -339,16 +318,14 @@ def test_a_lock_that_was_just_taken_may_have_no_name_yet(path: Path) -> None:
             pass
 
 
-def test_a_lock_is_released_when_a_run_fails(path: Path) -> None:
-    """An error inside does not lock out the next run."""
+def test_an_error_releases_the_lock(path: Path) -> None:
     with pytest.raises(LookupError), lock(path, since=NOW):
         raise LookupError
     with lock(path, since=NOW):
         pass
 
 
-def test_a_lock_in_an_impossible_place_is_an_error(tmp_path: Path) -> None:
-    """The lock's file is named where it cannot be made."""
+def test_a_lock_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with (
         refused(tmp_path / "data" / "watch.db.lock", "cannot be used"),
@@ -370,8 +347,7 @@ with store.transaction():
 """
 
 
-def test_a_run_that_is_killed_has_written_nothing(path: Path) -> None:
-    """Half a write is no write, also when nobody is left to take it back."""
+def test_a_killed_transaction_has_written_nothing(path: Path) -> None:
     with Store.read(filled(path)) as store:
         before = rows_of(store)
     died = subprocess.run([sys.executable, "-c", CRASH, str(path)], check=False)

@@ -1,4 +1,4 @@
-"""Laws of the ledger: whatever gateways say, the database gives back what was believed, run by run."""
+"""Property tests of the ledger: the database returns what was accepted, run by run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import strategies
 from support.fakes import ONE_API, Script, moment, offered, read, record_run, result_of, rows_of
-from support.histories import NAMES, SCOPES, Said, heard, histories, live, lived
+from support.histories import NAMES, SCOPES, Answers, histories, record_all, record_each, results
 
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.types import Change, Kind, Listing
@@ -26,26 +26,24 @@ LATER = moment(2)
 
 @settings(max_examples=25)
 @given(histories)
-def test_a_scope_points_at_what_was_last_believed(history: Sequence[Said]) -> None:
-    """After every run the database gives back, scope by scope, exactly what was believed and what is held."""
+def test_a_scope_points_at_its_last_accepted_and_its_held_listing(history: Sequence[Answers]) -> None:
     with Store.open(None) as store:
-        for truth in lived(store, history):
+        for expected in record_each(store, history):
             found = scope_states(store)
-            for name, ref in found.items():
-                assert (ref.listing is not None, ref.held is not None) == (
-                    name in truth.known,
-                    name in truth.held,
+            for name, state in found.items():
+                assert (state.listing is not None, state.held is not None) == (
+                    name in expected.current,
+                    name in expected.held,
                 )
-                if ref.listing is not None:
-                    assert ref.digest == truth.known[name].digest
-                    assert read_listing(store, ref.listing) == truth.known[name]
-                if ref.held is not None:
-                    assert read_listing(store, ref.held) == truth.held[name]
+                if state.listing is not None:
+                    assert state.digest == expected.current[name].digest
+                    assert read_listing(store, state.listing) == expected.current[name]
+                if state.held is not None:
+                    assert read_listing(store, state.held) == expected.held[name]
 
 
 @given(st.one_of(strategies.bodies(), strategies.odd()))
-def test_whatever_can_be_read_can_be_recorded(answer: bytes) -> None:
-    """Odd fields, types and numbers in a record are kept as they are, and do not stop the others."""
+def test_every_parsed_answer_can_be_recorded_and_read_back(answer: bytes) -> None:
     try:
         found = read(answer)
     except Unreadable:
@@ -58,12 +56,12 @@ def test_whatever_can_be_read_can_be_recorded(answer: bytes) -> None:
 
 
 def nested(levels: int, form: int) -> bytes:
-    """Write an answer whose one record goes so many levels down."""
+    """Return an answer whose one record is nested so many levels deep."""
     return b'{"data":[{"id":"lyra","x":%b%d%b}]}' % (b"[" * levels, form, b"]" * levels)
 
 
 def readable(levels: int) -> bool:
-    """Say whether an answer of so many levels is a listing."""
+    """Return whether an answer nested so deep can be parsed."""
     try:
         read(nested(levels, 0))
     except Unreadable:
@@ -71,21 +69,20 @@ def readable(levels: int) -> bool:
     return True
 
 
-def test_the_deepest_record_that_can_be_read_can_be_recorded(store: Store) -> None:
-    """What is read high up in the stack can be read again deep down in it."""
+def test_the_deepest_record_that_can_be_parsed_can_be_recorded(store: Store) -> None:
     deepest = next(levels for levels in range(2000, 0, -1) if readable(levels))
     for form in (1, 2):
         record_run(store, [SCOPES[0]], {NAMES[0]: result_of(read(nested(deepest, form)))})
     assert store.rows("select count(*) as moves from field_changes") == [{"moves": 1}]
 
 
-def bodies_of(known: Listing) -> dict[str, str]:
-    """Give the bodies of a listing's records, by model."""
-    return {model: record.body for model, record in known.records.items()}
+def bodies_of(listing: Listing) -> dict[str, str]:
+    """Return the bodies of a listing's records, by model."""
+    return {model: record.body for model, record in listing.records.items()}
 
 
 def replayed(store: Store, until: int) -> dict[str, dict[str, str]]:
-    """Follow the ledger from its beginning to a run: baselines, then one transition after the other."""
+    """Replay the ledger from its beginning to a run: baselines, then one transition after the other."""
     sightings = store.rows(
         """
         select scopes.name as scope_name, sightings.* from sightings
@@ -123,21 +120,20 @@ def _replay(store: Store, state: dict[str, str], transition: int) -> None:
 
 @settings(max_examples=25)
 @given(histories)
-def test_the_ledger_replays_to_every_moment(history: Sequence[Said]) -> None:
-    """Sightings and transitions alone give what was known at each run, not only what is known now."""
+def test_sightings_and_transitions_replay_to_the_state_after_every_run(history: Sequence[Answers]) -> None:
     with Store.open(None) as store:
-        truths = [
-            {name: bodies_of(known) for name, known in truth.known.items()} for truth in lived(store, history)
+        states = [
+            {name: bodies_of(current) for name, current in expected.current.items()}
+            for expected in record_each(store, history)
         ]
-        assert [replayed(store, number) for number in range(1, len(history) + 1)] == truths
+        assert [replayed(store, number) for number in range(1, len(history) + 1)] == states
 
 
 @settings(max_examples=25)
 @given(histories)
-def test_transitions_follow_from_their_listings(history: Sequence[Said]) -> None:
-    """Changes may be dropped and made again: each transition holds the difference of its sides."""
+def test_a_transition_holds_the_difference_of_its_listings(history: Sequence[Answers]) -> None:
     with Store.open(None) as store:
-        live(store, history)
+        record_all(store, history)
         for transition in store.rows("select * from transitions"):
             before, after = (
                 read_listing(store, transition["before"]),
@@ -153,12 +149,12 @@ Stored = tuple[str, str, list[tuple[str, str | None, str | None, str]]]
 
 
 def _row(change: Change, fields: FieldComparer) -> Stored:
-    told_fields = [(field.field, field.before, field.after, field.category) for field in fields(change)]
-    return (change.kind, change.model, told_fields)
+    field_rows = [(field.field, field.before, field.after, field.category) for field in fields(change)]
+    return (change.kind, change.model, field_rows)
 
 
 def stored_changes(store: Store, transition: int) -> list[Stored]:
-    """Give a transition's rows, by model."""
+    """Return a transition's rows, by model."""
     rows = store.rows(
         """
         select changes.id, changes.kind, models.name as model from changes
@@ -178,12 +174,12 @@ def stored_changes(store: Store, transition: int) -> list[Stored]:
 
 @settings(max_examples=25)
 @given(histories)
-def test_saying_the_same_again_writes_one_row(history: Sequence[Said]) -> None:
-    """Once removals are confirmed and held answers agreed with, an unchanged world costs the run's row."""
+def test_an_unchanged_answer_writes_only_the_row_of_the_run(history: Sequence[Answers]) -> None:
+    """The repeated runs before confirm removals and agree with held answers."""
     with Store.open(None) as store:
-        live(store, [*history, *[history[-1]] * 3])
+        record_all(store, [*history, *[history[-1]] * 3])
         before = rows_of(store)
-        live(store, [history[-1]] * 2)
+        record_all(store, [history[-1]] * 2)
         after = rows_of(store)
         assert len(after.pop("snapshots")) == len(before.pop("snapshots")) + 2
         assert after == before
@@ -194,18 +190,18 @@ AFTER = offered({"alpha": {}, "γ": {"form": 2}, "β": {}})
 
 
 def dump(store: Store) -> list[str]:
-    """Give the whole database as the statements that would make it."""
+    """Return the whole database as SQL statements."""
     return list(store.connection.iterdump())
 
 
 def moved(store: Store, *, stop_at: int) -> bool:
-    """Let all scopes make a move, and SQLite stop at a step of its work; gives whether it came to that."""
+    """Record a move of all scopes, interrupted at a step of SQLite's work; return whether it came to that."""
     steps = iter(range(1, stop_at + 1))
     store.connection.set_progress_handler(lambda: next(steps, 0) == stop_at, 160)
     try:
         with suppress(StoreError), store.transaction():
             decide_and_record(
-                heard(dict.fromkeys(NAMES, AFTER)),
+                results(dict.fromkeys(NAMES, AFTER)),
                 SCOPES,
                 RunCache(store),
                 started_at=LATER,
@@ -216,19 +212,18 @@ def moved(store: Store, *, stop_at: int) -> bool:
     return next(steps, 0) == 0
 
 
-def test_half_a_run_is_no_run() -> None:
-    """Wherever SQLite stops in a run, all of it is written or nothing, and it can be done again."""
+def test_an_interrupted_run_writes_all_or_nothing_and_can_be_repeated() -> None:
     written = False
     step = 0
     for step in count(1):
         with Store.open(None) as store:
-            live(store, [dict.fromkeys(NAMES, BEFORE)])
+            record_all(store, [dict.fromkeys(NAMES, BEFORE)])
             before = dump(store)
             stopped = moved(store, stop_at=step)
             written = dump(store) != before
             if not written:
                 moved(store, stop_at=10**6)
-            assert {ref.digest for ref in scope_states(store).values()} == {AFTER.digest}
+            assert {state.digest for state in scope_states(store).values()} == {AFTER.digest}
             assert replayed(store, 2) == dict.fromkeys(NAMES, bodies_of(AFTER))
             assert store.rows("select count(*) as runs from snapshots") == [{"runs": 2}]
         if not stopped:
@@ -237,8 +232,7 @@ def test_half_a_run_is_no_run() -> None:
     assert step > 15
 
 
-def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:
-    """An error of ours in the middle of a transaction takes back what was written before it."""
+def test_a_transaction_that_raises_is_rolled_back(script: Script) -> None:
     script.offers("acme/prod", "lyra", "vega").run()
     before = dump(script.store)
     with suppress(ZeroDivisionError), script.store.transaction():
@@ -250,15 +244,14 @@ def test_a_run_that_raises_leaves_no_trace(script: Script) -> None:
 
 @settings(max_examples=25)
 @given(histories)
-def test_a_failed_run_removes_nothing(history: Sequence[Said]) -> None:
-    """When every gateway is down, what is offered stays known, and nobody is told that a model is gone."""
+def test_a_failed_run_changes_no_listing_and_reports_nothing(history: Sequence[Answers]) -> None:
     with Store.open(None) as store:
-        live(store, history)
-        known = {name: (ref.listing, ref.held) for name, ref in scope_states(store).items()}
-        untold = store.rows("select * from missing")
-        live(store, [{asked.name: Unreachable("reset") for asked in SCOPES}] * 3)
+        record_all(store, history)
+        known = {name: (state.listing, state.held) for name, state in scope_states(store).items()}
+        pending = store.rows("select * from missing")
+        record_all(store, [{asked.name: Unreachable("reset") for asked in SCOPES}] * 3)
         assert {
-            name: (ref.listing, ref.held) for name, ref in scope_states(store).items() if name in known
+            name: (state.listing, state.held) for name, state in scope_states(store).items() if name in known
         } == known
-        assert store.rows("select * from missing") == untold
+        assert store.rows("select * from missing") == pending
         assert find_events(store, Window(len(history), len(history) + 3)) == ()

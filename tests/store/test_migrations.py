@@ -1,4 +1,4 @@
-"""A database of an older release is brought up to date whole, or stays as it was."""
+"""A database of an older release is migrated completely, or not at all."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ def content(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("release", ALL)
-def test_a_database_of_every_release_opens(release: str, tmp_path: Path) -> None:
-    """Its history is there, it stands every check, and its schema is that of a new database."""
-    path = releases.made(release, tmp_path / "old.db")
+def test_a_database_of_every_release_migrates_to_the_present_schema(release: str, tmp_path: Path) -> None:
+    path = releases.create(release, tmp_path / "old.db")
     with Store.open(path) as store:
         assert [p for check in verify(store, dialects_of(())) for p in check.problems] == []
         assert store.rows("select count(*) as runs from snapshots") == [{"runs": 3}]
@@ -49,7 +48,7 @@ def test_a_database_of_every_release_opens(release: str, tmp_path: Path) -> None
 
 
 def test_standard_names_keep_every_row(tmp_path: Path) -> None:
-    path = releases.made("initial", tmp_path / "old.db")
+    path = releases.create("initial", tmp_path / "old.db")
     with sqlite3.connect(path) as connection:
         connection.executescript("""
             update scopes set auth = 'nobody' where name = 'acme/test';
@@ -83,8 +82,7 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
     assert after == before | {"scopes": scopes}
 
 
-def test_the_newest_release_is_kept() -> None:
-    """Each migration leaves the text of a database as it made it."""
+def test_each_migration_has_the_text_of_a_database_of_its_release() -> None:
     assert {migration.__name__ for migration in MIGRATIONS} == set(ALL)
 
 
@@ -95,8 +93,7 @@ def fail() -> None:
 def test_a_migration_that_fails_leaves_the_old_schema(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of it is written, and the program of before goes on with the file."""
-    path = releases.made("initial", tmp_path / "old.db")
+    path = releases.create("initial", tmp_path / "old.db")
     before = content(path)
     monkeypatch.setattr(database, "MIGRATIONS", broken(fail))
     with pytest.raises(StoreError, match="half-way"):
@@ -118,8 +115,7 @@ Store.open(Path(sys.argv[1]))
 
 
 def test_a_migration_that_is_killed_leaves_the_old_schema(tmp_path: Path) -> None:
-    """A process that ends in the middle of it leaves the file as it was, for whoever opens it next."""
-    path = releases.made("initial", tmp_path / "old.db")
+    path = releases.create("initial", tmp_path / "old.db")
     before = content(path)
     here = TESTS
     killed = subprocess.run(
@@ -134,9 +130,8 @@ def test_a_migration_that_is_killed_leaves_the_old_schema(tmp_path: Path) -> Non
         ]
 
 
-def test_a_newer_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a newer program has brought up to date is not touched by an older one."""
-    path = releases.made("initial", tmp_path / "old.db")
+def test_a_newer_database_is_refused_and_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = releases.create("initial", tmp_path / "old.db")
     monkeypatch.setattr(database, "MIGRATIONS", broken(lambda: None))
     Store.open(path).close()
     monkeypatch.setattr(database, "MIGRATIONS", MIGRATIONS)

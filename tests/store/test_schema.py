@@ -1,4 +1,4 @@
-"""The tables keep what they promise to whoever looks at them with another program."""
+"""The tables and views as other programs see them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ENTITIES = """
 
 
 def tables(store: Store) -> list[str]:
-    """Give the names of our tables."""
+    """Return the names of our tables."""
     return [row["name"] for row in store.rows(ENTITIES)]
 
 
 def foreign_keys(store: Store, table: str) -> list[dict[str, object]]:
-    """Give the foreign keys of a table: id, seq, table, from, to."""
+    """Return the foreign keys of a table: id, seq, table, from, to."""
     return store.rows("select * from pragma_foreign_key_list(:table)", {"table": table})
 
 
 def leading(store: Store, table: str) -> set[str]:
-    """Give the columns that an index of a table begins with."""
+    """Return the columns that an index of a table begins with."""
     return {
         row["name"]
         for row in store.rows(
@@ -37,8 +37,7 @@ def leading(store: Store, table: str) -> set[str]:
     }
 
 
-def test_the_tables_are_those_of_the_ledger(store: Store) -> None:
-    """A table more or less is a migration, and is meant."""
+def test_the_tables_are_these(store: Store) -> None:
     assert tables(store) == sorted(
         [
             "changes",
@@ -65,13 +64,12 @@ def test_the_tables_are_those_of_the_ledger(store: Store) -> None:
 
 
 def test_every_table_is_strict(store: Store) -> None:
-    """A text in a column of numbers is an error, not a surprise."""
     loose = [row["name"] for row in store.rows("select name from pragma_table_list where strict = 0")]
     assert not set(tables(store)) & set(loose)
 
 
-def test_whatever_is_linked_to_begins_with_id_and_name(store: Store) -> None:
-    """A browser of the database labels each link by the name of the row it leads to."""
+def test_a_table_that_foreign_keys_refer_to_begins_with_id_and_name(store: Store) -> None:
+    """Datasette labels a foreign key by the column `name` of its row."""
     linked = {str(key["table"]) for table in tables(store) for key in foreign_keys(store, table)}
     assert {"models", "records", "changes", "fields", "snapshots"} <= linked
     for table in linked:
@@ -82,8 +80,7 @@ def test_whatever_is_linked_to_begins_with_id_and_name(store: Store) -> None:
         assert second == {"name": "name", "pk": 0, "type": "TEXT"}, table
 
 
-def test_foreign_keys_are_single_columns_that_lead_to_an_id(store: Store) -> None:
-    """A link is one number, so that it can be followed and labelled."""
+def test_foreign_keys_are_single_columns_that_refer_to_an_id(store: Store) -> None:
     for table in tables(store):
         keys = foreign_keys(store, table)
         assert all((key["seq"], key["to"]) == (0, "id") for key in keys), table
@@ -91,7 +88,6 @@ def test_foreign_keys_are_single_columns_that_lead_to_an_id(store: Store) -> Non
 
 
 def test_every_foreign_key_has_an_index(store: Store) -> None:
-    """Following a link backwards never reads a whole table."""
     bare = {
         f"{table}.{key['from']}"
         for table in tables(store)
@@ -101,8 +97,7 @@ def test_every_foreign_key_has_an_index(store: Store) -> None:
     assert not bare
 
 
-def test_foreign_keys_are_kept(script: Script) -> None:
-    """A row that points nowhere cannot be written, and after a history there is none."""
+def test_foreign_keys_are_enforced(script: Script) -> None:
     script.offers("acme/prod", "lyra", "vega").offers("acme/test", "lyra").run()
     script.drops("acme/prod", "vega").fails("acme/test").run(times=3)
     assert script.store.rows("pragma foreign_key_check") == []
@@ -111,7 +106,6 @@ def test_foreign_keys_are_kept(script: Script) -> None:
 
 
 def test_every_view_can_be_read(script: Script) -> None:
-    """The views are there for people who look with another program."""
     script.offers("acme/prod", "lyra", vega=1).offers("acme/test", "lyra").run()
     script.adds("acme/prod", vega=2).fails("acme/test").run()
     views = [row["name"] for row in script.store.rows("select name from sqlite_master where type = 'view'")]

@@ -1,4 +1,4 @@
-"""What was known at a moment follows the last sighting before it, scope by scope."""
+"""The catalog at a moment follows from the last sighting of each scope before it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
 
 
 def models(store: Store, at: Moment = NOW) -> dict[str, set[str]]:
-    """Give the models of each scope that is asked at a moment."""
+    """Return the models of each scope that is asked at a moment."""
     return {
         each.scope: set(read_listing(store, each.listing).records)
         for each in known(store, at)
@@ -32,7 +32,7 @@ def models(store: Store, at: Moment = NOW) -> dict[str, set[str]]:
 
 
 def should_be_known(history: History, number: int) -> Mapping[str, set[str]]:
-    """Say what is known after so many runs: each scope's last answer."""
+    """Return each scope's last answer after so many runs."""
     found: dict[str, set[str]] = {}
     for run in history[:number]:
         found |= {name: {*ANCHOR, *offer} for name, offer in run.items() if offer is not None}
@@ -40,8 +40,7 @@ def should_be_known(history: History, number: int) -> Mapping[str, set[str]]:
 
 
 @given(several, st.integers(1, 9))
-def test_every_moment_can_be_seen_again(history: History, number: int) -> None:
-    """By its time and by its number, and now is the moment after the last run."""
+def test_the_catalog_at_every_run_is_that_of_the_answers_until_then(history: History, number: int) -> None:
     number = min(number, len(history))
     with Store.open(None) as store:
         watch(store, history, confirm=2)
@@ -51,8 +50,7 @@ def test_every_moment_can_be_seen_again(history: History, number: int) -> None:
         assert models(store) == should_be_known(history, len(history))
 
 
-def test_nothing_is_known_before_the_first_answer(script: Script) -> None:
-    """A scope that only failed is as unknown as one that was not asked yet."""
+def test_a_scope_has_no_catalog_before_its_first_answer(script: Script) -> None:
     script.fails("acme/prod").offers("acme/late", "lyra").run("acme/prod")
     script.run()
     assert models(script.store, Moment(at=moment(1))) == {}
@@ -61,8 +59,7 @@ def test_nothing_is_known_before_the_first_answer(script: Script) -> None:
     assert began(script.store, "acme/prod") is None
 
 
-def test_what_is_held_is_not_known_until_it_is_accepted(script: Script) -> None:
-    """The old list counts while a hold lasts; from the moment of the acceptance on the new one does."""
+def test_a_held_listing_is_current_only_once_it_is_accepted(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=HALF)).offers("acme/prod", *"abcdef").run()
     script.offers("acme/prod", "a").run()
     accept(script.store, ["acme/prod"], lambda _name, _reading: (), at="2026-09-20T07:30:00Z")
@@ -72,8 +69,7 @@ def test_what_is_held_is_not_known_until_it_is_accepted(script: Script) -> None:
     assert models(script.store, Moment(run=3)) == models(script.store) == {"acme/prod": {"a"}}
 
 
-def test_a_new_reading_is_what_is_known_from_then_on(store: Store) -> None:
-    """The listing of a moment is the one under the rules of that moment, with the same models."""
+def test_a_reparsed_listing_is_current_from_its_run_on(store: Store) -> None:
     for rules in (Dialect("plain"), Dialect("plain", noise=("load",))):
         answer = rules.read(Answer((body(row("lyra", load=1)),), 0))
         record_run(store, [scope("acme/prod")], {"acme/prod": result_of(answer, rules)})
@@ -83,8 +79,7 @@ def test_a_new_reading_is_what_is_known_from_then_on(store: Store) -> None:
     assert models(store, Moment(run=1)) == models(store, Moment(run=2)) == models(store)
 
 
-def test_a_retired_scope_offers_nothing_once_a_run_went_without_it(script: Script) -> None:
-    """Until then it does; what it was known to offer last can still be asked for."""
+def test_a_scope_is_retired_from_the_first_run_without_it_on(script: Script) -> None:
     script.offers("acme/old", "lyra").offers("acme/prod", "lyra", "vega").run()
     heard = {"acme/prod": script.result("acme/prod")}
     with script.store.transaction():
@@ -99,8 +94,7 @@ def test_a_retired_scope_offers_nothing_once_a_run_went_without_it(script: Scrip
     assert {model["model"]: model["scopes"] for model in catalog(script.store)}["lyra"] == ["acme/prod"]
 
 
-def test_a_clock_that_was_set_back_does_not_turn_the_order(script: Script) -> None:
-    """Of the sightings that are not after a time the newest counts, not the one with the latest time."""
+def test_the_newest_sighting_counts_when_the_clock_was_set_back(script: Script) -> None:
     script.offers("acme/prod", "first").run()
     script.offers("acme/prod", "second").run()
     script.offers("acme/prod", "third").run()
@@ -111,13 +105,13 @@ def test_a_clock_that_was_set_back_does_not_turn_the_order(script: Script) -> No
 
 
 def set_time(store: Store, snapshot: int, at: str) -> None:
-    """Give a run another time."""
+    """Change the time of a run."""
     with store.transaction():
         store.connection.execute("update snapshots set started_at = ? where id = ?", [at, snapshot])
 
 
-def test_an_imported_run_is_as_old_as_its_time(script: Script) -> None:
-    """Its number is higher than that of younger runs: a moment by number sees it if it is older."""
+def test_an_imported_run_is_sorted_by_its_time(script: Script) -> None:
+    """Its id is higher than that of younger runs."""
     script.offers("acme/prod", "lyra").offers("acme/past", "vega").run("acme/prod")
     script.run("acme/prod")
     script.run("acme/past")
@@ -133,8 +127,7 @@ def test_an_imported_run_is_as_old_as_its_time(script: Script) -> None:
         assert models(script.store, late) == {"acme/past": {"later"}, "acme/prod": {"lyra"}}
 
 
-def test_scopes_can_be_chosen(script: Script) -> None:
-    """Only what is asked for is looked at; each names its gateway, group and size."""
+def test_the_catalog_of_chosen_scopes_has_their_gateway_group_and_size(script: Script) -> None:
     script.has(scope("acme/vip", group="vip"), scope("acme/prod")).offers("acme/vip", "lyra")
     script.offers("acme/prod", "lyra", "vega").run()
     (only,) = known(script.store, Moment(at=moment(1)), lambda name: name == "acme/vip")
@@ -145,8 +138,7 @@ def test_scopes_can_be_chosen(script: Script) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_the_catalog_of_a_moment(script: Script, number: int) -> None:
-    """A row a model, with the scopes that were offered it then and the record of then."""
+def test_the_catalog_of_a_run_has_its_records(script: Script, number: int) -> None:
     script.has(scope("acme/prod", thresholds=NOTHING_HELD)).offers("acme/prod", lyra=1).run()
     script.offers("acme/prod", lyra=2).run()
     (found,) = catalog(script.store, moment=Moment(run=number))

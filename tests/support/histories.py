@@ -1,4 +1,4 @@
-"""Random histories: what a few scopes answer run after run, and what should be known after each run."""
+"""Random histories: the answers of a few scopes run after run, and the state expected after each."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ failures = st.sampled_from(
     [Unreachable("reset"), Unreachable("timed out"), Refused("no such key", status=401)]
 )
 
-Said = Mapping[str, Listing | FetchError | None]
-"""What each scope that was asked said, by its name; None for what it had said before."""
+Answers = Mapping[str, Listing | FetchError | None]
+"""The answer of each scope that was asked, by its name; None for the same as before."""
 
 answers = st.one_of(offers.map(offered), offers.map(offered), failures, st.none())
 runs = st.dictionaries(st.sampled_from(NAMES), answers, min_size=1)
@@ -38,50 +38,55 @@ histories = st.lists(runs, min_size=1, max_size=7)
 
 
 @dataclass
-class Truth:
-    """What should be known and held after each run: the outcomes of an answer, in plain words."""
+class Expected:
+    """The current and held listings expected after each run."""
 
-    known: dict[str, Listing] = field(default_factory=dict)
+    current: dict[str, Listing] = field(default_factory=dict)
     held: dict[str, Listing] = field(default_factory=dict)
 
-    def hear(self, said: Said) -> None:
-        """Believe, hold or pass over what was said in one run."""
-        before = dict(self.known)
+    def add(self, by_scope: Answers) -> None:
+        """Accept or hold the answers of one run."""
+        before = dict(self.current)
         for asked in SCOPES:
-            answer = said.get(asked.name)
+            answer = by_scope.get(asked.name)
             if isinstance(answer, Listing):
-                self._judge(asked, answer, _anonymous(asked, before, said))
-            elif asked.name in said and answer is None:
+                self._judge(asked, answer, _anonymous(asked, before, by_scope))
+            elif asked.name in by_scope and answer is None:
                 self.held.pop(asked.name, None)
 
     def _judge(self, asked: Scope, new: Listing, anonymous: AnonymousList | None) -> None:
-        known, held = self.known.get(asked.name), self.held.pop(asked.name, None)
+        current, held = self.current.get(asked.name), self.held.pop(asked.name, None)
         thresholds = asked.thresholds
         if (
-            known is None
-            or known.digest == new.digest
+            current is None
+            or current.digest == new.digest
             or isinstance(
-                judge(new, current=known, held=held, anonymous=anonymous, thresholds=thresholds), Accept
+                judge(new, current=current, held=held, anonymous=anonymous, thresholds=thresholds), Accept
             )
         ):
-            self.known[asked.name] = new
+            self.current[asked.name] = new
         else:
             self.held[asked.name] = new
 
 
-def _anonymous(asked: Scope, known: Mapping[str, Listing], said: Said) -> AnonymousList | None:
-    """Say what nobody gets at `acme`, the one gateway that is also asked without a key."""
-    before, now = known.get("acme/open"), said.get("acme/open")
+def _anonymous(asked: Scope, current: Mapping[str, Listing], by_scope: Answers) -> AnonymousList | None:
+    """Return the anonymous list at `acme`, the one gateway that has an anonymous scope."""
+    before, now = current.get("acme/open"), by_scope.get("acme/open")
     now = now if isinstance(now, Listing) else before
-    if asked.auth == "anonymous" or asked.gateway.name != "acme" or "acme/open" not in said or now is None:
+    if (
+        asked.auth == "anonymous"
+        or asked.gateway.name != "acme"
+        or "acme/open" not in by_scope
+        or now is None
+    ):
         return None
     return AnonymousList(before.digest if before else None, now.digest)
 
 
-def heard(said: Said) -> dict[str, ScopeResult]:
-    """Say it as the fetcher and the reader do."""
+def results(by_scope: Answers) -> dict[str, ScopeResult]:
+    """Return the answers as the reader does."""
     found = {}
-    for name, answer in said.items():
+    for name, answer in by_scope.items():
         match answer:
             case Listing():
                 found[name] = result_of(answer)
@@ -92,30 +97,32 @@ def heard(said: Said) -> dict[str, ScopeResult]:
     return found
 
 
-def hear(store: Store, said: Said) -> None:
-    """Record one run; a scope that has said nothing yet cannot say that nothing changed."""
-    record_run(store, [asked for asked in SCOPES if asked.name in said], heard(possible(store, said)))
+def record(store: Store, by_scope: Answers) -> None:
+    """Record one run."""
+    record_run(
+        store, [asked for asked in SCOPES if asked.name in by_scope], results(possible(store, by_scope))
+    )
 
 
-def possible(store: Store, said: Said) -> Said:
-    """Let scopes fail that would repeat what they never said."""
-    answered = {name for name, ref in scope_states(store).items() if ref.listing is not None}
+def possible(store: Store, by_scope: Answers) -> Answers:
+    """Return the answers, with a failure for each that repeats one that was never given."""
+    answered = {name for name, state in scope_states(store).items() if state.listing is not None}
     return {
         name: Unreachable("reset") if answer is None and name not in answered else answer
-        for name, answer in said.items()
+        for name, answer in by_scope.items()
     }
 
 
-def lived(store: Store, history: Sequence[Said]) -> Iterator[Truth]:
-    """Record a history run by run, and give after each what should be known."""
-    truth = Truth()
-    for said in history:
-        truth.hear(possible(store, said))
-        hear(store, said)
-        yield truth
+def record_each(store: Store, history: Sequence[Answers]) -> Iterator[Expected]:
+    """Record a history run by run, and yield the expected state after each."""
+    expected = Expected()
+    for by_scope in history:
+        expected.add(possible(store, by_scope))
+        record(store, by_scope)
+        yield expected
 
 
-def live(store: Store, history: Sequence[Said]) -> None:
+def record_all(store: Store, history: Sequence[Answers]) -> None:
     """Record a history."""
-    for said in history:
-        hear(store, said)
+    for by_scope in history:
+        record(store, by_scope)

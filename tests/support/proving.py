@@ -1,4 +1,4 @@
-"""What the proofs share: a changing world, its undisturbed twin, and what a home says of its history."""
+"""Helpers of the proofs: a gateway that changes at random, and the history that a home records of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from pathlib import Path
 
 from pipeline.history.changes import find_events
 from pipeline.maintenance import dialects_of, verify
-from pipeline.store import Store, scope_states
-from pipeline.store import read_listing as stored_listing
+from pipeline.store import Store, read_listing, scope_states
 from pipeline.store.changes import window
 from support.e2e import Job, Question, Reply, listing, rows
 
@@ -24,17 +23,17 @@ KNOWN = dialects_of(())
 KEYS = {"one": "sk-one-12345678", "two": "sk-two-12345678", "three": "sk-three-12345678"}
 SCOPES = {name: f'key = "env:{name.upper()}"' for name in KEYS}
 SETTLED = {0, 3, 4, 5}
-"""What a run leaves with when its answers were recorded, whatever they were."""
+"""The exit codes of a run whose answers were recorded."""
 
 Lists = dict[str, dict[str, int]]
-"""What each key is offered: the models, and the form of each."""
+"""The offer to each key: the models, and the form of each."""
 
 
 @dataclass(slots=True)
 class World:
-    """A gateway's lists and troubles, as chance has them; `asked` is set when a client asks.
+    """A gateway with random lists and failures; `asked` is set when a client asks.
 
-    No model leaves a scope more than twice, so that none has to be missed for longer than the others.
+    No model leaves a scope more than twice, so that all have the same flap level.
     """
 
     chance: random.Random
@@ -45,10 +44,10 @@ class World:
     count: int = 12
 
     def turns(self) -> None:
-        """Let a few things happen."""
+        """Change the lists at random."""
         for key in KEYS:
-            for happening in self.chance.sample([self._adds, self._drops, self._changes, self._returns], 2):
-                happening(key)
+            for change in self.chance.sample([self._adds, self._drops, self._changes, self._returns], 2):
+                change(key)
         self.failing = {key for key in KEYS if self.chance.random() < 0.15}
 
     def _adds(self, key: str) -> None:
@@ -57,7 +56,7 @@ class World:
 
     def _drops(self, key: str) -> None:
         offered = self.lists[key]
-        # Now and then most of a list goes at once, which is held until the next answer agrees.
+        # Sometimes most of a list goes at once, which is held until the next answer agrees.
         share = 0.7 if self.chance.random() < 0.2 else 0.1
         for model in [model for model in offered if self.chance.random() < share]:
             form = offered.pop(model)
@@ -81,23 +80,23 @@ class World:
         return Reply(status=500) if key in self.failing else Reply(self.body(key))
 
     def body(self, key: str) -> bytes:
-        """Write the list of a key."""
+        """Return the list of a key."""
         offered = self.lists[key]
         return listing({"id": model, "object": "model", "form": offered[model]} for model in sorted(offered))
 
 
 def home(directory: Path, url: str) -> Job:
-    """Give a home that asks a world as each of its keys."""
+    """Return a home that asks a world with each of its keys."""
     job = Job(directory, {name.upper(): secret for name, secret in KEYS.items()})
     job.asks(url, attempts=1, scopes=SCOPES)
     return job
 
 
 def problems(path: Path) -> list[str]:
-    """Say what is wrong with a database as it lies there, without a touch to it; one not yet made is well."""
+    """Return the problems of a database, from a copy; one that does not exist has none."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / path.name
-        # The index beside the log is made anew from it, as after a loss of power.
+        # SQLite creates the index of the log again, as after a loss of power.
         for name in (path.name, f"{path.name}-wal", f"{path.name}-journal"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(path.with_name(name), copy.with_name(name))
@@ -109,12 +108,12 @@ Event = tuple[object, ...]
 
 
 def _events(kind: str, model: str, scopes: Iterable[str], fields: Iterable[tuple[str, str]]) -> list[Event]:
-    # Each scope by itself: which of them are told of together depends on the second in which each left.
+    # Each scope by itself: which scopes share an event depends on the second of each removal.
     return [(str(kind), model, scope, tuple(fields)) for scope in scopes]
 
 
-def told(path: Path) -> Counter[Event]:
-    """Count all that happened to each scope, by what it was; times are left out."""
+def recorded_events(path: Path) -> Counter[Event]:
+    """Count the recorded events of each scope, without their times."""
     with Store.read(path) as store:
         found = find_events(store, window(store))
     return Counter(
@@ -126,8 +125,8 @@ def told(path: Path) -> Counter[Event]:
     )
 
 
-def reported(job: Job) -> Counter[Event]:
-    """Count all that the report files tell, as `told` does; the CSV files must tell as much."""
+def reported_events(job: Job) -> Counter[Event]:
+    """Count the events in the report files, as `recorded_events` does; the CSV files must have as many."""
     values = [json.loads(content) for name, content in job.written().items() if name.endswith(".json")]
     found = [change for value in values for change in value["changes"]]
     tables = [rows(content.decode()) for name, content in job.written().items() if name.endswith(".csv")]
@@ -152,18 +151,18 @@ def reported(job: Job) -> Counter[Event]:
     )
 
 
-def offers(path: Path) -> dict[str, Mapping[str, str]]:
-    """Give what each scope is known to be offered: bodies by model."""
+def current_bodies(path: Path) -> dict[str, Mapping[str, str]]:
+    """Return the current records of each scope: bodies by model."""
     with Store.read(path) as store:
         return {
-            name: {model: record.body for model, record in stored_listing(store, ref.listing).records.items()}
-            for name, ref in scope_states(store).items()
-            if ref.listing is not None
+            name: {model: record.body for model, record in read_listing(store, state.listing).records.items()}
+            for name, state in scope_states(store).items()
+            if state.listing is not None
         }
 
 
-def strays(job: Job) -> list[str]:
-    """Name what is in the reports directory and is no report, or is half of one."""
+def stray_files(job: Job) -> list[str]:
+    """Return the names in the reports directory that are not of a complete report."""
     if not job.reports.is_dir():
         return []
     names = {file.name for file in job.reports.iterdir()}

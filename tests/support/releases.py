@@ -1,9 +1,9 @@
-"""A database as each release made it, kept as SQL text; run this file to write the newest anew.
+"""The database of each release as SQL text; run this module to write that of the newest again.
 
     PYTHONPATH=tests:. python -m support.releases
 
-While a release is being made its schema may still change in place: run this then. Once it is out, its text
-stays as it is for ever, and a change of the schema is a migration, with a text of its own.
+The schema of an unpublished release may still change in place: run this then. The text of a published one
+never changes: a change of the schema is a migration, with a text of its own.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SEARCH_OWN = re.compile(r"""(PRAGMA writable_schema|(CREATE TABLE|INSERT INTO|DE
 
 
 def newest() -> str:
-    """Give the name of the newest migration: that is what its release is called here."""
+    """Return the name of the newest migration, which names the release here."""
     from pipeline.store.schema import MIGRATIONS
 
     return MIGRATIONS[-1].__name__
 
 
-def lived() -> str:
-    """Give a short history as this program records it, as SQL text."""
+def recorded() -> str:
+    """Return a database with a short history, as this program writes it, as SQL text."""
     from pipeline.store import Store
     from support.fakes import Script
 
@@ -48,7 +48,7 @@ def lived() -> str:
 
 
 def _restorable(lines: Iterable[str]) -> Iterator[str]:
-    """Have the tables of the search made by SQLite and filled anew: how they are kept is its own business."""
+    """Yield the lines, but let SQLite create and fill the tables of the search: their content may differ."""
     from pipeline.store.search import REFILL
 
     for line in lines:
@@ -61,8 +61,8 @@ def _restorable(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def made(name: str, path: Path) -> Path:
-    """Make the database that a release left."""
+def create(name: str, path: Path) -> Path:
+    """Create the database of a release."""
     connection = sqlite3.connect(path)
     connection.executescript((TEXTS / f"{name}.sql").read_text("utf-8"))
     connection.close()
@@ -70,7 +70,7 @@ def made(name: str, path: Path) -> Path:
 
 
 def broken(stop: Any) -> tuple[Any, ...]:
-    """Give migrations of which the second stops half-way."""
+    """Return migrations of which the second stops in the middle."""
 
     def second(db: Any) -> None:
         db.execute("create table half (id integer primary key) strict")
@@ -85,4 +85,4 @@ def broken(stop: Any) -> tuple[Any, ...]:
 
 if __name__ == "__main__":
     TEXTS.mkdir(exist_ok=True)
-    (TEXTS / f"{newest()}.sql").write_text(lived(), "utf-8")
+    (TEXTS / f"{newest()}.sql").write_text(recorded(), "utf-8")

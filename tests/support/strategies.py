@@ -1,4 +1,4 @@
-"""What Hypothesis draws: JSON values in many spellings, answers whole and broken, listings, records."""
+"""Hypothesis strategies: JSON values in many spellings, whole and broken answers, listings, records."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-"""JSON values as `canonical.decode` gives them: numbers are int or Decimal."""
+"""JSON values as `canonical.decode` returns them: numbers are int or Decimal."""
 
 objects = st.dictionaries(texts, values, max_size=4)
 
 
 @st.composite
 def spelled(draw: st.DrawFn, value: Any) -> str:
-    """Spell a value as JSON in one of many ways: order of keys, white space, escapes, numbers."""
+    """Encode a value as JSON in one of many ways: order of keys, white space, escapes, numbers."""
     match value:
         case bool() | None:
             text = json.dumps(value)
@@ -65,7 +65,7 @@ def _numbers(draw: st.DrawFn, value: Decimal) -> str:
 
 
 def _shifted(value: Decimal, mark: str) -> str:
-    """Write the digits as a whole number, and where the point goes: 0.25 is 25e-2."""
+    """Write the digits as a whole number with an exponent: 0.25 is 25e-2."""
     sign, digits, exponent = value.as_tuple()
     whole = "".join(map(str, digits)).lstrip("0") or "0"
     return f"{'-' * sign}{whole}{mark}{exponent}"
@@ -94,7 +94,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def broken(draw: st.DrawFn) -> bytes:
-    """Draw a valid answer and break it: cut it, put bytes in, or put bytes in the place of others."""
+    """Draw a valid answer and break it: cut it, insert bytes, or replace some."""
     whole = draw(bodies())
     start = draw(st.integers(0, len(whole)))
     end = draw(st.integers(start, len(whole)))
@@ -119,7 +119,7 @@ _STRAYS = (
 
 @st.composite
 def odd(draw: st.DrawFn) -> bytes:
-    """Draw an answer of the right kind with anything at all in its places."""
+    """Draw an object with the keys of an answer and any values."""
     anything = values | st.lists(values | rows, max_size=4)
     envelope = draw(
         st.dictionaries(st.sampled_from(["data", "error", "success", "object"]), anything, max_size=4)
@@ -128,7 +128,7 @@ def odd(draw: st.DrawFn) -> bytes:
 
 
 received = st.binary(max_size=60) | bodies() | broken() | odd()
-"""Whatever may come back from a server."""
+"""Bodies that a server may send."""
 
 
 @st.composite

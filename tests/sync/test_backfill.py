@@ -1,4 +1,4 @@
-"""Saved answers become history as if each had been asked for at its time, and no news."""
+"""Imported answers become history as if runs had fetched them at their times, and are not reported."""
 
 from __future__ import annotations
 
@@ -25,52 +25,51 @@ from pipeline.history.runs import any_news, coverage, find_run, recoveries
 from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
 from pipeline.store.changes import Window, window
-from pipeline.sync import backfill as importing
 from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.backfill import BackfillTotals, backfill
 from pipeline.sync.cache import RunCache
 from pipeline.sync.run import decide_and_record
 
 OLD = replace(scope("acme/old"), gateway=replace(scope("acme/old").gateway, dialect="one-api"))
-"""A scope whose answers were saved."""
+"""The scope of the saved answers."""
 
 _FIRST_DAY = datetime(2025, 10, 1, tzinfo=UTC)
 
 
 def day(number: int) -> str:
-    """Give midnight of a day; the first is number 1."""
+    """Return midnight of a day; the first is number 1."""
     return (_FIRST_DAY + timedelta(days=number - 1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def saved(number: int, *models: str, **forms: int) -> SavedAnswer:
-    """Save an answer of a day."""
+    """Return a saved answer of a day."""
     rows = [row(model) for model in models] + [row(model, form=form) for model, form in forms.items()]
     return SavedAnswer(day(number), body(*rows), f"day {number}")
 
 
 def days(*offers: str) -> list[SavedAnswer]:
-    """Save an answer for each day, each letter a model."""
+    """Return a saved answer for each day, each letter a model."""
     return [saved(number, *offer) for number, offer in enumerate(offers, 1)]
 
 
-def live(store: Store, answers: Sequence[SavedAnswer], who: Scope = OLD) -> None:
-    """Record answers as real runs at their times would have."""
+def record_live(store: Store, answers: Sequence[SavedAnswer], who: Scope = OLD) -> None:
+    """Record answers as runs at their times would have."""
     dialect = all_dialects()["one-api"]
     for each in answers:
         asked_at = int(datetime.fromisoformat(each.at).timestamp())
-        heard = {who.name: result_of(dialect.read(Answer((each.body,), asked_at)), dialect)}
+        results = {who.name: result_of(dialect.read(Answer((each.body,), asked_at)), dialect)}
         with store.transaction():
-            decide_and_record(heard, [who], RunCache(store), started_at=each.at, finished_at=each.at)
+            decide_and_record(results, [who], RunCache(store), started_at=each.at, finished_at=each.at)
 
 
 def events(store: Store) -> list[tuple[str, Kind, str, str | None]]:
-    """Give all that happened."""
+    """Return all events."""
     found = find_events(store, window(store))
     return [(event.at, event.kind, event.model, event.since) for event in found]
 
 
 def ledger(store: Store) -> list[tuple[object, ...]]:
-    """Give what was noted, in order."""
+    """Return all sightings, in order."""
     rows = store.rows("""
         select snapshots.started_at, sightings.outcome, sightings.flap_level, first.started_at as since,
                sightings.error
@@ -81,15 +80,14 @@ def ledger(store: Store) -> list[tuple[object, ...]]:
 
 
 HISTORY = days("abcdefgh", "abcdefg", "abcdefg", "abcdefgh", "a", "abcdefgh", "ab", "ab", "ab", "abx")
-"""A removal that is confirmed, a return, a hold that was a mistake, one that was none, an addition."""
+"""A confirmed removal, a return, a hold that is dropped, one that is accepted, an addition."""
 
 CAUTIOUS = replace(OLD, thresholds=Thresholds(max_loss=0.3, floor=1, confirm=2))
 
 
-def test_what_is_imported_is_judged_as_what_is_heard(store: Store) -> None:
-    """Holds, confirmations and returns are those that real runs would have found."""
+def test_an_import_records_what_runs_at_its_times_would_have(store: Store) -> None:
     with Store.open(None) as asked:
-        live(asked, HISTORY, CAUTIOUS)
+        record_live(asked, HISTORY, CAUTIOUS)
         done = backfill(CAUTIOUS, HISTORY, store)
         assert events(store) == events(asked)
         assert ledger(store) == ledger(asked)
@@ -103,15 +101,14 @@ def test_what_is_imported_is_judged_as_what_is_heard(store: Store) -> None:
     ]
 
 
-def test_an_import_is_one_snapshot_for_each_answer_and_no_run(store: Store) -> None:
-    """They bear the times of the answers, and a real run is the last run whenever it was."""
+def test_an_import_writes_a_snapshot_for_each_answer_and_no_run(store: Store) -> None:
     backfill(OLD, days("a", "a", "ab"), store)
     found = store.rows("select started_at, finished_at, status from snapshots order by id")
     assert [tuple(row.values()) for row in found] == [(day(n), day(n), "imported") for n in (1, 2, 3)]
     newest = find_run(store)
     assert newest
     assert (newest.started_at, newest.status) == (day(3), "imported")
-    live(store, [SavedAnswer(moment(1), body(row("x")), "run")], scope("zeta/prod"))
+    record_live(store, [SavedAnswer(moment(1), body(row("x")), "run")], scope("zeta/prod"))
     backfill(scope("acme/other"), [], store)
     backfill(OLD, days("a", "a", "ab", "abc"), store)
     newest = find_run(store)
@@ -119,8 +116,7 @@ def test_an_import_is_one_snapshot_for_each_answer_and_no_run(store: Store) -> N
     assert (newest.started_at, newest.status) == (moment(1), "done")
 
 
-def test_what_is_known_is_passed_over(store: Store) -> None:
-    """The same import again writes nothing at all, and a longer one only what is new."""
+def test_recorded_answers_are_skipped(store: Store) -> None:
     backfill(OLD, days("a", "ab"), store)
     before = rows_of(store)
     again = backfill(OLD, days("a", "ab"), store)
@@ -131,16 +127,16 @@ def test_what_is_known_is_passed_over(store: Store) -> None:
 
 
 def contents(store: Store) -> dict[str, list[dict[str, object]]]:
-    """Give every row but the note of when the tables were made."""
+    """Return every row but the times of migrations."""
     return {table: rows for table, rows in rows_of(store).items() if not table.startswith("_")}
 
 
-class Killed(Exception):  # noqa: N818 - it is no error of ours
-    """The program ends here."""
+class Killed(Exception):  # noqa: N818 - not an error
+    """The end of the program."""
 
 
 def until_killed(answers: Iterable[SavedAnswer], after: int) -> Iterator[SavedAnswer]:
-    """Give some answers, and then end the program."""
+    """Yield some answers, and then raise `Killed`."""
     for number, each in enumerate(answers):
         if number == after:
             raise Killed
@@ -148,24 +144,19 @@ def until_killed(answers: Iterable[SavedAnswer], after: int) -> Iterator[SavedAn
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 4, 8, 10])
-def test_an_import_that_was_killed_goes_on_where_it_was(
-    store: Store, monkeypatch: pytest.MonkeyPatch, after: int
-) -> None:
-    """In the end every row of the database is as if nothing had happened."""
-    monkeypatch.setattr(importing, "BATCH", 3)
+def test_a_killed_import_continues_where_it_was(store: Store, after: int) -> None:
     answers = [*HISTORY]
     answers.insert(2, SavedAnswer("2025-10-02T12:00:00Z", b"<html>", "page"))
     with pytest.raises(Killed):
-        backfill(CAUTIOUS, until_killed(answers, after), store)
-    done = backfill(CAUTIOUS, answers, store)
+        backfill(CAUTIOUS, until_killed(answers, after), store, batch=3)
+    done = backfill(CAUTIOUS, answers, store, batch=3)
     assert done.answers + done.known == len(HISTORY)
     with Store.open(None) as undisturbed:
         backfill(CAUTIOUS, answers, undisturbed)
         assert contents(store) == contents(undisturbed)
 
 
-def test_known_time_is_not_rewritten(store: Store) -> None:
-    """An answer between those that are known is refused before anything is written."""
+def test_an_answer_between_recorded_ones_is_refused_before_anything_is_written(store: Store) -> None:
     answers = days("a", "ab", "abc", "abcd")
     backfill(OLD, [answers[0], answers[2]], store)
     before = rows_of(store)
@@ -176,15 +167,13 @@ def test_known_time_is_not_rewritten(store: Store) -> None:
     assert rows_of(store) == before
 
 
-def test_what_was_accepted_later_is_known_time_too(store: Store) -> None:
-    """Whatever happened to a scope, nothing is put before it."""
-    live(store, [saved(1, "a"), saved(3, "a")])
+def test_an_answer_before_a_run_is_refused(store: Store) -> None:
+    record_live(store, [saved(1, "a"), saved(3, "a")])
     with pytest.raises(SavedError, match="is recorded until 2025-10-03"):
         backfill(OLD, [saved(2, "ab")], store)
 
 
-def test_an_answer_that_cannot_be_read_is_left_out(store: Store) -> None:
-    """It changes nothing, and is told by its source; the others are recorded."""
+def test_an_unreadable_answer_is_counted_by_its_source(store: Store) -> None:
     page = SavedAnswer(day(2), b"<!doctype html>", "page")
     done = backfill(OLD, [saved(1, "a"), page, saved(3, "a")], store)
     assert done.answers == 2
@@ -196,28 +185,26 @@ def test_an_answer_that_cannot_be_read_is_left_out(store: Store) -> None:
 
 
 def test_the_last_answer_of_a_second_counts(store: Store) -> None:
-    """There is one answer for each time; how many were overtaken is told."""
     done = backfill(OLD, [saved(1, "a"), saved(1, "b"), saved(1, "c"), saved(2, "c")], store)
     assert (done.answers, done.repeated) == (2, 2)
     assert events(store) == []
-    seen: list[str] = []
-    again = backfill(OLD, [saved(1, "a"), saved(1, "c")], store, lambda each: seen.append(each.at))
-    assert (again.known, again.repeated, seen) == (1, 1, [day(1)])
+    asked: list[str] = []
+    again = backfill(OLD, [saved(1, "a"), saved(1, "c")], store, lambda each: asked.append(each.at))
+    assert (again.known, again.repeated, asked) == (1, 1, [day(1)])
 
 
-def test_an_import_is_no_news(store: Store, tmp_path: Path) -> None:
-    """Reports tell what runs have found, before and after, and nothing of what was imported."""
+def test_an_import_is_not_in_reports(store: Store, tmp_path: Path) -> None:
     prod = scope("zeta/prod")
-    live(
+    record_live(
         store,
         [SavedAnswer(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))],
         prod,
     )
     backfill(OLD, days("a", "ab", "ab"), store)
-    live(store, [SavedAnswer(moment(3), body(*map(row, "abc")), "")], prod)
+    record_live(store, [SavedAnswer(moment(3), body(*map(row, "abc")), "")], prod)
     config = parse('[gateways.a]\nurl = "https://a.example"\nscopes.b = {}', tmp_path / "modelwatch.toml")
-    handed = enqueue_and_send(store, destinations_of(config), config.watch, lambda: moment(4), Secret)
-    (text,) = [path.read_text("utf-8") for path in handed.written if path.suffix == ".csv"]
+    summary = enqueue_and_send(store, destinations_of(config), config.watch, lambda: moment(4), Secret)
+    (text,) = [path.read_text("utf-8") for path in summary.written if path.suffix == ".csv"]
     assert [line.split(",")[3] for line in text.splitlines()[1:]] == ["b", "c"]
     assert (
         enqueue_and_send(store, destinations_of(config), config.watch, lambda: moment(5), Secret)
@@ -225,12 +212,11 @@ def test_an_import_is_no_news(store: Store, tmp_path: Path) -> None:
     )
 
 
-def test_the_report_after_an_import_goes_on_from_the_last_run(store: Store) -> None:
-    """Its window is that of the runs, and its coverage what the last one asked."""
+def test_the_report_after_an_import_continues_from_the_last_run(store: Store) -> None:
     prod = scope("zeta/prod")
-    live(store, [SavedAnswer(moment(1), body(row("a")), "")], prod)
+    record_live(store, [SavedAnswer(moment(1), body(row("a")), "")], prod)
     backfill(OLD, days("a", "ab"), store)
-    live(store, [SavedAnswer(moment(2), body(*map(row, "ab")), "")], prod)
+    record_live(store, [SavedAnswer(moment(2), body(*map(row, "ab")), "")], prod)
     report = build_report(store, Window(3, 4))
     assert (report.since, report.run.started_at) == (moment(1), moment(2))
     assert [event.model for event in report.events] == ["b"]
@@ -239,10 +225,9 @@ def test_the_report_after_an_import_goes_on_from_the_last_run(store: Store) -> N
     assert (report.run.started_at, [each.scope for each in report.coverage]) == (moment(2), ["zeta/prod"])
 
 
-def test_a_window_of_time_has_what_happened_in_it(store: Store) -> None:
-    """Old answers that were imported yesterday are not of yesterday."""
+def test_a_window_of_time_has_imported_events_of_that_time_only(store: Store) -> None:
     prod = scope("zeta/prod")
-    live(
+    record_live(
         store,
         [SavedAnswer(moment(n), body(*map(row, offer)), "") for n, offer in ((1, "a"), (2, "ab"))],
         prod,
@@ -258,16 +243,14 @@ def test_a_window_of_time_has_what_happened_in_it(store: Store) -> None:
     assert not any_news(store, Window(2, 5, moment(1)))
 
 
-def test_recoveries_of_old_times_are_not_of_now(store: Store) -> None:
-    """The end of a hold is told in the window in which it ended."""
-    live(store, [SavedAnswer(moment(1), body(row("a")), "")], scope("zeta/prod"))
+def test_an_imported_recovery_is_in_the_window_of_its_time(store: Store) -> None:
+    record_live(store, [SavedAnswer(moment(1), body(row("a")), "")], scope("zeta/prod"))
     backfill(CAUTIOUS, days("abcdefgh", "a", "abcdefgh"), store)
     assert len(recoveries(store, window(store))) == 1
     assert recoveries(store, window(store, since=moment(1))) == ()
 
 
-def test_scopes_imported_one_after_the_other_are_told_in_order_of_time(store: Store) -> None:
-    """Each has its own history, and together they are read by the clock."""
+def test_events_of_scopes_imported_one_after_the_other_are_sorted_by_time(store: Store) -> None:
     other = replace(OLD, name="acme/other")
     one, two = days("a", "ab", "ab", "ab", "abd"), days("a", "a", "ac", "a", "a")
     backfill(OLD, one, store)
@@ -282,8 +265,8 @@ def test_scopes_imported_one_after_the_other_are_told_in_order_of_time(store: St
     assert {each.last_answered for each in coverage.values()} == {day(5)}
 
 
-def test_how_often_a_model_has_left_is_counted_by_the_clock(store: Store) -> None:
-    """Another scope's answers, recorded earlier or later, change nothing in what is confirmed."""
+def test_flap_levels_count_by_the_time_of_answers(store: Store) -> None:
+    """Answers of another scope, recorded earlier or later, change no confirmation."""
     flapping = days(*["ab", "a", "a"] * 4, "ab", *["a"] * 16)
     other = replace(OLD, name="acme/other")
     with Store.open(None) as alone:
@@ -297,11 +280,10 @@ def test_how_often_a_model_has_left_is_counted_by_the_clock(store: Store) -> Non
     assert max(flap_level or 0 for _, _, flap_level, *_ in ledger(store)) == 3
 
 
-def test_a_scope_that_is_not_asked_is_history_only(store: Store) -> None:
-    """It is retired from the beginning, and goes on when the config has it one day."""
+def test_a_scope_that_runs_do_not_ask_is_retired_until_they_do(store: Store) -> None:
     backfill(OLD, days("a", "ab"), store, asked=False)
     assert [each.state for each in coverage(store)] == ["retired"]
-    live(store, [saved(3, *"abc")])
+    record_live(store, [saved(3, *"abc")])
     assert [each.state for each in coverage(store)] == ["ok"]
     assert [(model, kind) for _, kind, model, _ in events(store)] == [
         ("b", Kind.ADDED),
@@ -309,8 +291,7 @@ def test_a_scope_that_is_not_asked_is_history_only(store: Store) -> None:
     ]
 
 
-def test_the_dialect_is_recognised_as_in_a_run(store: Store) -> None:
-    """With `auto` the first answer shows how all are written, and the gateway's row says it."""
+def test_with_auto_the_first_answer_shows_the_dialect(store: Store) -> None:
     who = scope("acme/old")
     backfill(who, [SavedAnswer(day(1), body(row("a", permission=[], root="a", parent=None)), "day 1")], store)
     (gateway,) = store.rows("select dialect from gateways")
@@ -318,8 +299,7 @@ def test_the_dialect_is_recognised_as_in_a_run(store: Store) -> None:
     assert scope_states(store)["acme/old"].reading
 
 
-def test_what_was_recognised_holds_for_the_answers_behind_it(store: Store) -> None:
-    """An answer that shows no dialect of its own is read as the one before it, in one import as in many."""
+def test_a_recognised_dialect_reads_the_answers_after_it(store: Store) -> None:
     who = scope("acme/old")
     shown = row("a", canonical_slug="a", architecture={}, top_provider={}, pricing={"prompt": "0.1"})
     plain = [saved(number, "a") for number in (2, 3)]
@@ -332,8 +312,7 @@ def test_what_was_recognised_holds_for_the_answers_behind_it(store: Store) -> No
     assert [outcome for _, outcome, *_ in ledger(store)] == ["baseline", "moved", "moved"]
 
 
-def test_nothing_saved_is_nothing_done(script: Script) -> None:
-    """No row is written where there is no answer."""
+def test_without_answers_nothing_is_written(script: Script) -> None:
     script.offers("acme/prod", "lyra").run()
     before = rows_of(script.store)
     done = backfill(OLD, [], script.store)
@@ -346,10 +325,9 @@ STEPS = st.tuples(FORMS, st.randoms(use_true_random=False), st.integers(0, 1))
 
 
 @given(st.lists(STEPS, min_size=1, max_size=9))
-def test_the_quick_way_leaves_what_the_plain_way_leaves(
+def test_an_import_with_caches_writes_what_separate_runs_write(
     steps: list[tuple[dict[str, int], Random, int]],
 ) -> None:
-    """What is kept in memory from answer to answer saves time, and the database is the same."""
     answers = []
     for number, (forms, order, stamp) in enumerate(steps, 1):
         rows = [row(model, form=form, tags=f"b,{form},a") for model, form in forms.items()]
@@ -357,12 +335,12 @@ def test_the_quick_way_leaves_what_the_plain_way_leaves(
         answers.append(SavedAnswer(day(number), body(*rows, updated_at=stamp), f"day {number}"))
     with Store.open(None) as quick, Store.open(None) as plain:
         backfill(OLD, answers, quick)
-        live(plain, answers)
-        of_quick, of_plain = rows_of(quick), rows_of(plain)
-    for each in (*of_quick["missing"], *of_plain["missing"]):
+        record_live(plain, answers)
+        with_caches, separate = rows_of(quick), rows_of(plain)
+    for each in (*with_caches["missing"], *separate["missing"]):
         del each["id"]  # a working table, whose ids are given out again
-    for table in of_plain.keys() - {"_sqlite_migrations", "deliveries", "snapshots", "scopes"}:
-        assert of_quick[table] == of_plain[table], table
+    for table in separate.keys() - {"_sqlite_migrations", "deliveries", "snapshots", "scopes"}:
+        assert with_caches[table] == separate[table], table
     pointers = ("listing", "held", "sighting")
-    (one,), (other,) = of_quick["scopes"], of_plain["scopes"]
+    (one,), (other,) = with_caches["scopes"], separate["scopes"]
     assert [one[name] for name in pointers] == [other[name] for name in pointers]

@@ -1,4 +1,7 @@
-"""Whatever happens, in whatever order, the database knows what a model of a few lines knows."""
+"""A model of a few lines that the database agrees with, whatever happens in whatever order.
+
+The steps are runs, acceptances, imports and prunes, with crashes in between.
+"""
 
 from __future__ import annotations
 
@@ -30,38 +33,38 @@ OLD = scope("acme/old", thresholds=CAUTIOUS)
 OLD = replace(OLD, gateway=replace(OLD.gateway, dialect="one-api"))
 
 Offer = Mapping[str, int]
-"""What is offered: each model, and its form."""
+"""The offered models, each with its form."""
 
 
 @dataclass
 class Model:
-    """What should be known of each scope: what it is offered, what is held, and whether it fails."""
+    """The expected state of each scope: its current and held listing, and whether it fails."""
 
-    known: dict[str, Offer] = field(default_factory=dict)
+    current: dict[str, Offer] = field(default_factory=dict)
     held: dict[str, Offer] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
 
-    def hears(self, name: str, said: Offer | None) -> None:
-        """Believe an answer, hold it, or note the failure (None)."""
-        if said is None:
+    def answer(self, name: str, offer: Offer | None) -> None:
+        """Accept an answer, hold it, or note the failure (None)."""
+        if offer is None:
             self.failing.add(name)
             return
         self.failing.discard(name)
-        held, known = self.held.pop(name, None), self.known.get(name)
-        agreed = held is not None and (held == said or not (loses(held, said) or loses(said, held)))
-        if known is None or agreed or not loses(known, said):
-            self.known[name] = said
+        held, current = self.held.pop(name, None), self.current.get(name)
+        agreed = held is not None and (held == offer or not (loses(held, offer) or loses(offer, held)))
+        if current is None or agreed or not loses(current, offer):
+            self.current[name] = offer
         else:
-            self.held[name] = said
+            self.held[name] = offer
 
-    def accepts(self, name: str) -> None:
-        """Believe what is held."""
-        self.known[name] = self.held.pop(name)
+    def accept(self, name: str) -> None:
+        """Accept the held listing."""
+        self.current[name] = self.held.pop(name)
         self.failing.discard(name)
 
 
 def loses(before: Offer, after: Offer) -> bool:
-    """Say whether too much is gone at once: everything, or more than half and more than one."""
+    """Return whether too much is gone at once: everything, or more than half and more than one."""
     gone = before.keys() - after.keys()
     return bool(before and not after) or len(gone) > max(len(before) / 2, 1)
 
@@ -79,15 +82,15 @@ crashes = st.none() | st.none() | st.integers(1, 60)
 histories = st.lists(st.tuples(steps, crashes), min_size=3, max_size=15)
 
 
-def does(store: Store, at: str, step: tuple[str, object]) -> None:
-    """Let a step happen to the database."""
+def do(store: Store, at: str, step: tuple[str, object]) -> None:
+    """Do a step on the database."""
     match step:
-        case "run", dict(said):
+        case "run", dict(offers_now):
             answers = {
                 name: ScopeResult(Unreachable("reset")) if offer is None else result_of(listed(offer))
-                for name, offer in said.items()
+                for name, offer in offers_now.items()
             }
-            scopes = [ASKED[name] for name in said]
+            scopes = [ASKED[name] for name in offers_now]
             with store.transaction():
                 decide_and_record(answers, scopes, RunCache(store), started_at=at, finished_at=at)
         case "accept", str(name):
@@ -101,28 +104,28 @@ def does(store: Store, at: str, step: tuple[str, object]) -> None:
 
 
 def listed(offer: Offer):
-    """Give the listing of an offer."""
+    """Return the listing of an offer."""
     return offered({model: {"form": form} for model, form in offer.items()})
 
 
-def follows(model: Model, step: tuple[str, object]) -> None:
-    """Let a step happen to the model."""
+def follow(model: Model, step: tuple[str, object]) -> None:
+    """Do a step on the model."""
     match step:
-        case "run", dict(said):
-            for name, offer in said.items():
-                model.hears(name, offer)
+        case "run", dict(offers_now):
+            for name, offer in offers_now.items():
+                model.answer(name, offer)
         case "accept", str(name) if name in model.held:
-            model.accepts(name)
+            model.accept(name)
         case "import", dict(offer):
-            model.hears(OLD.name, offer)
+            model.answer(OLD.name, offer)
 
 
-def crashed(store: Store, at: str, step: tuple[str, object], crash: int | None) -> bool:
-    """Do a step, and let SQLite stop after so much of its work; gives whether it came to that."""
+def do_with_crash(store: Store, at: str, step: tuple[str, object], crash: int | None) -> bool:
+    """Do a step, interrupted after so much of SQLite's work; return whether it came to that."""
     left = count(crash or 0, -1)
     store.connection.set_progress_handler(lambda: crash is not None and next(left) <= 1, 100)
     try:
-        does(store, at, step)
+        do(store, at, step)
     except StoreError:
         assert crash is not None
         return True
@@ -132,35 +135,33 @@ def crashed(store: Store, at: str, step: tuple[str, object], crash: int | None) 
 
 
 def check(store: Store, model: Model) -> None:
-    """See that the database knows what the model knows, and is well."""
+    """Check that the database agrees with the model, and passes verification."""
     found = scope_states(store)
-    digests = {name: str(ref.digest) for name, ref in found.items() if ref.listing is not None}
-    held = {name for name, ref in found.items() if ref.held is not None}
-    assert digests == {name: str(listed(offer).digest) for name, offer in model.known.items()}
+    digests = {name: str(state.digest) for name, state in found.items() if state.listing is not None}
+    held = {name for name, state in found.items() if state.held is not None}
+    assert digests == {name: str(listed(offer).digest) for name, offer in model.current.items()}
     assert held == model.held.keys()
-    assert {name for name, ref in found.items() if ref.outcome == Outcome.FAILED} == model.failing
+    assert {name for name, state in found.items() if state.outcome == Outcome.FAILED} == model.failing
     shown = {(name, entry["model"]) for entry in catalog(store) for name in entry["scopes"]}
-    assert shown == {(name, each) for name, offer in model.known.items() if name in ASKED for each in offer}
+    assert shown == {(name, each) for name, offer in model.current.items() if name in ASKED for each in offer}
     assert [problem for each in verify(store, KNOWN) for problem in each.problems] == []
 
 
 @settings(max_examples=60)
 @given(histories)
-def test_the_database_knows_what_a_model_of_a_few_lines_knows(history) -> None:
-    """Answers, failures, holds, accepts, imports, prunes and crashes: after each step both know the same."""
+def test_the_database_agrees_with_the_model_after_every_step(history) -> None:
     with Store.open(None) as store:
         model = Model()
         for number, (step, crash) in enumerate(history, 1):
-            if not crashed(store, moment(number), step, crash):
-                follows(model, step)
+            if not do_with_crash(store, moment(number), step, crash):
+                follow(model, step)
             check(store, model)
 
 
-def test_crashes_come_at_every_stage() -> None:
-    """The crashes that are drawn do end steps, early and late: the law above is not about nothing."""
+def test_drawn_crashes_interrupt_some_steps_and_spare_others() -> None:
     ends = set()
     for crash in range(1, 60):
         with Store.open(None) as store:
-            does(store, moment(1), ("run", {"acme/one": {"a": 0}}))
-            ends.add(crashed(store, moment(2), ("run", {"acme/one": {"a": 1, "b": 0}}), crash))
+            do(store, moment(1), ("run", {"acme/one": {"a": 0}}))
+            ends.add(do_with_crash(store, moment(2), ("run", {"acme/one": {"a": 1, "b": 0}}), crash))
     assert ends == {True, False}

@@ -1,4 +1,4 @@
-"""What a run writes: baselines, moves, holds and troubles, each once, and nothing where nothing happened."""
+"""The rows that a run writes: baselines, moves, holds and failures, each once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pipeline.store.changes import Window
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
 
 
-def test_the_first_answer_is_a_baseline(script: Script) -> None:
-    """What a scope is offered at first sight is no change."""
+def test_the_first_answer_is_a_baseline_without_changes(script: Script) -> None:
     script.offers("acme/prod", "lyra", "vega").run()
     assert script.outcomes("acme/prod") == ["baseline"]
     assert script.models("acme/prod") == {"lyra", "vega"}
@@ -22,24 +21,21 @@ def test_the_first_answer_is_a_baseline(script: Script) -> None:
     assert find_events(script.store, Window(0, 1)) == ()
 
 
-def test_a_scope_that_comes_later_begins_with_a_baseline(script: Script) -> None:
-    """A new key brings no news of models that others were offered before."""
+def test_a_new_scope_reports_no_models_as_added(script: Script) -> None:
     script.offers("acme/prod", "lyra").run()
     script.offers("acme/test", "lyra", "vega").run()
     assert script.outcomes("acme/test") == ["baseline"]
     assert find_events(script.store, Window(0, 2)) == ()
 
 
-def test_a_scope_that_fails_at_first_begins_when_it_answers(script: Script) -> None:
-    """A failure before the first answer is noted, and the first answer is still the baseline."""
+def test_a_failure_before_the_first_answer_is_recorded_before_the_baseline(script: Script) -> None:
     script.fails("acme/prod").run(times=2)
     script.offers("acme/prod", "lyra").run(times=2)
     assert script.outcomes("acme/prod") == ["failed", "baseline"]
     assert find_events(script.store, Window(0, 4)) == ()
 
 
-def test_many_scopes_that_make_the_same_move_make_one_transition(script: Script) -> None:
-    """A thousand keys cost what their distinct lists cost, and people are told once."""
+def test_scopes_with_the_same_move_share_one_transition_and_its_events(script: Script) -> None:
     names = [f"acme/key-{number}" for number in range(20)]
     for name in names:
         script.offers(name, "lyra", "vega", orion=1)
@@ -59,8 +55,7 @@ def test_many_scopes_that_make_the_same_move_make_one_transition(script: Script)
     assert all(event.scopes == tuple(sorted(names)) for event in events)
 
 
-def test_the_same_models_of_two_gateways_are_kept_apart(script: Script) -> None:
-    """A model belongs to its gateway, whatever its id and its record."""
+def test_models_of_the_same_id_at_two_gateways_are_two(script: Script) -> None:
     script.offers("acme/prod", "lyra").offers("zeta/prod", "lyra").run()
     script.adds("acme/prod", "vega").adds("zeta/prod", "vega").run()
     assert [(event.gateway, event.scopes) for event in find_events(script.store, Window(0, 2))] == [
@@ -70,8 +65,7 @@ def test_the_same_models_of_two_gateways_are_kept_apart(script: Script) -> None:
     assert script.store.rows("select count(*) as models from models") == [{"models": 4}]
 
 
-def test_trouble_is_noted_when_it_begins_and_when_it_ends(script: Script) -> None:
-    """An outage of many runs is two rows; another kind of failure is one more."""
+def test_a_failure_is_recorded_when_it_begins_changes_its_class_and_ends(script: Script) -> None:
     script.offers("acme/prod", "lyra").run()
     script.fails("acme/prod").run(times=5)
     script.fails("acme/prod", Refused("no such key", status=401)).run(times=5)
@@ -80,8 +74,7 @@ def test_trouble_is_noted_when_it_begins_and_when_it_ends(script: Script) -> Non
     assert script.state("acme/prod").outcome == "recovered"
 
 
-def test_a_model_that_flaps_is_never_told(script: Script) -> None:
-    """A model that is missing from every second answer was never removed."""
+def test_a_model_missing_from_every_second_answer_is_never_reported(script: Script) -> None:
     script.offers("acme/prod", "lyra", "vega").run()
     script.flaps("acme/prod", "vega").run(times=9)
     assert script.outcomes("acme/prod") == ["baseline", *["moved"] * 9]
@@ -90,8 +83,7 @@ def test_a_model_that_flaps_is_never_told(script: Script) -> None:
     assert find_events(script.store, Window(0, 10)) == ()
 
 
-def test_a_held_answer_moves_nothing(script: Script) -> None:
-    """A list that lost too much is stored and shown, and what was known stays known."""
+def test_a_held_answer_is_stored_and_the_current_listing_stays(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=CAUTIOUS)).offers("acme/prod", *"abcdefgh").run()
     script.offers("acme/prod", "a").run()
     assert script.outcomes("acme/prod") == ["baseline", "held"]
@@ -102,8 +94,7 @@ def test_a_held_answer_moves_nothing(script: Script) -> None:
     assert find_events(script.store, Window(0, 2)) == ()
 
 
-def test_a_held_answer_that_was_a_mistake_is_forgotten(script: Script) -> None:
-    """When the known list comes back, nothing is held any more, and nothing has happened."""
+def test_when_the_current_listing_comes_back_the_held_one_is_dropped(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=CAUTIOUS)).offers("acme/prod", *"abcdefgh").run()
     script.offers("acme/prod").run()
     script.offers("acme/prod", *"abcdefgh").run(times=2)
@@ -112,8 +103,7 @@ def test_a_held_answer_that_was_a_mistake_is_forgotten(script: Script) -> None:
     assert find_events(script.store, Window(0, 4)) == ()
 
 
-def test_a_hold_outlives_a_failure(script: Script) -> None:
-    """A failure between two equal answers neither confirms nor forgets the first."""
+def test_a_failure_between_two_equal_answers_does_not_end_the_hold(script: Script) -> None:
     script.has(scope("acme/prod", thresholds=CAUTIOUS)).offers("acme/prod", *"abcdefgh").run()
     script.offers("acme/prod").run()
     script.fails("acme/prod").run()
