@@ -20,8 +20,9 @@ from pipeline.maintenance.derive import (
 )
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.maintenance.replay import Replay, read_sightings, replay
+from pipeline.maintenance.search import refill_search, unindexed
 from pipeline.maintenance.verify import check_coverages, check_ledger, check_listings, check_records
-from pipeline.store import Store, refill_search, unindexed
+from pipeline.store import Store
 from pipeline.store.bulk import BulkWriter, RowIds, ids_after
 from pipeline.store.transitions import summary, write_changes
 

@@ -20,7 +20,8 @@ from pipeline.maintenance.derive import (
 )
 from pipeline.maintenance.facts import DialectsOf, fact_differences
 from pipeline.maintenance.replay import Replay, read_sightings, replay
-from pipeline.store import Store, flap_levels, unindexed
+from pipeline.maintenance.search import unindexed
+from pipeline.store import Store, flap_levels
 
 _FILE = "the file"
 

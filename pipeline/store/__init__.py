@@ -7,7 +7,6 @@ from pipeline.store.ledger import LedgerWriter, PendingRemoval, Sighting, Snapsh
 from pipeline.store.listings import read_listing
 from pipeline.store.lock import lock, writing
 from pipeline.store.scopes import scope_states
-from pipeline.store.search import refill_search, unindexed
 
 __all__ = [
     "LedgerWriter",
@@ -20,9 +19,7 @@ __all__ = [
     "flap_levels",
     "lock",
     "read_listing",
-    "refill_search",
     "scope_states",
-    "unindexed",
     "write_backup",
     "writing",
 ]

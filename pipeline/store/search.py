@@ -6,10 +6,6 @@ See https://www.sqlite.org/fts5.html.
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # the schema imports this module
-    from pipeline.store.database import Store
 
 _PARTS = reduce(lambda text, digit: f"replace({text}, '{digit}', ' {digit} ')", "0123456789", "models.name")
 """A model's id with its digits set apart, so that `qwen` finds `qwen2.5` and `gpt-4` finds `gpt-4o`."""
@@ -79,21 +75,11 @@ SEARCH = (
 REFILL = ("delete from models_fts", _INSERT)
 """The statements that fill the search again from the models and records."""
 
-_DIFFERENCES = """
+DIFFERENCES = """
     select id from (select * from model_words except select rowid, name, parts, owner, title from models_fts)
     union
     select rowid from (
         select rowid, name, parts, owner, title from models_fts except select * from model_words
     )
 """
-
-
-def unindexed(store: Store) -> list[int]:
-    """Return the models, by id, whose words in the search differ from those of their records."""
-    return [int(number) for (number,) in store.stream(_DIFFERENCES)]
-
-
-def refill_search(store: Store) -> None:
-    """Fill the search again; must run inside a transaction."""
-    for statement in REFILL:
-        store.connection.execute(statement)
+"""The ids of models whose words in the search differ from those of their records."""

@@ -76,7 +76,7 @@ def test_every_history_passes_and_rebuilding_changes_nothing(history: Any) -> No
         assert rows_of(store) == before
 
 
-TRUTH = [
+HISTORY = [
     ("update records set body = replace(body, 'acme', 'acne') where id = 1", "records"),
     ("update records set body = body || ' ' where id = 1", "records"),
     ("update records set body = 'no json' where id = 1", "records"),
@@ -133,7 +133,7 @@ DERIVED = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "table"), TRUTH)
+@pytest.mark.parametrize(("damage", "table"), HISTORY)
 def test_damage_of_the_history_is_found_and_needs_a_backup(
     history_store: Store, damage: str, table: str
 ) -> None:
@@ -180,7 +180,7 @@ def test_lost_derived_rows_are_rebuilt_with_the_same_ids(history: Any, data: st.
 
 
 def test_rebuild_refuses_a_damaged_history_and_writes_nothing(history_store: Store) -> None:
-    damaged(history_store, TRUTH[0][0], "delete from changes")
+    damaged(history_store, HISTORY[0][0], "delete from changes")
     before = rows_of(history_store)
     with pytest.raises(StoreError, match=r"records 1 .* backup"):
         rebuild(history_store, KNOWN)

@@ -81,11 +81,11 @@ def test_a_reparsed_listing_is_current_from_its_run_on(store: Store) -> None:
 
 def test_a_scope_is_retired_from_the_first_run_without_it_on(script: Script) -> None:
     script.offers("acme/old", "lyra").offers("acme/prod", "lyra", "vega").run()
-    heard = {"acme/prod": script.result("acme/prod")}
+    results = {"acme/prod": script.result("acme/prod")}
     with script.store.transaction():
         times = {"started_at": moment(2), "finished_at": moment(2)}
         decide_and_record(
-            heard, [script.scopes["acme/prod"]], RunCache(script.store), **times, all_scopes=True
+            results, [script.scopes["acme/prod"]], RunCache(script.store), **times, all_scopes=True
         )
     assert set(models(script.store, Moment(at=moment(1)))) == {"acme/old", "acme/prod"}
     for later in (Moment(at=moment(2)), Moment(run=2), Moment(at=moment(9)), NOW):
