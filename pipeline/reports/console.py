@@ -72,10 +72,8 @@ def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool 
     yield from (line for model in flapping for line in _flapping_lines(model))
 
 
-def change_lines(
-    events: Iterable[Event], *, each: bool = False, removed: str = "  removed"
-) -> Iterator[str]:
-    """Yield the lines of events of one run and the same scopes; `removed` follows the ids of removed models."""
+def change_lines(events: Iterable[Event], *, each: bool = False, removed: str = "  removed") -> Iterator[str]:
+    """Yield the lines of events of one run and the same scopes; `removed` follows the ids of removals."""
     rest, batches = (list(events), []) if each else fold_batches(list(events))
     yield from (line for batch in batches for line in _batch_lines(batch, removed))
     for event in rest:

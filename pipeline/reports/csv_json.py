@@ -141,7 +141,7 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
 
 
 def _past_coverage_value(coverage: Coverage) -> dict[str, Any]:
-    """Return the coverage at the end of the window; the number of pending removals is only known as of now."""
+    """Return the coverage at the end of a window, without pending removals, which are as of now."""
     value = coverage_value(coverage)
     del value["pending_removals"]
     return value

@@ -239,7 +239,7 @@ class Batch(Generic[_T]):
 
 
 def fold_batches(events: Sequence[Event]) -> tuple[list[Event], list[Batch[Event]]]:
-    """Fold events of one run and the same scopes; return the other events, in their order, and the batches."""
+    """Fold events of one run and the same scopes; return the other events in their order, and the batches."""
 
     def alike(event: Event) -> Hashable:
         return (event.kind, event.fields, id(event) if event.urgent else None)
@@ -336,6 +336,4 @@ def fold_flapping(events: Sequence[Event]) -> tuple[list[Event], list[Flapping]]
     ]
     folded = {id(event) for steps in flapping for event in steps}
     rest = [event for event in events if id(event) not in folded]
-    return rest, [
-        Flapping(steps[-1], steps[0], len(steps), tuple(net_sides(steps)[1])) for steps in flapping
-    ]
+    return rest, [Flapping(steps[-1], steps[0], len(steps), tuple(net_sides(steps)[1])) for steps in flapping]

@@ -51,8 +51,8 @@ def summarise(
 ) -> Summary:
     """Return the summary of a window for one filter.
 
-    The same history, window and filter give the same summary, except for pending removals and shutdowns, which
-    are as of now.
+    The same history, window and filter give the same summary, except for pending removals and shutdowns:
+    these are as of now.
     """
     return Summaries(store, watch).get(window, wanted)
 
@@ -103,7 +103,7 @@ class Summaries:
             incidents=tuple(_incidents(scopes, data, wanted.severity)),
             resolved=tuple(_resolved(report.recoveries, data, wanted.severity)),
             first_answers=() if selects_models else tuple(_first_answers(data, wanted)),
-            pending=tuple((scope.scope, scope.pending_removals) for scope in scopes if scope.pending_removals),
+            pending=tuple((each.scope, each.pending_removals) for each in scopes if each.pending_removals),
             coverage=scopes,
             events=report.events,
             recoveries=report.recoveries,
@@ -169,7 +169,7 @@ def _severity(data: _WindowData, state: str, scope: str, since: str) -> Severity
 
 
 class _IncidentKey(NamedTuple):
-    """The properties that the scopes of one incident share; the first three give the order of incidents."""
+    """The properties that the scopes of one incident share; incidents are sorted by the first three."""
 
     old: bool
     order: int
@@ -222,7 +222,7 @@ def _common(numbers: Sequence[int | None]) -> int | None:
 def _resolved(
     recoveries: Iterable[Recovery], data: _WindowData, least: Severity
 ) -> Iterator[ResolvedIncident]:
-    """Yield the incidents that ended, where their severity was high enough for their beginning to be reported."""
+    """Yield the incidents that ended, except those whose beginning had too low a severity to be reported."""
     alike: dict[tuple[object, ...], list[Recovery]] = {}
     for end in recoveries:
         if _severity(data, end.state, end.scope, end.since).reaches(least):

@@ -68,12 +68,12 @@ class NetChange:
         kind: removed, added, returned or changed.
         models: their ids, sorted.
         scopes: the scopes in which it happened, sorted; `groups` are theirs.
-        label: what several models have in common: `*:batch`, `vendor/*` or `of OWNER`; empty for one model, and
-            for models whose fields changed in the same way.
+        label: what several models have in common: `*:batch`, `vendor/*` or `of OWNER`; empty for one model,
+            and for models whose fields changed in the same way.
         prices: the prices that differ between the ends of the window.
         fields: the other fields that differ; None on a side where a field is absent. Quiet fields only
             where nothing else changed.
-        varying: paths of the fields whose values differ from model to model; `fields` holds the first model's.
+        varying: paths of the fields whose values differ from model to model; `fields` has those of the first.
         steps: the number of events behind the change; above 1 where something changed repeatedly.
         reverted: the model ends as it was before the window.
         at: the time of the last event (ISO 8601 UTC).

@@ -19,12 +19,12 @@ from pipeline.reports.types import NetChange
 
 
 def one(change: NetChange, form: str = "txt", language: str = "en") -> str:
-    """Give what a report says that has a change alone, its words as they come."""
+    """Return a report with one change, on one line."""
     return " ".join(render(only(change, severity=change.severity), form, language=language).split())
 
 
 def changed(*fields: FieldChange, severity: Severity = Severity.NOTABLE, **more: Any) -> NetChange:
-    """Give a change of a model whose fields changed."""
+    """Return a change of the fields of one model."""
     return NetChange(severity, Kind.CHANGED, "acme", ("lyra",), ("acme/one",), fields=fields, at=AT, **more)
 
 
@@ -65,27 +65,27 @@ def test_a_limit_of_0_is_no_limit() -> None:
     assert "context unlimited" not in one(changed(FieldChange("context_length", "8", "unlimited", "limits")))
 
 
-CUT = FieldChange("context_length", "8000", "4000", "limits")
+REDUCTION = FieldChange("context_length", "8000", "4000", "limits")
 
 
-CHEAPER = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
+DECREASE = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
 
 
 WORST = [
-    (changed(CUT, prices=(CHEAPER,)), "1 with lower limits"),
-    (replace(changed(CUT), kind=Kind.RETURNED, away_seconds=7200), "1 with lower limits"),
+    (changed(REDUCTION, prices=(DECREASE,)), "1 with lower limits"),
+    (replace(changed(REDUCTION), kind=Kind.RETURNED, away_seconds=7200), "1 with lower limits"),
     (changed(FieldChange("features", '["tools"]', "[]", "capabilities")), "1 with capabilities removed"),
-    (changed(prices=(replace(CHEAPER, before=None),)), "1 with a first price"),
-    (changed(prices=(replace(CHEAPER, after=None),)), "1 price change"),
-    (changed(prices=(CHEAPER, replace(CHEAPER, before=Decimal(0)))), "1 price change"),
+    (changed(prices=(replace(DECREASE, before=None),)), "1 with a first price"),
+    (changed(prices=(replace(DECREASE, after=None),)), "1 price change"),
+    (changed(prices=(DECREASE, replace(DECREASE, before=Decimal(0)))), "1 price change"),
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), WORST)
-def test_a_change_is_counted_as_its_worst_part(change: NetChange, told: str) -> None:
+@pytest.mark.parametrize(("change", "total"), WORST)
+def test_a_change_is_counted_as_its_worst_part(change: NetChange, total: str) -> None:
     mail = message_of(only(change))
-    assert f"{told} · acme" in mail.subject
-    assert f"\n{told}\n" in mail.text
+    assert f"{total} · acme" in mail.subject
+    assert f"\n{total}\n" in mail.text
     assert ("returned after 2 h" in mail.text) == (change.kind == Kind.RETURNED)
 
 

@@ -174,10 +174,10 @@ def test_a_watched_model_is_never_folded() -> None:
 
 
 def test_the_same_change_of_three_models_is_one_change() -> None:
-    dearer = [event("changed", model, prices=(price("1", "2"),)) for model in "abc"]
-    (change,) = net(*dearer)
+    increases = [event("changed", model, prices=(price("1", "2"),)) for model in "abc"]
+    (change,) = net(*increases)
     assert change.models == ("a", "b", "c")
-    assert [each.models for each in net(*dearer[:2])] == [("a",), ("b",)]
+    assert [each.models for each in net(*increases[:2])] == [("a",), ("b",)]
 
 
 def test_models_whose_same_fields_changed_differently_are_one_change() -> None:

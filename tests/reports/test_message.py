@@ -33,8 +33,8 @@ from pipeline.reports.csv_json import as_csv
 from pipeline.reports.render import calendar, render
 from pipeline.reports.types import FORMS, LANGUAGES, Summary
 
-TEXT_FORMS = ("txt", "md", "html")
-unsafe = re.compile(f"(?!\n)[{UNSAFE}]")
+_TEXT_FORMS = ("txt", "md", "html")
+_UNSAFE = re.compile(f"(?!\n)[{UNSAFE}]")
 
 
 @pytest.mark.parametrize("name", sorted(renderings()))
@@ -46,7 +46,7 @@ def test_every_golden_file_is_rendered() -> None:
     assert {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*.*")} == set(renderings())
 
 
-SILENT = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
+ALL_FAILED = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
 
 
 HELD = (replace(INCIDENTS[1], new=False),)
@@ -70,7 +70,7 @@ SUBJECTS = [
     (replace(CALM, changes=FULL.changes[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
     (CALM, "no changes, 5 of 5 scopes answered"),
     (SOME, "no changes in the 4 of 5 scopes that answered"),
-    (SILENT, "no answer from any of 5 scopes"),
+    (ALL_FAILED, "no answer from any of 5 scopes"),
 ]
 
 
@@ -92,7 +92,7 @@ def test_the_subject_names_what_matters_most(summary: Summary, subject: str) -> 
             "No changes, 5 of 5 scopes answered.",
         ),
         (replace(CALM, incidents=HELD), "Still held", "No changes, 5 of 5 scopes answered."),
-        (SILENT, "Still failing", "No answer from any of 5 scopes."),
+        (ALL_FAILED, "Still failing", "No answer from any of 5 scopes."),
         (SOME, "Still failing", "No changes in the 4 of 5 scopes that answered."),
         (CALM, "No action needed", "No changes, 5 of 5 scopes answered."),
     ],
@@ -104,8 +104,8 @@ def test_badge_and_headline_come_first(summary: Summary, badge: str, headline: s
 
 
 def test_the_badge_is_not_green_while_scopes_fail() -> None:
-    assert 'class="calm calm-wash"' not in message_of(SILENT).html
-    assert 'class="breaking breaking-wash"' in message_of(SILENT).html
+    assert 'class="calm calm-wash"' not in message_of(ALL_FAILED).html
+    assert 'class="breaking breaking-wash"' in message_of(ALL_FAILED).html
     assert 'class="calm calm-wash"' in message_of(CALM).html
 
 
@@ -167,7 +167,7 @@ def test_the_subject_is_short_and_on_one_line(text: str, language: str) -> None:
     subject = message_of(hostile(text), language).subject
     assert len(subject) < 90
     assert not re.search("[\r\n]", subject)
-    assert not unsafe.search(subject)
+    assert not _UNSAFE.search(subject)
     assert "55" in subject
 
 
@@ -218,8 +218,8 @@ def test_no_format_has_an_unsafe_character(text: str) -> None:
     summary = hostile(text)
     mail = message_of(summary)
     for form in (mail.subject, mail.text, mail.markdown, mail.html):
-        assert not unsafe.search(form)
-    assert not unsafe.search(calendar(summary.shutdowns, stamp=AT, language="en").replace("\r\n", "\n"))
+        assert not _UNSAFE.search(form)
+    assert not _UNSAFE.search(calendar(summary.shutdowns, stamp=AT, language="en").replace("\r\n", "\n"))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -267,7 +267,7 @@ def test_the_attachment_is_only_named_where_there_is_one(language: str) -> None:
         bare.text,
         bare.markdown,
         bare.html,
-        *(render(summary, form, language=language) for form in TEXT_FORMS),
+        *(render(summary, form, language=language) for form in _TEXT_FORMS),
     ):
         assert "changes.csv" not in text
         assert "modelwatch changes --all" in " ".join(text.split())

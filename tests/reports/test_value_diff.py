@@ -1,4 +1,4 @@
-"""Where two long values differ is found inside JSON, in a text too, and in the middle of texts."""
+"""Differences in long values: the leaves of JSON, also in a string, and the position in a text."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ NEW = {"name": "lyra", "tiers": [{"input": 1, "output": 9}], "free": True}
 
 
 def field(before: str | None, after: str | None) -> FieldChange:
-    """Give a field with two sides."""
+    """Return a field change with two sides."""
     return FieldChange("billing", before, after, "price")
 
 
 @pytest.mark.parametrize("written", [json.dumps, as_text, lambda value: as_text(json.dumps(value, indent=4))])
-def test_the_leaves_that_differ_are_found(written) -> None:
-    """Be it an object or a text that is one, however it is spelled."""
+def test_the_differing_leaves_of_objects_and_of_json_in_strings(written) -> None:
     assert differing_leaves(field(written(OLD), written(NEW))) == (
         FieldChange("free", None, "true", "price"),
         FieldChange("tiers.0.output", "8", "9", "price"),
@@ -44,21 +43,18 @@ def test_the_leaves_that_differ_are_found(written) -> None:
         ('{"a":' * 5000 + "1" + "}" * 5000, '{"a":2}'),
     ],
 )
-def test_nothing_is_found_in_what_is_no_object(before: str | None, after: str | None) -> None:
-    """It is told as it is: what came or went, plain values, what only looks like JSON, what is too deep."""
+def test_other_values_have_no_differing_leaves(before: str | None, after: str | None) -> None:
     assert differing_leaves(field(before, after)) == ()
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
-def test_what_is_shown_of_two_texts_differs(begin: str, old: str, new: str) -> None:
-    """Clipped, with what they share at their beginning or without, they are not the same."""
+def test_clipped_texts_differ_where_the_texts_do(begin: str, old: str, new: str) -> None:
     shown = clip_to_difference(begin + old, begin + new, longest=60)
     assert max(map(len, shown)) <= 60
     assert (shown[0] != shown[1]) == (old != new) or "\\u" in begin + old + new
 
 
-def test_changes_and_histories_tell_the_same() -> None:
-    """A line for a terminal has the leaves in it."""
+def test_a_line_of_the_terminal_has_the_first_leaves() -> None:
     assert field_text(field(as_text(OLD), as_text(NEW))) == (
         "billing: free: (none) → true, tiers.0.output: 8 → 9"
     )

@@ -139,7 +139,7 @@ def _block(
 
 
 def _item(locale: Locale, change: NetChange) -> Item:
-    """Return the models of a change, and what the title of its block does not say."""
+    """Return the models of a change, with the details that the title of its block lacks."""
     head = _models(locale, change)
     if change.watched:
         head = locale.text("watched", what=head)

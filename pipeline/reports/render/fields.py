@@ -40,7 +40,8 @@ def distinct(prices: Sequence[PriceChange]) -> list[PriceChange]:
 
 def price(locale: Locale, change: PriceChange) -> Text:
     """Return a price change as `input $2.40 → $1.80 per 1M tokens (−25 %)`."""
-    sides = [None if side is None else _amount(locale, change, side) for side in (change.before, change.after)]
+    values = (change.before, change.after)
+    sides = (None if value is None else _amount(locale, change, value) for value in values)
     text = _sides(locale, _price_name(locale, change), *sides, unit=_unit_key(change))
     tone = {1: "worse", -1: "better"}.get(direction(change), "")
     text = _with_percent(locale, text, change.percent, tone)
@@ -167,7 +168,7 @@ def _strings(text: str | None) -> list[str]:
 
 
 def _list_difference(change: FieldChange) -> Text:
-    """Return the items that a list lost and gained; empty for no list, for many items, and for another order."""
+    """Return the items that a list lost and gained; empty for no list, many items, or another order."""
     before, after = _strings(change.before), _strings(change.after)
     if not before or not after or len({*before} ^ {*after}) > _MAX_ITEMS:
         return ()

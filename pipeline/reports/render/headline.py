@@ -48,7 +48,7 @@ def _count(locale: Locale, number: int, key: str, tone: str) -> Count:
 
 
 def totals_text(locale: Locale, summary: Summary) -> list[str]:
-    """Return what is new as totals: `1 scope recovered`, `3 removed`, `5 price increases`, `2 scopes held`."""
+    """Return the totals of what is new: `1 scope recovered`, `3 removed`, `2 scopes held`."""
     changes = count_by_type(summary)
     totals = [locale.plain("total.resolved", n=_resolved_scopes(summary))] if summary.resolved else []
     totals += [locale.plain(f"total.{each}", n=changes[each]) for each in ChangeType if changes[each]]

@@ -21,9 +21,9 @@ class Piece:
     """A printable part of a text, and its style.
 
     Args:
-        style: of text from outside: `id` for a model or a field, `name` for a scope, a group or a gateway, `value`
-            for the value of a field, `quote` for an error message, `command` for something to type. Of our own
-            text: `strong`, `faint`, `worse` and `better`. Empty for plain text.
+        style: for text from outside `id` (of a model or a field), `name` (of a scope, a group or a gateway),
+            `value` (of a field), `quote` (an error message) or `command`; for our own text `strong`, `faint`,
+            `worse` or `better`; empty for plain text.
     """
 
     text: str

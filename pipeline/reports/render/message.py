@@ -89,7 +89,7 @@ def _attachments(summary: Summary, json: str) -> Iterator[Attachment]:
 
 
 def without_attachments(message: Message) -> Message:
-    """Return a message without its attachments and with a sentence that says so."""
+    """Return a message without its attachments; a sentence in front explains it."""
     sentence = Locale(message.language).plain("footer.no_attachments")
     html, found = _BODY.subn(rf"\g<0><p>{sentence}</p>", message.html, count=1)
     return replace(

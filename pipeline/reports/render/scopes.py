@@ -76,8 +76,10 @@ def _notes(locale: Locale, incident: Incident) -> Iterator[Text]:
         models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
         yield locale.text("held.missing_watched", models=models)
     if not held:
-        last = incident.last_answered
-        yield locale.text("last_answered", when=locale.minute(last)) if last else locale.text("never_answered")
+        if last := incident.last_answered:
+            yield locale.text("last_answered", when=locale.minute(last))
+        else:
+            yield locale.text("never_answered")
 
 
 def _advice(locale: Locale, incident: Incident, key: str) -> Iterator[Text]:

@@ -56,7 +56,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A day of the chart: its height in percent of the highest, and the share of removals in percent of it."""
+    """A day of the chart: its height in percent of the highest day, and its removals in percent of it."""
 
     day: str
     total: int
@@ -66,7 +66,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The number of changes of each of the last days; `caption` describes it, `legend` explains the red part."""
+    """The numbers of changes of the last days; `caption` describes them, `legend` explains the red part."""
 
     bars: tuple[Bar, ...]
     caption: Text
@@ -149,8 +149,9 @@ class SectionDraft:
         if not left_out:
             return ()
         # The file of changes has nothing but changes of models.
-        changes = self.name in list(Severity)
-        return locale.text("more", n=left_out, rest=locale.rest) if changes else locale.text("more.plain", n=left_out)
+        if self.name in list(Severity):
+            return locale.text("more", n=left_out, rest=locale.rest)
+        return locale.text("more.plain", n=left_out)
 
 
 def tone_of(severity: Severity | None) -> str:
