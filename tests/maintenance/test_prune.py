@@ -1,87 +1,39 @@
-"""Prune, forget and rename: dropped history changes no report of the time since."""
+"""Prune: dropped history changes no report of the time since."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.fakes import NOTHING_HELD, Script, offered, result_of, rows_of, scope
+from support.dated_histories import (
+    KNOWN,
+    Answers,
+    Run,
+    at,
+    days_of,
+    histories,
+    problems,
+    record_all,
+    record_run,
+)
+from support.fakes import rows_of
 
-from pipeline.core.types import Kind, Thresholds
-from pipeline.errors import Refused, Unreachable
-from pipeline.gateways.types import ScopeResult
+from pipeline.core.types import Kind
 from pipeline.history.changes import find_events
 from pipeline.history.runs import coverage, find_run, recoveries
 from pipeline.history.timeline import model_details
-from pipeline.maintenance import dialects_of, forget, prune, rename_gateway, rename_scope, verify
+from pipeline.maintenance import prune
 from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
 from pipeline.store.changes import Window
-from pipeline.sync.cache import RunCache
-from pipeline.sync.run import decide_and_record
-
-KNOWN = dialects_of(())
-CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
-SCOPES = {
-    name: scope(name, thresholds=thresholds)
-    for name, thresholds in (
-        ("acme/one", NOTHING_HELD),
-        ("acme/two", CAUTIOUS),
-        ("zeta/one", NOTHING_HELD),
-    )
-}
-BEGIN = datetime(2026, 1, 1, 8, tzinfo=UTC)
-
-Answers = Mapping[str, Any]
-Run = tuple[int, Answers]
-"""The days since the run before, and the answer of each scope."""
-
-
-def at(days: int) -> str:
-    return (BEGIN + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def record_run(store: Store, days: int, answers: Answers) -> None:
-    results = {
-        name: ScopeResult(answer)
-        if isinstance(answer, Exception)
-        else result_of(offered({"anchor": {}, **answer}))
-        for name, answer in answers.items()
-    }
-    with store.transaction():
-        decide_and_record(
-            results,
-            [SCOPES[name] for name in answers],
-            RunCache(store),
-            started_at=at(days),
-            finished_at=at(days),
-        )
-
-
-def days_of(history: Sequence[Run]) -> list[int]:
-    days, found = 0, []
-    for gap, _ in history:
-        days += gap
-        found.append(days)
-    return found
-
-
-def record_all(store: Store, history: Sequence[Run], days: Sequence[int]) -> None:
-    for (_, answers), day in zip(history, days, strict=True):
-        record_run(store, day, answers)
 
 
 def copied(store: Store) -> Store:
     other = Store.open(None)
     store.connection.backup(other.connection)
     return other
-
-
-def problems(store: Store) -> list[Any]:
-    return [problem for check in verify(store, KNOWN) for problem in check.problems]
 
 
 def reports_of(store: Store, windows: Sequence[Window]) -> list[Any]:
@@ -91,15 +43,6 @@ def reports_of(store: Store, windows: Sequence[Window]) -> list[Any]:
         else build_report(store, window)
         for window in windows
     ]
-
-
-offers = st.dictionaries(st.sampled_from(["lyra", "vega", "γ"]), st.sampled_from([{}, {"form": 1}]))
-failures = st.sampled_from([Unreachable("reset"), Refused("no such key", status=401)])
-answers = st.one_of(offers, offers, offers, failures)
-runs = st.tuples(
-    st.sampled_from([1, 1, 9, 20, 40]), st.dictionaries(st.sampled_from(sorted(SCOPES)), answers, min_size=1)
-)
-histories = st.lists(runs, min_size=2, max_size=12)
 
 
 @settings(max_examples=30)
@@ -203,77 +146,6 @@ def test_old_runs_without_sightings_are_dropped_but_for_the_last_of_each_scope(s
         record_run(store, day, {"acme/one": {"lyra": {}}})
     assert prune(store, KNOWN, bound=at(40)).rows == {"snapshots": 38}
     assert coverage(store)[0].last_answered == at(49)
-
-
-def only(store: Store, *names: str) -> dict[str, list[dict[str, Any]]]:
-    script = Script(store)
-    for name in names:
-        script.offers(name, "lyra", **{name.replace("/", "_"): 1})
-    script.run(times=2)
-    for name in names:
-        script.drops(name, "lyra")
-    script.run()
-    return rows_of(store)
-
-
-def test_a_forgotten_scope_goes_with_all_that_only_it_needed(store: Store) -> None:
-    with Store.open(None) as plain:
-        wanted = only(plain, "acme/one", "zeta/one")
-    only(store, "acme/one", "zeta/one", "acme/two", "beta/one")
-    forget(store, ["acme/two", "beta/one"])
-    assert problems(store) == []
-    left = rows_of(store)
-    assert {table: len(rows) for table, rows in left.items()} == {
-        table: len(rows) for table, rows in wanted.items()
-    }
-    assert [row["name"] for row in left["gateways"]] == ["acme", "zeta"]
-    assert [row["digest"] for row in left["coverages"]] == [row["digest"] for row in wanted["coverages"]]
-
-
-@settings(max_examples=30)
-@given(histories, st.sets(st.sampled_from(sorted(SCOPES)), min_size=1))
-def test_forgetting_keeps_the_history_of_other_scopes(history: Sequence[Run], names: set[str]) -> None:
-    with Store.open(None) as store:
-        record_all(store, history, days_of(history))
-        gone = sorted(names & scope_states(store).keys())
-        window = Window(0, len(history))
-        before = {
-            (event.snapshot, event.kind, event.model, name)
-            for event in find_events(store, window)
-            for name in event.scopes
-        }
-        forget(store, gone)
-        assert problems(store) == []
-        after = {
-            (event.snapshot, event.kind, event.model, name)
-            for event in find_events(store, window)
-            for name in event.scopes
-        }
-        assert after == {event for event in before if event[3] not in gone}
-
-
-def test_a_renamed_scope_keeps_its_history(store: Store) -> None:
-    script = Script(store).offers("acme/one", "lyra", "vega").offers("acme/two", "lyra")
-    script.run()
-    assert rename_scope(store, "acme/one", "acme/new") == [("acme/one", "acme/new")]
-    script.scopes.pop("acme/one")
-    script.offers("acme/new", "lyra", "vega", "γ").run()
-    (event,) = find_events(store, Window(0, 2))
-    assert (event.model, event.scopes) == ("γ", ("acme/new",))
-    assert problems(store) == []
-    assert store.rows("select name from sightings where scope = 1 order by id")[0] == {
-        "name": "acme/new baseline"
-    }
-
-
-def test_renaming_a_gateway_renames_its_scopes(store: Store) -> None:
-    script = (
-        Script(store).offers("acme/one", "lyra").offers("acme/two", "lyra").offers("acmeother/one", "lyra")
-    )
-    script.run()
-    assert rename_gateway(store, "acme", "hub") == [("acme/one", "hub/one"), ("acme/two", "hub/two")]
-    assert sorted(scope_states(store)) == ["acmeother/one", "hub/one", "hub/two"]
-    assert problems(store) == []
 
 
 @example([(1, {"acme/one": {"lyra": {}}})])
