@@ -11,6 +11,9 @@ from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange
 from pipeline.core.values import parse_length
 
+URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
+"""The field categories whose changes are urgent for a watched model."""
+
 
 def direction(price: PriceChange) -> int:
     """Return 1 for a price that rose, -1 for one that fell, and 0 where a side is missing."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from pipeline.core.impact import direction, is_reduction, is_significant
+from pipeline.core.impact import URGENT_CATEGORIES, direction, is_reduction, is_significant
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Event
@@ -34,9 +34,6 @@ _SAME_FIELDS = 12
 """The number of changes from which changes of the same fields are folded, whatever their values."""
 
 _KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.RETURNED, Kind.ADDED)
-
-_URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
-"""The field categories that are urgent for a watched model."""
 
 
 def fold_events(events: Iterable[Event], groups: Mapping[str, str]) -> tuple[NetChange, ...]:
@@ -168,7 +165,7 @@ def _severity(net: _Net) -> Severity:
         return Severity.NOTABLE if net.flapping or net.watched else Severity.QUIET
     if net.kind == Kind.CHANGED and not (net.prices or significant):
         return Severity.QUIET
-    urgent = any(field.category in _URGENT_CATEGORIES for field in significant)
+    urgent = any(field.category in URGENT_CATEGORIES for field in significant)
     if net.watched and (net.kind == Kind.REMOVED or net.prices or urgent):
         return Severity.URGENT
     increased = any(direction(price) > 0 for price in net.prices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pipeline.core.impact import URGENT_CATEGORIES
 from pipeline.core.types import Kind
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.changes import find_events
@@ -13,8 +14,6 @@ from pipeline.history.types import Event
 from pipeline.reports.types import Report
 from pipeline.store import Store
 from pipeline.store.changes import Window
-
-_URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
 
 
 def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Report:
@@ -38,4 +37,4 @@ def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
 def _is_urgent(event: Event, watch: Watch) -> bool:
     if not (watch.has(event.model) and any(map(watch.covers, event.scopes))):
         return False
-    return event.kind == Kind.REMOVED or any(field.category in _URGENT_CATEGORIES for field in event.fields)
+    return event.kind == Kind.REMOVED or any(field.category in URGENT_CATEGORIES for field in event.fields)

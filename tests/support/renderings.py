@@ -1,7 +1,7 @@
 """Renderings of the summaries in `support.summaries`, and the golden files made of them.
 
-In `tests/`, `python -m support.renderings` writes the golden files; with the argument `picture`, the screenshot of
-a mail for the README, which needs chromium.
+In `tests/`, `python -m support.renderings` writes the golden files; with `picture` as argument, the
+screenshot of a mail for the README, which needs chromium.
 """
 
 from __future__ import annotations
