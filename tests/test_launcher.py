@@ -1,4 +1,4 @@
-"""The launcher sets itself up once, says so, survives what may happen meanwhile, then is out of the way."""
+"""The launcher `cron/modelwatch`: it sets up an environment once, and then only starts the program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from support import ROOT
 
 # Stands in for Python where only the launcher's own steps matter: it answers the probe, makes an
-# environment of two files, installs a program that tells how it was started, and logs each call.
+# environment of two files, installs a program that prints how it was started, and logs each call.
 FAKE = r"""#!/bin/sh
 state=@STATE@
 case "$1 $2" in
@@ -76,7 +76,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A copy of the tree with spaces in its path, and what the stand-in for Python keeps beside it."""
+    """A copy of the source tree, with spaces in its path, and the files of the fake Python."""
 
     root: Path
     state: Path
@@ -91,7 +91,7 @@ class Tree:
 
     @property
     def calls(self) -> list[str]:
-        """What the stand-in was asked to do, in order: probe, venv, pip."""
+        """The calls of the fake Python, in order: probe, venv, pip."""
         log = self.state / "calls"
         return [line.partition(" ")[0] for line in log.read_text().splitlines()] if log.exists() else []
 
@@ -114,7 +114,7 @@ class Tree:
         )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the launcher and do not wait for it."""
+        """Start the launcher without waiting for it."""
         return subprocess.Popen(
             [self.launcher, *arguments],
             cwd="/",
@@ -125,12 +125,12 @@ class Tree:
         )
 
     def gate(self) -> Path:
-        """Make pip wait: opening this for writing waits until pip is at work, closing it lets pip go on."""
+        """Make pip wait: to open this file for writing waits for pip, to close it lets pip continue."""
         os.mkfifo(self.state / "gate")
         return self.state / "gate"
 
     def is_clean(self) -> bool:
-        """Nothing but the environment is left of a set-up."""
+        """Return whether the environment is the only new file."""
         return {path.name for path in self.root.iterdir()} <= {"cron", "tests", "pyproject.toml", ".venv"}
 
 
@@ -157,8 +157,7 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(root, state)
 
 
-def test_the_first_start_sets_up_and_runs(tree: Tree) -> None:
-    """One line on stderr, nothing on stdout but what the program says, and the set-up done in order."""
+def test_the_first_start_sets_up_in_order_and_runs_the_program(tree: Tree) -> None:
     ran = tree.start("run", "two words")
     assert ran.returncode == 0
     assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run", "two words"]
@@ -171,16 +170,14 @@ def test_the_first_start_sets_up_and_runs(tree: Tree) -> None:
     assert tree.is_clean()
 
 
-def test_later_starts_start_no_python(tree: Tree) -> None:
-    """The second start is the program and nothing else."""
+def test_later_starts_run_only_the_program(tree: Tree) -> None:
     tree.start("run")
     before = tree.calls
     ran = tree.start("run")
     assert (ran.returncode, ran.stderr, tree.calls) == (0, "", before)
 
 
-def test_an_empty_environment_is_enough(tree: Tree) -> None:
-    """Without HOME, PATH or anything else, from another directory, the program starts."""
+def test_an_empty_environment_and_another_directory_are_enough(tree: Tree) -> None:
     tree.start("run")
     ran = tree.start("run", env={})
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -188,27 +185,23 @@ def test_an_empty_environment_is_enough(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 5, 75, 78])
-def test_the_exit_code_is_the_programs(tree: Tree, code: int) -> None:
-    """What the program leaves with passes through, on the first start as on any."""
+def test_the_exit_status_is_that_of_the_program(tree: Tree, code: int) -> None:
     assert tree.start("leave", str(code)).returncode == code
     assert tree.start("leave", str(code)).returncode == code
 
 
-def test_the_home_is_data_unless_named(tree: Tree) -> None:
-    """MODELWATCH_HOME is handed down as it is; when it is empty, `data` takes its place."""
+def test_the_home_is_data_where_the_variable_is_unset_or_empty(tree: Tree) -> None:
     named = tree.start(env=tree.environ({"MODELWATCH_HOME": "/srv/some where"}))
     assert named.stdout.splitlines()[0] == "/srv/some where"
     empty = tree.start(env=tree.environ({"MODELWATCH_HOME": ""}))
     assert empty.stdout.splitlines()[0] == str(tree.root / "data")
 
 
-def test_standard_input_is_the_programs(tree: Tree) -> None:
-    """Setting up reads nothing of what is meant for the program."""
+def test_set_up_leaves_standard_input_to_the_program(tree: Tree) -> None:
     assert tree.start("read", stdin="for the program").stdout == "for the program"
 
 
-def test_links_lead_to_the_tree(tree: Tree, tmp_path: Path) -> None:
-    """A link to a relative link, elsewhere, starts the same tree."""
+def test_a_link_to_a_link_starts_the_same_tree(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "bin dir").mkdir()
     (tmp_path / "bin dir" / "inner").symlink_to(Path("..") / "a tree" / "cron" / "modelwatch")
     (tmp_path / "outer").symlink_to(tmp_path / "bin dir" / "inner")
@@ -216,8 +209,7 @@ def test_links_lead_to_the_tree(tree: Tree, tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run"]
 
 
-def test_a_changed_pyproject_is_installed_again(tree: Tree) -> None:
-    """After an update the environment is brought up to date in its place, once."""
+def test_a_changed_pyproject_is_installed_once_in_the_same_environment(tree: Tree) -> None:
     tree.start("run")
     (tree.root / "pyproject.toml").write_text("# as it is now\n")
     ran = tree.start("run")
@@ -226,8 +218,7 @@ def test_a_changed_pyproject_is_installed_again(tree: Tree) -> None:
     assert tree.start("run").stderr == ""
 
 
-def test_a_python_that_is_gone_is_replaced(tree: Tree) -> None:
-    """A dangling link where the environment's Python was means to begin again."""
+def test_an_environment_with_a_dangling_python_is_made_again(tree: Tree) -> None:
     tree.start("run")
     python = tree.root / ".venv" / "bin" / "python"
     python.unlink()
@@ -238,7 +229,7 @@ def test_a_python_that_is_gone_is_replaced(tree: Tree) -> None:
 
 
 def test_a_tree_that_moved_is_set_up_again(tree: Tree, tmp_path: Path) -> None:
-    """An environment knows its tree by its path, so elsewhere a new one is made."""
+    """An environment has absolute paths in it."""
     tree.start("run")
     moved = Tree(tree.root.rename(tmp_path / "another place"), tree.state)
     ran = moved.start("run")
@@ -246,8 +237,8 @@ def test_a_tree_that_moved_is_set_up_again(tree: Tree, tmp_path: Path) -> None:
     assert tree.calls == ["probe", "venv", "pip"] * 2
 
 
-def test_a_failed_pip_is_shown_and_tried_again(tree: Tree) -> None:
-    """pip's own words, exit 69, nothing that looks done; the next start begins again and succeeds."""
+def test_a_failed_pip_is_shown_and_the_next_start_repeats_the_set_up(tree: Tree) -> None:
+    """The exit status is 69."""
     (tree.state / "broken").touch()
     failed = tree.start("run")
     assert (failed.returncode, failed.stdout) == (69, "")
@@ -259,8 +250,7 @@ def test_a_failed_pip_is_shown_and_tried_again(tree: Tree) -> None:
     assert tree.is_clean()
 
 
-def test_a_failed_update_does_not_look_done(tree: Tree) -> None:
-    """When pip fails after an update the program is not started, and the next start begins again."""
+def test_after_a_failed_update_the_program_is_not_started_and_the_next_start_repeats_it(tree: Tree) -> None:
     tree.start("run")
     (tree.root / "pyproject.toml").write_text("# as it is now\n")
     (tree.state / "broken").touch()
@@ -270,8 +260,7 @@ def test_a_failed_update_does_not_look_done(tree: Tree) -> None:
     assert tree.start("run").returncode == 0
 
 
-def test_an_environment_of_somebody_else_is_left_alone(tree: Tree) -> None:
-    """A `.venv` that the launcher did not make is not its own to remove: it says so and leaves."""
+def test_an_environment_that_the_launcher_did_not_make_is_refused_and_kept(tree: Tree) -> None:
     kept = tree.root / ".venv" / "pyvenv.cfg"
     kept.parent.mkdir()
     kept.write_text("mine\n")
@@ -283,14 +272,15 @@ def test_an_environment_of_somebody_else_is_left_alone(tree: Tree) -> None:
 
 @pytest.fixture
 def shims(tmp_path: Path) -> Path:
-    """A directory with programs named like every Python that is looked for, none of which works."""
+    """A directory with a program for each name of Python that the launcher tries; none works."""
     for name in ("python3", *(f"python3.{minor}" for minor in range(11, 16))):
         script(tmp_path / "shims" / name, "#!/bin/sh\nexit 127\n")
     return tmp_path / "shims"
 
 
-def test_no_python_at_all_names_the_cure(tree: Tree, shims: Path) -> None:
-    """Every candidate is named with what is wrong with it, and the message says what to install."""
+def test_without_a_python_each_candidate_is_named_and_the_message_says_what_to_install(
+    tree: Tree, shims: Path
+) -> None:
     old = script(shims / "old", "#!/bin/sh\nexit 11\n")
     ran = tree.start("run", env={"PATH": f"{shims}:{os.defpath}", "PYTHON": str(old)})
     assert (ran.returncode, ran.stdout) == (69, "")
@@ -299,8 +289,8 @@ def test_no_python_at_all_names_the_cure(tree: Tree, shims: Path) -> None:
     assert tree.is_clean()
 
 
-def test_a_python_without_venv_names_the_package(tree: Tree, shims: Path) -> None:
-    """On Debian the venv module is a package of its own, which the message names."""
+def test_the_message_on_a_python_without_venv_names_the_package(tree: Tree, shims: Path) -> None:
+    """On Debian it is a package of its own: python3-venv."""
     script(shims / "python3.11", "#!/bin/sh\nexit 12\n")
     ran = tree.start("run", env={"PATH": f"{shims}:{os.defpath}"})
     assert ran.returncode == 69
@@ -308,8 +298,7 @@ def test_a_python_without_venv_names_the_package(tree: Tree, shims: Path) -> Non
     assert "apt install python3-venv" in ran.stderr
 
 
-def test_a_shim_that_does_not_work_is_passed_over(tree: Tree, shims: Path) -> None:
-    """A program named python3 is tried before it is trusted, then the next name is."""
+def test_a_python3_that_does_not_work_is_skipped(tree: Tree, shims: Path) -> None:
     shutil.copy(tree.python, shims / "python3.13")
     ran = tree.start("leave", "5", env={"PATH": f"{shims}:{os.defpath}", "PYTHON": "/nowhere/python"})
     assert (ran.returncode, tree.calls) == (5, ["probe", "venv", "pip"])
@@ -324,10 +313,9 @@ def test_a_shim_that_does_not_work_is_passed_over(tree: Tree, shims: Path) -> No
         ((3, 12, 1), ("venv",), 12),
     ],
 )
-def test_the_probe_tells_what_a_python_lacks(
+def test_the_probe_finds_what_a_python_lacks(
     tree: Tree, shims: Path, version: tuple[int, int, int], modules: tuple[str, ...], code: int
 ) -> None:
-    """The question put to each Python knows an old one, and one without what makes environments."""
     asked = tree.state / "asked"
     script(shims / "python3", f'#!/bin/sh\nprintf "%s" "$2" >{shlex.quote(str(asked))}\n')
     assert tree.start("run", env={"PATH": f"{shims}:{os.defpath}"}).returncode == 69
@@ -338,23 +326,21 @@ def test_the_probe_tells_what_a_python_lacks(
     assert ran.stdout == ("" if code else f"{os.path.realpath(sys.executable)}\n")
 
 
-def test_of_two_first_starts_one_sets_up(tree: Tree) -> None:
-    """The second waits, says for whom, and then both run; the project is installed once."""
+def test_of_two_first_starts_one_sets_up_and_the_other_waits(tree: Tree) -> None:
     gate = tree.gate()
     with tree.begin("leave", "3") as first, gate.open("w") as held, tree.begin("leave", "4") as second:
-        said = first_line(second)
+        line = first_line(second)
         calls = tree.calls
         held.close()
         first.communicate(timeout=60)
         second.communicate(timeout=60)
-    assert said == f"modelwatch: waiting for process {first.pid}, which is setting up {tree.root}/.venv\n"
+    assert line == f"modelwatch: waiting for process {first.pid}, which is setting up {tree.root}/.venv\n"
     assert (first.returncode, second.returncode) == (3, 4)
     assert calls == tree.calls == ["probe", "venv", "pip"]
     assert tree.is_clean()
 
 
-def test_many_first_starts_at_once_set_up_once(tree: Tree) -> None:
-    """However many begin together, each runs the program and pip runs once."""
+def test_many_first_starts_at_once_set_up_once_and_all_run(tree: Tree) -> None:
     started = [tree.begin("leave", str(code)) for code in range(8)]
     for code, process in enumerate(started):
         process.communicate(timeout=60)
@@ -364,14 +350,13 @@ def test_many_first_starts_at_once_set_up_once(tree: Tree) -> None:
 
 
 def leave_lock(tree: Tree, *, holder: int, step: int) -> None:
-    """Leave the lock behind as a set-up that was cut off does."""
+    """Leave a lock, as a killed set-up does."""
     lock = tree.root / ".venv.lock"
     lock.mkdir()
     (lock / str(holder)).write_text(f"{step}\n")
 
 
-def test_the_lock_of_a_dead_process_is_cleared_away(tree: Tree) -> None:
-    """A set-up that was cut off leaves a lock behind, which is nobody's."""
+def test_the_lock_of_a_dead_process_is_removed(tree: Tree) -> None:
     with subprocess.Popen(["true"]) as gone:
         pass
     leave_lock(tree, holder=gone.pid, step=gone.pid)
@@ -379,11 +364,9 @@ def test_the_lock_of_a_dead_process_is_cleared_away(tree: Tree) -> None:
     assert tree.is_clean()
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="only /proc tells an ended process from a live one"
-)
-def test_a_process_that_nobody_asked_for_is_dead(tree: Tree) -> None:
-    """In a container whose first process reaps no orphans, one that has ended holds no lock for ever."""
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a zombie is recognised by /proc only")
+def test_a_zombie_holds_no_lock(tree: Tree) -> None:
+    """In a container whose first process reaps no orphans, a zombie stays for ever."""
     with subprocess.Popen(["true"]) as unasked:
         os.waitid(os.P_PID, unasked.pid, os.WEXITED | os.WNOWAIT)
         leave_lock(tree, holder=unasked.pid, step=unasked.pid)
@@ -391,33 +374,31 @@ def test_a_process_that_nobody_asked_for_is_dead(tree: Tree) -> None:
     assert tree.is_clean()
 
 
-def test_a_lock_whose_holder_died_before_signing_it_is_cleared_away(tree: Tree) -> None:
-    """An empty lock is given some seconds, which `sleep` makes short here; then it is nobody's."""
+def test_an_empty_lock_is_removed_after_some_seconds(tree: Tree) -> None:
+    """Its holder died before writing its process id; `sleep` is made short here."""
     (tree.root / ".venv.lock").mkdir()
     quick = script(tree.state / "bin" / "sleep", "#!/bin/sh\n").parent
     assert tree.start("leave", "5", env=tree.environ({"PATH": f"{quick}:{os.defpath}"})).returncode == 5
     assert tree.is_clean()
 
 
-def test_a_killed_set_up_is_finished_by_the_next_start(tree: Tree) -> None:
-    """The next start waits for the pip that outlived its launcher, then begins again."""
+def test_after_a_killed_set_up_the_next_start_waits_for_its_pip_and_begins_again(tree: Tree) -> None:
     gate = tree.gate()
     with tree.begin("run") as killed, gate.open("w") as held:
         gate.unlink()
         killed.kill()
         killed.wait()
         with tree.begin("leave", "5") as following:
-            said = first_line(following)
+            line = first_line(following)
             held.close()
             following.communicate(timeout=60)
-    assert said == f"modelwatch: waiting for process {killed.pid}, which is setting up {tree.root}/.venv\n"
+    assert line == f"modelwatch: waiting for process {killed.pid}, which is setting up {tree.root}/.venv\n"
     assert following.returncode == 5
     assert tree.calls == ["probe", "venv", "pip"] * 2
     assert tree.is_clean()
 
 
-def test_a_set_up_that_is_told_to_stop_leaves_no_lock(tree: Tree) -> None:
-    """SIGTERM ends it after the step at hand, with its usual code and without the program."""
+def test_a_set_up_ended_by_sigterm_leaves_no_lock_and_does_not_start_the_program(tree: Tree) -> None:
     gate = tree.gate()
     with tree.begin("run") as stopped, gate.open("w") as held:
         stopped.send_signal(signal.SIGTERM)
@@ -428,8 +409,8 @@ def test_a_set_up_that_is_told_to_stop_leaves_no_lock(tree: Tree) -> None:
     assert not (tree.root / ".venv" / ".modelwatch").exists()
 
 
-def test_the_tests_are_set_up_the_same_way(tree: Tree) -> None:
-    """`tests/run` has an environment of its own with the extra `test`, and hands its arguments to pytest."""
+def test_the_launcher_of_the_tests_sets_up_its_own_environment(tree: Tree) -> None:
+    """With the extra `test`; arguments go to pytest."""
     ran = tree.start("-k", "two words", at=tree.root / "tests" / "run")
     assert ran.stdout.splitlines() == [str(tree.root), "-m", "pytest", "-k", "two words"]
     assert (tree.state / "calls").read_text().endswith("--editable .[test]\n")
@@ -437,8 +418,7 @@ def test_the_tests_are_set_up_the_same_way(tree: Tree) -> None:
     assert not (tree.root / ".venv").exists()
 
 
-def test_real_python_and_pip_do_their_part(tree: Tree) -> None:
-    """With a real Python, environment and pip, a tiny project is installed without a network and started."""
+def test_a_tiny_project_is_installed_by_real_python_and_pip_without_a_network(tree: Tree) -> None:
     (tree.root / "pyproject.toml").write_text(TINY_PROJECT)
     (tree.root / "backend.py").write_text(TINY_BACKEND)
     first = tree.start("run", env={"PYTHON": sys.executable})

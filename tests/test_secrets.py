@@ -1,4 +1,4 @@
-"""A secret goes to its gateway and nowhere else: whatever that does with it, it is neither kept nor shown."""
+"""Secrets are sent to their gateways only, and neither stored nor printed, whatever these answer."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ SCOPES = {
 
 
 def sent(asked: Question) -> str:
-    """The secret that a request carries, as a server finds it."""
+    """Return the secret that a request carries, as a server finds it."""
     if asked.body:
         return str(json.loads(asked.body)["password"])
     carried = asked.headers.get("Authorization") or asked.headers.get("Cookie", "")
@@ -54,7 +54,7 @@ def as_json(value: object) -> bytes:
 
 
 def like_go(value: object) -> bytes:
-    """JSON as Go writes it, which is what most of these gateways are made of."""
+    """Return JSON as Go writes it; most of these gateways are written in Go."""
     text = json.dumps(value)
     return re.sub("[&<>]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
@@ -64,7 +64,7 @@ def like_php(value: object) -> bytes:
 
 
 def in_escapes(value: object) -> bytes:
-    """JSON in which every letter of every text is written by its number."""
+    """Return JSON in which every character of a string is escaped."""
 
     def escaped(found: re.Match[str]) -> str:
         return '"' + "".join(f"\\u{ord(letter):04x}" for letter in json.loads(found[0])) + '"'
@@ -86,7 +86,7 @@ def records(secret: str) -> bytes:
 
 
 ECHOES = {
-    # A good status.
+    # A status of success.
     "list": lambda s: Reply(records(s)),
     "list by go": lambda s: Reply(like_go({"data": [{"id": s, "note": s}]})),
     "list by php": lambda s: Reply(like_php({"data": [{"id": s, "note": s}]})),
@@ -106,7 +106,7 @@ ECHOES = {
     "text": lambda s: Reply(s.encode()),
     "half": lambda s: Reply(b'{"data": [{"id": ' + as_json(s)),
     "encoding": lambda s: Reply(b"x", headers=(("Content-Encoding", "gzip"), ("X-Echo", s))),
-    # A status that says what is wrong.
+    # A status of failure.
     "refused": lambda s: Reply(as_json(error(s)), 401),
     "refused by go": lambda s: Reply(like_go(error(s)), 401),
     "refused in escapes": lambda s: Reply(in_escapes(error(s)), 403),
@@ -127,11 +127,11 @@ ECHOES = {
     "to a scheme": lambda s: Reply(b"", 302, (("Location", f"{s}://127.0.0.1/"),)),
     "in circles": lambda s: Reply(b"", 302, (("Location", f"?key={s}"),)),
 }
-"""What a gateway does with the secret that it was sent."""
+"""The answers of a gateway that echoes the secret."""
 
 
 def echo(how: str) -> Scripted:
-    """A gateway that gives back what it got; the sign-in goes well, the list does not."""
+    """Return a gateway that echoes the secret in its list; a sign-in succeeds."""
 
     def answer(asked: Question) -> Reply:
         if asked.path == "/api/user/login":
@@ -143,13 +143,13 @@ def echo(how: str) -> Scripted:
 
 
 def echo_of_login(how: str) -> Scripted:
-    """A gateway that gives back the password that it got at the sign-in."""
+    """Return a gateway that echoes the password at the sign-in."""
     return Scripted(lambda asked: ECHOES[how](sent(asked)))
 
 
 @pytest.fixture
 def job(tmp_path):
-    """A home whose secrets are all kept outside of it."""
+    """A home whose secrets are stored elsewhere."""
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     for name in ("file-key", "command-key"):
@@ -159,7 +159,7 @@ def job(tmp_path):
 
 
 def asks(job: Job, url: str, name: str, *scopes: str) -> None:
-    """Ask a gateway as these scopes."""
+    """Add a gateway with these scopes to the config."""
     secrets = job.home.parent / "secrets"
     job.asks(
         url,
@@ -172,16 +172,16 @@ def asks(job: Job, url: str, name: str, *scopes: str) -> None:
 
 
 def spellings(secret: str) -> set[bytes]:
-    """A secret as it is, without `sk-`, as JSON writes it, and as an address does."""
+    """Return a secret as it is, without `sk-`, in JSON, and in a URL."""
     bare = {secret, secret.removeprefix("sk-"), secret.lower()}
     written = {spell(text) for text in bare for spell in (str, lambda t: json.dumps(t)[1:-1], quote)}
     return {text.encode() for text in written}
 
 
-def assert_nowhere(job: Job, *said: str) -> None:
-    """Look for every secret in what was said and in every byte of every file."""
+def assert_nowhere(job: Job, *outputs: str) -> None:
+    """Assert that no secret is in some output, or in any file of the home."""
     found = {path: path.read_bytes() for path in job.home.rglob("*") if path.is_file()}
-    found |= {Path(f"said {number}"): text.encode() for number, text in enumerate(said)}
+    found |= {Path(f"output {number}"): text.encode() for number, text in enumerate(outputs)}
     leaks = [
         (name, path.name)
         for name, secret in {**VALUES, "session": SESSION}.items()
@@ -193,36 +193,34 @@ def assert_nowhere(job: Job, *said: str) -> None:
 
 
 def everything(job: Job) -> list[str]:
-    """Run twice, check, and look; give all that was said."""
+    """Run twice, check and query; return the output of each command."""
     commands = (
         ("run", "-vv"),
         ("run", "-vv", "--log-format", "json"),
         ("check",),
         ("status",),
     )
-    return [job.quick(*command).said for command in commands]
+    return [job.quick(*command).output for command in commands]
 
 
 @pytest.mark.parametrize("how", ECHOES)
-def test_a_secret_that_a_gateway_gives_back_is_neither_kept_nor_shown(job, how):
-    """In bodies, headers, errors and redirects: not in the database, not in reports, not in what is said."""
+def test_a_secret_that_a_gateway_echoes_is_neither_stored_nor_printed(job, how):
+    """In bodies, headers, errors and redirects."""
     with echo(how) as server:
         asks(job, server.url, "echo", "key", "bare-key", "cookie", "token", "password")
-        said = everything(job)
-    assert_nowhere(job, *said)
+        outputs = everything(job)
+    assert_nowhere(job, *outputs)
 
 
 @pytest.mark.parametrize("how", ECHOES)
-def test_a_password_that_a_sign_in_gives_back_is_neither_kept_nor_shown(job, how):
-    """The same at the sign-in, for a long password and a short one."""
+def test_a_password_that_a_sign_in_echoes_is_neither_stored_nor_printed(job, how):
     with echo_of_login(how) as server:
         asks(job, server.url, "echo", "password", "short-password")
-        said = everything(job)
-    assert_nowhere(job, *said)
+        outputs = everything(job)
+    assert_nowhere(job, *outputs)
 
 
-def test_no_change_of_an_echo_brings_a_secret_into_a_report(job):
-    """Records that hold the secret are added, changed and removed, and the reports tell it without."""
+def test_changes_of_records_that_echo_a_secret_are_reported_without_it(job):
     turns = iter(range(100))
 
     def answer(asked: Question) -> Reply:
@@ -232,19 +230,20 @@ def test_no_change_of_an_echo_brings_a_secret_into_a_report(job):
 
     with Scripted(answer) as server:
         asks(job, server.url, "echo", "key", "bare-key", "cookie")
-        said = [job.quick("run", "-vv").said for _ in range(3)]
-    said += [job.quick("changes", *options).said for options in ((), ("--all",), ("--json",), ("--csv",))]
+        outputs = [job.quick("run", "-vv").output for _ in range(3)]
+    outputs += [
+        job.quick("changes", *options).output for options in ((), ("--all",), ("--json",), ("--csv",))
+    ]
     assert job.latest()["totals"]["removed"]
-    assert_nowhere(job, *said)
+    assert_nowhere(job, *outputs)
 
 
 @pytest.mark.parametrize("how", ["list", "refused", "to another"])
-def test_where_a_secret_is_kept_makes_no_difference(job, how):
-    """From a variable, a file or a command, in a process of its own: only its place is shown."""
+def test_of_secrets_in_variables_files_and_commands_only_the_reference_is_shown(job, how):
     with echo(how) as server:
         asks(job, server.url, "echo", "key", "file-key", "command-key")
         done = job.run("run", "-vv")
-    assert_nowhere(job, done.said)
+    assert_nowhere(job, done.output)
     assert {row["key"] for row in job.quick("scopes", "--json").json()} == {
         "env:KEY",
         f"file:{job.home.parent}/secrets/file-key",
@@ -255,8 +254,8 @@ def test_where_a_secret_is_kept_makes_no_difference(job, how):
 @pytest.mark.parametrize(
     "reference", ["env:{s}", "command:sh -c 'echo {s}; exit 3'", "command:/absent {s}", "file:{s}"]
 )
-def test_a_reference_that_leads_nowhere_shows_no_more_than_its_place(job, reference):
-    """What a command was told or said is not shown: its words may hold the secret themselves."""
+def test_a_failed_reference_shows_neither_the_words_nor_the_output_of_a_command(job, reference):
+    """Both may hold the secret."""
     secret = VALUES["command-key"]
     shown = reference.startswith(("env", "file"))
     job.asks(
@@ -264,21 +263,19 @@ def test_a_reference_that_leads_nowhere_shows_no_more_than_its_place(job, refere
     )
     done = job.quick("run", "-vv")
     assert done.code == 4
-    assert (secret in done.said) == shown
+    assert (secret in done.output) == shown
 
 
-def test_a_secret_in_the_wrong_place_is_not_shown(job):
-    """A key that was pasted into the config is refused by its place alone, in every command."""
+def test_a_key_that_was_pasted_into_the_config_is_refused_without_being_shown(job):
     for way in ("key", "cookie"):
         job.configure("")
         job.asks("http://127.0.0.1:9", scopes={"a": f'{way} = "{VALUES["key"]}"'})
-        said = [job.quick(command).said for command in ("run", "check", "status")]
+        outputs = [job.quick(command).output for command in ("run", "check", "status")]
         job.config.unlink()
-        assert_nowhere(job, *said)
+        assert_nowhere(job, *outputs)
 
 
-def test_a_secret_prints_as_stars():
-    """Neither as text, nor in a container, nor by pickling does it come out by accident."""
+def test_a_secret_prints_as_stars_and_cannot_be_pickled_or_copied():
     secret = Secret(VALUES["key"])
     assert f"{secret} {secret!r} {[secret]} {secret!s:>5}" == "*** *** [***]   ***"
     with pytest.raises(TypeError):
@@ -291,7 +288,7 @@ LETTERS = st.sampled_from('nu\\"/0') | st.characters(min_codepoint=32, max_codep
 
 
 def escapes(letter: str) -> list[str]:
-    """Every way in which JSON may write a letter."""
+    """Return every spelling of a character in JSON."""
     number = f"{ord(letter):04x}"
     short = [f"\\{letter}"] if letter in '"\\/' else []
     return [json.dumps(letter)[1:-1], f"\\u{number}", f"\\u{number.upper()}", *short]
@@ -304,8 +301,7 @@ def escapes(letter: str) -> list[str]:
     )
 )
 @example([(letter, letter) for letter in "password"] + [("\\", "\\\\")])
-def test_a_secret_is_found_however_json_spells_it(letters):
-    """What is left is JSON still, and does not hold it."""
+def test_a_secret_is_redacted_in_every_spelling_of_json_and_json_remains(letters):
     secret = "".join(letter for letter, _ in letters)
     spelled = "".join(each for _, each in letters)
     body = f'{{"said": "your key: {spelled}!", "more": "\\n"}}'

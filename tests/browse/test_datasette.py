@@ -24,7 +24,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from store.test_schema import leading, tables
-from support.e2e import PATIENCE, Job
+from support.e2e import TIMEOUT, Job
 from support.fakes import Script, scope
 
 from pipeline.browse import configuration
@@ -340,8 +340,8 @@ def browsing(job: Job, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]
             yield f"{found[1]}/{job.database.stem}", process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE)
-            rest.join(PATIENCE)
+            process.wait(TIMEOUT)
+            rest.join(TIMEOUT)
 
 
 @pytest.fixture(scope="module")
@@ -352,7 +352,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def page(base: str, path: str, **given: str) -> str:
-    with urllib.request.urlopen(f"{base}{path}?{urllib.parse.urlencode(given)}", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(f"{base}{path}?{urllib.parse.urlencode(given)}", timeout=TIMEOUT) as answer:
         return answer.read().decode()
 
 
@@ -468,7 +468,7 @@ def test_it_ends_quietly(tmp_path: Path, number: signal.Signals) -> None:
         assert page(base, "")
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith("modelwatch-")]
         process.send_signal(number)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.e2e import PATIENCE, Job
+from support.e2e import TIMEOUT, Job
 from support.fakes import Script, scope
 
 from pipeline.browse import publish
@@ -63,7 +63,7 @@ def content(directory: Path) -> dict[str, bytes]:
 def served(directory: Path, line: str, path: str, program: tuple[str, ...] = (sys.executable, "-m")) -> str:
     """Ask for a page of the directory with the very command that was printed."""
     words = [*program, *shlex.split(line), "--get", path]
-    ran = subprocess.run(words, cwd=directory, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    ran = subprocess.run(words, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 

@@ -352,7 +352,7 @@ def test_no_name_can_steer_the_terminal(hostile, command):
     """Control characters are escaped, and long values cut."""
     done = hostile.quick(*command)
     assert done.code == 0
-    assert harmful(done.said) == set()
+    assert harmful(done.output) == set()
     assert "x" * 1000 not in done.stdout
 
 
@@ -385,8 +385,8 @@ def test_no_answer_can_steer_the_log(tmp_path, body, options):
         job.asks(server.url)
         done = job.quick("run", *options)
         checked = job.quick("check")
-    assert harmful(done.said) == set()
-    assert harmful(checked.said) == set()
+    assert harmful(done.output) == set()
+    assert harmful(checked.output) == set()
 
 
 @pytest.mark.parametrize("command", [("changes", "--csv"), ("models", "--csv"), ("scopes", "--csv")])

@@ -45,7 +45,7 @@ def test_a_directory_becomes_history_and_its_scope_is_not_asked(job: Job, tmp_pa
         "4 answers of acme/old from 2025-10-01 00:00 to 2025-10-04 00:00: 2 moves, 1 added, 1 removed\n",
         "modelwatch: left out: manifest.json: no time in its name\n",
     )
-    assert imports(job, source, "-q").said == ""
+    assert imports(job, source, "-q").output == ""
     assert imports(job, source).stdout == "nothing new of acme/old; 4 recorded already\n"
     assert (
         "2025-10-04 00:00  acme/old\n  - a  removed, missing since 2025-10-03 00:00"

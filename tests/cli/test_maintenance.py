@@ -209,7 +209,7 @@ def test_a_renamed_scope_keeps_its_history_and_nothing_is_reported(job: Job, gat
     job.configure(job.config.read_text("utf-8").replace("scopes.prod", "scopes.fresh"))
     assert job.run("rename", "local/prod", "local/fresh").stdout == "local/prod is now local/fresh\n"
     done = job.quick("run", "--exit-code")
-    assert (done.code, done.said) == (0, "")
+    assert (done.code, done.output) == (0, "")
     assert {scope["state"] for scope in job.quick("scopes", "--json").json()} == {"ok"}
     assert job.quick("verify").code == 0
 

@@ -56,7 +56,7 @@ def test_each_run_with_news_sends_one_mail_to_all_recipients(job, certificates):
         for wanted in (["heron-2"], ["heron-2", "模型-3"], ["heron-2", "模型-3"]):
             models[:] = wanted
             done = made.quick("run")
-            assert (done.code, done.said) == (0, "")
+            assert (done.code, done.output) == (0, "")
     _, second = mailbox.mails
     assert len(set(ids(mailbox))) == 2
     assert [envelope.rcpt_tos for envelope in mailbox.taken] == [[ANN, BOB]] * 2
@@ -93,7 +93,7 @@ def test_a_mail_that_failed_is_sent_later_unchanged(job, certificates):
         done = made.quick("run")
         assert done.code == 6
         assert f"localhost:{port} does not authenticate watch: 535 5.7.8" in done.stderr
-        assert "wrong-0123456789" not in done.said
+        assert "wrong-0123456789" not in done.output
         waiting = made.quick("outbox", "--json").json()
         made.env["PASSWORD"] = SECRET
         assert made.quick("outbox", *(f"--retry={each['id']}" for each in waiting)).code == 0
@@ -118,8 +118,8 @@ def test_a_password_that_a_server_repeats_is_neither_printed_nor_stored(job, cer
         done = made.quick("run", "-vv")
     assert done.code == 6
     assert "550 5.7.1" in done.stderr
-    everything = done.said.encode() + b"".join(contents(made.home).values())
-    everything += made.quick("outbox", "--json").said.encode()
+    everything = done.output.encode() + b"".join(contents(made.home).values())
+    everything += made.quick("outbox", "--json").output.encode()
     assert not [spelling for spelling in spellings if spelling.encode() in everything]
 
 

@@ -546,7 +546,7 @@ def test_a_run_without_problems_prints_nothing_off_a_terminal(gateway, job):
 def test_with_quiet_nothing_is_printed(gateway, job):
     gateway.fails("broken", who="nobody")
     done = job.quick("run", "-q")
-    assert (done.code, done.said) == (3, "")
+    assert (done.code, done.output) == (3, "")
 
 
 def test_with_verbose_each_scope_is_logged_and_the_report_printed(gateway, job):

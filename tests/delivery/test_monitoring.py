@@ -228,7 +228,7 @@ def test_an_interrupted_run_pings_and_keeps_the_last_success(world, number):
         process.send_signal(number)
         done = ended(process)
     release.set()
-    assert (done.code, done.said) == (130 if number == signal.SIGINT else -number, "")
+    assert (done.code, done.output) == (130 if number == signal.SIGINT else -number, "")
     assert world.switch.paths[2:] == ["/start", f"/{128 + number}"]
     assert world.switch.server.asked[-1].body == f"the run was stopped: {128 + number}".encode()
     assert world.metrics["exit_status",] == 128 + number
@@ -259,7 +259,7 @@ def test_ctrl_c_ends_the_wait_for_the_last_ping(world):
         assert ending.wait(30)
         process.send_signal(signal.SIGINT)
         done = ended(process)
-    assert (done.code, done.said) == (0, "")
+    assert (done.code, done.output) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -279,7 +279,7 @@ def test_a_second_signal_does_not_wait_for_the_ping(world, number):
         process.send_signal(number)
         done = ended(process)
         release.set()
-    assert (done.code, done.said) == (130 if number == signal.SIGINT else -number, "")
+    assert (done.code, done.output) == (130 if number == signal.SIGINT else -number, "")
 
 
 def late(_request):
@@ -339,8 +339,8 @@ def test_a_permanent_ping_failure_is_always_logged_and_the_exit_status_stays(
     assert (done.code, done.stdout) == (0, "")
     assert done.stderr.startswith(f"modelwatch: {expected}")
     assert done.stderr.count("\n") == 1
-    assert TOKEN not in done.said
-    assert world.job.quick("run", "-q").said == ""
+    assert TOKEN not in done.output
+    assert world.job.quick("run", "-q").output == ""
 
 
 HANGING_NAMES = """
@@ -402,7 +402,7 @@ httpx.get(sys.argv[2])
 
 def test_the_url_is_in_no_log_file_or_table(world):
     for way in (["-vv"], ["-vv", "--log-format", "json"]):
-        assert TOKEN not in world.job.quick("run", *way).said
+        assert TOKEN not in world.job.quick("run", *way).output
     words = [sys.executable, "-c", FROM_PYTHON, str(world.job.home), f"{world.switch.server.url}/other"]
     done = subprocess.run(words, env=world.job.environment(), capture_output=True, check=True, text=True)
     assert world.switch.paths == ["/start", "", "/start", "", "/start", "", "/other"]

@@ -19,7 +19,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from browse.test_datasette import ATOM, HOSTILE, history, page
-from support.e2e import PATIENCE, Job
+from support.e2e import TIMEOUT, Job
 
 from pipeline.browse.descriptions import SHOWN
 from pipeline.browse.queries import QUERIES
@@ -51,7 +51,7 @@ def serving(program: Path, line: str, directory: Path) -> Iterator[str]:
         command = [program, *words, "--port", str(port)]
         server = subprocess.Popen(command, cwd=directory, stdout=log, stderr=subprocess.STDOUT)
     try:
-        for _ in range(PATIENCE * 10):
+        for _ in range(TIMEOUT * 10):
             assert server.poll() is None, (directory.parent / "log").read_text()
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/-/versions.json").close()
@@ -62,7 +62,7 @@ def serving(program: Path, line: str, directory: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/modelwatch"
     finally:
         server.terminate()
-        server.wait(PATIENCE)
+        server.wait(TIMEOUT)
 
 
 def printed(job: Job, program: Path, *words: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 from support import TESTS
-from support.e2e import PATIENCE, Job, Reply, Scripted, listed
+from support.e2e import TIMEOUT, Job, Reply, Scripted, listed
 from support.mailing import SECRET, Certificates, Mailbox, read, serving
 from support.proving import problems
 
@@ -139,7 +139,7 @@ class Killer:
             threading.Timer(0.02, self._kill).start()
 
     def _kill(self) -> None:
-        assert self.started.wait(PATIENCE)
+        assert self.started.wait(TIMEOUT)
         assert self.process
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -150,14 +150,14 @@ def killed_outside(job: Job, killer: Killer) -> None:
     with job.start("run") as process:
         killer.process = process
         killer.started.set()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
     assert process.returncode == -signal.SIGKILL or killer.point == "left", killer.point
 
 
 def killed_inside(job: Job, command: str, when: str, place: str) -> None:
     """Run a command that kills itself before or after it does something."""
     words = [sys.executable, "-c", KILLED, when, place, command, "--home", str(job.home)]
-    process = subprocess.run(words, env=job.environment(), capture_output=True, timeout=PATIENCE, check=False)
+    process = subprocess.run(words, env=job.environment(), capture_output=True, timeout=TIMEOUT, check=False)
     assert process.returncode == -signal.SIGKILL, (place, process.stderr)
 
 
@@ -212,7 +212,7 @@ def server(home: Path, point: str = "", port: int = 0) -> Iterator[int]:
         assert process.stdout
         yield int(process.stdout.readline())
         process.stdin.close()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
     assert process.returncode == (-signal.SIGKILL if point else 0)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the whole command share: a home with a config, the command in it, and odd servers."""
+"""Helpers for tests of the whole command: a home, the command run in it, and a scripted server."""
 
 from __future__ import annotations
 
@@ -24,40 +24,42 @@ from jsonschema import Draft202012Validator
 from pipeline.cli.app import main
 from pipeline.reports.csv_json import schema
 
-PATIENCE = 30
-"""Seconds after which a process that should have ended is a failure of the test."""
+TIMEOUT = 30
+"""Seconds after which a process that does not end fails the test."""
 
 PUBLIC = {"public": ""}
-"""The scope that asks as nobody."""
+"""One anonymous scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command left behind."""
+    """The exit status and output of a command."""
 
     code: int
     stdout: str
     stderr: str
 
     @property
-    def said(self) -> str:
-        """Everything that it said."""
+    def output(self) -> str:
+        """The output on both streams."""
         return self.stdout + self.stderr
 
     def json(self) -> Any:
-        """Read what it printed as JSON."""
+        """Parse its output as JSON."""
         return json.loads(self.stdout)
 
     def rows(self) -> list[dict[str, str]]:
-        """Read what it printed as CSV."""
+        """Parse its output as CSV."""
         return rows(self.stdout)
 
 
 @dataclass(slots=True)
 class Job:
-    """A home of the command: its config, its variables, and what it wrote.
+    """A home: its config, the command run in it, and its files.
 
-    `env` are the secrets' variables and the like; `bare` those that even cron gives.
+    Args:
+        env: variables of the environment, such as those with secrets.
+        bare: the variables that cron sets.
     """
 
     home: Path
@@ -67,9 +69,13 @@ class Job:
     def asks(
         self, url: str, *, name: str = "local", scopes: Mapping[str, str] | None = None, **settings: Any
     ) -> None:
-        """Add a gateway to the config; each scope is the inside of its TOML table, e.g. `key = "env:A"`.
+        """Add a gateway to the config.
 
-        Settings are the gateway's own; unless told otherwise it is asked without pauses.
+        Args:
+            url: of the gateway.
+            name: in the config.
+            scopes: the inside of each scope's TOML table, such as `key = "env:A"`, by name.
+            settings: of the gateway; `backoff` is 0 by default.
         """
         lines = [f"[gateways.{name}]", f"url = {json.dumps(url)}"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in ({"backoff": 0} | settings).items()]
@@ -98,28 +104,28 @@ class Job:
         return self.home / "reports"
 
     def written(self) -> dict[str, bytes]:
-        """The report files by name, without the two that are always the latest."""
+        """Return the report files by name, without the two named latest."""
         files = sorted(self.reports.iterdir()) if self.reports.is_dir() else []
         return {file.name: file.read_bytes() for file in files if file.stem != "latest"}
 
     def latest(self) -> Any:
-        """The latest report as JSON; it must be of the shape that the schema describes."""
+        """Return the latest report, validated by the schema."""
         return valid(json.loads((self.reports / "latest.json").read_bytes()))
 
     def latest_rows(self) -> list[dict[str, str]]:
-        """The latest report as CSV."""
+        """Return the rows of the latest report."""
         return rows((self.reports / "latest.csv").read_bytes().decode())
 
     def command(self, *arguments: str) -> list[str]:
-        """The words that start the command in this home."""
+        """Return the arguments that start the command in this home."""
         return [sys.executable, "-m", "pipeline", *arguments, "--home", str(self.home)]
 
     def environment(self) -> dict[str, str]:
-        """All the variables that the command finds."""
+        """Return the environment of the command."""
         return {**self.bare, **self.env}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command as a process of its own."""
+        """Start the command in a process."""
         return subprocess.Popen(
             self.command(*arguments),
             env=self.environment(),
@@ -130,16 +136,16 @@ class Job:
         )
 
     def run(self, *arguments: str) -> Done:
-        """Run the command as a process of its own."""
+        """Run the command in a process."""
         with self.start(*arguments) as process:
             return ended(process)
 
     def quick(self, *arguments: str, at: str | None = None, home: bool = True) -> Done:
-        """Run the command inside this process; `at` is the time that its clock shows."""
+        """Run the command inside this process; `at` is the time of its clock (ISO 8601 UTC)."""
         place = ["--home", str(self.home)] if home else []
         code: object = None
         with ExitStack() as stack:
-            # No gateway here speaks TLS, and to read the machine's certificates would take half of each run.
+            # No gateway of the tests uses TLS; reading the system's certificates would take half of each run.
             certificates = {"SSL_CERT_DIR": str(self.home)}
             environment = dict.fromkeys(os.environ) | certificates | self.environment()
             stdout, stderr, _ = stack.enter_context(CliRunner().isolation(env=environment))
@@ -150,14 +156,14 @@ class Job:
                 code = end.code
             sys.stdout.flush()
             sys.stderr.flush()
-        assert isinstance(code, int), "the command leaves with a number"
+        assert isinstance(code, int)
         return Done(code, stdout.getvalue().decode(), stderr.getvalue().decode())
 
 
 def ended(process: subprocess.Popen[str]) -> Done:
     """Wait for a process to end."""
     try:
-        stdout, stderr = process.communicate(timeout=PATIENCE)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         raise
@@ -165,13 +171,13 @@ def ended(process: subprocess.Popen[str]) -> Done:
 
 
 def rows(text: str) -> list[dict[str, str]]:
-    """Read CSV; every row must have as many cells as the header."""
+    """Parse CSV; every row must have as many cells as the header."""
     header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     return [dict(zip(header, line, strict=True)) for line in lines]
 
 
 def valid(value: Any, part: str | None = None) -> Any:
-    """Give a value back if it is a report, or the named part of one, as the schema has it."""
+    """Validate a report, or the named part of one, by the schema; return it."""
     described = schema()
     if part:
         described = {"$ref": f"#/$defs/{part}", "$defs": described["$defs"]}
@@ -180,7 +186,7 @@ def valid(value: Any, part: str | None = None) -> Any:
 
 
 def one_line(done: Done, code: int, *parts: str) -> str:
-    """Give the one line of an error; it must be the only thing said, name its parts and leave with `code`."""
+    """Assert that a command printed only one line, on stderr, with some parts; return it."""
     assert (done.code, done.stdout) == (code, ""), done
     assert done.stderr.startswith("modelwatch: ")
     assert done.stderr.count("\n") == 1
@@ -206,7 +212,7 @@ def usage_error(job: Job, *arguments: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -216,7 +222,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to send, headers and reason as they are."""
+    """An answer to send; headers and reason are sent as they are."""
 
     body: bytes = b""
     status: int = 200
@@ -225,16 +231,18 @@ class Reply:
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # with the base's 5 a client that asks much at once waits a second for its turn
+    request_queue_size = (
+        128  # with the default of 5, connections are refused under load and retried after a second
+    )
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that did not wait for its answer, as one that was killed."""
+        """Ignore a client that has closed its connection, such as a killed one."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Scripted:
-    """A server on loopback that answers as a function says: for what the reference gateway never does.
+    """A server on loopback that answers by a function, for answers that the simulator never gives.
 
     The function is called in a thread for each request.
     """
@@ -248,12 +256,12 @@ class Scripted:
 
     @property
     def url(self) -> str:
-        """The base URL without a slash at its end."""
+        """The base URL, without a slash at its end."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def asked(self) -> list[Question]:
-        """What clients asked, oldest first."""
+        """The requests, oldest first."""
         with self._lock:
             return list(self._asked)
 
@@ -287,16 +295,16 @@ class Scripted:
                 self.wfile.write(reply.body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-                """Keep quiet: what was asked is in `asked`."""
+                """Log nothing: `asked` has the requests."""
 
         return Handler
 
 
 def listed(*models: str, **fields: Any) -> bytes:
-    """Write a model list, each record with the same fields."""
+    """Return a model list, each record with the same fields."""
     return listing({"id": model, "object": "model", **fields} for model in models)
 
 
 def listing(records: Iterable[Mapping[str, Any]]) -> bytes:
-    """Write a model list of these records."""
+    """Return a model list of these records."""
     return json.dumps({"object": "list", "data": list(records)}).encode()
