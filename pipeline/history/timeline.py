@@ -14,7 +14,7 @@ from itertools import takewhile
 from typing import Any
 
 from pipeline.core.diff import QUIET, SHAPE
-from pipeline.core.prices import PRICES, PriceChange, moved, split
+from pipeline.core.prices import PRICES, PriceChange, price_changes, split_prices
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.changes import find_events
 from pipeline.history.runs import coverage
@@ -484,9 +484,9 @@ def _step(
     event: Event, before: Mapping[str, Any] | None = None, after: Mapping[str, Any] | None = None
 ) -> TimelineStep:
     if event.kind == Kind.ADDED and after:
-        return TimelineStep(What.ADDED, event.at, prices=moved({}, after))
-    known = moved(before, after) if before and after else ()
-    prices, others = split(event.fields, known)
+        return TimelineStep(What.ADDED, event.at, prices=price_changes({}, after))
+    known = price_changes(before, after) if before and after else ()
+    prices, others = split_prices(event.fields, known)
     return TimelineStep(
         What(event.kind),
         event.at,
@@ -499,7 +499,7 @@ def _step(
 
 
 def _begins(what: What, seen: _Period) -> TimelineStep:
-    return TimelineStep(what, seen.at, prices=moved({}, seen.record) if seen.record else ())
+    return TimelineStep(what, seen.at, prices=price_changes({}, seen.record) if seen.record else ())
 
 
 def _missed(seen: Sequence[_Period]) -> str:

@@ -38,8 +38,8 @@ class Event:
         away_seconds: for a return, how long it was away.
         fields: for a change, and a return in another form, the fields that differ.
         prices: likewise, the prices that differ, as far as the record's facts tell them; in USD.
-        twin: for what came or went, a model of the same list whose id differs only in case.
-        candidate: for a removal, the one model that came in the same move and has much the same name.
+        case_variant: for an addition or a removal, a model of the same list whose id differs only in case.
+        successor: for a removal, the only model added in the same transition with a similar name.
         urgent: it concerns a model that the config watches, which went, or has another price or end.
     """
 
@@ -55,8 +55,8 @@ class Event:
     away_seconds: int | None = None
     fields: tuple[FieldChange, ...] = ()
     prices: tuple[PriceChange, ...] = ()
-    twin: str | None = None
-    candidate: str | None = None
+    case_variant: str | None = None
+    successor: str | None = None
     urgent: bool = False
 
     @property
@@ -74,7 +74,7 @@ class Coverage:
         state_since: the run at which a hold or a failure began.
         models: how many it is known to offer; None before its first answer.
         last_answered: the last run at which it gave a complete answer.
-        unconfirmed: how many of its models are missing and not yet told as removed.
+        pending_removals: how many of its models are missing and not yet confirmed as removed.
         error_class: for a failure, which one.
         message: why it is held or failed.
     """
@@ -88,7 +88,7 @@ class Coverage:
     state_since: str | None
     models: int | None
     held_models: int | None
-    unconfirmed: int
+    pending_removals: int
     last_asked: str | None
     last_answered: str | None
     error_class: str | None
@@ -101,7 +101,8 @@ class Recovery:
 
     Args:
         at: the run at which it was over.
-        was: `failed`; or `held`, and `believed` says whether the held list has become the known one.
+        state: the state that ended, `failed` or `held`.
+        accepted: the held list is now the current listing.
         since: the run at which it had begun.
         seconds: how long it was.
     """
@@ -109,7 +110,7 @@ class Recovery:
     at: str
     scope: str
     gateway: str
-    was: str
-    believed: bool
+    state: str
+    accepted: bool
     since: str
     seconds: int

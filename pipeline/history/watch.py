@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from pipeline.core.impact import is_loud
-from pipeline.core.prices import PriceChange, split
+from pipeline.core.impact import is_significant
+from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.types import FieldChange, Kind
-from pipeline.core.watchlist import Watch, is_glob, means
+from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced
 from pipeline.history.runs import coverage, find_run
@@ -24,6 +24,7 @@ from pipeline.history.timeline import closest
 from pipeline.history.types import Coverage, Event
 from pipeline.store import Store
 from pipeline.store.changes import window
+from pipeline.store.outcomes import SETS_LISTING
 
 Pair = tuple[str, str]
 """The name of a scope, and the id of a model."""
@@ -51,7 +52,7 @@ def listed(store: Store, ids: Iterable[int], *, held: bool = False) -> set[Pair]
         join records on records.model = models.id
         join listing_records on listing_records.record = records.id
         join scopes on scopes.{"held" if held else "listing"} = listing_records.listing
-        """,  # noqa: S608 - names of our own
+        """,  # noqa: S608 - our own words
         {"models": json.dumps(sorted(ids))},
     )
     return {(row["scope"], row["model"]) for row in rows}
@@ -60,21 +61,21 @@ def listed(store: Store, ids: Iterable[int], *, held: bool = False) -> set[Pair]
 def ever(store: Store, ids: Iterable[int]) -> set[Pair]:
     """Give which scopes were ever offered which of some models (ids of the database)."""
     rows = store.rows(
-        """
+        f"""
         with wanted as (select value as model from json_each(:models))
         select distinct scopes.name as scope, models.name as model from wanted
         join models on models.id = wanted.model
         join records on records.model = wanted.model
         join listing_records on listing_records.record = records.id
         join sightings on sightings.listing = listing_records.listing
-            and sightings.outcome in ('baseline', 'moved', 'reread')
+            and sightings.outcome in {SETS_LISTING}
         join scopes on scopes.id = sightings.scope
         union
         select scopes.name, models.name from wanted
         join departures on departures.model = wanted.model
         join models on models.id = wanted.model
         join scopes on scopes.id = departures.scope
-        """,
+        """,  # noqa: S608 - our own words
         {"models": json.dumps(sorted(ids))},
     )
     return {(row["scope"], row["model"]) for row in rows}
@@ -152,8 +153,8 @@ def net_changes(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[
     """Give the prices and the other fields that are not what they were."""
     prices, fields = net_sides(steps)
     differing = [field for field in fields if field.before != field.after]
-    loud, others = split(differing, [price for price in prices if price.before != price.after])
-    told = tuple(field for field in others if is_loud(field))
+    loud, others = split_prices(differing, [price for price in prices if price.before != price.after])
+    told = tuple(field for field in others if is_significant(field))
     # Whose price or limit is another one, of that nobody asks how it is described.
     return loud, told or (() if loud else tuple(differing))
 
@@ -386,13 +387,13 @@ def _told(ground: _Ground, found: Iterable[_Found]) -> tuple[WatchedModel, ...]:
 
 def _unmatched(store: Store, watching: Watch, models: Iterable[WatchedModel]) -> tuple[Unmatched, ...]:
     told = [each.model for each in models]
-    words = [word for word in watching.models if not any(means(word, model) for model in told)]
+    words = [word for word in watching.models if not any(matches_pattern(word, model) for model in told)]
     known = [row["name"] for row in store.rows("select distinct name from models")] if words else []
     return tuple(_unknown(store, word, known) for word in words)
 
 
 def _unknown(store: Store, word: str, known: Iterable[str]) -> Unmatched:
-    if any(means(word, model) for model in known):
+    if any(matches_pattern(word, model) for model in known):
         return Unmatched(word, known=True)
     plain = word.translate(dict.fromkeys(map(ord, "*?[]"))) if is_glob(word) else word
     return Unmatched(word, known=False, near=tuple(closest(store, plain)))

@@ -10,7 +10,7 @@ from history.test_event_laws import ANCHOR, History, several, watch
 from hypothesis import given
 from hypothesis import strategies as st
 from store.test_store_catalog import models
-from support.fakes import Script, body, moment, play, row, scope, told
+from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.facts import PER_1K, PER_1M, FactPaths, Prices
 from pipeline.core.types import FieldChange, Gateway, Kind, Scope
@@ -148,7 +148,7 @@ def test_a_retired_scope_is_told_as_gone_and_can_be_named(script: Script) -> Non
         times = {"started_at": moment(2), "finished_at": moment(2)}
         scopes = [script.scopes["acme/prod"]]
         decide_and_record(
-            {"acme/prod": script.answer("acme/prod")},
+            {"acme/prod": script.result("acme/prod")},
             scopes,
             RunCache(script.store),
             **times,
@@ -162,7 +162,7 @@ def test_a_retired_scope_is_told_as_gone_and_can_be_named(script: Script) -> Non
 
 def says(store: Store, rules: Dialect, *rows: dict[str, Any], name: str = "acme/prod") -> None:
     """Record an answer as a dialect reads it."""
-    play(store, [scope(name)], {name: told(rules.read(Answer((body(*rows),), 0)), rules)})
+    record_run(store, [scope(name)], {name: result_of(rules.read(Answer((body(*rows),), 0)), rules)})
 
 
 QUIETER = Dialect("plain", noise=("load",))
@@ -227,7 +227,7 @@ def test_gateways_are_compared_by_what_both_tell(store: Store) -> None:
     }
     for name, (rules, rows) in answers.items():
         where = Scope(name, Gateway(name[:3], f"https://{name[:3]}.example"))
-        play(store, [where], {name: told(rules.read(Answer((body(*rows),), 0)), rules)})
+        record_run(store, [where], {name: result_of(rules.read(Answer((body(*rows),), 0)), rules)})
     (part,) = contrast(store, of("one/a"), of("two/a")).parts
     assert part.differences == (
         Difference(Kind.REMOVED, "draco"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from history.test_event_laws import History, Told, several, should_be_told, watch
 from hypothesis import given
-from support.fakes import Script, body, moment, play, row, scope, told
+from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.facts import PER_1M, FactPaths, Prices
 from pipeline.core.prices import PriceChange
@@ -154,7 +154,7 @@ def test_a_retired_scope_keeps_its_story(script: Script) -> None:
         times = {"started_at": moment(2), "finished_at": moment(2)}
         scopes = [script.scopes["acme/prod"]]
         decide_and_record(
-            {"acme/prod": script.answer("acme/prod")},
+            {"acme/prod": script.result("acme/prod")},
             scopes,
             RunCache(script.store),
             **times,
@@ -169,7 +169,7 @@ def says(store: Store, *rows: dict[str, Any], rules: Dialect = PRICED) -> None:
     """Record an answer with prices."""
     answer = rules.read(Answer((body(row("anchor"), *rows),), 0))
     scopes = [scope("acme/prod", thresholds=Thresholds(max_loss=1.0, floor=100, confirm=1))]
-    play(store, scopes, {"acme/prod": told(answer, rules)})
+    record_run(store, scopes, {"acme/prod": result_of(answer, rules)})
 
 
 def test_prices_are_told_in_one_unit(store: Store) -> None:

@@ -13,8 +13,7 @@ from pipeline.core.types import Kind, Thresholds
 from pipeline.core.watchlist import Watch
 from pipeline.history.changes import find_events
 from pipeline.history.watch import Finding, Unmatched, WatchedModel, What, doubtful, watch
-from pipeline.reports.report import build_report
-from pipeline.reports.urgency import mark, marked
+from pipeline.reports.report import build_report, mark_urgent
 from pipeline.store.changes import Window, window
 
 TODAY = date(2026, 9, 20)
@@ -197,10 +196,10 @@ def test_a_watched_model_that_goes_or_is_repriced_is_urgent(script):
     script.drops("one/a", "beta").drops("two/a", "alpha").adds("one/a", "delta").run(times=2)
     events = find_events(script.store, window(script.store))
     watching = Watch(("alpha", "gamma", "delta"), ("one/*",))
-    urgent = [(each.kind, each.model) for each in marked(events, watching) if each.urgent]
+    urgent = [(each.kind, each.model) for each in mark_urgent(events, watching) if each.urgent]
     assert urgent == [(Kind.CHANGED, "alpha")]
     everything = [
-        (each.kind, each.model, each.scopes) for each in marked(events, Watch(("*",))) if each.urgent
+        (each.kind, each.model, each.scopes) for each in mark_urgent(events, Watch(("*",))) if each.urgent
     ]
     assert everything == [
         (Kind.CHANGED, "alpha", ("one/a",)),
@@ -214,7 +213,7 @@ def test_marking_changes_nothing_else(script):
     script.offers("one/a", "alpha", "beta", "gamma").run()
     script.drops("one/a", "beta").run(times=2)
     told = build_report(script.store, Window(1, 3))
-    after = mark(told, Watch(("beta",)))
+    after = build_report(script.store, Window(1, 3), Watch(("beta",)))
     assert [each.urgent for each in after.events] == [True]
     assert [replace(each, urgent=False) for each in after.events] == list(told.events)
 
