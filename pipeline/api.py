@@ -98,15 +98,10 @@ __all__ = [
     "ScopeResult",
     "Status",
     "Verdict",
-    "client_factory",
-    "destinations_of",
     "home",
     "in_git",
     "now",
-    "run_monitor",
     "saved_answers",
-    "secret_resolver",
-    "time_of",
     "write_preview",
 ]
 
@@ -152,68 +147,6 @@ _T = TypeVar("_T")
 def now() -> str:
     """Return the time now, in ISO 8601 UTC."""
     return iso(datetime.now(UTC))
-
-
-def time_of(when: When, now: datetime) -> str:
-    """Parse a moment; return ISO 8601 UTC.
-
-    Raises:
-        QuestionError: `when` is no time.
-    """
-    if isinstance(when, datetime):
-        return iso(when)
-    try:
-        return parse_moment(when, now)
-    except ValueError as error:
-        raise QuestionError(str(error)) from error
-
-
-def secret_resolver(config: Config) -> Resolve:
-    """Return the function that resolves a config's references to secrets."""
-    return resolver(config.path.parent)
-
-
-def client_factory(config: Config) -> Callable[[], GatewayClient]:
-    """Return the function that makes a client with a config's settings, inside the event loop."""
-    from pipeline.gateways.client import GatewayClient
-
-    return lambda: GatewayClient(
-        secret_resolver(config), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
-    )
-
-
-def destinations_of(config: Config) -> tuple[Destination, ...]:
-    """Return the destinations of a config, and its reports directory."""
-    from pipeline.delivery.send import all_destinations
-
-    return all_destinations(config.reports, config.destinations)
-
-
-def run_monitor(config: Config, *, dry_run: bool = False) -> AbstractContextManager[Monitor]:
-    """Return what pings and writes metrics for one run of a config; a dry run does neither."""
-    from pipeline.delivery import monitoring
-
-    return monitoring.run_monitor(
-        ping=None if dry_run else config.ping,
-        metrics=None if dry_run else config.metrics,
-        database=config.database,
-        resolve=secret_resolver(config),
-    )
-
-
-def saved_answers(source: Path, time_field: str | None = None) -> Answers:
-    """Return the saved answers of a directory, or of a file of lines, for `Home.import_`.
-
-    Args:
-        source: a directory with a file for each answer, or a file with a line of JSON for each.
-        time_field: the path in an answer to its time; None where file names or lines have the times.
-
-    Raises:
-        SavedError: there are none.
-    """
-    from pipeline.sync.archives import in_directory, in_lines
-
-    return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
 
 
 class RunObserver:
@@ -413,7 +346,8 @@ class Home:
         """
         if self.config_path is None:
             raise ConfigError("is a database without a config: name its home", where=str(self.database_path))
-        return configs.load(self.config_path)
+        config = configs.load(self.config_path)
+        return replace(config, database=self.database_path) if self.database_path else config
 
     @property
     def optional_config(self) -> Config | None:
@@ -525,7 +459,7 @@ class Home:
         ):
             chosen = _matching_scopes(config, scopes)
             result = _in_event_loop(
-                lambda: self._run(
+                lambda: self._record_and_send(
                     config,
                     chosen,
                     all_scopes=not scopes,
@@ -537,7 +471,7 @@ class Home:
             monitor.finish(result.exit_status, result.report, result.deliveries.failures())
         return result
 
-    def _run(
+    def _record_and_send(
         self,
         config: Config,
         scopes: Sequence[Scope],
@@ -547,12 +481,13 @@ class Home:
         dry_run: bool,
         observer: RunObserver,
     ) -> RunResult:
+        """Ask scopes, record the answers, and send the reports that are due, under the database's lock."""
         from pipeline.delivery.outbox import enqueue
         from pipeline.delivery.send import DeliverySummary, send_due
         from pipeline.sync.run import sync
 
         destinations, watched = destinations_of(config), config.watch
-        with Store.open_copy(config.database) if dry_run else self._write(must_exist=False) as store:
+        with Store.open_copy(config.database) if dry_run else self._write(config, must_exist=False) as store:
 
             def enqueue_reports() -> None:
                 if deliver:
@@ -585,7 +520,7 @@ class Home:
         from pipeline.sync.accept import accept
 
         config = self.config
-        with self._write() as store:
+        with self._write(config) as store:
             states = sorted(scope_states(store).items())
             held = [name for name, state in states if state.held and matches(name, scopes)]
             if not held or not scopes:
@@ -623,11 +558,15 @@ class Home:
 
         config = self.optional_config
         target, asked = target_scope(
-            config.scopes if config else (), self.database, scope, dialect=dialect, url=url
+            config.scopes if config else (),
+            self.database,
+            scope,
+            dialect=dialect,
+            url=url,
         )
         if not isinstance(answers, Answers):
             answers = saved_answers(Path(answers), time_field)
-        with self._write(must_exist=False) as store:
+        with self._write(config, must_exist=False) as store:
             totals = backfill(target, answers.oldest_first, store, lambda _answer: on_answer(), asked=asked)
             state = scope_states(store).get(target.name)
             is_held = state is not None and state.held is not None
@@ -651,7 +590,7 @@ class Home:
         from pipeline.delivery.types import REPORTS
 
         config = self.config
-        with self._write() as store:
+        with self._write(config) as store:
             if since is None:
                 return self._send(store, config, only=REPORTS)
             period = window(store, since=self._time(since), until=self._optional_time(until))
@@ -709,7 +648,7 @@ class Home:
         config = self.config
         if to:
             self._destination(to)
-        with self._write() as store:
+        with self._write(config) as store:
             return self._send(store, config, only=to)
 
     def preview(self, *, to: str | None = None) -> tuple[Preview, ...]:
@@ -737,7 +676,7 @@ class Home:
         from pipeline.delivery.send import DeliverySummary, send_due
 
         config = self.config
-        with self._write() as store:
+        with self._write(config) as store:
             changed = retry(store, numbers)
             if not changed:
                 return changed, DeliverySummary()
@@ -1069,9 +1008,9 @@ class Home:
         return Store.read(self.database)
 
     @contextmanager
-    def _write(self, *, must_exist: bool = True) -> Iterator[Store]:
-        """Open the database to write, under its lock."""
-        path = self.database
+    def _write(self, config: Config | None = None, *, must_exist: bool = True) -> Iterator[Store]:
+        """Open the database to write, under its lock; `config` saves reading it again."""
+        path = config.database if config else self.database
         if not self.holds_lock:
             with writing(path, since=self.clock(), must_exist=must_exist) as store:
                 yield store
@@ -1115,6 +1054,68 @@ def home(place: Path | str = "data", *, config: Path | str | None = None, clock:
     if path.is_file():
         return Home(path.parent, config_path, path, clock)
     return Home(path, config_path or path / "modelwatch.toml", clock=clock)
+
+
+def saved_answers(source: Path, time_field: str | None = None) -> Answers:
+    """Return the saved answers of a directory, or of a file of lines, for `Home.import_`.
+
+    Args:
+        source: a directory with a file for each answer, or a file with a line of JSON for each.
+        time_field: the path in an answer to its time; None where file names or lines have the times.
+
+    Raises:
+        SavedError: there are none.
+    """
+    from pipeline.sync.archives import in_directory, in_lines
+
+    return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
+
+
+def time_of(when: When, now: datetime) -> str:
+    """Parse a moment; return ISO 8601 UTC.
+
+    Raises:
+        QuestionError: `when` is no time.
+    """
+    if isinstance(when, datetime):
+        return iso(when)
+    try:
+        return parse_moment(when, now)
+    except ValueError as error:
+        raise QuestionError(str(error)) from error
+
+
+def secret_resolver(config: Config) -> Resolve:
+    """Return the function that resolves a config's references to secrets."""
+    return resolver(config.path.parent)
+
+
+def client_factory(config: Config) -> Callable[[], GatewayClient]:
+    """Return the function that makes a client with a config's settings, inside the event loop."""
+    from pipeline.gateways.client import GatewayClient
+
+    return lambda: GatewayClient(
+        secret_resolver(config), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
+    )
+
+
+def destinations_of(config: Config) -> tuple[Destination, ...]:
+    """Return the destinations of a config, and its reports directory."""
+    from pipeline.delivery.send import all_destinations
+
+    return all_destinations(config.reports, config.destinations)
+
+
+def run_monitor(config: Config, *, dry_run: bool = False) -> AbstractContextManager[Monitor]:
+    """Return what pings and writes metrics for one run of a config; a dry run does neither."""
+    from pipeline.delivery import monitoring
+
+    return monitoring.run_monitor(
+        ping=None if dry_run else config.ping,
+        metrics=None if dry_run else config.metrics,
+        database=config.database,
+        resolve=secret_resolver(config),
+    )
 
 
 def _in_event_loop(work: Callable[[], _T]) -> _T:

@@ -280,6 +280,14 @@ def test_a_database_without_a_config_answers_questions_and_cannot_run(home, tmp_
         alone.run()
 
 
+def test_a_database_with_the_config_of_another_home_is_the_one_that_runs_write_to(home, tmp_path):
+    home.run()
+    home.backup(tmp_path / "copy.db")
+    copy = pipeline.home(tmp_path / "copy.db", config=home.config_path)
+    assert copy.run().report.run.snapshot == 2
+    assert home.last_run().snapshot == 1
+
+
 def test_maintenance(home, tmp_path):
     home.run()
     assert home.rebuild().changes == 0

@@ -185,7 +185,7 @@ def test_a_run_that_cannot_start_pings_its_failure(world):
 
 def test_an_unexpected_exception_pings_a_failure_by_its_class(world):
     with (
-        mock.patch("pipeline.api.send_due", side_effect=ValueError("secret words")),
+        mock.patch("pipeline.delivery.send.send_due", side_effect=ValueError("secret words")),
         pytest.raises(ValueError, match="secret words"),
     ):
         world.job.quick("run")
