@@ -6,10 +6,10 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from history.test_event_laws import ANCHOR, History, several, watch
 from hypothesis import given
 from hypothesis import strategies as st
 from store.test_store_catalog import models
+from support.event_model import ANCHOR, History, histories, record_history
 from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.facts import PER_1K, PER_1M, FactPaths, Prices
@@ -63,12 +63,12 @@ def should_differ(before: dict[str, int], after: dict[str, int]) -> tuple[Differ
     return tuple(found)
 
 
-@given(several, st.integers(1, 9), st.integers(1, 9))
+@given(histories, st.integers(1, 9), st.integers(1, 9))
 def test_two_moments_differ_in_what_their_offers_differ(history: History, first: int, second: int) -> None:
     """Forwards and backwards, scope by scope; scopes of one side alone are named, not compared."""
     first, second = min(first, len(history)), min(second, len(history))
     with Store.open(None) as store:
-        watch(store, history, confirm=2)
+        record_history(store, history, confirm=2)
         found = contrast(store, at(first), at(second))
     before, after = forms(history, first), forms(history, second)
     assert {known.scope for known in found.came} == after.keys() - before.keys()
@@ -78,11 +78,11 @@ def test_two_moments_differ_in_what_their_offers_differ(history: History, first:
     assert found.differs == (before != after)
 
 
-@given(several)
+@given(histories)
 def test_two_scopes_differ_in_what_they_are_offered(history: History) -> None:
     """By model id, whatever their histories; of two gateways only what both tell in one unit."""
     with Store.open(None) as store:
-        watch(store, history, confirm=2)
+        record_history(store, history, confirm=2)
         now = forms(history, len(history))
         comparer = Comparer(store)
         for one, two in permutations(known(store), 2):

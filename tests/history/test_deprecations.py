@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from history.test_event_laws import History, several, watch
 from hypothesis import given
+from support.event_model import History, histories, record_history
 from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.types import Kind
@@ -81,11 +81,11 @@ def test_a_scope_whose_record_named_a_day_was_given_notice(store: Store) -> None
     assert gone.scopes == ("acme/b",)
 
 
-@given(several)
+@given(histories)
 def test_removals_are_those_of_changes(history: History) -> None:
     """To look for them alone finds the same."""
     with Store.open(None) as store:
-        watch(store, history, confirm=2)
+        record_history(store, history, confirm=2)
         events = find_events(store, window(store))
         assert removals(store, window(store)) == tuple(e for e in events if e.kind == Kind.REMOVED)
 

@@ -1,16 +1,23 @@
-"""What people are told of a history, compared with a short model of what they should be told."""
+"""Property tests: the events of random histories equal those of a short model."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.event_model import (
+    History,
+    ScopeEvent,
+    expected_events,
+    histories,
+    histories_of_one_scope,
+    record_history,
+)
 from support.fakes import Script, moment, scope
 
 from pipeline.core.types import Kind, Thresholds
@@ -19,62 +26,8 @@ from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.changes import Window
 
-NAMES = ("acme/one", "acme/two", "zeta/one")
-ANCHOR = {"anchor": 0}
-"""A model that is always there: an empty list would be held."""
 
-Offer = Mapping[str, int]
-"""The form of each model, by its id."""
-
-History = Sequence[Mapping[str, Offer | None]]
-"""What each scope was offered in each run, by name; None where it failed, absent where not asked."""
-
-
-class Told(NamedTuple):
-    """What one scope hears of one model in one run; forms are those before and after, where they differ."""
-
-    run: int
-    scope: str
-    kind: Kind
-    model: str
-    since: int | None = None
-    forms: tuple[int, int] | None = None
-
-
-def should_be_told(history: History, confirm: int) -> Iterator[Told]:
-    """Say what should be told: this is the rule of removals and returns, scope by scope."""
-    for name in NAMES:
-        forms: dict[str, int] = {}
-        missed: dict[str, list[int]] = {}
-        left: Counter[str] = Counter()
-        for number, run in enumerate(history, 1):
-            offer = run.get(name)
-            if offer is None:
-                continue
-            for model in sorted(forms.keys() | offer.keys()) if forms else ():
-                was, now, away = forms.get(model), offer.get(model), missed.get(model, [])
-                sides = None if was is None or now is None or was == now else (was, now)
-                if now is None and model not in ANCHOR:
-                    left[model] += not away
-                    missed[model] = [*away, number]
-                    if len(missed[model]) == patience(confirm, left[model]):
-                        yield Told(number, name, Kind.REMOVED, model, missed[model][0])
-                elif was is None:
-                    yield Told(number, name, Kind.ADDED, model)
-                elif away and len(away) >= patience(confirm, left[model]):
-                    yield Told(number, name, Kind.RETURNED, model, away[0], sides)
-                elif sides:
-                    yield Told(number, name, Kind.CHANGED, model, forms=sides)
-            forms |= {**ANCHOR, **offer}
-            missed = {model: runs for model, runs in missed.items() if model not in offer}
-
-
-def patience(confirm: int, times: int) -> int:
-    """Say how many misses it takes: twice as many for each time that a model left after the second."""
-    return confirm << min(max(times - 2, 0), 3)
-
-
-def was_told(events: Sequence[Event]) -> Iterator[Told]:
+def by_scope(events: Sequence[Event]) -> Iterator[ScopeEvent]:
     """Take events apart, scope by scope."""
     numbers = {moment(number): number for number in range(1, 50)}
     for event in events:
@@ -89,33 +42,10 @@ def was_told(events: Sequence[Event]) -> Iterator[Told]:
             assert (field.field, field.category) == ("form", "other")
             forms = (int(field.before or ""), int(field.after or ""))
         for name in event.scopes:
-            yield Told(event.snapshot, name, event.kind, event.model, since, forms)
+            yield ScopeEvent(event.snapshot, name, event.kind, event.model, since, forms)
 
 
-def watch(store: Store, history: History, confirm: int) -> None:
-    """Record a history in which no answer is ever held."""
-    thresholds = Thresholds(max_loss=1.0, floor=100, confirm=confirm)
-    script = Script(store).has(*(scope(name, thresholds=thresholds) for name in NAMES))
-    for run in history:
-        for name, offer in run.items():
-            if offer is None:
-                script.fails(name)
-            else:
-                script.offers(name, **ANCHOR, **offer)
-        script.run(*run)
-
-
-presences = st.fixed_dictionaries({}, optional={"lyra": st.integers(0, 1), "vega": st.just(0)})
-answers = st.one_of(presences, presences, presences, st.none())
-single = st.lists(st.fixed_dictionaries({"acme/one": answers}), min_size=1, max_size=10)
-several = st.lists(
-    st.fixed_dictionaries({"acme/one": answers}, optional={"acme/two": answers, "zeta/one": answers}),
-    min_size=1,
-    max_size=9,
-)
-
-
-def alone(*runs: str) -> History:
+def one_scope(*runs: str) -> History:
     """Write a history of one scope: `L`, `l` is lyra in one form and the other, `v` is vega."""
     said = {"L": {"lyra": 0}, "l": {"lyra": 1}, "v": {"vega": 0}}
     return [{"acme/one": {model: f for c in run for model, f in said[c].items()}} for run in runs]
@@ -123,28 +53,28 @@ def alone(*runs: str) -> History:
 
 @pytest.mark.parametrize("confirm", [1, 2, 3])
 # Away twice for one run each, the second time by the very same move.
-@example(alone("L", "", "L", "", "L"))
-# Models that leave again and again, alone and with others whose patience is another.
-@example(alone("l", "v", "L", "", "L", "v"))
-@example(alone("Lv", "L", "v", "", "Lv", "", "L", "v"))
-@example(alone("Lv", "", "L", "", "Lv", "", "L"))
-@example(alone("Lv", "", "l", "v", "Lv", ""))
+@example(one_scope("L", "", "L", "", "L"))
+# Models that leave again and again, one_scope and with others whose misses_needed is another.
+@example(one_scope("l", "v", "L", "", "L", "v"))
+@example(one_scope("Lv", "L", "v", "", "Lv", "", "L", "v"))
+@example(one_scope("Lv", "", "L", "", "Lv", "", "L"))
+@example(one_scope("Lv", "", "l", "v", "Lv", ""))
 @settings(max_examples=40)
-@given(single | several)
+@given(histories_of_one_scope | histories)
 def test_people_are_told_what_happened(confirm: int, history: History) -> None:
     """Added, removed, returned and changed are told to each scope as the model has it, and nothing else."""
     with Store.open(None) as store:
-        watch(store, history, confirm)
+        record_history(store, history, confirm)
         events = find_events(store, Window(0, len(history)))
-    assert Counter(was_told(events)) == Counter(should_be_told(history, confirm))
+    assert Counter(by_scope(events)) == Counter(expected_events(history, confirm))
 
 
 @settings(max_examples=40)
-@given(several, st.integers(1, 3), st.sets(st.integers(1, 8)))
+@given(histories, st.integers(1, 3), st.sets(st.integers(1, 8)))
 def test_reports_may_cut_a_history_anywhere(history: History, confirm: int, cuts: set[int]) -> None:
     """The parts tell what the whole tells, in the same order, once."""
     with Store.open(None) as store:
-        watch(store, history, confirm)
+        record_history(store, history, confirm)
         whole = find_events(store, Window(0, len(history)))
         ends = sorted({0, *(cut for cut in cuts if cut < len(history)), len(history)})
         parts = [find_events(store, Window(since, until)) for since, until in pairwise(ends)]
@@ -154,7 +84,7 @@ def test_reports_may_cut_a_history_anywhere(history: History, confirm: int, cuts
 
 
 def test_a_removal_is_told_once_it_is_confirmed(script: Script) -> None:
-    """Told when the second answer misses the model, with the run that first missed it."""
+    """ScopeEvent when the second answer misses the model, with the run that first missed it."""
     script.offers("acme/prod", "lyra", "vega").run(times=2)
     script.drops("acme/prod", "vega").run()
     assert find_events(script.store, Window(0, 3)) == ()

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from history.test_event_laws import History, Told, several, should_be_told, watch
 from hypothesis import given
+from support.event_model import History, ScopeEvent, expected_events, histories, record_history
 from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.facts import PER_1M, FactPaths, Prices
@@ -49,25 +49,25 @@ def steps_told(
             yield (name, str(event.kind), event.at, event.since, event.away_seconds)
 
 
-@given(several)
+@given(histories)
 def test_stories_and_changes_tell_the_same(history: History) -> None:
     """Whatever happened: each event is a step of its scopes' stories, and each such step is an event."""
     with Store.open(None) as store:
-        watch(store, history, confirm=2)
+        record_history(store, history, confirm=2)
         events = find_events(store, window(store))
         for model in ("anchor", "lyra", "vega"):
             assert Counter(steps_of(timelines(store, model))) == Counter(steps_told(events, model))
 
 
-@given(several)
+@given(histories)
 def test_a_story_ends_as_the_scope_stands(history: History) -> None:
     """What is in the last answer is offered; what is not, and not told as removed, is missing."""
     with Store.open(None) as store:
-        watch(store, history, confirm=2)
+        record_history(store, history, confirm=2)
         last: dict[str, Any] = {name: of for run in history for name, of in run.items() if of is not None}
         removed = {
             each[1]: each.kind
-            for each in sorted(should_be_told(history, 2), key=by_run)
+            for each in sorted(expected_events(history, 2), key=by_run)
             if each.model == "lyra"
         }
         for story in timelines(store, "lyra"):
@@ -77,7 +77,7 @@ def test_a_story_ends_as_the_scope_stands(history: History) -> None:
                 assert missing == ("lyra" not in last[name] and removed.get(name) != "removed")
 
 
-def by_run(each: Told) -> int:
+def by_run(each: ScopeEvent) -> int:
     """Order what is told by its run."""
     return each.run
 

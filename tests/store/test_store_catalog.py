@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from history.test_event_laws import ANCHOR, History, several, watch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.event_model import ANCHOR, History, histories, record_history
 from support.fakes import NOTHING_HELD, Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.types import Thresholds
@@ -39,11 +39,11 @@ def should_be_known(history: History, number: int) -> Mapping[str, set[str]]:
     return found
 
 
-@given(several, st.integers(1, 9))
+@given(histories, st.integers(1, 9))
 def test_the_catalog_at_every_run_is_that_of_the_answers_until_then(history: History, number: int) -> None:
     number = min(number, len(history))
     with Store.open(None) as store:
-        watch(store, history, confirm=2)
+        record_history(store, history, confirm=2)
         expected = should_be_known(history, number)
         assert models(store, Moment(at=moment(number))) == expected
         assert models(store, Moment(run=number)) == expected
