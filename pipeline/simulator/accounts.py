@@ -1,4 +1,4 @@
-"""Users, keys and sessions: who is asking, and from which group or limit their list is made."""
+"""Users, keys and sessions, and the caller of a request with the group or models that its list has."""
 
 from __future__ import annotations
 
@@ -8,30 +8,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from email.message import Message
 
-from pipeline.simulator.answers import Answer, complains, declines
+from pipeline.simulator.messages import Response, api_error, v1_error
 
 DEFAULT_GROUP = "default"
+ANONYMOUS = "anonymous"
 
-
-NOBODY = "nobody"
-
-
-_KEY_TROUBLES = {
+_KEY_ERRORS = {
     "disabled": "This key has been switched off",
     "expired": "This key has passed its expiry date",
     "exhausted": "This key has no quota left",
 }
-
-
-_KEY_STATUSES = ("enabled", *_KEY_TROUBLES)
-
-
+_KEY_STATUSES = ("enabled", *_KEY_ERRORS)
 _USER_STATUSES = ("enabled", "banned")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person with an account; the group picks their list."""
+    """A user; the list is that of the group."""
 
     name: str
     id: int
@@ -43,7 +36,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A token: its `models` are its list if it has any, else its group's list, else its user's."""
+    """An API key; its list is `models` if set, else that of its group, else that of its user's group."""
 
     secret: str = field(repr=False)
     user: str | None
@@ -54,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Someone who may ask: `models` is an own limit, `who` the name that faults are aimed at."""
+    """An accepted caller; `models` is the limit of its key, `who` identifies it for faults."""
 
     who: str = field(repr=False)
     group: str
@@ -62,23 +55,20 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Someone who is turned away; `who` is None when nothing known was shown."""
+class Rejection:
+    """A rejected caller; `who` is None for unknown credentials."""
 
     who: str | None = field(repr=False)
     status: int
     message: str
 
-    def answer(self) -> Answer:
-        """The refusal as the servers word it under `/v1`."""
-        return complains(self.status, self.message)
-
-
-_ANYONE = Caller(who=NOBODY, group=DEFAULT_GROUP)
+    def response(self) -> Response:
+        """Return the error in the form used under `/v1`."""
+        return v1_error(self.status, self.message)
 
 
 class Accounts:
-    """Everyone who is known; safe to change while requests are answered."""
+    """The users, keys and sessions of a gateway; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -88,13 +78,13 @@ class Accounts:
 
     @property
     def users(self) -> tuple[User, ...]:
-        """All users, in the order in which they came."""
+        """All users, in the order in which they were added."""
         with self._lock:
             return tuple(self._users.values())
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """All keys, in the order in which they came."""
+        """All keys, in the order in which they were added."""
         with self._lock:
             return tuple(self._keys.values())
 
@@ -103,7 +93,7 @@ class Accounts:
         name: str,
         *,
         password: str | None = None,
-        id: int | None = None,  # noqa: A002 - what the servers call it
+        id: int | None = None,  # noqa: A002 - the servers' name
         group: str | None = None,
         access_token: str | None = None,
         status: str = "enabled",
@@ -111,17 +101,19 @@ class Accounts:
         """Add or replace a user.
 
         Raises:
-            ValueError: an unknown status, a reserved name, or an id that is another user's.
+            ValueError: an unknown status, a reserved name, or the id of another user.
         """
-        _known("status", status, _USER_STATUSES)
-        if not name or name == NOBODY:
-            raise ValueError(f"A user needs a name, and {NOBODY!r} means a caller without one.")
+        _require("status", status, _USER_STATUSES)
+        if not name or name == ANONYMOUS:
+            raise ValueError(
+                f"A user needs a name other than {ANONYMOUS!r}, which means a caller without credentials."
+            )
         with self._lock:
             former = self._users.get(name)
             taken = {user.id for user in self._users.values() if user is not former}
             number = id or (former.id if former else max(taken, default=0) + 1)
             if number in taken:
-                raise ValueError(f"Another user has the id {number}: choose one that is free.")
+                raise ValueError(f"Another user has the id {number}: choose a free one.")
             self._users[name] = User(
                 name=name,
                 id=number,
@@ -140,39 +132,39 @@ class Accounts:
         models: Iterable[str] | None = None,
         status: str = "enabled",
     ) -> None:
-        """Add or replace a key, spelled with or without `sk-`.
+        """Add or replace a key, written with or without `sk-`.
 
         Raises:
-            ValueError: a blank key, an unknown status, or a user who does not exist.
+            ValueError: a blank key, an unknown status or an unknown user.
         """
-        _known("status", status, _KEY_STATUSES)
+        _require("status", status, _KEY_STATUSES)
         if not _bare(key):
             raise ValueError("A key cannot be blank: write something after sk-.")
         limit = None if models is None else tuple(dict.fromkeys(models))
         with self._lock:
             if user is not None:
-                _known("user", user, self._users)
+                _require("user", user, self._users)
             self._keys[_bare(key)] = Key(secret=key, user=user, group=group, models=limit, status=status)
 
-    def who(self, name: str) -> str:
-        """The name for faults of a key, a user or `nobody`.
+    def target(self, name: str) -> str:
+        """Return the `who` of a key, a user or `anonymous`.
 
         Raises:
-            ValueError: none of these; the name is not repeated, for it may be a mistyped key.
+            ValueError: none of these; the message does not repeat the name, which may be a mistyped key.
         """
         with self._lock:
-            if name == NOBODY:
-                return NOBODY
+            if name == ANONYMOUS:
+                return ANONYMOUS
             if name in self._users:
                 return f"user:{name}"
             if _bare(name) in self._keys:
                 return f"key:{_bare(name)}"
         raise ValueError(
-            f"This is neither a key, nor a user's name, nor {NOBODY!r}: add the key or user first."
+            f"This is neither a key, a user's name nor {ANONYMOUS!r}: add the key or user first."
         )
 
-    def signs_in(self, name: str, password: str) -> tuple[User, str] | None:
-        """The user and a new session, or None when name and password do not belong together."""
+    def sign_in(self, name: str, password: str) -> tuple[User, str] | None:
+        """Return the user and a new session, or None for a wrong name or password."""
         with self._lock:
             user = self._users.get(name)
             if user is None or user.is_banned or user.password is None or user.password != password:
@@ -182,95 +174,95 @@ class Accounts:
             return user, session
 
     def signs_out(self, name: str) -> None:
-        """End a user's sessions: their cookies are worth nothing from now on.
+        """End a user's sessions.
 
         Raises:
-            ValueError: a user who does not exist.
+            ValueError: the user does not exist.
         """
         with self._lock:
-            _known("user", name, self._users)
+            _require("user", name, self._users)
             self._sessions = {session: user for session, user in self._sessions.items() if user != name}
 
-    def caller(self, headers: Message) -> Caller | Refusal:
-        """Who asks for a list: a key, a signed-in user, or nobody, who gets the default group.
+    def caller(self, headers: Message) -> Caller | Rejection:
+        """Return the caller of a request for a list: a key, a signed-in user or anonymous.
 
-        A stale session is nobody's, so its list turns into the default one without a word.
+        As on the real servers, a request with an expired session is anonymous and gets no error.
         """
         authorization, named = headers.get("Authorization"), headers.get("New-Api-User")
         with self._lock:
             if authorization is not None:
                 return self._bearer(_token(authorization), named)
-            user = self._in_session(headers)
+            user = self._session_user(headers)
             if user is None:
-                return _ANYONE
+                return Caller(who=ANONYMOUS, group=DEFAULT_GROUP)
             if named is not None and named != str(user.id):
-                return _stranger("New-Api-User names another user than the session")
-            return _admitted(user)
+                return _unknown("New-Api-User names another user than the session")
+            return _user_caller(user)
 
-    def signed_in(self, headers: Message) -> User | Answer:
-        """Who asks the user's own endpoints, or the answer that turns them away."""
+    def signed_in(self, headers: Message) -> User | Response:
+        """Return the user who calls the endpoints of users, or the error to respond with."""
         authorization, named = headers.get("Authorization"), headers.get("New-Api-User")
         with self._lock:
-            user = self._owner(_token(authorization)) if authorization else self._in_session(headers)
+            user = self._token_user(_token(authorization)) if authorization else self._session_user(headers)
         match user:
             case None if authorization:
-                return declines("This access token is not known")
+                return api_error("This access token is not known")
             case None:
-                return declines("Sign in or send an access token", status=401)
+                return api_error("Sign in or send an access token", status=401)
             case User() if named is None:
-                return declines("The header New-Api-User is missing: send the user's id", status=401)
+                return api_error("The header New-Api-User is missing: send the user's id", status=401)
             case User() if named != str(user.id):
-                return declines("New-Api-User names another user", status=401)
+                return api_error("New-Api-User names another user", status=401)
             case User() if user.is_banned:
-                return declines("This user has been banned")
+                return api_error("This user has been banned")
         return user
 
-    def _bearer(self, token: str, named: str | None) -> Caller | Refusal:
+    def _bearer(self, token: str, named: str | None) -> Caller | Rejection:
         key = self._keys.get(_bare(token))
         if key is not None:
-            return self._holder(key)
+            return self._key_caller(key)
         if not _bare(token):
-            return _stranger("No key was given")
+            return _unknown("No key was given")
         if named is None:
-            return _stranger("This key is not known")
-        user = self._owner(token)
+            return _unknown("This key is not known")
+        user = self._token_user(token)
         if user is None:
-            return _stranger("This access token is not known")
+            return _unknown("This access token is not known")
         if named != str(user.id):
-            return _stranger("New-Api-User names another user than the access token")
-        return _admitted(user)
+            return _unknown("New-Api-User names another user than the access token")
+        return _user_caller(user)
 
-    def _holder(self, key: Key) -> Caller | Refusal:
+    def _key_caller(self, key: Key) -> Caller | Rejection:
         who = f"key:{_bare(key.secret)}"
         user = self._users[key.user] if key.user is not None else None
         if key.status != "enabled":
-            return Refusal(who=who, status=401, message=_KEY_TROUBLES[key.status])
+            return Rejection(who=who, status=401, message=_KEY_ERRORS[key.status])
         if user is not None and user.is_banned:
-            return Refusal(who=who, status=403, message="The user of this key has been banned")
+            return Rejection(who=who, status=403, message="The user of this key has been banned")
         group = key.group or (user.group if user else DEFAULT_GROUP)
         return Caller(who=who, group=group, models=key.models)
 
-    def _owner(self, token: str) -> User | None:
+    def _token_user(self, token: str) -> User | None:
         return next((user for user in self._users.values() if token and user.access_token == token), None)
 
-    def _in_session(self, headers: Message) -> User | None:
+    def _session_user(self, headers: Message) -> User | None:
         name = self._sessions.get(_cookie(headers, "session"))
         return None if name is None else self._users[name]
 
 
-def _admitted(user: User) -> Caller | Refusal:
+def _user_caller(user: User) -> Caller | Rejection:
     who = f"user:{user.name}"
     if user.is_banned:
-        return Refusal(who=who, status=403, message="This user has been banned")
+        return Rejection(who=who, status=403, message="This user has been banned")
     return Caller(who=who, group=user.group)
 
 
-def _stranger(message: str) -> Refusal:
-    return Refusal(who=None, status=401, message=message)
+def _unknown(message: str) -> Rejection:
+    return Rejection(who=None, status=401, message=message)
 
 
 def _token(authorization: str) -> str:
-    # The real servers know only this spelling of "Bearer"; a client that writes "bearer" is refused.
+    # The real servers accept only this spelling of "Bearer" and reject "bearer".
     return f"{authorization.strip()} ".removeprefix("Bearer ").strip()
 
 
@@ -286,6 +278,6 @@ def _cookie(headers: Message, name: str) -> str:
     return ""
 
 
-def _known(what: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise ValueError(f"There is no {what} {value!r}: write one of {', '.join(known) or '(none yet)'}.")
+def _require(name: str, value: str, valid: Iterable[str]) -> None:
+    if value not in valid:
+        raise ValueError(f"There is no {name} {value!r}: write one of {', '.join(valid) or '(none yet)'}.")

@@ -1,4 +1,4 @@
-"""Changing a running gateway over HTTP: the same verbs as in Python, with their arguments as JSON."""
+"""Changing a running gateway over HTTP: the methods of `Gateway`, with their arguments as JSON."""
 
 from __future__ import annotations
 
@@ -6,49 +6,48 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.simulator.answers import Answer, Asked, says
 from pipeline.simulator.arguments import call
+from pipeline.simulator.messages import Request, Response, json_response
 
 PREFIX = "/control/"
 
-
-_SWITCH = '{"on": true}'
-
+_ON = '{"on": true}'
 
 EXAMPLES: dict[str, str] = {
     "offers": '{"models": ["a/b"], "to": "vip", "fields": {"context_length": 8000}}',
     "drops": '{"models": ["a/b"], "of": "vip"}',
     "flaps": '{"models": ["a/b"], "to": "default"}',
-    "fails": '{"fault": "throttled", "who": "nobody", "times": 2, "options": {"retry_after": 1}}',
-    "heals": '{"who": "nobody"}',
-    "shuffles": _SWITCH,
-    "noisy": _SWITCH,
-    "tags": _SWITCH,
+    "fails": '{"fault": "throttled", "who": "anonymous", "times": 2, "options": {"retry_after": 1}}',
+    "heals": '{"who": "anonymous"}',
+    "shuffles": _ON,
+    "noisy": _ON,
+    "tags": _ON,
     "compresses": '{"encoding": "gzip"}',
     "group": '{"name": "vip", "ratio": 0.8}',
     "user": '{"name": "carol", "password": "…", "group": "vip"}',
     "key": '{"key": "sk-…", "user": "carol", "models": ["a/b"]}',
     "signs_out": '{"name": "carol"}',
 }
+"""An example body for each method."""
 
 
-def obeys(verbs: Mapping[str, Callable[..., None]], asked: Asked) -> Answer:
-    """Do what a request under `/control/` says: 200 `{"ok": true}`, or 400 with what to send instead."""
-    verb = asked.place.removeprefix(PREFIX)
-    if verb not in EXAMPLES or asked.method != "POST":
-        return _objects(f"POST a JSON object to {PREFIX} and one of {', '.join(EXAMPLES)}.")
+def handle_control(verbs: Mapping[str, Callable[..., None]], request: Request) -> Response:
+    """Call the method named in the path; return 200 `{"ok": true}`, or 400 with what to send instead."""
+    verb = request.place.removeprefix(PREFIX)
+    if verb not in EXAMPLES or request.method != "POST":
+        return _error(f"POST a JSON object to {PREFIX} and one of {', '.join(EXAMPLES)}.")
     try:
-        call(verbs[verb], _read(asked.body))
+        call(verbs[verb], _arguments(request.body))
     except ValueError as error:
-        return _objects(f"{error} An example for {asked.place}: {EXAMPLES[verb]}")
-    return says({"ok": True})
+        return _error(f"{error} Example for {request.place}: {EXAMPLES[verb]}")
+    return json_response({"ok": True})
 
 
-def _read(body: bytes) -> dict[str, Any]:
-    """The arguments; no body means none.
+def _arguments(body: bytes) -> dict[str, Any]:
+    """Parse the arguments; an empty body has none.
 
     Raises:
-        ValueError: the body is no JSON object.
+        ValueError: the body is not a JSON object.
     """
     try:
         arguments = json.loads(body or b"{}")
@@ -59,5 +58,5 @@ def _read(body: bytes) -> dict[str, Any]:
     raise ValueError("The body is not a JSON object.")
 
 
-def _objects(message: str) -> Answer:
-    return says({"ok": False, "message": message}, status=400)
+def _error(message: str) -> Response:
+    return json_response({"ok": False, "message": message}, status=400)

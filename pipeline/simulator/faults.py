@@ -1,4 +1,4 @@
-"""Everything that can go wrong with an answer, and to whose answers it happens."""
+"""Faults: wrong responses and broken connections, and the requests that they apply to."""
 
 from __future__ import annotations
 
@@ -9,162 +9,157 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from pipeline.simulator.answers import (
-    Answer,
-    Cut,
-    Send,
-    Step,
-    Wait,
-    chunk,
-    complains,
-    declines,
-    moved,
-    page,
-    says,
-    sent,
-)
 from pipeline.simulator.arguments import call
+from pipeline.simulator.messages import (
+    Action,
+    Close,
+    Response,
+    Send,
+    Wait,
+    api_error,
+    chunk,
+    html_page,
+    json_response,
+    redirect,
+    send_whole,
+    v1_error,
+)
 
-# What a fault makes of the right answer. The answer is made only when it is needed, so that a model
-# that comes and goes does not count an answer that nobody got.
-Sending = Callable[[Callable[[], Answer]], Iterator[Step]]
+Behaviour = Callable[[Callable[[], Response]], Iterator[Action]]
+"""A function from the correct response to the actions of the fault.
 
+The response is made by a function, since a response that is not sent must not advance a flapping model.
+"""
 
 _MEGABYTE = 1 << 20
-
-
 _FINAL = range(200, 600)
-
-
 _MOST_BYTES = 1 << 30
-
-
 _TEXT = "text/plain; charset=utf-8"
 
 
-def _instead(answer: Answer) -> Sending:
-    return lambda _right: sent(answer)
+def _respond(response: Response) -> Behaviour:
+    return lambda _correct: send_whole(response)
 
 
-def _latency(*, seconds: float = 1.0) -> Sending:
-    def steps(right: Callable[[], Answer]) -> Iterator[Step]:
+def _latency(*, seconds: float = 1.0) -> Behaviour:
+    def actions(correct: Callable[[], Response]) -> Iterator[Action]:
         yield Wait(seconds)
-        yield from sent(right())
+        yield from send_whole(correct())
 
-    return steps
-
-
-def _reset() -> Sending:
-    return lambda _right: iter((Cut(reset=True),))
+    return actions
 
 
-def _closed() -> Sending:
-    return lambda _right: iter((Cut(),))
+def _reset() -> Behaviour:
+    return lambda _correct: iter((Close(reset=True),))
 
 
-def _truncated() -> Sending:
-    def steps(right: Callable[[], Answer]) -> Iterator[Step]:
-        answer = right()
-        yield Send(answer.head() + answer.body[: len(answer.body) // 2])
-        yield Cut()
-
-    return steps
+def _closed() -> Behaviour:
+    return lambda _correct: iter((Close(),))
 
 
-def _short_chunked() -> Sending:
-    def steps(right: Callable[[], Answer]) -> Iterator[Step]:
-        answer = replace(right(), chunked=True)
-        half = answer.body[: len(answer.body) // 2]
-        # An empty chunk would be the proper end of the body.
-        yield Send(answer.head() + (chunk(half) if half else b""))
-        yield Cut()
+def _truncated() -> Behaviour:
+    def actions(correct: Callable[[], Response]) -> Iterator[Action]:
+        response = correct()
+        yield Send(response.head() + response.body[: len(response.body) // 2])
+        yield Close()
 
-    return steps
+    return actions
 
 
-def _throttled(*, retry_after: float | str | None = None) -> Sending:
-    return _instead(_told_to_wait(Answer(429), retry_after))
+def _short_chunked() -> Behaviour:
+    def actions(correct: Callable[[], Response]) -> Iterator[Action]:
+        response = replace(correct(), chunked=True)
+        half = response.body[: len(response.body) // 2]
+        # An empty chunk would end the body.
+        yield Send(response.head() + (chunk(half) if half else b""))
+        yield Close()
+
+    return actions
 
 
-def _unavailable(*, retry_after: float | str | None = None) -> Sending:
-    answer = Answer(503, b"Service Unavailable\n", _TEXT)
-    return _instead(_told_to_wait(answer, retry_after))
+def _throttled(*, retry_after: float | str | None = None) -> Behaviour:
+    return _respond(_with_retry_after(Response(429), retry_after))
 
 
-def _broken(*, status: int = 500, text: bool = False) -> Sending:
+def _unavailable(*, retry_after: float | str | None = None) -> Behaviour:
+    response = Response(503, b"Service Unavailable\n", _TEXT)
+    return _respond(_with_retry_after(response, retry_after))
+
+
+def _broken(*, status: int = 500, text: bool = False) -> Behaviour:
     if text:
-        return _instead(Answer(_final(status), b"Internal Server Error\n", _TEXT))
+        return _respond(Response(_final(status), b"Internal Server Error\n", _TEXT))
     _final(status)
-    return lambda _right: sent(complains(status, "The database did not answer"))
+    return lambda _correct: send_whole(v1_error(status, "The database did not respond"))
 
 
-def _refused() -> Sending:
-    return lambda _right: sent(complains(401, "This key is no longer good"))
+def _refused() -> Behaviour:
+    return lambda _correct: send_whole(v1_error(401, "This key is no longer valid"))
 
 
-def _html(*, title: str = "Welcome") -> Sending:
-    return _instead(page(title))
+def _html(*, title: str = "Welcome") -> Behaviour:
+    return _respond(html_page(title))
 
 
-def _unsuccessful(*, message: str = "The group of this user could not be read") -> Sending:
-    return _instead(declines(message))
+def _unsuccessful(*, message: str = "The group of this user could not be read") -> Behaviour:
+    return _respond(api_error(message))
 
 
-def _error(*, message: str = "The upstream is overloaded") -> Sending:
-    return lambda _right: sent(replace(complains(500, message), status=200))
+def _error(*, message: str = "The upstream is overloaded") -> Behaviour:
+    return lambda _correct: send_whole(replace(v1_error(500, message), status=200))
 
 
-def _data(value: Any) -> Sending:
-    return _instead(says({"success": True, "object": "list", "data": value}))
+def _data(value: Any) -> Behaviour:
+    return _respond(json_response({"success": True, "object": "list", "data": value}))
 
 
-def _missing() -> Sending:
-    return _instead(says({"success": True, "object": "list"}))
+def _missing() -> Behaviour:
+    return _respond(json_response({"success": True, "object": "list"}))
 
 
-def _garbage() -> Sending:
-    return _instead(Answer(body=b'{"object":"list","data":[{"id":'))
+def _garbage() -> Behaviour:
+    return _respond(Response(body=b'{"object":"list","data":[{"id":'))
 
 
-def _huge(*, megabytes: int = 64, chunked: bool = False) -> Sending:
+def _huge(*, megabytes: int = 64, chunked: bool = False) -> Behaviour:
     body = b'{"success":true,"object":"list","data":[],"padding":"%b"}' % _filler(b"x", megabytes * _MEGABYTE)
-    return _instead(Answer(body=body, chunked=chunked))
+    return _respond(Response(body=body, chunked=chunked))
 
 
-def _deep(*, levels: int = 100_000) -> Sending:
+def _deep(*, levels: int = 100_000) -> Behaviour:
     nest = _filler(b"[", levels) + _filler(b"]", levels)
-    return _instead(Answer(body=b'{"object":"list","data":%b}' % nest))
+    return _respond(Response(body=b'{"object":"list","data":%b}' % nest))
 
 
-def _bomb(*, megabytes: int = 256) -> Sending:
-    return _instead(Answer(body=_packed(megabytes), headers=(("Content-Encoding", "gzip"),)))
+def _bomb(*, megabytes: int = 256) -> Behaviour:
+    return _respond(Response(body=_gzip_bomb(megabytes), headers=(("Content-Encoding", "gzip"),)))
 
 
-def _redirect(*, to: str, status: int = 302) -> Sending:
-    return _instead(moved(to, status=_final(status)))
+def _redirect(*, to: str, status: int = 302) -> Behaviour:
+    return _respond(redirect(to, status=_final(status)))
 
 
-def _drip(*, seconds: float = 0.1, size: int = 64) -> Sending:
+def _drip(*, seconds: float = 0.1, size: int = 64) -> Behaviour:
     if size < 1:
-        raise ValueError("a piece has one byte at least: write a size above zero.")
+        raise ValueError("a piece has at least one byte: write a size above zero.")
 
-    def steps(right: Callable[[], Answer]) -> Iterator[Step]:
-        answer = right()
-        yield Send(answer.head())
-        for start in range(0, len(answer.body), size):
+    def actions(correct: Callable[[], Response]) -> Iterator[Action]:
+        response = correct()
+        yield Send(response.head())
+        for start in range(0, len(response.body), size):
             yield Wait(seconds)
-            yield Send(answer.body[start : start + size])
+            yield Send(response.body[start : start + size])
 
-    return steps
+    return actions
 
 
-def _status(*, code: int) -> Sending:
+def _status(*, code: int) -> Behaviour:
     if _final(code) in {204, 304}:
-        return _instead(Answer(code))
-    return lambda _right: sent(complains(code, f"Answered with the status {code}"))
+        return _respond(Response(code))
+    return lambda _correct: send_whole(v1_error(code, f"Responded with status {code}"))
 
 
-FAULTS: dict[str, Callable[..., Sending]] = {
+FAULTS: dict[str, Callable[..., Behaviour]] = {
     "latency": _latency,
     "reset": _reset,
     "closed": _closed,
@@ -193,24 +188,24 @@ FAULTS: dict[str, Callable[..., Sending]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """A fault in waiting: `left` answers long, or until healed when None."""
+    """A fault and the requests that it applies to: `left` more, or None for no limit."""
 
     who: str | None = field(repr=False)
     at: str | None
     left: int | None
-    sending: Sending = field(repr=False)
+    behaviour: Behaviour = field(repr=False)
 
-    def hits(self, who: str | None, place: str) -> bool:
-        """Whether it is aimed at this caller and this path; None aims at all."""
+    def matches(self, who: str | None, place: str) -> bool:
+        """Return whether it applies to a caller and path; None applies to all."""
         return self.who in {None, who} and self.at in {None, place}
 
 
 class Faults:
-    """The faults in waiting; safe to change while requests are answered."""
+    """The active faults; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[Fault] = []
+        self._faults: list[Fault] = []
 
     def add(
         self,
@@ -221,67 +216,73 @@ class Faults:
         at: str | None = None,
         options: dict[str, Any],
     ) -> None:
-        """Put a fault behind the others of the same aim; one that would never end makes room for it.
+        """Add a fault; it replaces one without limit for the same caller and path, and follows the others.
 
         Raises:
-            ValueError: an unknown fault, an option that it does not take, or `times` below one.
+            ValueError: an unknown fault, an unknown option, or `times` below one.
         """
         if times is not None and times < 1:
-            raise ValueError(f"times is {times}: write how many answers the fault lasts, or leave it out.")
-        new = Fault(who=who, at=at, left=times, sending=_made(fault, options))
+            raise ValueError(
+                f"times is {times}: write how many requests the fault applies to, or leave it out."
+            )
+        new = Fault(who=who, at=at, left=times, behaviour=_behaviour(fault, options))
         with self._lock:
-            aim = (who, at)
-            self._waiting = [old for old in self._waiting if (old.who, old.at) != aim or old.left is not None]
-            self._waiting.append(new)
+            target = (who, at)
+            self._faults = [
+                old for old in self._faults if (old.who, old.at) != target or old.left is not None
+            ]
+            self._faults.append(new)
 
-    def heal(self, who: str | None = None) -> None:
-        """End the faults aimed at one caller, or all faults."""
+    def clear(self, who: str | None = None) -> None:
+        """Remove the faults of one caller, or all faults."""
         with self._lock:
-            self._waiting = [old for old in self._waiting if who is not None and old.who != who]
+            self._faults = [old for old in self._faults if who is not None and old.who != who]
 
-    def take(self, who: str | None, place: str) -> Sending | None:
-        """The fault that befalls this answer: the oldest of the most particular ones."""
+    def take(self, who: str | None, place: str) -> Behaviour | None:
+        """Return the behaviour for one request: that of the oldest of the most specific faults, or None."""
         with self._lock:
-            hits = [fault for fault in self._waiting if fault.hits(who, place)]
-            if not hits:
+            matching = [fault for fault in self._faults if fault.matches(who, place)]
+            if not matching:
                 return None
-            fault = min(hits, key=lambda one: (one.who is None, one.at is None))
+            fault = min(matching, key=lambda one: (one.who is None, one.at is None))
             if fault.left is not None:
                 fault.left -= 1
                 if not fault.left:
-                    self._waiting.remove(fault)
-            return fault.sending
+                    self._faults.remove(fault)
+            return fault.behaviour
 
 
-def _made(name: str, options: dict[str, Any]) -> Sending:
-    maker = FAULTS.get(name)
-    if maker is None:
+def _behaviour(name: str, options: dict[str, Any]) -> Behaviour:
+    fault = FAULTS.get(name)
+    if fault is None:
         raise ValueError(f"There is no fault {name!r}: write one of {', '.join(FAULTS)}.")
     try:
-        return call(maker, options)
+        return call(fault, options)
     except ValueError as error:
         raise ValueError(f"The fault {name}: {error}") from error
 
 
 def _final(status: int) -> int:
     if status not in _FINAL:
-        raise ValueError(f"{status} ends no request: write a status from {_FINAL[0]} to {_FINAL[-1]}.")
+        raise ValueError(f"{status} is not a final status: write one from {_FINAL[0]} to {_FINAL[-1]}.")
     return status
 
 
-def _told_to_wait(answer: Answer, retry_after: float | str | None) -> Answer:
-    return answer if retry_after is None else answer.plus(("Retry-After", str(retry_after)))
+def _with_retry_after(response: Response, retry_after: float | str | None) -> Response:
+    return response if retry_after is None else response.with_headers(("Retry-After", str(retry_after)))
 
 
 def _filler(byte: bytes, count: int) -> bytes:
     if not 0 <= count <= _MOST_BYTES:
-        raise ValueError(f"an answer of {count} bytes cannot be made: {_MOST_BYTES} is the most.")
+        raise ValueError(
+            f"a body of {count} bytes is not possible: the size must be 0 to {_MOST_BYTES} bytes."
+        )
     return byte * count
 
 
 @lru_cache(maxsize=4)
-def _packed(megabytes: int) -> bytes:
-    """A small gzip of a large list: megabytes of spaces, which JSON allows, and then no models."""
+def _gzip_bomb(megabytes: int) -> bytes:
+    """Return a gzip body of an empty list preceded by megabytes of spaces, which JSON allows."""
     packer = zlib.compressobj(9, wbits=31)
     spaces = packer.compress(_filler(b" ", megabytes * _MEGABYTE))
     return b"".join((spaces, packer.compress(b'{"object":"list","data":[]}'), packer.flush()))

@@ -1,4 +1,4 @@
-"""The gateway as a test or a demo holds it: started, scripted, asked, stopped."""
+"""The gateway: started and stopped, its users, lists and faults changed while it runs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,33 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from pipeline.simulator.accounts import Accounts
-from pipeline.simulator.answers import Answer, Asked, Step, is_fresh, request_id, sent, tag, takes_gzip
-from pipeline.simulator.control import EXAMPLES, PREFIX, obeys
+from pipeline.simulator.control import EXAMPLES, PREFIX, handle_control
 from pipeline.simulator.faults import Faults
+from pipeline.simulator.groups import Groups
+from pipeline.simulator.messages import (
+    Action,
+    Request,
+    Response,
+    accepts_gzip,
+    etag,
+    matches_etag,
+    request_id,
+    send_whole,
+)
 from pipeline.simulator.replay import Replay
-from pipeline.simulator.routes import LIST, LOGIN, answer
+from pipeline.simulator.routes import LIST, LOGIN, respond
 from pipeline.simulator.server import Server
-from pipeline.simulator.world import World
 
-# A gateway that runs for weeks must not grow with every request.
-_REMEMBERED = 10_000
+# Bounds the memory of a gateway that runs for weeks.
+_KEPT_REQUESTS = 10_000
 
 
 class Gateway:
     """A gateway of the One-API, New-API and AiHubMix family on a loopback port, for as long as `with` lasts.
 
-    Its verbs say what it does from now on: `user`, `key` and `group` add or replace who may ask, `signs_out`
-    ends a user's sessions; `offers`, `drops` and `flaps` change the lists; `shuffles` and `noisy` change how
-    they are told. They may be called at any time, from any thread.
+    `user`, `key` and `group` add or replace; `signs_out` ends a user's sessions. `offers`, `drops` and
+    `flaps` change the lists; `shuffles` and `noisy` change how they are written; `fails` and `heals` add and
+    end faults. All may be called at any time, from any thread.
     """
 
     def __init__(
@@ -39,22 +48,29 @@ class Gateway:
         replay: Replay | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Port 0 is a free one, chosen at the first start and kept; `control` lets clients script, too."""
+        """Create a gateway; it listens from `start` on.
+
+        Args:
+            port: 0 takes a free one at the first start and keeps it.
+            control: serve `/control/`, by which clients change the gateway.
+            replay: recorded answers to serve in place of the lists.
+            clock: seconds since the epoch.
+        """
         self.accounts = Accounts()
-        self.world = World(clock)
+        self.groups = Groups(clock)
         self.user, self.key, self.signs_out = self.accounts.user, self.accounts.key, self.accounts.signs_out
-        self.group, self.offers, self.drops = self.world.group, self.world.offers, self.world.drops
-        self.flaps, self.shuffles, self.noisy = self.world.flaps, self.world.shuffles, self.world.noisy
+        self.group, self.offers, self.drops = self.groups.group, self.groups.offers, self.groups.drops
+        self.flaps, self.shuffles, self.noisy = self.groups.flaps, self.groups.shuffles, self.groups.noisy
         self._faults = Faults()
         self._replay = replay
         self._clock = clock
         self._port = port
-        self._is_controlled = control
-        self._tags = False
+        self._has_control = control
+        self._has_etags = False
         self._compresses = False
         self._lock = threading.Lock()
-        self._asked: deque[Asked] = deque(maxlen=_REMEMBERED)
-        self._running: Server | None = None
+        self._requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
+        self._server: Server | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -65,7 +81,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """The base URL without a slash at its end.
+        """The base URL, without a slash at its end.
 
         Raises:
             RuntimeError: the port is not chosen before the first start.
@@ -75,33 +91,33 @@ class Gateway:
         return f"http://127.0.0.1:{self._port}"
 
     @property
-    def asked(self) -> list[Asked]:
-        """What clients asked, oldest first, without `/control` and `/replay`; the last ten thousand."""
+    def requests(self) -> list[Request]:
+        """The last ten thousand requests, oldest first, without those to `/control` and `/replay`."""
         with self._lock:
-            return list(self._asked)
+            return list(self._requests)
 
     def start(self) -> None:
-        """Serve in a thread; nothing happens when it serves already.
+        """Serve in a thread, unless it already does.
 
         Raises:
             OSError: the port is taken.
         """
-        if self._running is None:
-            server = Server(self._port, self._steps)
+        if self._server is None:
+            server = Server(self._port, self._respond)
             self._port = server.server_port
             server.start()
-            self._running = server
+            self._server = server
 
     def stop(self) -> None:
-        """Free the port and end every connection; what was scripted stays for the next start."""
-        if self._running is not None:
-            self._running.stop()
-            self._running = None
+        """Free the port and close every connection; a later start continues with the same state."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
 
     def wait(self) -> None:
-        """Return when the gateway is stopped; an interrupt passes through."""
-        if self._running is not None:
-            self._running.thread.join()
+        """Return when the gateway is stopped."""
+        if self._server is not None:
+            self._server.thread.join()
 
     def fails(
         self,
@@ -113,72 +129,78 @@ class Gateway:
         at: str | None = None,
         **options: Any,
     ) -> None:
-        """Let answers go wrong: those to `who` (a key, a signed-in user, `nobody`; None: everyone).
+        """Add a fault; faults with `times` apply one after the other.
 
-        For `times` answers, or until `heals`; only at the path `at`, if given. Faults with `times` queue up.
+        Args:
+            fault: one of `FAULTS`.
+            who: the caller whose requests fail: a key, a signed-in user or `anonymous`; None: everyone.
+            times: number of requests; None: until `heals`.
+            at: the only path that fails; None: every path.
+            options: of the fault.
 
         Raises:
-            ValueError: an unknown fault, option or `who`; the message names the known ones.
+            ValueError: an unknown fault, option or `who`; the message lists the valid ones.
         """
-        aim = None if who is None else self.accounts.who(who)
-        self._faults.add(fault, who=aim, times=times, at=at, options=options)
+        target = None if who is None else self.accounts.target(who)
+        self._faults.add(fault, who=target, times=times, at=at, options=options)
 
     def heals(self, who: str | None = None) -> None:
-        """End the faults aimed at one caller; with None, all faults.
+        """End the faults of one caller; with None, all faults.
 
         Raises:
             ValueError: an unknown `who`.
         """
-        self._faults.heal(None if who is None else self.accounts.who(who))
+        self._faults.clear(None if who is None else self.accounts.target(who))
 
     def tags(self, *, on: bool = True) -> None:
-        """Offer an ETag with each right answer to GET, and say 304 to a client that has it."""
-        self._tags = on
+        """Send an ETag with each list, and 304 to a request that names it."""
+        self._has_etags = on
 
     def compresses(self, encoding: str | None = "gzip") -> None:
-        """Compress answers to clients that accept it; None ends it.
+        """Compress responses to clients that accept it; None ends it.
 
         Raises:
             ValueError: an encoding other than gzip.
         """
         if encoding not in {None, "gzip"}:
-            raise ValueError(f"{encoding!r} cannot be made here: write gzip.")
+            raise ValueError(f"{encoding!r} is not supported: write gzip.")
         self._compresses = encoding is not None
 
-    def _steps(self, asked: Asked) -> Iterator[Step]:
-        if self._is_controlled and asked.place.startswith(PREFIX):
-            return sent(obeys(self._verbs(), asked))
-        if self._replay is not None and asked.place in {"/replay", "/replay/next"}:
-            return sent(self._replay.told(asked))
+    def _respond(self, request: Request) -> Iterator[Action]:
+        if self._has_control and request.place.startswith(PREFIX):
+            return send_whole(handle_control(self._verbs(), request))
+        if self._replay is not None and request.place in {"/replay", "/replay/next"}:
+            return send_whole(self._replay.position(request))
         with self._lock:
-            self._asked.append(asked)
-        caller = self.accounts.caller(asked.headers)
-        # Whoever signs in is not yet anyone: only what befalls everyone befalls them.
-        who = None if asked.place == LOGIN else caller.who
-        sending = self._faults.take(who, asked.place) or (lambda right: sent(right()))
-        return sending(lambda: self._dressed(self._right(asked), asked))
+            self._requests.append(request)
+        caller = self.accounts.caller(request.headers)
+        # A login has no caller yet, so that only the faults of everyone apply.
+        who = None if request.place == LOGIN else caller.who
+        behaviour = self._faults.take(who, request.place) or (lambda correct: send_whole(correct()))
+        return behaviour(lambda: self._with_headers(self._correct(request), request))
 
-    def _right(self, asked: Asked) -> Answer:
-        if self._replay is not None and (asked.method, asked.place) == ("GET", LIST):
-            return self._replay.now()
-        return answer(self.world, self.accounts, asked)
+    def _correct(self, request: Request) -> Response:
+        if self._replay is not None and (request.method, request.place) == ("GET", LIST):
+            return self._replay.current()
+        return respond(self.groups, self.accounts, request)
 
-    def _dressed(self, answer: Answer, asked: Asked) -> Answer:
-        """The answer with the headers that every answer has, and with what the client asked for."""
-        answer = answer.plus(
+    def _with_headers(self, response: Response, request: Request) -> Response:
+        """Return the response with the common headers, and with an ETag and compressed if set so."""
+        response = response.with_headers(
             ("Date", formatdate(self._clock(), usegmt=True)), ("X-Oneapi-Request-Id", request_id())
         )
-        if not answer.body or answer.status != HTTPStatus.OK:
-            return answer
-        if self._tags and asked.method == "GET":
-            if is_fresh(answer, asked):
-                return Answer(304, headers=answer.headers).plus(("ETag", tag(answer.body)))
-            answer = answer.plus(("ETag", tag(answer.body)))
+        if not response.body or response.status != HTTPStatus.OK:
+            return response
+        if self._has_etags and request.method == "GET":
+            tag = ("ETag", etag(response.body))
+            if matches_etag(response, request):
+                return Response(304, headers=response.headers).with_headers(tag)
+            response = response.with_headers(tag)
         if self._compresses:
-            answer = answer.plus(("Vary", "Accept-Encoding"))
-            if takes_gzip(asked):
-                return answer.gzipped()
-        return answer
+            response = response.with_headers(("Vary", "Accept-Encoding"))
+            if accepts_gzip(request):
+                return response.gzipped()
+        return response
 
     def _verbs(self) -> dict[str, Callable[..., None]]:
         return {verb: getattr(self, verb) for verb in EXAMPLES}

@@ -1,4 +1,4 @@
-"""Which answer belongs to which path."""
+"""The correct response to each path."""
 
 from __future__ import annotations
 
@@ -6,80 +6,83 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from pipeline.simulator.accounts import Accounts, Caller, Refusal, User
-from pipeline.simulator.answers import Answer, Asked, declines, grants, moved, page, says
-from pipeline.simulator.world import World
+from pipeline.simulator.accounts import Accounts, Caller, Rejection, User
+from pipeline.simulator.groups import Groups
+from pipeline.simulator.messages import (
+    Request,
+    Response,
+    api_error,
+    api_success,
+    html_page,
+    json_response,
+    redirect,
+)
 
 LIST = "/v1/models"
-
-
 LOGIN = "/api/user/login"
 
-
 _VERSION = "v1.0-reference"
-
-
 _MONTH = 30 * 24 * 3600
 
 
-def answer(world: World, accounts: Accounts, asked: Asked) -> Answer:
-    """The right answer to a request."""
-    if asked.method == "HEAD":
-        return Answer(404)
-    if asked.place == "/v1" or asked.place.startswith("/v1/"):
-        return _relayed(world, accounts, asked)
-    return _told(world, accounts, asked)
+def respond(groups: Groups, accounts: Accounts, request: Request) -> Response:
+    """Return the correct response to a request."""
+    if request.method == "HEAD":
+        return Response(404)
+    if request.place == "/v1" or request.place.startswith("/v1/"):
+        return _v1(groups, accounts, request)
+    return _api(groups, accounts, request)
 
 
-def _relayed(world: World, accounts: Accounts, asked: Asked) -> Answer:
-    place = asked.place
-    if asked.method != "GET" or not (place == LIST or place.startswith(f"{LIST}/")):
-        message = f"Invalid URL ({asked.method} {place})"
+def _v1(groups: Groups, accounts: Accounts, request: Request) -> Response:
+    place = request.place
+    if request.method != "GET" or not (place == LIST or place.startswith(f"{LIST}/")):
+        message = f"Invalid URL ({request.method} {place})"
         error = {"message": message, "type": "invalid_request_error", "param": "", "code": ""}
-        return says({"error": error}, status=404)
+        return json_response({"error": error}, status=404)
     if place == f"{LIST}/":
-        return moved(LIST)
-    match accounts.caller(asked.headers):
-        case Refusal() as refusal:
-            return refusal.answer()
+        return redirect(LIST)
+    match accounts.caller(request.headers):
+        case Rejection() as rejection:
+            return rejection.response()
         case caller if place == LIST:
-            return world.listing(caller)
+            return groups.listing(caller)
         case caller:
-            return world.one(caller, unquote(place.removeprefix(f"{LIST}/")))
+            return groups.one(caller, unquote(place.removeprefix(f"{LIST}/")))
 
 
-def _told(world: World, accounts: Accounts, asked: Asked) -> Answer:
-    match asked.method, asked.place:
+def _api(groups: Groups, accounts: Accounts, request: Request) -> Response:
+    match request.method, request.place:
         case "POST", "/api/user/login":
-            return _login(accounts, asked)
+            return _login(accounts, request)
         case "GET", "/api/status":
-            return grants({"version": _VERSION, "start_time": world.started, "quota_per_unit": 500000})
+            return api_success({"version": _VERSION, "start_time": groups.started, "quota_per_unit": 500000})
         case "GET", "/api/pricing":
-            user = accounts.signed_in(asked.headers)
-            return says(world.pricing(user.group if isinstance(user, User) else None))
+            user = accounts.signed_in(request.headers)
+            return json_response(groups.pricing(user.group if isinstance(user, User) else None))
         case "GET", "/api/user/self/groups" | "/api/user/available_models":
-            user = accounts.signed_in(asked.headers)
-            return grants(_own(world, asked.place, user)) if isinstance(user, User) else user
-    return page("Reference gateway")
+            user = accounts.signed_in(request.headers)
+            return api_success(_of_user(groups, request.place, user)) if isinstance(user, User) else user
+    return html_page("Reference gateway")
 
 
-def _own(world: World, place: str, user: User) -> Any:
+def _of_user(groups: Groups, place: str, user: User) -> Any:
     if place == "/api/user/available_models":
-        return world.names(Caller(who=f"user:{user.name}", group=user.group))
-    usable = world.groups(user.group)
+        return groups.ids(Caller(who=f"user:{user.name}", group=user.group))
+    usable = groups.usable(user.group)
     return {name: {"ratio": group.ratio, "desc": group.desc} for name, group in usable.items()}
 
 
-def _login(accounts: Accounts, asked: Asked) -> Answer:
+def _login(accounts: Accounts, request: Request) -> Response:
     try:
-        form = json.loads(asked.body)
+        form = json.loads(request.body)
         name, password = form["username"], form["password"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return declines('Send {"username": "…", "password": "…"}')
-    entered = accounts.signs_in(name, password) if isinstance(name, str) else None
-    if entered is None:
-        return declines("User name or password is wrong, or the user has been banned")
-    user, session = entered
+        return api_error('Send {"username": "…", "password": "…"}')
+    signed_in = accounts.sign_in(name, password) if isinstance(name, str) else None
+    if signed_in is None:
+        return api_error("User name or password is wrong, or the user has been banned")
+    user, session = signed_in
     data = {"id": user.id, "username": user.name, "display_name": user.name, "group": user.group}
     cookie = f"session={session}; Path=/; Max-Age={_MONTH}; HttpOnly; SameSite=Strict"
-    return grants({**data, "role": 1, "status": 1}).plus(("Set-Cookie", cookie))
+    return api_success({**data, "role": 1, "status": 1}).with_headers(("Set-Cookie", cookie))

@@ -1,17 +1,14 @@
-"""What a gateway offers when nobody has scripted it, and how to tell a person about it."""
+"""The sample data of `modelwatch gateway`, and the text that it prints."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pipeline.simulator.accounts import DEFAULT_GROUP, NOBODY
+from pipeline.simulator.accounts import ANONYMOUS, DEFAULT_GROUP
 from pipeline.simulator.gateway import Gateway
 
 _EVERYONE = (DEFAULT_GROUP, "vip")
-
-
 _VIP = ("vip",)
-
 
 _MODELS: tuple[tuple[str, tuple[str, ...], str, dict[str, Any]], ...] = (
     ("aurora-4", _EVERYONE, "aurora", {"model_ratio": 1.5, "completion_ratio": 4, "context_length": 400_000}),
@@ -53,7 +50,7 @@ _MODELS: tuple[tuple[str, tuple[str, ...], str, dict[str, Any]], ...] = (
 
 
 def sample(gateway: Gateway) -> None:
-    """Fill a gateway with two groups, two users, three keys and a plausible list."""
+    """Add two groups, two users, three keys and fifteen models to a gateway."""
     gateway.group(DEFAULT_GROUP, ratio=1.0, desc="Everyone")
     gateway.group("vip", ratio=0.8, desc="Paying teams")
     for model, to, owned_by, fields in _MODELS:
@@ -67,35 +64,34 @@ def sample(gateway: Gateway) -> None:
 
 
 def describe(gateway: Gateway) -> str:
-    """A text for the terminal: where it listens, who may ask, and what to try.
-
-    It shows keys and passwords, which is right for made-up ones alone.
-    """
-    return "\n".join((*_about(gateway), "", *_to_try(gateway), ""))
+    """Return the text for the terminal: the address, the keys and users with their secrets, and examples."""
+    return "\n".join((*_summary(gateway), "", *_examples(gateway), ""))
 
 
-def _about(gateway: Gateway) -> list[str]:
-    counts = ", ".join(f"{name} {size}" for name, size in gateway.world.sizes().items())
-    lines = [f"The reference gateway answers at {gateway.url}/v1/models", f"  models by group: {counts}"]
+def _summary(gateway: Gateway) -> list[str]:
+    counts = ", ".join(f"{name} {size}" for name, size in gateway.groups.sizes().items())
+    lines = [f"The reference gateway listens at {gateway.url}/v1/models", f"  models by group: {counts}"]
     for key in gateway.accounts.keys:
         limit = (
-            f"its own {len(key.models)} models"
+            f"limited to {len(key.models)} models"
             if key.models is not None
-            else f"{f'group {key.group}' if key.group else 'the group of its user'}"
+            else f"group {key.group}"
+            if key.group
+            else "the group of its user"
         )
-        lines.append(f"  key   {key.secret}  user {key.user or NOBODY}, {limit}")
+        lines.append(f"  key   {key.secret}  user {key.user or ANONYMOUS}, {limit}")
     for user in gateway.accounts.users:
-        signs_in = f"password {user.password}, access token {user.access_token}"
-        lines.append(f"  user  {user.name}  id {user.id}, group {user.group}, {signs_in}")
+        sign_in = f"password {user.password}, access token {user.access_token}"
+        lines.append(f"  user  {user.name}  id {user.id}, group {user.group}, {sign_in}")
     return lines
 
 
-def _to_try(gateway: Gateway) -> list[str]:
-    who = next((key.secret for key in gateway.accounts.keys), NOBODY)
-    ask = "" if who == NOBODY else f" -H 'Authorization: Bearer {who}'"
+def _examples(gateway: Gateway) -> list[str]:
+    who = next((key.secret for key in gateway.accounts.keys), ANONYMOUS)
+    ask = "" if who == ANONYMOUS else f" -H 'Authorization: Bearer {who}'"
     throttled = f'{{"fault": "throttled", "who": "{who}", "times": 1, "options": {{"retry_after": 5}}}}'
     return [
-        "Ask it, change it, break it, mend it:",
+        "Request the list, change it, add a fault, end the faults:",
         f"  curl -s {gateway.url}/v1/models{ask}",
         f"""  curl -s {gateway.url}/control/offers -d '{{"models": ["aurora-6"], "to": "default"}}'""",
         f"""  curl -s {gateway.url}/control/drops -d '{{"models": ["aurora-4"]}}'""",

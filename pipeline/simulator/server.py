@@ -1,4 +1,4 @@
-"""The HTTP server: reads requests from loopback connections and takes the steps of their answers."""
+"""The HTTP server: reads requests on loopback and performs the actions of their responses."""
 
 from __future__ import annotations
 
@@ -12,41 +12,35 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-from pipeline.simulator.answers import Answer, Asked, Cut, Send, Step, Wait, sent
+from pipeline.simulator.messages import Action, Close, Request, Response, Send, Wait, send_whole
 
 _LOOPBACK = "127.0.0.1"
-
-
 _LARGEST_REQUEST = 4 << 20
-
-
-_GOODBYE_SECONDS = 2.0
-
-
+_CLOSING_SECONDS = 2.0
 _LINGER = struct.Struct("ii")
 
 
 class Server(ThreadingHTTPServer):
-    """Answers every request with the steps that `steps` makes of it, each connection in a thread."""
+    """A server that performs the actions returned by `respond`, with a thread for each connection."""
 
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, port: int, steps: Callable[[Asked], Iterator[Step]]) -> None:
-        self.steps = steps
+    def __init__(self, port: int, respond: Callable[[Request], Iterator[Action]]) -> None:
+        self.respond = respond
         self.stopping = threading.Event()
         self._connections: set[Any] = set()
-        self._hung_up = threading.Condition()
+        self._closed = threading.Condition()
         super().__init__((_LOOPBACK, port), _Handler)
         self.thread = threading.Thread(target=self.run, name=f"gateway {self.server_port}", daemon=True)
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what this machine is called, as the base would."""
+        """Bind without the reverse DNS lookup of the base class."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = _LOOPBACK, int(self.server_address[1])
 
     def run(self) -> None:
-        """Serve until `stop`; the base's own loop would wake up to look, or be slow to stop."""
+        """Serve until `stop`; `serve_forever` would poll, or be slow to stop."""
         while not self.stopping.is_set():
             self.handle_request()
 
@@ -55,26 +49,26 @@ class Server(ThreadingHTTPServer):
         self.thread.start()
 
     def stop(self) -> None:
-        """Free the port, hang up on every client and see their threads end."""
+        """Free the port, close every connection and wait for their threads to end."""
         self.stopping.set()
-        with suppress(OSError):  # a client woke the loop first, and it is over
-            socket.create_connection((_LOOPBACK, self.server_port), timeout=_GOODBYE_SECONDS).close()
+        with suppress(OSError):  # another client woke the loop first
+            socket.create_connection((_LOOPBACK, self.server_port), timeout=_CLOSING_SECONDS).close()
         self.thread.join()
         self.server_close()
-        with self._hung_up:
+        with self._closed:
             for connection in self._connections:
-                with suppress(OSError):  # the client was faster
+                with suppress(OSError):  # the client closed it first
                     connection.shutdown(socket.SHUT_RDWR)
-            self._hung_up.wait_for(lambda: not self._connections, timeout=_GOODBYE_SECONDS)
+            self._closed.wait_for(lambda: not self._connections, timeout=_CLOSING_SECONDS)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection, so that `stop` can end it."""
-        with self._hung_up:
+        """Store the connection, so that `stop` can close it."""
+        with self._closed:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection; one that is to be reset must not say goodbye first."""
+        """Close a connection; one to be reset must not send FIN first."""
         lingers, _ = _LINGER.unpack(request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.size))
         if lingers:
             self.close_request(request)
@@ -82,14 +76,14 @@ class Server(ThreadingHTTPServer):
             super().shutdown_request(request)
 
     def close_request(self, request: Any) -> None:
-        """Close a connection and forget it."""
+        """Close a connection and remove it."""
         super().close_request(request)
-        with self._hung_up:
+        with self._closed:
             self._connections.discard(request)
-            self._hung_up.notify_all()
+            self._closed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing when a client went away: clients do. Anything else is a fault of ours and is shown."""
+        """Ignore a client that closed its connection; print any other error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -103,35 +97,35 @@ class _Handler(BaseHTTPRequestHandler):
         length = self._length()
         if length is None:
             self.close_connection = True
-            self._take(sent(Answer(413, headers=(("Connection", "close"),))))
+            self._perform(send_whole(Response(413, headers=(("Connection", "close"),))))
             return
-        # An older client waits for the end of the connection; and HEAD must never be followed by a body.
+        # HTTP/1.0 clients wait for the end of the connection, and no body may follow the response to HEAD.
         if self.request_version == "HTTP/1.0" or self.command == "HEAD":
             self.close_connection = True
         body = self.rfile.read(length)
-        self._take(self.server.steps(Asked(self.command, self.path, self.headers, body)))
+        self._perform(self.server.respond(Request(self.command, self.path, self.headers, body)))
 
-    do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST = do_PUT = do_GET  # noqa: N815 - names of the base
+    do_DELETE = do_HEAD = do_OPTIONS = do_PATCH = do_POST = do_PUT = do_GET  # noqa: N815 - names of the base class
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Keep quiet: what was asked is in the gateway's `asked`."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Log nothing: `Gateway.requests` has the requests."""
 
     def _length(self) -> int | None:
-        """The request body's length; None when it is not told, or not one that is taken."""
-        told = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (told.isascii() and told.isdigit()):
+        """Return the length of the request body; None when it is unknown, invalid or too large."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             return None
-        return int(told) if int(told) <= _LARGEST_REQUEST else None
+        return int(length) if int(length) <= _LARGEST_REQUEST else None
 
-    def _take(self, steps: Iterator[Step]) -> None:
-        for step in steps:
-            match step:
+    def _perform(self, actions: Iterator[Action]) -> None:
+        for action in actions:
+            match action:
                 case Send(data):
                     self.wfile.write(data)
                 case Wait(seconds) if self.server.stopping.wait(seconds):
                     self.close_connection = True
                     return
-                case Cut(reset):
+                case Close(reset):
                     self.close_connection = True
                     if reset:
                         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.pack(1, 0))

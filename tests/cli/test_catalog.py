@@ -56,7 +56,7 @@ def history(tmp_path_factory):
         one.offers("quarry/slate", to=("default", "vip"), owned_by="aurora")
         two.offers("tern-9b", owned_by="tern")
         job.quick("run", at="2026-05-04T06:00:00Z")
-        one.fails("empty", who="nobody")
+        one.fails("empty", who="anonymous")
         two.fails("refused")
         job.quick("run", at="2026-05-05T06:00:00Z")
     return job

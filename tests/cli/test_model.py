@@ -219,7 +219,7 @@ def test_ids_that_differ_only_in_case_are_named(gateway, job):
 
 def test_a_failing_scope_shows_its_last_known_state(gateway, job):
     job.runs()
-    gateway.fails("refused", who="nobody")
+    gateway.fails("refused", who="anonymous")
     job.configure("[gateways.late]", 'url = "http://127.0.0.1:1"', "attempts = 1", "scopes.public = {}")
     job.runs()
     assert job.lines("alpha")[1] == (
@@ -330,7 +330,7 @@ def test_live_finds_models_outside_the_list_and_misses_models_in_it(gateway, job
 def test_live_failures_set_the_exit_status_and_show_no_key(gateway, job):
     """3 for some, 4 for all."""
     job.runs()
-    gateway.fails("status", code=418, who="nobody")
+    gateway.fails("status", code=418, who="anonymous")
     assert live(job, "alpha") == ({"public": "error", "vip": "same"}, 3)
     gateway.fails("html")
     verdicts, code = live(job, "alpha")
@@ -345,9 +345,9 @@ def test_live_failures_set_the_exit_status_and_show_no_key(gateway, job):
 def test_live_tries_a_plain_slash_after_an_encoded_one(gateway, job):
     job.runs()
     gateway.fails("status", code=404, at="/v1/models/org%2Fbeta%3Afree")
-    before = len(gateway.asked)
+    before = len(gateway.requests)
     assert live(job, "org/beta:free", "--scope", "*/public") == ({"public": "same"}, 0)
-    assert [asked.place for asked in gateway.asked[before:]] == [
+    assert [asked.place for asked in gateway.requests[before:]] == [
         "/v1/models/org%2Fbeta%3Afree",
         "/v1/models/org/beta%3Afree",
     ]

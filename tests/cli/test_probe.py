@@ -108,13 +108,13 @@ def test_flapping_models_are_named_with_the_setting_to_raise(gateway, run):
 
 def offers_anew(gateway, fields):
     """Let the gateway offer `alpha` with other fields in each answer."""
-    turns, answers = count(1), gateway.world.listing
+    turns, answers = count(1), gateway.groups.listing
 
     def listing(caller):
         gateway.offers("alpha", **fields(next(turns)))
         return answers(caller)
 
-    gateway.world.listing = listing
+    gateway.groups.listing = listing
 
 
 def test_noise_in_a_price_comes_with_a_warning(gateway, run):

@@ -463,7 +463,7 @@ def test_a_loss_below_the_floor_is_not_held(gateway, alone):
 
 def test_the_anonymous_list_is_held_where_a_session_expires(tmp_path, gateway):
     gateway.user("ann", password="a", group="vip")
-    _, session = gateway.accounts.signs_in("ann", "a")
+    _, session = gateway.accounts.sign_in("ann", "a")
     job = Job(tmp_path / "home", {"SESSION": session})
     job.asks(gateway.url, scopes={"ann": 'cookie = "env:SESSION"', "public": ""})
     job.quick("run")
@@ -476,7 +476,7 @@ def test_the_anonymous_list_is_held_where_a_session_expires(tmp_path, gateway):
 
 def test_the_exit_status_of_a_failure_and_a_hold_is_3_and_both_are_named(gateway, job):
     job.quick("run")
-    gateway.fails("empty", who="nobody")
+    gateway.fails("empty", who="anonymous")
     gateway.fails("broken", who="sk-prod-12345678")
     done = job.quick("run")
     assert done.code == 3
@@ -544,7 +544,7 @@ def test_a_run_without_problems_prints_nothing_off_a_terminal(gateway, job):
 
 
 def test_with_quiet_nothing_is_printed(gateway, job):
-    gateway.fails("broken", who="nobody")
+    gateway.fails("broken", who="anonymous")
     done = job.quick("run", "-q")
     assert (done.code, done.output) == (3, "")
 
@@ -569,7 +569,7 @@ def test_with_verbose_twice_each_request_is_logged_with_its_status(gateway, job)
 
 
 def test_a_json_log_has_an_object_for_each_line(gateway, job):
-    gateway.fails("refused", who="nobody")
+    gateway.fails("refused", who="anonymous")
     done = job.run("run", "-v", "--log-format", "json")
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert {line["level"] for line in lines} == {"info"}
@@ -606,7 +606,7 @@ def test_a_second_run_exits_at_once_with_75(job):
             finally:
                 release.set()
             assert ended(first).code == 0
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
     assert snapshots(job) == 1
 
 
@@ -749,7 +749,7 @@ def test_a_report_that_cannot_be_written_is_written_by_the_next_run(gateway, alo
 
 def test_a_failed_scope_and_an_unwritten_report_are_both_logged_and_the_exit_status_is_3(gateway, job):
     job.reports.write_text("in the way")
-    gateway.fails("broken", who="nobody")
+    gateway.fails("broken", who="anonymous")
     done = job.quick("run")
     assert done.code == 3
     assert "local/public: failed" in done.stderr
@@ -888,7 +888,7 @@ def test_check_asks_each_scope_once_and_writes_nothing(gateway, job):
     assert found["test"]["error"]["class"] == "Throttled"
     assert "lower `concurrency`" in found["test"]["advice"]
     assert list(job.home.iterdir()) == [job.config]
-    assert len(gateway.asked) == 3
+    assert len(gateway.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -906,7 +906,7 @@ def test_check_has_a_cure_for_each_class_of_failure(tmp_path, gateway, fault, ad
     done = job.quick("check")
     assert done.code == 4
     assert advice in done.stdout
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 def test_check_names_a_reference_that_cannot_be_resolved(tmp_path, gateway):

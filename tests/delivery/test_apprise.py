@@ -29,7 +29,7 @@ def test_a_service_gets_markdown_without_mentions():
             send_to_all(channel, message, secrets={"env:CHAT": service_url(server, format="markdown")}).status
             == DeliveryStatus.SENT
         )
-    (asked,) = server.asked
+    (asked,) = server.requests
     body = json.loads(asked.body)
     assert (body["title"], body["type"]) == (MESSAGE.subject, "failure")
     assert (
@@ -87,7 +87,7 @@ def test_a_text_too_long_for_a_service_is_sent_once_and_cut():
             ).status
             == DeliveryStatus.SENT
         )
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert 1000 < len(json.loads(asked.body)["message"]) <= 32_768
 
 

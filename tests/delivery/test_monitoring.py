@@ -43,12 +43,12 @@ class Switch:
     @property
     def paths(self):
         """The requested paths, without the check's own and the run's id."""
-        return [each.path.partition("?")[0].removeprefix(f"/{TOKEN}") for each in self.server.asked]
+        return [each.path.partition("?")[0].removeprefix(f"/{TOKEN}") for each in self.server.requests]
 
     @property
     def runs(self):
         """The ids of the runs that pinged."""
-        return [each.path.partition("?rid=")[2] for each in self.server.asked]
+        return [each.path.partition("?rid=")[2] for each in self.server.requests]
 
 
 class World:
@@ -120,8 +120,8 @@ def test_a_run_pings_start_and_end_with_an_id_of_its_own(world):
     assert world.switch.runs == [first, first, second, second]
     assert len(first) == 36
     assert first != second
-    assert [each.method for each in world.switch.server.asked] == ["GET", "POST"] * 2
-    body = world.switch.server.asked[-1].body.decode()
+    assert [each.method for each in world.switch.server.requests] == ["GET", "POST"] * 2
+    body = world.switch.server.requests[-1].body.decode()
     assert body == "the run exited with 0, 2026-05-01 06:00 UTC\nno changes; 2 of 2 scopes answered"
 
 
@@ -170,7 +170,7 @@ def test_each_exit_status_has_its_ping_and_changes_are_a_success(world, change_w
     change_world(world)
     assert world.job.quick("run", "--exit-code").code == code
     assert world.switch.paths[2:] == ["/start", word]
-    body = world.switch.server.asked[-1].body.decode()
+    body = world.switch.server.requests[-1].body.decode()
     assert body.startswith(f"the run exited with {code if word else 0}")
     assert expected in body
 
@@ -180,7 +180,7 @@ def test_a_run_that_cannot_start_pings_its_failure(world):
         assert world.job.quick("sync").code == 75
     assert world.job.quick("run", "--scope", "none/*").code == 2
     assert world.switch.paths == ["/start", "/75", "/start", "/2"]
-    assert "another run holds the lock" in world.switch.server.asked[1].body.decode()
+    assert "another run holds the lock" in world.switch.server.requests[1].body.decode()
 
 
 def test_an_unexpected_exception_pings_a_failure_by_its_class(world):
@@ -190,7 +190,7 @@ def test_an_unexpected_exception_pings_a_failure_by_its_class(world):
     ):
         world.job.quick("run")
     assert world.switch.paths == ["/start", "/1"]
-    assert world.switch.server.asked[1].body == b"the run exited with 1\nValueError"
+    assert world.switch.server.requests[1].body == b"the run exited with 1\nValueError"
 
 
 def test_the_start_ping_does_not_delay_the_run(world):
@@ -230,7 +230,7 @@ def test_an_interrupted_run_pings_and_keeps_the_last_success(world, number):
     release.set()
     assert (done.code, done.output) == (130 if number == signal.SIGINT else -number, "")
     assert world.switch.paths[2:] == ["/start", f"/{128 + number}"]
-    assert world.switch.server.asked[-1].body == f"the run was stopped: {128 + number}".encode()
+    assert world.switch.server.requests[-1].body == f"the run was stopped: {128 + number}".encode()
     assert world.metrics["exit_status",] == 128 + number
     assert world.metrics["last_success_timestamp",] == world.metrics["last_run_timestamp",] == 1777615200
 

@@ -28,7 +28,7 @@ def test_a_post_has_the_texts_the_report_an_id_and_a_signature(tmp_path):
             secrets={"env:KEY": KEY, "env:AUTH": "Bearer abcdef"},
         )
         assert result.status == DeliveryStatus.SENT
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert (asked.method, asked.path) == ("POST", "/hook")
     assert asked.headers["Content-Type"] == "application/json"
     assert (asked.headers["Authorization"], asked.headers["X-Room"]) == ("Bearer abcdef", "ops")
@@ -59,7 +59,7 @@ def test_the_receiver_code_in_the_readme_verifies_signatures():
             send_to_all(Webhook(server.url, "env:KEY"), secrets={"env:KEY": KEY}).status
             == DeliveryStatus.SENT
         )
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert names["is_genuine"](KEY.encode(), asked.headers, asked.body)
     assert not names["is_genuine"](KEY.encode(), asked.headers, asked.body + b" ")
     assert not names["is_genuine"](b"other", asked.headers, asked.body)
@@ -68,7 +68,7 @@ def test_the_receiver_code_in_the_readme_verifies_signatures():
 def test_a_post_without_a_secret_is_not_signed_and_may_have_no_severity():
     with Scripted(lambda _: Reply()) as server:
         assert send_to_all(Webhook(server.url), message_with(severity=None)).status == DeliveryStatus.SENT
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert "X-Modelwatch-Signature" not in asked.headers
     assert json.loads(asked.body)["severity"] is None
 
@@ -78,7 +78,7 @@ def test_a_secret_url_is_shown_as_its_reference():
         channel = Webhook("env:HOOK")
         assert recipients(channel) == ("env:HOOK",)
         result = send_to_all(channel, secrets={"env:HOOK": f"{server.url}/T0123/B4567"})
-    assert server.asked[0].path == "/T0123/B4567"
+    assert server.requests[0].path == "/T0123/B4567"
     assert result.error == "env:HOOK answered 404 (see `url`): no /***/*** here"
 
 
@@ -108,7 +108,7 @@ def test_the_status_of_an_answer_decides_the_result(status, headers, expected, w
     with Scripted(lambda _: Reply(b"because" if status > 204 else b"", status, headers)) as server:
         result = send_to_all(Webhook(f"{server.url}/hook", "env:KEY"), secrets={"env:KEY": KEY})
     assert (result.status, result.retry_after) == (expected, wait)
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     if status == 301:
         assert result.error.endswith(
             "redirects to https://elsewhere.example/: nothing was sent there; see `url`"

@@ -67,11 +67,11 @@ def error_of_one_run(job):
 
 
 def bearers(gateway):
-    return [asked.headers.get("Authorization") for asked in gateway.asked]
+    return [asked.headers.get("Authorization") for asked in gateway.requests]
 
 
 def test_each_kind_of_scope_gets_its_own_list(gateway, job):
-    _, session = gateway.accounts.signs_in("ann", "open sesame")
+    _, session = gateway.accounts.sign_in("ann", "open sesame")
     job.env["SESSION"] = f"session={session}"
     job.env["BARE"] = session
     job.asks(
@@ -111,14 +111,14 @@ def test_each_kind_of_scope_gets_its_own_list(gateway, job):
 def test_an_anonymous_scope_sends_no_credential(gateway, job):
     job.asks(gateway.url)
     job.quick("sync")
-    (asked,) = gateway.asked
+    (asked,) = gateway.requests
     assert {"authorization", "cookie", "new-api-user"}.isdisjoint(name.lower() for name in asked.headers)
 
 
 def test_the_user_agent_names_the_program_and_its_version(gateway, job):
     job.asks(gateway.url)
     job.quick("sync")
-    (asked,) = gateway.asked
+    (asked,) = gateway.requests
     name, _, version = asked.headers["User-Agent"].partition("/")
     assert (name, version.count(".")) == ("modelwatch", 2)
 
@@ -161,7 +161,7 @@ def test_a_reference_without_a_usable_secret_sends_nothing(gateway, job, referen
     error = error_of_one_run(job)
     assert error["class"] == "Unresolved"
     assert part in error["message"]
-    assert gateway.asked == []
+    assert gateway.requests == []
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_wrong_credential_is_rejected_at_one_attempt(gateway, job, scope, part
     error = error_of_one_run(job)
     assert error["class"] == "Refused"
     assert part in error["message"]
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 def test_a_login_with_a_second_factor_advises_an_access_token(job):
@@ -187,7 +187,7 @@ def test_a_login_with_a_second_factor_advises_an_access_token(job):
     with Scripted(lambda _: Reply(answer, headers=(("Set-Cookie", "session=half; Path=/"),))) as server:
         job.asks(server.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
         error = error_of_one_run(job)
-        assert [asked.path for asked in server.asked] == ["/api/user/login"]
+        assert [asked.path for asked in server.requests] == ["/api/user/login"]
     assert error["class"] == "Refused"
     assert "second factor" in error["message"]
     assert "access token" in error["message"]
@@ -207,7 +207,7 @@ def test_a_login_with_another_answer_fails_before_the_list(job, reply, kind):
     with Scripted(lambda _: reply) as server:
         job.asks(server.url, attempts=1, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
         assert error_of_one_run(job)["class"] == kind
-        assert {asked.path for asked in server.asked} == {"/api/user/login"}
+        assert {asked.path for asked in server.requests} == {"/api/user/login"}
 
 
 def test_a_cookie_never_travels_with_another_scopes_request(gateway, job):
@@ -222,7 +222,7 @@ def test_a_cookie_never_travels_with_another_scopes_request(gateway, job):
         },
     )
     job.quick("sync")
-    lists = [asked for asked in gateway.asked if asked.path == "/v1/models"]
+    lists = [asked for asked in gateway.requests if asked.path == "/v1/models"]
     assert Counter("Cookie" in asked.headers for asked in lists) == {True: 1, False: 2}
     assert {name: row["models"] for name, row in scopes(job).items()} == {"login": 3, "public": 2, "prod": 3}
 
@@ -234,7 +234,7 @@ def test_a_cookie_set_by_a_list_is_not_kept(job):
         job.asks(server.url, concurrency=1, scopes={"one": "", "two": "", "three": 'cookie = "env:PROD"'})
         job.quick("sync")
         job.quick("sync")
-        assert Counter(asked.headers.get("Cookie") for asked in server.asked) == {
+        assert Counter(asked.headers.get("Cookie") for asked in server.requests) == {
             None: 4,
             "session=sk-prod-12345678": 2,
         }
@@ -283,7 +283,7 @@ def test_a_transient_failure_is_retried(gateway, job, fault):
     gateway.fails(fault, times=2)
     job.asks(gateway.url)
     assert job.quick("sync").code == 0
-    assert len(gateway.asked) == 3
+    assert len(gateway.requests) == 3
     assert scopes(job)["public"]["models"] == 2
 
 
@@ -303,13 +303,13 @@ def test_a_lasting_failure_fails_after_all_attempts(gateway, job, fault, kind):
     gateway.fails(fault)
     job.asks(gateway.url, attempts=3)
     assert error_of_one_run(job)["class"] == kind
-    assert len(gateway.asked) == 3
+    assert len(gateway.requests) == 3
 
 
 @pytest.mark.parametrize(
     ("fault", "kind", "part"),
     [
-        ("refused", "Refused", "answered 401: This key is no longer good"),
+        ("refused", "Refused", "answered 401: This key is no longer valid"),
         ("html", "Unreadable", "web page"),
         ("garbage", "Unreadable", "not JSON"),
         ("deep", "Unreadable", "nested"),
@@ -326,7 +326,7 @@ def test_a_permanent_failure_is_not_retried(gateway, job, fault, kind, part):
     error = error_of_one_run(job)
     assert error["class"] == kind
     assert part in error["message"]
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_a_status_has_its_error_class(gateway, job, code, kind, tries):
     gateway.fails("status", code=code)
     job.asks(gateway.url, attempts=2)
     assert error_of_one_run(job)["class"] == kind
-    assert len(gateway.asked) == tries
+    assert len(gateway.requests) == tries
 
 
 @pytest.mark.parametrize("fault", ["throttled", "unavailable"])
@@ -370,7 +370,7 @@ def test_retry_after_is_obeyed(gateway, job, fault):
     done = job.quick("sync", "-v", "--log-format", "json")
     (line,) = done.stderr.splitlines()
     assert json.loads(line)["seconds"] >= 1
-    assert len(gateway.asked) == 2
+    assert len(gateway.requests) == 2
 
 
 @pytest.mark.parametrize("after", [0, formatdate(0, usegmt=True), "soon", -1])
@@ -378,7 +378,7 @@ def test_retry_after_without_a_usable_wait_retries_at_once(gateway, job, after):
     gateway.fails("throttled", times=1, retry_after=after)
     job.asks(gateway.url)
     assert job.quick("sync").code == 0
-    assert len(gateway.asked) == 2
+    assert len(gateway.requests) == 2
 
 
 @pytest.mark.parametrize("after", [3600, "9" * 400, formatdate(32503680000, usegmt=True)])
@@ -386,7 +386,7 @@ def test_retry_after_beyond_max_wait_fails_at_once(gateway, job, after):
     gateway.fails("throttled", retry_after=after)
     job.asks(gateway.url, max_wait=30)
     assert error_of_one_run(job)["class"] == "Throttled"
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 def test_a_silent_gateway_fails_after_the_timeout(gateway, job):
@@ -395,11 +395,11 @@ def test_a_silent_gateway_fails_after_the_timeout(gateway, job):
     error = error_of_one_run(job)
     assert error["class"] == "Unreachable"
     assert "within 0.5 s" in error["message"]
-    assert len(gateway.asked) == 2
+    assert len(gateway.requests) == 2
 
 
 def test_an_endless_answer_fails_at_the_deadline(gateway, job):
-    gateway.fails("drip", who="nobody", seconds=0.05, size=1)
+    gateway.fails("drip", who="anonymous", seconds=0.05, size=1)
     job.configure("deadline = 0.5\n")
     job.asks(gateway.url, scopes={"public": "", "prod": 'key = "env:PROD"'})
     assert job.quick("sync", "--quiet").code == 3
@@ -417,7 +417,7 @@ def test_a_body_over_the_limit_fails_without_a_retry(gateway, job, chunked):
     assert error["class"] == "Unreadable"
     assert "1,000,000 bytes" in error["message"]
     assert "max_body" in error["message"]
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 def test_the_limit_on_a_body_counts_decompressed_bytes(gateway, job):
@@ -472,7 +472,7 @@ def test_each_accepted_encoding_is_decoded(job, encoding, pack):
     with Scripted(lambda _: Reply(pack(listed("a")), headers=(("Content-Encoding", encoding),))) as server:
         job.asks(server.url)
         assert job.quick("sync").code == 0
-        (asked,) = server.asked
+        (asked,) = server.requests
     assert encoding in asked.headers["Accept-Encoding"]
     assert scopes(job)["public"]["models"] == 1
 
@@ -516,7 +516,7 @@ def test_an_error_that_cannot_be_decompressed_keeps_its_status(job, encoding, st
     with Scripted(lambda _: reply) as server:
         job.asks(server.url, attempts=2, backoff=0)
         error = error_of_one_run(job)
-        assert len(server.asked) == attempts
+        assert len(server.requests) == attempts
     assert error["class"] == kind
     assert f"answered {status}" in error["message"]
 
@@ -526,7 +526,7 @@ def test_a_redirect_on_the_same_host_is_followed_with_the_credentials(gateway, j
     gateway.fails("redirect", times=1, to="/v1/models?page=1", status=code)
     job.asks(gateway.url, scopes=KEYS)
     assert job.quick("sync").code == 0
-    assert [asked.path for asked in gateway.asked] == ["/v1/models", "/v1/models?page=1"]
+    assert [asked.path for asked in gateway.requests] == ["/v1/models", "/v1/models?page=1"]
     assert bearers(gateway) == ["Bearer sk-prod-12345678"] * 2
 
 
@@ -537,10 +537,10 @@ def test_a_redirect_to_another_host_or_port_is_not_followed(gateway, job, host):
         gateway.fails("redirect", to=f"http://{host}:{urlsplit(other.url).port}/v1/models")
         job.asks(gateway.url, scopes=KEYS)
         error = error_of_one_run(job)
-        assert other.asked == []
+        assert other.requests == []
     assert error["class"] == "Unreadable"
     assert "nothing was sent there" in error["message"]
-    assert len(gateway.asked) == 1
+    assert len(gateway.requests) == 1
 
 
 def test_a_redirected_login_sends_no_password_elsewhere(gateway, job):
@@ -548,7 +548,7 @@ def test_a_redirected_login_sends_no_password_elsewhere(gateway, job):
         gateway.fails("redirect", to=f"{other.url}/api/user/login", status=307, at="/api/user/login")
         job.asks(gateway.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
         assert "nothing was sent there" in error_of_one_run(job)["message"]
-        assert other.asked == []
+        assert other.requests == []
 
 
 def test_a_user_in_the_target_of_a_redirect_is_ignored(job):
@@ -561,7 +561,7 @@ def test_a_user_in_the_target_of_a_redirect_is_ignored(job):
     with Scripted(answer) as server:
         job.asks(server.url, scopes=KEYS)
         assert job.quick("sync").code == 0
-        sent = [asked.headers["Authorization"] for asked in server.asked]
+        sent = [asked.headers["Authorization"] for asked in server.requests]
     assert sent == ["Bearer sk-prod-12345678"] * 2
 
 
@@ -603,7 +603,7 @@ def test_redirects_in_circles_fail(gateway, job):
     error = error_of_one_run(job)
     assert error["class"] == "Unreadable"
     assert "circles" in error["message"]
-    assert len(gateway.asked) == 4
+    assert len(gateway.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -611,7 +611,7 @@ def test_redirects_in_circles_fail(gateway, job):
     ["http://[", "http://127.0.0.1:99999/", "//", "https://127.0.0.1/", "mailto:a@b.example", "http://a b/"],
 )
 def test_a_redirect_to_an_invalid_url_fails_only_its_scope(gateway, job, to):
-    gateway.fails("redirect", who="nobody", to=to)
+    gateway.fails("redirect", who="anonymous", to=to)
     job.asks(gateway.url, scopes={"public": "", **KEYS})
     assert job.quick("sync", "--quiet").code == 3
     found = scopes(job)
@@ -644,7 +644,7 @@ def test_an_etag_makes_the_next_request_conditional(gateway, job):
     done = job.quick("sync", "-v")
     assert done.code == 0
     assert "local/public: unchanged" in done.stderr
-    first, second = gateway.asked
+    first, second = gateway.requests
     assert "If-None-Match" not in first.headers
     assert second.headers["If-None-Match"]
 
@@ -671,7 +671,7 @@ def test_validators_are_stored_per_scope(gateway, job):
     job.asks(gateway.url, scopes={"public": "", **KEYS})
     job.quick("sync")
     job.quick("sync")
-    tags = [asked.headers["If-None-Match"] for asked in gateway.asked[2:]]
+    tags = [asked.headers["If-None-Match"] for asked in gateway.requests[2:]]
     assert len(set(tags)) == 2
 
 
@@ -692,7 +692,7 @@ def test_last_modified_makes_the_next_request_conditional(job):
 def test_the_base_may_end_anywhere_in_the_path(gateway, job, base):
     job.asks(gateway.url + base)
     assert job.quick("sync").code == 0
-    assert [asked.path for asked in gateway.asked] == ["/v1/models"]
+    assert [asked.path for asked in gateway.requests] == ["/v1/models"]
 
 
 @pytest.mark.parametrize(
@@ -703,14 +703,14 @@ def test_the_base_may_have_a_path_of_its_own(job, base, path):
     with Scripted(lambda _: Reply(listed("a"))) as server:
         job.asks(server.url + base)
         assert job.quick("sync").code == 0
-        assert [asked.path for asked in server.asked] == [path]
+        assert [asked.path for asked in server.requests] == [path]
 
 
 @pytest.mark.parametrize("base", ["", "/v1", "/v1/models"])
 def test_a_login_is_sent_to_the_root_of_any_base(gateway, job, base):
     job.asks(gateway.url + base, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
     assert job.quick("sync").code == 0
-    assert [asked.path for asked in gateway.asked] == ["/api/user/login", "/v1/models"]
+    assert [asked.path for asked in gateway.requests] == ["/api/user/login", "/v1/models"]
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -719,7 +719,7 @@ def test_a_proxy_of_the_environment_is_used(job, variable):
         job.env[variable] = proxy.url
         job.asks("http://gateway.example")
         assert job.quick("sync").code == 0
-        assert [asked.path for asked in proxy.asked] == ["http://gateway.example/v1/models"]
+        assert [asked.path for asked in proxy.requests] == ["http://gateway.example/v1/models"]
     assert scopes(job)["public"]["models"] == 2
 
 
@@ -728,7 +728,7 @@ def test_hosts_in_no_proxy_are_asked_directly(gateway, job):
         job.env |= {"HTTP_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"}
         job.asks(gateway.url)
         assert job.quick("sync").code == 0
-        assert proxy.asked == []
+        assert proxy.requests == []
 
 
 def test_an_invalid_proxy_is_reported_without_a_traceback(gateway, job):

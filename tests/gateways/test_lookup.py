@@ -58,7 +58,7 @@ def get(gateway, path, *, url=None, deadline=None):
 def test_a_request_goes_below_the_lists_address_with_the_scopes_credential(gateway, base):
     reply = get(gateway, "/omega", url=gateway.url + base)
     assert json.loads(reply.body)["id"] == "omega"
-    (request,) = gateway.asked
+    (request,) = gateway.requests
     assert request.place == "/v1/models/omega"
     assert request.headers["Authorization"] == f"Bearer {VIP}"
     assert request.headers["X-A"] == "b"

@@ -1,4 +1,4 @@
-"""The reference gateway: who gets which list, how it goes wrong, and how it is steered."""
+"""The reference gateway: the list of each caller, faults, control, replay and connections."""
 
 import gzip
 import http.client
@@ -16,8 +16,8 @@ import pytest
 from support import ROOT
 
 from pipeline.simulator import FAULTS, Gateway, Replay, describe, sample
-from pipeline.simulator.answers import Answer, Cut, Send, Wait, sent
 from pipeline.simulator.faults import Faults
+from pipeline.simulator.messages import Close, Response, Send, Wait, send_whole
 
 
 @dataclass
@@ -34,19 +34,19 @@ class Reply:
 
 
 def connected(gateway):
-    """A connection that stays open."""
+    """Return a connection that stays open."""
     return http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)
 
 
 def on(connection, method, path, *, body=None, headers=None):
-    """One exchange on an open connection."""
+    """Send a request on an open connection and return the response."""
     connection.request(method, path, body=body, headers=headers or {})
     response = connection.getresponse()
     return Reply(response.status, response.msg, response.read())
 
 
 def ask(gateway, path="/v1/models", *, key=None, method="GET", send=None, **headers):
-    """One exchange on a connection of its own; `send` goes as JSON, `New_Api_User=7` as a header."""
+    """Send a request on a new connection; `send` is the JSON body, `New_Api_User=7` a header."""
     named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
     if key is not None:
         named["Authorization"] = f"Bearer {key}"
@@ -63,7 +63,7 @@ def post(gateway, path, send=None):
 
 
 def raw(gateway, path="/v1/models"):
-    """A socket that has asked and not yet read."""
+    """Return a socket on which a request was sent and nothing was read."""
     parts = urlsplit(gateway.url)
     client = socket.create_connection((parts.hostname, parts.port), timeout=10)
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
@@ -76,7 +76,7 @@ def error(reply):
 
 @pytest.fixture
 def gateway():
-    """Two groups, two users, three keys."""
+    """A gateway with two groups, two users and three keys."""
     with Gateway() as gateway:
         gateway.offers("small", "org/large:free", to=("default", "vip"))
         gateway.offers("extra", to="vip", owned_by="someone")
@@ -88,8 +88,7 @@ def gateway():
         yield gateway
 
 
-def test_nobody_gets_the_default_group(gateway):
-    """A request without a key or a session lists what the default group is offered."""
+def test_an_anonymous_request_lists_the_models_of_the_default_group(gateway):
     assert ask(gateway).ids() == ["small", "org/large:free"]
 
 
@@ -103,12 +102,11 @@ def test_nobody_gets_the_default_group(gateway):
     ],
 )
 def test_a_key_lists_its_limit_else_its_group_else_its_users_group(gateway, key, ids):
-    """The most particular list wins, with or without the `sk-` that people type."""
+    """Keys are accepted with and without `sk-`."""
     assert ask(gateway, key=key).ids() == ids
 
 
-def test_a_limit_is_told_exactly_even_when_it_is_empty_or_offered_nowhere(gateway):
-    """A key's own limit is its list, whatever its group is offered and drops."""
+def test_the_limit_of_a_key_is_its_list_whatever_its_group_offers(gateway):
     gateway.key("sk-none", user="bob", models=[])
     gateway.drops("extra")
 
@@ -117,7 +115,6 @@ def test_a_limit_is_told_exactly_even_when_it_is_empty_or_offered_nowhere(gatewa
 
 
 def test_a_record_has_the_documented_fields(gateway):
-    """An answer has the servers' envelope, and each record the placeholders that they send."""
     answer = ask(gateway, key="sk-grouped")
     record = answer.json()["data"][2]
     permission = record.pop("permission")[0]
@@ -152,8 +149,7 @@ def test_a_record_has_the_documented_fields(gateway):
     assert (permission["organization"], permission["group"]) == ("*", None)
 
 
-def test_extra_fields_join_the_record_and_win_over_the_usual_ones(gateway):
-    """What is offered with a model is told with it, so that odd records can be made, too."""
+def test_extra_fields_are_added_to_the_record_and_replace_default_ones(gateway):
     gateway.offers("small", context_length=4096, permission=None, created="long ago")
     record = ask(gateway).json()["data"][0]
 
@@ -161,7 +157,7 @@ def test_extra_fields_join_the_record_and_win_over_the_usual_ones(gateway):
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "said"),
+    ("headers", "status", "expected"),
     [
         ({"Authorization": "Bearer"}, 401, "No key"),
         ({"Authorization": "Bearer sk-"}, 401, "No key"),
@@ -178,8 +174,8 @@ def test_extra_fields_join_the_record_and_win_over_the_usual_ones(gateway):
         ({"Authorization": "alice-token"}, 401, "not known"),
     ],
 )
-def test_whoever_may_not_ask_is_refused_in_the_servers_form(gateway, headers, status, said):
-    """Each reason has its own text and status, and no two answers the same request id."""
+def test_invalid_credentials_are_rejected_in_the_servers_form(gateway, headers, status, expected):
+    """Each reason has its own message and status, and each response its own request id."""
     for trouble in ("disabled", "expired", "exhausted"):
         gateway.key(f"sk-{trouble}", user="alice", status=trouble)
     gateway.user("mallory", id=9, access_token="mallory-token", status="banned")
@@ -187,27 +183,24 @@ def test_whoever_may_not_ask_is_refused_in_the_servers_form(gateway, headers, st
     first, second = (ask(gateway, **headers) for _ in range(2))
 
     assert (first.status, error(first)["type"], error(first)["code"]) == (status, "new_api_error", "")
-    assert said in error(first)["message"]
+    assert expected in error(first)["message"]
     assert "(request id: " in error(first)["message"]
     assert first.body != second.body
 
 
 @pytest.mark.parametrize("path", ["org/large:free", "org%2Flarge%3Afree"])
-def test_one_model_is_found_however_its_id_is_spelled(gateway, path):
-    """Slashes and colons stand in the path as they are or percent-encoded."""
+def test_one_model_is_found_by_its_plain_and_its_encoded_id(gateway, path):
     assert ask(gateway, f"/v1/models/{path}").json() == ask(gateway).json()["data"][1]
 
 
-def test_any_id_is_found_by_its_encoded_spelling(gateway):
-    """Signs that mean something to a URL are no trouble when encoded."""
+def test_an_id_with_special_characters_is_found_when_encoded(gateway):
     gateway.offers("a/b@2025-01?c#d e%2F")
 
     assert ask(gateway, "/v1/models/" + quote("a/b@2025-01?c#d e%2F", safe="")).json()["object"] == "model"
 
 
 @pytest.mark.parametrize(("key", "found"), [("sk-plain", False), ("sk-grouped", True), ("sk-limited", True)])
-def test_one_model_is_found_by_those_whose_list_has_it(gateway, key, found):
-    """A model beside the caller's list is an error with the status of a success."""
+def test_one_model_is_found_only_by_callers_whose_list_has_it(gateway, key, found):
     reply = ask(gateway, "/v1/models/extra", key=key)
 
     assert reply.status == 200
@@ -215,8 +208,7 @@ def test_one_model_is_found_by_those_whose_list_has_it(gateway, key, found):
     assert found or error(reply)["code"] == "model_not_found"
 
 
-def test_one_model_is_refused_like_the_list(gateway):
-    """An unknown key learns nothing of single models."""
+def test_an_unknown_key_is_rejected_for_one_model_too(gateway):
     assert ask(gateway, "/v1/models/small", key="sk-wrong").status == 401
 
 
@@ -225,8 +217,7 @@ def signed_in(gateway, name="bob", password="swordfish"):
     return reply, (reply.headers["Set-Cookie"] or "").partition(";")[0]
 
 
-def test_signing_in_sets_a_session_cookie(gateway):
-    """A login answers with the user and a cookie that is sent back."""
+def test_a_login_responds_with_the_user_and_a_session_cookie(gateway):
     reply, _ = signed_in(gateway)
 
     assert reply.json()["success"] is True
@@ -246,14 +237,12 @@ def test_signing_in_sets_a_session_cookie(gateway):
     ],
 )
 def test_a_failed_login_has_the_status_of_a_success(gateway, form):
-    """Wrong names, passwords and forms are said in the body alone."""
     reply = post(gateway, "/api/user/login", form)
 
     assert (reply.status, reply.json()["success"], reply.headers["Set-Cookie"]) == (200, False, None)
 
 
-def test_a_signed_in_user_lists_the_group_of_the_user(gateway):
-    """A session, and an access token with or without Bearer, stand for their user."""
+def test_a_session_and_an_access_token_list_the_models_of_the_users_group(gateway):
     _, cookie = signed_in(gateway)
     vip = ["small", "org/large:free", "extra"]
 
@@ -264,16 +253,15 @@ def test_a_signed_in_user_lists_the_group_of_the_user(gateway):
     assert ask(gateway, Cookie=cookie, New_Api_User=7).status == 401
 
 
-def test_a_stale_session_silently_gets_the_default_list(gateway):
-    """When a session ends, its list turns into nobody's without an error: the trap of these servers."""
+def test_an_expired_session_gets_the_anonymous_list_without_an_error(gateway):
+    """As on the real servers."""
     _, cookie = signed_in(gateway)
     gateway.signs_out("bob")
 
     assert ask(gateway, Cookie=cookie, New_Api_User=8).ids() == ask(gateway).ids()
 
 
-def test_a_user_sees_groups_and_names(gateway):
-    """The user's own endpoints answer a session and an access token alike."""
+def test_the_endpoints_of_users_accept_a_session_and_an_access_token(gateway):
     gateway.group("vip", ratio=0.5, desc="The happy few")
     _, cookie = signed_in(gateway)
     by_token = {"Authorization": "bob-token", "New_Api_User": 8}
@@ -288,8 +276,7 @@ def test_a_user_sees_groups_and_names(gateway):
     }
 
 
-def test_a_group_may_be_kept_to_its_own_users(gateway):
-    """A group that is not usable is shown to its members alone."""
+def test_a_group_that_is_not_usable_is_visible_only_to_its_members(gateway):
     gateway.group("vip", usable=False)
 
     def groups(token, number):
@@ -309,15 +296,14 @@ def test_a_group_may_be_kept_to_its_own_users(gateway):
         ({"Cookie": "session=stale", "New_Api_User": 8}, 401),
     ],
 )
-def test_the_users_own_endpoints_refuse_others(gateway, headers, status):
-    """The header New-Api-User must name the user, and a key is no access token."""
+def test_the_endpoints_of_users_reject_other_callers(gateway, headers, status):
+    """The header New-Api-User must name the user; a key is not an access token."""
     reply = ask(gateway, "/api/user/self/groups", **headers)
 
     assert (reply.status, reply.json()["success"]) == (status, False)
 
 
-def test_pricing_tells_groups_and_prices(gateway):
-    """One call has every model with its groups, ratios and price per call."""
+def test_pricing_has_the_groups_and_prices_of_every_model(gateway):
     gateway.group("vip", ratio=0.5)
     gateway.offers("priced", to="vip", model_ratio=1.25, completion_ratio=8)
     gateway.offers("per-call", model_price=0.02)
@@ -336,8 +322,7 @@ def test_pricing_tells_groups_and_prices(gateway):
     assert "model_ratio" not in ask(gateway, key="sk-grouped").json()["data"][-1]
 
 
-def test_status_tells_version_and_start():
-    """The status has the time at which the gateway was made."""
+def test_status_has_the_version_and_start_time():
     with Gateway(clock=lambda: 1_000_000_000.5) as gateway:
         status = ask(gateway, "/api/status").json()["data"]
 
@@ -347,29 +332,25 @@ def test_status_tells_version_and_start():
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/v1"), ("GET", "/v1/model"), ("POST", "/v1/models"), ("DELETE", "/v1/x/y")]
 )
-def test_unknown_paths_of_the_interface_are_errors(gateway, method, path):
-    """Below /v1 an unknown path answers 404 and names itself."""
+def test_an_unknown_path_below_v1_is_404(gateway, method, path):
     reply = ask(gateway, path, method=method)
 
     assert (reply.status, error(reply)["message"]) == (404, f"Invalid URL ({method} {path})")
 
 
 @pytest.mark.parametrize("path", ["/", "/models", "/v1beta/models", "/api/unknown"])
-def test_a_wrong_base_url_looks_like_a_success(gateway, path):
-    """Any other path answers with a web page and status 200, as the real servers do."""
+def test_any_other_path_is_a_web_page_with_status_200(gateway, path):
     reply = ask(gateway, path)
 
     assert (reply.status, reply.headers.get_content_type()) == (200, "text/html")
 
 
-def test_head_and_the_slash_too_much(gateway):
-    """HEAD is unknown to these servers, and a slash at the end is sent away."""
+def test_head_is_404_and_a_trailing_slash_is_redirected(gateway):
     assert ask(gateway, method="HEAD").status == 404
     assert ask(gateway, "/v1/models/").headers["Location"] == "/v1/models"
 
 
-def test_models_come_and_go(gateway):
-    """An answer that was kept is forgotten when its list changes."""
+def test_lists_follow_offers_and_drops(gateway):
     ask(gateway)
     gateway.offers("new", to=["default"])
     assert ask(gateway).ids() == ["small", "org/large:free", "new"]
@@ -382,8 +363,7 @@ def test_models_come_and_go(gateway):
     assert "org/large:free" not in ask(gateway, key="sk-grouped").ids()
 
 
-def test_a_key_and_a_user_can_be_changed(gateway):
-    """To add one that exists replaces it, and its list follows at once."""
+def test_adding_an_existing_key_or_user_replaces_it(gateway):
     gateway.key("sk-plain", user="alice", models=["small"])
     gateway.user("bob", group="default", access_token="bob-token")
 
@@ -391,30 +371,27 @@ def test_a_key_and_a_user_can_be_changed(gateway):
     assert ask(gateway, Authorization="bob-token", New_Api_User=8).ids() == ["small", "org/large:free"]
 
 
-def test_a_model_flaps_for_each_caller_by_turns(gateway):
-    """A flapping model is there at every other answer, however many callers share its group."""
+def test_a_flapping_model_alternates_for_each_caller(gateway):
     gateway.flaps("org/large:free")
-    seen = [("org/large:free" in ask(gateway).ids(), "org/large:free" in ask(gateway, key="plain").ids())]
-    seen += [("org/large:free" in ask(gateway).ids(), "org/large:free" in ask(gateway, key="plain").ids())]
+    sizes = [("org/large:free" in ask(gateway).ids(), "org/large:free" in ask(gateway, key="plain").ids())]
+    sizes += [("org/large:free" in ask(gateway).ids(), "org/large:free" in ask(gateway, key="plain").ids())]
     single = ask(gateway, "/v1/models/org/large:free", key="plain")
     gateway.offers("org/large:free")
     steady = [len(ask(gateway).ids()) for _ in range(2)]
 
-    assert seen == [(True, True), (False, False)]
+    assert sizes == [(True, True), (False, False)]
     assert error(single)["code"] == "model_not_found"
     assert steady == [2, 2]
 
 
-def test_a_fault_does_not_use_up_a_turn_of_flapping(gateway):
-    """An answer that nobody got is not counted."""
+def test_a_response_that_was_not_sent_does_not_advance_a_flapping_model(gateway):
     gateway.flaps("comet")
     gateway.fails("unavailable", times=1)
 
     assert [ask(gateway).status, "comet" in ask(gateway).ids()] == [503, True]
 
 
-def test_shuffling_gives_another_order_each_time(gateway):
-    """No two answers running have the same order to the same caller, and all have the same records."""
+def test_shuffling_changes_the_order_in_each_response(gateway):
     gateway.shuffles()
     orders = [(ask(gateway).ids(), ask(gateway, key="plain").ids()) for _ in range(4)]
 
@@ -426,8 +403,7 @@ def test_shuffling_gives_another_order_each_time(gateway):
     assert ask(gateway).ids() == ask(gateway).ids()
 
 
-def test_noise_is_new_at_each_answer():
-    """In noise, records are created now and have permission ids of their own."""
+def test_noise_differs_in_each_response():
     with Gateway(clock=iter(range(100, 200)).__next__) as gateway:
         gateway.offers("a")
         gateway.noisy()
@@ -438,13 +414,11 @@ def test_noise_is_new_at_each_answer():
     assert first["permission"][0]["id"] != second["permission"][0]["id"]
 
 
-def test_a_quiet_gateway_says_the_same_bytes(gateway):
-    """Without noise and shuffling two answers are byte for byte the same."""
+def test_without_noise_two_responses_are_equal_to_the_byte(gateway):
     assert ask(gateway).body == ask(gateway).body
 
 
-def test_a_client_that_has_the_list_is_told_so(gateway):
-    """With tags, the body's ETag comes back as 304 until the list changes; without, there is none."""
+def test_a_request_with_the_current_etag_gets_304(gateway):
     assert "ETag" not in ask(gateway).headers
 
     gateway.tags()
@@ -468,8 +442,8 @@ def test_a_client_that_has_the_list_is_told_so(gateway):
         ("", False),
     ],
 )
-def test_answers_are_compressed_for_those_who_accept_it(gateway, accepts, packed):
-    """Only a client that named gzip gets it; its ETag is that of the plain body."""
+def test_responses_are_compressed_for_clients_that_accept_gzip(gateway, accepts, packed):
+    """The ETag is that of the uncompressed body."""
     gateway.tags()
     plain = ask(gateway)
     gateway.compresses("gzip")
@@ -480,25 +454,23 @@ def test_answers_are_compressed_for_those_who_accept_it(gateway, accepts, packed
     assert reply.headers["ETag"] == plain.headers["ETag"]
 
 
-def test_another_encoding_is_refused(gateway):
-    """What cannot be made is said at once."""
+def test_only_gzip_is_supported(gateway):
     with pytest.raises(ValueError, match="gzip"):
         gateway.compresses("br")
 
 
-def test_what_was_asked_is_remembered_as_received(gateway):
-    """Method, path with its query and headers can be looked up; control is not among it."""
+def test_requests_are_kept_as_received_without_those_to_control(gateway):
     ask(gateway, "/v1/models?x=%2F", key="sk-plain", X_Custom="Yes")
     post(gateway, "/control/heals")
-    (asked,) = gateway.asked
+    (request,) = gateway.requests
 
-    assert (asked.method, asked.path, asked.headers["authorization"]) == (
+    assert (request.method, request.path, request.headers["authorization"]) == (
         "GET",
         "/v1/models?x=%2F",
         "Bearer sk-plain",
     )
-    assert asked.headers["X-Custom"] == "Yes"
-    assert "sk-plain" not in repr(asked)
+    assert request.headers["X-Custom"] == "Yes"
+    assert "sk-plain" not in repr(request)
 
 
 NONSENSE = b'{"object":"list","data":[{"id":'
@@ -553,8 +525,7 @@ def expands(packed):
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
-def test_an_answer_goes_wrong_as_named(gateway, fault):
-    """Each fault that is an answer has the status and body that its name promises, and the next is right."""
+def test_each_fault_of_a_response_has_its_status_and_body_and_the_next_response_is_correct(gateway, fault):
     options, status, holds = ANSWERS[fault]
     gateway.fails(fault, times=1, **options)
     connection = connected(gateway)
@@ -567,8 +538,7 @@ def test_an_answer_goes_wrong_as_named(gateway, fault):
 
 
 @pytest.mark.parametrize("fault", BREAKS)
-def test_a_connection_breaks_as_named(gateway, fault):
-    """Each fault of the connection reaches the client as what it is, and the next answer is right."""
+def test_each_fault_of_the_connection_breaks_it_as_named_and_the_next_response_is_correct(gateway, fault):
     gateway.fails(fault, times=1)
     with pytest.raises(BREAKS[fault]) as caught:
         ask(gateway)
@@ -577,8 +547,7 @@ def test_a_connection_breaks_as_named(gateway, fault):
     assert ask(gateway).status == 200
 
 
-def test_every_fault_is_shown_here():
-    """No fault is without an example of what it does."""
+def test_every_fault_has_an_example():
     assert {*ANSWERS, *BREAKS} == set(FAULTS)
 
 
@@ -592,77 +561,71 @@ def test_every_fault_is_shown_here():
         ("status", {"code": 599}, 599, b'{"error"'),
     ],
 )
-def test_faults_take_options(gateway, fault, options, status, start):
-    """A fault's options change what comes."""
+def test_options_change_a_fault(gateway, fault, options, status, start):
     gateway.fails(fault, **options)
     reply = ask(gateway)
 
     assert (reply.status, reply.body[: len(start)]) == (status, start)
 
 
-def steps(fault, **options):
-    """The steps that a fault makes of a small right answer."""
+def actions(fault, **options):
+    """Return the actions of a fault for a small correct response."""
     faults = Faults()
     faults.add(fault, options=options)
-    return list(faults.take(None, "/")(lambda: Answer(body=b"abcde")))
+    return list(faults.take(None, "/")(lambda: Response(body=b"abcde")))
 
 
-def test_a_right_answer_leaves_in_one_piece():
-    """Head and body are one write, so that they share a segment."""
-    (only,) = sent(Answer(body=b"abcde"))
+def test_head_and_body_are_one_write():
+    (only,) = send_whole(Response(body=b"abcde"))
 
     assert only.data.endswith(b"\r\nContent-Length: 5\r\n\r\nabcde")
 
 
-def test_slow_faults_are_waits_between_the_right_bytes():
-    """Latency waits before a right answer, a drip between pieces of its body."""
-    assert [type(step) for step in steps("latency", seconds=9)] == [Wait, Send]
-    assert steps("drip", seconds=9, size=2)[1:] == [
+def test_latency_and_drip_wait_between_the_correct_bytes():
+    assert [type(step) for step in actions("latency", seconds=9)] == [Wait, Send]
+    assert actions("drip", seconds=9, size=2)[1:] == [
         *(Wait(9), Send(b"ab")),
         *(Wait(9), Send(b"cd")),
         *(Wait(9), Send(b"e")),
     ]
 
 
-def test_broken_connections_are_cuts_after_half_of_the_bytes():
-    """A reset sends nothing; a truncated body promises more than it has; a short chunked one never ends."""
-    promised, cut = steps("truncated")
-    begun, _ = steps("short-chunked")
+def test_broken_connections_close_after_half_of_the_body():
+    sent, closed = actions("truncated")
+    begun, _ = actions("short-chunked")
 
-    assert steps("reset") == [Cut(reset=True)]
-    assert promised.data.endswith(b"Content-Length: 5\r\n\r\nab")
-    assert cut == Cut()
+    assert actions("reset") == [Close(reset=True)]
+    assert sent.data.endswith(b"Content-Length: 5\r\n\r\nab")
+    assert closed == Close()
     assert begun.data.endswith(b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
 
 
 @pytest.mark.parametrize(
-    ("fault", "options", "said"),
+    ("fault", "options", "expected"),
     [
         ("resett", {}, "short-chunked"),
         ("throttled", {"after": 3}, "retry_after"),
-        ("throttled", {"retry_after": True}, "retry_after should be a number or a text or null"),
+        ("throttled", {"retry_after": True}, "retry_after must be a number or a string or null"),
         ("redirect", {}, "to is missing"),
         ("status", {"code": 99}, "200 to 599"),
         ("broken", {"status": 1000}, "200 to 599"),
-        ("huge", {"megabytes": 10**6}, "the most"),
-        ("deep", {"levels": -1}, "cannot be made"),
+        ("huge", {"megabytes": 10**6}, "0 to 1073741824 bytes"),
+        ("deep", {"levels": -1}, "-1 bytes is not possible"),
         ("drip", {"size": 0}, "one byte"),
         ("reset", {"times": 0}, "how many"),
     ],
 )
-def test_a_fault_that_cannot_be_made_says_what_can(gateway, fault, options, said):
-    """A wrong name, option or value is refused with the right ones, and changes nothing."""
-    with pytest.raises(ValueError, match=said):
+def test_an_invalid_fault_is_rejected_with_the_valid_names(gateway, fault, options, expected):
+    with pytest.raises(ValueError, match=expected):
         gateway.fails(fault, **options)
 
     assert ask(gateway).status == 200
 
 
-def test_a_fault_is_aimed(gateway):
-    """A fault hits one key, one signed-in user or nobody, and leaves the others alone."""
+def test_a_fault_applies_only_to_its_caller(gateway):
     alice = {"Authorization": "alice-token", "New_Api_User": 7}
     statuses = {}
-    for who in ("plain", "alice", "nobody"):
+    for who in ("plain", "alice", "anonymous"):
         gateway.fails("unavailable", who=who)
         replies = (
             ask(gateway, key="sk-plain"),
@@ -676,36 +639,33 @@ def test_a_fault_is_aimed(gateway):
     assert statuses == {
         "plain": [503, 200, 200, 200],
         "alice": [200, 503, 200, 200],
-        "nobody": [200, 200, 503, 200],
+        "anonymous": [200, 200, 503, 200],
     }
 
 
-def test_a_fault_may_keep_to_one_path(gateway):
-    """With `at`, the other endpoints stay right."""
+def test_a_fault_with_a_path_applies_only_there(gateway):
     gateway.fails("broken", at="/api/pricing")
 
     assert [ask(gateway, "/api/pricing?x=1").status, ask(gateway).status] == [500, 200]
 
 
-def test_a_login_meets_the_faults_of_everyone_alone(gateway):
-    """What befalls nobody does not keep users from signing in."""
-    gateway.fails("broken", who="nobody")
+def test_a_login_has_only_the_faults_of_everyone(gateway):
+    gateway.fails("broken", who="anonymous")
     assert signed_in(gateway)[0].status == 200
 
     gateway.fails("broken")
     assert signed_in(gateway)[0].status == 500
 
 
-def test_faults_queue_up_and_run_out(gateway):
-    """Faults with `times` come one after the other, and then all is well."""
+def test_faults_with_a_number_of_times_apply_one_after_the_other(gateway):
     gateway.fails("throttled", times=1)
     gateway.fails("unavailable", times=2)
 
     assert [ask(gateway).status for _ in range(4)] == [429, 503, 503, 200]
 
 
-def test_an_endless_fault_makes_room_for_the_next_of_its_aim(gateway):
-    """The last word counts; a more particular aim goes first."""
+def test_a_fault_without_limit_is_replaced_by_the_next_for_the_same_caller(gateway):
+    """A fault for one caller comes before one for everyone."""
     gateway.fails("unavailable")
     gateway.fails("broken")
     gateway.fails("refused", who="plain")
@@ -713,8 +673,7 @@ def test_an_endless_fault_makes_room_for_the_next_of_its_aim(gateway):
     assert [ask(gateway).status, ask(gateway, key="plain").status] == [500, 401]
 
 
-def test_healing_ends_the_faults_of_one_or_of_all(gateway):
-    """To heal one leaves what befalls everyone."""
+def test_heals_ends_the_faults_of_one_caller_or_all(gateway):
     gateway.fails("unavailable")
     gateway.fails("refused", who="plain")
 
@@ -726,14 +685,14 @@ def test_healing_ends_the_faults_of_one_or_of_all(gateway):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         (lambda gateway: gateway.fails("reset", who="sk-mistyped"), "neither a key"),
         (lambda gateway: gateway.heals("sk-mistyped"), "neither a key"),
         (lambda gateway: gateway.key("sk-new", user="carol"), "alice, bob"),
         (lambda gateway: gateway.key("sk-", user="alice"), "blank"),
         (lambda gateway: gateway.key("sk-new", status="gone"), "disabled"),
-        (lambda gateway: gateway.user("nobody"), "nobody"),
+        (lambda gateway: gateway.user("anonymous"), "anonymous"),
         (lambda gateway: gateway.user("carol", id=7), "free"),
         (lambda gateway: gateway.user("carol", status="gone"), "banned"),
         (lambda gateway: gateway.signs_out("carol"), "alice, bob"),
@@ -743,17 +702,16 @@ def test_healing_ends_the_faults_of_one_or_of_all(gateway):
         (lambda gateway: gateway.flaps(), "at least one"),
     ],
 )
-def test_a_slip_in_the_script_is_said_and_changes_nothing(gateway, change, said):
-    """Unknown names are refused, a key that may be mistyped is not repeated."""
-    with pytest.raises(ValueError, match=said) as caught:
+def test_an_invalid_argument_is_rejected_and_changes_nothing(gateway, change, expected):
+    """The message does not repeat a key that may be mistyped."""
+    with pytest.raises(ValueError, match=expected) as caught:
         change(gateway)
 
     assert "mistyped" not in str(caught.value)
     assert ask(gateway).ids() == ["small", "org/large:free"]
 
 
-def test_control_does_what_the_verbs_do(gateway):
-    """A person with curl has the verbs of Python, with their arguments as JSON."""
+def test_control_calls_the_methods_with_arguments_as_json(gateway):
     orders = [
         ("offers", {"models": ["a/b"], "to": "vip", "fields": {"owned_by": "x", "context_length": 5}}),
         ("offers", {"models": "c", "to": ["vip", "default"]}),
@@ -773,8 +731,7 @@ def test_control_does_what_the_verbs_do(gateway):
     assert ask(gateway, key="plain").headers["Retry-After"] == "2"
 
 
-def test_control_switches_without_a_body(gateway):
-    """What needs no argument needs no body."""
+def test_control_needs_no_body_without_arguments(gateway):
     for verb in ("shuffles", "noisy", "tags", "compresses", "heals"):
         assert post(gateway, f"/control/{verb}").json() == {"ok": True}
     reply = ask(gateway, Accept_Encoding="gzip")
@@ -785,44 +742,46 @@ def test_control_switches_without_a_body(gateway):
 
 
 @pytest.mark.parametrize(
-    ("path", "send", "said"),
+    ("path", "send", "expected"),
     [
         ("/control/explodes", {}, "offers, drops"),
         ("/control/offers", ["a"], "not a JSON object"),
         ("/control/offers", {}, "at least one"),
-        ("/control/offers", {"models": [1]}, "models should be a text or a list of texts or null"),
-        ("/control/offers", {"models": ["a"], "too": "vip"}, "no 'too' here"),
-        ("/control/offers", {"models": ["a"], "fields": "x"}, "fields should be an object"),
-        ("/control/offers", {"models": ["a"], "to": "x", "fields": {"to": "vip"}}, "in fields and beside it"),
+        ("/control/offers", {"models": [1]}, "models must be a string or a list of strings or null"),
+        ("/control/offers", {"models": ["a"], "too": "vip"}, "no argument 'too'"),
+        ("/control/offers", {"models": ["a"], "fields": "x"}, "fields must be an object"),
+        (
+            "/control/offers",
+            {"models": ["a"], "to": "x", "fields": {"to": "vip"}},
+            "both inside and outside fields",
+        ),
         (
             "/control/offers",
             {"models": ["a"], "fields": {"model_ratio": "2"}},
-            "model_ratio should be a number",
+            "model_ratio must be a number",
         ),
         ("/control/fails", {}, "fault is missing"),
-        ("/control/fails", {"fault": "reset", "times": True}, "times should be a whole number or null"),
-        ("/control/fails", {"fault": "reset", "times": "3"}, "times should be a whole number or null"),
+        ("/control/fails", {"fault": "reset", "times": True}, "times must be a whole number or null"),
+        ("/control/fails", {"fault": "reset", "times": "3"}, "times must be a whole number or null"),
         ("/control/fails", {"fault": "explodes"}, "short-chunked"),
-        ("/control/fails", {"fault": "reset", "options": {"a": 1}}, "no 'a' here: write nothing"),
-        ("/control/fails", {"fault": "reset", "options": {"self": 1}}, "no 'self' here"),
-        ("/control/shuffles", {"on": 1}, "on should be true or false"),
-        ("/control/user", {"name": "carol", "password": 5}, "password should be a text or null"),
+        ("/control/fails", {"fault": "reset", "options": {"a": 1}}, "no argument 'a': write nothing"),
+        ("/control/fails", {"fault": "reset", "options": {"self": 1}}, "no argument 'self'"),
+        ("/control/shuffles", {"on": 1}, "on must be true or false"),
+        ("/control/user", {"name": "carol", "password": 5}, "password must be a string or null"),
     ],
 )
-def test_control_says_what_is_wrong_and_what_to_send(gateway, path, send, said):
-    """A slip answers 400 with the known names or an example, and changes nothing."""
+def test_an_invalid_control_request_is_400_with_an_example_and_changes_nothing(gateway, path, send, expected):
     before = ask(gateway).body
     reply = post(gateway, path, send)
 
     assert (reply.status, reply.json()["ok"]) == (400, False)
-    assert said in reply.json()["message"]
+    assert expected in reply.json()["message"]
     assert path == "/control/explodes" or '{"' in reply.json()["message"]
     assert ask(gateway).body == before
 
 
 @pytest.mark.parametrize("body", ["{", "[" * 100_000])
-def test_control_survives_what_is_no_json(gateway, body):
-    """Half a body and a very deep one are slips like others."""
+def test_control_rejects_invalid_json(gateway, body):
     connection = connected(gateway)
 
     assert on(connection, "POST", "/control/offers", body=body).status == 400
@@ -830,8 +789,7 @@ def test_control_survives_what_is_no_json(gateway, body):
     connection.close()
 
 
-def test_control_can_be_left_out():
-    """A gateway without control has no such path: it answers with its web page."""
+def test_a_gateway_without_control_has_no_such_path():
     with Gateway(control=False) as gateway:
         gateway.offers("a")
         reply = post(gateway, "/control/drops", {"models": ["a"]})
@@ -841,7 +799,7 @@ def test_control_can_be_left_out():
 
 @pytest.fixture
 def recorded(tmp_path):
-    """Three answers, a manifest and a note."""
+    """A directory with three recorded answers, a manifest and another file."""
     for number, body in enumerate((b'{"data": [1]}', b"not even JSON \xff", b'{"data":\t[3]}\n')):
         (tmp_path / f"000{number}.json").write_bytes(body)
     (tmp_path / "manifest.json").write_text("{}")
@@ -849,8 +807,8 @@ def recorded(tmp_path):
     return tmp_path
 
 
-def test_a_replay_goes_step_by_step_and_byte_by_byte(recorded):
-    """Recorded answers come in the order of their names, whatever the key, and the last one stays."""
+def test_a_replay_serves_recorded_answers_in_order_byte_for_byte(recorded):
+    """The last one stays."""
     with Gateway(replay=Replay(recorded)) as gateway:
         bodies = [ask(gateway, key="sk-any").body]
         steps = [ask(gateway, "/replay")]
@@ -867,8 +825,7 @@ def test_a_replay_goes_step_by_step_and_byte_by_byte(recorded):
     assert steps[3].json() == steps[2].json()
 
 
-def test_a_replay_fails_and_compresses_like_any_list(recorded):
-    """Faults and encodings are the same for recorded answers."""
+def test_faults_and_compression_apply_to_recorded_answers(recorded):
     with Gateway(replay=Replay(recorded)) as gateway:
         gateway.compresses()
         gateway.fails("throttled", times=1)
@@ -877,8 +834,7 @@ def test_a_replay_fails_and_compresses_like_any_list(recorded):
         assert gzip.decompress(ask(gateway, Accept_Encoding="gzip").body) == b'{"data": [1]}'
 
 
-def test_a_recorded_answer_that_is_gone_is_an_error(recorded):
-    """Files are read when they are asked for; one that is gone by then is said to be."""
+def test_a_deleted_recorded_answer_is_an_error(recorded):
     replay = Replay(recorded)
     (recorded / "0000.json").unlink()
     with Gateway(replay=replay) as gateway:
@@ -888,20 +844,17 @@ def test_a_recorded_answer_that_is_gone_is_an_error(recorded):
 
 
 @pytest.mark.parametrize("name", [".", "nowhere"])
-def test_a_folder_without_answers_is_refused(tmp_path, name):
-    """An empty folder and one that is not there say what was looked for."""
+def test_a_directory_without_recorded_answers_is_rejected(tmp_path, name):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(ValueError, match=r"\*\.json"):
         Replay(tmp_path / name)
 
 
-def test_without_a_replay_there_is_no_such_path(gateway):
-    """Only a gateway with recorded answers tells their steps."""
+def test_without_a_replay_its_path_is_unknown(gateway):
     assert ask(gateway, "/replay").headers.get_content_type() == "text/html"
 
 
-def test_stopping_frees_the_port_and_starting_takes_it_again(gateway):
-    """The script outlives a stop, and the URL stays the same."""
+def test_a_stopped_gateway_starts_again_with_the_same_url_and_state(gateway):
     url, before = gateway.url, ask(gateway).ids()
     gateway.stop()
     with pytest.raises(ConnectionRefusedError):
@@ -911,8 +864,7 @@ def test_stopping_frees_the_port_and_starting_takes_it_again(gateway):
     assert (gateway.url, ask(gateway).ids()) == (url, before)
 
 
-def test_starting_and_stopping_twice_does_no_harm(gateway):
-    """A gateway that runs is left running, one that stands left standing."""
+def test_starting_or_stopping_twice_changes_nothing(gateway):
     gateway.start()
     assert ask(gateway).status == 200
 
@@ -922,7 +874,6 @@ def test_starting_and_stopping_twice_does_no_harm(gateway):
 
 
 def test_a_port_that_is_taken_is_an_error(gateway):
-    """Two gateways cannot share a port, and one without a port has no URL."""
     with pytest.raises(OSError, match="in use"):
         Gateway(int(gateway.url.rpartition(":")[2])).start()
     with pytest.raises(RuntimeError, match="start it"):
@@ -930,14 +881,13 @@ def test_a_port_that_is_taken_is_an_error(gateway):
 
 
 def ended(threads):
-    """Whether all threads that are not among these come to their end."""
+    """Return whether all threads except these end."""
     for thread in set(threading.enumerate()) - threads:
         thread.join(timeout=10)
     return not set(threading.enumerate()) - threads
 
 
-def test_stopping_hangs_up_on_idle_and_waiting_clients():
-    """Neither a connection that is kept open nor one in the middle of an answer outlives a stop."""
+def test_stopping_closes_idle_connections_and_unfinished_responses():
     before = set(threading.enumerate())
     with Gateway() as gateway:
         idle = connected(gateway)
@@ -954,8 +904,7 @@ def test_stopping_hangs_up_on_idle_and_waiting_clients():
     dripping.close()
 
 
-def test_a_client_that_goes_away_makes_no_noise(capfd):
-    """A client that leaves in the middle of an answer is no error of the gateway."""
+def test_a_client_that_closes_its_connection_prints_no_error(capfd):
     before = set(threading.enumerate())
     with Gateway() as gateway:
         gateway.fails("huge", megabytes=32, times=1)
@@ -968,8 +917,7 @@ def test_a_client_that_goes_away_makes_no_noise(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_connections_are_kept_and_requests_stay_apart(gateway):
-    """Many requests share a connection, a body that nobody reads does not spoil the next."""
+def test_many_requests_share_a_connection_though_a_body_is_not_read(gateway):
     connection = connected(gateway)
     bodies = [on(connection, "POST", "/v1/unknown", body="x" * 5000).status]
     first = connection.sock
@@ -983,8 +931,7 @@ def test_connections_are_kept_and_requests_stay_apart(gateway):
 @pytest.mark.parametrize(
     "headers", [{"Content-Length": "9999999999"}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}]
 )
-def test_a_body_that_is_not_taken_ends_the_connection(gateway, headers):
-    """A body without a sensible length is refused before it is read."""
+def test_a_body_without_a_valid_length_is_413_and_closes_the_connection(gateway, headers):
     connection = connected(gateway)
     reply = on(connection, "POST", "/control/offers", headers=headers)
 
@@ -992,8 +939,7 @@ def test_a_body_that_is_not_taken_ends_the_connection(gateway, headers):
     connection.close()
 
 
-def test_an_old_client_gets_an_end(gateway):
-    """To HTTP/1.0 the end of the connection is the end of the answer."""
+def test_the_connection_of_an_http_1_0_client_is_closed_after_the_response(gateway):
     parts = urlsplit(gateway.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as client:
         client.sendall(b"GET /v1/models HTTP/1.0\r\n\r\n")
@@ -1002,13 +948,12 @@ def test_an_old_client_gets_an_end(gateway):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["object"] == "list"
 
 
-def test_many_ask_while_the_world_changes(gateway):
-    """Every answer is a whole list as it was at one moment."""
-    seen = []
+def test_each_response_is_a_whole_list_while_the_offers_change(gateway):
+    sizes = []
 
     def reader():
         connection = connected(gateway)
-        seen.extend(len(on(connection, "GET", "/v1/models").ids()) for _ in range(30))
+        sizes.extend(len(on(connection, "GET", "/v1/models").ids()) for _ in range(30))
         connection.close()
 
     readers = [threading.Thread(target=reader) for _ in range(8)]
@@ -1020,12 +965,11 @@ def test_many_ask_while_the_world_changes(gateway):
     for thread in readers:
         thread.join()
 
-    assert len(seen) == len(gateway.asked) == 240
-    assert set(seen) <= {2, 5}
+    assert len(sizes) == len(gateway.requests) == 240
+    assert set(sizes) <= {2, 5}
 
 
-def test_the_sample_is_worth_looking_at():
-    """The sample has two groups that differ, three keys that work, and users who can sign in."""
+def test_the_sample_has_groups_keys_and_users_that_differ():
     with Gateway() as gateway:
         sample(gateway)
         default, vip, limited = (
@@ -1038,8 +982,7 @@ def test_the_sample_is_worth_looking_at():
     assert set(limited) < set(default) < set(vip)
 
 
-def test_the_description_can_be_followed():
-    """Every line that the terminal shows to try is one that the gateway understands."""
+def test_the_examples_of_the_description_work():
     with Gateway() as gateway:
         sample(gateway)
         text = describe(gateway)
@@ -1052,13 +995,12 @@ def test_the_description_can_be_followed():
         assert len(orders) == 4
 
 
-def test_the_gateway_needs_the_standard_library_alone():
-    """To import it loads nothing that is not Python's or its own."""
-    program = "import sys, pipeline.gateway; print(*sys.modules)"
+def test_the_simulator_imports_only_the_standard_library():
+    program = "import sys, pipeline.simulator; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-Sc", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     others = {name for name in run.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
 
-    assert "pipeline.gateway" in others
-    assert {name for name in others if not name.startswith("pipeline.gateway")} == {"pipeline", "__main__"}
+    assert "pipeline.simulator" in others
+    assert {name for name in others if not name.startswith("pipeline.simulator")} == {"pipeline", "__main__"}

@@ -250,7 +250,7 @@ class Scripted:
     def __init__(self, answer: Callable[[Question], Reply]) -> None:
         self._answer = answer
         self._lock = threading.Lock()
-        self._asked: list[Question] = []
+        self._requests: list[Question] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -260,10 +260,10 @@ class Scripted:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
-    def asked(self) -> list[Question]:
+    def requests(self) -> list[Question]:
         """The requests, oldest first."""
         with self._lock:
-            return list(self._asked)
+            return list(self._requests)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -282,7 +282,7 @@ class Scripted:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 question = Question(self.command, self.path, self.headers, body)
                 with scripted._lock:
-                    scripted._asked.append(question)
+                    scripted._requests.append(question)
                 self._send(scripted._answer(question))
 
             do_POST = do_GET  # noqa: N815 - a name of the base
@@ -295,7 +295,7 @@ class Scripted:
                 self.wfile.write(reply.body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-                """Log nothing: `asked` has the requests."""
+                """Log nothing: `requests` has the requests."""
 
         return Handler
 

@@ -1,4 +1,4 @@
-"""Groups and the models that they offer, and the lists that are made of them."""
+"""Groups, the models that they offer, and the model lists as responses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pipeline.simulator.accounts import DEFAULT_GROUP, Caller
-from pipeline.simulator.answers import Answer, says
+from pipeline.simulator.messages import Response, json_response
 
-# The whole family of servers says this of every model: it is a placeholder, not a date.
 CREATED = 1626777600
-
+"""The placeholder that these servers send as the creation time of every model."""
 
 _PERMISSION_ID = "modelperm-everyModelHasThisOne"
-
 
 _Row = TypeVar("_Row")
 
@@ -35,7 +33,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a model costs: by ratio (1.0 is 2 USD per million tokens), or USD a call."""
+    """A price: ratios (1.0 is 2 USD per 1 million tokens), or `model_price` in USD per call."""
 
     model_ratio: float = 1.0
     completion_ratio: float = 1.0
@@ -44,7 +42,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model as a group offers it; `fields` stand beside or in place of the usual ones."""
+    """A model as a group offers it; `fields` are added to its record and replace default fields."""
 
     id: str
     owned_by: str = "custom"
@@ -52,7 +50,7 @@ class Model:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, *, created: int = CREATED, permission_id: str = _PERMISSION_ID) -> dict[str, Any]:
-        """The model as `/v1/models` says it."""
+        """Return the record that `/v1/models` has for the model."""
         return {
             "id": self.id,
             "object": "model",
@@ -65,8 +63,8 @@ class Model:
         }
 
 
-class World:
-    """What every group offers; safe to change while requests are answered."""
+class Groups:
+    """The groups of a gateway and the models they offer; thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.started = int(clock())
@@ -75,13 +73,13 @@ class World:
         self._groups: dict[str, Group] = {DEFAULT_GROUP: Group(name=DEFAULT_GROUP, desc="Everyone")}
         self._offered: dict[str, dict[str, Model]] = {DEFAULT_GROUP: {}}
         self._flapping: dict[tuple[str, str], Counter[str]] = {}
-        self._turns: Counter[str] = Counter()
+        self._rotations: Counter[str] = Counter()
         self._shuffled = False
         self._noisy = False
-        self._kept: dict[tuple[str, tuple[str, ...] | None], Answer] = {}
+        self._cache: dict[tuple[str, tuple[str, ...] | None], Response] = {}
 
     def group(self, name: str, *, ratio: float = 1.0, desc: str | None = None, usable: bool = True) -> None:
-        """Add or replace a group; offers to an unknown group add it, too."""
+        """Add or replace a group; `offers` to an unknown group adds it too."""
         with self._lock:
             self._groups[name] = Group(
                 name=name, ratio=ratio, desc=desc or f"The group {name}", usable=usable
@@ -99,32 +97,32 @@ class World:
         model_price: float | None = None,
         **fields: Any,
     ) -> None:
-        """Add or replace models in one group or several.
+        """Add or replace models in one or several groups.
 
-        The prices are told at `/api/pricing` alone; `fields` join the record and win over its usual ones.
+        Prices are only in `/api/pricing`; `fields` are added to the record and replace default fields.
 
         Raises:
             ValueError: no model was named.
         """
-        _some(models)
+        _require_models(models)
         price = Price(model_ratio=model_ratio, completion_ratio=completion_ratio, model_price=model_price)
         with self._lock:
-            for group in _several(to):
+            for group in _names(to):
                 for model in models:
                     self._put(group, Model(id=model, owned_by=owned_by, price=price, fields=fields))
                     self._flapping.pop((group, model), None)
 
     def drops(self, /, *models: str, of: str | Iterable[str] | None = None) -> None:
-        """Take models away from one group or several, or from all.
+        """Remove models from one or several groups, or from all.
 
-        A key's own limit stays as it is: the real servers list it even when no group offers it.
+        The models of a key's limit stay, as on the real servers, which list them though no group offers them.
 
         Raises:
-            ValueError: no model was named, or none of these groups offers one of them; nothing is dropped.
+            ValueError: no model was named, or a model is in none of these groups; nothing is removed.
         """
-        _some(models)
+        _require_models(models)
         with self._lock:
-            groups = list(self._offered) if of is None else list(_several(of))
+            groups = list(self._offered) if of is None else list(_names(of))
             for model in models:
                 if not any(model in self._offered.get(group, {}) for group in groups):
                     raise ValueError(f"{model!r} is not offered to {', '.join(groups)}: see /v1/models.")
@@ -132,80 +130,79 @@ class World:
                 for model in models:
                     self._offered.get(group, {}).pop(model, None)
                     self._flapping.pop((group, model), None)
-            self._kept.clear()
+            self._cache.clear()
 
     def flaps(self, /, *models: str, to: str | Iterable[str] = DEFAULT_GROUP) -> None:
-        """Make models come and go: to every caller there at the first answer, gone at the next.
+        """Let models flap: each caller gets them in the first response, not in the second, and so on.
 
-        An offer of the model ends it, and so does a drop.
+        `offers` or `drops` of a model ends its flapping.
 
         Raises:
             ValueError: no model was named.
         """
-        _some(models)
+        _require_models(models)
         with self._lock:
-            for group in _several(to):
+            for group in _names(to):
                 for model in models:
                     self._put(group, self._offered.get(group, {}).get(model, Model(id=model)))
                     self._flapping[group, model] = Counter()
 
     def shuffles(self, *, on: bool = True) -> None:
-        """Put the records in another order at each answer."""
+        """Change the order of the records in each response."""
         with self._lock:
             self._shuffled = on
 
     def noisy(self, *, on: bool = True) -> None:
-        """Make `created` the time of the request, and the permission ids new at each answer."""
+        """Set `created` to the time of the request, and new permission ids in each response."""
         with self._lock:
             self._noisy = on
 
-    def listing(self, caller: Caller) -> Answer:
-        """The caller's list, complete; encoded once for as long as the world stays the same."""
+    def listing(self, caller: Caller) -> Response:
+        """Return the complete list of a caller, cached until the offers change."""
         with self._lock:
-            restless = self._shuffled or self._noisy or self._flaps_for(caller)
-            if restless:
-                return self._encoded(self._turned(self._current(caller, advance=True), caller.who))
-            kept = self._kept.get((caller.group, caller.models))
-            if kept is None:
-                kept = self._encoded(self._current(caller))
-                self._kept[caller.group, caller.models] = kept
-            return kept
+            if self._shuffled or self._noisy or self._flaps_for(caller):
+                return self._encoded(self._rotated(self._current(caller, advance=True), caller.who))
+            cached = self._cache.get((caller.group, caller.models))
+            if cached is None:
+                cached = self._encoded(self._current(caller))
+                self._cache[caller.group, caller.models] = cached
+            return cached
 
-    def one(self, caller: Caller, model: str) -> Answer:
-        """One record of the caller's list; an error with status 200 when it is not there."""
+    def one(self, caller: Caller, model: str) -> Response:
+        """Return one record of a caller's list, or an error with status 200."""
         with self._lock:
             for found in self._current(caller):
                 if found.id == model:
-                    return says(self._record(found))
+                    return json_response(self._record(found))
         message = f"The model '{model}' does not exist"
         kind = "invalid_request_error"
-        return says(
+        return json_response(
             {"error": {"message": message, "type": kind, "param": "model", "code": "model_not_found"}}
         )
 
-    def names(self, caller: Caller) -> list[str]:
-        """The ids of the caller's list, sorted."""
+    def ids(self, caller: Caller) -> list[str]:
+        """Return the sorted model ids of a caller's list."""
         with self._lock:
             return sorted(model.id for model in self._current(caller))
 
-    def groups(self, own: str | None = None) -> dict[str, Group]:
-        """The groups that a user of the group `own` may use."""
+    def usable(self, own: str | None = None) -> dict[str, Group]:
+        """Return the groups that a user of the group `own` may use."""
         with self._lock:
             return {name: group for name, group in self._groups.items() if group.usable or name == own}
 
     def sizes(self) -> dict[str, int]:
-        """How many models each group offers."""
+        """Return the number of models of each group."""
         with self._lock:
             return {name: len(models) for name, models in self._offered.items()}
 
     def pricing(self, own: str | None = None) -> dict[str, Any]:
-        """Every model with its price and its groups, as `/api/pricing` says it."""
+        """Return the body of `/api/pricing`: every model with its price and groups."""
         with self._lock:
-            usable = self.groups(own)
+            usable = self.usable(own)
             return {
                 "success": True,
-                "data": self._turned(
-                    [self._priced(model) for model in self._everywhere().values()], "pricing"
+                "data": self._rotated(
+                    [self._priced(model) for model in self._all_models().values()], "pricing"
                 ),
                 "vendors": [],
                 "group_ratio": {name: group.ratio for name, group in usable.items()},
@@ -218,7 +215,7 @@ class World:
         if group not in self._groups:
             self.group(group)
         self._offered[group][model.id] = model
-        self._kept.clear()
+        self._cache.clear()
 
     def _flaps_for(self, caller: Caller) -> bool:
         return caller.models is None and any(group == caller.group for group, _ in self._flapping)
@@ -226,35 +223,35 @@ class World:
     def _current(self, caller: Caller, *, advance: bool = False) -> list[Model]:
         offered = self._offered.get(caller.group, {})
         if caller.models is not None:
-            known = self._everywhere() | offered
-            return [known.get(model, Model(id=model)) for model in caller.models]
-        return [model for model in offered.values() if self._is_there(model.id, caller, advance=advance)]
+            models = self._all_models() | offered
+            return [models.get(model, Model(id=model)) for model in caller.models]
+        return [model for model in offered.values() if self._is_listed(model.id, caller, advance=advance)]
 
-    def _is_there(self, model: str, caller: Caller, *, advance: bool) -> bool:
-        beats = self._flapping.get((caller.group, model))
-        if beats is None:
+    def _is_listed(self, model: str, caller: Caller, *, advance: bool) -> bool:
+        counts = self._flapping.get((caller.group, model))
+        if counts is None:
             return True
-        # Counted by caller: were it counted over all, two callers would each see a steady list.
-        beats[caller.who] += advance
-        return beats[caller.who] == 0 or beats[caller.who] % 2 == 1
+        # Counted per caller, since two callers in turns would each get a constant list.
+        counts[caller.who] += advance
+        return counts[caller.who] == 0 or counts[caller.who] % 2 == 1
 
-    def _everywhere(self) -> dict[str, Model]:
+    def _all_models(self) -> dict[str, Model]:
         models: dict[str, Model] = {}
         for offered in self._offered.values():
             models.update((name, model) for name, model in offered.items() if name not in models)
         return models
 
-    def _turned(self, rows: list[_Row], who: str) -> list[_Row]:
+    def _rotated(self, rows: list[_Row], who: str) -> list[_Row]:
         if not self._shuffled or not rows:
             return rows
-        # A turn, not a shuffle: two answers running never agree by chance, however short the list.
-        self._turns[who] += 1
-        first = self._turns[who] % len(rows)
+        # A rotation, since a random order could repeat by chance.
+        self._rotations[who] += 1
+        first = self._rotations[who] % len(rows)
         return rows[first:] + rows[:first]
 
-    def _encoded(self, models: Iterable[Model]) -> Answer:
+    def _encoded(self, models: Iterable[Model]) -> Response:
         data = [self._record(model) for model in models]
-        return says({"success": True, "object": "list", "data": data})
+        return json_response({"success": True, "object": "list", "data": data})
 
     def _record(self, model: Model) -> dict[str, Any]:
         if not self._noisy:
@@ -292,10 +289,10 @@ def _permission(permission_id: str, created: int) -> dict[str, Any]:
     }
 
 
-def _several(names: str | Iterable[str]) -> tuple[str, ...]:
+def _names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _some(models: tuple[str, ...]) -> None:
+def _require_models(models: tuple[str, ...]) -> None:
     if not models:
         raise ValueError("No model was named: name at least one.")
