@@ -36,7 +36,7 @@ def test_the_template_in_the_readme_works() -> None:
     [template] = re.findall(r"^```jinja\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     found = rendered(FULL, mail_html=template)
     assert not found.problems
-    line = "<p>Call the one on duty: 555 0100.</p>"
+    line = "<p>Call the engineer on duty: 555 0100.</p>"
     assert found.message.html.replace(line, "").replace("\n", "") == message_of(FULL).html.replace("\n", "")
     assert line not in rendered(CALM, mail_html=template).message.html
 
