@@ -26,28 +26,35 @@ from pipeline.errors import (
     QuestionError,
     exit_status,
 )
-from pipeline.history.availability import Alike, Matrix, alike, matrices
+from pipeline.history.availability import EqualScopes, Matrix, catalog, equal_scopes, matrices
 from pipeline.history.changes import find_events
-from pipeline.history.compare import Contrast, contrast
-from pipeline.history.deprecations import Announced, Vanished, announced, vanished
-from pipeline.history.runs import catalog, coverage, find_run, moved
+from pipeline.history.compare import Comparison, compare
+from pipeline.history.deprecations import (
+    AnnouncedShutdown,
+    UnannouncedRemoval,
+    announced_shutdowns,
+    unannounced_removals,
+)
 from pipeline.history.selectors import (
-    in_history,
-    named,
+    matching_models,
+    parse_side,
     require_gateway,
+    require_history,
     require_scopes,
-    side,
-    unknown,
+    unknown_model,
 )
 from pipeline.history.timeline import ModelDetails, Timeline, model_details, timelines
 from pipeline.history.types import Coverage, Event, Run
-from pipeline.history.watch import WITHIN, WatchedModel, WatchReport, doubtful, watch
+from pipeline.history.watch import SHUTDOWN_DAYS, WatchedModel, WatchReport, check_watched, unreported
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import resolver
 from pipeline.store import Store, compact, lock, scope_states, write_backup, writing
-from pipeline.store.catalog import Known, Moment
-from pipeline.store.changes import Window, window
+from pipeline.store.catalog import Moment, ScopeListing
+from pipeline.store.changes import transition_totals
+from pipeline.store.coverage import coverage
 from pipeline.store.outbox import Delivery, deliveries, unsent
+from pipeline.store.runs import find_run
+from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
     from pipeline.delivery.monitoring import Monitor
@@ -81,7 +88,7 @@ __all__ = [
     "Home",
     "ImportResult",
     "Interrupt",
-    "Known",
+    "ScopeListing",
     "LeftOut",
     "ListingAnswer",
     "LookupResult",
@@ -165,7 +172,7 @@ class RunObserver:
     def on_result(self, scope: Scope, result: ScopeResult) -> None:
         """Note the result of a scope."""
 
-    def on_report(self, report: Report, doubtful: Sequence[WatchedModel]) -> None:
+    def on_report(self, report: Report, absences: Sequence[WatchedModel]) -> None:
         """Note the report of the run, when it is recorded and before anything is sent."""
 
 
@@ -201,13 +208,13 @@ class RunResult:
     Args:
         report: what changed, who recovered, and the state of every scope that was asked.
         totals: how many scopes answered, moved, are held or failed.
-        doubtful: watched models that may be missing, though no report has them yet.
+        absences: watched models that may be missing, though no report has them yet.
         deliveries: what became of the reports that were due.
     """
 
     report: Report
     totals: RunTotals
-    doubtful: tuple[WatchedModel, ...]
+    absences: tuple[WatchedModel, ...]
     deliveries: DeliverySummary
 
     @property
@@ -299,8 +306,8 @@ class PruneResult:
 class Deprecations:
     """Announced shutdowns, by day, and removals without notice, oldest first."""
 
-    announced: tuple[Announced, ...]
-    unannounced: tuple[Vanished, ...]
+    announced: tuple[AnnouncedShutdown, ...]
+    unannounced: tuple[UnannouncedRemoval, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,12 +511,12 @@ class Home:
                     all_scopes=all_scopes,
                 )
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
-            in_doubt = doubtful(store, watched) if watched.models else ()
-            observer.on_report(report, in_doubt)
+            absences = unreported(store, watched)
+            observer.on_report(report, absences)
             sent = DeliverySummary()
             if deliver:
                 sent = send_due(store, destinations, watched, self.clock, secret_resolver(config))
-        return RunResult(report, totals, in_doubt, sent)
+        return RunResult(report, totals, absences, sent)
 
     def accept(self, *scopes: str) -> Acceptance:
         """Accept the held answers of scopes that match a glob, and send the reports that are due.
@@ -570,7 +577,7 @@ class Home:
             totals = backfill(target, answers.oldest_first, store, lambda _answer: on_answer(), asked=asked)
             state = scope_states(store).get(target.name)
             is_held = state is not None and state.held is not None
-            changes = moved(store, totals.window)
+            changes = transition_totals(store, totals.window)
             return ImportResult(target.name, answers.count, answers.left_out, totals, changes, is_held)
 
     # Reports.
@@ -593,7 +600,7 @@ class Home:
         with self._write(config) as store:
             if since is None:
                 return self._send(store, config, only=REPORTS)
-            period = window(store, since=self._time(since), until=self._optional_time(until))
+            period = time_window(store, since=self._time(since), until=self._optional_time(until))
             return DeliverySummary(write_window(store, config.reports, period, watch=config.watch))
 
     def render(
@@ -626,7 +633,7 @@ class Home:
             destination = replace(destination, language=language)
         problems: list[str] = []
         with self._read() as store:
-            period = window(store, since=self._time(since), until=self._optional_time(until))
+            period = time_window(store, since=self._time(since), until=self._optional_time(until))
             if period.until == period.since:
                 raise QuestionError("there was no run in that time: `modelwatch run`, or another --since")
             summary = summarise(store, period, watch=self.watch_list, wanted=destination.filter)
@@ -710,7 +717,7 @@ class Home:
         start = None if since is None else self._time(since)
         with self._read() as store:
             require_scopes(store, scopes)
-            events = mark_urgent(find_events(store, window(store, since=start)), self.watch_list)
+            events = mark_urgent(find_events(store, time_window(store, since=start)), self.watch_list)
         found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
         return tuple(
             each
@@ -731,7 +738,7 @@ class Home:
         """
         with self._read() as store:
             require_scopes(store, scopes)
-            moment = Moment(at=None if at is None else in_history(store, self._time(at)))
+            moment = Moment(at=None if at is None else require_history(store, self._time(at)))
             rows = catalog(store, lambda scope: matches(scope, scopes), moment)
         return [
             row for row in rows if matches(row["model"], globs) and matches(row["owned_by"] or "", owners)
@@ -762,7 +769,7 @@ class Home:
             require_scopes(store, scopes)
             found = model_details(store, model, lambda scope: matches(scope, scopes))
             if not found:
-                raise QuestionError(unknown(store, model))
+                raise QuestionError(unknown_model(store, model))
             return found
 
     def lookup(
@@ -803,9 +810,9 @@ class Home:
         """
         with self._read() as store:
             require_scopes(store, scopes)
-            ids = named(store, model)
+            ids = matching_models(store, model)
             if not ids:
-                raise QuestionError(unknown(store, model))
+                raise QuestionError(unknown_model(store, model))
             if at_most is not None and len(ids) > at_most:
                 raise QuestionError(
                     f"{printable(model)} matches {len(ids)} models, "
@@ -821,7 +828,7 @@ class Home:
             raise QuestionError(f"no scope that matches {globs} was ever offered {printable(model)}")
         return found
 
-    def diff(self, before: When, after: When = "now") -> Contrast:
+    def diff(self, before: When, after: When = "now") -> Comparison:
         """Compare the models on offer at two moments, or of two scopes.
 
         Each side is a moment, or a text as `modelwatch diff` takes it: `now`, `#123` (a snapshot),
@@ -834,7 +841,7 @@ class Home:
         texts = [iso(each) if isinstance(each, datetime) else each for each in (before, after)]
         with self._read() as store:
             try:
-                return contrast(store, *(side(store, text, now) for text in texts))
+                return compare(store, *(parse_side(store, text, now) for text in texts))
             except LookupError as error:
                 raise QuestionError(str(error.args[0])) from error
 
@@ -847,24 +854,26 @@ class Home:
         with self._read() as store:
             return matrices(store, _selection(store, scopes, gateway))
 
-    def same(self, *scopes: str, gateway: str | None = None) -> list[Alike]:
+    def same(self, *scopes: str, gateway: str | None = None) -> list[EqualScopes]:
         """Return the sets of scopes with equal lists.
 
         Raises:
             QuestionError: there is no such gateway, or a glob matches no scope.
         """
         with self._read() as store:
-            return alike(store, _selection(store, scopes, gateway))
+            return equal_scopes(store, _selection(store, scopes, gateway))
 
-    def deprecations(self, *, days: int = WITHIN) -> Deprecations:
+    def deprecations(self, *, days: int = SHUTDOWN_DAYS) -> Deprecations:
         """Return the shutdowns announced for the next `days` days, and the recent removals without notice."""
         now = self._now()
         with self._read() as store:
-            to_come = announced(store, today=now.date(), until=now.date() + timedelta(days=days))
-            gone = vanished(store, since=iso(now - timedelta(days=days)))
+            to_come = announced_shutdowns(store, today=now.date(), until=now.date() + timedelta(days=days))
+            gone = unannounced_removals(store, since=iso(now - timedelta(days=days)))
         return Deprecations(tuple(to_come), tuple(gone))
 
-    def watch(self, *models: str, scopes: Globs = (), since: When = "7d", days: int = WITHIN) -> WatchReport:
+    def watch(
+        self, *models: str, scopes: Globs = (), since: When = "7d", days: int = SHUTDOWN_DAYS
+    ) -> WatchReport:
         """Check the watched models: missing, retiring, repriced or OK.
 
         Args:
@@ -885,7 +894,7 @@ class Home:
             )
         with self._read() as store:
             require_scopes(store, scopes)
-            return watch(store, watched, since=self._time(since), today=self._now().date(), days=days)
+            return check_watched(store, watched, since=self._time(since), today=self._now().date(), days=days)
 
     def probe(
         self,
@@ -983,14 +992,14 @@ class Home:
 
     def datasette_config(self) -> dict[str, Any]:
         """Return the configuration with which Datasette shows the database."""
-        from pipeline.browse import configuration
+        from pipeline.browse.datasette import configuration
 
         with self._read() as store:
             return configuration(store, self.database.stem, self.watch_list.models)
 
     def publish(self, directory: Path | str) -> int:
         """Write a copy of the database without what is private, ready to serve; return its size in bytes."""
-        from pipeline.browse import publish
+        from pipeline.browse.publish import publish
 
         return publish(self.database, Path(directory))
 
@@ -1169,7 +1178,7 @@ def _quiet_paths(config: Config) -> QuietPaths:
     return quiet
 
 
-def _selection(store: Store, scopes: Globs, gateway: str | None) -> Callable[[Known], bool]:
+def _selection(store: Store, scopes: Globs, gateway: str | None) -> Callable[[ScopeListing], bool]:
     """Return the test for scopes of a gateway that match one of some globs.
 
     Raises:

@@ -16,7 +16,7 @@ from support.e2e import Job, Reply, Scripted, listed
 import pipeline
 from pipeline.api import RunObserver
 from pipeline.core.types import Kind
-from pipeline.history.watch import What
+from pipeline.history.watch import FindingKind
 from pipeline.simulator import Gateway
 from pipeline.sync.archives import in_directory
 
@@ -187,8 +187,8 @@ def test_an_observer_is_called_in_the_order_of_the_run(home):
         def on_result(self, scope, result):
             calls.append(("result", scope.name.partition("/")[0], len(result.answer.listing) > 0))
 
-        def on_report(self, report, doubtful):
-            calls.append(("report", report.run.answered, doubtful))
+        def on_report(self, report, absences):
+            calls.append(("report", report.run.answered, absences))
 
     home.run(observer=Observer())
     assert calls == [
@@ -263,9 +263,9 @@ def test_watch_checks_the_models_given_or_those_of_the_config(home, one):
     home.run()
     assert not home.watch().urgent
     one.drops("quarry")
-    assert [model.model for model in home.run().doubtful] == ["quarry"]
+    assert [model.model for model in home.run().absences] == ["quarry"]
     (found,) = home.watch().models[0].findings
-    assert (found.what, found.scopes) == (What.UNCONFIRMED, ("local/prod", "local/public"))
+    assert (found.kind, found.scopes) == (FindingKind.UNCONFIRMED, ("local/prod", "local/public"))
     assert [event.urgent for event in home.run().report.events] == [True]
     assert home.watch("nope").unmatched[0].word == "nope"
 

@@ -182,12 +182,12 @@ class _Observer(RunObserver):
         self._bar.step()
         _log_result(scope, result)
 
-    def on_report(self, report: Report, doubtful: Sequence[WatchedModel]) -> None:
+    def on_report(self, report: Report, absences: Sequence[WatchedModel]) -> None:
         if self._prints:
-            for line in (*pending_lines(doubtful), *report_lines(report)):
+            for line in (*pending_lines(absences), *report_lines(report)):
                 click.echo(line)
         elif not self._quiet:
-            for line in _problem_lines(report, doubtful):
+            for line in _problem_lines(report, absences):
                 LOG.warning(line)
 
 
@@ -206,9 +206,9 @@ def _log_result(scope: Scope, result: ScopeResult) -> None:
             LOG.info("%s: unchanged", scope.name, extra={"fields": fields})
 
 
-def _problem_lines(report: Report, doubtful: Sequence[WatchedModel]) -> Iterator[str]:
+def _problem_lines(report: Report, absences: Sequence[WatchedModel]) -> Iterator[str]:
     """Yield a line for each watched model in doubt, each urgent change, and each scope held or failed."""
-    yield from pending_lines(doubtful)
+    yield from pending_lines(absences)
     for event in report.events:
         if event.urgent:
             changes = "; ".join(line.strip() for line in change_lines([event], each=True))

@@ -19,7 +19,7 @@ from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
 from pipeline.core.watchlist import is_glob
 from pipeline.errors import CHANGES_EXIT
-from pipeline.history.watch import Finding, Unmatched, WatchedModel, WatchReport, What
+from pipeline.history.watch import Finding, FindingKind, UnmatchedPattern, WatchedModel, WatchReport
 from pipeline.reports.console import URGENT_PREFIX, scopes_text
 from pipeline.reports.csv_json import price_value
 
@@ -82,7 +82,7 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
                 "scopes": list(model.scopes),
                 "findings": [
                     {
-                        "kind": str(finding.what),
+                        "kind": str(finding.kind),
                         "urgent": finding.urgent,
                         "scopes": list(finding.scopes),
                         "since": finding.since,
@@ -96,7 +96,7 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
             for model in report.models
         ],
         "unmatched": [
-            {"pattern": each.word, "offered_before": each.known, "similar": list(each.near)}
+            {"pattern": each.pattern, "offered_before": each.offered_before, "similar": list(each.similar)}
             for each in report.unmatched
         ],
     }
@@ -123,8 +123,8 @@ WATCH_COLUMNS = (
 def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
     """Yield the rows of the CSV."""
     for each in report.unmatched:
-        kind = "gone" if each.known else "unknown"
-        yield (each.word, kind, "yes", *[None] * 9, " ".join(each.near) or None)
+        kind = "gone" if each.offered_before else "unknown"
+        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None)
     for model in report.models:
         if not model.findings:
             yield from ((model.model, "ok", None, scope, *[None] * 9) for scope in model.scopes)
@@ -136,7 +136,7 @@ def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
     urgent = "yes" if finding.urgent else None
     dates = (finding.since, finding.day, finding.days)
     for scope in finding.scopes:
-        head = (model, str(finding.what), urgent, scope, *dates)
+        head = (model, str(finding.kind), urgent, scope, *dates)
         if not finding.prices:
             yield (*head, *[None] * 6)
         for price in finding.prices:
@@ -146,7 +146,7 @@ def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
 def watch_lines(report: WatchReport, since: str) -> Iterator[str]:
     """Yield the report in lines, the models that need attention first; prices are compared with `since`."""
     for unmatched in report.unmatched:
-        yield f"{URGENT_PREFIX}{safe(unmatched.word)}  {_unmatched_text(unmatched, since)}"
+        yield f"{URGENT_PREFIX}{safe(unmatched.pattern)}  {_unmatched_text(unmatched, since)}"
     for model in sorted(report.models, key=lambda model: not model.urgent):
         yield from _model_lines(model, since)
     urgent = len(report.unmatched) + sum(model.urgent for model in report.models)
@@ -156,16 +156,16 @@ def watch_lines(report: WatchReport, since: str) -> Iterator[str]:
     yield f"{urgent or 'none'} of {count(watched, 'watched model')} {verb} attention{run}"
 
 
-def _unmatched_text(unmatched: Unmatched, since: str) -> str:
-    if is_glob(unmatched.word):
-        if unmatched.known:
+def _unmatched_text(unmatched: UnmatchedPattern, since: str) -> str:
+    if is_glob(unmatched.pattern):
+        if unmatched.offered_before:
             return f"matches no model on offer, now or since {minute(since)}"
         text = "matches no model that was ever offered"
     else:
-        if unmatched.known:
+        if unmatched.offered_before:
             return "was offered before, but by no scope that is asked and watched now"
         text = "no scope was ever offered it"
-    return f"{text}: did you mean {' or '.join(map(safe, unmatched.near))}?" if unmatched.near else text
+    return f"{text}: did you mean {' or '.join(map(safe, unmatched.similar))}?" if unmatched.similar else text
 
 
 def _model_lines(model: WatchedModel, since: str) -> Iterator[str]:
@@ -183,19 +183,19 @@ def _model_lines(model: WatchedModel, since: str) -> Iterator[str]:
 def _finding_texts(finding: Finding, since: str) -> Iterator[str]:
     began = f" since {minute(finding.since)}" if finding.since else ""
     scopes = _scopes(finding.scopes)
-    match finding.what:
-        case What.MISSING:
+    match finding.kind:
+        case FindingKind.MISSING:
             yield f"missing{began}: {scopes}"
-        case What.UNCONFIRMED:
+        case FindingKind.UNCONFIRMED:
             yield f"missing{began}, to be confirmed by the next answers: {scopes}"
-        case What.HELD:
+        case FindingKind.HELD:
             yield f"missing from the answer held{began}: {scopes}"
-        case What.ENDING:
+        case FindingKind.SHUTDOWN:
             yield f"shutdown {finding.day}, {days_text(finding.days or 0)}: {scopes}"
-        case What.REPRICED:
+        case FindingKind.REPRICED:
             for price in finding.prices:
                 yield f"{price_text(price)} since {minute(since)}: {scopes}"
-        case What.UNHEARD:
+        case FindingKind.FAILING:
             yield f"unknown, the scope failed{began}: {scopes}"
 
 

@@ -1,42 +1,69 @@
-"""From the ledger to what people are told: which moves were changes, for whom, and since when."""
+"""The events of a window: models added, removed, returned or changed, each with its scopes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import Any
 
 from pipeline.core.diff import field_changes
-from pipeline.core.prices import PRICES, price_changes
+from pipeline.core.prices import price_changes
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.changes import (
     ChangeRow,
-    Models,
-    Move,
-    Present,
-    Window,
-    changes_of,
-    levels_of,
-    moves,
-    readded,
+    ModelIds,
+    TransitionSighting,
+    changes_by_transition,
+    fields_by_change,
+    flap_levels_of_confirmations,
+    readded_before_confirmation,
+    transition_sightings,
 )
 from pipeline.store.departures import Departure, departures_of_returned
+from pipeline.store.models import ListedModels
+from pipeline.store.records import record_bodies, record_prices
+from pipeline.store.windows import Window
 
-_ALIKE = 0.8
-"""How much alike two names are, from 0 to 1, to be called a possible rename."""
-
+_MIN_SIMILARITY = 0.8
+"""The similarity of two names, from 0 to 1, from which one is called a possible rename of the other."""
 
 _ORDER = {Kind.REMOVED: 0, Kind.CHANGED: 1, Kind.RETURNED: 2, Kind.ADDED: 3}
 
 
+def find_events(store: Store, window: Window, models: ModelIds = None) -> tuple[Event, ...]:
+    """Return the events of a window, each once for all the scopes that share it, in the order of the runs.
+
+    A removal is an event of the run that confirms it. A model that comes back before that was never removed:
+    if its record then differs, that is a change.
+
+    Args:
+        store: an open database.
+        window: the runs.
+        models: only events of these, by their rows.
+    """
+    sightings = transition_sightings(store, window, models)
+    departures = departures_of_returned(store, window, models)
+    return _build_events(
+        store, sightings, departures, readded_before_confirmation(store, window, models), models
+    )
+
+
+def find_removals(store: Store, window: Window) -> tuple[Event, ...]:
+    """Return the removals among the events of a window, without computing the others."""
+    confirmations = [each for each in transition_sightings(store, window) if each.outcome == "confirmed"]
+    return _build_events(store, confirmations, {}, readded_before_confirmation(store, window))
+
+
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What is equal for all the scopes to which one event happened."""
+class _SharedEvent:
+    """The part of an event that is equal for all its scopes.
+
+    `before` and `after` are the rows of the records that differ; None for a model that was added or removed,
+    of which each scope may have had another record.
+    """
 
     snapshot: int
     at: str
@@ -51,231 +78,198 @@ class _Told:
     owned_by: str | None = field(compare=False)
 
 
-def find_events(store: Store, window: Window, models: Models = None) -> tuple[Event, ...]:
-    """Give what happened to models in a window, each once for all the scopes to which it happened.
-
-    A removal is told when it is effective. A model that comes back before that was never removed: if it
-    comes back in another form, that is told as a change. With `models` (ids of the database) only what
-    happened to those is looked for.
-    """
-    left = departures_of_returned(store, window, models)
-    return _told_of(store, moves(store, window, models), left, readded(store, window, models), models)
+_Sides = tuple[int | None, int | None]
+"""The rows of the records before and after a change."""
 
 
-def removals(store: Store, window: Window) -> tuple[Event, ...]:
-    """Give the removals among the changes of a window, without looking for the others."""
-    found = [move for move in moves(store, window) if move.outcome == "confirmed"]
-    return _told_of(store, found, {}, readded(store, window))
-
-
-def _told_of(
+def _build_events(
     store: Store,
-    found: Sequence[Move],
-    left: dict[tuple[int, int], Departure],
-    back_for_a_while: set[tuple[int, int]],
-    models: Models = None,
+    sightings: Sequence[TransitionSighting],
+    departures: Mapping[tuple[int, int], Departure],
+    readded: set[tuple[int, int]],
+    models: ModelIds = None,
 ) -> tuple[Event, ...]:
-    changed = changes_of(store, {move.transition for move in found})
-    levels = levels_of(store, [move for move in found if move.outcome == "confirmed"])
-    teller = _EventBuilder(Present(store), left, back_for_a_while, levels, changed)
-    told: dict[_Told, list[Move]] = {}
-    for move in found:
-        for change in changed.get(move.transition, ()):
-            what = teller.tell(move, change) if models is None or change.model in models else None
-            if what:
-                told.setdefault(what, []).append(move)
-    rows = {(row.before, row.after): row.id for rows in changed.values() for row in rows}
-    clock = _clock(found)
+    changes = changes_by_transition(store, {sighting.transition for sighting in sightings})
+    levels = flap_levels_of_confirmations(store, [each for each in sightings if each.outcome == "confirmed"])
+    rules = _EventRules(ListedModels(store), departures, readded, levels, changes)
+    found: dict[_SharedEvent, list[TransitionSighting]] = {}
+    for sighting in sightings:
+        for change in changes.get(sighting.transition, ()):
+            event = rules.event(sighting, change) if models is None or change.model in models else None
+            if event:
+                found.setdefault(event, []).append(sighting)
+    change_ids = {(row.before, row.after): row.id for rows in changes.values() for row in rows}
+    times = _order_times(sightings)
 
     def order(event: Event) -> tuple[object, ...]:
-        place = clock[event.snapshot], event.snapshot
-        return (*place, event.gateway, event.scopes, _ORDER[event.kind], event.model)
+        run = times[event.snapshot], event.snapshot
+        return (*run, event.gateway, event.scopes, _ORDER[event.kind], event.model)
 
-    return tuple(sorted(_events(store, told, rows), key=order))
+    return tuple(sorted(_complete(store, found, change_ids), key=order))
 
 
-def _clock(found: Iterable[Move]) -> dict[int, str]:
-    """Give the time by which each snapshot is put in order.
+def _order_times(sightings: Iterable[TransitionSighting]) -> dict[int, str]:
+    """Return the time that orders the events of each snapshot.
 
-    Runs are in the order in which they happened, whatever time they thought it was; what was imported has its
-    place between them by its own time.
+    Runs keep the order of their ids, even if the clock was set back between them; imported snapshots are
+    placed between them by their own times.
     """
-    clock: dict[int, str] = {}
+    times: dict[int, str] = {}
     latest = ""
-    for move in found:
-        if not move.imported:
-            latest = max(latest, move.at)
-        clock[move.snapshot] = move.at if move.imported else latest
-    return clock
+    for sighting in sightings:
+        if not sighting.imported:
+            latest = max(latest, sighting.at)
+        times[sighting.snapshot] = sighting.at if sighting.imported else latest
+    return times
 
 
 @dataclass(frozen=True, slots=True)
-class _EventBuilder:
-    """Decides what a row of a move is to the scope that made it: an event, or nothing."""
+class _EventRules:
+    """The rules by which a change, at a sighting of its transition, is an event or none.
 
-    present: Present
-    left: dict[tuple[int, int], Departure]
-    back_for_a_while: set[tuple[int, int]]
-    levels: dict[tuple[int, int], int]
-    changed: dict[int, list[ChangeRow]]
-    candidates: dict[int, str | None] = field(default_factory=dict)
+    Args:
+        listed: the models of listings.
+        departures: how models had left, by the sighting of their return and the model.
+        readded: models that were back before their removal was confirmed, by confirming sighting and model.
+        levels: flap levels, by confirming sighting and model.
+        changes: the changes of each transition.
+        successors: the possible successors found so far, by the id of the removal.
+    """
 
-    def tell(self, move: Move, change: ChangeRow) -> _Told | None:
-        """Give the event, None where there is none to tell."""
-        match move.outcome, change.kind:
-            case "confirmed", Kind.REMOVED if self._is_gone(move, change.model):
-                told = _told(move, change, Kind.REMOVED, since=move.since_at)
-                twin = self.present.twin(move.listing, change.model_name)
-                return replace(told, case_variant=twin, successor=None if twin else self._candidate(change))
+    listed: ListedModels
+    departures: Mapping[tuple[int, int], Departure]
+    readded: set[tuple[int, int]]
+    levels: Mapping[tuple[int, int], int]
+    changes: Mapping[int, Sequence[ChangeRow]]
+    successors: dict[int, str | None] = field(default_factory=dict)
+
+    def event(self, sighting: TransitionSighting, change: ChangeRow) -> _SharedEvent | None:
+        """Return the event of a change at a sighting; None where there is none."""
+        match sighting.outcome, change.kind:
+            case "confirmed", Kind.REMOVED if self._is_removed(sighting, change.model):
+                removed = _shared(sighting, change, Kind.REMOVED, since=sighting.since_at)
+                variant = self.listed.case_variant(sighting.listing, change.model_name)
+                return replace(
+                    removed, case_variant=variant, successor=None if variant else self._successor(change)
+                )
             case "moved", Kind.CHANGED:
-                return _told(move, change, Kind.CHANGED, change.before)
+                return _shared(sighting, change, Kind.CHANGED, change.before)
             case "moved", Kind.ADDED:
-                arrived = self._arrived(move, change)
-                twin = self.present.twin(move.listing, change.model_name)
-                return None if arrived is None else replace(arrived, case_variant=twin)
+                added = self._added(sighting, change)
+                variant = self.listed.case_variant(sighting.listing, change.model_name)
+                return None if added is None else replace(added, case_variant=variant)
             case _:
                 return None
 
-    def _arrived(self, move: Move, change: ChangeRow) -> _Told | None:
-        """Say what an added record is to its scope: added, returned, changed, or nothing at all."""
-        leave = self.left.get((move.id, change.model))
-        if leave is None:
-            return _told(move, change, Kind.ADDED)
-        if leave.at is not None:
-            return _told(move, change, Kind.RETURNED, leave.record, leave.at)
-        return None if leave.record == change.after else _told(move, change, Kind.CHANGED, leave.record)
+    def _added(self, sighting: TransitionSighting, change: ChangeRow) -> _SharedEvent | None:
+        """Return the event of an added record: an addition, a return, a change, or none."""
+        departure = self.departures.get((sighting.id, change.model))
+        if departure is None:
+            return _shared(sighting, change, Kind.ADDED)
+        if departure.at is not None:
+            return _shared(sighting, change, Kind.RETURNED, departure.record, departure.at)
+        if departure.record == change.after:
+            return None
+        return _shared(sighting, change, Kind.CHANGED, departure.record)
 
-    def _is_gone(self, move: Move, model: int) -> bool:
-        if self.levels[move.id, model] != move.flap_level or (move.id, model) in self.back_for_a_while:
+    def _is_removed(self, sighting: TransitionSighting, model: int) -> bool:
+        """Return whether a sighting confirms the removal of a model, beside those of the same flap level."""
+        if self.levels[sighting.id, model] != sighting.flap_level or (sighting.id, model) in self.readded:
             return False
-        return model not in self.present.models(move.listing)
+        return model not in self.listed.names(sighting.listing)
 
-    def _candidate(self, gone: ChangeRow) -> str | None:
-        """Find the one model that came when this one went and has much the same name and the same owner."""
-        if gone.id not in self.candidates:
-            self.candidates[gone.id] = self._only_alike(gone)
-        return self.candidates[gone.id]
-
-    def _only_alike(self, gone: ChangeRow) -> str | None:
-        came = [row for row in self.changed[gone.transition] if row.kind == Kind.ADDED]
-        alike = [
-            row.model_name
-            for row in came
-            if row.owned_by == gone.owned_by and _are_alike(row.model_name, gone.model_name)
-        ]
-        return alike[0] if len(alike) == 1 else None
+    def _successor(self, removal: ChangeRow) -> str | None:
+        """Return the only model added in the same transition with a similar name and the same owner."""
+        if removal.id not in self.successors:
+            similar = [
+                row.model_name
+                for row in self.changes[removal.transition]
+                if row.kind == Kind.ADDED
+                and row.owned_by == removal.owned_by
+                and _is_similar(row.model_name, removal.model_name)
+            ]
+            self.successors[removal.id] = similar[0] if len(similar) == 1 else None
+        return self.successors[removal.id]
 
 
-def _are_alike(name: str, other: str) -> bool:
+def _is_similar(name: str, other: str) -> bool:
     matcher = SequenceMatcher(None, name, other)
-    return (
-        matcher.real_quick_ratio() >= _ALIKE and matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
-    )
+    # The cheap upper bounds first.
+    ratios = (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio)
+    return all(ratio() >= _MIN_SIMILARITY for ratio in ratios)
 
 
-def _told(
-    move: Move, change: ChangeRow, kind: Kind, before: int | None = None, since: str | None = None
-) -> _Told:
-    return _Told(
-        snapshot=move.snapshot,
-        at=move.at,
+def _shared(
+    sighting: TransitionSighting,
+    change: ChangeRow,
+    kind: Kind,
+    before: int | None = None,
+    since: str | None = None,
+) -> _SharedEvent:
+    return _SharedEvent(
+        snapshot=sighting.snapshot,
+        at=sighting.at,
         kind=kind,
-        gateway=move.gateway,
+        gateway=sighting.gateway,
         model=change.model_name,
         owned_by=change.owned_by,
         since=since,
         before=before,
-        # What comes or goes is one event for all scopes, though their records of it may differ.
         after=change.after if before is not None else None,
         case_variant=None,
         successor=None,
     )
 
 
-def _events(
-    store: Store, told: dict[_Told, list[Move]], rows: dict[tuple[int | None, int | None], int]
+def _complete(
+    store: Store,
+    found: Mapping[_SharedEvent, Sequence[TransitionSighting]],
+    change_ids: Mapping[_Sides, int],
 ) -> list[Event]:
-    differing = {(what.before, what.after) for what in told if what.before and what.after}
-    stored = _field_changes(store, [rows[sides] for sides in differing if sides in rows])
-    bodies = _bodies(store, [side for sides in differing if sides not in rows for side in sides])
-    facts = _facts(store, {side for sides in differing for side in sides})
+    """Return the events with their scopes, and the fields and prices that differ."""
+    differing = {
+        (event.before, event.after) for event in found if event.before is not None and event.after is not None
+    }
+    stored = fields_by_change(store, [change_ids[sides] for sides in differing if sides in change_ids])
+    # Records that no single change connects are compared here.
+    unstored = [side for sides in differing if sides not in change_ids for side in sides]
+    bodies = record_bodies(store, unstored)
+    prices = record_prices(store, {side for sides in differing for side in sides})
+
+    def fields(event: _SharedEvent) -> tuple[FieldChange, ...]:
+        if event.before is None or event.after is None or event.before == event.after:
+            return ()
+        change = change_ids.get((event.before, event.after))
+        if change is None:
+            return field_changes(bodies[event.before], bodies[event.after])
+        return stored[change]
+
     return [
         Event(
-            at=what.at,
-            snapshot=what.snapshot,
-            kind=what.kind,
-            gateway=what.gateway,
-            model=what.model,
-            scopes=tuple(sorted({move.scope_name for move in of_it})),
-            groups=tuple(sorted({move.group_name for move in of_it if move.group_name})),
-            owned_by=what.owned_by,
-            since=what.since,
-            away_seconds=_seconds(what.since, what.at) if what.kind == Kind.RETURNED else None,
-            fields=_fields(what, rows, stored, bodies),
-            prices=price_changes(facts[what.before], facts[what.after]) if what.before and what.after else (),
-            case_variant=what.case_variant,
-            successor=what.successor,
+            at=event.at,
+            snapshot=event.snapshot,
+            kind=event.kind,
+            gateway=event.gateway,
+            model=event.model,
+            scopes=tuple(sorted({sighting.scope_name for sighting in sightings})),
+            groups=tuple(sorted({sighting.group_name for sighting in sightings if sighting.group_name})),
+            owned_by=event.owned_by,
+            since=event.since,
+            away_seconds=_seconds(event.since, event.at) if event.kind == Kind.RETURNED else None,
+            fields=fields(event),
+            prices=price_changes(prices[event.before], prices[event.after])
+            if event.before and event.after
+            else (),
+            case_variant=event.case_variant,
+            successor=event.successor,
         )
-        for what, of_it in told.items()
+        for event, sightings in found.items()
     ]
 
 
-def _fields(
-    what: _Told,
-    rows: dict[tuple[int | None, int | None], int],
-    stored: dict[int, tuple[FieldChange, ...]],
-    bodies: dict[int, str],
-) -> tuple[FieldChange, ...]:
-    if what.before is None or what.after is None or what.before == what.after:
-        return ()
-    row = rows.get((what.before, what.after))
-    return field_changes(bodies[what.before], bodies[what.after]) if row is None else stored[row]
-
-
-def _field_changes(store: Store, changes: Iterable[int]) -> dict[int, tuple[FieldChange, ...]]:
-    rows = store.rows(
-        """
-        select field_changes.change, fields.name as field, field_changes.before, field_changes.after,
-               fields.class as category
-        from json_each(:changes) as wanted
-        join field_changes on field_changes.change = wanted.value
-        join fields on fields.id = field_changes.field
-        order by field_changes.id
-        """,
-        {"changes": json.dumps(sorted(changes))},
-    )
-    found: dict[int, list[FieldChange]] = {}
-    for row in rows:
-        found.setdefault(row.pop("change"), []).append(FieldChange(**row))
-    return {change: tuple(of_it) for change, of_it in found.items()}
-
-
-def _bodies(store: Store, records: Iterable[int | None]) -> dict[int, str]:
-    rows = store.rows(
-        """
-        select records.id, records.body from json_each(:records) as wanted
-        join records on records.id = wanted.value
-        """,
-        {"records": json.dumps(sorted({record for record in records if record is not None}))},
-    )
-    return {row["id"]: row["body"] for row in rows}
-
-
-def _facts(store: Store, records: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Give what each record costs, by our reading of it."""
-    rows = store.rows(
-        f"""
-        select records.id, records.price_source, {", ".join(f"records.{column}" for column in PRICES)}
-        from json_each(:records) as wanted join records on records.id = wanted.value
-        """,  # noqa: S608 - names of our own
-        {"records": json.dumps(sorted(records))},
-    )
-    return {row["id"]: row for row in rows}
-
-
 def _seconds(since: str | None, until: str) -> int | None:
+    """Return the seconds between two times (ISO 8601 UTC); 0 if the clock was set back between them."""
     if since is None:
         return None
-    # A clock that was set back must not make it less than no time.
     away = datetime.fromisoformat(until) - datetime.fromisoformat(since)
     return max(0, int(away.total_seconds()))

@@ -1,216 +1,61 @@
-"""Which scope is offered which of some models, was once, and since when it is not any more.
-
-What models cost at a time and cost now, scope by scope.
-
-How the models that somebody depends on stand: missing, held back, ending, dearer, or well.
-"""
+"""The watched models: missing, retiring, repriced or OK in each scope that has offered them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from pipeline.core.impact import is_significant
-from pipeline.core.prices import PriceChange, split_prices
-from pipeline.core.types import FieldChange, Kind
+from pipeline.core.prices import PriceChange
+from pipeline.core.types import Kind
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
-from pipeline.history.deprecations import announced
-from pipeline.history.runs import coverage, find_run
-from pipeline.history.timeline import closest
-from pipeline.history.types import Coverage, Event
+from pipeline.history.deprecations import announced_shutdowns
+from pipeline.history.net import net_changes
+from pipeline.history.timeline import similar_models
+from pipeline.history.types import Event
 from pipeline.store import Store
-from pipeline.store.changes import window
-from pipeline.store.outcomes import SETS_LISTING
+from pipeline.store.coverage import Coverage, coverage
+from pipeline.store.departures import pruned_departures
+from pipeline.store.models import model_names, model_rows
+from pipeline.store.offers import ScopeModel, offers, offers_ever, pending_removals
+from pipeline.store.runs import find_run
+from pipeline.store.windows import time_window
 
-Pair = tuple[str, str]
-"""The name of a scope, and the id of a model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Absence:
-    """A model that a scope was offered and is not: since when (ISO 8601 UTC, None where it is not known).
-
-    `confirmed` is told as removed; otherwise the next answers will show.
-    """
-
-    scope: str
-    model: str
-    since: str | None
-    confirmed: bool
+SHUTDOWN_DAYS = 90
+"""A shutdown is urgent when it is at most so many days away."""
 
 
-def listed(store: Store, ids: Iterable[int], *, held: bool = False) -> set[Pair]:
-    """Give which scopes are offered which of some models now; with `held` by the answers that are held."""
-    rows = store.rows(
-        f"""
-        select scopes.name as scope, models.name as model from json_each(:models) as wanted
-        join models on models.id = wanted.value
-        join records on records.model = models.id
-        join listing_records on listing_records.record = records.id
-        join scopes on scopes.{"held" if held else "listing"} = listing_records.listing
-        """,  # noqa: S608 - our own words
-        {"models": json.dumps(sorted(ids))},
-    )
-    return {(row["scope"], row["model"]) for row in rows}
+class FindingKind(StrEnum):
+    """The kinds of findings about a watched model in a scope that has offered it before.
 
-
-def ever(store: Store, ids: Iterable[int]) -> set[Pair]:
-    """Give which scopes were ever offered which of some models (ids of the database)."""
-    rows = store.rows(
-        f"""
-        with wanted as (select value as model from json_each(:models))
-        select distinct scopes.name as scope, models.name as model from wanted
-        join models on models.id = wanted.model
-        join records on records.model = wanted.model
-        join listing_records on listing_records.record = records.id
-        join sightings on sightings.listing = listing_records.listing
-            and sightings.outcome in {SETS_LISTING}
-        join scopes on scopes.id = sightings.scope
-        union
-        select scopes.name, models.name from wanted
-        join departures on departures.model = wanted.model
-        join models on models.id = wanted.model
-        join scopes on scopes.id = departures.scope
-        """,  # noqa: S608 - our own words
-        {"models": json.dumps(sorted(ids))},
-    )
-    return {(row["scope"], row["model"]) for row in rows}
-
-
-def explained(store: Store, gaps: Iterable[Pair], ids: Collection[int]) -> Iterator[Absence]:
-    """Say of each gap since when it is there; `ids` are the models in them."""
-    gaps = sorted(gaps)
-    if not gaps:
-        return
-    last = {
-        (scope, event.model): event
-        for event in find_events(store, window(store), ids)
-        if event.kind != Kind.CHANGED
-        for scope in event.scopes
-    }
-    missing, left = _missing(store, ids), _departed(store, ids)
-    for pair in gaps:
-        event = last.get(pair)
-        if event and event.kind == Kind.REMOVED:
-            yield Absence(*pair, since=event.since or event.at, confirmed=True)
-        elif pair in missing:
-            yield Absence(*pair, since=missing[pair], confirmed=False)
-        else:
-            # It went before what is kept of the history, or other rules of reading leave it out.
-            yield Absence(*pair, since=left.get(pair), confirmed=True)
-
-
-def _missing(store: Store, ids: Iterable[int]) -> dict[Pair, str]:
-    """Give since when scopes miss models whose removal is not effective yet."""
-    rows = store.rows(
-        """
-        select scopes.name as scope, models.name as model, min(snapshots.started_at) as at
-        from json_each(:models) as wanted
-        join changes on changes.model = wanted.value and changes.kind = 'removed'
-        join missing on missing.transition = changes.transition
-        join snapshots on snapshots.id = missing.since
-        join scopes on scopes.id = missing.scope
-        join models on models.id = changes.model
-        group by scopes.name, models.name
-        """,
-        {"models": json.dumps(sorted(ids))},
-    )
-    return {(row["scope"], row["model"]): row["at"] for row in rows}
-
-
-def _departed(store: Store, ids: Iterable[int]) -> dict[Pair, str]:
-    """Give when models had left scopes, where that is so old that it was pruned."""
-    rows = store.rows(
-        """
-        select scopes.name as scope, models.name as model, departures.left_at as at
-        from json_each(:models) as wanted
-        join departures on departures.model = wanted.value and departures.left_at is not null
-        join scopes on scopes.id = departures.scope
-        join models on models.id = departures.model
-        """,
-        {"models": json.dumps(sorted(ids))},
-    )
-    return {(row["scope"], row["model"]): row["at"] for row in rows}
-
-
-def net_sides(steps: Sequence[Event]) -> tuple[list[PriceChange], list[FieldChange]]:
-    """Give all prices and fields that moved, from their first state to their last."""
-    fields: dict[str, FieldChange] = {}
-    prices: dict[str, PriceChange] = {}
-    for event in steps:
-        for field in event.fields:
-            fields[field.field] = replace(field, before=fields.get(field.field, field).before)
-        for price in event.prices:
-            prices[price.name] = replace(price, before=prices.get(price.name, price).before)
-    return list(prices.values()), list(fields.values())
-
-
-def net_changes(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
-    """Give the prices and the other fields that are not what they were."""
-    prices, fields = net_sides(steps)
-    differing = [field for field in fields if field.before != field.after]
-    loud, others = split_prices(differing, [price for price in prices if price.before != price.after])
-    told = tuple(field for field in others if is_significant(field))
-    # Whose price or limit is another one, of that nobody asks how it is described.
-    return loud, told or (() if loud else tuple(differing))
-
-
-def repriced(
-    store: Store, since: str, only: Callable[[str], bool], has: Callable[[str], bool]
-) -> Iterator[tuple[str, str, tuple[PriceChange, ...]]]:
-    """Give scope, model and prices of what costs something else than it did at a time (ISO 8601 UTC).
-
-    A model that came later is compared with what it cost when it came. Only scopes for whose names `only`
-    holds are looked at, and models for whose ids `has` holds.
-    """
-    wanted = [row["id"] for row in store.rows("select id, name from models") if has(row["name"])]
-    steps: dict[tuple[str, str], list[Event]] = {}
-    # What the run of that very time has found was so then.
-    for event in (each for each in find_events(store, window(store, since=since), wanted) if each.at > since):
-        for scope in filter(only, event.scopes):
-            steps.setdefault((scope, event.model), []).append(event)
-    for (scope, model), of_it in sorted(steps.items()):
-        prices, _ = net_changes(of_it)
-        if prices:
-            yield scope, model, prices
-
-
-WITHIN = 90
-"""An end is urgent when it is so many days away, or fewer."""
-
-
-class What(StrEnum):
-    """What there is to say of a watched model in a scope that has offered it before.
-
-    `missing`: told as removed. `unconfirmed`: not in the last answers, to be confirmed. `held`: offered as
-    far as is believed, and not in the answer that is held. `ending`: announced to end. `repriced`: it costs
-    something else. `unheard`: offered, but the scope fails to answer; this alone is never urgent.
+    `missing`: removed. `unconfirmed`: a pending removal. `held`: in the current listing, but not in the held
+    answer. `shutdown`: it has a shutdown date. `repriced`: its price changed. `failing`: the scope fails, so
+    it is unknown whether it still offers the model; never urgent.
     """
 
     MISSING = "missing"
     UNCONFIRMED = "unconfirmed"
     HELD = "held"
-    ENDING = "ending"
+    SHUTDOWN = "shutdown"
     REPRICED = "repriced"
-    UNHEARD = "unheard"
+    FAILING = "failing"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say of a watched model, for all the scopes of which it is true.
+    """A finding about a watched model, with all the scopes that share it.
 
     Args:
-        urgent: it needs somebody's attention.
-        since: since when it is missing, held or unheard, in ISO 8601 UTC; None where that is not known.
-        day: for an end, the day (ISO 8601); `days` until then, below 0 when it has passed.
-        prices: what changed in its price.
+        urgent: it needs attention.
+        since: when the model was first missing, or the hold or failure began (ISO 8601 UTC); None if unknown.
+        day: the shutdown date (ISO 8601).
+        days: the number of days until then, negative when it has passed.
+        prices: the prices that changed.
     """
 
-    what: What
+    kind: FindingKind
     urgent: bool = True
     since: str | None = None
     day: str | None = None
@@ -221,7 +66,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class WatchedModel:
-    """A watched model: the scopes that it is offered to, and what there is to say of it."""
+    """A watched model, the scopes that offer it now, and the findings about it; none if it is OK."""
 
     model: str
     scopes: tuple[str, ...]
@@ -229,171 +74,213 @@ class WatchedModel:
 
     @property
     def urgent(self) -> bool:
-        """Whether it needs somebody's attention."""
+        """Whether any finding needs attention."""
         return any(finding.urgent for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
-class Unmatched:
-    """An id or a glob that means no model that is offered.
+class UnmatchedPattern:
+    """A pattern, an id or a glob of ids, without a model to check.
 
     Args:
-        known: some scope has offered it once: one that is not asked any more, or is left out, or for a glob
-            longer ago than is looked back.
-        near: ids that are much like it, best first.
+        offered_before: a model that matches was offered: by a scope that is not asked or not watched now, or,
+            for a glob, removed before the time from which on removals are reported.
+        similar: the most similar ids, best first.
     """
 
-    word: str
-    known: bool
-    near: tuple[str, ...] = ()
+    pattern: str
+    offered_before: bool
+    similar: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """How all that is watched stands, by the last run, which began at `at`; None when there was none."""
+    """The state of the watched models after the newest run, which began at `at`; None without a run."""
 
     at: str | None
     models: tuple[WatchedModel, ...]
-    unmatched: tuple[Unmatched, ...] = ()
+    unmatched: tuple[UnmatchedPattern, ...] = ()
 
     @property
     def urgent(self) -> bool:
-        """Whether anything needs somebody's attention."""
+        """Whether any model or pattern needs attention."""
         return bool(self.unmatched) or any(model.urgent for model in self.models)
 
 
-def watch(store: Store, watching: Watch, *, since: str, today: date, days: int = WITHIN) -> WatchReport:
-    """Say how the watched models stand in each scope that is asked, and matters, and has offered them before.
+def check_watched(
+    store: Store, watch: Watch, *, since: str, today: date, days: int = SHUTDOWN_DAYS
+) -> WatchReport:
+    """Return the state of the watched models in the watched scopes that are asked and have offered them.
 
     Args:
         store: an open database.
-        watching: the models, and the scopes that matter.
-        since: the time (ISO 8601 UTC) from which on prices are compared. A model that only a glob means and
-            that went before then is not looked for.
-        today: the day from which the days until an end are counted.
-        days: an end is urgent when it is so many days away, or fewer.
+        watch: the models and the scopes.
+        since: the time (ISO 8601 UTC) whose prices are compared with the current ones. A model that only a
+            glob matches is left out if it was missing before then.
+        today: the day from which the days until a shutdown are counted.
+        days: a shutdown is urgent when it is at most so many days away.
     """
-    ground = _ground(store, watching)
-    found = [
-        *(each for each in _absent(store, ground) if _matters(each, watching, since)),
-        *_held(store, ground),
-        *_unheard(ground),
-        *_ending(store, ground, today, days),
-        *_repriced(store, ground, since),
+    watched = _read_watched(store, watch)
+    findings = [
+        *(absence for absence in _absences(store, watched) if _is_recent(absence, watch, since)),
+        *_missing_from_held(store, watched),
+        *_failing(watched),
+        *_shutdowns(store, watched, today, days),
+        *_repriced(store, watched, since),
     ]
-    models = _told(ground, found)
+    models = _by_model(watched, findings)
     run = find_run(store)
-    return WatchReport(run.started_at if run else None, models, _unmatched(store, watching, models))
+    return WatchReport(run.started_at if run else None, models, _unmatched(store, watch, models))
 
 
-def doubtful(store: Store, watching: Watch) -> tuple[WatchedModel, ...]:
-    """Give the watched models that no report tells of yet: missing, not confirmed, or not in what is held."""
-    if not watching.models:
+def unreported(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
+    """Return the watched models that may be missing, though no report has them yet.
+
+    They have a pending removal, or are missing from a held answer.
+    """
+    if not watch.models:
         return ()
-    ground = _ground(store, watching)
-    absent = [each for each in _absent(store, ground) if each[2].what == What.UNCONFIRMED]
-    return tuple(each for each in _told(ground, [*absent, *_held(store, ground)]) if each.findings)
-
-
-_Found = tuple[str, str, Finding]
-"""A scope, a model, and what there is to say of it there."""
+    watched = _read_watched(store, watch)
+    pending = [each for each in _absences(store, watched) if each[2].kind == FindingKind.UNCONFIRMED]
+    models = _by_model(watched, [*pending, *_missing_from_held(store, watched)])
+    return tuple(model for model in models if model.findings)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """What all questions need: the scopes that matter, the models that are meant, who has which."""
+class _Watched:
+    """The watched scopes that are asked, the watched models by row, and which scopes offer which models."""
 
-    watching: Watch
     scopes: dict[str, Coverage]
-    ids: frozenset[int]
-    offered: frozenset[tuple[str, str]]
+    models: frozenset[int]
+    offers: frozenset[ScopeModel]
 
 
-def _ground(store: Store, watching: Watch) -> _Ground:
-    asked = {
+_ScopeFinding = tuple[str, str, Finding]
+"""A scope, a model, and a finding about the model in this scope; the finding itself lists no scopes yet."""
+
+
+def _read_watched(store: Store, watch: Watch) -> _Watched:
+    scopes = {
         scope.scope: scope
         for scope in coverage(store)
-        if scope.state != "retired" and watching.covers(scope.scope)
+        if scope.state != "retired" and watch.covers(scope.scope)
     }
-    rows = store.rows("select id, name from models")
-    ids = frozenset(row["id"] for row in rows if watching.has(row["name"]))
-    offered = listed(store, ids)
-    return _Ground(watching, asked, ids, frozenset(pair for pair in offered if pair[0] in asked))
+    models = frozenset(model.id for model in model_rows(store) if watch.has(model.name))
+    return _Watched(scopes, models, frozenset(each for each in offers(store, models) if each[0] in scopes))
 
 
-def _absent(store: Store, ground: _Ground) -> Iterator[_Found]:
-    """Find what scopes have offered before and do not now."""
-    gaps = (pair for pair in ever(store, ground.ids) - ground.offered if pair[0] in ground.scopes)
-    for absence in explained(store, gaps, ground.ids):
-        what = What.MISSING if absence.confirmed else What.UNCONFIRMED
-        yield absence.scope, absence.model, Finding(what, since=absence.since)
+def _absences(store: Store, watched: _Watched) -> Iterator[_ScopeFinding]:
+    """Yield the models that scopes have offered before and do not now."""
+    absent = sorted(
+        each for each in offers_ever(store, watched.models) - watched.offers if each[0] in watched.scopes
+    )
+    if not absent:
+        return
+    last = {
+        (scope, event.model): event
+        for event in find_events(store, time_window(store), watched.models)
+        if event.kind != Kind.CHANGED
+        for scope in event.scopes
+    }
+    pending = pending_removals(store, watched.models)
+    pruned = pruned_departures(store, watched.models)
+    for scope, model in absent:
+        event = last.get((scope, model))
+        if event and event.kind == Kind.REMOVED:
+            finding = Finding(FindingKind.MISSING, since=event.since or event.at)
+        elif (scope, model) in pending:
+            finding = Finding(FindingKind.UNCONFIRMED, since=pending[scope, model])
+        else:
+            # Its removal was pruned, or new parsing rules leave the model out.
+            finding = Finding(FindingKind.MISSING, since=pruned.get((scope, model)))
+        yield scope, model, finding
 
 
-def _matters(found: _Found, watching: Watch, since: str) -> bool:
-    """Say whether an absence is news: a glob means what there is, not all that there ever was."""
-    _, model, finding = found
+def _is_recent(absence: _ScopeFinding, watch: Watch, since: str) -> bool:
+    """Return whether an absence is reported: a glob does not bring back models that went long ago."""
+    _, model, finding = absence
     return (
-        finding.what == What.UNCONFIRMED
-        or watching.named(model)
+        finding.kind == FindingKind.UNCONFIRMED
+        or watch.named(model)
         or (finding.since is not None and finding.since >= since)
     )
 
 
-def _held(store: Store, ground: _Ground) -> Iterator[_Found]:
-    kept = listed(store, ground.ids, held=True)
-    for scope, model in sorted(ground.offered - kept):
-        if ground.scopes[scope].state == "held":
-            yield scope, model, Finding(What.HELD, since=ground.scopes[scope].state_since)
+def _missing_from_held(store: Store, watched: _Watched) -> Iterator[_ScopeFinding]:
+    held = offers(store, watched.models, held=True)
+    for scope, model in sorted(watched.offers - held):
+        if watched.scopes[scope].state == "held":
+            yield scope, model, Finding(FindingKind.HELD, since=watched.scopes[scope].state_since)
 
 
-def _unheard(ground: _Ground) -> Iterator[_Found]:
-    for scope, model in sorted(ground.offered):
-        if ground.scopes[scope].state == "failed":
-            finding = Finding(What.UNHEARD, urgent=False, since=ground.scopes[scope].state_since)
-            yield scope, model, finding
+def _failing(watched: _Watched) -> Iterator[_ScopeFinding]:
+    for scope, model in sorted(watched.offers):
+        if watched.scopes[scope].state == "failed":
+            since = watched.scopes[scope].state_since
+            yield scope, model, Finding(FindingKind.FAILING, urgent=False, since=since)
 
 
-def _ending(store: Store, ground: _Ground, today: date, within: int) -> Iterator[_Found]:
-    for each in announced(store, today=today, until=date.max):
-        finding = Finding(What.ENDING, urgent=each.days <= within, day=each.day, days=each.days)
+def _shutdowns(store: Store, watched: _Watched, today: date, days: int) -> Iterator[_ScopeFinding]:
+    for each in announced_shutdowns(store, today=today, until=date.max):
+        finding = Finding(FindingKind.SHUTDOWN, urgent=each.days <= days, day=each.day, days=each.days)
         for scope in each.scopes:
-            if (scope, each.model) in ground.offered:
+            if (scope, each.model) in watched.offers:
                 yield scope, each.model, finding
 
 
-def _repriced(store: Store, ground: _Ground, since: str) -> Iterator[_Found]:
-    found = repriced(store, since, ground.scopes.__contains__, ground.watching.has)
-    for scope, model, prices in found:
-        yield scope, model, Finding(What.REPRICED, prices=prices)
+def _repriced(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFinding]:
+    """Yield the models whose prices differ from those at a time, or from their first ones if added later."""
+    by_model: dict[ScopeModel, list[Event]] = {}
+    for event in find_events(store, time_window(store, since=since), watched.models):
+        # The run that began at this very time has set the prices that are compared with.
+        if event.at > since:
+            for scope in event.scopes:
+                if scope in watched.scopes:
+                    by_model.setdefault((scope, event.model), []).append(event)
+    for (scope, model), events in sorted(by_model.items()):
+        prices, _ = net_changes(events)
+        if prices:
+            yield scope, model, Finding(FindingKind.REPRICED, prices=prices)
 
 
-def _told(ground: _Ground, found: Iterable[_Found]) -> tuple[WatchedModel, ...]:
-    """Put together what is said of each model, each thing once for all its scopes."""
-    offered: dict[str, list[str]] = {}
-    for scope, model in sorted(ground.offered):
-        offered.setdefault(model, []).append(scope)
-    said: dict[str, dict[Finding, list[str]]] = {}
-    for scope, model, finding in found:
-        said.setdefault(model, {}).setdefault(finding, []).append(scope)
+def _by_model(watched: _Watched, findings: Iterable[_ScopeFinding]) -> tuple[WatchedModel, ...]:
+    """Return the findings by model; equal findings in several scopes become one."""
+    scopes_of: dict[str, list[str]] = {}
+    for scope, model in sorted(watched.offers):
+        scopes_of.setdefault(model, []).append(scope)
+    by_model: dict[str, dict[Finding, list[str]]] = {}
+    for scope, model, finding in findings:
+        by_model.setdefault(model, {}).setdefault(finding, []).append(scope)
     return tuple(
         WatchedModel(
             model,
-            tuple(offered.get(model, ())),
-            tuple(replace(finding, scopes=tuple(of)) for finding, of in said.get(model, {}).items()),
+            tuple(scopes_of.get(model, ())),
+            tuple(
+                replace(finding, scopes=tuple(scopes)) for finding, scopes in by_model.get(model, {}).items()
+            ),
         )
-        for model in sorted(offered.keys() | said.keys())
+        for model in sorted(scopes_of.keys() | by_model.keys())
     )
 
 
-def _unmatched(store: Store, watching: Watch, models: Iterable[WatchedModel]) -> tuple[Unmatched, ...]:
-    told = [each.model for each in models]
-    words = [word for word in watching.models if not any(matches_pattern(word, model) for model in told)]
-    known = [row["name"] for row in store.rows("select distinct name from models")] if words else []
-    return tuple(_unknown(store, word, known) for word in words)
+def _unmatched(store: Store, watch: Watch, models: Iterable[WatchedModel]) -> tuple[UnmatchedPattern, ...]:
+    """Return the patterns that match none of some models."""
+    checked = [each.model for each in models]
+    patterns = [
+        pattern for pattern in watch.models if not any(matches_pattern(pattern, model) for model in checked)
+    ]
+    ever_offered = model_names(store) if patterns else []
+    found = []
+    for pattern in patterns:
+        if any(matches_pattern(pattern, model) for model in ever_offered):
+            found.append(UnmatchedPattern(pattern, offered_before=True))
+        else:
+            text = pattern.translate(_WILDCARDS) if is_glob(pattern) else pattern
+            found.append(
+                UnmatchedPattern(pattern, offered_before=False, similar=tuple(similar_models(store, text)))
+            )
+    return tuple(found)
 
 
-def _unknown(store: Store, word: str, known: Iterable[str]) -> Unmatched:
-    if any(matches_pattern(word, model) for model in known):
-        return Unmatched(word, known=True)
-    plain = word.translate(dict.fromkeys(map(ord, "*?[]"))) if is_glob(word) else word
-    return Unmatched(word, known=False, near=tuple(closest(store, plain)))
+_WILDCARDS = dict.fromkeys(map(ord, "*?[]"))
+"""Deletes the wildcards of a glob, for `str.translate`."""

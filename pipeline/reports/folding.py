@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from pipeline.core.impact import URGENT_CATEGORIES, direction, is_reduction, is_significant
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
+from pipeline.history.net import net_changes, net_sides
 from pipeline.history.types import Event
-from pipeline.history.watch import net_changes, net_sides
 from pipeline.reports.types import NetChange
 
 _T = TypeVar("_T")

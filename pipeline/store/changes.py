@@ -1,4 +1,4 @@
-"""What the ledger says of a window: who moved, what each move changed, and how models had left."""
+"""The changes of a window as recorded: the sightings with a transition, and what each transition changed."""
 
 from __future__ import annotations
 
@@ -6,44 +6,33 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
+from pipeline.core.diff import QUIET
+from pipeline.core.types import FieldChange
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
+from pipeline.store.windows import IN_WINDOW, Window
 
-Models = Collection[int] | None
-"""The models that are asked for, by their ids in the database; None is all of them."""
+ModelIds = Collection[int] | None
+"""The rows of the models to look for; None for all."""
 
 
-def _as_json(models: Models) -> str | None:
+def _as_json(models: ModelIds) -> str | None:
     return None if models is None else json.dumps(sorted(models))
 
 
-FOREVER = "~"
-"""Later than any time in ISO 8601."""
-
-
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The runs after `since` up to `until`, by snapshot id; `since` 0 begins with the history.
+class TransitionSighting:
+    """A sighting by which a scope moved along a transition, or confirmed its removals.
 
-    Of what was imported only answers given at or after `start` (ISO 8601 UTC): they are older than their ids;
-    and of all only what was before `end`.
+    Args:
+        id: the row in `sightings`.
+        outcome: `moved` or `confirmed`.
+        at: the start of its run (ISO 8601 UTC).
+        imported: the answer was imported.
+        listing: the current listing after it.
+        flap_level: for a confirmation, the level of the models that it confirms.
+        since_at: for a confirmation, the start of the run that first missed the models.
     """
-
-    since: int
-    until: int
-    start: str = ""
-    end: str = FOREVER
-
-
-IN_TIME = """
-    snapshots.started_at < :end and (snapshots.status <> 'imported' or snapshots.started_at >= :start)
-"""
-"""Says in SQL whether a snapshot of a window's numbers is in its time, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A scope's move, or the confirmation of one; `imported` when it is that of a saved answer."""
 
     id: int
     outcome: str
@@ -60,22 +49,8 @@ class Move:
     gateway: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRow:
-    """A row of `changes`."""
-
-    id: int
-    transition: int
-    kind: str
-    model: int
-    model_name: str
-    before: int | None
-    after: int | None
-    owned_by: str | None
-
-
-def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
-    """Give the moves and confirmations of a window (that name one of `models`), oldest first."""
+def transition_sightings(store: Store, window: Window, models: ModelIds = None) -> list[TransitionSighting]:
+    """Return the sightings of a window whose transitions change one of `models`, oldest first."""
     rows = store.rows(
         f"""
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
@@ -87,7 +62,7 @@ def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         left join snapshots as first on first.id = sightings.since
-        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
+        where {IN_WINDOW}
         and sightings.outcome in ('moved', 'confirmed')
         and (:models is null or sightings.transition in (
             select changes.transition from json_each(:models) as wanted
@@ -97,11 +72,25 @@ def moves(store: Store, window: Window, models: Models = None) -> list[Move]:
         """,  # noqa: S608 - our own words
         {**asdict(window), "models": _as_json(models)},
     )
-    return [Move(**row) for row in rows]
+    return [TransitionSighting(**row) for row in rows]
 
 
-def changes_of(store: Store, transitions: Iterable[int]) -> dict[int, list[ChangeRow]]:
-    """Give the changes of transitions, by transition."""
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A row of `changes`; `owned_by` is the owner in the newer record."""
+
+    id: int
+    transition: int
+    kind: str
+    model: int
+    model_name: str
+    before: int | None
+    after: int | None
+    owned_by: str | None
+
+
+def changes_by_transition(store: Store, transitions: Iterable[int]) -> dict[int, list[ChangeRow]]:
+    """Return the changes of some transitions, by transition."""
     rows = store.rows(
         """
         select changes.id, changes.transition, changes.kind, changes.model, models.name as model_name,
@@ -120,41 +109,33 @@ def changes_of(store: Store, transitions: Iterable[int]) -> dict[int, list[Chang
     return found
 
 
-class Present:
-    """The models of listings, each listing asked for once."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._models: dict[int, dict[int, str]] = {}
-        self._folded: dict[int, dict[str, list[str]]] = {}
-
-    def twin(self, listing: int, model: str) -> str | None:
-        """Find a model of a listing whose id differs only in case."""
-        if listing not in self._folded:
-            folded = self._folded[listing] = {}
-            for name in sorted(self.models(listing).values()):
-                folded.setdefault(name.casefold(), []).append(name)
-        same = self._folded[listing].get(model.casefold(), [])
-        return next((name for name in same if name != model), None)
-
-    def models(self, listing: int) -> dict[int, str]:
-        """Give a listing's models: their ids in the database, and their names."""
-        if listing not in self._models:
-            rows = self._store.rows(
-                """
-                select records.model, models.name from listing_records
-                join records on records.id = listing_records.record
-                join models on models.id = records.model
-                where listing_records.listing = :listing
-                """,
-                {"listing": listing},
-            )
-            self._models[listing] = {row["model"]: row["name"] for row in rows}
-        return self._models[listing]
+def fields_by_change(store: Store, changes: Iterable[int]) -> dict[int, tuple[FieldChange, ...]]:
+    """Return the fields that differ, by change; a change without any is left out."""
+    rows = store.rows(
+        """
+        select field_changes.change, fields.name as field, field_changes.before, field_changes.after,
+               fields.class as category
+        from json_each(:changes) as wanted
+        join field_changes on field_changes.change = wanted.value
+        join fields on fields.id = field_changes.field
+        order by field_changes.id
+        """,
+        {"changes": json.dumps(sorted(changes))},
+    )
+    found: dict[int, list[FieldChange]] = {}
+    for row in rows:
+        found.setdefault(row.pop("change"), []).append(FieldChange(**row))
+    return {change: tuple(fields) for change, fields in found.items()}
 
 
-def readded(store: Store, window: Window, models: Models = None) -> set[tuple[int, int]]:
-    """Find the models (of `models`) that were back for a while between a move and its confirmation."""
+def readded_before_confirmation(
+    store: Store, window: Window, models: ModelIds = None
+) -> set[tuple[int, int]]:
+    """Return the models that were listed again between their removal and its confirmation in a window.
+
+    Returns:
+        Pairs of the confirming sighting and the model.
+    """
     rows = store.rows(
         """
         select confirmed.id, changes.model from sightings as confirmed
@@ -171,8 +152,10 @@ def readded(store: Store, window: Window, models: Models = None) -> set[tuple[in
     return {(row["id"], row["model"]) for row in rows}
 
 
-def levels_of(store: Store, confirmed: Iterable[Move]) -> dict[tuple[int, int], int]:
-    """Give the level of each model whose removal a sighting may confirm, by that sighting and model."""
+def flap_levels_of_confirmations(
+    store: Store, confirmations: Iterable[TransitionSighting]
+) -> dict[tuple[int, int], int]:
+    """Return the flap level of each model whose removal a sighting may confirm, by sighting and model."""
     rows = store.rows(
         """
         select confirmed.id, (
@@ -182,30 +165,67 @@ def levels_of(store: Store, confirmed: Iterable[Move]) -> dict[tuple[int, int], 
         ) as moved
         from json_each(:confirmed) as wanted join sightings as confirmed on confirmed.id = wanted.value
         """,
-        {"confirmed": json.dumps(sorted(move.id for move in confirmed))},
+        {"confirmed": json.dumps(sorted(sighting.id for sighting in confirmations))},
     )
-    of_move = flap_levels(store, {row["moved"] for row in rows})
+    levels = flap_levels(store, {row["moved"] for row in rows})
     confirming: dict[int, list[int]] = {}
     for row in rows:
         confirming.setdefault(row["moved"], []).append(row["id"])
     return {
-        (sighting, model): level
-        for (moved, model), level in of_move.items()
-        for sighting in confirming[moved]
+        (sighting, model): level for (moved, model), level in levels.items() for sighting in confirming[moved]
     }
 
 
-def window(store: Store, *, since: str | None = None, until: str | None = None) -> Window:
-    """Give the window from a time (ISO 8601 UTC) on, and before another: a run that began at `since` is in.
+def announced_removals(store: Store, snapshots: Iterable[int]) -> set[tuple[int, str, str]]:
+    """Return the models with a shutdown date whose removal some snapshots confirm.
 
-    Without `since` it begins with the history, without `until` it goes on until now.
+    Returns:
+        Snapshot, scope and model id of each.
     """
-    end = {"until": until or FOREVER}
-    (row,) = store.rows("select coalesce(max(id), 0) as newest from snapshots where started_at < :until", end)
-    if since is None:
-        return Window(0, row["newest"], end=end["until"])
-    (start,) = store.rows(
-        "select coalesce(min(id) - 1, :newest) as before from snapshots where started_at >= :since",
-        {"since": since, **row},
+    rows = store.rows(
+        """
+        select sightings.snapshot, scopes.name as scope, models.name as model
+        from json_each(:snapshots) as wanted
+        join sightings on sightings.snapshot = wanted.value and sightings.outcome = 'confirmed'
+        join scopes on scopes.id = sightings.scope
+        join changes on changes.transition = sightings.transition and changes.kind = 'removed'
+        join records on records.id = changes.before and records.deprecated_at is not null
+        join models on models.id = changes.model
+        """,
+        {"snapshots": json.dumps(sorted(snapshots))},
     )
-    return Window(min(start["before"], row["newest"]), row["newest"], since, end["until"])
+    return {(row["snapshot"], row["scope"], row["model"]) for row in rows}
+
+
+def transition_totals(store: Store, window: Window) -> dict[str, int]:
+    """Return how many models the transitions of a window added, removed and changed, confirmed or not."""
+    (row,) = store.rows(
+        f"""
+        select coalesce(sum(transitions.added), 0) as added, coalesce(sum(transitions.removed), 0) as removed,
+               coalesce(sum(transitions.changed), 0) as changed
+        from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join transitions on transitions.id = sightings.transition
+        where {IN_WINDOW} and sightings.outcome = 'moved'
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return row
+
+
+def quiet_fields(store: Store, listing: int, fields: Iterable[str]) -> set[str]:
+    """Return those of some fields whose recorded changes at a listing's gateway are quiet."""
+    rows = store.rows(
+        """
+        select wanted.value as field from json_each(:fields) as wanted where exists (
+            select 1 from fields
+            join field_changes on field_changes.field = fields.id
+            join changes on changes.id = field_changes.change
+            join models on models.id = changes.model
+            join listings on listings.id = :listing and listings.gateway = models.gateway
+            where fields.name = wanted.value and fields.class = :quiet
+        )
+        """,
+        {"fields": json.dumps(sorted(fields)), "listing": listing, "quiet": QUIET},
+    )
+    return {row["field"] for row in rows}

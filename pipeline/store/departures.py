@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.store.changes import Models, Window
+from pipeline.store.changes import ModelIds
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
+from pipeline.store.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def departures(store: Store, removals: Iterable[Removal]) -> dict[Removal, Depar
 
 
 def departures_of_returned(
-    store: Store, window: Window, models: Models = None
+    store: Store, window: Window, models: ModelIds = None
 ) -> dict[tuple[int, int], Departure]:
     """Return how models had left that came back in a window.
 
@@ -128,3 +129,18 @@ def _remembered(
         for row in rows
         if row["sighting"] >= in_ledger.get((row["returned"], row["model"]), 0)
     }
+
+
+def pruned_departures(store: Store, models: Iterable[int]) -> dict[tuple[str, str], str]:
+    """Return when some models left scopes (ISO 8601 UTC), where that history was pruned, by scope and model."""
+    rows = store.rows(
+        """
+        select scopes.name as scope, models.name as model, departures.left_at as at
+        from json_each(:models) as wanted
+        join departures on departures.model = wanted.value and departures.left_at is not null
+        join scopes on scopes.id = departures.scope
+        join models on models.id = departures.model
+        """,
+        {"models": json.dumps(sorted(models))},
+    )
+    return {(row["scope"], row["model"]): row["at"] for row in rows}

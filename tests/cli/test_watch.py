@@ -117,7 +117,7 @@ def test_csv_has_a_row_for_each_scope_also_of_models_that_are_ok(watched):
         ("basalt", "ok", "", "one/public"),
         ("heron-2", "repriced", "yes", "one/prod"),
         ("heron-2", "repriced", "yes", "one/public"),
-        ("lumen-3", "ending", "yes", "one/prod"),
+        ("lumen-3", "shutdown", "yes", "one/prod"),
         ("quarry/slate", "missing", "yes", "one/prod"),
         ("quarry/slate", "missing", "yes", "one/public"),
     ]

@@ -24,7 +24,7 @@ from pipeline.core.types import Kind, Thresholds
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.store import Store
-from pipeline.store.changes import Window
+from pipeline.store.windows import Window
 
 
 def by_scope(events: Sequence[Event]) -> Iterator[ScopeEvent]:

@@ -1,4 +1,4 @@
-"""Watched models: how each stands in the scopes that have offered it, and which changes are urgent."""
+"""Watched models: the findings about each, and which changes are urgent."""
 
 from __future__ import annotations
 
@@ -12,55 +12,59 @@ from support.fakes import moment, scope
 from pipeline.core.types import Kind, Thresholds
 from pipeline.core.watchlist import Watch
 from pipeline.history.changes import find_events
-from pipeline.history.watch import Finding, Unmatched, WatchedModel, What, doubtful, watch
+from pipeline.history.watch import (
+    Finding,
+    FindingKind,
+    UnmatchedPattern,
+    WatchedModel,
+    check_watched,
+    unreported,
+)
 from pipeline.reports.report import build_report, mark_urgent
-from pipeline.store.changes import Window, window
+from pipeline.store.windows import Window, time_window
 
 TODAY = date(2026, 9, 20)
 BEGINNING = moment(1)
 
 
-def stands(script, *models, scopes=(), since=BEGINNING, days=90):
-    """How watched models stand."""
-    return watch(script.store, Watch(models, scopes), since=since, today=TODAY, days=days)
+def check(script, *models, scopes=(), since=BEGINNING, days=90):
+    return check_watched(script.store, Watch(models, scopes), since=since, today=TODAY, days=days)
 
 
 def found(script, *models, **options):
-    """What there is to say of watched models, without those that are well: what and for whom."""
-    told = stands(script, *models, **options)
-    return [(each.model, str(f.what), f.scopes) for each in told.models for f in each.findings]
+    """Return the findings about watched models: model, kind and scopes."""
+    report = check(script, *models, **options)
+    return [(each.model, str(f.kind), f.scopes) for each in report.models for f in each.findings]
 
 
-def test_what_is_offered_is_well(script):
-    """A model that every scope is offered as before has nothing said of it but who is offered it."""
+def test_an_offered_model_is_ok_and_has_its_scopes(script):
     script.offers("one/a", "alpha", "beta").offers("one/b", "alpha").run()
-    told = stands(script, "alpha")
-    assert told.models == (WatchedModel("alpha", ("one/a", "one/b"), ()),)
-    assert (told.at, told.urgent, told.unmatched) == (moment(1), False, ())
+    report = check(script, "alpha")
+    assert report.models == (WatchedModel("alpha", ("one/a", "one/b"), ()),)
+    assert (report.at, report.urgent, report.unmatched) == (moment(1), False, ())
 
 
-def test_missing_counts_where_it_was_offered_before(script):
-    """A scope that was never offered a model does not miss it; one that was does, first unconfirmed."""
+def test_a_model_is_missing_only_where_it_was_offered_before_and_unconfirmed_at_first(script):
     script.offers("one/a", "alpha", "beta").offers("one/b", "beta").run()
     script.drops("one/a", "alpha").run()
-    (told,) = stands(script, "alpha").models
-    assert told == WatchedModel("alpha", (), (Finding(What.UNCONFIRMED, since=moment(2), scopes=("one/a",)),))
-    assert told.urgent
+    (model,) = check(script, "alpha").models
+    assert model == WatchedModel(
+        "alpha", (), (Finding(FindingKind.UNCONFIRMED, since=moment(2), scopes=("one/a",)),)
+    )
+    assert model.urgent
     script.run()
-    (told,) = stands(script, "alpha").models
-    assert told.findings == (Finding(What.MISSING, since=moment(2), scopes=("one/a",)),)
+    (model,) = check(script, "alpha").models
+    assert model.findings == (Finding(FindingKind.MISSING, since=moment(2), scopes=("one/a",)),)
 
 
-def test_what_is_back_is_not_missing(script):
-    """Neither after a short miss nor after a removal."""
+def test_a_model_that_returned_is_not_missing(script):
     script.offers("one/a", "alpha", "beta").run()
     script.drops("one/a", "alpha").run(times=2)
     script.adds("one/a", "alpha").run()
     assert found(script, "alpha") == []
 
 
-def test_a_glob_means_what_there_is(script):
-    """What a glob means and what went before the time that is looked back to is not news; by its id it is."""
+def test_an_old_removal_is_found_by_the_id_of_the_model_but_not_by_a_glob(script):
     script.offers("one/a", "old-1", "old-2", "alpha").run()
     script.drops("one/a", "old-1").run(times=3)
     assert found(script, "old-*") == [("old-1", "missing", ("one/a",))]
@@ -68,103 +72,98 @@ def test_a_glob_means_what_there_is(script):
     assert found(script, "old-1", since=moment(3)) == [("old-1", "missing", ("one/a",))]
 
 
-def test_a_glob_of_what_is_all_gone_matches_nothing(script):
-    """It is said so, and that it meant something once."""
+def test_a_glob_that_matches_only_old_removals_is_unmatched(script):
     script.offers("one/a", "old-1", "alpha").run()
     script.drops("one/a", "old-1").run(times=3)
-    assert stands(script, "old-*", since=moment(3)).unmatched == (Unmatched("old-*", known=True),)
-
-
-def test_what_nobody_ever_offered_is_named_with_what_is_near(script):
-    """An id, or a glob, of which nobody has heard needs attention."""
-    script.offers("one/a", "alpha-2", "zeta").run()
-    told = stands(script, "alpha-3", "alpah*")
-    assert told.unmatched == (
-        Unmatched("alpha-3", known=False, near=("alpha-2",)),
-        Unmatched("alpah*", known=False, near=("alpha-2",)),
+    assert check(script, "old-*", since=moment(3)).unmatched == (
+        UnmatchedPattern("old-*", offered_before=True),
     )
-    assert told.urgent
 
 
-def test_only_scopes_that_matter_are_looked_at(script):
-    """A model that others miss is well, and one that only others have is not there."""
+def test_a_pattern_that_no_model_ever_matched_is_urgent_and_has_similar_ids(script):
+    script.offers("one/a", "alpha-2", "zeta").run()
+    report = check(script, "alpha-3", "alpah*")
+    assert report.unmatched == (
+        UnmatchedPattern("alpha-3", offered_before=False, similar=("alpha-2",)),
+        UnmatchedPattern("alpah*", offered_before=False, similar=("alpha-2",)),
+    )
+    assert report.urgent
+
+
+def test_only_watched_scopes_are_checked(script):
     script.offers("one/a", "alpha", "beta").offers("two/a", "alpha", "gamma").run()
     script.drops("two/a", "alpha").run(times=2)
     assert found(script, "alpha", scopes=("one/*",)) == []
     assert found(script, "alpha", scopes=("two/*",)) == [("alpha", "missing", ("two/a",))]
-    assert stands(script, "gamma", scopes=("one/*",)).unmatched == (Unmatched("gamma", known=True),)
+    assert check(script, "gamma", scopes=("one/*",)).unmatched == (
+        UnmatchedPattern("gamma", offered_before=True),
+    )
 
 
-def test_what_is_no_longer_asked_misses_nothing(script):
-    """A scope that was taken out of the config is history."""
+def test_a_scope_that_is_no_longer_asked_is_not_checked(script):
     script.offers("one/a", "alpha").offers("one/b", "beta").run()
     with script.store.transaction():
         script.store.connection.execute("update scopes set asked = 0 where name = 'one/a'")
-    told = stands(script, "alpha")
-    assert (told.models, told.unmatched) == ((), (Unmatched("alpha", known=True),))
+    report = check(script, "alpha")
+    assert (report.models, report.unmatched) == ((), (UnmatchedPattern("alpha", offered_before=True),))
 
 
-def test_what_is_held_is_said_of_the_models_that_it_lacks(script):
-    """The scope is believed to offer it, and its last answer does not have it."""
+def test_a_model_missing_from_a_held_answer_has_a_finding(script):
     strict = Thresholds(max_loss=0.1, floor=1)
     script.has(scope("one/a", thresholds=strict)).offers("one/a", "alpha", "beta", "gamma", "delta").run()
     script.drops("one/a", "alpha", "beta", "gamma").run()
-    assert stands(script, "alpha", "delta").models == (
-        WatchedModel("alpha", ("one/a",), (Finding(What.HELD, since=moment(2), scopes=("one/a",)),)),
+    assert check(script, "alpha", "delta").models == (
+        WatchedModel("alpha", ("one/a",), (Finding(FindingKind.HELD, since=moment(2), scopes=("one/a",)),)),
         WatchedModel("delta", ("one/a",), ()),
     )
 
 
-def test_a_scope_that_fails_is_mentioned_and_needs_no_attention(script):
-    """What it offers is as far as is known."""
+def test_a_failing_scope_is_a_finding_that_is_not_urgent(script):
     script.offers("one/a", "alpha").run()
     script.fails("one/a").run()
-    told = stands(script, "alpha")
-    assert told.models[0].findings == (
-        Finding(What.UNHEARD, urgent=False, since=moment(2), scopes=("one/a",)),
+    report = check(script, "alpha")
+    assert report.models[0].findings == (
+        Finding(FindingKind.FAILING, urgent=False, since=moment(2), scopes=("one/a",)),
     )
-    assert not told.urgent
+    assert not report.urgent
 
 
-def test_an_end_is_told_with_its_date_and_days(script):
-    """It needs attention when it is near, or over."""
+def test_a_shutdown_has_its_date_and_days_and_is_urgent_when_near_or_overdue(script):
     script.offers("one/a", "alpha", "beta")
     script.offers_now["one/a"]["alpha"]["shutdown_date"] = "2026-10-01"
     script.offers_now["one/a"]["beta"]["shutdown_date"] = "2026-09-18"
     script.run()
-    alpha, beta = stands(script, "*", days=10).models
+    alpha, beta = check(script, "*", days=10).models
     assert alpha.findings == (
-        Finding(What.ENDING, urgent=False, day="2026-10-01", days=11, scopes=("one/a",)),
+        Finding(FindingKind.SHUTDOWN, urgent=False, day="2026-10-01", days=11, scopes=("one/a",)),
     )
-    assert beta.findings == (Finding(What.ENDING, day="2026-09-18", days=-2, scopes=("one/a",)),)
-    assert stands(script, "alpha", days=11).urgent
+    assert beta.findings == (Finding(FindingKind.SHUTDOWN, day="2026-09-18", days=-2, scopes=("one/a",)),)
+    assert check(script, "alpha", days=11).urgent
 
 
 def priced(script, name, model, price):
-    """Let a scope be told a price."""
+    """Give a model a price in the next answers of a scope."""
     script.offers_now[name][model] = {"pricing": {"input": price}}
 
 
-def test_a_price_is_told_from_then_to_now(script):
-    """Once for the scopes that share it, whatever was in between; what is as it was is not told."""
+def test_a_net_price_change_is_one_finding_for_all_scopes_that_share_it(script):
     script.offers("one/a", "alpha", "beta").offers("one/b", "alpha")
     for price in (4, 9, 3):
         priced(script, "one/a", "alpha", price)
         priced(script, "one/b", "alpha", price)
         priced(script, "one/a", "beta", 4 if price == 3 else price)
         script.run()
-    (finding,) = stands(script, "alpha").models[0].findings
-    assert (finding.what, finding.scopes) == (What.REPRICED, ("one/a", "one/b"))
+    (finding,) = check(script, "alpha").models[0].findings
+    assert (finding.kind, finding.scopes) == (FindingKind.REPRICED, ("one/a", "one/b"))
     (price,) = finding.prices
     assert (price.before, price.after, price.percent) == (4, 3, Decimal(-25))
-    (price,) = stands(script, "alpha", since=moment(2)).models[0].findings[0].prices
+    (price,) = check(script, "alpha", since=moment(2)).models[0].findings[0].prices
     assert (price.before, price.after) == (9, 3)
     assert found(script, "alpha", since=moment(3)) == []
     assert found(script, "beta") == []
 
 
-def test_a_scope_that_began_later_is_compared_with_its_first_answer(script):
-    """Its first price is no change, the next one is."""
+def test_prices_of_a_new_scope_are_compared_with_its_first_answer(script):
     script.offers("one/a", "alpha").run()
     script.offers("one/b", "alpha")
     priced(script, "one/b", "alpha", 4)
@@ -175,28 +174,26 @@ def test_a_scope_that_began_later_is_compared_with_its_first_answer(script):
     assert found(script, "alpha") == [("alpha", "repriced", ("one/b",))]
 
 
-def test_what_no_report_tells_yet_is_doubtful(script):
-    """Missing and not confirmed; once it is confirmed the report tells it."""
+def test_a_pending_removal_is_unreported_until_it_is_confirmed(script):
     script.offers("one/a", "alpha", "beta").run()
     script.drops("one/a", "alpha").run()
-    watching = Watch(("alpha",))
-    assert [each.model for each in doubtful(script.store, watching)] == ["alpha"]
-    assert doubtful(script.store, Watch()) == ()
+    watched = Watch(("alpha",))
+    assert [each.model for each in unreported(script.store, watched)] == ["alpha"]
+    assert unreported(script.store, Watch()) == ()
     script.run()
-    assert doubtful(script.store, watching) == ()
+    assert unreported(script.store, watched) == ()
 
 
-def test_a_watched_model_that_goes_or_is_repriced_is_urgent(script):
-    """Other changes of it are not, nor those of other models, nor those in scopes that do not matter."""
+def test_only_removals_and_price_changes_of_watched_models_in_watched_scopes_are_urgent(script):
     script.offers("one/a", "alpha", "beta", "gamma").offers("two/a", "alpha")
     priced(script, "one/a", "alpha", 1)
     script.run()
     priced(script, "one/a", "alpha", 2)
     script.offers_now["one/a"]["gamma"] = {"context_length": 8}
     script.drops("one/a", "beta").drops("two/a", "alpha").adds("one/a", "delta").run(times=2)
-    events = find_events(script.store, window(script.store))
-    watching = Watch(("alpha", "gamma", "delta"), ("one/*",))
-    urgent = [(each.kind, each.model) for each in mark_urgent(events, watching) if each.urgent]
+    events = find_events(script.store, time_window(script.store))
+    watched = Watch(("alpha", "gamma", "delta"), ("one/*",))
+    urgent = [(each.kind, each.model) for each in mark_urgent(events, watched) if each.urgent]
     assert urgent == [(Kind.CHANGED, "alpha")]
     everything = [
         (each.kind, each.model, each.scopes) for each in mark_urgent(events, Watch(("*",))) if each.urgent
@@ -208,18 +205,17 @@ def test_a_watched_model_that_goes_or_is_repriced_is_urgent(script):
     ]
 
 
-def test_marking_changes_nothing_else(script):
-    """The events are the same, in the same order."""
+def test_marking_urgent_events_changes_nothing_else_and_keeps_their_order(script):
     script.offers("one/a", "alpha", "beta", "gamma").run()
     script.drops("one/a", "beta").run(times=2)
-    told = build_report(script.store, Window(1, 3))
+    report = build_report(script.store, Window(1, 3))
     after = build_report(script.store, Window(1, 3), Watch(("beta",)))
     assert [each.urgent for each in after.events] == [True]
-    assert [replace(each, urgent=False) for each in after.events] == list(told.events)
+    assert [replace(each, urgent=False) for each in after.events] == list(report.events)
 
 
 @pytest.mark.parametrize(
-    ("word", "model", "has"),
+    ("pattern", "model", "has"),
     [
         ("a-*", "a-1", True),
         ("a-1", "a-1", True),
@@ -228,20 +224,18 @@ def test_marking_changes_nothing_else(script):
         ("a", "ab", False),
     ],
 )
-def test_a_word_is_an_id_or_a_glob(word, model, has):
-    """An id that looks like a glob is meant too; upper and lower case are not the same."""
-    assert Watch((word,)).has(model) is has
+def test_a_pattern_is_an_id_or_a_glob_and_case_sensitive(pattern, model, has):
+    assert Watch((pattern,)).has(model) is has
 
 
-def test_a_model_that_came_lately_is_compared_with_what_it_cost_when_it_came(script):
-    """Its price went up tenfold an hour ago: that there was none a week ago does not hide it."""
+def test_prices_of_a_model_that_was_added_later_are_compared_with_its_first_ones(script):
     script.offers("one/a", "alpha").run()
     priced(script, "one/a", "fresh", 3)
     script.run()
     priced(script, "one/a", "fresh", 30)
     script.run()
-    (finding,) = stands(script, "fresh").models[0].findings
-    assert (finding.what, [(each.before, each.after) for each in finding.prices]) == (
-        What.REPRICED,
+    (finding,) = check(script, "fresh").models[0].findings
+    assert (finding.kind, [(each.before, each.after) for each in finding.prices]) == (
+        FindingKind.REPRICED,
         [(3, 30)],
     )

@@ -1,0 +1,74 @@
+"""Which scopes offer which models: now, by the answers held, ever, and those with a pending removal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from pipeline.store.database import Store
+from pipeline.store.outcomes import SETS_LISTING
+
+ScopeModel = tuple[str, str]
+"""The name of a scope, and the id of a model."""
+
+
+def offers(store: Store, models: Iterable[int], *, held: bool = False) -> set[ScopeModel]:
+    """Return the scopes with those of some models that they offer now.
+
+    Args:
+        store: an open database.
+        models: rows of `models`.
+        held: by the answers that are held, instead of the current listings.
+    """
+    rows = store.rows(
+        f"""
+        select scopes.name as scope, models.name as model from json_each(:models) as wanted
+        join models on models.id = wanted.value
+        join records on records.model = models.id
+        join listing_records on listing_records.record = records.id
+        join scopes on scopes.{"held" if held else "listing"} = listing_records.listing
+        """,  # noqa: S608 - our own words
+        {"models": json.dumps(sorted(models))},
+    )
+    return {(row["scope"], row["model"]) for row in rows}
+
+
+def offers_ever(store: Store, models: Iterable[int]) -> set[ScopeModel]:
+    """Return the scopes with those of some models that they have ever offered, pruned history included."""
+    rows = store.rows(
+        f"""
+        with wanted as (select value as model from json_each(:models))
+        select distinct scopes.name as scope, models.name as model from wanted
+        join models on models.id = wanted.model
+        join records on records.model = wanted.model
+        join listing_records on listing_records.record = records.id
+        join sightings on sightings.listing = listing_records.listing
+            and sightings.outcome in {SETS_LISTING}
+        join scopes on scopes.id = sightings.scope
+        union
+        select scopes.name, models.name from wanted
+        join departures on departures.model = wanted.model
+        join models on models.id = wanted.model
+        join scopes on scopes.id = departures.scope
+        """,  # noqa: S608 - our own words
+        {"models": json.dumps(sorted(models))},
+    )
+    return {(row["scope"], row["model"]) for row in rows}
+
+
+def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, str]:
+    """Return the pending removals of some models, with the time (ISO 8601 UTC) of the first miss."""
+    rows = store.rows(
+        """
+        select scopes.name as scope, models.name as model, min(snapshots.started_at) as at
+        from json_each(:models) as wanted
+        join changes on changes.model = wanted.value and changes.kind = 'removed'
+        join missing on missing.transition = changes.transition
+        join snapshots on snapshots.id = missing.since
+        join scopes on scopes.id = missing.scope
+        join models on models.id = changes.model
+        group by scopes.name, models.name
+        """,
+        {"models": json.dumps(sorted(models))},
+    )
+    return {(row["scope"], row["model"]): row["at"] for row in rows}
