@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FEED_ENTRIES = 20
 
 
-def message(
+def render_message(
     store: Store, summaries: Summaries, destination: Destination, delivery: Delivery, problems: list[str]
 ) -> Message:
     """Return the message of a delivery; append the problems with the user's templates to `problems`."""
@@ -40,12 +40,12 @@ def message(
     return written.message
 
 
-def files(
+def render_files(
     store: Store, summaries: Summaries, destination: Destination, delivery: Delivery, problems: list[str]
 ) -> dict[str, str]:
     """Return the files of a delivery by name, in the forms of its channel; `problems` as above.
 
-    Rolling forms are one file each; others are two: one named after the run, and `latest`.
+    Each rolling form is one file. Any other form is two: one named after the run, and `latest`.
     """
     assert isinstance(destination.channel, Files)
     summary = summaries.get(delivery.window, destination.filter)
@@ -100,7 +100,7 @@ def _rolling_files(
 def _feed_entries(
     store: Store, summaries: Summaries, destination: Destination, newest: Delivery
 ) -> list[Entry]:
-    """Return the last reports up to a delivery as entries of a feed, newest first."""
+    """Return the last reports up to a delivery as feed entries, newest first."""
     from pipeline.reports import render
 
     past = [
@@ -108,7 +108,9 @@ def _feed_entries(
         for each in deliveries(store)
         if each.destination == destination.name and each.state != "dropped" and each.until <= newest.until
     ]
-    messages = [message(store, summaries, destination, each, []) for each in reversed(past[-_FEED_ENTRIES:])]
+    messages = [
+        render_message(store, summaries, destination, each, []) for each in reversed(past[-_FEED_ENTRIES:])
+    ]
     return [render.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in messages]
 
 
@@ -135,5 +137,5 @@ def _templates(destination: Destination, problems: list[str]) -> dict[str, str]:
 
 
 def _problem(destination: Destination, problem: str) -> str:
-    """Return a line on a mistake in a template; `problem` begins with its file name."""
+    """Return the line for a mistake in a template; `problem` begins with the template's file name."""
     return f"{destination.name}: {destination.templates}/{problem}; the built-in template was used"

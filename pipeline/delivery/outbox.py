@@ -1,4 +1,4 @@
-"""The outbox: what each destination is to be sent, and when a failed delivery is tried again."""
+"""The outbox: enqueue the reports that are due, and schedule the retries of failed deliveries."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from pipeline.core.times import compact, is_due, iso
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.channels import recipients
 from pipeline.delivery.types import REPORTS, DeliveryResult, DeliveryStatus, Destination, Sendmail, Smtp
-from pipeline.history.runs import any_news, last_run_of
 from pipeline.reports.summary import Summaries
 from pipeline.store import Store
 from pipeline.store import outbox as tables
-from pipeline.store.changes import FOREVER, Window
+from pipeline.store.coverage import has_news
 from pipeline.store.outbox import Delivery, DestinationState
+from pipeline.store.runs import last_run_of
+from pipeline.store.windows import FOREVER, Window
 
 MAX_ATTEMPTS = 20
-"""A delivery is refused after so many failed attempts; `retry` starts again."""
+"""The number of failed attempts after which a delivery is refused; `retry` resets it."""
 
 
 MAX_WAIT = 24 * 3600
-"""Seconds to the next attempt at most, whatever the receiver asks for."""
+"""The longest wait for the next attempt in seconds, whatever the receiver asks for."""
 
 
 _FIRST_WAIT = 300
@@ -32,18 +33,19 @@ _MAX_BACKOFF = 6 * 3600
 
 
 _UNSTEADY = 3
-"""A scope that failed or was held so many times within a day is unsteady…"""
+"""The number of failures and holds within a day from which a scope is unsteady…"""
 
 
 _UNSTEADY_INTERVAL = timedelta(hours=6)
-"""…and is reported at most this often, unless there is other news."""
+"""…and the shortest time between two reports with no other news than unsteady scopes."""
 
 
 def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, at: str) -> None:
     """Insert the reports that are due into the outbox, inside an open transaction.
 
-    Each report starts where the last one to its destination ended, so an interrupted run is caught up by
-    the next. A new destination starts with the newest run. One that has left the config is deactivated.
+    Each report starts where the last one to its destination ended, so that the next run reports what an
+    interrupted one did not. A new destination starts with the newest run; one that has left the config is
+    deactivated.
 
     Args:
         store: an open database.
@@ -62,7 +64,7 @@ def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, 
 
 @dataclass(frozen=True, slots=True)
 class _Enqueuer:
-    """The state of the history for which reports are enqueued."""
+    """Enqueues reports up to the newest run."""
 
     store: Store
     summaries: Summaries
@@ -71,7 +73,7 @@ class _Enqueuer:
 
     def activate(self, name: str) -> DestinationState:
         """Start to report to a destination."""
-        from secrets import token_hex  # loaded once in the life of a destination
+        from secrets import token_hex  # only new destinations need it
 
         if name == REPORTS:
             return tables.add_destination(self.store, name, reported_until=0, at=self.at, token=None)
@@ -84,7 +86,7 @@ class _Enqueuer:
         reported_at, now = datetime.fromisoformat(state.reported_at), datetime.fromisoformat(self.at)
         if window.since >= self.newest or not is_due(destination.schedule, reported_at, now):
             return
-        news = any_news(self.store, window)
+        news = has_news(self.store, window)
         if news and self._can_wait(destination, window, reported_at, now):
             return
         if destination.empty or (news and self._matters(destination, window)):
@@ -95,9 +97,9 @@ class _Enqueuer:
     def _can_wait(
         self, destination: Destination, window: Window, reported_at: datetime, now: datetime
     ) -> bool:
-        """Return whether all the news is of unsteady scopes that were reported lately.
+        """Return whether there is only news of unsteady scopes, and the last report is recent.
 
-        The window then stays open: the next report includes this news.
+        The window then stays open, and the next report includes this news.
         """
         each_run = destination.schedule.every == "run" and not destination.empty
         if destination.name == REPORTS or not each_run or abs(now - reported_at) >= _UNSTEADY_INTERVAL:
@@ -141,19 +143,19 @@ def _host(destination: Destination) -> str:
 
 
 def thread_id(store: Store, destination: Destination) -> str:
-    """Return the id to which all messages for a destination refer; no message has it."""
+    """Return the id that all messages for a destination refer to, which groups them; no message has it."""
     return f"<{tables.destination_token(store, destination.name)}@{_host(destination)}>"
 
 
-def settle(store: Store, delivery: Delivery, result: DeliveryResult, *, at: str) -> Delivery:
-    """Record the result of an attempt; return the delivery as it is now."""
+def record_result(store: Store, delivery: Delivery, result: DeliveryResult, *, at: str) -> Delivery:
+    """Record the result of an attempt; return the updated delivery."""
     attempts = delivery.attempts + 1
     state, due_at, sent_at, error = "waiting", None, None, result.error
     match result.status:
         case DeliveryStatus.SENT:
             state, sent_at = "sent", at
         case DeliveryStatus.RETRY if result.retry_after == 0:
-            due_at = None
+            pass
         case DeliveryStatus.RETRY if attempts < MAX_ATTEMPTS:
             due_at = iso(datetime.fromisoformat(at) + timedelta(seconds=_wait(attempts, result)))
         case DeliveryStatus.RETRY:
@@ -172,13 +174,13 @@ def _wait(attempts: int, result: DeliveryResult) -> float:
 
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:
-    """Make deliveries due at once, unless they were sent; return those that changed."""
+    """Make deliveries that were not sent due at once; return those that changed."""
     found = _unsent(store, ids, "waiting", "refused", "dropped")
     return _update(store, [replace(each, state="waiting", attempts=0, due_at=None) for each in found])
 
 
 def drop(store: Store, ids: Collection[int]) -> list[Delivery]:
-    """Stop trying to send deliveries; return those that changed."""
+    """Give up deliveries that were not sent; return those that changed."""
     found = _unsent(store, ids, "waiting", "refused")
     return _update(store, [replace(each, state="dropped", due_at=None) for each in found])
 

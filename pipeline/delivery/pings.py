@@ -9,6 +9,8 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.core.addresses import is_web_address
@@ -24,7 +26,7 @@ _START = "start"
 
 
 _PAUSE = 0.1
-"""The share of the timeout between two tries."""
+"""The share of the timeout to wait between two attempts."""
 
 
 _NOT_FOUND = b"(not found)"
@@ -39,8 +41,8 @@ _TEMPORARY = frozenset({408, 429})
 class Pings:
     """The pings of one run, which share an id.
 
-    Each is sent from its own thread, so that no server, name server or command delays the run. Nothing is
-    raised: `end` returns what failed.
+    Each is sent from its own thread, so that no server, name server or command delays the run. No method
+    raises: `end` returns the failure.
     """
 
     def __init__(self, ping: Ping, resolve: Resolve) -> None:
@@ -61,7 +63,7 @@ class Pings:
         self._start = self._send(_START, "", time.monotonic() + self._timeout, retry=True)
 
     def end(self, exit_status: int, summary: str, *, retry: bool = True) -> MonitoringFailure | None:
-        """Ping how the run ended; wait for both pings, at most the timeout.
+        """Ping that the run ended, with its exit status; wait for both pings, at most for the timeout.
 
         Args:
             exit_status: 0 to 255; 0 is success.
@@ -70,7 +72,7 @@ class Pings:
         """
         until = time.monotonic() + self._timeout
         if self._start:
-            # A start that arrived after the end would begin another run; but the end is more important.
+            # A start that arrives after the end would begin another run, but the end must not be lost.
             self._start.done.wait(self._timeout / 2)
         attempt = self._send(str(exit_status or ""), summary, until, retry=retry)
         return attempt.failure if attempt.done.wait(until - time.monotonic()) else self._timed_out()
@@ -78,7 +80,7 @@ class Pings:
     def _send(self, signal: str, body: str, until: float, *, retry: bool) -> _Attempt:
         attempt = _Attempt()
         arguments = (attempt, signal, clip(body), until, retry)
-        # A daemon thread: the program may exit while a name server keeps it waiting.
+        # A daemon thread, so that the program can exit while the thread waits for a name server.
         thread = threading.Thread(target=self._work, args=arguments, name="ping", daemon=True)
         try:
             thread.start()
@@ -93,7 +95,7 @@ class Pings:
             if retry and attempt.failure and not attempt.failure.permanent:
                 time.sleep(self._timeout * _PAUSE)
                 attempt.failure = self._try(signal, body, until)
-        except Exception as error:  # noqa: BLE001 - only its class: its text may hold the URL
+        except Exception as error:  # noqa: BLE001 - log only the class: the text may hold the URL
             attempt.failure = MonitoringFailure(f"the ping failed: {type(error).__name__}", permanent=False)
         finally:
             attempt.done.set()
@@ -118,7 +120,10 @@ class Pings:
         if timeout <= 0:
             return self._timed_out()
         try:
-            with _unlogged(), httpx.Client(timeout=timeout, headers={"User-Agent": "modelwatch"}) as client:
+            with (
+                _httpx_not_logging(),
+                httpx.Client(timeout=timeout, headers={"User-Agent": "modelwatch"}) as client,
+            ):
                 if body:
                     headers = {"Content-Type": "text/plain; charset=utf-8"}
                     response = client.post(url, content=body, headers=headers)
@@ -135,7 +140,7 @@ class Pings:
 
 
 class _Attempt:
-    """A ping on its way; `failure` is valid once it is `done`."""
+    """A ping that is being sent; `failure` is valid once it is `done`."""
 
     __slots__ = ("done", "failure")
 
@@ -144,21 +149,19 @@ class _Attempt:
         self.failure: MonitoringFailure | None = None
 
 
-class _unlogged(logging.Filter):  # noqa: N801 - a context manager, used like a function
-    """Keeps httpx from logging the requests of this thread: its lines would hold the secret URL."""
+@contextmanager
+def _httpx_not_logging() -> Iterator[None]:
+    """Keep httpx from logging the requests of this thread: its lines would hold the secret URL."""
+    logger, thread = logging.getLogger("httpx"), threading.get_ident()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
+    def is_of_another_thread(record: logging.LogRecord) -> bool:
+        return record.thread != thread
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.thread != self._thread
-
-    def __enter__(self) -> None:
-        logging.getLogger("httpx").addFilter(self)
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("httpx").removeFilter(self)
+    logger.addFilter(is_of_another_thread)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_another_thread)
 
 
 def _failure(status: int, body: bytes) -> MonitoringFailure | None:
@@ -188,7 +191,7 @@ def ping_url(base: str, signal: str, run: str) -> str:
 
 
 def clip(text: str) -> bytes:
-    """Return a text as UTF-8, cut at the end of a line to what is kept, with a mark where it was cut."""
+    """Return a text in UTF-8, cut at the end of a line to less than `MAX_BODY` bytes; `…` marks the cut."""
     whole = text.encode("utf-8", "backslashreplace")
     if len(whole) < MAX_BODY:
         return whole

@@ -1,4 +1,4 @@
-"""A preview of what is due: each message as it would be sent, without sending it."""
+"""A preview of the reports that are due: each message as it would be sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
-from pipeline.delivery.content import message
+from pipeline.delivery.content import render_message
 from pipeline.delivery.outbox import enqueue
 from pipeline.delivery.send import current_recipients, due_deliveries
 from pipeline.delivery.types import Destination, Files, MailDirectory
@@ -25,9 +25,9 @@ class Preview:
     Args:
         destination: its name.
         at: the start of the last run in the report (ISO 8601 UTC).
-        recipients: who would get it.
-        removed: recipients that have left the config, and would get nothing.
-        message: None where files would be written, or nobody would get it.
+        recipients: those that would receive it.
+        removed: recipients that have left the config and would receive nothing.
+        message: None where files would be written, and without recipients.
         template_problems: the mistakes in the user's templates.
     """
 
@@ -42,10 +42,10 @@ class Preview:
 def preview(
     store: Store, destinations: Sequence[Destination], watch: Watch, *, at: str, only: str | None = None
 ) -> tuple[Preview, ...]:
-    """Return what would be sent now, oldest first.
+    """Return the reports that would be sent now, oldest first.
 
     Args:
-        store: a copy of the database: what is due is enqueued in it.
+        store: a copy of the database, in which due reports are enqueued.
         destinations: those of the config, and the reports directory.
         watch: the watch list of the config.
         at: the current time (ISO 8601 UTC).
@@ -62,13 +62,13 @@ def preview(
         removed = tuple(each.recipient for each in batch if each.recipient not in recipients)
         written, problems = None, list[str]()
         if destination and recipients and not isinstance(destination.channel, Files):
-            written = message(store, summaries, destination, first, problems)
+            written = render_message(store, summaries, destination, first, problems)
         found.append(Preview(first.destination, first.at, recipients, removed, written, tuple(problems)))
     return tuple(found)
 
 
 def write_preview(directory: Path, message: Message, recipients: Sequence[str]) -> str | None:
-    """Write a message as an `.eml` file into a directory; return why it cannot be written."""
+    """Write a message as an `.eml` file into a directory; return the error, or None."""
     channel = MailDirectory(directory, recipients=tuple(recipients))
     results = channels.send(channel, message, (str(directory),), _no_secret)
     return results[str(directory)].error

@@ -17,7 +17,7 @@ from pipeline.errors import FetchError
 from pipeline.history.types import Coverage, Run
 
 STATES = ("ok", "held", "failed", "new", "retired")
-"""The states of a scope; each has its sample, also when no scope is in it."""
+"""The states of a scope; each has a sample, even if no scope is in it."""
 
 
 _ANSWERED = frozenset({"ok", "held"})
@@ -50,12 +50,12 @@ def _job_metrics(health: RunHealth) -> Iterator[Metric]:
     run = health.run
     yield (
         "last_success_timestamp",
-        "When the newest run ended in which every scope was accepted, in Unix seconds; 0 for never.",
+        "End of the newest run in which every answer was accepted, in Unix seconds; 0 for never.",
         [({}, _seconds(health.last_success))],
     )
     yield (
         "last_run_timestamp",
-        "When the newest recorded run ended, in Unix seconds; 0 for never.",
+        "End of the newest recorded run, in Unix seconds; 0 for never.",
         [({}, _seconds(run.finished_at if run else None))],
     )
     yield "run_duration_seconds", "Duration of the newest recorded run.", [({}, _duration(run))]
@@ -67,7 +67,7 @@ def _job_metrics(health: RunHealth) -> Iterator[Metric]:
     )
     yield (
         "unsent_reports",
-        "Reports that wait or were refused, counted for each recipient.",
+        "Reports that are waiting or were refused, counted for each recipient.",
         [({}, health.unsent)],
     )
 
@@ -95,7 +95,7 @@ def _scope_metrics(coverage: Iterable[Coverage]) -> Iterator[Metric]:
     )
     yield (
         "last_answer_timestamp",
-        "When a scope last gave a complete answer, in Unix seconds; 0 for never.",
+        "Time of the last complete answer of a scope, in Unix seconds; 0 for never.",
         [(_labels(scope), _seconds(scope.last_answered)) for scope in asked],
     )
     yield (
@@ -106,7 +106,7 @@ def _scope_metrics(coverage: Iterable[Coverage]) -> Iterator[Metric]:
 
 
 def _labels(scope: Coverage) -> dict[str, str]:
-    """Return the labels of a scope; a gateway names its groups, so their text is not trusted."""
+    """Return the labels of a scope; the text of a group is escaped, as it may come from the gateway."""
     return {"gateway": scope.gateway, "scope": scope.scope, "group": printable(scope.group or "")}
 
 

@@ -1,4 +1,4 @@
-"""Send what is due in the outbox: messages and report files, oldest first."""
+"""Send the deliveries that are due: messages and report files, oldest first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeline.core.times import iso, minute
 from pipeline.core.types import Resolve, Severity
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
-from pipeline.delivery.content import files, message
+from pipeline.delivery.content import render_files, render_message
 from pipeline.delivery.files import write_files, write_report
-from pipeline.delivery.outbox import MAX_WAIT, enqueue, settle
+from pipeline.delivery.outbox import MAX_WAIT, enqueue, record_result
 from pipeline.delivery.types import (
     REPORTS,
     DeliveryResult,
@@ -32,17 +32,17 @@ from pipeline.store import Store
 from pipeline.store.outbox import Delivery, deliveries
 
 _TIME_FOR_FAILURES = timedelta(minutes=5)
-"""After so much time on failed attempts, the rest of the outbox is left for the next run."""
+"""The time for failed attempts in one run; after it, the rest of the outbox is left for the next run."""
 
 
 @dataclass(slots=True)
 class DeliverySummary:
-    """The result of sending what was due.
+    """The result of sending the deliveries that were due.
 
     Args:
         written: the report files.
         sent: the deliveries that were accepted.
-        failed: those that were not; each waits for its next attempt or is refused.
+        failed: the others; each waits for its next attempt or is refused.
         problems: problems with the user's templates; the built-in ones were used instead.
     """
 
@@ -53,9 +53,9 @@ class DeliverySummary:
 
     @property
     def incomplete(self) -> bool:
-        """A report reached none of its recipients, or is still to be sent to one."""
+        """Whether a report reached none of its recipients, or is still to be sent to one."""
         sent = {(each.destination, each.until) for each in self.sent}
-        # One of several recipients may be refused for good: that must not fail each run.
+        # A run does not fail because one of several recipients is refused for good.
         return any(
             each.state != "refused" or (each.destination, each.until) not in sent for each in self.failed
         )
@@ -70,7 +70,7 @@ class DeliverySummary:
             raise DeliveryError("\n".join(self.failures()))
 
     def failures(self) -> list[str]:
-        """Return a line for each failed delivery: the error, and when it is tried again."""
+        """Return a line for each failed delivery: the error, and the time of the next attempt."""
         return list(map(_failure, self.failed))
 
 
@@ -99,7 +99,7 @@ def enqueue_and_send(
     *,
     only: str | None = None,
 ) -> DeliverySummary:
-    """Enqueue the reports that are due, and send what is due; see `send_due`."""
+    """Enqueue the reports that are due, then send the deliveries that are due; see `send_due`."""
     with store.transaction():
         enqueue(store, destinations, watch, at=clock())
     return send_due(store, destinations, watch, clock, resolve, only=only)
@@ -139,7 +139,7 @@ def send_due(
         results = sender.send(by_name.get(name), batch)
         ended = clock()
         for delivery in batch:
-            sender.settle(delivery, results[delivery.recipient], at=ended)
+            sender.record(delivery, results[delivery.recipient], at=ended)
         if any(result.status == DeliveryStatus.RETRY for result in results.values()):
             failing.add(name)
             spent += datetime.fromisoformat(ended) - datetime.fromisoformat(began)
@@ -151,9 +151,9 @@ def send_due(
 def due_deliveries(store: Store, at: str, *, only: str | None = None) -> list[list[Delivery]]:
     """Return the deliveries that are due at a time, in batches of one report to one destination.
 
-    Oldest reports come first, but after those of destinations without a failed attempt.
+    Destinations without a failed attempt come first; within each part, the oldest reports.
     """
-    # A wait longer than the longest was set by a clock that ran ahead; it is ignored.
+    # A due time beyond the longest wait was set by a clock that ran ahead: ignore it.
     furthest = iso(datetime.fromisoformat(at) + timedelta(seconds=MAX_WAIT))
     waiting = [
         each
@@ -169,9 +169,9 @@ def due_deliveries(store: Store, at: str, *, only: str | None = None) -> list[li
 
 
 def current_recipients(destination: Destination | None, batch: Iterable[Delivery]) -> list[str]:
-    """Return the recipients of a batch that are still in the config; None is a destination that has left it.
+    """Return the recipients of a batch that are still in the config; `destination` is None if it has left.
 
-    A directory or webhook that has moved still gets what was waiting for it.
+    A directory or webhook with a new address receives the deliveries that waited for the old one.
     """
     if destination is None:
         return []
@@ -182,7 +182,7 @@ def current_recipients(destination: Destination | None, batch: Iterable[Delivery
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """Sends deliveries, and records their results in a summary."""
+    """Sends batches of deliveries, and records their results in a summary."""
 
     store: Store
     watch: Watch
@@ -199,7 +199,7 @@ class _Sender:
             return results
         if isinstance(destination.channel, Files):
             return results | dict.fromkeys(to, self._write(destination, destination.channel, batch[0]))
-        content = message(self.store, self.summaries, destination, batch[0], self.summary.problems)
+        content = render_message(self.store, self.summaries, destination, batch[0], self.summary.problems)
         return results | channels.send(destination.channel, content, to, self.resolve)
 
     def _write(self, destination: Destination, channel: Files, delivery: Delivery) -> DeliveryResult:
@@ -209,13 +209,13 @@ class _Sender:
                 report = build_report(self.store, delivery.window, self.watch)
                 self.summary.written += write_report(self.store, channel.path, report)
             else:
-                texts = files(self.store, self.summaries, destination, delivery, self.summary.problems)
+                texts = render_files(self.store, self.summaries, destination, delivery, self.summary.problems)
                 self.summary.written += write_files(channel.path, texts)
         except DeliveryError as error:
             return DeliveryResult(DeliveryStatus.RETRY, error.message, retry_after=0)
         return DeliveryResult(DeliveryStatus.SENT)
 
-    def settle(self, delivery: Delivery, result: DeliveryResult, *, at: str) -> None:
+    def record(self, delivery: Delivery, result: DeliveryResult, *, at: str) -> None:
         """Record the result of one delivery."""
-        settled = settle(self.store, delivery, result, at=at)
-        (self.summary.sent if result.status == DeliveryStatus.SENT else self.summary.failed).append(settled)
+        recorded = record_result(self.store, delivery, result, at=at)
+        (self.summary.sent if result.status == DeliveryStatus.SENT else self.summary.failed).append(recorded)

@@ -16,7 +16,7 @@ TIMEOUT = 30.0
 
 
 TOTAL_TIMEOUT = 4
-"""The whole of sending a message may take so many times `timeout`, which bounds each response."""
+"""The time to send one message, in multiples of `timeout`; `timeout` alone bounds each response."""
 
 
 PING_TIMEOUT = 5.0
@@ -28,7 +28,7 @@ ROLLING_FORMS = ("atom", "feed", "ics")
 
 
 REPORTS = "reports"
-"""The name of the destination that every config has: CSV and JSON in the reports directory."""
+"""The name of the destination that every config has: the reports directory, with CSV and JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Apprise:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A directory of report files in some forms: csv json html md txt atom feed ics."""
+    """A directory of report files; `forms` are some of csv, json, html, md, txt, atom, feed and ics."""
 
     path: Path
     forms: tuple[str, ...] = ("csv", "json")
@@ -116,7 +116,7 @@ class Destination:
     """Where reports go: to whom, about what, how often, in which language.
 
     Args:
-        empty: send a report at each scheduled time, also when there is nothing to report.
+        empty: send a report at each scheduled time, even without news.
         templates: a directory of templates that replace the built-in ones.
     """
 
@@ -130,7 +130,7 @@ class Destination:
 
 
 class DeliveryStatus(StrEnum):
-    """The outcome of one try: accepted, failed for now, or failed for good."""
+    """The outcome of one attempt: accepted, to be retried, or refused for good."""
 
     SENT = "sent"
     RETRY = "retry"
@@ -139,10 +139,10 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """The outcome of one try for one recipient.
+    """The outcome of one attempt for one recipient.
 
     Args:
-        error: why it failed, on one line.
+        error: the reason of a failure, on one line.
         retry_after: seconds that the receiver asks to wait; 0 for the next run; None for the usual backoff.
     """
 
@@ -157,7 +157,7 @@ class Ping:
 
     Args:
         url: the check's address, or a reference to it. It is a secret: anyone who has it can ping.
-        timeout: seconds that a ping may take, all tries together.
+        timeout: seconds that a ping may take, both attempts together.
     """
 
     url: str = field(repr=False)
@@ -166,11 +166,11 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringFailure:
-    """Why a ping was not sent or the metrics were not written.
+    """The reason why a ping was not sent or the metrics were not written.
 
     Args:
         message: holds no secret.
-        permanent: the next run fails likewise, until the user changes something.
+        permanent: it recurs in each run until the user changes something.
     """
 
     message: str
@@ -184,10 +184,10 @@ class RunHealth:
     Args:
         exit_status: that of the run; 0 where it found changes, whatever `--exit-code` adds.
         run: the newest recorded run; None when there is none.
-        last_success: when the newest run ended in which every scope was accepted (ISO 8601 UTC).
+        last_success: the end of the newest run in which every answer was accepted (ISO 8601 UTC).
         changes: the number of changes in the newest run, by kind.
         coverage: every scope, in its current state.
-        unsent: the number of deliveries that wait or were refused.
+        unsent: the number of deliveries that are waiting or were refused.
     """
 
     exit_status: int

@@ -18,7 +18,7 @@ from pipeline.config import parse
 from pipeline.core.times import iso
 from pipeline.core.types import Secret
 from pipeline.core.watchlist import NO_WATCH
-from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, retry, settle
+from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, record_result, retry
 from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send, send_due
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination
 from pipeline.errors import DeliveryError
@@ -397,7 +397,7 @@ def waiting(script: Script, tmp_path: Path) -> Delivery:
 def test_the_result_of_an_attempt_is_recorded(
     script: Script, waiting: Delivery, result: DeliveryResult, state: str, due_at: str | None
 ) -> None:
-    now = settle(script.store, waiting, result, at=moment(2))
+    now = record_result(script.store, waiting, result, at=moment(2))
     assert (now.state, now.due_at, now.error, now.attempts) == (state, due_at, result.error, 1)
     assert now.sent_at == (moment(2) if state == "sent" else None)
     assert of(script.store) == [now]
@@ -406,7 +406,7 @@ def test_the_result_of_an_attempt_is_recorded(
 def test_the_wait_doubles_up_to_six_hours_and_attempts_end(script: Script, waiting: Delivery) -> None:
     due = []
     while waiting.state == "waiting":
-        waiting = settle(
+        waiting = record_result(
             script.store, waiting, DeliveryResult(DeliveryStatus.RETRY, "no answer"), at=moment(1)
         )
         due.append(waiting.due_at)

@@ -33,11 +33,11 @@ PLACES = (
     ("run", "after", "pipeline.delivery.outbox:enqueue"),
     ("run", "before", "pipeline.delivery.send:send_due"),
     ("run", "after", "pipeline.delivery.files:write_files"),
-    ("run", "before", "pipeline.delivery.content:message"),
-    ("run", "after", "pipeline.delivery.content:message"),
+    ("run", "before", "pipeline.delivery.content:render_message"),
+    ("run", "after", "pipeline.delivery.content:render_message"),
     ("run", "before", "pipeline.delivery.channels.smtp:_connect"),
     ("run", "after", "pipeline.delivery.channels.smtp:send"),
-    ("run", "after", "pipeline.delivery.outbox:settle"),
+    ("run", "after", "pipeline.delivery.outbox:record_result"),
     ("run", "before", "pipeline.cli.run:log_deliveries"),
     ("send", "after", "pipeline.delivery.outbox:enqueue"),
     ("send", "after", "pipeline.delivery.channels.smtp:send"),
@@ -255,7 +255,7 @@ def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Pa
         serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
     ):
         job = mailed(tmp_path, gateway.url, port, ANN, BOB, EVE)
-        for place in ("pipeline.delivery.channels.smtp:send", "pipeline.delivery.outbox:settle"):
+        for place in ("pipeline.delivery.channels.smtp:send", "pipeline.delivery.outbox:record_result"):
             killed_inside(job, "run", "after", place)
             done = job.quick("run")
             assert done.code == 6

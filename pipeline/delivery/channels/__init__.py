@@ -55,15 +55,15 @@ MODULES: dict[type[ChannelSettings], str] = {
 
 
 def channel(settings: ChannelSettings) -> Channel[Any]:
-    """Import a channel's module; the libraries that it needs are not loaded before."""
+    """Import a channel's module; imported late, as it may need libraries that are slow to load."""
     return cast("Channel[Any]", import_module(f"{__name__}.{MODULES[type(settings)]}"))
 
 
 def recipients(settings: ChannelSettings) -> tuple[str, ...]:
-    """Return who receives what is sent to a channel, in the config's order; none holds a secret.
+    """Return the recipients of a channel, in the config's order; none holds a secret.
 
-    They are mail addresses, the URL of a webhook (or the reference to it), the references of Apprise, and
-    the path of a directory.
+    They are mail addresses, the URL of a webhook (or the reference to it), the references of Apprise, or the
+    path of a directory.
     """
     if isinstance(settings, Files):
         return (str(settings.path),)
@@ -80,11 +80,11 @@ def send(
 ) -> dict[str, DeliveryResult]:
     """Send a message to some recipients of a channel; return the result for each.
 
-    A message whose acceptance was lost on the way is to be retried: it then arrives twice, with one id.
+    If the answer of a receiver is lost, the message is retried and may arrive twice, with the same id.
 
     Args:
         settings: any but `Files`.
-        message: what to send.
+        message: the content.
         recipients: some of those that `recipients` returns.
         resolve: resolves references to secrets.
     """

@@ -22,7 +22,7 @@ _MAX_TITLE = 250
 
 
 _MENTION = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b|\w+:)")
-"""The beginning of what Slack, Discord or Feishu expand to a mention or a link."""
+"""The start of a mention or a link in Slack, Discord or Feishu."""
 
 
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -81,7 +81,7 @@ def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve)
 
 
 def without_mentions(markdown: str) -> str:
-    """Return a text in which no model's name mentions a person or a whole room."""
+    """Return a text in which no mention is expanded: names of models may look like one."""
     return _MENTION.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", markdown)
 
 
@@ -90,7 +90,7 @@ def _configure(service: NotifyBase, settings: Apprise) -> None:
 
     service.socket_connect_timeout = service.socket_read_timeout = settings.timeout
     if service.overflow_mode == OverflowMode.UPSTREAM:
-        # A service would otherwise refuse a text that is too long for it.
+        # The service would refuse a text that is too long.
         service.overflow_mode = OverflowMode.TRUNCATE
 
 

@@ -38,7 +38,6 @@ def _write(settings: MailDirectory, message: Message) -> DeliveryResult:
     content = compose(message, sender=settings.sender, to=settings.recipients)
     try:
         settings.path.mkdir(parents=True, exist_ok=True)
-        # A delivery is recorded as sent in a database that survives a loss of power; so must the file.
         atomic_write(settings.path / _file_name(message), content)
     except OSError as error:
         text = f"{settings.path}: the mail cannot be written: {error.strerror}"

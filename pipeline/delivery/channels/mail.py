@@ -20,7 +20,7 @@ _MAX_TEXT = 250
 
 
 _MAX_WORD = 60
-"""A longer word in a header cannot be folded into lines of 76 characters, so it is encoded."""
+"""The length from which a word in a header is encoded: it cannot be folded into lines of 76 characters."""
 
 
 _NOT_IN_IDS = re.compile(r"[^!-~]")
@@ -29,10 +29,10 @@ _NOT_IN_IDS = re.compile(r"[^!-~]")
 def compose(message: Message, *, sender: str, to: Sequence[str], reply_to: str | None = None) -> bytes:
     """Return a message as a mail: lines end in CR LF, have at most 998 bytes, and are ASCII.
 
-    Its date is that of the run which it reports, so that a mail sent again is the same.
+    Its date is that of the reported run, so that a mail that is sent again has the same bytes.
 
     Args:
-        message: its texts may hold whatever a gateway sends.
+        message: its texts may contain any characters.
         sender: the address in From.
         to: the addresses in To: all recipients of the destination.
         reply_to: the address in Reply-To; None for none.
@@ -60,7 +60,7 @@ def _address(own: Mailbox) -> Address:
 
 
 def _header_text(text: str) -> str:
-    """Return text for a header; what looks like an encoded word would be decoded, line breaks included."""
+    """Return text for a header, without encoded words (RFC 2047), which could hide line breaks."""
     return one_line(text, _MAX_TEXT).replace("=?", "= ?")
 
 
@@ -84,7 +84,7 @@ def _add_body(mail: EmailMessage, message: Message) -> None:
     mail.set_content(message.text)
     mail.add_alternative(message.html, subtype="html")
     for attachment in message.attachments:
-        # Our own texts are UTF-8, also where the media type does not say so.
+        # All our texts are UTF-8, even without a charset in the media type.
         kind, _, subtype = attachment.media_type.partition(";")[0].strip().partition("/")
         mail.add_attachment(
             attachment.content,
@@ -96,14 +96,14 @@ def _add_body(mail: EmailMessage, message: Message) -> None:
 
 
 class _IdHeader(UnstructuredHeader):
-    """A header of ids and addresses: never folded into encoded words, which mail programs do not decode."""
+    """A header of ids and addresses, which mail programs read only without folding and encoding."""
 
     def fold(self, *, policy: Policy) -> str:
         return f"{self.name}: {self}{policy.linesep}"  # type: ignore[attr-defined]
 
 
 class _TextHeader(UnstructuredHeader):
-    """A header of text that keeps its spaces where it is folded; the policy's own folding loses some."""
+    """A header of text, folded without the loss of spaces; the folding of the policy loses some."""
 
     def fold(self, *, policy: Policy) -> str:
         plain = self.isascii() and max(map(len, self.split()), default=0) < _MAX_WORD  # type: ignore[attr-defined]

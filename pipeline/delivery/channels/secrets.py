@@ -1,4 +1,4 @@
-"""The secrets that channels need: resolved, checked for where they go, and taken apart to be masked."""
+"""The secrets of channels: resolve them, check their characters, and split them into parts to mask."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def resolve_secret(reference: str, resolve: Resolve) -> Secret:
     """
     secret = Secret(resolve(reference).reveal().strip())
     if not secret.reveal():
-        raise Unresolved(f"{reference} is empty; nothing was sent: put the secret there")
+        raise Unresolved(f"{reference} is empty; nothing was sent: set the secret there")
     return secret
 
 
@@ -30,7 +30,7 @@ def resolve_header(reference: str, resolve: Resolve) -> Secret:
     """
     secret = resolve_secret(reference, resolve)
     if not (secret.reveal().isascii() and secret.reveal().isprintable()):
-        raise Unresolved(f"{reference} has characters that cannot be sent: put the bare value there")
+        raise Unresolved(f"{reference} has characters that cannot be sent: set the bare value there")
     return secret
 
 
@@ -46,6 +46,6 @@ def unresolved(references: Iterable[str], resolve: Resolve) -> list[str]:
 
 
 def url_parts(url: str) -> list[str]:
-    """Split a secret URL, as each of its parts may be a secret; return all, the longest first."""
+    """Return a URL and its parts, each of which may be a secret, the longest first."""
     parts = re.split(r"[/:@?&=#+,;]+", url.partition("://")[2])
     return sorted({url, *parts, *map(unquote, parts)}, key=len, reverse=True)

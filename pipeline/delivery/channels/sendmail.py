@@ -15,7 +15,7 @@ from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Sendmail
 from pipeline.reports.types import Message
 
 _PERMANENT = {65: "cannot read the mail", 67: "knows no such recipient", 68: "knows no such host"}
-"""The exit statuses in sysexits.h that another try does not change."""
+"""The exit statuses in sysexits.h that another attempt would not change."""
 
 
 def recipients(settings: Sendmail) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def _send(settings: Sendmail, message: Message, recipients: tuple[str, ...]) -> 
     command = [*settings.command, "-i", "-f", mailbox(settings.sender).address, *recipients]
     mail = compose(message, sender=settings.sender, to=settings.recipients, reply_to=settings.reply_to)
     try:
-        # Some sendmails turn CR LF into CR CR LF: they expect the line ends of this system.
+        # sendmail expects the line ends of this system: some versions turn CR LF into CR CR LF.
         status, output = _run(command, mail.replace(b"\r\n", b"\n"), settings.timeout)
     except subprocess.TimeoutExpired:
         text = f"{program} did not end within {settings.timeout:g} s, and was stopped: see `timeout`"
@@ -72,7 +72,7 @@ def _run(command: list[str], mail: bytes, timeout: float) -> tuple[int, str]:
         try:
             output, _ = process.communicate(mail, timeout=timeout)
         except subprocess.TimeoutExpired:
-            # Its children keep the pipe open, and reading would go on until they end: stop them too.
+            # Kill the children too: they keep the pipe open, and reading would go on until they end.
             os.killpg(process.pid, signal.SIGKILL)
             raise
     lines = output.decode("utf-8", "replace").strip().splitlines()

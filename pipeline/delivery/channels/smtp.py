@@ -37,7 +37,7 @@ _PERMANENT = 500
 
 
 _EXCEEDED = 552
-"""…but this one means: of a mail that it is too large; of a recipient that the mailbox is full."""
+"""…except this one: the mail is too large or, as a reply to RCPT, the mailbox is full."""
 
 
 _TEMPORARY_FOR_RECIPIENT = frozenset({_EXCEEDED, 530, 534, 535, 538})
@@ -73,7 +73,7 @@ def send(
             results = _Sender(connection, settings, recipients).send(message)
     except _Undeliverable as error:
         results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, str(error)))
-    # A server may repeat what it was sent.
+    # A server may repeat the credentials in its reply.
     secrets = _spellings(settings, secret)
     return {
         recipient: replace(result, error=result.error and redact(mask(result.error, secrets)))
@@ -81,12 +81,12 @@ def send(
     }
 
 
-class _Undeliverable(Exception):  # noqa: N818 - said of the message
-    """No recipient was accepted, and the message may be sent again; the text may hold secrets."""
+class _Undeliverable(Exception):  # noqa: N818 - names the state of the message
+    """The message was not sent and may be sent again; the text may hold secrets."""
 
 
-class _MailRefused(Exception):  # noqa: N818 - said of the message
-    """The server accepts this message for no recipient; `sender`: because of its sender."""
+class _MailRefused(Exception):  # noqa: N818 - names the state of the message
+    """The server refuses this message for all recipients; `sender`: it refuses the sender."""
 
     def __init__(self, code: int, reply: bytes | str, *, sender: bool) -> None:
         super().__init__(_reply(code, reply))
@@ -149,7 +149,7 @@ class _Sender:
         return refused
 
     def _result(self, refused: _MailRefused) -> dict[str, DeliveryResult]:
-        """Return the result for all recipients; a refused sender is temporary: the config can change."""
+        """Return the result for all recipients; a refused sender is temporary, as the config can be fixed."""
         place = _place(self.settings)
         if refused.sender and not refused.too_large:
             sender = mailbox(self.settings.sender).address
@@ -171,7 +171,7 @@ def _session(settings: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
     """Open an authenticated connection.
 
     Raises:
-        _Undeliverable: it cannot be opened, breaks, or takes too long; here or while it is used.
+        _Undeliverable: it cannot be opened, breaks or takes too long, also while it is used.
     """
     connection: _Connection | None = None
     watchdog = _Watchdog(TOTAL_TIMEOUT * settings.timeout)
@@ -195,7 +195,7 @@ def _session(settings: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
 
 
 class _Watchdog:
-    """Shuts a connection down after some seconds: a server that sends a byte now and then never times out."""
+    """Shuts a connection down after some seconds: a server that sends single bytes would never time out."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -280,7 +280,7 @@ def _authenticate(connection: smtplib.SMTP, settings: Smtp, secret: Secret) -> N
     else:
         code, reply = connection.docmd("AUTH", f"{mechanism} {_credentials(mechanism, settings, secret)}")
         if code == _CONTINUE:
-            # XOAUTH2 sends the error as a challenge, and fails after an empty response to it:
+            # The server sends the error as a challenge, and fails after an empty response:
             # https://developers.google.com/workspace/gmail/imap/xoauth2-protocol
             code, reply = connection.docmd("")
     if code != _AUTHENTICATED:
@@ -299,7 +299,7 @@ def _base64(text: str) -> str:
 
 
 def _spellings(settings: Smtp, secret: Secret | None) -> list[str]:
-    """Return the secret in every form that is sent, the longest first."""
+    """Return the secret in every form in which it is sent, the longest first."""
     if secret is None:
         return []
     credentials = (_credentials(mechanism, settings, secret) for mechanism in ("PLAIN", "XOAUTH2"))
@@ -317,7 +317,7 @@ def _reply(code: int, text: bytes | str) -> str:
 
 
 def _why(error: Exception, settings: Smtp) -> str:
-    """Return what failed on a connection, and the setting to check."""
+    """Return the error of a connection, and the setting to check."""
     place = _place(settings)
     cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
     match cause:
@@ -340,6 +340,6 @@ def _tls_error(error: ssl.SSLError, place: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of {place} is not valid ({error.verify_message}): set `server` to its name;"
-            " if it is of your own CA, add that to the file that SSL_CERT_FILE names"
+            " for your own CA, add its certificate to the file that SSL_CERT_FILE names"
         )
     return f'{place} speaks no TLS there ({error.reason}): for port 587 set security = "starttls"'

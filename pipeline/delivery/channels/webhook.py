@@ -1,4 +1,4 @@
-"""Reports as JSON to a URL, signed, with an id by which a receiver recognises duplicates."""
+"""Reports as JSON, posted to a URL with a signature and an id that reveals duplicates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HINTS = {
 
 
 def recipients(settings: Webhook) -> tuple[str, ...]:
-    """Return the URL, or the reference to it as the config has it."""
+    """Return the URL, or the reference to it, as in the config."""
     return (settings.url,)
 
 
@@ -101,7 +101,7 @@ def signature_headers(body: bytes, message: Message, key: Secret | None, *, at: 
 
 
 def _headers(settings: Webhook, resolve: Resolve) -> tuple[dict[str, str], list[str]]:
-    """Return the headers of the config, and the secrets among their values."""
+    """Return the headers with the config's own, and the secrets among their values."""
     secrets = {
         name: resolve_header(value, resolve).reveal()
         for name, value in settings.headers
@@ -127,8 +127,8 @@ def _post(place: str, url: str, body: bytes, headers: Mapping[str, str], timeout
     except httpx.InvalidURL as error:
         return DeliveryResult(DeliveryStatus.REFUSED, f"{place} is not a web address: {error}")
     except (OSError, ValueError) as error:
-        # httpx reads the proxies and certificates of the environment when a client is made.
-        text = f"{place} cannot be asked, see SSL_CERT_FILE and the proxies: {error}"
+        # httpx reads the proxies and certificates in the environment when a client is made.
+        text = f"{place} cannot be reached, see SSL_CERT_FILE and the proxies: {error}"
         return DeliveryResult(DeliveryStatus.RETRY, text)
 
 
@@ -149,7 +149,7 @@ def _result(response: httpx.Response, place: str, end: float) -> DeliveryResult:
 
 
 def _excerpt(response: httpx.Response, end: float) -> str:
-    """Read the beginning of an error's body; return nothing where it is an HTML page."""
+    """Read and return the beginning of an error's body; an empty text if it is HTML."""
     body = b""
     with suppress(httpx.HTTPError):  # wrongly encoded or cut off: the status is enough
         for chunk in response.iter_bytes():
@@ -161,7 +161,7 @@ def _excerpt(response: httpx.Response, end: float) -> str:
 
 
 def _wait(response: httpx.Response) -> float | None:
-    """Return the seconds that the receiver asks to wait; None where it names none or a past moment."""
+    """Return the seconds that the receiver asks to wait; None without `Retry-After`, or for a past time."""
     seconds = retry_after(response.headers.get("retry-after", ""), time.time())
     return min(seconds, _MAX_WAIT) if seconds else None
 
