@@ -16,7 +16,7 @@ from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
-from pipeline.history.deprecations import Announced, Vanished
+from pipeline.history.deprecations import AnnouncedShutdown, UnannouncedRemoval
 from pipeline.reports.console import scopes_text
 
 
@@ -52,21 +52,23 @@ _Table = tuple[Sequence[str], list[Sequence[Any]]]
 """The columns of a CSV, and its rows."""
 
 
-def _announced_table(announced: Sequence[Announced]) -> _Table:
+def _announced_table(announced: Sequence[AnnouncedShutdown]) -> _Table:
     return ("date", "days", "gateway", "model", "lifecycle", "scopes"), [
         (each.day, each.days, each.gateway, each.model, each.lifecycle, " ".join(each.scopes))
         for each in announced
     ]
 
 
-def _removed_table(removed: Sequence[Vanished]) -> _Table:
+def _removed_table(removed: Sequence[UnannouncedRemoval]) -> _Table:
     return ("at", "since", "gateway", "model", "scopes", "back"), [
         (each.at, each.since, each.gateway, each.model, " ".join(each.scopes), " ".join(each.back))
         for each in removed
     ]
 
 
-def _announced_lines(announced: Sequence[Announced], removed: Sequence[Vanished], days: int) -> Iterator[str]:
+def _announced_lines(
+    announced: Sequence[AnnouncedShutdown], removed: Sequence[UnannouncedRemoval], days: int
+) -> Iterator[str]:
     """Yield a line for each announced shutdown, by day, and the number of removals without notice."""
     if not announced:
         yield f"no model on offer has an announced shutdown within {count(days, 'day')}"
@@ -89,7 +91,7 @@ def days_text(days: int) -> str:
     return f"in {count(days, 'day')}" if days > 0 else f"{count(-days, 'day')} ago, still offered"
 
 
-def _removed_lines(removed: Sequence[Vanished], days: int) -> Iterator[str]:
+def _removed_lines(removed: Sequence[UnannouncedRemoval], days: int) -> Iterator[str]:
     if not removed:
         yield f"no model was removed without notice in the last {count(days, 'day')}"
     for each in removed:
@@ -98,7 +100,7 @@ def _removed_lines(removed: Sequence[Vanished], days: int) -> Iterator[str]:
         yield f"{minute(each.at)}  - {safe(each.model)}  {scopes}{since}{_returned(each)}"
 
 
-def _returned(removed: Vanished) -> str:
+def _returned(removed: UnannouncedRemoval) -> str:
     if not removed.back:
         return ""
     if removed.back == removed.scopes:

@@ -9,11 +9,12 @@ from pipeline.core.impact import URGENT_CATEGORIES
 from pipeline.core.types import Kind
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.changes import find_events
-from pipeline.history.runs import coverage, last_run, last_run_of, recoveries
 from pipeline.history.types import Event
 from pipeline.reports.types import Report
 from pipeline.store import Store
-from pipeline.store.changes import Window
+from pipeline.store.coverage import coverage, recoveries
+from pipeline.store.runs import last_run, last_run_of
+from pipeline.store.windows import Window
 
 
 def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +11,6 @@ from typing import NamedTuple, TypeVar
 from pipeline.core.types import Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events
-from pipeline.history.runs import coverage
 from pipeline.history.types import Coverage, Event, Recovery
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.reports.types import (
@@ -25,9 +23,17 @@ from pipeline.reports.types import (
     Shutdown,
     Summary,
 )
-from pipeline.store import Store, changes
-from pipeline.store.changes import IN_TIME, Window
-from pipeline.store.outcomes import PROBLEMS, SETS_LISTING
+from pipeline.store import Store
+from pipeline.store.catalog import history_start
+from pipeline.store.coverage import (
+    coverage,
+    first_answers,
+    models_missing_from_held,
+    scopes_asked,
+    scopes_with_new_problems,
+)
+from pipeline.store.scopes import scope_groups
+from pipeline.store.windows import Window, time_window
 
 CHART_DAYS = 28
 """The days in the chart of a report."""
@@ -119,9 +125,9 @@ class Summaries:
         """Count the changes of each of the last days, from the first run on, up to the window's end."""
         last = date.fromisoformat(preview.run.started_at[:10])
         days = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(CHART_DAYS))]
-        (first,) = self._store.rows("select min(started_at) as at from snapshots")
-        days = [day for day in days if day >= first["at"][:10]] or days[-1:]
-        before = changes.window(self._store, since=days[0])
+        start = history_start(self._store) or preview.run.started_at
+        days = [day for day in days if day >= start[:10]] or days[-1:]
+        before = time_window(self._store, since=days[0])
         whole = Window(min(before.since, window.until), window.until, days[0], window.end)
         if whole not in self._events:
             self._events = _newest(self._events)
@@ -255,10 +261,10 @@ def _first_answers(data: _WindowData, wanted: Filter) -> Iterator[FirstAnswer]:
 def _shutdowns(
     store: Store, preview: Summary, wanted: Filter, groups: Mapping[str, str]
 ) -> tuple[Shutdown, ...]:
-    from pipeline.history.deprecations import announced
+    from pipeline.history.deprecations import announced_shutdowns
 
     today = date.fromisoformat(preview.run.started_at[:10])
-    found = announced(store, today=today, until=today + timedelta(days=DAYS_AHEAD))
+    found = announced_shutdowns(store, today=today, until=today + timedelta(days=DAYS_AHEAD))
     return tuple(
         Shutdown(each.day, each.days, each.gateway, each.model, scopes)
         for each in found
@@ -292,14 +298,14 @@ class _WindowData:
 def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     """Read a window that ends with a run."""
     report = build_report(store, window, watch)
-    asked = _asked(store, window)
+    asked = scopes_asked(store, window)
     scopes = coverage(store, until=report.run.snapshot)
     return _WindowData(
         report=report,
-        groups=_groups(store),
+        groups=scope_groups(store),
         coverage=tuple(scope for scope in scopes if scope.scope in asked),
-        new_incidents=_began(store, window),
-        first_answers=_answered_first(store, window),
+        new_incidents=scopes_with_new_problems(store, window),
+        first_answers=first_answers(store, window),
         missing_watched=_missing_watched(store, report, scopes, watch) if watch.models else {},
     )
 
@@ -308,91 +314,8 @@ def _missing_watched(
     store: Store, report: Report, scopes: Iterable[Coverage], watch: Watch
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the watched models that held answers lack, for holds that are open or ended in the window."""
-    holds = {(scope.scope, scope.state_since) for scope in scopes if scope.state == "held"}
+    holds = {(scope.scope, scope.state_since or "") for scope in scopes if scope.state == "held"}
     holds |= {(end.scope, end.since) for end in report.recoveries if end.state == "held"}
-    covered = [list(hold) for hold in holds if watch.covers(hold[0])]
-    rows = store.rows(_LACKING, {"holds": json.dumps(covered)}) if covered else []
-    found: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        if watch.has(row["model"]):
-            found.setdefault((row["scope"], row["since"]), []).append(row["model"])
-    return {hold: tuple(models) for hold, models in found.items()}
-
-
-def _groups(store: Store) -> dict[str, str]:
-    """Give the group of each scope that names one."""
-    rows = store.rows("select name, group_name from scopes where group_name is not null")
-    return {row["name"]: row["group_name"] for row in rows}
-
-
-def _asked(store: Store, window: Window) -> frozenset[str]:
-    """Give the scopes that were asked in a window; where nobody was, as by `accept`, before it."""
-    rows = store.rows(
-        f"""
-        select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
-        where coverage_scopes.coverage in (
-            select snapshots.covered from snapshots
-            where snapshots.id > :since and snapshots.id <= :until and {IN_TIME}
-            union all
-            select snapshots.covered from snapshots where snapshots.id = (
-                select max(id) from snapshots as run
-                where run.id <= :until and run.scopes > 0 and run.status <> 'imported'
-                and run.started_at < :end))
-        """,  # noqa: S608 - our own words
-        asdict(window),
-    )
-    return frozenset(row["name"] for row in rows)
-
-
-def _began(store: Store, window: Window) -> frozenset[str]:
-    """Give the scopes whose trouble began in a window."""
-    rows = store.rows(
-        f"""
-        select distinct scopes.name from sightings
-        join snapshots on snapshots.id = sightings.snapshot
-        join scopes on scopes.id = sightings.scope
-        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
-        and sightings.outcome in {PROBLEMS} and coalesce(sightings.since, sightings.snapshot) > :since
-        """,  # noqa: S608 - our own words
-        asdict(window),
-    )
-    return frozenset(row["name"] for row in rows)
-
-
-def _answered_first(store: Store, window: Window) -> tuple[tuple[str, str, int], ...]:
-    rows = store.rows(
-        f"""
-        select gateways.name as gateway, scopes.name as scope, listings.size as models from sightings
-        join snapshots on snapshots.id = sightings.snapshot
-        join scopes on scopes.id = sightings.scope
-        join gateways on gateways.id = scopes.gateway
-        join listings on listings.id = sightings.listing
-        where sightings.snapshot > :since and sightings.snapshot <= :until and {IN_TIME}
-        and sightings.outcome = 'baseline' order by gateways.name, scopes.name
-        """,  # noqa: S608 - our own words
-        asdict(window),
-    )
-    return tuple((row["gateway"], row["scope"], row["models"]) for row in rows)
-
-
-_LACKING = f"""
-    with held as (
-        select distinct scopes.name as scope, began.started_at as since, sightings.listing, (
-            select known.listing from sightings as known
-            where known.scope = sightings.scope and known.id < sightings.id
-            and known.outcome in {SETS_LISTING} order by known.id desc limit 1) as known
-        from json_each(:holds) as hold
-        join scopes on scopes.name = hold.value ->> 0
-        join sightings on sightings.scope = scopes.id and sightings.outcome = 'held'
-        join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
-            and began.started_at = hold.value ->> 1
-    )
-    select distinct held.scope, held.since, models.name as model from held
-    join listing_records on listing_records.listing = held.known
-    join records on records.id = listing_records.record
-    join models on models.id = records.model
-    where not exists (
-        select 1 from listing_records as answered join records as theirs on theirs.id = answered.record
-        where answered.listing = held.listing and theirs.model = records.model)
-    order by held.scope, held.since, models.name
-"""  # noqa: S608 - our own words
+    lacking = models_missing_from_held(store, {hold for hold in holds if watch.covers(hold[0])})
+    watched = {hold: tuple(filter(watch.has, models)) for hold, models in lacking.items()}
+    return {hold: models for hold, models in watched.items() if models}

@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from pipeline.store.changes import FOREVER, Window
 from pipeline.store.database import Store
 from pipeline.store.outcomes import PROBLEMS
+from pipeline.store.windows import FOREVER, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +189,6 @@ def unsteady_scopes(store: Store, *, since: str, times: int) -> set[str]:
         {"since": since, "times": times},
     )
     return {row["name"] for row in rows}
-
-
-def last_success(store: Store) -> str | None:
-    """Return when the newest run ended that asked scopes, all of which answered and were accepted."""
-    # `accept` asks no scope, and an import is no run.
-    rows = store.rows(
-        "select finished_at from snapshots where scopes > 0 and status = 'done' and failed = 0 and held = 0"
-        " order by id desc limit 1"
-    )
-    return rows[0]["finished_at"] if rows else None
 
 
 def shares_second(store: Store, snapshot: int, started_at: str) -> bool:

@@ -28,6 +28,24 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
     return {row["name"]: ScopeState(**row) for row in rows}
 
 
+def scope_gateways(store: Store) -> dict[str, str]:
+    """Return the gateway of every scope, by the scope's name; sorted."""
+    rows = store.rows(
+        """
+        select scopes.name as scope, gateways.name as gateway from scopes
+        join gateways on gateways.id = scopes.gateway
+        order by scopes.name
+        """
+    )
+    return {row["scope"]: row["gateway"] for row in rows}
+
+
+def scope_groups(store: Store) -> dict[str, str]:
+    """Return the group of each scope that has one, by the scope's name."""
+    rows = store.rows("select name, group_name from scopes where group_name is not null")
+    return {row["name"]: row["group_name"] for row in rows}
+
+
 def snapshot_times(store: Store, scope: str) -> frozenset[str]:
     """Return the times (ISO 8601 UTC) of all snapshots that covered a scope or have a sighting of it."""
     rows = store.rows(
@@ -54,3 +72,31 @@ def gateway_url(store: Store, name: str) -> str | None:
         return None
     rows = store.rows("select url from gateways where name = :name", {"name": name})
     return str(rows[0]["url"]) if rows else None
+
+
+def scopes_offered(store: Store, models: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return which scopes are offered some models now.
+
+    Args:
+        store: an open database.
+        models: gateway and id of each model.
+
+    Returns:
+        Pairs of scope name and model id.
+    """
+    rows = store.rows(
+        """
+        select scopes.name as scope, models.name as model from json_each(:models) as wanted
+        join gateways on gateways.name = json_extract(wanted.value, '$[0]')
+        join models on models.gateway = gateways.id and models.name = json_extract(wanted.value, '$[1]')
+        join scopes on scopes.gateway = gateways.id and scopes.asked
+        where exists (
+            select 1 from records
+            join listing_records on listing_records.record = records.id
+                and listing_records.listing = scopes.listing
+            where records.model = models.id
+        )
+        """,
+        {"models": json.dumps(sorted(models))},
+    )
+    return {(row["scope"], row["model"]) for row in rows}

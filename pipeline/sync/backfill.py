@@ -13,7 +13,8 @@ from pipeline.errors import FetchError, QuestionError, SavedError
 from pipeline.gateways.dialects import AUTO, Answer, all_dialects
 from pipeline.gateways.reader import AnswerReader
 from pipeline.store import Store
-from pipeline.store.changes import Window, window
+from pipeline.store.windows import time_window
+from pipeline.store.windows import Window
 from pipeline.store.scopes import gateway_url, snapshot_times
 from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.cache import RunCache
@@ -82,7 +83,7 @@ def backfill(
     Raises:
         SavedError: an answer is older than the newest of the scope, and is not recorded.
     """
-    before = window(store).until
+    before = time_window(store).until
     totals = BackfillTotals(Window(before, before))
     recorded = snapshot_times(store, scope.name)
     new = _new(_last_of_each_second(saved, totals), recorded, totals, on_answer)
@@ -91,7 +92,7 @@ def backfill(
         with store.transaction() if before else store.bulk_load():
             for each in chain((first,), islice(new, batch - 1)):
                 totals.add(each, importer.record(each))
-    totals.window = Window(before, window(store).until)
+    totals.window = Window(before, time_window(store).until)
     return totals
 
 

@@ -8,7 +8,7 @@ import pytest
 from support.fakes import Script
 
 from pipeline.errors import QuestionError
-from pipeline.history.selectors import require_gateway, require_scopes, side
+from pipeline.history.selectors import parse_side, require_gateway, require_scopes
 from pipeline.store import Store
 from pipeline.store.catalog import Moment
 
@@ -20,10 +20,10 @@ def test_a_text_that_is_a_scope_and_a_time_is_refused(script: Script) -> None:
     script.offers("2d/prod", "lyra").run()
     script.store.connection.execute("update snapshots set started_at = '2001-01-01T00:00:00Z'")
     with pytest.raises(QuestionError, match="2d is a time and a scope: write @2d or 2d@now"):
-        side(script.store, "2d", NOW)
-    assert side(script.store, "2d@now", NOW).scopes == {"2d/prod"}
-    assert side(script.store, "@2d", NOW).scopes is None
-    assert side(script.store, "@#1", NOW).moment == Moment(run=1)
+        parse_side(script.store, "2d", NOW)
+    assert parse_side(script.store, "2d@now", NOW).scopes == {"2d/prod"}
+    assert parse_side(script.store, "@2d", NOW).scopes is None
+    assert parse_side(script.store, "@#1", NOW).moment == Moment(run=1)
 
 
 def test_each_glob_must_match_a_scope(script: Script) -> None:

@@ -12,8 +12,8 @@ from pipeline.core.watchlist import Watch
 from pipeline.errors import Refused
 from pipeline.reports.summary import summarise
 from pipeline.reports.types import Filter, FirstAnswer, Summary
-from pipeline.store import Store, changes
-from pipeline.store.changes import Window
+from pipeline.store import Store
+from pipeline.store.windows import Window, time_window
 from pipeline.sync.accept import accept
 
 
@@ -97,7 +97,7 @@ def test_a_failure_is_new_once_then_old_then_resolved(two_gateways: Script) -> N
 
 def test_another_error_class_is_the_same_failure(two_gateways: Script) -> None:
     two_gateways.fails("zeta/one").run()
-    two_gateways.fails("zeta/one", Refused("no longer good", status=401)).run()
+    two_gateways.fails("zeta/one", Refused("no longer valid", status=401)).run()
     assert summary(two_gateways, 2).severity is None
 
 
@@ -208,7 +208,7 @@ def test_later_runs_change_nothing_but_the_pending_removals(two_gateways: Script
 def test_a_window_of_time_holds_the_runs_from_its_start_to_before_its_end(two_gateways: Script) -> None:
     two_gateways.adds("zeta/one", "cetus").run()
     two_gateways.adds("zeta/one", "ara").run()
-    window = changes.window(two_gateways.store, since=moment(2), until=moment(3))
+    window = time_window(two_gateways.store, since=moment(2), until=moment(3))
     found = summarise(two_gateways.store, window)
     assert (found.run.started_at, found.since, models(found)) == (
         moment(2), moment(1), {("cetus", ("zeta/one",))},

@@ -19,12 +19,12 @@ from pipeline.core.types import Kind, Scope, Secret, Thresholds
 from pipeline.delivery.send import DeliverySummary, enqueue_and_send
 from pipeline.errors import SavedError
 from pipeline.gateways.dialects import Answer, all_dialects
-from pipeline.history import runs
 from pipeline.history.changes import find_events
-from pipeline.history.runs import any_news, coverage, find_run, recoveries
 from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
-from pipeline.store.changes import Window, window
+from pipeline.store.coverage import coverage, has_news, recoveries
+from pipeline.store.runs import find_run
+from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.backfill import BackfillTotals, backfill
 from pipeline.sync.cache import RunCache
@@ -64,7 +64,7 @@ def record_live(store: Store, answers: Sequence[SavedAnswer], who: Scope = OLD) 
 
 def events(store: Store) -> list[tuple[str, Kind, str, str | None]]:
     """Return all events."""
-    found = find_events(store, window(store))
+    found = find_events(store, time_window(store))
     return [(event.at, event.kind, event.model, event.since) for event in found]
 
 
@@ -221,7 +221,7 @@ def test_the_report_after_an_import_continues_from_the_last_run(store: Store) ->
     assert (report.since, report.run.started_at) == (moment(1), moment(2))
     assert [event.model for event in report.events] == ["b"]
     backfill(OLD, days("a", "ab", "abc"), store)
-    report = build_report(store, window(store, since=moment(2)))
+    report = build_report(store, time_window(store, since=moment(2)))
     assert (report.run.started_at, [each.scope for each in report.coverage]) == (moment(2), ["zeta/prod"])
 
 
@@ -235,19 +235,19 @@ def test_a_window_of_time_has_imported_events_of_that_time_only(store: Store) ->
     backfill(OLD, days("a", "ac", "acd"), store)
 
     def models(since: str | None) -> list[str]:
-        return [event.model for event in find_events(store, window(store, since=since))]
+        return [event.model for event in find_events(store, time_window(store, since=since))]
 
     assert models(moment(1)) == ["b"]
     assert models(day(3)) == ["d", "b"]
     assert models(None) == ["c", "d", "b"]
-    assert not any_news(store, Window(2, 5, moment(1)))
+    assert not has_news(store, Window(2, 5, moment(1)))
 
 
 def test_an_imported_recovery_is_in_the_window_of_its_time(store: Store) -> None:
     record_live(store, [SavedAnswer(moment(1), body(row("a")), "")], scope("zeta/prod"))
     backfill(CAUTIOUS, days("abcdefgh", "a", "abcdefgh"), store)
-    assert len(recoveries(store, window(store))) == 1
-    assert recoveries(store, window(store, since=moment(1))) == ()
+    assert len(recoveries(store, time_window(store))) == 1
+    assert recoveries(store, time_window(store, since=moment(1))) == ()
 
 
 def test_events_of_scopes_imported_one_after_the_other_are_sorted_by_time(store: Store) -> None:
@@ -261,8 +261,8 @@ def test_events_of_scopes_imported_one_after_the_other_are_sorted_by_time(store:
         (day(5), Kind.ADDED, "d", None),
         (day(5), Kind.REMOVED, "c", day(4)),
     ]
-    coverage = {each.scope: each for each in runs.coverage(store)}
-    assert {each.last_answered for each in coverage.values()} == {day(5)}
+    assert {scope.scope for scope in coverage(store)} == {"acme/old", "acme/other"}
+    assert {scope.last_answered for scope in coverage(store)} == {day(5)}
 
 
 def test_flap_levels_count_by_the_time_of_answers(store: Store) -> None:

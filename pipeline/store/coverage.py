@@ -1,0 +1,248 @@
+"""How each scope stands: its state at the end of a run, and the holds and failures of a window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from pipeline.store.database import Store
+from pipeline.store.outcomes import PROBLEMS, SETS_LISTING
+from pipeline.store.windows import IN_TIME, IN_WINDOW, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The state of one scope at the end of a run; times are starts of runs (ISO 8601 UTC).
+
+    Args:
+        state: `ok`, `held`, `failed`, `retired` (no longer asked), or `new` (neither answered nor failed).
+        state_since: when the hold or failure began.
+        models: the size of its current listing; None before its first answer.
+        held_models: the size of the held answer.
+        pending_removals: the number of its models that are missing and not yet confirmed as removed.
+        last_answered: its last complete answer.
+        error_class: of a failure.
+        message: why it is held or failed.
+    """
+
+    scope: str
+    gateway: str
+    group: str | None
+    auth: str
+    key: str | None
+    state: str
+    state_since: str | None
+    models: int | None
+    held_models: int | None
+    pending_removals: int
+    last_asked: str | None
+    last_answered: str | None
+    error_class: str | None
+    message: str | None
+
+
+def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
+    """Return the state of each scope at the end of a run, by name.
+
+    Args:
+        store: an open database.
+        until: the run; None for the newest.
+        asked_only: leave out scopes that this run did not ask.
+    """
+    rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
+    return tuple(Coverage(**row) for row in rows)
+
+
+_COVERAGE = f"""
+with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
+current as (
+    select scopes.*, scopes.asked as asked_now, point.until, (
+        select max(sightings.id) from sightings
+        where sightings.scope = scopes.id and sightings.snapshot <= point.until
+    ) as last_sighting, (
+        select sightings.listing from sightings
+        where sightings.scope = scopes.id and sightings.snapshot <= point.until
+        and sightings.outcome in {SETS_LISTING} order by sightings.id desc limit 1
+    ) as listing_then, (
+        select max((select max(snapshots.id) from snapshots
+                    where snapshots.covered = coverage_scopes.coverage and snapshots.id <= point.until))
+        from coverage_scopes where coverage_scopes.scope = scopes.id
+    ) as last_run
+    from scopes, point
+)
+select current.name as scope, gateways.name as gateway, current.group_name as "group", current.auth,
+       current.key_hint as key,
+       case when :until is null and not current.asked_now then 'retired'
+            when last.outcome in {PROBLEMS} then last.outcome
+            when current.listing_then is null then 'new' else 'ok' end as state,
+       case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
+       listings.size as models,
+       case when last.outcome = 'held' then held.size end as held_models,
+       (select count(distinct changes.model) from missing
+        join changes on changes.transition = missing.transition
+        where missing.scope = current.id and changes.kind = 'removed' and missing.since <= current.until
+       ) as pending_removals,
+       asked.started_at as last_asked,
+       case when last.outcome = 'failed'
+            then (select snapshots.started_at from snapshots where snapshots.id = (
+                  select max((select max(covering.id) from snapshots as covering
+                              where covering.covered = coverage_scopes.coverage
+                              and covering.id < began.id))
+                  from coverage_scopes where coverage_scopes.scope = current.id))
+            else asked.started_at end as last_answered,
+       last.error_class, case when last.outcome in {PROBLEMS} then last.error end as message
+from current
+join gateways on gateways.id = current.gateway
+left join sightings as last on last.id = current.last_sighting
+left join snapshots as began on began.id = coalesce(last.since, last.snapshot)
+left join snapshots as asked on asked.id = current.last_run
+left join listings on listings.id = current.listing_then
+left join listings as held on held.id = last.listing
+where not :asked_only or current.last_run = current.until
+order by current.name
+"""  # noqa: S608 - our own words
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The end of a scope's hold or failure; times are starts of runs (ISO 8601 UTC).
+
+    Args:
+        at: when it ended.
+        state: `held` or `failed`.
+        accepted: the held list is now the current listing.
+        since: when it began.
+        seconds: its duration.
+    """
+
+    at: str
+    scope: str
+    gateway: str
+    state: str
+    accepted: bool
+    since: str
+    seconds: int
+
+
+def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
+    """Return the holds and failures that ended in a window, by time and scope."""
+    rows = store.rows(
+        f"""
+        select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway,
+               problem.outcome as state,
+               sightings.outcome = 'moved' and problem.outcome = 'held'
+                   and sightings.listing = problem.listing as accepted,
+               began.started_at as since,
+               max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds
+        from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join snapshots as began on began.id = sightings.since
+        join sightings as problem on problem.scope = sightings.scope and problem.snapshot = sightings.since
+            and problem.outcome in {PROBLEMS}
+        join scopes on scopes.id = sightings.scope
+        join gateways on gateways.id = scopes.gateway
+        where {IN_WINDOW} and sightings.outcome in ('moved', 'recovered')
+        order by snapshots.started_at, sightings.snapshot, scopes.name
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return tuple(Recovery(**{**row, "accepted": bool(row["accepted"])}) for row in rows)
+
+
+def has_news(store: Store, window: Window) -> bool:
+    """Return whether a window has a sighting other than of new parsing rules."""
+    sql = f"""
+        select 1 from sightings join snapshots on snapshots.id = sightings.snapshot
+        where {IN_WINDOW} and sightings.outcome <> 'reread' limit 1
+    """  # noqa: S608 - our own words
+    return bool(store.rows(sql, asdict(window)))
+
+
+def scopes_asked(store: Store, window: Window) -> frozenset[str]:
+    """Return the scopes that the runs of a window asked, and the last run up to its end."""
+    rows = store.rows(
+        f"""
+        select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
+        where coverage_scopes.coverage in (
+            select snapshots.covered from snapshots
+            where snapshots.id > :since and snapshots.id <= :until and {IN_TIME}
+            union all
+            select snapshots.covered from snapshots where snapshots.id = (
+                select max(id) from snapshots as run
+                where run.id <= :until and run.scopes > 0 and run.status <> 'imported'
+                and run.started_at < :end))
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return frozenset(row["name"] for row in rows)
+
+
+def scopes_with_new_problems(store: Store, window: Window) -> frozenset[str]:
+    """Return the scopes with a hold or failure that began in a window, open or over."""
+    rows = store.rows(
+        f"""
+        select distinct scopes.name from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join scopes on scopes.id = sightings.scope
+        where {IN_WINDOW}
+        and sightings.outcome in {PROBLEMS} and coalesce(sightings.since, sightings.snapshot) > :since
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return frozenset(row["name"] for row in rows)
+
+
+def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], ...]:
+    """Return the scopes that first answered in a window: gateway, scope and number of models."""
+    rows = store.rows(
+        f"""
+        select gateways.name as gateway, scopes.name as scope, listings.size as models from sightings
+        join snapshots on snapshots.id = sightings.snapshot
+        join scopes on scopes.id = sightings.scope
+        join gateways on gateways.id = scopes.gateway
+        join listings on listings.id = sightings.listing
+        where {IN_WINDOW} and sightings.outcome = 'baseline' order by gateways.name, scopes.name
+        """,  # noqa: S608 - our own words
+        asdict(window),
+    )
+    return tuple((row["gateway"], row["scope"], row["models"]) for row in rows)
+
+
+def models_missing_from_held(
+    store: Store, holds: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[str]]:
+    """Return the models of the current listing that held answers lack, by hold; sorted.
+
+    Args:
+        store: an open database.
+        holds: scope and beginning (ISO 8601 UTC) of each hold.
+    """
+    rows = store.rows(_MISSING_FROM_HELD, {"holds": json.dumps(sorted(holds))})
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["scope"], row["since"]), []).append(row["model"])
+    return found
+
+
+_MISSING_FROM_HELD = f"""
+    with held as (
+        select distinct scopes.name as scope, began.started_at as since, sightings.listing, (
+            select earlier.listing from sightings as earlier
+            where earlier.scope = sightings.scope and earlier.id < sightings.id
+            and earlier.outcome in {SETS_LISTING} order by earlier.id desc limit 1) as current
+        from json_each(:holds) as hold
+        join scopes on scopes.name = hold.value ->> 0
+        join sightings on sightings.scope = scopes.id and sightings.outcome = 'held'
+        join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
+            and began.started_at = hold.value ->> 1
+    )
+    select distinct held.scope, held.since, models.name as model from held
+    join listing_records on listing_records.listing = held.current
+    join records on records.id = listing_records.record
+    join models on models.id = records.model
+    where not exists (
+        select 1 from listing_records as answered join records as theirs on theirs.id = answered.record
+        where answered.listing = held.listing and theirs.model = records.model)
+    order by held.scope, held.since, models.name
+"""  # noqa: S608 - our own words

@@ -1,0 +1,80 @@
+"""The runs of the job, from the table `snapshots`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.store.database import Store
+from pipeline.store.windows import FOREVER, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the job.
+
+    Args:
+        started_at: ISO 8601 UTC, as `finished_at`.
+        status: done, partial, failed or imported.
+        scopes: the number of scopes asked; the other numbers are of their outcomes.
+    """
+
+    snapshot: int
+    started_at: str
+    finished_at: str
+    status: str
+    scopes: int
+    answered: int
+    moved: int
+    held: int
+    failed: int
+
+
+def find_run(store: Store, number: int | None = None) -> Run | None:
+    """Return a run by its snapshot, or the newest; None when there is none.
+
+    An imported run is the newest only in a history without any other.
+    """
+    rows = store.rows(
+        """
+        select id as snapshot, started_at, finished_at, status, scopes, answered, moved, held, failed
+        from snapshots where id = coalesce(
+            :number,
+            (select max(id) from snapshots where scopes > 0 and status <> 'imported'),
+            (select id from snapshots where scopes > 0 order by started_at desc, id desc limit 1)
+        )
+        """,
+        {"number": number},
+    )
+    return Run(**rows[0]) if rows else None
+
+
+def last_run(store: Store, until: int, end: str = FOREVER) -> Run | None:
+    """Return the last run up to a snapshot, before a time; the snapshot itself if all were imported."""
+    (row,) = store.rows(
+        "select max(id) as run from snapshots"
+        " where id <= :until and status <> 'imported' and started_at < :end",
+        {"until": until, "end": end},
+    )
+    return find_run(store, until if row["run"] is None else row["run"])
+
+
+def last_run_of(store: Store, window: Window) -> Run:
+    """Return the last run of a window.
+
+    Raises:
+        LookupError: the window has no run.
+    """
+    run = last_run(store, window.until, window.end)
+    if run is None:
+        raise LookupError(f"there is no run {window.until}")
+    return run
+
+
+def last_success(store: Store) -> str | None:
+    """Return when the newest run ended that asked scopes, all of which answered and were accepted."""
+    # `accept` asks no scope, and an import is no run.
+    rows = store.rows(
+        "select finished_at from snapshots where scopes > 0 and status = 'done' and failed = 0 and held = 0"
+        " order by id desc limit 1"
+    )
+    return rows[0]["finished_at"] if rows else None
