@@ -13,7 +13,7 @@ from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
 from pipeline.history.net import net_changes
-from pipeline.history.timeline import similar_models
+from pipeline.history.model import similar_models
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.coverage import Coverage, coverage

@@ -1,4 +1,4 @@
-"""Random histories of three scopes, and a short model of the events that they should give."""
+"""Random histories of three scopes, and a short model that computes the expected events."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from support.fakes import Script, scope
 
 NAMES = ("acme/one", "acme/two", "zeta/one")
 ANCHOR = {"anchor": 0}
-"""A model that is always there: an empty list would be held."""
+"""A model that is always offered: an empty list would be held."""
 
 Offer = Mapping[str, int]
-"""The form of each model, by its id."""
+"""The value of the field `form` of each model, by its id."""
 
 History = Sequence[Mapping[str, Offer | None]]
-"""What each scope was offered in each run, by name; None where it failed, absent where not asked."""
+"""The offer to each scope in each run, by its name: None if it failed, no entry if it was not asked."""
 
 
 class ScopeEvent(NamedTuple):
-    """What one scope hears of one model in one run; forms are those before and after, where they differ."""
+    """An event of one model in one scope; `forms` are the values of its field before and after a change."""
 
     run: int
     scope: str
@@ -35,27 +35,27 @@ class ScopeEvent(NamedTuple):
 
 
 def expected_events(history: History, confirm: int) -> Iterator[ScopeEvent]:
-    """Say what should be told: this is the rule of removals and returns, scope by scope."""
+    """Yield the events of each scope by the rules of removals and returns."""
     for name in NAMES:
         forms: dict[str, int] = {}
         missed: dict[str, list[int]] = {}
-        left: Counter[str] = Counter()
+        removals: Counter[str] = Counter()
         for number, run in enumerate(history, 1):
             offer = run.get(name)
             if offer is None:
                 continue
             for model in sorted(forms.keys() | offer.keys()) if forms else ():
-                was, now, away = forms.get(model), offer.get(model), missed.get(model, [])
-                sides = None if was is None or now is None or was == now else (was, now)
-                if now is None and model not in ANCHOR:
-                    left[model] += not away
-                    missed[model] = [*away, number]
-                    if len(missed[model]) == misses_needed(confirm, left[model]):
+                before, after, misses = forms.get(model), offer.get(model), missed.get(model, [])
+                sides = None if before is None or after is None or before == after else (before, after)
+                if after is None and model not in ANCHOR:
+                    removals[model] += not misses
+                    missed[model] = [*misses, number]
+                    if len(missed[model]) == misses_needed(confirm, removals[model]):
                         yield ScopeEvent(number, name, Kind.REMOVED, model, missed[model][0])
-                elif was is None:
+                elif before is None:
                     yield ScopeEvent(number, name, Kind.ADDED, model)
-                elif away and len(away) >= misses_needed(confirm, left[model]):
-                    yield ScopeEvent(number, name, Kind.RETURNED, model, away[0], sides)
+                elif misses and len(misses) >= misses_needed(confirm, removals[model]):
+                    yield ScopeEvent(number, name, Kind.RETURNED, model, misses[0], sides)
                 elif sides:
                     yield ScopeEvent(number, name, Kind.CHANGED, model, forms=sides)
             forms |= {**ANCHOR, **offer}
@@ -63,7 +63,7 @@ def expected_events(history: History, confirm: int) -> Iterator[ScopeEvent]:
 
 
 def misses_needed(confirm: int, times: int) -> int:
-    """Say how many misses it takes: twice as many for each time that a model left after the second."""
+    """Return how many misses confirm a removal: doubled for each removal of the model after the second."""
     return confirm << min(max(times - 2, 0), 3)
 
 
