@@ -1,4 +1,4 @@
-"""The table `[destinations]`: channels, filters, schedules and languages."""
+"""The tables `[destinations.NAME]`: channels, filters, schedules and languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.config.gateways import scope_globs
-from pipeline.config.toml import BAD_NAME, Table, is_reference, no_reference
+from pipeline.config.toml import INVALID_NAME, Table, is_reference, reference_required
 from pipeline.core.addresses import Mailbox, ascii_domain, is_web_address, mailbox
 from pipeline.core.times import Schedule
 from pipeline.core.types import Scope, Severity, is_valid_name
@@ -42,43 +42,30 @@ CHANNELS: dict[str, frozenset[str]] = {
 }
 """The types of destinations, and the keys of each."""
 
-
 _FILTER = frozenset({"scopes", "groups", "owners", "models", "severity"})
-
 
 _SCHEDULE = frozenset({"every", "at", "on", "zone"})
 
-
 _COMMON = frozenset({"type", "language", "empty", "templates"}) | _FILTER | _SCHEDULE
-
 
 _FORMS = (*FORMS, *ROLLING_FORMS)
 
-
 _EVERY = ("run", "day", "week")
-
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-
 
 _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
-
 _LAST_PORT = 65535
 
-
 _SECURITY = 'use "tls" (port 465), "starttls" (port 587), or "none" for a server on this machine'
-
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """The name of a header: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
 
-
 _SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECASE)
-
 
 _OWN_HEADERS = re.compile(r"x-modelwatch-.*|content-.*|host|transfer-encoding|connection", re.IGNORECASE)
 
@@ -94,11 +81,11 @@ def parse_destinations(table: Table, scopes: Sequence[Scope]) -> tuple[Destinati
 
 def _destination(name: str, table: Table, scopes: Sequence[Scope]) -> Destination:
     if not is_valid_name(name):
-        table.fail(BAD_NAME)
+        table.fail(INVALID_NAME)
     if name == REPORTS:
         table.fail("is the name of the reports directory: rename it")
     kind = table.choice("type", tuple(CHANNELS))
-    table.only(_COMMON | CHANNELS[kind])
+    table.check_keys(_COMMON | CHANNELS[kind])
     return Destination(
         name=name,
         channel=_PARSERS[kind](table),
@@ -190,7 +177,7 @@ def _server(table: Table) -> str:
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:
-        pass  # not an address: a name
+        pass  # it is a name, not an address
     try:
         return ascii_domain(name)
     except ValueError:
@@ -205,7 +192,7 @@ def _is_local(server: str) -> bool:
 
 
 def _login(table: Table) -> tuple[str | None, str | None, str | None]:
-    """Return the user, and the references to the password or the token."""
+    """Return the user, and the references to the password and the token; at most one of these is set."""
     user = table.text("user")
     keys = [key for key in ("password", "token") if key in table]
     if len(keys) > 1:
@@ -262,8 +249,7 @@ def _sendmail(table: Table) -> Sendmail:
 
 
 def _eml(table: Table) -> MailDirectory:
-    table.required("directory", "mails")
-    settings = MailDirectory(table.file("directory"))
+    settings = MailDirectory(table.required_file("directory", "mails"))
     if "from" in table:
         settings = replace(settings, sender=str(_sender(table)))
     return replace(settings, recipients=_recipients(table)) if "to" in table else settings
@@ -273,10 +259,11 @@ def _webhook(table: Table) -> Webhook:
     url = table.required("url", "https://example.com/hook")
     if not is_reference(url):
         _check_url(table, url)
+    headers = table.table("headers")
     return Webhook(
         url,
         table.reference("secret") if "secret" in table else None,
-        tuple(_header(table.table("headers"), name) for name in table.table("headers").values),
+        tuple(_header(headers, name) for name in headers.values),
         table.positive("timeout", TIMEOUT),
     )
 
@@ -297,7 +284,7 @@ def _header(table: Table, name: str) -> tuple[str, str]:
     if not _HEADER.fullmatch(name) or _OWN_HEADERS.fullmatch(name):
         table.fail("is not a header that can be set here: remove it", name)
     if not is_reference(value) and _SECRET_HEADER.search(name):
-        table.fail(no_reference("the value"), name)
+        table.fail(reference_required("the value"), name)
     if not (value.isascii() and value.isprintable()):
         table.fail("has a character that no header can carry: remove it", name)
     return name, value
@@ -308,7 +295,7 @@ def _apprise(table: Table) -> Apprise:
     if not urls:
         table.fail('has no urls: write e.g. `urls = ["env:SLACK_URL"]`')
     if not all(is_reference(url) for url in urls):
-        table.fail(no_reference("each of them"), "urls")
+        table.fail(reference_required("each of them"), "urls")
     return Apprise(tuple(dict.fromkeys(urls)), table.positive("timeout", TIMEOUT))
 
 
@@ -317,8 +304,7 @@ def _files(table: Table) -> Files:
     for form in forms:
         if form not in _FORMS:
             table.fail(f"{form!r} is not known: use some of {', '.join(_FORMS)}", "forms")
-    table.required("directory", "changes")
-    path = table.file("directory")
+    path = table.required_file("directory", "changes")
     return Files(path, tuple(dict.fromkeys(forms))) if forms else Files(path)
 
 

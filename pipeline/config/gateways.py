@@ -1,4 +1,4 @@
-"""The table `[gateways]`: gateways, the scopes under each, their keys files, and overrides of dialects."""
+"""The tables `[gateways.NAME]`: the scopes of each gateway, its keys file, and overrides of its dialect."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.config.toml import BAD_NAME, Table, is_reference, no_reference, read_text
+from pipeline.config.toml import INVALID_NAME, Table, is_reference, read_text, reference_required
 from pipeline.core import jsonpath
+from pipeline.core.addresses import is_http_url
 from pipeline.core.facts import UNITS
 from pipeline.core.types import (
     AccessToken,
@@ -34,39 +35,27 @@ from pipeline.gateways.dialects import AUTO, FACT_NAMES, all_dialects
 
 _LIMITS = frozenset(item.name for item in fields(Limits))
 
-
 _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
-
 
 _OVERRIDES = frozenset(item.name for item in fields(Overrides))
 
-
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
-
 
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | _OVERRIDES | _LIMITS | _THRESHOLDS
 
-
 _CREDENTIALS = ("key", "cookie", "access_token", "password")
-
 
 _SIGNED_IN = frozenset({"cookie", "access_token", "password"})
 
-
 _SCOPE = frozenset({*_CREDENTIALS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
-
 
 _PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'
 
-
 _PAGING = ("param", "next", "more", "pages", "total", "size")
-
 
 _PRICES = ("unit", "input", "output", "cache_read", "cache_write", "per_call")
 
-
 _KEYS_HEADER = ["name", "key", "group"]
-
 
 _Settings = TypeVar("_Settings", Limits, Thresholds)
 
@@ -84,11 +73,11 @@ def scope_globs(table: Table, scopes: Sequence[Scope]) -> tuple[str, ...]:
     """Return the globs at the key `scopes`, each of which must match a scope.
 
     Raises:
-        ConfigError: one does not.
+        ConfigError: a glob matches no scope.
     """
     globs = table.texts("scopes", '["aihubmix/*"]')
     for glob in globs:
-        # The groups of a user, and so the scopes of `groups = "all"`, are unknown until the gateway is asked.
+        # The scopes of `groups = "all"` are unknown until the gateway is asked.
         if not any(scope.all_groups or fnmatchcase(scope.name, glob) for scope in scopes):
             names = ", ".join(scope.name for scope in scopes)
             table.fail(f"{glob!r} matches no scope: use one of {names}, or a glob", "scopes")
@@ -96,9 +85,9 @@ def scope_globs(table: Table, scopes: Sequence[Scope]) -> tuple[str, ...]:
 
 
 def _gateway(name: str, table: Table) -> list[Scope]:
-    table.only(_GATEWAY)
+    table.check_keys(_GATEWAY)
     if not is_valid_name(name):
-        table.fail(BAD_NAME)
+        table.fail(INVALID_NAME)
     gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table), _overrides(table))
     thresholds = _settings(Thresholds(), table)
     scopes = [_scope(label, below, gateway, thresholds) for label, below in table.table("scopes").tables()]
@@ -118,22 +107,12 @@ def _gateway(name: str, table: Table) -> list[Scope]:
 
 def _url(table: Table) -> str:
     url = table.required("url", "https://gateway.example")
-    if not _is_web_address(url):
+    if not is_http_url(url):
         table.fail('is not a web address: write e.g. "https://gateway.example"', "url")
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query or parts.fragment:
         table.fail("must have no user, no `?…` and no `#…`: write keys in a scope", "url")
     return url.rstrip("/")
-
-
-def _is_web_address(url: str) -> bool:
-    """Return whether a URL may be asked, whatever its alphabet; a fragment is rejected by the caller."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return usable and url.isprintable() and " " not in url
 
 
 def _dialect(table: Table) -> str:
@@ -160,9 +139,9 @@ def _setting(table: Table, key: str, default: float) -> float:
 
 
 def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -> Scope:
-    table.only(_SCOPE)
+    table.check_keys(_SCOPE)
     if not is_valid_name(label):
-        table.fail(BAD_NAME)
+        table.fail(INVALID_NAME)
     own = replace(gateway, dialect=_dialect(table)) if "dialect" in table else gateway
     return Scope(
         name=f"{gateway.name}/{label}",
@@ -211,14 +190,11 @@ def _credential(table: Table) -> Credential:
 
 
 def _user_id(table: Table) -> str:
-    user_id = table.values.get("user_id")
-    if (
-        isinstance(user_id, bool)
-        or not isinstance(user_id, int | str)
-        or not (str(user_id).isascii() and str(user_id).isalnum())
-    ):
+    value = table.values.get("user_id")
+    user_id = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not (user_id.isascii() and user_id.isalnum()):
         table.fail("needs `user_id` beside it: the number of the user to whom it belongs", "access_token")
-    return str(user_id)
+    return user_id
 
 
 def _read_keys(path: Path, gateway: Gateway, thresholds: Thresholds) -> Iterator[Scope]:
@@ -248,14 +224,14 @@ def _key_row(cells: list[str], columns: int, where: str) -> tuple[str, str, str 
         raise ConfigError(f"has {len(cells)} cells where the header has {columns}", where=where)
     name, key, group = (*cells, "", "", "")[:3]
     if not is_valid_name(name):
-        raise ConfigError(BAD_NAME, where=where)
+        raise ConfigError(INVALID_NAME, where=where)
     if not is_reference(key):
-        raise ConfigError(no_reference("the key"), where=where)
+        raise ConfigError(reference_required("the key"), where=where)
     return name, key, group or None
 
 
 def _overrides(table: Table) -> Overrides:
-    """Return how a gateway differs from its dialect; an empty value if its table has no such keys."""
+    """Return the gateway's overrides of its dialect; absent keys leave those of the dialect."""
     return Overrides(
         path=table.text("path"),
         list="" if table.values.get("list") == "" else _path(table, "list"),
@@ -312,7 +288,7 @@ def _prices(table: Table) -> Pairs:
 def _pairs(
     table: Table, known: Iterable[str], check: Callable[[Table, str, str], None] = lambda *_: None
 ) -> Pairs:
-    table.only(known)
+    table.check_keys(known)
     found = []
     for key in table.values:
         value = table.text(key)

@@ -17,15 +17,12 @@ from pipeline.errors import ConfigError
 
 _TOP = frozenset({"database", "reports", "deadline", "gateways", "watch", "destinations", "ping", "metrics"})
 
-
 _MAX_PING_TIMEOUT = 60
-
 
 _METRICS_SUFFIX = ".prom"
 
-
 _PASTED = frozenset("\"',")
-"""What is left around an id that was pasted from a list in JSON or Python."""
+"""Characters around an id that was copied from a list in JSON or Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +33,10 @@ class Config:
         path: the file itself.
         database: the SQLite file.
         reports: the directory that reports are written to.
-        deadline: seconds that one run may take; scopes that have not answered by then have failed.
+        deadline: seconds that one run may take; a scope without an answer by then fails.
         scopes: every scope of every gateway, in the file's order.
-        watch: the models that the user depends on.
-        destinations: where reports go, beside the directory `reports`, in the file's order.
+        watch: the watched models.
+        destinations: those of the config, without the directory `reports`, in the file's order.
         ping: the check to ping; None for none.
         metrics: the file for node_exporter; None for none.
     """
@@ -72,7 +69,7 @@ def parse(text: str, path: Path) -> Config:
         ConfigError: names the file, the line or key, and what to write.
     """
     table = Table.parse(text, path)
-    table.only(_TOP)
+    table.check_keys(_TOP)
     scopes = parse_gateways(table.table("gateways"))
     if not scopes:
         table.fail("has no gateway: add [gateways.NAME] with its url and scopes")
@@ -90,7 +87,7 @@ def parse(text: str, path: Path) -> Config:
 
 
 def _watch(table: Table, scopes: Sequence[Scope]) -> Watch:
-    table.only(("models", "file", "scopes"))
+    table.check_keys(("models", "file", "scopes"))
     models = list(table.texts("models", '["gpt-4o", "claude-*"]'))
     if table.text("file") is not None:
         models += _read_watch_list(table.file("file"))
@@ -98,7 +95,7 @@ def _watch(table: Table, scopes: Sequence[Scope]) -> Watch:
 
 
 def _read_watch_list(path: Path) -> Iterator[str]:
-    """Yield the ids and globs in a file, one per line; `#` starts a comment at the start of a word."""
+    """Yield the ids and globs in a file, one per line; a `#` at the start of a word begins a comment."""
     for number, line in enumerate(read_text(path).splitlines(), 1):
         text = line.strip()
         model = "" if text.startswith("#") else text.replace("\t#", " #").partition(" #")[0].strip()
@@ -121,7 +118,7 @@ def _check_model(model: str, where: str) -> None:
 
 
 def _ping(table: Table) -> Ping:
-    table.only(("url", "timeout"))
+    table.check_keys(("url", "timeout"))
     url = table.required("url", "env:PING_URL")
     if not (is_reference(url) or is_web_address(url)):
         table.fail('is neither a web address nor a reference to one: write e.g. "env:PING_URL"', "url")
@@ -135,9 +132,8 @@ def _ping(table: Table) -> Ping:
 
 
 def _metrics(table: Table) -> Path:
-    table.only(("file",))
-    table.required("file", "/var/lib/node_exporter/modelwatch.prom")
-    file = table.file("file")
+    table.check_keys(("file",))
+    file = table.required_file("file", "/var/lib/node_exporter/modelwatch.prom")
     if file.suffix != _METRICS_SUFFIX or not file.name.isprintable():
         table.fail(f"must end in {_METRICS_SUFFIX}: node_exporter reads no other files", "file")
     return file

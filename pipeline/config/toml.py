@@ -1,4 +1,4 @@
-"""Tables of a TOML file whose every error names the file, the line, the key, and what to write."""
+"""Tables of a TOML file; each error in them names the file, the line, the key, and what to write."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from typing import Any, NoReturn, Self, TypeVar
 from pipeline.core.types import REFERENCE_PREFIXES
 from pipeline.errors import ConfigError
 
-Key = tuple[str, ...]
-"""A path in the file: the names of the tables around a key, and its own."""
+KeyPath = tuple[str, ...]
+"""The path of a key in the file: the names of the tables around it, and its own."""
 
-
-BAD_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
-
+INVALID_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
 
 _Choice = TypeVar("_Choice", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its values, its path in the file, and the whole text of the file, to find lines in."""
+    """A table of a file.
+
+    Args:
+        path: the file.
+        source: the whole text of the file, in which lines are found.
+        values: the keys of the table and their values.
+        at: the path of the table in the file; empty for the top table.
+    """
 
     path: Path
     source: str
     values: dict[str, Any]
-    at: Key = ()
+    at: KeyPath = ()
 
     @classmethod
     def parse(cls, source: str, path: Path) -> Self:
@@ -45,8 +50,8 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
-    def only(self, known: Iterable[str]) -> None:
-        """Reject unknown keys: a misspelt setting must not be ignored."""
+    def check_keys(self, known: Iterable[str]) -> None:
+        """Reject unknown keys, so that a misspelt setting is not ignored."""
         names = sorted(known)
         for key in self.values:
             if key not in names:
@@ -83,7 +88,7 @@ class Table:
         """Return a reference to a secret, such as `env:NAME`; anything else is rejected and not shown."""
         value = self.values[key]
         if not is_reference(value):
-            self.fail(no_reference(key), key)
+            self.fail(reference_required(key), key)
         return str(value)
 
     def number(self, key: str, default: float) -> float:
@@ -132,11 +137,16 @@ class Table:
         """Return an absolute path; a relative one in the file is relative to the file's directory."""
         return self.path.absolute().parent / Path(self.text(key) or default).expanduser()
 
+    def required_file(self, key: str, example: str) -> Path:
+        """Return a path, as `file` does, that must not be absent."""
+        self.required(key, example)
+        return self.file(key)
+
     def fail(self, message: str, *key: str) -> NoReturn:
         """Reject this table, or the value at a key in it.
 
         Raises:
-            ConfigError: always; names the file, the line where it is found, and the key.
+            ConfigError: always; names the file, the line if it is found, and the key.
         """
         at = (*self.at, *key)
         line = _line(self.source, at)
@@ -149,10 +159,10 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
 
 
-def no_reference(what: str) -> str:
+def reference_required(name: str) -> str:
     """Return the message for a value that must be a reference; it does not show the value."""
     return (
-        f"{what} must be a reference to the secret, never the secret itself: "
+        f"{name} must be a reference to the secret, never the secret itself: "
         'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
     )
 
@@ -176,10 +186,10 @@ def read_text(path: Path, *, if_absent: str | None = None) -> str:
         raise ConfigError(absent or f"cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _line(source: str, at: Key) -> int | None:
+def _line(source: str, at: KeyPath) -> int | None:
     """Return the line of a key, or of the nearest table around it that has a line of its own."""
     best: tuple[int, int] | None = None
-    section: Key = ()
+    section: KeyPath = ()
     for number, line in enumerate(source.splitlines(), 1):
         if line.lstrip().startswith("["):
             section = found = _names(line)
@@ -192,7 +202,7 @@ def _line(source: str, at: Key) -> int | None:
     return best[1] if best else None
 
 
-def _names(line: str) -> Key:
+def _names(line: str) -> KeyPath:
     """Return the names in a table's header, or before an equals sign."""
     try:
         value: Any = tomllib.loads(line)

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~][\w!#$%&'*+/=?^`{|}~-]*(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-"""A dot-atom of RFC 5322, except that a leading `-` would look like an option to sendmail."""
+"""A dot-atom of RFC 5322, except that a leading `-` would look like an option to sendmail.
 
+See https://www.rfc-editor.org/rfc/rfc5322#section-3.2.3.
+"""
 
 _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 
-
 _NAMED = re.compile(r"(.*)<([^<>]*)>")
 
-
 _MAX_LOCAL, _MAX_ADDRESS = 64, 254
-"""https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1: a path has 256 at most, two of them brackets."""
-
+"""https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1: a path has at most 256, and two are brackets."""
 
 _EXAMPLES = "write e.g. watch@example.com, or modelwatch <watch@example.com>"
 
@@ -48,7 +47,7 @@ def mailbox(text: str) -> Mailbox:
     """Parse an address, with or without a name; its domain may be internationalised.
 
     Raises:
-        ValueError: it is not an address; says why and what to write.
+        ValueError: it is not an address; the message says why, and what to write.
     """
     if not text.isprintable():
         raise ValueError(f"has a character that no address can have: {_EXAMPLES}")
@@ -76,6 +75,8 @@ def _address(address: str) -> str:
 def ascii_domain(domain: str) -> str:
     """Return a domain in ASCII and lower case: `bücher.example` becomes `xn--bcher-kva.example`.
 
+    See https://www.unicode.org/reports/tr46/.
+
     Raises:
         ValueError: it is not a domain.
     """
@@ -92,11 +93,16 @@ def ascii_domain(domain: str) -> str:
     return domain
 
 
-def is_web_address(text: str) -> bool:
-    """Return whether a text is an http or https URL that can be requested as it is."""
+def is_http_url(text: str) -> bool:
+    """Return whether a text is an http or https URL, in any alphabet."""
     try:
         parts = urlsplit(text)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return usable and text.isascii() and text.isprintable() and " " not in text and "#" not in text
+    return usable and text.isprintable() and " " not in text
+
+
+def is_web_address(text: str) -> bool:
+    """Return whether a text is an http or https URL that can be requested as it is: ASCII, no fragment."""
+    return is_http_url(text) and text.isascii() and "#" not in text
