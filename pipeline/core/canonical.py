@@ -14,7 +14,7 @@ import msgspec
 from pipeline.core.types import Digest, Record
 
 VERSION = "01"
-"""The first byte of every digest: a changed form has to be a migration."""
+"""The first byte of every digest: a change of the canonical form needs a migration."""
 
 _MAX_DEPTH = 100
 _MAX_INTEGER_DIGITS = 4000
@@ -52,20 +52,22 @@ def decode(body: bytes) -> Any:
     Numbers are int or Decimal, exact. NaN and infinities become None; invalid characters become U+FFFD.
 
     Raises:
-        ValueError: it is no JSON, or is nested too deeply.
+        ValueError: it is not JSON, or is nested too deeply.
     """
     try:
         return decode_strictly(body)
-    # Invalid UTF-8 is no MsgspecError: https://github.com/msgspec/msgspec/issues/714
+    # Invalid UTF-8 does not raise a MsgspecError: https://github.com/msgspec/msgspec/issues/714
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _decode_leniently(body)
 
 
 def decode_strictly(body: bytes) -> Any:
-    """Parse JSON strictly (RFC 8259); where it succeeds, `decode` returns the same.
+    """Parse JSON strictly; where it succeeds, `decode` returns the same.
+
+    See https://www.rfc-editor.org/rfc/rfc8259.
 
     Raises:
-        ValueError: it is no JSON, or is not UTF-8, or is nested too deeply.
+        ValueError: it is not JSON in UTF-8, or is nested too deeply.
     """
     try:
         return _decode(body)
@@ -98,7 +100,7 @@ def members(body: bytes) -> dict[str, bytes]:
     """Return the members of a JSON object, each value undecoded.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     try:
         return {name: bytes(raw) for name, raw in _members(body).items()}
@@ -122,7 +124,7 @@ def encode(value: Any) -> str:
 
 
 def pretty(value: Any) -> str:
-    """Return a value as JSON for people: indented, keys unsorted, numbers exact, a line feed at the end."""
+    """Return a value as JSON for people: indented, keys in their order, numbers exact, a final newline."""
     return msgspec.json.format(_encode_exactly(value), indent=2).decode() + "\n"
 
 
@@ -159,7 +161,7 @@ def from_text(text: str) -> Any:
 
 
 def is_deep(text: str) -> bool:
-    """Return whether a canonical text nests deeper than a record may: recursive readers have a limit."""
+    """Return whether a canonical text nests deeper than a record may: recursive parsers have a limit."""
     if text.count("[") + text.count("{") <= _MAX_DEPTH:
         return False
     depth = deepest = 0

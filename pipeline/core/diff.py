@@ -11,7 +11,7 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.types import Change, FieldChange, Listing, Record
 
 PRICE_PATTERN = r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]"
-"""Matches the paths of price fields, in any case, unless their path is one of the lifecycle."""
+"""Matches the paths of price fields, in any case, except for paths of the lifecycle."""
 
 PATTERNS = (
     (
@@ -89,10 +89,10 @@ def categorise(path: str) -> str:
 
 
 class FieldComparer:
-    """Compares the fields of changed records, with the quiet paths and the shapes of two listings.
+    """A comparer of the fields of changed records, with the quiet paths and the shapes of two listings.
 
-    A field that no record had before, or that none has any more, is a matter of how the gateway writes its
-    list: its category is `shape`, so that it does not count as a change of every model.
+    If all records of a listing gain or lose a field, the gateway has changed the form of its list. The field
+    has the category `shape` then, so that it does not count as a change of every model.
     """
 
     def __init__(self, before: Listing, after: Listing, quiet: tuple[str, ...] = ()) -> None:
@@ -120,7 +120,7 @@ class FieldComparer:
     def _is_in_use(self, listing: Listing, path: str) -> bool:
         key = (listing is self._before, jsonpath.generalise(path))
         if key not in self._in_use:
-            # A search for the name spares most records the parsing.
+            # Records without the name need no parsing.
             name = f"{jsonpath.last_key(path)}:"
             self._in_use[key] = any(
                 name in record.body and jsonpath.has_leaf(canonical.decode(record.body.encode()), key[1])

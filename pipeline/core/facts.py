@@ -1,6 +1,7 @@
-"""The facts of a record: one set of names and units for the fields that gateways write differently.
+"""The facts and permissions of a record.
 
-Also its permissions: the documented flags of the entries of `permission`.
+Facts have one set of names and units for the fields that gateways write differently. Permissions are the
+documented flags in the entries of `permission`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts of a record, None or () where it has none.
+    """The facts of a record; None or () for those that it does not have.
 
     `created` and `deprecated_at` are ISO 8601; lengths are in tokens; prices are exact, in USD per 1M tokens
     (`usd_per_call` in USD); sets are sorted tuples; `price_source` is exact, estimate or ratio.
@@ -214,7 +215,7 @@ def _prices(paths: Prices, body: Body) -> dict[str, Any]:
 
 
 def scale_price(value: Decimal | None, unit: Decimal) -> Decimal | None:
-    """Return a price in USD per 1M tokens, to six decimals, which drops the noise of floats."""
+    """Return a price in USD per 1M tokens, rounded to six decimals to remove errors of floats."""
     if value is None or value >= LARGEST or value * unit >= LARGEST:
         return None
     return strip_zeros((value * unit).quantize(_QUANTUM))
@@ -256,7 +257,7 @@ FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One entry of `permission[]`; flags are 0, 1, or None where the entry has none."""
+    """One entry of `permission[]`; flags are 0, 1, or None if the entry does not have them."""
 
     allow_create_engine: int | None
     allow_sampling: int | None
@@ -270,7 +271,7 @@ class Permission:
 
 
 def parse_permissions(body: Body) -> tuple[Permission, ...]:
-    """Return the entries of `permission`; empty where it is no array."""
+    """Return the entries of `permission`; empty if it is not an array."""
     entries = body.get("permission")
     if not isinstance(entries, list):
         return ()

@@ -1,4 +1,7 @@
-"""Whether a field change matters, and whether a change is for the worse: a higher price, a lower limit."""
+"""The impact of changes: whether a field change matters, and whether it is for the worse.
+
+For the worse are a higher price, a lower limit and a lost capability.
+"""
 
 from __future__ import annotations
 
@@ -29,28 +32,27 @@ def is_significant(field: FieldChange) -> bool:
     return field.category != "limits" or _is_set(field.before) or _is_set(field.after)
 
 
-Limits = tuple[int | None, int | None]
-"""A limit before and after, in tokens or whatever it counts; None where it is unset."""
+def limits(field: FieldChange) -> tuple[int | None, int | None] | None:
+    """Return a limit before and after, in its own unit; None for a side where it is unset.
 
-
-def limits(field: FieldChange) -> Limits | None:
-    """Return both sides of a limit; None for another category, and where a side is not a number."""
+    None for a field of another category, or with a side that is not a number.
+    """
     if field.category != "limits":
         return None
-    before, after = _length(field.before), _length(field.after)
+    before, after = parse_length(_value(field.before)), parse_length(_value(field.after))
     unreadable = (before is None and _is_set(field.before)) or (after is None and _is_set(field.after))
     return None if unreadable else (before, after)
 
 
 def is_reduction(field: FieldChange) -> bool:
-    """Return whether a limit is lower than before, or a capability is missing."""
+    """Return whether a limit is lower than before, or a capability is lost."""
     match field.category:
         case "limits":
             before, after = limits(field) or (None, None)
             return before is not None and after is not None and after < before
         case "capabilities":
             old, new = _value(field.before), _value(field.after)
-            # A single word is a setting, such as `medium`: another word takes nothing away.
+            # A single word is a setting, such as `medium`: another word is not a loss.
             is_list = not isinstance(old, str) or "," in old
             return is_list and not _capabilities(old) <= _capabilities(new)
         case _:
@@ -62,13 +64,9 @@ def _value(side: str | None) -> Any:
 
 
 def _is_set(side: str | None) -> bool:
-    """Return whether a limit is given: gateways write 0, -1, null or an empty text for none."""
+    """Return whether a limit is set: gateways write 0, -1, null or an empty text for none."""
     value = _value(side)
     return bool(value) and not (isinstance(value, int | Decimal) and value < 0)
-
-
-def _length(side: str | None) -> int | None:
-    return None if side is None else parse_length(from_text(side))
 
 
 def _capabilities(value: Any) -> set[str]:

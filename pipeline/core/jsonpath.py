@@ -78,7 +78,7 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _quoted(key: str) -> str:
-    """Return a name as one step that is no index: in quotes where it would read otherwise."""
+    """Return a name as one step; in quotes if it would be parsed as an index or as several steps."""
     return (
         json.dumps(key, ensure_ascii=False)
         if not key or key.isdecimal() or _NEEDS_QUOTES.search(key)
@@ -135,7 +135,7 @@ def _holds_objects(value: Any) -> bool:
 
 
 def last_key(leaf: str) -> str:
-    """Return the last key in a leaf's path as JSON writes it; indexes in arrays are no keys."""
+    """Return the last key in a leaf's path as JSON writes it; indexes in arrays are not keys."""
     name = next((step for step in reversed(_steps(leaf)) if not step.isdecimal()), "")
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
@@ -146,7 +146,7 @@ def _steps(leaf: str) -> list[str]:
 
 
 def graft(value: Any, other: Any, path: Path) -> Any:
-    """Return a copy of a value with everything at a path taken from another value, where that has it."""
+    """Return a copy of a value with everything at a path replaced by that of another value, if it has it."""
     step, rest = path[0], path[1:]
     match value, other:
         case (dict(), dict()) | (list(), list()) if step == "*" and not rest:

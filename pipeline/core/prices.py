@@ -1,4 +1,4 @@
-"""Changes of prices: in USD per unit where the price is understood, else as the gateway writes it."""
+"""Changes of prices: in USD per unit if the unit is known, else as the gateway writes them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _TOLERANCE = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """A price before and after, None where there was none.
+    """A price before and after; None where there was none.
 
     Args:
-        name: the name of the price, or the path of its field where its unit is unknown.
-        unit: `1M tokens` or `call`, for prices in USD; None where it is unknown.
-        source: exact, estimate or ratio; None where the unit is unknown.
+        name: the name of the price, or the path of its field if its unit is unknown.
+        unit: `1M tokens` or `call`, for prices in USD; None if it is unknown.
+        source: exact, estimate or ratio; None if the unit is unknown.
     """
 
     name: str
@@ -54,7 +54,7 @@ class PriceChange:
 
 
 def price_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceChange, ...]:
-    """Return the prices that differ between two rows of `records`; an empty mapping has no prices."""
+    """Return the prices that differ between two rows of `records`."""
     return tuple(
         PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), unit, after["price_source"])
         for column, (name, unit) in PRICES.items()
@@ -73,7 +73,7 @@ def split_prices(
 
     Args:
         fields: the changed fields of a record.
-        facts: its price changes by its facts; a field that repeats one of them is in neither result.
+        facts: the price changes of its facts; a field that repeats one of them is in neither result.
 
     Returns:
         The prices, those of unknown unit last, and the other fields.
@@ -92,7 +92,7 @@ def split_prices(
 
 
 def _raw_price(field: FieldChange) -> PriceChange | None:
-    """Return a field as a price, where each of its sides is a number or absent."""
+    """Return a field as a price; None if one of its sides is neither a number nor absent."""
     before, after = (
         None if side is None else parse_price(from_text(side)) for side in (field.before, field.after)
     )
@@ -106,9 +106,9 @@ def _raw_price(field: FieldChange) -> PriceChange | None:
 
 
 def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]) -> PriceChange | None:
-    """Return a price with both sides; None where only our parsing of it is new.
+    """Return a price with both sides; None if only our parsing of it is new.
 
-    Facts are those of the rules that first parsed a record: older rules may not have found its price.
+    The facts of a record come from the rules that first parsed it; older rules may not have found its price.
     """
     if price.before is not None and price.after is not None:
         return price
@@ -122,7 +122,7 @@ def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]
 
 
 def _unit_between(raw: PriceChange, price: PriceChange) -> Decimal | None:
-    """Return the unit in which a field equals a price on both sides; None where there is none."""
+    """Return the unit in which a field equals a price on both sides; None without one."""
     sides = ((raw.before, price.before), (raw.after, price.after))
     units = (unit for unit in UNITS.values() if all(_is_equal(mine, unit, usd) for mine, usd in sides))
     return next(units, None)

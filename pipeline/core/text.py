@@ -1,4 +1,4 @@
-"""Foreign text made safe: escaped for the terminal, on one line, redacted, with secrets masked."""
+"""Make foreign text safe to show: escape it for the terminal, put it on one line, redact it, mask secrets."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
 
 
 def redact(text: str) -> str:
-    """Return an error text fit to be stored: on one line, without anything like a key, without request ids.
+    """Return an error text for storing: on one line, without anything like a key, without request ids.
 
-    Request ids differ in each answer, so that the same error would look like a new one.
+    A request id differs in each answer, so the same error would look like a new one.
     """
     return one_line(_BEARER.sub(rf"\1{MASK}", _KEY.sub(MASK, _REQUEST_ID.sub("", text))))
 

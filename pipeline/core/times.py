@@ -1,4 +1,4 @@
-"""Moments and durations as text, HTTP dates, and the schedule of a digest; no clock is read here."""
+"""Moments and durations as text, HTTP dates, and the schedule of reports."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _AGO = re.compile(r"^(\d{1,6})([mhdw])$", re.ASCII)
 
 
 def iso(at: datetime) -> str:
-    """Return a moment in ISO 8601, UTC, to the second; one without a zone is taken as UTC."""
+    """Return a moment in ISO 8601, UTC, to the second; without a zone it is in UTC."""
     zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
     return zoned.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def compact(at: str) -> str:
-    """Return an ISO 8601 moment as file names have it: `20260501T080000Z`."""
+    """Return an ISO 8601 moment for a file name: `20260501T080000Z`."""
     return at.replace("-", "").replace(":", "")
 
 
@@ -35,10 +35,10 @@ def duration(seconds: int) -> str:
 
 
 def parse_moment(text: str, now: datetime) -> str:
-    """Parse `2h`, `1d` or `3w` before now, a date, or a date and time (UTC unless it names its zone).
+    """Parse `2h`, `1d` or `3w` before now, a date, or a date and time (UTC unless it has a zone).
 
     Returns:
-        The moment as `iso` writes it.
+        The moment as `iso` returns it.
 
     Raises:
         ValueError: it is none of these; the message says what to write.

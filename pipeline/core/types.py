@@ -90,7 +90,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The thresholds of accepting an answer and of confirming a removal.
+    """The thresholds for accepting an answer and confirming a removal.
 
     Args:
         max_loss: the share of models (0 to 1) that may be missing at once; above it the answer is held.
@@ -108,7 +108,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """A gateway's own settings of its dialect; None and () leave those of the dialect.
+    """A gateway's own settings of its dialect; None and () keep those of the dialect.
 
     The first seven replace the dialect's, the last four extend them.
 
@@ -152,9 +152,9 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One view of a gateway: that of a key, of a signed-in user, or the anonymous one.
+    """A view of a gateway: that of a key, of a signed-in user, or the anonymous one.
 
-    With `all_groups` the user's groups are listed, and each becomes a scope of its own beside this one.
+    With `all_groups` the user's groups are listed, and each is a scope of its own beside this one.
     """
 
     name: str
@@ -177,7 +177,7 @@ class Scope:
 
     @property
     def key_hint(self) -> str | None:
-        """Where its secret is kept: the reference, or `command:` alone; None without a credential."""
+        """The reference of its secret, but `command:` without the command; None without a credential."""
         match self.credential:
             case Anonymous():
                 return None
@@ -208,7 +208,7 @@ class Listing:
 
 
 class Kind(StrEnum):
-    """The kind of a change; `returned` is an added model that the scope had offered before."""
+    """The kind of a change; `returned` is for an added model that the scope had offered before."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -218,7 +218,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A model that differs between two listings; None on the side that does not have it."""
+    """A model that differs between two listings; the record is None in a listing without it."""
 
     model: str
     before: Record | None
@@ -262,7 +262,7 @@ SETS_LISTING = (Outcome.BASELINE, Outcome.MOVED, Outcome.REREAD)
 """The outcomes that set the current listing of a scope."""
 
 PROBLEMS = (Outcome.FAILED, Outcome.HELD)
-"""The outcomes of a scope that is not healthy."""
+"""The outcomes of an unhealthy scope."""
 
 _SCOPE_NAME = re.compile(r"^\w[\w.@+-]*$")
 

@@ -1,6 +1,6 @@
 """Parsers of single values as gateways write them: prices, lengths, times, dates, sets of names.
 
-A value that says nothing is None.
+They return None for a value without information.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pipeline.core.canonical import as_text
 from pipeline.core.times import iso
 
 PLACEHOLDERS = frozenset({0, 1626777600, 1677610602})
-"""Values of `created` that server software writes for every model."""
+"""Values of `created` that server software (one-api and LiteLLM, for example) writes for every model."""
 
 LARGEST = 2**53
-"""The limit above which a number is a mistake: doubles no longer hold every integer."""
+"""The limit for numbers: above it, doubles do not hold every integer.
+
+See https://www.rfc-editor.org/rfc/rfc8259#section-6.
+"""
 
 _MILLISECONDS_FROM = 100_000_000_000
 _LATEST = 253_402_300_799  # the last second of the year 9999
@@ -27,7 +30,7 @@ _THOUSANDS = re.compile(r"^(\d+(?:\.\d+)?)\s*([kKmM])?$")
 
 
 def parse_price(value: Any) -> Decimal | None:
-    """Parse a price, a number or its text; a negative one means "it depends" and is none."""
+    """Parse a price, a number or its text; None for a negative one, which means "it depends"."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     try:

@@ -10,12 +10,12 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:
-    """Return whether a name matches any of some globs; no globs match every name."""
+    """Return whether a name matches one of the globs; without globs, every name does."""
     return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
 def unmatched_glob(globs: Iterable[str], names: Iterable[str]) -> str | None:
-    """Return the first glob that matches no name; None where each matches one."""
+    """Return the first glob that matches no name; None if each matches one."""
     candidates = list(names)
     return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in candidates)), None)
 
@@ -35,7 +35,7 @@ def matches_pattern(pattern: str, model: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """The watched models: those that somebody depends on.
+    """The watched models: those that the user depends on.
 
     Args:
         models: ids as gateways write them, and globs of ids.
@@ -54,7 +54,7 @@ class Watch:
         return any(matches_pattern(pattern, model) for pattern in self.models)
 
     def named(self, model: str) -> bool:
-        """Return whether a model is watched by its own id rather than by a glob."""
+        """Return whether a model is watched by its own id, not by a glob."""
         return model in self.models
 
 

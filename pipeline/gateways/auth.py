@@ -27,7 +27,7 @@ class Authentication:
 def authenticate(
     credential: Credential, resolve: Resolve, key_header: str = "Authorization"
 ) -> Authentication:
-    """Return the authentication of a credential; a login has no headers yet, see `sign_in`.
+    """Return the authentication of a credential; a login gets its headers from `sign_in`.
 
     Args:
         credential: the scope's credential.
@@ -35,7 +35,7 @@ def authenticate(
         key_header: the header for a key; in `Authorization` it is a bearer token.
 
     Raises:
-        Unresolved: a reference gives nothing that could be sent.
+        Unresolved: a reference has no secret, or one that no header can carry.
     """
     match credential:
         case Anonymous():
@@ -78,7 +78,7 @@ async def sign_in(
 
     Raises:
         Refused: the gateway rejects this user.
-        Unreadable: the answer is no answer to a login.
+        Unreadable: the response is not one to a login.
     """
     body = {"username": login.username, "password": password.reveal()}
     reply = await send(HttpRequest(root + LOGIN_PATH, method="POST", json=body))

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class BodyCache(Generic[T]):
-    """A cache of the last few megabytes of bodies; comparing bytes costs far less than hashing each body."""
+    """A cache of the last few megabytes of bodies, by their length: comparing is cheaper than hashing."""
 
     def __init__(self) -> None:
         self._by_length: OrderedDict[int, list[tuple[bytes, T]]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""The client: fetches many scopes at once, each gateway at its own pace."""
+"""The client: fetches many scopes at once, within the limits of each gateway."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class GatewayClient:
     Args:
         resolve: returns the secret of a reference; called once per scope, in a thread where it may be slow.
         user_agent: the `User-Agent` of every request.
-        deadline: seconds after which unanswered scopes have failed; None to wait for all.
+        deadline: seconds after which scopes without an answer fail; None to wait for all.
     """
 
     def __init__(self, resolve: Resolve, *, user_agent: str, deadline: float | None = None) -> None:
@@ -78,8 +78,8 @@ class GatewayClient:
 
         Args:
             scope: the scope to authenticate as.
-            dialect: where its list is, and how a key is sent.
-            path: the part behind the URL of the list, percent-encoded: `/gpt-4o`.
+            dialect: has the path of the list, and the header for a key.
+            path: the part after the URL of the list, percent-encoded: `/gpt-4o`.
 
         Raises:
             FetchError: of the class of the failure.
@@ -167,7 +167,10 @@ class GatewayClient:
 
 
 def _transport(user_agent: str, *, many: bool) -> Transport:
-    """Return a transport for few or many scopes; proxies are left to httpx."""
+    """Return a transport for few or many scopes; only that of httpx supports proxies.
+
+    See https://www.python-httpx.org/environment_variables/.
+    """
     headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
     proxies = bool(getproxies())
     if many and not proxies:

@@ -1,4 +1,4 @@
-"""Bounded decompression: bodies are decoded in small chunks, so that no bomb can fill the memory."""
+"""Bounded decompression: bodies are decoded in small chunks, so that no bomb can exhaust the memory."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ ACCEPT_ENCODING = "gzip, deflate, br"
 
 _CHUNK = 64 * 1024
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+"""See https://docs.python.org/3/library/zlib.html#zlib.decompress."""
 
 Decoder = Callable[[bytes], Iterator[bytes]]
-"""Decodes one chunk after the other; an empty chunk is the end."""
+"""Decodes the chunks of a body in turn; an empty chunk is its end."""
 
 
 async def decompress(response: HttpResponse) -> AsyncIterator[bytes]:
     """Yield a response's body in chunks, decoded by its `Content-Encoding`.
 
     Raises:
-        Unreadable: the encoding was not asked for, or the body is not encoded so.
+        Unreadable: the encoding was not requested, or the body is not in it.
     """
     decode = _decoder(response.headers.get("content-encoding", "identity").strip().lower())
     try:

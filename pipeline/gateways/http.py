@@ -1,4 +1,4 @@
-"""One HTTP request with its response: timeouts, retries, redirects, the limit on a body, errors by class."""
+"""One HTTP request and its response: timeouts, retries, redirects, the size limit, error classes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ async def send(transport: Transport, request: HttpRequest, limits: Limits, redac
 async def _retry(
     transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor, first: FetchError
 ) -> Reply:
-    """Repeat a request whose first attempt failed, with growing pauses."""
+    """Repeat a request whose first attempt failed, with growing pauses.
+
+    The first failure is raised again inside the loop, so that it counts as an attempt and is waited for.
+    """
     import stamina
 
     attempts = stamina.retry_context(
@@ -110,7 +113,7 @@ async def _follow(transport: Transport, request: HttpRequest, limits: Limits, re
         if location is None:
             return reply
         url = _redirected(url, urljoin(url, location))
-    raise Unreadable(f"{request.url} redirects in circles")
+    raise Unreadable(f"{without_query(url)} redirects more than {_MAX_REDIRECTS} times")
 
 
 async def _hop(
@@ -124,7 +127,7 @@ async def _hop(
     except TimeoutError as error:
         raise Unreachable(f"no answer from {without_query(url)} within {limits.timeout:g} s") from error
     except ConnectionError as error:
-        # A parser's message may quote the bytes that it failed on, cut off anywhere: perhaps half a key.
+        # A parser's message quotes the bytes at which it failed: part of a key would not be redacted.
         reason = _QUOTED_BYTES.sub("", str(error))
         raise Unreachable(f"{without_query(url)} cannot be reached: {reason}") from error
     if _LOG.isEnabledFor(logging.DEBUG):
@@ -142,7 +145,7 @@ def _is_error(status: int) -> bool:
 async def _read_body(response: HttpResponse, limit: int) -> bytes:
     """Return the decoded body; of an error response only its beginning, and b"" where it cannot be decoded.
 
-    The body of an error only explains the status, so it must not replace it.
+    The body of an error only explains its status: a failure to read it must not replace the status.
     """
     if response.status in _SUCCESS:
         return await _read(response, limit, cut=False)
@@ -166,7 +169,7 @@ async def _read(response: HttpResponse, limit: int, *, cut: bool) -> bytes:
 
 
 def _redirected(url: str, target: str) -> str:
-    """Return the target of a redirect; refuse one that would carry the credentials elsewhere.
+    """Return the target of a redirect; refuse one that would send the credentials to another host.
 
     See https://www.rfc-editor.org/rfc/rfc9110#section-15.4.
     """

@@ -1,4 +1,4 @@
-"""Live lookup: ask for single models at their own addresses, and compare each record with the list's."""
+"""Live lookup: fetch the record of a single model at its own URL, and compare it with that in the list."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Lookup:
 
 
 class Verdict(StrEnum):
-    """How a model's own record compares with the list's."""
+    """The result of comparing a model's own record with that in the list."""
 
     SAME = "same"
     DIFFERS = "differs"
@@ -47,7 +47,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """The result of a lookup: for `differs` the fields, before as listed; for `error` the message."""
+    """The result of a lookup.
+
+    Args:
+        verdict: how the records compare.
+        fields: for `differs`, the fields; `before` is the value in the list.
+        message: for `error`, the message.
+    """
 
     verdict: Verdict
     fields: tuple[FieldChange, ...] = ()
@@ -56,14 +62,14 @@ class LookupResult:
 
 def lookup(
     lookups: Sequence[Lookup],
-    fetcher: Callable[[], GatewayClient],
+    make_client: Callable[[], GatewayClient],
     on_answer: Callable[[], None] = lambda: None,
 ) -> dict[str, LookupResult]:
     """Look models up, all at once.
 
     Args:
         lookups: at most one per scope.
-        fetcher: makes the client, inside the event loop.
+        make_client: makes the client, inside the event loop.
         on_answer: called after each result.
 
     Returns:
@@ -72,7 +78,7 @@ def lookup(
 
     async def look_up_all() -> dict[str, LookupResult]:
         results: dict[str, LookupResult] = {}
-        async with fetcher() as client, asyncio.TaskGroup() as group:
+        async with make_client() as client, asyncio.TaskGroup() as group:
 
             async def look_up(wanted: Lookup) -> None:
                 results[wanted.scope.name] = await _lookup(client, wanted)
@@ -96,12 +102,13 @@ async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
 
 
 def record_paths(dialect: Dialect, model: str) -> Iterator[str]:
-    """Yield the paths, behind the URL of the list, at which a model's own record may be.
+    """Yield the paths, below the URL of the list, at which a model's own record may be.
 
-    First with `/` encoded, as one segment; then plain, for servers that match the rest of the path.
+    The first encodes `/`, as one segment; the second keeps it, for servers that match the rest of the path.
     """
     if dialect.id_at == "name":
-        # The id is a resource name, which begins with the collection: `models/gemini-2.5-pro`.
+        # The id is a resource name that begins with the collection: `models/gemini-2.5-pro`.
+        # https://google.aip.dev/122
         model = model.removeprefix(f"{dialect.path.rpartition('/')[2]}/")
     forms = (quote(model, safe=safe) for safe in ("", "/"))
     yield from dict.fromkeys(f"/{form}" for form in forms)
@@ -118,7 +125,7 @@ def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
     """Parse a single record as a row of the list, and compare it with the list's.
 
     Raises:
-        Unreadable: the answer is no record.
+        Unreadable: the answer is not a record.
     """
     row = _row(parse_envelope(reply.body), wanted.dialect)
     body = canonical.encode({"data": [row]}).encode()

@@ -1,4 +1,4 @@
-"""Noise probe: request a list several times in a row, and find the fields that differ every time."""
+"""Noise probe: request a list several times in a row, and find the fields that differ."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FieldDifference:
         examples: two values of one model, as text; None where the field was absent.
         only_order: whether only the order of its elements differs.
         settled_by: why it needs no setting: `noise` or `sets` of the dialect, `time` (it is the time of the
-            request), `copy` (an id is listed more than once, and one is kept); None where it needs one.
+            request), `copy` (an id is listed more than once, and one is kept); None where it needs a setting.
         category: price, limits, capabilities, lifecycle, text or other.
     """
 
@@ -95,7 +95,7 @@ class ScopeProbe:
 
     Args:
         asked: the dialect of the requests.
-        read: the dialect of the readable answers; `asked` where there was none.
+        read: the dialect of the readable answers; `asked` without one.
         times: the number of requests.
         result: the comparison of the answers; None for fewer than two readable answers.
         failures: the failed requests, by number from 1.
@@ -119,7 +119,7 @@ class ScopeProbe:
 
     @property
     def settings(self) -> dict[str, list[str]]:
-        """The settings `noise` and `sets` to write to the gateway's table, where they need new paths."""
+        """The settings `noise` and `sets` for the gateway's table, if they need new paths."""
         if self.result is None:
             return {}
         own = self.scope.gateway.overrides
@@ -130,7 +130,7 @@ class ScopeProbe:
 def probe_scope(
     scope: Scope,
     times: int,
-    fetcher: Callable[[], GatewayClient],
+    make_client: Callable[[], GatewayClient],
     on_answer: Callable[[], None] = lambda: None,
 ) -> ScopeProbe:
     """Request the list of a scope several times in a row and compare the answers.
@@ -138,14 +138,14 @@ def probe_scope(
     Args:
         scope: the scope to ask as.
         times: the number of requests.
-        fetcher: makes the client, inside the event loop.
+        make_client: makes the client, inside the event loop.
         on_answer: called after each answer or failure.
     """
     asked = request_dialect(scope.gateway)
     read: Dialect | None = None
     answers: list[Answer] = []
     failures: dict[int, FetchError] = {}
-    for number, outcome in enumerate(repeat_requests(scope, asked, times, fetcher, on_answer), 1):
+    for number, outcome in enumerate(repeat_requests(scope, asked, times, make_client, on_answer), 1):
         match outcome:
             case FetchResult(answer):
                 dialect = read or answer_dialect(scope.gateway, asked, answer)
@@ -169,7 +169,7 @@ def repeat_requests(
     scope: Scope,
     dialect: Dialect,
     times: int,
-    fetcher: Callable[[], GatewayClient],
+    make_client: Callable[[], GatewayClient],
     on_answer: Callable[[], None] = lambda: None,
 ) -> list[FetchOutcome]:
     """Request a scope's list several times, one after the other; a failure is a value.
@@ -178,13 +178,13 @@ def repeat_requests(
         scope: the scope to ask as.
         dialect: the dialect of the requests.
         times: the number of requests.
-        fetcher: makes the client, inside the event loop.
+        make_client: makes the client, inside the event loop.
         on_answer: called after each answer or failure.
     """
 
     async def request_all() -> list[FetchOutcome]:
         outcomes = []
-        async with fetcher() as client:
+        async with make_client() as client:
             for _ in range(times):
                 request = FetchRequest(scope, dialect, dialect.pages)
                 async with aclosing(client.fetch_all([request])) as answers:
@@ -199,7 +199,7 @@ def probe(dialect: Dialect, answers: Sequence[Answer]) -> ProbeResult:
     """Compare answers to one request field by field, with noise and order included.
 
     Raises:
-        Unreadable: one of them is no list of models.
+        Unreadable: one of them is not a list of models.
     """
     bare = replace(dialect, noise=(), sets=())
     raw = [bare.read(replace(answer, asked_at=_LONG_AGO)) for answer in answers]

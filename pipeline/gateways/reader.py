@@ -1,4 +1,4 @@
-"""From fetched bodies to listings: equal bytes of one gateway in one dialect are parsed once."""
+"""Parse fetched bodies into listings; equal bytes of one gateway in one dialect are parsed once."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _FINGERPRINT_DIGITS = 32
 
 
 class AnswerReader:
-    """Makes the requests of scopes, and parses their outcomes.
+    """A parser of scopes' answers; it also makes their requests.
 
     Args:
-        states: the scopes as the last run left them, by name.
+        states: the scopes after the last run, by name.
     """
 
     def __init__(self, states: Mapping[str, ScopeState]) -> None:
@@ -71,7 +71,7 @@ class AnswerReader:
                 return [(scope, ScopeResult(parsed, seconds))]
 
     def read_archived(self, scope: Scope, answer: Answer) -> ScopeResult:
-        """Parse an answer that was stored outside the database."""
+        """Parse an answer that was saved outside the database."""
         requested = self._request_dialect(scope, self._states.get(scope.name))
         parsed = self._listing(scope, requested, answer)
         if isinstance(parsed, Unreadable):
@@ -91,13 +91,13 @@ class AnswerReader:
         return self._row_caches[dialect]
 
     def _parse(
-        self, scope: Scope, requested: Dialect, answer: Answer, validators: Validators | None = None
+        self, scope: Scope, requested: Dialect, answer: Answer, validators: Validators
     ) -> ListingAnswer | Unchanged | FetchError:
         fingerprint = self._fingerprint(answer.bodies)
         state = self._states.get(scope.name)
         if state and (state.fingerprint, state.reading) == (fingerprint, requested.reading):
             return Unchanged()
-        # The gateway's settings decide whether another dialect may be recognised, so it is part of the key.
+        # The gateway is in the key: its settings decide whether another dialect may be recognised.
         key = (scope.gateway, requested, fingerprint)
         if key not in self._parsed:
             self._parsed[key] = self._listing(scope, requested, answer)
@@ -105,7 +105,7 @@ class AnswerReader:
         if isinstance(parsed, Unreadable):
             return parsed
         dialect, listing = parsed
-        return ListingAnswer(listing, fingerprint, validators or Validators(), dialect)
+        return ListingAnswer(listing, fingerprint, validators, dialect)
 
     def _listing(
         self, scope: Scope, requested: Dialect, answer: Answer
@@ -140,14 +140,15 @@ class AnswerReader:
             yield from ((each, ScopeResult(answers)) for each in (scope, *self._stored_groups(scope)))
             return
         assert isinstance(outcome, FetchResult)
-        parsed = self._parse(scope, groups_dialect, answers.groups)
+        parsed = self._parse(scope, groups_dialect, answers.groups, Validators())
         yield scope, ScopeResult(parsed, outcome.seconds)
         models_dialect = dialects.group_models_dialect(scope.gateway)
         models = {_group_scope(scope, name): answer for name, answer in answers.models.items()}
         lost = [each for each in self._stored_groups(scope) if each not in models]
         models |= dict.fromkeys(lost, answers.empty)
         for each, answer in models.items():
-            yield each, ScopeResult(self._parse(each, models_dialect, answer), outcome.seconds)
+            parsed = self._parse(each, models_dialect, answer, Validators())
+            yield each, ScopeResult(parsed, outcome.seconds)
 
     def _stored_groups(self, scope: Scope) -> list[Scope]:
         prefix = f"{scope.name}."
@@ -156,21 +157,19 @@ class AnswerReader:
 
 
 def _group_answers(dialect: Dialect, outcome: FetchOutcome) -> GroupAnswers | FetchError:
+    if isinstance(outcome, FetchError):
+        return outcome
+    # The client does not accept a 304, since the requests of groups have no validators.
+    assert isinstance(outcome, FetchResult)
     assert dialect.groups
-    match outcome:
-        case FetchResult(answer):
-            try:
-                return dialect.groups.split(answer)
-            except Unreadable as error:
-                return error
-        case NotModified():
-            return Unreadable("the gateway answered 304 to a request without validators")
-        case FetchError():
-            return outcome
+    try:
+        return dialect.groups.split(outcome.answer)
+    except Unreadable as error:
+        return error
 
 
 def _group_scope(scope: Scope, group: str) -> Scope:
-    """Return the scope of a group; where its name is no scope name, a digest keeps it unique."""
+    """Return the scope of a group; a group whose name is not a valid scope name gets a digest as suffix."""
     label = "".join(letter if letter.isalnum() or letter in "_-+" else "_" for letter in group)
     if label != group or not group:
         label = f"{label}-{canonical.digest(canonical.encode(group))[-6:]}"

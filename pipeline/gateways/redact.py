@@ -1,4 +1,4 @@
-"""Redaction: bodies, validators and error texts pass through here before they leave the client."""
+"""Redaction of bodies, validators and error texts before they leave the client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Redactor:
         return body
 
     def _may_hold_escapes(self, body: bytes) -> bool:
-        """Return whether letters of a secret may be escaped: most have no short escape, only their number."""
+        """Return whether a body may hold a secret with escaped letters.
+
+        Of the printable letters, JSON has a short escape for `/`, `"` and the backslash only.
+        """
         special = any(letter in value for value in self._secrets for letter in _SHORT_ESCAPES)
         return b"\\" in body and (special or b"\\u00" in body)
 
@@ -62,9 +65,12 @@ class Redactor:
 
 
 def _letter_pattern(letter: str) -> str:
-    """Return a regular expression for a letter as JSON may write it (RFC 8259, section 7)."""
+    """Return a regular expression for a letter as JSON may write it.
+
+    See https://www.rfc-editor.org/rfc/rfc8259#section-7.
+    """
     units = letter.encode("utf-16-be").hex()
     number = "".join(f"\\\\u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
     plain = re.escape(letter)
-    # The escaped form first: a backslash left over would spoil the JSON.
+    # The escaped form first: a remaining backslash would make the JSON invalid.
     return f"(?:\\\\{plain}|{plain}|{number})" if letter in _SHORT_ESCAPES else f"(?:{plain}|{number})"

@@ -35,7 +35,7 @@ class AiohttpTransport:
             async with self._lenient_transport().send(request, url, read_timeout=read_timeout) as answer:
                 yield answer
             return
-        # Let the loop notice connections that the server closed behind its last response:
+        # Let the event loop notice connections that the server closed after its last response:
         # https://github.com/aio-libs/aiohttp/issues/4549
         for _ in range(_LOOP_TURNS):
             await asyncio.sleep(0)
@@ -58,7 +58,8 @@ class AiohttpTransport:
         except aiohttp.InvalidURL as error:
             raise ValueError(f"{error.description or 'the URL is invalid'}") from error
         except aiohttp.ClientResponseError as error:
-            # aiohttp refuses, for example, a repeated Content-Length; httpx reads the next attempt.
+            # aiohttp rejects some responses that httpx accepts, so httpx makes the next attempt. Example:
+            # a repeated Content-Length, see https://github.com/aio-libs/aiohttp/pull/12389
             self._malformed.add(urlsplit(url).netloc)
             raise ConnectionError(_reason(error)) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -72,7 +73,7 @@ class AiohttpTransport:
         return self._fallback
 
     def _session(self, url: str) -> aiohttp.ClientSession:
-        # Loading certificates takes as long as asking a hundred scopes, so plain HTTP does without.
+        # Loading certificates takes as long as fetching a hundred scopes, so plain HTTP does without.
         secure = not url.startswith("http://")
         if secure not in self._sessions:
             self._sessions[secure] = self._new_session(secure=secure)
@@ -82,7 +83,8 @@ class AiohttpTransport:
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=_certificates() if secure else True),
             headers=self._headers,
-            # One scope's session cookie must never travel with another scope's request.
+            # One scope's session cookie must never travel with another scope's request:
+            # https://docs.aiohttp.org/en/stable/client_reference.html#aiohttp.DummyCookieJar
             cookie_jar=aiohttp.DummyCookieJar(),
             # Decompression has to be bounded: https://github.com/aio-libs/aiohttp/issues/8248
             auto_decompress=False,
@@ -110,7 +112,10 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return the headers by lower-case name; repeated ones are joined (RFC 9110, section 5.3)."""
+    """Return the headers by lower-case name; repeated ones are joined.
+
+    See https://www.rfc-editor.org/rfc/rfc9110#section-5.3.
+    """
     return {
         name.lower(): ", ".join(map(_as_text, response.headers.getall(name))) for name in response.headers
     }

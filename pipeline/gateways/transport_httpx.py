@@ -1,4 +1,4 @@
-"""Transport over httpx: quick to import, and aware of proxies."""
+"""Transport over httpx: quick to import, and with support for proxies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pipeline.gateways.types import HttpRequest, HttpResponse
 
 
 class HttpxTransport:
-    """A transport for few scopes, or for a proxy named by the environment."""
+    """A transport for few scopes, or for the proxy that the environment names.
+
+    See https://www.python-httpx.org/environment_variables/.
+    """
 
     def __init__(self, headers: Mapping[str, str], *, proxies: bool) -> None:
         self._headers = dict(headers)
@@ -30,7 +33,7 @@ class HttpxTransport:
             async with self._client(url).stream(
                 request.method, url, headers=request.headers, json=request.json, timeout=read_timeout
             ) as response:
-                # The raw stream: `aiter_bytes` would decode a whole chunk at once, however large it becomes.
+                # The raw stream: `aiter_bytes` decodes a whole chunk at once, whatever its decoded size.
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 headers = response.headers
                 yield HttpResponse(
@@ -72,10 +75,12 @@ class HttpxTransport:
 
 
 def load_certificates() -> ssl.SSLContext:
-    """Return a TLS context with httpx's certificates, or those named by the environment.
+    """Return a TLS context with httpx's certificates, or those that the environment names.
+
+    See https://www.python-httpx.org/advanced/ssl/.
 
     Raises:
-        Unreachable: the certificates named by the environment cannot be read.
+        Unreachable: the certificates that the environment names cannot be read.
     """
     try:
         return httpx.create_ssl_context()

@@ -27,7 +27,7 @@ class HttpRequest:
 class HttpResponse:
     """The head of a response, and its body as it arrives, still encoded by its `Content-Encoding`.
 
-    Names in `headers` are in lower case, or found in any case; `cookies` are the values of `Set-Cookie`.
+    `headers` are looked up in lower case; `cookies` are the values of `Set-Cookie`.
     """
 
     status: int
@@ -46,7 +46,7 @@ class Transport(Protocol):
 
         Args:
             request: method, headers and body; its own URL is ignored.
-            url: where to send it, query included.
+            url: the URL to send it to, query included.
             read_timeout: seconds to wait for a connection, and for each chunk of the response.
 
         Raises:
@@ -78,7 +78,7 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """One scope to fetch: the dialect to ask in, the requests to send, the validators of its last answer."""
+    """One scope to fetch: its dialect, the requests to send, and the validators of its last answer."""
 
     scope: Scope
     dialect: Dialect
@@ -97,7 +97,7 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """A 304: the last answer still holds."""
+    """A response 304: the last answer is still valid."""
 
     seconds: float
 

@@ -12,24 +12,24 @@ def list_url(base: str, path: str) -> str:
     """Join a gateway's base and the path of a list.
 
     The base may end anywhere in the path: `https://host`, `…/v1` and `…/v1/models` give the same URL.
-    A version of the base's own (`…/api/v3`) replaces that of the path.
+    A version in the base (`…/api/v3`) replaces that of the path.
     """
     base = base.rstrip("/")
-    steps = path.strip("/").split("/")
-    if steps[:2] == ["api", "user"]:
+    segments = path.strip("/").split("/")
+    if segments[:2] == ["api", "user"]:
         base = base.removesuffix("/models")
     elif base.endswith("/models"):
         return base
-    if steps[0] == "api" and _VERSION.match(base.rpartition("/")[2]):
-        # The dashboard's API stands beside the versions of the model API, not below one of them.
+    if segments[0] == "api" and _VERSION.match(base.rpartition("/")[2]):
+        # The API of the dashboard is beside the versions of the model API, not below one of them.
         base = root_url(base)
-    base_steps = urlsplit(base).path.strip("/").split("/")
-    for shared in range(min(len(steps), len(base_steps)), 0, -1):
-        if base_steps[-shared:] == steps[:shared]:
-            return "/".join([base, *steps[shared:]])
-    if _VERSION.match(steps[0]) and _VERSION.match(base_steps[-1]):
-        steps = steps[1:]
-    return "/".join([base, *steps])
+    base_segments = urlsplit(base).path.strip("/").split("/")
+    for shared in range(min(len(segments), len(base_segments)), 0, -1):
+        if base_segments[-shared:] == segments[:shared]:
+            return "/".join([base, *segments[shared:]])
+    if _VERSION.match(segments[0]) and _VERSION.match(base_segments[-1]):
+        segments = segments[1:]
+    return "/".join([base, *segments])
 
 
 def root_url(base: str) -> str:

@@ -1,4 +1,4 @@
-"""Variation of JSON values that should be equal: the places where they differ, and whether only in order."""
+"""Places where JSON values that should be equal differ, and whether only their order differs."""
 
 from __future__ import annotations
 

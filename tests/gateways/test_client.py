@@ -602,7 +602,7 @@ def test_redirects_in_circles_fail(gateway, job):
     job.asks(gateway.url)
     error = error_of_one_run(job)
     assert error["class"] == "Unreadable"
-    assert "circles" in error["message"]
+    assert "redirects more than 3 times" in error["message"]
     assert len(gateway.requests) == 4
 
 

@@ -1,4 +1,4 @@
-"""The dialects of gateways: the requests that give a list, and how its records are parsed."""
+"""The dialects of gateways: the requests for a list, and the parser of its records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dialect: how one family of gateways writes its list, as values, and the parser driven by them."""
+"""A dialect: the list format of one family of gateways, as values, and the parser that they drive."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A parsed row: a record, or the reason why it is skipped; neither for an id that is no model.
+    """A parsed row: a record, or the reason why it is skipped; neither for an id that is not a model.
 
-    `created` is the row's own, in Unix seconds where it is an integer.
+    `created` is the value in the row (Unix seconds) if it is an integer.
     """
 
     record: Record | None = None
@@ -92,7 +92,7 @@ def _never(_envelope: Any, _rows: list[dict[str, Any]]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one family of gateways writes its list; it does no I/O.
+    """The list format of one family of gateways; it does no I/O.
 
     Args:
         name: its name in the config.
@@ -105,14 +105,14 @@ class Dialect:
         list_at: paths of the array of records in a body, tried in turn; "" is the body itself.
         null_is_empty: the server writes null for an empty list.
         id_at: the path of the model's id in a record.
-        no_models: globs of ids that are no models: wildcards, sentinels, "".
+        no_models: globs of ids that are not models: wildcards, sentinels, "".
         noise: paths in a record that differ between answers without a change of the model.
         quiet: paths that are stored, and reported only on request.
         sets: paths of arrays, or comma-joined texts, whose order has no meaning.
         recognises: returns whether an answer has the marks of this dialect.
         facts: reads the facts of a record.
-        groups: how the groups of a user are listed; None where a dialect has no groups.
-        reading: the rules that a listing is read under, as canonical JSON: equal rules give equal text.
+        groups: how the groups of a user are listed; None for a dialect without groups.
+        reading: the rules of parsing a listing, as canonical JSON: equal rules give equal text.
     """
 
     name: str
@@ -158,7 +158,7 @@ class Dialect:
         """Parse one complete answer.
 
         Raises:
-            Unreadable: it is no list of models, or an incomplete one; the message says what it is.
+            Unreadable: it is not a list of models, or not complete; the message says why.
         """
         return self.listing([self.row(row, answer.asked_at) for row in self._all_rows(answer.bodies)])
 
@@ -166,7 +166,7 @@ class Dialect:
         """Return the envelope and the rows of a body; a row that is a text becomes a record of that id.
 
         Raises:
-            Unreadable: it is no list of models; the message says what it is.
+            Unreadable: it is not a list of models; the message says why.
         """
         envelope = parse_envelope(body)
         rows = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty)
@@ -198,7 +198,7 @@ class Dialect:
         """Return the listing of the rows of one complete answer.
 
         Raises:
-            Unreadable: there are rows, and none has an id.
+            Unreadable: there are rows, but none has an id.
         """
         records = [row.record for row in rows if row.record]
         warnings = [] if len(records) == len(rows) else _skipped_rows(rows)
@@ -210,8 +210,8 @@ class Dialect:
         )
 
     def normalise(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return a row without noise, with its sets in one order."""
-        # Noise first: inside the members of a set it would decide on their order.
+        """Return a row without noise, with its sets sorted."""
+        # Noise first: in the members of a set it would affect their order.
         normal: dict[str, Any] = jsonpath.remove(row, self._noise)
         for path in self._sets:
             if path[0] in normal or path[0] == "*":
@@ -251,7 +251,7 @@ def _skipped_rows(rows: Sequence[Row]) -> list[str]:
 
 
 def _without_request_time(row: dict[str, Any], asked_at: int) -> dict[str, Any]:
-    """Return a row without a `created` that is the time of the request, as many servers write it."""
+    """Return a row without its `created` if that is the time of the request, as many servers write it."""
     created = row.get("created")
     if isinstance(created, int) and abs(created - asked_at) <= REQUEST_TIME_WINDOW:
         return {key: value for key, value in row.items() if key != "created"}
@@ -269,7 +269,7 @@ def _sorted(value: Any) -> Any:
 
 
 def _unique(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]:
-    """Return one record per model; of unequal ones the first in canonical order, with a warning."""
+    """Return one record per model: of several the first in canonical order; warn if they differ."""
     by_model = {record.model: record for record in records}
     if len(by_model) == len(records):
         return by_model
@@ -283,7 +283,7 @@ def _unique(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]
 
 
 def storable_id(model: str) -> str:
-    """Return a model's id with NUL escaped: SQLite's functions end a text there.
+    """Return a model's id with NUL escaped, since SQLite's functions end a text there.
 
     See https://www.sqlite.org/nulinstr.html.
     """

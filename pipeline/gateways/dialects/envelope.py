@@ -1,4 +1,4 @@
-"""The envelope of an answer: find its rows, or describe what the answer is instead of a list."""
+"""The envelope of an answer: find its rows, or raise an error that describes the answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parse_envelope(body: bytes) -> Any:
     """Parse a body as JSON.
 
     Raises:
-        Unreadable: it is not JSON, or an error with status 200.
+        Unreadable: it is not JSON, or it reports an error in spite of its status 200.
     """
     try:
         value = canonical.decode(body)

@@ -1,4 +1,4 @@
-"""Paging: every page of a list, or none; a list that ends early would look like removals."""
+"""Paging: all pages of a list, or an error, since a list that ends early would look like removals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Paging:
     Args:
         param: the query parameter that selects a page.
         next_at: the path of `param`'s value for the next page; a URL is parsed for its parameters.
-        more_at: the path of the flag for further pages; without it, a next cursor is the flag.
+        more_at: the path of the flag for further pages; without it, a next cursor means further pages.
         numbered: pages are counted from 1; `pages_at`, or else `total_at`, has their number.
         pages_at: the path of the number of pages.
         size: the parameters that ask for large pages.
@@ -63,7 +63,7 @@ def pages(
         rows: returns the envelope and the rows of a body; raises Unreadable.
 
     Raises:
-        Unreadable: a page is no list, a cursor repeats, pages are missing, or there is no end.
+        Unreadable: a page is not a list, a cursor repeats, pages are missing, or there is no end.
     """
     if paging is None:
         return ((yield PageRequest(path, params)),)
@@ -100,8 +100,8 @@ def has_next_page(paging: Paging, envelope: Any, pages: int, records: int) -> bo
 def _next_cursor(paging: Paging, envelope: Any, pages: int, records: int) -> Params | None:
     """Return the parameters of the next page; None at the end."""
     if paging.numbered:
-        of = _number(envelope, paging.pages_at)
-        more = records < (_number(envelope, paging.total_at) or 0) if of is None else pages < of
+        last = _number(envelope, paging.pages_at)
+        more = pages < last if last else records < (_number(envelope, paging.total_at) or 0)
         return ((paging.param, str(pages + 1)),) if more else None
     if paging.more_at and jsonpath.find(envelope, jsonpath.parse(paging.more_at)) is not True:
         return None

@@ -53,7 +53,7 @@ def request_dialect(gateway: Gateway, reading: str | None = None) -> Dialect:
 
 
 def answer_dialect(gateway: Gateway, requested: Dialect, answer: Answer) -> Dialect:
-    """Return the dialect to parse an answer in: with `auto` and no known address, its shape decides."""
+    """Return the dialect to parse an answer in; with `auto` and an unknown address, by the answer's shape."""
     own = gateway.overrides
     if gateway.dialect != AUTO or requested.name != DEFAULT_DIALECT or own.list or own.id:
         return requested
@@ -61,7 +61,7 @@ def answer_dialect(gateway: Gateway, requested: Dialect, answer: Answer) -> Dial
 
 
 def dialect_of(reading: str | None) -> Dialect | None:
-    """Return the dialect named by the rules of a listing; None where this version has no such dialect."""
+    """Return the dialect that the rules of a listing name; None if this version has no such dialect."""
     name = _name(reading)
     return all_dialects()[name] if name else None
 
@@ -81,14 +81,14 @@ def group_models_dialect(gateway: Gateway) -> Dialect:
 
 
 def _for_groups(dialect: Dialect, gateway: Gateway) -> Dialect:
-    """Apply the overrides that add to a dialect; the paths belong to the gateway's other list."""
+    """Apply the overrides that extend a dialect; the paths are those of the gateway's list of models."""
     own = gateway.overrides
     added = Overrides(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
     return customise(dialect, added)
 
 
 def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
-    """Return a dialect with the settings of the config: paths replace its own, sets of paths extend it."""
+    """Return a dialect with the config's settings: paths replace those of the dialect, lists extend them."""
     own = overrides
     if own == Overrides():
         return dialect
@@ -135,7 +135,7 @@ def _by_shape(answer: Answer) -> Dialect | None:
 
 
 def _recognised_before(name: str) -> Dialect:
-    """Return a dialect that was recognised by an answer, with the default request, which gave that answer."""
+    """Return a dialect that was recognised by an answer, with the default request that led to that answer."""
     default = all_dialects()[DEFAULT_DIALECT]
     return replace(
         all_dialects()[name],

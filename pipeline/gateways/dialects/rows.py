@@ -1,4 +1,7 @@
-"""Row cache: parse answers much like the last one, decoding only the rows whose bytes are new."""
+"""Row cache: parses similar answers, and decodes only the rows whose bytes are new.
+
+Rows are split off undecoded: https://jcristharif.com/msgspec/api.html#msgspec.Raw
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _MISSING = msgspec.Raw()
 class RowCache:
     """A parser of successive answers in one dialect; equal to `Dialect.read`, as a property test checks.
 
-    Rows are found by their bytes. Anything but a plain list in one array is left to the dialect.
+    Rows are cached by their bytes. The dialect parses anything that is not a plain list in one array.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -50,7 +53,7 @@ class RowCache:
         """Parse one complete answer.
 
         Raises:
-            Unreadable: it is no list of models, or an incomplete one.
+            Unreadable: it is not a list of models, or not complete.
         """
         if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer.bodies):
             return self._listing
@@ -60,7 +63,7 @@ class RowCache:
         try:
             rows = self._parse(raw_rows, answer.asked_at)
         except ValueError:
-            # A row holds something that is not strictly JSON; the dialect is more lenient.
+            # A row is not strict JSON; the dialect parses leniently.
             return self._dialect.read(answer)
         listing = self._dialect.listing(rows)
         self._remember(answer, raw_rows, rows, listing)
@@ -83,7 +86,7 @@ class RowCache:
             self._listing, self._last = listing, (raw_rows, rows)
 
     def _has_same_rows(self, bodies: tuple[bytes, ...]) -> bool:
-        """Return whether only the envelope is new, as when it holds the time of the answer."""
+        """Return whether only the envelope is new, for example with the time of the answer."""
         assert self._frame
         envelope = self._frame.without_rows(bodies[0]) if len(bodies) == 1 else None
         page = self._split_page(envelope) if envelope else None
@@ -94,7 +97,7 @@ class RowCache:
         return paging is not None and has_next_page(paging, envelope, pages, records)
 
     def _is_long_after(self, asked_at: int) -> bool:
-        """Return whether no row of the last answer was created at about this time."""
+        """Return whether all rows of the last answer were created well before this time."""
         return asked_at > self._newest + REQUEST_TIME_WINDOW
 
     def _split_all(self, bodies: tuple[bytes, ...]) -> list[msgspec.Raw] | None:
@@ -119,7 +122,7 @@ class RowCache:
         return envelope, rows
 
     def _parse(self, raw_rows: list[msgspec.Raw], asked_at: int) -> list[Row]:
-        """Parse rows; those at their place in the last answer are found by a comparison, without hashing."""
+        """Parse rows; those in the order of the last answer are found by comparing, without hashing."""
         raw_last, last = self._last if self._is_long_after(asked_at) else ([], [])
         place_of = {id(row): place for place, row in enumerate(last)}
         raw_last = [*raw_last, _MISSING]
@@ -152,7 +155,7 @@ class RowCache:
 
 
 def _has_request_time(row: Row, asked_at: int) -> bool:
-    """Return whether a row's `created` may be the time of the request, which is left out of its record."""
+    """Return whether a row's `created` may be the time of the request; its record does not have it then."""
     created = row.created
     return created is not None and abs(created - asked_at) <= REQUEST_TIME_WINDOW
 
@@ -177,7 +180,7 @@ class _Splitter:
         """Return the relevant part of a body's envelope, and its rows.
 
         Raises:
-            ValueError: it is no plain list.
+            ValueError: it is not a plain list.
         """
         found = self._decoder.decode(body)
         if isinstance(found, list):
@@ -195,7 +198,7 @@ def _cursor_names(paging: Paging | None) -> set[str]:
 
 
 class _Frame:
-    """The rows of one body as they are written, from the first to the last, and where they stand.
+    """The bytes of all rows of one body, and their position in it.
 
     Args:
         name: the name of the rows in the envelope.
@@ -213,13 +216,13 @@ class _Frame:
         first = bytes(rows[0])
         start = body.find(first)
         written = _separator(body, start + len(first), rows).join(rows)
-        # The body must hold exactly these rows: a name could hide between them otherwise.
+        # The body must hold these rows and nothing else: another name could stand between them.
         if body.startswith(written, start):
             self._start, self._after = start, len(body) - start - len(written)
             self._rows = written
 
     def without_rows(self, body: bytes) -> bytes | None:
-        """Return a body without its rows, if they are those remembered; None where that is not certain."""
+        """Return a body without its rows, if they are those remembered; None if that is uncertain."""
         if not self._rows:
             return None
         for at in {self._start, len(body) - self._after - len(self._rows)}:
@@ -230,7 +233,7 @@ class _Frame:
         return None
 
     def _is_plain(self, envelope: bytes, at: int) -> bool:
-        """Return whether the rows stood in the only array of that name, and nowhere else."""
+        """Return whether the rows stood in the only array of that name."""
         return (
             len(envelope) <= _MAX_ENVELOPE
             and b"\\" not in envelope
