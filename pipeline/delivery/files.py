@@ -1,4 +1,4 @@
-"""Files, each written whole or not at all, and the report files, named after their run."""
+"""Atomic writes of files, and the report files, named after their run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.reports.csv_json import as_csv, as_json
 from pipeline.reports.report import build_report
 from pipeline.reports.types import Report
 from pipeline.store import Store
-from pipeline.store.changes import Window
 from pipeline.store.outbox import shares_second
+from pipeline.store.windows import Window
 
 _DRAFT = ".draft"
 
@@ -28,12 +28,12 @@ def atomic_write(
     Args:
         path: in an existing directory.
         content: all of the file.
-        mode: the permissions, whatever the umask; None for what the umask leaves.
-        durable: wait until the content is on disk, so that it survives a loss of power.
+        mode: the permissions, whatever the umask; None for those that the umask leaves.
+        durable: wait until the content is on disk, where it survives a power failure.
         shared: other processes may write the same file at the same time.
 
     Raises:
-        OSError: it cannot be written; the file is as it was.
+        OSError: it cannot be written; the file is unchanged.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}{_DRAFT}" if shared else f".{path.name}{_DRAFT}")
     try:
@@ -57,11 +57,11 @@ def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        # Left by a run that was killed: this process holds the lock, so no other is writing here.
+        # Drafts of a killed run: this process holds the lock, so no other is writing here.
         for draft in directory.glob(f".*{_DRAFT}"):
             draft.unlink(missing_ok=True)
         for name, text in texts.items():
-            # A delivery is recorded as sent in a database that survives a loss of power; so must the file.
+            # The database, which survives a power failure, will record the delivery as sent.
             atomic_write(directory / name, text.encode())
     except OSError as error:
         raise DeliveryError(f"{directory}: the report cannot be written: {error.strerror}") from error
@@ -69,7 +69,7 @@ def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
 
 
 def write_report(store: Store, directory: Path, report: Report) -> list[Path]:
-    """Write a report as CSV and JSON, named after its run and as `latest`; return the paths of the former.
+    """Write a report as CSV and JSON, named after its run and `latest`; return the paths of the former.
 
     Raises:
         DeliveryError: a file cannot be written.
@@ -78,14 +78,14 @@ def write_report(store: Store, directory: Path, report: Report) -> list[Path]:
 
 
 def write_window(store: Store, directory: Path, window: Window, *, watch: Watch = NO_WATCH) -> list[Path]:
-    """Write the report of any window as CSV and JSON, beside the regular ones; return the paths.
+    """Write the report of any window as CSV and JSON beside the regular reports; return the paths.
 
     Raises:
         DeliveryError: a file cannot be written.
         StoreError: there is no run to report.
     """
     if not window.until:
-        raise StoreError("holds no run yet: `modelwatch run`", path=store.path)
+        raise StoreError("holds no run yet: start one with `modelwatch run`", path=store.path)
     report = build_report(store, window, watch)
     stem = f"{compact(window.start)}--{run_stem(store, report.run)}"
     return _write(directory, report, stem=stem, latest=False)

@@ -15,27 +15,27 @@ from pipeline.core.times import minute
 from pipeline.core.types import Kind, Resolve
 from pipeline.delivery.types import PING_TIMEOUT, MonitoringFailure, Ping, RunHealth
 from pipeline.errors import Locked, PipelineError, QuestionError, StoreError
-from pipeline.history.runs import coverage, find_run
 from pipeline.reports.console import report_lines
 from pipeline.reports.report import build_report
 from pipeline.reports.types import Report
 from pipeline.store import Store
-from pipeline.store.changes import Window
-from pipeline.store.outbox import last_success, unsent
+from pipeline.store.coverage import coverage
+from pipeline.store.outbox import unsent
+from pipeline.store.runs import find_run, last_success
+from pipeline.store.windows import Window
 
 _LOG = logging.getLogger("modelwatch")
-
 
 _USAGE, _INTERRUPTED = 2, 130
 
 
 class Monitor(Protocol):
-    """What a run reports its end to; `active` where anything is configured."""
+    """The monitor of a run; `active` if pings or metrics are configured."""
 
     active: bool
 
     def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
-        """Note how the run went; `failures` are the lines on failed deliveries."""
+        """Set the result of the run; `failures` are the lines on failed deliveries."""
 
     def interrupt(self, exit_status: int) -> None:
         """Report that the run is being stopped; may be called by a signal handler."""
@@ -60,7 +60,7 @@ def run_monitor(
     Args:
         ping: the check to ping.
         metrics: the file to write the metrics to.
-        database: the file from which they are read.
+        database: the file that the metrics are read from.
         resolve: resolves the reference to the check's URL.
     """
     if not (ping or metrics):
@@ -98,11 +98,11 @@ class RunMonitor:
             self._pings.start()
 
     def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
-        """Note how the run went; `end` reports it."""
+        """Set the result of the run, which `end` reports."""
         self._exit_status, self._report, self._failures = exit_status, report, failures
 
     def end(self) -> None:
-        """Report that the run ended as noted."""
+        """Report that the run ended, with the result that `finish` set."""
         lines = [f"the run exited with {self._exit_status}"]
         if self._report:
             lines = [f"{lines[0]}, {minute(self._report.run.started_at)} UTC", *report_lines(self._report)]
@@ -112,24 +112,24 @@ class RunMonitor:
     def fail(self, error: BaseException) -> None:
         """Report that the run ended with an error."""
         exit_status = _exit_status(error)
-        # The text of any other error may hold secrets.
+        # The text of a foreign exception may hold secrets.
         message = error.message if isinstance(error, PipelineError) else type(error).__name__
         lines = (f"the run exited with {exit_status}", *map(printable, message.splitlines()))
-        # The run that holds the lock writes the file.
+        # If another run holds the lock, that run writes the metrics.
         metrics = None if isinstance(error, Locked) else self._metrics
         self._end(exit_status, "\n".join(lines), metrics, _log_failure)
 
     def interrupt(self, exit_status: int) -> None:
         """Report that the run is being stopped, from within a signal handler.
 
-        Works in a thread of its own: the interrupted code may hold locks that are needed here.
+        The work is done in another thread: the interrupted code may hold locks that are needed here.
         """
         arguments = (exit_status, f"the run was stopped: {exit_status}", self._metrics, _ignore)
         thread = threading.Thread(target=self._end, args=arguments, kwargs={"retry": False}, daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            return  # No thread can be started, and the run must stop.
+            return  # no thread can be started, and the run must stop
         thread.join(self._timeout)
 
     def _end(
@@ -146,7 +146,7 @@ class RunMonitor:
                 self._write(metrics, exit_status, on_failure)
             failure = self._pings.end(exit_status, summary, retry=retry) if self._pings else None
         except KeyboardInterrupt:
-            return  # The run is done; only the wait for its ping is cut short.
+            return  # the run is done: only the wait for its ping ends
         if failure:
             on_failure(failure)
 
@@ -165,7 +165,7 @@ class RunMonitor:
             cure = "create its directory, and let the job's user write to it"
             failed(f"{error.strerror}: {cure}", permanent=True)
         except StoreError as error:
-            # The run itself has reported it, or another run is the cause.
+            # Temporary: the run has reported it already, or another run holds the file.
             failed(error.message, permanent=False)
         except Exception as error:  # noqa: BLE001 - a defect here must not change how a run ends
             failed(f"{type(error).__name__}: {error}", permanent=True)
@@ -177,7 +177,7 @@ def run_health(store: Store, exit_status: int, report: Report | None = None) -> 
     Args:
         store: an open database.
         exit_status: that of the run that just ended.
-        report: of that run; without it the report is built from the database.
+        report: the report of that run; None to build it from the database.
     """
     newest = find_run(store)
     run = None if newest and newest.status == "imported" else newest
@@ -194,19 +194,19 @@ def run_health(store: Store, exit_status: int, report: Report | None = None) -> 
 
 
 def _exit_status(error: BaseException) -> int:
-    """Return the exit status of the command; click's errors have the same attribute as ours."""
+    """Return the exit status of the command; click's errors have the attribute `exit_code` too."""
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED
     if isinstance(error, QuestionError):
-        return _USAGE  # The command shows it as an error of usage.
+        return _USAGE  # the command shows it as a usage error
     status = getattr(error, "exit_code", None)
     return status if isinstance(status, int) else 1
 
 
 def _log_failure(failure: MonitoringFailure) -> None:
-    """Log a failure: a temporary one only on a terminal, as the check itself raises an alarm.
+    """Log a failure: a permanent one as a warning, a temporary one as a warning only on a terminal.
 
-    A permanent one is always logged: a check that was never pinged raises no alarm.
+    The check itself raises an alarm after a temporary failure, but not if it was never pinged.
     """
     shown = failure.permanent or sys.stderr.isatty()
     _LOG.log(logging.WARNING if shown else logging.INFO, "%s", failure.message)

@@ -21,20 +21,15 @@ from pipeline.store.windows import FOREVER, Window
 MAX_ATTEMPTS = 20
 """The number of failed attempts after which a delivery is refused; `retry` resets it."""
 
-
 MAX_WAIT = 24 * 3600
 """The longest wait for the next attempt in seconds, whatever the receiver asks for."""
 
-
 _FIRST_WAIT = 300
-
 
 _MAX_BACKOFF = 6 * 3600
 
-
 _UNSTEADY = 3
 """The number of failures and holds within a day from which a scope is unsteady…"""
-
 
 _UNSTEADY_INTERVAL = timedelta(hours=6)
 """…and the shortest time between two reports with no other news than unsteady scopes."""

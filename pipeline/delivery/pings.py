@@ -21,19 +21,14 @@ from pipeline.errors import Unresolved
 MAX_BODY = 10_000
 """Bytes of a body that every healthchecks server keeps."""
 
-
 _START = "start"
-
 
 _PAUSE = 0.1
 """The share of the timeout to wait between two attempts."""
 
-
 _NOT_FOUND = b"(not found)"
 
-
 _SUCCESS, _SERVER_ERROR = 2, 5
-
 
 _TEMPORARY = frozenset({408, 429})
 

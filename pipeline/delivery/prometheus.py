@@ -19,13 +19,10 @@ from pipeline.history.types import Coverage, Run
 STATES = ("ok", "held", "failed", "new", "retired")
 """The states of a scope; each has a sample, even if no scope is in it."""
 
-
 _ANSWERED = frozenset({"ok", "held"})
-
 
 Sample = tuple[Mapping[str, str], int]
 """Labels and a value."""
-
 
 Metric = tuple[str, str, list[Sample]]
 """A name without prefix, the help text, and samples."""

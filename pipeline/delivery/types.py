@@ -14,18 +14,14 @@ from pipeline.reports.types import Filter
 TIMEOUT = 30.0
 """Seconds to wait for a receiver, unless the config sets `timeout`."""
 
-
 TOTAL_TIMEOUT = 4
 """The time to send one message, in multiples of `timeout`; `timeout` alone bounds each response."""
-
 
 PING_TIMEOUT = 5.0
 """Seconds that a ping may take, unless the config sets `timeout`."""
 
-
 ROLLING_FORMS = ("atom", "feed", "ics")
 """The forms with one file per directory, rewritten with each report: feeds and the shutdown calendar."""
-
 
 REPORTS = "reports"
 """The name of the destination that every config has: the reports directory, with CSV and JSON."""

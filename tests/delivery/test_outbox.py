@@ -34,7 +34,6 @@ url = "https://acme.example"
 scopes = { prod = {}, test = {} }
 """
 
-
 Destinations = tuple[Destination, ...]
 
 

@@ -20,13 +20,10 @@ if TYPE_CHECKING:
 
 _MAX_TITLE = 250
 
-
 _MENTION = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b|\w+:)")
 """The start of a mention or a link in Slack, Discord or Feishu."""
 
-
 _ZERO_WIDTH_SPACE = "\u200b"
-
 
 _NOT_INSTALLED = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
 

@@ -13,7 +13,6 @@ from pipeline.reports.types import Message
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._@+-]+")
 
-
 _MAX_NAME = 200
 
 

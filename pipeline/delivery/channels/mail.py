@@ -18,10 +18,8 @@ from pipeline.reports.types import Message
 _MAX_TEXT = 250
 """Characters in a header of text: the subject, names."""
 
-
 _MAX_WORD = 60
 """The length from which a word in a header is encoded: it cannot be folded into lines of 76 characters."""
-
 
 _NOT_IN_IDS = re.compile(r"[^!-~]")
 

@@ -25,24 +25,18 @@ from pipeline.reports.types import Message
 
 _CONTINUE, _AUTHENTICATED = 334, 235
 
-
 _ACCEPTED = frozenset({250, 251, 252})
 
-
 _CLOSING = 421
-
 
 _PERMANENT = 500
 """Replies from here on are permanent (RFC 5321, 4.2.1)…"""
 
-
 _EXCEEDED = 552
 """…except this one: the mail is too large or, as a reply to RCPT, the mailbox is full."""
 
-
 _TEMPORARY_FOR_RECIPIENT = frozenset({_EXCEEDED, 530, 534, 535, 538})
 """Permanent replies to RCPT that do not concern the recipient: a full mailbox, or missing authentication."""
-
 
 _TOO_LARGE = re.compile(r"\d+ 5\.(2\.3|3\.4)\b")
 """Enhanced status codes for a mail that is too large: https://www.rfc-editor.org/rfc/rfc3463"""

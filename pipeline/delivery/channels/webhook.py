@@ -21,15 +21,11 @@ from pipeline.reports.types import Message
 _MAX_BODY = 2000
 """Bytes of an error's body that are read."""
 
-
 _MAX_WAIT = 86_400.0
-
 
 _SERVER_ERROR = 500
 
-
 _TEMPORARY = frozenset({408, 425, 429})
-
 
 _HINTS = {
     400: "it does not accept the request: see its own log",
