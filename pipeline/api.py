@@ -35,6 +35,7 @@ from pipeline.history.deprecations import (
     announced_shutdowns,
     unannounced_removals,
 )
+from pipeline.history.model import ModelDetails, model_details
 from pipeline.history.selectors import (
     matching_models,
     parse_side,
@@ -43,7 +44,7 @@ from pipeline.history.selectors import (
     require_scopes,
     unknown_model,
 )
-from pipeline.history.timeline import ModelDetails, Timeline, model_details, timelines
+from pipeline.history.timeline import Timeline, timelines
 from pipeline.history.types import Coverage, Event, Run
 from pipeline.history.watch import SHUTDOWN_DAYS, WatchedModel, WatchReport, check_watched, unreported
 from pipeline.reports.report import build_report, mark_urgent
@@ -1200,11 +1201,11 @@ def _lookups(
     # An `all_groups` scope puts its list together from other answers; it has no address for one model.
     scopes = {scope.name: scope for scope in config.scopes if not scope.all_groups}
     for at in details:
-        for standing in at.standings if at.is_known else ():
-            scope = scopes.get(standing.coverage.scope)
+        for offer in at.scopes if at.was_offered else ():
+            scope = scopes.get(offer.coverage.scope)
             if scope:
                 dialect = request_dialect(scope.gateway, states[scope.name].reading)
-                listed = at.offers[standing.record].body if standing.record is not None else None
+                listed = at.records[offer.record].body if offer.record is not None else None
                 yield Lookup(scope, dialect, at.model, listed)
 
 

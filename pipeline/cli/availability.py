@@ -17,7 +17,7 @@ from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
-from pipeline.history.availability import Alike, Matrix, Nearest
+from pipeline.history.availability import EqualScopes, Matrix, NearestList
 
 
 @click.command()
@@ -229,7 +229,7 @@ _SAME_COLUMNS = ("gateway", "scope", "list", "models", "nearest", "added", "remo
 """The columns of the CSV; scopes with the same number in `list` have the same list."""
 
 
-def _same_rows(found: Sequence[Alike]) -> Iterator[Sequence[Any]]:
+def _same_rows(found: Sequence[EqualScopes]) -> Iterator[Sequence[Any]]:
     for number, each in enumerate(found, 1):
         near = each.nearest
         difference: tuple[str | None, ...] = (None,) * 4
@@ -239,7 +239,7 @@ def _same_rows(found: Sequence[Alike]) -> Iterator[Sequence[Any]]:
             yield (each.gateway, scope, number, each.models, *difference)
 
 
-def same_lines(found: Sequence[Alike], width: int) -> Iterator[str]:
+def same_lines(found: Sequence[EqualScopes], width: int) -> Iterator[str]:
     """Yield, for each gateway, its sets of scopes with the same list, and how the lists differ."""
     for gateway, members in groupby(found, key=lambda each: each.gateway):
         lists = list(members)
@@ -255,7 +255,7 @@ def same_lines(found: Sequence[Alike], width: int) -> Iterator[str]:
 _NAMED_MODELS = 10
 
 
-def _nearest_lines(near: Nearest, width: int) -> Iterator[str]:
+def _nearest_lines(near: NearestList, width: int) -> Iterator[str]:
     yield f"    compared with {safe(near.scope)}:"
     for sign, models in (("+", near.added), ("-", near.removed), ("~", near.changed)):
         if models:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipeline.api import Home, Known, Moment
+from pipeline.api import Home, Moment, ScopeListing
 from pipeline.cli import terminal
 from pipeline.cli.options import with_home
 from pipeline.cli.terminal import raw
@@ -16,7 +16,7 @@ from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
 from pipeline.errors import CHANGES_EXIT
-from pipeline.history.compare import Compared, Contrast, Difference, Side
+from pipeline.history.compare import ComparedPairs, ComparedSide, Comparison, Difference
 from pipeline.history.types import Event
 from pipeline.reports.console import change_lines, scopes_text
 from pipeline.reports.csv_json import field_value
@@ -60,7 +60,7 @@ def diff(
     return CHANGES_EXIT if exit_code and found.differs else 0
 
 
-def diff_value(found: Contrast) -> dict[str, Any]:
+def diff_value(found: Comparison) -> dict[str, Any]:
     """Return a comparison as JSON values."""
     return {
         "before": _side_value(found.before),
@@ -82,16 +82,16 @@ def diff_value(found: Contrast) -> dict[str, Any]:
             }
             for part in found.parts
         ],
-        "only_before": [_scope_value(each) for each in found.went],
-        "only_after": [_scope_value(each) for each in found.came],
+        "only_before": [_scope_value(each) for each in found.only_before],
+        "only_after": [_scope_value(each) for each in found.only_after],
     }
 
 
-def _side_value(side: Side) -> dict[str, Any]:
-    return {"asked": side.word, "at": side.moment.at, "snapshot": side.moment.run}
+def _side_value(side: ComparedSide) -> dict[str, Any]:
+    return {"asked": side.text, "at": side.moment.at, "snapshot": side.moment.run}
 
 
-def _scope_value(scope: Known) -> dict[str, Any]:
+def _scope_value(scope: ScopeListing) -> dict[str, Any]:
     return {"gateway": scope.gateway, "scope": scope.scope, "models": scope.size}
 
 
@@ -99,7 +99,7 @@ DIFF_COLUMNS = ("before_scope", "after_scope", "kind", "model", "field", "before
 """The columns of the CSV: a row for each pair of scopes, model and field."""
 
 
-def diff_rows(found: Contrast) -> Iterator[Sequence[Any]]:
+def diff_rows(found: Comparison) -> Iterator[Sequence[Any]]:
     """Yield the rows of the CSV; a scope of one side alone has the kind `new` or `gone`."""
     for part in found.parts:
         for old, new in part.pairs:
@@ -109,13 +109,13 @@ def diff_rows(found: Contrast) -> Iterator[Sequence[Any]]:
                     yield (*head, None, None, None, None)
                 for field in each.fields:
                     yield (*head, field.field, field.before, field.after, field.category)
-    for scope in found.went:
+    for scope in found.only_before:
         yield (scope.scope, None, "gone", None, None, None, None, None)
-    for scope in found.came:
+    for scope in found.only_after:
         yield (None, scope.scope, "new", None, None, None, None, None)
 
 
-def diff_lines(found: Contrast, *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
+def diff_lines(found: Comparison, *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
     """Yield the differences in lines; scopes with the same differences share a heading.
 
     Args:
@@ -123,7 +123,7 @@ def diff_lines(found: Contrast, *, quiet_too: bool = False, each: bool = False) 
         quiet_too: include names, descriptions and the like.
         each: show bulk additions and removals one by one.
     """
-    equal: list[Compared] = []
+    equal: list[ComparedPairs] = []
     hidden = 0
     for part in found.parts:
         shown = [difference for difference in part.differences if quiet_too or not difference.quiet]
@@ -133,16 +133,16 @@ def diff_lines(found: Contrast, *, quiet_too: bool = False, each: bool = False) 
             yield from change_lines([_event(part, difference) for difference in shown], each=each, removed="")
         elif not part.differences:
             equal.append(part)
-    for scopes, state in ((found.went, "no longer known or asked"), (found.came, "new")):
+    for scopes, state in ((found.only_before, "no longer known or asked"), (found.only_after, "new")):
         yield from (f"{safe(scope.scope)}: {state}, {count(scope.size, 'model')}" for scope in scopes)
     yield from (f"no difference: {names}" for names in _equal_scopes(equal))
-    if not found.parts and not found.came and not found.went:
+    if not found.parts and not found.only_after and not found.only_before:
         yield "no scope is known on both sides"
     if hidden:
         yield f"({hidden} quiet: --all shows them)"
 
 
-def _heading(found: Contrast, part: Compared) -> str:
+def _heading(found: Comparison, part: ComparedPairs) -> str:
     old, new = part.pairs[0]
     sizes = f"{old.size} → {count(new.size, 'model')}"
     before, after = _moment(found.before.moment), _moment(found.after.moment)
@@ -159,14 +159,14 @@ def _moment(moment: Moment) -> str:
     return "now" if moment.run is None else f"#{moment.run}"
 
 
-def _scopes(scopes: Sequence[Known]) -> str:
+def _scopes(scopes: Sequence[ScopeListing]) -> str:
     groups = sorted({each.group for each in scopes if each.group})
     return scopes_text(scopes[0].gateway, tuple(each.scope for each in scopes), tuple(groups))
 
 
-def _equal_scopes(parts: Sequence[Compared]) -> Iterator[str]:
+def _equal_scopes(parts: Sequence[ComparedPairs]) -> Iterator[str]:
     """Yield the names of the scopes without differences: one text for each gateway, and for each pair."""
-    by_gateway: dict[str, list[Known]] = {}
+    by_gateway: dict[str, list[ScopeListing]] = {}
     for part in parts:
         if part.in_time:
             by_gateway.setdefault(part.after[0].gateway, []).extend(part.after)
@@ -175,7 +175,7 @@ def _equal_scopes(parts: Sequence[Compared]) -> Iterator[str]:
     yield from map(_scopes, by_gateway.values())
 
 
-def _event(part: Compared, difference: Difference) -> Event:
+def _event(part: ComparedPairs, difference: Difference) -> Event:
     """Return a difference as an event, for `change_lines`."""
     return Event(
         at="",

@@ -18,7 +18,7 @@ from pipeline.core.prices import PriceChange
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import duration, minute
-from pipeline.history.timeline import THERE, Timeline, TimelineStep, What
+from pipeline.history.timeline import FIRST_OFFERS, StepKind, Timeline, TimelineStep
 from pipeline.reports.console import field_text
 from pipeline.reports.csv_json import field_value, price_value
 
@@ -68,7 +68,7 @@ def timeline_value(timeline: Timeline, since: str | None) -> dict[str, Any]:
         "steps": [
             {
                 "at": step.at,
-                "kind": str(step.what),
+                "kind": str(step.kind),
                 "since": step.since,
                 "away_seconds": step.away_seconds,
                 "prices": [price_value(price) for price in step.prices],
@@ -101,7 +101,7 @@ def timeline_rows(timeline: Timeline, since: str | None) -> Iterator[Sequence[An
     """Yield the rows of a timeline, with the steps from `since` on."""
     for scope in timeline.scopes:
         for step in _later(timeline, since):
-            head = (timeline.gateway, timeline.model, scope, step.at, str(step.what))
+            head = (timeline.gateway, timeline.model, scope, step.at, str(step.kind))
             tail = (step.since, step.away_seconds)
             if not (step.prices or step.fields):
                 yield (*head, None, None, None, None, None, *tail)
@@ -173,26 +173,26 @@ def _step_lines(step: TimelineStep) -> Iterator[str]:
 
 
 _TEXTS = {
-    What.FIRST: "offered, in the first answer",
-    What.ADDED: "added",
-    What.READ: "listed, under new parsing rules",
-    What.UNREAD: "not listed, under new parsing rules",
-    What.MISSING: "missing, to be confirmed by the next answers",
+    StepKind.FIRST: "offered, in the first answer",
+    StepKind.ADDED: "added",
+    StepKind.LISTED: "listed, under new parsing rules",
+    StepKind.UNLISTED: "not listed, under new parsing rules",
+    StepKind.MISSING: "missing, to be confirmed by the next answers",
 }
 
 
 def _step_texts(step: TimelineStep) -> Iterator[str]:
     """Yield the event, and each changed price and field."""
-    match step.what:
-        case What.REMOVED:
+    match step.kind:
+        case StepKind.REMOVED:
             since = f", missing since {minute(step.since)}" if step.since and step.since != step.at else ""
             yield f"removed{since}"
-        case What.RETURNED:
+        case StepKind.RETURNED:
             yield f"returned after {duration(step.away_seconds or 0)}"
-        case What.CHANGED:
+        case StepKind.CHANGED:
             pass
         case _:
-            yield _TEXTS[step.what] + _first_prices(step)
+            yield _TEXTS[step.kind] + _first_prices(step)
             return
     yield from map(price_text, step.prices)
     yield from map(field_text, step.fields)
@@ -236,7 +236,7 @@ def _charts(steps: Iterable[TimelineStep], *, bars: bool) -> Iterator[str]:
     """Yield a line for each price that changed more than once: first and last value, and a chart."""
     by_price: dict[str, list[PriceChange]] = {}
     for step in steps:
-        if step.what not in THERE - {What.CHANGED, What.RETURNED}:
+        if step.kind not in FIRST_OFFERS:
             for price in step.prices:
                 by_price.setdefault(price.name, []).append(price)
     for name, changes in by_price.items():

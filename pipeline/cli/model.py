@@ -18,7 +18,7 @@ from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
 from pipeline.core.types import FieldChange
 from pipeline.errors import exit_status
-from pipeline.history.timeline import ModelDetails, Offer, Says, Standing
+from pipeline.history.model import ModelDetails, OfferedRecord, OfferState, ScopeOffer
 from pipeline.reports.console import event_lines, scopes_text
 from pipeline.reports.csv_json import event_value
 
@@ -60,7 +60,9 @@ def show(
     details = home.show(model, scopes=globs)
     results = None
     if live:
-        asked = sum(s.coverage.state != "retired" for at in details if at.is_known for s in at.standings)
+        asked = sum(
+            scope.coverage.state != "retired" for at in details if at.was_offered for scope in at.scopes
+        )
         with progress(asked, quiet=quiet) as bar:
             results = home.lookup(model, scopes=globs, on_answer=bar.step)
     if as_json:
@@ -80,31 +82,33 @@ def model_value(model: str, details: Sequence[ModelDetails], live: _Live) -> dic
 def _gateway_value(at: ModelDetails, live: _Live) -> dict[str, Any]:
     return {
         "gateway": at.gateway,
-        "scopes": [_scope_value(standing, live) for standing in at.standings],
+        "scopes": [_scope_value(offer, live) for offer in at.scopes],
         "records": [
             {
-                "record": offer.record,
-                "scopes": [each.coverage.scope for each in at.standings if each.record == offer.record],
-                "facts": offer.facts,
-                "body": json.loads(offer.body),
+                "record": record.id,
+                "scopes": [offer.coverage.scope for offer in at.scopes if offer.record == record.id],
+                "facts": record.facts,
+                "body": json.loads(record.body),
             }
-            for offer in at.offers.values()
+            for record in at.records.values()
         ],
-        "case_variants": [{"model": twin, "offered": offered} for twin, offered in at.twins.items()],
+        "case_variants": [
+            {"model": variant, "offered": offered} for variant, offered in at.case_variants.items()
+        ],
         "history": [event_value(event) for event in at.events],
     }
 
 
-def _scope_value(standing: Standing, live: _Live) -> dict[str, Any]:
-    scope = standing.coverage
+def _scope_value(offer: ScopeOffer, live: _Live) -> dict[str, Any]:
+    scope = offer.coverage
     value = {
         "scope": scope.scope,
         "group": scope.group,
         "state": scope.state,
-        "availability": str(standing.says),
-        "since": standing.since,
-        "from_the_beginning": standing.from_the_beginning,
-        "record": standing.record,
+        "availability": str(offer.state),
+        "since": offer.since,
+        "from_the_beginning": offer.from_the_beginning,
+        "record": offer.record,
     }
     if live is None:
         return value
@@ -130,14 +134,14 @@ def _result_value(result: LookupResult) -> dict[str, Any]:
 
 def model_lines(model: str, details: Sequence[ModelDetails], live: _Live) -> Iterator[str]:
     """Yield the lines: for each gateway the scopes, the facts, the history and the results of lookups."""
-    known = [at for at in details if at.is_known]
-    others = [at.gateway for at in details if not at.is_known]
-    for number, at in enumerate(known):
+    offering = [at for at in details if at.was_offered]
+    others = [at.gateway for at in details if not at.was_offered]
+    for number, at in enumerate(offering):
         if number:
             yield ""
         yield from _gateway_lines(at, live)
     if others:
-        if known:
+        if offering:
             yield ""
         yield f"{safe(model)} was never offered at {', '.join(map(safe, others))}"
     if live:
@@ -147,8 +151,8 @@ def model_lines(model: str, details: Sequence[ModelDetails], live: _Live) -> Ite
 
 def _gateway_lines(at: ModelDetails, live: _Live) -> Iterator[str]:
     yield f"{safe(at.model)} at {safe(at.gateway)}"
-    yield from _aligned(at.gateway, ((each, _standing_text(each)) for each in at.standings))
-    for variant, offered in at.twins.items():
+    yield from _aligned(at.gateway, ((offer, _offer_text(offer)) for offer in at.scopes))
+    for variant, offered in at.case_variants.items():
         now = "" if offered else ", no longer offered"
         yield f"  {safe(variant)} is another model here{now}: only the case differs"
     yield from _record_lines(at)
@@ -161,41 +165,41 @@ def _gateway_lines(at: ModelDetails, live: _Live) -> Iterator[str]:
     if live is not None:
         yield ""
         yield "live, at the model's own address"
-        results = ((each, _result_text(live.get(each.coverage.scope), each)) for each in at.standings)
+        results = ((offer, _result_text(live.get(offer.coverage.scope), offer)) for offer in at.scopes)
         yield from _aligned(at.gateway, results)
 
 
-def _aligned(gateway: str, texts: Iterable[tuple[Standing, str]]) -> Iterator[str]:
+def _aligned(gateway: str, texts: Iterable[tuple[ScopeOffer, str]]) -> Iterator[str]:
     """Yield a line for each different text, with its scopes in front."""
-    sharing: dict[str, list[Standing]] = {}
-    for standing, text in texts:
-        sharing.setdefault(text, []).append(standing)
-    scopes = {text: _scopes(gateway, standings) for text, standings in sharing.items()}
+    sharing: dict[str, list[ScopeOffer]] = {}
+    for offer, text in texts:
+        sharing.setdefault(text, []).append(offer)
+    scopes = {text: _scopes(gateway, offers) for text, offers in sharing.items()}
     width = max(map(len, scopes.values()), default=0)
     yield from (f"  {names:<{width}}  {text}" for text, names in scopes.items())
 
 
-def _scopes(gateway: str, standings: Iterable[Standing]) -> str:
-    coverage = [standing.coverage for standing in standings]
+def _scopes(gateway: str, offers: Iterable[ScopeOffer]) -> str:
+    coverage = [offer.coverage for offer in offers]
     groups = sorted({scope.group for scope in coverage if scope.group})
     return scopes_text(gateway, tuple(scope.scope for scope in coverage), tuple(groups))
 
 
-_STANDINGS = {
-    Says.OFFERED: "offered since {}",
-    Says.MISSING: "missing since {}, to be confirmed by the next answers",
-    Says.REMOVED: "not offered since {}",
-    Says.NEVER: "never offered",
-    Says.UNHEARD: "unknown: no answer yet",
+_STATES = {
+    OfferState.OFFERED: "offered since {}",
+    OfferState.MISSING: "missing since {}, to be confirmed by the next answers",
+    OfferState.REMOVED: "not offered since {}",
+    OfferState.NEVER: "never offered",
+    OfferState.UNKNOWN: "unknown: no answer yet",
 }
 
 
-def _standing_text(standing: Standing) -> str:
-    text = _STANDINGS[standing.says].format(minute(standing.since or ""))
-    if standing.from_the_beginning:
-        text = f"offered since the beginning, {minute(standing.since or '')}"
-    scope = standing.coverage
-    if standing.says == Says.UNHEARD:
+def _offer_text(offer: ScopeOffer) -> str:
+    text = _STATES[offer.state].format(minute(offer.since or ""))
+    if offer.from_the_beginning:
+        text = f"offered since the beginning, {minute(offer.since or '')}"
+    scope = offer.coverage
+    if offer.state == OfferState.UNKNOWN:
         return text
     if scope.state in ("held", "failed"):
         text += f" ({scope.state} since {minute(scope.state_since or '')}: this is the last known state)"
@@ -205,18 +209,19 @@ def _standing_text(standing: Standing) -> str:
 
 
 def _record_lines(at: ModelDetails) -> Iterator[str]:
-    for offer in at.offers.values():
+    records = list(at.records.values())
+    for record in records:
         yield ""
-        if len(at.offers) > 1:
-            sharing = [each for each in at.standings if each.record == offer.record]
+        if len(records) > 1:
+            sharing = [offer for offer in at.scopes if offer.record == record.id]
             yield f"  in {_scopes(at.gateway, sharing)}"
-        facts = dict(_facts(offer))
+        facts = dict(_facts(record))
         width = max(map(len, facts), default=0)
         yield from (f"  {label:<{width}}  {text}" for label, text in facts.items())
         if not facts:
             yield "  no facts but the name"
-    if len(at.offers) > 1:
-        first, *others = (offer.body for offer in at.offers.values())
+    if len(records) > 1:
+        first, *others = (record.body for record in records)
         differing = sorted({safe(field.field) for other in others for field in field_changes(first, other)})
         yield ""
         yield f"  the records differ in {_some(differing)}"
@@ -225,12 +230,12 @@ def _record_lines(at: ModelDetails) -> Iterator[str]:
 _SOURCES = {"estimate": " (an estimate)", "ratio": " (from its ratios)"}
 
 
-def _facts(offer: Offer) -> Iterator[tuple[str, str]]:
+def _facts(record: OfferedRecord) -> Iterator[tuple[str, str]]:
     """Yield the known facts: label, and value with its unit."""
-    source = _SOURCES.get(offer.facts.get("price_source", ""), "")
+    source = _SOURCES.get(record.facts.get("price_source", ""), "")
     for name, (label, text_of) in _FACTS.items():
-        if name in offer.facts:
-            yield label, text_of(offer.facts[name]) + (source if text_of in (_per_1m, _usd) else "")
+        if name in record.facts:
+            yield label, text_of(record.facts[name]) + (source if text_of in (_per_1m, _usd) else "")
 
 
 def _tokens(number: int) -> str:
@@ -271,7 +276,7 @@ _FACTS: dict[str, tuple[str, Callable[[Any], str]]] = {
 """By column of `records`: the label, and the function that writes the value."""
 
 
-def _result_text(result: LookupResult | None, standing: Standing) -> str:
+def _result_text(result: LookupResult | None, offer: ScopeOffer) -> str:
     if result is None:
         return "not asked: the config has no such scope, or the scope has no address for one model"
     match result.verdict:
@@ -282,7 +287,7 @@ def _result_text(result: LookupResult | None, standing: Standing) -> str:
         case Verdict.DIFFERS:
             return f"differs from the list: {_some([_field_text(field) for field in result.fields])}"
         case Verdict.NOT_FOUND:
-            return f"not found, {'and not' if standing.record is None else 'but'} in the list"
+            return f"not found, {'and not' if offer.record is None else 'but'} in the list"
         case Verdict.ERROR:
             return f"no answer: {safe(result.message or '')}"
 

@@ -1,89 +1,112 @@
-"""Who is offered what: each model beside each scope, and which scopes are offered the same."""
+"""The models on offer and the scopes that are offered each of them; scopes with equal lists."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.core.types import Kind
 from pipeline.history.compare import Comparer
 from pipeline.store import Store
-from pipeline.store.catalog import Known, known
+from pipeline.store.catalog import NOW, Moment, ScopeListing, scope_listings
+from pipeline.store.models import ListedModels
+from pipeline.store.records import listed_records
+
+
+def catalog(
+    store: Store, only: Callable[[str], bool] = lambda _scope: True, moment: Moment = NOW
+) -> list[dict[str, Any]]:
+    """Return the models on offer at a moment, by gateway and model.
+
+    Args:
+        store: an open database.
+        only: the test for the names of scopes.
+        moment: retired scopes are left out, as of then.
+
+    Returns:
+        Rows with gateway, model, owned_by, created, scopes (names), groups, and records (the distinct bodies,
+        as JSON text).
+    """
+    by_listing: dict[int, list[ScopeListing]] = {}
+    for scope in scope_listings(store, moment, only):
+        if not scope.retired:
+            by_listing.setdefault(scope.listing, []).append(scope)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in listed_records(store, by_listing):
+        entry = found.setdefault(
+            (record.gateway, record.model),
+            {
+                "gateway": record.gateway,
+                "model": record.model,
+                "owned_by": record.owned_by,
+                "created": record.created,
+                "scopes": [],
+                "groups": [],
+                "records": [],
+            },
+        )
+        scopes = by_listing[record.listing]
+        entry["scopes"] += [scope.scope for scope in scopes]
+        entry["groups"] += [scope.group for scope in scopes if scope.group]
+        if record.body not in entry["records"]:
+            entry["records"].append(record.body)
+    return [
+        entry | {"scopes": sorted(entry["scopes"]), "groups": sorted(set(entry["groups"]))}
+        for entry in found.values()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """The models of one gateway and the scopes that they are offered to.
+    """The models of one gateway, and the scopes that are offered each of them now.
 
     Args:
-        scopes: all of them, by name, with what each is known to offer.
-        offered: for each model, the scopes that it is offered to.
+        scopes: the scopes that answered, by name.
+        offered: by model, the names of the scopes that are offered it.
     """
 
     gateway: str
-    scopes: tuple[Known, ...]
+    scopes: tuple[ScopeListing, ...]
     offered: dict[str, frozenset[str]]
 
     def differing(self) -> dict[str, frozenset[str]]:
-        """Give the models that some scopes are offered and others are not."""
-        return {model: to for model, to in self.offered.items() if len(to) < len(self.scopes)}
+        """Return the models that some scopes are offered and others are not."""
+        return {model: scopes for model, scopes in self.offered.items() if len(scopes) < len(self.scopes)}
 
 
-def matrices(store: Store, only: Callable[[Known], bool] = lambda _known: True) -> list[Matrix]:
-    """Give the matrix of each gateway, for what is offered now; scopes of which nothing is known are in none.
-
-    Only scopes for which `only` holds are looked at.
-    """
-    contents = _Contents(store)
+def matrices(store: Store, only: Callable[[ScopeListing], bool] = lambda _scope: True) -> list[Matrix]:
+    """Return the matrix of each gateway with scopes for which `only` is true, by gateway."""
+    listed = ListedModels(store)
     return [
-        Matrix(gateway, tuple(scopes), _offered(scopes, contents))
-        for gateway, scopes in _by_gateway(store, only).items()
+        Matrix(gateway, tuple(scopes), _scopes_by_model(scopes, listed))
+        for gateway, scopes in _scopes_by_gateway(store, only).items()
     ]
 
 
-def _by_gateway(store: Store, only: Callable[[Known], bool]) -> dict[str, list[Known]]:
-    found: dict[str, list[Known]] = {}
-    for scope in known(store):
+def _scopes_by_gateway(store: Store, only: Callable[[ScopeListing], bool]) -> dict[str, list[ScopeListing]]:
+    found: dict[str, list[ScopeListing]] = {}
+    for scope in scope_listings(store):
         if not scope.retired and only(scope):
             found.setdefault(scope.gateway, []).append(scope)
     return dict(sorted(found.items()))
 
 
-def _offered(scopes: Iterable[Known], contents: _Contents) -> dict[str, frozenset[str]]:
-    to: dict[str, set[str]] = {}
+def _scopes_by_model(scopes: Iterable[ScopeListing], listed: ListedModels) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
     for scope in scopes:
-        for model in contents.models(scope.listing):
-            to.setdefault(model, set()).add(scope.scope)
-    return {model: frozenset(to[model]) for model in sorted(to)}
-
-
-class _Contents:
-    """The model ids of listings, each listing asked for once."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._models: dict[int, frozenset[str]] = {}
-
-    def models(self, listing: int) -> frozenset[str]:
-        if listing not in self._models:
-            rows = self._store.rows(
-                """
-                select models.name from listing_records
-                join records on records.id = listing_records.record
-                join models on models.id = records.model
-                where listing_records.listing = :listing
-                """,
-                {"listing": listing},
-            )
-            self._models[listing] = frozenset(row["name"] for row in rows)
-        return self._models[listing]
+        for model in listed.names(scope.listing).values():
+            found.setdefault(model, set()).add(scope.scope)
+    return {model: frozenset(found[model]) for model in sorted(found)}
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
-    """How a list differs from the one most like it, whose first scope is `scope`.
+class NearestList:
+    """The differences between a list and the most similar other list.
 
-    `changed` are the models that both have, and that are told in other words: other prices, say.
+    Args:
+        scope: the first scope with that other list.
+        changed: models in both lists whose records differ.
     """
 
     scope: str
@@ -93,69 +116,82 @@ class Nearest:
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
-    """Scopes of one gateway that are offered exactly the same list.
+class EqualScopes:
+    """Scopes of one gateway with exactly the same list.
 
-    `nearest` compares it with a list that comes before it; None for the first of its gateway.
+    Args:
+        groups: the groups of these scopes, sorted.
+        models: the number of models in the list.
+        nearest: how the list differs from the most similar one before it; None for the gateway's first list.
     """
 
     gateway: str
     scopes: tuple[str, ...]
     groups: tuple[str, ...]
     models: int
-    nearest: Nearest | None
+    nearest: NearestList | None
 
 
-def alike(store: Store, only: Callable[[Known], bool] = lambda _known: True) -> list[Alike]:
-    """Give the sets of scopes with the same list, by gateway, the list of most scopes first."""
+def equal_scopes(
+    store: Store, only: Callable[[ScopeListing], bool] = lambda _scope: True
+) -> list[EqualScopes]:
+    """Return the sets of scopes with equal lists, by gateway, the largest set first.
+
+    Args:
+        store: an open database.
+        only: the test for scopes.
+    """
     comparer = Comparer(store)
-    contents = _Contents(store)
-    found: list[Alike] = []
-    for scopes in _by_gateway(store, only).values():
+    listed = ListedModels(store)
+    found: list[EqualScopes] = []
+    for scopes in _scopes_by_gateway(store, only).values():
         sets = _sets(scopes, comparer)
         for number, members in enumerate(sets):
+            earlier = [others[0] for others in sets[:number]]
             found.append(
-                Alike(
+                EqualScopes(
                     gateway=members[0].gateway,
                     scopes=tuple(scope.scope for scope in members),
                     groups=tuple(sorted({scope.group for scope in members if scope.group})),
                     models=members[0].size,
-                    nearest=_nearest(members[0], [each[0] for each in sets[:number]], comparer, contents),
+                    nearest=_nearest(members[0], earlier, comparer, listed),
                 )
             )
     return found
 
 
-def _sets(scopes: Sequence[Known], comparer: Comparer) -> list[list[Known]]:
-    """Put scopes together that have the same list, also where it was read under other rules."""
-    of_listing: dict[int, list[Known]] = {}
+def _sets(scopes: Sequence[ScopeListing], comparer: Comparer) -> list[list[ScopeListing]]:
+    """Group scopes by their lists; lists that differ only in their parsing rules are equal."""
+    by_listing: dict[int, list[ScopeListing]] = {}
     for scope in scopes:
-        of_listing.setdefault(scope.listing, []).append(scope)
-    sets: list[list[Known]] = []
-    for members in of_listing.values():
+        by_listing.setdefault(scope.listing, []).append(scope)
+    sets: list[list[ScopeListing]] = []
+    for members in by_listing.values():
         first = members[0]
-        same = (
-            each
-            for each in sets
-            if each[0].reading != first.reading
-            and each[0].size == first.size
-            and not comparer.lists(each[0].listing, first.listing)
+        equal = (
+            others
+            for others in sets
+            if others[0].reading != first.reading
+            and others[0].size == first.size
+            and not comparer.changes(others[0].listing, first.listing)
         )
-        twin = next(same, None)
-        if twin is None:
+        same = next(equal, None)
+        if same is None:
             sets.append(members)
         else:
-            twin.extend(members)
-    ordered = (sorted(each, key=lambda scope: scope.scope) for each in sets)
-    return sorted(ordered, key=lambda each: (-len(each), -each[0].size, each[0].scope))
+            same.extend(members)
+    by_name = (sorted(members, key=lambda scope: scope.scope) for members in sets)
+    return sorted(by_name, key=lambda members: (-len(members), -members[0].size, members[0].scope))
 
 
-def _nearest(mine: Known, others: Sequence[Known], comparer: Comparer, contents: _Contents) -> Nearest | None:
+def _nearest(
+    scope: ScopeListing, others: Sequence[ScopeListing], comparer: Comparer, listed: ListedModels
+) -> NearestList | None:
     if not others:
         return None
-    have = contents.models(mine.listing)
-    # By their ids first: to compare every form of every model with every list would take long.
-    like = min(others, key=lambda other: len(have ^ contents.models(other.listing)))
-    differences = comparer.lists(like.listing, mine.listing)
-    kinds = {kind: tuple(each.model for each in differences if each.kind == kind) for kind in Kind}
-    return Nearest(like.scope, kinds[Kind.ADDED], kinds[Kind.REMOVED], kinds[Kind.CHANGED])
+    models = set(listed.names(scope.listing))
+    # Model ids only: comparing the records of every pair of lists would take long.
+    nearest = min(others, key=lambda other: len(models ^ listed.names(other.listing).keys()))
+    changes = comparer.changes(nearest.listing, scope.listing)
+    by_kind = {kind: tuple(change.model for change in changes if change.kind == kind) for kind in Kind}
+    return NearestList(nearest.scope, by_kind[Kind.ADDED], by_kind[Kind.REMOVED], by_kind[Kind.CHANGED])

@@ -28,8 +28,8 @@ def parse_side(store: Store, text: str, now: datetime) -> ComparedSide:
 
     Args:
         store: an open database.
-        text: a moment (`2026-05-01`, `2d`, `now`, `#123`), a scope, a glob of scopes, or a gateway; or scopes,
-            `@` and a moment.
+        text: a moment (`2026-05-01`, `2d`, `now`, `#123`); or a scope, a glob of scopes, or a gateway; or
+            both, with `@` between the scopes and the moment.
         now: the time that `2d` is relative to.
 
     Raises:

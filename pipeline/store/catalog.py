@@ -1,4 +1,4 @@
-"""What each scope was known to offer at a moment: now, at a time, or just after a run."""
+"""The listing of each scope at a moment: now, at a time, or just after a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.store.outcomes import SETS_LISTING
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment of the history: at a time (ISO 8601 UTC), or just after a run (its snapshot), or now."""
+    """A moment of the history: a time (ISO 8601 UTC), the end of a run (its snapshot), or now."""
 
     at: str | None = None
     run: int | None = None
@@ -21,15 +21,15 @@ NOW = Moment()
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a scope was known to offer at a moment.
+class ScopeListing:
+    """The current listing of a scope at a moment.
 
     Args:
-        scope_id: its row in the database.
-        listing: the listing's row in the database.
-        reading: the rules that the listing was read under.
-        size: how many models it has.
-        sighting: what made it known; the higher, the later, within one scope.
+        scope_id: the row in `scopes`.
+        listing: the row in `listings`.
+        reading: the parsing rules of the listing.
+        size: the number of its models.
+        sighting: the one that set the listing; within one scope, ids follow time.
         retired: the scope was no longer asked at that moment.
     """
 
@@ -44,18 +44,21 @@ class Known:
     retired: bool
 
 
-def known(
+def scope_listings(
     store: Store, moment: Moment = NOW, only: Callable[[str], bool] = lambda _scope: True
-) -> list[Known]:
-    """Give what each scope was known to offer, by scope; nothing for those that were not known yet.
+) -> list[ScopeListing]:
+    """Return the current listing of each scope at a moment, by scope; retired scopes are marked.
 
-    Only scopes for whose names `only` holds are looked at. Retired ones are given too, and marked.
+    Args:
+        store: an open database.
+        moment: scopes that had not answered by then are left out.
+        only: the test for the names of scopes.
     """
     rows = store.rows(_NOW if moment == NOW else _THEN, {"at": moment.at, "run": moment.run})
-    return [Known(**{**row, "retired": bool(row["retired"])}) for row in rows if only(row["scope"])]
+    return [ScopeListing(**{**row, "retired": bool(row["retired"])}) for row in rows if only(row["scope"])]
 
 
-# Ids follow time within a scope and between runs; an imported run is as old as its time says.
+# Ids follow time within a scope and between runs; an imported run is sorted by its time instead.
 _BY_THEN = """(:at is null or {run}.started_at <= :at)
     and (point.id is null or case when 'imported' in ({run}.status, point.status)
          then ({run}.started_at, {run}.id) <= (point.started_at, point.id) else {run}.id <= point.id end)"""
@@ -73,7 +76,7 @@ order by scopes.name
 
 
 _THEN = f"""
-with seen as (
+with current as (
     select sightings.scope, sightings.listing, max(sightings.id) as sighting
     from sightings
     join snapshots on snapshots.id = sightings.snapshot
@@ -82,7 +85,7 @@ with seen as (
     group by sightings.scope
 )
 select scopes.id as scope_id, scopes.name as scope, gateways.name as gateway,
-       scopes.group_name as "group", seen.listing, listings.reading, listings.size, seen.sighting,
+       scopes.group_name as "group", current.listing, listings.reading, listings.size, current.sighting,
        not scopes.asked and exists (
            select 1 from snapshots as later
            left join snapshots as point on point.id = :run
@@ -93,25 +96,44 @@ select scopes.id as scope_id, scopes.name as scope, gateways.name as gateway,
                where coverage_scopes.scope = scopes.id
            )
        ) as retired
-from seen
-join scopes on scopes.id = seen.scope
+from current
+join scopes on scopes.id = current.scope
 join gateways on gateways.id = scopes.gateway
-join listings on listings.id = seen.listing
+join listings on listings.id = current.listing
 order by scopes.name
 """  # noqa: S608 - our own words
 
 
-def began(store: Store, scope: str | None = None) -> str | None:
-    """Give when the history began, or when a scope first answered; None when it never did."""
+def listings_between(store: Store, before: ScopeListing, after: ScopeListing) -> list[tuple[str, int]]:
+    """Return the outcome and listing of each sighting that set a scope's listing after `before`, to `after`."""
     rows = store.rows(
+        f"""
+        select outcome, listing from sightings
+        where scope = :scope and id > :since and id <= :until and outcome in {SETS_LISTING}
+        order by id
+        """,  # noqa: S608 - our own words
+        {"scope": before.scope_id, "since": before.sighting, "until": after.sighting},
+    )
+    return [(row["outcome"], row["listing"]) for row in rows]
+
+
+def history_start(store: Store) -> str | None:
+    """Return the time of the first snapshot (ISO 8601 UTC); None before it."""
+    (row,) = store.rows("select min(started_at) as at from snapshots")
+    at: str | None = row["at"]
+    return at
+
+
+def first_answer(store: Store, scope: str) -> str | None:
+    """Return the time of a scope's first answer (ISO 8601 UTC); None before it."""
+    (row,) = store.rows(
         """
-        select min(snapshots.started_at) as at from snapshots
-        where :scope is null or snapshots.id in (
-            select sightings.snapshot from sightings join scopes on scopes.id = sightings.scope
-            where scopes.name = :scope and sightings.outcome = 'baseline'
-        )
+        select min(snapshots.started_at) as at from scopes
+        join sightings on sightings.scope = scopes.id and sightings.outcome = 'baseline'
+        join snapshots on snapshots.id = sightings.snapshot
+        where scopes.name = :scope
         """,
         {"scope": scope},
     )
-    at: str | None = rows[0]["at"]
+    at: str | None = row["at"]
     return at

@@ -1,4 +1,4 @@
-"""How models had left a scope before they came back, also where that history was pruned."""
+"""Departures: when models left scopes, and with which record, also where that history was pruned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Departure:
 
 
 class Removal(NamedTuple):
-    """A model that the move of a sighting removed from a scope, and the sighting of its return, if any."""
+    """A model that a sighting (`moved`) removed from a scope, and the sighting of its return, if any."""
 
     scope: int
     model: int
@@ -70,12 +70,12 @@ def departures(store: Store, removals: Iterable[Removal]) -> dict[Removal, Depar
 def departures_of_returned(
     store: Store, window: Window, models: ModelIds = None
 ) -> dict[tuple[int, int], Departure]:
-    """Return how models had left that came back in a window.
+    """Return the departures of the models that returned in a window.
 
     Args:
         store: an open database.
-        window: the runs in which they came back.
-        models: only these, by their rows.
+        window: the runs of the returns.
+        models: only of these, by their rows.
 
     Returns:
         The departures by the sighting of the return and the model.
@@ -105,13 +105,13 @@ def departures_of_returned(
     in_ledger = {(removal.returned or 0, removal.model): removal.moved for removal in found}
     return {
         (removal.returned or 0, removal.model): departure for removal, departure in found.items()
-    } | _remembered(store, window, in_ledger)
+    } | _pruned(store, window, in_ledger)
 
 
-def _remembered(
+def _pruned(
     store: Store, window: Window, in_ledger: dict[tuple[int, int], int]
 ) -> dict[tuple[int, int], Departure]:
-    """Return the departures from `departures`, unless the ledger has a later one, by return and model."""
+    """Return the departures in `departures`, unless the ledger has a later one, by return and model."""
     rows = store.rows(
         """
         select moved.id as returned, departures.model, departures.record, departures.left_at as at,
@@ -132,7 +132,7 @@ def _remembered(
 
 
 def pruned_departures(store: Store, models: Iterable[int]) -> dict[tuple[str, str], str]:
-    """Return when some models left scopes (ISO 8601 UTC), where that history was pruned, by scope and model."""
+    """Return when some models left scopes (ISO 8601 UTC), by scope and model, as far as that was pruned."""
     rows = store.rows(
         """
         select scopes.name as scope, models.name as model, departures.left_at as at

@@ -8,7 +8,7 @@ from support.e2e import Job, printed, usage_error
 from support.fakes import Script, scope
 
 from pipeline.cli.availability import grid, matrix_lines, matrix_value, same_lines
-from pipeline.history.availability import alike, matrices
+from pipeline.history.availability import equal_scopes, matrices
 from pipeline.store import Store
 
 
@@ -104,7 +104,10 @@ def test_no_name_can_steer_the_terminal(name: str) -> None:
     with Store.open(None) as store:
         Script(store).offers("acme/a", "anchor", name).offers("acme/b", "anchor").run()
         (matrix,) = matrices(store)
-        lines = [*matrix_lines(grid(matrix, by="scope", all_too=True), 80), *same_lines(alike(store), 80)]
+        lines = [
+            *matrix_lines(grid(matrix, by="scope", all_too=True), 80),
+            *same_lines(equal_scopes(store), 80),
+        ]
     for line in lines:
         assert "\x1b" not in line
         assert len(line.splitlines()) <= 1

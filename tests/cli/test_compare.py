@@ -11,8 +11,8 @@ from support.e2e import Job, printed, usage_error
 from support.fakes import Script, body, read, record_run, result_of, row, scope
 
 from pipeline.cli.compare import diff_lines
-from pipeline.history.compare import contrast
-from pipeline.history.selectors import side
+from pipeline.history.compare import compare
+from pipeline.history.selectors import parse_side
 from pipeline.store import Store
 
 NOW = datetime(2026, 9, 21, tzinfo=UTC)
@@ -82,7 +82,7 @@ def test_exit_code_1_means_that_the_sides_differ(past: Job) -> None:
         (("one/prod@soon",), ("'soon' in one/prod@soon is no time",)),
         (("#9",), ("there is no snapshot #9: the newest is #5",)),
         (("#x",), ("'#x' is no snapshot",)),
-        (("2026-04-30", "now"), ("nothing is known of 2026-04-30 00:00", "begins at 2026-05-01 06:00")),
+        (("2026-04-30", "now"), ("there is no data for 2026-04-30 00:00", "begins at 2026-05-01 06:00")),
     ],
 )
 def test_an_unknown_side_is_wrong_usage(past: Job, sides: tuple[str, ...], parts: tuple[str, ...]) -> None:
@@ -94,7 +94,7 @@ def test_quiet_differences_are_counted_and_hidden(store: Store) -> None:
     for description in ("old", "new"):
         listing = read(body(row("lyra", description=description)))
         record_run(store, [scope("acme/prod")], {"acme/prod": result_of(listing)})
-    found = contrast(store, side(store, "#1", NOW), side(store, "#2", NOW))
+    found = compare(store, parse_side(store, "#1", NOW), parse_side(store, "#2", NOW))
     assert list(diff_lines(found)) == ["(1 quiet: --all shows them)"]
     assert list(diff_lines(found, quiet_too=True))[1:] == ["  ~ lyra  description: old → new"]
 
@@ -105,7 +105,7 @@ def test_no_name_can_steer_the_terminal(name: str) -> None:
         script = Script(store).offers("acme/a", "anchor")
         script.run()
         script.offers("acme/a", "anchor", name).run()
-        found = contrast(store, side(store, "#1", NOW), side(store, "now", NOW))
+        found = compare(store, parse_side(store, "#1", NOW), parse_side(store, "now", NOW))
     for line in diff_lines(found):
         assert "\x1b" not in line
         assert len(line.splitlines()) <= 1

@@ -14,7 +14,7 @@ from support.fakes import moment
 from pipeline.cli.history import sparkline, timeline_lines
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange
-from pipeline.history.timeline import Timeline, TimelineStep, What
+from pipeline.history.timeline import StepKind, Timeline, TimelineStep
 
 
 def test_scopes_with_equal_timelines_share_the_lines(past: Job) -> None:
@@ -137,9 +137,9 @@ def test_a_chart_follows_the_summary_of_a_price() -> None:
     """Without a chart the line is the same."""
     found = timeline(
         "lyra",
-        TimelineStep(What.FIRST, moment(1), prices=input_price(None, 5)),
-        TimelineStep(What.CHANGED, moment(2), prices=input_price(5, 2)),
-        TimelineStep(What.CHANGED, moment(3), prices=input_price(2, 3)),
+        TimelineStep(StepKind.FIRST, moment(1), prices=input_price(None, 5)),
+        TimelineStep(StepKind.CHANGED, moment(2), prices=input_price(5, 2)),
+        TimelineStep(StepKind.CHANGED, moment(3), prices=input_price(2, 3)),
     )
     line = "    input: $5 → $3 per 1M tokens (-40%) in 2 changes"
     assert list(timeline_lines([found], None, bars=True))[-1] == f"{line}  █▁▃"
@@ -149,7 +149,7 @@ def test_a_chart_follows_the_summary_of_a_price() -> None:
 @given(st.text(min_size=1, max_size=12).filter(str.strip))
 def test_no_name_can_steer_the_terminal(name: str) -> None:
     change = FieldChange(name, None, f'"{name}"', "other")
-    found = timeline(name, TimelineStep(What.CHANGED, moment(1), fields=(change,)))
+    found = timeline(name, TimelineStep(StepKind.CHANGED, moment(1), fields=(change,)))
     for line in timeline_lines([found], None, bars=True):
         assert "\x1b" not in line
         assert len(line.splitlines()) <= 1

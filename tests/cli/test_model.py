@@ -64,7 +64,11 @@ class Job:
     def standings(self, model):
         """Return the state of a model in each scope, the day, and whether it was in the first answer."""
         return {
-            scope["scope"][6:]: (scope["availability"], (scope["since"] or "")[8:10], scope["from_the_beginning"])
+            scope["scope"][6:]: (
+                scope["availability"],
+                (scope["since"] or "")[8:10],
+                scope["from_the_beginning"],
+            )
             for scope in self.value(model)["scopes"]
         }
 
@@ -228,7 +232,7 @@ def test_a_failing_scope_shows_its_last_known_state(gateway, job):
     )
     _, output, _ = job.show("alpha", "--json")
     (late,) = json.loads(output)["gateways"][0]["scopes"]
-    assert (late["scope"], late["availability"], late["since"]) == ("late/public", "unheard", None)
+    assert (late["scope"], late["availability"], late["since"]) == ("late/public", "unknown", None)
 
 
 def test_gateways_that_never_offered_the_model_share_one_line(job):

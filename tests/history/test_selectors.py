@@ -1,22 +1,21 @@
-"""Selectors: the texts that name a moment, scopes or a gateway."""
+"""The selectors of a question: moments, snapshots, scopes and gateways."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import pytest
-from support.fakes import Script
+from support.fakes import Script, moment
 
 from pipeline.errors import QuestionError
-from pipeline.history.selectors import parse_side, require_gateway, require_scopes
+from pipeline.history.selectors import parse_side, require_gateway, require_history, require_scopes
 from pipeline.store import Store
 from pipeline.store.catalog import Moment
 
 NOW = datetime(2026, 9, 21, tzinfo=UTC)
 
 
-def test_a_text_that_is_a_scope_and_a_time_is_refused(script: Script) -> None:
-    """The message names both ways to write it."""
+def test_the_error_for_a_text_that_is_a_scope_and_a_time_names_both_ways_to_write_it(script: Script) -> None:
     script.offers("2d/prod", "lyra").run()
     script.store.connection.execute("update snapshots set started_at = '2001-01-01T00:00:00Z'")
     with pytest.raises(QuestionError, match="2d is a time and a scope: write @2d or 2d@now"):
@@ -44,3 +43,22 @@ def test_a_gateway_must_have_a_scope(script: Script) -> None:
 def test_an_empty_history_has_no_gateway(store: Store) -> None:
     with pytest.raises(QuestionError, match="no gateway is named acme: there is no gateway yet"):
         require_gateway(store, "acme")
+
+
+def test_a_time_must_not_be_before_the_history(script: Script) -> None:
+    with pytest.raises(QuestionError, match="there is no data for 2026-09-21 00:00: start the history with"):
+        require_history(script.store, "2026-09-21T00:00:00Z")
+    script.offers("acme/a", "lyra").run()
+    assert require_history(script.store, moment(1)) == moment(1)
+    with pytest.raises(QuestionError, match="there is no data for 2001-01-01 00:00: the history begins at"):
+        require_history(script.store, "2001-01-01T00:00:00Z")
+
+
+def test_an_error_names_ten_scopes_at_most(script: Script) -> None:
+    names = [f"acme/{number:02}" for number in range(11)]
+    for name in names:
+        script.offers(name, "lyra")
+    script.run()
+    with pytest.raises(QuestionError) as error:
+        require_scopes(script.store, ("zeta/*",))
+    assert str(error.value).endswith(f"there are {', '.join(names[:10])} …")

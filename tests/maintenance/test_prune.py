@@ -22,12 +22,14 @@ from support.fakes import rows_of
 
 from pipeline.core.types import Kind
 from pipeline.history.changes import find_events
-from pipeline.history.runs import coverage, find_run, recoveries
-from pipeline.history.timeline import model_details
+from pipeline.store.coverage import recoveries
+from pipeline.store.coverage import coverage
+from pipeline.store.runs import find_run
+from pipeline.history.model import model_details
 from pipeline.maintenance import prune
 from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
-from pipeline.store.changes import Window
+from pipeline.store.windows import Window
 
 
 def copied(store: Store) -> Store:

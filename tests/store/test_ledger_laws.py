@@ -17,7 +17,7 @@ from pipeline.core.types import Change, Kind, Listing
 from pipeline.errors import StoreError, Unreachable, Unreadable
 from pipeline.history.changes import find_events
 from pipeline.store import Store, read_listing, scope_states
-from pipeline.store.changes import Window
+from pipeline.store.windows import Window
 from pipeline.sync.cache import RunCache
 from pipeline.sync.run import decide_and_record
 

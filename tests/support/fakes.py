@@ -177,12 +177,23 @@ class Script:
         return [row["outcome"] for row in rows]
 
 
-def record_run(store: Store, scopes: list[Scope], results: Mapping[str, ScopeResult]) -> RunTotals:
-    """Record one run in a transaction of its own, an hour after the one before."""
+def record_run(
+    store: Store, scopes: list[Scope], results: Mapping[str, ScopeResult], *, all_scopes: bool = False
+) -> RunTotals:
+    """Record one run in a transaction of its own, an hour after the one before.
+
+    Args:
+        store: an open database.
+        scopes: those that the run asks.
+        results: their results.
+        all_scopes: the config has no other scopes, so that others retire.
+    """
     (latest,) = store.rows("select count(*) as runs from snapshots")
     at = moment(latest["runs"] + 1)
     with store.transaction():
-        return decide_and_record(results, scopes, RunCache(store), started_at=at, finished_at=at)
+        return decide_and_record(
+            results, scopes, RunCache(store), started_at=at, finished_at=at, all_scopes=all_scopes
+        )
 
 
 UNCHANGED = ScopeResult(Unchanged(), 0.1)

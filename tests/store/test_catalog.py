@@ -12,12 +12,10 @@ from support.fakes import NOTHING_HELD, Script, body, moment, record_run, result
 
 from pipeline.core.types import Thresholds
 from pipeline.gateways.dialects import Answer, Dialect
-from pipeline.history.runs import catalog
+from pipeline.history.availability import catalog
 from pipeline.store import Store, read_listing
-from pipeline.store.catalog import NOW, Known, Moment, began, known
+from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, history_start, scope_listings
 from pipeline.sync.accept import accept
-from pipeline.sync.cache import RunCache
-from pipeline.sync.run import decide_and_record
 
 HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
 
@@ -26,12 +24,12 @@ def models(store: Store, at: Moment = NOW) -> dict[str, set[str]]:
     """Return the models of each scope that is asked at a moment."""
     return {
         each.scope: set(read_listing(store, each.listing).records)
-        for each in known(store, at)
+        for each in scope_listings(store, at)
         if not each.retired
     }
 
 
-def should_be_known(history: History, number: int) -> Mapping[str, set[str]]:
+def last_answers(history: History, number: int) -> Mapping[str, set[str]]:
     """Return each scope's last answer after so many runs."""
     found: dict[str, set[str]] = {}
     for run in history[:number]:
@@ -44,10 +42,10 @@ def test_the_catalog_at_every_run_is_that_of_the_answers_until_then(history: His
     number = min(number, len(history))
     with Store.open(None) as store:
         record_history(store, history, confirm=2)
-        expected = should_be_known(history, number)
+        expected = last_answers(history, number)
         assert models(store, Moment(at=moment(number))) == expected
         assert models(store, Moment(run=number)) == expected
-        assert models(store) == should_be_known(history, len(history))
+        assert models(store) == last_answers(history, len(history))
 
 
 def test_a_scope_has_no_catalog_before_its_first_answer(script: Script) -> None:
@@ -55,8 +53,9 @@ def test_a_scope_has_no_catalog_before_its_first_answer(script: Script) -> None:
     script.run()
     assert models(script.store, Moment(at=moment(1))) == {}
     assert models(script.store, Moment(at=moment(2))) == {"acme/late": {"lyra"}}
-    assert (began(script.store), began(script.store, "acme/late")) == (moment(1), moment(2))
-    assert began(script.store, "acme/prod") is None
+    assert history_start(script.store) == moment(1)
+    assert first_answer(script.store, "acme/late") == moment(2)
+    assert first_answer(script.store, "acme/prod") is None
 
 
 def test_a_held_listing_is_current_only_once_it_is_accepted(script: Script) -> None:
@@ -73,7 +72,7 @@ def test_a_reparsed_listing_is_current_from_its_run_on(store: Store) -> None:
     for rules in (Dialect("plain"), Dialect("plain", noise=("load",))):
         answer = rules.read(Answer((body(row("lyra", load=1)),), 0))
         record_run(store, [scope("acme/prod")], {"acme/prod": result_of(answer, rules)})
-    (before,), (after,) = known(store, Moment(run=1)), known(store, Moment(run=2))
+    (before,), (after,) = scope_listings(store, Moment(run=1)), scope_listings(store, Moment(run=2))
     assert before.listing != after.listing
     assert '"load"' in before.reading + after.reading
     assert models(store, Moment(run=1)) == models(store, Moment(run=2)) == models(store)
@@ -82,15 +81,11 @@ def test_a_reparsed_listing_is_current_from_its_run_on(store: Store) -> None:
 def test_a_scope_is_retired_from_the_first_run_without_it_on(script: Script) -> None:
     script.offers("acme/old", "lyra").offers("acme/prod", "lyra", "vega").run()
     results = {"acme/prod": script.result("acme/prod")}
-    with script.store.transaction():
-        times = {"started_at": moment(2), "finished_at": moment(2)}
-        decide_and_record(
-            results, [script.scopes["acme/prod"]], RunCache(script.store), **times, all_scopes=True
-        )
+    record_run(script.store, [script.scopes["acme/prod"]], results, all_scopes=True)
     assert set(models(script.store, Moment(at=moment(1)))) == {"acme/old", "acme/prod"}
     for later in (Moment(at=moment(2)), Moment(run=2), Moment(at=moment(9)), NOW):
         assert set(models(script.store, later)) == {"acme/prod"}
-        assert {each.scope: each.retired for each in known(script.store, later)}["acme/old"]
+        assert {each.scope: each.retired for each in scope_listings(script.store, later)}["acme/old"]
     assert {model["model"]: model["scopes"] for model in catalog(script.store)}["lyra"] == ["acme/prod"]
 
 
@@ -130,8 +125,8 @@ def test_an_imported_run_is_sorted_by_its_time(script: Script) -> None:
 def test_the_catalog_of_chosen_scopes_has_their_gateway_group_and_size(script: Script) -> None:
     script.has(scope("acme/vip", group="vip"), scope("acme/prod")).offers("acme/vip", "lyra")
     script.offers("acme/prod", "lyra", "vega").run()
-    (only,) = known(script.store, Moment(at=moment(1)), lambda name: name == "acme/vip")
-    assert isinstance(only, Known)
+    (only,) = scope_listings(script.store, Moment(at=moment(1)), lambda name: name == "acme/vip")
+    assert isinstance(only, ScopeListing)
     assert (only.scope, only.gateway, only.group, only.size, only.retired) == (
         "acme/vip", "acme", "vip", 1, False
     )  # fmt: skip

@@ -1,0 +1,169 @@
+"""The details of one model: whether each scope is offered it, since when, and its current records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from enum import StrEnum
+
+from pipeline.core.types import Kind
+from pipeline.history.changes import find_events
+from pipeline.history.types import Event
+from pipeline.store import Store
+from pipeline.store.coverage import Coverage, coverage
+from pipeline.store.departures import pruned_departures
+from pipeline.store.models import case_variants, model_names, model_rows
+from pipeline.store.presence import ModelSighting, OfferedRecord, last_break, model_sightings, offered_records
+from pipeline.store.windows import time_window
+
+__all__ = ["ModelDetails", "OfferState", "OfferedRecord", "ScopeOffer", "model_details", "similar_models"]
+
+_SIMILARITY = 0.4
+
+
+class OfferState(StrEnum):
+    """Whether a scope is offered a model.
+
+    `missing`: the removal is pending. `unknown`: the scope has not answered yet.
+    """
+
+    OFFERED = "offered"
+    MISSING = "missing"
+    REMOVED = "removed"
+    NEVER = "never"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeOffer:
+    """Whether one scope is offered a model.
+
+    Args:
+        coverage: the state of the scope.
+        state: the last known state of the model.
+        since: the start of that state (ISO 8601 UTC); None where the model was never offered.
+        from_the_beginning: it was in the scope's first answer, at `since`, and may be older.
+        record: the id of the current record; None where the model is not offered.
+    """
+
+    coverage: Coverage
+    state: OfferState
+    since: str | None = None
+    from_the_beginning: bool = False
+    record: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """Everything recorded of a model at one gateway.
+
+    Args:
+        scopes: the selected scopes of the gateway, by name.
+        records: the current records in these scopes, by id.
+        case_variants: ids that differ only in case, and whether each is offered now.
+        events: the history of the model, oldest first.
+    """
+
+    gateway: str
+    model: str
+    scopes: tuple[ScopeOffer, ...]
+    records: dict[int, OfferedRecord]
+    case_variants: dict[str, bool]
+    events: tuple[Event, ...]
+
+    @property
+    def was_offered(self) -> bool:
+        """Whether any of these scopes was ever offered the model."""
+        return any(scope.since is not None for scope in self.scopes)
+
+
+def model_details(
+    store: Store, model: str, only: Callable[[str], bool] = lambda _scope: True
+) -> list[ModelDetails]:
+    """Return the details of a model for each gateway; none if no gateway ever listed it.
+
+    Args:
+        store: an open database.
+        model: the id, as gateways write it.
+        only: the test for the names of scopes.
+    """
+    ids = {row.id for row in model_rows(store, [model])}
+    if not ids:
+        return []
+    events = find_events(store, time_window(store), ids)
+    sightings = model_sightings(store, ids)
+    left_at = pruned_departures(store, ids)
+    records = offered_records(store, ids)
+    record_ids = {scope: record.id for record in records for scope in record.scopes}
+    by_gateway: dict[str, list[ScopeOffer]] = {}
+    for scope in coverage(store):
+        if only(scope.scope):
+            offer = _offer(
+                scope,
+                sightings.get(scope.scope, ()),
+                left_at.get((scope.scope, model)),
+                [event for event in events if scope.scope in event.scopes],
+                record_ids.get(scope.scope),
+            )
+            by_gateway.setdefault(scope.gateway, []).append(offer)
+    return [
+        ModelDetails(
+            gateway=gateway,
+            model=model,
+            scopes=tuple(offers),
+            records={each.id: each for each in records if any(offer.record == each.id for offer in offers)},
+            case_variants=case_variants(store, gateway, model),
+            events=tuple(_events_of({offer.coverage.scope for offer in offers}, events)),
+        )
+        for gateway, offers in by_gateway.items()
+    ]
+
+
+def _offer(
+    scope: Coverage,
+    sightings: Sequence[ModelSighting],
+    left_at: str | None,
+    events: Sequence[Event],
+    record: int | None,
+) -> ScopeOffer:
+    if not sightings:
+        return ScopeOffer(scope, OfferState.UNKNOWN)
+    if not any(sighting.listed for sighting in sightings):
+        return ScopeOffer(scope, OfferState.REMOVED if left_at else OfferState.NEVER, left_at)
+    last = next((event for event in reversed(events) if event.kind != Kind.CHANGED), None)
+    if record is None:
+        return _withdrawn_offer(scope, last_break(sightings), last)
+    match last:
+        case Event(kind=Kind.ADDED | Kind.RETURNED):
+            return ScopeOffer(scope, OfferState.OFFERED, last.at, record=record)
+        case None if sightings[0].listed:
+            first = sightings[0].at
+            return ScopeOffer(scope, OfferState.OFFERED, first, from_the_beginning=True, record=record)
+        case _:
+            return ScopeOffer(scope, OfferState.OFFERED, last_break(sightings).at, record=record)
+
+
+def _withdrawn_offer(scope: Coverage, first_without: ModelSighting, last: Event | None) -> ScopeOffer:
+    if last and last.kind == Kind.REMOVED:
+        return ScopeOffer(scope, OfferState.REMOVED, last.since or last.at)
+    # A removal by new parsing rules is not confirmed by later answers.
+    state = OfferState.REMOVED if first_without.outcome == "reread" else OfferState.MISSING
+    return ScopeOffer(scope, state, first_without.at)
+
+
+def _events_of(scopes: set[str], events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the events of some scopes, without the other scopes that they name."""
+    for event in events:
+        names = tuple(name for name in event.scopes if name in scopes)
+        if names:
+            yield replace(event, scopes=names)
+
+
+def similar_models(store: Store, model: str, count: int = 3) -> list[str]:
+    """Return the recorded ids most similar to another, best first; case does not count."""
+    by_folded: dict[str, list[str]] = {}
+    for name in model_names(store):
+        by_folded.setdefault(name.casefold(), []).append(name)
+    similar = get_close_matches(model.casefold(), by_folded, n=count, cutoff=_SIMILARITY)
+    return [name for folded in similar for name in by_folded[folded]][:count]
