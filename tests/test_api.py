@@ -267,7 +267,7 @@ def test_watch_checks_the_models_given_or_those_of_the_config(home, one):
     (found,) = home.watch().models[0].findings
     assert (found.kind, found.scopes) == (FindingKind.UNCONFIRMED, ("local/prod", "local/public"))
     assert [event.urgent for event in home.run().report.events] == [True]
-    assert home.watch("nope").unmatched[0].word == "nope"
+    assert home.watch("nope").unmatched[0].pattern == "nope"
 
 
 def test_a_database_without_a_config_answers_questions_and_cannot_run(home, tmp_path):

@@ -46,15 +46,13 @@ def find_events(store: Store, window: Window, models: ModelIds = None) -> tuple[
     """
     sightings = transition_sightings(store, window, models)
     departures = departures_of_returned(store, window, models)
-    return _build_events(
-        store, sightings, departures, readded_before_confirmation(store, window, models), models
-    )
+    return _build_events(store, window, sightings, departures, models)
 
 
 def find_removals(store: Store, window: Window) -> tuple[Event, ...]:
     """Return the removals among the events of a window, without computing the others."""
     confirmations = [each for each in transition_sightings(store, window) if each.outcome == "confirmed"]
-    return _build_events(store, confirmations, {}, readded_before_confirmation(store, window))
+    return _build_events(store, window, confirmations, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +82,13 @@ _Sides = tuple[int | None, int | None]
 
 def _build_events(
     store: Store,
+    window: Window,
     sightings: Sequence[TransitionSighting],
     departures: Mapping[tuple[int, int], Departure],
-    readded: set[tuple[int, int]],
     models: ModelIds = None,
 ) -> tuple[Event, ...]:
     changes = changes_by_transition(store, {sighting.transition for sighting in sightings})
+    readded = readded_before_confirmation(store, window, models)
     levels = flap_levels_of_confirmations(store, [each for each in sightings if each.outcome == "confirmed"])
     rules = _EventRules(ListedModels(store), departures, readded, levels, changes)
     found: dict[_SharedEvent, list[TransitionSighting]] = {}

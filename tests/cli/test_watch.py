@@ -19,7 +19,7 @@ SINCE = ("--since", "2026-05-01")
 def watched(tmp_path_factory):
     """A home with three runs, a day apart, and the outputs: a price falls, a model is removed."""
     job = Job(tmp_path_factory.mktemp("watch"), {"PROD": PROD})
-    said = []
+    runs = []
     with Gateway() as one:
         one.key(PROD, group="vip")
         every = ("default", "vip")
@@ -31,14 +31,14 @@ def watched(tmp_path_factory):
         text = job.config.read_text("utf-8").replace("backoff", PRICES + "backoff")
         job.configure(text + '[watch]\nmodels = ["heron-?", "lumen-3"]\nfile = "models.txt"\n')
         (job.home / "models.txt").write_text("# ours\nquarry/slate  # stone\n\nheron-3\nbasalt\nzinc*\n")
-        said.append(job.quick("run", at=DAYS[0]))
+        runs.append(job.quick("run", at=DAYS[0]))
         one.offers("heron-2", to=every, cost={"in": 2.5, "out": 10})
         one.offers("basalt", to=every, context_length=8)
         one.drops("quarry/slate")
-        said.append(job.quick("run", at=DAYS[1]))
-        said.append(job.quick("run", "--dry-run", at=DAYS[2]))
-        said.append(job.quick("run", at=DAYS[2]))
-    return job, said
+        runs.append(job.quick("run", at=DAYS[1]))
+        runs.append(job.quick("run", "--dry-run", at=DAYS[2]))
+        runs.append(job.quick("run", at=DAYS[2]))
+    return job, runs
 
 
 def test_models_that_need_attention_come_first_with_scopes_and_findings(watched):
@@ -124,9 +124,9 @@ def test_csv_has_a_row_for_each_scope_also_of_models_that_are_ok(watched):
 
 
 def test_a_run_logs_only_urgent_changes_and_exits_with_0(watched):
-    _, said = watched
-    assert [done.code for done in said] == [0, 0, 0, 0]
-    assert [done.stderr.splitlines() for done in (said[0], said[1], said[3])] == [
+    _, runs = watched
+    assert [done.code for done in runs] == [0, 0, 0, 0]
+    assert [done.stderr.splitlines() for done in (runs[0], runs[1], runs[3])] == [
         [],
         [
             f"modelwatch: ! quarry/slate  {MISSING}: one/prod one/public",
@@ -134,7 +134,7 @@ def test_a_run_logs_only_urgent_changes_and_exits_with_0(watched):
         ],
         ["modelwatch: ! - quarry/slate  removed, missing since 2026-05-02 06:00  one/prod one/public"],
     ]
-    assert said[2].stdout.splitlines() == [
+    assert runs[2].stdout.splitlines() == [
         "2026-05-03 06:00  one/prod one/public",
         "! - quarry/slate  removed, missing since 2026-05-02 06:00",
     ]
