@@ -52,5 +52,5 @@ class Event:
 
     @property
     def quiet(self) -> bool:
-        """Whether only fields without consequence changed, such as descriptions, or the shape of all records."""
+        """Whether only names, descriptions and the like changed, or the shape of all records."""
         return self.kind == Kind.CHANGED and all(field.category in (QUIET, SHAPE) for field in self.fields)

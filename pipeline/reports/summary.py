@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import NamedTuple, TypeVar
 
@@ -36,10 +36,10 @@ from pipeline.store.scopes import scope_groups
 from pipeline.store.windows import Window, time_window
 
 CHART_DAYS = 28
-"""The days in the chart of a report."""
+"""The number of days in the chart of a report."""
 
 DAYS_AHEAD = 90
-"""Shutdowns are listed so many days ahead."""
+"""The number of days ahead for which shutdowns are listed."""
 
 _CACHED_WINDOWS = 4
 
@@ -122,24 +122,24 @@ class Summaries:
         return self._windows[window]
 
     def _count_days(self, preview: Summary, window: Window, wanted: Filter) -> tuple[DayCounts, ...]:
-        """Count the changes of each of the last days, from the first run on, up to the window's end."""
+        """Return the numbers of changes on the last days of a window, from the first run on."""
         last = date.fromisoformat(preview.run.started_at[:10])
         days = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(CHART_DAYS))]
         start = history_start(self._store) or preview.run.started_at
         days = [day for day in days if day >= start[:10]] or days[-1:]
-        before = time_window(self._store, since=days[0])
-        whole = Window(min(before.since, window.until), window.until, days[0], window.end)
-        if whole not in self._events:
+        since = time_window(self._store, since=days[0]).since
+        chart = Window(min(since, window.until), window.until, days[0], window.end)
+        if chart not in self._events:
             self._events = _newest(self._events)
-            self._events[whole] = mark_urgent(find_events(self._store, whole), self._watch)
-        events = _filter_events(self._events[whole], wanted, self._read(window).groups)
+            self._events[chart] = mark_urgent(find_events(self._store, chart), self._watch)
+        events = _filter_events(self._events[chart], wanted, self._read(window).groups)
         counts = Counter((event.at[:10], event.kind) for event in events if not event.quiet)
         return tuple(DayCounts(day, **{str(kind): counts[day, kind] for kind in Kind}) for day in days)
 
 
-def _newest(found: dict[_K, _V]) -> dict[_K, _V]:
+def _newest(cache: dict[_K, _V]) -> dict[_K, _V]:
     """Return a cache without its oldest entries: an outbox may hold hundreds of windows."""
-    return dict(list(found.items())[1 - _CACHED_WINDOWS :])
+    return dict(list(cache.items())[1 - _CACHED_WINDOWS :])
 
 
 def _selects(wanted: Filter, scope: str, groups: Mapping[str, str]) -> bool:
@@ -151,7 +151,7 @@ def _filter_report(report: Report, wanted: Filter, groups: Mapping[str, str]) ->
     return replace(
         report,
         events=tuple(_filter_events(report.events, wanted, groups)),
-        recoveries=tuple(end for end in report.recoveries if _selects(wanted, end.scope, groups)),
+        recoveries=tuple(each for each in report.recoveries if _selects(wanted, each.scope, groups)),
     )
 
 
@@ -163,8 +163,8 @@ def _filter_events(events: Iterable[Event], wanted: Filter, groups: Mapping[str,
         if scopes == event.scopes:
             yield event
         elif scopes:
-            of_scopes = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
-            yield replace(event, scopes=scopes, groups=of_scopes)
+            selected_groups = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
+            yield replace(event, scopes=scopes, groups=selected_groups)
 
 
 def _severity(data: _WindowData, state: str, scope: str, since: str) -> Severity:
@@ -187,12 +187,12 @@ class _IncidentKey(NamedTuple):
     missing_watched: tuple[str, ...]
 
 
-def _incidents(scopes: Iterable[Coverage], data: _WindowData, least: Severity) -> Iterator[Incident]:
-    """Yield the open incidents of some scopes, one for all scopes with the same."""
-    alike: dict[_IncidentKey, list[Coverage]] = {}
+def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) -> Iterator[Incident]:
+    """Yield the open incidents of some scopes; scopes with the same incident share one."""
+    incidents: dict[_IncidentKey, list[Coverage]] = {}
     for scope in scopes:
         since = scope.state_since or ""
-        if scope.state in _SEVERITIES and _severity(data, scope.state, scope.scope, since).reaches(least):
+        if scope.state in _SEVERITIES and _severity(data, scope.state, scope.scope, since).reaches(lowest):
             key = _IncidentKey(
                 old=scope.scope not in data.new_incidents,
                 order=list(_SEVERITIES).index(scope.state),
@@ -203,8 +203,8 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, least: Severity) -
                 message=scope.message or "",
                 missing_watched=data.missing_watched.get((scope.scope, since), ()),
             )
-            alike.setdefault(key, []).append(scope)
-    for key, members in sorted(alike.items(), key=lambda item: (*item[0][:3], item[1][0].scope)):
+            incidents.setdefault(key, []).append(scope)
+    for key, members in sorted(incidents.items(), key=lambda item: (*item[0][:3], item[1][0].scope)):
         yield Incident(
             severity=_severity(data, key.state, members[0].scope, key.since),
             state=key.state,
@@ -216,7 +216,9 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, least: Severity) -
             message=key.message,
             models=_common([scope.models for scope in members]),
             held_models=_common([scope.held_models for scope in members]),
-            last_answered=max((each.last_answered for each in members if each.last_answered), default=None),
+            last_answered=max(
+                (scope.last_answered for scope in members if scope.last_answered), default=None
+            ),
             missing_watched=key.missing_watched,
         )
 
@@ -226,20 +228,21 @@ def _common(numbers: Sequence[int | None]) -> int | None:
 
 
 def _resolved(
-    recoveries: Iterable[Recovery], data: _WindowData, least: Severity
+    recoveries: Iterable[Recovery], data: _WindowData, lowest: Severity
 ) -> Iterator[ResolvedIncident]:
     """Yield the incidents that ended, except those whose beginning had too low a severity to be reported."""
-    alike: dict[tuple[object, ...], list[Recovery]] = {}
-    for end in recoveries:
-        if _severity(data, end.state, end.scope, end.since).reaches(least):
-            alike.setdefault((end.at, end.gateway, end.state, end.accepted, end.since), []).append(end)
-    for ends in alike.values():
-        first = ends[0]
+    incidents: dict[tuple[object, ...], list[Recovery]] = {}
+    for recovery in recoveries:
+        if _severity(data, recovery.state, recovery.scope, recovery.since).reaches(lowest):
+            key = (recovery.at, recovery.gateway, recovery.state, recovery.accepted, recovery.since)
+            incidents.setdefault(key, []).append(recovery)
+    for members in incidents.values():
+        first = members[0]
         yield ResolvedIncident(
             severity=Severity.NOTABLE,
             state=first.state,
             gateway=first.gateway,
-            scopes=tuple(end.scope for end in ends),
+            scopes=tuple(recovery.scope for recovery in members),
             accepted=first.accepted,
             since=first.since,
             at=first.at,
@@ -250,11 +253,11 @@ def _resolved(
 def _first_answers(data: _WindowData, wanted: Filter) -> Iterator[FirstAnswer]:
     if not Severity.NOTABLE.reaches(wanted.severity):
         return
-    alike: dict[tuple[str, int], list[str]] = {}
+    by_size: dict[tuple[str, int], list[str]] = {}
     for gateway, scope, models in data.first_answers:
         if _selects(wanted, scope, data.groups):
-            alike.setdefault((gateway, models), []).append(scope)
-    for (gateway, models), scopes in alike.items():
+            by_size.setdefault((gateway, models), []).append(scope)
+    for (gateway, models), scopes in by_size.items():
         yield FirstAnswer(gateway, tuple(scopes), models)
 
 
@@ -315,7 +318,7 @@ def _missing_watched(
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the watched models that held answers lack, for holds that are open or ended in the window."""
     holds = {(scope.scope, scope.state_since or "") for scope in scopes if scope.state == "held"}
-    holds |= {(end.scope, end.since) for end in report.recoveries if end.state == "held"}
+    holds |= {(each.scope, each.since) for each in report.recoveries if each.state == "held"}
     lacking = models_missing_from_held(store, {hold for hold in holds if watch.covers(hold[0])})
     watched = {hold: tuple(filter(watch.has, models)) for hold, models in lacking.items()}
     return {hold: models for hold, models in watched.items() if models}

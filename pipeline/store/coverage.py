@@ -1,4 +1,4 @@
-"""How each scope stands: its state at the end of a run, and the holds and failures of a window."""
+"""The state of each scope at the end of a run, and the holds and failures of a window."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ class Coverage:
     """The state of one scope at the end of a run; times are starts of runs (ISO 8601 UTC).
 
     Args:
+        auth: the kind of its credential, or `anonymous`.
+        key: a hint that identifies its key.
         state: `ok`, `held`, `failed`, `retired` (no longer asked), or `new` (neither answered nor failed).
         state_since: when the hold or failure began.
         models: the size of its current listing; None before its first answer.
         held_models: the size of the held answer.
         pending_removals: the number of its models that are missing and not yet confirmed as removed.
         last_answered: its last complete answer.
-        error_class: of a failure.
+        error_class: the class of the error, for a failure.
         message: why it is held or failed.
     """
 
@@ -47,7 +49,7 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
 
     Args:
         store: an open database.
-        until: the run; None for the newest.
+        until: the snapshot of the run; None for the newest.
         asked_only: leave out scopes that this run did not ask.
     """
     rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
@@ -101,7 +103,7 @@ left join listings on listings.id = current.listing_then
 left join listings as held on held.id = last.listing
 where not :asked_only or current.last_run = current.until
 order by current.name
-"""  # noqa: S608 - our own words
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +146,24 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         join gateways on gateways.id = scopes.gateway
         where {IN_WINDOW} and sightings.outcome in ('moved', 'recovered')
         order by snapshots.started_at, sightings.snapshot, scopes.name
-        """,  # noqa: S608 - our own words
+        """,  # noqa: S608 - constants only
         asdict(window),
     )
     return tuple(Recovery(**{**row, "accepted": bool(row["accepted"])}) for row in rows)
 
 
 def has_news(store: Store, window: Window) -> bool:
-    """Return whether a window has a sighting other than of new parsing rules."""
+    """Return whether a window has a sighting; listings derived again under new parsing rules do not count."""
     sql = f"""
         select 1 from sightings join snapshots on snapshots.id = sightings.snapshot
         where {IN_WINDOW} and sightings.outcome <> 'reread' limit 1
-    """  # noqa: S608 - our own words
+    """  # noqa: S608 - constants only
     return bool(store.rows(sql, asdict(window)))
 
 
 def scopes_asked(store: Store, window: Window) -> frozenset[str]:
-    """Return the scopes that the runs of a window asked, and the last run up to its end."""
+    """Return the names of the scopes asked by the runs of a window, and by the last run before its end."""
+    # `accept` writes a run that asks no scope.
     rows = store.rows(
         f"""
         select distinct scopes.name from coverage_scopes join scopes on scopes.id = coverage_scopes.scope
@@ -172,14 +175,14 @@ def scopes_asked(store: Store, window: Window) -> frozenset[str]:
                 select max(id) from snapshots as run
                 where run.id <= :until and run.scopes > 0 and run.status <> 'imported'
                 and run.started_at < :end))
-        """,  # noqa: S608 - our own words
+        """,  # noqa: S608 - constants only
         asdict(window),
     )
     return frozenset(row["name"] for row in rows)
 
 
 def scopes_with_new_problems(store: Store, window: Window) -> frozenset[str]:
-    """Return the scopes with a hold or failure that began in a window, open or over."""
+    """Return the names of the scopes with a hold or failure that began in a window, open or ended."""
     rows = store.rows(
         f"""
         select distinct scopes.name from sightings
@@ -187,14 +190,14 @@ def scopes_with_new_problems(store: Store, window: Window) -> frozenset[str]:
         join scopes on scopes.id = sightings.scope
         where {IN_WINDOW}
         and sightings.outcome in {PROBLEMS} and coalesce(sightings.since, sightings.snapshot) > :since
-        """,  # noqa: S608 - our own words
+        """,  # noqa: S608 - constants only
         asdict(window),
     )
     return frozenset(row["name"] for row in rows)
 
 
 def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], ...]:
-    """Return the scopes that first answered in a window: gateway, scope and number of models."""
+    """Return the first answers in a window: gateway, scope and number of models of each."""
     rows = store.rows(
         f"""
         select gateways.name as gateway, scopes.name as scope, listings.size as models from sightings
@@ -203,7 +206,7 @@ def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], .
         join gateways on gateways.id = scopes.gateway
         join listings on listings.id = sightings.listing
         where {IN_WINDOW} and sightings.outcome = 'baseline' order by gateways.name, scopes.name
-        """,  # noqa: S608 - our own words
+        """,  # noqa: S608 - constants only
         asdict(window),
     )
     return tuple((row["gateway"], row["scope"], row["models"]) for row in rows)
@@ -245,4 +248,4 @@ _MISSING_FROM_HELD = f"""
         select 1 from listing_records as answered join records as theirs on theirs.id = answered.record
         where answered.listing = held.listing and theirs.model = records.model)
     order by held.scope, held.since, models.name
-"""  # noqa: S608 - our own words
+"""  # noqa: S608 - constants only

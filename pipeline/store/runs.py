@@ -13,9 +13,12 @@ class Run:
     """One run of the job.
 
     Args:
+        snapshot: its row in `snapshots`.
         started_at: ISO 8601 UTC, as `finished_at`.
         status: done, partial, failed or imported.
-        scopes: the number of scopes asked; the other numbers are of their outcomes.
+        scopes: the number of scopes asked.
+        answered: the number of scopes that answered; held answers count.
+        moved: the number of scopes whose current listing changed.
     """
 
     snapshot: int
@@ -49,7 +52,7 @@ def find_run(store: Store, number: int | None = None) -> Run | None:
 
 
 def last_run(store: Store, until: int, end: str = FOREVER) -> Run | None:
-    """Return the last run up to a snapshot, before a time; the snapshot itself if all were imported."""
+    """Return the last run up to a snapshot and before a time; that snapshot if all of them were imported."""
     (row,) = store.rows(
         "select max(id) as run from snapshots"
         " where id <= :until and status <> 'imported' and started_at < :end",
@@ -59,7 +62,7 @@ def last_run(store: Store, until: int, end: str = FOREVER) -> Run | None:
 
 
 def last_run_of(store: Store, window: Window) -> Run:
-    """Return the last run of a window.
+    """Return the last run of a window, which dates its report.
 
     Raises:
         LookupError: the window has no run.
@@ -71,8 +74,8 @@ def last_run_of(store: Store, window: Window) -> Run:
 
 
 def last_success(store: Store) -> str | None:
-    """Return when the newest run ended that asked scopes, all of which answered and were accepted."""
-    # `accept` asks no scope, and an import is no run.
+    """Return the end (ISO 8601 UTC) of the newest run in which every scope answered and was accepted."""
+    # `accept` asks no scope, and the status of an import is `imported`.
     rows = store.rows(
         "select finished_at from snapshots where scopes > 0 and status = 'done' and failed = 0 and held = 0"
         " order by id desc limit 1"
