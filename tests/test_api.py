@@ -245,7 +245,7 @@ def test_questions_return_values(home):
     home.run()
     (timeline,) = home.history("lumen")
     assert timeline.scopes == ("local/prod",)
-    assert home.show("lumen")[0].is_known
+    assert home.show("lumen")[0].was_offered
     assert home.diff("local/prod", "local/public").differs
     assert not home.diff(datetime.now(UTC)).differs
     assert home.matrix()[0].differing() == {"lumen": frozenset({"local/prod"})}
