@@ -46,7 +46,7 @@ from pipeline.history.selectors import (
 )
 from pipeline.history.timeline import Timeline, timelines
 from pipeline.history.types import Coverage, Event, Run
-from pipeline.history.watch import SHUTDOWN_DAYS, WatchedModel, WatchReport, check_watched, unreported
+from pipeline.history.watch import SHUTDOWN_DAYS, WatchedModel, WatchReport, check_watched, unreported_absences
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import resolver
 from pipeline.store import Store, compact, lock, scope_states, write_backup, writing
@@ -89,7 +89,6 @@ __all__ = [
     "Home",
     "ImportResult",
     "Interrupt",
-    "ScopeListing",
     "LeftOut",
     "ListingAnswer",
     "LookupResult",
@@ -102,6 +101,7 @@ __all__ = [
     "RunObserver",
     "RunResult",
     "RunTotals",
+    "ScopeListing",
     "ScopeProbe",
     "ScopeResult",
     "Status",
@@ -512,7 +512,7 @@ class Home:
                     all_scopes=all_scopes,
                 )
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
-            absences = unreported(store, watched)
+            absences = unreported_absences(store, watched)
             observer.on_report(report, absences)
             sent = DeliverySummary()
             if deliver:
