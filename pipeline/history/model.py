@@ -14,7 +14,8 @@ from pipeline.store import Store
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
 from pipeline.store.models import case_variants, model_names, model_rows
-from pipeline.store.presence import ModelSighting, OfferedRecord, last_break, model_sightings, offered_records
+from pipeline.store.presence import ModelSighting, last_break, model_sightings
+from pipeline.store.records import OfferedRecord, offered_records
 from pipeline.store.windows import time_window
 
 __all__ = ["ModelDetails", "OfferState", "OfferedRecord", "ScopeOffer", "model_details", "similar_models"]

@@ -12,8 +12,8 @@ from pipeline.core.types import Kind
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
-from pipeline.history.net import net_changes
 from pipeline.history.model import similar_models
+from pipeline.history.net import net_changes
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.coverage import Coverage, coverage
@@ -133,7 +133,7 @@ def check_watched(
     return WatchReport(run.started_at if run else None, models, _unmatched(store, watch, models))
 
 
-def unreported(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
+def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
     """Return the watched models that may be missing, though no report has them yet.
 
     They have a pending removal, or are missing from a held answer.

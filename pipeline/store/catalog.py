@@ -105,7 +105,7 @@ order by scopes.name
 
 
 def listings_between(store: Store, before: ScopeListing, after: ScopeListing) -> list[tuple[str, int]]:
-    """Return the outcome and listing of each sighting that set a scope's listing after `before`, to `after`."""
+    """Return outcome and listing of the sightings that set a scope's listing after `before`, to `after`."""
     rows = store.rows(
         f"""
         select outcome, listing from sightings

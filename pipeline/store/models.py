@@ -36,7 +36,7 @@ def model_names(store: Store) -> list[str]:
 
 
 def case_variants(store: Store, gateway: str, model: str) -> dict[str, bool]:
-    """Return the ids at a gateway that differ from a model's only in case, and whether each is offered now."""
+    """Return a gateway's ids that differ from a model's only in case, and whether each is offered now."""
     rows = store.rows(
         """
         select models.name, exists(select 1 from catalog where catalog.model_id = models.id) as offered

@@ -1,4 +1,4 @@
-"""The presence of models in listings: their current records, and the sightings that changed it."""
+"""The presence of a model in the listings of scopes: the sightings that may have changed it."""
 
 from __future__ import annotations
 
@@ -9,74 +9,6 @@ from typing import Any
 
 from pipeline.store.database import Store
 from pipeline.store.records import PRICE_COLUMNS
-
-_SETS = ("input_modalities", "output_modalities", "features", "endpoints", "aliases")
-
-_FACTS = (
-    "owned_by",
-    "created",
-    "type",
-    "context_length",
-    "max_output",
-    "input_usd_per_1m",
-    "output_usd_per_1m",
-    "cache_read_usd_per_1m",
-    "cache_write_usd_per_1m",
-    "usd_per_call",
-    "price_source",
-    *_SETS,
-    "lifecycle",
-    "deprecated_at",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedRecord:
-    """A record of a model in current listings.
-
-    Args:
-        id: the row in `records`.
-        scopes: the names of the scopes whose current listing has it, sorted; retired ones too.
-        facts: the known facts, by column of `records`; sets are lists.
-        body: JSON text.
-    """
-
-    id: int
-    scopes: tuple[str, ...]
-    facts: dict[str, Any]
-    body: str
-
-
-def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
-    """Return the records of some models in current listings, in the order of their first scopes."""
-    rows = store.rows(
-        f"""
-        select scopes.name as scope, records.id, records.body,
-               {", ".join(f"records.{name}" for name in _FACTS)}
-        from json_each(:models) as wanted
-        join records on records.model = wanted.value
-        join listing_records on listing_records.record = records.id
-        join scopes on scopes.listing = listing_records.listing
-        order by scopes.name
-        """,  # noqa: S608 - our own names
-        {"models": json.dumps(sorted(models))},
-    )
-    scopes: dict[int, list[str]] = {}
-    for row in rows:
-        scopes.setdefault(row["id"], []).append(row["scope"])
-    by_id = {row["id"]: row for row in rows}
-    return [
-        OfferedRecord(record, tuple(names), _facts(by_id[record]), by_id[record]["body"])
-        for record, names in scopes.items()
-    ]
-
-
-def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: json.loads(row[name]) if name in _SETS else row[name]
-        for name in _FACTS
-        if row[name] is not None
-    }
 
 
 @dataclass(frozen=True, slots=True)
