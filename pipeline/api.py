@@ -46,7 +46,13 @@ from pipeline.history.selectors import (
 )
 from pipeline.history.timeline import Timeline, timelines
 from pipeline.history.types import Coverage, Event, Run
-from pipeline.history.watch import SHUTDOWN_DAYS, WatchedModel, WatchReport, check_watched, unreported_absences
+from pipeline.history.watch import (
+    SHUTDOWN_DAYS,
+    WatchedModel,
+    WatchReport,
+    check_watched,
+    unreported_absences,
+)
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import resolver
 from pipeline.store import Store, compact, lock, scope_states, write_backup, writing

@@ -18,7 +18,7 @@ from pipeline.history.watch import (
     UnmatchedPattern,
     WatchedModel,
     check_watched,
-    unreported,
+    unreported_absences,
 )
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.store.windows import Window, time_window
@@ -178,10 +178,10 @@ def test_a_pending_removal_is_unreported_until_it_is_confirmed(script):
     script.offers("one/a", "alpha", "beta").run()
     script.drops("one/a", "alpha").run()
     watched = Watch(("alpha",))
-    assert [each.model for each in unreported(script.store, watched)] == ["alpha"]
-    assert unreported(script.store, Watch()) == ()
+    assert [each.model for each in unreported_absences(script.store, watched)] == ["alpha"]
+    assert unreported_absences(script.store, Watch()) == ()
     script.run()
-    assert unreported(script.store, watched) == ()
+    assert unreported_absences(script.store, watched) == ()
 
 
 def test_only_removals_and_price_changes_of_watched_models_in_watched_scopes_are_urgent(script):
