@@ -100,8 +100,8 @@ def test_a_model_removed_in_pruned_history_is_reported_as_returned(store: Store)
         record_run(store, 100 * day, {"acme/one": offer})
     done = prune(store, KNOWN, bound=at(450))
     assert done.rows["sightings"] == 3
-    (standing,) = model_details(store, "lyra")[0].standings
-    assert (standing.says, standing.since) == ("removed", at(100))
+    (offer,) = model_details(store, "lyra")[0].scopes
+    assert (offer.state, offer.since) == ("removed", at(100))
     record_run(store, 600, {"acme/one": both})
     (event,) = find_events(store, Window(6, 7))
     assert (event.kind, event.model, event.since) == (Kind.RETURNED, "lyra", at(100))
