@@ -172,7 +172,7 @@ class _EventRules:
         return _shared(sighting, change, Kind.CHANGED, departure.record)
 
     def _is_removed(self, sighting: TransitionSighting, model: int) -> bool:
-        """Return whether a sighting confirms the removal of a model: it has its flap level and never returned."""
+        """Return whether a sighting confirms the removal of a model: of its flap level, and never back."""
         if self.levels[sighting.id, model] != sighting.flap_level or (sighting.id, model) in self.readded:
             return False
         return model not in self.listed.names(sighting.listing)
