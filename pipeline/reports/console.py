@@ -49,17 +49,17 @@ def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
                 key = (event.gateway, generalise(change.field), change.before is None)
                 found.setdefault(key, set()).add(event.model)
     for (gateway, field, is_new), models in sorted(found.items()):
-        what = "new field" if is_new else "field removed"
-        yield f"{printable(gateway)}: {what}: {printable(field)}, in {count(len(models), 'model')}"
+        label = "new field" if is_new else "field removed"
+        yield f"{printable(gateway)}: {label}: {printable(field)}, in {count(len(models), 'model')}"
 
 
 def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
-    """Yield the lines of events, those of one run and the same scopes under one heading.
+    """Yield the lines of events; those of the same run and scopes are under one heading.
 
     Args:
         events: in their order.
         quiet_too: include quiet changes.
-        each: a line for every event; otherwise flapping models and batches are folded.
+        each: yield a line for every event; otherwise flapping models and batches are folded.
     """
     shown = [event for event in events if quiet_too or not event.quiet]
     steady, flapping = (shown, []) if each else fold_flapping(shown)
@@ -142,7 +142,7 @@ def _similar_model(event: Event) -> str:
 
 
 def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
-    """Yield a line for each way in which failures and holds ended, with the scopes."""
+    """Yield a line for each distinct end of a failure or hold, with its scopes."""
     yield from _by_scopes((end.gateway, end.scope, _recovery(end)) for end in recoveries)
 
 
@@ -156,11 +156,13 @@ def _recovery(end: Recovery) -> str:
 
 
 def incident_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
-    """Yield a line for each failure, each hold and each number of pending removals, with the scopes."""
-    yield from _by_scopes((scope.gateway, scope.scope, line) for scope in coverage for line in _open(scope))
+    """Yield a line for each failure, hold and number of pending removals, with its scopes."""
+    yield from _by_scopes(
+        (scope.gateway, scope.scope, line) for scope in coverage for line in _open_incidents(scope)
+    )
 
 
-def _open(scope: Coverage) -> Iterator[str]:
+def _open_incidents(scope: Coverage) -> Iterator[str]:
     if scope.state in ("held", "failed"):
         yield f"{scope.state} since {minute(scope.state_since or '')}: {printable(scope.message or '')}"
     if scope.pending_removals:
@@ -185,7 +187,7 @@ def scopes_text(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) 
 
 
 def field_text(field: FieldChange) -> str:
-    """Return a field change as `context_length: 8 → 16`; of long values only what differs within them."""
+    """Return a field change as `context_length: 8 → 16`; of long values only the differing parts."""
     name = printable(field.field)
     if leaves := differing_leaves(field):
         more = f", and {len(leaves) - _MAX_LEAVES} more" if len(leaves) > _MAX_LEAVES else ""

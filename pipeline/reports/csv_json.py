@@ -60,7 +60,7 @@ def as_csv(events: Iterable[Event]) -> str:
 
 
 def cell(value: str | int | None) -> str:
-    """Return the text of one cell, which no spreadsheet evaluates as a formula."""
+    """Return the text of one cell, guarded by a `'` if a spreadsheet would evaluate it as a formula."""
     text = "" if value is None else str(value)
     guard = "'" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else ""
     return guard + text.replace("\x00", "\\u0000")
@@ -123,14 +123,7 @@ def field_value(field: FieldChange) -> dict[str, Any]:
 
 def price_value(price: PriceChange) -> dict[str, Any]:
     """Return a price change as a JSON object: in USD per `unit`, null where there is no price."""
-    return {
-        "name": price.name,
-        "before": price.before,
-        "after": price.after,
-        "unit": price.unit,
-        "source": price.source,
-        "percent": price.percent,
-    }
+    return asdict(price) | {"percent": price.percent}
 
 
 def coverage_value(coverage: Coverage) -> dict[str, Any]:
@@ -141,7 +134,7 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
 
 
 def _past_coverage_value(coverage: Coverage) -> dict[str, Any]:
-    """Return the coverage at the end of a window, without pending removals, which are as of now."""
+    """Return the coverage at the end of a window; pending removals are left out, as they are those of now."""
     value = coverage_value(coverage)
     del value["pending_removals"]
     return value

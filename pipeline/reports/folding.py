@@ -1,8 +1,8 @@
 """Net and fold the events of a window.
 
-`fold_events` is the algorithm of summaries: take the events of each model in each scope, compute their net
-change, put equal net changes of several scopes together, then those of several models. `fold_batches` and
-`fold_flapping` shorten lists of events in the same way where every step is shown.
+`fold_events` is the algorithm of summaries: compute the net change of each model in each scope, merge equal
+net changes of several scopes, then those of several models. `fold_batches` and `fold_flapping` shorten lists
+of events.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ BATCH = 8
 """The number of models from which models with a common label are folded."""
 
 _SAME_CHANGE = 3
-"""The number of models from which models that changed in the same way are folded in a summary."""
+"""The number of models with the same change from which they are folded in a summary."""
 
 _SAME_FIELDS = 12
-"""The number of changes from which changes of the same fields are folded, whatever their values."""
+"""The number of models with changes of the same fields from which they are folded, whatever the values."""
 
 _KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.RETURNED, Kind.ADDED)
 
@@ -153,7 +153,7 @@ def _change(net: _Net, by_scope: Mapping[str, Sequence[Event]], groups: Mapping[
 
 
 def _count_steps(net: _Net, steps: Sequence[Event]) -> int:
-    """Count the changes of a model that stayed; of any other, how often it came or went."""
+    """Count the changes of a model that stayed, or the removals and returns of any other."""
     if net.kind == Kind.CHANGED:
         return len(steps)
     return sum(event.kind != Kind.CHANGED for event in steps)
@@ -174,7 +174,7 @@ def _severity(net: _Net) -> Severity:
 
 
 def _fold_models(owners: Mapping[NetChange, str | None]) -> Iterator[NetChange]:
-    """Fold models with a common label, and models that changed in the same way; `owners` are theirs."""
+    """Fold models with a common label, and models with the same change; `owners` has the owner of each."""
 
     def alike(change: NetChange) -> Hashable:
         place = (change.gateway, change.scopes, change.severity, change.kind)
@@ -193,7 +193,7 @@ def _fold_models(owners: Mapping[NetChange, str | None]) -> Iterator[NetChange]:
 
 
 def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
-    """Fold models whose same fields changed, each to a value of its own."""
+    """Fold models with changes of the same fields, even to different values."""
     alike: dict[Hashable, list[NetChange]] = {}
     for change in changes:
         names = tuple(sorted((field.field, field.category, is_reduction(field)) for field in change.fields))
@@ -211,7 +211,7 @@ def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
 
 
 def _is_plain(change: NetChange) -> bool:
-    """Return whether a change has no note of its own, which folding would lose."""
+    """Return whether a change can be folded without losing a note of its own."""
     return not (change.case_variant or change.successor or change.watched)
 
 
@@ -229,7 +229,7 @@ def _join(changes: Sequence[NetChange], label: str = "") -> NetChange:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[_T]):
-    """Items that are alike: with a common label, or without one where they changed in the same way."""
+    """Items to show as one: they have a common label or, if it is empty, the same change."""
 
     label: str
     members: Sequence[_T]
@@ -265,10 +265,10 @@ def _fold(
 
     Args:
         items: in their order, which the others keep.
-        alike: only items with an equal value are folded together.
+        alike: the key of an item; only items with equal keys are folded together.
         labels_of: the labels of an item.
-        is_same: items that are alike have the same content, so they are folded without a label too.
-        at_least: the number of such items from which they are.
+        is_same: whether items with the key of this one have the same content, and are folded without a label.
+        at_least: the number of such items from which they are folded.
     """
     groups: dict[Hashable, list[_T]] = {}
     for item in items:
@@ -312,7 +312,7 @@ def labels(model: str, owner: str | None) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Flapping:
-    """Several events of one model in the same scopes: the last, the first, how many, and the net fields."""
+    """Several events of one model in the same scopes: the last, the first, their number, the net fields."""
 
     last: Event
     first: Event
@@ -321,7 +321,7 @@ class Flapping:
 
 
 def fold_flapping(events: Sequence[Event]) -> tuple[list[Event], list[Flapping]]:
-    """Fold models that come and go, and fields that change repeatedly; return the other events, and those."""
+    """Fold models that come and go, and models that change repeatedly; return the other events, and these."""
     sequences: dict[Hashable, list[Event]] = {}
     for event in events:
         key = (event.gateway, event.model, event.scopes, event.kind == Kind.CHANGED)

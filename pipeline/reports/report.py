@@ -31,7 +31,7 @@ def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Repor
 
 
 def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
-    """Return the events in their order, `urgent` set where a watched model went, was repriced or retires."""
+    """Return the events in their order, those urgent that remove, reprice or retire a watched model."""
     return tuple(replace(event, urgent=True) if _is_urgent(event, watch) else event for event in events)
 
 

@@ -1,4 +1,4 @@
-"""The value types of reports: `Report` holds every step, `Summary` the net changes, `Message` the mail."""
+"""The value types of reports: `Report` with every step, `Summary` with the net changes, and `Message`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every step of a window, as CSV and JSON show it; the same history gives the same report.
+    """Every step of a window, as in CSV and JSON; the same history gives the same report.
 
     Args:
         since: the start of the run before the window; None when the window begins with the history.
@@ -68,7 +68,7 @@ class NetChange:
         kind: removed, added, returned or changed.
         models: their ids, sorted.
         scopes: the scopes in which it happened, sorted; `groups` are theirs.
-        label: what several models have in common: `*:batch`, `vendor/*` or `of OWNER`; empty for one model,
+        label: the common part of several models: `*:batch`, `vendor/*` or `of OWNER`; empty for one model,
             and for models whose fields changed in the same way.
         prices: the prices that differ between the ends of the window.
         fields: the other fields that differ; None on a side where a field is absent. Quiet fields only
@@ -77,11 +77,11 @@ class NetChange:
         steps: the number of events behind the change; above 1 where something changed repeatedly.
         reverted: the model ends as it was before the window.
         at: the time of the last event (ISO 8601 UTC).
-        since: for a removal, when the model was first missing; for a return, when it had left.
-        away_seconds: for a return, how long the model was away.
+        since: for a removal, the run that first missed the model; for a return, the run that had missed it.
+        away_seconds: for a return, the duration of the absence.
         case_variant: a model of the same list whose id differs only in case.
         successor: for a removal, the model that probably replaces it.
-        watched: the config watches the model.
+        watched: the config watches the model, and an event of it is urgent.
     """
 
     severity: Severity
@@ -110,10 +110,10 @@ class Incident:
 
     Args:
         state: `failed` or `held`.
-        since: the run at which it began.
+        since: the start of the run in which it began (ISO 8601 UTC, as all times).
         new: it began in this window; an older incident was reported before.
         error_class: for a failure: Unreachable, Throttled, Refused, Unresolved or Unreadable.
-        message: the gateway's error, or why its answer is held.
+        message: the gateway's error, or the reason of the hold.
         models: the size of the current listing, `held_models` that of the held answer; None where the scopes
             differ.
         last_answered: the last complete answer of any of the scopes; None where there was none.
@@ -197,16 +197,16 @@ class Summary:
     Args:
         since: the start of the run before the window (ISO 8601 UTC); None when it begins with the history.
         run: the last run of the window.
-        min_severity: changes below it are counted, not listed.
-        changes: all of them, by severity, then gateway, scopes, kind and model.
+        min_severity: changes below it are counted but not listed.
+        changes: listed and unlisted ones, by severity, then gateway, scopes, kind and model.
         incidents: those that are open at the end of the window, new ones first.
-        resolved: those that ended in it, where their beginning was reported.
-        first_answers: only where the filter selects no models.
+        resolved: those that ended in the window and whose beginning was severe enough to be reported.
+        first_answers: empty if the filter selects models or owners.
         pending: by scope, the number of pending removals; as of now, even for a window of the past.
         coverage: the scopes asked in the window that the filter selects, as they stand at its end.
         days: the last four weeks, or all days since the first run, oldest first, without gaps.
         shutdowns: those within the next 90 days, and those that passed lately, by day.
-        events: every step, as CSV and JSON show it; `recoveries` likewise.
+        events: every step, as in CSV and JSON; `recoveries` likewise.
     """
 
     since: str | None
@@ -246,7 +246,7 @@ class Summary:
 
     @property
     def severity(self) -> Severity | None:
-        """The highest severity of what is new; None where nothing is."""
+        """The highest severity of the news in the report; None without news."""
         found = {change.severity for change in self.listed} | {each.severity for each in self.resolved}
         found |= {incident.severity for incident in self.incidents if incident.new}
         found |= {Severity.NOTABLE} if self.first_answers else set()

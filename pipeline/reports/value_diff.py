@@ -1,4 +1,4 @@
-"""Where two long values differ: the leaves of JSON, also inside a string, or the position in a text."""
+"""The difference between two long values: the leaves of JSON, also in a string, or the position in a text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pipeline.core.text import printable
 from pipeline.core.types import FieldChange
 
 _CONTEXT = 3
-"""One part in so many of a clipped text is what precedes the difference."""
+"""The difference begins after one part in so many of a clipped text."""
 
 
 def differing_leaves(field: FieldChange) -> tuple[FieldChange, ...]:
     """Return the leaves in which two objects differ, by their paths within them.
 
-    Strings that contain JSON count as objects. The result is empty where a side is neither an object nor an
-    array of objects, or where only the formatting differs.
+    A string that contains JSON counts as its content. The result is empty if a side is neither an object nor
+    an array of objects, or if only the formatting differs.
     """
     old, new = (_leaves(side) for side in (field.before, field.after))
     if not (old and new):

@@ -67,9 +67,7 @@ def test_a_limit_of_0_is_no_limit() -> None:
 
 REDUCTION = FieldChange("context_length", "8000", "4000", "limits")
 
-
 DECREASE = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
-
 
 WORST = [
     (changed(REDUCTION, prices=(DECREASE,)), "1 with lower limits"),

@@ -15,7 +15,7 @@ from support.summaries import AT, CALM, COVERAGE, FULL, INCIDENTS, SOME
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType
-from pipeline.reports.render.locales import Locale, Message, load_messages
+from pipeline.reports.render.locales import CatalogueMessage, Locale, load_messages
 from pipeline.reports.render.scopes import ERROR_CLASSES
 from pipeline.reports.types import LANGUAGES, FirstAnswer, NetChange, Summary
 
@@ -24,7 +24,7 @@ SHARED_WORDS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept", "all"}
 """Words that every language has: the program, its commands and files, the time zone."""
 
 
-def variants(message: Message) -> list[str]:
+def variants(message: CatalogueMessage) -> list[str]:
     return [message] if isinstance(message, str) else list(message.values())
 
 

@@ -48,9 +48,7 @@ def test_every_golden_file_is_rendered() -> None:
 
 ALL_FAILED = replace(CALM, coverage=tuple(replace(each, state="failed") for each in CALM.coverage))
 
-
 HELD = (replace(INCIDENTS[1], new=False),)
-
 
 SUBJECTS = [
     (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +55 more"),

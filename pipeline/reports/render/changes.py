@@ -1,4 +1,4 @@
-"""Net changes in words, grouped by type of change and by scopes."""
+"""Net changes as text, grouped by type of change and by scopes."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ TONES = {
     ChangeType.ADDED: "better",
     ChangeType.PRICE_DECREASE: "better",
 }
-"""The types that are for the worse or for the better."""
+"""The tones of the types that are for the worse or for the better."""
 
 _OF_CATEGORY = {
     "lifecycle": ChangeType.DEPRECATION,
     "limits": ChangeType.LIMIT_CHANGE,
     "capabilities": ChangeType.CAPABILITY_CHANGE,
 }
-"""By category of a field: the type of a change that is not for the worse; the first that applies."""
+"""By category of a field, the type of a change that is not for the worse; the first match applies."""
 
 
 def change_type(change: NetChange) -> ChangeType:
-    """Return the type of a change; of several the worst, which also decides its severity."""
+    """Return the type of a change; if several apply, the worst, which also decides its severity."""
     if change.reverted:
         return ChangeType.FLAPPING
     if change.kind in (Kind.REMOVED, Kind.ADDED):
@@ -139,7 +139,7 @@ def _block(
 
 
 def _item(locale: Locale, change: NetChange) -> Item:
-    """Return the models of a change, with the details that the title of its block lacks."""
+    """Return the entry of a change: its models and details."""
     head = _models(locale, change)
     if change.watched:
         head = locale.text("watched", what=head)
@@ -166,7 +166,7 @@ def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
 
 
 def models_count(locale: Locale, change: NetChange) -> Text:
-    """Return the number of models of a change, and their label."""
+    """Return the number of models of a change, with their label: `29 *:batch models`."""
     if not change.label:
         return locale.text("count.models", n=len(change.models))
     owner = change.label.removeprefix("of ")
@@ -175,7 +175,7 @@ def models_count(locale: Locale, change: NetChange) -> Text:
 
 
 def _models(locale: Locale, change: NetChange) -> Text:
-    """Return the ids of a change's models; of many also their number and label."""
+    """Return the ids of a change's models; if they are many or have a label, also their number."""
     named = locale.join_some(map(untrusted, change.models), _MAX_MODELS)
     if not change.label and len(change.models) <= _MAX_MODELS:
         return named

@@ -33,7 +33,7 @@ class Entry:
     Args:
         id: a permanent URI, or a `Message-ID`, `<…@…>`.
         at: ISO 8601 UTC.
-        html: a whole page, of which the body is used, or a part of one.
+        html: a part of a page, or a whole page, whose body is used.
     """
 
     id: str
@@ -44,7 +44,7 @@ class Entry:
 
 
 def atom(title: str, entries: Sequence[Entry], *, feed_id: str, at: str, language: str) -> str:
-    """Return an Atom feed of entries in the given order, last changed `at`."""
+    """Return an Atom feed of entries in the given order; `at` is the time of its last change."""
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang={quoteattr(language)}>',

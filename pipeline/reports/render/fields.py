@@ -1,4 +1,4 @@
-"""Prices and fields before and after, in words: units, percentages, lists, and differences in long values."""
+"""Prices and fields before and after as text: units, percentages, lists, and differences in long values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIELD_NAMES = {
 
 
 def distinct(prices: Sequence[PriceChange]) -> list[PriceChange]:
-    """Leave out prices that repeat another field of the same name; the shortest path stays."""
+    """Return prices without those that repeat another field of the same name; the shortest path stays."""
     found: dict[object, PriceChange] = {}
     for change in sorted(prices, key=lambda each: len(each.name)):
         name = change.name.rpartition(".")[2] if change.unit is None else change.name
@@ -77,7 +77,7 @@ def _amount(locale: Locale, change: PriceChange, value: Decimal) -> Text:
 def _sides(
     locale: Locale, name: Text, before: Text | None, after: Text | None, *, unit: str = "price.no_unit"
 ) -> Text:
-    """Return the values before and after, or that there is a new one or none any more."""
+    """Return the values before and after, or that one is new or was removed."""
     if after is None:
         return locale.text("value.removed", name=name, before=locale.text(unit, price=before or ()))
     now = locale.text(unit, price=after)

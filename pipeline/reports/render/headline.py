@@ -48,7 +48,7 @@ def _count(locale: Locale, number: int, key: str, tone: str) -> Count:
 
 
 def totals_text(locale: Locale, summary: Summary) -> list[str]:
-    """Return the totals of what is new: `1 scope recovered`, `3 removed`, `2 scopes held`."""
+    """Return the totals of the news: `1 scope recovered`, `3 removed`, `2 scopes held`."""
     changes = count_by_type(summary)
     totals = [locale.plain("total.resolved", n=_resolved_scopes(summary))] if summary.resolved else []
     totals += [locale.plain(f"total.{each}", n=changes[each]) for each in ChangeType if changes[each]]
@@ -150,7 +150,7 @@ def _count_others(summary: Summary) -> int:
 
 
 def _no_changes(locale: Locale, summary: Summary) -> Text:
-    """Return that nothing changed, and in how many scopes."""
+    """Return the text of a report without changes, with the number of scopes that answered."""
     answered, asked = summary.answered, len(summary.coverage)
     if not asked:
         return locale.text("no_changes.no_scopes")

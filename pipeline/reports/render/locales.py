@@ -1,4 +1,4 @@
-"""The messages of mails and reports, one catalogue per language, and each language's format of figures."""
+"""The messages of reports, one catalogue per language, and the format of figures in each language."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Piece:
 Text = tuple[Piece, ...]
 
 UNTRUSTED = frozenset({"id", "name", "value", "quote", "command"})
-"""The styles of text from outside, which every format shows verbatim."""
+"""The styles of text from outside, in which no format interprets any syntax."""
 
 
 def untrusted(text: str, style: str = "id", *, longest: int = MAX_TEXT) -> Piece:
@@ -46,15 +46,15 @@ def plain(text: Text) -> str:
     return "".join(piece.text for piece in text)
 
 
-Message = str | Mapping[str, str]
+CatalogueMessage = str | Mapping[str, str]
 """A sentence with `{placeholders}`; or two, `one` and `other`, selected by `{n}`."""
 
 
 @cache
-def load_messages(language: str) -> Mapping[str, Message]:
+def load_messages(language: str) -> Mapping[str, CatalogueMessage]:
     """Return the message catalogue of a language; raises FileNotFoundError for an unknown one."""
     path = resources.files("pipeline.reports.render") / "languages" / f"{language}.json"
-    messages: dict[str, Message] = json.loads(path.read_text(encoding="utf-8"))
+    messages: dict[str, CatalogueMessage] = json.loads(path.read_text(encoding="utf-8"))
     return messages
 
 
@@ -70,7 +70,7 @@ class Locale:
 
     Args:
         year: dates of any other year are written with their year.
-        attached: the report goes with a file of all changes, to which messages may point.
+        attached: a file with all changes is attached, to which messages may refer.
     """
 
     def __init__(self, language: str, *, year: str = "", attached: bool = False) -> None:
@@ -101,11 +101,11 @@ class Locale:
             pieces += (*(comma if pieces else ()), *self._pieces(text))
         return tuple(pieces)
 
-    def join_some(self, pieces: Iterable[Piece], most: int) -> Text:
+    def join_some(self, pieces: Iterable[Piece], limit: int) -> Text:
         """Join the first pieces, and count the others."""
         pieces = list(pieces)
-        named = self.join(pieces[:most])
-        more = len(pieces) - most
+        named = self.join(pieces[:limit])
+        more = len(pieces) - limit
         return self.text("and_more", what=named, n=more) if more > 0 else named
 
     def _pieces(self, value: Value) -> Iterable[Piece]:
@@ -121,7 +121,7 @@ class Locale:
 
     @property
     def rest(self) -> Text:
-        """The place that has the changes for which there is no room."""
+        """The reference to the changes that were left out: `see changes.csv`."""
         if self._attached:
             return self.text("rest.attached")
         return self.text("rest.command", command=Piece("modelwatch changes --all", "command"))

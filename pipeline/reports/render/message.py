@@ -15,10 +15,10 @@ from pipeline.reports.render.templates import TEMPLATES, fill, tidy
 from pipeline.reports.types import Attachment, Message, Summary
 
 _SECTION_SIZES = (40, 24, 14, 8, 5, 3, 2, 1)
-"""The numbers of lines in a section to try, until the report is small enough."""
+"""The limits of lines in a section to try, until the report is small enough."""
 
 _MAX_BYTES = {"html": 98_000, "txt": 60_000, "md": 60_000}
-"""The size of a format; Gmail clips messages above 102 kB."""
+"""The largest size of a format; Gmail clips messages above 102 kB."""
 
 _MAX_SUBJECT = 200
 
@@ -51,7 +51,7 @@ def write_message(
         message_id: `<…@…>`, the same at every attempt.
         thread: `<…@…>`, the same for all reports to this destination.
         language: one of `LANGUAGES`.
-        attached: the attachments are sent too, so the text may point to them.
+        attached: the attachments are sent too, so the text may refer to them.
         templates: the user's own templates, by file name.
     """
     problems: list[str] = []
@@ -82,14 +82,14 @@ def write_message(
 
 
 def _attachments(summary: Summary, json: str) -> Iterator[Attachment]:
-    """Yield every step as CSV, where there is one, and as JSON."""
+    """Yield every step as CSV, if there is any, and as JSON."""
     if summary.events:
         yield Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(summary.events).encode())
     yield Attachment("changes.json", "application/json", json.encode())
 
 
 def without_attachments(message: Message) -> Message:
-    """Return a message without its attachments; a sentence in front explains it."""
+    """Return a message without its attachments; its first sentence explains why."""
     sentence = Locale(message.language).plain("footer.no_attachments")
     html, found = _BODY.subn(rf"\g<0><p>{sentence}</p>", message.html, count=1)
     return replace(
@@ -116,10 +116,10 @@ def render(summary: Summary, form: str, *, language: str, templates: Mapping[str
 
 
 def _render(summary: Summary, form: str, draft: PageDraft, templates: Mapping[str, str]) -> str:
-    """Return a format with as many lines as there is room for."""
+    """Return a report in one format, with as many lines as its limit allows."""
     text = ""
-    for most in _SECTION_SIZES:
-        text = tidy(fill(TEMPLATES[form], draft.cut(most), summary, templates))
+    for max_lines in _SECTION_SIZES:
+        text = tidy(fill(TEMPLATES[form], draft.cut(max_lines), summary, templates))
         if len(text.encode()) <= _MAX_BYTES.get(form, len(text.encode())):
             break
     return text

@@ -1,4 +1,4 @@
-"""Lay out a report: an overview on top, then sections by severity, then the state of the scopes."""
+"""The layout of a report: an overview, then sections by severity, then the state of the scopes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ class PageDraft:
     sections: tuple[SectionDraft, ...]
     locale: Locale
 
-    def cut(self, most: int) -> Page:
-        """Return the page with at most so many lines in each section."""
-        return replace(self.page, sections=tuple(section.cut(self.locale, most) for section in self.sections))
+    def cut(self, max_lines: int) -> Page:
+        """Return the page with a limited number of lines in each section."""
+        sections = tuple(section.cut(self.locale, max_lines) for section in self.sections)
+        return replace(self.page, sections=sections)
 
 
 def draft_page(
     summary: Summary, language: str, *, destination: str = "", attached: bool = False
 ) -> PageDraft:
-    """Put a report into words.
+    """Return the page of a report.
 
     Args:
         summary: the content.
         language: one of `LANGUAGES`.
         destination: its name in the config; empty for a report on demand.
-        attached: the changes go with it as a file, to which it may point.
+        attached: the changes are attached as a file, to which the page may refer.
     """
     locale = Locale(language, year=summary.run.started_at[:4], attached=attached)
     tone, badge = _tone(summary)

@@ -1,4 +1,4 @@
-"""The state of the scopes in words: incidents, recoveries, first answers, shutdowns and coverage."""
+"""The state of the scopes as text: incidents, recoveries, first answers, shutdowns and coverage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.reports.render.types import BlockContent, Item
 from pipeline.reports.types import Incident, ResolvedIncident, Shutdown, Summary
 
 ERROR_CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadable")
-"""The errors that have messages of their own."""
+"""The classes of errors that have messages of their own."""
 
 _MAX_SCOPES = 3
 _MAX_MODELS = 12
@@ -42,7 +42,7 @@ def _noun(summary: Summary, scopes: Sequence[str]) -> str:
 
 
 def incidents(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
-    """Yield the open incidents with their cause and cure; those reported before in short."""
+    """Yield the open incidents with cause and advice, in short those that were reported before."""
     new = [_incident(locale, summary, each) for each in summary.incidents if each.new]
     if new:
         yield BlockContent(locale.text("incidents.new"), items=new)
@@ -146,7 +146,7 @@ def _when(locale: Locale, shutdown: Shutdown) -> Text:
 
 
 def coverage(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
-    """Yield how many scopes answered, which are failing or held since when, and the pending removals."""
+    """Yield the number of scopes that answered, the failing and held ones, and the pending removals."""
     run = locale.minute(summary.run.started_at)
     items = [Item(locale.text("coverage", n=len(summary.coverage), answered=summary.answered, when=run))]
     for state in ("failed", "held"):

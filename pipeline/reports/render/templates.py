@@ -1,4 +1,4 @@
-"""Fill templates with pages: the user's own, in a sandbox, or the built-in ones."""
+"""Fill templates with pages: the user's own or the built-in ones, in a sandbox."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def fill(name: str, page: Page, summary: Summary, templates: Mapping[str, str]) 
         ConfigError: the user's template has a mistake; the error names file, line and mistake.
     """
     if name not in templates:
-        return _fill(_environment({}), name, page, summary)
+        return _fill(_environment(()), name, page, summary)
     try:
-        return _fill(_environment(templates), name, page, summary)
-    except Exception as error:  # a template is a program, so any exception may be its own
+        return _fill(_environment(tuple(sorted(templates.items()))), name, page, summary)
+    except Exception as error:  # a template is a program, which may raise anything
         where, what = _mistake(error, name, templates)
         raise ConfigError(what, where=where) from error
 
@@ -56,7 +56,7 @@ def _fill(environment: Environment, name: str, page: Page, summary: Summary) -> 
 
 
 def _mistake(error: Exception, name: str, templates: Mapping[str, str]) -> tuple[str, str]:
-    """Return the file and line of a mistake in a template, and what is wrong."""
+    """Return the file and line of a mistake in a template, and its description."""
     from jinja2 import TemplateError, TemplateNotFound
 
     line = getattr(error, "lineno", None)
@@ -73,12 +73,9 @@ def _mistake(error: Exception, name: str, templates: Mapping[str, str]) -> tuple
             return where, f"{type(error).__name__}: {error}"
 
 
-def _environment(templates: Mapping[str, str]) -> Environment:
-    return _cached_environment(tuple(sorted(templates.items())))
-
-
 @lru_cache(8)
-def _cached_environment(templates: tuple[tuple[str, str], ...]) -> Environment:
+def _environment(templates: tuple[tuple[str, str], ...]) -> Environment:
+    """Return the environment of the user's templates: names and texts."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
@@ -108,23 +105,17 @@ def _loader(templates: Mapping[str, str]) -> BaseLoader:
         own = templates.get(name)
         if own is not None:
             return own, name, lambda: True
-        text = builtin(name.removeprefix(BUILTIN))
+        text = _builtin_templates().get(name.removeprefix(BUILTIN))
         return None if text is None else (text, f"{BUILTIN}{name}", lambda: True)
 
     return FunctionLoader(load)
 
 
-def builtin(name: str) -> str | None:
-    """Return the text of a built-in template; None for an unknown name."""
-    if name not in _builtin_names():
-        return None
-    return (resources.files("pipeline.reports.render") / "templates" / name).read_text(encoding="utf-8")
-
-
 @cache
-def _builtin_names() -> frozenset[str]:
+def _builtin_templates() -> dict[str, str]:
+    """Return the texts of the built-in templates, by file name."""
     folder = resources.files("pipeline.reports.render") / "templates"
-    return frozenset(each.name for each in folder.iterdir())
+    return {each.name: each.read_text(encoding="utf-8") for each in folder.iterdir()}
 
 
 def tidy(text: str) -> str:
@@ -133,7 +124,7 @@ def tidy(text: str) -> str:
 
 
 def _markdown(text: Text) -> str:
-    """Return a text as Markdown; text from outside is code, in which no syntax applies."""
+    """Return a text as Markdown; text from outside becomes code, in which no syntax applies."""
     return "".join(map(_piece_as_markdown, text))
 
 

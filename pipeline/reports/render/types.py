@@ -12,7 +12,7 @@ from pipeline.reports.render.locales import Locale, Text
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number, the name of what it counts, and both as text; `tone` is worse, better or empty."""
+    """A number, its noun, and both as text; `tone` is worse, better or empty."""
 
     number: str
     name: str
@@ -34,7 +34,7 @@ class Block:
     """Entries under one title: those without details in one row, then the others.
 
     Args:
-        more: the number of entries that were left out, in words.
+        more: a remark on the entries that were left out; empty if none were.
     """
 
     title: Text
@@ -66,7 +66,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The numbers of changes of the last days; `caption` describes them, `legend` explains the red part."""
+    """The numbers of changes on the last days; `legend` explains the red part of the bars."""
 
     bars: tuple[Bar, ...]
     caption: Text
@@ -78,7 +78,7 @@ class Page:
     """A whole report in one language.
 
     Args:
-        tone: the severity; `breaking` while scopes are failing or held, else `calm` where nothing is new.
+        tone: the severity of the news; without news `breaking` while scopes are failing or held, else `calm`.
         badge: the tone in a word or two.
         window: the time that the report covers.
         lead: remarks below the headline: scopes that failed, changes that are not listed.
@@ -100,7 +100,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class BlockContent:
-    """The whole content of a block, before it is cut to the room that there is."""
+    """The whole content of a block, before it is cut."""
 
     title: Text
     row: Sequence[Text] = ()
@@ -109,46 +109,46 @@ class BlockContent:
 
 @dataclass(frozen=True, slots=True)
 class LazyBlock:
-    """A block of `size` entries that is put into words only if there is room for it."""
+    """A block of `size` entries whose content is made only if there is room for it."""
 
     size: int
     content: Callable[[], BlockContent]
 
 
 def as_lazy(contents: Iterable[BlockContent]) -> list[LazyBlock]:
-    """Return blocks that are in words already as lazy ones."""
+    """Return finished blocks as lazy ones."""
     return [LazyBlock(len(each.row) + len(each.items), partial(replace, each)) for each in contents]
 
 
 @dataclass(frozen=True, slots=True)
 class SectionDraft:
-    """A section before it is cut to the room that there is."""
+    """A section before it is cut."""
 
     name: str
     blocks: Sequence[LazyBlock]
     tone: str = "calm"
 
-    def cut(self, locale: Locale, most: int) -> Section:
-        """Return the section with at most so many lines; it names the number of entries left out."""
-        room, blocks = most, []
+    def cut(self, locale: Locale, max_lines: int) -> Section:
+        """Return the section with a limited number of lines; it gives the number of entries left out."""
+        room, blocks = max_lines, []
         for lazy in self.blocks:
             if room <= 0:
                 break
-            blocks.append(self._block(locale, lazy.content(), most=most, room=room))
+            blocks.append(self._block(locale, lazy.content(), max_row=max_lines, room=room))
             room -= 1 + len(blocks[-1].items)
         left_out = sum(lazy.size for lazy in self.blocks[len(blocks) :])
         more = self._more(locale, left_out)
         return Section(self.name, locale.plain(f"section.{self.name}"), self.tone, tuple(blocks), more)
 
-    def _block(self, locale: Locale, content: BlockContent, *, most: int, room: int) -> Block:
-        row, items = content.row[:most], tuple(content.items[:room])
+    def _block(self, locale: Locale, content: BlockContent, *, max_row: int, room: int) -> Block:
+        row, items = content.row[:max_row], tuple(content.items[:room])
         left_out = len(content.row) - len(row) + len(content.items) - len(items)
         return Block(content.title, locale.join(row), items, self._more(locale, left_out))
 
     def _more(self, locale: Locale, left_out: int) -> Text:
         if not left_out:
             return ()
-        # The file of changes has nothing but changes of models.
+        # Only the entries of these sections are changes, which `locale.rest` has.
         if self.name in list(Severity):
             return locale.text("more", n=left_out, rest=locale.rest)
         return locale.text("more.plain", n=left_out)
