@@ -1,8 +1,9 @@
-"""Drop rows that nothing refers to any more, from transitions down to models."""
+"""Drop rows without references, from transitions to models."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,14 +13,14 @@ _IN_IDS = " in (select value from json_each(:ids))"
 
 
 class _Table(NamedTuple):
-    """A table, the condition for its unneeded rows, and the table whose rows go with them, by its column."""
+    """A table, the condition for unneeded rows, and the table (with its column) whose rows belong to them."""
 
     name: str
     unneeded: str
     child: tuple[str, str] | None = None
 
 
-# Each needs the ones before: a listing is unneeded once its transitions are gone.
+# The order matters: a listing is unneeded after its transitions were dropped.
 _TABLES = (
     _Table(
         "transitions",
@@ -61,19 +62,15 @@ _TABLES = (
 )
 
 
-def drop_unneeded(store: Store) -> dict[str, int]:
-    """Drop transitions, listings, records, models and coverages that nothing needs; return how many rows.
+def drop_unneeded(store: Store, dropped: Counter[str]) -> None:
+    """Drop transitions, listings, records, models and coverages without references; count them in `dropped`.
 
     Must run inside a transaction. The caller drops snapshots, sightings and deliveries before.
-
-    Returns:
-        The number of dropped rows by table.
     """
-    dropped: dict[str, int] = {}
     for table in _TABLES:
         ids = _ids(store, f"select id from {table.name} where {table.unneeded}")  # noqa: S608 - our own names
         if table.name == "transitions":
-            # One by one, since the changes of all together may be most of the database.
+            # One by one, since all changes together may be most of the database.
             for transition in ids:
                 changes = _ids(store, f"select id from changes where transition = {transition}")  # noqa: S608 - a number
                 drop(store, "field_changes", "change" + _IN_IDS, json.dumps(changes), dropped)
@@ -81,19 +78,18 @@ def drop_unneeded(store: Store) -> dict[str, int]:
             child, column = table.child
             drop(store, child, column + _IN_IDS, json.dumps(ids), dropped)
         drop_ids(store, table.name, ids, dropped)
-    return dropped
 
 
 def _ids(store: Store, sql: str) -> list[int]:
     return [row for (row,) in store.stream(sql)]
 
 
-def drop_ids(store: Store, table: str, ids: Iterable[int], dropped: dict[str, int]) -> None:
+def drop_ids(store: Store, table: str, ids: Iterable[int], dropped: Counter[str]) -> None:
     """Delete rows by their ids, and count them in `dropped`."""
     drop(store, table, "id" + _IN_IDS, json.dumps(sorted(ids)), dropped)
 
 
-def drop(store: Store, table: str, where: str, ids: str, dropped: dict[str, int]) -> None:
+def drop(store: Store, table: str, where: str, ids: str, dropped: Counter[str]) -> None:
     """Delete the rows of a table by a condition on `:ids`, a JSON array, and count them in `dropped`."""
     cursor = store.connection.execute(f"delete from {table} where {where}", {"ids": ids})  # noqa: S608 - our own names
-    dropped[table] = dropped.get(table, 0) + cursor.rowcount
+    dropped[table] += cursor.rowcount

@@ -1,4 +1,4 @@
-"""Derive the changes of transitions from their listings, and compare them with those that are stored."""
+"""Derive the changes of transitions from their listings, and compare them with the stored changes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class LoadedListing:
 
 
 class ListingLoader:
-    """A loader of listings by id, with a cache; records that the last listing had are not read again."""
+    """A loader of listings by id, with a cache; records of the last listing are not read again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -150,7 +150,7 @@ def stored_changes(store: Store, transition: int) -> list[StoredChange]:
 
 
 def may_be_category(stored: str, derived: str) -> bool:
-    """Return whether a stored category can be right: the quiet paths of that time are not recorded."""
+    """Return whether a stored category can be right, since the quiet paths of its time are not recorded."""
     return stored in (derived, QUIET)
 
 
@@ -165,7 +165,7 @@ def differences(
     for each in stored:
         expected = wanted.pop(each.model, None)
         if expected is None:
-            yield "changes", each.id, "its listings do not differ in this model, or it is there twice"
+            yield "changes", each.id, "its listings do not differ in this model, or it is stored twice"
         elif each.sides != expected.sides:
             yield "changes", each.id, "it differs from the change between its listings"
         else:

@@ -1,4 +1,4 @@
-"""Parse every record again, as the dialects of its listings do, and correct facts and permissions."""
+"""Parse records again in the dialects of their listings, and correct their facts and permissions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
             for scope in own
             if scope.all_groups
         )
-        # The lists of groups are parsed without the paths of facts that the config sets.
+        # The lists of groups are parsed without the config's paths of facts.
         return [*dialects, dialect] if in_groups else dialects
 
     return found
@@ -53,10 +53,10 @@ class FactDifferences:
 
     Args:
         records: how many records were parsed.
-        checked: how many of them are of a dialect that exists here.
-        unknown: how many are of one that does not: their facts stay.
-        facts: by record, the columns that it should have.
-        permissions: by record, the rows that it should have.
+        checked: how many of them have a dialect that exists here.
+        unknown: how many have a dialect that does not exist here; their facts stay.
+        facts: the columns that a record should have, by its id.
+        permissions: the rows that a record should have, by its id.
     """
 
     records: int = 0
@@ -133,7 +133,7 @@ def correct_facts(
     """Write facts and permissions as they are parsed today, where they differ; must run in a transaction.
 
     Returns:
-        How many records had other facts, how many other permissions, and how many are of unknown dialects.
+        The numbers of records with other facts, with other permissions, and of unknown dialects.
     """
     found = fact_differences(store, dialects_of, only=only)
     for record, facts in found.facts.items():
@@ -144,7 +144,7 @@ def correct_facts(
 
 
 def _write_permissions(store: Store, record: int, permissions: list[dict[str, Any]]) -> None:
-    """Replace the permissions of a record; ids follow the order of records where they are free."""
+    """Replace the permissions of a record; ids are in the order of records, as far as they are free."""
     own = {"record": record}
     store.connection.execute("delete from permissions where record = :record", own)
     ((name,),) = store.stream("select name from records where id = :record", own)

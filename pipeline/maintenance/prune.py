@@ -1,24 +1,26 @@
-"""Drop history from before a bound; reports of the time since, now or later, stay the same.
+"""Drop the history before a bound; reports of later time stay the same.
 
-A scope keeps an unbroken end of its ledger. It begins with the last sighting that set its listing before
-anything that is still needed:
+Each scope keeps the sightings from its *base* on: the last sighting that set its listing before all of the
+following.
 
-* what happened since the bound;
-* the moves whose removals were confirmed since, or are pending;
-* the thirty days before these, whose removals count for flap levels;
-* the beginnings of failures and holds that ended, or continue, in what is kept.
+* sightings since the bound
+* moves whose removals were confirmed since the bound, or are pending
+* removals in the 30 days before these, which count for flap levels
+* the beginnings of failures and holds that end or continue in the kept sightings
 
-How models had left before that is kept in `departures`, so that a later return is still reported as one.
+The table `departures` keeps how models left before that, so that a later return is still reported as one.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from pipeline.core.times import iso
 from pipeline.core.types import PROBLEMS, SETS_LISTING
 from pipeline.maintenance.collect import drop_ids, drop_unneeded
 from pipeline.maintenance.facts import DialectsOf, correct_facts
@@ -34,23 +36,23 @@ _LAST_ID = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class PruneTotals:
-    """How many rows were dropped, by table; `bound` is earlier than asked for where a report is due."""
+    """How many rows were dropped, by table; `bound` is earlier than requested if a report is due."""
 
     bound: str
     rows: Mapping[str, int]
 
 
 def prune(store: Store, dialects_of: DialectsOf, *, bound: str) -> PruneTotals:
-    """Drop what happened before a time and is not needed since, in one transaction.
+    """Drop history before a time, except for what later history needs, in one transaction.
 
     Args:
         store: an open database; the caller holds its lock.
         dialects_of: returns the dialects that may have parsed a listing.
-        bound: in ISO 8601 UTC.
+        bound: the time, in ISO 8601 UTC.
     """
     with store.transaction():
         bound = min([bound, *_due_reports(store)])
-        dropped: dict[str, int] = {}
+        dropped: Counter[str] = Counter()
         kept = _kept(store, bound)
         _write_departures(store, _last_removals(store, {scope: each.exact for scope, each in kept.items()}))
         for each in kept.values():
@@ -58,15 +60,14 @@ def prune(store: Store, dialects_of: DialectsOf, *, bound: str) -> PruneTotals:
         _drop_deliveries(store, bound, dropped)
         _drop_snapshots(store, bound, dropped)
         records = _records_to_drop(store)
-        for table, count in drop_unneeded(store).items():
-            dropped[table] = dropped.get(table, 0) + count
-        # The dialect that gave a record its facts may have gone with its listing.
+        drop_unneeded(store, dropped)
+        # The listing with the dialect of a record's facts may have been dropped.
         correct_facts(store, dialects_of, only=records)
         return PruneTotals(bound, {table: count for table, count in dropped.items() if count})
 
 
 def _due_reports(store: Store) -> list[str]:
-    """Return when the first runs began of which a report waits to be sent, or is still to be made."""
+    """Return the start of the first run in each report that waits to be sent, or is not made yet."""
     rows = store.rows(
         """
         select min(snapshots.started_at) as at from deliveries
@@ -84,12 +85,12 @@ def _due_reports(store: Store) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The sightings that a scope keeps.
+    """The sightings that a scope keeps, by id.
 
     Args:
-        base: the sighting that becomes its baseline; those before it go.
-        exact: from this sighting on flap levels stay as they were; departures before it are remembered.
-        stale: confirmations of moves that are not kept as moves.
+        base: the sighting that becomes its baseline; those before it are dropped.
+        exact: the first sighting with an unchanged flap level; departures before it are stored.
+        stale: confirmations of moves that are not kept as moves; they are dropped.
     """
 
     base: int
@@ -98,7 +99,7 @@ class Kept:
 
 
 def _kept(store: Store, bound: str) -> dict[int, Kept]:
-    """Return what each scope keeps; a scope that keeps all its sightings is left out."""
+    """Return the kept sightings of each scope; a scope that keeps all is left out."""
     pending: dict[int, list[tuple[int, int]]] = {}
     for scope, transition, since in store.stream("select scope, transition, since from missing"):
         pending.setdefault(scope, []).append((transition, since))
@@ -111,12 +112,12 @@ def _kept(store: Store, bound: str) -> dict[int, Kept]:
 
 
 def keep(sightings: Sequence[SightingRow], pending: Sequence[tuple[int, int]], bound: str) -> Kept | None:
-    """Return what a scope keeps of its sightings; None when that is all of them.
+    """Return the kept sightings of a scope; None if it keeps all.
 
     Args:
         sightings: those of the scope, in order.
         pending: its removals that are not confirmed yet, as transition and first snapshot.
-        bound: what happened at or after this time is kept whole, in ISO 8601 UTC.
+        bound: the time (ISO 8601 UTC) from which on all sightings are kept.
     """
     cut = _first_since(sightings, bound)
     confirmed = [
@@ -136,11 +137,11 @@ def _first_since(sightings: Sequence[SightingRow], at: str) -> int:
 
 
 def _days_before(at: str, days: int) -> str:
-    return (datetime.fromisoformat(at) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso(datetime.fromisoformat(at) - timedelta(days=days))
 
 
 def _move(sightings: Sequence[SightingRow], transition: int | None, since: int | None) -> SightingRow | None:
-    """Return the move that a confirmation is of, as reports find it."""
+    """Return the move of a confirmation, by the rule of reports."""
     return next(
         (
             each
@@ -152,7 +153,7 @@ def _move(sightings: Sequence[SightingRow], transition: int | None, since: int |
 
 
 def _base(sightings: Sequence[SightingRow], first: int) -> SightingRow | None:
-    """Return the last sighting before `first` that set the listing, and began no problem that goes on."""
+    """Return the last sighting before `first` that set the listing while no kept problem was open."""
     while True:
         base = next(
             (each for each in reversed(sightings) if each.id < first and each.outcome in SETS_LISTING), None
@@ -179,7 +180,7 @@ def _stale(sightings: Sequence[SightingRow], base: SightingRow) -> list[int]:
 
 
 def _last_removals(store: Store, bounds: Mapping[int, int]) -> list[Removal]:
-    """Return how models were last removed from scopes before a sighting: which one, by scope."""
+    """Return the last removal of each model from a scope before a sighting; `bounds` has these by scope."""
     rows = store.rows(
         """
         with bounds as (select cast(key as integer) as scope, value as exact from json_each(:bounds)),
@@ -204,7 +205,7 @@ def _last_removals(store: Store, bounds: Mapping[int, int]) -> list[Removal]:
 
 
 def _write_departures(store: Store, removals: Iterable[Removal]) -> None:
-    """Write how models had left, unless a later departure is there; must run before the sightings go."""
+    """Write departures, unless a later one is stored; must run before sightings are dropped."""
     known = {
         (row["scope"], row["model"]): (row["id"], row["sighting"])
         for row in store.rows("select id, scope, model, sighting from departures")
@@ -232,8 +233,8 @@ def _departure_row(name: str, removal: Removal, departure: Departure) -> dict[st
     }
 
 
-def _make_baseline(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
-    """Let a scope's ledger begin with the listing that it had at the base."""
+def _make_baseline(store: Store, kept: Kept, dropped: Counter[str]) -> None:
+    """Drop a scope's sightings before its base, and make the base its baseline."""
     row = {"base": kept.base}
     ids = store.stream(
         """
@@ -264,8 +265,8 @@ def _make_baseline(store: Store, kept: Kept, dropped: dict[str, int]) -> None:
     )
 
 
-def _drop_deliveries(store: Store, bound: str, dropped: dict[str, int]) -> None:
-    """Drop deliveries of old reports that wait for nothing."""
+def _drop_deliveries(store: Store, bound: str, dropped: Counter[str]) -> None:
+    """Drop the deliveries of old reports, unless they wait to be sent."""
     rows = store.stream(
         """
         select deliveries.id from deliveries join snapshots on snapshots.id = deliveries.until
@@ -276,7 +277,7 @@ def _drop_deliveries(store: Store, bound: str, dropped: dict[str, int]) -> None:
     drop_ids(store, "deliveries", [number for (number,) in rows], dropped)
 
 
-def _drop_snapshots(store: Store, bound: str, dropped: dict[str, int]) -> None:
+def _drop_snapshots(store: Store, bound: str, dropped: Counter[str]) -> None:
     rows = store.stream(_UNNEEDED_SNAPSHOTS, {"bound": bound})
     drop_ids(store, "snapshots", [number for (number,) in rows], dropped)
 
@@ -319,7 +320,7 @@ _UNNEEDED_SNAPSHOTS = f"""
 
 
 def _records_to_drop(store: Store) -> set[int]:
-    """Return the records of listings that are no longer needed; other listings may have them too."""
+    """Return the records of listings that are no longer needed; kept listings may have them too."""
     kept = "select listing from sightings union select listing from scopes union select held from scopes"
     rows = store.stream(
         f"""

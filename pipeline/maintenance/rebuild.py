@@ -1,4 +1,4 @@
-"""Derive again what follows from the history, and correct what differs: pointers, changes, facts, search."""
+"""Derive pointers, changes, facts and search again from the history, and correct those that differ."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ class RebuildTotals:
 
 
 def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
-    """Derive again what follows from records, listings and sightings; rows that are right keep their ids.
+    """Derive the other rows again from records, listings and sightings; correct rows keep their ids.
 
     Args:
         store: an open database; the caller holds its lock.
         dialects_of: returns the dialects that may have parsed a listing.
 
     Raises:
-        StoreError: what it would derive from is damaged; nothing was written.
+        StoreError: records, listings or sightings are damaged; nothing was written.
     """
-    # The changes and sightings of a lost transition dangle until it is written again.
+    # The changes and sightings of a lost transition have no parent until it is written again.
     store.connection.execute("pragma foreign_keys = off")
     try:
         with store.transaction():
@@ -87,7 +87,7 @@ def _refuse_damage(store: Store, found: Replay) -> None:
 
 
 def _correct_scopes(store: Store, found: Replay) -> int:
-    """Point scopes at what their sightings lead to, without validators: those are of another listing."""
+    """Correct the pointers of scopes by their sightings, and drop validators: they are of another listing."""
     corrected = 0
     for row in store.rows("select id, listing, held, sighting from scopes"):
         state = found.states.get(row["id"])
@@ -100,7 +100,7 @@ def _correct_scopes(store: Store, found: Replay) -> int:
 
 
 def _correct_transitions(store: Store, found: Replay) -> int:
-    """Give each transition the listings between which its sightings moved."""
+    """Correct the two listings of each transition by its sightings; return how many were wrong."""
     stored = {row.id: (row.before, row.after) for row in stored_transitions(store)}
     corrected = 0
     for number, sides in sorted(found.sides.items()):
@@ -113,7 +113,7 @@ def _correct_transitions(store: Store, found: Replay) -> int:
 
 
 def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
-    """Write the changes of each transition again where they differ; return how many, and how many fields."""
+    """Correct the changes of each transition; return how many changes and fields were wrong."""
     orphans = [
         store.connection.execute(f"delete from {table} where {owner} not in (select id from {owner}s)")  # noqa: S608 - our own names
         for table, owner in (("changes", "transition"), ("field_changes", "change"))
@@ -139,7 +139,7 @@ def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
 
 
 def _quiet_paths(store: Store, dialects_of: DialectsOf) -> dict[int, tuple[str, ...]]:
-    """Return the quiet paths of each listing, as its dialect has them today."""
+    """Return the quiet paths of each listing, by the present version of its dialect."""
     rows = store.rows(
         """
         select listings.id, gateways.name as gateway, listings.reading from listings
@@ -154,9 +154,9 @@ def _quiet_paths(store: Store, dialects_of: DialectsOf) -> dict[int, tuple[str, 
 
 
 class _Gaps:
-    """The ids for rows that are written again: those that they had, as far as these are free.
+    """The ids for rows that are written again: their old ones, as far as these are free.
 
-    Ids follow the order of transitions, so those of one lie between those of its neighbours.
+    Ids are in the order of transitions, so those of one are between those of its neighbours.
     """
 
     def __init__(self, store: Store) -> None:
@@ -164,13 +164,13 @@ class _Gaps:
         self._last = {"changes": 0, "field_changes": 0}
 
     def skip(self, stored: Sequence[StoredChange]) -> None:
-        """Go past the rows of a transition that are right."""
+        """Skip the ids of a transition whose rows are right."""
         fields = [field.id for change in stored for field in change.fields]
         for table, ids in (("changes", [change.id for change in stored]), ("field_changes", fields)):
             self._last[table] = max(ids, default=self._last[table])
 
     def __call__(self, table: str, count: int) -> range:
-        """Return so many ids of a table, after the rows of the transition before."""
+        """Return `count` ids of a table, after the rows of the transition before."""
         ids = ids_after(self._store, table, self._last[table], count)
         if ids and ids[0] == self._last[table] + 1:
             self._last[table] = ids[-1]
@@ -189,7 +189,7 @@ def _delete_changes(store: Store, transition: int) -> None:
 def _with_stored_categories(
     derived: Iterable[DerivedChange], stored: Iterable[StoredChange]
 ) -> dict[Change, list[FieldChange]]:
-    """Return the derived changes and their fields, with the stored category where that can be right."""
+    """Return the derived changes and their fields, with the stored category if it can be right."""
     categories = {
         (change.model, each.field.field): each.field.category for change in stored for each in change.fields
     }
@@ -206,7 +206,7 @@ def _with_stored_categories(
 
 
 def _rows(changes: Iterable[StoredChange]) -> tuple[Counter[object], Counter[object]]:
-    """Return changes and their fields without their ids, to count which differ."""
+    """Return changes and their fields without ids, to count those that differ."""
     changes = list(changes)
     fields = Counter[object]((change.model, each.field) for change in changes for each in change.fields)
     return Counter[object]((change.model, change.sides) for change in changes), fields

@@ -1,4 +1,4 @@
-"""Replay the ledger: every scope's sightings in order, to the state that they lead to."""
+"""Replay the ledger: compute the state of every scope from its sightings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.store import Store
 
 
 class SightingRow(NamedTuple):
-    """A sighting, as far as it bears on the state of its scope; ids are those of the tables."""
+    """The columns of a sighting that affect the state of its scope; ids are those of the tables."""
 
     scope: int
     id: int
@@ -26,7 +26,7 @@ class SightingRow(NamedTuple):
 
 @dataclass(slots=True)
 class PointerState:
-    """Where a scope points: its current listing, the held one, and its last sighting."""
+    """The pointers of a scope: its current listing, its held listing, and its last sighting."""
 
     listing: int | None = None
     held: int | None = None
@@ -35,12 +35,12 @@ class PointerState:
 
 @dataclass(slots=True)
 class Replay:
-    """The state that the ledger leads to.
+    """The result of a replay.
 
     Args:
-        states: by scope, where it points at the end.
-        sides: by transition, the moves that sightings have with it: from which listing to which.
-        breaks: by sighting, why it does not follow from those before it.
+        states: the final pointers, by scope.
+        sides: the moves of sightings, as listing before and after, by transition.
+        breaks: the reason why a sighting does not follow from those before it, by sighting.
     """
 
     states: dict[int, PointerState] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class _ScopeReplay:
         self._moves: dict[int, int] = {}
 
     def add(self, sighting: SightingRow) -> None:
-        """Go on by one sighting."""
+        """Apply one sighting."""
         message = self._break(sighting)
         if message:
             self._found.breaks[sighting.id] = message
@@ -118,7 +118,7 @@ class _ScopeReplay:
             case "confirmed" if sighting.transition not in self._moves or sighting.since is None:
                 return "it confirms a move that its scope has not made"
             case "confirmed" if self._moves[sighting.transition or 0] < (sighting.since or 0):
-                return "it confirms a move from before the run that first missed the models"
+                return "it confirms a move from before the first run without the models"
             case "confirmed":
                 return None
             case _ if sighting.since is not None and sighting.since not in self._problems:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.core import canonical
+from pipeline.core.text import count
 from pipeline.core.types import is_valid_name
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
@@ -14,11 +16,11 @@ from pipeline.store import Store, scope_states
 
 
 def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
-    """Drop scopes, and all that only they needed, in one transaction; return how many rows by table."""
+    """Drop scopes, and everything that only they needed, in one transaction; return the counts by table."""
     with store.transaction():
         states = scope_states(store)
         ids = json.dumps([states[name].id for name in names])
-        dropped: dict[str, int] = {}
+        dropped: Counter[str] = Counter()
         store.connection.execute(
             "update scopes set listing = null, held = null, sighting = null"
             " where id in (select value from json_each(?))",
@@ -29,17 +31,16 @@ def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
         drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
         _merge_coverages(store)
         _drop_empty_runs(store, dropped)
-        for table, count in drop_unneeded(store).items():
-            dropped[table] = dropped.get(table, 0) + count
+        drop_unneeded(store, dropped)
         unused = "id not in (select gateway from scopes) and id not in (select gateway from models)"
-        unused += " and id not in (select gateway from listings) and :ids is not null"
+        unused += " and id not in (select gateway from listings)"
         drop(store, "gateways", unused, ids, dropped)
         del dropped["coverage_scopes"]
-        return {table: count for table, count in dropped.items() if count}
+        return {table: rows for table, rows in dropped.items() if rows}
 
 
 def _merge_coverages(store: Store) -> None:
-    """Write the digest of each set of scopes anew, and merge sets that are equal now."""
+    """Update the digest of each set of scopes, and merge sets that have become equal."""
     members: dict[int, list[int]] = {}
     for coverage, scope in store.stream(
         """
@@ -56,12 +57,11 @@ def _merge_coverages(store: Store) -> None:
         ids = {"first": first, "others": json.dumps(others)}
         for statement in _MERGE:
             store.connection.execute(statement, ids)
-    # Digests are unique, and the new digest of one set may be the old one of another.
+    # Digests are unique, and the new digest of a set may be the old one of another.
     store.connection.execute("update coverages set digest = id")
     for own, (first, *_) in equal.items():
-        name = "1 scope" if len(own) == 1 else f"{len(own)} scopes"
         digest = canonical.digest(json.dumps(own))
-        store.db.table("coverages").update(first, {"digest": digest, "name": name})
+        store.db.table("coverages").update(first, {"digest": digest, "name": count(len(own), "scope")})
 
 
 _MERGE = (
@@ -71,8 +71,8 @@ _MERGE = (
 )
 
 
-def _drop_empty_runs(store: Store, dropped: dict[str, int]) -> None:
-    """Drop runs that asked none of the scopes left, unless something refers to them; keep the last one."""
+def _drop_empty_runs(store: Store, dropped: Counter[str]) -> None:
+    """Drop runs that asked none of the remaining scopes, unless they are referred to; keep the last run."""
     rows = store.stream(
         """
         select id from snapshots where covered not in (select coverage from coverage_scopes)
@@ -97,7 +97,7 @@ def rename(store: Store, old: str, new: str) -> list[tuple[str, str]]:
         new: the new name, of the same kind.
 
     Raises:
-        QuestionError: `old` is unknown, or `new` is taken, is no name, or is of another gateway.
+        QuestionError: `old` is unknown, or `new` is taken, not a valid name, or of another gateway.
     """
     (gateway, slash, _), (new_gateway, new_slash, new_label) = old.partition("/"), new.partition("/")
     if slash != new_slash:
@@ -125,8 +125,8 @@ _GATEWAYS = "select name from gateways"
 def rename_scope(store: Store, old: str, new: str) -> list[tuple[str, str]]:
     """Rename a scope and keep its history; return every renamed scope with its new name.
 
-    The scopes of a user's groups are named after the user's own, and renamed with it. The next answer is read
-    in full, since another key may get another.
+    The names of a user's groups begin with the name of the user's scope, so these scopes are renamed too. The
+    next answer is read in full, since a renamed scope may have another key.
     """
     with store.transaction():
         states = scope_states(store)

@@ -1,4 +1,4 @@
-"""Check the full-text search, and fill it again."""
+"""Check the full-text search, and refill it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pipeline.store.search import DIFFERENCES, REFILL
 
 
 def unindexed(store: Store) -> list[int]:
-    """Return the models, by id, that the search does not find by the words of their records."""
+    """Return the ids of models that the search does not find by the words of their records."""
     return [int(number) for (number,) in store.stream(DIFFERENCES)]
 
 
 def refill_search(store: Store) -> None:
-    """Fill the search again from the models and records; must run inside a transaction."""
+    """Refill the search from the models and records; must run inside a transaction."""
     for statement in REFILL:
         store.connection.execute(statement)

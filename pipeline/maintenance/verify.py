@@ -1,4 +1,4 @@
-"""Check the whole database: the file, the recorded history, what follows from it, and every pointer."""
+"""Check the whole database: the file, the recorded history, the rows derived from it, and every pointer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILE = "the file"
 
 
 class Cure(StrEnum):
-    """The remedy for a problem: derive again from the history, or restore a backup."""
+    """The remedy for a problem: rebuild from the history, or restore a backup."""
 
     REBUILD = "modelwatch rebuild"
     RESTORE = "restore a backup"
@@ -35,7 +35,7 @@ class Cure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a row; `id` is None where it is not one row of the table."""
+    """An error in a row; `id` is None if it is not of a single row."""
 
     table: str
     id: int | None
@@ -49,9 +49,9 @@ class Check:
 
     Args:
         subject: the things that were checked, in the plural.
-        count: how many of them.
-        passed: the message when there is no problem.
-        problems: those found.
+        count: their number.
+        passed: the message if there is no problem.
+        problems: the problems found.
     """
 
     subject: str
@@ -63,8 +63,8 @@ class Check:
 def verify(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
     """Check everything, one after the other; write nothing.
 
-    A file that SQLite finds damaged is checked no further; damaged records and listings are not compared with
-    what follows from them.
+    A file that SQLite finds damaged is not checked further. If records or listings are damaged, the rows
+    derived from them are not checked.
 
     Args:
         store: an open database.
@@ -95,7 +95,10 @@ def verify(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
 
 
 def check_file(store: Store) -> Check:
-    """Check the pages of the file and every foreign key, by SQLite."""
+    """Check the pages of the file and every foreign key.
+
+    See https://www.sqlite.org/pragma.html#pragma_integrity_check.
+    """
     pages = [message for (message,) in store.stream("pragma integrity_check") if message != "ok"]
     found = [Problem(_FILE, None, message, Cure.RESTORE) for message in pages]
     if not pages:
@@ -269,7 +272,7 @@ def _check_search(store: Store) -> Check:
 def check_pending_removals(store: Store, *, only_moves: bool) -> Check:
     """Check that each pending removal is of a move of its scope, and that none is lost.
 
-    With `only_moves` nothing is concluded from changes, since they are damaged.
+    With `only_moves`, changes are not used, since they are damaged.
     """
     rows = store.rows(
         """

@@ -1,4 +1,4 @@
-"""The SQLite file: its schema, and the statements that write and read it."""
+"""The SQLite database: its schema, and the statements that write and read it."""
 
 from pipeline.store.backup import compact, write_backup
 from pipeline.store.database import Store

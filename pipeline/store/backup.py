@@ -1,4 +1,4 @@
-"""Copy the file while others write it, and return its unused space to the disk."""
+"""Back up the database while others write it, and return its unused space to the disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pipeline.store.database import Store, store_errors
 
 
 def write_backup(source: Path, target: Path, *, overwrite: bool) -> int:
-    """Write a copy of one state of a database, whole or not at all; return its size in bytes.
+    """Write a copy of one state of a database, all or nothing; return its size in bytes.
+
+    See https://www.sqlite.org/lang_vacuum.html#vacuuminto.
 
     Raises:
         StoreError: there is nothing to copy, the target exists, or the copy cannot be written.
@@ -45,7 +47,7 @@ def _refuse(source: Path, target: Path, *, overwrite: bool) -> None:
 
 def _copy(store: Store, draft: Path, target: Path) -> None:
     with store_errors(target):
-        # `query_only` forbids `vacuum into` too, though it writes to another file.
+        # `query_only` also forbids `vacuum into`, although this writes to another file.
         store.connection.execute("pragma query_only = off")
         store.connection.execute("vacuum into ?", [str(draft.absolute())])
     with store_errors(target), Store.read(draft, allow_old=True) as copy:
@@ -66,10 +68,10 @@ def flush(path: Path) -> None:
 def compact(store: Store) -> tuple[int, int]:
     """Return unused pages to the disk; return the size of the database before and after, in bytes.
 
-    A reader under way keeps the state that it began with; the file shrinks when it ends.
+    While a reader is active, it keeps its state; the file shrinks after it ends.
 
     Raises:
-        StoreError: the disk has too little room for it; the database is unchanged.
+        StoreError: the disk has too little space for it; the database is unchanged.
     """
     before = _size(store)
     try:

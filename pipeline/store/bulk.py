@@ -1,6 +1,6 @@
-"""Many rows at once: a cache of ids, and inserts with ids that are counted here.
+"""Bulk inserts with ids that are counted here, and a cache of ids.
 
-The ids need no query for each row, since no other process writes while this one holds the lock.
+No other process writes while this one holds the lock, so the ids need no query for each row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RowIds:
         self._complete = not store.rows("select 1 from models limit 1")
 
     def models(self, gateway: int, names: Collection[str]) -> dict[str, int]:
-        """Return the ids of a gateway's models by name, new models left out; add to it what is written."""
+        """Return the ids of a gateway's models by name, without new ones; the caller adds those."""
         known = self._models.setdefault(gateway, {})
         unknown = [name for name in names if name not in known]
         if unknown and not self._complete:
@@ -66,7 +66,7 @@ class RowIds:
         self._records[gateway][record.model, record.digest] = row
 
     def fields(self) -> dict[tuple[str, str], int]:
-        """Return the ids of fields by path and category; add to it what is written."""
+        """Return the ids of fields by path and category, without new ones; the caller adds those."""
         if self._fields is None:
             rows = self._store.rows("select id, name, class from fields")
             self._fields = {(row["name"], row["class"]): row["id"] for row in rows}
@@ -81,7 +81,7 @@ class BulkWriter:
         self._last: dict[str, int] = {}
 
     def new_ids(self, table: str, count: int) -> range:
-        """Return so many free ids of a table, for rows that are inserted next."""
+        """Return free ids of a table, for the rows that are inserted next."""
         if table not in self._last:
             ((last,),) = self.store.connection.execute(f"select coalesce(max(id), 0) from {table}").fetchall()  # noqa: S608 - our own names
             self._last[table] = last
@@ -90,7 +90,7 @@ class BulkWriter:
         return range(first, first + count)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows that have ids; all have the same columns."""
+        """Insert rows with ids; all have the same columns."""
         if not rows:
             return
         columns = tuple(rows[0])
@@ -119,7 +119,7 @@ class BulkWriter:
 
 
 def ids_after(store: Store, table: str, last: int, count: int) -> range:
-    """Return so many ids of a table right after `last`, or after all others where these are taken."""
+    """Return `count` ids of a table right after `last`, or after all others if one of these is taken."""
     wanted = range(last + 1, last + 1 + count)
     taken = store.rows(
         f"select 1 from {table} where id between :first and :last limit 1",  # noqa: S608 - our own names

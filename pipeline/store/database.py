@@ -1,4 +1,4 @@
-"""The SQLite file: opening it to read or to write, transactions, and errors that say what to do."""
+"""The database file: open it to read or to write, transactions, and translation of errors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 APPLICATION_ID = 0x6D6F6477
-"""`modw`: marks the file as ours, in SQLite's header."""
+"""`modw`, in the header of the file: https://www.sqlite.org/pragma.html#pragma_application_id"""
 
 BUSY_TIMEOUT_MS = 30_000
-"""How long to wait for another program that writes."""
+"""How long to wait for another program that writes: https://www.sqlite.org/c3ref/busy_timeout.html"""
 
 _MIGRATION_SET = "modelwatch"
 
@@ -44,14 +44,20 @@ class Store:
 
     @cached_property
     def db(self) -> Database:
-        """The same connection, wrapped by sqlite-utils."""
+        """The same connection, wrapped by sqlite-utils.
+
+        See https://sqlite-utils.datasette.io/en/stable/python-api.html.
+        """
         from sqlite_utils import Database
 
         return Database(self.connection, recursive_triggers=False, execute_plugins=False)
 
     @classmethod
     def open(cls, path: Path | None) -> Self:
-        """Open to write; create the file and migrate its schema as needed. None is a database in memory.
+        """Open to write; create the file and migrate its schema as needed.
+
+        Args:
+            path: the file; None for a database in memory.
 
         Raises:
             StoreError: it cannot be created, is not a database of ours, or is newer than this program.
@@ -69,10 +75,10 @@ class Store:
 
     @classmethod
     def read(cls, path: Path, *, allow_old: bool = False) -> Self:
-        """Open to read; with `allow_old` also a database that is yet to be migrated.
+        """Open to read; with `allow_old` also a database that needs a migration.
 
         Raises:
-            StoreError: there is no such file, or it is not a database of ours, or newer than this program.
+            StoreError: there is no such file, it is not a database of ours, or it is newer than this program.
         """
         if not path.exists():
             raise StoreError("there is no database yet: `modelwatch run` creates it", path=path)
@@ -93,7 +99,7 @@ class Store:
         """Open a copy in memory of the database at `path`, or an empty one; the file stays as it is.
 
         Raises:
-            StoreError: it is not a database of ours, or newer than this program.
+            StoreError: it is not a database of ours, or it is newer than this program.
         """
         store = cls(_connect(":memory:"), path)
         if path.exists():
@@ -171,6 +177,9 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Write all or nothing.
 
+        The write lock is taken at the beginning: an upgrade from a read lock fails at once under contention.
+        https://www.sqlite.org/lang_transaction.html#deferred_immediate_and_exclusive_transactions
+
         Raises:
             StoreError: nothing was written.
         """
@@ -186,7 +195,10 @@ class Store:
                 raise
 
     def _refuse_if_replaced(self) -> None:
-        """Raise `StoreError` if the path leads to another file now: SQLite would write into the old one."""
+        """Raise `StoreError` if the path leads to another file now: SQLite would write to the old one.
+
+        See https://www.sqlite.org/howtocorrupt.html.
+        """
         if self._file and not (self.path.exists() and os.path.samestat(self._file, self.path.stat())):
             raise StoreError(
                 "was removed or replaced meanwhile; nothing was written: run again", path=self.path
@@ -194,7 +206,8 @@ class Store:
 
     @contextmanager
     def bulk_load(self) -> Iterator[None]:
-        """Write much, all or nothing; check foreign keys and create the large indexes at the end."""
+        """Write many rows, all or nothing; check foreign keys and create the large indexes at the end."""
+        # The pragma has no effect inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys
         self.connection.execute("pragma foreign_keys = off")
         try:
             with self.transaction():
@@ -223,7 +236,10 @@ class Store:
 
     @contextmanager
     def read_transaction(self) -> Iterator[None]:
-        """Read one state of the database for as long as the block runs, whatever others write meanwhile."""
+        """Read one state of the database until the end of the block, whatever others write meanwhile.
+
+        See https://www.sqlite.org/isolation.html.
+        """
         with store_errors(self.path):
             self.connection.execute("begin")
         try:
@@ -245,14 +261,17 @@ class Store:
             yield from self.connection.execute(sql, dict(parameters or {}))
 
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the main file, so that a copy of that file alone is complete."""
+        """Move the write-ahead log into the main file, so that a copy of that file alone is complete.
+
+        See https://www.sqlite.org/pragma.html#pragma_wal_checkpoint.
+        """
         with store_errors(self.path, lost="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
             self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
 def _skip(_db: Database) -> None:
-    """Do nothing: a new database is created with the present schema."""
+    """Do nothing, since a new database is created with the present schema."""
 
 
 def _connect(where: str) -> sqlite3.Connection:
@@ -262,10 +281,10 @@ def _connect(where: str) -> sqlite3.Connection:
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """Connect so that the write-ahead log, if there is one, is read too.
+    """Connect so that a write-ahead log is read too.
 
-    With write permission SQLite opens the file as usual, and the last to close it removes the log. Without,
-    it reads a log that is there; `immutable` skips the log, so it is only for a database that has none:
+    With write permission, SQLite opens the file as usual; the last connection removes the log. Without it,
+    SQLite reads the log if it can; `immutable` skips the log, so it is for a database without a log only:
     https://www.sqlite.org/wal.html#read_only_databases
     """
     uri = path.absolute().as_uri()
@@ -291,7 +310,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def store_errors(path: Path, *, lost: str = "nothing was written") -> Iterator[None]:
-    """Translate errors of SQLite and the system about a file into a `StoreError` that says what to do."""
+    """Translate errors of SQLite and the system about a file to a `StoreError` that says what to do."""
     try:
         yield
     except sqlite3.Error as error:

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from pipeline.store.database import Store
 
 DAYS = 30
-"""How far back a model's removals count."""
+"""How many days back a model's removals count."""
 
 MAX_LEVEL = 3
-"""At the highest level a removal is confirmed after eight times as many answers."""
+"""The highest level; it needs eight times as many answers to confirm a removal."""
 
 
 def flap_levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int]:
     """Return the flap level of each model that a sighting's move removed, by sighting and model.
 
-    The level is 0 for a model with at most one removal from the scope in the days before, and one more for
-    each further removal.
+    The level is 0 for a model with at most one removal from the scope in the 30 days before; each further
+    removal raises it by one.
     """
     rows = store.rows(
         f"""
@@ -40,10 +40,10 @@ def flap_levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int
 
 
 def flap_level(times: int) -> int:
-    """Return the level of a model that was removed so many times before."""
+    """Return the level of a model by the number of its earlier removals."""
     return min(max(times - 1, 0), MAX_LEVEL)
 
 
 def answers_needed(confirm: int, level: int) -> int:
-    """Return how many complete answers in a row must miss a model of a level: `confirm` doubled per level."""
+    """Return how many complete answers in a row must lack a model: `confirm`, doubled for each level."""
     return confirm << level

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from pipeline.core import canonical
+from pipeline.core.text import count
 from pipeline.core.types import Change, Listing, Outcome, Scope, ScopeState
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
@@ -18,7 +19,7 @@ from pipeline.store.transitions import FieldsOf, write_transition
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Something that happened to a scope at a snapshot; ids are those of the tables."""
+    """An outcome of a scope at a snapshot; ids are those of the tables."""
 
     scope: int
     scope_name: str
@@ -51,7 +52,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class PendingRemoval:
-    """The removals of one flap level in a scope's move; `since` is the snapshot that first missed them."""
+    """The removals of one flap level in a scope's move; `since` is the first snapshot without the models."""
 
     scope: int
     transition: int
@@ -90,12 +91,12 @@ class LedgerWriter:
     def enroll(
         self, scopes: Sequence[Scope], dialects: Mapping[str, str], *, asked: bool = True
     ) -> EnrolledIds:
-        """Make the rows of gateways and scopes agree with the config; return their ids.
+        """Write the rows of gateways and scopes where they differ from the config; return their ids.
 
         Args:
             scopes: every scope of this run.
             dialects: the dialect that was recognised for a gateway, by its name.
-            asked: runs ask these scopes; others are kept as history only.
+            asked: runs ask these scopes; if not, they are kept as history only.
         """
         known = self._by_name("gateways")
         rows: list[dict[str, Any]] = [
@@ -138,7 +139,7 @@ class LedgerWriter:
         return {row["name"]: ids.get(row["name"]) or known[row["name"]]["id"] for row in rows}
 
     def retire_others(self, scope_ids: Iterable[int]) -> None:
-        """Mark all scopes but these as no longer asked; their history stays."""
+        """Mark all scopes except these as no longer asked; their history stays."""
         self._connection.execute(
             "update scopes set asked = 0 where asked and id not in (select value from json_each(?))",
             [json.dumps(sorted(scope_ids))],
@@ -156,8 +157,8 @@ class LedgerWriter:
         found = self._store.rows("select id from coverages where digest = :digest", {"digest": digest})
         if found:
             return int(found[0]["id"])
-        name = "1 scope" if len(members) == 1 else f"{len(members)} scopes"
-        coverage = self._writer.insert_one("coverages", {"name": name, "digest": digest})
+        row = {"name": count(len(members), "scope"), "digest": digest}
+        coverage = self._writer.insert_one("coverages", row)
         self._writer.link("coverage_scopes", ("coverage", "scope"), coverage, members)
         return coverage
 
@@ -215,7 +216,7 @@ class LedgerWriter:
         return [PendingRemoval(**row) for row in found]
 
     def update_pending(self, counted: Iterable[PendingRemoval], settled: Iterable[int]) -> None:
-        """Write the misses of pending removals, new ones too, and drop those that are settled, by id."""
+        """Write the misses of pending removals, old and new, and drop those that are settled, by id."""
         self._connection.executemany("delete from missing where id = ?", [(number,) for number in settled])
         new, known = [], []
         for removal in counted:

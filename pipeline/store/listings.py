@@ -1,4 +1,4 @@
-"""Listings and their records: read back, or written once however many scopes and runs get them."""
+"""Listings and their records: each is written once for all scopes and runs, and read back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.core import canonical
 from pipeline.core.facts import Facts, parse_permissions, to_columns
+from pipeline.core.text import count
 from pipeline.core.types import Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
@@ -17,7 +18,7 @@ FactsOf = Callable[[dict[str, Any]], Facts]
 """Parses the facts of a record's body, as its dialect does."""
 
 _DIGEST_SHOWN = slice(2, 10)
-"""The digits of a digest that names show; the first two are its version."""
+"""The digits of a digest that names show, without the two of its version."""
 
 
 def read_listing(store: Store, listing_id: int) -> Listing:
@@ -45,10 +46,9 @@ def write_listing(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listin
     if found:
         return int(found[0]["id"])
     records = _record_ids(writer, ids, gateway, listing, facts_of)
-    size = len(listing)
     row = identity | {
-        "name": f"{size} model{'' if size == 1 else 's'} @{listing.digest[_DIGEST_SHOWN]}",
-        "size": size,
+        "name": f"{count(len(listing), 'model')} @{listing.digest[_DIGEST_SHOWN]}",
+        "size": len(listing),
         "warnings": json.dumps(listing.warnings, ensure_ascii=False) if listing.warnings else None,
     }
     listing_id = writer.insert_one("listings", row)

@@ -34,14 +34,16 @@ def writing(path: Path, *, since: str, must_exist: bool = False) -> Iterator[Sto
 
 @contextmanager
 def lock(path: Path, *, since: str) -> Iterator[None]:
-    """Hold the lock of a database for as long as the block runs; the system releases it with the process.
+    """Hold the lock of a database until the end of the block; it also ends with the process.
+
+    See https://man7.org/linux/man-pages/man2/flock.2.html.
 
     Args:
         path: the database.
         since: the time now, in ISO 8601, which the error of a second process shows.
 
     Raises:
-        Locked: another process holds it; the message names it, and since when.
+        Locked: another process holds it; the message has its id, and since when it runs.
     """
     file = path.with_name(path.name + ".lock")
     with store_errors(file):

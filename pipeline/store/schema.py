@@ -1,4 +1,4 @@
-"""Tables and indexes, and the migrations of older databases to them."""
+"""The tables and indexes, and the migrations of older databases."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ create index deliveries_until on deliveries(until);
 
 
 def initial(db: Database) -> None:
-    """Create every table, index, view and trigger in its present form; a new database needs no other step."""
+    """Create every table, index, view and trigger in its present form; a new database needs nothing else."""
     _run(db, TABLES + VIEWS)
     for statement in SEARCH:
         db.execute(statement)
@@ -289,14 +289,17 @@ def standard_names(db: Database) -> None:
 
 
 def _run(db: Database, script: str) -> None:
-    """Execute statements one by one, since `executescript` would commit the transaction."""
+    """Execute statements one by one, since `executescript` would commit the transaction.
+
+    See https://docs.python.org/3/library/sqlite3.html#sqlite3.Cursor.executescript.
+    """
     for statement in script.split(";\n"):
         if statement.strip():
             db.execute(statement)
 
 
 def _drop_views(db: Database) -> None:
-    """Drop the views, but for the one that the triggers of the search read."""
+    """Drop the views, except for the one that the triggers of the search read."""
     views = "select name from sqlite_master where type = 'view' and name <> 'model_words'"
     for (view,) in db.execute(views).fetchall():
         db.execute(f"drop view {view}")
@@ -305,8 +308,8 @@ def _drop_views(db: Database) -> None:
 def _recreate(db: Database, table: str, **values: str) -> None:
     """Create a table again in its present form and copy its rows, since SQLite cannot alter constraints.
 
-    The links of other tables keep leading to it: foreign keys are off, and the old table is renamed under
-    https://www.sqlite.org/pragma.html#pragma_legacy_alter_table. No view may exist meanwhile.
+    References from other tables keep its name, since foreign keys are off and the old table is renamed in the
+    legacy mode: https://www.sqlite.org/pragma.html#pragma_legacy_alter_table. No view may exist meanwhile.
 
     Args:
         db: the database, in a transaction, with foreign keys off.
@@ -329,4 +332,4 @@ def _recreate(db: Database, table: str, **values: str) -> None:
 
 
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (initial, standard_names)
-"""The steps from the first schema to the present one, oldest first; each is recorded by its name."""
+"""The migrations, oldest first; sqlite-utils records each by its name."""

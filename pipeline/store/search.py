@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import reduce
 
 _PARTS = reduce(lambda text, digit: f"replace({text}, '{digit}', ' {digit} ')", "0123456789", "models.name")
-"""A model's id with its digits set apart, so that `qwen` finds `qwen2.5` and `gpt-4` finds `gpt-4o`."""
+"""A model's id with spaces around its digits, so that `qwen` finds `qwen2.5` and `gpt-4` finds `gpt-4o`."""
 
 
 def _owner(row: str) -> str:
@@ -24,7 +24,7 @@ def _title(row: str) -> str:
 
 
 def _all(word: str) -> str:
-    """Return SQL for the words of all records of a model, a line each: two keys may get different owners."""
+    """Return SQL for the words of all records of a model, one per line: scopes may get different owners."""
     return f"""(select group_concat(word, char(10)) from (
             select distinct {word} as word from records where records.model = models.id order by word))"""  # noqa: S608 - our own names
 

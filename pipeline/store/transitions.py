@@ -1,4 +1,4 @@
-"""Transitions and their changes: written once for all the scopes that go from one listing to another."""
+"""Transitions and their changes: written once for all scopes that move from one listing to another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FieldsOf = Callable[[Change], Iterable[FieldChange]]
 """Returns the fields in which a changed record differs."""
 
 NewIds = Callable[[str, int], Sequence[int]]
-"""Returns so many free ids of a table."""
+"""Returns free ids of a table: as many as requested."""
 
 _MARKS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 """The mark before a model or a count in names: `+ gpt-4o`, `+3 -0 ~12`."""
@@ -52,8 +52,8 @@ def write_changes(
 
     Args:
         writer: inserts the rows.
-        ids: finds the rows of models and records, which must be there.
-        transition: the row that they belong to.
+        ids: finds the rows of models and records, which must exist.
+        transition: the row in `transitions`.
         listing: either of its listings; both are of one gateway.
         changes: sorted by model.
         fields_of: returns the fields in which a changed record differs.

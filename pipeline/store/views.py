@@ -1,7 +1,8 @@
 """Views: common questions by name, for any program that opens the file.
 
-Listings are few and shared by many scopes, so the views read each once and not by scope. They look up names
-by left joins, so that a count of their rows, as Datasette makes for each page, looks up none.
+Many scopes share few listings, so the views read each listing once and not by scope. They look up names by
+left joins, which SQLite omits when it counts rows, as Datasette does for each page ("The Omit LEFT JOIN
+Optimization" in https://www.sqlite.org/optoverview.html).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Accept a held answer by decision of a person."""
+"""Accept held answers when a person decides so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.core.types import Outcome, ScopeState
 from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
 
 QuietPaths = Callable[[str, str | None], tuple[str, ...]]
-"""Returns the quiet paths of a scope, by its name and the rules that its listing was read under."""
+"""Returns the quiet paths of a scope, by its name and the `reading` of its listing."""
 
 
 def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -> int:
@@ -23,7 +23,7 @@ def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -
         at: the time now, in ISO 8601 UTC.
 
     Returns:
-        The snapshot of this decision, a run that asked no scope: reports begin and end there as at others.
+        The snapshot of the acceptance: a run that asked no scope, from which reports continue as from others.
 
     Raises:
         LookupError: nothing is held for one of the scopes.
@@ -69,7 +69,7 @@ def _move(
         since=ledger.held_since(state.id),
     )
     (number,) = ledger.sightings(snapshot, [moved])
-    # The validators and the fingerprint are those of an earlier answer: the next one is read in full.
+    # Without the validators and the fingerprint of an earlier answer, the next answer is read in full.
     ledger.point(
         [replace(state, listing=state.held, held=None, fingerprint=None, etag=None, last_modified=None)]
     )

@@ -1,6 +1,6 @@
 """Saved answers: in the files of a directory, or in the lines of a file.
 
-`in_git` in `git_archive.py` finds them in the history of a repository.
+`git_archive.py` finds them in the history of a repository.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.core.values import parse_timestamp
 from pipeline.errors import SavedError
 
 MAX_UNPACKED = 256 * 1024 * 1024
-"""The largest answer that is unpacked, in bytes; a list of models is far smaller."""
+"""The size limit of an unpacked answer, in bytes; a list of models is far smaller."""
 
 _ENDINGS = (".json", ".json.gz")
 
@@ -49,7 +49,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Saved answers: how many there are, and an iterator that reads each when it is its turn."""
+    """Saved answers: their number, and an iterator that reads one after the other."""
 
     count: int
     oldest_first: Iterator[SavedAnswer]
@@ -57,7 +57,7 @@ class Answers:
 
 
 def none_found(where: object, left_out: Sequence[LeftOut]) -> SavedError:
-    """Return the error for a source without an answer; it names the first file or line left out."""
+    """Return the error for a source without an answer; it names the first file or line that was left out."""
     reason = f": {left_out[0].source} has {left_out[0].reason}" if left_out else ""
     return SavedError(f"holds no saved answer{reason}", where=str(where))
 
@@ -111,7 +111,7 @@ class _Directory:
                     yield str((Path(where) / name).relative_to(self.path))
 
     def time(self, source: str) -> tuple[str | None, str]:
-        """Return the time of a file's answer, and the reason for the case that there is none."""
+        """Return the time of a file's answer, and the reason if there is none."""
         name = Path(source).name
         if not name.casefold().endswith(_ENDINGS):
             return None, "a name that is not .json or .json.gz"
@@ -145,7 +145,7 @@ class _Directory:
 
 
 def _is_special(path: Path) -> bool:
-    """Return whether a path is not a regular file, such as a pipe, whose end may never come."""
+    """Return whether a path is a special file, such as a pipe, which may never end."""
     return path.exists() and not path.is_file()
 
 
@@ -212,7 +212,7 @@ def _source(file: Path, number: int) -> str:
 
 
 def _line_time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
-    """Return the time of a line, and the reason for the case that there is none."""
+    """Return the time of a line, and the reason if there is none."""
     try:
         if time_field is not None:
             return _field_time(line, time_field), f"no time at {time_field}"
@@ -225,7 +225,7 @@ def _line_time(line: bytes, time_field: str | None) -> tuple[str | None, str]:
 
 
 def _members(line: bytes) -> dict[str, bytes]:
-    """Return the members of a line in their own bytes; encoded again where only lenient parsing reads them.
+    """Return the members of a line as their own bytes, or encoded again if it is not strict JSON.
 
     Raises:
         ValueError: this is not an object.
@@ -277,8 +277,8 @@ _UNIX_TIME = re.compile(r"(?<![0-9a-f])(?:\d{13}|\d{10})(?![0-9a-f])", re.IGNORE
 def time_in_name(name: str) -> str | None:
     """Return the time in a file's name (ISO 8601 UTC); None without one.
 
-    It is a date, with or without a time of day, in any of the usual formats, UTC unless it names a zone; or
-    ten or thirteen digits, which are seconds or milliseconds since 1970.
+    The time is a date, with or without a time of day, in any of the usual formats, in UTC unless it has a
+    zone; or ten or thirteen digits: seconds or milliseconds since 1970.
     """
     for found in _DATE_AND_TIME.finditer(name):
         at = _parsed(found)

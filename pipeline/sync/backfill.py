@@ -1,4 +1,4 @@
-"""Import saved answers into the history of a scope, as if each had been fetched at its time."""
+"""Import saved answers into the history of a scope, as if runs had fetched them at their times."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pipeline.errors import FetchError, QuestionError, SavedError
 from pipeline.gateways.dialects import AUTO, Answer, all_dialects
 from pipeline.gateways.reader import AnswerReader
 from pipeline.store import Store
-from pipeline.store.windows import time_window
-from pipeline.store.windows import Window
 from pipeline.store.scopes import gateway_url, snapshot_times
+from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.cache import RunCache
 from pipeline.sync.record import RunTotals
@@ -32,12 +31,14 @@ class BackfillTotals:
 
     Args:
         window: the snapshots that it wrote.
-        answers: how many were recorded; the oldest is of `first`, the newest of `last` (ISO 8601 UTC).
+        answers: how many were recorded.
+        first: the time of the oldest of them (ISO 8601 UTC).
+        last: the time of the newest.
         known: how many were in the history already.
         repeated: how many were skipped because a later one is of the same second.
         moved: how many changed the current listing of the scope.
         held: how many were held.
-        unreadable: why an answer is not a list of models, by its source.
+        unreadable: the reason why an answer is not a list of models, by its source.
     """
 
     window: Window
@@ -70,18 +71,18 @@ def backfill(
     asked: bool = True,
     batch: int = BATCH,
 ) -> BackfillTotals:
-    """Record saved answers, oldest first; an import that was cut off continues where it was.
+    """Record saved answers, oldest first; if repeated, an interrupted import continues where it ended.
 
     Args:
-        scope: whose answers they are.
+        scope: the scope of the answers.
         saved: the answers, oldest first; of several in one second the last counts.
         store: an open database; the caller holds its lock.
         on_answer: called after each answer.
-        asked: runs ask this scope; otherwise it is kept as history only.
-        batch: how many answers one transaction writes; a killed import loses at most so many.
+        asked: runs ask this scope; if not, it is kept as history only.
+        batch: how many answers one transaction writes; a killed import loses at most this number.
 
     Raises:
-        SavedError: an answer is older than the newest of the scope, and is not recorded.
+        SavedError: an answer that is not recorded is older than the newest recorded one.
     """
     before = time_window(store).until
     totals = BackfillTotals(Window(before, before))
@@ -97,7 +98,7 @@ def backfill(
 
 
 def _last_of_each_second(saved: Iterable[SavedAnswer], totals: BackfillTotals) -> Iterator[SavedAnswer]:
-    """Skip answers that another one of the same second replaces: a snapshot is found by its time."""
+    """Skip answers with a later one in the same second, since the time of a snapshot identifies it."""
     for each, later in pairwise(chain(saved, (None,))):
         assert each
         if later and each.at == later.at:
@@ -109,7 +110,7 @@ def _last_of_each_second(saved: Iterable[SavedAnswer], totals: BackfillTotals) -
 def _new(
     saved: Iterable[SavedAnswer], recorded: frozenset[str], totals: BackfillTotals, on_answer: OnAnswer
 ) -> Iterator[SavedAnswer]:
-    """Skip answers that are recorded already."""
+    """Yield the answers that are not recorded yet."""
     for each in saved:
         if each.at in recorded:
             totals.known += 1
@@ -119,7 +120,7 @@ def _new(
 
 
 class _Importer:
-    """An importer of the answers of one scope, which is recorded until `newest`."""
+    """An importer of the answers of one scope; `newest` is the time of its newest recorded answer."""
 
     def __init__(self, store: Store, scope: Scope, newest: str, *, asked: bool) -> None:
         self._scope = scope
@@ -129,9 +130,9 @@ class _Importer:
         self._reader = AnswerReader(self._cache.states)
 
     def record(self, saved: SavedAnswer) -> RunTotals | FetchError:
-        """Read an answer and record it, as a run would have done at its time."""
+        """Parse and record an answer, as a run would have done at its time."""
         scope, at = self._scope, saved.at
-        # The dialect that was recognised in the last answer reads this one.
+        # This answer is parsed in the dialect that was recognised in the last one.
         self._cache.refresh()
         asked_at = int(datetime.fromisoformat(at).timestamp())
         result = self._reader.read_archived(scope, Answer((saved.body,), asked_at))
@@ -161,10 +162,10 @@ def target_scope(
 
     Args:
         scopes: those of the config.
-        database: where the gateway may be known from.
-        name: the scope, as gateway/name.
-        dialect: how the answers are written, or `auto`; None as the config has it.
-        url: where they came from, for an unknown gateway.
+        database: the database, which may have the URL of a gateway that is not in the config.
+        name: the name of the scope: gateway/name.
+        dialect: the dialect of the answers, or `auto`; None for that of the config.
+        url: the URL of a gateway that is neither in the config nor in the database.
 
     Raises:
         QuestionError: there is no such dialect, or the answers cannot be of this scope.

@@ -1,4 +1,4 @@
-"""A cache of scope states, listings and transitions: each is read or made once per process."""
+"""A cache of scope states, listings and transitions: each is read or written once per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecordedTransition:
 
 
 class RunCache:
-    """A cache of the database for one process that holds its lock; void after a rollback.
+    """A cache of the database for one process that holds its lock; invalid after a rollback.
 
     `states` are those before the present run, by the scope's name; `refresh` updates them in place.
     """
@@ -46,7 +46,7 @@ class RunCache:
     def enroll(
         self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult], *, asked: bool
     ) -> Collection[int]:
-        """Make the rows of gateways and scopes agree with the config; return the ids of the scopes."""
+        """Write the gateways and scopes of the config where they differ; return the ids of the scopes."""
         dialects = _dialects(scopes, results)
         if self._enrolled != (scopes, dialects):
             self._gateway_ids, self._scope_ids = self.ledger.enroll(scopes, dialects, asked=asked)
@@ -56,7 +56,7 @@ class RunCache:
         return self._scope_ids.values()
 
     def mark_stale(self, scope_ids: Iterable[int]) -> None:
-        """Have the states of scopes that were written read again by the next `refresh`."""
+        """Mark the states of scopes for the next `refresh`, after their rows were written."""
         self._stale.update(scope_ids)
 
     def refresh(self) -> None:
@@ -96,7 +96,7 @@ class RunCache:
         return self._transitions_by_sides[sides]
 
     def reparse(self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult]) -> dict[str, ScopeState]:
-        """Return the states, under the present rules, of scopes whose rules of reading have changed."""
+        """Return the states under the present rules of parsing, for scopes whose rules have changed."""
         found = {}
         for scope in scopes:
             answer, state = results[scope.name].answer, self.states[scope.name]
@@ -111,7 +111,7 @@ class RunCache:
         if key not in self._reparsed:
             self._reparsed[key] = reparse(self.listing(listing_id), answer.dialect, answer.listing)
         listing = self._reparsed[key]
-        # Without validators, since this listing is not the one of the last bytes.
+        # Without validators and fingerprint: they belong to the listing that was parsed under the old rules.
         return replace(
             state,
             listing=self.listing_id(scope, listing, answer.dialect),

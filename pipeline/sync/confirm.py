@@ -1,4 +1,4 @@
-"""Confirm removals: after enough complete answers in a row that lack the model."""
+"""Confirm removals after enough complete answers in a row that lack the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeline.store import LedgerWriter, PendingRemoval, Sighting, answers_neede
 
 
 class RemovalCounter:
-    """The pending removals of all scopes, counted over one run."""
+    """A counter of the pending removals of all scopes, for one run."""
 
     def __init__(self, ledger: LedgerWriter, snapshot: int) -> None:
         self._ledger = ledger
@@ -21,11 +21,11 @@ class RemovalCounter:
             self._pending.setdefault(removal.scope, []).append(removal)
 
     def begin(self, moves: Mapping[int, Sighting], agreed: Collection[int]) -> None:
-        """Begin to count the removals of this run.
+        """Add the removals of this run.
 
         Args:
             moves: the sightings of moves that removed models, by their ids.
-            agreed: the scopes of which a held answer lacked the same models already; it counts as the first.
+            agreed: the scopes with a held answer that already lacked the same models; it counts as the first.
         """
         levels: dict[int, set[int]] = {}
         for (sighting, _), level in self._ledger.flap_levels(moves).items():
@@ -61,5 +61,5 @@ class RemovalCounter:
         return self._missing[key]
 
     def write(self) -> None:
-        """Write the counts, and drop the removals that are confirmed or taken back."""
+        """Write the counts, and drop the removals that are confirmed or undone."""
         self._ledger.update_pending(self._counted, self._settled)

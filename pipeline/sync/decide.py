@@ -1,4 +1,4 @@
-"""Accept, hold or fail the answers of a run, from values alone; nothing is written yet."""
+"""Accept, hold or fail the answers of a run, from values alone, without I/O."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Decision:
 
     Args:
         scope: the scope.
-        state: its state before; under the present rules of reading unless the answer is held.
-        outcome: the sighting to write; None when nothing happened.
+        state: its state before the run; under the present rules of parsing unless the answer is held.
+        outcome: the outcome of the sighting to write; None if nothing happened.
         answer: the answer that is accepted or held.
         complete: the answer counts as one more complete answer.
-        agreed: a held answer lacked the same models already.
+        agreed: a held answer already lacked the same models.
         error: why it failed.
         reason: why it is held, for people.
     """
@@ -40,7 +40,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The listing becomes the current one; `agreed` when a held answer lacked the same models already."""
+    """The listing becomes the current one; `agreed` if a held answer already lacked the same models."""
 
     agreed: bool = False
 
@@ -76,7 +76,7 @@ def decide(
         results: by the name of the scope.
         scopes: those that were asked.
         states: the state of each before the run.
-        reparsed: the states of those whose rules of reading have changed, under the present rules.
+        reparsed: the states under the present rules of parsing, where the rules have changed.
         listing_of: returns a recorded listing.
     """
     present = {scope.name: reparsed.get(scope.name, states[scope.name]) for scope in scopes}
@@ -135,7 +135,7 @@ def _decide(
                 case Accept(agreed):
                     return Decision(scope, state, Outcome.MOVED, answer, agreed=agreed)
                 case Hold(reason):
-                    # A held answer changes nothing, not even the rules that the listing was read under.
+                    # A held answer changes nothing, not even the rules of parsing that the listing has.
                     return Decision(scope, before, Outcome.HELD, answer, complete=False, reason=reason)
         case _:
             return Decision(scope, state, Outcome.RECOVERED if state.outcome in PROBLEMS else None)
@@ -155,8 +155,8 @@ def judge(
         new: the complete answer to judge.
         current: the current listing of the scope.
         held: the last complete answer, if it was held.
-        anonymous: the list of the same gateway without a key; None when that is not asked.
-        thresholds: how many models may be gone at once.
+        anonymous: the list of the same gateway without a key; None without an anonymous scope.
+        thresholds: how many models may be missing at once.
     """
     reason = _suspicion(new, current, anonymous, thresholds)
     if reason is None:
@@ -181,7 +181,7 @@ def _suspicion(
 
 
 def _agree(held: Listing, new: Listing, thresholds: Thresholds) -> bool:
-    """Return whether neither of two answers lacks more of the other than may be gone at once."""
+    """Return whether neither of two answers lacks more models of the other than may be missing at once."""
     if held.digest == new.digest:
         return True
     if not held.records or not new.records:

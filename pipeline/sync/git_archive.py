@@ -1,4 +1,4 @@
-"""Saved answers in a git repository: the versions of a file that a scraper committed again and again."""
+"""Saved answers in a git repository: the versions of a file that a scraper commits repeatedly."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NO_MODE = "000000"
 """The mode of a file that a commit deletes."""
 
 _SHORT = 12
-"""How many digits of a commit's name messages show."""
+"""The number of digits of a commit's id that messages show."""
 
 # The options override settings of the repository or the user that change the output:
 # https://git-scm.com/docs/git-log
 _LOG = (
     *("--literal-pathspecs", "-c", "core.quotePath=false", "-c", "log.showSignature=false"),
     *("-c", "log.follow=false", "-c", "log.showRoot=true", "log"),
-    # Along the main line a merge commit lists the files that it brought.
+    # Along the main line, a merge commit lists the files that it changed.
     *("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames"),
     *("--no-relative", "--no-color", "--encoding=UTF-8", f"-O{os.devnull}"),
     f"--format={_COMMIT}%H %ct",
@@ -68,7 +68,7 @@ def _versions(repository: Path, file: str) -> Iterator[_Version]:
 
 
 def _is_below(raw: str, file: str) -> bool:
-    """Return whether a line is of a file inside the one that was asked for; quoted names are not checked."""
+    """Return whether a line is of a file below the requested path; quoted names are not checked."""
     name = raw.partition("\t")[2]
     return not name.startswith('"') and Path(name).name != Path(file).name
 

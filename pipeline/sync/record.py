@@ -37,8 +37,8 @@ def record(
 
     Args:
         decisions: one for each scope that was asked.
-        reparsed: the states under the present rules of scopes whose rules of reading have changed.
-        cache: of the database.
+        reparsed: the states under the present rules of parsing, where the rules have changed.
+        cache: the cache of the database.
         started_at: when the run began, in ISO 8601 UTC.
         finished_at: when it ended.
         imported: the answers were saved earlier.
@@ -139,13 +139,13 @@ def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
 
 
 def _since(state: ScopeState, outcome: Outcome) -> int | None:
-    """Return the snapshot at which the hold or failure began that continues, or ends, with this outcome."""
+    """Return the snapshot at which a hold or failure began, if this outcome continues or ends it."""
     is_new = outcome in PROBLEMS and outcome != state.outcome
     return None if state.outcome not in PROBLEMS or is_new else state.began
 
 
 def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | None:
-    """Return the state with its pointers moved; None when they stay."""
+    """Return the state with its new pointers; None if they stay."""
     state, answer = decision.state, decision.answer
     match decision.outcome:
         case Outcome.BASELINE | Outcome.MOVED:
@@ -169,7 +169,7 @@ def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | 
 
 
 def _confirmations(decision: Decision, sighting: Sighting | None, removals: RemovalCounter) -> list[Sighting]:
-    """Count one more complete answer of a scope; return the sightings of removals confirmed by it."""
+    """Count one more complete answer of a scope; return the sightings of the removals that it confirms."""
     state = decision.state
     listing = sighting.listing if sighting else state.listing
     assert listing is not None

@@ -1,4 +1,4 @@
-"""Parse a recorded listing again under new rules, so that those do not look like a change of the world."""
+"""Parse a recorded listing again under new rules, so that these are not reported as changes at a gateway."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.gateways.dialects import Dialect, storable_id
 def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
     """Return a recorded listing as a dialect parses it now.
 
-    Fields that the old rules dropped as noise are in no recorded body: they are taken from `new`, the answer
-    at hand.
+    The recorded bodies lack the fields that the old rules dropped as noise; these are taken from `new`, the
+    listing of the present answer.
     """
     regained = sorted(set(_noise(recorded.reading)) - set(dialect.noise))
     at = jsonpath.parse(dialect.id_at)

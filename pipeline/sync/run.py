@@ -1,12 +1,12 @@
-"""One run of the job, as a pipeline.
+"""One run of the job, as a pipeline of five steps.
 
     scopes → fetch → read → decide → diff → record
 
 * fetch   asks every scope; an error is a value that stops no other scope       `gateways/client.py`
 * read    parses bodies into listings, each distinct body once                  `gateways/reader.py`
 * decide  accepts, holds or fails each answer, without I/O                      `sync/decide.py`
-* diff    compares two listings, once for all scopes that go from one to other  `core/diff.py`
-* record  writes what happened, all in one transaction                          `sync/record.py`
+* diff    compares two listings, once for all scopes with the same two          `core/diff.py`
+* record  writes the results, all in one transaction                            `sync/record.py`
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def sync(
     """Ask every scope, and record the results.
 
     Args:
-        scopes: where to ask; at least one.
+        scopes: the scopes to ask; at least one.
         store: an open database; the caller holds its lock.
         make_client: makes the client, inside the event loop.
         clock: returns the time now, in ISO 8601 UTC.
-        on_result: called for each scope when its result is there.
-        before_commit: writes more in the same transaction.
-        all_scopes: these are all the scopes of the config: others are retired.
+        on_result: called for each scope with its result.
+        before_commit: called before the commit, to write more in the same transaction.
+        all_scopes: these are all the scopes of the config; others are retired.
 
     Raises:
         StoreError: nothing was written.
@@ -70,7 +70,7 @@ def sync(
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The result of every scope, by its name; `scopes` includes those made of a user's groups."""
+    """The result of every scope, by its name; `scopes` includes those of a user's groups."""
 
     scopes: tuple[Scope, ...]
     results: dict[str, ScopeResult]
@@ -82,7 +82,7 @@ def fetch_and_read(
     make_client: Callable[[], GatewayClient],
     on_result: OnResult = lambda _scope, _result: None,
 ) -> Results:
-    """Fetch and read every scope; `states` are the states of known scopes, by name."""
+    """Fetch and read every scope; `states` are those of recorded scopes, by name."""
     return asyncio.run(_fetch_and_read(scopes, states, make_client, on_result))
 
 
@@ -120,17 +120,17 @@ def decide_and_record(
     Args:
         results: by the name of the scope.
         scopes: those that were asked.
-        cache: of the database.
+        cache: the cache of the database.
         started_at: when the run began, in ISO 8601 UTC.
         finished_at: when it ended.
-        all_scopes: these are all the scopes of the config: others are retired.
-        imported: the answers were saved earlier, and this is not a run.
-        asked: runs ask these scopes; others are kept as history only.
+        all_scopes: these are all the scopes of the config; others are retired.
+        imported: the answers were saved earlier; this is not a run.
+        asked: runs ask these scopes; if not, they are kept as history only.
     """
     scope_ids = cache.enroll(scopes, results, asked=asked)
     if all_scopes:
         cache.ledger.retire_others(scope_ids)
-    # A change of our reading must not look like a change of the world: compare under the present rules.
+    # Compare under the present rules of parsing: a change of rules must not be reported as one of a gateway.
     reparsed = cache.reparse(scopes, results)
     decisions = decide(results, scopes, cache.states, reparsed, cache.listing)
     return record(
