@@ -212,9 +212,9 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
     ],
 )
 def test_an_error_names_file_line_key_and_cure(rejected, text, key, cure):
-    said = rejected(text)
-    assert re.search(rf"modelwatch\.toml:\d+: destinations\.ops\S*{re.escape(key)}: ", said)
-    assert cure in said
+    message = rejected(text)
+    assert re.search(rf"modelwatch\.toml:\d+: destinations\.ops\S*{re.escape(key)}: ", message)
+    assert cure in message
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_an_error_names_file_line_key_and_cure(rejected, text, key, cure):
     ],
 )
 def test_a_literal_secret_is_rejected_and_not_shown(rejected, text):
-    said = rejected(text)
-    assert "env:NAME" in said
-    assert SECRET not in said
+    message = rejected(text)
+    assert "env:NAME" in message
+    assert SECRET not in message
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_literal_secret_is_rejected_and_not_shown(rejected, text):
     ],
 )
 def test_an_invalid_mail_address_is_rejected(rejected, address):
-    """Among them those that would break a header or look like an option."""
+    """Some would break a header or look like an option of sendmail."""
     text = f'type = "sendmail"\nfrom = "w@example.com"\nto = ["{address}"]\n'
     assert re.search(r"modelwatch\.toml:\d+: destinations\.ops\.to: ", rejected(text))
 
@@ -291,7 +291,7 @@ def test_an_invalid_or_reserved_name_is_rejected(rejected, name):
     assert re.search(r"the name may have letters|is the name of the reports directory", rejected(SMTP, name))
 
 
-LACKING = [
+MISSING = [
     (SMTP + 'user = "w"\npassword = "env:NO_SUCH_VARIABLE"\n', ["env:NO_SUCH_VARIABLE is not set"]),
     ('type = "webhook"\nurl = "https://hook.example"\nsecret = "file:nowhere"\n',
      ["file:nowhere cannot be read"]),
@@ -303,9 +303,9 @@ LACKING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "lacking"), LACKING)
-def test_missing_secrets_and_programs_are_found_without_sending(parse, tmp_path, text, lacking):
+@pytest.mark.parametrize(("text", "expected"), MISSING)
+def test_missing_secrets_and_programs_are_found_without_sending(parse, tmp_path, text, expected):
     (destination,) = parse(text)
-    said = missing(destination.channel, resolver(tmp_path))
-    assert len(said) == len(lacking)
-    assert all(part in line for part, line in zip(lacking, said, strict=True))
+    lines = missing(destination.channel, resolver(tmp_path))
+    assert len(lines) == len(expected)
+    assert all(part in line for part, line in zip(expected, lines, strict=True))

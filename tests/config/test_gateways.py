@@ -8,7 +8,7 @@ from support.configs import GATEWAY, SCOPED, SECRET, only
 from pipeline.core.types import AccessToken, Cookie, Key, Limits, Login, Thresholds
 
 
-def test_each_way_of_asking_is_a_credential(written):
+def test_each_way_to_authenticate_is_a_credential(written):
     config = written(
         GATEWAY
         + """
@@ -93,13 +93,7 @@ def test_an_invalid_scope_is_rejected_with_its_line_and_cure(rejected, scope, ex
 
 @pytest.mark.parametrize(
     "user",
-    [
-        "1 2",
-        "1\n2",
-        "1\r\nX-Evil: 1",
-        "",
-        "é",
-    ],
+    ["1 2", "1\n2", "1\r\nX-Evil: 1", "", "é"],
 )
 def test_a_user_id_that_no_header_can_carry_is_rejected(rejected, user):
     escaped = "".join(f"\\u{ord(character):04x}" for character in user)

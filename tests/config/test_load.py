@@ -121,8 +121,8 @@ def test_an_error_in_the_config_names_the_line_and_the_cure_and_never_the_url(
 def test_every_command_reports_an_error_in_one_line_and_creates_nothing(tmp_path, command):
     job = Job(tmp_path / "home")
     job.configure(f'{GATEWAY}scopes.a = {{ key = "{SECRET}" }}\n')
-    said = one_line(job.quick(command), 78, f"{job.config}:3: gateways.one.scopes.a.key: ", "env:NAME")
-    assert SECRET not in said
+    message = one_line(job.quick(command), 78, f"{job.config}:3: gateways.one.scopes.a.key: ", "env:NAME")
+    assert SECRET not in message
     assert list(job.home.iterdir()) == [job.config]
 
 

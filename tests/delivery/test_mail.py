@@ -1,4 +1,4 @@
-"""A message as a mail: mail programs read it in full, and no text of a gateway breaks it."""
+"""A message as a mail: mail programs parse all of it, and no text of a gateway breaks it."""
 
 import csv
 import io
@@ -130,7 +130,6 @@ def test_a_message_says_in_its_language_that_attachments_were_left_out(language)
     ],
 )
 def test_no_subject_breaks_out_of_its_header(subject):
-    """Names of models come from gateways."""
     content = compose(message_with(subject=subject), sender=SENDER, to=TO)
     mail = read(content)
     assert mail.keys() == composed().keys()[:3] + composed().keys()[4:]

@@ -1,4 +1,4 @@
-"""Monitoring: a run pings when it starts and however it ends, and writes metrics for Prometheus."""
+"""Monitoring: a run pings its start and its end, also after a failure, and writes metrics for Prometheus."""
 
 import json
 import os
@@ -52,7 +52,7 @@ class Switch:
 
 
 class World:
-    """A gateway, a switch, and a home that asks the one and pings the other."""
+    """A gateway, a switch, and a home that asks the gateway and pings the switch."""
 
     def __init__(self, job, switch):
         self.job = job
@@ -61,7 +61,7 @@ class World:
         self.answer = self.lists_of
 
     def asked(self, request):
-        """Answer as the gateway does now."""
+        """Answer as `answer` does."""
         return self.answer(request)
 
     def lists_of(self, request):
@@ -407,7 +407,7 @@ def test_the_url_is_in_no_log_file_or_table(world):
     done = subprocess.run(words, env=world.job.environment(), capture_output=True, check=True, text=True)
     assert world.switch.paths == ["/start", "", "/start", "", "/start", "", "/other"]
     assert "httpcore" in done.stderr
-    assert f"GET {words[-1]}" in done.stderr, "what others send is logged as ever"
+    assert f"GET {words[-1]}" in done.stderr, "other requests of httpx are still logged"
     assert TOKEN not in done.stderr
     found = [file for file in world.job.home.rglob("*") if file.is_file()]
     assert len(found) > 4

@@ -1,4 +1,4 @@
-"""The outbox: each destination gets each change once, in time, whatever fails on the way."""
+"""The outbox: each destination gets each change once and in time, despite failures."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_failed_mail_waits_once_for_each_recipient_with_one_message_id(
     assert first.message_id is not None
     assert first.message_id.endswith("@watch.example>")
     assert (first.state, first.attempts, first.due_at) == ("waiting", 1, "2026-09-20T06:05:00Z")
-    assert deliver(script.store, destinations, 1) == DeliverySummary(), "it waits for its time"
+    assert deliver(script.store, destinations, 1) == DeliverySummary(), "it is not due yet"
     assert [each.attempts for each in deliver(script.store, destinations, 2).failed] == [2, 2]
 
 
@@ -125,7 +125,7 @@ def test_a_daily_mail_reports_all_runs_since_the_last_and_none_comes_without_new
             script.adds("acme/prod", "corvus")
         script.run()
         deliver(script.store, destinations, at)
-    # The first run is at six in the morning: at eight there is the first look, on the second day nothing.
+    # The first run is at 06:00: the baseline is reported at 08:00, and the second day has no news.
     assert [each.at[:16] for each in of(script.store)] == ["2026-09-20T08:00", "2026-09-22T08:00"]
     assert "2 added" in subjects(tmp_path)[1]
 
@@ -157,7 +157,7 @@ def test_a_destination_that_is_new_or_back_starts_with_the_newest_run(script: Sc
     assert [(each.since, each.until) for each in of(script.store)] == [(2, 3), (5, 6)]
     ids = [each.message_id for each in of(script.store)]
     assert len({str(number).rpartition("@")[0].rpartition(".")[2] for number in ids}) == 1, (
-        "it is still the same destination"
+        "the destination keeps its token"
     )
 
 
@@ -361,8 +361,8 @@ def test_a_refused_recipient_fails_the_run_only_if_no_other_got_the_mail(
 ) -> None:
     gone = replace(waiting, recipient="gone", state="refused", error="550 no such user")
     DeliverySummary(sent=[waiting], failed=[gone]).check()
-    (said,) = DeliverySummary(failed=[gone]).failures()
-    assert said.startswith(
+    (line,) = DeliverySummary(failed=[gone]).failures()
+    assert line.startswith(
         "ops: gone: 550 no such user; not tried again; fix it, then run `modelwatch outbox --retry "
     )
     for summary in (
@@ -437,7 +437,7 @@ OFTEN = {"run": 'every = "run"', "day": 'every = "day"', "week": 'every = "week"
 def test_each_change_is_in_exactly_one_mail(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ) -> None:
-    """Whatever the order of runs, deliveries, wrong clocks and blocked directories."""
+    """In any order of runs, deliveries, wrong clocks, prunings and blocked directories."""
     home = tmp_path_factory.mktemp("home")
     destinations = configured(home, "".join(eml(name, every) for name, every in OFTEN.items()))
     with Store.open(None) as store:

@@ -17,7 +17,7 @@ ANN, BOB = "ann@example.com", "bob@example.com"
 
 @pytest.fixture
 def program(tmp_path):
-    """Write a program that stands for sendmail; return the channel that starts it."""
+    """Return a function that writes a program in place of sendmail and returns the channel that starts it."""
 
     def program(body, **settings):
         path = tmp_path / "sendmail"
@@ -68,7 +68,7 @@ def test_the_error_has_the_exit_status_and_the_last_line_of_output(program, code
     assert result.error.endswith(f"sendmail exited with {code}{why}: no  way")
 
 
-def test_a_program_that_does_not_read_the_mail_is_no_broken_pipe(program):
+def test_a_program_that_does_not_read_the_mail_causes_no_broken_pipe(program):
     result = send_to_all(program("import sys\nsys.exit(75)"), message_with(text="x" * 1_000_000))
     assert (result.status, result.error.count("exited with 75")) == (DeliveryStatus.RETRY, 1)
 
@@ -81,7 +81,7 @@ def test_a_program_that_hangs_is_killed_with_its_children(tmp_path):
         result = send_to_all(Sendmail("w@example.com", (ANN,), (str(path),), timeout=timeout))
         assert result.status == DeliveryStatus.RETRY
         assert result.error == f"{path} did not end within {timeout:g} s, and was stopped: see `timeout`"
-        # On a busy machine it may not have come so far.
+        # On a busy machine the program may not have started yet.
         if started.exists() and started.read_text():
             break
     state = Path(f"/proc/{int(started.read_text())}/stat")

@@ -1,4 +1,4 @@
-"""Mails by a mail server: sent once, encrypted, each failure temporary or permanent, with its cure."""
+"""Mails by a mail server: sent once and encrypted; each failure is temporary or permanent, with its cure."""
 
 import base64
 import re
@@ -36,7 +36,7 @@ CHANNEL = Smtp("127.0.0.1", 0, "none", "modelwatch <watch@example.com>", (ANN, f
 
 @pytest.fixture(scope="session")
 def certificates():
-    """Return a CA for the tests; it takes a moment to make."""
+    """Return a CA for the tests; creating one is slow."""
     return Certificates(trustme.CA())
 
 
@@ -63,7 +63,7 @@ def same(results):
 
 
 def retried(results, *parts):
-    """Assert that the mail is to be sent again, and that the error has these parts."""
+    """Assert that the mail is to be retried and the error has these parts; return the error."""
     status, error = same(results)
     assert status == DeliveryStatus.RETRY
     for part in parts:
@@ -103,7 +103,7 @@ def test_a_mail_to_some_recipients_has_the_same_bytes():
 def test_a_mail_is_sent_over_tls_with_a_password_that_is_not_ascii(trusted, security):
     mailbox = Mailbox()
     way = {security: trusted.context()}
-    # Of TLS from the start aiosmtpd knows nothing.
+    # aiosmtpd does not recognise TLS from the start.
     options = {"auth_require_tls": False} if security == "tls" else {"auth_required": True}
     with serving(mailbox, **way, **options) as port:
         assert same(sent(port, security=security, user="watch", password="env:PASSWORD")) == (

@@ -1,4 +1,4 @@
-"""Net changes in words: grouped, counted by their worst part, long values by what differs in them."""
+"""Net changes as text: grouped, counted by their worst part, long values cut to the difference."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ def luminance(colour: str) -> float:
 
 
 def contrast(first: str, second: str) -> float:
-    """The contrast of two colours as WCAG 2 computes it."""
+    """Return the contrast of two colours: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
     low, high = sorted(map(luminance, (first, second)))
     return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize(("ink", "ground"), TEXT_ON_BACKGROUND)
-def test_the_contrast_of_all_text_is_that_of_wcag_level_aa(ink: str, ground: str) -> None:
+def test_all_text_has_the_contrast_of_wcag_level_aa(ink: str, ground: str) -> None:
     assert contrast(TEXT[ink].light, BACKGROUND[ground].light) >= 4.5
     assert contrast(TEXT[ink].dark, BACKGROUND[ground].dark) >= 4.5

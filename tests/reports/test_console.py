@@ -1,4 +1,4 @@
-"""Reports and events as lines of a terminal."""
+"""Reports and events as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_more_than_three_scopes_are_counted_with_their_groups() -> None:
     assert heading == "2026-05-02 06:00  one: 40 scopes in default, vip"
 
 
-def test_the_end_of_a_failure_and_of_a_hold() -> None:
+def test_the_ends_of_failures_and_holds_are_lines() -> None:
     held = replace(RECOVERY, state="held", scope="one/a")
     assert list(recovery_lines((RECOVERY, held, replace(held, scope="one/b", accepted=True)))) == [
         "one/test: recovered after 1 days",

@@ -1,4 +1,4 @@
-"""Feeds and calendars: the programs that read them parse them, whatever the names in them."""
+"""Feeds and calendars: feed readers and calendar programs parse them, with any names in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Net changes of a window: folded, with a severity, in its order."""
+"""Net changes of a window: folded, with a severity, in the order of severities."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_changes_are_ordered_by_severity() -> None:
     assert [change.severity for change in found] == list(Severity)
 
 
-def test_scopes_with_the_same_net_change_share_it_whatever_the_steps() -> None:
+def test_scopes_with_the_same_net_change_share_it_despite_different_steps() -> None:
     both = event("removed", scopes=("acme/one", "acme/three"), at=3)
     before = event("changed", scopes=("acme/one",), at=1, fields=(field("ctx", "1", "2", "limits"),))
     (change,) = net(before, both)
@@ -201,7 +201,7 @@ def test_models_that_changed_in_the_same_way_are_not_folded_with_the_others() ->
     ]
 
 
-def test_descriptions_do_not_keep_models_from_being_folded() -> None:
+def test_different_descriptions_do_not_prevent_folding() -> None:
     limit = field("context_length", "8", "16", "limits")
     (change,) = net(
         *(event("changed", model, fields=(limit, field("description", "", model, "text"))) for model in "abc")

@@ -74,7 +74,7 @@ def test_translations_have_the_placeholders_of_the_english(key: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_type_and_every_cause_has_its_messages(language: str) -> None:
+def test_every_type_of_change_and_incident_has_its_messages(language: str) -> None:
     causes = ("held", *ERROR_CLASSES)
     keys = {f"{stem}.{each}" for each in ChangeType for stem in ("urgent", "total", "block")}
     keys |= {f"{stem}.{each}" for each in causes for stem in ("urgent", "total", "incident", "advice")}
@@ -160,7 +160,7 @@ def everything() -> list[Summary]:
 
 
 class _Words(HTMLParser):
-    """Collects the text of a page, and the attributes that screen readers read out."""
+    """Collects the text of a page, and the attributes that screen readers read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ def words_of_gateways(summary: Summary) -> set[str]:
 
 
 @pytest.mark.parametrize("language", [language for language in LANGUAGES if language != "en"])
-def test_translated_mails_have_no_english_but_that_of_gateways(language: str) -> None:
+def test_translated_mails_have_no_english_except_text_of_gateways(language: str) -> None:
     for summary in everything():
         made = write_message(
             summary, destination="ops", message_id="<a@b>", thread="<t@b>", language=language

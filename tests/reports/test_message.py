@@ -257,7 +257,7 @@ def test_an_empty_csv_is_not_attached() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_attachment_is_only_named_where_there_is_one(language: str) -> None:
+def test_messages_without_attachments_name_the_command_instead(language: str) -> None:
     summary = many(1000)
     assert "changes.csv" in message_of(summary, language).text
     bare = rendered(summary, language, attached=False).message
@@ -272,7 +272,7 @@ def test_the_attachment_is_only_named_where_there_is_one(language: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_single_format_is_that_of_the_mail(form: str) -> None:
+def test_a_single_format_is_the_same_as_in_the_mail(form: str) -> None:
     mail = rendered(FULL, attached=False).message
     whole = {
         "txt": mail.text.replace("Sent to destination ops\n", ""),

@@ -1,4 +1,4 @@
-"""Differences in long values: the leaves of JSON, also in a string, and the position in a text."""
+"""Differences between long values: the leaves of JSON, also in a string, and the position in a text."""
 
 from __future__ import annotations
 
