@@ -133,11 +133,11 @@ def diff_lines(found: Comparison, *, quiet_too: bool = False, each: bool = False
             yield from change_lines([_event(part, difference) for difference in shown], each=each, removed="")
         elif not part.differences:
             equal.append(part)
-    for scopes, state in ((found.only_before, "no longer known or asked"), (found.only_after, "new")):
+    for scopes, state in ((found.only_before, "retired, or no answer yet"), (found.only_after, "new")):
         yield from (f"{safe(scope.scope)}: {state}, {count(scope.size, 'model')}" for scope in scopes)
     yield from (f"no difference: {names}" for names in _equal_scopes(equal))
     if not found.parts and not found.only_after and not found.only_before:
-        yield "no scope is known on both sides"
+        yield "no scope has a list on both sides"
     if hidden:
         yield f"({hidden} quiet: --all shows them)"
 

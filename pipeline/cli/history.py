@@ -241,10 +241,10 @@ def _charts(steps: Iterable[TimelineStep], *, bars: bool) -> Iterator[str]:
                 by_price.setdefault(price.name, []).append(price)
     for name, changes in by_price.items():
         values = [changes[0].before, *(price.after for price in changes)]
-        known = [price for price in values if price is not None]
-        if len(changes) > 1 and len(known) > 1:
-            whole = PriceChange(name, known[0], known[-1], changes[-1].unit)
-            chart = f"  {sparkline(known)}" if bars else ""
+        prices = [price for price in values if price is not None]
+        if len(changes) > 1 and len(prices) > 1:
+            whole = PriceChange(name, prices[0], prices[-1], changes[-1].unit)
+            chart = f"  {sparkline(prices)}" if bars else ""
             yield f"{price_text(whole)} in {count(len(changes), 'change')}{chart}"
 
 

@@ -12,6 +12,7 @@ from pipeline.core.diff import QUIET, SHAPE, FieldComparer, categorise, diff, fi
 from pipeline.core.facts import strip_zeros
 from pipeline.core.times import minute
 from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
+from pipeline.history.net import net_fields
 from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, listings_between, scope_listings
 from pipeline.store.changes import quiet_fields
@@ -275,7 +276,9 @@ def _net(steps: Sequence[_ChangedRecord], rules: tuple[str, str]) -> Difference 
     if len(steps) == 1:
         return Difference(Kind.CHANGED, change.model, steps[0][1])
     if all(step.kind == Kind.CHANGED for step, _ in steps):
-        fields = tuple(_net_fields(fields for _, fields in steps))
+        net = net_fields(fields for _, fields in steps)
+        differing = (field for field in net if field.before != field.after)
+        fields = tuple(sorted(differing, key=lambda field: field.field))
     else:
         old, new = (
             Listing({change.model: record}, record.digest, reading)
@@ -284,17 +287,6 @@ def _net(steps: Sequence[_ChangedRecord], rules: tuple[str, str]) -> Difference 
         old, new = _under_both_rules(old, new)
         fields = field_changes(old.records[change.model].body, new.records[change.model].body)
     return Difference(Kind.CHANGED, change.model, fields) if fields else None
-
-
-def _net_fields(steps: Iterable[tuple[FieldChange, ...]]) -> Iterator[FieldChange]:
-    """Yield the fields whose last values differ from their first, by name."""
-    by_name: dict[str, list[FieldChange]] = {}
-    for fields in steps:
-        for field in fields:
-            by_name.setdefault(field.field, []).append(field)
-    for name, changes in sorted(by_name.items()):
-        if changes[0].before != changes[-1].after:
-            yield FieldChange(name, changes[0].before, changes[-1].after, changes[-1].category)
 
 
 def _under_both_rules(old: Listing, new: Listing) -> tuple[Listing, Listing]:

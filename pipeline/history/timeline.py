@@ -110,9 +110,9 @@ def timelines(
     sightings = model_sightings(store, ids)
     sharing: dict[tuple[Any, ...], list[Coverage]] = {}
     for scope in coverage(store):
-        seen = sightings.get(scope.scope, ())
-        if only(scope.scope) and any(sighting.listed for sighting in seen):
-            steps = _steps(seen, [event for event in events if scope.scope in event.scopes])
+        of_scope = sightings.get(scope.scope, ())
+        if only(scope.scope) and any(sighting.listed for sighting in of_scope):
+            steps = _steps(of_scope, [event for event in events if scope.scope in event.scopes])
             last_asked = scope.last_asked if scope.state == "retired" else None
             key = (scope.gateway, scope.state, scope.state_since, last_asked, steps)
             sharing.setdefault(key, []).append(scope)

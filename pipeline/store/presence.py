@@ -13,7 +13,7 @@ from pipeline.store.records import PRICE_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class ModelSighting:
-    """A sighting from which on a scope may list a model, list it no longer, or list another record of it.
+    """A sighting that may change whether a scope lists a model, or which record of it.
 
     Args:
         snapshot: the run.

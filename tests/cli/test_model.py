@@ -61,7 +61,7 @@ class Job:
         _, output, _ = self.show(*arguments, "--json")
         return json.loads(output)["gateways"][0]
 
-    def standings(self, model):
+    def availability(self, model):
         """Return the state of a model in each scope, the day, and whether it was in the first answer."""
         return {
             scope["scope"][6:]: (
@@ -149,15 +149,15 @@ def test_since_is_the_run_of_an_addition_and_the_first_miss_of_a_removal(gateway
     job.runs()
     gateway.offers("late")
     job.runs()
-    assert job.standings("late") == {"public": ("offered", "02", False), "vip": ("never", "", False)}
+    assert job.availability("late") == {"public": ("offered", "02", False), "vip": ("never", "", False)}
     gateway.drops("late")
     job.runs()
-    assert job.standings("late")["public"] == ("missing", "03", False)
+    assert job.availability("late")["public"] == ("missing", "03", False)
     job.runs()
-    assert job.standings("late")["public"] == ("removed", "03", False)
+    assert job.availability("late")["public"] == ("removed", "03", False)
     gateway.offers("late")
     job.runs()
-    assert job.standings("late")["public"] == ("offered", "05", False)
+    assert job.availability("late")["public"] == ("offered", "05", False)
 
 
 def test_a_pending_removal_that_is_not_confirmed_does_not_count(gateway, job):
@@ -166,17 +166,17 @@ def test_a_pending_removal_that_is_not_confirmed_does_not_count(gateway, job):
     job.runs()
     gateway.offers("alpha", owned_by="acme")
     job.runs()
-    assert job.standings("alpha")["public"] == ("offered", "01", True)
+    assert job.availability("alpha")["public"] == ("offered", "01", True)
 
 
 def test_a_model_left_out_by_new_rules_is_removed_without_confirmation(gateway, job):
     job.runs()
     job.configure('no_models = ["alpha"]', 'noise = ["load"]')
     job.runs()
-    assert job.standings("alpha")["vip"] == ("removed", "02", False)
+    assert job.availability("alpha")["vip"] == ("removed", "02", False)
     job.configure()
     job.runs()
-    assert job.standings("alpha")["vip"] == ("offered", "03", False)
+    assert job.availability("alpha")["vip"] == ("offered", "03", False)
 
 
 def test_the_history_has_each_event_of_this_model_quiet_ones_too(gateway, job):
