@@ -1,6 +1,7 @@
-"""The configuration with which Datasette shows the database well: one value, the same for 0.65 and 1.0.
+"""Datasette on the database: its configuration, its command line, and the server of `modelwatch browse`.
 
-Start Datasette on the database, with what makes it read well.
+Both supported releases, 0.65 and 1.0, get the same configuration: 0.65 reads it as metadata only, 1.0 as
+metadata and config.
 """
 
 from __future__ import annotations
@@ -16,98 +17,83 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.browse.descriptions import HIDDEN, SHOWN, TABLES, Shown, columns_of, plain
+from pipeline.browse.descriptions import (
+    DESCRIPTIONS,
+    INTERNAL_TABLES,
+    TABLES,
+    Description,
+    describe_columns,
+    without_backquotes,
+)
 from pipeline.browse.queries import QUERIES
 from pipeline.store import Store
 
-SETTINGS = {
-    # Suggestions try every column at every page; what helps is among the facets that are configured.
-    "suggest_facets": "off",
-    # Facets stand above the rows: a long one would push them off the screen.
-    "default_facet_size": "5",
-    "truncate_cells_html": "200",
-    # A stored query shows no second page: more rows than this take longer to draw than anybody waits.
-    "max_returned_rows": "400",
-}
-"""Datasette's settings: 0.65 takes them from the command line only, so both are given them there."""
-
-
-def configuration(store: Store, database: str, watch: Sequence[str] = ()) -> dict[str, Any]:
-    """Give what Datasette calls metadata and, from 1.0 on, config; where it has both it is given as both.
-
-    Args:
-        store: the open database, whose tables and columns are described.
-        database: what Datasette calls it: the name of its file without the ending.
-        watch: ids and globs of models that somebody depends on: the start page tells of them first.
-    """
-    there = columns_of(store)
-    shown = {
-        name: _shown(each, there[name], is_table=name in TABLES)
-        for name, each in SHOWN.items()
-        if name in there
-    }
-    return {
-        "title": "modelwatch",
-        "description": "Which models the gateways really offer, to every key and group, and what changed.",
-        "plugins": {"modelwatch": {"watch": list(watch)}},
-        "databases": {
-            database: {
-                "description": "The whole history. Begin with the views: offers (what is offered now), "
-                "change_log, matrix, health.",
-                "tables": shown | {name: {"hidden": True} for name in HIDDEN},
-                "queries": {query.name: query.configured() for query in QUERIES},
-            }
-        },
-    }
-
-
-def _shown(shown: Shown, columns: dict[str, str], *, is_table: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "description": plain(shown.says),
-        "columns": {name: plain(says) for name, says in columns.items()},
-    }
-    if shown.sort:
-        found["sort_desc" if shown.sort.startswith("-") else "sort"] = shown.sort.removeprefix("-")
-    if shown.facets:
-        found["facets"] = list(shown.facets)
-    if is_table and "name" in columns:
-        found["label_column"] = "name"
-    if shown.found_by:
-        found |= {"fts_table": "models_fts", "fts_pk": shown.found_by}
-    if shown.hidden:
-        found["hidden"] = True
-    return found
-
-
-OWN = Path(__file__).parent
-"""Where our plugins and templates are, in directories of these names; what they show is in `static`."""
-
+ASSETS = Path(__file__).parent
+"""The directory with the directories `plugins`, `templates` and `static`."""
 
 LOOPBACK = "127.0.0.1"
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - only for `--public`
 
-
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - only who asks for it gets it
+SETTINGS = {
+    # Suggestions query every column on every page; `Description.facets` names the useful ones.
+    "suggest_facets": "off",
+    # Facets stand above the rows, which longer ones would push off the screen.
+    "default_facet_size": "5",
+    "truncate_cells_html": "200",
+    # A stored query has no second page, and a page with more rows takes seconds to draw.
+    "max_returned_rows": "400",
+}
+"""Datasette's settings, passed on the command line, since 0.65 reads them nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; port 0 is any that is free."""
+    """An address to listen on; port 0 means any free port."""
 
     host: str = LOOPBACK
     port: int = 8001
 
     def free(self) -> Address:
-        """Give the same address with the port that it will be.
+        """Return the address with its actual port.
 
         Raises:
-            OSError: something listens there already, or this user may not.
+            OSError: the port is taken or not permitted.
         """
         with socket.create_server((self.host, self.port)) as probe:
             return Address(self.host, probe.getsockname()[1])
 
 
-def major() -> int | None:
-    """Give the first number of Datasette's version; None when it is not installed."""
+def configuration(store: Store, database: str, watch: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the content of `datasette.yaml`.
+
+    Args:
+        store: the open database, for the tables and columns that it has.
+        database: its name in Datasette: that of its file without the suffix.
+        watch: ids and globs of watched models, for the start page.
+    """
+    columns = describe_columns(store)
+    tables = {
+        name: _table(description, columns[name], is_table=name in TABLES)
+        for name, description in DESCRIPTIONS.items()
+        if name in columns
+    }
+    return {
+        "title": "modelwatch",
+        "description": "Models that LLM gateways offer to each key and group, and how they changed.",
+        "plugins": {"modelwatch": {"watch": list(watch)}},
+        "databases": {
+            database: {
+                "description": "The whole history. Start with the views offers (models offered now), "
+                "change_log, matrix and health.",
+                "tables": tables | {name: {"hidden": True} for name in INTERNAL_TABLES},
+                "queries": {query.name: query.configuration() for query in QUERIES},
+            }
+        },
+    }
+
+
+def major_version() -> int | None:
+    """Return the major version of Datasette; None if it is not installed."""
     if find_spec("datasette") is None:
         return None
     try:
@@ -116,38 +102,61 @@ def major() -> int | None:
         return 0
 
 
-def words(config: Path, *, release: int, own: Path = OWN) -> list[str]:
-    """Give what Datasette is told beside the database.
+def arguments(config: Path, *, major: int, assets: Path = ASSETS) -> list[str]:
+    """Return the arguments of `datasette serve` that follow the database.
 
     Args:
-        config: the generated file; 0.65 knows metadata only, 1.0 has metadata and config.
-        release: the first number of Datasette's version.
-        own: where what is in `OWN` is found by whoever starts it.
+        config: the file with the configuration.
+        major: the major version of Datasette.
+        assets: the directory with plug-ins and templates, as seen from the working directory.
     """
-    found = ["-m", str(config), *(["-c", str(config)] if release else [])]
-    for option, name in (("--plugins-dir", "plugins"), ("--template-dir", "templates")):
-        if (OWN / name).is_dir():
-            found += [option, str(own / name)]
+    found = ["-m", str(config), *(["-c", str(config)] if major else [])]
+    found += ["--plugins-dir", str(assets / "plugins"), "--template-dir", str(assets / "templates")]
     for name, value in SETTINGS.items():
         found += ["--setting", name, value]
     return found
 
 
-def command(database: Path, config: Path, *, release: int) -> str:
-    """Give the command line that somebody types who starts a Datasette of their own."""
-    return shlex.join(["datasette", "serve", str(database), *words(config, release=release)])
+def command(database: Path, config: Path, *, major: int) -> str:
+    """Return the shell command that serves the database."""
+    return shlex.join(["datasette", "serve", str(database), *arguments(config, major=major)])
 
 
-def serve(database: Path, config: Path, address: Address, *, release: int, shows: bool) -> NoReturn:
-    """Serve until somebody ends it; `shows` opens a browser. Leaves by `SystemExit`, as Datasette ends.
+def serve(database: Path, config: Path, address: Address, *, major: int, opens: bool) -> NoReturn:
+    """Serve the database until a signal ends the process by `SystemExit`.
 
-    Datasette opens the file to read only, and sees what the job writes meanwhile.
+    Datasette opens the file read-only and sees what runs write meanwhile.
+
+    Args:
+        database: the file.
+        config: the file with the configuration.
+        address: where to listen.
+        major: the major version of Datasette.
+        opens: open a browser.
     """
-    # Its server would end the process on the spot, and leave our file behind.
+    # Uvicorn would end the process without the clean-up of the caller.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    listens = ["--host", address.host, "--port", str(address.port), *["--open"] * shows]
-    arguments = ["serve", str(database), *words(config, release=release), *listens]
+    listen = ["--host", address.host, "--port", str(address.port), *["--open"] * opens]
     from datasette.cli import cli
 
-    cli.main(arguments, prog_name="datasette")
+    cli.main(["serve", str(database), *arguments(config, major=major), *listen], prog_name="datasette")
     sys.exit(0)
+
+
+def _table(description: Description, columns: dict[str, str], *, is_table: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "description": without_backquotes(description.text),
+        "columns": {name: without_backquotes(text) for name, text in columns.items()},
+    }
+    if description.sort:
+        direction = "sort_desc" if description.sort.startswith("-") else "sort"
+        found[direction] = description.sort.removeprefix("-")
+    if description.facets:
+        found["facets"] = list(description.facets)
+    if is_table and "name" in columns:
+        found["label_column"] = "name"
+    if description.search_column:
+        found |= {"fts_table": "models_fts", "fts_pk": description.search_column}
+    if description.hidden:
+        found["hidden"] = True
+    return found

@@ -1,4 +1,4 @@
-"""Make a directory to hand out: a copy of the database without what is private, and what shows it."""
+"""Publishing: a directory with a copy of the database without private data, and the files to serve it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
-from pipeline.browse.datasette import OWN, configuration, words
+from pipeline.browse.datasette import ASSETS, arguments, configuration
 from pipeline.core.canonical import pretty
 from pipeline.errors import StoreError
 from pipeline.store import Store, write_backup
@@ -19,44 +19,37 @@ from pipeline.store.backup import flush
 from pipeline.store.database import store_errors
 
 DATABASE = "modelwatch.db"
-
-
 CONFIG = "datasette.yaml"
-
-
 INSPECT = "inspect.json"
+MANIFEST = "published.json"
+"""The names of the published files, which the next publication may replace."""
 
-
-MARK = "published.json"
-"""Says what was written, so that it may be written over."""
-
-
-_FORGET = (
+_REMOVE_PRIVATE = (
     "update scopes set key_hint = null, fingerprint = null, etag = null, last_modified = null",
     "update sightings set error = null",
     "delete from deliveries",
     "delete from destinations",
 )
-"""Where secrets are kept, what servers called their answers, why requests failed, where reports went."""
+"""Statements that remove references to secrets, validators of servers, error messages and deliveries."""
 
 
 def publish(source: Path, target: Path) -> int:
-    """Write the directory, whole or not at all, in place of one published before; gives its size in bytes.
+    """Write the directory in one step, replace an earlier publication, and return the size in bytes.
 
-    Names of scopes and groups stay: they are what it tells of. Who serves the old one goes on with it.
+    The names of scopes and groups are published. A server of the earlier publication continues to serve it.
 
     Raises:
-        StoreError: there is no database, what stands there was not published, or it cannot be written.
+        StoreError: there is no database, the directory has other files, or it cannot be written.
     """
-    _refuse(target)
+    _check(target)
     with store_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Nobody else can look into it before what is private is out of it.
+        # mkdtemp makes it private to this user; it becomes public once private data are removed.
         draft = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        _database(source, draft / DATABASE)
+        _write_database(source, draft / DATABASE)
         with store_errors(target):
-            _beside(draft)
+            _write_other_files(draft)
             for path in draft.rglob("*"):
                 flush(path)
             _swap(draft, target)
@@ -65,70 +58,72 @@ def publish(source: Path, target: Path) -> int:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def command(release: int) -> str:
-    """Give the command line that serves it, to be typed in the directory itself."""
+def command(major: int) -> str:
+    """Return the shell command that serves the publication from its directory.
+
+    Args:
+        major: the major version of Datasette.
+    """
     start = ["datasette", "serve", "-i", DATABASE, "--inspect-file", INSPECT]
-    return shlex.join([*start, *words(Path(CONFIG), release=release, own=Path())])
+    return shlex.join([*start, *arguments(Path(CONFIG), major=major, assets=Path())])
 
 
-def _refuse(target: Path) -> None:
+def _check(target: Path) -> None:
     if not target.exists():
         return
     if not target.is_dir():
         raise StoreError("is a file: name a directory", path=target)
-    there = {path.name for path in target.iterdir()}
-    strange = sorted(there - _published(target / MARK))
-    if strange:
-        raise StoreError(f"has {strange[0]}, which was not published: name another directory", path=target)
+    others = sorted({path.name for path in target.iterdir()} - _published(target / MANIFEST))
+    if others:
+        raise StoreError(f"has {others[0]}, which was not published: name another directory", path=target)
 
 
-def _published(mark: Path) -> set[str]:
-    """Give the names of a mark and of what was written beside it; none where no mark of ours is."""
+def _published(manifest: Path) -> set[str]:
+    """Return the names of the published files, including the manifest; none without a valid manifest."""
     try:
-        names = json.loads(mark.read_bytes())
+        names = json.loads(manifest.read_bytes())
     except (FileNotFoundError, ValueError):
         return set()
-    return {mark.name, *names} if isinstance(names, list) else set()
+    return {manifest.name, *names} if isinstance(names, list) else set()
 
 
-def _database(source: Path, copy: Path) -> None:
+def _write_database(source: Path, copy: Path) -> None:
     write_backup(source, copy, overwrite=False)
     copy.chmod(0o644)
     with Store.open(copy) as store, store_errors(copy):
         with store.transaction():
-            for statement in _FORGET:
+            for statement in _REMOVE_PRIVATE:
                 store.connection.execute(statement)
             for row in store.rows("select id, url from gateways"):
                 store.connection.execute(
-                    "update gateways set url = ? where id = ?", [_bare(row["url"]), row["id"]]
+                    "update gateways set url = ? where id = ?", [_public_url(row["url"]), row["id"]]
                 )
             store.connection.execute("insert into models_fts (models_fts) values ('optimize')")
         store.connection.execute("analyze")
-        # What was taken out is in no unused page either, and there is no second file beside it.
+        # Leaves no -wal file, and no removed data in unused pages.
         store.connection.execute("pragma journal_mode = delete").fetchall()
         store.connection.execute("vacuum")
 
 
-def _bare(url: str) -> str:
-    """Take user, password and whatever follows the path out of an address."""
+def _public_url(url: str) -> str:
+    """Return a URL without user, password, query and fragment."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _beside(draft: Path) -> None:
-    """Write what shows the database: its configuration, its counts, and our own pages."""
+def _write_other_files(draft: Path) -> None:
+    """Write the configuration, the counts of rows, plug-ins, templates, static files and the manifest."""
     with Store.read(draft / DATABASE) as store:
         (draft / CONFIG).write_text(pretty(configuration(store, Path(DATABASE).stem)), "utf-8")
-        (draft / INSPECT).write_text(pretty(_inspected(store, draft / DATABASE)), "utf-8")
+        (draft / INSPECT).write_text(pretty(_inspect(store, draft / DATABASE)), "utf-8")
     for name in ("plugins", "templates", "static"):
-        if (OWN / name).is_dir():
-            shutil.copytree(OWN / name, draft / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (draft / MARK).write_text(pretty(sorted(path.name for path in draft.iterdir())), "utf-8")
+        shutil.copytree(ASSETS / name, draft / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (draft / MANIFEST).write_text(pretty(sorted(path.name for path in draft.iterdir())), "utf-8")
     draft.chmod(0o755)
 
 
-def _inspected(store: Store, file: Path) -> dict[str, object]:
-    """Give what `datasette inspect` finds out: with it an immutable database is never counted again."""
+def _inspect(store: Store, file: Path) -> dict[str, object]:
+    """Return the output of `datasette inspect`, which saves Datasette from counting rows."""
     names = [row["name"] for row in store.rows("select name from sqlite_master where type = 'table'")]
     counts = {name: {"count": count} for name in names for count in _count(store, name)}
     with file.open("rb") as content:
@@ -138,12 +133,12 @@ def _inspected(store: Store, file: Path) -> dict[str, object]:
 
 
 def _count(store: Store, table: str) -> Iterator[int]:
-    for (count,) in store.stream(f'select count(*) from "{table}"'):  # noqa: S608 - a name of our own
+    for (count,) in store.stream(f'select count(*) from "{table}"'):  # noqa: S608 - a name from the schema
         yield int(count)
 
 
 def _swap(draft: Path, target: Path) -> None:
-    """Put the new directory in the place of the old one."""
+    """Replace the old directory by the new one."""
     old = draft.with_name(f"{draft.name}.old")
     if target.exists():
         target.rename(old)

@@ -1,75 +1,82 @@
-"""Stored queries: the questions that take a parameter, each with a name, a description and its SQL."""
+"""Stored queries of Datasette: each with its parameters, title, description and SQL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.browse.descriptions import plain
+from pipeline.browse.descriptions import without_backquotes
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question: Datasette asks for its parameters, and one that is left empty is the empty text."""
+    """A stored query; a parameter that the reader leaves empty is the empty string."""
 
     name: str
     title: str
-    says: str
+    description: str
     params: tuple[str, ...]
     sql: str
 
-    def configured(self) -> dict[str, Any]:
-        """Give it as Datasette's configuration has it."""
+    def configuration(self) -> dict[str, Any]:
+        """Return the query as an entry of Datasette's configuration."""
         return {
             "title": self.title,
-            "description": plain(" ".join(self.says.split())),
+            "description": without_backquotes(" ".join(self.description.split())),
             "params": list(self.params),
             "sql": self.sql.strip(),
-            # The answer comes first; who wants the SQL clicks for it.
-            "hide_sql": True,
+            # Shows the rows first; a link shows the SQL.            "hide_sql": True,
         }
 
 
-def moment(name: str, otherwise: str) -> str:
-    """Read a time as the command does; one that is none is an error that says so, in every form."""
-    said = f"{name} is no time, write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z"
-    return f"""case when :{name} = '' then {otherwise} else coalesce(case
+def time_parameter(name: str, default: str) -> str:
+    """Return SQL that parses a time as the commands do.
+
+    A parameter that is not a time raises an SQL error with a message, since `json_extract` quotes its path.
+
+    Args:
+        name: of the parameter.
+        default: the SQL expression for an empty parameter.
+    """
+    message = f"{name} is not a time: write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z"
+    return f"""case when :{name} = '' then {default} else coalesce(case
         when :{name} glob '[0-9]*[mhdw]' and trim(:{name}, '0123456789') in ('m', 'h', 'd', 'w')
         then strftime('%Y-%m-%dT%H:%M:%SZ', 'now', printf('-%d minutes', cast(:{name} as integer)
             * case substr(:{name}, -1) when 'm' then 1 when 'h' then 60 when 'd' then 1440 else 10080 end))
         when :{name} glob '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
-        then strftime('%Y-%m-%dT%H:%M:%SZ', :{name}) end, json_extract('0', '{said}')) end"""
+        then strftime('%Y-%m-%dT%H:%M:%SZ', :{name}) end, json_extract('0', '{message}')) end"""
 
 
 def _within(column: str, days: int) -> str:
-    """Limit a time by `since` and `until`; without `since`, to so many days before the last run."""
-    lately = f"(select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots)"  # noqa: S608
-    return f"""{column} >= {moment("since", lately)} and {column} < {moment("until", "'9999'")}"""
+    """Return a condition on a time by `since` (default: `days` before the last run) and `until`."""
+    start = f"(select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-{days} days') from snapshots)"  # noqa: S608
+    since, until = time_parameter("since", start), time_parameter("until", "'9999'")
+    return f"{column} >= {since} and {column} < {until}"
 
 
-def _models_of(which: str) -> str:
-    """Find the models that some scopes are offered; a list that many see is looked at once."""
+def _models_of(condition: str) -> str:
+    """Return SQL for the models of the scopes with a condition; a listing that scopes share is read once."""
     return f"""
         select model from records where id in (
             select record from listing_records where listing in (
-                select listing from scopes where asked and {which}))"""  # noqa: S608 - our own words
+                select listing from scopes where asked and {condition}))"""  # noqa: S608 - our own words
 
 
-_TIMES = "Times are UTC: 2026-05-01 or 2026-05-01T06:00:00Z; or how long ago: 2h, 1d, 3w."
+_TIMES = "Times are UTC (2026-05-01, 2026-05-01T06:00:00Z) or ago (2h, 1d, 3w)."
 
 
 _WHAT_CHANGED = Query(
     "what_changed",
-    "What changed between two dates",
+    "Changes between two times",
     f"""
-    What changed from `since` on and before `until`, newest first, once for all the scopes to which it
-    happened; left empty: the seven days before the last run. `scope` is a glob of scopes, such as
-    aihubmix/*. `class` is what it is about: price, limits, capabilities, lifecycle, text or other; left
-    empty it is all of these, without shape, which is fields that all records gain or lose. {_TIMES}
+    Changes from `since` up to, but not including, `until`, the newest first, once for all scopes with the
+    same change. Default: the 7 days before the last run. `scope` is a glob of scope names, such as
+    aihubmix/*. `class` is a class of fields: price, limits, capabilities, lifecycle, text, other, or shape
+    (fields that all records gained or lost). Default: all but shape. {_TIMES}
     """,
     ("since", "until", "scope", "class"),
     f"""
-with moves as materialized (
+with moved as materialized (
     select snapshots.started_at as at, sightings.snapshot, sightings.transition, sightings.outcome,
            sightings.listing, count(*) as scopes, group_concat(scopes.name, ' ') as scope_names
     from snapshots
@@ -79,36 +86,36 @@ with moves as materialized (
     group by sightings.snapshot, sightings.transition, sightings.outcome, sightings.listing
     having :scope = '' or max(scopes.name glob :scope)
 )
-select moves.at, case when moves.outcome = 'moved' and changes.kind = 'removed' then 'missing'
+select moved.at, case when moved.outcome = 'moved' and changes.kind = 'removed' then 'missing'
                       else changes.kind end as kind,
        gateways.name as gateway, models.name as model, fields.name as field, field_changes.before,
-       field_changes.after, fields.class, sum(moves.scopes) as scopes,
-       group_concat(moves.scope_names, ' ') as scope_names, models.id as model_id,
+       field_changes.after, fields.class, sum(moved.scopes) as scopes,
+       group_concat(moved.scope_names, ' ') as scope_names, models.id as model_id,
        min(changes.id) as change_id
-from moves
-join changes on changes.transition = moves.transition
+from moved
+join changes on changes.transition = moved.transition
 join models on models.id = changes.model
 join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where (moves.outcome = 'moved' or (changes.kind = 'removed' and not exists (
+where (moved.outcome = 'moved' or (changes.kind = 'removed' and not exists (
     select 1 from records cross join listing_records
-        on listing_records.listing = moves.listing and listing_records.record = records.id
+        on listing_records.listing = moved.listing and listing_records.record = records.id
     where records.model = changes.model)))
 and case when :class = '' then fields.class is not 'shape' else fields.class = :class end
-group by moves.at, moves.snapshot, changes.model, 2, field, field_changes.before, field_changes.after, class
-order by moves.at desc, moves.snapshot desc, gateway, model, field
+group by moved.at, moved.snapshot, changes.model, 2, field, field_changes.before, field_changes.after, class
+order by moved.at desc, moved.snapshot desc, gateway, model, field
 """,  # noqa: S608 - our own words
 )
 
 
 _ONLY_SEEN_BY = Query(
     "only_seen_by",
-    "Models that only one key sees",
+    "Models offered to some scopes only",
     """
-    The models that scopes matching `scope` are offered now and scopes matching `not_seen_by` are not. Both
-    are globs, such as aihubmix/prod or aihubmix/*. With `scope` alone: those that no other scope is
-    offered. With both left empty: the models that exactly one scope is offered.
+    Models that are offered now to scopes matching `scope`, but not to scopes matching `not_seen_by`. Both
+    are globs of scope names, such as aihubmix/prod or aihubmix/*. With `scope` alone: models that no other
+    scope is offered. With neither: models that exactly one scope is offered.
     """,
     ("scope", "not_seen_by"),
     f"""
@@ -128,8 +135,8 @@ _PRICES_OF = Query(
     "prices_of",
     "Price history of a model",
     """
-    Every change of a price of `model`, an id as its gateway writes it, newest first. Left empty: of all
-    models.
+    Every price change of `model`, the newest first. `model` is the id as the gateway writes it. Default:
+    all models.
     """,
     ("model",),
     """
@@ -150,12 +157,12 @@ order by at desc, snapshot_id desc, model, field
 
 _CHEAPEST = Query(
     "cheapest",
-    "Cheapest models that can do something",
+    "Cheapest models with given capabilities",
     """
-    What is offered now, by the price of a million tokens sent and a million answered, in USD; what has no
-    known price is left out. `features` are those that a model must have, separated by commas, such as
-    tools, reasoning; `context_length` is the least that it must take, in tokens; `scope` is a glob of
-    scopes of which one must see it. What is left empty asks for nothing.
+    Offered models by the USD price of 1 million tokens of input plus 1 million tokens of output, the
+    cheapest first. Models without a known price are left out. `features` are required capabilities,
+    separated by commas, such as tools, reasoning. `context_length` is the minimum in tokens. `scope` is a
+    glob of scope names; at least one of them is offered the model. Empty parameters exclude nothing.
     """,
     ("features", "context_length", "scope"),
     """
@@ -179,10 +186,10 @@ order by input_and_output_usd_per_1m, model
 
 _LOST_AND_RETURNED = Query(
     "lost_and_returned",
-    "Models lost and returned",
+    "Missing and returned models",
     f"""
-    Each time that a model was missing from an answer, from `since` on and before `until`, latest first: to
-    which scopes, and when it was back, if it is. Left empty: the ninety days before the last run. {_TIMES}
+    Every time a model went missing from `since` up to, but not including, `until`, the newest first: for
+    which scopes, and when it returned, if it did. Default: the 90 days before the last run. {_TIMES}
     """,
     ("since", "until"),
     f"""
@@ -220,8 +227,8 @@ _COVERAGE_BY_DAY = Query(
     "coverage_by_day",
     "Coverage by day",
     f"""
-    How many scopes were asked, day by day from `since` on and before `until`, and how many of them answered,
-    failed, or gave an answer that was held. Left empty: the thirty days before the last run. {_TIMES}
+    Number of scopes asked, answered, failed and held for each day from `since` up to, but not including,
+    `until`. Default: the 30 days before the last run. {_TIMES}
     """,
     ("since", "until"),
     f"""
@@ -238,10 +245,10 @@ order by day desc
 
 _WHO_SEES = Query(
     "who_sees",
-    "Who sees a model",
+    "Scopes that are offered a model",
     """
-    The scopes that are offered `model` now, an id as its gateway writes it, and in which form. Left empty:
-    of all the models that some scopes of a gateway are offered and others are not.
+    The scopes that are offered `model` now, with the record that each gets. `model` is the id as the gateway
+    writes it. Default: all models that only some scopes of their gateway are offered.
     """,
     ("model",),
     """
@@ -265,10 +272,10 @@ cross join scopes on scopes.listing = listing_records.listing and scopes.asked
 
 _SAME_LISTS = Query(
     "same_lists",
-    "Lists that are exactly the same",
+    "Scopes with the same models",
     """
-    Which scopes see exactly the same list now, the list that most see first. `gateway` left empty: of all
-    gateways.
+    Current listings with the scopes that share them, the most shared first. `gateway` is the name of a
+    gateway. Default: all gateways.
     """,
     ("gateway",),
     """
@@ -287,4 +294,4 @@ QUERIES = (
     _SAME_LISTS,
     _COVERAGE_BY_DAY,
 )
-"""In the order in which people ask them."""
+"""All stored queries, in the order in which they are listed."""

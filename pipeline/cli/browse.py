@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import click
 
 from pipeline.api import Home
-from pipeline.browse import command, major, serve
-from pipeline.browse.datasette import EVERYWHERE, LOOPBACK, Address
+from pipeline.browse.datasette import command, major_version, serve
+from pipeline.browse.datasette import ALL_ADDRESSES, LOOPBACK, Address
 from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
@@ -37,17 +37,17 @@ def browse(home: Home, *, port: int, opens: bool, public: bool) -> None:
     database: models and prices, names of scopes and groups, where secrets are kept (not the secrets), who
     gets reports, why requests failed. To hand out a copy without these, see `modelwatch publish`.
     """
-    release = major()
-    if release is None:
+    major = major_version()
+    if major is None:
         raise click.ClickException(_INSTALL)
     config = pretty(home.datasette_config())
-    address = _free_address(EVERYWHERE if public else LOOPBACK, port)
+    address = _free_address(ALL_ADDRESSES if public else LOOPBACK, port)
     if public:
         click.echo(_PUBLIC_WARNING, err=True)
     with TemporaryDirectory(prefix="modelwatch-") as directory:
         path = Path(directory) / "datasette.yaml"
         path.write_text(config, "utf-8")
-        serve(home.database, path, address, release=release, shows=opens)
+        serve(home.database, path, address, major=major, opens=opens)
 
 
 def _free_address(host: str, port: int) -> Address:
@@ -75,22 +75,22 @@ def datasette_config(home: Home, *, output: Path | None, force: bool) -> None:
     except OSError as error:
         raise StoreError(f"cannot be written: {error.strerror}", path=file) from error
     click.echo(f"wrote {file}; start Datasette 0.65 with\n")
-    click.echo(f"  {command(database, file, release=0)}\n\nand Datasette 1.0 with\n")
-    click.echo(f"  {command(database, file, release=1)}")
+    click.echo(f"  {command(database, file, major=0)}\n\nand Datasette 1.0 with\n")
+    click.echo(f"  {command(database, file, major=1)}")
 
 
 @click.command()
 @with_home
-@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
-def publish(home: Home, directory: Path) -> None:
+@click.argument("target", type=click.Path(path_type=Path), metavar="DIR")
+def publish(home: Home, target: Path) -> None:
     """Write a copy of the database that is safe to hand out, to the directory DIR.
 
     Any Datasette can serve it. The copy does not have where secrets are kept, why requests failed, the
     validators of servers, and where reports went. It has the names of scopes and groups. A copy published
     there before is replaced; a directory with other files is refused.
     """
-    size = home.publish(directory)
-    click.echo(f"{directory}: {size / 1_000_000:,.1f} MB; serve it from there with\n")
+    size = home.publish(target)
+    click.echo(f"{target}: {size / 1_000_000:,.1f} MB; serve it from there with\n")
     click.echo(
         f"  {published_command(0)}\n\nwhich is Datasette 0.65, or with 1.0\n\n  {published_command(1)}"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from pipeline.browse.descriptions import SHOWN, schema_entries
+from pipeline.browse.descriptions import DESCRIPTIONS, schema_entries
 from pipeline.browse.queries import QUERIES
 from pipeline.cli.app import modelwatch
 
@@ -45,13 +45,13 @@ def tables() -> str:
     tables = [
         (
             f"`{entry.name}`",
-            SHOWN[entry.name].says,
+            DESCRIPTIONS[entry.name].text,
             " ".join(column + "→" * (column in entry.references) for column in entry.columns),
         )
         for entry in entries
         if entry.is_table
     ]
-    views = [(f"`{entry.name}`", SHOWN[entry.name].says) for entry in entries if not entry.is_table]
+    views = [(f"`{entry.name}`", DESCRIPTIONS[entry.name].text) for entry in entries if not entry.is_table]
     headings = ("table", "what a row is", "columns (→ points at another table)")
     return f"\n{_table(headings, tables)}\n\n{_table(('view', 'what it shows'), views)}\n\n"
 

@@ -1,4 +1,4 @@
-"""The pages of Datasette that are ours: what they say, where they lead, and that no name does harm."""
+"""The start page, the pages of rows and the cells: content, links, and model ids that could harm them."""
 
 from __future__ import annotations
 
@@ -12,29 +12,39 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.browsing import BROWSE, ENDS, HOSTILE, Site, links, served, tags, tell, text
+from support.browsing import (
+    BROWSE,
+    HOSTILE,
+    SHUTDOWNS,
+    Site,
+    datasette_on,
+    links,
+    record_everything,
+    tags,
+    text,
+)
 from support.fakes import Script
 
-from pipeline.browse import configuration
+from pipeline.browse.datasette import configuration
 from pipeline.browse.plugins import cells
 from pipeline.browse.plugins.cells import percent
 from pipeline.browse.plugins.prices import PRICE
 from pipeline.core.diff import PATTERNS
 from pipeline.history.changes import find_events
 from pipeline.store import Store
-from pipeline.store.changes import window
+from pipeline.store.windows import time_window
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("home") / "modelwatch.db"
-    tell(path)
+    record_everything(path)
     return path
 
 
 @pytest.fixture(scope="module")
 def site(database: Path) -> Site:
-    return Site(served(database))
+    return Site(datasette_on(database))
 
 
 @pytest.fixture(scope="module")
@@ -43,114 +53,116 @@ def start(site: Site) -> str:
 
 
 def card(page: str, name: str) -> str:
-    """Give one part of the start page."""
+    """Return a card of the start page."""
     return next(part for part in page.split("<section ") if f'id="{name}"' in part)
 
 
-def test_the_start_page_says_how_fresh_it_is(start: str) -> None:
-    """The last run, how many of its scopes answered, and since when there is a history stand on top."""
-    said = text(start)
+def test_the_start_page_has_the_last_run_and_totals(start: str) -> None:
+    shown = text(start)
     assert 'datetime="2026-09-20T11:00:00Z" data-how="ago"' in start
-    assert "4 of 5 scopes answered · 3 gateways" in said
-    assert "since 2026-09-20" in said
+    assert "4 of 5 scopes answered · 3 gateways" in shown
+    assert "since 2026-09-20" in shown
 
 
-def test_what_changed_is_told_by_its_weight(start: str) -> None:
-    """Removed models come first, dearer ones before cheaper ones, and what merely came last."""
-    told = re.findall(r'class="mw-badge mw-(\w+)">', card(start, "changed"))
-    assert told == ["removed", "missing", "dearer", "ends", "cheaper", "returned", "added", "edited"]
+def test_recent_changes_are_sorted_by_severity(start: str) -> None:
+    found = re.findall(r'class="mw-badge mw-(\w+)">', card(start, "recent"))
+    assert found == [
+        "removed",
+        "missing",
+        "price_increase",
+        "shutdown",
+        "price_decrease",
+        "returned",
+        "added",
+        "other",
+    ]
 
 
-def test_what_somebody_depends_on_comes_first(database: Path) -> None:
-    """What the config watches is urgent where it went or has another price: by id or by glob."""
+def test_changes_of_watched_models_come_first_and_are_urgent(database: Path) -> None:
     watch = {"plugins": {"modelwatch": {"watch": ["her*", "nothing-like-it"]}}}
-    changed = card(Site(served(database, metadata=watch)).page("/"), "changed")
-    told = re.findall(r'class="mw-badge mw-\w+">([^<]*)<', changed)
-    assert told[:3] == ["urgent: dearer", "urgent: cheaper", "removed"]
-    assert "urgent" not in "".join(told[2:])
+    recent = card(Site(datasette_on(database, metadata=watch)).page("/"), "recent")
+    labels = re.findall(r'class="mw-badge mw-\w+">([^<]*)<', recent)
+    assert labels[:3] == ["urgent: price increase", "urgent: price decrease", "removed"]
+    assert "urgent" not in "".join(labels[2:])
 
 
-def test_a_change_stands_with_both_sides_and_by_how_much(start: str) -> None:
-    """Before, after and percent stand side by side, and the percent leads to every field that changed."""
-    assert "wren pricing.input 2 3 +50% 2 scopes" in text(card(start, "changed"))
+def test_a_change_has_before_after_and_percent(start: str) -> None:
+    assert "wren pricing.input 2 3 +50% 2 scopes" in text(card(start, "recent"))
 
 
-def test_prices_that_moved_are_told_by_how_far(start: str) -> None:
-    """The price that moved furthest comes first, with its direction in a sign beside the colour."""
-    said = text(card(start, "prices"))
-    assert "heron pricing.input 5 2.5 ▼ −50%" in said
-    assert "wren pricing.input 2 3 ▲ +50%" in said
-    assert said.index("−50%") < said.index("+20%")
+def test_price_changes_are_sorted_by_size(start: str) -> None:
+    shown = text(card(start, "prices"))
+    assert "heron pricing.input 5 2.5 ▼ −50%" in shown
+    assert "wren pricing.input 2 3 ▲ +50%" in shown
+    assert shown.index("−50%") < shown.index("+20%")
 
 
 def test_the_matrix_has_a_column_for_each_list(start: str) -> None:
-    """Scopes that see the same list are one column, and only models that differ have a row."""
-    seen = card(start, "seen")
-    assert "public" in text(seen)
-    assert text(seen).count("yes") > 0
-    assert ">heron<" not in seen
+    matrix = card(start, "availability")
+    assert "public" in text(matrix)
+    assert text(matrix).count("yes") > 0
+    assert ">heron<" not in matrix
 
 
-def test_what_is_silent_is_named_with_since_when(start: str) -> None:
-    """A scope that fails and one whose list is held stand there with the time at which that began."""
-    said = card(start, "troubles")
-    assert "failed other/late Unreachable" in text(said)
-    assert "held other/held" in text(said)
-    assert re.findall(r'datetime="(.*?)"', said) == ["2026-09-20T10:00:00Z", "2026-09-20T11:00:00Z"]
+def test_failing_and_held_scopes_have_their_start(start: str) -> None:
+    shown = card(start, "problems")
+    assert "failed other/late Unreachable" in text(shown)
+    assert "held other/held" in text(shown)
+    assert re.findall(r'datetime="(.*?)"', shown) == ["2026-09-20T10:00:00Z", "2026-09-20T11:00:00Z"]
 
 
-def test_what_is_silent_comes_first(start: str, tmp_path: Path) -> None:
-    """Nobody scrolls past what needs attention; where nothing does, it stands among the rest."""
-    assert start.index('id="troubles"') < start.index('id="changed"')
+def test_failing_scopes_come_first_if_there_are_any(start: str, tmp_path: Path) -> None:
+    """Otherwise the card stands among the others."""
+    assert start.index('id="problems"') < start.index('id="recent"')
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
         Script(store).offers("acme/prod", "lumen").run()
-    quiet = Site(served(path)).page("/")
-    assert quiet.index('id="troubles"') > quiet.index('id="changed"')
-    assert quiet.count('id="troubles"') == 1
+    quiet = Site(datasette_on(path)).page("/")
+    assert quiet.index('id="problems"') > quiet.index('id="recent"')
+    assert quiet.count('id="problems"') == 1
 
 
-def test_a_price_cut_to_a_tenth_moved_as_far_as_one_raised_tenfold(tmp_path: Path) -> None:
-    """How far is the factor, either way; to nothing is furthest, and a price that went moved nowhere."""
+def test_the_size_of_a_price_change_is_its_factor_up_or_down(tmp_path: Path) -> None:
+    """A change to 0 is the largest; a price that was removed has none."""
     path = tmp_path / "modelwatch.db"
     moves = {"double": (1, 2), "tenth": (10, 0.9), "tenfold": (1, 10), "free": (1, 0), "gone": (1, 50)}
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", "lumen", *moves)
         for side in (0, 1):
-            for name, prices_ in moves.items():
-                script.offers_now["acme/prod"][name] = {"pricing": {"input": prices_[side]}}
+            for name, sides in moves.items():
+                script.offers_now["acme/prod"][name] = {"pricing": {"input": sides[side]}}
             script.run()
         script.adds("acme/prod", "gone").run()
-    said = text(card(Site(served(path)).page("/"), "prices"))
-    assert re.findall(r"(\w+) pricing.input", said) == ["free", "tenth", "tenfold", "double"]
+    shown = text(card(Site(datasette_on(path)).page("/"), "prices"))
+    assert re.findall(r"(\w+) pricing.input", shown) == ["free", "tenth", "tenfold", "double"]
 
 
-def test_what_was_only_imported_is_said_to_be(database: Path, tmp_path: Path) -> None:
-    """No run is told of where none was, and that nothing is known to be offered now."""
+def test_the_start_page_of_an_imported_history_has_no_last_run(database: Path, tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     shutil.copy(database, path)
     with closing(sqlite3.connect(path)) as db:
         db.execute("update snapshots set status = 'imported'")
         db.execute("update scopes set asked = 0")
         db.commit()
-    said = text(Site(served(path)).page("/"))
-    assert "The job has not run yet; the last answer that was imported is from 2026-09-20 11:00 UTC" in said
-    assert "Last run" not in said
-    assert "no scope is asked, so nothing is known to be offered now" in said
+    shown = text(Site(datasette_on(path)).page("/"))
+    assert "There was no run yet; the last imported answer is from 2026-09-20 11:00 UTC" in shown
+    assert "Last run" not in shown
+    assert "all scopes are retired or imported" in shown
 
 
 @pytest.fixture(scope="module")
 def configured(database: Path) -> Site:
-    """The site with what `browse` tells Datasette of the database."""
+    """The site with the configuration of `browse`."""
     with Store.read(database) as store:
-        return Site(served(database, metadata=configuration(store, "modelwatch")))
+        return Site(datasette_on(database, metadata=configuration(store, "modelwatch")))
 
 
 @pytest.mark.parametrize(
     ("words", "found"), [("hero", True), ("HER", True), ('her"', True), ("her*", True), ("her lum", False)]
 )
-def test_the_box_finds_beginnings_of_words(configured: Site, words: str, *, found: bool) -> None:
-    """Whoever types the first letters of an id is led to its models; of several words each must be there."""
+def test_the_search_of_the_start_page_finds_beginnings_of_words(
+    configured: Site, words: str, *, found: bool
+) -> None:
     answer = configured.get(f"/-/modelwatch/find?database=modelwatch&q={quote(words)}")
     assert answer.status_code == 302
     page = configured.page(answer.headers["location"])
@@ -158,27 +170,23 @@ def test_the_box_finds_beginnings_of_words(configured: Site, words: str, *, foun
     assert ">lumen<" not in page
 
 
-def test_the_box_leads_nowhere_else(site: Site) -> None:
-    """With nothing in it all models are shown, and a database that is not there is not found."""
+def test_the_search_of_the_start_page_redirects_only_to_models(site: Site) -> None:
     assert site.get("/-/modelwatch/find?database=modelwatch&q=").headers["location"] == "/modelwatch/models"
     assert site.get("/-/modelwatch/find?database=//elsewhere.example&q=x").status_code == 404
 
 
-def test_announced_ends_are_told_by_day(start: str) -> None:
-    """A model that is still offered stands under the day on which it is said to end."""
-    assert f"{ENDS[0]} teal acme: 2" in text(card(start, "ends"))
-    assert f"{ENDS[1]} teal acme: 1" in text(card(start, "ends"))
+def test_announced_shutdowns_are_sorted_by_date(start: str) -> None:
+    assert f"{SHUTDOWNS[0]} teal acme: 2" in text(card(start, "shutdowns"))
+    assert f"{SHUTDOWNS[1]} teal acme: 1" in text(card(start, "shutdowns"))
 
 
-def test_what_the_chart_draws_can_be_read(start: str) -> None:
-    """The numbers behind the chart are a table, each line from its first answer to the last run."""
+def test_the_numbers_of_the_chart_are_a_table(start: str) -> None:
     rows = re.findall(r'<tr><td>(.*?)</td><td><time datetime="(.*?)".*?</td><td class="num">(\d+)', start)
     assert ("acme/prod", "2026-09-20T08:00:00Z", "12") in rows
     assert [at for name, at, _ in rows if name == "acme/prod"][-1] == "2026-09-20T11:00:00Z"
 
 
-def test_every_link_of_the_start_page_leads_somewhere(site: Site, start: str) -> None:
-    """Each is answered, and those in the page say in a title what they lead to."""
+def test_every_link_of_the_start_page_works_and_has_a_title(site: Site, start: str) -> None:
     found = links(start)
     assert len(found) > 40
     for link in sorted(set(found)):
@@ -187,8 +195,8 @@ def test_every_link_of_the_start_page_leads_somewhere(site: Site, start: str) ->
     assert not [attributes for tag, attributes in main if tag == "a" and not attributes.get("title")]
 
 
-def test_the_start_page_tells_what_the_command_tells(tmp_path: Path) -> None:
-    """A model that was missed for a moment is no news, one that is back after its removal is `returned`."""
+def test_the_start_page_and_the_reports_have_the_same_changes(tmp_path: Path) -> None:
+    """A model that was briefly missing has no change; one that returns after its removal is `returned`."""
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", "lumen", "slate", "heron")
@@ -196,8 +204,8 @@ def test_the_start_page_tells_what_the_command_tells(tmp_path: Path) -> None:
         script.drops("acme/prod", "lumen", "slate").run(times=1)
         script.adds("acme/prod", "lumen").run(times=2)
         script.adds("acme/prod", "slate", "kite").run()
-        told = {(str(event.kind), event.model) for event in find_events(store, window(store))}
-    page = card(Site(served(path)).page("/"), "changed")
+        reported = {(str(event.kind), event.model) for event in find_events(store, time_window(store))}
+    page = card(Site(datasette_on(path)).page("/"), "recent")
     parts = re.findall(r'<tbody class="(\w+)">(.*?)</tbody>', page, flags=re.DOTALL)
     shown = {
         (kind, model)
@@ -205,47 +213,46 @@ def test_the_start_page_tells_what_the_command_tells(tmp_path: Path) -> None:
         for model in ("lumen", "slate", "heron", "kite")
         if model in part
     }
-    assert shown == told == {("removed", "slate"), ("returned", "slate"), ("added", "kite")}
+    assert shown == reported == {("removed", "slate"), ("returned", "slate"), ("added", "kite")}
 
 
-def test_an_empty_database_says_what_would_be_there(tmp_path: Path) -> None:
-    """Before the first run the page says which command makes it, and after it each part what it waits for."""
+def test_an_empty_database_and_one_run_have_texts_in_place_of_tables(tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
-        assert "No run has written to this database yet" in text(Site(served(path)).page("/"))
+        assert "The database is empty. Start the first run with modelwatch run" in text(
+            Site(datasette_on(path)).page("/")
+        )
         Script(store).offers("acme/prod", "lumen").run()
-    said = text(Site(served(path)).page("/"))
-    assert "Nothing changed in these 7 days" in said
-    assert "No price moved in these 7 days" in said
-    assert "The only scope answers" in said
-    assert "With a second scope" in said
-    assert "No model that is offered now has a day on which it ends" in said
+    shown = text(Site(datasette_on(path)).page("/"))
+    assert "No changes in the last 7 days" in shown
+    assert "No price changes in the last 7 days" in shown
+    assert "The only scope is healthy" in shown
+    assert "With a second one" in shown
+    assert "No offered model has an announced shutdown date" in shown
 
 
-def test_the_window_is_widened_to_the_last_change(tmp_path: Path) -> None:
-    """Where nothing changed in a week the page looks back further, and the reader may choose."""
+def test_the_window_is_extended_to_the_last_change(tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", "lumen")
         script.run()
         script.adds("acme/prod", "kite").run()
         script.run(times=24 * 8)
-    site = Site(served(path))
+    site = Site(datasette_on(path))
     assert '<strong title="before the last run">30 days</strong>' in site.page("/")
-    assert "Nothing changed in these 7 days" in text(site.page("/?days=7"))
+    assert "No changes in the last 7 days" in text(site.page("/?days=7"))
     assert ">kite<" in site.page("/?days=90")
     assert site.page("/?days=99999") == site.page("/?days=x")
 
 
-def test_other_databases_are_listed_plainly(database: Path, tmp_path: Path) -> None:
-    """A foreign database has a link and its own pages untouched; of two of ours each has a start page."""
+def test_other_databases_are_linked_and_their_pages_unchanged(database: Path, tmp_path: Path) -> None:
     foreign, second = tmp_path / "birds.db", tmp_path / "second.db"
     with closing(sqlite3.connect(foreign)) as db:
         db.execute("create table notes (id integer primary key, at text, said text)")
         db.execute("insert into notes values (1, '2026-01-01T00:00:00Z', '\u202b\u05d0\u202c')")
         db.commit()
     shutil.copy(database, second)
-    site = Site(served(foreign, second, database))
+    site = Site(datasette_on(foreign, second, database))
     assert "Other databases: birds" in text(site.page("/"))
     assert 'aria-current="page">second<' in site.page("/")
     assert 'aria-current="page">modelwatch<' in site.page("/?database=modelwatch")
@@ -254,14 +261,13 @@ def test_other_databases_are_listed_plainly(database: Path, tmp_path: Path) -> N
     assert "<time" not in page.text
     assert "modelwatch/" not in page.text
     assert "content-security-policy" not in page.headers
-    alone = Site(served(foreign))
-    assert "None of these databases was written by modelwatch" in text(alone.page("/"))
+    alone = Site(datasette_on(foreign))
+    assert "None of these databases is one of modelwatch" in text(alone.page("/"))
     assert "birds" in alone.page("/")
 
 
-def test_below_a_base_url_everything_is_found(database: Path) -> None:
-    """Behind a proxy links and files stand below its path."""
-    site = Site(served(database, settings={"base_url": "/watch/"}))
+def test_links_and_files_follow_the_base_url(database: Path) -> None:
+    site = Site(datasette_on(database, settings={"base_url": "/watch/"}))
     page = site.page("/")
     files = re.findall(r'(?:src|href)="(/[^"]*\.(?:js|css))"', page)
     assert len(files) == 5
@@ -272,7 +278,6 @@ def test_below_a_base_url_everything_is_found(database: Path) -> None:
 
 
 def test_the_start_page_loads_nothing_inline_or_from_elsewhere(site: Site, start: str) -> None:
-    """Its policy forbids both, and it has neither script nor style in it."""
     policy = site.get("/").headers["content-security-policy"]
     assert policy.startswith("default-src 'self';")
     assert "unsafe" not in policy
@@ -286,8 +291,7 @@ def test_the_start_page_loads_nothing_inline_or_from_elsewhere(site: Site, start
     assert "eval" not in lenient
 
 
-def test_files_are_served_by_name_alone(site: Site, start: str) -> None:
-    """A file is kept for ever under an address with its digest, and no path leads out of their directory."""
+def test_static_files_are_immutable_and_no_path_leads_out_of_their_directory(site: Site, start: str) -> None:
     (address,) = re.findall(r'src="(/[^"]*times\.js)"', start)
     answer = site.get(address)
     assert "immutable" in answer.headers["cache-control"]
@@ -299,8 +303,7 @@ ROWS = sorted(file.stem for file in (BROWSE / "plugins" / "rows").glob("*.sql"))
 
 
 @pytest.mark.parametrize("table", ROWS)
-def test_every_row_leads_to_its_neighbours(site: Site, database: Path, table: str) -> None:
-    """The page of each row has a section with links, and each link of the first rows is answered."""
+def test_every_row_has_sections_whose_links_work(site: Site, database: Path, table: str) -> None:
     with closing(sqlite3.connect(database)) as db:
         ids = [row[0] for row in db.execute(f"select id from {table} order by id limit 6")]
     followed = set()
@@ -314,30 +317,29 @@ def test_every_row_leads_to_its_neighbours(site: Site, database: Path, table: st
 
 
 def id_of(database: Path, table: str, name: str) -> int:
-    """Give the id of a row by its name."""
+    """Return the id of a row by its name."""
     with closing(sqlite3.connect(database)) as db:
         (row,) = db.execute(f"select id from {table} where name like ?", (name,)).fetchone()
     return int(row)
 
 
-def test_a_models_page_has_its_prices_and_changes(site: Site, database: Path) -> None:
-    """What it costs to whom, what its price did as lines and numbers, and each change with both sides."""
+def test_the_page_of_a_model_has_offers_prices_and_changes(site: Site, database: Path) -> None:
     page = site.page(f"/modelwatch/models/{id_of(database, 'models', 'heron')}")
-    said = text(page)
-    assert "gateway router" in said
-    assert re.search(r"Offered now .* 1 router/prod \$6 \$20 128,000", said)
-    assert re.search(r"Prices over time .*UTC \$6 \$20 .*UTC \$5 \$20 ", said)
-    assert "pricing.prompt 0.000005 0.000006 +20%" in said
+    shown = text(page)
+    assert "gateway router" in shown
+    assert re.search(r"Offered now .* 1 router/prod \$6 \$20 128,000", shown)
+    assert re.search(r"Prices over time .*UTC \$6 \$20 .*UTC \$5 \$20 ", shown)
+    assert "pricing.prompt 0.000005 0.000006 +20%" in shown
     assert page.count('<figure class="mw-chart"') == 1
 
 
 def section(page: str, title: str) -> str:
-    """Give what a part of a row's page says."""
+    """Return the text of a section of the page of a row."""
     return next(text(part) for part in page.split("<section ") if f"<h2>{title}</h2>" in part)
 
 
 def points(page: str) -> list[tuple[str, str, str]]:
-    """Give what the chart of a model's prices draws: line, time and price."""
+    """Return the points of the chart of prices: line, time and price."""
     drawn = page[page.index('<table id="mw-prices"') :]
     return re.findall(
         r'<tr><td>(.*?)</td><td><time datetime="(.*?)">.*?</td><td>(.*?)</td>',
@@ -345,8 +347,7 @@ def points(page: str) -> list[tuple[str, str, str]]:
     )
 
 
-def test_a_price_that_is_gone_ends_its_line(tmp_path: Path) -> None:
-    """Where a price, or its model, was gone the line breaks, and it goes on to the last answer."""
+def test_a_missing_price_is_a_gap_in_its_line(tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", "lumen")
@@ -356,7 +357,7 @@ def test_a_price_that_is_gone_ends_its_line(tmp_path: Path) -> None:
         script.drops("acme/prod", "heron").run(times=3)
         script.adds("acme/prod", heron=1).offers_now["acme/prod"]["heron"] = {"pricing": {"input": 5}}
         script.run(times=4)
-    site = Site(served(path))
+    site = Site(datasette_on(path))
     page = site.page(f"/modelwatch/models/{id_of(path, 'models', 'heron')}")
     hours = [(at[11:13], value) for _, at, value in points(page)]
     assert hours == [
@@ -370,14 +371,13 @@ def test_a_price_that_is_gone_ends_its_line(tmp_path: Path) -> None:
         ("13", "5.0"),
         ("16", "5.0"),
     ]
-    moved, others = (section(page, title) for title in ("What its price did", "What happened to it"))
-    assert "pricing.input 6 –" in moved
+    prices, others = (section(page, title) for title in ("Price changes", "Other changes"))
+    assert "pricing.input 6 –" in prices
     assert "removed" in others
     assert "pricing" not in others
 
 
-def test_prices_that_say_the_same_are_told_once(tmp_path: Path) -> None:
-    """A price that is written twice is one line, column and row; scopes that differ have one each."""
+def test_fields_with_equal_prices_share_a_line_and_a_row(tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
         script = Script(store)
@@ -388,36 +388,32 @@ def test_prices_that_say_the_same_are_told_once(tmp_path: Path) -> None:
                     "metadata": {"pricing": {"input": str(price * factor)}},
                 }
             script.run()
-    page = Site(served(path)).page(f"/modelwatch/models/{id_of(path, 'models', 'heron')}")
+    page = Site(datasette_on(path)).page(f"/modelwatch/models/{id_of(path, 'models', 'heron')}")
     assert {label for label, _, _ in points(page)} == {
         f"cost.input = metadata.pricing.input (acme/{name})" for name in ("prod", "vip")
     }
-    assert section(page, "What its price did").count("cost.input, metadata.pricing.input") == 2
+    assert section(page, "Price changes").count("cost.input, metadata.pricing.input") == 2
 
 
-def test_prices_are_known_by_the_names_that_changes_are_classed_by() -> None:
-    """What is drawn as a price is what `diff` calls one."""
+def test_the_pattern_of_prices_is_that_of_the_diff() -> None:
     assert dict(PATTERNS)["price"] == PRICE.pattern
 
 
-def test_a_removal_shows_what_was_removed(site: Site, database: Path) -> None:
-    """The page of a removed model's change has what it cost and all that its record said."""
+def test_the_page_of_a_removal_has_the_removed_record(site: Site, database: Path) -> None:
     page = site.page(f"/modelwatch/changes/{id_of(database, 'changes', '- slate%')}")
-    assert '"id":"slate"' in section(page, "What it was").replace(" ", "")
+    assert '"id":"slate"' in section(page, "Removed record").replace(" ", "")
 
 
-def test_a_listings_page_names_who_sees_exactly_it(site: Site, database: Path) -> None:
-    """All scopes with this list are named, and no other."""
+def test_the_page_of_a_listing_has_its_scopes_only(site: Site, database: Path) -> None:
     with closing(sqlite3.connect(database)) as db:
         (listing,) = db.execute("select listing from scopes where name = 'acme/public'").fetchone()
     page = site.page(f"/modelwatch/listings/{listing}")
-    seen = text(page[page.index("Who sees exactly") : page.index("Where it came from")])
-    assert "acme/public" in seen
-    assert "acme/prod" not in seen
+    scopes = text(page[page.index("<h2>Scopes<") : page.index("<h2>Transitions<")])
+    assert "acme/public" in scopes
+    assert "acme/prod" not in scopes
 
 
-def test_cells_read_well(site: Site) -> None:
-    """Times stand in an element that the reader's zone is filled into, JSON is folded, kinds have a badge."""
+def test_cells_have_times_badges_and_folded_json(site: Site) -> None:
     page = site.page("/modelwatch/change_log?field=note.a")
     assert '<time datetime="2026-09-20T09:00:00Z" data-how="at">2026-09-20 09:00 UTC</time>' in page
     assert '<span class="mw-badge mw-changed">changed</span>' in page
@@ -443,7 +439,7 @@ PAGES = (
 
 
 def harmless(page: str) -> None:
-    """Fail on a page in which a hostile name does anything."""
+    """Assert that hostile ids in a page have no effect."""
     for tag, attributes in tags(page):
         assert attributes.get("src") != "x"
         assert not [name for name in attributes if name.startswith("on")], tag
@@ -452,13 +448,11 @@ def harmless(page: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_name_does_harm_on_any_page(site: Site, path: str) -> None:
-    """Markup is escaped, and characters that hide or turn round what stands beside them are written out."""
+def test_hostile_ids_have_no_effect_on_any_page(site: Site, path: str) -> None:
     harmless(site.page(path))
 
 
-def test_a_hostile_name_is_shown_as_it_is(site: Site, database: Path) -> None:
-    """Its own pages have it in letters, with what would not be seen as an escape, and nothing is dropped."""
+def test_hostile_ids_are_shown_escaped_and_complete(site: Site, database: Path) -> None:
     models = site.page("/modelwatch/models")
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in models
     assert "acme/\\u202egnp.exe\\u202c" in models
@@ -468,15 +462,14 @@ def test_a_hostile_name_is_shown_as_it_is(site: Site, database: Path) -> None:
                 harmless(site.page(f"/modelwatch/{table}/{row}"))
 
 
-def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
-    """Five thousand letters are cut wherever they stand beside others, and folded on their own page."""
+def test_a_long_id_is_cut_and_folded_on_its_own_page(tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     name = "long-" * 1000
     with Store.open(path) as store:
         script = Script(store).offers("acme/prod", "two\nlines\tand a tab").offers("acme/batch", "lumen")
         script.run()
         script.adds("acme/prod", name).run()
-    site = Site(served(path))
+    site = Site(datasette_on(path))
     for page in (
         "/",
         "/modelwatch/matrix",
@@ -484,7 +477,7 @@ def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
         "/modelwatch/offers",
         "/modelwatch/change_log",
     ):
-        # 1.0 keeps a row's label in an attribute, too, which nobody sees.
+        # Datasette 1.0 has the label of a row in an attribute too.
         shown = re.sub('data-row-label="[^"]*"', "", site.page(page))
         assert "long-long-" in shown
         assert "long-" * 100 not in shown, page
@@ -496,8 +489,7 @@ def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
     assert "long-" * 100 not in re.sub('data-row-label="[^"]*"', "", own[own.index("</h1>") :])
 
 
-def test_names_lead_to_what_they_name(site: Site, database: Path) -> None:
-    """In the tables it is the name that is clicked, and not the number before it."""
+def test_names_in_tables_link_to_their_rows(site: Site, database: Path) -> None:
     for table in ("models", "scopes", "gateways", "listings", "snapshots"):
         with closing(sqlite3.connect(database)) as db:
             (row, name) = db.execute(f"select id, name from {table} order by id limit 1").fetchone()
@@ -507,8 +499,7 @@ def test_names_lead_to_what_they_name(site: Site, database: Path) -> None:
         assert name[:10] in link
 
 
-def test_a_row_is_headed_by_its_name(site: Site, database: Path) -> None:
-    """The name is the heading, once, and what has nothing to say is not there."""
+def test_the_heading_of_a_row_is_its_name(site: Site, database: Path) -> None:
     for table, name in (("models", "heron"), ("scopes", "acme/prod"), ("listings", "%models%")):
         page = site.page(f"/modelwatch/{table}/{id_of(database, table, name)}")
         assert page.count("<h1") == 1
@@ -516,14 +507,12 @@ def test_a_row_is_headed_by_its_name(site: Site, database: Path) -> None:
         assert "There is nothing" not in page
 
 
-def test_a_stored_query_is_called_by_its_title(configured: Site) -> None:
-    """The tab of the browser says what the question is, and not its SQL."""
+def test_the_title_of_a_stored_query_is_the_title_of_its_page(configured: Site) -> None:
     page = configured.page("/modelwatch/what_changed")
-    assert "<title>What changed between two dates · modelwatch</title>" in page
+    assert "<title>Changes between two times · modelwatch</title>" in page
 
 
-def test_machines_get_names_as_they_are(site: Site) -> None:
-    """JSON and CSV have every character of a name: only what people look at is made plain."""
+def test_json_and_csv_have_ids_unchanged(site: Site) -> None:
     assert HOSTILE[2] in site.page("/modelwatch/models.csv")
     assert HOSTILE[2] in {
         row["name"] for row in json.loads(site.page("/modelwatch/models.json?_shape=array"))
@@ -531,7 +520,7 @@ def test_machines_get_names_as_they_are(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "before", "said"),
+    ("after", "before", "expected"),
     [
         ("3", "2", "+50%"),
         ("0.1859", "0.169", "+10%"),
@@ -543,13 +532,14 @@ def test_machines_get_names_as_they_are(site: Site) -> None:
         ("1e-9", "1e-6", "−100%"),
     ],
 )
-def test_a_change_is_told_in_percent(after: str, before: str | None, said: str) -> None:
-    """Two digits matter; where a side is no number, or the first is nothing, there is no percent."""
-    assert percent(after, before) == said
+def test_percent_has_two_digits_and_is_empty_without_numbers(
+    after: str, before: str | None, expected: str
+) -> None:
+    assert percent(after, before) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "expected"),
     [
         (None, "–"),
         ("256000", "256,000"),
@@ -559,13 +549,12 @@ def test_a_change_is_told_in_percent(after: str, before: str | None, said: str) 
         ("NaN", "NaN"),
     ],
 )
-def test_a_side_is_told_in_few_words(value: str | None, said: str) -> None:
-    """Numbers have their thousands apart, lists of words are words, all else is as it is."""
-    assert cells.value(value) == said
+def test_values_have_thousands_separators_and_words_of_lists(value: str | None, expected: str) -> None:
+    assert cells.value(value) == expected
 
 
-def test_plugins_stand_alone() -> None:
-    """A published copy is served where this program is not installed: what is loaded needs nothing of it."""
+def test_plugins_import_nothing_of_this_program() -> None:
+    """A published copy is served where this program is not installed."""
     for file in (BROWSE / "plugins").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = (
@@ -575,13 +564,12 @@ def test_plugins_stand_alone() -> None:
             assert not [name for name in names if name.startswith("pipeline")], file
 
 
-QUESTIONS = sorted((BROWSE / "plugins").rglob("*.sql"))
+QUERIES = sorted((BROWSE / "plugins").rglob("*.sql"))
 LARGE = {"records", "listing_records", "changes", "field_changes", "sightings", "permissions"}
 
 
-@pytest.mark.parametrize("file", QUESTIONS, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_no_question_reads_a_large_table_from_end_to_end(database: Path, file: Path) -> None:
-    """Whatever grows with the length of the history is reached by an index."""
+@pytest.mark.parametrize("file", QUERIES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_no_query_of_a_page_scans_a_large_table(database: Path, file: Path) -> None:
     parts = [
         part for part in re.split(r"^-- ## .*\n", file.read_text("utf-8"), flags=re.MULTILINE) if part.strip()
     ]
@@ -591,7 +579,7 @@ def test_no_question_reads_a_large_table_from_end_to_end(database: Path, file: P
         "most": 3,
         "today": "2026",
         "scopes": "[1]",
-        "lists": "[]",
+        "listings": "[]",
         "precision": 9,
         "watched": "[]",
     }

@@ -1,4 +1,4 @@
-"""A copy to hand out: what is private is not in it, it is whole or not there, and any Datasette serves it."""
+"""`modelwatch publish`: no private data, written in one step, and served by any Datasette."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from support.e2e import TIMEOUT, Job
 from support.fakes import Script, scope
 
-from pipeline.browse import publish
 from pipeline.browse import publish as publishing
+from pipeline.browse.publish import publish
 from pipeline.errors import StoreError, Unreachable
 from pipeline.store import Store
 
@@ -32,7 +32,7 @@ PRIVATE = (
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    """A home whose database has everything that nobody else should see."""
+    """A home whose database has private data of every kind."""
     job = Job(tmp_path / "home")
     job.home.mkdir()
     with Store.open(job.database) as store:
@@ -60,16 +60,18 @@ def content(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
 
 
-def served(directory: Path, line: str, path: str, program: tuple[str, ...] = (sys.executable, "-m")) -> str:
-    """Ask for a page of the directory with the very command that was printed."""
+def page_by_command(
+    directory: Path, line: str, path: str, program: tuple[str, ...] = (sys.executable, "-m")
+) -> str:
+    """Return a page of the directory by the printed command."""
     words = [*program, *shlex.split(line), "--get", path]
     ran = subprocess.run(words, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
 
-def test_what_is_private_is_in_no_file(job: Job, tmp_path: Path) -> None:
-    """References to secrets, error texts, servers' marks and deliveries are gone, from unused pages too."""
+def test_no_file_has_private_data(job: Job, tmp_path: Path) -> None:
+    """Nor in unused pages of the database."""
     with Store.read(job.database) as store:
         assert [row["key_hint"] for row in store.rows("select key_hint from scopes")] == [
             "env:ACME_PROD",
@@ -90,8 +92,7 @@ def test_what_is_private_is_in_no_file(job: Job, tmp_path: Path) -> None:
         ]
 
 
-def test_the_history_is_whole(job: Job, tmp_path: Path) -> None:
-    """All that is told is there, found by its words, with statistics, and the original is as it was."""
+def test_the_copy_has_the_whole_history_and_the_original_is_unchanged(job: Job, tmp_path: Path) -> None:
     before = job.database.read_bytes()
     assert job.quick("publish", str(tmp_path / "public")).code == 0
     assert job.database.read_bytes() == before
@@ -109,20 +110,18 @@ def test_the_history_is_whole(job: Job, tmp_path: Path) -> None:
     assert inspected["tables"]["models"] == {"count": 2}
 
 
-def test_it_is_served_by_the_printed_command(job: Job, tmp_path: Path) -> None:
-    """In the directory itself, by a plain Datasette, unchangeable, with the counts that were taken before."""
+def test_the_printed_command_serves_the_directory(job: Job, tmp_path: Path) -> None:
     done = job.quick("publish", str(tmp_path / "public"))
     old, new = [line for line in done.stdout.splitlines() if "datasette serve" in line]
     assert (" -c " in old, " -c " in new) == (False, True)
-    (database,) = json.loads(served(tmp_path / "public", old, "/-/databases.json"))
+    (database,) = json.loads(page_by_command(tmp_path / "public", old, "/-/databases.json"))
     assert (database["name"], database["is_mutable"]) == ("modelwatch", False)
-    assert "What is offered now" in served(tmp_path / "public", old, "/modelwatch/offers")
-    assert json.loads(served(tmp_path / "public", old, "/modelwatch/what_changed.json?_shape=array"))
-    assert "<feed " in served(tmp_path / "public", old, "/modelwatch/change_log.atom")
+    assert "models that are offered now" in page_by_command(tmp_path / "public", old, "/modelwatch/offers")
+    assert json.loads(page_by_command(tmp_path / "public", old, "/modelwatch/what_changed.json?_shape=array"))
+    assert "<feed " in page_by_command(tmp_path / "public", old, "/modelwatch/change_log.atom")
 
 
-def test_it_is_published_again_in_place(job: Job, tmp_path: Path) -> None:
-    """What was published is replaced as a whole; nothing is left beside it."""
+def test_an_earlier_publication_is_replaced(job: Job, tmp_path: Path) -> None:
     target = tmp_path / "public"
     assert job.quick("publish", str(target)).code == 0
     with Store.open(job.database) as store:
@@ -133,28 +132,28 @@ def test_it_is_published_again_in_place(job: Job, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"home", "public"}
 
 
-@pytest.mark.parametrize("stranger", ["notes.txt", "published.json", "modelwatch.db"])
-def test_what_it_did_not_write_it_leaves_alone(job: Job, tmp_path: Path, stranger: str) -> None:
-    """A directory with anything else in it is refused by name; an empty one is taken."""
+@pytest.mark.parametrize("other", ["notes.txt", "published.json", "modelwatch.db"])
+def test_a_directory_with_other_files_is_refused_and_unchanged(job: Job, tmp_path: Path, other: str) -> None:
     target = tmp_path / "public"
     target.mkdir()
     assert job.quick("publish", str(target)).code == 0
-    if stranger != "notes.txt":
+    if other != "notes.txt":
         for path in sorted(target.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
-    (target / stranger).write_text("{}")
+    (target / other).write_text("{}")
     before = content(target)
     done = job.quick("publish", str(target))
     assert done.code == 74
-    assert f"has {stranger}, which was not published" in done.stderr
+    assert f"has {other}, which was not published" in done.stderr
     assert content(target) == before
     file = tmp_path / "file"
     file.touch()
     assert "is a file" in job.quick("publish", str(file)).stderr
 
 
-def test_half_a_copy_never_looks_whole(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When it fails on the way, what was published before is still there, and nothing else is."""
+def test_after_a_failure_the_earlier_publication_remains(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "public"
     publish(job.database, target)
     before = content(target)
@@ -162,9 +161,9 @@ def test_half_a_copy_never_looks_whole(job: Job, tmp_path: Path, monkeypatch: py
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for step in ("_beside", "sync"):
+    for function in ("_write_other_files", "flush"):
         with monkeypatch.context() as patched:
-            patched.setattr(publishing, step, fail)
+            patched.setattr(publishing, function, fail)
             with pytest.raises(StoreError, match="the disk is full"):
                 publish(job.database, target)
         assert content(target) == before
@@ -174,14 +173,13 @@ def test_half_a_copy_never_looks_whole(job: Job, tmp_path: Path, monkeypatch: py
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.browse import publishing
+from pipeline.browse import publish as publishing
 publishing._swap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 publishing.publish(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_a_killed_one_leaves_nothing_that_others_can_read(job: Job, tmp_path: Path) -> None:
-    """The directory itself is not there; what is left is hidden, and the next one is made all the same."""
+def test_a_killed_process_leaves_no_directory_and_the_next_one_succeeds(job: Job, tmp_path: Path) -> None:
     target = tmp_path / "public"
     ran = subprocess.run([sys.executable, "-c", KILLED, str(job.database), str(target)], check=False)
     assert ran.returncode == -signal.SIGKILL
@@ -189,8 +187,7 @@ def test_a_killed_one_leaves_nothing_that_others_can_read(job: Job, tmp_path: Pa
     assert job.quick("publish", str(target)).code == 0
 
 
-def test_without_a_database_nothing_is_published(tmp_path: Path) -> None:
-    """Before the first run there is nothing to hand out, and no directory is made."""
+def test_without_a_database_publish_fails(tmp_path: Path) -> None:
     done = Job(tmp_path / "home").quick("publish", str(tmp_path / "public"))
     assert done.code == 74
     assert "there is no database yet" in done.stderr

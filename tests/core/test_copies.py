@@ -21,7 +21,7 @@ def test_pages_escape_the_unsafe_characters() -> None:
         if not 0xD800 <= code <= 0xDFFF  # none in UTF-8
     ]
     expected = {each for each in characters if unsafe.match(each)} - WHITE_SPACE
-    assert {each for each in characters if assets._HIDING.match(each)} == expected
+    assert {each for each in characters if assets.UNSAFE.match(each)} == expected
 
 
 def test_pages_have_the_pattern_of_prices() -> None:

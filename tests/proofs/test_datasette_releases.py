@@ -1,4 +1,4 @@
-"""Both releases of Datasette, installed as a user installs them, show the database and a published copy."""
+"""Both releases of Datasette, installed by pip, show the database and a published copy."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from browse.test_datasette import ATOM, HOSTILE, history, page
+from support.browsing import ATOM, SPECIAL, fetch, record_special_names
 from support.e2e import TIMEOUT, Job
 
-from pipeline.browse.descriptions import SHOWN
+from pipeline.browse.descriptions import DESCRIPTIONS
 from pipeline.browse.queries import QUERIES
 
 pytestmark = pytest.mark.proofs
@@ -31,7 +31,7 @@ RELEASES = ("datasette>=0.65.2,<1", "datasette==1.0a41")
 
 @pytest.fixture(scope="module", params=RELEASES)
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One release of Datasette, and nothing else, in an environment of its own."""
+    """One release of Datasette in a virtual environment of its own."""
     venv = tmp_path_factory.mktemp("datasette")
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     subprocess.run(
@@ -42,7 +42,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @contextmanager
 def serving(program: Path, line: str, directory: Path) -> Iterator[str]:
-    """Run a printed command line in a directory; gives the address of the database once it answers."""
+    """Run a printed command in a directory; yield the URL of the database once it responds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     name, *words = shlex.split(line)
@@ -66,7 +66,7 @@ def serving(program: Path, line: str, directory: Path) -> Iterator[str]:
 
 
 def printed(job: Job, program: Path, *words: str) -> str:
-    """Run a command that prints how to start Datasette; gives the line that is for this release."""
+    """Run a command that prints how to start Datasette; return the line for this release."""
     done = job.quick(*words)
     assert done.code == 0, done.stderr
     version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
@@ -74,35 +74,35 @@ def printed(job: Job, program: Path, *words: str) -> str:
     return (old if " 0." in version else new).strip()
 
 
-def walked(base: str) -> None:
-    """Look at every page, and at what the stored queries give by their endings."""
-    for path in ("", *(f"/{name}" for name in SHOWN), *(f"/{query.name}" for query in QUERIES)):
-        shown = page(base, path)
+def check_all_pages(base: str) -> None:
+    """Assert that every page, and the CSV, JSON and feed of stored queries, are correct."""
+    for path in ("", *(f"/{name}" for name in DESCRIPTIONS), *(f"/{query.name}" for query in QUERIES)):
+        shown = fetch(base, path)
         assert "<script>alert(1)" not in shown, path
-    assert SHOWN["offers"].says.partition(":")[0] in page(base, "/offers")
-    assert json.loads(page(base, "/offers.json", _search="drop", _shape="array"))
+    assert DESCRIPTIONS["offers"].text.partition(":")[0] in fetch(base, "/offers")
+    assert json.loads(fetch(base, "/offers.json", _search="drop", _shape="array"))
     for query in QUERIES:
-        rows = json.loads(page(base, f"/{query.name}.json", _shape="array"))
-        assert len(rows) == len(list(csv.DictReader(io.StringIO(page(base, f"/{query.name}.csv")))))
-    changed = json.loads(page(base, "/what_changed.json", _shape="array"))
-    assert set(HOSTILE) <= {row["model"] for row in changed}
-    feed = ET.fromstring(page(base, "/what_changed.atom"))
+        rows = json.loads(fetch(base, f"/{query.name}.json", _shape="array"))
+        assert len(rows) == len(list(csv.DictReader(io.StringIO(fetch(base, f"/{query.name}.csv")))))
+    changed = json.loads(fetch(base, "/what_changed.json", _shape="array"))
+    assert set(SPECIAL) <= {row["model"] for row in changed}
+    feed = ET.fromstring(fetch(base, "/what_changed.atom"))
     assert len(feed.findall(f"{ATOM}entry")) == len(changed)
 
 
 def test_the_printed_command_serves_the_database(program: Path, tmp_path: Path) -> None:
-    """With the written configuration every page is there, harmlessly, in either release."""
-    job = history(Job(tmp_path / "home"))
+    job = record_special_names(Job(tmp_path / "home"))
     with serving(program, printed(job, program, "datasette-config"), job.home) as base:
-        walked(base)
+        check_all_pages(base)
 
 
-def test_the_printed_command_serves_a_published_copy(program: Path, tmp_path: Path) -> None:
-    """Where nothing of this program is installed, the directory is all that is needed."""
-    job = history(Job(tmp_path / "home"))
+def test_the_printed_command_serves_a_published_copy_without_this_program(
+    program: Path, tmp_path: Path
+) -> None:
+    job = record_special_names(Job(tmp_path / "home"))
     line = printed(job, program, "publish", str(tmp_path / "public"))
     with serving(program, line, tmp_path / "public") as base:
-        walked(base)
-        told = json.loads(page(base.rpartition("/")[0], "/-/databases.json"))
-        (database,) = told["databases"] if isinstance(told, dict) else told
+        check_all_pages(base)
+        found = json.loads(fetch(base.rpartition("/")[0], "/-/databases.json"))
+        (database,) = found["databases"] if isinstance(found, dict) else found
         assert (database["name"], database["is_mutable"]) == ("modelwatch", False)

@@ -1,4 +1,4 @@
-"""A real browser walks through the database, while the real job goes on writing to it."""
+"""A real browser opens pages of the database while the job writes to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support import ROOT
-from support.browsing import HOSTILE, browsed
+from support.browsing import HOSTILE, browse_server
 from support.e2e import Job
 from support.proving import SETTLED, problems
 
@@ -30,20 +30,20 @@ ALPHA = "1.0a41"
 """The newest release before Datasette 1.0."""
 
 WIDTHS = (390, 1200)
-"""Pixels across: a telephone, and a window on a desk."""
+"""The widths of a phone and of a desktop window, in pixels."""
 
 KEYS = {"prod": "sk-prod-12345678", "batch": "sk-batch-12345678"}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; where it must be there, as in the gate, its absence is a failure."""
+    """The system's Chromium; without it the tests are skipped, or fail if MODELWATCH_EVERYTHING is set."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None and "MODELWATCH_EVERYTHING" not in os.environ:
-        pytest.skip("there is no chromium on this machine (Debian: apt install chromium)")
-    assert program, "MODELWATCH_EVERYTHING is set, and there is no chromium: apt install chromium"
+        pytest.skip("needs chromium (Debian, Ubuntu: apt install chromium)")
+    assert program, "MODELWATCH_EVERYTHING is set: apt install chromium"
     with sync_playwright() as playwright:
-        # Root may start it only without its sandbox; the pages are our own.
+        # Chromium refuses to start as root with its sandbox.
         flags = ["--no-sandbox"] if os.geteuid() == 0 else []
         chromium = playwright.chromium.launch(executable_path=program, args=flags)
         yield chromium
@@ -52,7 +52,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module", params=["0.65", ALPHA])
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python that has this program and Datasette: our own, or one made for the alpha."""
+    """The Python with this program and a release of Datasette: that of the tests, or a virtual environment."""
     if request.param != ALPHA:
         return Path(sys.executable)
     venv = tmp_path_factory.mktemp("alpha")
@@ -64,14 +64,14 @@ def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @dataclass(slots=True)
 class Watched:
-    """A gateway in which something changes at each turn, and the home of the job that watches it."""
+    """A gateway that changes before each run, and the home that watches it."""
 
     gateway: Gateway
     job: Job
     turn: int = 0
 
-    def turns(self) -> int:
-        """Let something of each kind happen, and run the job; gives the code that it left with."""
+    def change_and_run(self) -> int:
+        """Change prices, limits and models, start a run, and return its exit status."""
         fields = {
             "pricing": {"input": 5 - self.turn % 3, "output": 20},
             "context_length": 64000 * (1 + self.turn % 2),
@@ -84,26 +84,26 @@ class Watched:
         return self.job.run("run").code
 
     @contextmanager
-    def at_work(self) -> Iterator[list[int]]:
-        """Run the job over and over while something is looked at; gives the codes that the runs left with."""
-        over, codes = threading.Event(), []
+    def running(self) -> Iterator[list[int]]:
+        """Run repeatedly in a thread; yield the exit statuses, which grow meanwhile."""
+        stop, codes = threading.Event(), []
 
         def work() -> None:
-            while not over.is_set():
-                codes.append(self.turns())
+            while not stop.is_set():
+                codes.append(self.change_and_run())
 
         worker = threading.Thread(target=work)
         worker.start()
         try:
             yield codes
         finally:
-            over.set()
+            stop.set()
             worker.join()
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """The reference gateway with some history, asked as two keys and as nobody."""
+    """The reference gateway after five runs of two keys and an anonymous scope."""
     with Gateway() as gateway:
         gateway.offers("lumen", "slate", "heron", *HOSTILE, to=("default", "vip"))
         gateway.offers("omega", to="vip")
@@ -113,25 +113,28 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         scopes = {name: f'key = "env:{name.upper()}"' for name in KEYS}
         job.asks(gateway.url, scopes={"public": "", **scopes}, max_loss=1.0)
         home = Watched(gateway, job)
-        assert {home.turns() for _ in range(5)} <= SETTLED
+        assert {home.change_and_run() for _ in range(5)} <= SETTLED
         yield home
 
 
 @pytest.fixture(params=WIDTHS, ids=lambda width: f"{width}px")
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
-    """A window in which nothing may go wrong: no error on the console, nothing asked of another server."""
+    """A page that fails on console errors, dialogs, failed requests and requests to other servers."""
     context = browser.new_context(
         viewport={"width": request.param, "height": 900}, timezone_id="Asia/Kathmandu", locale="en-GB"
     )
     window = context.new_page()
     wrong: list[str] = []
-    window.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    window.on(
+        "console",
+        lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None,
+    )
     window.on("pageerror", lambda error: wrong.append(str(error)))
     window.on("dialog", lambda dialog: wrong.append(f"a dialog: {dialog.message}"))
     window.on("requestfailed", lambda request: wrong.append(f"{request.url}: {request.failure}"))
     window.on(
         "request",
-        lambda asked: None if asked.url.startswith("http://127.0.0.1:") else wrong.append(asked.url),
+        lambda request: None if request.url.startswith("http://127.0.0.1:") else wrong.append(request.url),
     )
     yield window
     loaded(window)
@@ -140,75 +143,76 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
 
 
 def loaded(page: Page) -> Page:
-    """Wait until a page has all that it asked for: who leaves before breaks off its last requests."""
+    """Wait for a page to load, since leaving it earlier aborts its requests."""
     page.wait_for_load_state("load")
     return page
 
 
-def whole(page: Page) -> None:
-    """Fail on a page that is wider than its window, or that a hostile name has changed."""
+def check(page: Page) -> None:
+    """Assert that a page is not wider than its window, and that hostile ids have no effect."""
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.locator("img[src=x]").count() == 0
     assert not page.evaluate(r"/[\u202a-\u202e\u2066-\u2069]/.test(document.documentElement.outerHTML)")
 
 
-def test_a_browser_walks_from_page_to_page(watched: Watched, python: Path, page: Page) -> None:
-    """From the start page to a model, a change, a list, a search, facets, a stored query and what is new."""
-    with browsed(watched.job, python) as base, watched.at_work() as codes:
+def test_every_kind_of_page_works_in_a_browser_while_runs_write(
+    watched: Watched, python: Path, page: Page
+) -> None:
+    with browse_server(watched.job, python=python) as (base, _), watched.running() as codes:
         loaded(page).goto(base)
         expect(page.locator("h1")).to_have_text("modelwatch")
         expect(page.locator(".fresh")).to_contain_text("3 of 3 scopes answered")
         expect(page.locator(".fresh time")).to_have_text(re.compile("now|minute"))
         expect(page.locator(".chart svg path").first).to_be_attached()
         expect(page.locator(".matrix")).to_contain_text("omega")
-        whole(page)
-        _sees_a_model_and_a_change(page)
-        _sees_a_list(page, base)
-        _filters_and_searches(page, base)
-        _asks_a_stored_query(page, base)
-        _until_two(codes)
+        check(page)
+        _open_a_model_and_a_change(page)
+        _open_a_listing(page, base)
+        _filter_and_search(page, base)
+        _run_a_stored_query(page, base)
+        _wait_for_two(codes)
         loaded(page).goto(base)
         expect(page.locator(".changes")).to_contain_text("heron")
     assert set(codes) <= SETTLED
     assert problems(watched.job.database) == []
 
 
-def _until_two(codes: list[int]) -> None:
+def _wait_for_two(codes: list[int]) -> None:
     for _ in range(600):
         if len(codes) > 1:
             return
         time.sleep(0.1)
-    pytest.fail("the job made no two runs in a minute")
+    pytest.fail("fewer than two runs in a minute")
 
 
-def _sees_a_model_and_a_change(page: Page) -> None:
+def _open_a_model_and_a_change(page: Page) -> None:
     loaded(page).locator(".changes .model a", has_text="heron").first.click()
     expect(page.locator(".mw-name")).to_have_text("heron")
     expect(page.locator("h2", has_text="Offered now")).to_be_visible()
     expect(page.locator("figure.mw-chart svg").first).to_be_visible()
-    # The reader's zone is some hours and three quarters away from UTC.
+    # Kathmandu is 5:45 ahead of UTC.
     moment = page.locator(".mw-when time").first
     assert moment.inner_text()[-2:] != moment.get_attribute("datetime")[14:16]
-    whole(page)
+    check(page)
     loaded(page).locator(".mw-table tr", has_text="pricing").get_by_role("link", name="open").first.click()
-    expect(page.locator("h2", has_text="Before and after")).to_be_visible()
+    expect(page.locator("h2", has_text="Changed fields")).to_be_visible()
     assert page.evaluate(
         "[...document.querySelectorAll('.mw-scroll')].every(e => e.scrollWidth <= e.clientWidth)"
     )
     expect(page.locator("tr", has_text="pricing.input").locator(".mw-num").last).to_contain_text("%")
-    whole(page)
+    check(page)
 
 
-def _sees_a_list(page: Page, base: str) -> None:
+def _open_a_listing(page: Page, base: str) -> None:
     loaded(page).goto(base)
     loaded(page).locator(".matrix thead a").first.click()
-    # Whoever saw exactly this list may have moved on meanwhile.
-    expect(page.locator("h2", has_text="What is in it")).to_be_visible()
+    # No scope may have this listing any more.
+    expect(page.locator("h2", has_text="Models")).to_be_visible()
     expect(page.locator(".mw-section").last).to_contain_text("heron")
-    whole(page)
+    check(page)
 
 
-def _filters_and_searches(page: Page, base: str) -> None:
+def _filter_and_search(page: Page, base: str) -> None:
     loaded(page).goto(base)
     page.get_by_role("searchbox").fill("lum")
     loaded(page).get_by_role("searchbox").press("Enter")
@@ -222,19 +226,19 @@ def _filters_and_searches(page: Page, base: str) -> None:
     loaded(page).get_by_role("link", name="Changes", exact=True).click()
     loaded(page).locator(".facet-results a", has_text="changed").first.click()
     expect(page.locator("h3").first).to_contain_text('kind = "changed"')
-    whole(page)
-    expect(page.locator("summary", has_text="The SQL behind it")).to_be_visible()
+    check(page)
+    expect(page.locator("summary", has_text="SQL")).to_be_visible()
     loaded(page).goto(base)
     loaded(page).get_by_role("link", name="Matrix", exact=True).click()
     expect(page.locator("table.rows-and-columns")).to_contain_text("<script>alert(1)</script>")
     expect(page.locator("table.rows-and-columns")).to_contain_text(r"\u202e")
-    whole(page)
+    check(page)
 
 
-def _asks_a_stored_query(page: Page, base: str) -> None:
+def _run_a_stored_query(page: Page, base: str) -> None:
     loaded(page).goto(base)
     loaded(page).get_by_role("link", name="Queries and tables").click()
-    # 1.0 shows the first five, and leads on to all.
+    # Datasette 1.0 shows five queries and a link to all.
     expect(page.locator("h2", has_text="Queries")).to_be_visible()
     if (more := page.get_by_role("link", name=re.compile(r"View \d+ queries"))).count():
         more.click()
@@ -242,7 +246,7 @@ def _asks_a_stored_query(page: Page, base: str) -> None:
     page.locator("input[name=model]").fill("heron")
     loaded(page).locator("input[type=submit]").first.click()
     expect(page.locator("table.rows-and-columns tbody tr").first).to_contain_text("pricing.input")
-    whole(page)
-    # From a cell of any query back to the model that it names.
+    check(page)
+    # Names in the result of a query link to the model.
     loaded(page).locator("table.rows-and-columns a", has_text="heron").first.click()
     expect(page.locator(".mw-name")).to_have_text("heron")

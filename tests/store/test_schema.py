@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import pytest
 from support.fakes import Script
+from support.schema import first_columns, tables
 
 from pipeline.errors import StoreError
 from pipeline.store import Store
-
-ENTITIES = """
-    select name from pragma_table_list
-    where schema = 'main' and type = 'table' and substr(name, 1, 1) <> '_' and name not like 'sqlite%'
-    order by name
-"""
-
-
-def tables(store: Store) -> list[str]:
-    """Return the names of our tables."""
-    return [row["name"] for row in store.rows(ENTITIES)]
 
 
 def foreign_keys(store: Store, table: str) -> list[dict[str, object]]:
     """Return the foreign keys of a table: id, seq, table, from, to."""
     return store.rows("select * from pragma_foreign_key_list(:table)", {"table": table})
-
-
-def leading(store: Store, table: str) -> set[str]:
-    """Return the columns that an index of a table begins with."""
-    return {
-        row["name"]
-        for row in store.rows(
-            "select info.name from pragma_index_list(:table) as list, pragma_index_info(list.name) as info "
-            "where info.seqno = 0",
-            {"table": table},
-        )
-    }
 
 
 def test_the_tables_are_these(store: Store) -> None:
@@ -92,7 +70,7 @@ def test_every_foreign_key_has_an_index(store: Store) -> None:
         f"{table}.{key['from']}"
         for table in tables(store)
         for key in foreign_keys(store, table)
-        if key["from"] not in leading(store, table)
+        if key["from"] not in first_columns(store, table)
     }
     assert not bare
 

@@ -1,1 +1,1 @@
-"""What Datasette loads beside its own: each module by its path, and none of them imports this program."""
+"""Plug-ins, which Datasette loads one by one by their paths; they import nothing of modelwatch."""

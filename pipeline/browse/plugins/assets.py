@@ -1,4 +1,4 @@
-"""How pages of ours are served: their files, what they may load, and no letter that hides others."""
+"""Static files, Content-Security-Policy, and escapes for unsafe characters on the pages of modelwatch."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from datasette.utils.asgi import Response
 
 STATIC = Path(__file__).parents[1] / "static"
 
-
 OURS = frozenset({"catalog", "change_log", "health"})
-"""Views by which a database is known to be one of modelwatch."""
-
+"""Views that identify a database of modelwatch."""
 
 STRICT = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
-"""What the start page may load: what this server has, and nothing inline."""
-
+"""The policy of the start page: files of this server, nothing inline."""
 
 LENIENT = (
     f"{STRICT}; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
-"""For Datasette's own pages, which have scripts and styles inline; nothing comes from elsewhere either."""
-
+"""The policy of Datasette's own pages, which have inline scripts and styles."""
 
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
 
-_HIDING = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters but for tab and line ends
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional
+    "\u200b-\u200d\u2060-\u2065\ufeff"  # zero width
+    "\u2028\u2029]"  # line and paragraph separator
 )
+"""The unsafe characters of `pipeline.core.text`, without those that HTML shows as spaces."""
 
 
 _FILES = {
@@ -43,33 +43,26 @@ _FILES = {
     if file.suffix in TYPES
 }
 
-
 Message = MutableMapping[str, Any]
-
-
 Receive = Callable[[], Awaitable[Message]]
-
-
 Send = Callable[[Message], Awaitable[None]]
-
-
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def address(datasette: Any, name: str) -> str:
-    """Give the address of a file; it changes with what is in it, so that it may be kept for ever."""
+    """Return the URL of a static file, with a digest of its content, so that it can be cached forever."""
     return str(datasette.urls.path(f"/-/modelwatch/{hashlib.sha256(_FILES[name]).hexdigest()[:12]}/{name}"))
 
 
 @hookimpl
 def prepare_jinja2_environment(env: Any, datasette: Any) -> None:
-    """Let templates name our files."""
+    """Add the function `modelwatch_file(name)`, which returns the URL of a static file."""
     env.globals["modelwatch_file"] = lambda name: address(datasette, name)
 
 
 @hookimpl
 def register_routes() -> list[tuple[str, Callable[..., Any]]]:
-    """Serve our files below `/-/`, where no database can be: `/modelwatch` is the database of that name."""
+    """Register the static files below `/-/`, since `/modelwatch` is the database of that name."""
     return [(r"^/-/modelwatch/[0-9a-f]{12}/(?P<name>.+)$", _file)]
 
 
@@ -83,15 +76,15 @@ async def _file(request: Any) -> Response:
 
 @hookimpl
 def extra_css_urls(database: str | None, view_name: str, datasette: Any) -> Any:
-    """Give Datasette's pages about our databases a style beside its own."""
+    """Add a style sheet to the pages of databases of modelwatch."""
     return _for_ours(database, view_name, datasette, ("tables.css",))
 
 
 @hookimpl
 def extra_js_urls(database: str | None, view_name: str, datasette: Any) -> Any:
-    """Let times be said in the reader's zone, and draw what a row page has to draw."""
-    drawn = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "charts.js") if view_name == "row" else ()
-    return _for_ours(database, view_name, datasette, ("times.js", "tables.js", *drawn))
+    """Add scripts to the pages of databases of modelwatch: local times, and charts on pages of rows."""
+    charts = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "charts.js") if view_name == "row" else ()
+    return _for_ours(database, view_name, datasette, ("times.js", "tables.js", *charts))
 
 
 def _for_ours(database: str | None, view_name: str, datasette: Any, names: tuple[str, ...]) -> Any:
@@ -108,7 +101,7 @@ async def _is_ours(datasette: Any, name: str) -> bool:
 
 
 async def _policy(datasette: Any, path: str) -> str | None:
-    """Give what a page at a path may load; None for pages of other databases, which are not ours to rule."""
+    """Return the policy of the page at a path; None for pages of other databases."""
     base = datasette.setting("base_url").rstrip("/")
     first = path.removeprefix(base).strip("/").partition("/")[0].partition(".")[0]
     if first in ("", "-"):
@@ -122,7 +115,7 @@ async def _policy(datasette: Any, path: str) -> str | None:
 
 @hookimpl
 def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
-    """Rule what our pages load, and show invisible and bidirectional characters in them as escapes."""
+    """Add the policy to the pages of modelwatch, and escape unsafe characters in them."""
 
     def wrapped(app: App) -> App:
         async def serve(scope: Message, receive: Receive, send: Send) -> None:
@@ -135,7 +128,7 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
 
 
 class _Page:
-    """One answer on its way: an HTML page is waited for as a whole and made plain, all else passes."""
+    """The messages of a response: those of an HTML page are collected and changed, others are sent on."""
 
     def __init__(self, send: Send, policy: str) -> None:
         self._send = send
@@ -144,7 +137,7 @@ class _Page:
         self._body: list[bytes] = []
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the answer on, or keep it until the page is whole."""
+        """Send a message, or collect it until the page is complete."""
         if message["type"] == "http.response.start" and _is_html(message):
             self._start = message
         elif self._start is None or message["type"] != "http.response.body":
@@ -155,7 +148,7 @@ class _Page:
                 await self._finish(self._start)
 
     async def _finish(self, start: Message) -> None:
-        page = _HIDING.sub(lambda found: f"\\u{ord(found[0]):04x}", b"".join(self._body).decode()).encode()
+        page = UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", b"".join(self._body).decode()).encode()
         headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
         headers.append((b"content-length", str(len(page)).encode()))
         if not any(name.lower() == b"content-security-policy" for name, _ in headers):

@@ -1,4 +1,4 @@
-"""What templates say: numbers, percents and sides in words; and cells of tables that read well."""
+"""Formats of values on pages: filters for templates, and the cells of Datasette's tables."""
 
 from __future__ import annotations
 
@@ -13,30 +13,24 @@ from datasette import hookimpl
 from markupsafe import Markup, escape
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-"""A time as all tables have it."""
-
+"""A time in the database."""
 
 SHORT = 60
-"""Characters up to which a JSON value is shown as it is, and not folded."""
-
+"""Characters of a JSON value above which it is folded."""
 
 LONGEST = 120
-"""Characters of a value that are shown beside another."""
-
+"""Characters after which a value is cut."""
 
 OURS = frozenset({"catalog", "change_log", "health"})
-"""Views by which a database is known to be one of modelwatch."""
-
+"""Views that identify a database of modelwatch."""
 
 BADGES = frozenset({"kind", "outcome", "state"})
-"""Columns of one word from a few."""
-
+"""Columns shown as badges."""
 
 SIDES = frozenset({"before", "after"})
-"""Columns whose numbers are aligned as numbers, though they hold any text."""
+"""Columns of text whose numbers are aligned to the right."""
 
-
-LEADS = {
+LINKS = {
     "at": ("snapshot_id", "snapshots"),
     "field": ("change_id", "changes"),
     "kind": ("change_id", "changes"),
@@ -44,22 +38,18 @@ LEADS = {
     "model": ("model_id", "models"),
     "scope": ("scope_id", "scopes"),
 }
-"""Where a cell of a view or query leads: the column beside it that has the id, and the table of that."""
-
+"""The link of a cell in a view or query: the column with the id, and the table."""
 
 NAMES = frozenset({"gateway", "model", "name", "scope"})
 """Columns of names, which gateways choose."""
 
-
 _BREAKING = re.compile("[\t\n\r]")
-
-
 _ours: set[tuple[int, str]] = set()
 
 
 @hookimpl
 def prepare_jinja2_environment(env: Any) -> None:
-    """Give templates what they need to say things."""
+    """Add the filters to templates."""
     env.filters |= {
         "mw_alias": alias,
         "mw_cut": cut,
@@ -76,7 +66,7 @@ def prepare_jinja2_environment(env: Any) -> None:
 
 
 def time(at: str | None, *, how: str = "at") -> Markup:
-    """Show a time in UTC; the page's script says it in the reader's zone, or with `ago` how long ago."""
+    """Return a time in UTC, which a script replaces by local time, or with `ago` by the time since then."""
     if not at:
         return Markup("")
     plain = at[:16].replace("T", " ") + (" UTC" if len(at) > len("2026-01-01") else "")
@@ -84,7 +74,7 @@ def time(at: str | None, *, how: str = "at") -> Markup:
 
 
 def number(text: Any) -> Decimal | None:
-    """Read a number, None where it is none; one that a gateway writes as a text is kept in quotes."""
+    """Parse a number, also one in quotes, as gateways write it in JSON strings; None for other text."""
     try:
         found = Decimal(str(text).strip('"'))
     except InvalidOperation:
@@ -93,38 +83,38 @@ def number(text: Any) -> Decimal | None:
 
 
 def percent(after: Any, before: Any) -> str:
-    """Say by how much a number changed: `+12.5%`; nothing where either is no number."""
+    """Return the change of a number, such as `+12.5%`; empty if either side is not a number."""
     now, was = number(after), number(before)
     if now is None or not was:
         return ""
     share = (now / was - 1) * 100
-    rounded = round(share, 1 if abs(share) < 10 else 0)  # noqa: PLR2004 - one digit is enough from ten on
+    rounded = round(share, 1 if abs(share) < 10 else 0)  # noqa: PLR2004 - one decimal only below 10 %
     return f"{rounded.normalize():+f}%".replace("-", "\N{MINUS SIGN}") if rounded else "±0%"
 
 
 def field(path: str) -> Markup:
-    """Show where a field is in a record; it may be broken after each step."""
+    """Return the path of a field, with a possible line break after each dot."""
     return Markup(".<wbr>").join(path.split("."))
 
 
 def alias(scope: str, gateways: int) -> str:
-    """Show a scope without its gateway, where there is only one."""
+    """Return the name of a scope, without its gateway if there is only one."""
     return scope.partition("/")[2] if gateways == 1 else scope
 
 
 def value(text: Any, longest: int = LONGEST) -> str:
-    """Show one side of a change: a number with its thousands apart, words of a list, anything else cut."""
+    """Return one side of a change: a number with thousands separators, a list of words, or text, cut."""
     if text is None:
         return "–"
     found = number(text)
     if found is not None and abs(found) < 10**15:
         return f"{int(found):,}" if found == found.to_integral_value() else f"{found:f}"
-    said = words(str(text)) or str(text)
-    return said if len(said) <= longest else said[: longest - 1] + "…"
+    shown = words(str(text)) or str(text)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def words(text: str) -> str | None:
-    """Show a JSON list of words as these."""
+    """Return a JSON array of strings as words separated by commas; None for other text."""
     if not text.startswith('["'):
         return None
     try:
@@ -135,12 +125,12 @@ def words(text: str) -> str | None:
 
 
 def usd(amount: float | None) -> str:
-    """Show a price in dollars."""
+    """Return a price in US dollars."""
     return "–" if amount is None else f"${Decimal(repr(amount)).normalize():f}"
 
 
 def side(text: str | None) -> Markup:
-    """Show one side of a change in full: JSON folded where it is long, anything else as a whole."""
+    """Return one side of a change in full, folded if long."""
     if text is None:
         return Markup('<span class="mw-none">–</span>')
     shown = cell(text)
@@ -150,18 +140,18 @@ def side(text: str | None) -> Markup:
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """Show a name in one line: what breaks lines as escapes, and no more of it than fits beside others."""
-    said = _BREAKING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return said if len(said) <= longest else said[: longest - 1] + "…"
+    """Return a name on one line, with line breaks and tabs escaped, cut."""
+    escaped = _BREAKING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escaped if len(escaped) <= longest else escaped[: longest - 1] + "…"
 
 
 def plain(text: str) -> Markup:
-    """Show a name that stands beside others: one that is a time as a time."""
+    """Return a name, cut; a time as a time."""
     return time(text) if TIME.fullmatch(text) else escape(cut(text))
 
 
 def name(text: str) -> Markup:
-    """Show a name in full; one that is very long is folded."""
+    """Return a name in full, folded if long; a time as a time."""
     if TIME.fullmatch(text) or len(text) <= 2 * LONGEST:
         return time(text) if TIME.fullmatch(text) else escape(cut(text, len(text) * 6))
     folded = Markup('<details class="mw-json"><summary>{}</summary><div class="mw-whole">{}</div></details>')
@@ -169,7 +159,7 @@ def name(text: str) -> Markup:
 
 
 def cell(text: str) -> Markup | None:
-    """Show a time or a JSON value so that it reads well; None where it is neither."""
+    """Return a time or a JSON value formatted; None for other text."""
     if TIME.fullmatch(text):
         return time(text)
     if text[:1] not in ("{", "["):
@@ -182,39 +172,39 @@ def cell(text: str) -> Markup | None:
 
 
 def folded(text: str, parsed: Any) -> Markup:
-    """Show a JSON value: words of a list as words, a short value as it is, a long one folded."""
+    """Return a JSON value: a list of words as words, a short value as it is, a long one folded."""
     listed = words(text)
     if listed is not None and len(listed) <= SHORT:
         return escape(listed)
     if len(text) <= SHORT:
         return Markup("<code>{}</code>").format(text)
-    what = ("field" if isinstance(parsed, dict) else "item") + ("" if len(parsed) == 1 else "s")
+    noun = ("field" if isinstance(parsed, dict) else "item") + ("" if len(parsed) == 1 else "s")
     return Markup('<details class="mw-json"><summary>{} {}</summary><pre>{}</pre></details>').format(
-        f"{len(parsed):,}", what, json.dumps(parsed, indent=1, ensure_ascii=False)
+        f"{len(parsed):,}", noun, json.dumps(parsed, indent=1, ensure_ascii=False)
     )
 
 
 @hookimpl
 def startup(datasette: Any) -> Callable[[], Awaitable[None]]:
-    """Learn which databases are ours: cells are shown one by one, and nothing can be asked for each."""
+    """Find the databases of modelwatch, since `render_cell` cannot query."""
 
-    async def learn() -> None:
+    async def find() -> None:
         for name, db in datasette.databases.items():
             if set(await db.view_names()) >= OURS:
                 _ours.add((id(datasette), name))
 
-    return learn
+    return find
 
 
 @lru_cache(maxsize=256)
-def _address(datasette: Any, database: str, table: str) -> str:
-    """Give where a table is; a page asks for it cell by cell."""
+def _path(datasette: Any, database: str, table: str) -> str:
+    """Return the path of a table, cached since each cell needs it."""
     return str(datasette.urls.table(database, table))
 
 
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, table: str | None, database: str, datasette: Any) -> Any:
-    """Show cells of our databases so that they read well, and let names lead to what they name."""
+    """Format a cell of a database of modelwatch, and link a name to its row."""
     if not isinstance(value, str) or (id(datasette), database) not in _ours:
         return None
     shown = (
@@ -224,14 +214,8 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, database: 
         shown = Markup('<span class="mw-number">%s</span>') % value.strip('"')
     if shown is None and column in NAMES:
         shown = escape(cut(value))
-    own, leads = ("id", table) if column == "name" and table else LEADS.get(column, ("", ""))
-    if own and own in row.keys() and isinstance(row[own], int):  # noqa: SIM118 - rows of SQLite are no mappings
-        above = _address(datasette, database, leads)
-        return Markup('<a href="%s/%d" title="%s %d">%s</a>') % (
-            above,
-            row[own],
-            leads,
-            row[own],
-            shown or value,
-        )
+    key, target = ("id", table) if column == "name" and table else LINKS.get(column, ("", ""))
+    if key and key in row.keys() and isinstance(row[key], int):  # noqa: SIM118 - rows of SQLite are no mappings
+        link = Markup('<a href="%s/%d" title="%s %d">%s</a>')
+        return link % (_path(datasette, database, target), row[key], target, row[key], shown or value)
     return shown

@@ -1,4 +1,4 @@
-"""What a model's price did: a line for each price of each list, broken where there was none."""
+"""The prices of a model over time: a line for each price of each listing, with gaps where it had none."""
 
 from __future__ import annotations
 
@@ -13,32 +13,20 @@ from datasette import hookimpl
 from datasette.database import QueryInterrupted
 from datasette.utils import tilde_decode
 
-OURS = frozenset({"catalog", "change_log", "health"})
-"""Views by which a database is known to be one of modelwatch."""
+Row = Mapping[str, Any]
+Prices = Mapping[str, float]
+Points = tuple[tuple[str, float | None], ...]
 
+OURS = frozenset({"catalog", "change_log", "health"})
+"""Views that identify a database of modelwatch."""
 
 PRICE = re.compile(r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]", re.IGNORECASE)
-"""Fields that are about prices, as changes are classed."""
+"""Paths of the fields whose class is `price`."""
 
+MOST_LINES = 8
+MOST_ROWS = 60
 
-LINES = 8
-"""As many can be told apart."""
-
-
-STEPS = 60
-"""Rows of the table."""
-
-
-_QUESTION = (Path(__file__).parent / "prices" / "of_model.sql").read_text("utf-8")
-
-
-Row = Mapping[str, Any]
-
-
-Prices = Mapping[str, float]
-
-
-Points = tuple[tuple[str, float | None], ...]
+_QUERY = (Path(__file__).parent / "prices" / "of_model.sql").read_text("utf-8")
 
 
 @hookimpl
@@ -49,7 +37,7 @@ def prepare_connection(conn: Any) -> None:
 
 @hookimpl
 def extra_template_vars(view_name: str, table: str | None, request: Any, datasette: Any) -> Any:
-    """Give the page of a model its prices over time."""
+    """Add the prices of a model to its page."""
     if view_name != "row" or table != "models":
         return {}
 
@@ -59,7 +47,7 @@ def extra_template_vars(view_name: str, table: str | None, request: Any, dataset
         if not id_.isdigit() or not set(await db.view_names()) >= OURS:
             return {}
         try:
-            rows = [dict(row) for row in (await db.execute(_QUESTION, {"id": int(id_)})).rows]
+            rows = [dict(row) for row in (await db.execute(_QUERY, {"id": int(id_)})).rows]
         except QueryInterrupted:
             return {}
         return {"modelwatch_prices": over_time(rows)}
@@ -68,24 +56,24 @@ def extra_template_vars(view_name: str, table: str | None, request: Any, dataset
 
 
 def over_time(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Give what is drawn and what is told of a model's prices; None where they never moved.
+    """Return the points of the chart and the rows of the table; None if no price ever changed.
 
     Args:
-        rows: a row for each step of each scope, by scope and time; without a record it was gone.
+        rows: a row for each record of each scope, by scope and time; without a record the model was missing.
     """
-    said = {row["record"]: _usd(row) for row in rows if row["record"] is not None}
-    in_usd = any(said.values())
+    prices = {row["record"]: _usd(row) for row in rows if row["record"] is not None}
+    in_usd = any(prices.values())
     if not in_usd:
-        said = {row["record"]: dict(_raw(row["body"])) for row in rows if row["record"] is not None}
-    lines = _lines(rows, said)
-    moved = {labels: points for labels, points in lines.items() if len({value for _, value in points}) > 1}
-    if not moved:
+        prices = {row["record"]: dict(_raw(row["body"])) for row in rows if row["record"] is not None}
+    lines = _lines(rows, prices)
+    changed = {label: points for label, points in lines.items() if len({value for _, value in points}) > 1}
+    if not changed:
         return None
-    drawn = dict([*moved.items(), *(each for each in lines.items() if each[0] not in moved)][:LINES])
+    drawn = dict([*changed.items(), *(each for each in lines.items() if each[0] not in changed)][:MOST_LINES])
     return {
         "in_usd": in_usd,
-        "points": [(label, *point) for label, line in drawn.items() for point in _drawn(line)],
-        **_told(rows, said),
+        "points": [(label, *point) for label, line in drawn.items() for point in _closed(line)],
+        **_table(rows, prices),
     }
 
 
@@ -98,7 +86,7 @@ def _usd(row: Row) -> Prices:
 
 
 def _raw(body: str) -> Iterator[tuple[str, float]]:
-    """Find the prices of a record whose prices in money are unknown: numbers in fields named like prices."""
+    """Yield the price fields of a record without USD prices: numbers whose path matches `PRICE`."""
 
     def walk(value: Any, path: str) -> Iterator[tuple[str, float]]:
         if isinstance(value, dict):
@@ -120,33 +108,37 @@ def _number(value: Any) -> float | None:
     return number if abs(number) < float("inf") else None
 
 
-def _lines(rows: Sequence[Row], said: Mapping[int, Prices]) -> dict[str, Points]:
-    """Give each line under its label; fields and scopes that say the same are one line."""
-    fields = list(dict.fromkeys(field for prices in said.values() for field in prices))
+def _lines(rows: Sequence[Row], prices: Mapping[int, Prices]) -> dict[str, Points]:
+    """Return the lines by label; fields and scopes with equal prices share a line."""
+    fields = _fields(prices)
     found: dict[Points, list[tuple[str, str]]] = {}
     scopes = {row["scope_name"] for row in rows}
     for name, part in groupby(rows, key=lambda row: row["scope_name"]):
         steps = list(part)
         for field in fields:
-            values = [(step["at"], said.get(step["record"], {}).get(field)) for step in steps]
+            values = [(step["at"], prices.get(step["record"], {}).get(field)) for step in steps]
             last = values[-1][1]
             end = [(max(steps[-1]["until"] or "", values[-1][0]), last)] if last is not None else []
-            found.setdefault((*_steps(values), *end), []).append((field, name))
+            found.setdefault((*_without_repeats(values), *end), []).append((field, name))
     return {
-        _label(whose, len(scopes)): points
-        for points, whose in found.items()
+        _label(sources, len(scopes)): points
+        for points, sources in found.items()
         if any(value is not None for _, value in points)
     }
 
 
-def _label(whose: Sequence[tuple[str, str]], scopes: int) -> str:
-    fields = list(dict.fromkeys(field for field, _ in whose))
-    names = list(dict.fromkeys(name for _, name in whose))
+def _fields(prices: Mapping[int, Prices]) -> list[str]:
+    return list(dict.fromkeys(field for each in prices.values() for field in each))
+
+
+def _label(sources: Sequence[tuple[str, str]], scopes: int) -> str:
+    """Return the label of a line: its fields, and its scopes unless these are all."""
+    fields = list(dict.fromkeys(field for field, _ in sources))
+    names = list(dict.fromkeys(name for _, name in sources))
     return " = ".join(fields) + (f" ({', '.join(names)})" if len(names) < scopes else "")
 
 
-def _steps(values: Sequence[tuple[str, float | None]]) -> Iterator[tuple[str, float | None]]:
-    """Leave out what repeats the value before it."""
+def _without_repeats(values: Sequence[tuple[str, float | None]]) -> Iterator[tuple[str, float | None]]:
     before = None
     for at, value in values:
         if value != before:
@@ -154,8 +146,8 @@ def _steps(values: Sequence[tuple[str, float | None]]) -> Iterator[tuple[str, fl
         before = value
 
 
-def _drawn(points: Points) -> Iterator[tuple[str, float | None]]:
-    """Let a line go on to where it breaks."""
+def _closed(points: Points) -> Iterator[tuple[str, float | None]]:
+    """Yield the points of a line, with one more at each gap, so that it is drawn up to the gap."""
     before = None
     for at, value in points:
         if value is None:
@@ -164,20 +156,19 @@ def _drawn(points: Points) -> Iterator[tuple[str, float | None]]:
         before = value
 
 
-def _told(rows: Sequence[Row], said: Mapping[int, Prices]) -> dict[str, Any]:
-    """Give the steps as rows, the latest first: when, to which scopes, each price, and by which record."""
-    fields = list(dict.fromkeys(field for prices in said.values() for field in prices))
-    alike: dict[tuple[Any, ...], list[str]] = {}
-    for field in fields:
-        alike.setdefault(tuple(prices.get(field) for prices in said.values()), []).append(field)
+def _table(rows: Sequence[Row], prices: Mapping[int, Prices]) -> dict[str, Any]:
+    """Return the table: its columns as lists of fields with equal prices, and its rows, the newest first."""
+    columns: dict[tuple[Any, ...], list[str]] = {}
+    for field in _fields(prices):
+        columns.setdefault(tuple(each.get(field) for each in prices.values()), []).append(field)
     steps: dict[tuple[str, Any], dict[str, Any]] = {}
     for name, part in groupby(rows, key=lambda row: row["scope_name"]):
         before: Prices = {}
         for row in part:
-            prices = said.get(row["record"], {})
-            if prices != before:
-                step = steps.setdefault((row["at"], row["record"]), {**row, "prices": prices, "scopes": []})
-                step["scopes"].append(name)
-            before = prices
-    latest = sorted(steps.values(), key=lambda step: step["at"], reverse=True)
-    return {"fields": list(alike.values())[:LINES], "steps": latest[:STEPS], "many": len(latest)}
+            current = prices.get(row["record"], {})
+            if current != before:
+                key = row["at"], row["record"]
+                steps.setdefault(key, {**row, "prices": current, "scopes": []})["scopes"].append(name)
+            before = current
+    newest = sorted(steps.values(), key=lambda step: step["at"], reverse=True)
+    return {"columns": list(columns.values())[:MOST_LINES], "rows": newest[:MOST_ROWS], "total": len(newest)}

@@ -1,4 +1,4 @@
-"""What stands on the page of one row: its neighbours, each in words and with a link."""
+"""The page of a row: the rows related to it, in sections."""
 
 from __future__ import annotations
 
@@ -11,41 +11,34 @@ from datasette.database import QueryInterrupted
 from datasette.utils import tilde_decode
 
 OURS = frozenset({"catalog", "change_log", "health"})
-"""Views by which a database is known to be one of modelwatch."""
-
+"""Views that identify a database of modelwatch."""
 
 SIDES = {"before", "after"}
-"""Columns that are shown together, or neither; any other is shown unless it is empty in every row."""
-
+"""Columns shown together or not at all; any other is shown unless it is empty in every row."""
 
 _NUMBER = re.compile(r'"?-?\d+(\.\d+)?(e-?\d+)?"?')
-
-
 _LIMIT = re.compile(r"\nlimit (\d+)$")
 
 
 class Section(NamedTuple):
-    """A question about one row: what it is called, what it says, where all of it is, and its SQL.
+    """A section of a page: its title, a note, a link to the full table (table?filter, or empty), and its SQL.
 
-    A column `scopes#` is the id of a row of that table, and the next column its name.
+    A column `scopes#` has the id of a row in that table, and the next column its name.
     """
 
     title: str
-    why: str
+    note: str
     link: str
     sql: str
 
 
 def _sections(text: str) -> list[Section]:
-    """Read a file of questions: each begins with `-- ## title | why | table?filter`, and `:id` is the row.
-
-    A question that no table answers has nothing after its last `|`.
-    """
+    """Parse a file of sections; each begins with `-- ## title | note | link`, and `:id` is the row."""
     found = []
     for part in re.split(r"^-- ## ", text, flags=re.MULTILINE)[1:]:
         heading, _, sql = part.partition("\n")
-        title, why, link = (each.strip() for each in heading.split("|"))
-        found.append(Section(title, why, link, sql.strip()))
+        title, note, link = (each.strip() for each in heading.split("|"))
+        found.append(Section(title, note, link, sql.strip()))
     return found
 
 
@@ -56,7 +49,7 @@ _SECTIONS = {
 
 @hookimpl
 def extra_template_vars(view_name: str, table: str | None, request: Any, datasette: Any) -> Any:
-    """Give the page of a row of ours its neighbours: for each question the columns and rows of its answer."""
+    """Add the name, the parents and the sections of a row in a database of modelwatch."""
     if view_name != "row" or table not in _SECTIONS:
         return {}
 
@@ -65,21 +58,21 @@ def extra_template_vars(view_name: str, table: str | None, request: Any, dataset
         id_ = request.url_vars["pks"]
         if not id_.isdigit() or not set(await db.view_names()) >= OURS:
             return {}
-        sections = [await _answer(db, section, int(id_)) for section in _SECTIONS[table]]
+        sections = [await _content(db, section, int(id_)) for section in _SECTIONS[table]]
         row = (await db.execute(f"select * from {table} where id = :id", {"id": int(id_)})).first()  # noqa: S608
         return {
-            "modelwatch_name": db.name,
+            "modelwatch_database": db.name,
             "modelwatch_row": row["name"] if row and "name" in row.keys() else None,  # noqa: SIM118 - no mapping
             "modelwatch_parents": await _parents(db, table, row) if row else [],
             "modelwatch_sections": [each for each in sections if each["rows"] != []],
-            "modelwatch_nothing": [each["title"] for each in sections if each["rows"] == []],
+            "modelwatch_empty": [each["title"] for each in sections if each["rows"] == []],
         }
 
     return found
 
 
 async def _parents(db: Any, table: str, row: Any) -> list[dict[str, Any]]:
-    """Give what a row points at, by name."""
+    """Return the rows that a row refers to, with their names."""
     found = []
     for key in await db.foreign_keys_for_table(table):
         other, column = key["other_table"], key["column"]
@@ -90,11 +83,12 @@ async def _parents(db: Any, table: str, row: Any) -> list[dict[str, Any]]:
     return found
 
 
-async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
+async def _content(db: Any, section: Section, id_: int) -> dict[str, Any]:
+    """Return a section with its columns and rows; the rows are None after Datasette's time limit."""
     limit = _LIMIT.search(section.sql)
-    answer: dict[str, Any] = {
+    content: dict[str, Any] = {
         "title": section.title,
-        "why": section.why,
+        "note": section.note,
         "link": section.link.replace(":id", str(id_)),
         "most": int(limit[1]) if limit else None,
         "columns": [],
@@ -102,7 +96,7 @@ async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
     try:
         result = await db.execute(section.sql, {"id": id_})
     except QueryInterrupted:
-        return {**answer, "rows": None}
+        return {**content, "rows": None}
     columns = [column[0] for column in result.description]
     rows = [tuple(row) for row in result.rows]
     filled = {column for n, column in enumerate(columns) if any(row[n] is not None for row in rows)}
@@ -111,7 +105,7 @@ async def _answer(db: Any, section: Section, id_: int) -> dict[str, Any]:
     kept = [n for n, column in enumerate(columns) if column in filled or column.endswith("#")]
     numeric = {columns[n] for n in kept if _is_numeric([row[n] for row in rows if row[n] is not None])}
     return {
-        **answer,
+        **content,
         "columns": [columns[n] for n in kept],
         "rows": [[row[n] for n in kept] for row in rows],
         "numeric": numeric,

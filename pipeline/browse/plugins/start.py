@@ -1,4 +1,4 @@
-"""The start page of Datasette: what changed lately, who is offered what, what needs somebody's attention."""
+"""The start page of Datasette: recent changes, price changes, failing scopes and the models of each scope."""
 
 from __future__ import annotations
 
@@ -14,42 +14,38 @@ from datasette.database import Database, QueryInterrupted
 from datasette.utils.asgi import Response
 
 Row = Mapping[str, Any]
-
+Ask = Callable[..., Awaitable[list[Row] | None]]
 
 OURS = frozenset({"catalog", "change_log", "health"})
-"""Views by which a database is known to be one of modelwatch."""
-
+"""Views that identify a database of modelwatch."""
 
 WINDOWS = (7, 30, 90, 365)
-"""Days that the page may look back; the first in which something changed, unless the reader says."""
+"""The windows in days; by default the shortest with a change."""
 
-
-KINDS = (
+CATEGORIES = (
     ("removed", "removed", "kind=removed"),
     ("missing", "missing", "kind=missing"),
-    ("dearer", "dearer", "class=price"),
-    ("ends", "end announced", "class=lifecycle"),
-    ("smaller", "limits lowered", "class=limits"),
-    ("cheaper", "cheaper", "class=price"),
+    ("price_increase", "price increase", "class=price"),
+    ("shutdown", "shutdown announced", "class=lifecycle"),
+    ("lower_limits", "lower limits", "class=limits"),
+    ("price_decrease", "price decrease", "class=price"),
     ("returned", "returned", "kind=added"),
     ("added", "added", "kind=added"),
-    ("larger", "limits raised", "class=limits"),
+    ("higher_limits", "higher limits", "class=limits"),
     ("changed", "changed", "class=capabilities"),
-    ("edited", "other fields", "class__in=text,other,shape"),
+    ("other", "other fields", "class__in=text,other,shape"),
 )
-"""Kinds of change, the weightiest first: as asked for, as told, and where all of them are in `change_log`."""
+"""Categories of changes, the most severe first: in SQL, on the page, and as a filter of `change_log`."""
 
+MOST_POINTS = 400
+"""Points of the chart above which only the last of each day is drawn."""
 
-FINE = 400
-"""Steps of a line in the chart above which each day keeps its last alone."""
-
-
-_QUESTIONS = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "start").glob("*.sql")}
+_QUERIES = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "start").glob("*.sql")}
 
 
 @hookimpl
 def extra_template_vars(view_name: str, request: Any, datasette: Any) -> dict[str, Any]:
-    """Give the start page a function that answers all its questions about the databases to be seen."""
+    """Add the function `modelwatch(databases)`, which returns the content of the start page."""
     if view_name != "index" or request is None:
         return {}
 
@@ -61,7 +57,7 @@ def extra_template_vars(view_name: str, request: Any, datasette: Any) -> dict[st
         page: dict[str, Any] = {"ours": ours, "others": [n for n in names if n not in ours], "name": chosen}
         if chosen is not None:
             watched = (datasette.plugin_config("modelwatch") or {}).get("watch", [])
-            page |= await _answers(datasette.get_database(chosen), request.args.get("days"), watched)
+            page |= await _page(datasette.get_database(chosen), request.args.get("days"), watched)
         return page
 
     return {"modelwatch": modelwatch}
@@ -69,12 +65,12 @@ def extra_template_vars(view_name: str, request: Any, datasette: Any) -> dict[st
 
 @hookimpl
 def register_routes() -> list[tuple[str, Callable[..., Any]]]:
-    """Lead from the box on the start page to the models that it finds."""
+    """Register the search of the start page."""
     return [(r"^/-/modelwatch/find$", _find)]
 
 
 async def _find(request: Any, datasette: Any) -> Response:
-    """Search ids, owners and names of models for beginnings of words: Datasette's own finds whole ones."""
+    """Redirect to the models that match; unlike Datasette's search, it also finds beginnings of words."""
     words = str(request.args.get("q") or "").replace('"', " ").split()
     name = request.args.get("database")
     if name not in datasette.databases:
@@ -84,53 +80,49 @@ async def _find(request: Any, datasette: Any) -> Response:
     return Response.redirect(f"{address}?{urlencode(search)}" if search else address)
 
 
-Ask = Callable[..., Awaitable[list[Row] | None]]
+async def _page(db: Database, days: str | None, watched: Sequence[str]) -> dict[str, Any]:
+    ask = _asking(db)
+    (summary,) = await ask("summary") or [{}]
+    page: dict[str, Any] = {"summary": summary, "windows": WINDOWS}
+    if not summary.get("started_at"):
+        return page
+    until = datetime.fromisoformat(summary["started_at"])
+    last_change = (await ask("last_change") or [{"at": None}])[0]["at"]
+    window = _window(days, until, last_change)
+    since = _before(until, window)
+    listings = await ask("listings") or []
+    today = summary["started_at"][:10]
+    return page | {
+        "days": window,
+        "since": since,
+        "categories": _categories(await ask("changes", since=since, most=3, watched=_globs(watched))),
+        "prices": await ask("prices", since=since, most=8),
+        "chart": await _chart(ask, listings, summary["started_at"]),
+        "gateways": await _matrix(ask, listings),
+        "problems": await ask("problems", most=6),
+        "shutdowns": await ask("shutdowns", since=_before(until, 14)[:10], today=today, most=6),
+    }
 
 
-def _asking(db: Database, slow: list[str]) -> Ask:
-    """Give what asks one question; one that takes longer than Datasette allows is named in `slow`."""
+def _asking(db: Database) -> Ask:
+    """Return a function that runs a query by its name; its result is None after Datasette's time limit."""
 
-    async def ask(question: str, **values: Any) -> list[Row] | None:
+    async def ask(name: str, **values: Any) -> list[Row] | None:
         try:
-            return [dict(row) for row in (await db.execute(_QUESTIONS[question], values)).rows]
+            return [dict(row) for row in (await db.execute(_QUERIES[name], values)).rows]
         except QueryInterrupted:
-            slow.append(question)
             return None
 
     return ask
 
 
-async def _answers(db: Database, days: str | None, watched: Sequence[str]) -> dict[str, Any]:
-    slow: list[str] = []
-    ask = _asking(db, slow)
-    (about,) = await ask("about") or [{}]
-    page: dict[str, Any] = {"about": about, "slow": slow, "windows": WINDOWS}
-    if not about.get("started_at"):
-        return page
-    until = datetime.fromisoformat(about["started_at"])
-    latest = (await ask("latest") or [{"at": None}])[0]["at"]
-    window = _window(days, until, latest)
-    since = _before(until, window)
-    lines = await ask("lines") or []
-    return page | {
-        "days": window,
-        "since": since,
-        "kinds": _kinds(await ask("lately", since=since, most=3, watched=_globs(watched))),
-        "prices": await ask("prices", since=since, most=8),
-        "chart": await _chart(ask, lines, about["started_at"]),
-        "gateways": await _matrix(ask, lines),
-        "troubles": await ask("troubles", most=6),
-        "ends": await ask("ends", since=_before(until, 14)[:10], today=about["started_at"][:10], most=6),
-    }
-
-
-def _window(asked: str | None, until: datetime, latest: str | None) -> int:
-    """Give the days to look back."""
+def _window(asked: str | None, until: datetime, last_change: str | None) -> int:
+    """Return the window in days: the one asked for, else the shortest with a change."""
     if asked and asked.isascii() and asked.isdigit() and 0 < int(asked) <= WINDOWS[-1]:
         return int(asked)
-    if latest is None:
+    if last_change is None:
         return WINDOWS[0]
-    quiet = (until - datetime.fromisoformat(latest)).days
+    quiet = (until - datetime.fromisoformat(last_change)).days
     return next((days for days in WINDOWS if quiet < days), WINDOWS[-1])
 
 
@@ -139,70 +131,70 @@ def _before(until: datetime, days: int) -> str:
 
 
 def _globs(watched: Sequence[str]) -> str:
-    """Write the globs of the config as SQLite knows them."""
+    """Return the globs of the config in SQLite's syntax, as a JSON array."""
     return json.dumps([word.replace("[!", "[^") for word in watched])
 
 
-def _kinds(rows: Iterable[Row] | None) -> list[dict[str, Any]] | None:
-    """Give the rows by kind, the weightiest first; those of watched models before all others."""
+def _categories(rows: Iterable[Row] | None) -> list[dict[str, Any]] | None:
+    """Return the changes by category, the most severe first, those of watched models before all others."""
     if rows is None:
         return None
     found: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
-        key = row["word"], row["watched"]
+        key = row["category"], row["watched"]
         found.setdefault(key, []).append({**row, "fields": json.loads(row["fields"])})
     return [
         {
-            "kind": kind,
-            "word": f"urgent: {word}" if watched else word,
+            "name": name,
+            "label": f"urgent: {label}" if watched else label,
             "filter": where,
-            "many": found[kind, watched][0]["alike"],
-            "rows": found[kind, watched],
+            "total": found[name, watched][0]["total"],
+            "rows": found[name, watched],
         }
         for watched in (1, 0)
-        for kind, word, where in KINDS
-        if (kind, watched) in found
+        for name, label, where in CATEGORIES
+        if (name, watched) in found
     ]
 
 
-async def _chart(ask: Ask, lines: Sequence[Row], until: str) -> list[dict[str, Any]] | None:
-    """Give the lengths of lists over time, each line from its first day to the last run."""
-    scopes = json.dumps([line["scope"] for line in lines])
-    sizes = await ask("sizes", scopes=scopes, precision=20)
-    if sizes is not None and len(sizes) > FINE:
-        sizes = await ask("sizes", scopes=scopes, precision=10)
+async def _chart(ask: Ask, listings: Sequence[Row], until: str) -> list[dict[str, Any]] | None:
+    """Return the sizes of listings over time, each line from its first listing to the last run."""
+    scopes = json.dumps([line["scope"] for line in listings])
+    sizes = await ask("sizes", scopes=scopes, precision=len("2026-05-01T08:00:00Z"))
+    if sizes is not None and len(sizes) > MOST_POINTS:
+        sizes = await ask("sizes", scopes=scopes, precision=len("2026-05-01"))
     if sizes is None:
         return None
     chart = []
-    for line in lines:
+    for line in listings:
         points = [(row["at"], row["models"]) for row in sizes if row["scope"] == line["scope"]]
         chart.append({**line, "label": _label(line), "points": [*points, (until, line["models"])]})
     return chart
 
 
-def _label(line: Row) -> str:
-    return str(line["name"]) + (f" +{line['scopes'] - 1:,}" if line["scopes"] > 1 else "")
-
-
-async def _matrix(ask: Ask, lines: Sequence[Row]) -> list[dict[str, Any]] | None:
-    """Give each gateway with several lists: these, and the models that only some of them have."""
+async def _matrix(ask: Ask, listings: Sequence[Row]) -> list[dict[str, Any]] | None:
+    """Return each gateway with several listings: these, and the models that only some of them have."""
     by_gateway: dict[str, list[Row]] = {}
-    for line in lines:
+    for line in listings:
         by_gateway.setdefault(line["gateway"], []).append({**line, "label": _label(line)})
-    several = {gateway: lists for gateway, lists in by_gateway.items() if len(lists) > 1}
-    asked = [
+    several = {gateway: columns for gateway, columns in by_gateway.items() if len(columns) > 1}
+    columns = [
         {"listing": line["listing"], "gateway": gateway} for gateway in several for line in several[gateway]
     ]
-    rows = await ask("seen", lists=json.dumps(asked), most=10)
+    rows = await ask("matrix", listings=json.dumps(columns), most=10)
     if rows is None:
         return None
     return [
         {
             "name": gateway,
-            "lists": lists,
+            "listings": several[gateway],
             "rows": [
                 {**row, "listings": json.loads(row["listings"])} for row in rows if row["gateway"] == gateway
             ],
         }
-        for gateway, lists in several.items()
+        for gateway in several
     ]
+
+
+def _label(line: Row) -> str:
+    return str(line["name"]) + (f" +{line['scopes'] - 1:,}" if line["scopes"] > 1 else "")

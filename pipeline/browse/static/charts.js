@@ -1,5 +1,5 @@
-// Draws each `figure data-table=ID` from the rows of that table: a label, a time and a number in each.
-// What is drawn is therefore always what can be read, and a page without this script has the numbers.
+// Draws each `figure data-table=ID` from the rows of that table, with a label, a time and a number in each.
+// The table shows the same numbers without this script.
 "use strict";
 (() => {
   function rows(table) {
@@ -50,7 +50,7 @@
         })),
       ],
     });
-    // Its own style would be inline, which the page's policy forbids; start.css and tables.css have it.
+    // The policy of the page forbids inline styles; start.css and tables.css have these rules.
     plot.querySelectorAll("style").forEach((inline) => inline.remove());
     figure.replaceChildren(plot);
     if (figure.dataset.legend) figure.append(legend(figure.dataset.legend, labels));

@@ -1,10 +1,10 @@
-// Makes Datasette's own pages shorter: the SQL behind a table is folded. A page without this script shows it.
+// Folds the SQL on Datasette's pages; without this script it is shown.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("pre.wrapped-sql").forEach((sql) => {
     const folded = document.createElement("details");
     folded.className = "mw-json";
-    folded.append(Object.assign(document.createElement("summary"), { textContent: "The SQL behind it" }));
+    folded.append(Object.assign(document.createElement("summary"), { textContent: "SQL" }));
     sql.replaceWith(folded);
     folded.append(sql);
   });

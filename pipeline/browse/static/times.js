@@ -1,4 +1,4 @@
-// Says times in the reader's zone. A page without this script shows them in UTC.
+// Shows times in the reader's time zone; without this script they are in UTC.
 "use strict";
 (() => {
   const units = [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]];
@@ -16,7 +16,7 @@
     return "just now";
   }
 
-  function say(element) {
+  function show(element) {
     const written = element.dateTime;
     const isDay = written.length === 10;
     const at = new Date(isDay ? written + "T00:00:00Z" : written);
@@ -31,7 +31,7 @@
     }
   }
 
-  const sayAll = () => document.querySelectorAll("time[datetime]").forEach(say);
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", sayAll);
-  else sayAll();
+  const showAll = () => document.querySelectorAll("time[datetime]").forEach(show);
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", showAll);
+  else showAll();
 })();

@@ -1,31 +1,32 @@
--- What a model's records said, one after the other, as those scopes saw it that stand for the lists that most see:
--- a row for each step, without a record where the model was gone.
+-- The records of a model over time, for one scope of each of the four most shared current listings: a row for each
+-- new record, and one without a record where the model was missing.
 with mine as materialized (select id from records where model = :id),
-seeing as materialized (select listing from listing_records where record in (select id from mine)),
-touched as materialized (
+offering as materialized (select listing from listing_records where record in (select id from mine)),
+changed_for as materialized (
     select distinct sightings.scope from changes
     join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
     where changes.model = :id
 ),
-stand as materialized (
+chosen as materialized (
     select min(scopes.id) as scope from scopes
-    where scopes.listing in (select listing from seeing) or scopes.id in (select scope from touched)
+    where scopes.listing in (select listing from offering) or scopes.id in (select scope from changed_for)
     group by scopes.listing
-    order by max(scopes.asked) desc, scopes.listing in (select listing from seeing) desc, count(*) desc, 1
+    order by max(scopes.asked) desc, scopes.listing in (select listing from offering) desc, count(*) desc, 1
     limit 4
 ),
 steps as (
     select sightings.scope, sightings.id, sightings.snapshot, changes.after as record
     from changes
     cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
-        and sightings.scope in (select scope from stand)
+        and sightings.scope in (select scope from chosen)
     where changes.model = :id
     union all
-    select stand.scope, sightings.id, sightings.snapshot, (
+    select chosen.scope, sightings.id, sightings.snapshot, (
         select listing_records.record from mine
         join listing_records on listing_records.listing = sightings.listing and listing_records.record = mine.id)
-    from stand
-    cross join sightings indexed by sightings_scope on sightings.scope = stand.scope and sightings.outcome in ('baseline', 'reread')
+    from chosen
+    cross join sightings indexed by sightings_scope on sightings.scope = chosen.scope
+        and sightings.outcome in ('baseline', 'reread')
 )
 select snapshots.started_at as at, steps.scope, scopes.name as scope_name, health.last_answered as until, steps.record,
        records.name as record_name, records.body, records.input_usd_per_1m as input_usd,

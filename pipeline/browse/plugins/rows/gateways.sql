@@ -1,5 +1,5 @@
--- ## Its lists | each distinct list that its scopes see now, and who sees exactly that | same_catalog
-select listings.id as "listings#", listings.name as list, listings.size as models, count(*) as scopes,
+-- ## Current listings | each distinct one, with the number of scopes that have it | same_catalog
+select listings.id as "listings#", listings.name as listing, listings.size as models, count(*) as scopes,
        min(scopes.id) as "scopes#", min(scopes.name) as "for example"
 from scopes join listings on listings.id = scopes.listing
 where scopes.gateway = :id and scopes.asked
@@ -7,8 +7,8 @@ group by listings.id
 order by 4 desc
 limit 100
 
--- ## Its scopes | who asks it | scopes?gateway=:id
-select scopes.id as "scopes#", scopes.name as scope, scopes.group_name, scopes.auth as "asks as",
+-- ## Scopes | all scopes of this gateway | scopes?gateway=:id
+select scopes.id as "scopes#", scopes.name as scope, scopes.group_name, scopes.auth as "asked as",
        case when not scopes.asked then 'retired'
             when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as kind,
        listings.size as models

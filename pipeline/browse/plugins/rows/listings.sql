@@ -1,12 +1,12 @@
--- ## Who sees exactly this list | scopes whose last answer was this list, model by model | scopes?listing=:id
+-- ## Scopes | the scopes whose current listing this is | scopes?listing=:id
 select scopes.id as "scopes#", scopes.name as scope, scopes.group_name,
        case when scopes.asked then 'asked' else 'retired' end as state
 from scopes where scopes.listing = :id
 order by scopes.asked desc, scopes.name
 limit 20
 
--- ## Where it came from, and what followed | moves to and from this list | transitions?after=:id
-select min(snapshots.started_at) as at, case when transitions.after = :id then 'to this' else 'from this' end as direction,
+-- ## Transitions | the transitions to and from this listing | transitions?after=:id
+select min(snapshots.started_at) as at, case when transitions.after = :id then 'to this listing' else 'from this listing' end as direction,
        transitions.added, transitions.removed, transitions.changed, count(distinct sightings.scope) as scopes,
        transitions.id as "transitions#", transitions.name as transition
 from transitions
@@ -17,7 +17,7 @@ group by transitions.id
 order by at desc
 limit 20
 
--- ## What is in it | the models, and what they cost in US dollars per million tokens where that is known | listing_records?listing=:id
+-- ## Models | with prices in USD per 1 million tokens where known | listing_records?listing=:id
 select models.id as "models#", models.name as model, records.input_usd_per_1m as input_usd,
        records.output_usd_per_1m as output_usd, records.context_length, records.id as "records#",
        records.name as record

@@ -1,4 +1,4 @@
--- ## Offered now | each form in which it is offered, and to how many scopes | catalog?model_id=:id
+-- ## Offered now | each distinct record, with the number of scopes that get it | catalog?model_id=:id
 with lists as (
     select listing, count(*) as scopes, min(id) as scope from scopes
     where asked and listing is not null group by listing
@@ -6,7 +6,7 @@ with lists as (
 select sum(lists.scopes) as scopes, min(lists.scope) as "scopes#", min(scopes.name) as "for example",
        records.input_usd_per_1m as input_usd, records.output_usd_per_1m as output_usd,
        records.cache_read_usd_per_1m as cache_read_usd, records.context_length, records.max_output,
-       records.deprecated_at as ends, records.id as "records#", records.name as record
+       records.deprecated_at as shutdown, records.id as "records#", records.name as record
 from records
 join listing_records on listing_records.record = records.id
 join lists on lists.listing = listing_records.listing
@@ -16,7 +16,7 @@ group by records.id
 order by 1 desc
 limit 100
 
--- ## What its price did | every change of a price, as its gateway writes it, the latest first | change_log?model_id=:id&class__in=price,shape&_sort_desc=at
+-- ## Price changes | as the gateway writes the prices, the newest first | change_log?model_id=:id&class__in=price,shape&_sort_desc=at
 select max(snapshots.started_at) as at, group_concat(distinct fields.name) as field,
        trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
        count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
@@ -30,7 +30,7 @@ group by changes.id, trim(field_changes.before, '"'), trim(field_changes.after, 
 order by at desc, min(field_changes.id)
 limit 60
 
--- ## What happened to it | beside its prices, the latest first | change_log?model_id=:id&_sort_desc=at
+-- ## Other changes | the newest first | change_log?model_id=:id&_sort_desc=at
 select snapshots.started_at as at,
        case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        fields.name as field, field_changes.before, field_changes.after,

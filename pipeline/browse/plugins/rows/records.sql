@@ -1,6 +1,6 @@
--- ## Offered now | the scopes that see the model as this record says | catalog?record_id=:id
+-- ## Offered now | the scopes that get this record | catalog?record_id=:id
 select scopes.id as "scopes#", scopes.name as scope, scopes.group_name, scopes.listing as "listings#",
-       listings.name as list
+       listings.name as listing
 from listing_records
 join scopes on scopes.listing = listing_records.listing and scopes.asked
 join listings on listings.id = scopes.listing
@@ -8,8 +8,8 @@ where listing_records.record = :id
 order by scopes.name
 limit 20
 
--- ## What led here, and what followed | the changes from and to this record, field by field | changes?after=:id
-select min(snapshots.started_at) as at, case when changes.after = :id then 'to this' else 'from this' end as direction,
+-- ## Changes | the changes to and from this record, by field | changes?after=:id
+select min(snapshots.started_at) as at, case when changes.after = :id then 'to this record' else 'from this record' end as direction,
        fields.name as field, field_changes.before, field_changes.after, changes.id as "changes#",
        'open' as change
 from changes

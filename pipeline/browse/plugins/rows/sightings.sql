@@ -1,4 +1,4 @@
--- ## What changed | model by model and field by field | changes
+-- ## Changes | by model and field | changes
 select case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        models.id as "models#", models.name as model, fields.name as field, field_changes.before,
        field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change

@@ -1,4 +1,4 @@
--- ## What it changed | model by model and field by field, for how many scopes | sightings?snapshot=:id
+-- ## Changes | by model and field, with the number of scopes | sightings?snapshot=:id
 select case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        models.id as "models#", models.name as model, fields.name as field, field_changes.before,
        field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
@@ -12,7 +12,7 @@ group by changes.id, sightings.outcome, field_changes.id
 order by case changes.kind when 'removed' then 0 when 'changed' then 1 else 2 end, models.name, field_changes.id
 limit 100
 
--- ## What it saw | scope by scope: who moved, who failed, whose answer is held | sightings?snapshot=:id
+-- ## Outcomes | the scopes with a new listing, a failure or a held answer | sightings?snapshot=:id
 select sightings.outcome as kind, scopes.id as "scopes#", scopes.name as scope, transitions.added, transitions.removed,
        transitions.changed, sightings.error_class as error, sightings.transition as "transitions#",
        transitions.name as transition

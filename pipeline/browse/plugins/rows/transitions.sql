@@ -1,4 +1,4 @@
--- ## What changed | model by model and field by field, for how many scopes | changes?transition=:id
+-- ## Changes | by model and field, with the number of scopes | changes?transition=:id
 select case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        models.id as "models#", models.name as model, fields.name as field, field_changes.before,
        field_changes.after, count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
@@ -12,7 +12,7 @@ group by changes.id, sightings.outcome, field_changes.id
 order by case changes.kind when 'removed' then 0 when 'changed' then 1 else 2 end, models.name, field_changes.id
 limit 200
 
--- ## Who made this move | and when | sightings?transition=:id
+-- ## Scopes | the scopes with this transition | sightings?transition=:id
 select snapshots.started_at as at, sightings.outcome as kind, scopes.id as "scopes#", scopes.name as scope,
        sightings.snapshot as "snapshots#", snapshots.name as run
 from sightings

@@ -1,6 +1,6 @@
--- Prices that moved since a time, by how far: of each model the step that was largest, of what is read from a cache only if nothing else moved.
--- To a tenth is as far as to ten times, and to nothing is furthest. A price that is no longer said moved nowhere.
--- A number that a gateway writes as a text is kept in quotes.
+-- The largest price change of each model since :since, the largest first; one of a cache price only where no other
+-- price changed. The size is the factor, up or down alike; a change to 0 is the largest. Prices that were removed
+-- later are left out. Gateways write some numbers as JSON strings, which keep their quotes here.
 with moved as (
     select sightings.transition, max(snapshots.started_at) as at, count(distinct sightings.scope) as scopes
     from snapshots
@@ -17,21 +17,21 @@ steps as (
     join field_changes on field_changes.change = changes.id and field_changes.after is not null
     join fields on fields.id = field_changes.field and fields.class = 'price'
 ),
-told as (
-    select *, 100 * now / was - 100 as percent, coalesce(max(now / was, was / now), 9e999) as far,
+ranked as (
+    select *, 100 * now / was - 100 as percent, coalesce(max(now / was, was / now), 9e999) as factor,
            row_number() over (
                partition by model
                order by field like '%cache%', coalesce(max(now / was, was / now), 9e999) desc, at desc, id) as place
     from steps where was > 0 and now >= 0 and now <> was and not exists (
-        select 1 from changes as gone
-        join field_changes on field_changes.change = gone.id and field_changes.after is null
+        select 1 from changes as removal
+        join field_changes on field_changes.change = removal.id and field_changes.after is null
         join fields on fields.id = field_changes.field and fields.name = steps.field
-        join moved as later on later.transition = gone.transition and later.at > steps.at
-        where gone.model = steps.model and gone.kind = 'changed')
+        join moved as later on later.transition = removal.transition and later.at > steps.at
+        where removal.model = steps.model and removal.kind = 'changed')
 )
-select told.model, models.name, told.change, told.field, told.before, told.after, told.percent, told.at, told.scopes,
-       count(*) over () as moved
-from told join models on models.id = told.model
-where told.place = 1
-order by told.far desc, told.at desc, models.name
+select ranked.model, models.name, ranked.change, ranked.field, ranked.before, ranked.after, ranked.percent, ranked.at,
+       ranked.scopes, count(*) over () as total
+from ranked join models on models.id = ranked.model
+where ranked.place = 1
+order by ranked.factor desc, ranked.at desc, models.name
 limit :most

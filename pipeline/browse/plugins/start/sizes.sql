@@ -1,4 +1,4 @@
--- How many models some scopes were offered, at the end of each day on which that changed.
+-- The number of models in the current listings of some scopes, at the end of each day on which it changed.
 select wanted.value as scope, max(snapshots.started_at) as at, listings.size as models
 from json_each(:scopes) as wanted
 join sightings on sightings.scope = wanted.value and sightings.outcome in ('baseline', 'moved', 'reread')

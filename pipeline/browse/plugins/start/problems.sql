@@ -1,6 +1,6 @@
--- Scopes whose last answer failed or is held, the longest first.
+-- The failing and held scopes, the longest first.
 select scopes.id as scope, scopes.name, sightings.outcome as state, since.started_at as since,
-       sightings.error_class, scopes.held as listing, count(*) over () as many
+       sightings.error_class, scopes.held as listing, count(*) over () as total
 from sightings
 join scopes on scopes.sighting = sightings.id and scopes.asked
 left join snapshots as since on since.id = coalesce(sightings.since, sightings.snapshot)

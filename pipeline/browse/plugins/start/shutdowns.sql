@@ -1,9 +1,9 @@
--- Models that are offered now and have a day on which they are said to end, from some days before the last run on.
+-- Offered models with an announced shutdown date, from :since on.
 with offered as (
     select listing, count(*) as scopes from scopes where asked and listing is not null group by listing
 )
-select records.deprecated_at as ends, models.id as model, models.name, gateways.name as gateway,
-       sum(offered.scopes) as scopes, count(*) over () as many, records.deprecated_at < :today as passed
+select records.deprecated_at as shutdown, models.id as model, models.name, gateways.name as gateway,
+       sum(offered.scopes) as scopes, count(*) over () as total, records.deprecated_at < :today as passed
 from offered
 join listing_records on listing_records.listing = offered.listing
 join records on records.id = listing_records.record and records.deprecated_at >= :since

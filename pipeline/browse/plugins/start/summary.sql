@@ -1,4 +1,4 @@
--- The last run, and how much there is: one row, empty of a run in a database that no run has written to.
+-- The last run, and totals: always one row; the columns of the run are null in an empty database.
 select last.id as snapshot, last.started_at, last.finished_at, last.status, last.scopes, last.answered,
        last.held, last.failed,
        (select count(*) from snapshots) as snapshots,
