@@ -16,7 +16,7 @@ from pipeline.config import Config
 from pipeline.core.text import printable
 from pipeline.core.times import iso, parse_moment
 from pipeline.core.types import Resolve, Scope, ScopeState
-from pipeline.core.watchlist import NO_WATCH, Watch, matches
+from pipeline.core.watchlist import NO_WATCH, Watch, matches, unmatched_glob
 from pipeline.errors import (
     ALL_FAILED_EXIT,
     HELD_EXIT,
@@ -426,7 +426,7 @@ class Home:
             on_result: called for each scope when its result is there.
 
         Raises:
-            QuestionError: no scope matches.
+            QuestionError: a glob matches no scope.
         """
         from pipeline.delivery.channels import missing
         from pipeline.sync.run import fetch_and_read
@@ -464,7 +464,7 @@ class Home:
 
         Raises:
             Locked: another run holds the lock.
-            QuestionError: no scope matches.
+            QuestionError: a glob matches no scope.
         """
         config = self.config
         with (
@@ -1148,16 +1148,16 @@ def _in_event_loop(work: Callable[[], _T]) -> _T:
 
 
 def _matching_scopes(config: Config, globs: Globs) -> tuple[Scope, ...]:
-    """Return the scopes of a config that match one of some globs; all where there is none.
+    """Return the scopes of a config that match one of some globs; all without globs.
 
     Raises:
-        QuestionError: none matches.
+        QuestionError: a glob matches no scope.
     """
-    found = tuple(scope for scope in config.scopes if matches(scope.name, globs))
-    if not found:
-        names = ", ".join(scope.name for scope in config.scopes)
-        raise QuestionError(f"no scope matches {' or '.join(globs)}: there are {names}")
-    return found
+    names = [scope.name for scope in config.scopes]
+    glob = unmatched_glob(globs, names)
+    if glob is not None:
+        raise QuestionError(f"no scope matches {glob}: there are {', '.join(names)}")
+    return tuple(scope for scope in config.scopes if matches(scope.name, globs))
 
 
 def _without_retries(scope: Scope) -> Scope:

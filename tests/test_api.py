@@ -108,7 +108,7 @@ def test_a_sync_writes_no_report(home):
 def test_some_scopes_can_be_asked_alone(home):
     assert [scope.scope for scope in home.run("*/public").report.coverage] == ["local/public"]
     with pytest.raises(pipeline.QuestionError, match="no scope matches x: there are local/prod"):
-        home.run("x")
+        home.run("*/public", "x")
 
 
 def test_a_check_writes_nothing(home):
