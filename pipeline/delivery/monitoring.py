@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.core.text import printable
 from pipeline.core.times import minute
@@ -24,31 +24,12 @@ from pipeline.store.outbox import unsent
 from pipeline.store.runs import find_run, last_success
 from pipeline.store.windows import Window
 
+if TYPE_CHECKING:
+    from pipeline.delivery.pings import Pings
+
 _LOG = logging.getLogger("modelwatch")
 
 _USAGE, _INTERRUPTED = 2, 130
-
-
-class Monitor(Protocol):
-    """The monitor of a run; `active` if pings or metrics are configured."""
-
-    active: bool
-
-    def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
-        """Set the result of the run; `failures` are the lines on failed deliveries."""
-
-    def interrupt(self, exit_status: int) -> None:
-        """Report that the run is being stopped; may be called by a signal handler."""
-
-
-class _NoMonitor:
-    active = False
-
-    def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
-        """Do nothing."""
-
-    def interrupt(self, exit_status: int) -> None:
-        """Do nothing."""
 
 
 @contextmanager
@@ -63,10 +44,7 @@ def run_monitor(
         database: the file that the metrics are read from.
         resolve: resolves the reference to the check's URL.
     """
-    if not (ping or metrics):
-        yield _NoMonitor()
-        return
-    monitor = RunMonitor(ping, metrics, database, resolve)
+    monitor = Monitor(ping, metrics, database, resolve)
     monitor.start()
     try:
         yield monitor
@@ -76,15 +54,15 @@ def run_monitor(
     monitor.end()
 
 
-class RunMonitor:
-    """The pings and metrics of one run; raises nothing, and waits at most for the timeout of a ping."""
+class Monitor:
+    """The pings and metrics of one run; raises nothing, and waits at most for the timeout of a ping.
 
-    active = True
+    It is `active` if a ping or a metrics file is configured; otherwise it does nothing.
+    """
 
     def __init__(self, ping: Ping | None, metrics: Path | None, database: Path, resolve: Resolve) -> None:
-        from pipeline.delivery.pings import Pings
-
-        self._pings = Pings(ping, resolve) if ping else None
+        self.active = bool(ping or metrics)
+        self._pings = _pings(ping, resolve) if ping else None
         self._timeout = ping.timeout if ping else PING_TIMEOUT
         self._database = database
         self._metrics = metrics
@@ -98,11 +76,13 @@ class RunMonitor:
             self._pings.start()
 
     def finish(self, exit_status: int, report: Report, failures: Sequence[str] = ()) -> None:
-        """Set the result of the run, which `end` reports."""
+        """Set the result of the run, which `end` reports; `failures` are the lines on failed deliveries."""
         self._exit_status, self._report, self._failures = exit_status, report, failures
 
     def end(self) -> None:
         """Report that the run ended, with the result that `finish` set."""
+        if not self.active:
+            return
         lines = [f"the run exited with {self._exit_status}"]
         if self._report:
             lines = [f"{lines[0]}, {minute(self._report.run.started_at)} UTC", *report_lines(self._report)]
@@ -169,6 +149,12 @@ class RunMonitor:
             failed(error.message, permanent=False)
         except Exception as error:  # noqa: BLE001 - a defect here must not change how a run ends
             failed(f"{type(error).__name__}: {error}", permanent=True)
+
+
+def _pings(ping: Ping, resolve: Resolve) -> Pings:
+    from pipeline.delivery.pings import Pings
+
+    return Pings(ping, resolve)
 
 
 def run_health(store: Store, exit_status: int, report: Report | None = None) -> RunHealth:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -170,20 +170,20 @@ def _wait(attempts: int, result: DeliveryResult) -> float:
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:
     """Make deliveries that were not sent due at once; return those that changed."""
-    found = _unsent(store, ids, "waiting", "refused", "dropped")
-    return _update(store, [replace(each, state="waiting", attempts=0, due_at=None) for each in found])
+    states = ("waiting", "refused", "dropped")
+    return _update(store, ids, states, lambda each: replace(each, state="waiting", attempts=0, due_at=None))
 
 
 def drop(store: Store, ids: Collection[int]) -> list[Delivery]:
     """Give up deliveries that were not sent; return those that changed."""
-    found = _unsent(store, ids, "waiting", "refused")
-    return _update(store, [replace(each, state="dropped", due_at=None) for each in found])
+    states = ("waiting", "refused")
+    return _update(store, ids, states, lambda each: replace(each, state="dropped", due_at=None))
 
 
-def _unsent(store: Store, ids: Collection[int], *states: str) -> list[Delivery]:
-    return [each for each in tables.deliveries(store, *states) if each.id in ids]
-
-
-def _update(store: Store, changed: list[Delivery]) -> list[Delivery]:
+def _update(
+    store: Store, ids: Collection[int], states: Sequence[str], change: Callable[[Delivery], Delivery]
+) -> list[Delivery]:
+    """Change the deliveries with these ids that are in these states; return them."""
+    changed = [change(each) for each in tables.deliveries(store, *states) if each.id in ids]
     tables.update_deliveries(store, changed)
     return changed
