@@ -9,8 +9,9 @@ from pipeline.history.changes import find_removals
 from pipeline.store import Store
 from pipeline.store.catalog import scope_listings
 from pipeline.store.changes import announced_removals
+from pipeline.store.models import model_rows
+from pipeline.store.offers import offers
 from pipeline.store.records import listed_records
-from pipeline.store.scopes import scopes_offered
 from pipeline.store.windows import time_window
 
 
@@ -82,7 +83,8 @@ def unannounced_removals(store: Store, *, since: str) -> list[UnannouncedRemoval
     # The window has every later snapshot, which includes a recent import of old answers.
     events = [event for event in find_removals(store, time_window(store, since=since)) if event.at >= since]
     announced = announced_removals(store, {event.snapshot for event in events})
-    offered = scopes_offered(store, {(event.gateway, event.model) for event in events})
+    models = model_rows(store, {event.model for event in events})
+    offered = offers(store, (model.id for model in models))
     found = []
     for event in events:
         scopes = tuple(

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from pipeline.core.impact import URGENT_CATEGORIES, direction, is_reduction, is_significant
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
-from pipeline.history.net import net_changes, net_sides
+from pipeline.history.net import net_changes, net_fields, net_prices
 from pipeline.history.types import Event
 from pipeline.reports.types import NetChange
 
@@ -121,7 +121,8 @@ def _net(steps: Sequence[Event]) -> _Net:
 
 def _unchanged_sides(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
     """Return the prices and the other significant fields that changed and changed back."""
-    prices, fields = net_sides(steps)
+    prices = net_prices(event.prices for event in steps)
+    fields = net_fields(event.fields for event in steps)
     shown = {"price"} if prices else set()
     return tuple(prices), tuple(
         field for field in fields if is_significant(field) and field.category not in shown
@@ -333,4 +334,7 @@ def fold_flapping(events: Sequence[Event]) -> tuple[list[Event], list[Flapping]]
     ]
     folded = {id(event) for steps in flapping for event in steps}
     rest = [event for event in events if id(event) not in folded]
-    return rest, [Flapping(steps[-1], steps[0], len(steps), tuple(net_sides(steps)[1])) for steps in flapping]
+    return rest, [
+        Flapping(steps[-1], steps[0], len(steps), tuple(net_fields(event.fields for event in steps)))
+        for steps in flapping
+    ]

@@ -13,7 +13,7 @@ ScopeModel = tuple[str, str]
 
 
 def offers(store: Store, models: Iterable[int], *, held: bool = False) -> set[ScopeModel]:
-    """Return the scopes with those of some models that they offer now.
+    """Return the scopes that are asked, with those of some models that they offer now.
 
     Args:
         store: an open database.
@@ -26,7 +26,7 @@ def offers(store: Store, models: Iterable[int], *, held: bool = False) -> set[Sc
         join models on models.id = wanted.value
         join records on records.model = models.id
         join listing_records on listing_records.record = records.id
-        join scopes on scopes.{"held" if held else "listing"} = listing_records.listing
+        join scopes on scopes.{"held" if held else "listing"} = listing_records.listing and scopes.asked
         """,  # noqa: S608 - our own words
         {"models": json.dumps(sorted(models))},
     )

@@ -72,31 +72,3 @@ def gateway_url(store: Store, name: str) -> str | None:
         return None
     rows = store.rows("select url from gateways where name = :name", {"name": name})
     return str(rows[0]["url"]) if rows else None
-
-
-def scopes_offered(store: Store, models: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return which scopes are offered some models now.
-
-    Args:
-        store: an open database.
-        models: gateway and id of each model.
-
-    Returns:
-        Pairs of scope name and model id.
-    """
-    rows = store.rows(
-        """
-        select scopes.name as scope, models.name as model from json_each(:models) as wanted
-        join gateways on gateways.name = json_extract(wanted.value, '$[0]')
-        join models on models.gateway = gateways.id and models.name = json_extract(wanted.value, '$[1]')
-        join scopes on scopes.gateway = gateways.id and scopes.asked
-        where exists (
-            select 1 from records
-            join listing_records on listing_records.record = records.id
-                and listing_records.listing = scopes.listing
-            where records.model = models.id
-        )
-        """,
-        {"models": json.dumps(sorted(models))},
-    )
-    return {(row["scope"], row["model"]) for row in rows}

@@ -27,7 +27,7 @@ from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.reports.console import event_lines
 from pipeline.store import Store, lock
-from pipeline.store.changes import window
+from pipeline.store.windows import time_window
 
 UNTIL = datetime(2026, 6, 30, 9, 30, tzinfo=UTC)
 BASALT = {"basalt/8b", "basalt/8b:free", "basalt/70b", "basalt/Code", "basalt/Vision"}
@@ -64,7 +64,7 @@ def steps(home: Path) -> dict[str, Step]:
 @pytest.fixture
 def events(steps: dict[str, Step], home: Path) -> tuple[Event, ...]:
     with Store.read(home / "demo" / "modelwatch.db") as store:
-        return find_events(store, window(store))
+        return find_events(store, time_window(store))
 
 
 def of(events: tuple[Event, ...], *models: str) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -248,7 +248,7 @@ def test_a_second_demo_removes_only_the_files_of_the_first(tmp_path: Path) -> No
         path.write_text("keep me")
     steps = list(begun(tmp_path, until=UNTIL + timedelta(hours=1), runs=4))
     with Store.read(tmp_path / "modelwatch.db") as store:
-        assert window(store).until == 4
+        assert time_window(store).until == 4
     assert steps[0].at == iso(UNTIL + timedelta(hours=1) - 3 * INTERVAL)
     assert not old & {path.name for path in (tmp_path / "reports").iterdir()}
     assert all(path.read_text() == "keep me" for path in own)
@@ -268,7 +268,7 @@ def test_a_demo_is_refused_while_a_run_is_under_way(tmp_path: Path) -> None:
     with lock(tmp_path / "modelwatch.db", since=iso(UNTIL)), pytest.raises(Locked):
         plays(tmp_path, runs=4)
     with Store.read(tmp_path / "modelwatch.db") as store:
-        assert window(store).until == 4
+        assert time_window(store).until == 4
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:

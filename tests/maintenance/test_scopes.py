@@ -13,7 +13,7 @@ from support.fakes import Script, rows_of
 from pipeline.history.changes import find_events
 from pipeline.maintenance import forget, rename_gateway, rename_scope
 from pipeline.store import Store, scope_states
-from pipeline.store.changes import Window
+from pipeline.store.windows import Window
 
 
 def only(store: Store, *names: str) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.history.changes import find_events
 from pipeline.maintenance import dialects_of, verify
 from pipeline.store import Store, read_listing, scope_states
-from pipeline.store.changes import window
+from pipeline.store.windows import time_window
 from support.e2e import Job, Question, Reply, listing, rows
 
 KNOWN = dialects_of(())
@@ -115,7 +115,7 @@ def _events(kind: str, model: str, scopes: Iterable[str], fields: Iterable[tuple
 def recorded_events(path: Path) -> Counter[Event]:
     """Count the recorded events of each scope, without their times."""
     with Store.read(path) as store:
-        found = find_events(store, window(store))
+        found = find_events(store, time_window(store))
     return Counter(
         event
         for each in found

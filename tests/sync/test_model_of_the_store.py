@@ -17,7 +17,7 @@ from support.fakes import body, moment, offered, result_of, row, scope
 from pipeline.core.types import Outcome, Thresholds
 from pipeline.errors import StoreError, Unreachable
 from pipeline.gateways.types import ScopeResult
-from pipeline.history.runs import catalog
+from pipeline.history.availability import catalog
 from pipeline.maintenance import dialects_of, prune, verify
 from pipeline.store import Store, scope_states
 from pipeline.sync.accept import accept

@@ -8,7 +8,7 @@ from pipeline.core.types import Thresholds
 from pipeline.errors import Refused
 from pipeline.history.changes import find_events
 from pipeline.store import read_listing
-from pipeline.store.changes import Window
+from pipeline.store.windows import Window
 
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
 

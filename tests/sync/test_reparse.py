@@ -12,7 +12,7 @@ from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.gateways.types import ScopeResult
 from pipeline.history.changes import find_events
 from pipeline.store import Store, read_listing, scope_states
-from pipeline.store.changes import Window
+from pipeline.store.windows import Window
 
 PLAIN = Dialect("plain")
 QUIETER = Dialect("plain", noise=("load",))
