@@ -1,4 +1,4 @@
-"""The config file, validated; each error names the line and what to write."""
+"""Parsing and validation of the config file; each error names the line and what to write."""
 
 from pipeline.config.load import Config, load, parse
 

@@ -31,7 +31,7 @@ from pipeline.delivery.types import (
 )
 from pipeline.reports.types import FORMS, LANGUAGES, Filter
 
-CHANNELS: dict[str, frozenset[str]] = {
+_CHANNEL_KEYS: dict[str, frozenset[str]] = {
     "smtp": frozenset({"server", "port", "security", "user", "password", "token"})
     | {"from", "to", "reply_to", "timeout"},
     "sendmail": frozenset({"command", "from", "to", "reply_to", "timeout"}),
@@ -84,8 +84,8 @@ def _destination(name: str, table: Table, scopes: Sequence[Scope]) -> Destinatio
         table.fail(INVALID_NAME)
     if name == REPORTS:
         table.fail("is the name of the reports directory: rename it")
-    kind = table.choice("type", tuple(CHANNELS))
-    table.check_keys(_COMMON | CHANNELS[kind])
+    kind = table.choice("type", tuple(_CHANNEL_KEYS))
+    table.check_keys(_COMMON | _CHANNEL_KEYS[kind])
     return Destination(
         name=name,
         channel=_PARSERS[kind](table),

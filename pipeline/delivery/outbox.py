@@ -129,7 +129,7 @@ class _Enqueuer:
 
 
 def _host(destination: Destination) -> str:
-    """Return the right-hand side of a destination's message ids: the sender's domain, where it has one."""
+    """Return the domain in a destination's message ids: that of its sender, if it has one."""
     match destination.channel:
         case Smtp(sender=sender) | Sendmail(sender=sender):
             return sender.rpartition("@")[2].rstrip("> ")

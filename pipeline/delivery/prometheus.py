@@ -16,7 +16,7 @@ from pipeline.delivery.types import RunHealth
 from pipeline.errors import FetchError
 from pipeline.history.types import Coverage, Run
 
-STATES = ("ok", "held", "failed", "new", "retired")
+_STATES = ("ok", "held", "failed", "new", "retired")
 """The states of a scope; each has a sample, even if no scope is in it."""
 
 _ANSWERED = frozenset({"ok", "held"})
@@ -73,7 +73,7 @@ def _scope_metrics(coverage: Iterable[Coverage]) -> Iterator[Metric]:
     scopes = list(coverage)
     asked = [scope for scope in scopes if scope.state != "retired"]
     states = Counter(scope.state for scope in scopes)
-    yield "scopes", "Scopes, by state.", [({"state": state}, states[state]) for state in STATES]
+    yield "scopes", "Scopes, by state.", [({"state": state}, states[state]) for state in _STATES]
     failures = Counter(scope.error_class for scope in asked if scope.state == "failed")
     yield (
         "failures",

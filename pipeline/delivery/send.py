@@ -86,7 +86,7 @@ def _failure(delivery: Delivery) -> str:
 
 
 def all_destinations(reports: Path, configured: Iterable[Destination]) -> tuple[Destination, ...]:
-    """Return the destinations of a config, after its reports directory, which gets every change."""
+    """Return the reports directory, which gets every change, and the destinations of a config."""
     return (Destination(REPORTS, Files(reports), Filter(severity=Severity.QUIET)), *configured)
 
 

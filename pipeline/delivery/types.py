@@ -109,7 +109,7 @@ ChannelSettings = Smtp | Sendmail | MailDirectory | Webhook | Apprise | Files
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where reports go: to whom, about what, how often, in which language.
+    """A receiver of reports, with its filter, schedule and language.
 
     Args:
         empty: send a report at each scheduled time, even without news.
@@ -178,7 +178,7 @@ class RunHealth:
     """The state of the job at the end of a run.
 
     Args:
-        exit_status: that of the run; 0 where it found changes, whatever `--exit-code` adds.
+        exit_status: that of the run; 0 for a run with changes, even with `--exit-code`.
         run: the newest recorded run; None when there is none.
         last_success: the end of the newest run in which every answer was accepted (ISO 8601 UTC).
         changes: the number of changes in the newest run, by kind.

@@ -176,7 +176,7 @@ def _session(settings: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
         if secret is not None:
             _authenticate(connection, settings, secret)
         yield connection
-        # The mail is accepted by now, whatever the reply to QUIT.
+        # The mail is accepted by now: the reply to QUIT does not matter.
         with suppress(smtplib.SMTPException, OSError):
             connection.quit()
     except (smtplib.SMTPException, OSError) as error:

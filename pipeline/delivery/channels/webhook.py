@@ -33,7 +33,7 @@ _HINTS = {
     403: "see `secret` and `headers`",
     404: "see `url`",
     405: "see `url`: it accepts no POST",
-    410: "it is gone: see `url`",
+    410: "it was removed: see `url`",
     413: "the report is too large for it",
 }
 

@@ -106,7 +106,7 @@ def calendar(shutdowns: Iterable[Shutdown], *, stamp: str, language: str) -> str
     """Return a calendar with one event for each model, on its announced shutdown date.
 
     Args:
-        shutdowns: those of one model on one day are one event, whatever their scopes.
+        shutdowns: those of one model on one day are one event, with all their scopes.
         stamp: the time at which the calendar was made, ISO 8601 UTC.
         language: one of `LANGUAGES`.
     """

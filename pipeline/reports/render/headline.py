@@ -12,9 +12,9 @@ from pipeline.reports.render.scopes import count_scopes, incident_key
 from pipeline.reports.render.types import Bar, Chart, Count
 from pipeline.reports.types import Incident, NetChange, Summary
 
-PREFIX = "[modelwatch] "
+_PREFIX = "[modelwatch] "
 
-MAX_SUBJECT = 89
+_MAX_SUBJECT = 89
 """The number of characters in a subject."""
 
 _MAX_TOTALS = 3
@@ -68,13 +68,13 @@ def _incident_totals(locale: Locale, incidents: list[Incident]) -> Iterator[str]
 
 
 def subject(locale: Locale, summary: Summary) -> str:
-    """Return the subject: one line of at most `MAX_SUBJECT` printable characters."""
+    """Return the subject: one line of at most 89 printable characters."""
     text = ""
     for width in _MODEL_WIDTHS:
-        text = PREFIX + _subject(locale, summary, width)
-        if len(text) <= MAX_SUBJECT:
+        text = _PREFIX + _subject(locale, summary, width)
+        if len(text) <= _MAX_SUBJECT:
             return text
-    return text[: MAX_SUBJECT - 1] + "…"
+    return text[: _MAX_SUBJECT - 1] + "…"
 
 
 def _subject(locale: Locale, summary: Summary, width: int) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TEMPLATES = {"txt": "mail.txt.j2", "md": "mail.md.j2", "html": "mail.html.j2", "subject": "subject.j2"}
 """The name of each format's template."""
 
-BUILTIN = "builtin/"
+_BUILTIN = "builtin/"
 """The prefix by which a user's template extends or includes a built-in one."""
 
 _WIDTH = 78
@@ -105,8 +105,8 @@ def _loader(templates: Mapping[str, str]) -> BaseLoader:
         own = templates.get(name)
         if own is not None:
             return own, name, lambda: True
-        text = _builtin_templates().get(name.removeprefix(BUILTIN))
-        return None if text is None else (text, f"{BUILTIN}{name}", lambda: True)
+        text = _builtin_templates().get(name.removeprefix(_BUILTIN))
+        return None if text is None else (text, f"{_BUILTIN}{name}", lambda: True)
 
     return FunctionLoader(load)
 
