@@ -25,7 +25,8 @@ class Query:
             "description": without_backquotes(" ".join(self.description.split())),
             "params": list(self.params),
             "sql": self.sql.strip(),
-            # Shows the rows first; a link shows the SQL.            "hide_sql": True,
+            # Shows the rows first; a link shows the SQL.
+            "hide_sql": True,
         }
 
 
@@ -62,7 +63,7 @@ def _models_of(condition: str) -> str:
                 select listing from scopes where asked and {condition}))"""  # noqa: S608 - our own words
 
 
-_TIMES = "Times are UTC (2026-05-01, 2026-05-01T06:00:00Z) or ago (2h, 1d, 3w)."
+_TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or relative: 2h, 1d, 3w."
 
 
 _WHAT_CHANGED = Query(

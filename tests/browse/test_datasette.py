@@ -144,6 +144,7 @@ def test_the_configuration_has_tables_and_queries_under_the_name_of_the_database
     assert hidden >= {"coverages", "missing", "_sqlite_migrations", "models_fts", "models_fts_data"}
     assert not hidden & {"models", "changes", "snapshots", "offers"}
     assert list(found["queries"]) == [query.name for query in QUERIES]
+    assert all(query["hide_sql"] for query in found["queries"].values())
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)

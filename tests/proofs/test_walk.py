@@ -52,7 +52,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module", params=["0.65", ALPHA])
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python with this program and a release of Datasette: that of the tests, or a virtual environment."""
+    """The Python with this program and one release of Datasette: ours, or a new virtual environment."""
     if request.param != ALPHA:
         return Path(sys.executable)
     venv = tmp_path_factory.mktemp("alpha")

@@ -15,7 +15,7 @@ from changes join records on records.id = changes.after
 where changes.id = :id and changes.kind = 'added'
 
 -- ## Changed fields | each with its value before and after | field_changes?change=:id
-select fields.name as field, fields.class as about, field_changes.before, field_changes.after
+select fields.name as field, fields.class, field_changes.before, field_changes.after
 from field_changes join fields on fields.id = field_changes.field
 where field_changes.change = :id
 order by field_changes.id

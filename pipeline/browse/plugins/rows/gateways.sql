@@ -10,7 +10,7 @@ limit 100
 -- ## Scopes | all scopes of this gateway | scopes?gateway=:id
 select scopes.id as "scopes#", scopes.name as scope, scopes.group_name, scopes.auth as "asked as",
        case when not scopes.asked then 'retired'
-            when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as kind,
+            when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as state,
        listings.size as models
 from scopes
 left join listings on listings.id = scopes.listing

@@ -1,6 +1,6 @@
 -- ## Scopes | the scopes whose current listing this is | scopes?listing=:id
 select scopes.id as "scopes#", scopes.name as scope, scopes.group_name,
-       case when scopes.asked then 'asked' else 'retired' end as state
+       case when scopes.asked then 'active' else 'retired' end as state
 from scopes where scopes.listing = :id
 order by scopes.asked desc, scopes.name
 limit 20

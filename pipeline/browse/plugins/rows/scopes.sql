@@ -5,7 +5,7 @@ from scopes join listings on listings.id = scopes.listing
 where scopes.id = :id
 
 -- ## History | new listings, failures, held answers and recoveries, the newest first | sightings?scope=:id&_sort_desc=id
-select snapshots.started_at as at, sightings.outcome as kind, transitions.added, transitions.removed,
+select snapshots.started_at as at, sightings.outcome, transitions.added, transitions.removed,
        transitions.changed, sightings.error_class as error, sightings.transition as "transitions#",
        transitions.name as transition, sightings.snapshot as "snapshots#", snapshots.name as run
 from sightings

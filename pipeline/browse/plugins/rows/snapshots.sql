@@ -13,7 +13,7 @@ order by case changes.kind when 'removed' then 0 when 'changed' then 1 else 2 en
 limit 100
 
 -- ## Outcomes | the scopes with a new listing, a failure or a held answer | sightings?snapshot=:id
-select sightings.outcome as kind, scopes.id as "scopes#", scopes.name as scope, transitions.added, transitions.removed,
+select sightings.outcome, scopes.id as "scopes#", scopes.name as scope, transitions.added, transitions.removed,
        transitions.changed, sightings.error_class as error, sightings.transition as "transitions#",
        transitions.name as transition
 from sightings

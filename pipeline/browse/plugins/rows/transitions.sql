@@ -13,7 +13,7 @@ order by case changes.kind when 'removed' then 0 when 'changed' then 1 else 2 en
 limit 200
 
 -- ## Scopes | the scopes with this transition | sightings?transition=:id
-select snapshots.started_at as at, sightings.outcome as kind, scopes.id as "scopes#", scopes.name as scope,
+select snapshots.started_at as at, sightings.outcome, scopes.id as "scopes#", scopes.name as scope,
        sightings.snapshot as "snapshots#", snapshots.name as run
 from sightings
 join scopes on scopes.id = sightings.scope
