@@ -56,7 +56,7 @@ class AiohttpTransport:
         except TimeoutError as error:
             raise TimeoutError from error
         except aiohttp.InvalidURL as error:
-            raise ValueError(f"{error.description or 'the URL is invalid'}") from error
+            raise ValueError(error.description or "the URL is invalid") from error
         except aiohttp.ClientResponseError as error:
             # aiohttp rejects some responses that httpx accepts, so httpx makes the next attempt. Example:
             # a repeated Content-Length, see https://github.com/aio-libs/aiohttp/pull/12389

@@ -108,11 +108,11 @@ def derive(
     fields_of = FieldComparer(old.listing, new.listing, quiet)
     found = []
     for change in diff(old.listing, new.listing):
-        was = old.ids[change.model] if change.before else None
-        now = new.ids[change.model] if change.after else None
-        model, _ = was or now or (0, 0)
-        sides = (str(change.kind), was and was[1], now and now[1])
-        found.append(DerivedChange(change, model, sides, tuple(fields_of(change))))
+        left, right = old.ids.get(change.model), new.ids.get(change.model)
+        side = left or right
+        assert side
+        sides = (str(change.kind), left and left[1], right and right[1])
+        found.append(DerivedChange(change, side[0], sides, fields_of(change)))
     return found
 
 

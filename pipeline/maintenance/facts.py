@@ -19,9 +19,9 @@ DialectsOf = Callable[[str, str], Sequence[Dialect]]
 """Returns the dialects that may have parsed a listing, by its gateway and `reading`; the likeliest first."""
 
 
-_FACTS = tuple(item.name for item in fields(Facts))
+_FACT_COLUMNS = tuple(item.name for item in fields(Facts))
 
-_FLAGS = tuple(item.name for item in fields(Permission))
+_PERMISSION_COLUMNS = tuple(item.name for item in fields(Permission))
 
 
 def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
@@ -73,7 +73,7 @@ def fact_differences(
     dialects = _dialects_by_record(store, dialects_of)
     stored_permissions = _stored_permissions(store)
     found = FactDifferences()
-    rows = store.stream(f"select id, cast(body as blob), {', '.join(_FACTS)} from records order by id")  # noqa: S608 - our own names
+    rows = store.stream(f"select id, cast(body as blob), {', '.join(_FACT_COLUMNS)} from records order by id")  # noqa: S608 - our own names
     for number, text, *stored in rows:
         if only is not None and number not in only:
             continue
@@ -87,7 +87,7 @@ def fact_differences(
         parsed = [to_columns(dialect.facts(body)) for dialect in dialects.get(number, ())]
         found.unknown += number in dialects and not parsed
         found.checked += bool(parsed)
-        if parsed and all([columns[name] for name in _FACTS] != stored for columns in parsed):
+        if parsed and all([columns[name] for name in _FACT_COLUMNS] != stored for columns in parsed):
             found.facts[number] = parsed[0]
     return found
 
@@ -123,7 +123,8 @@ def _dialects_by_record(store: Store, dialects_of: DialectsOf) -> dict[int, list
 
 
 def _stored_permissions(store: Store) -> dict[int, list[tuple[Any, ...]]]:
-    rows = store.stream(f"select record, {', '.join(_FLAGS)} from permissions order by record, id")  # noqa: S608 - our own names
+    columns = ", ".join(_PERMISSION_COLUMNS)
+    rows = store.stream(f"select record, {columns} from permissions order by record, id")  # noqa: S608 - our own names
     return {record: [row[1:] for row in group] for record, group in groupby(rows, key=itemgetter(0))}
 
 

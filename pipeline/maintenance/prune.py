@@ -28,7 +28,7 @@ from pipeline.maintenance.replay import SightingRow, read_sightings
 from pipeline.store import Store
 from pipeline.store.bulk import BulkWriter
 from pipeline.store.departures import Departure, Removal, departures
-from pipeline.store.flapping import DAYS
+from pipeline.store.flapping import FLAP_DAYS
 
 _LAST_ID = 1 << 62
 """Larger than any id."""
@@ -125,7 +125,7 @@ def keep(sightings: Sequence[SightingRow], pending: Sequence[tuple[int, int]], b
     ]
     moves = [_move(sightings, transition, since) for transition, since in [*confirmed, *pending]]
     exact = min([cut, *(move.id for move in moves if move)])
-    recent = _days_before(min([bound, *(each.at for each in sightings if each.id >= exact)]), DAYS)
+    recent = _flap_days_before(min([bound, *(each.at for each in sightings if each.id >= exact)]))
     base = _base(sightings, min(exact, _first_since(sightings, recent)))
     if base is None or (base is sightings[0] and base.outcome == "baseline"):
         return None
@@ -136,8 +136,8 @@ def _first_since(sightings: Sequence[SightingRow], at: str) -> int:
     return next((each.id for each in sightings if each.at >= at), _LAST_ID)
 
 
-def _days_before(at: str, days: int) -> str:
-    return iso(datetime.fromisoformat(at) - timedelta(days=days))
+def _flap_days_before(at: str) -> str:
+    return iso(datetime.fromisoformat(at) - timedelta(days=FLAP_DAYS))
 
 
 def _move(sightings: Sequence[SightingRow], transition: int | None, since: int | None) -> SightingRow | None:
@@ -310,7 +310,7 @@ _UNNEEDED_SNAPSHOTS = f"""
         -- the run from which on removals count for the flap level
         union select (
             select early.id from snapshots as early
-            where early.started_at < strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{DAYS} days')
+            where early.started_at < strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{FLAP_DAYS} days')
             and early.id < sightings.snapshot order by early.started_at desc limit 1)
             from sightings join snapshots as run on run.id = sightings.snapshot
             where sightings.outcome = 'moved'

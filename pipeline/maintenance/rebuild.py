@@ -19,7 +19,7 @@ from pipeline.maintenance.derive import (
     stored_transitions,
 )
 from pipeline.maintenance.facts import DialectsOf, correct_facts
-from pipeline.maintenance.replay import Replay, read_sightings, replay
+from pipeline.maintenance.replay import PointerState, Replay, read_sightings, replay
 from pipeline.maintenance.search import refill_search, unindexed
 from pipeline.maintenance.verify import check_coverages, check_ledger, check_listings, check_records
 from pipeline.store import Store
@@ -90,8 +90,7 @@ def _correct_scopes(store: Store, found: Replay) -> int:
     """Correct the pointers of scopes by their sightings, and drop validators: they are of another listing."""
     corrected = 0
     for row in store.rows("select id, listing, held, sighting from scopes"):
-        state = found.states.get(row["id"])
-        wanted = asdict(state) if state else dict.fromkeys(("listing", "held", "sighting"))
+        wanted = asdict(found.states.get(row["id"], PointerState()))
         if wanted != {name: row[name] for name in wanted}:
             validators = dict.fromkeys(("fingerprint", "etag", "last_modified"))
             store.db.table("scopes").update(row["id"], wanted | validators)

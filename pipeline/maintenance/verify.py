@@ -19,7 +19,7 @@ from pipeline.maintenance.derive import (
     stored_transitions,
 )
 from pipeline.maintenance.facts import DialectsOf, fact_differences
-from pipeline.maintenance.replay import Replay, read_sightings, replay
+from pipeline.maintenance.replay import PointerState, Replay, read_sightings, replay
 from pipeline.maintenance.search import unindexed
 from pipeline.store import Store, flap_levels
 
@@ -209,9 +209,8 @@ def _check_scopes(store: Store, found: Replay) -> Check:
     rows = list(store.stream("select id, name, listing, held, sighting from scopes order by id"))
     problems = []
     for scope, name, *pointers in rows:
-        state = found.states.get(scope)
-        expected = [state.listing, state.held, state.sighting] if state else [None, None, None]
-        if pointers != expected:
+        state = found.states.get(scope, PointerState())
+        if pointers != [state.listing, state.held, state.sighting]:
             message = f"{name} does not point at what its sightings lead to"
             problems.append(Problem("scopes", scope, message, Cure.REBUILD))
     return Check("scopes", len(rows), "each points at what its sightings lead to", tuple(problems))

@@ -265,7 +265,7 @@ class Store:
 
         See https://www.sqlite.org/pragma.html#pragma_wal_checkpoint.
         """
-        with store_errors(self.path, lost="what was recorded is kept"):
+        with store_errors(self.path, effect="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
             self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
 
@@ -309,22 +309,25 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def store_errors(path: Path, *, lost: str = "nothing was written") -> Iterator[None]:
-    """Translate errors of SQLite and the system about a file to a `StoreError` that says what to do."""
+def store_errors(path: Path, *, effect: str = "nothing was written") -> Iterator[None]:
+    """Translate errors of SQLite and the system about a file to a `StoreError` that says what to do.
+
+    `effect` is the part of the message about what was written.
+    """
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_cure(error).format(lost=lost), path=path) from error
+        raise StoreError(_cure(error).format(effect=effect), path=path) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = _CURES["FULL"].format(lost=lost) if full else f"cannot be used: {error.strerror or error}"
+        cure = _CURES["FULL"].format(effect=effect) if full else f"cannot be used: {error.strerror or error}"
         raise StoreError(cure, path=path) from error
 
 
-_BUSY = f"another program kept it locked for {BUSY_TIMEOUT_MS // 1000} s; {{lost}}: run again"
+_BUSY = f"another program kept it locked for {BUSY_TIMEOUT_MS // 1000} s; {{effect}}: run again"
 
 _CURES = {
-    "FULL": "the disk is full; {lost}: free some space and run again",
+    "FULL": "the disk is full; {effect}: free some space and run again",
     "READONLY": "cannot be written: check the owner of the file and its directory",
     "CANTOPEN": "cannot be opened: check that its directory exists and can be written",
     "BUSY": _BUSY,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pipeline.store.database import Store
 
-DAYS = 30
+FLAP_DAYS = 30
 """How many days back a model's removals count."""
 
 MAX_LEVEL = 3
@@ -31,7 +31,7 @@ def flap_levels(store: Store, moved: Iterable[int]) -> dict[tuple[int, int], int
         left join sightings as earlier on earlier.transition = gone.transition
             and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
         left join snapshots as then_run on then_run.id = earlier.snapshot
-            and then_run.started_at >= strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{DAYS} days')
+            and then_run.started_at >= strftime('%Y-%m-%dT%H:%M:%SZ', run.started_at, '-{FLAP_DAYS} days')
         group by moved.id, removed.model
         """,  # noqa: S608 - a number of our own
         {"moved": json.dumps(sorted(moved))},

@@ -48,11 +48,11 @@ def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -
             state = states.get(scope)
             if state is None or state.held is None:
                 raise LookupError(f"nothing is held for {scope}")
-            _move(store, ledger, snapshot, state, quiet(scope, state.reading))
+            _accept_held(store, ledger, snapshot, state, quiet(scope, state.reading))
         return snapshot
 
 
-def _move(
+def _accept_held(
     store: Store, ledger: LedgerWriter, snapshot: int, state: ScopeState, quiet: tuple[str, ...]
 ) -> None:
     assert state.listing is not None

@@ -1,4 +1,4 @@
-"""What differs between two listings, and between two records: laws, and how fields are sorted."""
+"""Differences between two listings, and between two records: laws, and the categories of fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.core.types import Change, FieldChange, Listing, Record
 
 
 def patch(records: dict[str, Record], changes: tuple[Change, ...]) -> dict[str, Record]:
-    """Apply changes to records; each must find its own state before."""
+    """Apply changes to records; the records must have the state before each change."""
     patched = dict(records)
     for change in changes:
         assert patched.pop(change.model, None) == change.before

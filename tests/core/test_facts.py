@@ -1,4 +1,4 @@
-"""Our reading of a record: documented fields as columns, whatever stands in them."""
+"""The facts of a record: documented fields as columns, whatever their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths into JSON values: read, followed, cut out, and listed."""
+"""Paths into JSON values: parse them, find, remove and replace values, list leaves."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_leaves_descend_into_objects_and_arrays_of_objects() -> None:
     }
 
 
-def test_names_that_are_no_plain_step_are_quoted() -> None:
+def test_names_that_need_quotes_are_quoted() -> None:
     value = {"gpt-4.1": {"in": 1}, "gpt-4": {"1": {"in": 2}}, "": 3, "a[]": 4, "rows": [{"0": 5}]}
     assert dict(leaves(value)) == {
         '"gpt-4.1".in': 1,

@@ -228,7 +228,7 @@ def test_a_cookie_never_travels_with_another_scopes_request(gateway, job):
 
 
 def test_a_cookie_set_by_a_list_is_not_kept(job):
-    """Neither within a run nor between two."""
+    """It is kept neither within a run nor between two."""
     sets = (("Set-Cookie", "session=stray; Path=/"),)
     with Scripted(lambda _: Reply(listed("a"), headers=sets)) as server:
         job.asks(server.url, concurrency=1, scopes={"one": "", "two": "", "three": 'cookie = "env:PROD"'})
@@ -486,7 +486,7 @@ def test_an_answer_encoded_twice_is_unreadable(job):
 
 
 def test_malformed_http_is_not_quoted_in_the_error(job):
-    """It may hold half a key."""
+    """The quoted part may hold part of a key."""
     with Scripted(lambda _: Reply(listed("a"), headers=(("Note", "letmein-" * 9000 + "\x00"),))) as server:
         job.asks(server.url, scopes=KEYS, attempts=1)
         assert "letmein" not in error_of_one_run(job)["message"]
@@ -575,7 +575,7 @@ def closing_server():
             while True:
                 connection, _ = listener.accept()
                 with connection:
-                    # Corked, the end of the connection travels with the answer.
+                    # Corked, the end of the connection is sent in the same packet as the answer.
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
                     asked = connection.recv(65536)
                     head = (
@@ -597,7 +597,7 @@ def test_a_connection_closed_by_the_server_is_not_reused(closing_server, job):
     assert error_of_one_run(job) is None
 
 
-def test_redirects_in_circles_fail(gateway, job):
+def test_too_many_redirects_fail(gateway, job):
     gateway.fails("redirect", to="/v1/models")
     job.asks(gateway.url)
     error = error_of_one_run(job)
@@ -740,7 +740,7 @@ def test_an_invalid_proxy_is_reported_without_a_traceback(gateway, job):
 
 
 def test_a_repeated_content_length_is_accepted(job):
-    """At the second attempt at the latest: one of the parsers refuses it."""
+    """With aiohttp, which rejects it, the second attempt uses httpx."""
     body = listed("small")
     twice = Reply(body, headers=(("Content-Length", str(len(body))),))
     with Scripted(lambda _question: twice) as server:

@@ -1,4 +1,4 @@
-"""The parser of answers: laws for any bytes, and a description of every answer that is no list."""
+"""The parser of answers: laws for any bytes, and a description of every answer that is not a list."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialect
         (b'{"data": [null, {"id": " "}, {"name": "lyra"}]}', "none of the 3 rows has a model id at 'id'"),
     ],
 )
-def test_an_answer_that_is_no_list_is_described(answer: bytes, message: str) -> None:
+def test_an_answer_that_is_not_a_list_is_described(answer: bytes, message: str) -> None:
     with pytest.raises(Unreadable) as refused:
         read(answer)
     assert message in refused.value.message

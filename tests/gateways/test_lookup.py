@@ -21,7 +21,7 @@ VIP = "sk-vip-12345678"
 
 @pytest.fixture
 def gateway(monkeypatch):
-    """A gateway with a group that is offered one model more."""
+    """A gateway with a group that is offered an additional model."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with Gateway() as gateway:
         gateway.offers("alpha", to=("default", "vip"), owned_by="acme")
@@ -30,7 +30,7 @@ def gateway(monkeypatch):
         yield gateway
 
 
-def test_an_address_repeats_no_collection_that_an_id_names():
+def test_the_collection_in_an_id_is_not_repeated_in_the_address():
     gemini = all_dialects()["gemini"]
     assert list(record_paths(gemini, "models/tern-1")) == ["/tern-1"]
     assert list(record_paths(all_dialects()["openai"], "models/tern-1")) == [

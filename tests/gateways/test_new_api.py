@@ -85,7 +85,7 @@ def test_auto_uses_the_first_of_its_groups_with_the_model() -> None:
     }
 
 
-def test_a_change_of_another_group_is_none_of_this_one() -> None:
+def test_a_change_of_another_group_does_not_change_this_one() -> None:
     before = models_of_group(prices(enabled(ORION, "default")), "default")
     after = models_of_group(prices(enabled(ORION, "gold", "default")), "default")
     assert before == after

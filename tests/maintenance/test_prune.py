@@ -1,4 +1,4 @@
-"""Prune: dropped history changes no report of the time since."""
+"""Prune: dropping old history changes no report of later time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ from support.fakes import rows_of
 
 from pipeline.core.types import Kind
 from pipeline.history.changes import find_events
-from pipeline.store.coverage import recoveries
-from pipeline.store.coverage import coverage
-from pipeline.store.runs import find_run
 from pipeline.history.model import model_details
 from pipeline.maintenance import prune
 from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
+from pipeline.store.coverage import coverage, recoveries
+from pipeline.store.runs import find_run
 from pipeline.store.windows import Window
 
 
@@ -108,7 +107,7 @@ def test_a_model_removed_in_pruned_history_is_reported_as_returned(store: Store)
     assert store.rows("select name from departures") == [{"name": f"lyra left {at(100)}"}]
 
 
-def test_a_confirmation_goes_with_its_move(store: Store) -> None:
+def test_the_confirmation_of_a_pruned_move_is_pruned(store: Store) -> None:
     """The same transition made again later is another move."""
     there: Answers = {"acme/one": {"lyra": {}}}
     gone: Answers = {"acme/one": {}}

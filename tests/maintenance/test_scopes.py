@@ -27,7 +27,7 @@ def only(store: Store, *names: str) -> dict[str, list[dict[str, Any]]]:
     return rows_of(store)
 
 
-def test_a_forgotten_scope_goes_with_all_that_only_it_needed(store: Store) -> None:
+def test_forgetting_scopes_drops_everything_that_only_they_needed(store: Store) -> None:
     with Store.open(None) as plain:
         wanted = only(plain, "acme/one", "zeta/one")
     only(store, "acme/one", "zeta/one", "acme/two", "beta/one")

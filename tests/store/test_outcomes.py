@@ -1,4 +1,4 @@
-"""The sets of outcomes stand in one place; SQL that cannot use it agrees with it."""
+"""The sets of outcomes are defined once; the SQL files that cannot use them agree with them."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def test_no_module_repeats_a_set_of_outcomes() -> None:
 def test_the_sql_files_of_browse_agree_with_the_sets_of_outcomes() -> None:
     found = {outcomes for _, outcomes in lists(".sql")}
     assert {outcomes for outcomes in found if "failed" in outcomes} == {frozenset(map(str, PROBLEMS))}
-    # A transition leads to the listing of a move, so queries that follow transitions leave moves out.
+    # A transition has the listing of a move, so queries that follow transitions omit moves.
     assert {outcomes | {"moved"} for outcomes in found if "reread" in outcomes} == {SETS}

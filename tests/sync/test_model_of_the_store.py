@@ -1,6 +1,6 @@
-"""A model of a few lines that the database agrees with, whatever happens in whatever order.
+"""The database agrees with a model of a few lines after any sequence of operations.
 
-The steps are runs, acceptances, imports and prunes, with crashes in between.
+The operations are runs, acceptances, imports and prunes, with crashes in between.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Model:
 
 
 def loses(before: Offer, after: Offer) -> bool:
-    """Return whether too much is gone at once: everything, or more than half and more than one."""
+    """Return whether too many models are missing at once: all, or more than half and more than one."""
     gone = before.keys() - after.keys()
     return bool(before and not after) or len(gone) > max(len(before) / 2, 1)
 
@@ -121,7 +121,7 @@ def follow(model: Model, step: tuple[str, object]) -> None:
 
 
 def do_with_crash(store: Store, at: str, step: tuple[str, object], crash: int | None) -> bool:
-    """Do a step, interrupted after so much of SQLite's work; return whether it came to that."""
+    """Do a step, interrupted after some of SQLite's work; return whether it was interrupted."""
     left = count(crash or 0, -1)
     store.connection.set_progress_handler(lambda: crash is not None and next(left) <= 1, 100)
     try:

@@ -1,4 +1,4 @@
-"""A change of the rules of reading is not reported as a change, and hides none."""
+"""A change of the rules of parsing is not reported as a change, and hides no change."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_held_answer_does_not_reparse_the_current_listing(store: Store) -> Non
     assert find_events(store, Window(0, 3)) == ()
 
 
-def test_when_the_id_is_read_elsewhere_models_are_renamed_without_a_report(store: Store) -> None:
+def test_another_path_of_the_id_renames_models_without_a_report(store: Store) -> None:
     rows = [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]
     named = Dialect("plain", id_at="name")
     run(store, answer(PLAIN, *rows), answer(named, *rows))
