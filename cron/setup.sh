@@ -1,12 +1,12 @@
-# Sourced by the launcher, the tests and the gate: makes a virtual environment with this project in it, once.
+# Creates a virtual environment with this project, once. Sourced by the launcher, tests/run and .ci/run.
 #
-#   prepare ROOT NAME [EXTRA]    ROOT/NAME holds the project (editable) and what [EXTRA] asks for
+#   prepare ROOT NAME [EXTRA]    ROOT/NAME gets the project (editable) and the packages of its extra EXTRA
 #
-# The stamp in the environment is written last, so one that is half made never looks done, and comparing
-# it starts no Python. Leaves with 69 when the environment cannot be made, 75 when another start is at it.
+# The stamp in the environment is written last, so that an incomplete one is never used; comparing it starts
+# no Python. Exits with 69 if the environment cannot be created, with 75 if another process keeps the lock.
 # shellcheck shell=sh
 
-# Schedulers hand down little or no PATH, and Python may well live in /usr/local.
+# Schedulers set a short PATH or none, and Python may be in /usr/local.
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 
@@ -15,56 +15,56 @@ prepare() {
     stamp=$venv/.modelwatch log=$venv/setup.log
     sum=$(cksum <"$root/pyproject.toml")
     is_ready && return
-    [ -w "$root" ] || give_up 69 "cannot write in $root: start this once as its owner, to set up $venv"
+    [ -w "$root" ] || fail 69 "cannot write to $root: start this once as its owner, to set up $venv"
     take_lock "$venv.lock"
     is_ready || set_up </dev/null
-    leave_lock
+    release_lock
 }
 
 is_ready() {
-    is_whole && [ "$made_from" = "$sum" ]
+    is_complete && [ "$stamped_sum" = "$sum" ]
 }
 
-# A Python that was upgraded or removed leaves a dangling link behind, a tree that was moved a wrong path.
-is_whole() {
+# False after Python was upgraded or removed (a dangling link) and after the tree was moved (a wrong path).
+is_complete() {
     [ -x "$venv/bin/python" ] && [ -r "$stamp" ] &&
-        { IFS= read -r made_in && IFS= read -r made_from; } <"$stamp" && [ "$made_in" = "$root" ]
+        { IFS= read -r stamped_root && IFS= read -r stamped_sum; } <"$stamp" && [ "$stamped_root" = "$root" ]
 }
 
 set_up() {
-    if is_whole; then
-        say "pyproject.toml has changed: bringing $venv up to date (up to a minute)"
+    if is_complete; then
+        message "pyproject.toml has changed: updating $venv (up to a minute)"
         rm "$stamp"
     else
-        say "setting up $venv, this once (about a minute)"
+        message "setting up $venv, this once (about a minute)"
         find_python
-        make_room
-        work "$python" -m venv "$venv" || give_up 69 "$python made no virtual environment:" "$(cat "$log")"
+        make_directory
+        run_step "$python" -m venv "$venv" || fail 69 "$python could not create a virtual environment:" "$(cat "$log")"
     fi
-    work env PIP_USER=0 "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
+    run_step env PIP_USER=0 "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
         --editable ".${extra:+[$extra]}" ||
-        give_up 69 "pip could not install the project; the next start tries again:" "$(cat "$log")"
+        fail 69 "pip could not install the project; the next start tries again:" "$(cat "$log")"
     printf '%s\n' "$root" "$sum" >"$stamp"
 }
 
-# The log tells an environment of ours from one that somebody else made here, which is not ours to remove.
-make_room() {
+# Only a directory with our log is removed; any other was not created here.
+make_directory() {
     if [ -e "$log" ]; then
         rm -rf "$venv.old" && mv "$venv" "$venv.old"
     fi
     rm -rf "$venv.old"
     rmdir "$venv" 2>/dev/null || true
     { mkdir "$venv" && : >"$log"; } 2>/dev/null ||
-        give_up 69 "cannot make $venv: should it be there and not in use, move it away"
+        fail 69 "cannot make $venv: if it exists and is not in use, move it away"
 }
 
-# Does one step, and names it in the lock, for it outlives a start that is killed.
-work() {
+# Runs one step with its process id in the lock, since the step outlives a killed launcher.
+run_step() {
     sh -c 'echo "$$" >"$1" && cd "$2" && shift 2 && exec "$@"' sh "$lock/$$" "$root" "$@" >"$log" 2>&1
 }
 
-# Sets $python to the real path of the first candidate that works: a shim is tried, not trusted, and a
-# link such as python3 would one day point at another version than the environment was made with.
+# Sets $python to the real path of the first candidate that works. Each is started, since it may be a shim;
+# the path is resolved, since a link such as python3 may later point to another version.
 find_python() {
     tried='' cure='install Python 3.11 or newer, or set PYTHON=/path/to/python3'
     probe='
@@ -84,30 +84,31 @@ print(os.path.realpath(sys.executable))'
         esac
         tried="$tried${tried:+, }$name $why"
     done
-    give_up 69 "no Python to set up with ($tried): $cure"
+    fail 69 "no usable Python ($tried): $cure"
 }
 
-# The lock is a directory with one file named after its holder's process id. Only one process can remove
-# that file, so of several that find the same dead holder exactly one clears the lock away.
+# The lock is a directory with one file, named by the process id of its holder. Only one process can remove
+# that file, so that exactly one of several removes the lock of a dead holder.
 take_lock() {
-    lock=$1 waits=0 empty=0 told=''
+    lock=$1 waits=0 empty=0 waited_for=''
     until take_free_lock; do
         holder=$(ls "$lock" 2>/dev/null) || true
         if [ -z "$holder" ]; then
-            # Its maker is about to write its id, or died before it could.
+            # The holder has not written its id yet, or died before it could.
             empty=$((empty + 1))
             [ "$empty" -lt 25 ] || rmdir "$lock" 2>/dev/null || true
         elif is_alive "$holder"; then
-            [ -n "$told" ] || say "waiting for process $holder, which is setting up $venv"
-            told=$holder
+            [ -n "$waited_for" ] || message "waiting for process $holder, which is setting up $venv"
+            waited_for=$holder
         elif rm "$lock/$holder" 2>/dev/null && rmdir "$lock" 2>/dev/null; then
             continue
         fi
         waits=$((waits + 1))
-        [ "$waits" -lt 3000 ] || give_up 75 "$lock is held by ${told:-nobody}: remove it when no set-up is running"
+        [ "$waits" -lt 3000 ] ||
+            fail 75 "$lock is held by process ${waited_for:-(unknown)}: remove it if no set-up is running"
         sleep 0.2 2>/dev/null || sleep 1
     done
-    trap leave_lock EXIT
+    trap release_lock EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -115,7 +116,7 @@ take_lock() {
 
 take_free_lock() {
     mkdir "$lock" 2>/dev/null && (: >"$lock/$$") 2>/dev/null || return 1
-    # Paused for seconds between these two steps, this process may find that another took its place.
+    # Another process may have replaced the lock if this one was paused between the two commands.
     [ "$(ls "$lock")" = "$$" ] || { rm -f "$lock/$$" && return 1; }
 }
 
@@ -125,25 +126,25 @@ is_alive() {
 
 is_running() {
     kill -0 "$1" 2>/dev/null || [ -d "/proc/$1" ] || return 1
-    # One that has ended is listed until its parent asks for it; in a container that may be never.
+    # A zombie is listed until its parent waits for it; in a container that may never happen.
     { IFS= read -r state <"/proc/$1/stat"; } 2>/dev/null || return 0
     case $state in *') Z '*) return 1 ;; esac
 }
 
-leave_lock() {
+release_lock() {
     rm -f "$lock/$$"
     rmdir "$lock" 2>/dev/null || true
     trap - EXIT HUP INT TERM
 }
 
-say() {
+message() {
     printf 'modelwatch: %s\n' "$@" >&2
 }
 
-give_up() {
+fail() {
     code=$1
     shift
-    say "$1"
+    message "$1"
     shift
     [ $# -eq 0 ] || printf '%s\n' "$@" >&2
     exit "$code"

@@ -212,7 +212,7 @@ def keep() -> str:
     if shutil.which("git") is None:
         pytest.skip("git is not installed here")
     text = schedule_files("github-actions", command=COMMAND, home=HOME)
-    return block(text.partition("Keep what was learnt")[2], after="        run: |")
+    return block(text.partition("Save the data")[2], after="        run: |")
 
 
 @pytest.fixture
