@@ -13,8 +13,13 @@ from typing import Any
 from pipeline.core.canonical import as_text
 from pipeline.core.times import iso
 
-PLACEHOLDERS = frozenset({0, 1626777600, 1677610602})
-"""Values of `created` that server software (one-api and LiteLLM, for example) writes for every model."""
+ONE_API_CREATED = 1626777600
+"""The `created` of every model of One-API and its descendants."""
+
+LITELLM_CREATED = 1677610602
+"""The `created` of every model in the list of LiteLLM's proxy."""
+
+_PLACEHOLDERS = frozenset({0, ONE_API_CREATED, LITELLM_CREATED})
 
 LARGEST = 2**53
 """The limit for numbers: above it, doubles do not hold every integer.
@@ -82,7 +87,7 @@ def parse_timestamp(value: Any) -> str | None:
     """Parse seconds or milliseconds since 1970, or ISO 8601; None for placeholders."""
     if isinstance(value, str):
         return _parse_iso(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value in PLACEHOLDERS:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value in _PLACEHOLDERS:
         return None
     if not 0 < value <= _LATEST * 1000:
         return None
@@ -96,7 +101,7 @@ def _parse_iso(value: str) -> str | None:
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    if at.timestamp() in PLACEHOLDERS or at.year <= _EPOCH_YEAR:
+    if at.timestamp() in _PLACEHOLDERS or at.year <= _EPOCH_YEAR:
         return None
     return iso(at)
 

@@ -8,13 +8,13 @@ import pytest
 from support.fakes import ASKED_AT, body, row
 
 from pipeline.core.types import Gateway, Overrides, Scope, ScopeState
+from pipeline.core.values import ONE_API_CREATED
 from pipeline.gateways.dialects import Answer
-from pipeline.gateways.dialects.known.one_api import CREATED
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import FetchResult, ListingAnswer, Unchanged, Validators
 
 AUTO = Gateway("acme", "https://llm.example/v1")
-ANSWER = Answer((body(row("lyra", created=CREATED), success=True),), ASKED_AT)
+ANSWER = Answer((body(row("lyra", created=ONE_API_CREATED), success=True),), ASKED_AT)
 """An answer with the marks of New-API."""
 
 

@@ -1,1 +1,1 @@
-"""One module per family of gateways, each with its `DIALECTS`; see the README of the package above."""
+"""One module per family of gateways, each with its `DIALECTS`; see `README.md` in `dialects/`."""

@@ -20,7 +20,7 @@ def _is_anthropic(envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_modalities(facts: Facts, _body: Body) -> Facts:
-    """Derive the input modalities from the capabilities; text is always accepted and is none of them."""
+    """Derive the input modalities from the capabilities, which omit text, since it is always accepted."""
     if not facts.features:
         return facts
     inputs = {_INPUTS[feature] for feature in facts.features if feature in _INPUTS}

@@ -18,7 +18,7 @@ _HOSTS = (
 
 
 def _with_parent(facts: Facts, body: Body) -> Facts:
-    """Take the base model of a tuned one as its parent."""
+    """Set the base model of a tuned model as its parent."""
     return replace(facts, parent=parse_text(body.get("model"))) if body.get("model") else facts
 
 

@@ -1,4 +1,4 @@
-"""Cohere's list, which ends with the page that has no token for the next."""
+"""Cohere's list; its last page has no token for a next one."""
 
 from __future__ import annotations
 

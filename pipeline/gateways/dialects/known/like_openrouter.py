@@ -10,7 +10,7 @@ from pipeline.gateways.dialects.known.one_api import PERMISSION_NOISE
 
 
 def _without_zero_cache_prices(facts: Facts, _body: Body) -> Facts:
-    """Take a cache price of 0 as unknown: these gateways write it for a missing price."""
+    """Drop cache prices of 0: these gateways write 0 for a missing price."""
     return replace(
         facts,
         cache_read_usd_per_1m=facts.cache_read_usd_per_1m or None,

@@ -7,11 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.core.facts import PER_TOKEN, FactPaths, Facts, Prices
-from pipeline.core.values import parse_names
+from pipeline.core.values import LITELLM_CREATED, parse_names
 from pipeline.gateways.dialects.dialect import SETS, Dialect
-
-CREATED = 1677610602
-"""The `created` of every model in the proxy's list."""
 
 NO_MODELS = ("*[*]*", "all-team-models", "all-proxy-models", "no-default-models")
 """Routes such as `openai/*`, and placeholders for the models of a key or a team."""
@@ -22,7 +19,7 @@ _PRICES = ("input_usd_per_1m", "output_usd_per_1m", "cache_read_usd_per_1m", "ca
 
 def _is_list(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
     return bool(rows) and all(
-        (row.get("created"), row.get("owned_by")) == (CREATED, "openai") for row in rows
+        (row.get("created"), row.get("owned_by")) == (LITELLM_CREATED, "openai") for row in rows
     )
 
 

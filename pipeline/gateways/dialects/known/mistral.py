@@ -24,7 +24,7 @@ def _adjusted(facts: Facts, body: Body) -> Facts:
     return replace(
         facts,
         input_modalities=tuple(sorted(inputs)) or facts.input_modalities,
-        # Only tuned models have this flag; false means in use.
+        # Only tuned models have this flag; false means that the model is in use.
         lifecycle="archived" if body.get("archived") is True else facts.lifecycle,
     )
 

@@ -18,7 +18,7 @@ def _is_moonshot(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_flags(facts: Facts, body: Mapping[str, Any]) -> Facts:
-    """Read the flags: those of inputs add to text, which every model accepts; the others are features."""
+    """Read the flags: flags of inputs add to text, which every model accepts; other flags are features."""
     on = {name for name, flag in body.items() if name.startswith(_FLAGS) and flag is True}
     inputs = [_INPUTS[name] for name in on & _INPUTS.keys()]
     return replace(

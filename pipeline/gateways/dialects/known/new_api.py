@@ -1,4 +1,4 @@
-"""New-API: the list of a key, and the price list that says which group may use which model."""
+"""New-API: the list of a key, and the price list, with the groups that may use each model."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _GROUPS = ("enable_groups", "enable_group")
 
 
 def models_of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
-    """Return the rows of a price list that one group may use, at that group's prices.
+    """Return the rows of a price list that one group may use, at the prices of that group.
 
     Args:
         envelope: the parsed answer of `/api/pricing`.
-        group: its name; `auto` stands for the groups of `auto_groups`, in their order.
+        group: its name; `auto` means the groups of `auto_groups`, in their order.
 
     Returns:
         Rows as in `data`, with the group's ratio beside the model's. The names of the groups are removed:
-        changes of other groups would show as changes of this one.
+        changes of other groups would look like changes of this one.
 
     Raises:
         Unreadable: there is no list, or the answer does not name the group.

@@ -26,10 +26,10 @@ def pages() -> Pages:
 
 
 def split(answer: Answer) -> GroupAnswers:
-    """Turn the two bodies into an answer for the groups and one for each group's models.
+    """Return an answer for the groups and one for each group's models, from the two bodies.
 
     Raises:
-        Unreadable: one of the bodies is something else.
+        Unreadable: a body is not the list of groups, or not a price list.
     """
     groups, prices = (parse_envelope(body) for body in answer.bodies)
     named = groups.get("data") if isinstance(groups, dict) else None
@@ -42,7 +42,7 @@ def split(answer: Answer) -> GroupAnswers:
 
 
 def _models(prices: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
-    """Return the models of a group; none where the price list does not name it."""
+    """Return the models of a group; none if the price list does not name the group."""
     if not isinstance(prices.get("data"), list):
         raise Unreadable(f"{PRICES_PATH} has no list of prices")
     try:

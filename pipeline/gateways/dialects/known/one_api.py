@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.core.facts import FactPaths
+from pipeline.core.values import ONE_API_CREATED
 from pipeline.gateways.dialects.dialect import Dialect
-
-CREATED = 1626777600
-"""The `created` of every model of One-API and its descendants."""
 
 ONE_HUB_CREATED = 1677649963
 """The `created` of every model of One-Hub; one model of OpenAI really has this value."""
@@ -33,7 +31,7 @@ def _is_one_api(envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 def has_constant_created(rows: list[dict[str, Any]]) -> bool:
     """Return whether all rows have the family's `created`."""
-    return bool(rows) and all(row.get("created") == CREATED for row in rows)
+    return bool(rows) and all(row.get("created") == ONE_API_CREATED for row in rows)
 
 
 def _is_one_hub(_envelope: Any, rows: list[dict[str, Any]]) -> bool:

@@ -9,8 +9,8 @@ DIALECTS = (
     Dialect(
         name="openai",
         hosts=("api.openai.com",),
-        # OpenAI sends its models in one piece. Its paged lists have `has_more` and continue `after` the last
-        # id; a gateway that does the same is followed, and refused where the next page is missing.
+        # OpenAI sends its models in one page. Its other lists have `has_more`, and `after` takes the last id
+        # (https://platform.openai.com/docs/api-reference/files/list). Some gateways page models like these.
         paging=Paging(param="after", next_at="last_id", more_at="has_more"),
         # More paths than OpenAI uses, because unknown gateways are parsed in this dialect.
         list_at=("data", "models", "result.models", "result", "output.models", ""),

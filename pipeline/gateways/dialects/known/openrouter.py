@@ -16,7 +16,7 @@ def _is_openrouter(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def _with_author(facts: Facts, body: Mapping[str, Any]) -> Facts:
-    """Take the author from the id, `author/slug` (an alias begins with `~`); no field has it."""
+    """Set the author from the id, `author/slug` (an alias begins with `~`), since no field has it."""
     author, slash, _ = str(body.get("id")).removeprefix("~").partition("/")
     return replace(facts, owned_by=author or None) if slash else facts
 
@@ -28,7 +28,7 @@ DIALECTS = (
         path="/api/v1/models",
         # Without `limit` the list is complete; `links.next` is followed in case that changes.
         paging=Paging(param="offset", next_at="links.next", total_at="total_count"),
-        # Scores are recomputed all the time: nine in ten changed records differ in nothing else.
+        # Scores are recomputed all the time: nine of ten changed records differ in these only.
         noise=("benchmarks",),
         # The values of the current provider become null and return within hours.
         quiet=("top_provider", "links", "default_parameters"),

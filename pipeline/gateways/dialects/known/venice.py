@@ -11,7 +11,7 @@ BILLED_BY_TOKEN = frozenset({None, "text", "code", "embedding"})
 
 
 def _by_token(facts: Facts, _body: Body) -> Facts:
-    """Drop the token prices of models that are not billed by token: speech has prices per character there."""
+    """Drop the token prices of models that are not billed by token: those of speech are per character."""
     if facts.type in BILLED_BY_TOKEN:
         return facts
     return replace(

@@ -19,7 +19,7 @@ TIERS = {
 
 
 def _first_tiers(facts: Facts, body: Body) -> Facts:
-    """Read a price that has only tiers from the first tier, that of short requests."""
+    """Read a price with tiers only from its first tier, that of short requests."""
     found: dict[str, Any] = {}
     for name, at in TIERS.items():
         match jsonpath.find(body, at):

@@ -8,7 +8,7 @@ from pipeline.core.facts import CENTS_PER_100M, FactPaths, Prices
 from pipeline.gateways.dialects.dialect import Dialect
 
 FINGERPRINT = "fingerprint"
-"""The field with the build of the answering back end, which is no property of the model."""
+"""The field with the build of the answering back end, which is not a property of the model."""
 
 
 def _is_language_models(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
