@@ -1,4 +1,4 @@
-"""Measure the program as its user meets it, beside its neighbours, and say which targets are met."""
+"""Measure modelwatch and the programs it is compared with, and print which targets are met."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from figures import Figure, markdown, table
 from fleet import fleet, growth, large_fleet
 from history import history
 from measure import MeasureError
-from replay import git_history, kept, replay
+from replay import database_size, git_history, replay
 from setting import FULL, HISTORY, QUICK, Setting, setting
 from starting import change, version
 
@@ -27,7 +27,7 @@ Row = Callable[[Setting], Iterator[Figure]]
 ROWS: dict[str, Row] = {
     "replay": replay,
     "git-history": git_history,
-    "size": kept,
+    "size": database_size,
     "fleet": fleet,
     "large-fleet": large_fleet,
     "growth": growth,
@@ -38,26 +38,28 @@ ROWS: dict[str, Row] = {
 
 
 def main() -> int:
-    """Run the rows that are asked for, print the table, and write it as JSON; gives the exit code."""
-    asked = _arguments()
+    """Run the selected rows, print the table, write it as JSON, and return the exit status."""
+    arguments = _arguments()
     figures: list[Figure] = []
     code = 0
-    with setting(corpus=asked.corpus, times=asked.times, sizes=QUICK if asked.quick else FULL) as at:
-        for name in asked.only or ROWS:
+    with setting(
+        corpus=arguments.corpus, times=arguments.times, sizes=QUICK if arguments.quick else FULL
+    ) as at:
+        for name in arguments.only or ROWS:
             _note(f"{name} …")
             try:
                 found = list(ROWS[name](at))
                 figures += found
                 _note(table(found))
             except (MeasureError, subprocess.CalledProcessError) as problem:
-                # The others go on: what they have measured took its time.
-                _note(f"{name} broke off: {problem}")
+                # The other rows continue.
+                _note(f"{name} failed: {problem}")
                 code = 1
-    about = _about(asked)
-    shown = markdown(figures) if asked.markdown else table(figures)
+    about = _about(arguments)
+    shown = markdown(figures) if arguments.markdown else table(figures)
     sys.stdout.write(f"{_line(about)}\n\n{shown}\n")
     written = {**about, "figures": [figure.as_json() for figure in figures]}
-    asked.json.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    arguments.json.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return code
 
 
@@ -66,21 +68,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=ROWS, metavar="ROW", help=f"may be repeated: {', '.join(ROWS)}"
     )
-    parser.add_argument("--times", type=_positive, default=5, help="turns to take the median of (5)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument(
-        "--corpus", type=Path, help="replay a real history: a directory that holds ppc_aihubmix"
+        "--times", type=_positive, default=5, help="number of measurements (5); the median counts"
     )
+    parser.add_argument("--quick", action="store_true", help="small sizes, to check that it works")
+    parser.add_argument("--corpus", type=Path, help="import a real history: a directory with ppc_aihubmix")
     parser.add_argument("--markdown", action="store_true", help="print the table for the README")
     parser.add_argument(
-        "--json", type=Path, default=Path(__file__).with_name("latest.json"), help="where to write it all"
+        "--json", type=Path, default=Path(__file__).with_name("latest.json"), help="the file with all figures"
     )
-    asked = parser.parse_args()
-    if asked.corpus and not (asked.corpus / HISTORY).is_dir():
-        parser.error(f"--corpus: there is no directory {asked.corpus / HISTORY}")
-    if not asked.json.absolute().parent.is_dir():
-        parser.error(f"--json: there is no directory {asked.json.absolute().parent}")
-    return asked
+    arguments = parser.parse_args()
+    if arguments.corpus and not (arguments.corpus / HISTORY).is_dir():
+        parser.error(f"--corpus: there is no directory {arguments.corpus / HISTORY}")
+    if not arguments.json.absolute().parent.is_dir():
+        parser.error(f"--json: there is no directory {arguments.json.absolute().parent}")
+    return arguments
 
 
 def _positive(text: str) -> int:
@@ -90,16 +92,16 @@ def _positive(text: str) -> int:
     return number
 
 
-def _about(asked: argparse.Namespace) -> dict[str, object]:
+def _about(arguments: argparse.Namespace) -> dict[str, object]:
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
         "modelwatch": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "times": asked.times,
-        "quick": asked.quick,
-        "corpus": "real" if asked.corpus else "made up",
+        "times": arguments.times,
+        "quick": arguments.quick,
+        "corpus": "real" if arguments.corpus else "generated",
     }
 
 

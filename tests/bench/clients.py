@@ -1,4 +1,4 @@
-"""The programs that we are measured against, each the least that does its part: clients.py NAME ARGUMENTS."""
+"""The programs that modelwatch is compared with, each as small as possible: clients.py NAME ARGUMENTS."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-# Each imports only what it needs, and late: its start counts.
+# Imports are local, since the time to start counts.
 
 
 def floor(directory: str) -> None:
-    """Read each answer, and decode nothing of it but the envelope."""
+    """Read each answer and decode only its envelope."""
     import msgspec
 
     envelope = msgspec.defstruct("Envelope", [("data", list[msgspec.Raw])])
@@ -20,7 +20,7 @@ def floor(directory: str) -> None:
 
 
 def bare(url: str, count: str, concurrency: str) -> None:
-    """Fetch as every key with aiohttp, and drop what comes."""
+    """Fetch with every key by aiohttp and discard the responses."""
     import aiohttp
 
     async def fetch(session: aiohttp.ClientSession, key: int) -> None:
@@ -30,9 +30,9 @@ def bare(url: str, count: str, concurrency: str) -> None:
 
     async def fetch_all() -> None:
         connector = aiohttp.TCPConnector(limit=int(concurrency))
-        patience = aiohttp.ClientTimeout(total=None)
+        timeout = aiohttp.ClientTimeout(total=None)
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=patience) as session,
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
             asyncio.TaskGroup() as group,
         ):
             for key in range(int(count)):
@@ -42,21 +42,21 @@ def bare(url: str, count: str, concurrency: str) -> None:
 
 
 def plain(url: str, count: str, concurrency: str) -> None:
-    """Fetch as every key with httpx, and drop what comes."""
+    """Fetch with every key by httpx and discard the responses."""
     import httpx
 
-    async def fetch(client: httpx.AsyncClient, pace: asyncio.Semaphore, key: int) -> None:
-        async with pace:
+    async def fetch(client: httpx.AsyncClient, semaphore: asyncio.Semaphore, key: int) -> None:
+        async with semaphore:
             response = await client.get(url, headers={"Authorization": f"Bearer key-{key}"})
             response.raise_for_status()
 
     async def fetch_all() -> None:
         at_once = int(concurrency)
-        pace = asyncio.Semaphore(at_once)
+        semaphore = asyncio.Semaphore(at_once)
         limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
         async with httpx.AsyncClient(limits=limits, timeout=None) as client, asyncio.TaskGroup() as group:
             for key in range(int(count)):
-                group.create_task(fetch(client, pace, key))
+                group.create_task(fetch(client, semaphore, key))
 
     asyncio.run(fetch_all())
 

@@ -1,4 +1,4 @@
-"""What happened in a history, counted without any code of the program: plain JSON, plain dicts."""
+"""The changes of a history, counted by JSON and dicts, without code of modelwatch."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from pathlib import Path
 from typing import Any
 
 SETS = (("modalities", "input"), ("modalities", "output"))
-"""Arrays whose order means nothing, of those that the dialect declares: all that occur in these histories."""
+"""Arrays that the dialect declares as sets, as far as they occur in these histories."""
 
 NOISE = ("id", "created")
-"""What the dialect leaves out of each entry of `permission`: made up by the server at each request."""
+"""Noise in each entry of `permission`, which differs in each response."""
 
-Steps = dict[str, int]
-"""How many models were added, removed and changed from answer to answer."""
+Counts = dict[str, int]
+"""Numbers of models added, removed and changed, summed over all answers."""
 
 
-def count(bodies: Iterable[bytes]) -> Steps:
-    """Count the steps of a history."""
-    steps = Counter(added=0, removed=0, changed=0)
+def count(bodies: Iterable[bytes]) -> Counts:
+    """Count the changes of a history."""
+    counts = Counter(added=0, removed=0, changed=0)
     before = None
     for body in bodies:
         after = _records(body)
         if before is not None:
-            steps["added"] += len(after.keys() - before.keys())
-            steps["removed"] += len(before.keys() - after.keys())
-            steps["changed"] += sum(before[model] != after[model] for model in before.keys() & after.keys())
+            counts["added"] += len(after.keys() - before.keys())
+            counts["removed"] += len(before.keys() - after.keys())
+            counts["changed"] += sum(before[model] != after[model] for model in before.keys() & after.keys())
         before = after
-    return dict(steps)
+    return dict(counts)
 
 
-def recorded(database: Path) -> Steps:
-    """Add up the steps that a database has; a move that was made twice is stored once, and counts twice."""
+def recorded(database: Path) -> Counts:
+    """Sum the changes in a database; a transition stored once counts each time that it occurred."""
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         row = connection.execute("""
             select coalesce(sum(added), 0), coalesce(sum(removed), 0), coalesce(sum(changed), 0)
@@ -46,20 +46,20 @@ def recorded(database: Path) -> Steps:
     return dict(zip(("added", "removed", "changed"), row, strict=True))
 
 
-def in_words(steps: Steps) -> str:
-    """Write the steps as a sentence would."""
-    return ", ".join(f"{number:,} {kind}" for kind, number in steps.items())
+def as_text(counts: Counts) -> str:
+    """Return the numbers with their kinds, separated by commas."""
+    return ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
 
 
 def _records(body: bytes) -> dict[str, Any]:
     found: dict[str, list[Any]] = {}
     for row in json.loads(body, parse_float=Decimal)["data"]:
-        found.setdefault(row["id"], []).append(_plain(row))
-    # Of several records of one id the first in order of their spelling stands.
-    return {model: min(rows, key=_spelling) if rows[1:] else rows[0] for model, rows in found.items()}
+        found.setdefault(row["id"], []).append(_without_noise(row))
+    # Of several records of one id, the first in the order of their JSON counts.
+    return {model: min(rows, key=_as_json) if rows[1:] else rows[0] for model, rows in found.items()}
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _without_noise(row: dict[str, Any]) -> dict[str, Any]:
     for outer, inner in SETS:
         if isinstance(row.get(outer), dict) and isinstance(row[outer].get(inner), list):
             row[outer][inner].sort(key=str)
@@ -69,5 +69,5 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _spelling(row: Any) -> str:
+def _as_json(row: Any) -> str:
     return json.dumps(row, sort_keys=True, default=str)

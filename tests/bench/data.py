@@ -1,4 +1,4 @@
-"""Made-up answers like real ones: the same each time, a kilobyte a model, and mostly no news."""
+"""Generated answers: the same each time, a kilobyte per model, and mostly without changes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 SEED = 20261104
 _FIRST = datetime(2026, 1, 5, 6, tzinfo=UTC)
 _BETWEEN = timedelta(hours=4)
-_NEWS = 0.17
-"""The share of the steps that bring a change, as in the real history that the targets were set by."""
+_CHANGED = 0.17
+"""The share of answers with changes, as in the real history by which the targets were set."""
 
 _WORDS = (
     *("answers", "code", "dialogue", "fast", "for", "in", "its", "languages", "large", "long", "model", "of"),
@@ -25,45 +25,45 @@ _MAKERS = ("acme", "borealis", "cobalt", "dune")
 
 
 class Catalogue:
-    """A gateway's list and how it moves; `rng` is the only chance in it."""
+    """A list that changes at random; `rng` is the only source of randomness."""
 
     def __init__(self, models: int, seed: int = SEED) -> None:
         self.rng = Random(seed)
         self.made = 0
         self.models: dict[str, dict[str, Any]] = {}
-        self.gone: dict[str, dict[str, Any]] = {}
+        self.removed: dict[str, dict[str, Any]] = {}
         for _ in range(models):
             self.add()
 
     def add(self) -> None:
-        """Let a new model come, or now and then one that had left."""
-        if self.gone and self.rng.random() < 0.2:
-            model = self.rng.choice(sorted(self.gone))
-            self.models[model] = self.gone.pop(model)
+        """Add a new model or, with a probability of 20 %, a removed one."""
+        if self.removed and self.rng.random() < 0.2:
+            model = self.rng.choice(sorted(self.removed))
+            self.models[model] = self.removed.pop(model)
             return
         model = f"{self.rng.choice(_FAMILIES)}-{self.made}"
         self.made += 1
         self.models[model] = self._record(model)
 
     def remove(self) -> None:
-        """Let a model leave."""
+        """Remove a model."""
         model = self._any()
-        self.gone[model] = self.models.pop(model)
+        self.removed[model] = self.models.pop(model)
 
     def change(self) -> None:
-        """Let a price move."""
+        """Change a price."""
         model = self._any()
         cost = {**self.models[model]["cost"], "output": self._price()}
         self.models[model] = {**self.models[model], "cost": cost}
 
-    def move(self) -> None:
-        """Let something happen, as it does in one step of six."""
-        news, weights = (self.change, self.add, self.remove), (12, 3, 2)
-        for happens in self.rng.choices(news, weights, k=self.rng.randint(1, 9)):
-            happens()
+    def change_several(self) -> None:
+        """Make one to nine changes."""
+        kinds, weights = (self.change, self.add, self.remove), (12, 3, 2)
+        for make in self.rng.choices(kinds, weights, k=self.rng.randint(1, 9)):
+            make()
 
     def body(self, at: datetime = _FIRST, *, plain: bool = False) -> bytes:
-        """Write the answer of a moment, which is in the envelope only; `plain` is without most fields."""
+        """Return the answer at a time, which only the envelope has; `plain` leaves out most fields."""
         rows = list(self.models.values())
         if plain:
             rows = [{field: row[field] for field in _PLAIN} for row in rows]
@@ -71,7 +71,7 @@ class Catalogue:
         return json.dumps({**envelope, "data": rows}, separators=(",", ":")).encode()
 
     def shuffle(self) -> None:
-        """Let the list come in another order."""
+        """Shuffle the list."""
         models = list(self.models.items())
         self.rng.shuffle(models)
         self.models = dict(models)
@@ -102,20 +102,20 @@ class Catalogue:
 
 
 def write_history(directory: Path, *, answers: int, models: int) -> None:
-    """Write a history of answers, a file each: `0007_20260106T100000Z.json`."""
+    """Write a history with one file per answer, such as `0007_20260106T100000Z.json`."""
     directory.mkdir()
     catalogue = Catalogue(models)
     for number in range(answers):
         at = _FIRST + number * _BETWEEN
-        if number and catalogue.rng.random() < _NEWS:
-            catalogue.move()
+        if number and catalogue.rng.random() < _CHANGED:
+            catalogue.change_several()
         if number % 10 == 9:
             catalogue.shuffle()
         (directory / f"{number:04}_{at:%Y%m%dT%H%M%SZ}.json").write_bytes(catalogue.body(at))
 
 
 def write_bodies(directory: Path, *, bodies: int, models: int, plain: bool) -> Path:
-    """Write the answers of so many groups of keys, no two alike; `plain` is without most fields."""
+    """Write the different answers of several groups of keys; `plain` leaves out most fields."""
     directory.mkdir()
     for number in range(bodies):
         body = Catalogue(models, SEED + number).body(plain=plain)
@@ -124,10 +124,10 @@ def write_bodies(directory: Path, *, bodies: int, models: int, plain: bool) -> P
 
 
 def answers_in(directory: Path) -> list[Path]:
-    """List the answers of a history, oldest first."""
+    """Return the files of a history, the oldest first."""
     return sorted(directory.glob("*_*Z.json"))
 
 
 def bodies_of(answers: list[Path]) -> Iterator[bytes]:
-    """Read the answers of a history, one at a time."""
+    """Yield the answers of a history."""
     return (path.read_bytes() for path in answers)

@@ -1,4 +1,4 @@
-"""One line of the table: what was measured, against what, the target, and whether it is met."""
+"""The rows of the table: a measurement, the one it is compared with, the target, and whether it is met."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WITHOUT_TARGET = "-"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure in words, and in `raw` as numbers (seconds, bytes); `met` is None where there is no target."""
+    """A row as text, and in `raw` as numbers (seconds, bytes); `met` is None without a target."""
 
     row: str
     what: str
@@ -26,17 +26,17 @@ class Figure:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     def cells(self) -> tuple[str, ...]:
-        """Give its line of the table."""
+        """Return the cells of the row."""
         met = {True: "met", False: "not met", None: _WITHOUT_TARGET}[self.met]
         return (self.row, self.what, self.ours, self.against, self.figure, self.target, met)
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it."""
+        """Return all fields."""
         return asdict(self)
 
 
 def slower(row: str, what: str, ours: Measured, other: Measured, *, by: str, limit: float) -> Figure:
-    """Say how many times as long as `by` we take, which is to be no more than `limit`."""
+    """Return our time as a multiple of that of `by`, at most `limit`."""
     value = ours.seconds / other.seconds
     return Figure(
         row,
@@ -53,7 +53,7 @@ def slower(row: str, what: str, ours: Measured, other: Measured, *, by: str, lim
 def faster(
     row: str, what: str, ours: float, other: float, *, by: str, limit: float, raw: Mapping[str, Any]
 ) -> Figure:
-    """Say how many times as long as we `by` takes, which is to be no less than `limit`; in seconds."""
+    """Return the time of `by` as a multiple of ours, at least `limit`; both in seconds."""
     value = other / ours
     return Figure(
         row,
@@ -70,14 +70,14 @@ def faster(
 def at_most(
     row: str, what: str, value: float, limit: float, shown: Callable[[float], str], **raw: object
 ) -> Figure:
-    """Say how much something is, which is to be no more than `limit`."""
-    words = shown(value)
+    """Return an absolute value, at most `limit`."""
+    text = shown(value)
     return Figure(
         row,
         what,
-        words,
+        text,
         "",
-        words,
+        text,
         f"at most {shown(limit)}",
         value <= limit,
         {"value": value, "limit": limit, **raw},
@@ -85,7 +85,7 @@ def at_most(
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Write the figures in columns."""
+    """Return the rows as text in columns."""
     rows = [HEADER, *(figure.cells() for figure in figures)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -94,28 +94,28 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """Write the figures as a table in Markdown."""
+    """Return the rows as a Markdown table."""
     rows = [HEADER, ("---",) * len(HEADER), *(figure.cells() for figure in figures)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def duration(seconds: float) -> str:
-    """Write a time to three digits."""
+    """Return a time with three digits, in ms or s."""
     if seconds < 1:
-        return f"{_three(seconds * 1000)} ms"
-    return f"{_three(seconds)} s"
+        return f"{_three_digits(seconds * 1000)} ms"
+    return f"{_three_digits(seconds)} s"
 
 
 def size(count: float) -> str:
-    """Write bytes as millions, or as they are when they are few."""
-    return f"{count:,.0f} bytes" if count < 100_000 else f"{_three(count / 1e6)} MB"
+    """Return a size in MB (millions of bytes), below 0.1 MB in bytes."""
+    return f"{count:,.0f} bytes" if count < 100_000 else f"{_three_digits(count / 1e6)} MB"
 
 
 def times(ratio: float) -> str:
-    """Write a ratio."""
-    return f"{_three(ratio)} ×"
+    """Return a ratio with three digits."""
+    return f"{_three_digits(ratio)} ×"
 
 
-def _three(value: float) -> str:
+def _three_digits(value: float) -> str:
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""The rows on many keys at once: against clients that only fetch, and what a run without news writes."""
+"""Runs over many keys, against clients that only fetch, and the growth of the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from figures import Figure, at_most, faster, size, slower
-from measure import Command, Measured, always, interleaved, modelwatch, once, python, settled
+from measure import Command, Measured, always, database_bytes, interleaved, modelwatch, once, python
 from serve import serving
 from setting import CLIENTS, Setting, configure
 
@@ -26,10 +26,10 @@ _GROUPS = 5
 
 
 def fleet(setting: Setting) -> Iterator[Figure]:
-    """Ask as a thousand keys, with long lists, and hear nothing new."""
+    """Yield the figures of runs without changes over a thousand keys with long lists."""
     keys = setting.sizes.fleet
-    ran = _without_news(setting, keys, _bodies(setting), ("aiohttp", "httpx"))
-    what = f"a run over {keys:,} scopes of {setting.sizes.models} models, no news"
+    ran = _without_changes(setting, keys, _bodies(setting), ("aiohttp", "httpx"))
+    what = f"a run over {keys:,} scopes of {setting.sizes.models} models, no changes"
     ours, httpx = ran["ours"], ran["httpx"]
     yield slower("fleet", what, ours, ran["aiohttp"], by="aiohttp", limit=_SLOWEST)
     raw = {"ours": ours.raw(), "other": httpx.raw()}
@@ -38,24 +38,24 @@ def fleet(setting: Setting) -> Iterator[Figure]:
 
 
 def large_fleet(setting: Setting) -> Iterator[Figure]:
-    """Ask as ten thousand keys, with short lists, and hear nothing new."""
+    """Yield the figures of runs without changes over ten thousand keys with short lists."""
     keys = setting.sizes.large_fleet
-    ran = _without_news(setting, keys, _short_bodies(setting), ("aiohttp",))
-    what = f"a run over {keys:,} scopes of {setting.sizes.short_list} models, no news"
+    ran = _without_changes(setting, keys, _short_bodies(setting), ("aiohttp",))
+    what = f"a run over {keys:,} scopes of {setting.sizes.short_list} models, no changes"
     yield slower("large-fleet", what, ran["ours"], ran["aiohttp"], by="aiohttp", limit=_SLOWEST_LARGE)
     yield at_most("large-fleet", "peak memory", ran["ours"].peak, _MOST_MEMORY_LARGE, size)
 
 
 def growth(setting: Setting) -> Iterator[Figure]:
-    """Look at the database before and after runs without news."""
+    """Yield the growth of the database by runs without changes."""
     keys = setting.sizes.fleet
     sizes = []
-    with _fleet(setting, keys, _short_bodies(setting)) as asked:
+    with _fleet(setting, keys, _short_bodies(setting)) as started:
         for _ in range(max(setting.times, _GROWTH_TURNS) + 1):
-            once(asked.run)
-            sizes.append(settled(asked.home / "modelwatch.db"))
+            once(started.run)
+            sizes.append(database_bytes(started.home / "modelwatch.db"))
     steps = [after - before for before, after in pairwise(sizes)]
-    what = f"growth of the database in a run over {keys:,} scopes, no news"
+    what = f"growth of the database in a run over {keys:,} scopes, no changes"
     figure = at_most("growth", what, median(steps), _MOST_GROWTH, size, each=steps)
     yield replace(figure, ours=f"{mean(steps):,.0f} bytes on average")
 
@@ -71,7 +71,7 @@ def _short_bodies(setting: Setting) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Fleet:
-    """A home whose keys have been asked once, and the address that they are asked at."""
+    """A home after its first run over all keys, and the URL of the gateway."""
 
     home: Path
     url: str
@@ -90,15 +90,17 @@ def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
             writer = csv.writer(file)
             writer.writerow(("name", "key"))
             writer.writerows((f"k{number}", f"env:K{number}") for number in range(keys))
-        asked = _Fleet(home, url, {f"K{number}": f"key-{number}" for number in range(keys)})
-        once(asked.run)
-        yield asked
+        started = _Fleet(home, url, {f"K{number}": f"key-{number}" for number in range(keys)})
+        once(started.run)
+        yield started
 
 
-def _without_news(setting: Setting, keys: int, bodies: Path, clients: tuple[str, ...]) -> dict[str, Measured]:
-    with _fleet(setting, keys, bodies) as asked:
-        turns = {"ours": always(asked.run)}
+def _without_changes(
+    setting: Setting, keys: int, bodies: Path, clients: tuple[str, ...]
+) -> dict[str, Measured]:
+    with _fleet(setting, keys, bodies) as started:
+        turns = {"ours": always(started.run)}
         for client in clients:
-            words = (client, f"{asked.url}/v1/models", str(keys), str(setting.sizes.concurrency))
+            words = (client, f"{started.url}/v1/models", str(keys), str(setting.sizes.concurrency))
             turns[client] = always(python(str(CLIENTS), *words))
         return interleaved(turns, setting.times)

@@ -1,4 +1,4 @@
-"""The row on a long past: a run and two questions, against the same after hardly any past."""
+"""Commands after ten thousand snapshots, against the same after ten."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pipeline.sync.run import decide_and_record
 _SHORT = 10
 _SLOWEST = 1.15
 _EVERY = 25
-_TOGETHER = 250
-_ASKED = (("run",), ("models",), ("changes", "--since", "1d"))
+_BATCH = 250
+_COMMANDS = (("run",), ("models",), ("changes", "--since", "1d"))
 
 
 def history(setting: Setting) -> Iterator[Figure]:
-    """Ask the same after ten snapshots and after ten thousand, with the same last day and the same models."""
+    """Yield the time of each command after many snapshots, against ten with the same models and last day."""
     long, models = setting.sizes.long_history, setting.sizes.models
     bodies = _bodies(models, long)
     served = setting.place("served")
@@ -37,12 +37,12 @@ def history(setting: Setting) -> Iterator[Figure]:
     (served / "now.json").write_bytes(bodies[-1])
     with serving(served) as url:
         homes = {
-            name: _home(setting.place(name), url, kept)
-            for name, kept in (("long", bodies), ("short", bodies[-_SHORT:]))
+            name: _home(setting.place(name), url, answers)
+            for name, answers in (("long", bodies), ("short", bodies[-_SHORT:]))
         }
         for home in homes.values():
             once(modelwatch("run", home=home))
-        for words in _ASKED:
+        for words in _COMMANDS:
             what = f"modelwatch {' '.join(words)}, after {long:,} snapshots"
             turns = {name: always(modelwatch(*words, home=home)) for name, home in homes.items()}
             ran = interleaved(turns, setting.times)
@@ -50,13 +50,13 @@ def history(setting: Setting) -> Iterator[Figure]:
 
 
 def _bodies(models: int, snapshots: int) -> list[bytes]:
-    """Give the answer of each snapshot: the last ten move thrice, and those before now and then."""
+    """Return the answer of each snapshot: three changes in the last ten, one in 25 before."""
     catalogue = Catalogue(models)
     body = catalogue.body()
     found = []
     for number in range(snapshots - _SHORT):
         if number % _EVERY == _EVERY - 1:
-            catalogue.move()
+            catalogue.change_several()
             body = catalogue.body()
         found.append(body)
     for number in range(_SHORT):
@@ -68,19 +68,19 @@ def _bodies(models: int, snapshots: int) -> list[bytes]:
 
 
 def _home(home: Path, url: str, bodies: Sequence[bytes]) -> Path:
-    """Make a home whose database holds these answers, the last nine of them of the last day."""
+    """Create a home whose database has these answers, the last nine from the last day."""
     configure(home, url, **{"scopes.public": {}})
     (scope,) = load(home / "modelwatch.toml").scopes
     now = datetime.now(UTC)
     with Store.open(home / "modelwatch.db") as store:
-        recorder = RunCache(store)
-        reader = AnswerReader(recorder.refs)
-        for first in range(0, len(bodies), _TOGETHER):
+        cache = RunCache(store)
+        reader = AnswerReader(cache.states)
+        for first in range(0, len(bodies), _BATCH):
             with store.transaction():
-                for number in range(first, min(first + _TOGETHER, len(bodies))):
+                for number in range(first, min(first + _BATCH, len(bodies))):
                     at = now - _ago(len(bodies) - number)
                     body = None if _is_same(bodies, number) else bodies[number]
-                    _record(recorder, scope, _heard(reader, scope, body, at), at)
+                    _record(cache, scope, _result(reader, scope, body, at), at)
         store.checkpoint()
     return home
 
@@ -93,13 +93,13 @@ def _ago(number: int) -> timedelta:
     return timedelta(hours=number if number < _SHORT else number + 20)
 
 
-def _record(recorder: RunCache, scope: Scope, heard: ScopeResult, at: datetime) -> None:
-    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
-    decide_and_record({scope.name: heard}, [scope], recorder, started_at=moment, finished_at=moment)
+def _record(cache: RunCache, scope: Scope, result: ScopeResult, at: datetime) -> None:
+    time = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    decide_and_record({scope.name: result}, [scope], cache, started_at=time, finished_at=time)
 
 
-def _heard(reader: AnswerReader, scope: Scope, body: bytes | None, at: datetime) -> ScopeResult:
-    """Read one answer as a run does; None is the answer known, to the byte."""
+def _result(reader: AnswerReader, scope: Scope, body: bytes | None, at: datetime) -> ScopeResult:
+    """Parse one answer as a run does; None is an answer equal to the byte."""
     if body is None:
         return ScopeResult(Unchanged(), 0.1)
     return reader.read_archived(scope, Answer((body,), int(at.timestamp())))

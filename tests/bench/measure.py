@@ -1,4 +1,4 @@
-"""Start programs as a user does, in turns, and take medians."""
+"""Measuring programs as processes, in turns, by medians."""
 
 from __future__ import annotations
 
@@ -17,68 +17,68 @@ WEIGH = Path(__file__).with_name("weigh.py")
 
 
 class MeasureError(Exception):
-    """A program that was to be measured did not do its work."""
+    """A measured program failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to start, and the variables that it finds beside `PATH` and `HOME`."""
+    """The words of a command, and its environment variables beside `PATH` and `HOME`."""
 
     words: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
 
 
 Turn = Callable[[int], Command]
-"""Makes ready for a turn, untimed, and gives its command; turn 0 is the warm-up."""
+"""A function that prepares a turn, untimed, and returns its command; turn 0 is the warm-up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the turns of one program took, start to exit: seconds each, and peaks in bytes."""
+    """The seconds of each turn of a program, from start to exit, and its peak memory in bytes."""
 
     turns: tuple[float, ...]
     peaks: tuple[int, ...]
 
     @property
     def seconds(self) -> float:
-        """The median."""
+        """The median of the turns."""
         return median(self.turns)
 
     @property
     def peak(self) -> int:
-        """The largest."""
+        """The largest peak."""
         return max(self.peaks)
 
     def raw(self) -> dict[str, object]:
-        """Give every turn, for the JSON."""
+        """Return the figures of every turn for the JSON file."""
         return {"median_s": self.seconds, "turns_s": self.turns, "peak_bytes": self.peaks}
 
 
 def python(*arguments: str) -> Command:
-    """Start this interpreter."""
+    """Return a command of this interpreter."""
     return Command((sys.executable, *arguments))
 
 
 def beside(program: str) -> Path:
-    """Give a program of the environment that this interpreter runs in."""
+    """Return the path of a program in the environment of this interpreter."""
     return Path(sys.executable).with_name(program)
 
 
 def modelwatch(*arguments: str, home: Path | None = None, env: Mapping[str, str] | None = None) -> Command:
-    """Start the command itself, in a home."""
+    """Return a command of modelwatch."""
     at = ("--home", str(home)) if home else ()
     return Command((str(beside("modelwatch")), *arguments, *at), env or {})
 
 
 def once(command: Command) -> Measured:
-    """Run a command to its end.
+    """Run a command and measure it.
 
     Raises:
-        MeasureError: it left with another code than 0; with what it said.
+        MeasureError: its exit status is not 0; the message has the end of its output.
     """
     with tempfile.NamedTemporaryFile("r", encoding="utf-8", errors="replace") as output:
         plain = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        weighed = subprocess.run(
+        measured = subprocess.run(
             [sys.executable, "-I", "-S", str(WEIGH), output.name, *command.words],
             env={**plain, **command.env},
             stdin=subprocess.DEVNULL,
@@ -86,14 +86,16 @@ def once(command: Command) -> Measured:
             encoding="utf-8",
             check=True,
         )
-        seconds, peak, code = weighed.stdout.split()
+        seconds, peak, code = measured.stdout.split()
         if code != "0":
-            raise MeasureError(f"{' '.join(command.words)} left with {code}: {output.read()[-2000:].strip()}")
+            raise MeasureError(
+                f"{' '.join(command.words)} exited with {code}: {output.read()[-2000:].strip()}"
+            )
     return Measured((float(seconds),), (int(peak),))
 
 
 def interleaved(turns: Mapping[str, Turn], times: int) -> dict[str, Measured]:
-    """Let the programs run in turns, A B A B …, after a warm-up of each that does not count."""
+    """Run the programs in turns, A B A B …, after one warm-up each that does not count."""
     ran: dict[str, list[Measured]] = {name: [] for name in turns}
     for number in range(times + 1):
         for name, turn in turns.items():
@@ -110,12 +112,12 @@ def interleaved(turns: Mapping[str, Turn], times: int) -> dict[str, Measured]:
 
 
 def always(command: Command) -> Turn:
-    """Give a turn that needs nothing made ready."""
+    """Return a turn without preparation."""
     return lambda _number: command
 
 
-def settled(database: Path) -> int:
-    """Give the bytes of a database, with all that was written in its main file."""
+def database_bytes(database: Path) -> int:
+    """Return the size of a database in bytes, after a checkpoint."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("pragma wal_checkpoint(truncate)").fetchall()
     return database.stat().st_size

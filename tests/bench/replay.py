@@ -1,4 +1,4 @@
-"""The rows on one gateway's whole history: how fast it is read, how small it is, and that nothing lacks."""
+"""Import of one gateway's whole history: duration, memory, size, and the number of changes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from counting import count, in_words, recorded
+from counting import as_text, count, recorded
 from figures import Figure, at_most, faster, size, slower
-from measure import Command, beside, once, settled
+from measure import Command, beside, database_bytes, once
 from setting import Setting
 
 from data import bodies_of
@@ -22,7 +22,7 @@ _LARGEST_DATABASE = 12e6
 
 
 def replay(setting: Setting) -> Iterator[Figure]:
-    """Read the history into a new database, against a process that decodes nothing but envelopes."""
+    """Yield the figures of an import into a new database, against a process that decodes only envelopes."""
     ours, floor = setting.replayed["ours"], setting.replayed["floor"]
     answers = len(setting.answers)
     total = sum(path.stat().st_size for path in setting.answers)
@@ -33,7 +33,7 @@ def replay(setting: Setting) -> Iterator[Figure]:
 
 
 def git_history(setting: Setting) -> Iterator[Figure]:
-    """Give a history in git to the neighbour that is made for it, once: it takes its time."""
+    """Yield the time per answer, against git-history, which runs once since it is slow."""
     program = beside("git-history")
     first = setting.answers[: setting.sizes.first_answers]
     what = f"per answer; theirs of the first {len(first)}"
@@ -52,7 +52,7 @@ def git_history(setting: Setting) -> Iterator[Figure]:
 
 
 def _repository(place: Path, answers: list[Path]) -> Path:
-    """Make a git repository with one commit for each answer."""
+    """Create a git repository with one commit for each answer, and return it."""
     subprocess.run(["git", "init", "--quiet", "--initial-branch", "main", place], check=True)
     words = ["git", "-C", place, "fast-import", "--quiet"]
     with subprocess.Popen(words, stdin=subprocess.PIPE) as importing:
@@ -66,26 +66,26 @@ def _repository(place: Path, answers: list[Path]) -> Path:
 
 
 def _commit(path: Path) -> bytes:
-    told = path.stem.rpartition("_")[2]
-    at = int(datetime.strptime(f"{told[:-1]}+0000", "%Y%m%dT%H%M%S%z").timestamp())
+    time = path.stem.rpartition("_")[2]
+    at = int(datetime.strptime(f"{time[:-1]}+0000", "%Y%m%dT%H%M%S%z").timestamp())
     body = path.read_bytes()
     head = f"commit refs/heads/main\ncommitter bench <bench@example.com> {at} +0000\ndata 0\n"
     return f"{head}M 644 inline {_FILE}\ndata {len(body)}\n".encode() + body + b"\n"
 
 
-def kept(setting: Setting) -> Iterator[Figure]:
-    """Look at the database that a replay left: how large it is, and whether it has every step."""
+def database_size(setting: Setting) -> Iterator[Figure]:
+    """Yield the size of the imported database, and whether it has every change."""
     database = setting.database
-    yield at_most("size", "the database after the replay", settled(database), _LARGEST_DATABASE, size)
+    yield at_most("size", "the database after the replay", database_bytes(database), _LARGEST_DATABASE, size)
     counted, found = count(bodies_of(setting.answers)), recorded(database)
     equal = found == counted
-    apart = {kind: found[kind] - counted[kind] for kind in counted}
+    difference = {kind: found[kind] - counted[kind] for kind in counted}
     yield Figure(
         "size",
         "the changes in it",
-        in_words(found),
-        f"{in_words(counted)} counted",
-        "equal" if equal else f"apart by {json.dumps(apart)}",
+        as_text(found),
+        f"{as_text(counted)} counted",
+        "equal" if equal else f"differs by {json.dumps(difference)}",
         "equal",
         equal,
         {"recorded": found, "counted": counted},

@@ -1,6 +1,6 @@
-"""A server that is faster than its clients: whole answers made ready, chosen by the number of the key.
+"""A server that is faster than its clients: prepared responses, selected by the number of the key.
 
-As a program it serves the bodies of a directory until its stdin ends: serve.py DIRECTORY
+As a program, it serves the bodies of a directory until its standard input ends: serve.py DIRECTORY
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _END = b"\r\n\r\n"
 
 @contextmanager
 def serving(directory: Path) -> Iterator[str]:
-    """Serve the bodies of a directory in a process of its own; gives the address."""
+    """Serve the bodies of a directory in another process; yield the URL."""
     words = [sys.executable, __file__, str(directory)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin
@@ -31,32 +31,32 @@ def serving(directory: Path) -> Iterator[str]:
             server.stdin.close()
 
 
-class Answering(asyncio.Protocol):
-    """One connection; key `key-7` of five bodies gets the third, nobody the first."""
+class Connection(asyncio.Protocol):
+    """A connection; of five bodies, `key-7` gets the third, and a request without a key the first."""
 
-    def __init__(self, answers: list[bytes]) -> None:
-        self._answers = answers
-        self._waiting = b""
+    def __init__(self, responses: list[bytes]) -> None:
+        self._responses = responses
+        self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        *requests, self._waiting = (self._waiting + data).split(_END)
+        *requests, self._buffer = (self._buffer + data).split(_END)
         for request in requests:
             key = _KEY.search(request)
-            self._transport.write(self._answers[int(key[1]) % len(self._answers) if key else 0])
+            self._transport.write(self._responses[int(key[1]) % len(self._responses) if key else 0])
 
 
-def _answer(body: bytes) -> bytes:
+def _response(body: bytes) -> bytes:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
-async def _serve(answers: list[bytes]) -> None:
+async def _serve(responses: list[bytes]) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Answering(answers), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(responses), "127.0.0.1", 0, backlog=1024)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
@@ -65,4 +65,4 @@ async def _serve(answers: list[bytes]) -> None:
 
 if __name__ == "__main__":
     bodies = (path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir()))
-    asyncio.run(_serve([_answer(body) for body in bodies]))
+    asyncio.run(_serve([_response(body) for body in bodies]))

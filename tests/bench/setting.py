@@ -1,4 +1,4 @@
-"""What the rows share: how large they are, where they may write, and what was measured already."""
+"""State shared by the rows: sizes, the work directory, and results that several rows use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLIENTS = Path(__file__).with_name("clients.py")
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How large the rows are; a model is a kilobyte, or 130 bytes in a short list."""
+    """The sizes of the rows; a model has one kilobyte, or 130 bytes in a short list."""
 
     answers: int = 400
     models: int = 500
@@ -39,7 +39,7 @@ QUICK = Sizes(
 
 
 class Setting:
-    """One start of the bench."""
+    """The state of one start of the benchmark."""
 
     def __init__(self, work: Path, *, corpus: Path | None, times: int, sizes: Sizes) -> None:
         self.work = work
@@ -48,12 +48,12 @@ class Setting:
         self.sizes = sizes
 
     def place(self, name: str) -> Path:
-        """Name a directory that does not exist yet."""
+        """Return the path of a directory that does not exist yet."""
         return self.work / f"{name}-{sum(1 for _ in self.work.iterdir())}"
 
     @cached_property
     def directory(self) -> Path:
-        """The history that is replayed: the real one of the corpus, or one made up."""
+        """The history to import: the real one of the corpus, or a generated one."""
         if self.corpus:
             return self._first(self.corpus / HISTORY)
         directory = self.place("history")
@@ -61,7 +61,7 @@ class Setting:
         return directory
 
     def _first(self, directory: Path) -> Path:
-        """Give the history itself, or a shorter one when this start is a quick one."""
+        """Return the history, or its first answers with the quick sizes."""
         answers = answers_in(directory)
         if not answers:
             raise MeasureError(f"{directory} has no answers named like 0000_20260105T060000Z.json")
@@ -75,23 +75,23 @@ class Setting:
 
     @cached_property
     def answers(self) -> list[Path]:
-        """The answers of that history, oldest first."""
+        """The answers of the history, the oldest first."""
         return answers_in(self.directory)
 
     def replaying(self, home: Path) -> Command:
-        """Read the whole history into a home that is new."""
+        """Return the command that imports the whole history into a new home."""
         return modelwatch("import", "aihubmix/all", str(self.directory), "--dialect", "aihubmix", home=home)
 
     @cached_property
     def replayed(self) -> dict[str, Measured]:
-        """The replay of the history, in turns with the least that could be done."""
+        """The import of the history, in turns with the decoding of envelopes."""
         floor = python(str(CLIENTS), "floor", str(self.directory))
         turns = {"ours": lambda _turn: self.replaying(self._new_home()), "floor": always(floor)}
         return interleaved(turns, self.times)
 
     @cached_property
     def database(self) -> Path:
-        """The database that a replay leaves behind."""
+        """The database after an import."""
         if "replayed" not in self.__dict__:
             once(self.replaying(self._new_home()))
         return self._home / "modelwatch.db"
@@ -103,7 +103,7 @@ class Setting:
 
 @contextmanager
 def setting(*, corpus: Path | None, times: int, sizes: Sizes) -> Iterator[Setting]:
-    """Make room for one start, and tidy up behind it."""
+    """Create the state with a work directory, and remove the directory afterwards."""
     with TemporaryDirectory(prefix="modelwatch-bench-") as work:
         yield Setting(Path(work), corpus=corpus, times=times, sizes=sizes)
 

@@ -1,4 +1,4 @@
-"""The rows on small things that happen often: the start of the program, and a run that finds one change."""
+"""Short commands: the start of the program, and a run with one change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SLOWEST_CHANGE = 2.0
 
 
 def version(setting: Setting) -> Iterator[Figure]:
-    """Start the program for nothing, against an import of what parses its command line."""
+    """Yield the time of `modelwatch --version`, against the import of click."""
     turns = {
         "ours": always(modelwatch("--version")),
         "click": always(python("-c", "import click")),
@@ -33,7 +33,7 @@ def version(setting: Setting) -> Iterator[Figure]:
 
 
 def change(setting: Setting) -> Iterator[Figure]:
-    """Find one change and report it, against an import of what speaks HTTP and writes SQLite."""
+    """Yield the time of a run with one change and its report, against the import of its main libraries."""
     models = setting.sizes.models
     bodies = setting.place("bodies")
     bodies.mkdir()

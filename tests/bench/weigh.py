@@ -1,6 +1,6 @@
-"""Start one program, and say its seconds from start to exit, its peak memory in bytes, and its exit code.
+"""Run one program and print its seconds from start to exit, its peak memory in bytes, and its exit status.
 
-It is a small process of its own, because the peak of a program counts what its parent held at the start.
+It is a small process, since the peak memory of a program includes that of its parent at the start.
 """
 
 import os
