@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -11,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 from support.e2e import Job, Reply, Scripted, ended, listed, listing, one_line
+from support.mounts import can_mount, with_own_mounts
 
 from pipeline.simulator import Gateway
 from pipeline.store import database
@@ -461,20 +461,6 @@ def test_drafts_of_a_killed_run_are_deleted(gateway, job):
     assert {file.suffix for file in job.reports.iterdir()} == {".csv", ".json"}
 
 
-def in_private(*words):
-    """Return a command line that runs a program with its own mounts, which end with it."""
-    return [shutil.which("unshare") or "unshare", "-rm", *words]
-
-
-def can_mount():
-    """Return whether `in_private` can mount a small disk here."""
-    words = in_private("mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt")
-    return (
-        bool(shutil.which("unshare"))
-        and not subprocess.run(words, check=False, capture_output=True).returncode
-    )
-
-
 @pytest.mark.skipif(not can_mount(), reason="needs unshare(1) and the right to mount a small disk")
 def test_a_full_disk_is_one_line_and_loses_nothing(gateway, job, tmp_path):
     job.quick("run")
@@ -490,7 +476,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(gateway, job, tmp_path):
         exit $code
     """
     process = subprocess.Popen(
-        in_private("sh", "-c", script),
+        with_own_mounts("sh", "-c", script),
         env=full.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A full disk, files that may not be written, a home that goes: one line, nothing half-written."""
+"""A full disk, files without write permission, a removed home: one line on stderr, nothing half-written."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli.test_bad_input import can_mount, in_private
 from support.e2e import Done, Job, Question, Reply, Scripted, ended, one_line
+from support.mounts import can_mount, with_own_mounts
 from support.proving import (
     KEYS,
     SETTLED,
@@ -29,10 +29,10 @@ from support.proving import (
 
 pytestmark = pytest.mark.proofs
 
-NOBODY = 65534
+OTHER_USER = 65534
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("setpriv"),
-    reason="only root can become another user, with setpriv(1)",
+    reason="needs root and setpriv(1)",
 )
 needs_mount = pytest.mark.skipif(
     not can_mount(), reason="needs unshare(1) and the right to mount a small disk"
@@ -51,10 +51,10 @@ def server(world: World) -> Iterator[Scripted]:
 
 
 def script(job: Job, text: str, *, private: bool = False) -> Done:
-    """Run a shell script as a process of the job."""
+    """Run a shell script in the environment of the job."""
     words = ["sh", "-c", text]
     with subprocess.Popen(
-        in_private(*words) if private else words,
+        with_own_mounts(*words) if private else words,
         env=job.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -66,8 +66,10 @@ def script(job: Job, text: str, *, private: bool = False) -> Done:
 
 @needs_mount
 @pytest.mark.parametrize("seed", range(12))
-def test_a_disk_may_be_full_at_any_moment(tmp_path: Path, server: Scripted, world: World, seed: int) -> None:
-    """With any room left the run is made or says that the disk is full; with space again nothing is lost."""
+def test_a_full_disk_at_any_point_loses_nothing(
+    tmp_path: Path, server: Scripted, world: World, seed: int
+) -> None:
+    """With any space left, the run succeeds or reports the full disk; later runs complete the history."""
     chance = random.Random(seed)
     job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
     for each in (job, twin):
@@ -79,14 +81,14 @@ def test_a_disk_may_be_full_at_any_moment(tmp_path: Path, server: Scripted, worl
     room = chance.choice([0, 4, 8, chance.randrange(500)])
     disk, saved = tmp_path / "disk", tmp_path / "saved"
     disk.mkdir()
-    there = Job(disk, job.env)
+    on_disk = Job(disk, job.env)
     done = script(
-        there,
+        on_disk,
         f"""
         mount -t tmpfs -o size=16m none {disk} && cp -r {job.home}/. {disk} || exit 99
         used=$(df -k --output=used {disk} | tail -n 1)
         mount -o remount,size=$((used + {room}))k {disk} || exit 99
-        {shlex.join(there.command("run"))}
+        {shlex.join(on_disk.command("run"))}
         code=$?
         cp -r {disk} {saved}
         exit $code
@@ -95,9 +97,9 @@ def test_a_disk_may_be_full_at_any_moment(tmp_path: Path, server: Scripted, worl
     )
     if done.code not in SETTLED:
         assert done.code in {6, 74}
-        # What is held or fails may have been told before there was no room left.
-        *told_before, error = done.stderr.splitlines(keepends=True)
-        assert all(" since " in line for line in told_before)
+        # Held and failing scopes may have been printed before the disk was full.
+        *printed_before, error = done.stderr.splitlines(keepends=True)
+        assert all(" since " in line for line in printed_before)
         one_line(replace(done, stderr=error), done.code, str(disk))
         assert "full" in done.stderr or "No space left" in done.stderr
     shutil.rmtree(job.home)
@@ -116,11 +118,11 @@ def test_a_disk_may_be_full_at_any_moment(tmp_path: Path, server: Scripted, worl
     assert problems(job.database) == []
 
 
-def as_nobody(job: Job, *arguments: str) -> Done:
-    """Run the command as a user who may read everything, Python among it, and write what is its own."""
+def as_other_user(job: Job, *arguments: str) -> Done:
+    """Run the command as a user who may read every file, such as Python, and write only its own."""
     process = subprocess.Popen(
         [
-            *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+            *("setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"),
             *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
             *job.command(*arguments),
         ],
@@ -136,7 +138,7 @@ def as_nobody(job: Job, *arguments: str) -> Done:
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
-    """A directory that everybody can get to: those of pytest are closed to others."""
+    """A directory that every user can enter, unlike those of pytest."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         yield Path(directory)
@@ -144,54 +146,52 @@ def open_path() -> Iterator[Path]:
 
 @needs_root
 @pytest.mark.parametrize("closed", ["directory", "database", "lock", "reports"])
-def test_what_may_not_be_written_is_told(
+def test_a_file_without_write_permission_is_one_line_and_changes_nothing(
     open_path: Path, server: Scripted, world: World, closed: str
 ) -> None:
-    """Another user's file or directory costs one line and leaves all as it was; reading goes on."""
+    """Commands that only read still work."""
     job = home(open_path / "home", server.url)
     assert job.quick("run").code == 0
     world.lists["one"]["new"] = 0
-    everything = [job.home, *job.home.rglob("*")]
-    for path in everything:
-        os.chown(path, NOBODY, NOBODY)
-    shut = {
+    for path in [job.home, *job.home.rglob("*")]:
+        os.chown(path, OTHER_USER, OTHER_USER)
+    read_only = {
         "directory": job.home,
         "database": job.database,
         "lock": job.home / "modelwatch.db.lock",
         "reports": job.reports,
     }[closed]
-    os.chown(shut, 0, 0)
-    shut.chmod(0o555 if shut.is_dir() else 0o444)
+    os.chown(read_only, 0, 0)
+    read_only.chmod(0o555 if read_only.is_dir() else 0o444)
     before = current_bodies(job.database)
     reports = job.written()
-    done = as_nobody(job, "run")
+    done = as_other_user(job, "run")
     if closed == "reports":
         one_line(done, 6, str(job.reports), "it goes with the next run")
     else:
-        one_line(done, 74, str(shut), "modelwatch.db")
+        one_line(done, 74, str(read_only), "modelwatch.db")
         assert current_bodies(job.database) == before
     assert job.written() == reports
     assert problems(job.database) == []
-    assert as_nobody(job, "status").code == 0
-    os.chown(shut, NOBODY, NOBODY)
-    shut.chmod(0o755 if shut.is_dir() else 0o644)
+    assert as_other_user(job, "status").code == 0
+    os.chown(read_only, OTHER_USER, OTHER_USER)
+    read_only.chmod(0o755 if read_only.is_dir() else 0o644)
     for _ in range(2):
-        done = as_nobody(job, "run")
+        done = as_other_user(job, "run")
         assert done.code in SETTLED, done
     assert problems(job.database) == []
     assert recorded_events(job.database) == reported_events(job)
 
 
-def test_a_home_that_was_removed_is_told(tmp_path: Path, server: Scripted) -> None:
-    """Without its directory the config is missing; nothing is made in its place."""
+def test_a_removed_home_is_a_missing_config_and_is_not_created(tmp_path: Path, server: Scripted) -> None:
     job = home(tmp_path / "home", server.url)
     shutil.rmtree(job.home)
     one_line(job.run("run"), 78, str(job.config))
     assert not job.home.exists()
 
 
-def test_a_home_may_be_removed_while_a_run_asks(tmp_path: Path, world: World) -> None:
-    """The run ends in one line, the home stays away, and one that is put in its place is as good as new."""
+def test_a_home_removed_during_a_run_is_one_line(tmp_path: Path, world: World) -> None:
+    """The home is not created again, and a new one in its place works."""
     job = Job(tmp_path / "home")
 
     def answer(question: Question) -> Reply:

@@ -1,4 +1,4 @@
-"""Killed at any moment, a run or an import leaves a sound database, and the next one makes it good."""
+"""A run or an import killed at any point leaves a valid database, and the next one completes the history."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ pytestmark = pytest.mark.proofs
 
 
 RUNS_KILLED, IMPORTS_KILLED = 28, 22
-"""So many in each of four cases: two hundred in all."""
+"""The kills in each of four cases, two hundred in all."""
 
 ATTEMPTS = 150
-"""A process that ended before its moment came is not killed: the next one may be."""
+"""The maximum of attempts, since some processes end before they are killed."""
 
 
-def settled(job: Job) -> int:
-    """Let two runs go by, after which what is held is believed and what is missing is confirmed."""
+def settle(job: Job) -> int:
+    """Run twice, so that holds are accepted and removals confirmed; return the last exit status."""
     first, second = job.quick("run").code, job.quick("run").code
     assert {first, second} <= SETTLED
     return second
 
 
-def usual(job: Job, asked: World) -> tuple[float, float]:
-    """Measure how long a run takes until it asks, and until it ends."""
-    asked.asked.clear()
+def durations(job: Job, world: World) -> tuple[float, float]:
+    """Return the seconds of a run until its first request, and until its end."""
+    world.asked.clear()
     began = time.monotonic()
     process = job.start("run")
-    assert asked.asked.wait(30)
+    assert world.asked.wait(30)
     until_asked = time.monotonic() - began
     process.communicate(timeout=30)
     return until_asked, time.monotonic() - began
 
 
 def killed(process: subprocess.Popen[str], seconds: float) -> bool:
-    """Kill a process after a while; gives whether it was still there."""
+    """Kill a process after some seconds; return whether it was still running."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -64,14 +64,13 @@ def killed(process: subprocess.Popen[str], seconds: float) -> bool:
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13, 14])
-def test_a_run_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
-    """After each kill the database is well, and all is known and told once, as without."""
+def test_a_run_killed_at_any_point_loses_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     world = World(chance)
     with Scripted(world.answer) as server:
         job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
         assert job.quick("run").code == 0
-        until_asked, until_ended = usual(twin, world)
+        until_asked, until_ended = durations(twin, world)
         kills = 0
         for number in range(ATTEMPTS):
             if kills == RUNS_KILLED:
@@ -85,9 +84,9 @@ def test_a_run_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
             else:
                 kills += killed(process, chance.uniform(0, until_ended))
             assert problems(job.database) == []
-            assert settled(job) == settled(twin)
+            assert settle(job) == settle(twin)
             assert current_bodies(job.database) == current_bodies(twin.database)
-        assert kills == RUNS_KILLED, "a test of kills must kill"
+        assert kills == RUNS_KILLED, "too few processes were killed"
         assert recorded_events(job.database) == recorded_events(twin.database) == reported_events(twin)
         assert reported_events(job) == reported_events(twin)
         assert stray_files(job) == []
@@ -108,7 +107,7 @@ main()
 
 
 def save(directory: Path, chance: random.Random) -> Path:
-    """Save the answers of forty days."""
+    """Save the answers of forty days in a directory, and return it."""
     directory.mkdir()
     world = World(chance)
     for day in range(40):
@@ -119,7 +118,7 @@ def save(directory: Path, chance: random.Random) -> Path:
 
 
 def importing(job: Job, source: Path) -> subprocess.Popen[str]:
-    """Start an import of small transactions, and wait until it begins with its work."""
+    """Start an import with small transactions, and wait until its modules are loaded."""
     words = ["import", "acme/old", str(source), "--dialect", "openai", "--home", str(job.home)]
     process = subprocess.Popen(
         [sys.executable, "-c", IMPORT, *words],
@@ -134,8 +133,7 @@ def importing(job: Job, source: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("seed", [21, 22, 23, 24])
-def test_an_import_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
-    """After each kill the database is well; an import that ends leaves the rows of one uncut."""
+def test_an_import_killed_at_any_point_can_be_completed(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     source = save(tmp_path / "saved", chance)
     twin = Job(tmp_path / "twin")
@@ -151,15 +149,15 @@ def test_an_import_may_be_killed_at_any_moment(tmp_path: Path, seed: int) -> Non
         kills += killed(process, chance.uniform(0, usual / 2))
         assert problems(job.database) == []
         if process.returncode in SETTLED or chance.random() < 0.2:
-            ended(job, source, twin)
+            complete(job, source, twin)
             attempt += 1
             job = Job(tmp_path / f"home {attempt}")
-    ended(job, source, twin)
-    assert kills == IMPORTS_KILLED, "a test of kills must kill"
+    complete(job, source, twin)
+    assert kills == IMPORTS_KILLED, "too few processes were killed"
 
 
-def ended(job: Job, source: Path, twin: Job) -> None:
-    """Let an import end; it must leave the rows of one that was not cut off."""
+def complete(job: Job, source: Path, twin: Job) -> None:
+    """Complete an import; its rows must be those of an import that was not killed."""
     assert job.quick("import", "acme/old", str(source), "--dialect", "openai").code in SETTLED
     with Store.read(job.database) as store, Store.read(twin.database) as other:
         mine, others = rows_of(store), rows_of(other)

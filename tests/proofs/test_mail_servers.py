@@ -1,4 +1,4 @@
-"""Debian's Postfix, with Dovecot behind it: mails arrive there once, whole, and survive its death."""
+"""Postfix with Dovecot: each mail arrives once and complete, also if the server is killed."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ CHANNEL = Smtp(
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A mail server of its own for each test, of a CA that the program trusts."""
+    """A mail server for one test, with a CA that the program trusts."""
     with mail_server() as server:
         server.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -52,7 +52,7 @@ def sent(message, to=None, **settings):
 
 
 def statuses(results):
-    """Give what became of it for each recipient."""
+    """Return the status for each recipient."""
     return {recipient: result.status for recipient, result in results.items()}
 
 
@@ -62,8 +62,7 @@ def numbered(number):
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
-def test_a_mail_arrives_once_and_whole(server, security):
-    """Signed in, over TLS: each recipient finds one mail, multipart, with attachments that open."""
+def test_a_mail_arrives_once_with_its_parts_and_attachments(server, security):
     results = sent(numbered(2), port=getattr(server, security), security=security)
     assert statuses(results) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
     for user in ("ann", "bob"):
@@ -82,8 +81,7 @@ def test_a_mail_arrives_once_and_whole(server, security):
     assert server.waiting() == []
 
 
-def test_nothing_is_taken_for_those_whom_the_server_does_not_know(server):
-    """The good one has it; an unknown user and another's server are refused for good, and nothing leaves."""
+def test_an_unknown_recipient_and_one_elsewhere_are_refused_and_others_get_the_mail(server):
     unknown, elsewhere = "eve@mail.example", "eve@elsewhere.example"
     results = sent(MESSAGE, port=server.tls, recipients=(ANN, unknown, elsewhere))
     assert statuses(results) == {
@@ -97,8 +95,7 @@ def test_nothing_is_taken_for_those_whom_the_server_does_not_know(server):
     assert server.waiting() == []
 
 
-def test_who_does_not_sign_in_rightly_sends_nothing(server):
-    """A wrong password waits for a person; without any sign-in no recipient is taken."""
+def test_with_a_wrong_password_nothing_is_sent_and_every_recipient_is_tried_again(server):
     results = sent(MESSAGE, port=server.tls, password="env:WRONG")
     assert statuses(results) == {ANN: DeliveryStatus.RETRY, BOB: DeliveryStatus.RETRY}
     assert "does not authenticate watch: 535 5.7.8" in results[ANN].error
@@ -106,8 +103,7 @@ def test_who_does_not_sign_in_rightly_sends_nothing(server):
     assert server.mails("ann", 0) == []
 
 
-def test_a_mail_that_is_too_large_comes_without_its_attachments(server):
-    """It says so, and is otherwise the same."""
+def test_a_mail_that_is_too_large_is_sent_without_attachments_and_says_so(server):
     big = message_with(attachments=(Attachment("changes.csv", "text/csv", b"x" * 300_000),))
     assert statuses(sent(big, port=server.starttls, security="starttls")) == {
         ANN: DeliveryStatus.SENT,
@@ -119,8 +115,8 @@ def test_a_mail_that_is_too_large_comes_without_its_attachments(server):
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
-def test_a_server_killed_in_the_middle_loses_nothing(server, security):
-    """Killed at ten points and started again: each mail comes, and what comes twice has one id."""
+def test_a_server_killed_at_ten_points_loses_no_mail(server, security):
+    """A mail that arrives twice has the same id."""
 
     def through(number, after, then):
         relay = Relay(getattr(server, security), after, then)
@@ -132,7 +128,7 @@ def test_a_server_killed_in_the_middle_loses_nothing(server, security):
 
     results, whole = through(0, 1 << 30, server.kill)
     assert statuses(results) == {ANN: DeliveryStatus.SENT, BOB: DeliveryStatus.SENT}, server.log()
-    unsure = 0
+    uncertain = 0
     for number in range(1, 11):
         results, _ = through(number, whole * number // 10 - 60, server.kill)
         assert not server.running, "the server was killed"
@@ -141,11 +137,11 @@ def test_a_server_killed_in_the_middle_loses_nothing(server, security):
             recipient for recipient, status in statuses(results).items() if status == DeliveryStatus.RETRY
         )
         assert DeliveryStatus.REFUSED not in statuses(results).values()
-        unsure += bool(again)
+        uncertain += bool(again)
         if again:
             second = sent(numbered(number), again, port=getattr(server, security), security=security)
             assert set(statuses(second).values()) == {DeliveryStatus.SENT}, server.log()
-    assert unsure, "it was killed too late each time"
+    assert uncertain, "it was always killed too late"
     for user in ("ann", "bob"):
         mails = [read(content) for content in server.mails(user, 11)]
         assert {(mail["Message-ID"], mail["Subject"]) for mail in mails} == {

@@ -1,4 +1,4 @@
-"""The program or the server killed round the sending of mails: none is lost, none doubled without its id."""
+"""The program or the mail server killed while mails are sent: none is lost, none doubled under another id."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.proofs
 
 ANN, BOB, EVE = "ann@example.com", "bob@example.com", "eve@example.com"
 STEPS = ("asked", "EHLO", "AUTH", "MAIL", f"RCPT {ANN}", f"RCPT {BOB}", "DATA", "taken", "QUIT", "left")
-"""What others see of it: its gateway is asked, each step of the sending, and a little after it."""
+"""Points seen from outside: the gateway is asked, each SMTP command, and shortly after the last."""
 
 PLACES = (
     ("run", "before", "pipeline.sync.run:record"),
@@ -42,9 +42,9 @@ PLACES = (
     ("send", "after", "pipeline.delivery.outbox:enqueue"),
     ("send", "after", "pipeline.delivery.channels.smtp:send"),
 )
-"""What happens within it: before, in and after its transaction, while it writes the mail, and sends it."""
+"""Points inside the program: around its transaction, and while it renders and sends the mail."""
 
-KILLED = """
+KILLED_AT = """
 import importlib, os, signal, sys
 when, place = sys.argv[1:3]
 del sys.argv[1:3]
@@ -85,8 +85,8 @@ with serving(mailbox, starttls=certificates.context(), port=port, auth_required=
 """
 
 
-def mailed(directory: Path, url: str, port: int, *recipients: str) -> Job:
-    """Give a home whose reports go to a mail server, with TLS and signed in."""
+def home_with_mail(directory: Path, url: str, port: int, *recipients: str) -> Job:
+    """Return a home whose reports are sent by mail, with TLS and a password."""
     job = Job(directory / "home", {"PASSWORD": SECRET, "SSL_CERT_FILE": str(directory / "ca.pem")})
     job.asks(url)
     job.configure(
@@ -99,22 +99,22 @@ def mailed(directory: Path, url: str, port: int, *recipients: str) -> Job:
 
 
 def check(taken: list[tuple[list[str], bytes]], models: list[str], recipients: set[str]) -> int:
-    """See that each recipient was told of each model once, and of nothing twice but under one id and alike.
+    """Assert that each recipient got each model in one mail; return the number of different mails.
 
-    Gives how many different mails there were.
+    A mail may arrive twice with the same id and content.
     """
-    told: dict[str, list[str]] = {}
-    whom: dict[str, set[str]] = {}
+    models_of: dict[str, list[str]] = {}
+    recipients_of: dict[str, set[str]] = {}
     contents: dict[str, bytes] = {}
     for to, content in taken:
         mail = read(content)
         key = mail["Message-ID"]
         assert contents.setdefault(key, content) == content
-        told[key] = [change["model"] for change in _report(mail)["changes"]]
-        whom.setdefault(key, set()).update(to)
-    assert all(found == recipients for found in whom.values())
-    assert Counter(model for found in told.values() for model in found) == Counter(models)
-    return len(told)
+        models_of[key] = [change["model"] for change in _report(mail)["changes"]]
+        recipients_of.setdefault(key, set()).update(to)
+    assert all(found == recipients for found in recipients_of.values())
+    assert Counter(model for found in models_of.values() for model in found) == Counter(models)
+    return len(models_of)
 
 
 def _report(mail: EmailMessage) -> Any:
@@ -123,7 +123,7 @@ def _report(mail: EmailMessage) -> Any:
 
 
 class Killer:
-    """Kills a process when it comes to a point, before it hears anything more."""
+    """Kills a process at a point, before it gets a reply."""
 
     def __init__(self, point: str) -> None:
         self.point = point
@@ -131,11 +131,11 @@ class Killer:
         self.started = threading.Event()
 
     def sees(self, step: str) -> None:
-        """Kill it, if this is the point."""
+        """Kill the process if this is the point."""
         if step == self.point:
             self._kill()
         elif step == "QUIT" and self.point == "left":
-            # It goes on to write down what became of the mail.
+            # The program now records the result.
             threading.Timer(0.02, self._kill).start()
 
     def _kill(self) -> None:
@@ -146,7 +146,7 @@ class Killer:
 
 
 def killed_outside(job: Job, killer: Killer) -> None:
-    """Start a run that is killed by who watches it from outside."""
+    """Start a run that is killed at a point seen from outside."""
     with job.start("run") as process:
         killer.process = process
         killer.started.set()
@@ -155,14 +155,13 @@ def killed_outside(job: Job, killer: Killer) -> None:
 
 
 def killed_inside(job: Job, command: str, when: str, place: str) -> None:
-    """Run a command that kills itself before or after it does something."""
-    words = [sys.executable, "-c", KILLED, when, place, command, "--home", str(job.home)]
+    """Run a command that kills itself before or after a function."""
+    words = [sys.executable, "-c", KILLED_AT, when, place, command, "--home", str(job.home)]
     process = subprocess.run(words, env=job.environment(), capture_output=True, timeout=TIMEOUT, check=False)
     assert process.returncode == -signal.SIGKILL, (place, process.stderr)
 
 
-def test_a_program_killed_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    """At each of two dozen points, followed by a run in peace: each has each change, under one id."""
+def test_a_program_killed_at_any_point_loses_and_doubles_no_mail(tmp_path: Path) -> None:
     certificates = Certificates(trustme.CA())
     certificates.write(tmp_path / "ca.pem")
     models, mailbox = ["m0"], Mailbox()
@@ -181,7 +180,7 @@ def test_a_program_killed_at_any_point_loses_and_doubles_nothing(tmp_path: Path)
         Scripted(answer) as gateway,
         serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
     ):
-        job = mailed(tmp_path, gateway.url, port, ANN, BOB)
+        job = home_with_mail(tmp_path, gateway.url, port, ANN, BOB)
         assert job.quick("run").code == 0
         for point in (*STEPS, *PLACES):
             models.append(f"m{len(models)}")
@@ -199,13 +198,13 @@ def test_a_program_killed_at_any_point_loses_and_doubles_nothing(tmp_path: Path)
         assert job.quick("outbox", "--json").json() == []
     taken = [(envelope.rcpt_tos, bytes(envelope.original_content or b"")) for envelope in mailbox.taken]
     mails = check(taken, models[1:], {ANN, BOB})
-    assert len(taken) > mails, "some came twice, with one id: the answer was lost on the way"
+    assert len(taken) > mails, "some arrived twice with one id, since the reply was lost"
     assert problems(job.database) == []
 
 
 @contextmanager
 def server(home: Path, point: str = "", port: int = 0) -> Iterator[int]:
-    """Run a mail server as a process that kills itself at a step, if one is named; gives its port."""
+    """Run a mail server in a process that kills itself at a point, if one is given; yield its port."""
     words = [sys.executable, "-c", SERVER, str(TESTS), str(home), point, str(port)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdin
@@ -216,12 +215,12 @@ def server(home: Path, point: str = "", port: int = 0) -> Iterator[int]:
     assert process.returncode == (-signal.SIGKILL if point else 0)
 
 
-def test_a_server_killed_in_the_middle_of_a_mail_gets_it_later(tmp_path: Path) -> None:
-    """Whatever it had heard by then; what it had taken comes again with the same id, to the byte."""
+def test_a_server_killed_during_a_mail_gets_it_later(tmp_path: Path) -> None:
+    """A mail that it had accepted arrives again, equal to the byte."""
     models = ["m0"]
     with Scripted(lambda _: Reply(listed(*models))) as gateway:
         with server(tmp_path) as port:
-            job = mailed(tmp_path, gateway.url, port, ANN, BOB)
+            job = home_with_mail(tmp_path, gateway.url, port, ANN, BOB)
             assert job.quick("run").code == 0
         for step in ("AUTH", f"RCPT {BOB}", "DATA", "taken"):
             models.append(f"m{len(models)}")
@@ -244,8 +243,8 @@ def test_a_server_killed_in_the_middle_of_a_mail_gets_it_later(tmp_path: Path) -
     assert problems(job.database) == []
 
 
-def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Path) -> None:
-    """Each has the state that is theirs: who has it, who never will, and who gets it when there is room."""
+def test_each_recipient_keeps_its_status_when_the_program_is_killed(tmp_path: Path) -> None:
+    """One got the mail, one is refused permanently, and one gets it once its mailbox has space."""
     certificates = Certificates(trustme.CA())
     certificates.write(tmp_path / "ca.pem")
     models, refused = ["m0"], {BOB: "550 5.1.1 no such user", EVE: "452 4.2.2 the mailbox is full"}
@@ -254,7 +253,7 @@ def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Pa
         Scripted(lambda _: Reply(listed(*models))) as gateway,
         serving(mailbox, starttls=certificates.context(), auth_required=True) as port,
     ):
-        job = mailed(tmp_path, gateway.url, port, ANN, BOB, EVE)
+        job = home_with_mail(tmp_path, gateway.url, port, ANN, BOB, EVE)
         for place in ("pipeline.delivery.channels.smtp:send", "pipeline.delivery.outbox:record_result"):
             killed_inside(job, "run", "after", place)
             done = job.quick("run")
@@ -278,6 +277,6 @@ def test_one_is_refused_for_good_and_one_for_now_while_it_is_killed(tmp_path: Pa
 
 
 def states(job: Job) -> list[dict[str, Any]]:
-    """Give all deliveries to the destination of mails."""
+    """Return all deliveries to the mail destination."""
     found = job.quick("outbox", "--all", "--json").json()
     return [each for each in found if each["destination"] == "team"]

@@ -1,4 +1,4 @@
-"""Others at the same file: a second run, a program that keeps it locked, a Datasette that reads it."""
+"""Several processes on one database: two runs, another program that locks it, and a reading Datasette."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from support.proving import (
 
 pytestmark = pytest.mark.proofs
 
-IMPATIENT = """
+SHORT_TIMEOUT = """
 from pipeline.store import database
 database.BUSY_TIMEOUT_MS = 200
 from pipeline.cli.app import main
@@ -38,27 +38,26 @@ main()
 """
 
 
-def test_of_two_runs_at_once_one_wins(tmp_path: Path) -> None:
-    """Ten times over one run is made, the other leaves with 75 and one line, and all is told once."""
+def test_of_two_runs_at_once_one_exits_with_75_and_each_change_is_reported_once(tmp_path: Path) -> None:
     world = World(random.Random(41))
     both = threading.Barrier(2)
-    let_go = threading.Event()
+    may_answer = threading.Event()
 
     def answer(question: Question) -> Reply:
-        let_go.wait(30)
+        may_answer.wait(30)
         return world.answer(question)
 
     with Scripted(answer) as server:
         job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
-        let_go.set()
+        may_answer.set()
         assert (job.quick("run").code, twin.quick("run").code) == (0, 0)
         for _ in range(10):
             world.turns()
-            let_go.clear()
-            first, second = _raced(job, both, let_go)
-            won, lost = (first, second) if second.code == 75 else (second, first)
-            assert won.code in SETTLED
-            one_line(lost, 75, str(job.database), "another run holds the lock", "wait for it")
+            may_answer.clear()
+            first, second = _run_two(job, both, may_answer)
+            completed, rejected = (first, second) if second.code == 75 else (second, first)
+            assert completed.code in SETTLED
+            one_line(rejected, 75, str(job.database), "another run holds the lock", "wait for it")
             assert {each.quick("run").code for each in (job, twin) for _ in range(2)} <= SETTLED
             assert current_bodies(job.database) == current_bodies(twin.database)
     assert problems(job.database) == []
@@ -71,15 +70,15 @@ def test_of_two_runs_at_once_one_wins(tmp_path: Path) -> None:
     assert stray_files(job) == []
 
 
-def _raced(job: Job, both: threading.Barrier, let_go: threading.Event) -> tuple[Done, Done]:
-    """Start two runs at once; the gateway answers none before the loser has left."""
+def _run_two(job: Job, both: threading.Barrier, may_answer: threading.Event) -> tuple[Done, Done]:
+    """Start two runs at once; the gateway answers only after one has exited."""
     processes = [job.start("run"), job.start("run")]
     found: dict[int, Done] = {}
 
     def wait(number: int) -> None:
         both.wait(30)
         found[number] = ended(processes[number])
-        let_go.set()
+        may_answer.set()
 
     threads = [threading.Thread(target=wait, args=(number,)) for number in (0, 1)]
     for thread in threads:
@@ -90,8 +89,10 @@ def _raced(job: Job, both: threading.Barrier, let_go: threading.Event) -> tuple[
 
 
 @pytest.mark.parametrize("words", [("run",), ("sync",), ("report",), ("accept", "*")])
-def test_a_writer_that_holds_on_is_told(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """When patience ends a line says that nothing was written; when the other has gone all is made good."""
+def test_a_lock_of_another_program_times_out_in_one_line_and_nothing_is_written(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Once the lock is released, the next run completes the history."""
     world = World(random.Random(42))
     with Scripted(world.answer) as server:
         job = home(tmp_path / "home", server.url)
@@ -104,7 +105,7 @@ def test_a_writer_that_holds_on_is_told(tmp_path: Path, words: tuple[str, ...]) 
         with closing(sqlite3.connect(job.database, isolation_level=None)) as other:
             other.execute("begin immediate")
             process = subprocess.Popen(
-                [sys.executable, "-c", IMPATIENT, *words, "--home", str(job.home)],
+                [sys.executable, "-c", SHORT_TIMEOUT, *words, "--home", str(job.home)],
                 env=job.environment(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -122,7 +123,7 @@ def test_a_writer_that_holds_on_is_told(tmp_path: Path, words: tuple[str, ...]) 
 
 @contextmanager
 def datasette(database: Path) -> Iterator[str]:
-    """Serve a database; gives the address once it answers."""
+    """Serve a database by Datasette; yield its URL once it responds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "datasette", "serve", str(database), "--port", str(port)]
@@ -155,15 +156,14 @@ PAGES = (
 )
 
 
-def test_datasette_reads_while_runs_go_on(tmp_path: Path) -> None:
-    """Page after page is shown without an error, and no run is hindered, in whole processes on both sides."""
+def test_datasette_reads_pages_while_runs_write_without_errors_on_either_side(tmp_path: Path) -> None:
     world = World(random.Random(43))
-    over = threading.Event()
+    stop = threading.Event()
     read: list[int] = []
     failed: list[str] = []
 
     def browse(base: str) -> None:
-        while not over.is_set():
+        while not stop.is_set():
             for page in PAGES:
                 try:
                     with urllib.request.urlopen(f"{base}{page}", timeout=30) as answer:
@@ -182,7 +182,7 @@ def test_datasette_reads_while_runs_go_on(tmp_path: Path) -> None:
             for _ in range(12):
                 world.turns()
                 done.append(job.run("run"))
-            over.set()
+            stop.set()
             for reader in readers:
                 reader.join()
     assert failed == []
