@@ -26,7 +26,8 @@ from support.browsing import (
 from support.fakes import Script
 
 from pipeline.browse.datasette import configuration
-from pipeline.browse.plugins import cells
+from pipeline.browse.plugins import assets, cells, prices, related
+from pipeline.browse.plugins import start as start_page
 from pipeline.browse.plugins.cells import percent
 from pipeline.browse.plugins.prices import PRICE
 from pipeline.core.diff import PATTERNS
@@ -591,3 +592,9 @@ def test_no_query_of_a_page_scans_a_large_table(database: Path, file: Path) -> N
             aliases = dict(re.findall(r"join (\w+) as (\w+)", sql))
             scanned = {found[1] for step in plan if (found := re.match(r"SCAN (\w+)", step))}
             assert not {aliases.get(name, name) for name in scanned} & LARGE, plan
+
+
+def test_plugins_identify_a_database_by_the_same_views(store: Store) -> None:
+    """Each has its own copy of the set, since plug-ins cannot import each other."""
+    (views,) = {plugin.OURS for plugin in (assets, cells, prices, related, start_page)}
+    assert views <= {row["name"] for row in store.rows("select name from sqlite_master where type = 'view'")}

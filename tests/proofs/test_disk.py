@@ -71,8 +71,8 @@ def test_a_full_disk_at_any_point_loses_nothing(
 ) -> None:
     """With any space left, the run succeeds or reports the full disk; later runs complete the history."""
     chance = random.Random(seed)
-    job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
-    for each in (job, twin):
+    job, reference = home(tmp_path / "home", server.url), home(tmp_path / "reference", server.url)
+    for each in (job, reference):
         assert each.quick("run").code == 0
     world.turns()
     world.failing.clear()
@@ -107,13 +107,13 @@ def test_a_full_disk_at_any_point_loses_nothing(
     assert problems(job.database) == []
     assert stray_files(job) == []
     for _ in range(3):
-        assert {job.quick("run").code, twin.quick("run").code} <= SETTLED
-    assert current_bodies(job.database) == current_bodies(twin.database)
+        assert {job.quick("run").code, reference.quick("run").code} <= SETTLED
+    assert current_bodies(job.database) == current_bodies(reference.database)
     assert (
         recorded_events(job.database)
-        == recorded_events(twin.database)
+        == recorded_events(reference.database)
         == reported_events(job)
-        == reported_events(twin)
+        == reported_events(reference)
     )
     assert problems(job.database) == []
 

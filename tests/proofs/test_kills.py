@@ -68,9 +68,9 @@ def test_a_run_killed_at_any_point_loses_and_repeats_nothing(tmp_path: Path, see
     chance = random.Random(seed)
     world = World(chance)
     with Scripted(world.answer) as server:
-        job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
+        job, reference = home(tmp_path / "home", server.url), home(tmp_path / "reference", server.url)
         assert job.quick("run").code == 0
-        until_asked, until_ended = durations(twin, world)
+        until_asked, until_ended = durations(reference, world)
         kills = 0
         for number in range(ATTEMPTS):
             if kills == RUNS_KILLED:
@@ -84,11 +84,13 @@ def test_a_run_killed_at_any_point_loses_and_repeats_nothing(tmp_path: Path, see
             else:
                 kills += killed(process, chance.uniform(0, until_ended))
             assert problems(job.database) == []
-            assert settle(job) == settle(twin)
-            assert current_bodies(job.database) == current_bodies(twin.database)
+            assert settle(job) == settle(reference)
+            assert current_bodies(job.database) == current_bodies(reference.database)
         assert kills == RUNS_KILLED, "too few processes were killed"
-        assert recorded_events(job.database) == recorded_events(twin.database) == reported_events(twin)
-        assert reported_events(job) == reported_events(twin)
+        assert (
+            recorded_events(job.database) == recorded_events(reference.database) == reported_events(reference)
+        )
+        assert reported_events(job) == reported_events(reference)
         assert stray_files(job) == []
         assert problems(job.database) == []
 
@@ -136,9 +138,9 @@ def importing(job: Job, source: Path) -> subprocess.Popen[str]:
 def test_an_import_killed_at_any_point_can_be_completed(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     source = save(tmp_path / "saved", chance)
-    twin = Job(tmp_path / "twin")
+    reference = Job(tmp_path / "reference")
     began = time.monotonic()
-    importing(twin, source).communicate(timeout=30)
+    importing(reference, source).communicate(timeout=30)
     usual = time.monotonic() - began
     attempt = kills = 0
     job = Job(tmp_path / "home 0")
@@ -149,17 +151,17 @@ def test_an_import_killed_at_any_point_can_be_completed(tmp_path: Path, seed: in
         kills += killed(process, chance.uniform(0, usual / 2))
         assert problems(job.database) == []
         if process.returncode in SETTLED or chance.random() < 0.2:
-            complete(job, source, twin)
+            complete(job, source, reference)
             attempt += 1
             job = Job(tmp_path / f"home {attempt}")
-    complete(job, source, twin)
+    complete(job, source, reference)
     assert kills == IMPORTS_KILLED, "too few processes were killed"
 
 
-def complete(job: Job, source: Path, twin: Job) -> None:
+def complete(job: Job, source: Path, reference: Job) -> None:
     """Complete an import; its rows must be those of an import that was not killed."""
     assert job.quick("import", "acme/old", str(source), "--dialect", "openai").code in SETTLED
-    with Store.read(job.database) as store, Store.read(twin.database) as other:
+    with Store.read(job.database) as store, Store.read(reference.database) as other:
         mine, others = rows_of(store), rows_of(other)
     assert mine.pop("_sqlite_migrations")[0]["name"] == others.pop("_sqlite_migrations")[0]["name"]
     assert mine == others

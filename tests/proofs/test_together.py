@@ -48,9 +48,9 @@ def test_of_two_runs_at_once_one_exits_with_75_and_each_change_is_reported_once(
         return world.answer(question)
 
     with Scripted(answer) as server:
-        job, twin = home(tmp_path / "home", server.url), home(tmp_path / "twin", server.url)
+        job, reference = home(tmp_path / "home", server.url), home(tmp_path / "reference", server.url)
         may_answer.set()
-        assert (job.quick("run").code, twin.quick("run").code) == (0, 0)
+        assert (job.quick("run").code, reference.quick("run").code) == (0, 0)
         for _ in range(10):
             world.turns()
             may_answer.clear()
@@ -58,14 +58,14 @@ def test_of_two_runs_at_once_one_exits_with_75_and_each_change_is_reported_once(
             completed, rejected = (first, second) if second.code == 75 else (second, first)
             assert completed.code in SETTLED
             one_line(rejected, 75, str(job.database), "another run holds the lock", "wait for it")
-            assert {each.quick("run").code for each in (job, twin) for _ in range(2)} <= SETTLED
-            assert current_bodies(job.database) == current_bodies(twin.database)
+            assert {each.quick("run").code for each in (job, reference) for _ in range(2)} <= SETTLED
+            assert current_bodies(job.database) == current_bodies(reference.database)
     assert problems(job.database) == []
     assert (
         recorded_events(job.database)
-        == recorded_events(twin.database)
+        == recorded_events(reference.database)
         == reported_events(job)
-        == reported_events(twin)
+        == reported_events(reference)
     )
     assert stray_files(job) == []
 

@@ -1,0 +1,228 @@
+"""The stored queries, and the search of models."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from support.fakes import Script
+
+from pipeline.browse.queries import QUERIES, Query, time_parameter
+from pipeline.errors import StoreError
+from pipeline.store import Store
+
+MAY_BE_SCANNED = {
+    "scopes",
+    "lists",
+    "asked",
+    "matrix",
+    "same_catalog",
+    "wanted",
+    "found",
+    "moved",
+    "json_each",
+}
+"""Tables and subqueries that a stored query may scan: those of the present, and its own results."""
+
+LARGE = """
+    analyze;
+    update sqlite_stat1 set stat = '1000000' || substr(stat, instr(stat, ' ')) where tbl <> 'scopes';
+    analyze sqlite_schema;
+"""
+"""Makes SQLite plan as for a long history."""
+
+
+def query_named(name: str) -> Query:
+    (found,) = [query for query in QUERIES if query.name == name]
+    return found
+
+
+def ask(store: Store, name: str, **parameters: str) -> list[dict[str, Any]]:
+    """Run a stored query as Datasette does, with empty strings for parameters that are not given."""
+    query = query_named(name)
+    assert parameters.keys() <= set(query.params)
+    return store.rows(query.sql, dict.fromkeys(query.params, "") | parameters)
+
+
+def columns(rows: list[dict[str, Any]], *names: str) -> list[Any]:
+    """Return some columns of rows as tuples, or the values of one column."""
+    return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]
+
+
+@pytest.fixture
+def recorded(script: Script) -> Script:
+    """Nine runs of three scopes, with a price change, a model that returns, and one for a single scope."""
+    for name in ("acme/prod", "acme/test", "zeta/one"):
+        script.offers(name, "lyra", "vega-2.5")
+        script.offers_now[name]["heron"] = {
+            "name": "Grey Bird",
+            "owned_by": "birds",
+            "context_length": 8000,
+            "supported_parameters": ["tools", "vision"],
+            "pricing": {"prompt": "1", "completion": "2"},
+        }
+    script.adds("acme/prod", "secret").run()
+    script.drops("acme/test", "lyra").run(times=3)
+    script.adds("acme/test", "lyra").fails("zeta/one").run(times=2)
+    for name in ("acme/prod", "acme/test"):
+        script.offers_now[name]["heron"] = script.offers_now[name]["heron"] | {
+            "pricing": {"prompt": "1.5", "completion": "2"}
+        }
+    script.run(times=3)
+    return script
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
+def test_no_stored_query_scans_a_growing_table(query: Query, recorded: Script) -> None:
+    recorded.store.connection.executescript(LARGE)
+    sql = f"explain query plan {query.sql}"
+    plan = [row["detail"] for row in recorded.store.rows(sql, dict.fromkeys(query.params, ""))]
+    scanned = {step.split()[1] for step in plan if step.startswith("SCAN")}
+    assert scanned <= MAY_BE_SCANNED
+    assert set(re.findall(r"(?<!:):([a-z_]+)", query.sql)) == set(query.params)
+    assert all(f"`{name}`" in query.description for name in query.params)
+
+
+def test_what_changed_has_one_row_for_all_scopes_with_the_same_change(recorded: Script) -> None:
+    """`scope` selects one of them."""
+    rows = ask(recorded.store, "what_changed")
+    price = [row for row in rows if row["field"] == "pricing.prompt"]
+    assert columns(price, "model", "before", "after", "class", "scopes", "scope_names") == [
+        ("heron", '"1"', '"1.5"', "price", 2, "acme/prod acme/test")
+    ]
+    assert columns(rows, "kind", "model")[1:] == [("added", "lyra"), ("removed", "lyra"), ("missing", "lyra")]
+    assert columns(ask(recorded.store, "what_changed", scope="*/test", **{"class": "price"}), "model") == [
+        "heron"
+    ]
+    assert ask(recorded.store, "what_changed", scope="zeta/*") == []
+    between = ask(recorded.store, "what_changed", since="2026-09-20T07:00:00Z", until="2026-09-20T08:00:00Z")
+    assert columns(between, "kind", "model", "at") == [("missing", "lyra", "2026-09-20T07:00:00Z")]
+
+
+@pytest.mark.parametrize("name", ["what_changed", "lost_and_returned", "coverage_by_day"])
+def test_stored_queries_accept_the_times_of_the_commands(name: str, recorded: Script) -> None:
+    """Other text is an error with the valid forms."""
+    everything = ask(recorded.store, name, since="2026-09-20", until="2026-09-21")
+    assert everything
+    assert (
+        ask(recorded.store, name, since="2026-09-20T00:00:00Z", until="2026-09-21T02:00:00+02:00")
+        == everything
+    )
+    assert ask(recorded.store, name, since="2026-09-20", until="900w") == []
+    assert ask(recorded.store, name, since="900w", until="2026-09-21") == everything
+    for wrong in ("garbage", "1x", "d", "2026", "2026-13-01", "1d2h", "999999w"):
+        with pytest.raises(StoreError, match="since is not a time: write 2h, 1d, 3w, 2026-05-01"):
+            ask(recorded.store, name, since=wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "modifier"),
+    [("90m", "-90 minutes"), ("2h", "-2 hours"), ("10d", "-10 days"), ("3w", "-21 days")],
+)
+def test_relative_times_count_back_from_now(text: str, modifier: str, store: Store) -> None:
+    sql = (
+        f"select {time_parameter('since', 'null')} as at, strftime('%Y-%m-%dT%H:%M:%SZ', 'now', :ago) as due"
+    )
+    (row,) = store.rows(sql, {"since": text, "ago": modifier})
+    assert row["at"] == row["due"] is not None
+
+
+def test_prices_of_has_each_price_change_with_percent(recorded: Script) -> None:
+    for parameters in ({"model": "heron"}, {}):
+        rows = ask(recorded.store, "prices_of", **parameters)
+        assert columns(rows, "model", "field", "before", "after", "percent", "scopes") == [
+            ("heron", "pricing.prompt", "1", "1.5", 50.0, 2)
+        ]
+    assert ask(recorded.store, "prices_of", model="lyra") == []
+
+
+def test_only_seen_by_compares_scopes(recorded: Script) -> None:
+    """One scope with all others, with one other, or every scope with all others."""
+    assert columns(ask(recorded.store, "only_seen_by", scope="acme/prod"), "model") == ["secret"]
+    assert columns(ask(recorded.store, "only_seen_by"), "model", "offered_to")[0] == ("secret", "acme/prod")
+    pair = {"scope": "acme/prod", "not_seen_by": "acme/test"}
+    assert columns(ask(recorded.store, "only_seen_by", **pair), "model") == ["secret"]
+    assert ask(recorded.store, "only_seen_by", scope="acme/test", not_seen_by="acme/prod") == []
+    assert columns(ask(recorded.store, "only_seen_by", not_seen_by="acme/test", scope="acme/*"), "model") == [
+        "secret"
+    ]
+
+
+def test_who_sees_has_a_row_for_each_scope(recorded: Script) -> None:
+    """Without a model, it has the models that only some scopes are offered."""
+    assert sorted(columns(ask(recorded.store, "who_sees", model="secret"), "scope")) == ["acme/prod"]
+    assert sorted(set(columns(ask(recorded.store, "who_sees", model="lyra"), "scope"))) == [
+        "acme/prod",
+        "acme/test",
+        "zeta/one",
+    ]
+    assert set(columns(ask(recorded.store, "who_sees"), "model")) == {"secret"}
+
+
+def test_cheapest_filters_by_features_context_length_and_scope(recorded: Script) -> None:
+    with recorded.store.transaction():
+        recorded.store.connection.execute(
+            """update records set input_usd_per_1m = id, output_usd_per_1m = 1, context_length = 8000,
+               features = '["tools", "vision"]' where model in (select id from models where name <> 'lyra')"""
+        )
+    everything = ask(recorded.store, "cheapest")
+    prices = columns(everything, "input_and_output_usd_per_1m")
+    assert prices == sorted(prices)
+    assert set(columns(everything, "model")) == {"vega-2.5", "heron", "secret"}
+    assert ask(recorded.store, "cheapest", features="tools,vision", context_length="8000") == everything
+    assert ask(recorded.store, "cheapest", features=" tools , ") == everything
+    assert ask(recorded.store, "cheapest", features='tools,"x') == []
+    assert ask(recorded.store, "cheapest", context_length="8001") == []
+    assert "secret" not in columns(ask(recorded.store, "cheapest", scope="zeta/*"), "model")
+
+
+def test_lost_and_returned_has_both_times(recorded: Script) -> None:
+    recorded.drops("acme/prod", "secret").run()
+    rows = ask(recorded.store, "lost_and_returned")
+    assert columns(rows, "model", "lost_at", "returned_at", "away_days", "scope_names") == [
+        ("secret", "2026-09-20T15:00:00Z", None, None, "acme/prod"),
+        ("lyra", "2026-09-20T07:00:00Z", "2026-09-20T10:00:00Z", 0.1, "acme/test"),
+    ]
+    assert ask(recorded.store, "lost_and_returned", until="2026-09-20T07:00:00Z") == []
+
+
+def test_coverage_by_day_counts_the_runs_of_a_day(recorded: Script) -> None:
+    (day,) = ask(recorded.store, "coverage_by_day")
+    assert (day["day"], day["runs"], day["asked"]) == ("2026-09-20", 9, 27)
+    assert (day["failed"], day["answered"], day["percent_answered"]) == (5, 22, 81.5)
+
+
+def test_same_lists_groups_the_scopes_of_a_listing(recorded: Script) -> None:
+    assert columns(ask(recorded.store, "same_lists"), "scope_names") == ["acme/prod", "acme/test", "zeta/one"]
+    assert columns(ask(recorded.store, "same_lists", gateway="zeta"), "scope_names") == ["zeta/one"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("heron", {"heron"}),
+        ("birds", {"heron"}),
+        ("grey", {"heron"}),
+        ("vega", {"vega-2.5"}),
+        ("vega-2", {"vega-2.5"}),
+        ("acme", {"lyra", "vega-2.5", "secret"}),
+        ("nothing", set()),
+    ],
+)
+def test_the_search_finds_models_by_id_owner_and_name(words: str, found: set[str], recorded: Script) -> None:
+    rows = recorded.store.rows(
+        "select name from models_fts where models_fts match :words", {"words": f'"{words}"'}
+    )
+    assert {row["name"] for row in rows} == found
+
+
+def test_the_search_follows_changes_of_ids_and_owners(recorded: Script) -> None:
+    with recorded.store.transaction():
+        recorded.store.connection.execute("update models set name = 'swan' where name = 'lyra'")
+        recorded.store.connection.execute("update records set owned_by = 'lakes' where name like 'lyra@%'")
+    for words, count in (("lyra", 0), ("swan", 2), ("lakes", 2)):
+        rows = recorded.store.rows(
+            "select rowid from models_fts where models_fts match :words", {"words": words}
+        )
+        assert len(rows) == count, words
