@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import Deprecations, Home, RunResult, home
+    from pipeline.api import Home, RunResult, home
     from pipeline.core.types import FieldChange, Kind
     from pipeline.errors import (
         ConfigError,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SavedError,
         StoreError,
     )
+    from pipeline.history.deprecations import Deprecations
     from pipeline.history.timeline import Timeline
     from pipeline.history.types import Coverage, Event, Run
     from pipeline.history.watch import WatchReport
@@ -56,9 +57,10 @@ __all__ = [
 ]
 
 _NAMES = {
-    "api": "Deprecations Home RunResult home",
+    "api": "Home RunResult home",
     "errors": "ConfigError DeliveryError FetchError Locked PipelineError QuestionError SavedError StoreError",
     "core.types": "FieldChange Kind",
+    "history.deprecations": "Deprecations",
     "history.timeline": "Timeline",
     "history.types": "Coverage Event Run",
     "history.watch": "WatchReport",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,37 +14,28 @@ from pipeline import __version__
 from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.core.text import printable
-from pipeline.core.times import iso, parse_moment
-from pipeline.core.types import Resolve, Scope, ScopeState
-from pipeline.core.watchlist import NO_WATCH, Watch, matches, unmatched_glob
-from pipeline.errors import (
-    ALL_FAILED_EXIT,
-    HELD_EXIT,
-    ConfigError,
-    DeliveryError,
-    FetchError,
-    QuestionError,
-    exit_status,
-)
+from pipeline.core.times import iso
+from pipeline.core.types import Resolve, Scope
+from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
+from pipeline.errors import ConfigError, DeliveryError, FetchError, QuestionError, exit_status
 from pipeline.history.availability import EqualScopes, Matrix, catalog, equal_scopes, matrices
-from pipeline.history.changes import find_events
+from pipeline.history.changes import find_events, select_events
 from pipeline.history.compare import Comparison, compare
-from pipeline.history.deprecations import (
-    AnnouncedShutdown,
-    UnannouncedRemoval,
-    announced_shutdowns,
-    unannounced_removals,
-)
-from pipeline.history.model import ModelDetails, model_details
+from pipeline.history.deprecations import Deprecations, find_deprecations
+from pipeline.history.model import ModelDetails, lookups, model_details
 from pipeline.history.selectors import (
-    matching_models,
+    When,
+    listing_test,
     parse_side,
-    require_gateway,
+    parse_time,
     require_history,
     require_scopes,
+    scope_test,
+    selected_scopes,
     unknown_model,
 )
-from pipeline.history.timeline import Timeline, timelines
+from pipeline.history.status import Status, find_status
+from pipeline.history.timeline import Timeline, find_timelines
 from pipeline.history.types import Coverage, Event, Run
 from pipeline.history.watch import (
     SHUTDOWN_DAYS,
@@ -55,28 +46,27 @@ from pipeline.history.watch import (
 )
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import resolver
-from pipeline.store import Store, compact, lock, scope_states, write_backup, writing
+from pipeline.store import Store, lock, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing
-from pipeline.store.changes import transition_totals
 from pipeline.store.coverage import coverage
-from pipeline.store.outbox import Delivery, deliveries, unsent
+from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
 from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
+    from pipeline.delivery.content import RenderedReport
     from pipeline.delivery.monitoring import Monitor
     from pipeline.delivery.preview import Preview, write_preview
     from pipeline.delivery.send import DeliverySummary
     from pipeline.delivery.types import Destination
     from pipeline.gateways.client import GatewayClient
-    from pipeline.gateways.lookup import Lookup, LookupResult, Verdict
+    from pipeline.gateways.lookup import LookupResult, Verdict
     from pipeline.gateways.probe import FieldDifference, ProbeResult, ScopeProbe
     from pipeline.gateways.types import ListingAnswer, ScopeResult
-    from pipeline.maintenance import Check, Cure, DialectsOf, RebuildTotals
-    from pipeline.reports.types import Report, Summary
-    from pipeline.sync.accept import QuietPaths
-    from pipeline.sync.archives import Answers, LeftOut
-    from pipeline.sync.backfill import BackfillTotals
+    from pipeline.maintenance import Check, Cure, DialectsOf, PruneResult, RebuildTotals
+    from pipeline.reports.types import Report
+    from pipeline.sync.archives import Answers, LeftOut, saved_answers
+    from pipeline.sync.backfill import ImportResult
     from pipeline.sync.git_archive import in_git
     from pipeline.sync.record import RunTotals
 
@@ -121,13 +111,15 @@ __all__ = [
 
 # A command that reads starts twice as fast without these packages: only the verbs that need them import them.
 _LAZY = {
+    "delivery.content": "RenderedReport",
     "delivery.preview": "Preview write_preview",
     "delivery.send": "DeliverySummary",
     "gateways.lookup": "LookupResult Verdict",
     "gateways.probe": "FieldDifference ProbeResult ScopeProbe",
     "gateways.types": "ListingAnswer ScopeResult",
-    "maintenance": "Check Cure RebuildTotals",
-    "sync.archives": "Answers LeftOut",
+    "maintenance": "Check Cure PruneResult RebuildTotals",
+    "sync.archives": "Answers LeftOut saved_answers",
+    "sync.backfill": "ImportResult",
     "sync.git_archive": "in_git",
     "sync.record": "RunTotals",
 }
@@ -145,9 +137,6 @@ def __getattr__(name: str) -> Any:
 
 Clock = Callable[[], str]
 """Returns the time now, as text in ISO 8601 UTC."""
-
-When = datetime | str
-"""A moment: a `datetime` (UTC unless it has a zone), or `2h`, `1d`, `3w` ago, a date, or a date and time."""
 
 Globs = Sequence[str]
 """Globs of names; none means all."""
@@ -239,92 +228,12 @@ class RunResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedReport:
-    """A report in one form.
-
-    Args:
-        summary: what the text was rendered from.
-        template_problems: the mistakes in the user's templates; the built-in templates were used instead.
-        has_templates: the user's templates were used.
-    """
-
-    summary: Summary
-    text: str
-    language: str
-    template_problems: tuple[str, ...]
-    has_templates: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Acceptance:
     """Held answers that were accepted: their scopes, the changes, and what became of the reports."""
 
     scopes: tuple[str, ...]
     events: tuple[Event, ...]
     deliveries: DeliverySummary
-
-
-@dataclass(frozen=True, slots=True)
-class ImportResult:
-    """The result of an import.
-
-    Args:
-        scope: the name of the scope.
-        found: how many answers the source has.
-        left_out: what in the source is not an answer, and why.
-        totals: how many answers were recorded, and what came of them.
-        changes: how many models were added, removed and changed, by these words.
-        is_held: the last answer is held.
-    """
-
-    scope: str
-    found: int
-    left_out: tuple[LeftOut, ...]
-    totals: BackfillTotals
-    changes: Mapping[str, int]
-    is_held: bool
-
-    @property
-    def exit_status(self) -> int:
-        """The exit status of the command."""
-        if self.totals.unreadable and not self.totals.answers and not self.totals.known:
-            return ALL_FAILED_EXIT
-        return HELD_EXIT if self.is_held else 0
-
-
-@dataclass(frozen=True, slots=True)
-class PruneResult:
-    """The result of dropping old history.
-
-    Args:
-        asked: the oldest time to keep, in ISO 8601 UTC.
-        bound: the oldest time that was kept; earlier than `asked` where a report is still to be sent.
-        rows: how many rows were dropped, by table.
-        sizes: the size of the database in bytes, before and after; None where it was not compacted.
-    """
-
-    asked: str
-    bound: str
-    rows: Mapping[str, int]
-    sizes: tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Deprecations:
-    """Announced shutdowns, by day, and removals without notice, oldest first."""
-
-    announced: tuple[AnnouncedShutdown, ...]
-    unannounced: tuple[UnannouncedRemoval, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The last run (None before the first), the state of every scope, and how many reports are unsent."""
-
-    run: Run | None
-    coverage: tuple[Coverage, ...]
-    waiting: int
-    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,17 +301,9 @@ class Home:
         Raises:
             ConfigError: the text is invalid, or the file exists or cannot be written.
         """
-        path = self.config_path
-        assert path, "a database alone has no config"
-        if path.exists() and not overwrite:
-            raise ConfigError("exists: edit it, or overwrite it with --force", where=str(path))
-        configs.parse(text, path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error
-        return path
+        assert self.config_path, "a database alone has no config"
+        configs.write(self.config_path, text, overwrite=overwrite)
+        return self.config_path
 
     @contextmanager
     def locked(self) -> Iterator[Home]:
@@ -429,11 +330,11 @@ class Home:
             QuestionError: a glob matches no scope.
         """
         from pipeline.delivery.channels import missing
-        from pipeline.sync.run import fetch_and_read
+        from pipeline.sync.run import fetch_once
 
         config = self.config
-        asked = tuple(map(_without_retries, _matching_scopes(config, scopes)))
-        found = _in_event_loop(lambda: fetch_and_read(asked, {}, client_factory(config), on_result))
+        asked = matching_scopes(config.scopes, scopes)
+        found = _in_event_loop(lambda: fetch_once(asked, client_factory(config), on_result))
         resolve = secret_resolver(config)
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
         return CheckResult(
@@ -471,7 +372,7 @@ class Home:
             run_monitor(config, dry_run=dry_run) as monitor,
             observer.running(monitor.interrupt if monitor.active else None),
         ):
-            chosen = _matching_scopes(config, scopes)
+            chosen = matching_scopes(config.scopes, scopes)
             result = _in_event_loop(
                 lambda: self._record_and_send(
                     config,
@@ -531,15 +432,12 @@ class Home:
         Raises:
             QuestionError: nothing is held for any of them.
         """
-        from pipeline.sync.accept import accept
+        from pipeline.sync.accept import accept, held_scopes, quiet_paths
 
         config = self.config
         with self._write(config) as store:
-            states = sorted(scope_states(store).items())
-            held = [name for name, state in states if state.held and matches(name, scopes)]
-            if not held or not scopes:
-                raise QuestionError(f"nothing is held for {' '.join(scopes)}: see `modelwatch status`")
-            snapshot = accept(store, held, _quiet_paths(config), at=self.clock())
+            held = held_scopes(store, scopes)
+            snapshot = accept(store, held, quiet_paths(config.scopes), at=self.clock())
             events = mark_urgent(find_events(store, Window(snapshot - 1, snapshot)), config.watch)
             return Acceptance(tuple(held), events, self._send(store, config))
 
@@ -567,25 +465,16 @@ class Home:
             QuestionError: the answers cannot be of this scope.
             SavedError: there are none, or they are older than the recorded history of the scope.
         """
-        from pipeline.sync.archives import Answers
-        from pipeline.sync.backfill import backfill, target_scope
+        from pipeline.sync.archives import Answers, saved_answers
+        from pipeline.sync.backfill import import_answers, target_scope
 
         config = self.optional_config
-        target, asked = target_scope(
-            config.scopes if config else (),
-            self.database,
-            scope,
-            dialect=dialect,
-            url=url,
-        )
+        configured = config.scopes if config else ()
+        target, asked = target_scope(configured, self.database, scope, dialect=dialect, url=url)
         if not isinstance(answers, Answers):
             answers = saved_answers(Path(answers), time_field)
         with self._write(config, must_exist=False) as store:
-            totals = backfill(target, answers.oldest_first, store, lambda _answer: on_answer(), asked=asked)
-            state = scope_states(store).get(target.name)
-            is_held = state is not None and state.held is not None
-            changes = transition_totals(store, totals.window)
-            return ImportResult(target.name, answers.count, answers.left_out, totals, changes, is_held)
+            return import_answers(target, answers, store, lambda _answer: on_answer(), asked=asked)
 
     # Reports.
 
@@ -631,27 +520,15 @@ class Home:
         Raises:
             QuestionError: there is no such destination, or there was no run in that time.
         """
-        from pipeline.delivery.content import render_form
+        from pipeline.delivery.content import render_window
         from pipeline.delivery.types import Destination, Files
-        from pipeline.reports.summary import summarise
 
         destination = self._destination(to) if to else Destination("", Files(self.directory))
         if language:
             destination = replace(destination, language=language)
-        problems: list[str] = []
         with self._read() as store:
             period = time_window(store, since=self._time(since), until=self._optional_time(until))
-            if period.until == period.since:
-                raise QuestionError("there was no run in that time: `modelwatch run`, or another --since")
-            summary = summarise(store, period, watch=self.watch_list, wanted=destination.filter)
-        text = render_form(summary, form, destination, problems)
-        return RenderedReport(
-            summary,
-            text,
-            destination.language,
-            tuple(dict.fromkeys(problems)),
-            destination.templates is not None,
-        )
+            return render_window(store, period, form, destination, self.watch_list)
 
     def send(self, *, to: str | None = None) -> DeliverySummary:
         """Send the reports that are due, to all destinations or the named one.
@@ -721,16 +598,11 @@ class Home:
         Raises:
             QuestionError: `since` is no time, or a glob matches no scope.
         """
-        start = None if since is None else self._time(since)
+        start = self._optional_time(since)
         with self._read() as store:
             require_scopes(store, scopes)
             events = mark_urgent(find_events(store, time_window(store, since=start)), self.watch_list)
-        found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
-        return tuple(
-            each
-            for each in found
-            if each.scopes and matches(each.model, models) and (not kinds or each.kind in kinds)
-        )
+        return select_events(events, scopes=scopes, models=models, kinds=kinds)
 
     def models(
         self, *globs: str, at: When | None = None, scopes: Globs = (), owners: Globs = ()
@@ -744,9 +616,9 @@ class Home:
             QuestionError: `at` is no time or before the history, or a glob matches no scope.
         """
         with self._read() as store:
-            require_scopes(store, scopes)
+            only = scope_test(store, scopes)
             moment = Moment(at=None if at is None else require_history(store, self._time(at)))
-            rows = catalog(store, lambda scope: matches(scope, scopes), moment)
+            rows = catalog(store, only, moment)
         return [
             row for row in rows if matches(row["model"], globs) and matches(row["owned_by"] or "", owners)
         ]
@@ -764,7 +636,7 @@ class Home:
     def status(self) -> Status:
         """Return the last run, the state of every scope, and the number of undelivered reports."""
         with self._read() as store:
-            return Status(find_run(store), coverage(store), **unsent(store))
+            return find_status(store)
 
     def show(self, model: str, *, scopes: Globs = ()) -> list[ModelDetails]:
         """Return the details of a model, one value for each gateway.
@@ -773,8 +645,7 @@ class Home:
             QuestionError: no scope was ever offered the model, or a glob matches no scope.
         """
         with self._read() as store:
-            require_scopes(store, scopes)
-            found = model_details(store, model, lambda scope: matches(scope, scopes))
+            found = model_details(store, model, scope_test(store, scopes))
             if not found:
                 raise QuestionError(unknown_model(store, model))
             return found
@@ -799,8 +670,8 @@ class Home:
         config = self.config
         details = self.show(model, scopes=scopes)
         with self._read() as store:
-            lookups = list(_lookups(config, scope_states(store), details))
-        return _in_event_loop(lambda: lookup(lookups, client_factory(config), on_answer))
+            wanted = list(lookups(config.scopes, scope_states(store), details))
+        return _in_event_loop(lambda: lookup(wanted, client_factory(config), on_answer))
 
     def history(self, model: str, *, scopes: Globs = (), at_most: int | None = None) -> tuple[Timeline, ...]:
         """Return the timelines of a model, or of the models that a glob matches.
@@ -816,24 +687,7 @@ class Home:
             QuestionError: no scope was ever offered such a model, or a glob matches no scope.
         """
         with self._read() as store:
-            require_scopes(store, scopes)
-            ids = matching_models(store, model)
-            if not ids:
-                raise QuestionError(unknown_model(store, model))
-            if at_most is not None and len(ids) > at_most:
-                raise QuestionError(
-                    f"{printable(model)} matches {len(ids)} models, "
-                    f"{printable(ids[0])} to {printable(ids[-1])}: narrow it to {at_most} at most"
-                )
-            found = tuple(
-                timeline
-                for each in ids
-                for timeline in timelines(store, each, lambda scope: matches(scope, scopes))
-            )
-        if not found:
-            globs = " or ".join(map(printable, scopes))
-            raise QuestionError(f"no scope that matches {globs} was ever offered {printable(model)}")
-        return found
+            return find_timelines(store, model, scopes=scopes, at_most=at_most)
 
     def diff(self, before: When, after: When = "now") -> Comparison:
         """Compare the models on offer at two moments, or of two scopes.
@@ -845,12 +699,8 @@ class Home:
             QuestionError: a side is none of these, or the two cannot be compared.
         """
         now = self._now()
-        texts = [iso(each) if isinstance(each, datetime) else each for each in (before, after)]
         with self._read() as store:
-            try:
-                return compare(store, *(parse_side(store, text, now) for text in texts))
-            except LookupError as error:
-                raise QuestionError(str(error.args[0])) from error
+            return compare(store, *(parse_side(store, side, now) for side in (before, after)))
 
     def matrix(self, *scopes: str, gateway: str | None = None) -> list[Matrix]:
         """Return, for each gateway, its models and the scopes that are offered each of them now.
@@ -859,7 +709,7 @@ class Home:
             QuestionError: there is no such gateway, or a glob matches no scope.
         """
         with self._read() as store:
-            return matrices(store, _selection(store, scopes, gateway))
+            return matrices(store, listing_test(store, scopes, gateway))
 
     def same(self, *scopes: str, gateway: str | None = None) -> list[EqualScopes]:
         """Return the sets of scopes with equal lists.
@@ -868,15 +718,12 @@ class Home:
             QuestionError: there is no such gateway, or a glob matches no scope.
         """
         with self._read() as store:
-            return equal_scopes(store, _selection(store, scopes, gateway))
+            return equal_scopes(store, listing_test(store, scopes, gateway))
 
     def deprecations(self, *, days: int = SHUTDOWN_DAYS) -> Deprecations:
         """Return the shutdowns announced for the next `days` days, and the recent removals without notice."""
-        now = self._now()
         with self._read() as store:
-            to_come = announced_shutdowns(store, today=now.date(), until=now.date() + timedelta(days=days))
-            gone = unannounced_removals(store, since=iso(now - timedelta(days=days)))
-        return Deprecations(tuple(to_come), tuple(gone))
+            return find_deprecations(store, now=self._now(), days=days)
 
     def watch(
         self, *models: str, scopes: Globs = (), since: When = "7d", days: int = SHUTDOWN_DAYS
@@ -922,10 +769,10 @@ class Home:
         Raises:
             QuestionError: the config has no such gateway or scope.
         """
-        from pipeline.gateways.probe import probe_scope
+        from pipeline.gateways.probe import probe_scope, probed_scope
 
         config = self.config
-        probed = _probed_scope(config, gateway, scope)
+        probed = probed_scope(config.scopes, gateway, scope)
         return _in_event_loop(lambda: probe_scope(probed, times, client_factory(config), on_answer))
 
     # Maintenance.
@@ -954,11 +801,10 @@ class Home:
         """
         from pipeline import maintenance
 
-        asked = iso(self._now() - keep)
+        bound = iso(self._now() - keep)
         with Store.open_copy(self.database) if dry_run else self._write() as store:
-            pruned = maintenance.prune(store, self._dialects(), bound=asked)
-            sizes = compact(store) if vacuum and not dry_run else None
-        return PruneResult(asked, pruned.bound, pruned.rows, sizes)
+            vacuum = vacuum and not dry_run
+            return maintenance.prune(store, self._dialects(), bound=bound, vacuum=vacuum)
 
     def backup(self, file: Path | str, *, overwrite: bool = False) -> int:
         """Write a consistent copy of the database, also during a run; return its size in bytes."""
@@ -968,21 +814,21 @@ class Home:
         """Return the names of the scopes in the history that match one of some globs.
 
         Raises:
-            QuestionError: none matches.
+            QuestionError: there is no glob, or one matches no scope.
         """
         with Store.read(self.database, allow_old=True) as store:
-            return _scope_names(store, globs)
+            return selected_scopes(store, globs)
 
     def forget(self, *scopes: str) -> dict[str, int]:
         """Drop the scopes that match one of some globs, and all that only they needed; return rows by table.
 
         Raises:
-            QuestionError: none matches.
+            QuestionError: there is no glob, or one matches no scope.
         """
         from pipeline import maintenance
 
         with self._write() as store:
-            return dict(maintenance.forget(store, _scope_names(store, scopes)))
+            return dict(maintenance.forget(store, selected_scopes(store, scopes)))
 
     def rename(self, old: str, new: str) -> list[tuple[str, str]]:
         """Rename a scope, or a gateway with all its scopes; return each scope's old and new name.
@@ -1014,7 +860,7 @@ class Home:
         return datetime.fromisoformat(self.clock())
 
     def _time(self, when: When) -> str:
-        return time_of(when, self._now())
+        return parse_time(when, self._now())
 
     def _optional_time(self, when: When | None) -> str | None:
         return None if when is None else self._time(when)
@@ -1072,35 +918,6 @@ def home(place: Path | str = "data", *, config: Path | str | None = None, clock:
     return Home(path, config_path or path / "modelwatch.toml", clock=clock)
 
 
-def saved_answers(source: Path, time_field: str | None = None) -> Answers:
-    """Return the saved answers of a directory, or of a file of lines, for `Home.import_`.
-
-    Args:
-        source: a directory with a file for each answer, or a file with a line of JSON for each.
-        time_field: the path in an answer to its time; None where file names or lines have the times.
-
-    Raises:
-        SavedError: there are none.
-    """
-    from pipeline.sync.archives import in_directory, in_lines
-
-    return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
-
-
-def time_of(when: When, now: datetime) -> str:
-    """Parse a moment; return ISO 8601 UTC.
-
-    Raises:
-        QuestionError: `when` is no time.
-    """
-    if isinstance(when, datetime):
-        return iso(when)
-    try:
-        return parse_moment(when, now)
-    except ValueError as error:
-        raise QuestionError(str(error)) from error
-
-
 def secret_resolver(config: Config) -> Resolve:
     """Return the function that resolves a config's references to secrets."""
     return resolver(config.path.parent)
@@ -1145,93 +962,3 @@ def _in_event_loop(work: Callable[[], _T]) -> _T:
         return work()
     with ThreadPoolExecutor(1, "modelwatch") as thread:
         return thread.submit(work).result()
-
-
-def _matching_scopes(config: Config, globs: Globs) -> tuple[Scope, ...]:
-    """Return the scopes of a config that match one of some globs; all without globs.
-
-    Raises:
-        QuestionError: a glob matches no scope.
-    """
-    names = [scope.name for scope in config.scopes]
-    glob = unmatched_glob(globs, names)
-    if glob is not None:
-        raise QuestionError(f"no scope matches {glob}: there are {', '.join(names)}")
-    return tuple(scope for scope in config.scopes if matches(scope.name, globs))
-
-
-def _without_retries(scope: Scope) -> Scope:
-    gateway = replace(scope.gateway, limits=replace(scope.gateway.limits, attempts=1))
-    return replace(scope, gateway=gateway)
-
-
-def _scope_names(store: Store, globs: Globs) -> list[str]:
-    found = sorted(name for name in scope_states(store) if matches(name, globs)) if globs else []
-    if not found:
-        raise QuestionError(f"no scope matches {' or '.join(globs)}: see `modelwatch scopes`")
-    return found
-
-
-def _quiet_paths(config: Config) -> QuietPaths:
-    """Return the function that finds the quiet paths of a scope: its dialect's and its gateway's."""
-    from pipeline.gateways.dialects import dialect_of
-
-    gateways = {scope.gateway.name: scope.gateway for scope in config.scopes}
-
-    def quiet(scope: str, reading: str | None) -> tuple[str, ...]:
-        dialect, gateway = dialect_of(reading), gateways.get(scope.partition("/")[0])
-        return (*(dialect.quiet if dialect else ()), *(gateway.overrides.quiet if gateway else ()))
-
-    return quiet
-
-
-def _selection(store: Store, scopes: Globs, gateway: str | None) -> Callable[[ScopeListing], bool]:
-    """Return the test for scopes of a gateway that match one of some globs.
-
-    Raises:
-        QuestionError: there is no such gateway, or a glob matches no scope.
-    """
-    if gateway is not None:
-        require_gateway(store, gateway)
-    require_scopes(store, scopes)
-    return lambda known: gateway in (None, known.gateway) and matches(known.scope, scopes)
-
-
-def _lookups(
-    config: Config, states: Mapping[str, ScopeState], details: Iterable[ModelDetails]
-) -> Iterator[Lookup]:
-    """Yield a lookup for each scope of the config at a gateway that has offered the model."""
-    from pipeline.gateways.dialects import request_dialect
-    from pipeline.gateways.lookup import Lookup
-
-    # An `all_groups` scope puts its list together from other answers; it has no address for one model.
-    scopes = {scope.name: scope for scope in config.scopes if not scope.all_groups}
-    for at in details:
-        for offer in at.scopes if at.was_offered else ():
-            scope = scopes.get(offer.coverage.scope)
-            if scope:
-                dialect = request_dialect(scope.gateway, states[scope.name].reading)
-                listed = at.records[offer.record].body if offer.record is not None else None
-                yield Lookup(scope, dialect, at.model, listed)
-
-
-def _probed_scope(config: Config, gateway: str, name: str | None) -> Scope:
-    """Return a gateway's scope by its name, with or without the gateway's; its first where `name` is None.
-
-    Raises:
-        QuestionError: the config has no such gateway or scope.
-    """
-    gateways = list(dict.fromkeys(scope.gateway.name for scope in config.scopes))
-    if gateway not in gateways:
-        raise QuestionError(f"no gateway is named {printable(gateway)}: there are {', '.join(gateways)}")
-    # An `all_groups` scope puts its list together from other answers; there is no one list to repeat.
-    scopes = [scope for scope in config.scopes if scope.gateway.name == gateway and not scope.all_groups]
-    found = [scope for scope in scopes if name in (None, scope.name, scope.name.partition("/")[2])]
-    if found:
-        return found[0]
-    if not scopes:
-        raise QuestionError(f"{gateway} has no list: it is asked by groups only")
-    names = ", ".join(scope.name for scope in scopes)
-    raise QuestionError(
-        f"{gateway} has no scope {printable(name or '')} with a list of its own: there are {names}"
-    )

@@ -86,6 +86,22 @@ def parse(text: str, path: Path) -> Config:
     )
 
 
+def write(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Validate the text of a config file, and write it.
+
+    Raises:
+        ConfigError: the text is invalid, or the file exists or cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise ConfigError("exists: edit it, or overwrite it with --force", where=str(path))
+    parse(text, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
 def _watch(table: Table, scopes: Sequence[Scope]) -> Watch:
     table.check_keys(("models", "file", "scopes"))
     models = list(table.texts("models", '["gpt-4o", "claude-*"]'))

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pipeline.core.types import Scope
+from pipeline.errors import QuestionError
+
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
@@ -18,6 +21,19 @@ def unmatched_glob(globs: Iterable[str], names: Iterable[str]) -> str | None:
     """Return the first glob that matches no name; None if each matches one."""
     candidates = list(names)
     return next((glob for glob in globs if not any(fnmatchcase(name, glob) for name in candidates)), None)
+
+
+def matching_scopes(scopes: Sequence[Scope], globs: Sequence[str]) -> tuple[Scope, ...]:
+    """Return the scopes that match one of the globs, in their order; all without globs.
+
+    Raises:
+        QuestionError: a glob matches no scope.
+    """
+    names = [scope.name for scope in scopes]
+    glob = unmatched_glob(globs, names)
+    if glob is not None:
+        raise QuestionError(f"no scope matches {glob}: there are {', '.join(names)}")
+    return tuple(scope for scope in scopes if matches(scope.name, globs))
 
 
 def is_glob(pattern: str) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.core.watchlist import Watch
 from pipeline.delivery.files import run_stem
 from pipeline.delivery.outbox import thread_id
 from pipeline.delivery.types import ROLLING_FORMS, Destination, Files, MailDirectory, Sendmail, Smtp
-from pipeline.errors import ConfigError
-from pipeline.reports.summary import Summaries
+from pipeline.errors import ConfigError, QuestionError
+from pipeline.reports.summary import Summaries, summarise
 from pipeline.reports.types import Message, Summary
 from pipeline.store import Store
 from pipeline.store.outbox import Delivery, deliveries
+from pipeline.store.windows import Window
 
 if TYPE_CHECKING:
     from pipeline.reports.render import Entry
@@ -68,6 +71,40 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
     except ConfigError as error:
         problems.append(_problem(destination, error.message))
         return render.render(summary, form, language=destination.language)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """A report in one form.
+
+    Args:
+        summary: what the text was rendered from.
+        template_problems: the mistakes in the user's templates; the built-in templates were used instead.
+        has_templates: the user's templates were used.
+    """
+
+    summary: Summary
+    text: str
+    language: str
+    template_problems: tuple[str, ...]
+    has_templates: bool
+
+
+def render_window(
+    store: Store, window: Window, form: str, destination: Destination, watch: Watch
+) -> RenderedReport:
+    """Render the report of any window for a destination; see `render_form`.
+
+    Raises:
+        QuestionError: the window has no run.
+    """
+    if window.until == window.since:
+        raise QuestionError("there was no run in that time: `modelwatch run`, or another --since")
+    summary = summarise(store, window, watch=watch, wanted=destination.filter)
+    problems: list[str] = []
+    text = render_form(summary, form, destination, problems)
+    found = tuple(dict.fromkeys(problems))
+    return RenderedReport(summary, text, destination.language, found, destination.templates is not None)
 
 
 def _rolling_files(

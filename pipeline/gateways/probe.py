@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.diff import categorise
+from pipeline.core.text import printable
 from pipeline.core.types import Listing, Scope
-from pipeline.errors import FetchError, Unreadable
+from pipeline.errors import FetchError, QuestionError, Unreadable
 from pipeline.gateways.dialects import (
     AUTO,
     DEFAULT_DIALECT,
@@ -125,6 +126,28 @@ class ScopeProbe:
         own = self.scope.gateway.overrides
         paths = {"noise": (own.noise, self.result.noise), "sets": (own.sets, self.result.sets)}
         return {name: [*present, *new] for name, (present, new) in paths.items() if new}
+
+
+def probed_scope(configured: Sequence[Scope], gateway: str, name: str | None) -> Scope:
+    """Return a gateway's scope by its name, with or without the gateway's; its first where `name` is None.
+
+    Raises:
+        QuestionError: the config has no such gateway or scope.
+    """
+    gateways = list(dict.fromkeys(scope.gateway.name for scope in configured))
+    if gateway not in gateways:
+        raise QuestionError(f"no gateway is named {printable(gateway)}: there are {', '.join(gateways)}")
+    # An `all_groups` scope puts its list together from other answers; there is no one list to repeat.
+    scopes = [scope for scope in configured if scope.gateway.name == gateway and not scope.all_groups]
+    found = [scope for scope in scopes if name in (None, scope.name, scope.name.partition("/")[2])]
+    if found:
+        return found[0]
+    if not scopes:
+        raise QuestionError(f"{gateway} has no list: it is asked by groups only")
+    names = ", ".join(scope.name for scope in scopes)
+    raise QuestionError(
+        f"{gateway} has no scope {printable(name or '')} with a list of its own: there are {names}"
+    )
 
 
 def probe_scope(

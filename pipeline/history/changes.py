@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from pipeline.core.diff import field_changes
 from pipeline.core.prices import price_changes
 from pipeline.core.types import FieldChange, Kind
+from pipeline.core.watchlist import matches
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.changes import (
@@ -47,6 +48,21 @@ def find_events(store: Store, window: Window, models: ModelIds = None) -> tuple[
     sightings = transition_sightings(store, window, models)
     departures = departures_of_returned(store, window, models)
     return _build_events(store, window, sightings, departures, models)
+
+
+def select_events(
+    events: Iterable[Event], *, scopes: Sequence[str], models: Sequence[str], kinds: Sequence[str]
+) -> tuple[Event, ...]:
+    """Return the events that match globs of scopes and of models, and kinds; each with its matching scopes.
+
+    No globs, or no kinds, match everything.
+    """
+    found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
+    return tuple(
+        each
+        for each in found
+        if each.scopes and matches(each.model, models) and (not kinds or each.kind in kinds)
+    )
 
 
 def find_removals(store: Store, window: Window) -> tuple[Event, ...]:

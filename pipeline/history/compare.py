@@ -12,6 +12,7 @@ from pipeline.core.diff import QUIET, SHAPE, FieldComparer, categorise, diff, fi
 from pipeline.core.facts import strip_zeros
 from pipeline.core.times import minute
 from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
+from pipeline.errors import QuestionError
 from pipeline.history.net import net_fields
 from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, listings_between, scope_listings
@@ -114,7 +115,7 @@ def compare(store: Store, before: ComparedSide, after: ComparedSide) -> Comparis
     A side without scopes has those of the other.
 
     Raises:
-        LookupError: a named scope had not answered by then, or both sides have several different scopes.
+        QuestionError: a named scope had not answered by then, or both sides have several different scopes.
     """
     names = before.scopes if after.scopes is None else after.scopes
     old = _listings(store, before, names if before.scopes is None else before.scopes)
@@ -125,7 +126,7 @@ def compare(store: Store, before: ComparedSide, after: ComparedSide) -> Comparis
         only_after = tuple(new[name] for name in sorted(new.keys() - old.keys()))
         return Comparison(before, after, _parts(store, pairs), only_before, only_after)
     if len(old) > 1 and len(new) > 1:
-        raise LookupError(
+        raise QuestionError(
             f"{before.text} are {len(old)} scopes and {after.text} are {len(new)}: name one scope on one side"
         )
     pairs = [(one, two) for one in old.values() for two in new.values() if one != two]
@@ -138,7 +139,7 @@ def _listings(store: Store, side: ComparedSide, names: frozenset[str] | None) ->
     retired_too = len(names or ()) == 1
     listings = {each.scope: each for each in found if retired_too or not each.retired}
     if not listings and side.scopes is not None:
-        raise LookupError(f"{side.text}: {_no_answer(store, side.scopes)}")
+        raise QuestionError(f"{side.text}: {_no_answer(store, side.scopes)}")
     return listings
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
+from pipeline.core.times import iso
 from pipeline.history.changes import find_removals
 from pipeline.store import Store
 from pipeline.store.catalog import scope_listings
@@ -51,6 +52,21 @@ class UnannouncedRemoval:
     model: str
     scopes: tuple[str, ...]
     back: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecations:
+    """Announced shutdowns, by day, and removals without notice, oldest first."""
+
+    announced: tuple[AnnouncedShutdown, ...]
+    unannounced: tuple[UnannouncedRemoval, ...]
+
+
+def find_deprecations(store: Store, *, now: datetime, days: int) -> Deprecations:
+    """Return the shutdowns announced for the next `days` days, and the removals without notice since then."""
+    to_come = announced_shutdowns(store, today=now.date(), until=now.date() + timedelta(days=days))
+    gone = unannounced_removals(store, since=iso(now - timedelta(days=days)))
+    return Deprecations(tuple(to_come), tuple(gone))
 
 
 def announced_shutdowns(store: Store, *, today: date, until: date) -> list[AnnouncedShutdown]:

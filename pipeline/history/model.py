@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from pipeline.core.types import Kind
+from pipeline.core.types import Kind, Scope, ScopeState
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.store import Store
@@ -18,7 +19,18 @@ from pipeline.store.presence import ModelSighting, last_break, model_sightings
 from pipeline.store.records import OfferedRecord, offered_records
 from pipeline.store.windows import time_window
 
-__all__ = ["ModelDetails", "OfferState", "OfferedRecord", "ScopeOffer", "model_details", "similar_models"]
+if TYPE_CHECKING:
+    from pipeline.gateways.lookup import Lookup
+
+__all__ = [
+    "ModelDetails",
+    "OfferState",
+    "OfferedRecord",
+    "ScopeOffer",
+    "lookups",
+    "model_details",
+    "similar_models",
+]
 
 _SIMILARITY = 0.4
 
@@ -119,6 +131,30 @@ def model_details(
         )
         for gateway, offers in by_gateway.items()
     ]
+
+
+def lookups(
+    scopes: Iterable[Scope], states: Mapping[str, ScopeState], details: Iterable[ModelDetails]
+) -> Iterator[Lookup]:
+    """Yield a lookup of a model for each scope of the config at a gateway that has offered it.
+
+    Args:
+        scopes: the scopes of the config.
+        states: the states of recorded scopes, by name.
+        details: those of the model, one value for each gateway.
+    """
+    from pipeline.gateways.dialects import request_dialect  # only a live lookup needs it
+    from pipeline.gateways.lookup import Lookup
+
+    # An `all_groups` scope puts its list together from other answers; it has no address for one model.
+    asked = {scope.name: scope for scope in scopes if not scope.all_groups}
+    for at in details:
+        for offer in at.scopes if at.was_offered else ():
+            scope = asked.get(offer.coverage.scope)
+            if scope:
+                dialect = request_dialect(scope.gateway, states[scope.name].reading)
+                listed = at.records[offer.record].body if offer.record is not None else None
+                yield Lookup(scope, dialect, at.model, listed)
 
 
 def _offer(

@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from pipeline.core.text import printable as safe
-from pipeline.core.times import minute, parse_moment
-from pipeline.core.watchlist import is_glob, unmatched_glob
+from pipeline.core.times import iso, minute, parse_moment
+from pipeline.core.watchlist import is_glob, matches, unmatched_glob
 from pipeline.errors import QuestionError
 from pipeline.history.compare import ComparedSide
 from pipeline.history.model import similar_models
 from pipeline.store import Store
-from pipeline.store.catalog import NOW, Moment, history_start
+from pipeline.store.catalog import NOW, Moment, ScopeListing, history_start
 from pipeline.store.models import model_names
 from pipeline.store.runs import find_run
 from pipeline.store.scopes import scope_gateways
+
+When = datetime | str
+"""A moment: a `datetime` (UTC unless it has a zone), or `2h`, `1d`, `3w` ago, a date, or a date and time."""
 
 _MOMENTS = "2026-05-01, 2d (ago), now or '#123'"
 _MOST_NAMES = 10
 """The most scopes that an error message names."""
 
 
-def parse_side(store: Store, text: str, now: datetime) -> ComparedSide:
+def parse_time(when: When, now: datetime) -> str:
+    """Parse a moment; return ISO 8601 UTC.
+
+    Raises:
+        QuestionError: `when` is no time.
+    """
+    if isinstance(when, datetime):
+        return iso(when)
+    try:
+        return parse_moment(when, now)
+    except ValueError as error:
+        raise QuestionError(str(error)) from error
+
+
+def parse_side(store: Store, side: When, now: datetime) -> ComparedSide:
     """Parse one side of a comparison.
 
     Args:
         store: an open database.
-        text: a moment (`2026-05-01`, `2d`, `now`, `#123`); or a scope, a glob of scopes, or a gateway; or
+        side: a moment (`2026-05-01`, `2d`, `now`, `#123`); or a scope, a glob of scopes, or a gateway; or
             both, with `@` between the scopes and the moment.
         now: the time that `2d` is relative to.
 
     Raises:
-        QuestionError: the text is none of these, or both a moment and a scope.
+        QuestionError: the side is none of these, or both a moment and a scope.
     """
+    text = iso(side) if isinstance(side, datetime) else side
     name, at, when = text.rpartition("@")
     if at:
         scopes = _find_scopes(store, name) if name else None
@@ -124,6 +142,41 @@ def require_scopes(store: Store, globs: Iterable[str]) -> None:
     glob = unmatched_glob(globs, scope_gateways(store))
     if glob is not None:
         raise QuestionError(f"no scope matches {safe(glob)}: {_existing_scopes(store)}")
+
+
+def scope_test(store: Store, globs: Sequence[str]) -> Callable[[str], bool]:
+    """Return the test for the names of scopes that match one of some globs; without globs, all do.
+
+    Raises:
+        QuestionError: a glob matches no scope.
+    """
+    require_scopes(store, globs)
+    return lambda scope: matches(scope, globs)
+
+
+def listing_test(
+    store: Store, globs: Sequence[str], gateway: str | None = None
+) -> Callable[[ScopeListing], bool]:
+    """Return the test for scopes of a gateway (None for any) that match one of some globs.
+
+    Raises:
+        QuestionError: there is no such gateway, or a glob matches no scope.
+    """
+    if gateway is not None:
+        require_gateway(store, gateway)
+    is_selected = scope_test(store, globs)
+    return lambda listing: gateway in (None, listing.gateway) and is_selected(listing.scope)
+
+
+def selected_scopes(store: Store, globs: Sequence[str]) -> list[str]:
+    """Return the names of the scopes that match one of some globs, sorted.
+
+    Raises:
+        QuestionError: there is no glob, or one matches no scope.
+    """
+    if not globs:
+        raise QuestionError("no scope is named: see `modelwatch scopes`")
+    return sorted(filter(scope_test(store, globs), scope_gateways(store)))
 
 
 def require_gateway(store: Store, gateway: str) -> None:

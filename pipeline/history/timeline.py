@@ -9,8 +9,11 @@ from typing import Any
 
 from pipeline.core.diff import QUIET, SHAPE
 from pipeline.core.prices import PriceChange, price_changes, split_prices
+from pipeline.core.text import printable
 from pipeline.core.types import FieldChange, Kind
+from pipeline.errors import QuestionError
 from pipeline.history.changes import find_events
+from pipeline.history.selectors import matching_models, scope_test, unknown_model
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.coverage import Coverage, coverage
@@ -91,6 +94,36 @@ class Timeline:
     def offered(self) -> bool:
         """Whether the model is offered now, by the last accepted answer."""
         return bool(self.steps) and self.steps[-1].kind in _OFFERED
+
+
+def find_timelines(
+    store: Store, model: str, *, scopes: Sequence[str] = (), at_most: int | None = None
+) -> tuple[Timeline, ...]:
+    """Return the timelines of a model, or of the models that a glob matches.
+
+    Args:
+        store: an open database.
+        model: an id, or a glob of ids.
+        scopes: globs of scopes; none means all.
+        at_most: refuse a glob that matches more models.
+
+    Raises:
+        QuestionError: no scope was ever offered such a model, or a glob matches no scope or too many models.
+    """
+    only = scope_test(store, scopes)
+    ids = matching_models(store, model)
+    if not ids:
+        raise QuestionError(unknown_model(store, model))
+    if at_most is not None and len(ids) > at_most:
+        raise QuestionError(
+            f"{printable(model)} matches {len(ids)} models, "
+            f"{printable(ids[0])} to {printable(ids[-1])}: narrow it to {at_most} at most"
+        )
+    found = tuple(timeline for each in ids for timeline in timelines(store, each, only))
+    if not found:
+        globs = " or ".join(map(printable, scopes))
+        raise QuestionError(f"no scope that matches {globs} was ever offered {printable(model)}")
+    return found
 
 
 def timelines(

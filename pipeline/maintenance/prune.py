@@ -25,7 +25,7 @@ from pipeline.core.types import PROBLEMS, SETS_LISTING
 from pipeline.maintenance.collect import drop_ids, drop_unneeded
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.maintenance.replay import SightingRow, read_sightings
-from pipeline.store import Store
+from pipeline.store import Store, compact
 from pipeline.store.bulk import BulkWriter
 from pipeline.store.departures import Departure, Removal, departures
 from pipeline.store.flapping import FLAP_DAYS
@@ -35,35 +35,51 @@ _LAST_ID = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class PruneTotals:
-    """How many rows were dropped, by table; `bound` is earlier than requested if a report is due."""
+class PruneResult:
+    """The result of dropping old history.
 
+    Args:
+        asked: the oldest time to keep, in ISO 8601 UTC.
+        bound: the oldest time that was kept; earlier than `asked` where a report is still to be sent.
+        rows: how many rows were dropped, by table.
+        sizes: the size of the database in bytes, before and after; None where it was not compacted.
+    """
+
+    asked: str
     bound: str
     rows: Mapping[str, int]
+    sizes: tuple[int, int] | None
 
 
-def prune(store: Store, dialects_of: DialectsOf, *, bound: str) -> PruneTotals:
+def prune(store: Store, dialects_of: DialectsOf, *, bound: str, vacuum: bool = False) -> PruneResult:
     """Drop history before a time, except for what later history needs, in one transaction.
 
     Args:
         store: an open database; the caller holds its lock.
         dialects_of: returns the dialects that may have parsed a listing.
         bound: the time, in ISO 8601 UTC.
+        vacuum: return the freed space to the disk.
     """
     with store.transaction():
-        bound = min([bound, *_due_reports(store)])
-        dropped: Counter[str] = Counter()
-        kept = _kept(store, bound)
-        _write_departures(store, _last_removals(store, {scope: each.exact for scope, each in kept.items()}))
-        for each in kept.values():
-            _make_baseline(store, each, dropped)
-        _drop_deliveries(store, bound, dropped)
-        _drop_snapshots(store, bound, dropped)
-        records = _records_to_drop(store)
-        drop_unneeded(store, dropped)
-        # The listing with the dialect of a record's facts may have been dropped.
-        correct_facts(store, dialects_of, only=records)
-        return PruneTotals(bound, {table: count for table, count in dropped.items() if count})
+        kept_since = min([bound, *_due_reports(store)])
+        rows = _drop_before(store, dialects_of, kept_since)
+    return PruneResult(bound, kept_since, rows, compact(store) if vacuum else None)
+
+
+def _drop_before(store: Store, dialects_of: DialectsOf, bound: str) -> dict[str, int]:
+    """Drop history before a time; return the number of dropped rows, by table."""
+    dropped: Counter[str] = Counter()
+    kept = _kept(store, bound)
+    _write_departures(store, _last_removals(store, {scope: each.exact for scope, each in kept.items()}))
+    for each in kept.values():
+        _make_baseline(store, each, dropped)
+    _drop_deliveries(store, bound, dropped)
+    _drop_snapshots(store, bound, dropped)
+    records = _records_to_drop(store)
+    drop_unneeded(store, dropped)
+    # The listing with the dialect of a record's facts may have been dropped.
+    correct_facts(store, dialects_of, only=records)
+    return {table: count for table, count in dropped.items() if count}
 
 
 def _due_reports(store: Store) -> list[str]:

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from pipeline.core.diff import FieldComparer, diff
-from pipeline.core.types import Outcome, ScopeState
+from pipeline.core.types import Outcome, Scope, ScopeState
+from pipeline.core.watchlist import matches
+from pipeline.errors import QuestionError
+from pipeline.gateways.dialects import dialect_of
 from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
 
 QuietPaths = Callable[[str, str | None], tuple[str, ...]]
 """Returns the quiet paths of a scope, by its name and the `reading` of its listing."""
+
+
+def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
+    """Return the names of the scopes with a held answer that match one of some globs.
+
+    Raises:
+        QuestionError: there are none.
+    """
+    states = sorted(scope_states(store).items())
+    held = [name for name, state in states if state.held and matches(name, globs)] if globs else []
+    if not held:
+        raise QuestionError(f"nothing is held for {' '.join(globs)}: see `modelwatch status`")
+    return held
+
+
+def quiet_paths(scopes: Iterable[Scope]) -> QuietPaths:
+    """Return what finds the quiet paths of a scope of the config: its dialect's and its gateway's."""
+    gateways = {scope.gateway.name: scope.gateway for scope in scopes}
+
+    def quiet(scope: str, reading: str | None) -> tuple[str, ...]:
+        dialect, gateway = dialect_of(reading), gateways.get(scope.partition("/")[0])
+        return (*(dialect.quiet if dialect else ()), *(gateway.overrides.quiet if gateway else ()))
+
+    return quiet
 
 
 def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -> int:

@@ -62,6 +62,19 @@ def none_found(where: object, left_out: Sequence[LeftOut]) -> SavedError:
     return SavedError(f"holds no saved answer{reason}", where=str(where))
 
 
+def saved_answers(source: Path, time_field: str | None = None) -> Answers:
+    """Return the saved answers of a directory, or of a file of lines, for `Home.import_`.
+
+    Args:
+        source: a directory with a file for each answer, or a file with a line of JSON for each.
+        time_field: the path in an answer to its time; None where file names or lines have the times.
+
+    Raises:
+        SavedError: there are none.
+    """
+    return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
+
+
 def in_directory(
     directory: Path, time_field: str | None = None, *, max_unpacked: int = MAX_UNPACKED
 ) -> Answers:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from pipeline.core.types import Gateway, Scope, is_valid_name
-from pipeline.errors import FetchError, QuestionError, SavedError
+from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
 from pipeline.gateways.dialects import AUTO, Answer, all_dialects
 from pipeline.gateways.reader import AnswerReader
-from pipeline.store import Store
+from pipeline.store import Store, scope_states
+from pipeline.store.changes import transition_totals
 from pipeline.store.scopes import gateway_url, snapshot_times
 from pipeline.store.windows import Window, time_window
-from pipeline.sync.archives import SavedAnswer
+from pipeline.sync.archives import Answers, LeftOut, SavedAnswer
 from pipeline.sync.cache import RunCache
 from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
@@ -60,6 +61,50 @@ class BackfillTotals:
         self.first, self.last = self.first or saved.at, saved.at
         self.moved += run.moved
         self.held += run.held
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """The result of an import.
+
+    Args:
+        scope: the name of the scope.
+        found: how many answers the source has.
+        left_out: what in the source is not an answer, and why.
+        totals: how many answers were recorded, and what came of them.
+        changes: how many models were added, removed and changed, by these words.
+        is_held: the last answer is held.
+    """
+
+    scope: str
+    found: int
+    left_out: tuple[LeftOut, ...]
+    totals: BackfillTotals
+    changes: Mapping[str, int]
+    is_held: bool
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command."""
+        if self.totals.unreadable and not self.totals.answers and not self.totals.known:
+            return ALL_FAILED_EXIT
+        return HELD_EXIT if self.is_held else 0
+
+
+def import_answers(
+    scope: Scope,
+    answers: Answers,
+    store: Store,
+    on_answer: OnAnswer = lambda _saved: None,
+    *,
+    asked: bool = True,
+) -> ImportResult:
+    """Record the saved answers of a source; see `backfill`."""
+    totals = backfill(scope, answers.oldest_first, store, on_answer, asked=asked)
+    state = scope_states(store).get(scope.name)
+    is_held = state is not None and state.held is not None
+    changes = transition_totals(store, totals.window)
+    return ImportResult(scope.name, answers.count, answers.left_out, totals, changes, is_held)
 
 
 def backfill(

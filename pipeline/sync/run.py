@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.core.types import Scope, ScopeState
 from pipeline.gateways.client import GatewayClient
@@ -84,6 +84,18 @@ def fetch_and_read(
 ) -> Results:
     """Fetch and read every scope; `states` are those of recorded scopes, by name."""
     return asyncio.run(_fetch_and_read(scopes, states, make_client, on_result))
+
+
+def fetch_once(
+    scopes: Sequence[Scope], make_client: Callable[[], GatewayClient], on_result: OnResult
+) -> Results:
+    """Fetch and read every scope in full, without retries."""
+    return fetch_and_read(tuple(map(_without_retries, scopes)), {}, make_client, on_result)
+
+
+def _without_retries(scope: Scope) -> Scope:
+    gateway = replace(scope.gateway, limits=replace(scope.gateway.limits, attempts=1))
+    return replace(scope, gateway=gateway)
 
 
 async def _fetch_and_read(

@@ -13,6 +13,7 @@ from support.fakes import Script, body, moment, record_run, result_of, row, scop
 
 from pipeline.core.facts import PER_1K, PER_1M, FactPaths, Prices
 from pipeline.core.types import FieldChange, Gateway, Kind, Scope
+from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import Answer, Dialect
 from pipeline.history.compare import ComparedSide, Comparer, Comparison, Difference, compare
 from pipeline.store import Store, read_listing
@@ -115,7 +116,7 @@ def test_one_scope_is_compared_with_each_of_many_but_itself(script: Script) -> N
 
 def test_two_sides_of_several_different_scopes_are_refused(script: Script) -> None:
     script.offers("acme/a", "lyra").offers("acme/b", "lyra").offers("acme/c", "lyra").run()
-    with pytest.raises(LookupError, match="name one scope on one side"):
+    with pytest.raises(QuestionError, match="name one scope on one side"):
         compare(script.store, of("acme/a", "acme/b"), of("acme/b", "acme/c"))
 
 
@@ -134,10 +135,10 @@ def test_a_side_without_an_answer_is_an_error_with_the_time_of_the_first_answer(
     script.fails("acme/b").offers("acme/a", "lyra").run()
     script.fails("acme/c").offers("acme/b", "lyra").run()
     with pytest.raises(
-        LookupError, match=r"acme/b had no answer by then: its first answer was at 2026-09-20 07:00"
+        QuestionError, match=r"acme/b had no answer by then: its first answer was at 2026-09-20 07:00"
     ):
         compare(script.store, of("acme/b", moment=Moment(at=moment(1))), at(2))
-    with pytest.raises(LookupError, match="acme/c has never answered"):
+    with pytest.raises(QuestionError, match="acme/c has never answered"):
         compare(script.store, of("acme/c"), of("acme/a"))
 
 
