@@ -24,7 +24,7 @@ _USER_STATUSES = ("enabled", "banned")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user; the list is that of the group."""
+    """A user, who gets the list of the group."""
 
     name: str
     id: int
