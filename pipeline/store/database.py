@@ -284,28 +284,31 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     """Connect so that a write-ahead log is read too.
 
     With write permission, SQLite opens the file as usual; the last connection removes the log. Without it,
-    SQLite reads the log if it can; `immutable` skips the log, so it is for a database without a log only:
+    SQLite reads the log if it can. `immutable` skips the log, so it is for a database without a log only.
+    There it is needed: SQLite would create a log that the owner could not write to, see
     https://www.sqlite.org/wal.html#read_only_databases
     """
     uri = path.absolute().as_uri()
     if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
         return _connect(f"{uri}?mode=rw")
-    connection = _connect(f"{uri}?mode=ro")
-    try:
-        connection.execute("select 1 from sqlite_master").fetchone()
-    except sqlite3.Error as error:
-        connection.close()
-        if not isinstance(error, sqlite3.OperationalError):
-            raise
-        log = path.with_name(f"{path.name}-wal")
-        if log.exists() and log.stat().st_size:
-            raise StoreError(
-                "has changes in its -wal file, which cannot be read without write permission:"
-                " run the command as the owner of the database",
-                path=path,
-            ) from None
-        return _connect(f"{uri}?mode=ro&immutable=1")
-    return connection
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        connection = _connect(f"{uri}?mode=ro")
+        try:
+            connection.execute("select 1 from sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            if not isinstance(error, sqlite3.OperationalError):
+                raise
+            if log.exists() and log.stat().st_size:
+                raise StoreError(
+                    "has changes in its -wal file, which cannot be read without write permission:"
+                    " run the command as the owner of the database",
+                    path=path,
+                ) from None
+        else:
+            return connection
+    return _connect(f"{uri}?mode=ro&immutable=1")
 
 
 @contextmanager

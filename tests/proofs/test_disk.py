@@ -167,7 +167,7 @@ def test_a_file_without_write_permission_is_one_line_and_changes_nothing(
     reports = job.written()
     done = as_other_user(job, "run")
     if closed == "reports":
-        one_line(done, 6, str(job.reports), "it goes with the next run")
+        one_line(done, 6, str(job.reports), "the next run tries again")
     else:
         one_line(done, 74, str(read_only), "modelwatch.db")
         assert current_bodies(job.database) == before
