@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from pipeline.core.impact import URGENT_CATEGORIES, direction, is_reduction, is_significant
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
+from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.net import net_changes, net_fields, net_prices
 from pipeline.history.types import Event
 from pipeline.reports.types import NetChange
@@ -36,15 +37,18 @@ _SAME_FIELDS = 12
 _KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.RETURNED, Kind.ADDED)
 
 
-def fold_events(events: Iterable[Event], groups: Mapping[str, str]) -> tuple[NetChange, ...]:
+def fold_events(
+    events: Iterable[Event], groups: Mapping[str, str], watch: Watch = NO_WATCH
+) -> tuple[NetChange, ...]:
     """Return the net changes of a window, by severity, then gateway, scopes, kind and model.
 
     Args:
         events: in their order.
         groups: by scope, its group; scopes without one are left out.
+        watch: the models that the config watches.
     """
     owners = {
-        _change(net, by_scope, groups): next(iter(by_scope.values()))[-1].owned_by
+        _change(net, by_scope, groups, watch): next(iter(by_scope.values()))[-1].owned_by
         for net, by_scope in _net_by_scope(events).items()
     }
     return tuple(sorted(_fold_fields(_fold_models(owners)), key=_order))
@@ -67,7 +71,7 @@ class _Net:
     fields: tuple[FieldChange, ...]
     case_variant: str | None
     successor: str | None
-    watched: bool
+    urgent: bool
     flapping: bool
 
 
@@ -114,7 +118,7 @@ def _net(steps: Sequence[Event]) -> _Net:
         fields=fields,
         case_variant=last.case_variant,
         successor=last.successor,
-        watched=any(event.urgent for event in steps),
+        urgent=any(event.urgent for event in steps),
         flapping=left or len(steps) >= FLAPPING,
     )
 
@@ -129,7 +133,9 @@ def _unchanged_sides(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], t
     )
 
 
-def _change(net: _Net, by_scope: Mapping[str, Sequence[Event]], groups: Mapping[str, str]) -> NetChange:
+def _change(
+    net: _Net, by_scope: Mapping[str, Sequence[Event]], groups: Mapping[str, str], watch: Watch
+) -> NetChange:
     scopes = tuple(sorted(by_scope))
     last = [steps[-1] for steps in by_scope.values()]
     return NetChange(
@@ -149,7 +155,7 @@ def _change(net: _Net, by_scope: Mapping[str, Sequence[Event]], groups: Mapping[
         away_seconds=max((event.away_seconds or 0 for event in last), default=0) or None,
         case_variant=net.case_variant,
         successor=net.successor,
-        watched=net.watched,
+        watched=watch.has(net.model) and any(map(watch.covers, scopes)),
     )
 
 
@@ -163,11 +169,11 @@ def _count_steps(net: _Net, steps: Sequence[Event]) -> int:
 def _severity(net: _Net) -> Severity:
     significant = [field for field in net.fields if is_significant(field)]
     if net.reverted:
-        return Severity.NOTABLE if net.flapping or net.watched else Severity.QUIET
+        return Severity.NOTABLE if net.flapping or net.urgent else Severity.QUIET
     if net.kind == Kind.CHANGED and not (net.prices or significant):
         return Severity.QUIET
-    urgent = any(field.category in URGENT_CATEGORIES for field in significant)
-    if net.watched and (net.kind == Kind.REMOVED or net.prices or urgent):
+    pressing = any(field.category in URGENT_CATEGORIES for field in significant)
+    if net.urgent and (net.kind == Kind.REMOVED or net.prices or pressing):
         return Severity.URGENT
     increased = any(direction(price) > 0 for price in net.prices)
     worse = net.kind == Kind.REMOVED or increased or any(map(is_reduction, significant))
@@ -178,7 +184,7 @@ def _fold_models(owners: Mapping[NetChange, str | None]) -> Iterator[NetChange]:
     """Fold models with a common label, and models with the same change; `owners` has the owner of each."""
 
     def alike(change: NetChange) -> Hashable:
-        place = (change.gateway, change.scopes, change.severity, change.kind)
+        place = (change.gateway, change.scopes, change.severity, change.kind, change.watched)
         content = (change.prices, change.fields, change.reverted, change.steps if change.reverted else 1)
         return (*place, *content, () if _is_plain(change) else change.models)
 
@@ -200,7 +206,7 @@ def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
         names = tuple(sorted((field.field, field.category, is_reduction(field)) for field in change.fields))
         foldable = names and change.kind == Kind.CHANGED and not (change.prices or change.reverted)
         foldable = foldable and _is_plain(change) and len(change.models) < _SAME_FIELDS
-        key = (change.gateway, change.scopes, change.severity, names)
+        key = (change.gateway, change.scopes, change.severity, change.watched, names)
         alike.setdefault(key if foldable else id(change), []).append(change)
     for members in alike.values():
         if len(members) < _SAME_FIELDS:
@@ -212,8 +218,8 @@ def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
 
 
 def _is_plain(change: NetChange) -> bool:
-    """Return whether a change can be folded without losing a note of its own."""
-    return not (change.case_variant or change.successor or change.watched)
+    """Return whether a change can be folded: it has no note of its own, and is not urgent."""
+    return not (change.case_variant or change.successor or change.severity == Severity.URGENT)
 
 
 def _join(changes: Sequence[NetChange], label: str = "") -> NetChange:

@@ -105,7 +105,7 @@ class Summaries:
             since=report.since,
             run=report.run,
             min_severity=wanted.severity,
-            changes=fold_events(report.events, data.groups),
+            changes=fold_events(report.events, data.groups, self._watch),
             incidents=tuple(_incidents(scopes, data, wanted.severity)),
             resolved=tuple(_resolved(report.recoveries, data, wanted.severity)),
             first_answers=() if selects_models else tuple(_first_answers(data, wanted)),

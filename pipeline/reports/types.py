@@ -81,7 +81,7 @@ class NetChange:
         away_seconds: for a return, the duration of the absence.
         case_variant: a model of the same list whose id differs only in case.
         successor: for a removal, the model that probably replaces it.
-        watched: the config watches the model, and an event of it is urgent.
+        watched: the config watches the models in one of these scopes.
     """
 
     severity: Severity

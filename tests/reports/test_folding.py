@@ -15,6 +15,7 @@ from support.fakes import moment
 
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
+from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.types import Event
 from pipeline.reports.folding import fold_events
 from pipeline.reports.types import NetChange
@@ -48,9 +49,9 @@ def price(before: str | None, after: str | None, name: str = "input") -> PriceCh
     return PriceChange(name, *sides, unit="1M tokens", source="exact")
 
 
-def net(*events: Event) -> tuple[NetChange, ...]:
+def net(*events: Event, watch: Watch = NO_WATCH) -> tuple[NetChange, ...]:
     """Return the net changes of some events."""
-    return fold_events(events, GROUPS)
+    return fold_events(events, GROUPS, watch)
 
 
 def test_a_model_that_left_and_returned_is_one_reverted_change() -> None:
@@ -139,7 +140,38 @@ def test_a_watched_model_is_urgent_when_removed_or_repriced_but_not_when_it_retu
     gone = event("removed", "lyra", urgent=True)
     assert [change.severity for change in net(cheaper, gone)] == [Severity.URGENT] * 2
     (back,) = net(gone, event("returned", "lyra", at=2, away_seconds=1))
-    assert (back.severity, back.watched) == (Severity.NOTABLE, True)
+    assert back.severity == Severity.NOTABLE
+
+
+@pytest.mark.parametrize(
+    ("step", "severity"),
+    [
+        (event("added"), Severity.NOTABLE),
+        (event("returned"), Severity.NOTABLE),
+        (event("removed", urgent=True), Severity.URGENT),
+        (event("changed", fields=(field("ctx", "2", "1", "limits"),)), Severity.BREAKING),
+        (event("changed", fields=(field("description", "a", "b", "text"),)), Severity.QUIET),
+    ],
+    ids=lambda value: str(getattr(value, "kind", value)),
+)
+def test_any_change_of_a_watched_model_is_marked_and_keeps_its_severity(
+    step: Event, severity: Severity
+) -> None:
+    watches = (
+        Watch(("lyra",)),
+        Watch(("l*",), ("acme/o*",)),
+        Watch(("vega",)),
+        Watch(("lyra",), ("zeta/*",)),
+    )
+    found = [change for watch in watches for change in net(step, watch=watch)]
+    assert [change.watched for change in found] == [True, True, False, False]
+    assert {change.severity for change in found} == {severity}
+
+
+def test_watched_models_are_not_folded_with_others() -> None:
+    batch = [event("added", f"{owner}{n}:batch") for owner in ("my", "other") for n in range(9)]
+    found = net(*batch, watch=Watch(("my*",)))
+    assert sorted((change.watched, len(change.models)) for change in found) == [(False, 9), (True, 9)]
 
 
 def test_changes_are_ordered_by_severity() -> None:
@@ -166,7 +198,7 @@ def test_many_models_with_a_common_label_are_one_change() -> None:
     assert (folded.label, len(folded.models), single.models) == ("*:batch", 29, ("lyra",))
 
 
-def test_a_watched_model_is_never_folded() -> None:
+def test_an_urgent_change_is_never_folded() -> None:
     batch = [event("removed", f"m{n}:batch") for n in range(10)]
     found = net(*batch, event("removed", "mine:batch", urgent=True))
     assert (found[0].models, found[0].severity) == (("mine:batch",), Severity.URGENT)

@@ -179,6 +179,16 @@ def test_the_removal_of_a_watched_model_is_urgent(two_gateways: Script) -> None:
     assert (mine.severity, summary(two_gateways, 1).severity) == (Severity.URGENT, Severity.BREAKING)
 
 
+def test_a_new_watched_model_is_marked_and_notable(two_gateways: Script) -> None:
+    two_gateways.adds("acme/prod", "cetus", "corvus").run()
+    window = Window(1, two_gateways.runs)
+    changes = summarise(two_gateways.store, window, watch=Watch(("cetus",))).changes
+    assert [(each.models, each.watched, each.severity) for each in changes] == [
+        (("cetus",), True, Severity.NOTABLE),
+        (("corvus",), False, Severity.NOTABLE),
+    ]
+
+
 def test_days_run_from_the_first_run_to_the_last_without_gaps(two_gateways: Script) -> None:
     two_gateways.adds("zeta/one", "cetus").run(times=2)
     (day,) = summary(two_gateways, 0, 2).days
