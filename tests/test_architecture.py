@@ -1,4 +1,4 @@
-"""The package graph holds: imports point one way, each library has one owner, SQL and I/O have their rooms."""
+"""The package graph holds: imports point one way; libraries, SQL and I/O each have their own packages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,7 +68,8 @@ IO = frozenset({"os", "socket", "subprocess", "time", "random", "secrets", "temp
 """Modules of the standard library for files, network, clock and chance."""
 
 SQL = re.compile(
-    r"\b(select\s.{0,400}?\sfrom\s|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s)", re.DOTALL
+    r"\b(select\s.{0,400}?\sfrom\s|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s)",
+    re.DOTALL,
 )
 """The beginning of a statement; keywords are written in lower case here."""
 
@@ -164,6 +166,29 @@ def test_every_package_stands_in_the_drawing() -> None:
     drawing = (PACKAGE / "README.md").read_text(encoding="utf-8").split("```")[1]
     packages = {package_of(name_of(path)) for path in MODULES if path.parent != PACKAGE}
     assert packages <= set(re.findall(r"\w+", drawing))
+
+
+def drawn_graph() -> dict[str, set[str]]:
+    """Return the packages to which the arrows of each package lead, in the drawing of pipeline/README.md."""
+    drawing = (PACKAGE / "README.md").read_text(encoding="utf-8").split("```")[1]
+    arrows: dict[str, set[str]] = {}
+    trunk = ""
+    for line in drawing.splitlines():
+        cells = re.sub(r"\(.*\)", "", line).split("►")
+        names = [cell.strip(" ─┬├└") for cell in cells]
+        # A line that begins with a branch continues the package before the last `┬`.
+        names[0] = names[0] or trunk
+        trunk = next((name for name, cell in zip(names, cells, strict=True) if "┬" in cell), trunk)
+        for source, targets in pairwise(names):
+            arrows.setdefault(source, set()).update(targets.split(", "))
+    return arrows
+
+
+def test_the_drawing_has_the_arrows_of_the_package_graph() -> None:
+    expected = {package: set(allowed) for package, allowed in GRAPH.items() if allowed}
+    # The two entry points are not in the drawing.
+    del expected["__init__"], expected["__main__"]
+    assert drawn_graph() == expected | {"every package": set(PURE)}
 
 
 def test_no_import_goes_in_a_circle() -> None:
