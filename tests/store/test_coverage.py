@@ -1,0 +1,66 @@
+"""The state of scopes: the query for reports and the view for other programs agree."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from support.fakes import Script, record_run, scope
+
+from pipeline.core.types import Anonymous, Thresholds
+from pipeline.errors import Throttled
+from pipeline.store import Store
+from pipeline.store.coverage import coverage
+
+COLUMNS = {
+    "scope": "scope",
+    "gateway": "gateway",
+    "group_name": "group",
+    "auth": "auth",
+    "state": "state",
+    "state_since": "state_since",
+    "models": "models",
+    "last_answered": "last_answered",
+    "error_class": "error_class",
+    "error": "message",
+}
+"""By column of the view, the field of `Coverage`."""
+
+
+def agreed_states(store: Store) -> dict[str, str]:
+    """Return the state of each scope; raise AssertionError unless the query and the view agree."""
+    viewed = [{column: row[column] for column in COLUMNS} for row in store.rows("select * from health")]
+    expected = [{column: asdict(each)[name] for column, name in COLUMNS.items()} for each in coverage(store)]
+    assert sorted(viewed, key=lambda row: row["scope"]) == expected
+    return {row["scope"]: row["state"] for row in viewed}
+
+
+def test_the_view_of_health_agrees_with_the_coverage_after_every_run(script: Script) -> None:
+    models = [f"m{number}" for number in range(8)]
+    half = Thresholds(max_loss=0.5, floor=1)
+    script.has(scope("acme/held", thresholds=half, group="vip"), scope("acme/public", credential=Anonymous()))
+    for name in ("acme/held", "acme/public", "acme/fails", "acme/gone", "zeta/gone"):
+        script.offers(name, *models)
+    script.fails("acme/never").run()
+    assert set(agreed_states(script.store).values()) == {"ok", "failed"}
+
+    script.fails("acme/fails").fails("zeta/gone").run()
+    agreed_states(script.store)
+
+    del script.scopes["acme/gone"], script.scopes["zeta/gone"]
+    script.offers("acme/held", "m1").offers("acme/new", "m1")
+    script.fails("acme/fails", Throttled("429", status=429))
+    results = {name: script.result(name) for name in script.scopes}
+    record_run(script.store, list(script.scopes.values()), results, all_scopes=True)
+    assert agreed_states(script.store) == {
+        "acme/held": "held",
+        "acme/public": "ok",
+        "acme/fails": "failed",
+        "acme/never": "failed",
+        "acme/gone": "retired",
+        "zeta/gone": "retired",
+        "acme/new": "ok",
+    }
+
+    script.recovers("acme/fails").offers("acme/held", *models).run("acme/fails", "acme/held", "acme/new")
+    assert agreed_states(script.store)["acme/held"] == "ok"
+    assert agreed_states(script.store)["acme/fails"] == "ok"
