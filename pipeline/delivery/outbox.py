@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 from pipeline.core.times import compact, is_due, iso
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.channels import recipients
-from pipeline.delivery.types import REPORTS, DeliveryResult, DeliveryStatus, Destination, Sendmail, Smtp
+from pipeline.delivery.types import (
+    MAX_WAIT,
+    REPORTS,
+    DeliveryResult,
+    DeliveryStatus,
+    Destination,
+    Sendmail,
+    Smtp,
+)
 from pipeline.reports.summary import Summaries
 from pipeline.store import Store
 from pipeline.store import outbox as tables
@@ -20,9 +28,6 @@ from pipeline.store.windows import FOREVER, Window
 
 MAX_ATTEMPTS = 20
 """The number of failed attempts after which a delivery is refused; `retry` resets it."""
-
-MAX_WAIT = 24 * 3600
-"""The longest wait for the next attempt in seconds, whatever the receiver asks for."""
 
 _FIRST_WAIT = 300
 

@@ -14,8 +14,9 @@ from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
 from pipeline.delivery.content import render_files, render_message
 from pipeline.delivery.files import write_files, write_report
-from pipeline.delivery.outbox import MAX_WAIT, enqueue, record_result
+from pipeline.delivery.outbox import enqueue, record_result
 from pipeline.delivery.types import (
+    MAX_WAIT,
     REPORTS,
     DeliveryResult,
     DeliveryStatus,

@@ -17,6 +17,9 @@ TIMEOUT = 30.0
 TOTAL_TIMEOUT = 4
 """The time to send one message, in multiples of `timeout`; `timeout` alone bounds each response."""
 
+MAX_WAIT = 86_400.0
+"""The longest wait for the next attempt in seconds, whatever the receiver asks for."""
+
 PING_TIMEOUT = 5.0
 """Seconds that a ping may take, unless the config sets `timeout`."""
 

@@ -15,13 +15,11 @@ from pipeline.core.text import mask, redact
 from pipeline.core.times import retry_after
 from pipeline.core.types import REFERENCE_PREFIXES, Resolve, Secret
 from pipeline.delivery.channels.secrets import resolve_header, resolve_secret, unresolved, url_parts
-from pipeline.delivery.types import TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
+from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
 from pipeline.reports.types import Message
 
 _MAX_BODY = 2000
 """Bytes of an error's body that are read."""
-
-_MAX_WAIT = 86_400.0
 
 _SERVER_ERROR = 500
 
@@ -159,7 +157,7 @@ def _excerpt(response: httpx.Response, end: float) -> str:
 def _wait(response: httpx.Response) -> float | None:
     """Return the seconds that the receiver asks to wait; None without `Retry-After`, or for a past time."""
     seconds = retry_after(response.headers.get("retry-after", ""), time.time())
-    return min(seconds, _MAX_WAIT) if seconds else None
+    return min(seconds, MAX_WAIT) if seconds else None
 
 
 def _place(url: str) -> str:
