@@ -180,12 +180,12 @@ def test_the_removal_of_a_watched_model_is_urgent(two_gateways: Script) -> None:
 
 
 def test_a_new_watched_model_is_marked_and_notable(two_gateways: Script) -> None:
-    two_gateways.adds("acme/prod", "cetus", "corvus").run()
+    two_gateways.adds("acme/prod", "cetus", "draco").run()
     window = Window(1, two_gateways.runs)
     changes = summarise(two_gateways.store, window, watch=Watch(("cetus",))).changes
     assert [(each.models, each.watched, each.severity) for each in changes] == [
         (("cetus",), True, Severity.NOTABLE),
-        (("corvus",), False, Severity.NOTABLE),
+        (("draco",), False, Severity.NOTABLE),
     ]
 
 
