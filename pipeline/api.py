@@ -76,11 +76,9 @@ __all__ = [
     "Check",
     "CheckResult",
     "Clock",
-    "Config",
     "Cure",
     "Delivery",
     "DeliverySummary",
-    "Deprecations",
     "FieldDifference",
     "Home",
     "ImportResult",
@@ -91,12 +89,8 @@ __all__ = [
     "Moment",
     "Preview",
     "ProbeResult",
-    "PruneResult",
-    "RebuildTotals",
-    "RenderedReport",
     "RunObserver",
     "RunResult",
-    "RunTotals",
     "ScopeListing",
     "ScopeProbe",
     "ScopeResult",
@@ -111,17 +105,15 @@ __all__ = [
 
 # A command that reads starts twice as fast without these packages: only the verbs that need them import them.
 _LAZY = {
-    "delivery.content": "RenderedReport",
     "delivery.preview": "Preview write_preview",
     "delivery.send": "DeliverySummary",
     "gateways.lookup": "LookupResult Verdict",
     "gateways.probe": "FieldDifference ProbeResult ScopeProbe",
     "gateways.types": "ListingAnswer ScopeResult",
-    "maintenance": "Check Cure PruneResult RebuildTotals",
+    "maintenance": "Check Cure",
     "sync.archives": "Answers LeftOut saved_answers",
     "sync.backfill": "ImportResult",
     "sync.git_archive": "in_git",
-    "sync.record": "RunTotals",
 }
 _MODULES = {name: module for module, names in _LAZY.items() for name in names.split()}
 

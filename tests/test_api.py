@@ -299,6 +299,15 @@ def test_maintenance(home, tmp_path):
     with pytest.raises(pipeline.QuestionError, match="local/public is unknown"):
         home.rename("local/public", "local/other")
     assert home.scope_names("*/*") == ["local/open", "local/prod"]
+    assert home.scope_names("*/prod", "local/o*", "local/open") == ["local/open", "local/prod"]
+    for refused, message in (
+        ((), "no scope is named"),
+        (("*/prod", "x"), "no scope matches x: there are local/open, local/prod"),
+    ):
+        for ask in (home.scope_names, home.forget):
+            with pytest.raises(pipeline.QuestionError, match=message):
+                ask(*refused)
+    assert len(home.scopes()) == 2
     assert home.publish(tmp_path / "copy") > 0
     assert home.datasette_config()["title"] == "modelwatch"
     assert home.forget("*/prod")["scopes"] == 1
