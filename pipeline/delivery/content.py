@@ -1,4 +1,4 @@
-"""The content of a delivery: the message, or the report in each form of a `files` destination."""
+"""The content of a delivery, a message or files in several forms; and the rendering of any window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.files import run_stem
 from pipeline.delivery.outbox import thread_id
-from pipeline.delivery.types import ROLLING_FORMS, Destination, Files, MailDirectory, Sendmail, Smtp
+from pipeline.delivery.types import ROLLING_FORMS, Destination, Files
 from pipeline.errors import ConfigError, QuestionError
 from pipeline.reports.summary import Summaries, summarise
 from pipeline.reports.types import Message, Summary
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from pipeline.reports.render import Entry
 
 _FEED_ENTRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """A report in one form.
+
+    Args:
+        summary: what the text was rendered from.
+        template_problems: the mistakes in the user's templates; the built-in templates were used instead.
+        has_templates: the user's templates were used.
+    """
+
+    summary: Summary
+    text: str
+    language: str
+    template_problems: tuple[str, ...]
+    has_templates: bool
 
 
 def render_message(
@@ -36,7 +53,7 @@ def render_message(
         message_id=delivery.message_id,
         thread=thread_id(store, destination),
         language=destination.language,
-        attached=isinstance(destination.channel, Smtp | Sendmail | MailDirectory),
+        attached=destination.channel.attaches_files,
         templates=_templates(destination, problems),
     )
     problems += (_problem(destination, each) for each in written.problems)
@@ -71,23 +88,6 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
     except ConfigError as error:
         problems.append(_problem(destination, error.message))
         return render.render(summary, form, language=destination.language)
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedReport:
-    """A report in one form.
-
-    Args:
-        summary: what the text was rendered from.
-        template_problems: the mistakes in the user's templates; the built-in templates were used instead.
-        has_templates: the user's templates were used.
-    """
-
-    summary: Summary
-    text: str
-    language: str
-    template_problems: tuple[str, ...]
-    has_templates: bool
 
 
 def render_window(

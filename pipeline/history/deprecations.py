@@ -63,7 +63,7 @@ class Deprecations:
 
 
 def find_deprecations(store: Store, *, now: datetime, days: int) -> Deprecations:
-    """Return the shutdowns announced for the next `days` days, and the removals without notice since then."""
+    """Return the shutdowns announced for the next `days` days, and the unannounced removals of the last."""
     to_come = announced_shutdowns(store, today=now.date(), until=now.date() + timedelta(days=days))
     gone = unannounced_removals(store, since=iso(now - timedelta(days=days)))
     return Deprecations(tuple(to_come), tuple(gone))

@@ -63,7 +63,7 @@ def none_found(where: object, left_out: Sequence[LeftOut]) -> SavedError:
 
 
 def saved_answers(source: Path, time_field: str | None = None) -> Answers:
-    """Return the saved answers of a directory, or of a file of lines, for `Home.import_`.
+    """Return the saved answers of a directory, or of a file of lines.
 
     Args:
         source: a directory with a file for each answer, or a file with a line of JSON for each.

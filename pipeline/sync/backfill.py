@@ -99,7 +99,11 @@ def import_answers(
     *,
     asked: bool = True,
 ) -> ImportResult:
-    """Record the saved answers of a source; see `backfill`."""
+    """Record the saved answers of a source; see `backfill`.
+
+    Raises:
+        SavedError: an answer that is not recorded is older than the newest recorded one.
+    """
     totals = backfill(scope, answers.oldest_first, store, on_answer, asked=asked)
     state = scope_states(store).get(scope.name)
     is_held = state is not None and state.held is not None
