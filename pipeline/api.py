@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline import __version__
 from pipeline import config as configs
 from pipeline.config import Config
-from pipeline.core.text import printable
+from pipeline.core.text import quoted
 from pipeline.core.times import iso
 from pipeline.core.types import Resolve, Scope
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
@@ -884,7 +884,7 @@ class Home:
     def _destination(self, name: str) -> Destination:
         known = {each.name: each for each in destinations_of(self.config)}
         if name not in known:
-            raise QuestionError(f"no destination is named {printable(name)}: there are {', '.join(known)}")
+            raise QuestionError(f"no destination is named {quoted(name)}: there are {', '.join(known)}")
         return known[name]
 
     def _dialects(self) -> DialectsOf:

@@ -12,6 +12,8 @@ PipelineError              exit 70
 │   └── Locked             exit 75  another run holds the lock
 ├── SavedError             exit 65  saved answers cannot be imported: absent, or older than the history
 ├── QuestionError          exit 2   there is no such time, scope or model
+├── MissingPart            exit 69  an optional part of the program is not installed
+├── PortError              exit 71  the port of a server on this machine is taken or not permitted
 └── DeliveryError          exit 6   the report stays in the outbox and is retried
 """
 
@@ -54,13 +56,17 @@ class ConfigError(PipelineError):
 
 
 class FetchError(PipelineError):
-    """A scope failed; `status` is the HTTP status, where there is one."""
+    """A scope failed; `status` is the HTTP status, where there is one.
+
+    `cure`, which ends the message, is what to do about this failure; None where the class says enough.
+    """
 
     exit_code = SOME_FAILED_EXIT
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int | None = None, cure: str | None = None) -> None:
+        super().__init__(f"{message}: {cure}" if cure else message)
         self.status = status
+        self.cure = cure
 
     def reword(self, message: str) -> None:
         """Replace the message by one without secrets and unsafe characters."""
@@ -122,6 +128,22 @@ class QuestionError(PipelineError):
     """The question has no answer: it names no valid time, or an unknown scope, snapshot or model."""
 
     exit_code = 2
+
+
+class MissingPart(PipelineError):  # noqa: N818
+    """An optional part of the program is not installed; the message says how to install it."""
+
+    exit_code = 69
+
+
+class PortError(PipelineError):
+    """A server on this machine cannot listen on its port."""
+
+    exit_code = 71
+
+    def __init__(self, port: int, error: OSError) -> None:
+        reason = error.strerror or error
+        super().__init__(f"port {port} cannot be used ({reason}): set another --port, or 0 for a free one")
 
 
 class DeliveryError(PipelineError):

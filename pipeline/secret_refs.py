@@ -40,7 +40,8 @@ def resolver(directory: Path) -> Resolve:
 def _variable(name: str) -> Secret:
     value = os.environ.get(name)
     if value is None:
-        raise Unresolved(f"env:{name} is not set; nothing was sent: set it in the environment of the job")
+        cure = "set it in the environment of the job"
+        raise Unresolved(f"env:{name} is not set; nothing was sent", cure=cure)
     return Secret(value)
 
 
@@ -69,9 +70,7 @@ def _output(command: str) -> Secret:
             f"a command: for a key did not end within {_COMMAND_TIMEOUT} s; nothing was sent"
         ) from None
     except subprocess.CalledProcessError as error:
-        raise Unresolved(
-            f"a command: for a key exited with {error.returncode}; nothing was sent"
-        ) from None
+        raise Unresolved(f"a command: for a key exited with {error.returncode}; nothing was sent") from None
     except (OSError, ValueError, IndexError) as error:
         why = getattr(error, "strerror", None) or "check its quotes"
         raise Unresolved(f"a command: for a key cannot be run ({why}); nothing was sent") from None

@@ -107,7 +107,7 @@ def test_a_sync_writes_no_report(home):
 
 def test_some_scopes_can_be_asked_alone(home):
     assert [scope.scope for scope in home.run("*/public").report.coverage] == ["local/public"]
-    with pytest.raises(pipeline.QuestionError, match="no scope matches x: there are local/prod"):
+    with pytest.raises(pipeline.QuestionError, match="no scope matches 'x': there are local/prod"):
         home.run("*/public", "x")
 
 
@@ -302,7 +302,7 @@ def test_maintenance(home, tmp_path):
     assert home.scope_names("*/prod", "local/o*", "local/open") == ["local/open", "local/prod"]
     for refused, message in (
         ((), "no scope is named"),
-        (("*/prod", "x"), "no scope matches x: there are local/open, local/prod"),
+        (("*/prod", "x"), "no scope matches 'x': there are local/open, local/prod"),
     ):
         for ask in (home.scope_names, home.forget):
             with pytest.raises(pipeline.QuestionError, match=message):
@@ -350,7 +350,7 @@ def test_reports_are_written_rendered_previewed_and_sent(home, one, tmp_path):
     rendered = home.render("txt", to="ops", language="ja")
     assert rendered.language == "ja"
     assert "wren" in rendered.text
-    with pytest.raises(pipeline.QuestionError, match="no destination is named dev: there are reports, ops"):
+    with pytest.raises(pipeline.QuestionError, match="no destination is named 'dev': there are reports, ops"):
         home.render("txt", to="dev")
     with pytest.raises(pipeline.QuestionError, match="there was no run in that time"):
         home.render("txt", until="2020-01-01")

@@ -58,6 +58,10 @@ _COMMANDS = {
 }
 
 
+_OPTIONS = frozenset({"help", "version"})
+"""Options of the program that people try as commands."""
+
+
 class _Commands(click.Group):
     """The commands; the module of one is imported when it is called, so that `--help` is instant."""
 
@@ -83,7 +87,7 @@ class _Commands(click.Group):
         if name not in _COMMANDS and name[:1].isalnum():
             from difflib import get_close_matches
 
-            near = get_close_matches(name, _COMMANDS, n=1)
+            near = [f"--{name}"] if name in _OPTIONS else get_close_matches(name, _COMMANDS, n=1)
             ctx.fail(f"No such command '{name}'.{f' Did you mean {near[0]}?' if near else ''}")
         return super().resolve_command(ctx, args)
 
@@ -95,8 +99,9 @@ def modelwatch() -> None:
 
     Exit statuses: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
     2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
-    written or sent; 65 saved answers cannot be imported; 74 the database cannot be used; 75 another run holds
-    the lock; 78 the config cannot be used.
+    written or sent; 65 saved answers cannot be imported; 69 a part of the program is missing; 71 a port
+    cannot be used; 74 the database cannot be used; 75 another run holds the lock; 78 the config cannot be
+    used.
     """
 
 

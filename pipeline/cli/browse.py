@@ -8,12 +8,11 @@ from tempfile import TemporaryDirectory
 import click
 
 from pipeline.api import Home
-from pipeline.browse.datasette import command, major_version, serve
-from pipeline.browse.datasette import ALL_ADDRESSES, LOOPBACK, Address
+from pipeline.browse.datasette import ALL_ADDRESSES, LOOPBACK, Address, command, major_version, serve
 from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
-from pipeline.errors import StoreError
+from pipeline.errors import MissingPart, PortError, StoreError
 
 _INSTALL = "Datasette is not installed: pip install 'modelwatch[browse]'"
 
@@ -39,11 +38,12 @@ def browse(home: Home, *, port: int, opens: bool, public: bool) -> None:
     """
     major = major_version()
     if major is None:
-        raise click.ClickException(_INSTALL)
+        raise MissingPart(_INSTALL)
     config = pretty(home.datasette_config())
     address = _free_address(ALL_ADDRESSES if public else LOOPBACK, port)
     if public:
         click.echo(_PUBLIC_WARNING, err=True)
+    click.echo(f"http://{LOOPBACK}:{address.port} – press Ctrl-C to stop")
     with TemporaryDirectory(prefix="modelwatch-") as directory:
         path = Path(directory) / "datasette.yaml"
         path.write_text(config, "utf-8")
@@ -54,8 +54,7 @@ def _free_address(host: str, port: int) -> Address:
     try:
         return Address(host, port).free()
     except OSError as error:
-        message = f"port {port} cannot be used ({error.strerror}): set another --port, or 0 for a free one"
-        raise click.UsageError(message) from error
+        raise PortError(port, error) from error
 
 
 @click.command("datasette-config")

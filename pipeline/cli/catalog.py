@@ -151,7 +151,7 @@ def _status_lines(status: Status) -> Iterator[str]:
     if run.status == "imported":
         yield f"the job has not run yet; the imported answers end at {minute(run.started_at)} UTC"
         return
-    answered = f"{run.answered} of {run.scopes} scopes answered"
+    answered = f"{run.answered} of {count(run.scopes, 'scope')} answered"
     yield f"last run {minute(run.started_at)} UTC, {run.status}: {answered}"
     asked = [scope for scope in status.coverage if scope.state != "retired"]
     yield from incident_lines(asked)
@@ -167,4 +167,5 @@ def _status_lines(status: Status) -> Iterator[str]:
     retired = [scope.scope for scope in status.coverage if scope.state == "retired"]
     if retired:
         yield f"no longer in the config, kept as history: {' '.join(retired)}"
-    yield f"{sum(scope.state == 'ok' for scope in asked)} of {len(asked)} scopes are healthy"
+    healthy = sum(scope.state == "ok" for scope in asked)
+    yield f"{healthy} of {count(len(asked), 'scope')} {'is' if healthy == 1 else 'are'} healthy"

@@ -16,6 +16,7 @@ import click
 from pipeline import api
 from pipeline.cli.options import clock
 from pipeline.demo import Shell, closing_lines, opening_lines, play, step_lines
+from pipeline.errors import PortError
 from pipeline.simulator import Gateway, Replay, describe, sample
 
 _UNLIMITED_WIDTH = 500
@@ -95,8 +96,7 @@ def gateway(*, port: int, replay: Path | None) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
-        message = f"port {port} cannot be used: {error.strerror}; set another --port"
-        raise click.ClickException(message) from error
+        raise PortError(port, error) from error
     if replay:
         click.echo(f"{server.url}/v1/models serves {replay}; a step at each POST {server.url}/replay/next")
     else:

@@ -15,6 +15,7 @@ from pipeline.cli.terminal import progress, raw
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.diff import field_changes
 from pipeline.core.text import printable as safe
+from pipeline.core.text import quoted
 from pipeline.core.times import minute
 from pipeline.core.types import FieldChange
 from pipeline.errors import exit_status
@@ -143,7 +144,7 @@ def model_lines(model: str, details: Sequence[ModelDetails], live: _Live) -> Ite
     if others:
         if offering:
             yield ""
-        yield f"{safe(model)} was never offered at {', '.join(map(safe, others))}"
+        yield f"{quoted(model)} was never offered at {', '.join(map(safe, others))}"
     if live:
         yield ""
         yield CAVEAT

@@ -200,10 +200,18 @@ def _retry_and_drop(home: Home, retry: tuple[int, ...], drop: tuple[int, ...]) -
     retried, deliveries = home.retry(*set(retry).difference(drop))
     _print_deliveries("sent", deliveries.sent)
     unchanged = {*retry, *drop} - {each.id for each in (*retried, *dropped)}
+    unknown = unchanged - {each.id for each in home.outbox(include_sent=True)} if unchanged else ()
+    if unknown:
+        raise click.UsageError(
+            f"no delivery has the number {_numbers(unknown)}: see `modelwatch outbox --all`"
+        )
     if unchanged:
-        numbers = ", ".join(map(str, sorted(unchanged)))
-        raise click.UsageError(f"nothing to do for {numbers}: see `modelwatch outbox --all`")
+        raise click.UsageError(f"nothing to do for {_numbers(unchanged)}: see `modelwatch outbox --all`")
     log_deliveries(deliveries)
+
+
+def _numbers(ids: Iterable[int]) -> str:
+    return " or ".join(map(str, sorted(ids)))
 
 
 def print_summary(summary: Summary, language: str, console: Console | None = None) -> None:

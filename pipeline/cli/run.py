@@ -23,6 +23,7 @@ from pipeline.cli.options import LOG, logged, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines
 from pipeline.core.canonical import pretty
+from pipeline.core.text import printable
 from pipeline.core.types import Scope
 from pipeline.errors import CHANGES_EXIT, FetchError
 from pipeline.history.watch import WatchedModel
@@ -35,6 +36,9 @@ _CURES = {
     "Throttled": "a run waits and tries again; if it persists, ask less often or lower `concurrency`",
     "Unreadable": "check that `url` is the API's address, and `dialect`",
 }
+"""The cures of classes of failures, for errors that have no cure of their own."""
+
+_LONGEST_ADVICE = 1000
 
 _CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds", "advice")
 _CHECK_HEADINGS = ("scope", "asks as", "answers", "dialect", "models", "seconds", "what to do")
@@ -64,12 +68,22 @@ def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
     if as_json:
         raw(pretty(rows))
     elif not quiet:
-        cells = [[row[column] for column in _CHECK_COLUMNS] for row in rows]
-        table(_CHECK_HEADINGS, cells, right=("models", "seconds"))
+        _print_checks(rows)
     if not quiet:
         for line in _missing_lines(found):
             click.echo(line, err=as_json)
     return found.exit_status
+
+
+def _print_checks(rows: Sequence[dict[str, Any]]) -> None:
+    """Print a table; on a terminal the advice stands below it, where it has the full width."""
+    advice_below = sys.stdout.isatty()
+    columns, headings = (names[: -1 if advice_below else None] for names in (_CHECK_COLUMNS, _CHECK_HEADINGS))
+    table(headings, [[row[column] for column in columns] for row in rows], right=("models", "seconds"))
+    if advice_below:
+        for row in rows:
+            if row["advice"]:
+                click.echo(f"{row['scope']}: {printable(row['advice'], longest=_LONGEST_ADVICE)}")
 
 
 def _missing_lines(found: CheckResult) -> Iterator[str]:
@@ -87,7 +101,7 @@ def _check_row(scope: Scope, result: ScopeResult) -> dict[str, Any]:
             row |= {"error": None, "advice": advice}
         case FetchError() as error:
             problem = {"class": type(error).__name__, "message": error.message}
-            advice = f"{error.message}; {_cure(error, scope)}"
+            advice = error.message if error.cure else f"{error.message}; {_cure(error, scope)}"
             row |= {"answers": "no", "dialect": None, "models": None, "error": problem, "advice": advice}
         case _:
             raise AssertionError("a check sends no validators, so no answer is unchanged")

@@ -13,7 +13,7 @@ import click
 
 from pipeline.api import Home
 from pipeline.cli.options import with_home
-from pipeline.errors import QuestionError
+from pipeline.errors import MissingPart, QuestionError
 
 _FILES = {
     "crontab": ("crontab",),
@@ -55,7 +55,7 @@ def _program() -> str:
     for program in (launcher, installed):
         if program.is_file():
             return str(program)
-    raise click.ClickException("this installation has no command `modelwatch`: install it with pip")
+    raise MissingPart("this installation has no command `modelwatch`: install it with pip")
 
 
 def schedule_files(kind: str, *, command: str, home: str) -> str:

@@ -14,7 +14,6 @@ from pipeline.cli.history import price_text
 from pipeline.cli.options import Time, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
-from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
 from pipeline.core.watchlist import is_glob
@@ -152,19 +151,22 @@ def watch_lines(report: WatchReport, since: str) -> Iterator[str]:
     urgent = len(report.unmatched) + sum(model.urgent for model in report.models)
     watched = len(report.unmatched) + len(report.models)
     run = f", by the run of {minute(report.at)} UTC" if report.at else ": the job has not run yet"
-    verb = "need" if urgent > 1 else "needs"
-    yield f"{urgent or 'none'} of {count(watched, 'watched model')} {verb} attention{run}"
+    if watched == 1:
+        yield f"the watched model needs {'' if urgent else 'no '}attention{run}"
+    else:
+        verb = "need" if urgent > 1 else "needs"
+        yield f"{urgent or 'none'} of {watched} watched models {verb} attention{run}"
 
 
 def _unmatched_text(unmatched: UnmatchedPattern, since: str) -> str:
     if is_glob(unmatched.pattern):
         if unmatched.offered_before:
             return f"matches no model on offer, now or since {minute(since)}"
-        text = "matches no model that was ever offered"
+        text = "matches no model that has ever been offered"
     else:
         if unmatched.offered_before:
             return "was offered before, but by no scope that is asked and watched now"
-        text = "no scope was ever offered it"
+        text = "no scope has ever been offered it"
     return f"{text}: did you mean {' or '.join(map(safe, unmatched.similar))}?" if unmatched.similar else text
 
 

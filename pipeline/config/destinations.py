@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pipeline.config.gateways import scope_globs
 from pipeline.config.toml import INVALID_NAME, Table, is_reference, reference_required
-from pipeline.core.addresses import Mailbox, ascii_domain, is_web_address, mailbox
+from pipeline.core.addresses import Mailbox, ascii_domain, is_this_machine, is_web_address, mailbox
 from pipeline.core.times import Schedule
 from pipeline.core.types import Scope, Severity, is_valid_name
 from pipeline.delivery.types import (
@@ -152,7 +152,7 @@ def _smtp(table: Table) -> Smtp:
     if security not in _PORTS:
         table.fail(f"{security!r} is not known: {_SECURITY}", "security")
     server = _server(table)
-    if security == "none" and not _is_local(server):
+    if security == "none" and not is_this_machine(server):
         table.fail(f"would send the mail and the password in plain text to {server}: {_SECURITY}", "security")
     port = table.number("port", _PORTS[security])
     if not 0 < port <= _LAST_PORT:
@@ -181,14 +181,12 @@ def _server(table: Table) -> str:
     try:
         return ascii_domain(name)
     except ValueError:
+        host, _, port = name.rpartition(":")
+        if host and port.isdecimal():
+            plain = ', and security = "none" if it speaks no TLS' if is_this_machine(host) else ""
+            cure = f'write server = "{host}" and port = {port}{plain}'
+            table.fail(f"must be the bare name of a mail server: {cure}", "server")
         table.fail('must be the bare name of a mail server: write e.g. "smtp.example.com"', "server")
-
-
-def _is_local(server: str) -> bool:
-    try:
-        return ipaddress.ip_address(server).is_loopback
-    except ValueError:
-        return server == "localhost"
 
 
 def _login(table: Table) -> tuple[str | None, str | None, str | None]:
@@ -284,7 +282,7 @@ def _header(table: Table, name: str) -> tuple[str, str]:
     if not _HEADER.fullmatch(name) or _OWN_HEADERS.fullmatch(name):
         table.fail("is not a header that can be set here: remove it", name)
     if not is_reference(value) and _SECRET_HEADER.search(name):
-        table.fail(reference_required("the value"), name)
+        table.fail(reference_required(value), name)
     if not (value.isascii() and value.isprintable()):
         table.fail("has a character that no header can carry: remove it", name)
     return name, value
@@ -294,8 +292,9 @@ def _apprise(table: Table) -> Apprise:
     urls = table.texts("urls", '["env:SLACK_URL"]')
     if not urls:
         table.fail('has no urls: write e.g. `urls = ["env:SLACK_URL"]`')
-    if not all(is_reference(url) for url in urls):
-        table.fail(reference_required("each of them"), "urls")
+    for url in urls:
+        if not is_reference(url):
+            table.fail(f"each {reference_required(url)}", "urls")
     return Apprise(tuple(dict.fromkeys(urls)), table.positive("timeout", TIMEOUT))
 
 

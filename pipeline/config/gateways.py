@@ -226,7 +226,7 @@ def _key_row(cells: list[str], columns: int, where: str) -> tuple[str, str, str 
     if not is_valid_name(name):
         raise ConfigError(INVALID_NAME, where=where)
     if not is_reference(key):
-        raise ConfigError(reference_required("the key"), where=where)
+        raise ConfigError(f"the key: {reference_required(key)}", where=where)
     return name, key, group or None
 
 

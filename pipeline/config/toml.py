@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -15,6 +16,8 @@ KeyPath = tuple[str, ...]
 """The path of a key in the file: the names of the tables around it, and its own."""
 
 INVALID_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
+
+_KINDS = f"{', '.join(REFERENCE_PREFIXES[:-1])} or {REFERENCE_PREFIXES[-1]}"
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -55,7 +58,9 @@ class Table:
         names = sorted(known)
         for key in self.values:
             if key not in names:
-                self.fail(f"is not a known key here: use one of {', '.join(names)}", key)
+                near = get_close_matches(key, names, n=1)
+                hint = f"did you mean {near[0]}? The known keys are" if near else "use one of"
+                self.fail(f"is not a known key here: {hint} {', '.join(names)}", key)
 
     def text(self, key: str) -> str | None:
         """Return a text; None if the key is absent."""
@@ -88,7 +93,7 @@ class Table:
         """Return a reference to a secret, such as `env:NAME`; anything else is rejected and not shown."""
         value = self.values[key]
         if not is_reference(value):
-            self.fail(reference_required(key), key)
+            self.fail(reference_required(value), key)
         return str(value)
 
     def number(self, key: str, default: float) -> float:
@@ -159,10 +164,14 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
 
 
-def reference_required(name: str) -> str:
-    """Return the message for a value that must be a reference; it does not show the value."""
+def reference_required(value: object) -> str:
+    """Return the message for a value that must be a reference; it shows no more than a misspelt prefix."""
+    kind, colon, _ = value.partition(":") if isinstance(value, str) else ("", "", "")
+    prefix = kind + colon
+    if colon and prefix not in REFERENCE_PREFIXES and get_close_matches(prefix.lower(), REFERENCE_PREFIXES):
+        return f"{prefix!r} is not a reference: use {_KINDS}"
     return (
-        f"{name} must be a reference to the secret, never the secret itself: "
+        "must be a reference to the secret, never the secret itself: "
         'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
     )
 
@@ -187,8 +196,9 @@ def read_text(path: Path, *, if_absent: str | None = None) -> str:
 
 
 def _line(source: str, at: KeyPath) -> int | None:
-    """Return the line of a key, or of the nearest table around it that has a line of its own."""
-    best: tuple[int, int] | None = None
+    """Return the first line of a key: its own, else of what is in it, else of the nearest table around it."""
+    best: tuple[int, bool] = (0, False)
+    best_line: int | None = None
     section: KeyPath = ()
     for number, line in enumerate(source.splitlines(), 1):
         if line.lstrip().startswith("["):
@@ -196,10 +206,11 @@ def _line(source: str, at: KeyPath) -> int | None:
         else:
             names = _names(line.partition("=")[0] + "= 0") if "=" in line else ()
             found = (*section, *names) if names else ()
-        depth = len(found)
-        if found and at[:depth] == found and (best is None or depth > best[0]):
-            best = (depth, number)
-    return best[1] if best else None
+        depth = min(len(found), len(at))
+        rank = (depth, len(found) <= len(at))
+        if found[:depth] == at[:depth] and rank > best and depth:
+            best, best_line = rank, number
+    return best_line
 
 
 def _names(line: str) -> KeyPath:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -91,6 +92,14 @@ def ascii_domain(domain: str) -> str:
     if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"{domain!r} is not a domain: write e.g. example.com")
     return domain
+
+
+def is_this_machine(server: str) -> bool:
+    """Return whether the name or IP address of a server is one of this machine's own."""
+    try:
+        return ipaddress.ip_address(server.strip("[]")).is_loopback
+    except ValueError:
+        return server.lower() == "localhost"
 
 
 def is_http_url(text: str) -> bool:

@@ -36,6 +36,11 @@ def printable(text: str, *, longest: int = _LONGEST) -> str:
     return _clipped(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text), longest)
 
 
+def quoted(text: str) -> str:
+    """Return a name in quotes, as `printable` shows it."""
+    return f"'{printable(text)}'"
+
+
 def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
     """Return a text with each run of unsafe characters as a space, clipped to `longest` characters."""
     return _clipped(_UNSAFE_RUN.sub(" ", text).strip(), longest)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pipeline.core.text import quoted
 from pipeline.core.types import Scope
 from pipeline.errors import QuestionError
 
@@ -32,7 +33,7 @@ def matching_scopes(scopes: Sequence[Scope], globs: Sequence[str]) -> tuple[Scop
     names = [scope.name for scope in scopes]
     glob = unmatched_glob(globs, names)
     if glob is not None:
-        raise QuestionError(f"no scope matches {glob}: there are {', '.join(names)}")
+        raise QuestionError(f"no scope matches {quoted(glob)}: there are {', '.join(names)}")
     return tuple(scope for scope in scopes if matches(scope.name, globs))
 
 

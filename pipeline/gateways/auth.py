@@ -63,10 +63,10 @@ def _checked(reference: str, secret: Secret) -> Secret:
     """
     value = secret.reveal().strip()
     if not value:
-        raise Unresolved(f"{reference} is empty, so nothing was sent: put the key there")
+        raise Unresolved(f"{reference} is empty, so nothing was sent", cure="put the key there")
     if not (value.isascii() and value.isprintable()):
         raise Unresolved(
-            f"{reference} holds characters that no HTTP header can carry: store the key alone there"
+            f"{reference} holds characters that no HTTP header can carry", cure="store the key alone there"
         )
     return Secret(value)
 
@@ -96,7 +96,7 @@ def _user(reply: Reply, login: Login) -> dict[str, Any]:
     try:
         answer = json.loads(reply.body)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the answer of {LOGIN_PATH} is not JSON: is `url` the gateway?") from error
+        raise Unreadable(f"the answer of {LOGIN_PATH} is not JSON", cure="is `url` the gateway?") from error
     if not isinstance(answer, dict) or not answer.get("success"):
         message = answer.get("message") if isinstance(answer, dict) else None
         raise Refused(f"{login.username} cannot sign in: {message or 'the gateway gives no reason'}")

@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
+from pipeline.core.network import connection_reason, lacks_tls
 from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
@@ -127,9 +128,13 @@ async def _hop(
     except TimeoutError as error:
         raise Unreachable(f"no answer from {without_query(url)} within {limits.timeout:g} s") from error
     except ConnectionError as error:
+        text = f"{without_query(url)} cannot be reached"
+        if lacks_tls(error):
+            cure = f"write http://{urlsplit(url).netloc} where `url` has https://"
+            raise Unreachable(f"{text}: the server speaks no TLS", cure=cure) from error
         # A parser's message quotes the bytes at which it failed: part of a key would not be redacted.
-        reason = _QUOTED_BYTES.sub("", str(error))
-        raise Unreachable(f"{without_query(url)} cannot be reached: {reason}") from error
+        reason = _QUOTED_BYTES.sub("", connection_reason(error))
+        raise Unreachable(f"{text}: {reason}") from error
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", redactor.text(f"{request.method} {without_query(url)}: {response.status}"))
     body = redactor.body(body)
@@ -164,7 +169,7 @@ async def _read(response: HttpResponse, limit: int, *, cut: bool) -> bytes:
         if size > limit:
             if cut:
                 break
-            raise Unreadable(f"the answer is larger than {limit:,} bytes (the limit is `max_body`)")
+            raise Unreadable(f"the answer is larger than {limit:,} bytes", cure="the limit is `max_body`")
     return b"".join(chunks)
 
 
@@ -176,8 +181,8 @@ def _redirected(url: str, target: str) -> str:
     if is_same_gateway(url, target):
         return without_user(target)
     raise Unreadable(
-        f"{without_query(url)} redirects to {origin(target)}; nothing was sent there. "
-        "If that is the right address, write it as `url`"
+        f"{without_query(url)} redirects to {origin(target)}; nothing was sent there",
+        cure="if that is the right address, write it as `url`",
     )
 
 

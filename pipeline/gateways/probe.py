@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.diff import categorise
-from pipeline.core.text import printable
+from pipeline.core.text import quoted
 from pipeline.core.types import Listing, Scope
 from pipeline.errors import FetchError, QuestionError, Unreadable
 from pipeline.gateways.dialects import (
@@ -136,7 +136,7 @@ def probed_scope(configured: Sequence[Scope], gateway: str, name: str | None) ->
     """
     gateways = list(dict.fromkeys(scope.gateway.name for scope in configured))
     if gateway not in gateways:
-        raise QuestionError(f"no gateway is named {printable(gateway)}: there are {', '.join(gateways)}")
+        raise QuestionError(f"no gateway is named {quoted(gateway)}: there are {', '.join(gateways)}")
     # An `all_groups` scope puts its list together from other answers; there is no one list to repeat.
     scopes = [scope for scope in configured if scope.gateway.name == gateway and not scope.all_groups]
     found = [scope for scope in scopes if name in (None, scope.name, scope.name.partition("/")[2])]
@@ -146,7 +146,7 @@ def probed_scope(configured: Sequence[Scope], gateway: str, name: str | None) ->
         raise QuestionError(f"{gateway} has no list: it is asked by groups only")
     names = ", ".join(scope.name for scope in scopes)
     raise QuestionError(
-        f"{gateway} has no scope {printable(name or '')} with a list of its own: there are {names}"
+        f"{gateway} has no scope {quoted(name or '')} with a list of its own: there are {names}"
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from pipeline.core.text import printable as safe
+from pipeline.core.text import quoted
 from pipeline.core.times import iso, minute, parse_moment
 from pipeline.core.watchlist import is_glob, matches, unmatched_glob
 from pipeline.errors import QuestionError
@@ -58,7 +59,7 @@ def parse_side(store: Store, side: When, now: datetime) -> ComparedSide:
         scopes = _find_scopes(store, name) if name else None
         moment = _parse_moment(store, when, now)
         if scopes == frozenset():
-            raise QuestionError(f"no scope is named {safe(name)}: {_existing_scopes(store)}")
+            raise QuestionError(f"no scope is named {quoted(name)}: {_existing_scopes(store)}")
         if moment is None:
             raise QuestionError(
                 f"{safe(when)!r} in {safe(text)} is no time and no snapshot: write {_MOMENTS}"
@@ -141,7 +142,7 @@ def require_scopes(store: Store, globs: Iterable[str]) -> None:
     """
     glob = unmatched_glob(globs, scope_gateways(store))
     if glob is not None:
-        raise QuestionError(f"no scope matches {safe(glob)}: {_existing_scopes(store)}")
+        raise QuestionError(f"no scope matches {quoted(glob)}: {_existing_scopes(store)}")
 
 
 def scope_test(store: Store, globs: Sequence[str]) -> Callable[[str], bool]:
@@ -188,7 +189,7 @@ def require_gateway(store: Store, gateway: str) -> None:
     gateways = dict.fromkeys(scope_gateways(store).values())
     if gateway not in gateways:
         existing = f"there are {', '.join(map(safe, gateways))}" if gateways else "there is no gateway yet"
-        raise QuestionError(f"no gateway is named {safe(gateway)}: {existing}")
+        raise QuestionError(f"no gateway is named {quoted(gateway)}: {existing}")
 
 
 def matching_models(store: Store, pattern: str) -> list[str]:
@@ -203,4 +204,4 @@ def unknown_model(store: Store, model: str) -> str:
     """Return the error message for a model that no scope was ever offered, with similar ids."""
     similar = similar_models(store, model)
     hint = f": did you mean {' or '.join(map(safe, similar))}?" if similar else ""
-    return f"no scope was ever offered {safe(model)}{hint}"
+    return f"no scope has ever been offered {quoted(model)}{hint}"

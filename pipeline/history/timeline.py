@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.diff import QUIET, SHAPE
 from pipeline.core.prices import PriceChange, price_changes, split_prices
-from pipeline.core.text import printable
+from pipeline.core.text import printable, quoted
 from pipeline.core.types import FieldChange, Kind
 from pipeline.errors import QuestionError
 from pipeline.history.changes import find_events
@@ -121,8 +121,8 @@ def find_timelines(
         )
     found = tuple(timeline for each in ids for timeline in timelines(store, each, only))
     if not found:
-        globs = " or ".join(map(printable, scopes))
-        raise QuestionError(f"no scope that matches {globs} was ever offered {printable(model)}")
+        globs = " or ".join(map(quoted, scopes))
+        raise QuestionError(f"no scope that matches {globs} has ever been offered {quoted(model)}")
     return found
 
 

@@ -10,6 +10,7 @@ from pipeline.core.types import Outcome, Scope, ScopeState
 from pipeline.core.watchlist import matches
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
+from pipeline.history.selectors import require_scopes
 from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
 
 QuietPaths = Callable[[str, str | None], tuple[str, ...]]
@@ -20,8 +21,9 @@ def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
     """Return the names of the scopes with a held answer that match one of some globs.
 
     Raises:
-        QuestionError: there are none.
+        QuestionError: there are none, or a glob matches no scope.
     """
+    require_scopes(store, globs)
     states = sorted(scope_states(store).items())
     held = [name for name, state in states if state.held and matches(name, globs)] if globs else []
     if not held:

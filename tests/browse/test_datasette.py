@@ -163,11 +163,11 @@ def test_a_signal_ends_it_with_status_0_and_no_files_left(tmp_path: Path, number
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-def test_a_taken_port_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_taken_port_has_an_exit_status_of_its_own(tmp_path: Path) -> None:
     job = record_special_names(Job(tmp_path / "home"))
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = job.quick("browse", "--port", str(other.getsockname()[1]))
-    assert done.code == 2
+    assert done.code == 71
     assert "cannot be used" in done.stderr
     assert "--port" in done.stderr
 
@@ -178,7 +178,7 @@ def test_without_datasette_it_prints_how_to_install_it(tmp_path: Path) -> None:
         datasette, "find_spec", lambda name: None if name == "datasette" else find_spec(name)
     ):
         done = job.quick("browse")
-    assert done.code == 1
+    assert done.code == 69
     assert "pip install 'modelwatch[browse]'" in done.stderr
 
 
@@ -188,6 +188,15 @@ def test_it_listens_on_loopback_unless_public(tmp_path: Path) -> None:
         assert base.startswith("http://127.0.0.1:")
     with browse_server(job, "--public") as (base, _):
         assert base.startswith("http://0.0.0.0:")
+
+
+@pytest.mark.parametrize("options", [(), ("--public",)])
+def test_it_prints_its_address_first(tmp_path: Path, options: tuple[str, ...]) -> None:
+    job = record_special_names(Job(tmp_path / "home"))
+    with browse_server(job, *options) as (base, process):
+        assert process.stdout
+        port = base.rpartition(":")[2]
+        assert process.stdout.readline() == f"http://127.0.0.1:{port} – press Ctrl-C to stop\n"
 
 
 def test_without_a_database_browse_fails(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,8 @@ def test_help_and_version_import_no_module_of_a_command(option: str) -> None:
     [
         ("chagnes", "No such command 'chagnes'. Did you mean changes?"),
         ("model", "No such command 'model'. Did you mean models?"),
+        ("help", "No such command 'help'. Did you mean --help?"),
+        ("version", "No such command 'version'. Did you mean --version?"),
         ("xyzzy", "No such command 'xyzzy'.\n"),
     ],
 )
@@ -75,7 +78,15 @@ def test_a_question_without_an_answer_is_wrong_usage(job: Job) -> None:
     job.asks("http://127.0.0.1:9", attempts=1)
     done = job.quick("run", "--scope", "nope/*")
     assert (done.code, done.stdout) == (2, "")
-    assert done.stderr == "Error: no scope matches nope/*: there are local/public\n"
+    assert done.stderr == "Error: no scope matches 'nope/*': there are local/public\n"
+
+
+def test_a_taken_port_has_an_exit_status_of_its_own(job: Job) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = job.quick("gateway", "--port", str(port), home=False)
+    cure = "set another --port, or 0 for a free one"
+    one_line(done, 71, f"port {port} cannot be used (Address already in use): {cure}")
 
 
 def test_an_error_is_one_line_and_its_exit_status(job: Job) -> None:

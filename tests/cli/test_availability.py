@@ -29,8 +29,8 @@ def test_the_matrix_has_the_models_that_not_all_scopes_are_offered(past: Job) ->
 
 
 def test_an_unknown_gateway_or_scope_is_wrong_usage(past: Job) -> None:
-    assert "no gateway is named two: there are one" in usage_error(past, "matrix", "--gateway", "two")
-    assert "no scope matches nope" in usage_error(past, "same", "--scope", "nope")
+    assert "no gateway is named 'two': there are one" in usage_error(past, "matrix", "--gateway", "two")
+    assert "no scope matches 'nope'" in usage_error(past, "same", "--scope", "nope")
 
 
 def test_each_scope_has_its_own_column_in_json_and_csv(past: Job) -> None:

@@ -237,7 +237,7 @@ def test_status_has_the_last_run_and_each_incident_with_its_time(history):
     assert "one/public: held since 2026-05-05 06:00: the list is empty; it had 3 models" in lines
     assert any(line.startswith("two/public: failed since 2026-05-05 06:00: ") for line in lines)
     assert "two/public: last answered 2026-05-04 06:00" in lines
-    assert lines[-1] == "1 of 3 scopes are healthy"
+    assert lines[-1] == "1 of 3 scopes is healthy"
 
 
 def test_the_json_of_status_has_run_unsent_reports_and_coverage(history):
@@ -431,4 +431,4 @@ def test_a_glob_that_matches_no_scope_is_wrong_usage(history, command):
     """A typing error must not look like no news."""
     done = history.quick(command, "--scope", "one/*", "--scope", "nope/x")
     assert (done.code, done.stdout) == (2, "")
-    assert "no scope matches nope/x" in done.stderr
+    assert "no scope matches 'nope/x'" in done.stderr

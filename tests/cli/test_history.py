@@ -98,14 +98,14 @@ def test_an_unknown_model_is_answered_with_similar_ids(past: Job) -> None:
     """An id that differs only in case comes first."""
     assert "did you mean heron-2 or" in usage_error(past, "history", "Heron-2")
     assert "lumen-3" in usage_error(past, "history", "lumen-4")
-    assert "no scope was ever offered zz*" in usage_error(past, "history", "zz*")
+    assert "no scope has ever been offered 'zz*'" in usage_error(past, "history", "zz*")
 
 
 def test_an_unknown_scope_is_wrong_usage(past: Job) -> None:
-    assert "no scope matches */nope: there are one/prod, one/public" in usage_error(
+    assert "no scope matches '*/nope': there are one/prod, one/public" in usage_error(
         past, "history", "heron-2", "--scope", "*/nope"
     )
-    assert "no scope that matches one/public was ever offered lumen-3" in usage_error(
+    assert "no scope that matches 'one/public' has ever been offered 'lumen-3'" in usage_error(
         past, "history", "lumen-3", "--scope", "one/public"
     )
 

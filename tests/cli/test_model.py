@@ -240,8 +240,8 @@ def test_gateways_that_never_offered_the_model_share_one_line(job):
         two.offers("tern")
         job.configure("[gateways.two]", f'url = "{two.url}"', "scopes.public = {}")
         job.runs()
-    assert job.lines("alpha")[-1] == "alpha was never offered at two"
-    assert job.lines("tern")[-1] == "tern was never offered at local"
+    assert job.lines("alpha")[-1] == "'alpha' was never offered at two"
+    assert job.lines("tern")[-1] == "'tern' was never offered at local"
 
 
 def test_json_has_each_record_with_its_scopes_facts_and_body(gateway, job):
@@ -259,7 +259,7 @@ def test_an_unknown_model_is_answered_with_similar_ids(gateway, job):
     job.runs()
     code, output, errors = job.show("ALPHA2")
     assert (code, output) == (2, "")
-    assert "no scope was ever offered ALPHA2: did you mean Alpha-2 or alpha?" in errors
+    assert "no scope has ever been offered 'ALPHA2': did you mean Alpha-2 or alpha?" in errors
     assert "did you mean" not in job.show("0123456789")[2]
 
 
@@ -267,7 +267,7 @@ def test_a_glob_that_matches_no_scope_is_wrong_usage(job):
     job.runs()
     code, _, errors = job.show("alpha", "--scope", "prod*")
     assert code == 2
-    assert "no scope matches prod*: there are local/public, local/vip" in errors
+    assert "no scope matches 'prod*': there are local/public, local/vip" in errors
 
 
 def test_show_before_the_first_run_exits_with_74(job):

@@ -155,7 +155,7 @@ def test_failures_with_the_same_reason_share_a_line(gateway, run):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["other"], "no gateway is named other: there are local"),
+        (["other"], "no gateway is named 'other': there are local"),
         (["local", "--scope", "prod"], "there are local/public, local/vip"),
         (["local", "--times", "1"], "--times"),
     ],

@@ -102,6 +102,19 @@ def test_a_mail_that_failed_is_sent_later_unchanged(job, certificates):
     assert made.quick("outbox", "--json").json() == []
 
 
+def test_an_unknown_delivery_is_wrong_usage(job):
+    with Scripted(lambda _: Answer(listed("heron-2"))) as gateway:
+        made = job(gateway.url, 1)
+        made.quick("run")
+        (waiting, *_) = made.quick("outbox", "--json").json()
+        unknown = made.quick("outbox", "--retry=997", "--drop=998")
+        assert made.quick("outbox", f"--drop={waiting['id']}").code == 0
+        dropped = made.quick("outbox", f"--drop={waiting['id']}")
+    assert (unknown.code, dropped.code) == (2, 2)
+    assert "no delivery has the number 997 or 998: see `modelwatch outbox --all`" in unknown.stderr
+    assert f"nothing to do for {waiting['id']}: see `modelwatch outbox --all`" in dropped.stderr
+
+
 def test_a_password_that_a_server_repeats_is_neither_printed_nor_stored(job, certificates):
     spellings = {
         SECRET,

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pty
 import signal
 import sqlite3
+import subprocess
 import threading
 
 import pytest
@@ -433,6 +435,13 @@ def test_accept_where_nothing_is_held_is_wrong_usage(alone):
     assert "nothing is held for local/public: see `modelwatch status`" in done.stderr
 
 
+def test_accept_of_an_unknown_scope_is_wrong_usage(alone):
+    alone.quick("run")
+    done = alone.quick("accept", "local/foo")
+    assert (done.code, done.stdout) == (2, "")
+    assert "no scope matches 'local/foo': there are local/public" in done.stderr
+
+
 def test_a_held_answer_is_dropped_when_the_next_answer_disagrees(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.fails("empty", times=1)
@@ -834,7 +843,7 @@ def test_with_scope_others_are_neither_asked_nor_covered(gateway, job):
 def test_an_unknown_scope_is_wrong_usage_and_the_message_lists_the_scopes(job):
     done = job.quick("run", "--scope", "*/nope")
     assert done.code == 2
-    assert "no scope matches */nope: there are local/prod, local/test, local/public" in done.stderr
+    assert "no scope matches '*/nope': there are local/prod, local/test, local/public" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -896,7 +905,8 @@ def test_check_asks_each_scope_once_and_writes_nothing(gateway, job):
     [
         ("refused", "set a valid key in $PROD"),
         ("reset", "check `url`, and that this machine"),
-        ("html", "check that `url` is the API's address"),
+        ("html", "a web page, not JSON: check that `url` is the address of the API"),
+        ("garbage", "check that `url` is the API's address, and `dialect`"),
     ],
 )
 def test_check_has_a_cure_for_each_class_of_failure(tmp_path, gateway, fault, advice):
@@ -906,7 +916,19 @@ def test_check_has_a_cure_for_each_class_of_failure(tmp_path, gateway, fault, ad
     done = job.quick("check")
     assert done.code == 4
     assert advice in done.stdout
+    assert done.stdout.count("check ") <= 1
     assert len(gateway.requests) == 1
+
+
+def test_on_a_terminal_the_advice_stands_below_the_table_in_full_width(gateway, job):
+    gateway.fails("html", who="anonymous")
+    master, terminal = pty.openpty()
+    with os.fdopen(master, "rb", buffering=0) as screen:
+        subprocess.run(job.command("check"), env=job.environment(), stdout=terminal, check=False)
+        os.close(terminal)
+        table, advice = screen.read(65536).decode().split("local/public: ")
+    assert "what to do" not in table
+    assert advice == "the answer is a web page, not JSON: check that `url` is the address of the API\r\n"
 
 
 def test_check_names_a_reference_that_cannot_be_resolved(tmp_path, gateway):

@@ -46,8 +46,8 @@ def test_models_that_need_attention_come_first_with_scopes_and_findings(watched)
     done = job.quick("watch", *SINCE, at=DAYS[2])
     assert done.code == 0
     assert done.stdout.splitlines() == [
-        "! heron-3  no scope was ever offered it: did you mean heron-2 or lumen-3?",
-        "! zinc*  matches no model that was ever offered",
+        "! heron-3  no scope has ever been offered it: did you mean heron-2 or lumen-3?",
+        "! zinc*  matches no model that has ever been offered",
         "! heron-2  offered to one/prod one/public",
         "      input: $5 → $2.5 per 1M tokens (-50%) since 2026-05-01 00:00: one/prod one/public",
         "! lumen-3  offered to one/prod",
@@ -65,7 +65,7 @@ def test_exit_code_1_means_that_a_model_needs_attention(watched):
     ok = job.quick("watch", "basalt", "--exit-code", at=DAYS[2])
     assert (ok.code, ok.stdout.splitlines()[-1]) == (
         0,
-        "none of 1 watched model needs attention, by the run of 2026-05-03 06:00 UTC",
+        "the watched model needs no attention, by the run of 2026-05-03 06:00 UTC",
     )
     assert job.quick("watch", "lumen-3", "--days", "10", "--exit-code", at=DAYS[2]).code == 0
     assert job.quick("watch", "nope", "--exit-code", at=DAYS[2]).code == 1
@@ -79,7 +79,7 @@ def test_scopes_are_filtered_and_an_unknown_one_is_wrong_usage(watched):
     )
     refused = job.quick("watch", "--scope", "two/*")
     assert (refused.code, refused.stdout) == (2, "")
-    assert "no scope matches two/*" in refused.stderr
+    assert "no scope matches 'two/*'" in refused.stderr
 
 
 def test_json_has_the_findings_and_the_patterns_without_a_model(watched):
@@ -166,7 +166,10 @@ def test_watch_without_models_is_wrong_usage(tmp_path):
     [
         ("models = 'a'", "6: watch.models: must be a list of texts"),
         ("models = [1]", "6: watch.models: must be a list of texts"),
-        ("model = ['a']", "6: watch.model: is not a known key here: use one of file, models, scopes"),
+        (
+            "model = ['a']",
+            "6: watch.model: is not a known key here: did you mean models? The known keys are file, ",
+        ),
         ("scopes = ['two/*']", "6: watch.scopes: 'two/*' matches no scope: use one of one/public, or a glob"),
         ("file = 1", "6: watch.file: must be a text in quotes"),
         ("file = 'none.txt'", "none.txt: cannot be read: No such file or directory"),

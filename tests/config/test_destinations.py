@@ -286,6 +286,21 @@ def test_a_server_is_a_bare_name(rejected, server):
     assert "must be the bare name of a mail server" in rejected(text)
 
 
+@pytest.mark.parametrize(
+    ("server", "cure"),
+    [
+        ("mail.example.com:465", 'write server = "mail.example.com" and port = 465'),
+        (
+            "127.0.0.1:8025",
+            'write server = "127.0.0.1" and port = 8025, and security = "none" if it speaks no TLS',
+        ),
+    ],
+)
+def test_the_port_of_a_server_has_a_key_of_its_own(rejected, server, cure):
+    text = SMTP.replace("smtp.example.com", server)
+    assert rejected(text).endswith(f"must be the bare name of a mail server: {cure}")
+
+
 @pytest.mark.parametrize("name", ["reports", '"a b"', '"a/b"'])
 def test_an_invalid_or_reserved_name_is_rejected(rejected, name):
     assert re.search(r"the name may have letters|is the name of the reports directory", rejected(SMTP, name))

@@ -21,9 +21,20 @@ from support.configs import GATEWAY, SCOPED, SECRET
         ),
         (
             f"databse = 'x'\n{SCOPED}",
-            "modelwatch.toml:1: databse: is not a known key here: use one of database,",
+            "modelwatch.toml:1: databse: is not a known key here: did you mean database? The known keys are",
         ),
-        (f"{GATEWAY}scopes.a = {{ kye = 'env:A' }}\n", "gateways.one.scopes.a.kye: is not a known key here"),
+        (
+            f"[gateway.hub]\nurl = 'x'\n{SCOPED}",
+            "modelwatch.toml:1: gateway: is not a known key here: did you mean gateways? The known keys are",
+        ),
+        (
+            f"{SCOPED}[hub.scopes]\na = {{}}\n[hub]\n",
+            "modelwatch.toml:6: hub: is not a known key here: use one of database,",
+        ),
+        (
+            f"{GATEWAY}scopes.a = {{ kye = 'env:A' }}\n",
+            "modelwatch.toml:3: gateways.one.scopes.a.kye: is not a known key here: did you mean key?",
+        ),
         (
             f"{GATEWAY}scopes.a = {{ timeout = 3 }}\n",
             "gateways.one.scopes.a.timeout: is not a known key here",

@@ -143,7 +143,7 @@ def test_certificates_that_cannot_be_read_are_a_temporary_failure(monkeypatch, t
 def test_an_unreachable_webhook_is_retried():
     with Scripted(lambda _: Reply()) as server:
         url = server.url
-    assert send_to_all(Webhook(url)).error.startswith(f"{url} cannot be reached: ")
+    assert send_to_all(Webhook(url)).error == f"{url} cannot be reached: Connection refused"
     assert "cannot be reached" in send_to_all(Webhook("http://hook.invalid/")).error
 
 

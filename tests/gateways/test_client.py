@@ -66,6 +66,29 @@ def error_of_one_run(job):
     return scope["error"]
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_refused_connection_is_reported_in_plain_words(job, gateway, host):
+    url = gateway.url.replace("127.0.0.1", host)
+    gateway.stop()
+    job.asks(url, attempts=1)
+    assert error_of_one_run(job)["message"] == f"{url}/v1/models cannot be reached: Connection refused"
+
+
+def test_an_unknown_name_is_reported_in_plain_words(job):
+    job.asks("http://gateway.invalid", attempts=1)
+    reason = error_of_one_run(job)["message"].partition(" cannot be reached: ")[2]
+    assert reason in ("Name or service not known", "Temporary failure in name resolution")
+
+
+def test_https_to_a_plain_server_is_reported_with_the_url_to_write(job, gateway):
+    address = gateway.url.partition("://")[2]
+    job.asks(f"https://{address}", attempts=1)
+    cure = f"write http://{address} where `url` has https://"
+    place = f"https://{address}/v1/models cannot be reached"
+    assert error_of_one_run(job)["message"] == f"{place}: the server speaks no TLS: {cure}"
+    assert job.quick("check", "--json").json()[0]["advice"].endswith(cure)
+
+
 def bearers(gateway):
     return [asked.headers.get("Authorization") for asked in gateway.requests]
 

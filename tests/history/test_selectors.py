@@ -29,19 +29,19 @@ def test_each_glob_must_match_a_scope(script: Script) -> None:
     script.offers("acme/a", "lyra").offers("acme/b", "lyra").run()
     require_scopes(script.store, ())
     require_scopes(script.store, ("acme/*", "*/b"))
-    with pytest.raises(QuestionError, match="no scope matches c: there are acme/a, acme/b"):
+    with pytest.raises(QuestionError, match="no scope matches 'c': there are acme/a, acme/b"):
         require_scopes(script.store, ("acme/*", "c"))
 
 
 def test_a_gateway_must_have_a_scope(script: Script) -> None:
     script.offers("acme/a", "lyra").offers("umbra/a", "lyra").run()
     require_gateway(script.store, "umbra")
-    with pytest.raises(QuestionError, match="no gateway is named acme/a: there are acme, umbra"):
+    with pytest.raises(QuestionError, match="no gateway is named 'acme/a': there are acme, umbra"):
         require_gateway(script.store, "acme/a")
 
 
 def test_an_empty_history_has_no_gateway(store: Store) -> None:
-    with pytest.raises(QuestionError, match="no gateway is named acme: there is no gateway yet"):
+    with pytest.raises(QuestionError, match="no gateway is named 'acme': there is no gateway yet"):
         require_gateway(store, "acme")
 
 

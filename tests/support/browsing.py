@@ -115,10 +115,17 @@ def datasette_on(*databases: Path, **settings: Any) -> Datasette:
 def browse_server(
     job: Job, *arguments: str, python: Path = Path(sys.executable)
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start `modelwatch browse`; yield its URL (without a slash at its end) and its process."""
+    """Start `modelwatch browse`; yield its URL (without a slash at its end) and its process.
+
+    Its first line on standard output, the URL and how to stop it, is left to read in the process's `stdout`.
+    """
     command = [str(python), *job.command("browse", "--port", "0", *arguments)[1:]]
     with subprocess.Popen(
-        command, env=job.environment(), stderr=subprocess.PIPE, encoding="utf-8"
+        command,
+        env=job.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
     ) as process:
         try:
             assert process.stderr

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from pipeline.core.addresses import mailbox
+from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.text import mask, redact
 from pipeline.core.types import Resolve, Secret
 from pipeline.delivery.channels.mail import compose
@@ -247,6 +247,7 @@ def _greet(connection: smtplib.SMTP, settings: Smtp, context: ssl.SSLContext | N
     if not connection.has_extn("starttls"):
         raise _Undeliverable(
             f'{place} offers no STARTTLS, so nothing was sent: try security = "tls" with port 465'
+            f"{_or_plain(settings)}"
         )
     try:
         connection.starttls(context=context)
@@ -319,7 +320,7 @@ def _why(error: Exception, settings: Smtp) -> str:
             limit = f"{settings.timeout:g} s"
             return f"no answer from {place} within {limit}: see `server`, `port` and `security`"
         case ssl.SSLError():
-            return _tls_error(cause, place)
+            return _tls_error(cause, settings)
         case socket.gaierror():
             return f"{place} cannot be found ({cause.strerror}): see `server`"
         case smtplib.SMTPResponseException():
@@ -330,10 +331,16 @@ def _why(error: Exception, settings: Smtp) -> str:
             return f"{place} closed the connection; the mail is sent again, and may arrive twice"
 
 
-def _tls_error(error: ssl.SSLError, place: str) -> str:
+def _or_plain(settings: Smtp) -> str:
+    return ', or security = "none"' if is_this_machine(settings.server) else ""
+
+
+def _tls_error(error: ssl.SSLError, settings: Smtp) -> str:
+    place = _place(settings)
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of {place} is not valid ({error.verify_message}): set `server` to its name;"
             " for your own CA, add its certificate to the file that SSL_CERT_FILE names"
         )
-    return f'{place} speaks no TLS there ({error.reason}): for port 587 set security = "starttls"'
+    cure = f'for port 587 set security = "starttls"{_or_plain(settings)}'
+    return f"{place} speaks no TLS there ({error.reason}): {cure}"

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pipeline.core.network import connection_reason
 from pipeline.core.text import mask, redact
 from pipeline.core.times import retry_after
 from pipeline.core.types import REFERENCE_PREFIXES, Resolve, Secret
@@ -116,7 +117,7 @@ def _post(place: str, url: str, body: bytes, headers: Mapping[str, str], timeout
     except httpx.TimeoutException:
         return DeliveryResult(DeliveryStatus.RETRY, f"no answer from {place} within {timeout:g} s")
     except httpx.TransportError as error:
-        text = f"{place} cannot be reached: {str(error) or type(error).__name__}"
+        text = f"{place} cannot be reached: {connection_reason(error)}"
         return DeliveryResult(DeliveryStatus.RETRY, text)
     except httpx.InvalidURL as error:
         return DeliveryResult(DeliveryStatus.REFUSED, f"{place} is not a web address: {error}")

@@ -21,7 +21,7 @@ def parse_envelope(body: bytes) -> Any:
     try:
         value = canonical.decode(body)
     except ValueError as error:
-        raise Unreadable(_not_json(body, error)) from error
+        raise _not_json(body, error) from error
     if isinstance(value, dict):
         raise_for_error(value)
     return value
@@ -74,15 +74,16 @@ def describe_type(value: Any) -> str:
             return "a number"
 
 
-def _not_json(body: bytes, error: ValueError) -> str:
+def _not_json(body: bytes, error: ValueError) -> Unreadable:
     start = body[:200].decode("utf-8", "replace").strip().lower()
     if not start:
-        return "the answer is empty"
+        return Unreadable("the answer is empty")
     if start.startswith(("<!doctype", "<html", "<?xml", "<head", "<body")):
-        return "the answer is a web page, not JSON: check that `url` is the address of the API"
+        cure = "check that `url` is the address of the API"
+        return Unreadable("the answer is a web page, not JSON", cure=cure)
     if "nested" in str(error):
-        return "the answer is nested too deeply to be a list of models"
-    return "the answer is not JSON, or was cut off on its way"
+        return Unreadable("the answer is nested too deeply to be a list of models")
+    return Unreadable("the answer is not JSON, or was cut off on its way")
 
 
 def _message(problem: Any) -> str:

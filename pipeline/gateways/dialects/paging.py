@@ -84,7 +84,7 @@ def pages(
             raise Unreadable(f"page {len(bodies)} is empty although it announces a next one")
         if following in requested or following == cursor:
             raise Unreadable(
-                f"page {len(bodies)} leads back to a page that was read already: is `dialect` right?"
+                f"page {len(bodies)} leads back to a page that was read already", cure="is `dialect` right?"
             )
         if len(bodies) >= MAX_PAGES:
             raise Unreadable(f"the list has no end: {MAX_PAGES} pages were read")

@@ -34,9 +34,11 @@ def split(answer: Answer) -> GroupAnswers:
     groups, prices = (parse_envelope(body) for body in answer.bodies)
     named = groups.get("data") if isinstance(groups, dict) else None
     if not isinstance(named, dict):
-        raise Unreadable(f"{GROUPS_PATH} lists no groups: is this a New-API gateway, and the user signed in?")
+        raise Unreadable(
+            f"{GROUPS_PATH} lists no groups", cure="is this a New-API gateway, and the user signed in?"
+        )
     if not isinstance(prices, dict):
-        raise Unreadable(f"{PRICES_PATH} is no price list: is this a New-API gateway?")
+        raise Unreadable(f"{PRICES_PATH} is no price list", cure="is this a New-API gateway?")
     models = {name: _answer(_models(prices, name), answer) for name in sorted(named)}
     return GroupAnswers(_answer(list(_group_rows(named)), answer), models, _answer([], answer))
 

@@ -1,0 +1,36 @@
+"""The reasons of failed connections, from the errors that libraries raise."""
+
+import socket
+import ssl
+
+import pytest
+
+from pipeline.core.network import connection_reason, lacks_tls
+
+
+def caused(by: BaseException) -> ConnectionError:
+    """Return an error of a library that has another one as its cause."""
+    error = ConnectionError("All connection attempts failed")
+    error.__cause__ = by
+    return error
+
+
+REFUSED = ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 9)")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (caused(REFUSED), "Connection refused"),
+        (caused(ExceptionGroup("two attempts", [OSError(101, "no route"), REFUSED])), "Connection refused"),
+        (caused(socket.gaierror(-2, "Name or service not known")), "Name or service not known"),
+        (caused(ssl.SSLCertVerificationError(1, "self-signed")), "All connection attempts failed"),
+        (ConnectionError("the server sent no status"), "the server sent no status"),
+        (ConnectionError(), "ConnectionError"),
+    ],
+)
+def test_the_reason_is_that_of_the_system_else_the_text_of_the_error(
+    error: ConnectionError, reason: str
+) -> None:
+    assert connection_reason(error) == reason
+    assert not lacks_tls(error)
