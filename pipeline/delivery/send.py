@@ -22,8 +22,6 @@ from pipeline.delivery.types import (
     DeliveryStatus,
     Destination,
     Files,
-    MailDirectory,
-    Webhook,
 )
 from pipeline.errors import DeliveryError
 from pipeline.reports.report import build_report
@@ -176,9 +174,8 @@ def current_recipients(destination: Destination | None, batch: Iterable[Delivery
     """
     if destination is None:
         return []
-    may_move = isinstance(destination.channel, Files | MailDirectory | Webhook)
     configured = channels.recipients(destination.channel)
-    return [each.recipient for each in batch if may_move or each.recipient in configured]
+    return [each.recipient for each in batch if destination.channel.may_move or each.recipient in configured]
 
 
 @dataclass(frozen=True, slots=True)

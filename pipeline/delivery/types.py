@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
 from pipeline.core.times import Schedule
 from pipeline.history.types import Coverage, Run
@@ -43,6 +44,9 @@ class Smtp:
         timeout: seconds to wait for each response of the server.
     """
 
+    attaches_files: ClassVar[bool] = True
+    may_move: ClassVar[bool] = False
+
     server: str
     port: int
     security: str
@@ -59,6 +63,9 @@ class Smtp:
 class Sendmail:
     """A program that reads a mail from standard input, as sendmail does: `command` and its arguments."""
 
+    attaches_files: ClassVar[bool] = True
+    may_move: ClassVar[bool] = False
+
     sender: str
     recipients: tuple[str, ...]
     command: tuple[str, ...] = ("/usr/sbin/sendmail",)
@@ -69,6 +76,9 @@ class Sendmail:
 @dataclass(frozen=True, slots=True)
 class MailDirectory:
     """A directory in which each mail becomes an `.eml` file."""
+
+    attaches_files: ClassVar[bool] = True
+    may_move: ClassVar[bool] = True
 
     path: Path
     sender: str = "modelwatch <modelwatch@localhost>"
@@ -85,6 +95,9 @@ class Webhook:
         headers: names of headers, and their values or references to them.
     """
 
+    attaches_files: ClassVar[bool] = False
+    may_move: ClassVar[bool] = True
+
     url: str
     secret: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -95,6 +108,9 @@ class Webhook:
 class Apprise:
     """Services that Apprise supports (Slack, Discord, Telegram, Feishu …); `urls` are references."""
 
+    attaches_files: ClassVar[bool] = False
+    may_move: ClassVar[bool] = False
+
     urls: tuple[str, ...]
     timeout: float = TIMEOUT
 
@@ -103,11 +119,19 @@ class Apprise:
 class Files:
     """A directory of report files; `forms` are some of csv, json, html, md, txt, atom, feed and ics."""
 
+    attaches_files: ClassVar[bool] = False
+    may_move: ClassVar[bool] = True
+
     path: Path
     forms: tuple[str, ...] = ("csv", "json")
 
 
 ChannelSettings = Smtp | Sendmail | MailDirectory | Webhook | Apprise | Files
+"""The settings of any channel. Each type declares two traits:
+
+`attaches_files`: a message is sent with its attachments, and its text may refer to them.
+`may_move`: the recipient is one place; what waits for its old address is sent to the new one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
