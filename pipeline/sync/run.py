@@ -11,19 +11,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pipeline.core.types import Scope, ScopeState
-from pipeline.gateways.client import GatewayClient
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import ScopeResult
 from pipeline.store import Store
 from pipeline.sync.cache import RunCache
 from pipeline.sync.decide import decide
 from pipeline.sync.record import RunTotals, record
+
+if TYPE_CHECKING:  # an import of saved answers needs no client
+    from pipeline.gateways.client import GatewayClient
 
 OnResult = Callable[[Scope, ScopeResult], None]
 
@@ -83,6 +85,8 @@ def fetch_and_read(
     on_result: OnResult = lambda _scope, _result: None,
 ) -> Results:
     """Fetch and read every scope; `states` are those of recorded scopes, by name."""
+    import asyncio  # an import of saved answers needs no event loop
+
     return asyncio.run(_fetch_and_read(scopes, states, make_client, on_result))
 
 
