@@ -168,4 +168,4 @@ def _status_lines(status: Status) -> Iterator[str]:
     if retired:
         yield f"no longer in the config, kept as history: {' '.join(retired)}"
     healthy = sum(scope.state == "ok" for scope in asked)
-    yield f"{healthy} of {count(len(asked), 'scope')} {'is' if healthy == 1 else 'are'} healthy"
+    yield f"{healthy} of {count(len(asked), 'scope')} {'is' if 1 in (healthy, len(asked)) else 'are'} healthy"

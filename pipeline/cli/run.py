@@ -23,7 +23,7 @@ from pipeline.cli.options import LOG, logged, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines
 from pipeline.core.canonical import pretty
-from pipeline.core.text import printable
+from pipeline.core.text import count, printable
 from pipeline.core.types import Scope
 from pipeline.errors import CHANGES_EXIT, FetchError
 from pipeline.history.watch import WatchedModel
@@ -210,7 +210,7 @@ def _log_result(scope: Scope, result: ScopeResult) -> None:
     match result.answer:
         case ListingAnswer(listing):
             counted = {"fields": fields | {"models": len(listing)}}
-            LOG.info("%s: %d models", scope.name, len(listing), extra=counted)
+            LOG.info("%s: %s", scope.name, count(len(listing), "model"), extra=counted)
             for warning in listing.warnings:
                 LOG.info("%s: %s", scope.name, warning, extra={"fields": fields})
         case FetchError() as error:

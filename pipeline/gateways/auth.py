@@ -102,7 +102,9 @@ def _user(reply: Reply, login: Login) -> dict[str, Any]:
         raise Refused(f"{login.username} cannot sign in: {message or 'the gateway gives no reason'}")
     user = answer.get("data")
     if isinstance(user, dict) and user.get("require_2fa"):
-        raise Refused(f"{login.username} needs a second factor to sign in: use an access token instead")
+        raise Refused(
+            f"{login.username} needs a second factor to sign in", cure="use an access token instead"
+        )
     return user if isinstance(user, dict) else {}
 
 

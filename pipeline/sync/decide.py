@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.core.text import count
 from pipeline.core.types import PROBLEMS, Anonymous, Digest, Listing, Outcome, Scope, ScopeState, Thresholds
 from pipeline.errors import FetchError
 from pipeline.gateways.types import ListingAnswer, ScopeResult, Unchanged
@@ -172,7 +173,7 @@ def _suspicion(
 ) -> str | None:
     gone = len(current.records.keys() - new.records.keys())
     if current.records and not new.records:
-        return f"the list is empty; it had {len(current)} models"
+        return f"the list is empty; it had {count(len(current), 'model')}"
     if gone > _allowed_loss(current.records, thresholds):
         return f"{gone} of {len(current)} models are gone at once"
     if anonymous and new.digest == anonymous.now and current.digest not in (anonymous.before, anonymous.now):

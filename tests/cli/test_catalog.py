@@ -240,6 +240,15 @@ def test_status_has_the_last_run_and_each_incident_with_its_time(history):
     assert lines[-1] == "1 of 3 scopes is healthy"
 
 
+def test_status_of_a_single_scope_is_in_the_singular(tmp_path):
+    job = Job(tmp_path)
+    job.asks("http://127.0.0.1:9", attempts=1)
+    job.quick("run", at="2026-05-05T06:00:00Z")
+    lines = job.quick("status").stdout.splitlines()
+    assert lines[0] == "last run 2026-05-05 06:00 UTC, failed: 0 of 1 scope answered"
+    assert lines[-1] == "0 of 1 scope is healthy"
+
+
 def test_the_json_of_status_has_run_unsent_reports_and_coverage(history):
     value = history.quick("status", "--json").json()
     assert set(value) == {"run", "reports_waiting", "reports_refused", "coverage"}
