@@ -107,7 +107,7 @@ def test_an_unknown_delivery_is_wrong_usage(job):
         made = job(gateway.url, 1)
         made.quick("run")
         (waiting, *_) = made.quick("outbox", "--json").json()
-        unknown = made.quick("outbox", "--retry=997", "--drop=998")
+        unknown = made.quick("outbox", "--drop=997", "--drop=998")
         assert made.quick("outbox", f"--drop={waiting['id']}").code == 0
         dropped = made.quick("outbox", f"--drop={waiting['id']}")
     assert (unknown.code, dropped.code) == (2, 2)
