@@ -28,6 +28,7 @@ from pipeline.history.selectors import (
     listing_test,
     parse_side,
     parse_time,
+    report_window,
     require_history,
     require_scopes,
     scope_test,
@@ -244,6 +245,7 @@ class Home:
         database_path: the database; None for the config's.
         clock: returns the time now.
         holds_lock: the database's lock is held already; see `locked`.
+        config_required: the config was named, so it must exist.
     """
 
     directory: Path
@@ -251,6 +253,7 @@ class Home:
     database_path: Path | None = None
     clock: Clock = now
     holds_lock: bool = False
+    config_required: bool = False
 
     @property
     def config(self) -> Config:
@@ -269,9 +272,10 @@ class Home:
         """The config; None where there is none.
 
         Raises:
-            ConfigError: it cannot be used.
+            ConfigError: it cannot be used, or it was named and does not exist.
         """
-        return self.config if self.config_path and self.config_path.exists() else None
+        exists = self.config_required or (self.config_path is not None and self.config_path.exists())
+        return self.config if exists else None
 
     @property
     def database(self) -> Path:
@@ -479,6 +483,7 @@ class Home:
 
         Raises:
             DeliveryError: a file cannot be written.
+            QuestionError: there was no run in that time.
         """
         from pipeline.delivery.files import write_window
         from pipeline.delivery.send import DeliverySummary
@@ -488,7 +493,7 @@ class Home:
         with self._write(config) as store:
             if since is None:
                 return self._send(store, config, only=REPORTS)
-            period = time_window(store, since=self._time(since), until=self._optional_time(until))
+            period = report_window(store, since=self._time(since), until=self._optional_time(until))
             return DeliverySummary(write_window(store, config.reports, period, watch=config.watch))
 
     def render(
@@ -519,7 +524,7 @@ class Home:
         if language:
             destination = replace(destination, language=language)
         with self._read() as store:
-            period = time_window(store, since=self._time(since), until=self._optional_time(until))
+            period = report_window(store, since=self._time(since), until=self._optional_time(until))
             return render_window(store, period, form, destination, self.watch_list)
 
     def send(self, *, to: str | None = None) -> DeliverySummary:
@@ -554,7 +559,11 @@ class Home:
             return deliveries(store, *(() if include_sent else ("waiting", "refused")))
 
     def retry(self, *numbers: int) -> tuple[list[Delivery], DeliverySummary]:
-        """Make unsent deliveries due by their numbers, and send what is due; return those that changed."""
+        """Make unsent deliveries due by their numbers, and send what is due; return those that changed.
+
+        Raises:
+            QuestionError: a number is unknown, or its report is sent already.
+        """
         from pipeline.delivery.outbox import retry
         from pipeline.delivery.send import DeliverySummary, send_due
 
@@ -568,7 +577,11 @@ class Home:
             )
 
     def drop(self, *numbers: int) -> list[Delivery]:
-        """Give up unsent deliveries by their numbers; return those that changed."""
+        """Give up unsent deliveries by their numbers; return those that changed.
+
+        Raises:
+            QuestionError: a number is unknown, or its report is sent or dropped already.
+        """
         from pipeline.delivery.outbox import drop
 
         with self._write() as store:
@@ -900,14 +913,15 @@ def home(place: Path | str = "data", *, config: Path | str | None = None, clock:
 
     Args:
         place: a directory with `modelwatch.toml` and what it names; or a database file.
-        config: another config file.
+        config: another config file, which must exist before it is used.
         clock: returns the time now, as text in ISO 8601 UTC.
     """
     path = Path(place)
     config_path = None if config is None else Path(config)
     if path.is_file():
-        return Home(path.parent, config_path, path, clock)
-    return Home(path, config_path or path / "modelwatch.toml", clock=clock)
+        return Home(path.parent, config_path, path, clock, config_required=config is not None)
+    default = path / "modelwatch.toml"
+    return Home(path, config_path or default, clock=clock, config_required=config is not None)
 
 
 def secret_resolver(config: Config) -> Resolve:

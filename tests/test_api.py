@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from support import ROOT
@@ -352,8 +353,15 @@ def test_reports_are_written_rendered_previewed_and_sent(home, one, tmp_path):
     assert "wren" in rendered.text
     with pytest.raises(pipeline.QuestionError, match="no destination is named 'dev': there are reports, ops"):
         home.render("txt", to="dev")
-    with pytest.raises(pipeline.QuestionError, match="there was no run in that time"):
+    with pytest.raises(pipeline.QuestionError, match="must be after --since"):
         home.render("txt", until="2020-01-01")
+    for report in (home.report, partial(home.render, "txt")):
+        with pytest.raises(pipeline.QuestionError, match=r"no run between .*: the history begins at 20"):
+            report(since="2020-01-01", until="2020-02-01")
+        with pytest.raises(
+            pipeline.QuestionError, match="no run since 3030-01-01 00:00: the last one before"
+        ):
+            report(since="3030-01-01")
     (preview,) = home.preview(to="ops")
     assert "wren" in preview.message.text
     assert not home.outbox()
@@ -370,8 +378,21 @@ def test_failed_deliveries_are_retried_or_dropped(home):
     home.config.reports.unlink()
     changed, deliveries = home.retry(waiting.id)
     assert [each.id for each in changed] == [each.id for each in deliveries.sent] == [waiting.id]
-    assert home.drop(waiting.id) == []
+    with pytest.raises(pipeline.QuestionError, match=f"nothing to do for {waiting.id}"):
+        home.drop(waiting.id)
     assert [each.state for each in home.outbox(include_sent=True)] == ["sent"]
+
+
+def test_a_named_config_must_exist(home, tmp_path):
+    home.run()
+    missing = tmp_path / "missing.toml"
+    for place in (home.directory, home.database):
+        misspelt = pipeline.home(place, config=missing)
+        for verb in (misspelt.rebuild, lambda each=misspelt: list(each.verify()), misspelt.run):
+            with pytest.raises(pipeline.ConfigError, match=r"missing\.toml: there is no config yet"):
+                verb()
+    home.config_path.unlink()
+    assert list(home.verify())
 
 
 def test_each_absence_has_an_error_of_its_own(tmp_path):

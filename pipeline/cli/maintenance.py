@@ -183,7 +183,7 @@ def forget(home: Home, scopes: tuple[str, ...], *, yes: bool) -> None:
 @click.argument("old")
 @click.argument("new")
 def rename(home: Home, old: str, new: str) -> None:
-    """Rename a scope, GATEWAY/KEY, or a gateway with all its scopes, and keep the history."""
+    """Rename a scope, gateway/name, or a gateway with all its scopes, and keep the history."""
     renamed = home.rename(old, new)
     for before, after in renamed:
         click.echo(f"{before} is now {after}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,9 +180,19 @@ def _run_text(at: str) -> str:
 def outbox(
     home: Home, *, include_sent: bool, retry: tuple[int, ...], drop: tuple[int, ...], as_json: bool
 ) -> None:
-    """Show the reports that wait or were refused; retry or drop them."""
-    if retry or drop:
-        _retry_and_drop(home, retry, drop)
+    """Show the reports that wait or were refused; retry or drop them.
+
+    Nothing is done unless every number can be retried, or dropped.
+    """
+    if retry and drop:
+        raise click.UsageError("--retry and --drop exclude each other: call the command twice")
+    if retry:
+        _, deliveries = home.retry(*retry)
+        _print_changed(home, retry, "sent", deliveries.sent, as_json=as_json)
+        log_deliveries(deliveries)
+        return
+    if drop:
+        _print_changed(home, drop, "dropped", home.drop(*drop), as_json=as_json)
         return
     rows = [asdict(each) for each in home.outbox(include_sent=include_sent)]
     if as_json:
@@ -194,24 +204,15 @@ def outbox(
         click.echo("nothing is waiting, and nothing was refused")
 
 
-def _retry_and_drop(home: Home, retry: tuple[int, ...], drop: tuple[int, ...]) -> None:
-    dropped = home.drop(*drop) if drop else []
-    _print_deliveries("dropped", dropped)
-    retried, deliveries = home.retry(*set(retry).difference(drop))
-    _print_deliveries("sent", deliveries.sent)
-    unchanged = {*retry, *drop} - {each.id for each in (*retried, *dropped)}
-    unknown = unchanged - {each.id for each in home.outbox(include_sent=True)} if unchanged else ()
-    if unknown:
-        raise click.UsageError(
-            f"no delivery has the number {_numbers(unknown)}: see `modelwatch outbox --all`"
-        )
-    if unchanged:
-        raise click.UsageError(f"nothing to do for {_numbers(unchanged)}: see `modelwatch outbox --all`")
-    log_deliveries(deliveries)
-
-
-def _numbers(ids: Iterable[int]) -> str:
-    return " or ".join(map(str, sorted(ids)))
+def _print_changed(
+    home: Home, numbers: Collection[int], result: str, deliveries: Iterable[Delivery], *, as_json: bool
+) -> None:
+    """Print the deliveries that were sent or dropped; as JSON, those of the numbers as they are now."""
+    if as_json:
+        now = home.outbox(include_sent=True)
+        raw(pretty([asdict(each) for each in now if each.id in numbers]))
+    else:
+        _print_deliveries(result, deliveries)
 
 
 def print_summary(summary: Summary, language: str, console: Console | None = None) -> None:

@@ -65,8 +65,10 @@ class Table:
     def text(self, key: str) -> str | None:
         """Return a text; None if the key is absent."""
         value = self.values.get(key)
-        if value is not None and (not isinstance(value, str) or not value.strip()):
+        if value is not None and not isinstance(value, str):
             self.fail("must be a text in quotes", key)
+        if value is not None and not value.strip():
+            self.fail("is empty: write a value, or remove the line", key)
         return value
 
     def required(self, key: str, example: str) -> str:
@@ -115,8 +117,10 @@ class Table:
     def texts(self, key: str, example: str) -> tuple[str, ...]:
         """Return a list of texts, empty if the key is absent; the example is TOML."""
         value: Any = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.fail(f"must be a list of texts, such as {example}", key)
+        if not all(item.strip() for item in value):
+            self.fail("has an empty text: write a value, or remove it", key)
         return tuple(value)
 
     def flag(self, key: str) -> bool:

@@ -10,7 +10,7 @@ from pipeline.core.watchlist import Watch
 from pipeline.delivery.files import run_stem
 from pipeline.delivery.outbox import thread_id
 from pipeline.delivery.types import ROLLING_FORMS, Destination, Files
-from pipeline.errors import ConfigError, QuestionError
+from pipeline.errors import ConfigError
 from pipeline.reports.summary import Summaries, summarise
 from pipeline.reports.types import Message, Summary
 from pipeline.store import Store
@@ -93,13 +93,7 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
 def render_window(
     store: Store, window: Window, form: str, destination: Destination, watch: Watch
 ) -> RenderedReport:
-    """Render the report of any window for a destination; see `render_form`.
-
-    Raises:
-        QuestionError: the window has no run.
-    """
-    if window.until == window.since:
-        raise QuestionError("there was no run in that time: `modelwatch run`, or another --since")
+    """Render the report of a window that has a run for a destination; see `render_form`."""
     summary = summarise(store, window, watch=watch, wanted=destination.filter)
     problems: list[str] = []
     text = render_form(summary, form, destination, problems)

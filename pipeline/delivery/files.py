@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.core.times import compact
 from pipeline.core.watchlist import NO_WATCH, Watch
-from pipeline.errors import DeliveryError, StoreError
+from pipeline.errors import DeliveryError
 from pipeline.history.types import Run
 from pipeline.reports.csv_json import as_csv, as_json
 from pipeline.reports.report import build_report
@@ -78,14 +78,11 @@ def write_report(store: Store, directory: Path, report: Report) -> list[Path]:
 
 
 def write_window(store: Store, directory: Path, window: Window, *, watch: Watch = NO_WATCH) -> list[Path]:
-    """Write the report of any window as CSV and JSON beside the regular reports; return the paths.
+    """Write the report of a window, in which there was a run, beside the regular reports; return the paths.
 
     Raises:
         DeliveryError: a file cannot be written.
-        StoreError: there is no run to report.
     """
-    if not window.until:
-        raise StoreError("holds no run yet: start one with `modelwatch run`", path=store.path)
     report = build_report(store, window, watch)
     stem = f"{compact(window.start)}--{run_stem(store, report.run)}"
     return _write(directory, report, stem=stem, latest=False)

@@ -18,6 +18,7 @@ from pipeline.delivery.types import (
     Sendmail,
     Smtp,
 )
+from pipeline.errors import QuestionError
 from pipeline.reports.summary import Summaries
 from pipeline.store import Store
 from pipeline.store import outbox as tables
@@ -174,13 +175,21 @@ def _wait(attempts: int, result: DeliveryResult) -> float:
 
 
 def retry(store: Store, ids: Collection[int]) -> list[Delivery]:
-    """Make deliveries that were not sent due at once; return those that changed."""
+    """Make deliveries that were not sent due at once; return those that changed.
+
+    Raises:
+        QuestionError: one is unknown or was sent; nothing is changed.
+    """
     states = ("waiting", "refused", "dropped")
     return _update(store, ids, states, lambda each: replace(each, state="waiting", attempts=0, due_at=None))
 
 
 def drop(store: Store, ids: Collection[int]) -> list[Delivery]:
-    """Give up deliveries that were not sent; return those that changed."""
+    """Give up deliveries that were not sent; return those that changed.
+
+    Raises:
+        QuestionError: one is unknown, was sent or was dropped; nothing is changed.
+    """
     states = ("waiting", "refused")
     return _update(store, ids, states, lambda each: replace(each, state="dropped", due_at=None))
 
@@ -188,7 +197,18 @@ def drop(store: Store, ids: Collection[int]) -> list[Delivery]:
 def _update(
     store: Store, ids: Collection[int], states: Sequence[str], change: Callable[[Delivery], Delivery]
 ) -> list[Delivery]:
-    """Change the deliveries with these ids that are in these states; return them."""
-    changed = [change(each) for each in tables.deliveries(store, *states) if each.id in ids]
+    """Change the deliveries with these ids, which must be in these states; return them."""
+    found = [each for each in tables.deliveries(store) if each.id in ids]
+    unknown = set(ids) - {each.id for each in found}
+    if unknown:
+        raise QuestionError(f"no delivery has the number {_numbers(unknown)}: see `modelwatch outbox --all`")
+    done = {each.id for each in found if each.state not in states}
+    if done:
+        raise QuestionError(f"nothing to do for {_numbers(done)}: see `modelwatch outbox --all`")
+    changed = list(map(change, found))
     tables.update_deliveries(store, changed)
     return changed
+
+
+def _numbers(ids: Iterable[int]) -> str:
+    return " or ".join(map(str, sorted(ids)))

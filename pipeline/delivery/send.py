@@ -80,8 +80,9 @@ def _failure(delivery: Delivery) -> str:
         then = f"the next try is at {minute(delivery.due_at)} UTC or later"
     else:
         then = "the next run tries again"
-    recipient = "" if delivery.destination == REPORTS else f"{delivery.destination}: {delivery.recipient}: "
-    return f"{recipient}{delivery.error}; {then}"
+    destination = "" if delivery.destination == REPORTS else f"{delivery.destination}: "
+    recipient = "" if delivery.recipient in (delivery.error or "") else f"{delivery.recipient}: "
+    return f"{destination}{recipient}{delivery.error}; {then}"
 
 
 def all_destinations(reports: Path, configured: Iterable[Destination]) -> tuple[Destination, ...]:

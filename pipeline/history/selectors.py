@@ -16,8 +16,9 @@ from pipeline.history.model import similar_models
 from pipeline.store import Store
 from pipeline.store.catalog import NOW, Moment, ScopeListing, history_start
 from pipeline.store.models import model_names
-from pipeline.store.runs import find_run
+from pipeline.store.runs import find_run, last_start
 from pipeline.store.scopes import scope_gateways
+from pipeline.store.windows import Window, time_window
 
 When = datetime | str
 """A moment: a `datetime` (UTC unless it has a zone), or `2h`, `1d`, `3w` ago, a date, or a date and time."""
@@ -126,6 +127,30 @@ def require_history(store: Store, at: str) -> str:
     if at < start:
         raise QuestionError(f"there is no data for {minute(at)}: the history begins at {minute(start)}")
     return at
+
+
+def report_window(store: Store, *, since: str, until: str | None) -> Window:
+    """Return the window of a report on the runs from `since` until before `until` (ISO 8601 UTC).
+
+    Raises:
+        QuestionError: `until` is not after `since`, or there was no run between them.
+    """
+    if until is not None and until <= since:
+        raise QuestionError(
+            f"--until ({minute(until)} UTC) must be after --since ({minute(since)} UTC): nothing is between"
+        )
+    last = last_start(store, before=until)
+    if last is None or last < since:
+        period = f"between {minute(since)} and {minute(until)}" if until else f"since {minute(since)}"
+        raise QuestionError(f"there was no run {period}: {_nearest_run(store, last)}")
+    return time_window(store, since=since, until=until)
+
+
+def _nearest_run(store: Store, last: str | None) -> str:
+    start = history_start(store)
+    if start is None:
+        return "start the history with `modelwatch run`"
+    return f"the last one before was at {minute(last)}" if last else f"the history begins at {minute(start)}"
 
 
 def _existing_scopes(store: Store) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.core import canonical
-from pipeline.core.text import count
+from pipeline.core.text import count, quoted
 from pipeline.core.types import is_valid_name
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
@@ -100,12 +100,13 @@ def rename(store: Store, old: str, new: str) -> list[tuple[str, str]]:
         QuestionError: `old` is unknown, or `new` is taken, not a valid name, or of another gateway.
     """
     (gateway, slash, _), (new_gateway, new_slash, new_label) = old.partition("/"), new.partition("/")
-    if slash != new_slash:
-        raise QuestionError(f"{old} and {new}: name two scopes, GATEWAY/KEY, or two gateways")
-    if not is_valid_name(new_gateway) or (slash and not is_valid_name(new_label)):
+    if not is_valid_name(new_gateway) or (new_slash and not is_valid_name(new_label)):
         raise QuestionError(
-            f"{new} is not a valid name: use letters, digits and _ . - + @, and begin with a letter or digit"
+            f"{quoted(new)} is not a valid name: "
+            "use letters, digits and _ . - + @, and begin with a letter or digit"
         )
+    if slash != new_slash:
+        raise QuestionError(f"{old} and {new}: name two scopes, gateway/name, or two gateways")
     if slash and gateway != new_gateway:
         raise QuestionError(
             f"{old} cannot move to another gateway, which has other models; "
@@ -114,6 +115,8 @@ def rename(store: Store, old: str, new: str) -> list[tuple[str, str]]:
     names = set(scope_states(store)) if slash else {row["name"] for row in store.rows(_GATEWAYS)}
     if old not in names:
         raise QuestionError(f"{old} is unknown: see `modelwatch scopes`")
+    if new == old:
+        raise QuestionError(f"{new} is already its name: give another one")
     if new in names:
         raise QuestionError(f"{new} exists, with a history of its own: forget it first, or use another name")
     return (rename_scope if slash else rename_gateway)(store, old, new)

@@ -87,6 +87,8 @@ class Store:
             with store._closed_on_error():
                 store.connection.execute("pragma query_only = on")
                 store._refuse_foreign()
+                if not store.rows("select 1 from sqlite_master limit 1"):
+                    raise StoreError("is empty: `modelwatch run` creates the database in it", path=path)
                 if store._pending() and not allow_old:
                     raise StoreError(
                         "was made by an older modelwatch: `modelwatch run` migrates it",
@@ -102,7 +104,7 @@ class Store:
             StoreError: it is not a database of ours, or it is newer than this program.
         """
         store = cls(_connect(":memory:"), path)
-        if path.exists():
+        if path.exists() and path.stat().st_size:
             with cls.read(path, allow_old=True) as source, store_errors(path):
                 source.connection.backup(store.connection)
         with store_errors(path):

@@ -73,6 +73,16 @@ def last_run_of(store: Store, window: Window) -> Run:
     return run
 
 
+def last_start(store: Store, *, before: str | None = None) -> str | None:
+    """Return the start (ISO 8601 UTC) of the last run that began before a time; None where there is none."""
+    (row,) = store.rows(
+        "select max(started_at) as at from snapshots where started_at < :before",
+        {"before": before or FOREVER},
+    )
+    at: str | None = row["at"]
+    return at
+
+
 def last_success(store: Store) -> str | None:
     """Return the end (ISO 8601 UTC) of the newest run in which every scope answered and was accepted."""
     # `accept` asks no scope, and the status of an import is `imported`.

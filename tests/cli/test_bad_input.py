@@ -366,7 +366,9 @@ def test_a_file_that_is_no_database_is_left_alone(job, content):
 def test_an_empty_file_becomes_the_database(job):
     """As after `touch`; there is nothing to read before the first run."""
     job.database.touch()
-    one_line(job.quick("status"), 74, "modelwatch run")
+    for command in (("status",), ("verify",), ("backup", "copy.db"), ("forget", "a/b")):
+        one_line(job.quick(*command), 74, f"{job.database}: is empty: `modelwatch run` creates")
+    assert job.quick("run", "--dry-run").code == 0
     assert job.quick("run").code == 0
     assert sizes(job) == {"good": 3, "sick": 3}
 

@@ -99,6 +99,31 @@ def test_each_command_without_a_database_says_how_to_make_one(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status",),
+        ("outbox",),
+        ("changes",),
+        ("verify",),
+        ("rebuild",),
+        ("prune", "--keep", "1d"),
+        ("backup", "copy.db"),
+        ("forget", "local/prod", "--yes"),
+        ("rename", "local/prod", "local/new"),
+        ("report",),
+        ("publish", "copy"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_named_config_that_does_not_exist_is_an_error_and_nothing_is_written(
+    job: Job, command: tuple[str, ...]
+) -> None:
+    before = job.database.read_bytes()
+    one_line(job.quick(*command, "--config", "typo.toml"), 78, "typo.toml: there is no config yet")
+    assert job.database.read_bytes() == before
+
+
 def test_prune_drops_old_runs_and_a_dry_run_only_counts_them(job: Job) -> None:
     with sqlite3.connect(job.database) as raw:
         raw.execute("update snapshots set started_at = '2020-01-01T00:00:00Z' where id = 1")
@@ -222,6 +247,10 @@ def test_a_renamed_scope_keeps_its_history_and_nothing_is_reported(job: Job, gat
         ("local/prod", "other", "two gateways"),
         ("local/no", "local/x", "local/no is unknown"),
         ("local", "local/x", "two gateways"),
+        ("local/prod", "local/prod", "local/prod is already its name"),
+        ("local", "local", "local is already its name"),
+        ("local/prod", "bad name", "'bad name' is not a valid name"),
+        ("local", "local/a b", "'local/a b' is not a valid name"),
         ("local/prod", "local/a b", "is not a valid name"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_refused_recipient_is_one_line_and_the_others_get_the_mail_once(job, c
         one_line(
             made.quick("run"),
             0,
-            f"team: {BOB}: localhost:{port} does not accept mail",
+            f"team: localhost:{port} does not accept mail for {BOB}: ",
             "550 5.1.1 no such user",
         )
         assert made.quick("run").code == 0
@@ -107,12 +107,41 @@ def test_an_unknown_delivery_is_wrong_usage(job):
         made = job(gateway.url, 1)
         made.quick("run")
         (waiting, *_) = made.quick("outbox", "--json").json()
-        unknown = made.quick("outbox", "--drop=997", "--drop=998")
+        before = made.quick("outbox", "--json").json()
+        unknown = made.quick("outbox", f"--retry={waiting['id']}", "--retry=997", "--retry=998")
+        both = made.quick("outbox", f"--retry={waiting['id']}", f"--drop={waiting['id']}")
+        assert made.quick("outbox", "--json").json() == before
         assert made.quick("outbox", f"--drop={waiting['id']}").code == 0
         dropped = made.quick("outbox", f"--drop={waiting['id']}")
-    assert (unknown.code, dropped.code) == (2, 2)
+    assert (unknown.code, both.code, dropped.code) == (2, 2, 2)
+    assert "--retry and --drop exclude each other" in both.stderr
     assert "no delivery has the number 997 or 998: see `modelwatch outbox --all`" in unknown.stderr
     assert f"nothing to do for {waiting['id']}: see `modelwatch outbox --all`" in dropped.stderr
+
+
+def test_retry_and_drop_print_the_deliveries_as_json(job):
+    with Scripted(lambda _: Answer(listed("heron-2"))) as gateway:
+        made = job(gateway.url, 1)
+        made.quick("run")
+        first, second = (each["id"] for each in made.quick("outbox", "--json").json())
+        retried = made.quick("outbox", f"--retry={first}", "--json")
+        dropped = made.quick("outbox", f"--drop={second}", "--json")
+    assert (retried.code, dropped.code) == (6, 0)
+    assert [(each["id"], each["state"], each["attempts"]) for each in retried.json()] == [
+        (first, "waiting", 1)
+    ]
+    assert [(each["id"], each["state"]) for each in dropped.json()] == [(second, "dropped")]
+
+
+def test_a_failure_names_the_address_once(job):
+    with Scripted(lambda _: Answer(listed("heron-2"))) as gateway:
+        made = job(gateway.url, 1)
+        text = made.config.read_text("utf-8").partition("[destinations.team]")[0]
+        made.configure(f'{text}[destinations.hook]\ntype = "webhook"\nurl = "http://127.0.0.1:9"\n')
+        done = made.quick("run")
+    assert done.code == 6
+    assert "hook: http://127.0.0.1:9 cannot be reached" in done.stderr
+    assert done.stderr.count("127.0.0.1:9") == 1
 
 
 def test_a_password_that_a_server_repeats_is_neither_printed_nor_stored(job, certificates):

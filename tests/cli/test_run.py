@@ -435,6 +435,14 @@ def test_accept_where_nothing_is_held_is_wrong_usage(alone):
     assert "nothing is held for local/public: see `modelwatch status`" in done.stderr
 
 
+def test_accept_takes_nothing_if_one_glob_matches_no_scope(gateway, alone):
+    alone.quick("run", at=hour(6))
+    gateway.fails("empty")
+    alone.quick("run", at=hour(7))
+    assert "no scope matches 'local/nope'" in alone.quick("accept", "local/public", "local/nope").stderr
+    assert state(alone)["public"]["state"] == "held"
+
+
 def test_accept_of_an_unknown_scope_is_wrong_usage(alone):
     alone.quick("run")
     done = alone.quick("accept", "local/foo")

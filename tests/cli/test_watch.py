@@ -166,6 +166,7 @@ def test_watch_without_models_is_wrong_usage(tmp_path):
     [
         ("models = 'a'", "6: watch.models: must be a list of texts"),
         ("models = [1]", "6: watch.models: must be a list of texts"),
+        ("models = [' ']", "6: watch.models: has an empty text: write a value, or remove it"),
         (
             "model = ['a']",
             "6: watch.model: is not a known key here: did you mean models? The known keys are file, ",

@@ -75,7 +75,7 @@ def test_a_name_may_have_letters_of_any_script_digits_and_some_punctuation(writt
         ("user_id = 3", "user_id: needs access_token beside it"),
         ('username = "me"', "username: needs password beside it"),
         ('password = "env:A"', "password: needs username beside it"),
-        ('username = "", password = "env:A"', "username: must be a text in quotes"),
+        ('username = "", password = "env:A"', "username: is empty: write a value, or remove the line"),
         ('key = "env:A", group = 3', "group: must be a text in quotes"),
         ('key = "env:"', "a.key: must be a reference to the secret"),
         ("key = 3", "a.key: must be a reference to the secret"),

@@ -73,7 +73,7 @@ def test_pings_and_metrics_are_off_by_default_and_their_settings_are_parsed(tmp_
             "4: ping",
             'has no url: write e.g. `url = "env:',
         ),
-        ('[ping]\nurl = ""', "5: ping.url", "must be a text in quotes"),
+        ('[ping]\nurl = ""', "5: ping.url", "is empty: write a value, or remove the line"),
         (
             f'[ping]\nurl = "{TOKEN}"',
             "5: ping.url",

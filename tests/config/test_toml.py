@@ -45,7 +45,14 @@ from support.configs import GATEWAY, SCOPED, SECRET
         ),
         (f"{SCOPED}[[", "modelwatch.toml: is not valid TOML"),
         (f"{SCOPED}scopes.public = {{}}\n", "is not valid TOML"),
-        (f'database = ""\n{SCOPED}', "modelwatch.toml:1: database: must be a text in quotes"),
+        (
+            f'database = ""\n{SCOPED}',
+            "modelwatch.toml:1: database: is empty: write a value, or remove the line",
+        ),
+        (
+            f'{GATEWAY}dialect = ""\n',
+            "modelwatch.toml:3: gateways.one.dialect: is empty: write a value, or remove the line",
+        ),
         (f"reports = 7\n{SCOPED}", "modelwatch.toml:1: reports: must be a text in quotes"),
         (f'{GATEWAY}scopes."a/b" = {{}}\n', "the name may have letters, digits and"),
         (f'{GATEWAY}scopes."" = {{}}\n', "the name may have letters, digits and"),

@@ -21,7 +21,7 @@ from pipeline.core.watchlist import NO_WATCH
 from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, record_result, retry
 from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send, send_due
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination
-from pipeline.errors import DeliveryError
+from pipeline.errors import DeliveryError, QuestionError
 from pipeline.maintenance import dialects_of, prune, verify
 from pipeline.store import Store
 from pipeline.store.outbox import Delivery, deliveries
@@ -419,9 +419,14 @@ def test_the_wait_doubles_up_to_six_hours_and_attempts_end(script: Script, waiti
 
 
 def test_a_waiting_delivery_can_be_dropped_once(script: Script, waiting: Delivery) -> None:
-    assert drop(script.store, [waiting.id, 99]) == [replace(waiting, state="dropped")]
+    for change in (drop, retry):
+        with pytest.raises(QuestionError, match="no delivery has the number 98 or 99"):
+            change(script.store, [waiting.id, 99, 98])
+    assert of(script.store) == [waiting]
+    assert drop(script.store, [waiting.id]) == [replace(waiting, state="dropped")]
     assert [each.state for each in of(script.store)] == ["dropped"]
-    assert drop(script.store, [waiting.id]) == []
+    with pytest.raises(QuestionError, match=f"nothing to do for {waiting.id}"):
+        drop(script.store, [waiting.id])
 
 
 steps = st.lists(

@@ -8,9 +8,16 @@ import pytest
 from support.fakes import Script, moment
 
 from pipeline.errors import QuestionError
-from pipeline.history.selectors import parse_side, require_gateway, require_history, require_scopes
+from pipeline.history.selectors import (
+    parse_side,
+    report_window,
+    require_gateway,
+    require_history,
+    require_scopes,
+)
 from pipeline.store import Store
 from pipeline.store.catalog import Moment
+from pipeline.store.windows import Window
 
 NOW = datetime(2026, 9, 21, tzinfo=UTC)
 
@@ -52,6 +59,23 @@ def test_a_time_must_not_be_before_the_history(script: Script) -> None:
     assert require_history(script.store, moment(1)) == moment(1)
     with pytest.raises(QuestionError, match="there is no data for 2001-01-01 00:00: the history begins at"):
         require_history(script.store, "2001-01-01T00:00:00Z")
+
+
+def test_a_report_needs_a_run_in_its_window(script: Script) -> None:
+    def refused(match: str, since: str, until: str | None) -> None:
+        with pytest.raises(QuestionError, match=match):
+            report_window(script.store, since=since, until=until)
+
+    refused("no run since .*: start the history with `modelwatch run`", moment(1), None)
+    script.offers("acme/a", "lyra").run(times=2)
+    assert report_window(script.store, since=moment(1), until=moment(2)) == Window(0, 1, moment(1), moment(2))
+    begin = f"{moment(1)[:10]} {moment(1)[11:16]}"
+    refused(f"no run between .*: the history begins at {begin}", "2001-01-01T00:00:00Z", moment(1))
+    after = moment(1).replace(":00Z", ":01Z")
+    refused(f"no run between .*: the last one before was at {begin}", after, after.replace("1Z", "2Z"))
+    refused("no run since 2100-01-01 00:00: the last one before was at", "2100-01-01T00:00:00Z", None)
+    for until in (moment(1), moment(2)):
+        refused("must be after --since", moment(2), until)
 
 
 def test_an_error_names_ten_scopes_at_most(script: Script) -> None:
