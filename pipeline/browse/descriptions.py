@@ -152,7 +152,7 @@ TABLES: Mapping[str, Description] = {
         "Every scope, with its current listing: a gateway, asked with one key, as one signed-in user, or "
         "anonymously.",
         {
-            "name": "Name, `GATEWAY/KEY` with the alias of the key",
+            "name": "Name, `gateway/name`",
             "auth": _AUTH,
             "key_hint": "Reference to the secret, never the secret",
             "asked": "1 if runs ask it; 0 if it is retired",
