@@ -38,7 +38,7 @@ def defined() -> Drawn:
 
 def test_the_drawing_has_every_class_under_its_parent_with_its_exit_status() -> None:
     assert drawn() == defined()
-    assert len(drawn()) == 13
+    assert len(drawn()) == 15
 
 
 def test_exit_statuses_are_distinct_and_only_wrong_questions_have_the_one_of_wrong_usage() -> None:
