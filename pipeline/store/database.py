@@ -74,11 +74,16 @@ class Store:
             return store
 
     @classmethod
-    def read(cls, path: Path, *, allow_old: bool = False) -> Self:
-        """Open to read; with `allow_old` also a database that needs a migration.
+    def read(cls, path: Path, *, allow_old: bool = False, allow_empty: bool = False) -> Self:
+        """Open to read.
+
+        Args:
+            path: the file.
+            allow_old: open also a database that needs a migration.
+            allow_empty: open also a file without tables, as a run leaves that is killed at its start.
 
         Raises:
-            StoreError: there is no such file, it is not a database of ours, or it is newer than this program.
+            StoreError: there is no such file, it is not a database of ours, or it is of another release.
         """
         if not path.exists():
             raise StoreError("there is no database yet: `modelwatch run` creates it", path=path)
@@ -87,9 +92,10 @@ class Store:
             with store._closed_on_error():
                 store.connection.execute("pragma query_only = on")
                 store._refuse_foreign()
-                if not store.rows("select 1 from sqlite_master limit 1"):
+                is_empty = not store.rows("select 1 from sqlite_master limit 1")
+                if is_empty and not allow_empty:
                     raise StoreError("is empty: `modelwatch run` creates the database in it", path=path)
-                if store._pending() and not allow_old:
+                if not is_empty and not allow_old and store._pending():
                     raise StoreError(
                         "was made by an older modelwatch: `modelwatch run` migrates it",
                         path=path,
@@ -104,8 +110,8 @@ class Store:
             StoreError: it is not a database of ours, or it is newer than this program.
         """
         store = cls(_connect(":memory:"), path)
-        if path.exists() and path.stat().st_size:
-            with cls.read(path, allow_old=True) as source, store_errors(path):
+        if path.exists():
+            with cls.read(path, allow_old=True, allow_empty=True) as source, store_errors(path):
                 source.connection.backup(store.connection)
         with store_errors(path):
             store._set_up()

@@ -249,6 +249,6 @@ def _gateway(database: Path, name: str, scopes: Sequence[Scope], dialect: str, u
         if scope.gateway.name == gateway:
             return replace(scope.gateway, dialect=dialect, url=url or scope.gateway.url)
     if url is None and database.exists():
-        with Store.read(database, allow_old=True) as store:
+        with Store.read(database, allow_old=True, allow_empty=True) as store:
             url = gateway_url(store, gateway)
     return Gateway(gateway, url or "", dialect)

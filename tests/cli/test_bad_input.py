@@ -366,8 +366,8 @@ def test_a_file_that_is_no_database_is_left_alone(job, content):
 def test_an_empty_file_becomes_the_database(job):
     """As after `touch`; there is nothing to read before the first run."""
     job.database.touch()
-    for command in (("status",), ("verify",), ("backup", "copy.db"), ("forget", "a/b")):
-        one_line(job.quick(*command), 74, f"{job.database}: is empty: `modelwatch run` creates")
+    for command in ("status", "verify", "rebuild", "backup copy.db", "forget a/b --yes", "rename a/b a/c"):
+        one_line(job.quick(*command.split()), 74, f"{job.database}: is empty: `modelwatch run` creates")
     assert job.quick("run", "--dry-run").code == 0
     assert job.quick("run").code == 0
     assert sizes(job) == {"good": 3, "sick": 3}
