@@ -30,7 +30,8 @@ def duration(seconds: int) -> str:
     """Return a duration in its largest unit that is at least one: `3 h`, `5.8 days`."""
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+            number = f"{seconds / size:.1f}".removesuffix(".0")
+            return "1 day" if (number, unit) == ("1", "days") else f"{number} {unit}"
     return f"{seconds} s"
 
 

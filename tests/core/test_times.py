@@ -127,7 +127,7 @@ def test_another_text_is_no_moment(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (5400, "1.5 h"), (86400, "1 days"), (501_120, "5.8 days")],
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (5400, "1.5 h"), (86400, "1 day"), (501_120, "5.8 days")],
 )
 def test_a_duration_is_in_its_largest_unit(seconds: int, text: str) -> None:
     assert duration(seconds) == text

@@ -21,12 +21,12 @@ def test_a_report_shows_changes_then_recoveries_then_failures_and_holds() -> Non
         "  ~ moved",
         "      pricing.input: 2.5e-6 → (none)",
         '      tags: (none) → ["a","b"]',
-        "  ↩ back  returned after 1 days",
+        "  ↩ back  returned after 1 day",
         "      context_length: 8000 → 16000",
         "2026-05-02 06:00  one/prod",
         "  + new/model:free",
         "1 quiet change: see `modelwatch changes --all`",
-        "one/test: recovered after 1 days",
+        "one/test: recovered after 1 day",
         "one/prod: 1 pending removal, not confirmed yet",
         "one/public: held since 2026-05-02 06:00: the list is empty",
         "one/me: failed since 2026-05-01 06:00: no",
@@ -48,7 +48,7 @@ def test_more_than_three_scopes_are_counted_with_their_groups() -> None:
 def test_the_ends_of_failures_and_holds_are_lines() -> None:
     held = replace(RECOVERY, state="held", scope="one/a")
     assert list(recovery_lines((RECOVERY, held, replace(held, scope="one/b", accepted=True)))) == [
-        "one/test: recovered after 1 days",
+        "one/test: recovered after 1 day",
         "one/a: answer held since 2026-05-01 06:00 dropped: the next answers differed",
         "one/b: answer held since 2026-05-01 06:00 accepted",
     ]
@@ -71,7 +71,7 @@ def test_models_with_a_common_label_are_one_line() -> None:
         "2026-05-02 06:00  one/prod one/public",
         "  - 8 models vendor/*  removed, missing since 2026-05-01 06:00",
         "2026-05-02 06:00  one/public",
-        "  ↩ 8 models *:free  returned after 1 days",
+        "  ↩ 8 models *:free  returned after 1 day",
         "  ~ 8 models",
         "      pricing.input: 2.5e-6 → (none)",
         '      tags: (none) → ["a","b"]',
