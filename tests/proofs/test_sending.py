@@ -258,7 +258,7 @@ def test_each_recipient_keeps_its_status_when_the_program_is_killed(tmp_path: Pa
             killed_inside(job, "run", "after", place)
             done = job.quick("run")
             assert done.code == 6
-            assert f"{BOB}: localhost:{port} does not accept mail for {BOB}: 550 5.1.1" in done.stderr
+            assert f"team: localhost:{port} does not accept mail for {BOB}: 550 5.1.1" in done.stderr
             models.append(f"m{len(models)}")
         found = {(each["recipient"], each["state"], each["attempts"]) for each in states(job)}
         assert found == {(ANN, "sent", 1), (BOB, "refused", 1), (EVE, "waiting", 1)}
