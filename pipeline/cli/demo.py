@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from pipeline import api
-from pipeline.cli.options import clock
+from pipeline.cli.options import clock, home_option
 from pipeline.demo import Shell, closing_lines, opening_lines, play, step_lines
 from pipeline.errors import PortError
 from pipeline.simulator import Gateway, Replay, describe, sample
@@ -23,15 +23,7 @@ _UNLIMITED_WIDTH = 500
 
 
 @click.command()
-@click.option(
-    "--home",
-    "directory",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="MODELWATCH_HOME",
-    default=Path("data"),
-    show_default=True,
-    help="The demo is left in the directory `demo` in it.  [env: MODELWATCH_HOME]",
-)
+@home_option("The demo is left in the directory `demo` in it.")
 def demo(*, directory: Path) -> None:
     """Watch three weeks at a made-up gateway, in a few seconds.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +19,8 @@ from pipeline.core.text import printable
 from pipeline.core.times import parse_moment
 
 LOG = logging.getLogger("modelwatch")
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Time(click.ParamType[str]):
@@ -40,18 +42,23 @@ def clock() -> Clock:
     return found or api.now
 
 
-def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name home and config, and pass them to the command as `home`."""
-
-    @click.option(
+def home_option(text: str) -> Callable[[_Function], _Function]:
+    """Return the option that names the home, passed on as `directory`; `text` is its help."""
+    return click.option(
         "--home",
         "directory",
         type=click.Path(path_type=Path, file_okay=False),
         envvar="MODELWATCH_HOME",
         default=Path("data"),
         show_default=True,
-        help="The directory of config, database and reports.  [env: MODELWATCH_HOME]",
+        help=f"{text}  [env: MODELWATCH_HOME]",
     )
+
+
+def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name home and config, and pass them to the command as `home`."""
+
+    @home_option("The directory of config, database and reports.")
     @click.option(
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
