@@ -200,15 +200,34 @@ TABLES: Mapping[str, Description] = {
         "The outcomes of each scope, by run; a run that found nothing new for a scope has no row.",
         {
             "outcome": "baseline (first answer), moved (new current listing), confirmed (removals), held, "
-            "failed, recovered or reread (parsed by new rules)",
+            "failed, recovered, reread (parsed by new rules), settled (a value is stable again) or retired "
+            "(its group is gone)",
         },
         sort="-id",
         facets=("outcome",),
     ),
     "missing": Description(
         "Pending removals: models that are missing, and not yet confirmed as removed.",
-        {"misses": "Number of complete answers in a row without them"},
+        {
+            "misses": "Number of complete answers in a row without them",
+            "counted_at": "Start of the run that counted the last of these answers (UTC)",
+        },
         sort="id",
+        hidden=True,
+    ),
+    "flaps": Description(
+        "Values that keep changing, one row for each scope, model and field, from the first return to an "
+        "earlier value until the value is stable.",
+        {
+            "field": "Path of the field",
+            "before": "Value before the change that announced it",
+            "after": "Value after the change that announced it",
+            "announced": "Sighting of the first return to an earlier value",
+            "changed": "Sighting of the last change",
+            "answers": "Number of complete answers since the last change",
+            "settled": "Sighting by which the value is stable; empty while it keeps changing",
+        },
+        sort="-id",
         hidden=True,
     ),
     "departures": Description(
@@ -231,7 +250,12 @@ TABLES: Mapping[str, Description] = {
         facets=("kind",),
         search_column="model",
     ),
-    "fields": Description("Every field that has ever changed.", {"name": "Path"}, sort="name", hidden=True),
+    "fields": Description(
+        "Every field that has ever changed.",
+        {"name": "Path", "shape_of": "For the class shape: the class by the meaning of the field"},
+        sort="name",
+        hidden=True,
+    ),
     "field_changes": Description(
         "The changed fields of each changed record.",
         sort="-id",

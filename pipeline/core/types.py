@@ -96,11 +96,15 @@ class Thresholds:
         max_loss: the share of models (0 to 1) that may be missing at once; above it the answer is held.
         floor: the number of models that may be missing at once from any list, however short.
         confirm: the complete listings in a row without a model that confirm its removal.
+        confirm_after: the seconds for which a model must be missing before its removal is confirmed.
+        empty_after: the seconds for which a list must be empty before that is accepted.
     """
 
     max_loss: float = 0.25
     floor: int = 3
     confirm: int = 2
+    confirm_after: float = 2 * 3600.0
+    empty_after: float = 6 * 3600.0
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -208,12 +212,17 @@ class Listing:
 
 
 class Kind(StrEnum):
-    """The kind of a change; `returned` is for an added model that the scope had offered before."""
+    """The kind of a change.
+
+    Only events have the last two: `returned` is for an added model that the scope had offered before, `shape`
+    for fields that nearly all records gain or lose at once.
+    """
 
     ADDED = "added"
     REMOVED = "removed"
-    RETURNED = "returned"
     CHANGED = "changed"
+    RETURNED = "returned"
+    SHAPE = "shape"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +246,15 @@ class FieldChange:
     """One field of a changed record.
 
     `before` and `after` are the values as text (see `canonical.as_text`); None means the field was absent.
-    `category` is one of price, limits, capabilities, lifecycle, text, shape, other.
+    `category` is one of price, limits, capabilities, lifecycle, text, counters, shape, other; for a shape,
+    `shape_of` is the category that the field has by its meaning.
     """
 
     field: str
     before: str | None
     after: str | None
     category: str
+    shape_of: str | None = None
 
 
 class Outcome(StrEnum):
@@ -256,6 +267,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
     RECOVERED = "recovered"
     REREAD = "reread"
+    SETTLED = "settled"
+    RETIRED = "retired"
 
 
 SETS_LISTING = (Outcome.BASELINE, Outcome.MOVED, Outcome.REREAD)

@@ -129,7 +129,7 @@ def stored_changes(store: Store, transition: int) -> list[StoredChange]:
     rows = store.stream(
         """
         select field_changes.change, field_changes.id, fields.name, field_changes.before,
-               field_changes.after, fields.class from changes
+               field_changes.after, fields.class, fields.shape_of from changes
         join field_changes on field_changes.change = changes.id
         join fields on fields.id = field_changes.field
         where changes.transition = :transition order by field_changes.id

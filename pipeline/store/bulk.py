@@ -13,6 +13,9 @@ from typing import Any
 from pipeline.core.types import Digest, Record
 from pipeline.store.database import Store
 
+FieldKey = tuple[str, str, str | None]
+"""A path, its category and, for a shape, the category by its meaning."""
+
 
 class RowIds:
     """A cache of the ids of models and records, by gateway, and of fields."""
@@ -21,7 +24,7 @@ class RowIds:
         self._store = store
         self._models: dict[int, dict[str, int]] = {}
         self._records: dict[int, dict[tuple[str, Digest], int]] = {}
-        self._fields: dict[tuple[str, str], int] | None = None
+        self._fields: dict[FieldKey, int] | None = None
         # In a database that was empty at first, everything written since is cached.
         self._complete = not store.rows("select 1 from models limit 1")
 
@@ -65,11 +68,11 @@ class RowIds:
         """Cache the id of a record that is written now."""
         self._records[gateway][record.model, record.digest] = row
 
-    def fields(self) -> dict[tuple[str, str], int]:
-        """Return the ids of fields by path and category, without new ones; the caller adds those."""
+    def fields(self) -> dict[FieldKey, int]:
+        """Return the ids of fields by key, without new ones; the caller adds those."""
         if self._fields is None:
-            rows = self._store.rows("select id, name, class from fields")
-            self._fields = {(row["name"], row["class"]): row["id"] for row in rows}
+            rows = self._store.rows("select id, name, class, shape_of from fields")
+            self._fields = {(row["name"], row["class"], row["shape_of"]): row["id"] for row in rows}
         return self._fields
 
 

@@ -114,7 +114,7 @@ def fields_by_change(store: Store, changes: Iterable[int]) -> dict[int, tuple[Fi
     rows = store.rows(
         """
         select field_changes.change, fields.name as field, field_changes.before, field_changes.after,
-               fields.class as category
+               fields.class as category, fields.shape_of
         from json_each(:changes) as wanted
         join field_changes on field_changes.change = wanted.value
         join fields on fields.id = field_changes.field

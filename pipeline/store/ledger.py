@@ -59,6 +59,7 @@ class PendingRemoval:
     since: int
     flap_level: int
     misses: int
+    counted_at: str
     id: int | None = None
 
 
@@ -210,7 +211,7 @@ class LedgerWriter:
         if self._none_pending:
             return []
         found = self._store.rows(
-            "select scope, transition, since, flap_level, misses, id from missing order by id"
+            "select scope, transition, since, flap_level, misses, counted_at, id from missing order by id"
         )
         self._none_pending = not found
         return [PendingRemoval(**row) for row in found]
@@ -229,7 +230,8 @@ class LedgerWriter:
             else:
                 known.append(row)
         self._connection.executemany(
-            "update missing set misses = :misses, name = :name where id = :id", known
+            "update missing set misses = :misses, counted_at = :counted_at, name = :name where id = :id",
+            known,
         )
         self._writer.insert_new("missing", new)
 

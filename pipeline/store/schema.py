@@ -162,7 +162,8 @@ create table sightings (
     snapshot integer not null references snapshots(id),
     scope integer not null references scopes(id),
     outcome text not null
-        check (outcome in ('baseline', 'moved', 'confirmed', 'held', 'failed', 'recovered', 'reread')),
+        check (outcome in ('baseline', 'moved', 'confirmed', 'held', 'failed', 'recovered', 'reread',
+                           'settled', 'retired')),
     listing integer references listings(id),
     transition integer references transitions(id),
     since integer references snapshots(id),
@@ -184,11 +185,31 @@ create table missing (
     transition integer not null references transitions(id),
     since integer not null references snapshots(id),
     flap_level integer not null,
-    misses integer not null
+    misses integer not null,
+    counted_at text not null
 ) strict;
 create index missing_scope on missing(scope);
 create index missing_transition on missing(transition);
 create index missing_since on missing(since);
+
+create table flaps (
+    id integer primary key,
+    name text not null,
+    scope integer not null references scopes(id),
+    model integer not null references models(id),
+    field text not null,
+    before text,
+    after text,
+    announced integer not null references sightings(id),
+    changed integer not null references sightings(id),
+    answers integer not null,
+    settled integer references sightings(id)
+) strict;
+create index flaps_scope on flaps(scope, settled);
+create index flaps_model on flaps(model);
+create index flaps_announced on flaps(announced);
+create index flaps_changed on flaps(changed);
+create index flaps_settled on flaps(settled);
 
 create table departures (
     id integer primary key,
@@ -222,8 +243,9 @@ create table fields (
     id integer primary key,
     name text not null,
     class text not null,
-    unique (name, class)
+    shape_of text
 ) strict;
+create unique index fields_name on fields(name, class, coalesce(shape_of, ''));
 create index fields_class on fields(class);
 
 create table field_changes (
@@ -288,6 +310,16 @@ def standard_names(db: Database) -> None:
     _run(db, VIEWS)
 
 
+def changing_values(db: Database) -> None:
+    """Add the values that keep changing, the classes behind shapes, and when a removal was last counted."""
+    _drop_views(db)
+    _recreate(db, "sightings")
+    _recreate(db, "fields", shape_of="null")
+    _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
+    _run(db, _statements("flaps"))
+    _run(db, VIEWS)
+
+
 def _run(db: Database, script: str) -> None:
     """Execute statements one by one, since `executescript` would commit the transaction.
 
@@ -323,13 +355,22 @@ def _recreate(db: Database, table: str, **values: str) -> None:
     indexes = "select name from sqlite_master where type = 'index' and tbl_name = ? and sql is not null"
     for (index,) in db.execute(indexes, [old]).fetchall():
         db.execute(f"drop index {index}")
-    statements = [each for each in TABLES.split(";\n") if re.search(rf"(table|on) {table}\b", each)]
-    _run(db, ";\n".join(statements))
+    _run(db, _statements(table))
     columns = [column.name for column in db.table(table).columns]
     source = ", ".join(values.get(column, column) for column in columns)
     db.execute(f"insert into {table} ({', '.join(columns)}) select {source} from {old}")  # noqa: S608 - our own names
     db.execute(f"drop table {old}")
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (initial, standard_names)
+def _statements(table: str) -> str:
+    """Return the statements that create a table and its indexes in their present form."""
+    statements = [each for each in TABLES.split(";\n") if re.search(rf"(table|on) {table}\b", each)]
+    return ";\n".join(statements)
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    initial,
+    standard_names,
+    changing_values,
+)
 """The migrations, oldest first; sqlite-utils records each by its name."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.core.types import Change, FieldChange, Kind
-from pipeline.store.bulk import BulkWriter, RowIds
+from pipeline.store.bulk import BulkWriter, FieldKey, RowIds
 
 FieldsOf = Callable[[Change], Iterable[FieldChange]]
 """Returns the fields in which a changed record differs."""
@@ -95,14 +95,14 @@ def _write_fields(
         if change.before and change.after
         for field in fields_of(change)
     ]
-    fields = _field_ids(writer, ids, ((field.field, field.category) for _, field in found))
+    fields = _field_ids(writer, ids, (_field_key(field) for _, field in found))
     writer.insert(
         "field_changes",
         [
             {
                 "id": row_id,
                 "change": number,
-                "field": fields[field.field, field.category],
+                "field": fields[_field_key(field)],
                 "before": field.before,
                 "after": field.after,
             }
@@ -111,12 +111,15 @@ def _write_fields(
     )
 
 
-def _field_ids(
-    writer: BulkWriter, ids: RowIds, keys: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], int]:
-    """Return the ids of fields by path and category; write those that are new."""
+def _field_key(field: FieldChange) -> FieldKey:
+    return field.field, field.category, field.shape_of
+
+
+def _field_ids(writer: BulkWriter, ids: RowIds, keys: Iterable[FieldKey]) -> dict[FieldKey, int]:
+    """Return the ids of fields by key; write those that are new."""
     known = ids.fields()
-    new = sorted(set(keys) - known.keys())
-    written = writer.insert_new("fields", [{"name": name, "class": category} for name, category in new])
+    new = sorted(set(keys) - known.keys(), key=lambda key: (*key[:2], key[2] or ""))
+    rows = [{"name": name, "class": category, "shape_of": shape_of} for name, category, shape_of in new]
+    written = writer.insert_new("fields", rows)
     known.update(zip(new, written, strict=True))
     return known

@@ -10,9 +10,10 @@ from pipeline.store import LedgerWriter, PendingRemoval, Sighting, answers_neede
 class RemovalCounter:
     """A counter of the pending removals of all scopes, for one run."""
 
-    def __init__(self, ledger: LedgerWriter, snapshot: int) -> None:
+    def __init__(self, ledger: LedgerWriter, snapshot: int, started_at: str) -> None:
         self._ledger = ledger
         self._snapshot = snapshot
+        self._started_at = started_at
         self._pending: dict[int, list[PendingRemoval]] = {}
         self._counted: list[PendingRemoval] = []
         self._settled: list[int] = []
@@ -36,7 +37,8 @@ class RemovalCounter:
             held = self._ledger.held_since(move.scope) if move.scope in agreed else None
             since, misses = (self._snapshot, 0) if held is None else (held, 1)
             self._pending.setdefault(move.scope, []).extend(
-                PendingRemoval(move.scope, move.transition, since, level, misses) for level in sorted(found)
+                PendingRemoval(move.scope, move.transition, since, level, misses, self._started_at)
+                for level in sorted(found)
             )
 
     def count(self, scope: int, listing: int, confirm: int) -> list[PendingRemoval]:
@@ -44,6 +46,7 @@ class RemovalCounter:
         confirmed = []
         for removal in self._pending.get(scope, []):
             removal.misses += 1
+            removal.counted_at = self._started_at
             missing = self._is_missing(removal.transition, listing)
             if missing and removal.misses < answers_needed(confirm, removal.flap_level):
                 self._counted.append(removal)

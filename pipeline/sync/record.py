@@ -45,7 +45,7 @@ def record(
     """
     totals = _write_snapshot(decisions, cache, started_at, finished_at, imported=imported)
     _write_reparsed(totals.snapshot, decisions, reparsed, cache)
-    _write_decisions(totals.snapshot, decisions, cache)
+    _write_decisions(totals.snapshot, started_at, decisions, cache)
     return totals
 
 
@@ -89,13 +89,13 @@ def _write_reparsed(
     cache.mark_stale(state.id for state in states)
 
 
-def _write_decisions(snapshot: int, decisions: Sequence[Decision], cache: RunCache) -> None:
+def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache) -> None:
     ledger = cache.ledger
     pairs = [(decision, _sighting(decision, cache)) for decision in decisions]
     ledger.point([state for pair in pairs if (state := _state_after(*pair))])
     sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
-    removals = RemovalCounter(ledger, snapshot)
+    removals = RemovalCounter(ledger, snapshot, started_at)
     moves = {
         number: sighting
         for number, sighting in zip(ids, sightings, strict=True)

@@ -26,6 +26,7 @@ def test_the_tables_are_these(store: Store) -> None:
             "destinations",
             "field_changes",
             "fields",
+            "flaps",
             "gateways",
             "listing_records",
             "listings",
