@@ -48,8 +48,9 @@ from pipeline.history.watch import (
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import resolver
 from pipeline.store import Store, lock, scope_states, write_backup, writing
-from pipeline.store.catalog import Moment, ScopeListing
+from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
+from pipeline.store.derivation import record_rules, recorded_rules, rules_of
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
 from pipeline.store.windows import Window, time_window
@@ -399,6 +400,7 @@ class Home:
 
         destinations, watched = destinations_of(config), config.watch
         with Store.open_copy(config.database) if dry_run else self._write(config, must_exist=False) as store:
+            self._derive_again(store, config)
 
             def enqueue_reports() -> None:
                 if deliver:
@@ -470,6 +472,8 @@ class Home:
         if not isinstance(answers, Answers):
             answers = saved_answers(Path(answers), time_field)
         with self._write(config, must_exist=False) as store:
+            if config:
+                self._derive_again(store, config)
             return import_answers(target, answers, store, lambda _answer: on_answer(), asked=asked)
 
     # Reports.
@@ -885,6 +889,20 @@ class Home:
         with Store.open(path) as store:
             yield store
             store.checkpoint()
+
+    def _derive_again(self, store: Store, config: Config) -> None:
+        """Derive classes and facts again if the rules of the program or the config have changed.
+
+        Without this, the next run would report the change of rules as changes at the gateways.
+        """
+        rules = rules_of(config.scopes)
+        if recorded_rules(store) == rules:
+            return
+        if history_start(store):
+            from pipeline import maintenance
+
+            maintenance.rebuild(store, maintenance.dialects_of(config.scopes))
+        record_rules(store, rules)
 
     def _send(self, store: Store, config: Config, only: str | None = None) -> DeliverySummary:
         """Enqueue the reports that are due, and send them."""

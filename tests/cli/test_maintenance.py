@@ -85,6 +85,51 @@ def test_rebuild_adds_the_facts_of_a_new_config_line(job: Job, gateway: Scripted
     assert job.quick("verify").code == 0
 
 
+def test_a_run_derives_classes_and_facts_again_when_the_rules_of_the_program_have_changed(job: Job) -> None:
+    change(job, "update fields set class = 'price'")
+    change(job, "update records set context_length = 7")
+    change(job, "pragma user_version = 1")
+    assert job.quick("verify").code == 74
+    before = len(list((job.home / "reports").iterdir()))
+    done = job.quick("run")
+    assert (done.code, done.stdout, done.stderr) == (0, "", "")
+    assert job.quick("verify").code == 0
+    assert len(list((job.home / "reports").iterdir())) == before
+    change(job, "update records set context_length = 7")
+    assert job.quick("run").code == 0
+    assert job.quick("verify").code == 74, "a run without a change of rules derives nothing again"
+
+
+def test_a_changed_price_in_the_config_is_not_reported_as_a_change_at_the_gateway(
+    job: Job, gateway: Scripted
+) -> None:
+    OFFERED["now"] = listed("lyra", "vega", "γ", cost=2)
+    assert job.quick("run").code == 0
+    job.configure(job.config.read_text("utf-8") + 'prices = {unit = "1m", input = "cost"}\n')
+    OFFERED["now"] = listed("lyra", "vega", "γ", cost=2, size=3)
+    assert job.quick("run").code == 0
+    changed = job.quick("changes", "--json").json()[-1]
+    assert (changed["kind"], changed["prices"]) == ("changed", [])
+    assert job.quick("verify").code == 0
+    with sqlite3.connect(job.database) as raw:
+        assert raw.execute("select distinct input_usd_per_1m from offers").fetchall() == [(2.0,)]
+    raw.close()
+
+
+def test_a_dry_run_and_a_reading_command_derive_nothing_again(job: Job) -> None:
+    change(job, "pragma user_version = 1")
+    before = job.database.read_bytes()
+    assert job.quick("run", "--dry-run").code == 0
+    assert job.quick("changes").code == 0
+    assert job.database.read_bytes() == before
+
+
+def test_a_damaged_history_is_not_derived_again_and_the_run_says_so(job: Job) -> None:
+    change(job, "update records set body = '{}' where id = 1")
+    change(job, "pragma user_version = 1")
+    one_line(job.quick("run"), 74, "records 1", "restore it from a backup")
+
+
 def test_each_command_without_a_database_says_how_to_make_one(tmp_path: Path) -> None:
     job = Job(tmp_path)
     for command in (
