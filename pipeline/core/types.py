@@ -109,12 +109,14 @@ class Thresholds:
 
 Pairs = tuple[tuple[str, str], ...]
 
+Scalar = str | int | float | bool
+
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
     """A gateway's own settings of its dialect; None and () keep those of the dialect.
 
-    The first seven replace the dialect's, the last four extend them.
+    The first seven replace the dialect's, the next four extend them, the last two say what an answer means.
 
     Args:
         path: the path of the list, below the gateway's base.
@@ -128,6 +130,8 @@ class Overrides:
         quiet: paths that are stored, and reported only on request.
         sets: paths of arrays whose order has no meaning.
         no_models: globs of ids that are no models.
+        complete: the answer is the whole list, whatever it says of more pages.
+        success: the value in the envelope that an answer must have at each path: `("code", 0)`.
     """
 
     path: str | None = None
@@ -141,6 +145,8 @@ class Overrides:
     quiet: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     no_models: tuple[str, ...] = ()
+    complete: bool = False
+    success: tuple[tuple[str, Scalar], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +247,35 @@ class Change:
         return Kind.REMOVED if self.after is None else Kind.CHANGED
 
 
+class FlapStep(StrEnum):
+    """The place of a change in an episode of a value that keeps changing.
+
+    `announced`: the first return to an earlier value. `repeated`: a later change, which is quiet. `settled`: the
+    value is stable.
+    """
+
+    ANNOUNCED = "announced"
+    REPEATED = "repeated"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Flapping:
+    """A change of a value that keeps changing; a settled one has the episode's changes, and their time in s."""
+
+    step: FlapStep
+    changes: int | None = None
+    seconds: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field of a changed record.
 
     `before` and `after` are the values as text (see `canonical.as_text`); None means the field was absent.
     `category` is one of price, limits, capabilities, lifecycle, text, counters, shape, other; for a shape,
-    `shape_of` is the category that the field has by its meaning.
+    `shape_of` is the category that the field has by its meaning. `flapping` is set for a value that keeps
+    changing; a settled one has the value before the first change, which may be equal, and the stable one.
     """
 
     field: str
@@ -255,6 +283,12 @@ class FieldChange:
     after: str | None
     category: str
     shape_of: str | None = None
+    flapping: Flapping | None = None
+
+    @property
+    def flap_step(self) -> FlapStep | None:
+        """The place of the change in an episode of a value that keeps changing; None outside of one."""
+        return self.flapping.step if self.flapping else None
 
 
 class Outcome(StrEnum):
@@ -269,6 +303,22 @@ class Outcome(StrEnum):
     REREAD = "reread"
     SETTLED = "settled"
     RETIRED = "retired"
+
+
+class HoldKind(StrEnum):
+    """Why an answer is held, as its sighting stores it in `error_class`.
+
+    `loss`: too many models are gone at once. `empty`: the list is empty. `anonymous`: the key gets the list
+    that the gateway gives without a key. `incomplete`: there may be more pages. `alternating`: two lists come
+    in turn, and this is the other one; `current`: they come in turn, and this answer was the current list.
+    """
+
+    LOSS = "loss"
+    EMPTY = "empty"
+    ANONYMOUS = "anonymous"
+    INCOMPLETE = "incomplete"
+    ALTERNATING = "alternating"
+    CURRENT = "current"
 
 
 SETS_LISTING = (Outcome.BASELINE, Outcome.MOVED, Outcome.REREAD)
@@ -308,7 +358,9 @@ class Severity(StrEnum):
 class ScopeState:
     """A scope's row: its current listing, its held listing, and its last outcome.
 
-    `began` is the snapshot with which its present hold or failure began.
+    `began` is the snapshot with which its present hold or failure began, or that of its last sighting.
+    `began_at` is the start of that run, and `sighted_at` that of the run with its last sighting; both in
+    ISO 8601 UTC, None before its first sighting.
     """
 
     id: int
@@ -325,3 +377,5 @@ class ScopeState:
     fingerprint: str | None
     etag: str | None
     last_modified: str | None
+    began_at: str | None = None
+    sighted_at: str | None = None

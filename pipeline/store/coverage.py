@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from pipeline.store.database import Store
-from pipeline.store.outcomes import PROBLEMS, SETS_LISTING
+from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, URGENT_SIGHTING
 from pipeline.store.windows import IN_TIME, IN_WINDOW, Window
 
 
@@ -26,6 +26,7 @@ class Coverage:
         last_answered: its last complete answer.
         error_class: the class of the error, for a failure.
         message: why it is held or failed.
+        urgent: it fails and needs a person: the failure is not transient, or has lasted for six hours.
     """
 
     scope: str
@@ -42,6 +43,7 @@ class Coverage:
     last_answered: str | None
     error_class: str | None
     message: str | None
+    urgent: bool = False
 
 
 def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
@@ -53,8 +55,10 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
         asked_only: leave out scopes that this run did not ask.
     """
     rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
-    return tuple(Coverage(**row) for row in rows)
+    return tuple(Coverage(**{**row, "urgent": bool(row["urgent"])}) for row in rows)
 
+
+_URGENT_SIGHTING = URGENT_SIGHTING.replace("scopes.id", "current.id").strip()
 
 _COVERAGE = f"""
 with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
@@ -93,7 +97,9 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
                               and covering.id < began.id))
                   from coverage_scopes where coverage_scopes.scope = current.id))
             else asked.started_at end as last_answered,
-       last.error_class, case when last.outcome in {PROBLEMS} then last.error end as message
+       last.error_class, case when last.outcome in {PROBLEMS} then last.error end as message,
+       last.outcome = 'failed' and exists (
+           {_URGENT_SIGHTING} and severe.snapshot <= current.until) as urgent
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting
@@ -116,6 +122,8 @@ class Recovery:
         accepted: the held list is now the current listing.
         since: when it began.
         seconds: its duration.
+        error_class: the class of its last error, for a failure.
+        urgent: the failure was not transient, or lasted for six hours.
     """
 
     at: str
@@ -125,6 +133,8 @@ class Recovery:
     accepted: bool
     since: str
     seconds: int
+    error_class: str | None = None
+    urgent: bool = False
 
 
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
@@ -136,7 +146,11 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
                sightings.outcome = 'moved' and problem.outcome = 'held'
                    and sightings.listing = problem.listing as accepted,
                began.started_at as since,
-               max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds
+               max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds,
+               (select last.error_class from sightings as last where last.scope = sightings.scope
+                and last.id < sightings.id and last.outcome = problem.outcome
+                order by last.id desc limit 1) as error_class,
+               exists ({URGENT_SIGHTING.strip()}) as urgent
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join snapshots as began on began.id = sightings.since
@@ -149,7 +163,8 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         """,  # noqa: S608 - constants only
         asdict(window),
     )
-    return tuple(Recovery(**{**row, "accepted": bool(row["accepted"])}) for row in rows)
+    flags = ("accepted", "urgent")
+    return tuple(Recovery(**row | {flag: bool(row[flag]) for flag in flags}) for row in rows)
 
 
 def has_news(store: Store, window: Window) -> bool:

@@ -1,15 +1,15 @@
-"""Sets of outcomes as SQL lists, for `sightings.outcome in …`."""
+"""Sets of outcomes as SQL lists, for `sightings.outcome in …`; and which failures are urgent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from pipeline.core import types
-from pipeline.core.types import Outcome
+from pipeline.core.failures import LASTS_AFTER, TRANSIENT_CLASSES
 
 
-def _sql_list(outcomes: Iterable[Outcome]) -> str:
-    return "(" + ", ".join(f"'{outcome}'" for outcome in outcomes) + ")"
+def _sql_list(words: Iterable[str]) -> str:
+    return "(" + ", ".join(f"'{word}'" for word in words) + ")"
 
 
 SETS_LISTING = _sql_list(types.SETS_LISTING)
@@ -17,3 +17,18 @@ SETS_LISTING = _sql_list(types.SETS_LISTING)
 
 PROBLEMS = _sql_list(types.PROBLEMS)
 """The outcomes of a scope that is not healthy."""
+
+_TRANSIENT = _sql_list(TRANSIENT_CLASSES)
+
+
+URGENT_SIGHTING = f"""
+    select 1 from sightings as severe
+    join snapshots as run on run.id = severe.snapshot
+    where severe.scope = scopes.id and coalesce(severe.since, severe.snapshot) = began.id
+    and severe.outcome = 'failed' and (severe.error_class not in {_TRANSIENT}
+         or strftime('%s', run.started_at) - strftime('%s', began.started_at) >= {LASTS_AFTER})
+"""  # noqa: S608 - our own words
+"""The sightings in which the failure of a scope was urgent: not a transient one, or one that lasted.
+
+The statement around it has the scope as `scopes`, and the snapshot with which the failure began as `began`.
+"""

@@ -7,7 +7,7 @@ Optimization" in https://www.sqlite.org/optoverview.html).
 
 from __future__ import annotations
 
-from pipeline.store.outcomes import PROBLEMS
+from pipeline.store.outcomes import PROBLEMS, URGENT_SIGHTING
 
 _OFFERED = """
     select record from listing_records where listing in (select listing from scopes where asked)
@@ -128,19 +128,20 @@ create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
        case when not scopes.asked then 'retired'
             when sightings.outcome in {PROBLEMS} then sightings.outcome else 'ok' end as state,
-       case when sightings.outcome in {PROBLEMS} then since.started_at end as state_since,
+       case when sightings.outcome in {PROBLEMS} then began.started_at end as state_since,
        listings.size as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
             select max((select max(covering.id) from snapshots as covering
                         where covering.covered = coverage_scopes.coverage
-                        and (sightings.outcome <> 'failed' or covering.id < since.id)))
+                        and (sightings.outcome <> 'failed' or covering.id < began.id)))
             from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
        sightings.error_class, sightings.error,
+       coalesce(sightings.outcome = 'failed' and exists ({URGENT_SIGHTING.strip()}), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
 left join gateways on gateways.id = scopes.gateway
 left join sightings on sightings.id = scopes.sighting
-left join snapshots as since on since.id = coalesce(sightings.since, sightings.snapshot)
+left join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
 
 create view same_catalog as

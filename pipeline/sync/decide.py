@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.core.failures import TRANSIENT, lasts
 from pipeline.core.text import count
 from pipeline.core.types import PROBLEMS, Anonymous, Digest, Listing, Outcome, Scope, ScopeState, Thresholds
 from pipeline.errors import FetchError
@@ -70,6 +71,8 @@ def decide(
     states: Mapping[str, ScopeState],
     reparsed: Mapping[str, ScopeState],
     listing_of: ListingById,
+    *,
+    at: str,
 ) -> list[Decision]:
     """Decide on the result of every scope, in the order of the scopes.
 
@@ -79,6 +82,7 @@ def decide(
         states: the state of each before the run.
         reparsed: the states under the present rules of parsing, where the rules have changed.
         listing_of: returns a recorded listing.
+        at: the start of the run (ISO 8601 UTC).
     """
     present = {scope.name: reparsed.get(scope.name, states[scope.name]) for scope in scopes}
     anonymous = _anonymous_lists(results, scopes, present)
@@ -90,6 +94,7 @@ def decide(
             states[scope.name],
             anonymous.get(scope.gateway.name),
             listing_of,
+            at,
         )
         for scope in scopes
     ]
@@ -117,11 +122,12 @@ def _decide(
     before: ScopeState,
     anonymous: AnonymousList | None,
     listing_of: ListingById,
+    at: str,
 ) -> Decision:
     match answer:
         case FetchError():
-            again = state.outcome == Outcome.FAILED and state.error_class == type(answer).__name__
-            return Decision(scope, state, None if again else Outcome.FAILED, complete=False, error=answer)
+            outcome = Outcome.FAILED if _is_new_failure(answer, state, at) else None
+            return Decision(scope, state, outcome, complete=False, error=answer)
         case ListingAnswer() if state.listing is None:
             return Decision(scope, state, Outcome.BASELINE, answer)
         case ListingAnswer(listing) if listing.digest != state.digest and state.listing is not None:
@@ -140,6 +146,15 @@ def _decide(
                     return Decision(scope, before, Outcome.HELD, answer, complete=False, reason=reason)
         case _:
             return Decision(scope, state, Outcome.RECOVERED if state.outcome in PROBLEMS else None)
+
+
+def _is_new_failure(error: FetchError, state: ScopeState, at: str) -> bool:
+    """Return whether a failure gets a sighting: it is new, has another cause, or is transient and lasts."""
+    if state.outcome != Outcome.FAILED or state.error_class != type(error).__name__:
+        return True
+    if state.began_at is None or state.sighted_at is None or not isinstance(error, TRANSIENT):
+        return False
+    return lasts(state.began_at, at) and not lasts(state.began_at, state.sighted_at)
 
 
 def judge(

@@ -22,6 +22,7 @@ COLUMNS = {
     "last_answered": "last_answered",
     "error_class": "error_class",
     "error": "message",
+    "urgent": "urgent",
 }
 """By column of the view, the field of `Coverage`."""
 

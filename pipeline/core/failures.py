@@ -1,0 +1,38 @@
+"""Which failures pass by themselves, and from when on they last."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pipeline.errors import Throttled, Unreachable
+
+TRANSIENT = (Throttled, Unreachable)
+"""The failures that usually end without a person: rate limits, 5xx, timeouts, resets, DNS."""
+
+TRANSIENT_CLASSES = tuple(error.__name__ for error in TRANSIENT)
+"""Their names, as sightings store them."""
+
+LASTS_AFTER = 6 * 3600
+"""Seconds from the run in which a transient failure began to the run from which on it lasts."""
+
+_REMINDER = timedelta(days=1)
+
+
+def lasts(began: str, at: str) -> bool:
+    """Return whether a failure that began with one run lasts at another; both are starts (ISO 8601 UTC)."""
+    return datetime.fromisoformat(at) - datetime.fromisoformat(began) >= timedelta(seconds=LASTS_AFTER)
+
+
+def is_reminder(began: str, previous: str | None, at: str) -> bool:
+    """Return whether a run is the first after another full day of a problem (all times ISO 8601 UTC).
+
+    Args:
+        began: the start of the problem.
+        previous: the start of the run before; None where there was none.
+        at: the start of this run.
+    """
+    if previous is None:
+        return True
+    start = datetime.fromisoformat(began)
+    days, before = ((datetime.fromisoformat(each) - start) // _REMINDER for each in (at, previous))
+    return days > before
