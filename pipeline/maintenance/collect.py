@@ -55,7 +55,7 @@ _TABLES = (
         "models",
         """
         id not in (select model from records) and id not in (select model from changes)
-        and id not in (select model from departures)
+        and id not in (select model from departures) and id not in (select model from flaps)
         """,
     ),
     _Table("coverages", "id not in (select covered from snapshots)", ("coverage_scopes", "coverage")),

@@ -22,7 +22,7 @@ from itertools import groupby
 
 from pipeline.core.times import iso
 from pipeline.core.types import PROBLEMS, SETS_LISTING
-from pipeline.maintenance.collect import drop_ids, drop_unneeded
+from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.maintenance.replay import SightingRow, read_sightings
 from pipeline.store import Store, compact
@@ -260,6 +260,7 @@ def _make_baseline(store: Store, kept: Kept, dropped: Counter[str]) -> None:
         row,
     )
     gone = [*(number for (number,) in ids), *kept.stale]
+    drop(store, "flaps", "ended in (select value from json_each(:ids))", json.dumps(gone), dropped)
     store.connection.execute(
         """
         update scopes set sighting = (

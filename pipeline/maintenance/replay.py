@@ -107,13 +107,13 @@ class _ScopeReplay:
         match sighting.outcome:
             case "baseline" if state.listing is not None:
                 return "its scope had a listing already"
-            case "moved" | "reread" | "confirmed" | "held" if state.listing is None:
+            case "moved" | "reread" | "confirmed" | "settled" | "held" if state.listing is None:
                 return "its scope had no listing before it"
             case "baseline" | "moved" | "reread" | "held" if sighting.listing is None:
                 return "it has no listing"
             case "moved" if sighting.transition is None:
                 return "it has no transition"
-            case "confirmed" | "recovered" if sighting.listing != state.listing:
+            case "confirmed" | "recovered" | "settled" if sighting.listing != state.listing:
                 return "its listing is not the one that its scope had"
             case "confirmed" if sighting.transition not in self._moves or sighting.since is None:
                 return "it confirms a move that its scope has not made"

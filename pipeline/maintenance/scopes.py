@@ -26,7 +26,7 @@ def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
             " where id in (select value from json_each(?))",
             [ids],
         )
-        for table in ("missing", "departures", "sightings", "coverage_scopes"):
+        for table in ("missing", "departures", "flaps", "sightings", "coverage_scopes"):
             drop(store, table, "scope in (select value from json_each(:ids))", ids, dropped)
         drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
         _merge_coverages(store)

@@ -82,6 +82,7 @@ def verify(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
         yield check_ledger(found, len(sightings))
         yield _check_scopes(store, found)
         yield check_departures(store)
+        yield check_flaps(store)
         yield check_deliveries(store)
         yield _check_search(store)
         problems = [problem for check in (file, *contents) for problem in check.problems]
@@ -231,6 +232,47 @@ def check_departures(store: Store) -> Check:
     message = "its record is not of its model, or not of its scope's gateway"
     found = (Problem("departures", row["id"], message, Cure.RESTORE) for row in rows if not row["agrees"])
     return Check("departures", len(rows), "each is of a model of its scope's gateway", tuple(found))
+
+
+def check_flaps(store: Store) -> Check:
+    """Check the values that keep changing: their sightings are of their scopes, and one at a time is open."""
+    rows = store.rows(
+        """
+        select flaps.id, case
+            when models.gateway <> scopes.gateway then 'its model is not of the gateway of its scope'
+            when announced.id is not null and (
+                announced.scope <> flaps.scope or announced.outcome not in ('moved', 'baseline'))
+                then 'it was not announced by a move of its scope'
+            when ended.id is not null and (ended.scope <> flaps.scope or ended.id <= flaps.announced
+                or ended.outcome not in ('settled', 'confirmed'))
+                then 'the sighting that ended it does not settle a value of its scope, or remove its model'
+            when exists (
+                select 1 from flaps as earlier where earlier.scope = flaps.scope and earlier.id < flaps.id
+                and earlier.model = flaps.model and earlier.field = flaps.field
+                and (earlier.ended is null or earlier.ended >= flaps.announced))
+                then 'an earlier one of the same field has not ended before it'
+        end as problem
+        from flaps
+        join scopes on scopes.id = flaps.scope
+        join models on models.id = flaps.model
+        left join sightings as announced on announced.id = flaps.announced
+        left join sightings as ended on ended.id = flaps.ended
+        order by flaps.id
+        """
+    )
+    found = [
+        Problem("flaps", row["id"], row["problem"], Cure.RESTORE)
+        for row in rows
+        if row["problem"] is not None
+    ]
+    found += [
+        Problem("sightings", row["id"], "it settles no value", Cure.RESTORE)
+        for row in store.rows(
+            "select id from sightings where outcome = 'settled'"
+            " and id not in (select ended from flaps where ended is not null) order by id"
+        )
+    ]
+    return Check("values that keep changing", len(rows), "each begins and ends in its scope", tuple(found))
 
 
 def check_deliveries(store: Store) -> Check:

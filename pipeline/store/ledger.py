@@ -13,7 +13,9 @@ from pipeline.core.types import Change, Listing, Outcome, Scope, ScopeState
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
+from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import FactsOf, write_listing
+from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
 from pipeline.store.transitions import FieldsOf, write_transition
 
 
@@ -52,7 +54,18 @@ class Snapshot:
 
 @dataclass(slots=True)
 class PendingRemoval:
-    """The removals of one flap level in a scope's move; `since` is the first snapshot without the models."""
+    """The removals of one flap level in a scope's move.
+
+    Args:
+        scope: the scope that moved.
+        transition: its move.
+        since: the first snapshot without the models.
+        flap_level: the level.
+        misses: how many complete answers lack them.
+        counted_at: the start of the run that counted last (ISO 8601 UTC).
+        since_at: the start of the first snapshot without them.
+        id: the row; None for a new one.
+    """
 
     scope: int
     transition: int
@@ -60,7 +73,38 @@ class PendingRemoval:
     flap_level: int
     misses: int
     counted_at: str
+    since_at: str
     id: int | None = None
+
+
+class HoldRow(NamedTuple):
+    """A sighting that holds an answer of a scope, or ends a hold.
+
+    Args:
+        outcome: `held`, or one that ends holds.
+        snapshot: the run.
+        at: its start (ISO 8601 UTC).
+        listing: the held or the current listing.
+        kind: why it is held.
+        began: the snapshot with which the hold began.
+        reason: why it is held, for people.
+    """
+
+    outcome: str
+    snapshot: int
+    at: str
+    listing: int | None
+    kind: str | None
+    began: int
+    reason: str | None
+
+
+class AnonymousScope(NamedTuple):
+    """A scope without a key: its name, the rules of its current listing, and its last listings, newest first."""
+
+    name: str
+    reading: str
+    listings: tuple[int, ...]
 
 
 class EnrolledIds(NamedTuple):
@@ -78,6 +122,7 @@ class LedgerWriter:
         self._connection = store.connection
         self._writer = BulkWriter(store)
         self._ids = RowIds(store)
+        self.flaps = FlapWriter(store, self._writer)
         self._coverages: dict[tuple[int, ...], int] = {}
         self._none_pending = False
 
@@ -211,7 +256,11 @@ class LedgerWriter:
         if self._none_pending:
             return []
         found = self._store.rows(
-            "select scope, transition, since, flap_level, misses, counted_at, id from missing order by id"
+            """
+            select missing.scope, missing.transition, missing.since, missing.flap_level, missing.misses,
+                   missing.counted_at, snapshots.started_at as since_at, missing.id
+            from missing join snapshots on snapshots.id = missing.since order by missing.id
+            """
         )
         self._none_pending = not found
         return [PendingRemoval(**row) for row in found]
@@ -223,6 +272,7 @@ class LedgerWriter:
         for removal in counted:
             self._none_pending = False
             row = asdict(removal)
+            del row["since_at"]
             row["name"] = "missed once" if removal.misses == 1 else f"missed {removal.misses} times"
             if removal.id is None:
                 del row["id"]
@@ -239,6 +289,47 @@ class LedgerWriter:
         """Return the flap level of each model that moves removed, by sighting and model."""
         moved = list(sightings)
         return flap_levels(self._store, moved) if moved else {}
+
+    def hold_rows(self, scope: int, since: str) -> list[HoldRow]:
+        """Return the sightings of a scope's holds since a time (ISO 8601 UTC), and of one open then; in order."""
+        rows = self._store.rows(
+            f"""
+            select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,
+                   sightings.error_class as kind, coalesce(sightings.since, sightings.snapshot) as began,
+                   sightings.error as reason
+            from sightings join snapshots on snapshots.id = sightings.snapshot
+            where sightings.scope = :scope and sightings.outcome in {HOLD_OUTCOMES}
+            and sightings.id > coalesce((
+                select max(early.id) from sightings as early
+                join snapshots as run on run.id = early.snapshot
+                where early.scope = :scope and run.started_at < :since
+                and early.outcome in {HOLD_OUTCOMES} and early.outcome <> 'held'), 0)
+            order by sightings.id
+            """,  # noqa: S608 - constants only
+            {"scope": scope, "since": since},
+        )
+        return [HoldRow(**row) for row in rows]
+
+    def anonymous_scopes(self, gateway: str, at_most: int) -> list[AnonymousScope]:
+        """Return the anonymous scopes of a gateway that are asked, with so many of their last listings."""
+        rows = self._store.rows(
+            f"""
+            select scopes.name, listings.reading, sightings.listing from gateways
+            join scopes on scopes.gateway = gateways.id and scopes.auth = 'anonymous' and scopes.asked
+            join listings on listings.id = scopes.listing
+            join sightings on sightings.scope = scopes.id and sightings.outcome in {SETS_LISTING}
+            where gateways.name = :gateway and sightings.id in (
+                select last.id from sightings as last
+                where last.scope = scopes.id and last.outcome in {SETS_LISTING}
+                order by last.id desc limit :at_most)
+            order by scopes.id, sightings.id desc
+            """,  # noqa: S608 - constants only
+            {"gateway": gateway, "at_most": at_most},
+        )
+        found: dict[tuple[str, str], list[int]] = {}
+        for row in rows:
+            found.setdefault((row["name"], row["reading"]), []).append(row["listing"])
+        return [AnonymousScope(*key, tuple(listings)) for key, listings in found.items()]
 
     def held_since(self, scope: int) -> int | None:
         """Return the snapshot at which a scope's answer was last held."""

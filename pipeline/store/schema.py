@@ -200,16 +200,17 @@ create table flaps (
     field text not null,
     before text,
     after text,
-    announced integer not null references sightings(id),
-    changed integer not null references sightings(id),
+    began_at text not null,
+    changes integer not null,
+    changed_at text not null,
     answers integer not null,
-    settled integer references sightings(id)
+    counted_at text not null,
+    announced integer not null,
+    ended integer references sightings(id)
 ) strict;
-create index flaps_scope on flaps(scope, settled);
+create index flaps_scope on flaps(scope, model, field);
 create index flaps_model on flaps(model);
-create index flaps_announced on flaps(announced);
-create index flaps_changed on flaps(changed);
-create index flaps_settled on flaps(settled);
+create index flaps_ended on flaps(ended);
 
 create table departures (
     id integer primary key,

@@ -77,12 +77,12 @@ def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -
             state = states.get(scope)
             if state is None or state.held is None:
                 raise LookupError(f"nothing is held for {scope}")
-            _accept_held(store, ledger, snapshot, state, quiet(scope, state.reading))
+            _accept_held(store, ledger, snapshot, at, state, quiet(scope, state.reading))
         return snapshot
 
 
 def _accept_held(
-    store: Store, ledger: LedgerWriter, snapshot: int, state: ScopeState, quiet: tuple[str, ...]
+    store: Store, ledger: LedgerWriter, snapshot: int, at: str, state: ScopeState, quiet: tuple[str, ...]
 ) -> None:
     assert state.listing is not None
     assert state.held is not None
@@ -98,12 +98,14 @@ def _accept_held(
         since=ledger.held_since(state.id),
     )
     (number,) = ledger.sightings(snapshot, [moved])
+    ledger.flaps.record_moves([number], at)
     # Without the validators and the fingerprint of an earlier answer, the next answer is read in full.
     ledger.point(
         [replace(state, listing=state.held, held=None, fingerprint=None, etag=None, last_modified=None)]
     )
     levels = set(ledger.flap_levels([number]).values())
-    ledger.sightings(
+    confirming = ledger.sightings(
         snapshot,
         [replace(moved, outcome=Outcome.CONFIRMED, flap_level=level) for level in sorted(levels)],
     )
+    ledger.flaps.end_removed(confirming)

@@ -10,6 +10,7 @@ from pipeline.store import Sighting, Snapshot
 from pipeline.sync.cache import RunCache
 from pipeline.sync.confirm import RemovalCounter
 from pipeline.sync.decide import Decision
+from pipeline.sync.flaps import settle_flaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decisio
     ledger.point([state for pair in pairs if (state := _state_after(*pair))])
     sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
+    moved = [
+        number for number, sighting in zip(ids, sightings, strict=True) if sighting.outcome == Outcome.MOVED
+    ]
+    if moved:
+        ledger.flaps.record_moves(moved, started_at)
     removals = RemovalCounter(ledger, snapshot, started_at)
     moves = {
         number: sighting
@@ -108,10 +114,17 @@ def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decisio
         if decision.complete
         for confirmation in _confirmations(decision, sighting, removals)
     ]
-    ledger.sightings(snapshot, confirmed)
+    confirming = ledger.sightings(snapshot, confirmed)
     removals.write()
+    settled = settle_flaps(
+        ledger,
+        snapshot,
+        started_at,
+        confirmed=confirming,
+        complete=[decision.state.id for decision in decisions if decision.complete],
+    )
     cache.mark_stale(decision.state.id for decision, sighting in pairs if sighting or decision.state.held)
-    cache.mark_stale(sighting.scope for sighting in confirmed)
+    cache.mark_stale(sighting.scope for sighting in [*confirmed, *settled])
 
 
 def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:

@@ -87,10 +87,13 @@ CREATE TABLE flaps (
     field text not null,
     before text,
     after text,
-    announced integer not null references sightings(id),
-    changed integer not null references sightings(id),
+    began_at text not null,
+    changes integer not null,
+    changed_at text not null,
     answers integer not null,
-    settled integer references sightings(id)
+    counted_at text not null,
+    announced integer not null,
+    ended integer references sightings(id)
 ) strict;
 CREATE TABLE gateways (
     id integer primary key,
@@ -282,11 +285,9 @@ CREATE INDEX sightings_since on sightings(since);
 CREATE INDEX missing_scope on missing(scope);
 CREATE INDEX missing_transition on missing(transition);
 CREATE INDEX missing_since on missing(since);
-CREATE INDEX flaps_scope on flaps(scope, settled);
+CREATE INDEX flaps_scope on flaps(scope, model, field);
 CREATE INDEX flaps_model on flaps(model);
-CREATE INDEX flaps_announced on flaps(announced);
-CREATE INDEX flaps_changed on flaps(changed);
-CREATE INDEX flaps_settled on flaps(settled);
+CREATE INDEX flaps_ended on flaps(ended);
 CREATE INDEX departures_model on departures(model);
 CREATE INDEX departures_record on departures(record);
 CREATE INDEX changes_transition on changes(transition, kind);
@@ -405,19 +406,24 @@ CREATE VIEW health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,
        case when not scopes.asked then 'retired'
             when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as state,
-       case when sightings.outcome in ('failed', 'held') then since.started_at end as state_since,
+       case when sightings.outcome in ('failed', 'held') then began.started_at end as state_since,
        listings.size as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
             select max((select max(covering.id) from snapshots as covering
                         where covering.covered = coverage_scopes.coverage
-                        and (sightings.outcome <> 'failed' or covering.id < since.id)))
+                        and (sightings.outcome <> 'failed' or covering.id < began.id)))
             from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
        sightings.error_class, sightings.error,
+       coalesce(sightings.outcome = 'failed' and exists (select 1 from sightings as severe
+    join snapshots as run on run.id = severe.snapshot
+    where severe.scope = scopes.id and coalesce(severe.since, severe.snapshot) = began.id
+    and severe.outcome = 'failed' and (severe.error_class not in ('Throttled', 'Unreachable')
+         or strftime('%s', run.started_at) - strftime('%s', began.started_at) >= 21600)), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
 left join gateways on gateways.id = scopes.gateway
 left join sightings on sightings.id = scopes.sighting
-left join snapshots as since on since.id = coalesce(sightings.since, sightings.snapshot)
+left join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
 CREATE VIEW same_catalog as
 select listings.name as listing, gateways.name as gateway, listings.size as models,

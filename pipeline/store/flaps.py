@@ -1,0 +1,379 @@
+"""Values that keep changing, each a field of a model in a scope.
+
+Such an episode is a row of `flaps`. It begins with a change back to a value that the field had within the
+last 7 days. It ends with a sighting: `settled` when the value is stable, `confirmed` when the model
+is removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
+from pipeline.core.diff import field_changes
+from pipeline.core.times import iso
+from pipeline.core.types import FieldChange
+from pipeline.store.bulk import BulkWriter
+from pipeline.store.changes import ModelIds
+from pipeline.store.database import Store
+from pipeline.store.records import record_bodies
+from pipeline.store.windows import IN_WINDOW, Window
+
+RETURN_DAYS = 7
+"""A change to a value that the field had within so many days is a return."""
+
+NOT_FLAPPING = (*sorted(QUIET_CATEGORIES), SHAPE)
+"""The categories without episodes: they are quiet, or reported for all models at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The episodes of a scope whose values are stable: rows of `flaps`, and the scope's current listing."""
+
+    scope: int
+    scope_name: str
+    listing: int
+    flaps: tuple[int, ...]
+
+
+class FlapWriter:
+    """A writer of `flaps`, for an open transaction of a process that holds the lock."""
+
+    def __init__(self, store: Store, writer: BulkWriter) -> None:
+        self._store = store
+        self._writer = writer
+        self._is_any_open: bool | None = None
+
+    @property
+    def is_any_open(self) -> bool:
+        """Whether any value keeps changing at present."""
+        if self._is_any_open is None:
+            self._is_any_open = bool(self._store.rows("select 1 from flaps where ended is null limit 1"))
+        return self._is_any_open
+
+    def record_moves(self, moved: Collection[int], at: str) -> None:
+        """Record the field changes of moves: those of open episodes, and returns that begin one.
+
+        Args:
+            moved: their sightings, all of one run; the pending removals are those from before it.
+            at: the start of the run (ISO 8601 UTC).
+        """
+        parameters = {"moved": json.dumps(sorted(moved)), "readded": json.dumps(self._readded(moved))}
+        if self.is_any_open:
+            rows = [{**row, "at": at} for row in self._store.rows(_CHANGED, parameters)]
+            self._store.connection.executemany(
+                """
+                update flaps set after = :after, changes = changes + 1, changed_at = :at,
+                                 answers = 0, counted_at = :at
+                where id = :id
+                """,
+                rows,
+            )
+        since = iso(datetime.fromisoformat(at) - timedelta(days=RETURN_DAYS))
+        returns = self._store.rows(_RETURNED, {**parameters, "at": at, "since": since})
+        rows = [
+            {
+                "name": f"{row['field']} of {row['model_name']}",
+                "scope": row["scope"],
+                "model": row["model"],
+                "field": row["field"],
+                "before": row["after"],
+                "after": row["after"],
+                "began_at": row["began_at"],
+                "changes": row["changes"],
+                "changed_at": at,
+                "answers": 0,
+                "counted_at": at,
+                "announced": row["sighting"],
+            }
+            for row in returns
+        ]
+        self._writer.insert_new("flaps", rows)
+        self._is_any_open = self._is_any_open or bool(rows)
+
+    def _readded(self, moved: Collection[int]) -> list[tuple[object, ...]]:
+        """Return the fields that differ in models that are back before their removal was confirmed."""
+        pairs = self._store.rows(_READDED, {"moved": json.dumps(sorted(moved))})
+        bodies = record_bodies(self._store, (pair[side] for pair in pairs for side in ("before", "after")))
+        return [
+            (pair["transition"], pair["scope"], pair["model"], *_as_row(field))
+            for pair in pairs
+            for field in field_changes(bodies[pair["before"]], bodies[pair["after"]])
+        ]
+
+    def end_removed(self, confirmed: Collection[int]) -> None:
+        """End the episodes of models whose removal some sightings confirm."""
+        if confirmed and self.is_any_open:
+            rows = self._store.rows(_REMOVED, {"confirmed": json.dumps(sorted(confirmed))})
+            self.end({row["id"]: row["sighting"] for row in rows})
+
+    def count_answers(self, scopes: Collection[int], at: str, *, apart: timedelta, at_most: int) -> None:
+        """Count one more complete answer of scopes for each of their open episodes whose model is listed.
+
+        Args:
+            scopes: those that gave a complete answer.
+            at: the start of the run (ISO 8601 UTC).
+            apart: the least time since the run that counted last, or that had the last change.
+            at_most: the count is not raised above this.
+        """
+        parameters = {
+            "scopes": json.dumps(sorted(scopes)),
+            "at": at,
+            "before": iso(datetime.fromisoformat(at) - apart),
+            "at_most": at_most,
+        }
+        self._store.connection.execute(_COUNT, parameters)
+
+    def settled(self, scopes: Collection[int], at: str, *, stable: timedelta, answers: int) -> list[Settled]:
+        """Return the open episodes of scopes whose value has been stable for some time and some answers."""
+        parameters = {
+            "scopes": json.dumps(sorted(scopes)),
+            "before": iso(datetime.fromisoformat(at) - stable),
+            "answers": answers,
+        }
+        by_scope: dict[tuple[int, str, int], list[int]] = {}
+        for row in self._store.rows(_STABLE, parameters):
+            by_scope.setdefault((row["scope"], row["scope_name"], row["listing"]), []).append(row["id"])
+        return [Settled(*scope, tuple(flaps)) for scope, flaps in by_scope.items()]
+
+    def end(self, sightings: Mapping[int, int]) -> None:
+        """End episodes; `sightings` has the sighting that ends each, by its row."""
+        self._store.connection.executemany(
+            "update flaps set ended = ? where id = ?",
+            [(sighting, number) for number, sighting in sightings.items()],
+        )
+        self._is_any_open = None
+
+
+def _as_row(field: FieldChange) -> tuple[str, str | None, str | None, str]:
+    return field.field, field.before, field.after, field.category
+
+
+_OFFERED = """
+    exists (
+        select 1 from records cross join listing_records
+            on listing_records.listing = scopes.listing and listing_records.record = records.id
+        where records.model = flaps.model)
+"""
+"""SQL: the current listing of the scope has the model."""
+
+# A transition is compared once for all scopes that made it: `now` has no scopes, except for models that are
+# listed again.
+_NOW = """
+    with wanted as materialized (
+        select sightings.id as sighting, sightings.scope, sightings.transition from json_each(:moved) as each
+        join sightings on sightings.id = each.value
+    ),
+    now as materialized (
+        select lists.transition, null as scope, changes.model, fields.name as field, field_changes.before,
+               field_changes.after, fields.class
+        from (select distinct transition from wanted) as lists
+        cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
+        cross join field_changes on field_changes.change = changes.id
+        cross join fields on fields.id = field_changes.field
+        union all
+        select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+        from json_each(:readded)
+    )
+"""
+
+_READDED = """
+    select distinct moved.transition, moved.scope, added.model, removed.before, added.after
+    from json_each(:moved) as each
+    cross join sightings as moved on moved.id = each.value
+    cross join missing on missing.scope = moved.scope
+    cross join changes as removed on removed.transition = missing.transition and removed.kind = 'removed'
+    cross join changes as added on added.model = removed.model and added.kind = 'added'
+        and added.transition = moved.transition
+    where removed.before <> added.after
+"""
+
+_CHANGED = f"""
+    {_NOW}
+    select flaps.id, now.after from flaps
+    cross join wanted on wanted.scope = flaps.scope
+    cross join now on now.transition = wanted.transition and now.model = flaps.model
+        and now.field = flaps.field and (now.scope is null or now.scope = flaps.scope)
+    where flaps.ended is null
+"""  # noqa: S608 - our own words
+
+_RETURNED = f"""
+    {_NOW},
+    first as materialized (
+        select min(id) as id from snapshots where started_at >= :since and started_at <= :at
+    ),
+    past as materialized (
+        select lists.transition, changes.model, fields.name as field, field_changes.before
+        from (
+            select distinct transition from sightings
+            where snapshot >= (select id from first) and outcome = 'moved'
+        ) as lists
+        cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
+            and changes.model in (select model from now)
+        cross join field_changes on field_changes.change = changes.id
+        cross join fields on fields.id = field_changes.field
+    ),
+    returned as (
+        select wanted.sighting, wanted.scope, now.model, now.field, now.before, now.after,
+               max(earlier.id) as first
+        from now
+        cross join past on past.model = now.model and past.field = now.field and past.before is now.after
+        cross join wanted on wanted.transition = now.transition
+            and (now.scope is null or now.scope = wanted.scope)
+        cross join sightings as earlier on earlier.transition = past.transition
+            and earlier.scope = wanted.scope and earlier.outcome = 'moved' and earlier.id < wanted.sighting
+            and earlier.snapshot >= (select id from first)
+        where now.class not in ({", ".join(f"'{category}'" for category in NOT_FLAPPING)})
+        and not exists (
+            select 1 from flaps where flaps.scope = wanted.scope and flaps.model = now.model
+            and flaps.field = now.field and flaps.ended is null)
+        and exists (
+            select 1 from snapshots where snapshots.id = earlier.snapshot
+            and snapshots.started_at >= :since and snapshots.started_at <= :at)
+        group by wanted.sighting, now.model, now.field
+    )
+    select returned.*, models.name as model_name, snapshots.started_at as began_at, 1 + (
+        select count(*) from sightings as earlier
+        join changes on changes.transition = earlier.transition and changes.model = returned.model
+        join field_changes on field_changes.change = changes.id
+        join fields on fields.id = field_changes.field and fields.name = returned.field
+        where earlier.scope = returned.scope and earlier.outcome = 'moved'
+        and earlier.id >= returned.first and earlier.id < returned.sighting) as changes
+    from returned
+    join models on models.id = returned.model
+    join sightings as began on began.id = returned.first
+    join snapshots on snapshots.id = began.snapshot
+    order by returned.sighting, returned.model, returned.field
+"""  # noqa: S608 - our own words
+
+_REMOVED = """
+    select flaps.id, confirmed.id as sighting from json_each(:confirmed) as each
+    cross join sightings as confirmed on confirmed.id = each.value
+    cross join flaps on flaps.scope = confirmed.scope and flaps.ended is null
+    cross join changes as removed on removed.transition = confirmed.transition and removed.kind = 'removed'
+        and removed.model = flaps.model
+    where not exists (
+        select 1 from records cross join listing_records
+            on listing_records.listing = confirmed.listing and listing_records.record = records.id
+        where records.model = flaps.model)
+"""
+
+_COUNT = f"""
+    update flaps set answers = answers + 1, counted_at = :at
+    where ended is null and answers < :at_most and counted_at <= :before
+    and scope in (select value from json_each(:scopes))
+    and exists (select 1 from scopes where scopes.id = flaps.scope and {_OFFERED.strip()})
+"""  # noqa: S608 - our own words
+
+_STABLE = f"""
+    select flaps.id, flaps.scope, scopes.name as scope_name, scopes.listing from flaps
+    join scopes on scopes.id = flaps.scope
+    where flaps.ended is null and flaps.answers >= :answers and flaps.changed_at <= :before
+    and flaps.scope in (select value from json_each(:scopes)) and {_OFFERED.strip()}
+    order by flaps.scope, flaps.id
+"""  # noqa: S608 - our own words
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A value that keeps changing in a scope: the first sighting of it, and the one that ended it, if any."""
+
+    announced: int
+    ended: int | None
+
+
+Episodes = Mapping[tuple[int, int], Mapping[str, Sequence[Episode]]]
+"""By scope and model, then by field."""
+
+
+def episodes(store: Store, window: Window, models: ModelIds = None) -> Episodes:
+    """Return the episodes that had not ended before a window, by scope and model, then by field."""
+    rows = store.rows(
+        """
+        select flaps.scope, flaps.model, flaps.field, flaps.announced, flaps.ended from flaps
+        left join sightings on sightings.id = flaps.ended
+        where (flaps.ended is null or sightings.snapshot > :since)
+        and (:models is null or flaps.model in (select value from json_each(:models)))
+        order by flaps.id
+        """,
+        {"since": window.since, "models": None if models is None else json.dumps(sorted(models))},
+    )
+    found: dict[tuple[int, int], dict[str, list[Episode]]] = {}
+    for row in rows:
+        fields = found.setdefault((row["scope"], row["model"]), {})
+        fields.setdefault(row["field"], []).append(Episode(row["announced"], row["ended"]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SettledValue:
+    """A value that kept changing, and is stable since a sighting.
+
+    Args:
+        sighting: the sighting, and `at` the start of its run (ISO 8601 UTC).
+        imported: the answer was imported.
+        record: the record of the model in the scope's listing.
+        before: the value before the first change; None where the field was absent.
+        after: the stable value.
+        changes: the number of changes.
+        began_at: the start of the run with the first change; `changed_at` with the last.
+        category: the category of the field in its last change; None where that history was pruned.
+        announced: the records before and after the change that announced it, likewise.
+    """
+
+    sighting: int
+    snapshot: int
+    at: str
+    imported: bool
+    scope_name: str
+    group_name: str | None
+    gateway: str
+    model: str
+    owned_by: str | None
+    record: int
+    field: str
+    before: str | None
+    after: str | None
+    changes: int
+    began_at: str
+    changed_at: str
+    category: str | None
+    announced_before: int | None
+    announced_after: int | None
+
+
+def settled_values(store: Store, window: Window, models: ModelIds = None) -> list[SettledValue]:
+    """Return the values that settled in a window, oldest first."""
+    rows = store.rows(
+        f"""
+        select flaps.ended as sighting, sightings.snapshot, snapshots.started_at as at,
+               snapshots.status = 'imported' as imported, scopes.name as scope_name, scopes.group_name,
+               gateways.name as gateway, models.name as model, records.owned_by, records.id as record,
+               flaps.field, flaps.before, flaps.after, flaps.changes, flaps.began_at, flaps.changed_at, (
+                   select coalesce(fields.shape_of, fields.class) from changes
+                   join field_changes on field_changes.change = changes.id
+                   join fields on fields.id = field_changes.field and fields.name = flaps.field
+                   where changes.model = flaps.model and changes.kind = 'changed'
+                   order by field_changes.id desc limit 1
+               ) as category, announcing.before as announced_before, announcing.after as announced_after
+        from flaps
+        join sightings on sightings.id = flaps.ended and sightings.outcome = 'settled'
+        join snapshots on snapshots.id = sightings.snapshot
+        join scopes on scopes.id = flaps.scope
+        join gateways on gateways.id = scopes.gateway
+        join models on models.id = flaps.model
+        join records on records.model = flaps.model
+        join listing_records on listing_records.listing = sightings.listing
+            and listing_records.record = records.id
+        left join sightings as announced on announced.id = flaps.announced
+        left join changes as announcing on announcing.transition = announced.transition
+            and announcing.model = flaps.model and announcing.kind = 'changed'
+        where {IN_WINDOW} and (:models is null or flaps.model in (select value from json_each(:models)))
+        order by flaps.ended, flaps.id
+        """,  # noqa: S608 - our own words
+        {**asdict(window), "models": None if models is None else json.dumps(sorted(models))},
+    )
+    return [SettledValue(**{**row, "imported": bool(row["imported"])}) for row in rows]

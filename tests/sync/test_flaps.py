@@ -1,0 +1,186 @@
+"""Values that keep changing: when an episode begins, what counts in it, and when it ends."""
+
+from __future__ import annotations
+
+from support.fakes import Script, moment, rows_of, scope
+
+from pipeline.core.types import Thresholds
+from pipeline.errors import Unreachable
+from pipeline.maintenance import dialects_of, rebuild, verify
+from pipeline.sync.accept import accept, quiet_paths
+
+PROD, TEST = "acme/prod", "acme/test"
+
+
+def flaps(script: Script, *columns: str) -> list[tuple[object, ...]]:
+    """Return some columns of every episode, in order."""
+    return [tuple(row[column] for column in columns) for row in script.store.rows("select * from flaps")]
+
+
+def plays(script: Script, *values: int, name: str = PROD) -> Script:
+    """Run once with each value of `vega`."""
+    for value in values:
+        script.adds(name, vega=value).run()
+    return script
+
+
+def begun(script: Script, *values: int) -> Script:
+    """Return a script with some values of `vega` in a scope, one per run."""
+    first, *rest = values
+    script.offers(PROD, "lyra", vega=first).run()
+    return plays(script, *rest)
+
+
+def assert_intact(script: Script) -> None:
+    """Check the database, and that a rebuild has nothing to correct."""
+    problems = [problem for check in verify(script.store, dialects_of([])) for problem in check.problems]
+    assert problems == []
+    before = rows_of(script.store)
+    rebuild(script.store, dialects_of([]))
+    assert rows_of(script.store) == before
+
+
+def test_an_episode_begins_with_a_return_to_an_earlier_value(script: Script) -> None:
+    begun(script, 1, 2)
+    assert flaps(script, "id") == []
+    plays(script, 1)
+    assert flaps(script, "name", "before", "after", "changes") == [("form of vega", "1", "1", 2)]
+
+
+def test_later_changes_are_counted_in_the_same_episode(script: Script) -> None:
+    begun(script, 1, 2, 1, 2, 1, 2)
+    assert flaps(script, "before", "after", "changes", "answers", "ended") == [("1", "2", 5, 0, None)]
+    assert_intact(script)
+
+
+def test_three_values_in_turn_are_one_episode(script: Script) -> None:
+    begun(script, 1, 2, 3)
+    assert flaps(script, "id") == []
+    plays(script, 1, 2, 3)
+    assert flaps(script, "before", "after", "changes") == [("1", "3", 5)]
+    assert_intact(script)
+
+
+def test_new_values_one_after_the_other_are_no_episode(script: Script) -> None:
+    assert flaps(begun(script, *range(1, 9)), "id") == []
+
+
+def test_a_field_that_comes_and_goes_is_an_episode(script: Script) -> None:
+    begun(script, 1).adds(PROD, "vega").run()
+    plays(script, 1)
+    assert flaps(script, "before", "after") == [("1", "1")]
+
+
+def test_two_fields_of_a_model_are_two_episodes(script: Script) -> None:
+    script.offers(PROD, "lyra", "vega")
+    for first, second in ((1, 1), (2, 1), (1, 2), (1, 1)):
+        script.offers_now[PROD]["vega"] = {"context_length": first, "max_output": second}
+        script.run()
+    assert flaps(script, "field", "before", "changes") == [
+        ("context_length", "1", 2),
+        ("max_output", "1", 2),
+    ]
+    assert_intact(script)
+
+
+def test_quiet_fields_have_no_episodes(script: Script) -> None:
+    script.offers(PROD, "lyra", "vega")
+    for text in "abababab":
+        script.offers_now[PROD]["vega"] = {"description": text}
+        script.run()
+    assert flaps(script, "id") == []
+
+
+def test_a_value_that_returns_after_eight_days_is_no_episode(script: Script) -> None:
+    begun(script, 1, 2).run(times=8 * 24)
+    plays(script, 1)
+    assert flaps(script, "id") == []
+
+
+def test_a_value_that_returns_after_six_days_is_an_episode(script: Script) -> None:
+    begun(script, 1, 2).run(times=6 * 24)
+    plays(script, 1)
+    assert flaps(script, "changes") == [(2,)]
+
+
+def test_a_value_settles_after_a_day_without_a_change(script: Script) -> None:
+    begun(script, 1, 2, 1, 2).run(times=23)
+    assert script.outcomes(PROD)[-1] == "moved"
+    script.run()
+    assert script.outcomes(PROD)[-1] == "settled"
+    script.run(times=30)
+    assert script.outcomes(PROD).count("settled") == 1
+    assert flaps(script, "after", "answers") == [("2", 3)]
+    assert_intact(script)
+
+
+def test_a_change_after_it_settled_begins_another_episode_if_it_returns(script: Script) -> None:
+    begun(script, 1, 2, 1).run(times=24)
+    plays(script, 2)
+    assert flaps(script, "before", "after", "changes") == [("1", "1", 2), ("2", "2", 2)]
+    assert_intact(script)
+
+
+def test_answers_that_fail_do_not_settle_a_value(script: Script) -> None:
+    begun(script, 1, 2, 1).fails(PROD, Unreachable("the connection was reset")).run(times=30)
+    script.recovers(PROD).run(times=2)
+    assert flaps(script, "answers", "ended") == [(2, None)]
+    script.run()
+    assert script.outcomes(PROD)[-1] == "settled"
+    assert_intact(script)
+
+
+def test_scopes_have_their_own_episodes_though_they_share_transitions(script: Script) -> None:
+    script.offers(PROD, "lyra", vega=1).offers(TEST, "lyra", vega=1).run()
+    plays(script, 2, 1)
+    assert flaps(script, "scope", "changes") == [(1, 2)]
+    plays(script, 2, 1, 2, name=TEST)
+    assert flaps(script, "scope", "changes") == [(1, 2), (2, 3)]
+    assert_intact(script)
+
+
+def test_a_hundred_scopes_that_flap_alike_are_a_hundred_episodes_of_two_transitions(script: Script) -> None:
+    names = [f"acme/key-{number}" for number in range(100)]
+    for value in (1, 2, 1, 2):
+        for name in names:
+            script.offers(name, "lyra", vega=value)
+        script.run()
+    assert flaps(script, "changes") == [(3,)] * 100
+    assert len(script.store.rows("select * from transitions")) == 2
+
+
+def test_a_model_that_is_missing_for_a_while_keeps_its_episode(script: Script) -> None:
+    begun(script, 1, 2, 1).drops(PROD, "vega").run()
+    assert flaps(script, "answers", "ended") == [(0, None)]
+    plays(script, 2)
+    assert flaps(script, "after", "changes", "ended") == [("2", 3, None)]
+    script.run(times=24)
+    assert script.outcomes(PROD)[-1] == "settled"
+    assert_intact(script)
+
+
+def test_a_value_that_returns_with_its_model_begins_an_episode(script: Script) -> None:
+    begun(script, 1, 2).drops(PROD, "vega").run()
+    plays(script, 1)
+    assert flaps(script, "before", "after", "changes") == [("1", "1", 2)]
+
+
+def test_a_confirmed_removal_ends_the_episode_without_settling_it(script: Script) -> None:
+    begun(script, 1, 2, 1).drops(PROD, "vega").run(times=4)
+    assert script.outcomes(PROD)[-1] == "confirmed"
+    ((ended,),) = flaps(script, "ended")
+    assert ended is not None
+    script.run(times=30)
+    assert "settled" not in script.outcomes(PROD)
+    assert_intact(script)
+
+
+def test_an_accepted_answer_can_announce_a_value(script: Script) -> None:
+    cautious = Thresholds(max_loss=0.5, floor=1, confirm=2)
+    script.has(scope(PROD, thresholds=cautious)).offers(PROD, *"abcdefgh", vega=1).run()
+    plays(script, 2)
+    script.offers(PROD, "a", vega=1).run()
+    assert flaps(script, "id") == []
+    accept(script.store, [PROD], quiet_paths([]), at=moment(4))
+    assert flaps(script, "before", "changes") == [("1", 2)]
+    assert_intact(script)
