@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.browse.descriptions import without_backquotes
+from pipeline.store.flapping import FLAP_DAYS, MAX_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +67,130 @@ def _models_of(condition: str) -> str:
 _TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or relative: 2h, 1d, 3w."
 
 
+_LEVEL = f"""min(max((
+        select count(*) from changes as gone
+        join sightings as earlier on earlier.transition = gone.transition and earlier.scope = moved.scope
+            and earlier.outcome = 'moved' and earlier.id < moved.id
+        join snapshots as earlier_run on earlier_run.id = earlier.snapshot and earlier_run.started_at
+            >= strftime('%Y-%m-%dT%H:%M:%SZ', moved_run.started_at, '-{FLAP_DAYS} days')
+        where gone.model = candidate.model and gone.kind = 'removed') - 1, 0), {MAX_LEVEL})"""  # noqa: S608
+"""The flap level of the model of `candidate`, which the sighting `moved` removed; see `store/flapping.py`."""
+
+_CONFIRMED = f"""
+        join sightings as moved on moved.id = (
+            select min(first.id) from sightings as first where first.scope = confirmed.scope
+            and first.snapshot >= confirmed.since and first.transition = confirmed.transition
+            and first.outcome = 'moved')
+        join snapshots as moved_run on moved_run.id = moved.snapshot
+        where confirmed.flap_level = {_LEVEL}"""  # noqa: S608
+"""The rest of a query for `confirmed` sightings that confirm the removal of the model of `candidate`."""
+
 _WHAT_CHANGED = Query(
     "what_changed",
     "Changes between two times",
     f"""
-    Changes from `since` up to, but not including, `until`, the newest first, once for all scopes with the
-    same change. Default: the 7 days before the last run. `scope` is a glob of scope names, such as
-    aihubmix/*. `class` is a class of fields: price, limits, capabilities, lifecycle, text, other, or shape
-    (fields that all records gained or lost). Default: all but shape. {_TIMES}
+    The changes that `modelwatch changes` reports, from `since` up to, but not including, `until`, the newest
+    first, once for all scopes with the same change: a removal when it is confirmed, and a return when the
+    model is back. A model that is back before that is no row, unless its record changed. Default: the 7 days
+    before the last run. `scope` is a glob of scope names, such as aihubmix/*. `class` is a class of fields:
+    price, limits, capabilities, lifecycle, text, counters, other, or shape (fields that nearly all records
+    gained or lost). Default: all but shape. {_TIMES}
     """,
     ("since", "until", "scope", "class"),
     f"""
 with moved as materialized (
-    select snapshots.started_at as at, sightings.snapshot, sightings.transition, sightings.outcome,
-           sightings.listing, count(*) as scopes, group_concat(scopes.name, ' ') as scope_names
+    select snapshots.started_at as at, sightings.*, scopes.name as scope_name,
+           :scope = '' or scopes.name glob :scope as wanted
     from snapshots
     join sightings on sightings.snapshot = snapshots.id and sightings.outcome in ('moved', 'confirmed')
     join scopes on scopes.id = sightings.scope
     where {_within("snapshots.started_at", 7)}
-    group by sightings.snapshot, sightings.transition, sightings.outcome, sightings.listing
-    having :scope = '' or max(scopes.name glob :scope)
+),
+moves as materialized (
+    select at, snapshot, transition, count(*) as scopes, group_concat(scope_name, ' ') as scope_names,
+           max(wanted) as wanted
+    from moved where outcome = 'moved' group by snapshot, transition
+),
+removals as materialized (
+    select candidate.* from (
+        select changes.id as change, changes.model, moved.* from moved
+        join changes on changes.transition = moved.transition and changes.kind = 'removed'
+        where moved.outcome = 'confirmed'
+        and not exists (
+            select 1 from records cross join listing_records
+                on listing_records.listing = moved.listing and listing_records.record = records.id
+            where records.model = changes.model)
+        and not exists (
+            select 1 from changes as added
+            join sightings as between_them on between_them.transition = added.transition
+                and between_them.scope = moved.scope and between_them.outcome = 'moved'
+                and between_them.snapshot > moved.since and between_them.snapshot <= moved.snapshot
+            where added.model = changes.model and added.kind = 'added')
+    ) as candidate
+    where exists (
+        select 1 from sightings as confirmed {_CONFIRMED} and confirmed.id = candidate.id)
+),
+additions as materialized (
+    select candidate.*, kept.record as kept_record, kept.left_at as kept_left_at,
+           kept.sighting >= coalesce(candidate.last, 0) as is_kept, removal.before as last_record, (
+               select first.started_at from sightings as confirmed
+               join snapshots as first on first.id = confirmed.since
+               {_CONFIRMED} and moved.id = candidate.last
+               and confirmed.transition = lost.transition and confirmed.scope = lost.scope
+               and confirmed.outcome = 'confirmed' and confirmed.id > lost.id and confirmed.id < candidate.id
+               order by confirmed.id limit 1) as last_left_at
+    from (
+        select changes.id as change, changes.model, changes.after as record, moved.*, (
+            select max(earlier.id) from changes as removed
+            join sightings as earlier on earlier.transition = removed.transition
+                and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
+            where removed.model = changes.model and removed.kind = 'removed') as last
+        from moved
+        join changes on changes.transition = moved.transition and changes.kind = 'added'
+        where moved.outcome = 'moved'
+    ) as candidate
+    left join departures as kept on kept.scope = candidate.scope and kept.model = candidate.model
+        and kept.sighting < candidate.id
+    left join sightings as lost on lost.id = candidate.last
+    left join changes as removal on removal.transition = lost.transition and removal.model = candidate.model
+),
+back as (
+    select *, iif(is_kept, kept_record, last_record) as before,
+           iif(is_kept, kept_left_at, last_left_at) as left_at
+    from additions
+),
+found as (
+    select moves.at, moves.snapshot, 'changed' as kind, changes.model, changes.id as change,
+           changes.id as fields_of, moves.scopes, moves.scope_names, moves.wanted, null as since
+    from moves
+    join changes on changes.transition = moves.transition and changes.kind = 'changed'
+    union all
+    select at, snapshot, 'removed', model, change, null, 1, scope_name, wanted, (
+        select started_at from snapshots where snapshots.id = removals.since)
+    from removals
+    union all
+    select at, snapshot, case when before is null then 'added' when left_at is null then 'changed'
+                              else 'returned' end, model, change,
+           iif(before is null or before = record, null, (
+               select min(same.id) from changes as same
+               where same.model = back.model and same.before = back.before and same.after = back.record)),
+           1, scope_name, wanted, left_at
+    from back where before is null or left_at is not null or before <> record
 )
-select moved.at, case when moved.outcome = 'moved' and changes.kind = 'removed' then 'missing'
-                      else changes.kind end as kind,
-       gateways.name as gateway, models.name as model, fields.name as field, field_changes.before,
-       field_changes.after, fields.class, sum(moved.scopes) as scopes,
-       group_concat(moved.scope_names, ' ') as scope_names, models.id as model_id,
-       min(changes.id) as change_id
-from moved
-join changes on changes.transition = moved.transition
-join models on models.id = changes.model
+select found.at, found.kind, gateways.name as gateway, models.name as model, fields.name as field,
+       field_changes.before, field_changes.after, fields.class, sum(found.scopes) as scopes,
+       group_concat(found.scope_names, ' ') as scope_names, models.id as model_id,
+       min(found.change) as change_id, found.since
+from found
+join models on models.id = found.model
 join gateways on gateways.id = models.gateway
-left join field_changes on field_changes.change = changes.id
+left join field_changes on field_changes.change = found.fields_of
 left join fields on fields.id = field_changes.field
-where (moved.outcome = 'moved' or (changes.kind = 'removed' and not exists (
-    select 1 from records cross join listing_records
-        on listing_records.listing = moved.listing and listing_records.record = records.id
-    where records.model = changes.model)))
-and case when :class = '' then fields.class is not 'shape' else fields.class = :class end
-group by moved.at, moved.snapshot, changes.model, 2, field, field_changes.before, field_changes.after, class
-order by moved.at desc, moved.snapshot desc, gateway, model, field
+where case when :class = '' then fields.class is not 'shape' else fields.class = :class end
+group by found.at, found.snapshot, found.model, found.kind, found.since, field, field_changes.before,
+         field_changes.after, class
+having max(found.wanted)
+order by found.at desc, found.snapshot desc, gateway, model, field
 """,  # noqa: S608 - our own words
 )
 

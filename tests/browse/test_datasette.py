@@ -119,9 +119,9 @@ def test_a_feed_has_removals_only_once_they_are_confirmed(tmp_path: Path) -> Non
         script.drops("acme/prod", "kite").run(times=3)
     with browse_server(job) as (base, _):
         assert "missing" in {
-            row["kind"] for row in json.loads(fetch(base, "/modelwatch/what_changed.json", _shape="array"))
+            row["kind"] for row in json.loads(fetch(base, "/modelwatch/change_log.json", _shape="array"))
         }
-        feed = ET.fromstring(fetch(base, "/modelwatch/what_changed.atom"))
+        feed = ET.fromstring(fetch(base, "/modelwatch/change_log.atom"))
     titles = [str(entry.findtext(f"{ATOM}title")) for entry in feed.findall(f"{ATOM}entry")]
     assert "removed kite" in titles
     assert not [title for title in titles if title.startswith("missing")]

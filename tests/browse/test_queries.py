@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from support import event_model
+from support.event_model import History
 from support.fakes import Script
 
 from pipeline.browse.queries import QUERIES, Query, time_parameter
 from pipeline.errors import StoreError
+from pipeline.history.changes import find_events
+from pipeline.history.types import Event
 from pipeline.store import Store
+from pipeline.store.windows import Window
 
 MAY_BE_SCANNED = {
     "scopes",
@@ -21,6 +29,8 @@ MAY_BE_SCANNED = {
     "wanted",
     "found",
     "moved",
+    "removals",
+    "additions",
     "json_each",
 }
 """Tables and subqueries that a stored query may scan: those of the present, and its own results."""
@@ -91,13 +101,50 @@ def test_what_changed_has_one_row_for_all_scopes_with_the_same_change(recorded: 
     assert columns(price, "model", "before", "after", "class", "scopes", "scope_names") == [
         ("heron", '"1"', '"1.5"', "price", 2, "acme/prod acme/test")
     ]
-    assert columns(rows, "kind", "model")[1:] == [("added", "lyra"), ("removed", "lyra"), ("missing", "lyra")]
+    assert columns(rows, "kind", "model", "since")[1:] == [
+        ("returned", "lyra", "2026-09-20T07:00:00Z"),
+        ("removed", "lyra", "2026-09-20T07:00:00Z"),
+    ]
     assert columns(ask(recorded.store, "what_changed", scope="*/test", **{"class": "price"}), "model") == [
         "heron"
     ]
     assert ask(recorded.store, "what_changed", scope="zeta/*") == []
-    between = ask(recorded.store, "what_changed", since="2026-09-20T07:00:00Z", until="2026-09-20T08:00:00Z")
-    assert columns(between, "kind", "model", "at") == [("missing", "lyra", "2026-09-20T07:00:00Z")]
+    between = ask(recorded.store, "what_changed", since="2026-09-20T08:00:00Z", until="2026-09-20T09:00:00Z")
+    assert columns(between, "kind", "model", "at") == [("removed", "lyra", "2026-09-20T08:00:00Z")]
+
+
+ROW = ("at", "kind", "gateway", "model", "since", "field", "before", "after")
+
+
+def rows_of(events: Sequence[Event]) -> Counter[tuple[object, ...]]:
+    """Count the rows for the fields of events, or for events without fields, of each scope."""
+    return Counter(
+        (event.at, str(event.kind), event.gateway, event.model, scope, event.since, *field)
+        for event in events
+        for scope in event.scopes
+        for field in [(each.field, each.before, each.after) for each in event.fields] or [(None, None, None)]
+    )
+
+
+@pytest.mark.parametrize("confirm", [1, 2])
+@settings(max_examples=60, deadline=None)
+@given(event_model.histories_of_one_scope | event_model.histories)
+def test_what_changed_agrees_with_changes_in_any_history(confirm: int, history: History) -> None:
+    """A model that is back with another record has no fields, unless a change between the two is recorded."""
+    with Store.open(None) as store:
+        event_model.record_history(store, history, confirm)
+        expected = rows_of(find_events(store, Window(0, len(history))))
+        rows = ask(store, "what_changed", since="2026-01-01")
+        changed = store.rows("select * from change_log where kind = 'changed'")
+    found = Counter(
+        (*(row[name] for name in ROW[:4]), scope, *(row[name] for name in ROW[4:]))
+        for row in rows
+        for scope in row["scope_names"].split()
+    )
+    missing = expected - found
+    assert found - expected == Counter((*row[:6], None, None, None) for row in missing.elements())
+    recorded = {tuple(row[name] for name in ("gateway", "model", "before", "after")) for row in changed}
+    assert recorded.isdisjoint((*row[2:4], *row[7:]) for row in missing)
 
 
 @pytest.mark.parametrize("name", ["what_changed", "lost_and_returned", "coverage_by_day"])
