@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pipeline.core.times import compact, is_due, iso
+from pipeline.core.types import Severity
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.channels import recipients
 from pipeline.delivery.types import (
@@ -20,6 +21,7 @@ from pipeline.delivery.types import (
 )
 from pipeline.errors import QuestionError
 from pipeline.reports.summary import Summaries
+from pipeline.reports.types import Incident, ResolvedIncident
 from pipeline.store import Store
 from pipeline.store import outbox as tables
 from pipeline.store.coverage import has_news
@@ -38,7 +40,7 @@ _UNSTEADY = 3
 """The number of failures and holds within a day from which a scope is unsteady…"""
 
 _UNSTEADY_INTERVAL = timedelta(hours=6)
-"""…and the shortest time between two reports with no other news than unsteady scopes."""
+"""…and the shortest time between two reports with no other news than such scopes, or failures that pass."""
 
 
 def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, at: str) -> None:
@@ -98,19 +100,23 @@ class _Enqueuer:
     def _can_wait(
         self, destination: Destination, window: Window, reported_at: datetime, now: datetime
     ) -> bool:
-        """Return whether there is only news of unsteady scopes, and the last report is recent.
+        """Return whether there is only news that is no hurry, and the last report is recent.
 
-        The window then stays open, and the next report includes this news.
+        That is news of unsteady scopes, and of transient failures that have not lasted. The window then stays
+        open, and the next report includes this news.
         """
         each_run = destination.schedule.every == "run" and not destination.empty
         if destination.name == REPORTS or not each_run or abs(now - reported_at) >= _UNSTEADY_INTERVAL:
             return False
         summary = self.summaries.preview(window, destination.filter)
         new = [incident for incident in summary.incidents if incident.new]
-        scopes = {scope for incident in new for scope in incident.scopes}
-        scopes |= {scope for end in summary.resolved for scope in end.scopes}
-        if not scopes or summary.listed or summary.first_answers or any(each.missing_watched for each in new):
+        if summary.listed or summary.first_answers or any(each.missing_watched for each in new):
             return False
+        problems = (*new, *summary.resolved)
+        lasting = (each for each in problems if each.state != "failed" or not _is_transient(each))
+        scopes = {scope for each in lasting for scope in each.scopes}
+        if not scopes:
+            return bool(problems)
         day_ago = iso(now - timedelta(days=1))
         return scopes <= tables.unsteady_scopes(self.store, since=day_ago, times=_UNSTEADY)
 
@@ -132,6 +138,13 @@ class _Enqueuer:
             run_started_at=run.started_at,
             message_id=f"<{name}>" if state.token else None,
         )
+
+
+def _is_transient(problem: Incident | ResolvedIncident) -> bool:
+    """Return whether a failure, open or ended, has not become urgent."""
+    if isinstance(problem, Incident):
+        return problem.severity != Severity.URGENT
+    return not problem.urgent
 
 
 def _host(destination: Destination) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from pipeline.core.types import Kind, Severity
@@ -30,8 +30,9 @@ from pipeline.store.coverage import (
     first_answers,
     models_missing_from_held,
     scopes_asked,
-    scopes_with_new_problems,
 )
+from pipeline.store.models import model_rows
+from pipeline.store.offers import ScopeModel, pending_at
 from pipeline.store.scopes import scope_groups
 from pipeline.store.windows import Window, time_window
 
@@ -49,7 +50,8 @@ DEFAULT_FILTER = Filter()
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_SEVERITIES = {"failed": Severity.URGENT, "held": Severity.BREAKING}
+_PROBLEMS = ("failed", "held")
+"""The states of scopes that are incidents."""
 
 
 def summarise(
@@ -106,8 +108,8 @@ class Summaries:
             run=report.run,
             min_severity=wanted.severity,
             changes=fold_events(report.events, data.groups, self._watch),
-            incidents=tuple(_incidents(scopes, data, wanted.severity)),
-            resolved=tuple(_resolved(report.recoveries, data, wanted.severity)),
+            incidents=(*_pending(data, wanted), *_incidents(scopes, data, wanted.severity)),
+            resolved=(*_resolved(report.recoveries, data, wanted.severity), *_back(data, wanted)),
             first_answers=() if selects_models else tuple(_first_answers(data, wanted)),
             pending=tuple((each.scope, each.pending_removals) for each in scopes if each.pending_removals),
             coverage=scopes,
@@ -131,7 +133,7 @@ class Summaries:
         chart = Window(min(since, window.until), window.until, days[0], window.end)
         if chart not in self._events:
             self._events = _newest(self._events)
-            self._events[chart] = mark_urgent(find_events(self._store, chart), self._watch)
+            self._events[chart] = mark_urgent(find_events(self._store, chart, watch=self._watch), self._watch)
         events = _filter_events(self._events[chart], wanted, self._read(window).groups)
         counts = Counter((event.at[:10], event.kind) for event in events if not event.quiet)
         return tuple(DayCounts(day, **{str(kind): counts[day, kind] for kind in Kind}) for day in days)
@@ -167,17 +169,33 @@ def _filter_events(events: Iterable[Event], wanted: Filter, groups: Mapping[str,
             yield replace(event, scopes=scopes, groups=selected_groups)
 
 
-def _severity(data: _WindowData, state: str, scope: str, since: str) -> Severity:
-    """Return the severity of an incident; a hold is urgent where the held answer lacks a watched model."""
-    if state == "held" and (scope, since) in data.missing_watched:
-        return Severity.URGENT
-    return _SEVERITIES[state]
+def _severity(
+    problem: Coverage | Recovery, since: str, missing_watched: Container[tuple[str, str]]
+) -> Severity:
+    """Return the severity of a hold or failure, open or ended.
+
+    A hold is urgent where the held answer lacks a watched model. A transient failure is notable until it has
+    lasted; see `Coverage`.
+    """
+    if problem.state == "held":
+        return Severity.URGENT if (problem.scope, since) in missing_watched else Severity.BREAKING
+    return Severity.URGENT if problem.urgent else Severity.NOTABLE
+
+
+def _is_new(problem: Coverage, data: _WindowData) -> bool:
+    """Return whether a hold or failure began in the window, or became more severe in it."""
+    before, since = data.before.get(problem.scope), problem.state_since or ""
+    if before is None or (before.state, before.state_since) != (problem.state, problem.state_since):
+        return True
+    earlier = _severity(before, since, data.missing_watched_before)
+    return not earlier.reaches(_severity(problem, since, data.missing_watched))
 
 
 class _IncidentKey(NamedTuple):
-    """The properties that the scopes of one incident share; incidents are sorted by the first three."""
+    """The properties that the scopes of one incident share; incidents are sorted by the first four."""
 
     old: bool
+    severity: int
     order: int
     gateway: str
     state: str
@@ -190,12 +208,17 @@ class _IncidentKey(NamedTuple):
 def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) -> Iterator[Incident]:
     """Yield the open incidents of some scopes; scopes with the same incident share one."""
     incidents: dict[_IncidentKey, list[Coverage]] = {}
+    severities = list(Severity)
     for scope in scopes:
+        if scope.state not in _PROBLEMS:
+            continue
         since = scope.state_since or ""
-        if scope.state in _SEVERITIES and _severity(data, scope.state, scope.scope, since).reaches(lowest):
+        severity = _severity(scope, since, data.missing_watched)
+        if severity.reaches(lowest):
             key = _IncidentKey(
-                old=scope.scope not in data.new_incidents,
-                order=list(_SEVERITIES).index(scope.state),
+                old=not _is_new(scope, data),
+                severity=severities.index(severity),
+                order=_PROBLEMS.index(scope.state),
                 gateway=scope.gateway,
                 state=scope.state,
                 since=since,
@@ -204,9 +227,9 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
                 missing_watched=data.missing_watched.get((scope.scope, since), ()),
             )
             incidents.setdefault(key, []).append(scope)
-    for key, members in sorted(incidents.items(), key=lambda item: (*item[0][:3], item[1][0].scope)):
+    for key, members in sorted(incidents.items(), key=lambda item: (*item[0][:4], item[1][0].scope)):
         yield Incident(
-            severity=_severity(data, key.state, members[0].scope, key.since),
+            severity=severities[key.severity],
             state=key.state,
             gateway=key.gateway,
             scopes=tuple(scope.scope for scope in members),
@@ -223,6 +246,62 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
         )
 
 
+def _pending(data: _WindowData, wanted: Filter) -> Iterator[Incident]:
+    """Yield the watched models with a pending removal, by scopes and beginning."""
+    for (gateway, since, scopes), models in _by_scopes(data.pending, data, wanted).items():
+        known = any(data.pending_before.get((scope, models[0])) == since for scope in scopes)
+        yield Incident(
+            severity=Severity.URGENT,
+            state="pending",
+            gateway=gateway,
+            scopes=scopes,
+            since=since,
+            new=not known,
+            missing_watched=tuple(models),
+        )
+
+
+def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
+    """Yield the watched models that are offered again before their removal was confirmed."""
+    at = data.report.run.started_at
+    removed = {
+        (scope, event.model)
+        for event in data.report.events
+        if event.kind == Kind.REMOVED
+        for scope in event.scopes
+    }
+    back = {
+        key: since for key, since in data.pending_before.items() if key not in data.pending.keys() | removed
+    }
+    for (gateway, since, scopes), models in _by_scopes(back, data, wanted).items():
+        away = datetime.fromisoformat(at) - datetime.fromisoformat(since)
+        yield ResolvedIncident(
+            severity=Severity.NOTABLE,
+            state="pending",
+            gateway=gateway,
+            scopes=scopes,
+            accepted=False,
+            since=since,
+            at=at,
+            seconds=max(0, int(away.total_seconds())),
+            models=tuple(models),
+        )
+
+
+def _by_scopes(
+    found: Mapping[ScopeModel, str], data: _WindowData, wanted: Filter
+) -> dict[tuple[str, str, tuple[str, ...]], list[str]]:
+    """Return the models that a filter selects, by gateway, time and scopes; `found` has a time for each."""
+    scopes_of: dict[tuple[str, str, str], list[str]] = {}
+    for (scope, model), since in sorted(found.items()):
+        if matches(model, wanted.models) and not wanted.owners and _selects(wanted, scope, data.groups):
+            scopes_of.setdefault((scope.partition("/")[0], since, model), []).append(scope)
+    models_of: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (gateway, since, model), scopes in scopes_of.items():
+        models_of.setdefault((gateway, since, tuple(scopes)), []).append(model)
+    return models_of
+
+
 def _common(numbers: Sequence[int | None]) -> int | None:
     return numbers[0] if len(set(numbers)) == 1 else None
 
@@ -233,8 +312,17 @@ def _resolved(
     """Yield the incidents that ended, except those whose beginning had too low a severity to be reported."""
     incidents: dict[tuple[object, ...], list[Recovery]] = {}
     for recovery in recoveries:
-        if _severity(data, recovery.state, recovery.scope, recovery.since).reaches(lowest):
-            key = (recovery.at, recovery.gateway, recovery.state, recovery.accepted, recovery.since)
+        if _severity(recovery, recovery.since, data.missing_watched).reaches(lowest):
+            key = (
+                recovery.at,
+                recovery.gateway,
+                recovery.state,
+                recovery.accepted,
+                recovery.since,
+                recovery.error_class,
+                recovery.urgent,
+                _was_reported(recovery, data),
+            )
             incidents.setdefault(key, []).append(recovery)
     for members in incidents.values():
         first = members[0]
@@ -247,7 +335,16 @@ def _resolved(
             since=first.since,
             at=first.at,
             seconds=first.seconds,
+            error_class=first.error_class,
+            urgent=first.urgent,
+            reported=_was_reported(first, data),
         )
+
+
+def _was_reported(recovery: Recovery, data: _WindowData) -> bool:
+    """Return whether a hold or failure that ended in the window began before it."""
+    before = data.before.get(recovery.scope)
+    return before is not None and (before.state, before.state_since) == (recovery.state, recovery.since)
 
 
 def _first_answers(data: _WindowData, wanted: Filter) -> Iterator[FirstAnswer]:
@@ -285,17 +382,23 @@ class _WindowData:
         report: every step.
         groups: by scope, its group; scopes without one are left out.
         coverage: the scopes asked in the window, at its end; a scope that left the config is not among them.
-        new_incidents: the scopes with an incident that began in the window, open or resolved.
+        before: by name, the scopes as they stood before the window; empty if no hold or failure is in it.
         first_answers: gateway, scope and number of models of the scopes that answered for the first time.
-        missing_watched: by scope and beginning of a hold, the watched models that the held answers lacked.
+        missing_watched: by scope and beginning of a hold, the watched models that the held answers lacked;
+            `missing_watched_before`, those of the answers before the window.
+        pending: the watched models whose removal is pending, by scope and model, with the start of the run
+            that first missed each; `pending_before`, those before the window.
     """
 
     report: Report
     groups: Mapping[str, str]
     coverage: tuple[Coverage, ...]
-    new_incidents: frozenset[str]
+    before: Mapping[str, Coverage]
     first_answers: tuple[tuple[str, str, int], ...]
     missing_watched: Mapping[tuple[str, str], tuple[str, ...]]
+    missing_watched_before: Mapping[tuple[str, str], tuple[str, ...]]
+    pending: Mapping[ScopeModel, str]
+    pending_before: Mapping[ScopeModel, str]
 
 
 def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
@@ -303,22 +406,38 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     report = build_report(store, window, watch)
     asked = scopes_asked(store, window)
     scopes = coverage(store, until=report.run.snapshot)
+    holds = {(scope.scope, scope.state_since or "") for scope in scopes if scope.state == "held"}
+    holds |= {(each.scope, each.since) for each in report.recoveries if each.state == "held"}
+    has_problems = report.recoveries or any(scope.state in _PROBLEMS for scope in scopes)
+    before = coverage(store, until=window.since) if has_problems else ()
     return _WindowData(
         report=report,
         groups=scope_groups(store),
         coverage=tuple(scope for scope in scopes if scope.scope in asked),
-        new_incidents=scopes_with_new_problems(store, window),
+        before={scope.scope: scope for scope in before},
         first_answers=first_answers(store, window),
-        missing_watched=_missing_watched(store, report, scopes, watch) if watch.models else {},
+        missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),
+        missing_watched_before=_missing_watched(store, holds, watch, until=window.since),
+        pending=_pending_at(store, watch, asked, report.run.snapshot),
+        pending_before=_pending_at(store, watch, asked, window.since),
     )
 
 
+def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -> dict[ScopeModel, str]:
+    """Return the pending removals of watched models after a run, in the scopes that are asked."""
+    if not watch.models:
+        return {}
+    models = (model.id for model in model_rows(store) if watch.has(model.name))
+    pending = pending_at(store, models, until)
+    return {key: since for key, since in pending.items() if key[0] in asked and watch.covers(key[0])}
+
+
 def _missing_watched(
-    store: Store, report: Report, scopes: Iterable[Coverage], watch: Watch
+    store: Store, holds: Iterable[tuple[str, str]], watch: Watch, *, until: int
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the watched models that held answers lack, for holds that are open or ended in the window."""
-    holds = {(scope.scope, scope.state_since or "") for scope in scopes if scope.state == "held"}
-    holds |= {(each.scope, each.since) for each in report.recoveries if each.state == "held"}
-    lacking = models_missing_from_held(store, {hold for hold in holds if watch.covers(hold[0])})
+    """Return the watched models that the held answers up to a snapshot lack, by hold."""
+    if not watch.models:
+        return {}
+    lacking = models_missing_from_held(store, {hold for hold in holds if watch.covers(hold[0])}, until=until)
     watched = {hold: tuple(filter(watch.has, models)) for hold, models in lacking.items()}
     return {hold: models for hold, models in watched.items() if models}

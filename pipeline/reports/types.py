@@ -106,18 +106,18 @@ class NetChange:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Scopes of a gateway that are failing or held at the end of the window, all for the same reason.
+    """Scopes of a gateway in the same trouble at the end of the window, for the same reason.
 
     Args:
-        state: `failed` or `held`.
+        state: `failed`; `held`; or `pending`: watched models are missing, and their removal is not confirmed.
         since: the start of the run in which it began (ISO 8601 UTC, as all times).
-        new: it began in this window; an older incident was reported before.
+        new: it began in this window, or became more severe in it; other incidents were reported before.
         error_class: for a failure: Unreachable, Throttled, Refused, Unresolved or Unreadable.
         message: the gateway's error, or the reason of the hold.
         models: the size of the current listing, `held_models` that of the held answer; None where the scopes
             differ.
         last_answered: the last complete answer of any of the scopes; None where there was none.
-        missing_watched: the watched models that the held answer lacks.
+        missing_watched: the watched models that the held answer lacks, or whose removal is pending.
     """
 
     severity: Severity
@@ -136,12 +136,16 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedIncident:
-    """Scopes of a gateway whose failure or hold ended in the window.
+    """Scopes of a gateway whose failure or hold ended in the window, or that have watched models back.
 
     Args:
-        state: `failed` or `held`.
+        state: `failed`; `held`; or `pending`: the models are back before their removal was confirmed.
         accepted: the held answer is now the current listing.
         since: when the incident began; `at` when it ended; `seconds` how long it lasted.
+        error_class: for a failure, the class of its last error.
+        urgent: the failure was not transient, or lasted; it was reported when it became urgent.
+        reported: it began before the window, so that a report may have had it.
+        models: the watched models that are back.
     """
 
     severity: Severity
@@ -152,6 +156,10 @@ class ResolvedIncident:
     since: str
     at: str
     seconds: int
+    error_class: str | None = None
+    urgent: bool = False
+    reported: bool = True
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

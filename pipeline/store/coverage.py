@@ -97,9 +97,11 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
                               and covering.id < began.id))
                   from coverage_scopes where coverage_scopes.scope = current.id))
             else asked.started_at end as last_answered,
-       last.error_class, case when last.outcome in {PROBLEMS} then last.error end as message,
-       last.outcome = 'failed' and exists (
-           {_URGENT_SIGHTING} and severe.snapshot <= current.until) as urgent
+       case when last.outcome = 'failed' then last.error_class end as error_class,
+       case when last.outcome in {PROBLEMS} then last.error end as message,
+       (last.outcome = 'failed' and exists (
+           {_URGENT_SIGHTING} and severe.snapshot <= current.until))
+       or (last.outcome = 'held' and coalesce(last.error_class, '') = 'anonymous') as urgent
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting
@@ -150,7 +152,10 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
                (select last.error_class from sightings as last where last.scope = sightings.scope
                 and last.id < sightings.id and last.outcome = problem.outcome
                 order by last.id desc limit 1) as error_class,
-               exists ({URGENT_SIGHTING.strip()}) as urgent
+               exists ({URGENT_SIGHTING.strip()}) or exists (
+                   select 1 from sightings as held where held.scope = sightings.scope
+                   and held.id < sightings.id and held.snapshot >= began.id
+                   and held.outcome = 'held' and held.error_class = 'anonymous') as urgent
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join snapshots as began on began.id = sightings.since
@@ -196,21 +201,6 @@ def scopes_asked(store: Store, window: Window) -> frozenset[str]:
     return frozenset(row["name"] for row in rows)
 
 
-def scopes_with_new_problems(store: Store, window: Window) -> frozenset[str]:
-    """Return the names of the scopes with a hold or failure that began in a window, open or ended."""
-    rows = store.rows(
-        f"""
-        select distinct scopes.name from sightings
-        join snapshots on snapshots.id = sightings.snapshot
-        join scopes on scopes.id = sightings.scope
-        where {IN_WINDOW}
-        and sightings.outcome in {PROBLEMS} and coalesce(sightings.since, sightings.snapshot) > :since
-        """,  # noqa: S608 - constants only
-        asdict(window),
-    )
-    return frozenset(row["name"] for row in rows)
-
-
 def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], ...]:
     """Return the first answers in a window: gateway, scope and number of models of each."""
     rows = store.rows(
@@ -228,15 +218,16 @@ def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], .
 
 
 def models_missing_from_held(
-    store: Store, holds: Iterable[tuple[str, str]]
+    store: Store, holds: Iterable[tuple[str, str]], *, until: int
 ) -> dict[tuple[str, str], list[str]]:
     """Return the models of the current listing that held answers lack, by hold; sorted.
 
     Args:
         store: an open database.
         holds: scope and beginning (ISO 8601 UTC) of each hold.
+        until: the last snapshot whose held answers count.
     """
-    rows = store.rows(_MISSING_FROM_HELD, {"holds": json.dumps(sorted(holds))})
+    rows = store.rows(_MISSING_FROM_HELD, {"holds": json.dumps(sorted(holds)), "until": until})
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         found.setdefault((row["scope"], row["since"]), []).append(row["model"])
@@ -252,6 +243,7 @@ _MISSING_FROM_HELD = f"""
         from json_each(:holds) as hold
         join scopes on scopes.name = hold.value ->> 0
         join sightings on sightings.scope = scopes.id and sightings.outcome = 'held'
+            and sightings.snapshot <= :until
         join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
             and began.started_at = hold.value ->> 1
     )

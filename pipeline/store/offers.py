@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from pipeline.store.database import Store
+from pipeline.store.flapping import flap_levels
 from pipeline.store.outcomes import SETS_LISTING
 
 ScopeModel = tuple[str, str]
@@ -54,6 +55,50 @@ def offers_ever(store: Store, models: Iterable[int]) -> set[ScopeModel]:
         {"models": json.dumps(sorted(models))},
     )
     return {(row["scope"], row["model"]) for row in rows}
+
+
+def pending_at(store: Store, models: Iterable[int], until: int) -> dict[ScopeModel, str]:
+    """Return the removals of some models that were pending after a run, with the start of the first miss.
+
+    Models that flap are left out: to be missing from some answers is usual for them.
+
+    Args:
+        store: an open database.
+        models: rows of `models`.
+        until: the snapshot of the run.
+    """
+    rows = store.rows(_PENDING_AT, {"models": json.dumps(sorted(models)), "until": until})
+    levels = flap_levels(store, {row["sighting"] for row in rows})
+    return {
+        (row["scope"], row["model"]): row["at"]
+        for row in rows
+        if levels.get((row["sighting"], row["model_id"]), 0) == 0
+    }
+
+
+_PENDING_AT = """
+    with steps as (
+        select sightings.id, sightings.scope, sightings.snapshot, sightings.transition, changes.model,
+               changes.kind,
+               row_number() over (partition by sightings.scope, changes.model order by sightings.id desc)
+                   as newest
+        from json_each(:models) as wanted
+        join changes on changes.model = wanted.value and changes.kind in ('added', 'removed')
+        join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+            and sightings.snapshot <= :until
+    )
+    select scopes.name as scope, models.name as model, steps.model as model_id, steps.id as sighting,
+           snapshots.started_at as at
+    from steps
+    join scopes on scopes.id = steps.scope
+    join models on models.id = steps.model
+    join snapshots on snapshots.id = steps.snapshot
+    where steps.newest = 1 and steps.kind = 'removed' and not exists (
+        select 1 from sightings as done
+        where done.scope = steps.scope and done.transition = steps.transition and done.id > steps.id
+        and done.outcome = 'confirmed' and done.flap_level = 0 and done.snapshot <= :until)
+    order by scopes.name, models.name
+"""
 
 
 def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, str]:

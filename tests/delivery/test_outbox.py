@@ -21,7 +21,7 @@ from pipeline.core.watchlist import NO_WATCH
 from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, record_result, retry
 from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send, send_due
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination
-from pipeline.errors import DeliveryError, QuestionError
+from pipeline.errors import DeliveryError, QuestionError, Refused
 from pipeline.maintenance import dialects_of, prune, verify
 from pipeline.store import Store
 from pipeline.store.outbox import Delivery, deliveries
@@ -35,6 +35,8 @@ scopes = { prod = {}, test = {} }
 """
 
 Destinations = tuple[Destination, ...]
+
+REJECTED = Refused("no longer valid", status=401)
 
 
 def configured(home: Path, tables: str) -> Destinations:
@@ -195,13 +197,15 @@ def unsteady(script: Script, tmp_path: Path) -> list[str]:
     script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
     for at in range(1, 25):
         deliver(script.store, destinations, at)
-        script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails("acme/prod")
+        script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails(
+            "acme/prod", REJECTED
+        )
         script.run()
     return subjects(tmp_path)
 
 
 def test_an_unsteady_scope_is_reported_three_times_and_then_every_six_hours(unsteady: list[str]) -> None:
-    failed = "[modelwatch] urgent: not reachable (acme, 1 key)"
+    failed = "[modelwatch] urgent: key rejected (acme, 1 key)"
     recovered = "[modelwatch] 1 scope recovered · acme"
     assert unsteady[1:] == [failed, recovered, failed, recovered, *[recovered] * 3]
 
@@ -213,7 +217,7 @@ def test_other_news_is_reported_at_once_with_what_waited(
     deliver(script.store, destinations, 25)
     script.adds("acme/test", "vega").run()
     deliver(script.store, destinations, 26)
-    script.fails("acme/test").run()
+    script.fails("acme/test", REJECTED).run()
     deliver(script.store, destinations, 27)
     assert len(subjects(tmp_path)) == len(unsteady) + 2
     assert "1 added" in subjects(tmp_path)[-2]
@@ -224,12 +228,64 @@ def test_a_lasting_outage_of_an_unsteady_scope_is_reported_when_the_interval_is_
 ) -> None:
     destinations = configured(tmp_path, eml())
     if "acme/prod" not in script.failures:
-        script.fails("acme/prod")
+        script.fails("acme/prod", REJECTED)
     for at in range(25, 32):
         script.run()
         deliver(script.store, destinations, at)
     assert len(subjects(tmp_path)) == len(unsteady) + 1
-    assert "not reachable" in subjects(tmp_path)[-1]
+    assert "key rejected" in subjects(tmp_path)[-1]
+
+
+def test_a_transient_failure_is_mailed_calmly_at_most_every_six_hours_and_at_once_when_it_lasts(
+    script: Script, tmp_path: Path
+) -> None:
+    destinations = configured(tmp_path, eml() + eml("alarm", 'severity = "breaking"'))
+    script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
+    deliver(script.store, destinations, 1)
+    for at in range(2, 13):
+        script.run()
+        deliver(script.store, destinations, at)
+    assert subjects(tmp_path) == ["[modelwatch] first answers of 2 scopes"]
+    script.fails("acme/prod").run()
+    deliver(script.store, destinations, 13)
+    assert subjects(tmp_path)[1:] == ["[modelwatch] 1 scope not reachable · acme"]
+    for at in range(14, 19):
+        script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails("acme/prod")
+        script.run()
+        deliver(script.store, destinations, at)
+    assert len(subjects(tmp_path)) == 2
+    script.fails("acme/prod").run()
+    deliver(script.store, destinations, 19)
+    assert subjects(tmp_path)[2:] == ["[modelwatch] 1 scope recovered, 1 scope not reachable · acme"]
+    assert subjects(tmp_path, "alarm") == []
+    for at in range(20, 27):
+        script.run()
+        deliver(script.store, destinations, at)
+    urgent = ["[modelwatch] urgent: not reachable (acme, 1 key)"]
+    assert (subjects(tmp_path)[3:], subjects(tmp_path, "alarm")) == (urgent, urgent)
+    script.recovers("acme/prod")
+    for at in range(27, 32):  # the scope is unsteady by now
+        script.run()
+        deliver(script.store, destinations, at)
+    recovered = ["[modelwatch] 1 scope recovered · acme"]
+    assert (subjects(tmp_path)[4:], subjects(tmp_path, "alarm")[1:]) == (recovered, recovered)
+
+
+def test_a_failure_between_two_daily_mails_is_one_line_with_its_duration(
+    script: Script, tmp_path: Path
+) -> None:
+    destinations = configured(tmp_path, eml("ops", 'every = "day"', 'at = "06:00"'))
+    script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
+    deliver(script.store, destinations, 1)
+    for at in range(2, 26):
+        script.fails("acme/prod") if at == 5 else script.failures.clear()
+        script.run()
+        deliver(script.store, destinations, at)
+    (path,) = sorted((tmp_path / "ops").glob("*.eml"))[-1:]
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
+    text = message.get_body(("plain",)).get_content()
+    assert "acme/prod: was not reachable for 1 h" in text
+    assert "FOR INFORMATION" in text
 
 
 def smtp(*recipients: str, name: str = "ops") -> str:

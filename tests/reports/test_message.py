@@ -103,7 +103,9 @@ def test_badge_and_headline_come_first(summary: Summary, badge: str, headline: s
 
 def test_the_badge_is_not_green_while_scopes_fail() -> None:
     assert 'class="calm calm-wash"' not in message_of(ALL_FAILED).html
-    assert 'class="breaking breaking-wash"' in message_of(ALL_FAILED).html
+    assert 'class="notable notable-wash"' in message_of(ALL_FAILED).html
+    urgent = tuple(replace(scope, urgent=True) for scope in ALL_FAILED.coverage)
+    assert 'class="breaking breaking-wash"' in message_of(replace(ALL_FAILED, coverage=urgent)).html
     assert 'class="calm calm-wash"' in message_of(CALM).html
 
 

@@ -9,12 +9,14 @@ from support.fakes import NOTHING_HELD, Script, moment, scope
 
 from pipeline.core.types import Kind, Severity, Thresholds
 from pipeline.core.watchlist import Watch
-from pipeline.errors import Refused
+from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable, Unresolved
 from pipeline.reports.summary import summarise
 from pipeline.reports.types import Filter, FirstAnswer, Summary
 from pipeline.store import Store
 from pipeline.store.windows import Window, time_window
 from pipeline.sync.accept import accept
+from pipeline.sync.cache import RunCache
+from pipeline.sync.run import decide_and_record
 
 
 @pytest.fixture
@@ -83,8 +85,170 @@ def test_changes_below_the_severity_of_the_filter_are_only_counted(two_gateways:
     assert summary(two_gateways, 1, severity=Severity.URGENT).severity is None
 
 
-def test_a_failure_is_new_once_then_old_then_resolved(two_gateways: Script) -> None:
+REJECTED = Refused("no longer valid", status=401)
+
+
+@pytest.mark.parametrize(
+    ("error", "severity"),
+    [
+        (Throttled("answered 429", status=429), Severity.NOTABLE),
+        (Unreachable("answered 502", status=502), Severity.NOTABLE),
+        (Unreachable("the connection was reset"), Severity.NOTABLE),
+        (REJECTED, Severity.URGENT),
+        (Unresolved("$KEY is not set"), Severity.URGENT),
+        (Unreadable("the answer is HTML"), Severity.URGENT),
+    ],
+)
+def test_a_failure_is_urgent_at_once_unless_it_is_transient(
+    two_gateways: Script, error: FetchError, severity: Severity
+) -> None:
+    two_gateways.fails("zeta/one", error).run()
+    (incident,) = summary(two_gateways, 1).incidents
+    assert (incident.new, incident.severity, summary(two_gateways, 1).severity) == (True, severity, severity)
+    assert [each.urgent for each in summary(two_gateways, 1).coverage] == [
+        False, False, severity == Severity.URGENT,
+    ]  # fmt: skip
+
+
+def test_a_transient_failure_becomes_urgent_once_when_it_has_lasted_six_hours(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run(times=6)
+    assert [summary(two_gateways, at - 1, at).severity for at in range(2, 8)] == [
+        Severity.NOTABLE, *[None] * 5,
+    ]  # fmt: skip
+    two_gateways.run()
+    (incident,) = summary(two_gateways, 7).incidents
+    assert (incident.new, incident.severity, incident.since) == (True, Severity.URGENT, moment(2))
+    two_gateways.run(times=3)
+    later = summary(two_gateways, 8)
+    assert (later.severity, [(each.new, each.severity) for each in later.incidents]) == (
+        None, [(False, Severity.URGENT)],
+    )  # fmt: skip
+    assert two_gateways.outcomes("zeta/one") == ["baseline", "failed", "failed"]
+    two_gateways.recovers("zeta/one").run()
+    (end,) = summary(two_gateways, 11, severity=Severity.URGENT).resolved
+    assert (end.since, end.seconds, end.urgent, end.reported) == (moment(2), 10 * 3600, True, True)
+
+
+def test_failures_of_a_day_apart_are_urgent_at_the_second(store: Store) -> None:
+    """Two runs and six hours: where runs are a day apart, the second run is enough."""
+    script = Script(store).offers("acme/prod", "lyra")
+    script.run()
+    script.fails("acme/prod").run()
+    for number, at in enumerate(("2026-09-21T06:00:00Z", "2026-09-22T06:00:00Z"), start=2):
+        with store.transaction():
+            decide_and_record(
+                {"acme/prod": script.result("acme/prod")}, [script.scopes["acme/prod"]], RunCache(store),
+                started_at=at, finished_at=at,
+            )  # fmt: skip
+        assert summarise(store, Window(number, number + 1)).severity == (
+            Severity.URGENT if number == 2 else None
+        )
+
+
+def test_a_failure_that_comes_and_goes_never_lasts(two_gateways: Script) -> None:
+    for _ in range(8):
+        two_gateways.fails("zeta/one").run()
+        two_gateways.recovers("zeta/one").run()
+    found = summary(two_gateways, 1)
+    assert found.severity == Severity.NOTABLE
+    assert {(each.urgent, each.reported, each.seconds) for each in found.resolved} == {(False, False, 3600)}
+
+
+def test_other_transient_errors_continue_a_failure_and_do_not_restart_its_time(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one").run(times=4)
+    two_gateways.fails("zeta/one", Throttled("429", status=429)).run(times=2)
+    assert summary(two_gateways, 5).severity is None
+    two_gateways.run()
+    assert summary(two_gateways, 7).severity == Severity.URGENT
+
+
+def test_a_failure_whose_cause_needs_a_person_is_urgent_from_then_on(two_gateways: Script) -> None:
     two_gateways.fails("zeta/one").run()
+    two_gateways.fails("zeta/one", REJECTED).run()
+    assert summary(two_gateways, 2).severity == Severity.URGENT
+    two_gateways.fails("zeta/one").run()
+    assert (summary(two_gateways, 3).severity, summary(two_gateways, 3).incidents[0].severity) == (
+        None, Severity.URGENT,
+    )  # fmt: skip
+
+
+def test_a_destination_for_worse_news_hears_of_a_transient_failure_only_when_it_lasts(
+    two_gateways: Script,
+) -> None:
+    two_gateways.fails("zeta/one").run()
+    quiet = summary(two_gateways, 1, severity=Severity.BREAKING)
+    assert (quiet.severity, quiet.incidents) == (None, ())
+    two_gateways.recovers("zeta/one").run()
+    assert summary(two_gateways, 2, severity=Severity.BREAKING).severity is None
+    two_gateways.fails("zeta/one").run(times=7)
+    assert summary(two_gateways, 9, severity=Severity.BREAKING).severity == Severity.URGENT
+
+
+def test_an_urgent_failure_is_before_a_hold_and_a_transient_one_after_it(script: Script) -> None:
+    tight = Thresholds(max_loss=0.1, floor=0)
+    script.has(scope("acme/held", thresholds=tight)).offers("acme/held", *"abcdef")
+    script.offers("acme/key", "a").offers("acme/net", "a").run()
+    script.offers("acme/held", "a").fails("acme/key", REJECTED).fails("acme/net").run()
+    assert [(each.severity, each.scopes[0]) for each in summary(script, 1).incidents] == [
+        (Severity.URGENT, "acme/key"), (Severity.BREAKING, "acme/held"), (Severity.NOTABLE, "acme/net"),
+    ]  # fmt: skip
+
+
+def test_half_of_a_gateways_scopes_are_one_incident_and_become_urgent_together(script: Script) -> None:
+    names = [f"acme/k{number}" for number in range(6)]
+    for name in names:
+        script.offers(name, "lyra")
+    script.run()
+    for name in names[:3]:
+        script.fails(name)
+    script.run(times=7)
+    for since, until, new, severity in ((1, 2, True, Severity.NOTABLE), (7, 8, True, Severity.URGENT)):
+        (incident,) = summary(script, since, until).incidents
+        assert (incident.scopes, incident.new, incident.severity) == (tuple(names[:3]), new, severity)
+
+
+def test_a_hold_becomes_news_again_when_a_later_held_answer_lacks_a_watched_model(script: Script) -> None:
+    script.has(scope("acme/prod", thresholds=Thresholds(max_loss=0.1, floor=0)))
+    script.offers("acme/prod", *"abcdefgh").run()
+    script.offers("acme/prod", "a", "b", "h").run()
+    script.offers("acme/prod", "c").run()
+    watch = Watch(("b",))
+    severities = [summarise(script.store, Window(n - 1, n), watch=watch).severity for n in (2, 3)]
+    assert severities == [Severity.BREAKING, Severity.URGENT]
+    assert summarise(script.store, Window(2, 3), watch=watch).incidents[0].missing_watched == ("b",)
+
+
+def test_a_pending_removal_of_a_watched_model_is_urgent_once_and_so_is_named_its_end(script: Script) -> None:
+    for name in ("acme/prod", "acme/test"):
+        script.offers(name, "lyra", "vega", "corvus")
+    script.has(scope("acme/prod", thresholds=Thresholds(1.0, 10_000, confirm=3)))
+    script.run()
+    script.drops("acme/prod", "lyra", "vega").run()
+    watch, alarm = Watch(("lyra",)), Filter(severity=Severity.URGENT)
+
+    def at(number: int, **wanted: object) -> Summary:
+        return summarise(
+            script.store, Window(number - 1, number), watch=watch, wanted=replace(alarm, **wanted)
+        )
+
+    (incident,) = at(2).incidents
+    assert (incident.state, incident.new, incident.severity) == ("pending", True, Severity.URGENT)
+    assert (incident.scopes, incident.missing_watched, incident.since) == (
+        ("acme/prod",), ("lyra",), moment(2),
+    )  # fmt: skip
+    assert (at(2, scopes=("acme/test",)).incidents, at(2, models=("vega",)).incidents) == ((), ())
+    script.run()
+    assert (at(3).severity, [each.new for each in at(3).incidents]) == (None, [False])
+    script.adds("acme/prod", "lyra").run()
+    (end,) = at(4).resolved
+    assert (end.state, end.models, end.scopes, end.seconds) == ("pending", ("lyra",), ("acme/prod",), 7200)
+    assert at(2).incidents == (incident,), "the report of a window stays the same"
+    script.drops("acme/prod", "lyra").run(times=3)
+    assert (at(7).incidents, at(7).resolved, at(7).severity) == ((), (), Severity.URGENT)
+
+
+def test_a_failure_is_new_once_then_old_then_resolved(two_gateways: Script) -> None:
+    two_gateways.fails("zeta/one", REJECTED).run()
     (incident,) = summary(two_gateways, 1).incidents
     assert (incident.new, incident.severity, incident.since) == (True, Severity.URGENT, moment(2))
     two_gateways.run(times=2)
@@ -96,8 +260,8 @@ def test_a_failure_is_new_once_then_old_then_resolved(two_gateways: Script) -> N
 
 
 def test_another_error_class_is_the_same_failure(two_gateways: Script) -> None:
-    two_gateways.fails("zeta/one").run()
-    two_gateways.fails("zeta/one", Refused("no longer valid", status=401)).run()
+    two_gateways.fails("zeta/one", REJECTED).run()
+    two_gateways.fails("zeta/one", Unreadable("the answer is HTML")).run()
     assert summary(two_gateways, 2).severity is None
 
 

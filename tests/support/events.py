@@ -45,9 +45,33 @@ HELD = Coverage(
     "one/public", "one", None, "anonymous", None, "held", AT, 7, 0, 0, AT, AT, None, "the list is empty"
 )
 FAILED = Coverage(
-    "one/me", "one", None, "session", "file:me", "failed", BEFORE, 7, None, 0, AT, BEFORE, "Refused", "no"
+    "one/me",
+    "one",
+    None,
+    "session",
+    "file:me",
+    "failed",
+    BEFORE,
+    7,
+    None,
+    0,
+    AT,
+    BEFORE,
+    "Refused",
+    "no",
+    urgent=True,
 )
 NEW = Coverage("one/new", "one", None, "anonymous", None, "new", None, None, None, 0, None, None, None, None)
-RECOVERY = Recovery(AT, "one/test", "one", "failed", accepted=False, since=BEFORE, seconds=86400)
+RECOVERY = Recovery(
+    AT,
+    "one/test",
+    "one",
+    "failed",
+    accepted=False,
+    since=BEFORE,
+    seconds=86400,
+    error_class="Unreachable",
+    urgent=True,
+)
 RUN = Run(2, AT, AT, "partial", 3, 2, 1, 1, 1)
 REPORT = Report(BEFORE, RUN, EVENTS, (RECOVERY,), (HEALTHY, HELD, FAILED))

@@ -221,7 +221,7 @@ INCIDENTS = (
         last_answered=AT,
     ),
     Incident(
-        Severity.NOTABLE,
+        Severity.URGENT,
         "failed",
         "teal",
         ("teal/public",),
@@ -266,6 +266,7 @@ COVERAGE = (
         last_answered="2026-11-23T18:00:00Z",
         error_class="Refused",
         message="aihubmix.example answered 401: this token has expired",
+        urgent=True,
     ),
     _healthy("lark-proxy/public", None, "anonymous"),
     replace(_healthy("lark-proxy/trial", "trial"), models=57),
@@ -282,10 +283,20 @@ COVERAGE = (
         state_since="2026-11-20T06:00:00Z",
         error_class="Unreachable",
         message="no answer from teal.example within 30 s",
+        urgent=True,
     ),
 )
 RECOVERIES = tuple(
-    Recovery(AT, scope, scope.partition("/")[0], "failed", accepted=False, since=NIGHT, seconds=10_800)
+    Recovery(
+        AT,
+        scope,
+        scope.partition("/")[0],
+        "failed",
+        accepted=False,
+        since=NIGHT,
+        seconds=10_800,
+        error_class="Throttled",
+    )
     for scope in ("aihubmix/prod", "lark-proxy/public")
 )
 SHUTDOWNS = (

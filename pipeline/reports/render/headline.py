@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.core.types import Severity
 from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count
@@ -36,8 +36,12 @@ def counts(locale: Locale, summary: Summary) -> tuple[Count, ...]:
     """Return the numbers of recoveries, changes, incidents and shutdowns, named as in the subject."""
     changes = count_by_type(summary)
     numbers = [(_resolved_scopes(summary), "resolved", "better")]
+    numbers.append((_resolved_models(summary), "back", "better"))
     numbers += [(changes[each], str(each), TONES.get(each, "")) for each in ChangeType]
-    numbers.append((sum(len(incident.scopes) for incident in summary.incidents), "incidents", "worse"))
+    pending = [incident for incident in summary.incidents if incident.state == "pending"]
+    numbers.append((len({model for each in pending for model in each.missing_watched}), "pending", "worse"))
+    problems = sum(len(incident.scopes) for incident in summary.incidents if incident.state != "pending")
+    numbers.append((problems, "incidents", "worse"))
     numbers.append((len(summary.shutdowns), "shutdowns", ""))
     return tuple(_count(locale, *each) for each in numbers if each[0])
 
@@ -50,20 +54,29 @@ def _count(locale: Locale, number: int, key: str, tone: str) -> Count:
 def totals_text(locale: Locale, summary: Summary) -> list[str]:
     """Return the totals of the news: `1 scope recovered`, `3 removed`, `2 scopes held`."""
     changes = count_by_type(summary)
-    totals = [locale.plain("total.resolved", n=_resolved_scopes(summary))] if summary.resolved else []
+    recovered, back = _resolved_scopes(summary), _resolved_models(summary)
+    totals = [locale.plain("total.resolved", n=recovered)] if recovered else []
+    totals += [locale.plain("total.back", n=back)] if back else []
     totals += [locale.plain(f"total.{each}", n=changes[each]) for each in ChangeType if changes[each]]
     totals += _incident_totals(locale, [incident for incident in summary.incidents if incident.new])
     return totals
 
 
 def _resolved_scopes(summary: Summary) -> int:
-    return len({scope for incident in summary.resolved for scope in incident.scopes})
+    ended = (incident for incident in summary.resolved if incident.state != "pending")
+    return len({scope for incident in ended for scope in incident.scopes})
+
+
+def _resolved_models(summary: Summary) -> int:
+    """Count the watched models whose pending removal was not confirmed."""
+    return len({model for incident in summary.resolved for model in incident.models})
 
 
 def _incident_totals(locale: Locale, incidents: list[Incident]) -> Iterator[str]:
     numbers: Counter[str] = Counter()
     for incident in incidents:
-        numbers[incident_key(incident)] += len(incident.scopes)
+        counted = incident.missing_watched if incident.state == "pending" else incident.scopes
+        numbers[incident_key(incident)] += len(counted)
     return (locale.plain(f"total.{key}", n=number) for key, number in numbers.items())
 
 
@@ -125,6 +138,7 @@ def _most_urgent(locale: Locale, summary: Summary, width: int) -> Text:
     if incident := next(urgent, None):
         return locale.text(
             f"urgent.{incident_key(incident)}",
+            what=_short_models(locale, incident.missing_watched, width),
             gateway=untrusted(incident.gateway, "name", longest=_MAX_GATEWAY),
             scopes=count_scopes(locale, summary, incident.scopes),
         )
@@ -139,6 +153,13 @@ def _short(locale: Locale, change: NetChange, width: int) -> Text:
     if len(change.models) == 1:
         return (untrusted(change.models[0], longest=width),)
     return models_count(locale, change)
+
+
+def _short_models(locale: Locale, models: Sequence[str], width: int) -> Text:
+    """Return the id of one model, else the number of models."""
+    if len(models) == 1:
+        return (untrusted(models[0], longest=width),)
+    return locale.text("count.models", n=len(models))
 
 
 def _count_others(summary: Summary) -> int:

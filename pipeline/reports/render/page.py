@@ -64,9 +64,11 @@ def _tone(summary: Summary) -> tuple[str, str]:
     if tone != "calm":
         return tone, tone
     states = {scope.state for scope in summary.coverage} | {each.state for each in summary.incidents}
+    passing = all(scope.state != "failed" or not scope.urgent for scope in summary.coverage)
     for state in ("failed", "held"):
         if state in states:
-            return str(Severity.BREAKING), state
+            calm = state == "failed" and passing and "held" not in states
+            return str(Severity.NOTABLE if calm else Severity.BREAKING), state
     return tone, "no_news" if summary.answered < len(summary.coverage) else "no_action"
 
 
@@ -94,13 +96,17 @@ def _lead(locale: Locale, summary: Summary) -> tuple[Text, ...]:
 
 
 def _sections(locale: Locale, summary: Summary) -> Iterator[SectionDraft]:
-    new = {incident.severity for incident in summary.incidents if incident.new}
+    pending = [incident for incident in summary.incidents if incident.state == "pending"]
+    problems = [incident for incident in summary.incidents if incident.state != "pending"]
+    new = {incident.severity for incident in problems if incident.new}
     worst = next((severity for severity in Severity if severity in new), None)
     for severity in Severity:
         changes = [change for change in summary.listed if change.severity == severity]
         yield SectionDraft(str(severity), list(blocks(locale, summary, changes)), tone_of(severity))
+        if severity == Severity.URGENT:
+            yield SectionDraft("pending", as_lazy(incidents(locale, summary, pending)), tone_of(severity))
         if severity == (worst or Severity.NOTABLE):
-            yield SectionDraft("incidents", as_lazy(incidents(locale, summary)), tone_of(worst))
+            yield SectionDraft("incidents", as_lazy(incidents(locale, summary, problems)), tone_of(worst))
     yield SectionDraft("resolved", as_lazy(resolved(locale, summary)))
     yield SectionDraft("first_answers", as_lazy(first_answers(locale, summary)))
     yield SectionDraft("shutdowns", as_lazy(shutdowns(locale, summary)))

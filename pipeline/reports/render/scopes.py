@@ -41,41 +41,43 @@ def _noun(summary: Summary, scopes: Sequence[str]) -> str:
     return "keys" if keys.issuperset(scopes) else "scopes"
 
 
-def incidents(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
-    """Yield the open incidents with cause and advice, in short those that were reported before."""
-    new = [_incident(locale, summary, each) for each in summary.incidents if each.new]
+def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> Iterator[BlockContent]:
+    """Yield some of the open incidents with cause and advice, in short those that were reported before."""
+    new = [_incident(locale, summary, each) for each in chosen if each.new]
     if new:
         yield BlockContent(locale.text("incidents.new"), items=new)
-    old = [_incident(locale, summary, each) for each in summary.incidents if not each.new]
+    old = [_incident(locale, summary, each) for each in chosen if not each.new]
     if old:
         yield BlockContent(locale.text("incidents.old"), items=old)
 
 
 def incident_key(incident: Incident) -> str:
     """Return the part of message keys that names the kind of an incident."""
-    if incident.state == "held":
-        return "held"
+    if incident.state != "failed":
+        return incident.state
     return incident.error_class if incident.error_class in ERROR_CLASSES else "Unreachable"
 
 
 def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
     key = incident_key(incident)
-    head = locale.text(f"incident.{key}", scopes=scopes, when=locale.minute(incident.since))
-    notes = tuple(_notes(locale, incident)) if incident.new else ()
-    return Item(head, tuple(_advice(locale, incident, key)), notes)
+    models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
+    head = locale.text(f"incident.{key}", scopes=scopes, when=locale.minute(incident.since), models=models)
+    return Item(head, tuple(_advice(locale, incident, key)), tuple(_notes(locale, incident, models)))
 
 
-def _notes(locale: Locale, incident: Incident) -> Iterator[Text]:
+def _notes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
+    """Yield the details of a new incident, and the watched models that any held answer lacks."""
     held = incident.state == "held"
-    if held and incident.models is not None and incident.held_models is not None:
+    if not incident.new:
+        pass
+    elif held and incident.models is not None and incident.held_models is not None:
         yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
     elif incident.message:
         yield locale.text("error", message=untrusted(incident.message, "quote", longest=_MAX_QUOTE))
-    if incident.missing_watched:
-        models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
+    if held and incident.missing_watched:
         yield locale.text("held.missing_watched", models=models)
-    if not held:
+    if incident.new and incident.state == "failed":
         if last := incident.last_answered:
             yield locale.text("last_answered", when=locale.minute(last))
         else:
@@ -85,7 +87,7 @@ def _notes(locale: Locale, incident: Incident) -> Iterator[Text]:
 def _advice(locale: Locale, incident: Incident, key: str) -> Iterator[Text]:
     if key == "held":
         yield locale.text("advice.held", command=Piece(_accept_command(incident), "command"))
-    elif incident.new or key in ("Refused", "Unresolved"):
+    elif incident.state == "failed" and (incident.new or key in ("Refused", "Unresolved")):
         yield locale.text(f"advice.{key}")
 
 
@@ -104,8 +106,14 @@ def resolved(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
 
 def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> Item:
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
+    duration = locale.duration(incident.seconds)
     if incident.state == "failed":
-        return Item(locale.text("resolved.failed", scopes=scopes, duration=locale.duration(incident.seconds)))
+        error_class = incident.error_class if incident.error_class in ERROR_CLASSES else "Unreachable"
+        key = "resolved.failed" if incident.reported else f"passed.{error_class}"
+        return Item(locale.text(key, scopes=scopes, duration=duration))
+    if incident.state == "pending":
+        models = locale.join_some(map(untrusted, incident.models), _MAX_MODELS)
+        return Item(locale.text("resolved.pending", scopes=scopes, models=models, duration=duration))
     key = "resolved.accepted" if incident.accepted else "resolved.dropped"
     return Item(locale.text(key, scopes=scopes, when=locale.minute(incident.since)))
 
