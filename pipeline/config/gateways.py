@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from pipeline.core.types import (
     Login,
     Overrides,
     Pairs,
+    Scalar,
     Scope,
     Thresholds,
     is_valid_name,
@@ -39,7 +41,9 @@ _THRESHOLDS = frozenset(item.name for item in fields(Thresholds))
 
 _OVERRIDES = frozenset(item.name for item in fields(Overrides))
 
-_MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"})
+_DURATIONS = frozenset({"confirm_after", "empty_after"})
+
+_MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"}) | _DURATIONS
 
 _GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | _OVERRIDES | _LIMITS | _THRESHOLDS
 
@@ -130,7 +134,7 @@ def _settings(default: _Settings, table: Table) -> _Settings:
 
 
 def _setting(table: Table, key: str, default: float) -> float:
-    value = table.number(key, default)
+    value = table.duration(key, default) if key in _DURATIONS else table.number(key, default)
     if value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
         table.fail("must be more than 0", key)
     if key == "max_loss" and value > 1:
@@ -244,6 +248,8 @@ def _overrides(table: Table) -> Overrides:
         quiet=_paths(table, "quiet"),
         sets=_paths(table, "sets"),
         no_models=table.texts("no_models", '["*-embedding", "test-*"]'),
+        complete=table.flag("complete"),
+        success=_success(table.table("success")),
     )
 
 
@@ -272,9 +278,21 @@ def _paging(table: Table) -> Pairs:
     found = _pairs(table.table("paging"), _PAGING)
     if found and "param" not in dict(found):
         table.fail("needs `param`: the query parameter that selects a page", "paging")
-    if found and not {"next", "pages"} & dict(found).keys():
-        table.fail("needs `next` (the path of the next cursor) or `pages` (that of their number)", "paging")
+    if found and not {"next", "pages", "total"} & dict(found).keys():
+        table.fail(
+            "needs `next` (the path of the next cursor), `pages` (that of their number)"
+            " or `total` (that of the number of models)",
+            "paging",
+        )
     return found
+
+
+def _success(table: Table) -> tuple[tuple[str, Scalar], ...]:
+    for key, value in table.values.items():
+        _check_path(table, key, key)
+        if not isinstance(value, str | int | float) or (isinstance(value, float) and not isfinite(value)):
+            table.fail("must be a text, a number, true or false: the value of a good answer", key)
+    return tuple(table.values.items())
 
 
 def _prices(table: Table) -> Pairs:

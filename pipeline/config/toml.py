@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar
 
+from pipeline.core.times import parse_duration
 from pipeline.core.types import REFERENCE_PREFIXES
 from pipeline.errors import ConfigError
 
@@ -106,6 +107,16 @@ class Table:
         if isinstance(default, int) and value != int(value):
             self.fail(f"must be a whole number, such as {default}", key)
         return int(value) if isinstance(default, int) else float(value)
+
+    def duration(self, key: str, default: float) -> float:
+        """Return seconds, or the default if the key is absent: a number, or a text such as `30m` or `2h`."""
+        value = self.values.get(key)
+        if not isinstance(value, str):
+            return self.number(key, default)
+        try:
+            return parse_duration(value)
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is no duration: write 30m, 2h or 1d, or a number of seconds", key)
 
     def positive(self, key: str, default: float) -> float:
         """Return a number above 0, or the default if the key is absent."""

@@ -6,8 +6,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"^(\d{1,6})([mhdw])$", re.ASCII)
+_DURATION = re.compile(r"^(\d{1,9})([smhdw]?)$", re.ASCII)
+
+_TOLERANCE = 0.9
+"""The share of a time after which it counts as passed."""
 
 
 def iso(at: datetime) -> str:
@@ -33,6 +37,28 @@ def duration(seconds: int) -> str:
             number = f"{seconds / size:.1f}".removesuffix(".0")
             return "1 day" if (number, unit) == ("1", "days") else f"{number} {unit}"
     return f"{seconds} s"
+
+
+def seconds_between(before: str, after: str) -> float:
+    """Return the seconds from one ISO 8601 moment to another; negative if the second is earlier."""
+    return (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds()
+
+
+def has_lasted(since: str, now: str, seconds: float) -> bool:
+    """Return whether nine tenths of a time have passed since a moment (ISO 8601): schedules are not exact."""
+    return not seconds or seconds_between(since, now) >= _TOLERANCE * seconds
+
+
+def parse_duration(text: str) -> float:
+    """Parse `90s`, `30m`, `2h`, `1d` or `1w`, or a number of seconds; return the seconds.
+
+    Raises:
+        ValueError: it is none of these; the message says what to write.
+    """
+    found = _DURATION.match(text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is no duration: write 30m, 2h or 1d, or a number of seconds")
+    return timedelta(**{_UNITS[found[2] or "s"]: int(found[1])}).total_seconds()
 
 
 def parse_moment(text: str, now: datetime) -> str:

@@ -250,8 +250,8 @@ class Change:
 class FlapStep(StrEnum):
     """The place of a change in an episode of a value that keeps changing.
 
-    `announced`: the first return to an earlier value. `repeated`: a later change, which is quiet. `settled`: the
-    value is stable.
+    `announced`: the first return to an earlier value. `repeated`: a later change, which is quiet. `settled`:
+    the value is stable.
     """
 
     ANNOUNCED = "announced"
@@ -260,8 +260,8 @@ class FlapStep(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Flapping:
-    """A change of a value that keeps changing; a settled one has the episode's changes, and their time in s."""
+class FlapMark:
+    """The mark of a value that keeps changing; of a settled one, the number of changes and their time in s."""
 
     step: FlapStep
     changes: int | None = None
@@ -283,7 +283,7 @@ class FieldChange:
     after: str | None
     category: str
     shape_of: str | None = None
-    flapping: Flapping | None = None
+    flapping: FlapMark | None = None
 
     @property
     def flap_step(self) -> FlapStep | None:
@@ -323,6 +323,9 @@ class HoldKind(StrEnum):
 
 SETS_LISTING = (Outcome.BASELINE, Outcome.MOVED, Outcome.REREAD)
 """The outcomes that set the current listing of a scope."""
+
+HOLD_OUTCOMES = (Outcome.HELD, Outcome.BASELINE, Outcome.MOVED, Outcome.RECOVERED, Outcome.RETIRED)
+"""The outcomes that hold an answer of a scope, and those that end a hold."""
 
 PROBLEMS = (Outcome.FAILED, Outcome.HELD)
 """The outcomes of an unhealthy scope."""

@@ -109,13 +109,19 @@ FetchOutcome = FetchResult | NotModified | FetchError
 class ListingAnswer:
     """A scope's complete answer, and the dialect that it was read in.
 
-    `fingerprint` is the digest of its bytes; None for imported answers, which cannot match a later response.
+    Args:
+        listing: its records.
+        fingerprint: the digest of its bytes; None for imported answers, which cannot match a later response.
+        validators: those of the response.
+        dialect: the dialect that it was read in.
+        incomplete: why it may be one page of a longer list, and what to do about it; None for a whole list.
     """
 
     listing: Listing
     fingerprint: str | None
     validators: Validators
     dialect: Dialect
+    incomplete: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,15 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupGone:
+    """The group of the scope is no longer among those of its user; `record` is its id in the list of groups."""
+
+    record: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeResult:
     """The result of one scope, and how many seconds it took (None where nothing was fetched)."""
 
-    answer: ListingAnswer | Unchanged | FetchError
+    answer: ListingAnswer | Unchanged | GroupGone | FetchError
     seconds: float | None = None

@@ -174,11 +174,12 @@ def _severity(
 ) -> Severity:
     """Return the severity of a hold or failure, open or ended.
 
-    A hold is urgent where the held answer lacks a watched model. A transient failure is notable until it has
-    lasted; see `Coverage`.
+    A hold is urgent where the held answer lacks a watched model, or a key gets the anonymous list. A
+    transient failure is notable until it has lasted; see `Coverage`.
     """
     if problem.state == "held":
-        return Severity.URGENT if (problem.scope, since) in missing_watched else Severity.BREAKING
+        lacks_watched = (problem.scope, since) in missing_watched
+        return Severity.URGENT if problem.urgent or lacks_watched else Severity.BREAKING
     return Severity.URGENT if problem.urgent else Severity.NOTABLE
 
 

@@ -101,7 +101,7 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
        case when last.outcome in {PROBLEMS} then last.error end as message,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))
-       or (last.outcome = 'held' and coalesce(last.error_class, '') = 'anonymous') as urgent
+       or (last.outcome = 'held' and last.error_class = 'anonymous') as urgent
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting

@@ -100,7 +100,7 @@ class HoldRow(NamedTuple):
 
 
 class AnonymousScope(NamedTuple):
-    """A scope without a key: its name, the rules of its current listing, and its last listings, newest first."""
+    """A scope without a key: its name, the reading of its listing, and its last listings, newest first."""
 
     name: str
     reading: str
@@ -291,7 +291,7 @@ class LedgerWriter:
         return flap_levels(self._store, moved) if moved else {}
 
     def hold_rows(self, scope: int, since: str) -> list[HoldRow]:
-        """Return the sightings of a scope's holds since a time (ISO 8601 UTC), and of one open then; in order."""
+        """Return the sightings of a scope's holds since a time (ISO 8601 UTC), with those of one open then."""
         rows = self._store.rows(
             f"""
             select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,

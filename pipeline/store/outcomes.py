@@ -15,6 +15,9 @@ def _sql_list(words: Iterable[str]) -> str:
 SETS_LISTING = _sql_list(types.SETS_LISTING)
 """The outcomes that set the current listing of a scope."""
 
+HOLD_OUTCOMES = _sql_list(types.HOLD_OUTCOMES)
+"""The outcomes that hold an answer, and those that end a hold."""
+
 PROBLEMS = _sql_list(types.PROBLEMS)
 """The outcomes of a scope that is not healthy."""
 

@@ -30,6 +30,13 @@ _SAME_SIGHTINGS = """
     and alike.outcome = sightings.outcome and alike.listing = sightings.listing
 """
 
+_FLAPPING = """
+    (select case flaps.announced when sightings.id then 'announced' else 'repeated' end from flaps
+        where flaps.scope = sightings.scope and flaps.model = changes.model and flaps.field = fields.name
+        and flaps.announced <= sightings.id and (flaps.ended is null or flaps.ended > sightings.id)
+        and sightings.outcome = 'moved')
+"""
+
 _FIRST_SIGHTING = """
     sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
@@ -89,6 +96,7 @@ select snapshots.started_at as at,
        field_changes.before, field_changes.after, fields.class,
        (select count(*) {_SAME_SIGHTINGS.strip()}) as scopes,
        (select group_concat(maker.name, ' ') {_SAME_SIGHTINGS.strip()}) as scope_names,
+       {_FLAPPING.strip()} as flapping,
        models.id as model_id, changes.id as change_id, sightings.transition as transition_id,
        sightings.snapshot as snapshot_id
 from sightings
@@ -135,8 +143,9 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
                         where covering.covered = coverage_scopes.coverage
                         and (sightings.outcome <> 'failed' or covering.id < began.id)))
             from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
-       sightings.error_class, sightings.error,
-       coalesce(sightings.outcome = 'failed' and exists ({URGENT_SIGHTING.strip()}), 0) as urgent,
+       case when sightings.outcome = 'failed' then sightings.error_class end as error_class, sightings.error,
+       coalesce((sightings.outcome = 'failed' and exists ({URGENT_SIGHTING.strip()}))
+                or (sightings.outcome = 'held' and sightings.error_class = 'anonymous'), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
 left join gateways on gateways.id = scopes.gateway

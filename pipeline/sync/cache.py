@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
 
 from pipeline.core.diff import FieldComparer, diff
-from pipeline.core.types import Kind, Listing, Scope, ScopeState
+from pipeline.core.times import iso
+from pipeline.core.types import HoldKind, Kind, Listing, Outcome, Scope, ScopeState
 from pipeline.gateways.dialects import AUTO, Dialect
 from pipeline.gateways.types import ListingAnswer, ScopeResult
 from pipeline.store import LedgerWriter, Store, read_listing, scope_states
+from pipeline.store.ledger import AnonymousScope, HoldRow
+from pipeline.sync.holds import SIMILAR_WITHIN, HeldAnswer, HoldHistory, HoldRecord
 from pipeline.sync.reparse import reparse
 
 _MAX_LISTINGS = 64
+
+_ANONYMOUS_LISTINGS = 3
+"""The last lists without a key that count as those of a moment: caches of a gateway differ for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,7 @@ class RunCache:
         self._listing_ids: dict[tuple[int, str, str], int] = {}
         self._transitions_by_sides: dict[tuple[int, int], RecordedTransition] = {}
         self._reparsed: dict[tuple[int, str, str], Listing] = {}
+        self._anonymous_scopes: dict[str, Sequence[AnonymousScope]] = {}
 
     def enroll(
         self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult], *, asked: bool
@@ -63,6 +72,7 @@ class RunCache:
         """Read stale states again, and drop listings that no scope points at."""
         if not self._stale:
             return
+        self._anonymous_scopes.clear()
         self.states |= scope_states(self.store, self._stale)
         self._stale.clear()
         if len(self._listings) > _MAX_LISTINGS:
@@ -75,6 +85,35 @@ class RunCache:
         if listing_id not in self._listings:
             self._listings[listing_id] = read_listing(self.store, listing_id)
         return self._listings[listing_id]
+
+    def holds(self, state: ScopeState, at: str) -> HoldHistory:
+        """Return the holds of a scope: the open one, and those that ended in the seven days before a time."""
+        since = iso(datetime.fromisoformat(at) - timedelta(seconds=SIMILAR_WITHIN))
+        records: list[HoldRecord] = []
+        answers: list[HeldAnswer] = []
+        last: HoldRow | None = None
+        for _, group in groupby(self.ledger.hold_rows(state.id, since), key=lambda row: row.snapshot):
+            rows = list(group)
+            held = next((row for row in rows if row.outcome == Outcome.HELD), None)
+            if held:
+                last = held
+                assert held.listing is not None
+                kind = HoldKind(held.kind or HoldKind.LOSS)
+                answers.append(HeldAnswer(held.at, held.snapshot, self.listing(held.listing), kind))
+            elif last:
+                records.append(HoldRecord(last.began, tuple(answers), last.reason or ""))
+                answers, last = [], None
+        is_open = last is not None and state.held is not None
+        if last:
+            records.append(HoldRecord(last.began, tuple(answers), last.reason or ""))
+        return HoldHistory(records.pop() if is_open else None, tuple(records))
+
+    def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
+        """Return the anonymous scopes of a gateway that have answered, with their last listings."""
+        if gateway not in self._anonymous_scopes:
+            found = self.ledger.anonymous_scopes(gateway, _ANONYMOUS_LISTINGS)
+            self._anonymous_scopes[gateway] = found
+        return self._anonymous_scopes[gateway]
 
     def listing_id(self, scope: Scope, listing: Listing, dialect: Dialect) -> int:
         """Return the id of a listing at a scope's gateway; write it if it is new."""
@@ -90,7 +129,9 @@ class RunCache:
         if sides not in self._transitions_by_sides:
             old, new = self.listing(before), self.listing(after)
             changes = diff(old, new)
-            number = self.ledger.transition(sides, changes, FieldComparer(old, new, dialect.quiet))
+            number = self.ledger.transition(
+                sides, changes, FieldComparer(old, new, dialect.quiet, dialect.fact_categories)
+            )
             found = RecordedTransition(number, any(change.kind == Kind.REMOVED for change in changes))
             self._transitions_by_sides[sides] = self.transitions[number] = found
         return self._transitions_by_sides[sides]

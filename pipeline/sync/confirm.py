@@ -1,10 +1,13 @@
-"""Confirm removals after enough complete answers in a row that lack the model."""
+"""Confirm removals after enough complete answers in a row that lack the model, and enough time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
+from pipeline.core.times import has_lasted
+from pipeline.core.types import Thresholds
 from pipeline.store import LedgerWriter, PendingRemoval, Sighting, answers_needed
+from pipeline.sync.holds import Agreement, are_apart
 
 
 class RemovalCounter:
@@ -21,12 +24,12 @@ class RemovalCounter:
         for removal in ledger.pending_removals():
             self._pending.setdefault(removal.scope, []).append(removal)
 
-    def begin(self, moves: Mapping[int, Sighting], agreed: Collection[int]) -> None:
+    def begin(self, moves: Mapping[int, Sighting], agreed: Mapping[int, Agreement]) -> None:
         """Add the removals of this run.
 
         Args:
             moves: the sightings of moves that removed models, by their ids.
-            agreed: the scopes with a held answer that already lacked the same models; it counts as the first.
+            agreed: by scope, the held answers that already lacked the same models; they count as misses.
         """
         levels: dict[int, set[int]] = {}
         for (sighting, _), level in self._ledger.flap_levels(moves).items():
@@ -34,21 +37,34 @@ class RemovalCounter:
         for sighting, found in levels.items():
             move = moves[sighting]
             assert move.transition is not None
-            held = self._ledger.held_since(move.scope) if move.scope in agreed else None
-            since, misses = (self._snapshot, 0) if held is None else (held, 1)
+            before = agreed.get(move.scope) or Agreement(
+                self._snapshot, self._started_at, self._started_at, answers=0
+            )
             self._pending.setdefault(move.scope, []).extend(
-                PendingRemoval(move.scope, move.transition, since, level, misses, self._started_at)
+                PendingRemoval(
+                    move.scope,
+                    move.transition,
+                    before.snapshot,
+                    level,
+                    misses=before.answers,
+                    counted_at=before.last,
+                    since_at=before.at,
+                )
                 for level in sorted(found)
             )
 
-    def count(self, scope: int, listing: int, confirm: int) -> list[PendingRemoval]:
-        """Count a complete answer of a scope, now at `listing`; return the removals that it confirms."""
+    def count(self, scope: int, listing: int, thresholds: Thresholds) -> list[PendingRemoval]:
+        """Count a complete answer of a scope, now at `listing`; return the removals that it confirms.
+
+        An answer to a run that begins less than a minute after the one that counted last is not counted.
+        """
         confirmed = []
         for removal in self._pending.get(scope, []):
-            removal.misses += 1
-            removal.counted_at = self._started_at
+            if not removal.misses or are_apart(removal.counted_at, self._started_at):
+                removal.misses += 1
+                removal.counted_at = self._started_at
             missing = self._is_missing(removal.transition, listing)
-            if missing and removal.misses < answers_needed(confirm, removal.flap_level):
+            if missing and not self._is_confirmed(removal, thresholds):
                 self._counted.append(removal)
                 continue
             if removal.id is not None:
@@ -56,6 +72,11 @@ class RemovalCounter:
             if missing:
                 confirmed.append(removal)
         return confirmed
+
+    def _is_confirmed(self, removal: PendingRemoval, thresholds: Thresholds) -> bool:
+        return removal.misses >= answers_needed(thresholds.confirm, removal.flap_level) and has_lasted(
+            removal.since_at, self._started_at, thresholds.confirm_after
+        )
 
     def _is_missing(self, transition: int, listing: int) -> bool:
         key = (transition, listing)

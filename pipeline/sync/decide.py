@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+from pipeline.core import canonical
 from pipeline.core.failures import TRANSIENT, lasts
 from pipeline.core.text import count
-from pipeline.core.types import PROBLEMS, Anonymous, Digest, Listing, Outcome, Scope, ScopeState, Thresholds
-from pipeline.errors import FetchError
-from pipeline.gateways.types import ListingAnswer, ScopeResult, Unchanged
+from pipeline.core.types import (
+    PROBLEMS,
+    Anonymous,
+    HoldKind,
+    Key,
+    Listing,
+    Outcome,
+    Scope,
+    ScopeState,
+    Thresholds,
+)
+from pipeline.errors import FetchError, Unreadable
+from pipeline.gateways.dialects import dialect_of
+from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged, Validators
+from pipeline.store.ledger import AnonymousScope
+from pipeline.sync.holds import (
+    NO_HOLDS,
+    Agreement,
+    HoldHistory,
+    HoldRecord,
+    agreeing,
+    agreement,
+    allowed_loss,
+    alternation_text,
+    comes_in_turn,
+    common_loss,
+    evidence,
+    is_steady,
+    suffices,
+)
 
-ListingById = Callable[[int], Listing]
-"""Returns a recorded listing by its id."""
+
+class History(Protocol):
+    """What is recorded of scopes, as far as decisions need it."""
+
+    def listing(self, listing_id: int) -> Listing:
+        """Return a recorded listing."""
+
+    def holds(self, state: ScopeState, at: str) -> HoldHistory:
+        """Return the holds of a scope as of a time (ISO 8601 UTC)."""
+
+    def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
+        """Return the anonymous scopes of a gateway that have answered, by the name of the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +65,12 @@ class Decision:
         outcome: the outcome of the sighting to write; None if nothing happened.
         answer: the answer that is accepted or held.
         complete: the answer counts as one more complete answer.
-        agreed: a held answer already lacked the same models.
+        agreement: the held answers that already lacked the same models.
         error: why it failed.
-        reason: why it is held, for people.
+        reason: why it is held, for people; `kind` is why in one word.
+        began: the snapshot with which the hold began, where it goes on after a failure.
+        lasting: the hold that goes on although this answer is accepted, since two lists come in turn.
+        gone: the group of the scope is gone; this is its id in the list of groups.
     """
 
     scope: Scope
@@ -35,23 +78,39 @@ class Decision:
     outcome: Outcome | None
     answer: ListingAnswer | None = None
     complete: bool = True
-    agreed: bool = False
+    agreement: Agreement | None = None
     error: FetchError | None = None
     reason: str | None = None
+    kind: HoldKind | None = None
+    began: int | None = None
+    lasting: HoldRecord | None = None
+    gone: str | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the scope is held after this decision."""
+        return self.outcome == Outcome.HELD or self.lasting is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The listing becomes the current one; `agreed` if a held answer already lacked the same models."""
+    """A list becomes the current one.
 
-    agreed: bool = False
+    Args:
+        agreement: the held answers that already lacked the same models.
+        listing: the list, where it is not that of the answer.
+    """
+
+    agreement: Agreement | None = None
+    listing: Listing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The current listing stays until the next complete answer agrees; `reason` is for people."""
+    """The current listing stays; `reason` is for people."""
 
     reason: str
+    kind: HoldKind = HoldKind.LOSS
 
 
 Verdict = Accept | Hold
@@ -59,10 +118,10 @@ Verdict = Accept | Hold
 
 @dataclass(frozen=True, slots=True)
 class AnonymousList:
-    """The list that a gateway gives without a key: before this run, and now."""
+    """The ids that a gateway lists without a key: now, and in its last accepted lists, the newest first."""
 
-    before: Digest | None
-    now: Digest
+    now: AbstractSet[str]
+    before: tuple[AbstractSet[str], ...]
 
 
 def decide(
@@ -70,9 +129,10 @@ def decide(
     scopes: Sequence[Scope],
     states: Mapping[str, ScopeState],
     reparsed: Mapping[str, ScopeState],
-    listing_of: ListingById,
+    history: History,
     *,
     at: str,
+    imported: bool = False,
 ) -> list[Decision]:
     """Decide on the result of every scope, in the order of the scopes.
 
@@ -81,71 +141,192 @@ def decide(
         scopes: those that were asked.
         states: the state of each before the run.
         reparsed: the states under the present rules of parsing, where the rules have changed.
-        listing_of: returns a recorded listing.
+        history: what is recorded of them.
         at: the start of the run (ISO 8601 UTC).
+        imported: the answers were saved earlier; they are not compared with the anonymous list of today.
     """
-    present = {scope.name: reparsed.get(scope.name, states[scope.name]) for scope in scopes}
-    anonymous = _anonymous_lists(results, scopes, present)
     return [
         _decide(
             scope,
             results[scope.name].answer,
-            present[scope.name],
+            reparsed.get(scope.name, states[scope.name]),
             states[scope.name],
-            anonymous.get(scope.gateway.name),
-            listing_of,
-            at,
+            _Context(results, history, at, imported=imported),
         )
         for scope in scopes
     ]
 
 
-def _anonymous_lists(
-    results: Mapping[str, ScopeResult], scopes: Sequence[Scope], states: Mapping[str, ScopeState]
-) -> dict[str, AnonymousList]:
-    """Return the list without a key of each gateway that has an anonymous scope."""
-    found = {}
-    for scope in scopes:
-        if isinstance(scope.credential, Anonymous):
-            before = states[scope.name].digest
-            answer = results[scope.name].answer
-            now = answer.listing.digest if isinstance(answer, ListingAnswer) else before
-            if now is not None:
-                found[scope.gateway.name] = AnonymousList(before, now)
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What the decisions of one run share."""
+
+    results: Mapping[str, ScopeResult]
+    history: History
+    at: str
+    imported: bool
+
+    def anonymous_lists(self, scope: Scope, listing: Listing) -> list[AnonymousList]:
+        if self.imported:
+            return []
+        return anonymous_lists(scope, listing, self.results, self.history)
+
+
+def anonymous_lists(
+    scope: Scope, listing: Listing, results: Mapping[str, ScopeResult], history: History
+) -> list[AnonymousList]:
+    """Return the lists that the gateway of a scope with a key gives without one, at the same path.
+
+    Args:
+        scope: the scope; without a key, or for a group of a signed-in user, there is nothing to compare.
+        listing: its answer.
+        results: those of this run by scope; the last list of an anonymous scope that failed, or was not
+            asked, counts.
+        history: what is recorded.
+    """
+    if isinstance(scope.credential, Anonymous) or (
+        scope.group is not None and not isinstance(scope.credential, Key)
+    ):
+        return []
+    found = []
+    for each in history.anonymous_scopes(scope.gateway.name):
+        if _path(each.reading) != _path(listing.reading):
+            continue
+        before = tuple(history.listing(number).records.keys() for number in each.listings)
+        result = results.get(each.name)
+        now = before[0]
+        if result and isinstance(result.answer, ListingAnswer) and not result.answer.incomplete:
+            now = result.answer.listing.records.keys()
+        found.append(AnonymousList(now, before))
     return found
+
+
+def _path(reading: str) -> str | None:
+    dialect = dialect_of(reading)
+    return dialect.path if dialect else None
+
+
+def falls_back(
+    new: AbstractSet[str],
+    current: AbstractSet[str],
+    anonymous: Sequence[AnonymousList],
+    thresholds: Thresholds,
+) -> bool:
+    """Return whether a key that had a list of its own now gets an anonymous list.
+
+    Lists that were the same before are no sign, even if one of them was the first to change. Neither is an
+    anonymous list that lost too many models itself.
+
+    Args:
+        new: the ids of its answer.
+        current: the ids of its current listing.
+        anonymous: the anonymous lists of its gateway.
+        thresholds: those of the scope.
+    """
+    if new == current:
+        return False
+    same = [
+        each
+        for each in anonymous
+        if new == each.before[0] or (new == each.now and _loss(each.now, each.before[0], thresholds) is None)
+    ]
+    return bool(same) and not any(current in each.before for each in same)
 
 
 def _decide(
     scope: Scope,
-    answer: ListingAnswer | Unchanged | FetchError,
+    answer: ListingAnswer | Unchanged | GroupGone | FetchError,
     state: ScopeState,
     before: ScopeState,
-    anonymous: AnonymousList | None,
-    listing_of: ListingById,
-    at: str,
+    context: _Context,
 ) -> Decision:
     match answer:
         case FetchError():
-            outcome = Outcome.FAILED if _is_new_failure(answer, state, at) else None
-            return Decision(scope, state, outcome, complete=False, error=answer)
+            return _failed(scope, state, answer, context.at)
+        case GroupGone(record):
+            return Decision(scope, state, None, complete=False, gone=record)
+        case ListingAnswer(incomplete=str(reason)) if state.listing is None:
+            # Without a current listing there is nothing to keep while an answer is held.
+            return _failed(scope, state, Unreadable(reason), context.at)
         case ListingAnswer() if state.listing is None:
             return Decision(scope, state, Outcome.BASELINE, answer)
-        case ListingAnswer(listing) if listing.digest != state.digest and state.listing is not None:
-            verdict = judge(
-                listing,
-                current=listing_of(state.listing),
-                held=None if state.held is None else listing_of(state.held),
-                anonymous=None if isinstance(scope.credential, Anonymous) else anonymous,
-                thresholds=scope.thresholds,
-            )
-            match verdict:
-                case Accept(agreed):
-                    return Decision(scope, state, Outcome.MOVED, answer, agreed=agreed)
-                case Hold(reason):
-                    # A held answer changes nothing, not even the rules of parsing that the listing has.
-                    return Decision(scope, before, Outcome.HELD, answer, complete=False, reason=reason)
+        case ListingAnswer() if _differs(answer, state, before):
+            return _changed(scope, answer, state, before, context)
         case _:
-            return Decision(scope, state, Outcome.RECOVERED if state.outcome in PROBLEMS else None)
+            lasting = _lasting(state, context)
+            goes_on = lasting is not None and state.outcome == Outcome.HELD
+            ends = state.outcome in (*PROBLEMS, Outcome.RETIRED) and not goes_on
+            return Decision(scope, state, Outcome.RECOVERED if ends else None, lasting=lasting)
+
+
+def _differs(answer: ListingAnswer, state: ScopeState, before: ScopeState) -> bool:
+    """Return whether an answer differs from the current listing, or from what earlier rules saw in it.
+
+    A list that was accepted before the rules looked for signs of more pages has these signs only now.
+    """
+    if answer.listing.digest != state.digest:
+        return True
+    return answer.incomplete is not None and before.reading != answer.listing.reading
+
+
+def _changed(
+    scope: Scope, answer: ListingAnswer, state: ScopeState, before: ScopeState, context: _Context
+) -> Decision:
+    """Decide on an answer that differs from the current listing."""
+    assert state.listing is not None
+    new, current = answer.listing, context.history.listing(state.listing)
+    suspicion = suspect(
+        new,
+        current,
+        anonymous=context.anonymous_lists(scope, new),
+        thresholds=scope.thresholds,
+        incomplete=answer.incomplete,
+        name=scope.name,
+    )
+    is_clean = suspicion is None and state.held is None
+    holds = NO_HOLDS if is_clean else context.history.holds(state, context.at)
+    verdict = judge(
+        new,
+        suspicion,
+        current=current,
+        holds=holds,
+        thresholds=scope.thresholds,
+        at=context.at,
+        imported=context.imported,
+    )
+    match verdict:
+        case Accept(agreed, listing):
+            if listing is not None:
+                answer = replace(answer, listing=listing, fingerprint=None, validators=Validators())
+            lasting = _lasting(state, context) if suspicion is None else None
+            return Decision(scope, state, Outcome.MOVED, answer, agreement=agreed, lasting=lasting)
+        case Hold(reason, kind):
+            went_on = holds.open is not None and holds.open.alternates
+            began = holds.open.began if holds.open is not None and went_on else None
+            # A held answer changes nothing, not even the rules of parsing that the listing has.
+            return Decision(
+                scope,
+                before,
+                Outcome.HELD,
+                answer,
+                complete=False,
+                reason=reason,
+                kind=kind,
+                began=began,
+            )
+
+
+def _lasting(state: ScopeState, context: _Context) -> HoldRecord | None:
+    """Return the hold that an answer like the current list does not end."""
+    if state.held is None:
+        return None
+    hold = context.history.holds(state, context.at).open
+    return hold if hold is not None and hold.alternates and not is_steady(hold, context.at) else None
+
+
+def _failed(scope: Scope, state: ScopeState, error: FetchError, at: str) -> Decision:
+    outcome = Outcome.FAILED if _is_new_failure(error, state, at) else None
+    return Decision(scope, state, outcome, complete=False, error=error)
 
 
 def _is_new_failure(error: FetchError, state: ScopeState, at: str) -> bool:
@@ -157,56 +338,86 @@ def _is_new_failure(error: FetchError, state: ScopeState, at: str) -> bool:
     return lasts(state.began_at, at) and not lasts(state.began_at, state.sighted_at)
 
 
+def suspect(
+    new: Listing,
+    current: Listing,
+    *,
+    anonymous: Sequence[AnonymousList] = (),
+    thresholds: Thresholds,
+    incomplete: str | None = None,
+    name: str = "",
+) -> Hold | None:
+    """Return why an answer is not to be accepted by itself; None if it is.
+
+    Args:
+        new: the complete answer.
+        current: the current listing of the scope.
+        anonymous: the lists of the same gateway without a key.
+        thresholds: how many models may be missing at once.
+        incomplete: why it may be one page of a longer list.
+        name: the name of the scope.
+    """
+    if incomplete is not None:
+        return Hold(incomplete, HoldKind.INCOMPLETE)
+    if falls_back(new.records.keys(), current.records.keys(), anonymous, thresholds):
+        return Hold(fallback_text(name), HoldKind.ANONYMOUS)
+    return _loss(new.records.keys(), current.records.keys(), thresholds)
+
+
+def fallback_text(name: str) -> str:
+    """Return that a scope with a key gets the anonymous list, for people."""
+    label = name.partition("/")[2] or "the key"
+    return f"{label} now gets exactly the anonymous list. Was its key revoked?"
+
+
 def judge(
     new: Listing,
+    suspicion: Hold | None,
     *,
     current: Listing,
-    held: Listing | None,
-    anonymous: AnonymousList | None,
+    holds: HoldHistory = NO_HOLDS,
     thresholds: Thresholds,
+    at: str,
+    imported: bool = False,
 ) -> Verdict:
     """Accept an answer, or hold it.
 
     Args:
         new: the complete answer to judge.
+        suspicion: why it is not to be accepted by itself.
         current: the current listing of the scope.
-        held: the last complete answer, if it was held.
-        anonymous: the list of the same gateway without a key; None without an anonymous scope.
-        thresholds: how many models may be missing at once.
+        holds: the holds of the scope.
+        thresholds: how many models may be missing at once, and for how long a list must be empty.
+        at: the start of the run (ISO 8601 UTC).
+        imported: the answer was saved earlier; those that were held as anonymous lists then count, too.
     """
-    reason = _suspicion(new, current, anonymous, thresholds)
-    if reason is None:
+    if suspicion is None:
         return Accept()
-    if held is not None and _agree(held, new, thresholds):
-        gone = current.records.keys() - new.records.keys()
-        return Accept(agreed=gone.isdisjoint(held.records))
-    return Hold(reason)
+    if suspicion.kind in (HoldKind.INCOMPLETE, HoldKind.ANONYMOUS):
+        return suspicion
+    ignored = (HoldKind.INCOMPLETE,) if imported else (HoldKind.INCOMPLETE, HoldKind.ANONYMOUS)
+    answers = agreeing(new, current, holds.open, thresholds, ignored=ignored)
+    alternates = holds.open is not None and holds.open.alternates
+    if suffices(answers, new, thresholds, at, alternates=alternates):
+        return Accept(agreement(answers, current.records.keys() - new.records.keys()))
+    lost = common_loss(new, current, holds.open, at)
+    if lost:
+        since = agreement(reversed(evidence(holds.open)), lost)
+        return Accept(since, _without(current, lost))
+    if comes_in_turn(new, current, holds, thresholds):
+        return Hold(alternation_text(current, new), HoldKind.ALTERNATING)
+    return suspicion
 
 
-def _suspicion(
-    new: Listing, current: Listing, anonymous: AnonymousList | None, thresholds: Thresholds
-) -> str | None:
-    gone = len(current.records.keys() - new.records.keys())
-    if current.records and not new.records:
-        return f"the list is empty; it had {count(len(current), 'model')}"
-    if gone > _allowed_loss(current.records, thresholds):
-        return f"{gone} of {len(current)} models are gone at once"
-    if anonymous and new.digest == anonymous.now and current.digest not in (anonymous.before, anonymous.now):
-        return "this key now gets the anonymous list: was it revoked?"
+def _without(listing: Listing, models: Collection[str]) -> Listing:
+    records = {model: record for model, record in listing.records.items() if model not in models}
+    return replace(listing, records=records, digest=canonical.digest_of_records(records.values()))
+
+
+def _loss(new: AbstractSet[str], current: AbstractSet[str], thresholds: Thresholds) -> Hold | None:
+    if current and not new:
+        return Hold(f"the list is empty; it had {count(len(current), 'model')}", HoldKind.EMPTY)
+    gone = len(current - new)
+    if gone > allowed_loss(current, thresholds):
+        return Hold(f"{gone} of {len(current)} models are gone at once")
     return None
-
-
-def _agree(held: Listing, new: Listing, thresholds: Thresholds) -> bool:
-    """Return whether neither of two answers lacks more models of the other than may be missing at once."""
-    if held.digest == new.digest:
-        return True
-    if not held.records or not new.records:
-        return False
-    return all(
-        len(one.records.keys() - other.records.keys()) <= _allowed_loss(one.records, thresholds)
-        for one, other in ((held, new), (new, held))
-    )
-
-
-def _allowed_loss(records: Collection[str], thresholds: Thresholds) -> float:
-    return max(thresholds.max_loss * len(records), thresholds.floor)

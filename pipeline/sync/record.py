@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.core.types import PROBLEMS, Outcome, ScopeState
+from pipeline.core.types import PROBLEMS, HoldKind, Outcome, ScopeState
 from pipeline.store import Sighting, Snapshot
 from pipeline.sync.cache import RunCache
 from pipeline.sync.confirm import RemovalCounter
@@ -47,6 +47,7 @@ def record(
     totals = _write_snapshot(decisions, cache, started_at, finished_at, imported=imported)
     _write_reparsed(totals.snapshot, decisions, reparsed, cache)
     _write_decisions(totals.snapshot, started_at, decisions, cache)
+    _write_lasting_holds(totals.snapshot, decisions, cache)
     return totals
 
 
@@ -61,7 +62,7 @@ def _write_snapshot(
         "scopes": len(decisions),
         "answered": answered,
         "moved": outcomes.count(Outcome.MOVED),
-        "held": outcomes.count(Outcome.HELD),
+        "held": sum(decision.is_held for decision in decisions),
         "failed": failed,
     }
     snapshot = Snapshot(
@@ -107,7 +108,7 @@ def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decisio
         for number, sighting in zip(ids, sightings, strict=True)
         if sighting.transition is not None and cache.transitions[sighting.transition].removes
     }
-    removals.begin(moves, {decision.state.id for decision in decisions if decision.agreed})
+    removals.begin(moves, {each.state.id: each.agreement for each in decisions if each.agreement is not None})
     confirmed = [
         confirmation
         for decision, sighting in pairs
@@ -127,12 +128,33 @@ def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decisio
     cache.mark_stale(sighting.scope for sighting in [*confirmed, *settled])
 
 
+def _write_lasting_holds(snapshot: int, decisions: Sequence[Decision], cache: RunCache) -> None:
+    """Write that the holds go on whose scope gave its current list; must run after all other sightings."""
+    lasting = [(decision.state, decision.lasting) for decision in decisions if decision.lasting]
+    cache.ledger.sightings(
+        snapshot,
+        [
+            Sighting(
+                state.id,
+                state.name,
+                Outcome.HELD,
+                listing=state.held,
+                since=hold.began,
+                error_class=HoldKind.CURRENT,
+                error=hold.reason,
+            )
+            for state, hold in lasting
+        ],
+    )
+    cache.mark_stale(state.id for state, _ in lasting)
+
+
 def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
     """Return the sighting of a decision; write its listing and transition if they are new."""
     state, outcome = decision.state, decision.outcome
     if outcome is None:
         return None
-    sighting = Sighting(state.id, state.name, outcome, since=_since(state, outcome))
+    sighting = Sighting(state.id, state.name, outcome, since=_since(decision, outcome))
     match outcome:
         case Outcome.FAILED:
             assert decision.error
@@ -143,7 +165,7 @@ def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
             assert decision.answer
             answer = decision.answer
             listing = cache.listing_id(decision.scope, answer.listing, answer.dialect)
-            sighting = replace(sighting, listing=listing, error=decision.reason)
+            sighting = replace(sighting, listing=listing, error=decision.reason, error_class=decision.kind)
             if outcome != Outcome.MOVED:
                 return sighting
             assert state.listing is not None
@@ -151,8 +173,13 @@ def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
             return replace(sighting, transition=transition.id)
 
 
-def _since(state: ScopeState, outcome: Outcome) -> int | None:
+def _since(decision: Decision, outcome: Outcome) -> int | None:
     """Return the snapshot at which a hold or failure began, if this outcome continues or ends it."""
+    state = decision.state
+    if decision.began is not None:
+        return decision.began
+    if decision.lasting is not None and state.outcome == Outcome.HELD:
+        return None
     is_new = outcome in PROBLEMS and outcome != state.outcome
     return None if state.outcome not in PROBLEMS or is_new else state.began
 
@@ -167,7 +194,7 @@ def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | 
             return replace(
                 state,
                 listing=sighting.listing,
-                held=None,
+                held=state.held if decision.lasting else None,
                 fingerprint=answer.fingerprint,
                 etag=answer.validators.etag,
                 last_modified=answer.validators.last_modified,
@@ -175,7 +202,7 @@ def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | 
         case Outcome.HELD:
             assert sighting
             return replace(state, held=sighting.listing)
-        case _ if decision.complete and state.held is not None:
+        case _ if decision.complete and state.held is not None and decision.lasting is None:
             return replace(state, held=None)
         case _:
             return None
@@ -196,5 +223,5 @@ def _confirmations(decision: Decision, sighting: Sighting | None, removals: Remo
             since=removal.since,
             flap_level=removal.flap_level,
         )
-        for removal in removals.count(state.id, listing, decision.scope.thresholds.confirm)
+        for removal in removals.count(state.id, listing, decision.scope.thresholds)
     ]

@@ -148,7 +148,7 @@ def decide_and_record(
         cache.ledger.retire_others(scope_ids)
     # Compare under the present rules of parsing: a change of rules must not be reported as one of a gateway.
     reparsed = cache.reparse(scopes, results)
-    decisions = decide(results, scopes, cache.states, reparsed, cache.listing, at=started_at)
+    decisions = decide(results, scopes, cache.states, reparsed, cache, at=started_at, imported=imported)
     return record(
         decisions, reparsed, cache, started_at=started_at, finished_at=finished_at, imported=imported
     )

@@ -169,6 +169,11 @@ def test_a_literal_secret_is_rejected_and_not_shown(rejected, way):
         ("floor = -1", "must be more than 0"),
         ("floor = 0.5", "must be a whole number"),
         ("max_loss = 25", "is a share: write 0.25 for a quarter"),
+        ("confirm_after = -1", "must be more than 0"),
+        ('confirm_after = "soon"', "'soon' is no duration: write 30m, 2h or 1d, or a number of seconds"),
+        ('empty_after = "2 h"', "is no duration"),
+        ('confirm_after = "-2h"', "is no duration"),
+        ("empty_after = true", "must be a number, such as 21600"),
     ],
 )
 def test_a_number_out_of_range_is_rejected(rejected, setting, expected):
@@ -177,9 +182,25 @@ def test_a_number_out_of_range_is_rejected(rejected, setting, expected):
     assert expected in message
 
 
-@pytest.mark.parametrize("setting", ["backoff", "max_wait", "max_loss", "floor"])
+@pytest.mark.parametrize(
+    "setting", ["backoff", "max_wait", "max_loss", "floor", "confirm_after", "empty_after"]
+)
 def test_pauses_loss_and_floor_may_be_zero(written, setting):
     assert only(written(f"{SCOPED}{setting} = 0\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [('"0"', 0), ("0", 0), ('"90s"', 90), ('"30m"', 1800), ('"2h"', 7200), ("5.5", 5.5)]
+)
+def test_times_of_confirmation_are_durations_or_seconds(written, text, seconds):
+    config = written(
+        f"{GATEWAY}confirm_after = {text}\nscopes.a = {{}}\n"
+        f"scopes.b = {{ confirm_after = 1, empty_after = {text} }}\n"
+    )
+    assert [scope.thresholds for scope in config.scopes] == [
+        Thresholds(confirm_after=seconds),
+        Thresholds(confirm_after=1, empty_after=seconds),
+    ]
 
 
 def test_a_scope_in_the_config_and_the_keys_file_is_rejected(rejected):

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from pipeline.core.times import (
     Schedule,
     duration,
+    has_lasted,
     is_due,
     last_due,
+    parse_duration,
     parse_http_date,
     parse_moment,
     retry_after,
@@ -131,3 +133,31 @@ def test_another_text_is_no_moment(text: str) -> None:
 )
 def test_a_duration_is_in_its_largest_unit(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("90", 90), ("90s", 90), ("30m", 1800), (" 2h ", 7200), ("1d", 86400), ("1w", 604800)],
+)
+def test_a_duration_is_a_number_with_a_unit_or_of_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "2 h", "-1h", "1.5h", "2y", "1h30m", "٣h"])
+def test_another_text_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="write 30m, 2h or 1d"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds", "lasted"),
+    [
+        ("2026-05-01T06:00:00Z", 7200, True),
+        ("2026-05-01T06:12:00Z", 7200, True),
+        ("2026-05-01T06:12:01Z", 7200, False),
+        ("2026-05-01T09:00:00Z", 7200, False),
+        ("2026-05-01T09:00:00Z", 0, True),
+    ],
+)
+def test_a_time_has_lasted_after_nine_tenths(since: str, seconds: float, *, lasted: bool) -> None:
+    assert has_lasted(since, "2026-05-01T08:00:00Z", seconds) == lasted

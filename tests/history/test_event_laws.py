@@ -118,7 +118,7 @@ def test_a_failure_between_two_misses_does_not_count_as_a_miss(script: Script) -
 
 
 def test_an_answer_that_has_the_model_resets_the_count_of_misses(script: Script) -> None:
-    script.has(scope("acme/prod", thresholds=Thresholds(max_loss=1.0, floor=100, confirm=3)))
+    script.has(scope("acme/prod", thresholds=Thresholds(max_loss=1.0, floor=100, confirm=3, confirm_after=0.0)))
     script.offers("acme/prod", "lyra", "vega").run()
     script.drops("acme/prod", "vega").run()
     script.adds("acme/prod", "vega").run()
@@ -144,7 +144,7 @@ def test_an_event_has_each_group_of_its_scopes_once(script: Script) -> None:
     assert (added.scopes, added.groups) == (("acme/a", "acme/b", "acme/c"), ("vip",))
 
 
-HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
+HALF = Thresholds(max_loss=0.5, floor=1, confirm=2, confirm_after=0.0)
 
 
 def test_a_held_answer_counts_as_a_miss_once_the_next_answer_confirms_it(script: Script) -> None:

@@ -185,7 +185,7 @@ def test_a_pending_removal_is_unreported_until_it_is_confirmed(script):
 
 
 def test_only_removals_and_price_changes_of_watched_models_in_watched_scopes_are_urgent(script):
-    script.offers("one/a", "alpha", "beta", "gamma").offers("two/a", "alpha")
+    script.offers("one/a", "alpha", "beta", "gamma").offers("two/a", "alpha", "omega")
     priced(script, "one/a", "alpha", 1)
     script.run()
     priced(script, "one/a", "alpha", 2)

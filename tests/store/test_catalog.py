@@ -17,7 +17,7 @@ from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, history_start, scope_listings
 from pipeline.sync.accept import accept
 
-HALF = Thresholds(max_loss=0.5, floor=1, confirm=2)
+HALF = Thresholds(max_loss=0.5, floor=1, confirm=2, confirm_after=0.0)
 
 
 def models(store: Store, at: Moment = NOW) -> dict[str, set[str]]:

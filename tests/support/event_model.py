@@ -69,7 +69,7 @@ def misses_needed(confirm: int, times: int) -> int:
 
 def record_history(store: Store, history: History, confirm: int) -> None:
     """Record a history in which no answer is ever held."""
-    thresholds = Thresholds(max_loss=1.0, floor=100, confirm=confirm)
+    thresholds = Thresholds(max_loss=1.0, floor=100, confirm=confirm, confirm_after=0.0)
     script = Script(store).has(*(scope(name, thresholds=thresholds) for name in NAMES))
     for run in history:
         for name, offer in run.items():

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from pipeline.core.canonical import encode
+from pipeline.core.times import iso
 from pipeline.core.types import Credential, Gateway, Key, Listing, Scope, ScopeState, Thresholds
 from pipeline.errors import FetchError, Unreachable
 from pipeline.gateways import Validators
@@ -24,7 +25,7 @@ Offer = Mapping[str, Mapping[str, Any]]
 ASKED_AT = 1_790_000_000
 """When the answers were asked for, in Unix seconds."""
 
-NOTHING_HELD = Thresholds(max_loss=1.0, floor=10_000, confirm=2)
+NOTHING_HELD = Thresholds(max_loss=1.0, floor=10_000, confirm=2, confirm_after=0.0)
 """Thresholds that hold nothing but an empty list."""
 
 ONE_API = all_dialects()["one-api"]
@@ -152,9 +153,14 @@ class Script:
         self.runs += 1
         return self.record({name: self.result(name) for name in only or self.scopes})
 
-    def record(self, results: Mapping[str, ScopeResult]) -> RunTotals:
+    def run_at(self, at: datetime) -> RunTotals:
+        """Record a run of all scopes that begins at a moment."""
+        self.runs += 1
+        return self.record({name: self.result(name) for name in self.scopes}, at=iso(at))
+
+    def record(self, results: Mapping[str, ScopeResult], *, at: str | None = None) -> RunTotals:
         """Record these results instead of those of the script."""
-        return record_run(self.store, [self.scopes[name] for name in results], results)
+        return record_run(self.store, [self.scopes[name] for name in results], results, at=at)
 
     def state(self, name: str) -> ScopeState:
         """Return the state of a scope."""
@@ -178,7 +184,12 @@ class Script:
 
 
 def record_run(
-    store: Store, scopes: list[Scope], results: Mapping[str, ScopeResult], *, all_scopes: bool = False
+    store: Store,
+    scopes: list[Scope],
+    results: Mapping[str, ScopeResult],
+    *,
+    all_scopes: bool = False,
+    at: str | None = None,
 ) -> RunTotals:
     """Record one run in a transaction of its own, an hour after the one before.
 
@@ -187,9 +198,10 @@ def record_run(
         scopes: those that the run asks.
         results: their results.
         all_scopes: the config has no other scopes, so that others retire.
+        at: its start (ISO 8601 UTC), if it is another.
     """
     (latest,) = store.rows("select count(*) as runs from snapshots")
-    at = moment(latest["runs"] + 1)
+    at = at or moment(latest["runs"] + 1)
     with store.transaction():
         return decide_and_record(
             results, scopes, RunCache(store), started_at=at, finished_at=at, all_scopes=all_scopes

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from pipeline.core.types import Anonymous, Listing, Scope, Thresholds
+from pipeline.core.types import Anonymous, HoldKind, Listing, Scope, Thresholds
 from pipeline.errors import FetchError, Refused, Unreachable
 from pipeline.gateways.types import ScopeResult
 from pipeline.store import Store, scope_states
-from pipeline.sync.decide import Accept, AnonymousList, judge
-from support.fakes import NOTHING_HELD, UNCHANGED, offered, record_run, result_of, scope
+from pipeline.sync.decide import AnonymousList, Hold, judge, suspect
+from pipeline.sync.holds import HeldAnswer, HoldHistory, HoldRecord, is_steady
+from support.fakes import NOTHING_HELD, UNCHANGED, moment, offered, record_run, result_of, scope
 
-CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
+CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2, confirm_after=0.0)
 SCOPES = (
     scope("acme/one", thresholds=CAUTIOUS),
     scope("acme/two", thresholds=NOTHING_HELD),
@@ -22,6 +23,8 @@ SCOPES = (
     scope("zeta/one", group="vip", thresholds=CAUTIOUS),
 )
 NAMES = tuple(asked.name for asked in SCOPES)
+OF_ACME = ("acme/one", "acme/two")
+"""The scopes with a key at the gateway that has an anonymous scope."""
 
 forms = st.fixed_dictionaries({}, optional={"form": st.integers(0, 1), "owned_by": st.just("zeta")})
 offers = st.dictionaries(st.sampled_from(["alpha", "Alpha", "acme/beta:free", "γ", "δ"]), forms)
@@ -39,48 +42,74 @@ histories = st.lists(runs, min_size=1, max_size=7)
 
 @dataclass
 class Expected:
-    """The current and held listings expected after each run."""
+    """The current and held listings expected after each run, and the holds that ended."""
 
     current: dict[str, Listing] = field(default_factory=dict)
-    held: dict[str, Listing] = field(default_factory=dict)
+    holds: dict[str, list[HeldAnswer]] = field(default_factory=dict)
+    ended: dict[str, list[HoldRecord]] = field(default_factory=dict)
+    anonymous: list[Listing] = field(default_factory=list)
+    runs: int = 0
+
+    @property
+    def held(self) -> dict[str, Listing]:
+        """The held listings."""
+        return {name: answers[-1].listing for name, answers in self.holds.items()}
 
     def add(self, by_scope: Answers) -> None:
         """Accept or hold the answers of one run."""
-        before = dict(self.current)
+        self.runs += 1
+        anonymous = self._anonymous(by_scope)
         for asked in SCOPES:
             answer = by_scope.get(asked.name)
             if isinstance(answer, Listing):
-                self._judge(asked, answer, _anonymous(asked, before, by_scope))
+                self._judge(asked, answer, anonymous if asked.name in OF_ACME else [])
             elif asked.name in by_scope and answer is None:
-                self.held.pop(asked.name, None)
+                self._end(asked.name)
+        current = self.current.get("acme/open")
+        if current and self.anonymous[:1] != [current]:
+            self.anonymous = [current, *self.anonymous][:3]
 
-    def _judge(self, asked: Scope, new: Listing, anonymous: AnonymousList | None) -> None:
-        current, held = self.current.get(asked.name), self.held.pop(asked.name, None)
-        thresholds = asked.thresholds
-        if (
-            current is None
-            or current.digest == new.digest
-            or isinstance(
-                judge(new, current=current, held=held, anonymous=anonymous, thresholds=thresholds), Accept
-            )
-        ):
-            self.current[asked.name] = new
+    def _anonymous(self, by_scope: Answers) -> list[AnonymousList]:
+        """Return the anonymous list at `acme`, the one gateway that has an anonymous scope."""
+        if not self.anonymous:
+            return []
+        before = tuple(each.records.keys() for each in self.anonymous)
+        now = by_scope.get("acme/open")
+        return [AnonymousList(now.records.keys() if isinstance(now, Listing) else before[0], before)]
+
+    def _judge(self, asked: Scope, new: Listing, anonymous: list[AnonymousList]) -> None:
+        name, current = asked.name, self.current.get(asked.name)
+        if current is None or current.digest == new.digest:
+            self._accept(name, new)
+            return
+        suspicion = suspect(new, current, anonymous=anonymous, thresholds=asked.thresholds, name=name)
+        answers = self.holds.get(name)
+        holds = HoldHistory(
+            HoldRecord(1, tuple(answers)) if answers else None, tuple(self.ended.get(name, ()))
+        )
+        at = moment(self.runs)
+        verdict = judge(new, suspicion, current=current, holds=holds, thresholds=asked.thresholds, at=at)
+        if isinstance(verdict, Hold):
+            self.holds.setdefault(name, []).append(HeldAnswer(at, self.runs, new, verdict.kind))
         else:
-            self.held[asked.name] = new
+            self._accept(name, new)
 
+    def _accept(self, name: str, new: Listing) -> None:
+        self.current[name] = new
+        self._end(name)
 
-def _anonymous(asked: Scope, current: Mapping[str, Listing], by_scope: Answers) -> AnonymousList | None:
-    """Return the anonymous list at `acme`, the one gateway that has an anonymous scope."""
-    before, now = current.get("acme/open"), by_scope.get("acme/open")
-    now = now if isinstance(now, Listing) else before
-    if (
-        asked.auth == "anonymous"
-        or asked.gateway.name != "acme"
-        or "acme/open" not in by_scope
-        or now is None
-    ):
-        return None
-    return AnonymousList(before.digest if before else None, now.digest)
+    def _end(self, name: str) -> None:
+        """End a hold, unless two lists come in turn."""
+        answers = self.holds.get(name)
+        if not answers:
+            return
+        at, last = moment(self.runs), answers[-1]
+        record = HoldRecord(1, tuple(answers))
+        if record.alternates and not is_steady(record, at):
+            answers.append(HeldAnswer(at, self.runs, last.listing, HoldKind.CURRENT))
+        else:
+            self.ended.setdefault(name, []).append(record)
+            del self.holds[name]
 
 
 def results(by_scope: Answers) -> dict[str, ScopeResult]:

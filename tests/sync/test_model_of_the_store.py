@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, takewhile
+from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ from pipeline.sync.cache import RunCache
 from pipeline.sync.run import decide_and_record
 
 KNOWN = dialects_of(())
-CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2)
+CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2, confirm_after=0.0)
 ASKED = {name: scope(name, thresholds=CAUTIOUS) for name in ("acme/one", "acme/two")}
 OLD = scope("acme/old", thresholds=CAUTIOUS)
 OLD = replace(OLD, gateway=replace(OLD.gateway, dialect="one-api"))
@@ -36,30 +37,59 @@ Offer = Mapping[str, int]
 """The offered models, each with its form."""
 
 
+class Held(NamedTuple):
+    """A held answer: its hour and offer; `ours` if it was the current list while two alternate."""
+
+    hour: int
+    offer: Offer
+    ours: bool = False
+    alternates: bool = False
+
+
 @dataclass
 class Model:
-    """The expected state of each scope: its current and held listing, and whether it fails."""
+    """The expected state of each scope: its current listing, its holds, and whether it fails."""
 
     current: dict[str, Offer] = field(default_factory=dict)
-    held: dict[str, Offer] = field(default_factory=dict)
+    held: dict[str, list[Held]] = field(default_factory=dict)
+    ended: dict[str, list[list[Held]]] = field(default_factory=dict)
     failing: set[str] = field(default_factory=set)
 
-    def answer(self, name: str, offer: Offer | None) -> None:
+    def answer(self, name: str, offer: Offer | None, hour: int) -> None:
         """Accept an answer, hold it, or note the failure (None)."""
         if offer is None:
             self.failing.add(name)
             return
         self.failing.discard(name)
-        held, current = self.held.pop(name, None), self.current.get(name)
-        agreed = held is not None and (held == offer or not (loses(held, offer) or loses(offer, held)))
-        if current is None or agreed or not loses(current, offer):
+        current, hold = self.current.get(name), self.held.get(name, [])
+        alternates = bool(hold) and hold[-1].alternates
+        if current is None or not loses(current, offer):
             self.current[name] = offer
+            if alternates and not lasts(ours(hold), hour):
+                hold.append(Held(hour, hold[-1].offer, ours=True, alternates=True))
+            else:
+                self.end(name)
+        elif agree(hold, current, offer, hour):
+            self.current[name] = offer
+            self.end(name)
         else:
-            self.held[name] = offer
+            similar = [any(agrees(each.offer, offer, current) for each in old) for old in self.of(name)]
+            alternates = alternates or sum(similar) > 1
+            self.held[name] = [*hold, Held(hour, offer, alternates=alternates)]
+
+    def of(self, name: str) -> list[list[Held]]:
+        """Return the answers of the ended holds of a scope that were not its current list."""
+        return [[each for each in old if not each.ours] for old in self.ended.get(name, [])]
+
+    def end(self, name: str) -> None:
+        """End the hold of a scope, if it has one."""
+        if name in self.held:
+            self.ended.setdefault(name, []).append(self.held.pop(name))
 
     def accept(self, name: str) -> None:
         """Accept the held listing."""
-        self.current[name] = self.held.pop(name)
+        self.current[name] = self.held[name][-1].offer
+        self.end(name)
         self.failing.discard(name)
 
 
@@ -67,6 +97,33 @@ def loses(before: Offer, after: Offer) -> bool:
     """Return whether too many models are missing at once: all, or more than half and more than one."""
     gone = before.keys() - after.keys()
     return bool(before and not after) or len(gone) > max(len(before) / 2, 1)
+
+
+def agrees(held: Offer, offer: Offer, current: Offer) -> bool:
+    """Return whether an answer confirms a held one: few are back, and few more are missing."""
+    missing = current.keys() - held.keys()
+    back = missing & offer.keys()
+    return held == offer or (
+        bool(held) == bool(offer) and len(back) <= len(missing) / 10 and not loses(held, offer)
+    )
+
+
+def ours(hold: list[Held]) -> list[Held]:
+    """Return the last answers of a hold in a row that were the current list."""
+    return list(takewhile(lambda each: each.ours, reversed(hold)))
+
+
+def lasts(answers: list[Held], hour: int) -> bool:
+    """Return whether an answer and those before it, newest first, are three in a row over two hours."""
+    return len(answers) > 1 and hour - answers[-1].hour >= 2
+
+
+def agree(hold: list[Held], current: Offer, offer: Offer, hour: int) -> bool:
+    """Return whether an answer ends a hold, since it agrees with the last answers of it in a row."""
+    row = list(takewhile(lambda e: not e.ours and agrees(e.offer, offer, current), reversed(hold)))
+    if not row or (not offer and not (len(row) >= 4 and hour - row[-1].hour >= 6)):
+        return False
+    return lasts(row, hour) if hold[-1].alternates else True
 
 
 names = st.sampled_from(sorted(ASKED))
@@ -108,16 +165,16 @@ def listed(offer: Offer):
     return offered({model: {"form": form} for model, form in offer.items()})
 
 
-def follow(model: Model, step: tuple[str, object]) -> None:
-    """Do a step on the model."""
+def follow(model: Model, step: tuple[str, object], hour: int) -> None:
+    """Do a step on the model, in an hour."""
     match step:
         case "run", dict(offers_now):
             for name, offer in offers_now.items():
-                model.answer(name, offer)
+                model.answer(name, offer, hour)
         case "accept", str(name) if name in model.held:
             model.accept(name)
         case "import", dict(offer):
-            model.answer(OLD.name, offer)
+            model.answer(OLD.name, offer, hour)
 
 
 def do_with_crash(store: Store, at: str, step: tuple[str, object], crash: int | None) -> bool:
@@ -154,7 +211,7 @@ def test_the_database_agrees_with_the_model_after_every_step(history) -> None:
         model = Model()
         for number, (step, crash) in enumerate(history, 1):
             if not do_with_crash(store, moment(number), step, crash):
-                follow(model, step)
+                follow(model, step, number)
             check(store, model)
 
 
