@@ -4,29 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from pipeline.core.impact import is_significant
 from pipeline.core.prices import PriceChange, split_prices
-from pipeline.core.types import FieldChange
+from pipeline.core.types import FieldChange, FlapStep
 from pipeline.history.types import Event
+
+_Side = TypeVar("_Side", FieldChange, PriceChange)
 
 
 def net_prices(steps: Iterable[Iterable[PriceChange]]) -> list[PriceChange]:
-    """Return each price that changed in some steps, from its first value to its last, equal ones included."""
-    net: dict[str, PriceChange] = {}
-    for step in steps:
-        for price in step:
-            net[price.name] = replace(price, before=net.get(price.name, price).before)
-    return list(net.values())
+    """Return each price that changed in some steps; see `net_fields`."""
+    return _net((price.name, price) for step in steps for price in step)
+
+
+def _net(changes: Iterable[tuple[str, _Side]]) -> list[_Side]:
+    by_name: dict[str, list[_Side]] = {}
+    for name, change in changes:
+        by_name.setdefault(name, []).append(change)
+    return list(map(_net_change, by_name.values()))
+
+
+def _net_change(steps: Sequence[_Side]) -> _Side:
+    loud = [step for step in steps if step.flap_step != FlapStep.REPEATED]
+    last = loud[-1] if loud else steps[-1]
+    if loud and last.flapping:
+        return last
+    return replace(steps[-1], before=(loud or steps)[0].before, flapping=last.flapping)
 
 
 def net_fields(steps: Iterable[Iterable[FieldChange]]) -> list[FieldChange]:
-    """Return each field that changed in some steps, from its first value to its last, equal ones included."""
-    net: dict[str, FieldChange] = {}
-    for step in steps:
-        for field in step:
-            net[field.field] = replace(field, before=net.get(field.field, field).before)
-    return list(net.values())
+    """Return each field that changed in some steps, from its first value to its last, equal ones included.
+
+    If the value keeps changing, or has settled, the step that announces this stands for all of them.
+    """
+    return _net((field.field, field) for step in steps for field in step)
 
 
 def net_changes(events: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
@@ -34,8 +47,24 @@ def net_changes(events: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple
 
     Insignificant fields are only in the result when nothing else changed.
     """
-    fields = [field for field in net_fields(event.fields for event in events) if field.before != field.after]
-    known = [price for price in net_prices(event.prices for event in events) if price.before != price.after]
-    prices, others = split_prices(fields, known)
+    fields = list(filter(_is_net, net_fields(event.fields for event in events)))
+    known = filter(_is_net, net_prices(event.prices for event in events))
+    # A field that repeats a price has its mark, so a price without news has no field with news.
+    prices, others = split_prices(fields, list(known))
+    prices = tuple(price for price in prices if price.flap_step != FlapStep.REPEATED)
     significant = tuple(field for field in others if is_significant(field))
     return prices, significant or (() if prices else tuple(fields))
+
+
+def _is_net(change: FieldChange | PriceChange) -> bool:
+    """Return whether the values differ, or the value has settled."""
+    return change.before != change.after or change.flap_step == FlapStep.SETTLED
+
+
+def without_marks(event: Event) -> Event:
+    """Return an event as if none of its values kept changing."""
+    return replace(
+        event,
+        fields=tuple(replace(field, flapping=None) for field in event.fields),
+        prices=tuple(replace(price, flapping=None) for price in event.prices),
+    )

@@ -13,7 +13,7 @@ from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
 from pipeline.history.model import similar_models
-from pipeline.history.net import net_changes
+from pipeline.history.net import net_changes, without_marks
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.coverage import Coverage, coverage
@@ -238,7 +238,7 @@ def _repriced(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFin
                 if scope in watched.scopes:
                     by_model.setdefault((scope, event.model), []).append(event)
     for (scope, model), events in sorted(by_model.items()):
-        prices, _ = net_changes(events)
+        prices, _ = net_changes(list(map(without_marks, events)))
         if prices:
             yield scope, model, Finding(FindingKind.REPRICED, prices=prices)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.core.impact import URGENT_CATEGORIES
+from pipeline.core.impact import is_pressing
 from pipeline.core.types import Kind
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.changes import find_events
@@ -24,7 +24,7 @@ def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Repor
     return Report(
         since=before.started_at if before else None,
         run=run,
-        events=mark_urgent(find_events(store, window), watch),
+        events=mark_urgent(find_events(store, window, watch=watch), watch),
         recoveries=recoveries(store, window),
         coverage=coverage(store, until=run.snapshot, asked_only=True),
     )
@@ -38,4 +38,4 @@ def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
 def _is_urgent(event: Event, watch: Watch) -> bool:
     if not (watch.has(event.model) and any(map(watch.covers, event.scopes))):
         return False
-    return event.kind == Kind.REMOVED or any(field.category in URGENT_CATEGORIES for field in event.fields)
+    return event.kind == Kind.REMOVED or any(map(is_pressing, event.fields))

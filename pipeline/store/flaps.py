@@ -285,15 +285,16 @@ class Episode:
     ended: int | None
 
 
-Episodes = Mapping[tuple[int, int], Mapping[str, Sequence[Episode]]]
-"""By scope and model, then by field."""
+Episodes = Mapping[tuple[int, str], Mapping[str, Sequence[Episode]]]
+"""By scope and the id of the model, then by field."""
 
 
 def episodes(store: Store, window: Window, models: ModelIds = None) -> Episodes:
     """Return the episodes that had not ended before a window, by scope and model, then by field."""
     rows = store.rows(
         """
-        select flaps.scope, flaps.model, flaps.field, flaps.announced, flaps.ended from flaps
+        select flaps.scope, models.name as model, flaps.field, flaps.announced, flaps.ended from flaps
+        join models on models.id = flaps.model
         left join sightings on sightings.id = flaps.ended
         where (flaps.ended is null or sightings.snapshot > :since)
         and (:models is null or flaps.model in (select value from json_each(:models)))
@@ -301,7 +302,7 @@ def episodes(store: Store, window: Window, models: ModelIds = None) -> Episodes:
         """,
         {"since": window.since, "models": None if models is None else json.dumps(sorted(models))},
     )
-    found: dict[tuple[int, int], dict[str, list[Episode]]] = {}
+    found: dict[tuple[int, str], dict[str, list[Episode]]] = {}
     for row in rows:
         fields = found.setdefault((row["scope"], row["model"]), {})
         fields.setdefault(row["field"], []).append(Episode(row["announced"], row["ended"]))
@@ -313,7 +314,7 @@ class SettledValue:
     """A value that kept changing, and is stable since a sighting.
 
     Args:
-        sighting: the sighting, and `at` the start of its run (ISO 8601 UTC).
+        id: the sighting, and `at` the start of its run (ISO 8601 UTC).
         imported: the answer was imported.
         record: the record of the model in the scope's listing.
         before: the value before the first change; None where the field was absent.
@@ -321,10 +322,11 @@ class SettledValue:
         changes: the number of changes.
         began_at: the start of the run with the first change; `changed_at` with the last.
         category: the category of the field in its last change; None where that history was pruned.
-        announced: the records before and after the change that announced it, likewise.
+        announced_before: the record before the change that announced it, likewise; `announced_after` the one
+            after it.
     """
 
-    sighting: int
+    id: int
     snapshot: int
     at: str
     imported: bool
@@ -349,7 +351,7 @@ def settled_values(store: Store, window: Window, models: ModelIds = None) -> lis
     """Return the values that settled in a window, oldest first."""
     rows = store.rows(
         f"""
-        select flaps.ended as sighting, sightings.snapshot, snapshots.started_at as at,
+        select flaps.ended as id, sightings.snapshot, snapshots.started_at as at,
                snapshots.status = 'imported' as imported, scopes.name as scope_name, scopes.group_name,
                gateways.name as gateway, models.name as model, records.owned_by, records.id as record,
                flaps.field, flaps.before, flaps.after, flaps.changes, flaps.began_at, flaps.changed_at, (

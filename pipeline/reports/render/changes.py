@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache, partial
+from itertools import groupby
 
 from pipeline.core.impact import direction, is_reduction
-from pipeline.core.types import Kind
+from pipeline.core.types import FlapStep, Kind
 from pipeline.reports.render.fields import distinct, field, field_now, price, price_now, varying_fields
 from pipeline.reports.render.locales import Locale, Text, untrusted
 from pipeline.reports.render.scopes import scopes_text
@@ -26,16 +28,19 @@ class ChangeType(StrEnum):
     PRICE_INCREASE = "price_increase"
     LIMIT_REDUCTION = "limit_reduction"
     CAPABILITY_LOSS = "capability_loss"
+    FIELD_LOSS = "field_loss"
     PRICE_CHANGE = "price_change"
     LIMIT_CHANGE = "limit_change"
     DEPRECATION = "deprecation"
     CAPABILITY_CHANGE = "capability_change"
+    FIELD_GAIN = "field_gain"
     RETURNED = "returned"
     ADDED = "added"
     PRICED = "priced"
     PRICE_DECREASE = "price_decrease"
     CHANGED = "changed"
     FLAPPING = "flapping"
+    SETTLED = "settled"
 
 
 TONES = {
@@ -43,6 +48,7 @@ TONES = {
     ChangeType.PRICE_INCREASE: "worse",
     ChangeType.LIMIT_REDUCTION: "worse",
     ChangeType.CAPABILITY_LOSS: "worse",
+    ChangeType.FIELD_LOSS: "worse",
     ChangeType.RETURNED: "better",
     ChangeType.ADDED: "better",
     ChangeType.PRICE_DECREASE: "better",
@@ -58,11 +64,28 @@ _OF_CATEGORY = {
 
 
 def change_type(change: NetChange) -> ChangeType:
-    """Return the type of a change; if several apply, the worst, which also decides its severity."""
+    """Return the type of a change; if several apply, the worst, which also decides its severity.
+
+    What else changed decides before a value that keeps changing, and before one that has settled.
+    """
+    if change.kind == Kind.SHAPE:
+        return ChangeType.FIELD_LOSS if change.fields[0].after is None else ChangeType.FIELD_GAIN
     if change.reverted:
         return ChangeType.FLAPPING
     if change.kind in (Kind.REMOVED, Kind.ADDED):
         return ChangeType(str(change.kind))
+    once = replace(
+        change,
+        prices=tuple(each for each in change.prices if not each.flapping),
+        fields=tuple(each for each in change.fields if not each.flapping),
+    )
+    if once == change or once.prices or once.fields or change.kind != Kind.CHANGED:
+        return _once_type(once)
+    steps = {each.flap_step for each in change.fields} | {each.flap_step for each in change.prices}
+    return ChangeType.SETTLED if steps == {FlapStep.SETTLED} else ChangeType.FLAPPING
+
+
+def _once_type(change: NetChange) -> ChangeType:
     if worse := _worse_type(change):
         return worse
     if change.kind == Kind.RETURNED:
@@ -140,6 +163,8 @@ def _block(
 
 def _item(locale: Locale, change: NetChange) -> Item:
     """Return the entry of a change: its models and details."""
+    if change.kind == Kind.SHAPE:
+        return _shape_item(locale, change)
     head = _models(locale, change)
     if change.watched:
         head = locale.text("watched", what=head)
@@ -148,8 +173,18 @@ def _item(locale: Locale, change: NetChange) -> Item:
     details = [price(locale, each) for each in distinct(change.prices)]
     details += [field(locale, each) for each in change.fields if each.field not in change.varying]
     if varying := [each for each in change.fields if each.field in change.varying]:
-        details.append(varying_fields(locale, varying[:_MAX_MODELS]))
+        for _, alike in groupby(varying[:_MAX_MODELS], key=lambda each: each.flap_step):
+            details.append(varying_fields(locale, list(alike)))
     return Item(head, tuple(details[:_MAX_FIELDS]), tuple(_notes(locale, change, len(details) - _MAX_FIELDS)))
+
+
+def _shape_item(locale: Locale, change: NetChange) -> Item:
+    """Return the entry of a change of shape: its fields, and the models that gained or lost them."""
+    lost = change.fields[0].after is None
+    fields = locale.join_some((untrusted(each.field) for each in change.fields), _MAX_FIELDS)
+    numbers = {"n": len(change.models), "listed": change.listed or len(change.models)}
+    head = locale.text("shape.lost" if lost else "shape.gained", fields=fields, **numbers)
+    return Item(head, (), (locale.join_some(map(untrusted, change.models), _MAX_MODELS),))
 
 
 def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
@@ -161,7 +196,7 @@ def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
         yield locale.text("case_variant", model=untrusted(change.case_variant))
     if change.successor and change.kind == Kind.REMOVED:
         yield locale.text("successor", model=untrusted(change.successor))
-    if change.steps > 1:
+    if change.steps > 1 and change_type(change) not in (ChangeType.FLAPPING, ChangeType.SETTLED):
         yield locale.text("net_of", n=change.steps)
 
 
