@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     from pipeline.gateways.client import GatewayClient
     from pipeline.gateways.lookup import LookupResult, Verdict
     from pipeline.gateways.probe import FieldDifference, ProbeResult, ScopeProbe
-    from pipeline.gateways.types import ListingAnswer, ScopeResult
+    from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult
+    from pipeline.history.problems import RunProblems
     from pipeline.maintenance import Check, Cure, DialectsOf, PruneResult, RebuildTotals
     from pipeline.reports.types import Report
     from pipeline.sync.archives import Answers, LeftOut, saved_answers
@@ -82,6 +83,7 @@ __all__ = [
     "Delivery",
     "DeliverySummary",
     "FieldDifference",
+    "GroupGone",
     "Home",
     "ImportResult",
     "Interrupt",
@@ -91,7 +93,9 @@ __all__ = [
     "Moment",
     "Preview",
     "ProbeResult",
+    "RenderedReport",
     "RunObserver",
+    "RunProblems",
     "RunResult",
     "ScopeListing",
     "ScopeProbe",
@@ -107,11 +111,13 @@ __all__ = [
 
 # A command that reads starts twice as fast without these packages: only the verbs that need them import them.
 _LAZY = {
+    "delivery.content": "RenderedReport",
     "delivery.preview": "Preview write_preview",
     "delivery.send": "DeliverySummary",
     "gateways.lookup": "LookupResult Verdict",
     "gateways.probe": "FieldDifference ProbeResult ScopeProbe",
-    "gateways.types": "ListingAnswer ScopeResult",
+    "gateways.types": "GroupGone ListingAnswer ScopeResult",
+    "history.problems": "RunProblems",
     "maintenance": "Check Cure",
     "sync.archives": "Answers LeftOut saved_answers",
     "sync.backfill": "ImportResult",
@@ -164,6 +170,9 @@ class RunObserver:
 
     def on_report(self, report: Report, absences: Sequence[WatchedModel]) -> None:
         """Note the report of the run, when it is recorded and before anything is sent."""
+
+    def on_problems(self, problems: RunProblems) -> None:
+        """Note the problems that are due, after `on_report`: each once, then once a day, and its end."""
 
 
 _SILENT = RunObserver()
@@ -396,6 +405,7 @@ class Home:
         """Ask scopes, record the answers, and send the reports that are due, under the database's lock."""
         from pipeline.delivery.outbox import enqueue
         from pipeline.delivery.send import DeliverySummary, send_due
+        from pipeline.history.problems import find_problems
         from pipeline.sync.run import sync
 
         destinations, watched = destinations_of(config), config.watch
@@ -419,6 +429,17 @@ class Home:
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
             absences = unreported_absences(store, watched)
             observer.on_report(report, absences)
+            observer.on_problems(
+                find_problems(
+                    store,
+                    report.run,
+                    report.coverage,
+                    absences,
+                    events=report.events,
+                    recoveries=report.recoveries,
+                    watch=watched,
+                )
+            )
             sent = DeliverySummary()
             if deliver:
                 sent = send_due(store, destinations, watched, self.clock, secret_resolver(config))
@@ -430,13 +451,14 @@ class Home:
         Raises:
             QuestionError: nothing is held for any of them.
         """
-        from pipeline.sync.accept import accept, held_scopes, quiet_paths
+        from pipeline.sync.accept import accept, dialect_of_scopes, held_scopes
 
         config = self.config
         with self._write(config) as store:
             held = held_scopes(store, scopes)
-            snapshot = accept(store, held, quiet_paths(config.scopes), at=self.clock())
-            events = mark_urgent(find_events(store, Window(snapshot - 1, snapshot)), config.watch)
+            snapshot = accept(store, held, dialect_of_scopes(config.scopes), at=self.clock())
+            found = find_events(store, Window(snapshot - 1, snapshot), watch=config.watch)
+            events = mark_urgent(found, config.watch)
             return Acceptance(tuple(held), events, self._send(store, config))
 
     def import_(
@@ -508,6 +530,7 @@ class Home:
         until: When | None = None,
         to: str | None = None,
         language: str | None = None,
+        bom: bool = False,
     ) -> RenderedReport:
         """Render a report as csv, json, html, md or txt; write nothing.
 
@@ -517,6 +540,7 @@ class Home:
             until: where it ends; None for the last run.
             to: the name of a destination of the config, for its filter, language and templates.
             language: instead of the destination's.
+            bom: CSV is for Excel; see `write_csv`.
 
         Raises:
             QuestionError: there is no such destination, or there was no run in that time.
@@ -527,6 +551,8 @@ class Home:
         destination = self._destination(to) if to else Destination("", Files(self.directory))
         if language:
             destination = replace(destination, language=language)
+        if bom:
+            destination = replace(destination, bom=True)
         with self._read() as store:
             period = report_window(store, since=self._time(since), until=self._optional_time(until))
             return render_window(store, period, form, destination, self.watch_list)
@@ -602,7 +628,7 @@ class Home:
             since: leave out earlier events.
             scopes: globs of scopes; an event names the matching scopes only.
             models: globs of model ids.
-            kinds: `added`, `removed`, `returned`, `changed`; none means all.
+            kinds: `added`, `removed`, `returned`, `changed`, `shape`; none means all.
 
         Raises:
             QuestionError: `since` is no time, or a glob matches no scope.
@@ -610,7 +636,8 @@ class Home:
         start = self._optional_time(since)
         with self._read() as store:
             require_scopes(store, scopes)
-            events = mark_urgent(find_events(store, time_window(store, since=start)), self.watch_list)
+            watch = self.watch_list
+            events = mark_urgent(find_events(store, time_window(store, since=start), watch=watch), watch)
         return select_events(events, scopes=scopes, models=models, kinds=kinds)
 
     def models(
@@ -837,7 +864,7 @@ class Home:
         from pipeline import maintenance
 
         with self._write() as store:
-            return dict(maintenance.forget(store, selected_scopes(store, scopes)))
+            return dict(maintenance.forget(store, selected_scopes(store, scopes), self._dialects()))
 
     def rename(self, old: str, new: str) -> list[tuple[str, str]]:
         """Rename a scope, or a gateway with all its scopes; return each scope's old and new name.

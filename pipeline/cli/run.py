@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,21 +13,31 @@ import click
 from pipeline.api import (
     CheckResult,
     DeliverySummary,
+    GroupGone,
     Home,
     Interrupt,
     ListingAnswer,
     RunObserver,
+    RunProblems,
     ScopeResult,
 )
 from pipeline.cli.options import LOG, logged, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
-from pipeline.cli.watch import pending_lines
+from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count, printable
-from pipeline.core.types import Scope
+from pipeline.core.types import PROBLEMS, Scope
 from pipeline.errors import CHANGES_EXIT, FetchError
+from pipeline.history.types import Coverage, Event
 from pipeline.history.watch import WatchedModel
-from pipeline.reports.console import change_lines, event_lines, incident_lines, report_lines, scopes_text
+from pipeline.reports.console import (
+    change_lines,
+    event_lines,
+    incident_lines,
+    recovery_lines,
+    report_lines,
+    scopes_text,
+)
 from pipeline.reports.types import Report
 
 _CURES = {
@@ -47,6 +57,9 @@ _scope_option = click.option(
     "--scope", "only", multiple=True, help="Ask only scopes that match this glob; may be repeated."
 )
 _exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 1 when there are changes.")
+_repeat_option = click.option(
+    "--repeat", is_flag=True, help="Log a lasting problem in every run, not once a day."
+)
 _dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Ask and compare, print what would be reported, write nothing."
 )
@@ -134,6 +147,7 @@ def _place_of(reference: str) -> str:
 @logged
 @_scope_option
 @_exit_code_option
+@_repeat_option
 @_dry_run_option
 def sync(home: Home, **options: Any) -> int:
     """Ask every scope and record the answers, without reports."""
@@ -145,12 +159,14 @@ def sync(home: Home, **options: Any) -> int:
 @logged
 @_scope_option
 @_exit_code_option
+@_repeat_option
 @_dry_run_option
 def run(home: Home, **options: Any) -> int:
     """Ask every scope, record, and send the reports that are due.
 
     The command for cron: off a terminal it prints nothing while all is well. Each scope that fails or is
-    held, and each urgent change of a watched model, is one line on stderr.
+    held, each failed delivery, and each urgent change of a watched model, is one line on stderr. A problem
+    that lasts is logged again once a day, and when it ends; with --repeat or -v, in every run.
     """
     return _run(home, reports=True, **options)
 
@@ -161,23 +177,29 @@ def _run(
     reports: bool,
     only: tuple[str, ...],
     exit_code: bool,
+    repeat: bool,
     dry_run: bool,
     quiet: bool,
     verbose: int,
 ) -> int:
     prints = dry_run or (not quiet and (verbose > 0 or sys.stdout.isatty()))
-    observer = _Observer(prints=prints, quiet=quiet)
+    repeat = repeat or verbose > 0 or sys.stderr.isatty()
+    observer = _Observer(prints=prints, quiet=quiet, repeat=repeat)
     result = home.run(*only, reports=reports, dry_run=dry_run, observer=observer)
-    log_deliveries(result.deliveries, raise_failure=not result.totals.failed)
+    for line in result.template_problems:
+        LOG.warning(line)
+    for line in result.deliveries.failures() if repeat else result.deliveries.due:
+        LOG.warning(line)
     return result.exit_status or (CHANGES_EXIT if exit_code and result.report.events else 0)
 
 
 class _Observer(RunObserver):
     """Shows the progress of a run, logs each answer, and prints the report or logs its problems."""
 
-    def __init__(self, *, prints: bool, quiet: bool) -> None:
+    def __init__(self, *, prints: bool, quiet: bool, repeat: bool) -> None:
         self._prints = prints
         self._quiet = quiet
+        self._repeat = repeat
         self._bar = Bar()
         self._interrupt: Interrupt | None = None
 
@@ -200,9 +222,25 @@ class _Observer(RunObserver):
         if self._prints:
             for line in (*pending_lines(absences), *report_lines(report)):
                 click.echo(line)
-        elif not self._quiet:
-            for line in _problem_lines(report, absences):
-                LOG.warning(line)
+            return
+        _log_lines(_urgent_lines(report.events))
+        if self._repeat:
+            _log_lines(pending_lines(absences))
+            _log_lines(_scope_lines(report.coverage))
+
+    def on_problems(self, problems: RunProblems) -> None:
+        if self._prints:
+            return
+        if not self._repeat:
+            _log_lines(pending_lines(problems.absences))
+            _log_lines(_scope_lines(problems.scopes))
+        _log_lines(recovery_lines(problems.recoveries))
+        _log_lines(returned_lines(problems.returned))
+
+
+def _log_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        LOG.warning(line)
 
 
 def _log_result(scope: Scope, result: ScopeResult) -> None:
@@ -216,35 +254,35 @@ def _log_result(scope: Scope, result: ScopeResult) -> None:
         case FetchError() as error:
             failed = {"fields": fields | {"error": type(error).__name__}}
             LOG.info("%s: %s", scope.name, error.message, extra=failed)
+        case GroupGone():
+            LOG.info("%s: the group is not among those of its user", scope.name, extra={"fields": fields})
         case _:
             LOG.info("%s: unchanged", scope.name, extra={"fields": fields})
 
 
-def _problem_lines(report: Report, absences: Sequence[WatchedModel]) -> Iterator[str]:
-    """Yield a line for each watched model in doubt, each urgent change, and each scope held or failed."""
-    yield from pending_lines(absences)
-    for event in report.events:
+def _urgent_lines(events: Iterable[Event]) -> Iterator[str]:
+    """Yield a line for each urgent change."""
+    for event in events:
         if event.urgent:
             changes = "; ".join(line.strip() for line in change_lines([event], each=True))
             yield f"{changes}  {scopes_text(event.gateway, event.scopes, event.groups)}"
-    problems = (scope for scope in report.coverage if scope.state in ("held", "failed"))
+
+
+def _scope_lines(scopes: Iterable[Coverage]) -> Iterator[str]:
+    """Yield a line for each failure and hold, with its scopes."""
+    problems = (scope for scope in scopes if scope.state in PROBLEMS)
     yield from incident_lines(replace(scope, pending_removals=0) for scope in problems)
 
 
-def log_deliveries(deliveries: DeliverySummary, *, raise_failure: bool = True) -> None:
+def log_deliveries(deliveries: DeliverySummary) -> None:
     """Log the mistakes in templates, and the deliveries that failed.
-
-    Args:
-        deliveries: what became of the reports that were due.
-        raise_failure: False where the command exits with another status already.
 
     Raises:
         DeliveryError: a report was not delivered; it stays in the outbox.
     """
     for problem in dict.fromkeys(deliveries.problems):
         LOG.warning(problem)
-    if raise_failure:
-        deliveries.check()
+    deliveries.check()
     for line in deliveries.failures():
         LOG.warning(line)
 

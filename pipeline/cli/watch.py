@@ -8,10 +8,8 @@ from typing import Any
 import click
 
 from pipeline.api import Home
-from pipeline.cli import terminal
 from pipeline.cli.deprecations import days_text
-from pipeline.cli.history import price_text
-from pipeline.cli.options import Time, with_home
+from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import printable as safe
@@ -19,8 +17,8 @@ from pipeline.core.times import minute
 from pipeline.core.watchlist import is_glob
 from pipeline.errors import CHANGES_EXIT
 from pipeline.history.watch import Finding, FindingKind, UnmatchedPattern, WatchedModel, WatchReport
-from pipeline.reports.console import URGENT_PREFIX, scopes_text
-from pipeline.reports.csv_json import price_value
+from pipeline.reports.console import URGENT_PREFIX, price_text, scopes_text
+from pipeline.reports.csv_json import price_value, write_csv
 
 
 @click.command()
@@ -41,7 +39,7 @@ from pipeline.reports.csv_json import price_value
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when a model needs attention.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row for each model, scope and finding.")
+@csv_option("Print CSV, a row for each model, scope and finding.")
 def watch(
     home: Home,
     models: tuple[str, ...],
@@ -52,6 +50,7 @@ def watch(
     exit_code: bool,
     as_json: bool,
     as_csv: bool,
+    bom: bool,
 ) -> int:
     """Check the watched models: missing, retiring, repriced or OK.
 
@@ -63,7 +62,7 @@ def watch(
     if as_json:
         raw(pretty(watch_value(report)))
     elif as_csv:
-        raw(terminal.as_csv(WATCH_COLUMNS, watch_rows(report)))
+        raw(write_csv(WATCH_COLUMNS, watch_rows(report), bom=bom))
     else:
         click.echo("\n".join(watch_lines(report, since)))
     return CHANGES_EXIT if exit_code and report.urgent else 0
@@ -215,3 +214,15 @@ def pending_lines(models: Iterable[WatchedModel]) -> Iterator[str]:
         for finding in model.findings:
             for text in _finding_texts(finding, ""):
                 yield f"{URGENT_PREFIX}{safe(model.model)}  {text}"
+
+
+def returned_lines(returned: Iterable[tuple[tuple[str, str], str]]) -> Iterator[str]:
+    """Yield a line for each watched model that is back before its removal was confirmed.
+
+    `returned` has the scope and the model, and the start of the run that first missed it (ISO 8601 UTC).
+    """
+    scopes_of: dict[tuple[str, str], list[str]] = {}
+    for (scope, model), since in returned:
+        scopes_of.setdefault((model, since), []).append(scope)
+    for (model, since), scopes in scopes_of.items():
+        yield f"  {safe(model)}  offered again, missing since {minute(since)}: {_scopes(scopes)}"

@@ -32,7 +32,7 @@ def is_reminder(began: str, previous: str | None, at: str) -> bool:
         at: the start of this run.
     """
     if previous is None:
-        return True
+        return False
     start = datetime.fromisoformat(began)
     days, before = ((datetime.fromisoformat(each) - start) // _REMINDER for each in (at, previous))
     return days > before

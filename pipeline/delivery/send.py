@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.core.times import iso, minute
+from pipeline.core.failures import is_reminder
+from pipeline.core.times import duration, iso, minute
 from pipeline.core.types import Resolve, Severity
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
@@ -28,7 +29,8 @@ from pipeline.reports.report import build_report
 from pipeline.reports.summary import Summaries
 from pipeline.reports.types import Filter
 from pipeline.store import Store
-from pipeline.store.outbox import Delivery, deliveries
+from pipeline.store.outbox import Delivery, FailingRecipient, deliveries, failing_recipients
+from pipeline.store.runs import find_run, last_start
 
 _TIME_FOR_FAILURES = timedelta(minutes=5)
 """The time for failed attempts in one run; after it, the rest of the outbox is left for the next run."""
@@ -43,12 +45,14 @@ class DeliverySummary:
         sent: the deliveries that were accepted.
         failed: the others; each waits for its next attempt or is refused.
         problems: problems with the user's templates; the built-in ones were used instead.
+        due: a line for each recipient whose failure begins, lasts another full day, or is over.
     """
 
     written: list[Path] = field(default_factory=list)
     sent: list[Delivery] = field(default_factory=list)
     failed: list[Delivery] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    due: list[str] = field(default_factory=list)
 
     @property
     def incomplete(self) -> bool:
@@ -80,9 +84,14 @@ def _failure(delivery: Delivery) -> str:
         then = f"the next try is at {minute(delivery.due_at)} UTC or later"
     else:
         then = "the next run tries again"
-    destination = "" if delivery.destination == REPORTS else f"{delivery.destination}: "
-    recipient = "" if delivery.recipient in (delivery.error or "") else f"{delivery.recipient}: "
-    return f"{destination}{recipient}{delivery.error}; {then}"
+    recipient = "" if delivery.recipient in (delivery.error or "") else delivery.recipient
+    return f"{_place(delivery.destination, recipient)}{delivery.error}; {then}"
+
+
+def _place(destination: str, recipient: str) -> str:
+    """Return the beginning of a line on a recipient."""
+    names = ("" if destination == REPORTS else destination, recipient)
+    return "".join(f"{name}: " for name in names if name)
 
 
 def all_destinations(reports: Path, configured: Iterable[Destination]) -> tuple[Destination, ...]:
@@ -131,6 +140,7 @@ def send_due(
     sender = _Sender(store, watch, resolve, Summaries(store, watch), DeliverySummary())
     failing: set[str] = set()
     spent = timedelta()
+    before = failing_recipients(store)
     for batch in due_deliveries(store, clock(), only=only):
         name = batch[0].destination
         if name in failing:
@@ -145,7 +155,43 @@ def send_due(
             spent += datetime.fromisoformat(ended) - datetime.fromisoformat(began)
         if spent > _TIME_FOR_FAILURES:
             break
+    if before or sender.summary.failed:
+        sender.summary.due += _due_lines(store, before, sender.summary)
     return sender.summary
+
+
+def _due_lines(
+    store: Store, before: Mapping[tuple[str, str], FailingRecipient], summary: DeliverySummary
+) -> Iterator[str]:
+    """Yield a line for each recipient whose failure begins, lasts another full day, or is over.
+
+    A delivery that waits has a line in the first run after each full day. One that was refused is not tried
+    again: it has a line only if an earlier one was not refused within the same day.
+
+    Args:
+        store: an open database.
+        before: the failing recipients before this run.
+        summary: what became of the deliveries in this run.
+    """
+    run = find_run(store)
+    at = run.started_at if run else ""
+    previous = last_start(store, before=at)
+    tried = {each.id: each for each in summary.failed}
+    waiting = {each.id: each for each in deliveries(store, "waiting") if each.attempts}
+    after = failing_recipients(store)
+    for key, failing in after.items():
+        delivery = tried.get(failing.delivery) or waiting.get(failing.delivery)
+        past = before.get(key)
+        if delivery is None:
+            continue
+        earlier = previous if past and delivery.state == "waiting" else past and past.last
+        if past is None or is_reminder(past.since, earlier, at):
+            yield _failure(delivery)
+    over = {(each.destination, each.recipient) for each in summary.sent}
+    for key, past in before.items():
+        if key in over and key not in after:
+            lasted = datetime.fromisoformat(at) - datetime.fromisoformat(past.since)
+            yield f"{_place(*key)}delivered again after {duration(max(0, int(lasted.total_seconds())))}"
 
 
 def due_deliveries(store: Store, at: str, *, only: str | None = None) -> list[list[Delivery]]:

@@ -19,7 +19,7 @@ from pipeline.store import Store
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
 from pipeline.store.models import model_names, model_rows
-from pipeline.store.offers import ScopeModel, offers, offers_ever, pending_removals
+from pipeline.store.offers import ScopeModel, offers, offers_ever, pending_at, pending_removals
 from pipeline.store.runs import find_run
 from pipeline.store.windows import time_window
 
@@ -144,6 +144,15 @@ def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
     pending = [each for each in _absences(store, watched) if each[2].kind == FindingKind.UNCONFIRMED]
     models = _by_model(watched, [*pending, *_missing_from_held(store, watched)])
     return tuple(model for model in models if model.findings)
+
+
+def watched_pending(store: Store, watch: Watch, until: int) -> dict[ScopeModel, str]:
+    """Return the pending removals of watched models after a run, as `pending_at`; `until` is its snapshot."""
+    if not watch.models:
+        return {}
+    models = (model.id for model in model_rows(store) if watch.has(model.name))
+    pending = pending_at(store, models, until)
+    return {key: since for key, since in pending.items() if watch.covers(key[0])}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import NamedTuple, TypeVar
 
 from pipeline.core.types import Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
-from pipeline.history.changes import find_events
+from pipeline.history.changes import find_events, select_models
 from pipeline.history.types import Coverage, Event, Recovery
+from pipeline.history.watch import watched_pending
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.reports.types import (
     DayCounts,
@@ -31,8 +32,7 @@ from pipeline.store.coverage import (
     models_missing_from_held,
     scopes_asked,
 )
-from pipeline.store.models import model_rows
-from pipeline.store.offers import ScopeModel, pending_at
+from pipeline.store.offers import ScopeModel
 from pipeline.store.scopes import scope_groups
 from pipeline.store.windows import Window, time_window
 
@@ -158,8 +158,10 @@ def _filter_report(report: Report, wanted: Filter, groups: Mapping[str, str]) ->
 
 
 def _filter_events(events: Iterable[Event], wanted: Filter, groups: Mapping[str, str]) -> Iterator[Event]:
-    for event in events:
-        if not (matches(event.model, wanted.models) and matches(event.owned_by or "", wanted.owners)):
+    for event in filter(None, (select_models(event, wanted.models) for event in events)):
+        # A change of shape may be one of models of several owners.
+        of_several = event.kind == Kind.SHAPE and event.owned_by is None
+        if not (of_several or matches(event.owned_by or "", wanted.owners)):
             continue
         scopes = tuple(scope for scope in event.scopes if _selects(wanted, scope, groups))
         if scopes == event.scopes:
@@ -426,11 +428,7 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
 
 def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -> dict[ScopeModel, str]:
     """Return the pending removals of watched models after a run, in the scopes that are asked."""
-    if not watch.models:
-        return {}
-    models = (model.id for model in model_rows(store) if watch.has(model.name))
-    pending = pending_at(store, models, until)
-    return {key: since for key, since in pending.items() if key[0] in asked and watch.covers(key[0])}
+    return {key: since for key, since in watched_pending(store, watch, until).items() if key[0] in asked}
 
 
 def _missing_watched(

@@ -80,7 +80,7 @@ current as (
 select current.name as scope, gateways.name as gateway, current.group_name as "group", current.auth,
        current.key_hint as key,
        case when :until is null and not current.asked_now then 'retired'
-            when last.outcome in {PROBLEMS} then last.outcome
+            when last.outcome in {PROBLEMS} or last.outcome = 'retired' then last.outcome
             when current.listing_then is null then 'new' else 'ok' end as state,
        case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
        listings.size as models,
@@ -163,7 +163,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
             and problem.outcome in {PROBLEMS}
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
-        where {IN_WINDOW} and sightings.outcome in ('moved', 'recovered')
+        where {IN_WINDOW} and sightings.outcome in ('baseline', 'moved', 'recovered')
         order by snapshots.started_at, sightings.snapshot, scopes.name
         """,  # noqa: S608 - constants only
         asdict(window),

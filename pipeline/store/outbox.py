@@ -177,6 +177,42 @@ def unsent(store: Store) -> dict[str, int]:
     return {state: found.get(state, 0) for state in ("waiting", "refused")}
 
 
+@dataclass(frozen=True, slots=True)
+class FailingRecipient:
+    """A recipient whose last attempted delivery was not sent; times are starts of runs (ISO 8601 UTC).
+
+    Args:
+        since: the run of the first report that failed.
+        last: the run of the last one.
+        delivery: the number of the last one.
+    """
+
+    destination: str
+    recipient: str
+    since: str
+    last: str
+    delivery: int
+
+
+def failing_recipients(store: Store) -> dict[tuple[str, str], FailingRecipient]:
+    """Return the recipients that no delivery reached since one failed, by destination and recipient."""
+    rows = store.rows(
+        """
+        select destinations.name as destination, deliveries.recipient, min(snapshots.started_at) as since,
+               max(snapshots.started_at) as last, max(deliveries.id) as delivery
+        from deliveries
+        join destinations on destinations.id = deliveries.destination
+        join snapshots on snapshots.id = deliveries.until
+        where deliveries.state in ('waiting', 'refused') and deliveries.attempts > 0 and not exists (
+            select 1 from deliveries as later
+            where later.destination = deliveries.destination and later.recipient = deliveries.recipient
+            and later.until >= deliveries.until and later.state = 'sent')
+        group by destinations.id, deliveries.recipient
+        """
+    )
+    return {(row["destination"], row["recipient"]): FailingRecipient(**row) for row in rows}
+
+
 def unsteady_scopes(store: Store, *, since: str, times: int) -> set[str]:
     """Return the scopes that failed or were held at least so many separate times since a time."""
     rows = store.rows(

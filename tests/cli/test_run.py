@@ -115,13 +115,14 @@ def test_a_change_is_exactly_these_rows(gateway, job):
     gateway.offers("beta", to=("default", "vip"), context_length=16000, pricing={"input": 0.25, "output": 2})
     gateway.offers("new/model:free", to="vip", owned_by="someone")
     assert job.quick("run", at=hour(7)).code == 0
-    everyone = "local/prod local/public local/test,default vip,,,"
+    everyone = "local/prod local/public local/test,default vip,,,,notable"
     assert job.written()["20260501T070000Z.csv"].decode().split("\r\n") == [
-        "at,kind,gateway,model,field,before,after,class,scopes,groups,since,away_seconds,urgent",
-        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,",
-        f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone}",
-        f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone}",
-        f"{hour(7)},changed,local,beta,pricing.output,,2,price,{everyone}",
+        "at,kind,gateway,model,field,before,after,class,scopes,groups,since,away_seconds,urgent,"
+        "severity,before_usd_per_1m,after_usd_per_1m,flapping",
+        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,",
+        f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone},,,",
+        f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone},0.5,0.25,",
+        f"{hour(7)},changed,local,beta,pricing.output,,2,price,{everyone},,2,",
         "",
     ]
 
@@ -165,6 +166,7 @@ def test_a_change_is_exactly_this_json(gateway, job):
                 "case_variant": None,
                 "successor": None,
                 "quiet": False,
+                "severity": "notable",
                 "urgent": False,
             }
         ],
@@ -182,6 +184,7 @@ def test_a_change_is_exactly_this_json(gateway, job):
         "held_models": None,
         "last_asked": hour(7),
         "last_answered": hour(7),
+        "urgent": False,
         "error": None,
     }
 
@@ -337,6 +340,8 @@ def test_a_scope_that_recovers_reports_the_changes_since_it_failed(gateway, job)
             "accepted": False,
             "since": hour(7),
             "seconds": 3600,
+            "error_class": "Unreachable",
+            "urgent": False,
         }
     ]
     assert changes(job) == [

@@ -1,0 +1,134 @@
+"""The problems of one run that are due: new ones, those of another full day, and their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.core.failures import is_reminder
+from pipeline.core.types import PROBLEMS, Kind
+from pipeline.core.watchlist import Watch
+from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.history.watch import Finding, FindingKind, WatchedModel, watched_pending
+from pipeline.store import Store
+from pipeline.store.coverage import coverage, models_missing_from_held
+from pipeline.store.offers import ScopeModel
+
+
+@dataclass(frozen=True, slots=True)
+class RunProblems:
+    """The problems of a run that are due, and those that ended with it.
+
+    A problem is due in the run in which it begins or becomes urgent, and in the first run after each further
+    day.
+
+    Args:
+        scopes: the scopes that are failing or held.
+        absences: the watched models that may be missing, though no report has them yet.
+        recoveries: the failures and holds that ended.
+        returned: the watched models that are back before their removal was confirmed, with the start of the
+            run that first missed them (ISO 8601 UTC).
+    """
+
+    scopes: tuple[Coverage, ...] = ()
+    absences: tuple[WatchedModel, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
+    returned: tuple[tuple[ScopeModel, str], ...] = ()
+
+
+def find_problems(
+    store: Store,
+    run: Run,
+    scopes: Sequence[Coverage],
+    absences: Sequence[WatchedModel],
+    *,
+    events: Collection[Event],
+    recoveries: Sequence[Recovery],
+    watch: Watch,
+) -> RunProblems:
+    """Return the problems of the newest run that are due, and those that ended with it.
+
+    Args:
+        store: an open database.
+        run: the run.
+        scopes: those that it asked, in their state after it.
+        absences: the watched models that may be missing, though no report has them yet.
+        events: those of the run.
+        recoveries: the failures and holds that ended with the run.
+        watch: the watched models.
+    """
+    asked = {scope.scope: scope for scope in scopes}
+    failing = [scope for scope in scopes if scope.state in PROBLEMS]
+    before: Mapping[str, Coverage] = {}
+    if failing or absences:
+        before = {scope.scope: scope for scope in coverage(store, until=run.snapshot - 1)}
+    due = tuple(scope for scope in failing if _is_due(scope, before.get(scope.scope), run.started_at))
+    newly_held = _newly_missing_from_held(store, failing, run) if absences else set[ScopeModel]()
+    found = (_due_absence(model, asked, before, due, newly_held, run.started_at) for model in absences)
+    return RunProblems(
+        scopes=due,
+        absences=tuple(model for model in found if model.findings),
+        recoveries=tuple(recoveries),
+        returned=tuple(_returned(store, run, asked, events, watch)),
+    )
+
+
+def _is_due(scope: Coverage, before: Coverage | None, at: str) -> bool:
+    if before is None or (before.state, before.state_since) != (scope.state, scope.state_since):
+        return True
+    became_urgent = scope.urgent and not before.urgent
+    return became_urgent or is_reminder(scope.state_since or at, before.last_asked, at)
+
+
+def _due_absence(
+    model: WatchedModel,
+    asked: Collection[str],
+    before: Mapping[str, Coverage],
+    due: Sequence[Coverage],
+    newly_held: Collection[ScopeModel],
+    at: str,
+) -> WatchedModel:
+    """Return a watched model with the findings, and in each the scopes, that are due."""
+    due_scopes = {scope.scope for scope in due}
+
+    def is_due(scope: str, finding: Finding) -> bool:
+        if scope not in asked:
+            return False
+        if finding.kind == FindingKind.HELD:
+            return scope in due_scopes or (scope, model.model) in newly_held
+        previous = before[scope].last_asked if scope in before else None
+        return finding.since is None or finding.since >= at or is_reminder(finding.since, previous, at)
+
+    chosen = (
+        replace(finding, scopes=tuple(scope for scope in finding.scopes if is_due(scope, finding)))
+        for finding in model.findings
+    )
+    return replace(model, findings=tuple(finding for finding in chosen if finding.scopes))
+
+
+def _newly_missing_from_held(store: Store, failing: Sequence[Coverage], run: Run) -> set[ScopeModel]:
+    """Return the models that the held answer of this run lacks, and no earlier one of the same hold."""
+    holds = {(scope.scope, scope.state_since or "") for scope in failing if scope.state == "held"}
+    if not holds:
+        return set()
+    now, earlier = (
+        {
+            (scope, model)
+            for (scope, _), models in models_missing_from_held(store, holds, until=until).items()
+            for model in models
+        }
+        for until in (run.snapshot, run.snapshot - 1)
+    )
+    return now - earlier
+
+
+def _returned(
+    store: Store, run: Run, asked: Collection[str], events: Collection[Event], watch: Watch
+) -> Iterator[tuple[ScopeModel, str]]:
+    if not watch.models or not run.moved:
+        return
+    removed = {(name, each.model) for each in events if each.kind == Kind.REMOVED for name in each.scopes}
+    now = watched_pending(store, watch, run.snapshot)
+    for key, since in sorted(watched_pending(store, watch, run.snapshot - 1).items()):
+        if key[0] in asked and key not in now and key not in removed:
+            yield key, since

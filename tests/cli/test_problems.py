@@ -1,0 +1,192 @@
+"""What `run` logs off a terminal: a problem once, again once a day, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.e2e import Job
+
+from pipeline.simulator import Gateway
+
+PROD, TEST = "sk-prod-12345678", "sk-test-12345678"
+EVERY = ("default", "vip")
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway with two groups, and a key in each."""
+    with Gateway() as gateway:
+        gateway.offers("alpha", "beta", "gamma", "delta", to=EVERY)
+        gateway.key(PROD, group="vip")
+        gateway.key(TEST, group="default")
+        yield gateway
+
+
+@pytest.fixture
+def job(tmp_path: Path, gateway: Gateway) -> Job:
+    """A home that asks with both keys."""
+    job = Job(tmp_path / "home", {"PROD": PROD, "TEST": TEST})
+    job.asks(gateway.url, scopes={"prod": 'key = "env:PROD"', "test": 'key = "env:TEST"'}, attempts=1)
+    return job
+
+
+def hour(number: int) -> str:
+    """Return an hour after the first run (ISO 8601 UTC)."""
+    return (datetime(2026, 5, 1, tzinfo=UTC) + timedelta(hours=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def logged(job: Job, hours: range, *options: str, code: int | None = None) -> dict[int, list[str]]:
+    """Run once an hour; return the lines on standard error, by hour; every run must exit with `code`."""
+    found = {}
+    for number in hours:
+        done = job.quick("run", *options, at=hour(number))
+        assert done.stdout == ""
+        assert code in (None, done.code), done
+        if done.stderr:
+            found[number] = [line.removeprefix("modelwatch: ") for line in done.stderr.splitlines()]
+    return found
+
+
+def test_a_rejected_key_is_logged_at_once_then_daily_and_when_it_is_valid_again(
+    gateway: Gateway, job: Job
+) -> None:
+    logged(job, range(1))
+    gateway.key(PROD, group="vip", status="expired")
+    lines = logged(job, range(1, 51), code=3)
+    assert sorted(lines) == [1, 25, 49]
+    assert len({*map(tuple, lines.values())}) == 1
+    assert lines[1][0].startswith("local/prod: failed since 2026-05-01 01:00: ")
+    gateway.key(PROD, group="vip")
+    assert logged(job, range(51, 54), code=0) == {51: ["local/prod: recovered after 2.1 days"]}
+
+
+def test_a_transient_failure_is_logged_again_when_it_has_lasted_six_hours(gateway: Gateway, job: Job) -> None:
+    logged(job, range(1))
+    gateway.fails("broken", who=PROD)
+    assert sorted(logged(job, range(1, 51), code=3)) == [1, 7, 25, 49]
+    gateway.heals()
+    assert sorted(logged(job, range(51, 54), code=0)) == [51]
+
+
+def test_three_failures_are_logged_as_one_and_their_end(gateway: Gateway, job: Job) -> None:
+    logged(job, range(1))
+    gateway.fails("throttled", who=PROD)
+    lines = logged(job, range(1, 4), code=3)
+    gateway.heals()
+    lines |= logged(job, range(4, 10), code=0)
+    assert sorted(lines) == [1, 4]
+    assert lines[4] == ["local/prod: recovered after 3 h"]
+
+
+def test_a_failure_that_comes_and_goes_is_logged_each_time(gateway: Gateway, job: Job) -> None:
+    logged(job, range(1))
+    for number in range(1, 9):
+        gateway.fails("broken", who=PROD) if number % 2 else gateway.heals()
+        assert list(logged(job, range(number, number + 1))) == [number]
+
+
+@pytest.mark.parametrize("option", ["--repeat", "-v"])
+def test_with_repeat_or_verbose_each_run_logs_a_lasting_failure(
+    gateway: Gateway, job: Job, option: str
+) -> None:
+    logged(job, range(1))
+    gateway.key(PROD, group="vip", status="expired")
+    for number in range(1, 4):
+        done = job.quick("run", option, at=hour(number))
+        assert (done.code, "failed since 2026-05-01 01:00" in done.output) == (3, True)
+
+
+def test_scopes_that_fail_together_are_one_line_and_one_that_joins_is_another(
+    gateway: Gateway, job: Job
+) -> None:
+    logged(job, range(1))
+    gateway.key(PROD, group="vip", status="expired")
+    assert [line[:18] for line in logged(job, range(1, 3))[1]] == ["local/prod: failed"]
+    gateway.key(TEST, group="default", status="expired")
+    assert [line[:18] for line in logged(job, range(3, 5), code=4)[3]] == ["local/test: failed"]
+    assert sorted(logged(job, range(5, 28))) == [25, 27]
+
+
+def test_a_failure_of_a_scope_that_a_run_does_not_ask_is_not_logged_by_it(gateway: Gateway, job: Job) -> None:
+    logged(job, range(1))
+    gateway.key(PROD, group="vip", status="expired")
+    logged(job, range(1, 2))
+    assert logged(job, range(2, 30), "--scope", "*/test", code=0) == {}
+    assert sorted(logged(job, range(30, 34), code=3)) == [30]
+
+
+def test_a_scope_that_never_answered_is_logged_and_so_is_its_first_answer(gateway: Gateway, job: Job) -> None:
+    gateway.fails("broken", who=PROD)
+    assert sorted(logged(job, range(3), code=3)) == [0]
+    gateway.heals()
+    assert logged(job, range(3, 5)) == {3: ["local/prod: recovered after 3 h"]}
+
+
+def test_a_hold_is_logged_once_and_so_is_its_end(gateway: Gateway, job: Job) -> None:
+    logged(job, range(1))
+    gateway.fails("empty", who=PROD)
+    lines = logged(job, range(1, 2), code=5)
+    assert lines[1] == ["local/prod: held since 2026-05-01 01:00: the list is empty; it had 4 models"]
+    gateway.heals()
+    assert logged(job, range(2, 4), code=0) == {
+        2: ["local/prod: answer held since 2026-05-01 01:00 dropped: the next answers differed"]
+    }
+
+
+def test_a_watched_model_that_is_pending_is_logged_once_then_daily_and_when_it_is_back(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    job = Job(tmp_path / "home")
+    job.asks(gateway.url, attempts=1, confirm=99)
+    job.configure(job.config.read_text("utf-8") + '[watch]\nmodels = ["alpha"]\n')
+    logged(job, range(1))
+    gateway.drops("alpha")
+    missing = "! alpha  missing since 2026-05-01 01:00, to be confirmed by the next answers: local/public"
+    assert logged(job, range(1, 28), code=0) == {1: [missing], 25: [missing]}
+    gateway.offers("alpha", to=EVERY)
+    assert logged(job, range(28, 30), code=0) == {
+        28: ["  alpha  offered again, missing since 2026-05-01 01:00: local/public"]
+    }
+
+
+def test_a_destination_that_fails_is_logged_once_then_daily_and_when_it_works_again(
+    gateway: Gateway, job: Job
+) -> None:
+    """Attempts are further and further apart; the exit status is 6 in each run that makes one."""
+    mails = job.home / "mails"
+    table = f'[destinations.ops]\ntype = "eml"\ndirectory = "{mails}"\n'
+    job.configure(job.config.read_text("utf-8") + table)
+    logged(job, range(1))
+    mails.rename(job.home / "aside")
+    mails.write_text("in the way")
+    gateway.offers("new", to=EVERY)
+    lines = logged(job, range(1, 28))
+    assert sorted(lines) == [1, 25]
+    assert [line[:5] for line in lines[1]] == ["ops: "]
+    assert job.quick("run", at=hour(28)).stderr == ""
+    mails.unlink()
+    (line,) = logged(job, range(28, 40), code=0).values()
+    assert line[0].startswith("ops: ")
+    assert "delivered again after" in line[0]
+
+
+def test_every_new_report_to_a_failing_destination_is_the_same_failure(gateway: Gateway, job: Job) -> None:
+    logged(job, range(1))
+    job.reports.rename(job.home / "aside")
+    job.reports.write_text("in the way")
+    found = {}
+    for number in range(1, 8):
+        gateway.offers(f"new-{number}", to=EVERY)
+        found |= logged(job, range(number, number + 1), code=6)
+    assert sorted(found) == [1]
+    job.reports.unlink()
+    assert list(logged(job, range(8, 10), code=0)) == [8]
+
+
+def test_problems_are_logged_after_the_clock_was_set_back(gateway: Gateway, job: Job) -> None:
+    logged(job, range(10, 11))
+    gateway.key(PROD, group="vip", status="expired")
+    assert sorted(logged(job, range(5, 9), code=3)) == [5]
