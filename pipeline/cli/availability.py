@@ -12,12 +12,13 @@ import click
 
 from pipeline.api import Home
 from pipeline.cli import terminal
-from pipeline.cli.options import with_home
+from pipeline.cli.options import csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.history.availability import EqualScopes, Matrix, NearestList
+from pipeline.reports.csv_json import write_csv
 
 
 @click.command()
@@ -33,7 +34,7 @@ from pipeline.history.availability import EqualScopes, Matrix, NearestList
 )
 @click.option("--all", "all_too", is_flag=True, help="Include the models that every scope is offered.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a column for each scope or group.")
+@csv_option("Print CSV, a column for each scope or group.")
 def matrix(
     home: Home,
     *,
@@ -43,6 +44,7 @@ def matrix(
     all_too: bool,
     as_json: bool,
     as_csv: bool,
+    bom: bool,
 ) -> None:
     """Show the models that some scopes are offered and others are not.
 
@@ -54,7 +56,7 @@ def matrix(
     if as_json:
         raw(pretty([matrix_value(each) for each in grids]))
     elif as_csv:
-        raw(terminal.as_csv(*_matrix_table(grids)))
+        raw(write_csv(*_matrix_table(grids), bom=bom))
     else:
         width = terminal.width()
         parts = ("\n".join(matrix_lines(each, width)) for each in grids)
@@ -213,14 +215,16 @@ def _offered_to(columns: Sequence[_SharedColumn], row: int) -> str:
 @click.option("--gateway", help="Only this gateway.")
 @click.option("--scope", "globs", multiple=True, help="Only scopes that match this glob; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row for each scope.")
-def same(home: Home, *, gateway: str | None, globs: tuple[str, ...], as_json: bool, as_csv: bool) -> None:
+@csv_option("Print CSV, a row for each scope.")
+def same(
+    home: Home, *, gateway: str | None, globs: tuple[str, ...], as_json: bool, as_csv: bool, bom: bool
+) -> None:
     """Show the scopes with exactly the same list, and the models in which the other lists differ."""
     found = home.same(*globs, gateway=gateway)
     if as_json:
         raw(pretty([asdict(each) for each in found]))
     elif as_csv:
-        raw(terminal.as_csv(_SAME_COLUMNS, _same_rows(found)))
+        raw(write_csv(_SAME_COLUMNS, _same_rows(found), bom=bom))
     else:
         click.echo("\n".join(same_lines(found, terminal.width())) or "no scope has answered yet")
 

@@ -8,8 +8,7 @@ from dataclasses import asdict
 import click
 
 from pipeline.api import Home, Status
-from pipeline.cli import terminal
-from pipeline.cli.options import Time, with_home
+from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
@@ -17,7 +16,7 @@ from pipeline.core.times import minute
 from pipeline.core.types import Kind
 from pipeline.reports import csv_json
 from pipeline.reports.console import event_lines, incident_lines
-from pipeline.reports.csv_json import coverage_value, event_value
+from pipeline.reports.csv_json import coverage_value, event_value, write_csv
 
 
 @click.command()
@@ -37,7 +36,7 @@ from pipeline.reports.csv_json import coverage_value, event_value
 @click.option("--all", "quiet_too", is_flag=True, help="Show quiet changes too: names, owners, descriptions.")
 @click.option("--each", is_flag=True, help="Show each change, flapping models and bulk changes too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; it marks and includes quiet changes.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV; it includes quiet changes, with class text.")
+@csv_option("Print CSV; it includes quiet changes, with class text.")
 def changes(
     home: Home,
     *,
@@ -49,13 +48,14 @@ def changes(
     each: bool,
     as_json: bool,
     as_csv: bool,
+    bom: bool,
 ) -> None:
     """Show what changed, oldest first; scopes with the same changes share a heading."""
     events = home.changes(since=since, scopes=scopes, models=models, kinds=kinds)
     if as_json:
         raw(pretty([event_value(event) for event in events]))
     elif as_csv:
-        raw(csv_json.as_csv(events))
+        raw(csv_json.as_csv(events, bom=bom))
     else:
         lines = list(event_lines(events, quiet_too=quiet_too, each=each))
         click.echo("\n".join(lines) or "no changes")
@@ -76,7 +76,7 @@ _MODEL_COLUMNS = ("gateway", "model", "owned_by", "created", "scopes", "groups")
 @click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
 @click.option("--at", type=Time(), help="The models of this time: 2h, 1d, 3w (ago), or a date.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with each model's record.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@csv_option("Print CSV.")
 def models(
     home: Home,
     patterns: tuple[str, ...],
@@ -86,6 +86,7 @@ def models(
     at: str | None,
     as_json: bool,
     as_csv: bool,
+    bom: bool,
 ) -> None:
     """Show the models on offer, now or at a time, with their scopes; PATTERNS are globs of model ids."""
     found = home.models(*patterns, at=at, scopes=scopes, owners=owners)
@@ -100,7 +101,7 @@ def models(
         for row in found
     ]
     if as_csv:
-        raw(terminal.as_csv(_MODEL_COLUMNS, rows))
+        raw(write_csv(_MODEL_COLUMNS, rows, bom=bom))
     else:
         table(_MODEL_COLUMNS, rows)
         click.echo(count(len(found), "model"))
@@ -112,15 +113,15 @@ _SCOPE_COLUMNS = ("scope", "group", "auth", "key", "models", "state", "last_answ
 @click.command()
 @with_home
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-def scopes(home: Home, *, as_json: bool, as_csv: bool) -> None:
+@csv_option("Print CSV.")
+def scopes(home: Home, *, as_json: bool, as_csv: bool, bom: bool) -> None:
     """Show every scope: its credential, its number of models, and its state."""
     coverage = home.scopes()
     rows = [[getattr(scope, name) for name in _SCOPE_COLUMNS] for scope in coverage]
     if as_json:
         raw(pretty([coverage_value(scope) for scope in coverage]))
     elif as_csv:
-        raw(terminal.as_csv(_SCOPE_COLUMNS, rows))
+        raw(write_csv(_SCOPE_COLUMNS, rows, bom=bom))
     else:
         table(_SCOPE_COLUMNS, rows, right=("models",))
 

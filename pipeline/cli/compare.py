@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from pipeline.api import Home, Moment, ScopeListing
-from pipeline.cli import terminal
-from pipeline.cli.options import with_home
+from pipeline.cli.options import csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
+from pipeline.core.prices import usd_sides
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
@@ -19,7 +19,7 @@ from pipeline.errors import CHANGES_EXIT
 from pipeline.history.compare import ComparedPairs, ComparedSide, Comparison, Difference
 from pipeline.history.types import Event
 from pipeline.reports.console import change_lines, scopes_text
-from pipeline.reports.csv_json import field_value
+from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
 
 
 @click.command()
@@ -30,9 +30,7 @@ from pipeline.reports.csv_json import field_value
 @click.option("--each", is_flag=True, help="Show each difference, bulk additions and removals too.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when they differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; it marks and includes quiet differences.")
-@click.option(
-    "--csv", "as_csv", is_flag=True, help="Print CSV; it includes quiet differences, with their class."
-)
+@csv_option("Print CSV; it includes quiet differences, with their class.")
 def diff(
     home: Home,
     before: str,
@@ -43,6 +41,7 @@ def diff(
     exit_code: bool,
     as_json: bool,
     as_csv: bool,
+    bom: bool,
 ) -> int:
     """Compare the models on offer at two moments, or of two scopes. The default for AFTER is now.
 
@@ -54,7 +53,7 @@ def diff(
     if as_json:
         raw(pretty(diff_value(found)))
     elif as_csv:
-        raw(terminal.as_csv(DIFF_COLUMNS, diff_rows(found)))
+        raw(write_csv(DIFF_COLUMNS, diff_rows(found), bom=bom))
     else:
         click.echo("\n".join(diff_lines(found, quiet_too=quiet_too, each=each)))
     return CHANGES_EXIT if exit_code and found.differs else 0
@@ -75,8 +74,10 @@ def diff_value(found: Comparison) -> dict[str, Any]:
                         "kind": str(each.kind),
                         "model": each.model,
                         "fields": [field_value(field) for field in each.fields],
+                        "prices": [price_value(price) for price in each.prices],
                         "quiet": each.quiet,
                     }
+                    | ({"models": list(each.models)} if each.models else {})
                     for each in part.differences
                 ],
             }
@@ -95,7 +96,20 @@ def _scope_value(scope: ScopeListing) -> dict[str, Any]:
     return {"gateway": scope.gateway, "scope": scope.scope, "models": scope.size}
 
 
-DIFF_COLUMNS = ("before_scope", "after_scope", "kind", "model", "field", "before", "after", "class")
+DIFF_COLUMNS = (
+    "before_scope",
+    "after_scope",
+    "kind",
+    "model",
+    "field",
+    "before",
+    "after",
+    "class",
+    "before_usd_per_1m",
+    "after_usd_per_1m",
+    "models",
+    "shape_of",
+)
 """The columns of the CSV: a row for each pair of scopes, model and field."""
 
 
@@ -106,13 +120,16 @@ def diff_rows(found: Comparison) -> Iterator[Sequence[Any]]:
             for each in part.differences:
                 head = (old.scope, new.scope, str(each.kind), each.model)
                 if not each.fields:
-                    yield (*head, None, None, None, None)
+                    yield (*head, *[None] * 8)
+                usd = usd_sides(each.fields, each.prices)
                 for field in each.fields:
-                    yield (*head, field.field, field.before, field.after, field.category)
+                    prices = usd.get(field, (None, None))
+                    shape = (len(each.models) or None, field.shape_of)
+                    yield (*head, field.field, *sides(field), field.category, *prices, *shape)
     for scope in found.only_before:
-        yield (scope.scope, None, "gone", None, None, None, None, None)
+        yield (scope.scope, None, "gone", *[None] * 9)
     for scope in found.only_after:
-        yield (None, scope.scope, "new", None, None, None, None, None)
+        yield (None, scope.scope, "new", *[None] * 9)
 
 
 def diff_lines(found: Comparison, *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
@@ -186,4 +203,7 @@ def _event(part: ComparedPairs, difference: Difference) -> Event:
         scopes=(),
         groups=(),
         fields=difference.fields,
+        prices=difference.prices,
+        models=difference.models,
+        listed=part.after[0].size,
     )

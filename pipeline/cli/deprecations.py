@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from pipeline.api import Home
-from pipeline.cli import terminal
-from pipeline.cli.options import with_home
+from pipeline.cli.options import csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
@@ -18,6 +17,7 @@ from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
 from pipeline.history.deprecations import AnnouncedShutdown, UnannouncedRemoval
 from pipeline.reports.console import scopes_text
+from pipeline.reports.csv_json import write_csv
 
 
 @click.command()
@@ -31,8 +31,8 @@ from pipeline.reports.console import scopes_text
 )
 @click.option("--unannounced", is_flag=True, help="Show the removals without notice instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with both.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-def deprecations(home: Home, *, days: int, unannounced: bool, as_json: bool, as_csv: bool) -> None:
+@csv_option("Print CSV.")
+def deprecations(home: Home, *, days: int, unannounced: bool, as_json: bool, as_csv: bool, bom: bool) -> None:
     """Show the models with an announced shutdown, soon or overdue, and those removed without notice."""
     found = home.deprecations(days=days)
     if as_json:
@@ -41,7 +41,7 @@ def deprecations(home: Home, *, days: int, unannounced: bool, as_json: bool, as_
         columns, rows = (
             _removed_table(found.unannounced) if unannounced else _announced_table(found.announced)
         )
-        raw(terminal.as_csv(columns, rows))
+        raw(write_csv(columns, rows, bom=bom))
     elif unannounced:
         click.echo("\n".join(_removed_lines(found.unannounced, days)))
     else:

@@ -10,17 +10,18 @@ from typing import Any
 import click
 
 from pipeline.api import Home
-from pipeline.cli import terminal
-from pipeline.cli.options import Time, with_home
+from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import can_draw, raw
 from pipeline.core.canonical import pretty
+from pipeline.core.impact import by_importance
 from pipeline.core.prices import PriceChange
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import duration, minute
+from pipeline.core.types import FlapStep
 from pipeline.history.timeline import FIRST_OFFERS, StepKind, Timeline, TimelineStep
-from pipeline.reports.console import field_text
-from pipeline.reports.csv_json import field_value, price_value
+from pipeline.reports.console import field_text, price_text, prices_text
+from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
 
 _MOST_MODELS = 20
 
@@ -31,9 +32,16 @@ _MOST_MODELS = 20
 @click.option("--scope", "globs", multiple=True, help="Only in scopes that match this glob; may be repeated.")
 @click.option("--since", type=Time(), help="Only events from this time on: 2h, 1d, 3w (ago), or a date.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row for each scope, step and field.")
+@csv_option("Print CSV, a row for each scope, step and field.")
 def history(
-    home: Home, model: str, *, globs: tuple[str, ...], since: str | None, as_json: bool, as_csv: bool
+    home: Home,
+    model: str,
+    *,
+    globs: tuple[str, ...],
+    since: str | None,
+    as_json: bool,
+    as_csv: bool,
+    bom: bool,
 ) -> None:
     """Show the timeline of a model: when each scope was offered it, and at what price.
 
@@ -44,7 +52,7 @@ def history(
         raw(pretty([timeline_value(timeline, since) for timeline in found]))
     elif as_csv:
         rows = [row for timeline in found for row in timeline_rows(timeline, since)]
-        raw(terminal.as_csv(TIMELINE_COLUMNS, rows))
+        raw(write_csv(TIMELINE_COLUMNS, rows, bom=bom))
     else:
         bars = can_draw()
         parts = [
@@ -93,6 +101,7 @@ TIMELINE_COLUMNS = (
     "unit",
     "since",
     "away_seconds",
+    "flapping",
 )
 """The columns of the CSV: a row for each scope, step and field."""
 
@@ -104,11 +113,20 @@ def timeline_rows(timeline: Timeline, since: str | None) -> Iterator[Sequence[An
             head = (timeline.gateway, timeline.model, scope, step.at, str(step.kind))
             tail = (step.since, step.away_seconds)
             if not (step.prices or step.fields):
-                yield (*head, None, None, None, None, None, *tail)
+                yield (*head, None, None, None, None, None, *tail, None)
             for price in step.prices:
-                yield (*head, price.name, price.before, price.after, price.percent, price.unit, *tail)
+                yield (
+                    *head,
+                    price.name,
+                    price.before,
+                    price.after,
+                    price.percent,
+                    price.unit,
+                    *tail,
+                    price.flap_step,
+                )
             for field in step.fields:
-                yield (*head, field.field, field.before, field.after, None, None, *tail)
+                yield (*head, field.field, *sides(field), None, None, *tail, field.flap_step)
 
 
 def _later(timeline: Timeline, since: str | None) -> Sequence[TimelineStep]:
@@ -195,41 +213,12 @@ def _step_texts(step: TimelineStep) -> Iterator[str]:
             yield _TEXTS[step.kind] + _first_prices(step)
             return
     yield from map(price_text, step.prices)
-    yield from map(field_text, step.fields)
+    yield from map(field_text, by_importance(step.fields))
 
 
 def _first_prices(step: TimelineStep) -> str:
-    by_unit: dict[str, list[str]] = {}
-    for price in step.prices:
-        by_unit.setdefault(_per(price), []).append(f"{price.name} {_usd(price.after)}")
-    if not by_unit:
-        return ""
-    source = _SOURCES.get(step.prices[0].source or "", "")
-    return f"; {', '.join(', '.join(prices) + per for per, prices in by_unit.items())}{source}"
-
-
-_SOURCES = {"estimate": " (an estimate)", "ratio": " (from its ratios)"}
-
-
-def price_text(price: PriceChange) -> str:
-    """Return the change of a price: `input: $5 → $2.5 per 1M tokens (-50%)`."""
-    percent = "" if price.percent is None else f" ({price.percent:+f}%)"
-    if price.unit is None:
-        return f"{safe(price.name)}: {_number(price.before)} → {_number(price.after)}{percent}"
-    source = _SOURCES.get(price.source or "", "")
-    return f"{price.name}: {_usd(price.before)} → {_usd(price.after)}{_per(price)}{percent}{source}"
-
-
-def _per(price: PriceChange) -> str:
-    return "" if price.unit == "call" else f" per {price.unit}"
-
-
-def _usd(price: Decimal | None) -> str:
-    return "no price" if price is None else f"${price:f}"
-
-
-def _number(price: Decimal | None) -> str:
-    return "(none)" if price is None else f"{price:f}"
+    prices = prices_text(step.prices)
+    return f"; {prices}" if prices else ""
 
 
 def _charts(steps: Iterable[TimelineStep], *, bars: bool) -> Iterator[str]:
@@ -238,7 +227,8 @@ def _charts(steps: Iterable[TimelineStep], *, bars: bool) -> Iterator[str]:
     for step in steps:
         if step.kind not in FIRST_OFFERS:
             for price in step.prices:
-                by_price.setdefault(price.name, []).append(price)
+                if price.flap_step != FlapStep.SETTLED:
+                    by_price.setdefault(price.name, []).append(price)
     for name, changes in by_price.items():
         values = [changes[0].before, *(price.after for price in changes)]
         prices = [price for price in values if price is not None]

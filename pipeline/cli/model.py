@@ -14,13 +14,14 @@ from pipeline.cli.options import logged, with_home
 from pipeline.cli.terminal import progress, raw
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.diff import field_changes
+from pipeline.core.prices import PRICES
 from pipeline.core.text import printable as safe
 from pipeline.core.text import quoted
 from pipeline.core.times import minute
 from pipeline.core.types import FieldChange
 from pipeline.errors import exit_status
 from pipeline.history.model import ModelDetails, OfferedRecord, OfferState, ScopeOffer
-from pipeline.reports.console import event_lines, scopes_text
+from pipeline.reports.console import event_lines, scopes_text, usd_text
 from pipeline.reports.csv_json import event_value
 
 CAVEAT = "gateways of the One-API family may answer here for models that they do not offer: rely on the list"
@@ -228,27 +229,21 @@ def _record_lines(at: ModelDetails) -> Iterator[str]:
         yield f"  the records differ in {_some(differing)}"
 
 
-_SOURCES = {"estimate": " (an estimate)", "ratio": " (from its ratios)"}
-
-
 def _facts(record: OfferedRecord) -> Iterator[tuple[str, str]]:
     """Yield the known facts: label, and value with its unit."""
-    source = _SOURCES.get(record.facts.get("price_source", ""), "")
+    source = record.facts.get("price_source")
     for name, (label, text_of) in _FACTS.items():
-        if name in record.facts:
-            yield label, text_of(record.facts[name]) + (source if text_of in (_per_1m, _usd) else "")
+        if name not in record.facts:
+            continue
+        value = record.facts[name]
+        if name in PRICES:
+            yield label, usd_text(Decimal(str(value)), PRICES[name][1], source)
+        else:
+            yield label, text_of(value)
 
 
 def _tokens(number: int) -> str:
     return f"{number:,} tokens"
-
-
-def _usd(price: float) -> str:
-    return f"${Decimal(str(price)).normalize():f}"
-
-
-def _per_1m(price: float) -> str:
-    return f"{_usd(price)} per 1M tokens"
 
 
 def _names(names: Iterable[str]) -> str:
@@ -261,11 +256,11 @@ _FACTS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "type": ("type", safe),
     "context_length": ("context", _tokens),
     "max_output": ("max output", _tokens),
-    "input_usd_per_1m": ("input", _per_1m),
-    "output_usd_per_1m": ("output", _per_1m),
-    "cache_read_usd_per_1m": ("cache read", _per_1m),
-    "cache_write_usd_per_1m": ("cache write", _per_1m),
-    "usd_per_call": ("a call", _usd),
+    "input_usd_per_1m": ("input", str),
+    "output_usd_per_1m": ("output", str),
+    "cache_read_usd_per_1m": ("cache read", str),
+    "cache_write_usd_per_1m": ("cache write", str),
+    "usd_per_call": ("price", str),
     "input_modalities": ("accepts", _names),
     "output_modalities": ("produces", _names),
     "features": ("features", _names),
@@ -274,7 +269,7 @@ _FACTS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "deprecated_at": ("deprecated", safe),
     "aliases": ("aliases", _names),
 }
-"""By column of `records`: the label, and the function that writes the value."""
+"""By column of `records`: the label, and the function that writes the value, unless it is a price."""
 
 
 def _result_text(result: LookupResult | None, offer: ScopeOffer) -> str:

@@ -71,6 +71,25 @@ def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def csv_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the options `--csv`, whose help is `text`, and `--bom`, passed on as `as_csv` and `bom`."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option("--csv", "as_csv", is_flag=True, help=text)
+        @click.option(
+            "--bom", is_flag=True, help="With --csv: for Excel, with a byte order mark and guarded model ids."
+        )
+        @wraps(command)
+        def wrapper(*, as_csv: bool, bom: bool, **options: Any) -> Any:
+            if bom and not as_csv:
+                raise click.UsageError("--bom needs --csv: it marks the CSV for Excel")
+            return command(as_csv=as_csv, bom=bom, **options)
+
+        return wrapper
+
+    return add
+
+
 def logged(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a command that asks gateways: how much it logs, and in which format."""
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
+    from pipeline.api import RenderedReport
+
 _OUTBOX_COLUMNS = ("id", "destination", "recipient", "at", "state", "attempts", "due_at", "error")
 
 _MOST_LINES = 200
@@ -58,6 +60,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 @click.option("--as", "form", type=click.Choice(FORMS), help="Print the report in this form; write no file.")
 @click.option("--to", "name", help="With --as: use the filter, language and templates of this destination.")
 @click.option("--language", type=click.Choice(LANGUAGES), help="With --as: in this language.")
+@click.option(
+    "--bom", is_flag=True, help="With --as csv: for Excel, with a byte order mark and guarded model ids."
+)
 def report(
     home: Home,
     *,
@@ -66,6 +71,7 @@ def report(
     form: str | None,
     name: str | None,
     language: str | None,
+    bom: bool,
     quiet: bool,
     verbose: int,
 ) -> None:
@@ -79,16 +85,16 @@ def report(
         raise click.UsageError("--until needs --since: the time at which the report begins")
     if (name or language) and not form:
         raise click.UsageError("--to and --language need --as: the form to print")
+    if bom and form != "csv":
+        raise click.UsageError("--bom needs --as csv: it marks the CSV for Excel")
     if form:
-        _print_report(home, form, since or "1d", until, name, language)
+        rendered = home.render(form, since=since or "1d", until=until, to=name, language=language, bom=bom)
+        _print_report(rendered, form)
     else:
         _write_report(home, since, until, quiet=quiet)
 
 
-def _print_report(
-    home: Home, form: str, since: str, until: str | None, name: str | None, language: str | None
-) -> None:
-    rendered = home.render(form, since=since, until=until, to=name, language=language)
+def _print_report(rendered: RenderedReport, form: str) -> None:
     if form == "txt" and sys.stdout.isatty() and not rendered.has_templates:
         print_summary(rendered.summary, rendered.language)
     else:

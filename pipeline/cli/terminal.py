@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import shutil
 import signal
@@ -16,7 +14,6 @@ from typing import Any
 import click
 
 from pipeline.core.text import printable
-from pipeline.reports.csv_json import cell
 
 _GAP = "   "
 
@@ -79,15 +76,6 @@ def _folded_table(
     with console.capture() as capture:
         console.print(drawn)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
-
-
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return rows as CSV, formulas escaped for spreadsheets."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return text.getvalue()
 
 
 def raw(text: str) -> None:

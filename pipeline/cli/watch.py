@@ -64,7 +64,7 @@ def watch(
     elif as_csv:
         raw(write_csv(WATCH_COLUMNS, watch_rows(report), bom=bom))
     else:
-        click.echo("\n".join(watch_lines(report, since)))
+        click.echo("\n".join(watch_lines(report)))
     return CHANGES_EXIT if exit_code and report.urgent else 0
 
 
@@ -141,12 +141,12 @@ def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
             yield (*head, price.name, price.before, price.after, price.percent, price.unit, None)
 
 
-def watch_lines(report: WatchReport, since: str) -> Iterator[str]:
-    """Yield the report in lines, the models that need attention first; prices are compared with `since`."""
+def watch_lines(report: WatchReport) -> Iterator[str]:
+    """Yield the report in lines, the models that need attention first."""
     for unmatched in report.unmatched:
-        yield f"{URGENT_PREFIX}{safe(unmatched.pattern)}  {_unmatched_text(unmatched, since)}"
+        yield f"{URGENT_PREFIX}{safe(unmatched.pattern)}  {_unmatched_text(unmatched, report.since)}"
     for model in sorted(report.models, key=lambda model: not model.urgent):
-        yield from _model_lines(model, since)
+        yield from _model_lines(model)
     urgent = len(report.unmatched) + sum(model.urgent for model in report.models)
     watched = len(report.unmatched) + len(report.models)
     run = f", by the run of {minute(report.at)} UTC" if report.at else ": the job has not run yet"
@@ -157,10 +157,10 @@ def watch_lines(report: WatchReport, since: str) -> Iterator[str]:
         yield f"{urgent or 'none'} of {watched} watched models {verb} attention{run}"
 
 
-def _unmatched_text(unmatched: UnmatchedPattern, since: str) -> str:
+def _unmatched_text(unmatched: UnmatchedPattern, since: str | None) -> str:
     if is_glob(unmatched.pattern):
         if unmatched.offered_before:
-            return f"matches no model on offer, now or since {minute(since)}"
+            return f"matches no model on offer, now or since {minute(since or '')}"
         text = "matches no model that has ever been offered"
     else:
         if unmatched.offered_before:
@@ -169,7 +169,7 @@ def _unmatched_text(unmatched: UnmatchedPattern, since: str) -> str:
     return f"{text}: did you mean {' or '.join(map(safe, unmatched.similar))}?" if unmatched.similar else text
 
 
-def _model_lines(model: WatchedModel, since: str) -> Iterator[str]:
+def _model_lines(model: WatchedModel) -> Iterator[str]:
     lead = URGENT_PREFIX if model.urgent else "  "
     offered = f"offered to {_scopes(model.scopes)}" if model.scopes else "offered to no scope"
     if not model.findings:
@@ -177,11 +177,11 @@ def _model_lines(model: WatchedModel, since: str) -> Iterator[str]:
         return
     yield f"{lead}{safe(model.model)}  {offered}"
     for finding in model.findings:
-        for text in _finding_texts(finding, since):
+        for text in _finding_texts(finding):
             yield f"      {text}"
 
 
-def _finding_texts(finding: Finding, since: str) -> Iterator[str]:
+def _finding_texts(finding: Finding) -> Iterator[str]:
     began = f" since {minute(finding.since)}" if finding.since else ""
     scopes = _scopes(finding.scopes)
     match finding.kind:
@@ -195,7 +195,7 @@ def _finding_texts(finding: Finding, since: str) -> Iterator[str]:
             yield f"shutdown {finding.day}, {days_text(finding.days or 0)}: {scopes}"
         case FindingKind.REPRICED:
             for price in finding.prices:
-                yield f"{price_text(price)} since {minute(since)}: {scopes}"
+                yield f"{price_text(price)}{began}: {scopes}"
         case FindingKind.FAILING:
             yield f"unknown, the scope failed{began}: {scopes}"
 
@@ -212,7 +212,7 @@ def pending_lines(models: Iterable[WatchedModel]) -> Iterator[str]:
     """Yield a line for each finding, such as those that no report has yet."""
     for model in models:
         for finding in model.findings:
-            for text in _finding_texts(finding, ""):
+            for text in _finding_texts(finding):
                 yield f"{URGENT_PREFIX}{safe(model.model)}  {text}"
 
 

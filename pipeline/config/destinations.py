@@ -33,12 +33,12 @@ from pipeline.reports.types import FORMS, LANGUAGES, Filter
 
 _CHANNEL_KEYS: dict[str, frozenset[str]] = {
     "smtp": frozenset({"server", "port", "security", "user", "password", "token"})
-    | {"from", "to", "reply_to", "timeout"},
-    "sendmail": frozenset({"command", "from", "to", "reply_to", "timeout"}),
-    "eml": frozenset({"directory", "from", "to"}),
+    | {"from", "to", "reply_to", "timeout", "bom"},
+    "sendmail": frozenset({"command", "from", "to", "reply_to", "timeout", "bom"}),
+    "eml": frozenset({"directory", "from", "to", "bom"}),
     "webhook": frozenset({"url", "secret", "headers", "timeout"}),
     "apprise": frozenset({"urls", "timeout"}),
-    "files": frozenset({"directory", "forms"}),
+    "files": frozenset({"directory", "forms", "bom"}),
 }
 """The types of destinations, and the keys of each."""
 
@@ -94,6 +94,7 @@ def _destination(name: str, table: Table, scopes: Sequence[Scope]) -> Destinatio
         language=table.choice("language", LANGUAGES, "en"),
         empty=table.flag("empty"),
         templates=_templates(table),
+        bom=table.flag("bom"),
     )
 
 

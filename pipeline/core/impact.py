@@ -1,21 +1,72 @@
-"""The impact of changes: whether a field change matters, and whether it is for the worse.
+"""The impact of changes: whether a field change matters, whether it is for the worse, how severe a change is.
 
 For the worse are a higher price, a lower limit and a lost capability.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from pipeline.core.canonical import as_text, from_text
-from pipeline.core.diff import QUIET, SHAPE
+from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.prices import PriceChange
-from pipeline.core.types import FieldChange
+from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
 from pipeline.core.values import parse_length
 
 URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
 """The field categories whose changes are urgent for a watched model."""
+
+
+LOUD_SHAPES = frozenset({"price", "limits", "lifecycle"})
+"""The field categories whose fields are never quiet, not even where nearly all records gain or lose them."""
+
+_ORDER = ("price", "limits", "lifecycle", "capabilities", "other", SHAPE)
+"""The field categories in the order in which people read them; all others follow."""
+
+
+def by_importance(fields: Iterable[FieldChange]) -> list[FieldChange]:
+    """Return fields in the order for people: what is for the worse, then prices and limits; texts last."""
+
+    def order(field: FieldChange) -> tuple[bool, int]:
+        rank = _ORDER.index(field.category) if field.category in _ORDER else len(_ORDER)
+        return not is_reduction(field), rank
+
+    return sorted(fields, key=order)
+
+
+def severity(
+    kind: Kind, prices: Sequence[PriceChange], fields: Sequence[FieldChange], *, urgent: bool
+) -> Severity:
+    """Return the severity of a change.
+
+    Args:
+        kind: of the event or net change.
+        prices: the prices that differ, with those whose unit is unknown.
+        fields: the other fields that differ; those of a shape for the kind `shape`.
+        urgent: a watched model was removed, or has another price or shutdown date.
+    """
+    if kind == Kind.SHAPE:
+        loud = [field for field in fields if is_significant(field)]
+        lost = any(field.after is None for field in loud)
+        return Severity.BREAKING if lost else Severity.NOTABLE if loud else Severity.QUIET
+    significant = [field for field in fields if is_significant(field)]
+    prices = [price for price in prices if price.flap_step != FlapStep.REPEATED]
+    if kind == Kind.CHANGED and not (prices or significant):
+        return Severity.QUIET
+    pressing = any(map(is_pressing, significant)) or any(price.before != price.after for price in prices)
+    if urgent and (kind == Kind.REMOVED or pressing):
+        return Severity.URGENT
+    increased = any(direction(price) > 0 or price.flap_step == FlapStep.ANNOUNCED for price in prices)
+    worse = kind == Kind.REMOVED or increased or any(map(is_reduction, significant))
+    return Severity.BREAKING if worse else Severity.NOTABLE
+
+
+def is_pressing(field: FieldChange) -> bool:
+    """Return whether a field change is urgent for a watched model: of its price, or of its lifecycle."""
+    return field.category in URGENT_CATEGORIES and field.before != field.after and is_significant(field)
 
 
 def direction(price: PriceChange) -> int:
@@ -26,10 +77,21 @@ def direction(price: PriceChange) -> int:
 
 
 def is_significant(field: FieldChange) -> bool:
-    """Return whether a field change is neither quiet nor shape, nor a limit that is unset on both sides."""
-    if field.category in (QUIET, SHAPE):
+    """Return whether a field change is not quiet, and not a limit or an end that is unset on both sides.
+
+    A field of a shape is significant if it is a price, a limit or of the lifecycle. The repeated changes of a
+    value that keeps changing are quiet.
+    """
+    category = field.category
+    if field.flap_step == FlapStep.REPEATED:
         return False
-    return field.category != "limits" or _is_set(field.before) or _is_set(field.after)
+    if category == SHAPE and field.shape_of in LOUD_SHAPES:
+        category = field.shape_of
+    if category == SHAPE or category in QUIET_CATEGORIES:
+        return False
+    if category == "price":
+        return _value(field.before) is not None or _value(field.after) is not None
+    return category not in ("limits", "lifecycle") or _is_set(field.before) or _is_set(field.after)
 
 
 def limits(field: FieldChange) -> tuple[int | None, int | None] | None:
@@ -45,7 +107,13 @@ def limits(field: FieldChange) -> tuple[int | None, int | None] | None:
 
 
 def is_reduction(field: FieldChange) -> bool:
-    """Return whether a limit is lower than before, or a capability is lost."""
+    """Return whether a limit is lower than before, or a capability is lost.
+
+    A value that keeps changing is as bad as the worse of the two.
+    """
+    if field.flap_step == FlapStep.ANNOUNCED:
+        one = replace(field, flapping=None)
+        return is_reduction(one) or is_reduction(replace(one, before=field.after, after=field.before))
     match field.category:
         case "limits":
             before, after = limits(field) or (None, None)
@@ -64,7 +132,7 @@ def _value(side: str | None) -> Any:
 
 
 def _is_set(side: str | None) -> bool:
-    """Return whether a limit is set: gateways write 0, -1, null or an empty text for none."""
+    """Return whether a limit or an end is set: gateways write 0, -1, false, null or "" for none."""
     value = _value(side)
     return bool(value) and not (isinstance(value, int | Decimal) and value < 0)
 

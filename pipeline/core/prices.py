@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.core.canonical import from_text
-from pipeline.core.diff import QUIET, SHAPE
+from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
-from pipeline.core.types import FieldChange
+from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.core.values import parse_price
 
 UNIT_1M = "1M tokens"
@@ -37,6 +37,9 @@ class PriceChange:
         name: the name of the price, or the path of its field if its unit is unknown.
         unit: `1M tokens` or `call`, for prices in USD; None if it is unknown.
         source: exact, estimate or ratio; None if the unit is unknown.
+        texts: of a price of unknown unit, the texts before and after as the gateway writes them; None for a
+            side that is a number or absent.
+        flapping: as of a `FieldChange`.
     """
 
     name: str
@@ -44,6 +47,13 @@ class PriceChange:
     after: Decimal | None
     unit: str | None = None
     source: str | None = None
+    texts: tuple[str | None, str | None] = (None, None)
+    flapping: FlapMark | None = None
+
+    @property
+    def flap_step(self) -> FlapStep | None:
+        """The place of the change in an episode of a price that keeps changing; None outside of one."""
+        return self.flapping.step if self.flapping else None
 
     @property
     def percent(self) -> Decimal | None:
@@ -53,13 +63,39 @@ class PriceChange:
         return strip_zeros(((self.after - self.before) / self.before * 100).quantize(_PERCENT))
 
 
-def price_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[PriceChange, ...]:
-    """Return the prices that differ between two rows of `records`."""
+def price_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, equal_too: bool = False
+) -> tuple[PriceChange, ...]:
+    """Return the prices that differ between two rows of `records`; with `equal_too` also the others."""
     return tuple(
         PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), unit, after["price_source"])
         for column, (name, unit) in PRICES.items()
-        if before.get(column) != after.get(column)
+        if before.get(column) != after.get(column) or (equal_too and after.get(column) is not None)
     )
+
+
+def mark_flapping(prices: Sequence[PriceChange], fields: Iterable[FieldChange]) -> tuple[PriceChange, ...]:
+    """Return the price changes of a record, marked as the fields that they are read from.
+
+    Where these differ in their marks, a price has the mark of the field with the same values in some unit, or
+    the same proportion.
+    """
+    sources = [field for field in fields if field.category == "price"]
+    marks = {field.flapping for field in sources}
+    if not any(marks):
+        return tuple(prices)
+    if len(marks) == 1:
+        return tuple(replace(price, flapping=sources[0].flapping) for price in prices)
+    raw_prices = {field: raw for field in sources if (raw := _raw_price(field))}
+    return tuple(replace(price, flapping=_mark(price, raw_prices)) for price in prices)
+
+
+def _mark(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]) -> FlapMark | None:
+    found = (
+        field for field, raw in raw_prices.items() if _unit_between(raw, price) or _is_its_ratio(raw, price)
+    )
+    owner = next(found, None)
+    return owner.flapping if owner else None
 
 
 def _exact(value: float | None) -> Decimal | None:
@@ -79,10 +115,9 @@ def split_prices(
         The prices, those of unknown unit last, and the other fields.
     """
     raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
-    completed = (_completed(price, raw_prices) for price in facts)
-    prices = [price for price in completed if price is not None]
+    prices = _complete(facts, raw_prices)
     others = []
-    for field in (each for each in fields if each.category not in (QUIET, SHAPE)):
+    for field in (each for each in fields if each.category not in {*QUIET_CATEGORIES, SHAPE}):
         raw = raw_prices.get(field)
         if raw is None or field.category != "price":
             others.append(field)
@@ -91,18 +126,63 @@ def split_prices(
     return tuple(prices), tuple(others)
 
 
+def usd_sides(
+    fields: Sequence[FieldChange], facts: Iterable[PriceChange]
+) -> dict[FieldChange, tuple[Decimal | None, Decimal | None]]:
+    """Return the sides of price fields in USD per 1M tokens, None where a field is absent.
+
+    Args:
+        fields: the changed fields of a record.
+        facts: the price changes of its facts. A field belongs to the first of them with the same values in
+            some unit or, for prices computed from ratios, with the same proportion.
+
+    Returns:
+        By field; without the fields that belong to no price per 1M tokens.
+    """
+    raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
+    prices = [price for price in _complete(facts, raw_prices) if price.unit == UNIT_1M]
+    found: dict[FieldChange, tuple[Decimal | None, Decimal | None]] = {}
+    for field, raw in raw_prices.items():
+        owner = next((price for price in prices if _unit_between(raw, price)), None)
+        owner = owner or next((price for price in prices if _is_its_ratio(raw, price)), None)
+        if owner and _is_price(field):
+            found[field] = (owner.before, owner.after)
+    return found
+
+
+def _is_price(field: FieldChange) -> bool:
+    return "price" in (field.category, field.shape_of)
+
+
+def _is_its_ratio(raw: PriceChange, price: PriceChange) -> bool:
+    """Return whether a price was computed from a ratio and nothing else that changed."""
+    if price.source != "ratio" or not (raw.before and price.before):
+        return False
+    if raw.after is None or price.after is None:
+        return False
+    return abs(raw.after / raw.before * price.before - price.after) <= _TOLERANCE
+
+
 def _raw_price(field: FieldChange) -> PriceChange | None:
     """Return a field as a price; None if one of its sides is neither a number nor absent."""
-    before, after = (
-        None if side is None else parse_price(from_text(side)) for side in (field.before, field.after)
-    )
+    values = [None if side is None else from_text(side) for side in (field.before, field.after)]
+    before, after = (None if value is None else parse_price(value) for value in values)
     if (
         (before is None) != (field.before is None)
         or (after is None) != (field.after is None)
-        or before == after
+        or (before == after and field.flap_step != FlapStep.SETTLED)
     ):
         return None
-    return PriceChange(field.field, before, after)
+    texts = [value.strip() if isinstance(value, str) else None for value in values]
+    return PriceChange(field.field, before, after, texts=(texts[0], texts[1]), flapping=field.flapping)
+
+
+def _complete(
+    facts: Iterable[PriceChange], raw_prices: Mapping[FieldChange, PriceChange]
+) -> list[PriceChange]:
+    """Return the price changes of facts with both sides, without those that only our parsing makes new."""
+    completed = (_completed(price, raw_prices) for price in facts)
+    return [price for price in completed if price is not None]
 
 
 def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]) -> PriceChange | None:

@@ -55,6 +55,7 @@ def render_message(
         language=destination.language,
         attached=destination.channel.attaches_files,
         templates=_templates(destination, problems),
+        bom=destination.bom,
     )
     problems += (_problem(destination, each) for each in written.problems)
     return written.message
@@ -83,11 +84,12 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
     from pipeline.reports import render
 
     templates = _templates(destination, problems)
+    language, bom = destination.language, destination.bom
     try:
-        return render.render(summary, form, language=destination.language, templates=templates)
+        return render.render(summary, form, language=language, templates=templates, bom=bom)
     except ConfigError as error:
         problems.append(_problem(destination, error.message))
-        return render.render(summary, form, language=destination.language)
+        return render.render(summary, form, language=language, bom=bom)
 
 
 def render_window(

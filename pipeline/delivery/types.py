@@ -141,6 +141,7 @@ class Destination:
     Args:
         empty: send a report at each scheduled time, even without news.
         templates: a directory of templates that replace the built-in ones.
+        bom: CSV, as a file or attached to a mail, is for Excel; see `write_csv`.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Destination:
     language: str = "en"
     empty: bool = False
     templates: Path | None = None
+    bom: bool = False
 
 
 class DeliveryStatus(StrEnum):

@@ -8,12 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.diff import QUIET, SHAPE, FieldComparer, categorise, diff, field_changes
+from pipeline.core.categories import QUIET, SHAPE, categorise
+from pipeline.core.diff import FieldComparer, diff, field_changes
 from pipeline.core.facts import strip_zeros
+from pipeline.core.impact import is_significant
+from pipeline.core.prices import PRICES, PriceChange, price_changes
 from pipeline.core.times import minute
 from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
 from pipeline.errors import QuestionError
 from pipeline.history.net import net_fields
+from pipeline.history.shapes import group_shapes, split_shapes
 from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, listings_between, scope_listings
 from pipeline.store.changes import quiet_fields
@@ -48,16 +52,21 @@ class ComparedSide:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A model that only one of two lists has, or whose records differ: `changed`, with the fields."""
+    """A model that only one of two lists has, or whose records differ: `changed`, with fields and prices.
+
+    A difference in the shape of the lists has no `model` but `models`: nearly all that both lists have.
+    """
 
     kind: Kind
     model: str
     fields: tuple[FieldChange, ...] = ()
+    prices: tuple[PriceChange, ...] = ()
+    models: tuple[str, ...] = ()
 
     @property
     def quiet(self) -> bool:
-        """Whether only names, descriptions and the like differ, or the shape of all records at once."""
-        return self.kind == Kind.CHANGED and all(each.category in (QUIET, SHAPE) for each in self.fields)
+        """Whether nothing that matters differs: names, descriptions and counters do not."""
+        return self.kind in (Kind.CHANGED, Kind.SHAPE) and not any(map(is_significant, self.fields))
 
 
 ScopePair = tuple[ScopeListing, ScopeListing]
@@ -228,8 +237,23 @@ class Comparer:
                     by_model.setdefault(change.model, []).append((change, fields))
             rules = self._listing(spans[0][0]).reading, self._listing(spans[-1][1]).reading
             found = (_net(steps, rules) for _, steps in sorted(by_model.items()))
-            self._differences[spans] = tuple(difference for difference in found if difference)
+            differing = [difference for difference in found if difference]
+            priced = self._with_prices(differing, spans[0][0], spans[-1][1])
+            self._differences[spans] = tuple(_fold_shapes(priced))
         return self._differences[spans]
+
+    def _with_prices(self, differences: list[Difference], before: int, after: int) -> Iterator[Difference]:
+        """Yield the differences of two listings, with the price changes of the facts."""
+        if not any(difference.fields for difference in differences):
+            yield from differences
+            return
+        old, new = (self._prices(listing) for listing in (before, after))
+        for each in differences:
+            prices = price_changes(old[each.model], new[each.model]) if each.fields else ()
+            yield replace(each, prices=prices)
+
+    def _prices(self, listing: int) -> dict[str, dict[str, Any]]:
+        return listing_facts(self._store, listing, ("price_source", *PRICES))
 
     def _changed_records(self, before: int, after: int) -> list[_ChangedRecord]:
         old, new = self._pair(before, after)
@@ -241,16 +265,30 @@ class Comparer:
 
     def _between_gateways(self, before: int, after: int) -> tuple[Difference, ...]:
         old, new = (listing_facts(self._store, listing, _COMMON_FACTS) for listing in (before, after))
+        old_prices, new_prices = self._prices(before), self._prices(after)
         found = [
             *(Difference(Kind.REMOVED, model) for model in old.keys() - new.keys()),
             *(Difference(Kind.ADDED, model) for model in new.keys() - old.keys()),
             *(
-                Difference(Kind.CHANGED, model, fields)
+                Difference(Kind.CHANGED, model, fields, _common_prices(old_prices[model], new_prices[model]))
                 for model in old.keys() & new.keys()
                 if (fields := tuple(_differing_facts(old[model], new[model])))
             ),
         ]
         return tuple(sorted(found, key=lambda difference: difference.model))
+
+
+def _fold_shapes(differences: Iterable[Difference]) -> Iterator[Difference]:
+    """Yield the differences by model, then those in the shape of the lists."""
+    shapes: dict[str, tuple[FieldChange, ...]] = {}
+    for each in differences:
+        own, prices, folded = split_shapes(each.fields, each.prices)
+        if folded:
+            shapes[each.model] = folded
+        if own or not folded:
+            yield replace(each, fields=own, prices=prices)
+    for models, fields in group_shapes(shapes):
+        yield Difference(Kind.SHAPE, "", fields, models=models)
 
 
 def _categorised(field: FieldChange, quiet: set[str]) -> FieldChange:
@@ -261,7 +299,9 @@ def _swapped(difference: Difference) -> Difference:
     """Return a difference with its sides swapped."""
     kinds = {Kind.ADDED: Kind.REMOVED, Kind.REMOVED: Kind.ADDED}
     fields = tuple(replace(field, before=field.after, after=field.before) for field in difference.fields)
-    return Difference(kinds.get(difference.kind, difference.kind), difference.model, fields)
+    prices = tuple(replace(price, before=price.after, after=price.before) for price in difference.prices)
+    kind = kinds.get(difference.kind, difference.kind)
+    return replace(difference, kind=kind, fields=fields, prices=prices)
 
 
 def _net(steps: Sequence[_ChangedRecord], rules: tuple[str, str]) -> Difference | None:
@@ -309,6 +349,12 @@ def _parsed_again(listing: Listing, noise: Sequence[str], sets: Sequence[str]) -
         body = canonical.encode(dialect.normalise(canonical.decode(record.body.encode())))
         records[model] = Record(model, canonical.digest(body), body)
     return Listing(records, canonical.digest_of_records(records.values()), dialect.reading)
+
+
+def _common_prices(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[PriceChange, ...]:
+    """Return the prices that both records have, and that differ."""
+    prices = price_changes(old, new)
+    return tuple(price for price in prices if price.before is not None and price.after is not None)
 
 
 def _differing_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[FieldChange]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.core.diff import QUIET, SHAPE
-from pipeline.core.prices import PriceChange
-from pipeline.core.types import FieldChange, Kind
+from pipeline.core.impact import is_significant, severity
+from pipeline.core.prices import PriceChange, split_prices
+from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
 from pipeline.store.coverage import Coverage, Recovery
 from pipeline.store.runs import Run
 
@@ -17,10 +17,13 @@ __all__ = ["Coverage", "Event", "Recovery", "Run"]
 class Event:
     """A change of one model in a window, one for all the scopes that had it in the same run.
 
+    A change of shape is one of several models: nearly all of a list gained, or lost, the same fields.
+
     Args:
         at: when it took effect (ISO 8601 UTC, as all times): the start of the run that first had the change,
             or that confirmed a removal.
         snapshot: the number of that run.
+        model: its id; empty for a change of shape.
         scopes: the names of the scopes, sorted.
         groups: the groups of those scopes that have one, sorted.
         owned_by: the owner that the gateway names.
@@ -32,6 +35,9 @@ class Event:
         case_variant: for an addition or a removal, a model of the same list whose id differs only in case.
         successor: for a removal, the only model with a similar id that was added by the same transition.
         urgent: it concerns a watched model that was removed, was repriced, or got another shutdown date.
+        models: for a change of shape, the ids of the models, sorted; `fields` has the values of one of them.
+        listed: for a change of shape, the number of models in the list; for the removal of a user's group, the
+            number of models that it had.
     """
 
     at: str
@@ -49,8 +55,29 @@ class Event:
     case_variant: str | None = None
     successor: str | None = None
     urgent: bool = False
+    models: tuple[str, ...] = ()
+    listed: int | None = None
 
     @property
     def quiet(self) -> bool:
-        """Whether only names, descriptions and the like changed, or the shape of all records."""
-        return self.kind == Kind.CHANGED and all(field.category in (QUIET, SHAPE) for field in self.fields)
+        """Whether nothing that matters changed: names, descriptions and counters do not."""
+        return self.kind in (Kind.CHANGED, Kind.SHAPE) and not any(map(is_significant, self.fields))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it is quiet because its values keep changing."""
+        return self.quiet and any(field.flap_step == FlapStep.REPEATED for field in self.fields)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it reports no change, but that values which kept changing are stable."""
+        steps = {field.flap_step for field in self.fields}
+        return self.kind == Kind.CHANGED and steps == {FlapStep.SETTLED}
+
+    @property
+    def severity(self) -> Severity:
+        """How severe it is, by itself: the net change of several events may be less severe."""
+        if self.kind == Kind.SHAPE:
+            return severity(self.kind, (), self.fields, urgent=self.urgent)
+        prices, fields = split_prices(self.fields, self.prices)
+        return severity(self.kind, prices, fields, urgent=self.urgent)

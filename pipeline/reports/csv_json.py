@@ -9,13 +9,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from importlib import resources
 from typing import Any
 
 from pipeline.core.canonical import from_text, pretty
-from pipeline.core.prices import PriceChange
+from pipeline.core.prices import PriceChange, usd_sides
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Coverage, Event
 from pipeline.reports.types import Report
@@ -34,6 +35,12 @@ COLUMNS = (
     "since",
     "away_seconds",
     "urgent",
+    "severity",
+    "before_usd_per_1m",
+    "after_usd_per_1m",
+    "flapping",
+    "models",
+    "shape_of",
 )
 """The columns, in their order; new ones are appended."""
 
@@ -45,35 +52,83 @@ _FORMULA = re.compile("^[=+\\-@\t\r\n\x00＝＋－＠]")
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
+_ID_COLUMN = "model"
 
-def as_csv(events: Iterable[Event]) -> str:
-    """Return events as CSV with a header; lines end in CR LF.
+_BOM = "\ufeff"
+"""By this mark, Excel recognises UTF-8."""
 
-    A `'` precedes any text that a spreadsheet would evaluate as a formula, but no number.
+
+def as_csv(events: Iterable[Event], *, bom: bool = False, guard_ids: bool = False) -> str:
+    """Return events as CSV with a header; see `write_csv`."""
+    rows = (row for event in events for row in _rows(event))
+    return write_csv(COLUMNS, rows, bom=bom, guard_ids=guard_ids)
+
+
+def write_csv(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, bom: bool = False, guard_ids: bool = False
+) -> str:
+    """Return rows as CSV with a header; lines end in CR LF.
+
+    A `'` precedes any text that a spreadsheet would evaluate as a formula, but no number, and no id in the
+    column `model`, by which rows are joined with other data.
+
+    Args:
+        columns: the names of the columns.
+        rows: the cells; None is an empty one.
+        bom: for Excel: the text begins with a byte order mark, and ids are guarded too.
+        guard_ids: guard the ids too.
     """
     text = io.StringIO()
+    text.write(_BOM if bom else "")
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for event in events:
-        writer.writerows([cell(value) for value in row] for row in _rows(event))
+    writer.writerow([cell(column) for column in columns])
+    verbatim = columns.index(_ID_COLUMN) if _ID_COLUMN in columns and not (bom or guard_ids) else None
+    writer.writerows(
+        [cell(value, verbatim=place == verbatim) for place, value in enumerate(row)] for row in rows
+    )
     return text.getvalue()
 
 
-def cell(value: str | int | None) -> str:
-    """Return the text of one cell, guarded by a `'` if a spreadsheet would evaluate it as a formula."""
-    text = "" if value is None else str(value)
-    guard = "'" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else ""
-    return guard + text.replace("\x00", "\\u0000")
+def cell(value: str | int | Decimal | None, *, verbatim: bool = False) -> str:
+    """Return the text of one cell, guarded by a `'` if a spreadsheet would evaluate it as a formula.
+
+    Args:
+        value: None is an empty cell; a decimal is written without an exponent.
+        verbatim: do not guard it.
+    """
+    text = "" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
+    is_formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
+    return ("'" if is_formula and not verbatim else "") + text.replace("\x00", "\\u0000")
 
 
-def _rows(event: Event) -> Iterator[tuple[str | int | None, ...]]:
+def sides(field: FieldChange) -> tuple[str | None, str | None]:
+    """Return a field before and after as cells: a number that the gateway writes as a text is a bare number.
+
+    The quotes of a text stay where both sides would look equal without them.
+    """
+    before, after = _bare(field.before), _bare(field.after)
+    return (field.before, field.after) if before == after else (before, after)
+
+
+def _bare(text: str | None) -> str | None:
+    """Return a JSON string that holds a number without its quotes; any other text as it is."""
+    inner = text[1:-1] if text and text[0] == text[-1] == '"' else ""
+    return inner if _NUMBER.fullmatch(inner) else text
+
+
+def _rows(event: Event) -> Iterator[tuple[str | int | Decimal | None, ...]]:
     model = (event.gateway, event.model)
     urgent = "yes" if event.urgent else None
     tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds, urgent)
-    if event.kind != Kind.CHANGED or not event.fields:
-        yield (event.at, event.kind, *model, None, None, None, None, *tail)
+    if event.kind not in (Kind.CHANGED, Kind.SHAPE) or not event.fields:
+        yield (event.at, event.kind, *model, *[None] * 4, *tail, event.severity, *[None] * 5)
+    usd = usd_sides(event.fields, event.prices)
     for field in event.fields:
-        yield (event.at, Kind.CHANGED, *model, field.field, field.before, field.after, field.category, *tail)
+        change = (field.field, *sides(field), field.category)
+        prices = usd.get(field, (None, None))
+        shape = (len(event.models), field.shape_of) if event.kind == Kind.SHAPE else (None, None)
+        kind = Kind.SHAPE if event.kind == Kind.SHAPE else Kind.CHANGED
+        yield (event.at, kind, *model, *change, *tail, event.severity, *prices, field.flap_step, *shape)
 
 
 def schema() -> dict[str, Any]:
@@ -102,28 +157,50 @@ def report_value(report: Report) -> dict[str, Any]:
 
 
 def event_value(event: Event) -> dict[str, Any]:
-    """Return an event as a JSON object."""
-    return asdict(event) | {
-        "kind": str(event.kind),
-        "scopes": list(event.scopes),
-        "groups": list(event.groups),
-        "quiet": event.quiet,
-        "fields": [field_value(field) for field in event.fields],
-        "prices": [price_value(price) for price in event.prices],
-    }
+    """Return an event as a JSON object; only a change of shape has `models`, and few others have `listed`."""
+    value = asdict(event)
+    models, listed = list(value.pop("models")), value.pop("listed")
+    shape: dict[str, Any] = {"models": models} if event.kind == Kind.SHAPE else {}
+    shape |= {} if listed is None else {"listed": listed}
+    return (
+        value
+        | {
+            "kind": str(event.kind),
+            "scopes": list(event.scopes),
+            "groups": list(event.groups),
+            "models": list(event.models),
+            "quiet": event.quiet,
+            "severity": str(event.severity),
+            "fields": [field_value(field) for field in event.fields],
+            "prices": [price_value(price) for price in event.prices],
+        }
+        | shape
+    )
 
 
 def field_value(field: FieldChange) -> dict[str, Any]:
     """Return a field change as a JSON object, without the side on which the field is absent."""
     sides = {"before": field.before, "after": field.after}
-    return {"field": field.field, "class": field.category} | {
-        side: from_text(text) for side, text in sides.items() if text is not None
-    }
+    return (
+        {"field": field.field, "class": field.category}
+        | ({"shape_of": field.shape_of} if field.shape_of else {})
+        | {side: from_text(text) for side, text in sides.items() if text is not None}
+        | _flapping_value(field)
+    )
 
 
 def price_value(price: PriceChange) -> dict[str, Any]:
     """Return a price change as a JSON object: in USD per `unit`, null where there is no price."""
-    return asdict(price) | {"percent": price.percent}
+    names = ("name", "before", "after", "unit", "source", "percent")
+    return {name: getattr(price, name) for name in names} | _flapping_value(price)
+
+
+def _flapping_value(change: FieldChange | PriceChange) -> dict[str, Any]:
+    """Return the mark of a value that keeps changing; empty for any other."""
+    if change.flapping is None:
+        return {}
+    mark = {name: value for name, value in asdict(change.flapping).items() if value is not None}
+    return {"flapping": mark | {"step": str(change.flapping.step)}}
 
 
 def coverage_value(coverage: Coverage) -> dict[str, Any]:

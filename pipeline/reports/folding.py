@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from pipeline.core.impact import URGENT_CATEGORIES, direction, is_reduction, is_significant
+from pipeline.core.impact import by_importance, is_reduction, is_significant, severity
 from pipeline.core.prices import PriceChange
-from pipeline.core.types import FieldChange, Kind, Severity
+from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.net import net_changes, net_fields, net_prices
 from pipeline.history.types import Event
@@ -34,7 +34,7 @@ _SAME_CHANGE = 3
 _SAME_FIELDS = 12
 """The number of models with changes of the same fields from which they are folded, whatever the values."""
 
-_KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.RETURNED, Kind.ADDED)
+_KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.SHAPE, Kind.RETURNED, Kind.ADDED)
 
 
 def fold_events(
@@ -47,16 +47,51 @@ def fold_events(
         groups: by scope, its group; scopes without one are left out.
         watch: the models that the config watches.
     """
+    events = list(events)
+    shapes = [event for event in events if event.kind == Kind.SHAPE]
+    events = [event for event in events if event.kind != Kind.SHAPE]
     owners = {
         _change(net, by_scope, groups, watch): next(iter(by_scope.values()))[-1].owned_by
         for net, by_scope in _net_by_scope(events).items()
     }
-    return tuple(sorted(_fold_fields(_fold_models(owners)), key=_order))
+    found = [*_fold_fields(_fold_models(owners)), *_net_shapes(shapes, groups)]
+    return tuple(sorted(found, key=_order))
 
 
 def _order(change: NetChange) -> tuple[object, ...]:
     severity, kind = list(Severity).index(change.severity), _KIND_ORDER.index(change.kind)
     return severity, change.gateway, change.scopes, kind, len(change.models) == 1, change.models
+
+
+def _net_shapes(events: Sequence[Event], groups: Mapping[str, str]) -> Iterator[NetChange]:
+    """Yield the fields that lists gained or lost in a window; scopes with equal ones share a change.
+
+    A field that the same models lost and gained again is left out.
+    """
+    by_list: dict[tuple[str, str, tuple[str, ...]], list[Event]] = {}
+    for event in events:
+        for scope in event.scopes:
+            by_list.setdefault((event.gateway, scope, event.models), []).append(event)
+    shared: dict[NetChange, list[str]] = {}
+    for (gateway, scope, models), steps in by_list.items():
+        net = net_fields(event.fields for event in steps)
+        lost = [field for field in net if field.before is not None and field.after is None]
+        gained = [field for field in net if field.before is None and field.after is not None]
+        for fields in filter(None, (lost, gained)):
+            change = NetChange(
+                severity=severity(Kind.SHAPE, (), fields, urgent=False),
+                kind=Kind.SHAPE,
+                gateway=gateway,
+                models=models,
+                scopes=(),
+                fields=tuple(by_importance(fields)),
+                at=steps[-1].at,
+                listed=steps[-1].listed,
+            )
+            shared.setdefault(change, []).append(scope)
+    for change, scopes in shared.items():
+        names = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
+        yield replace(change, scopes=tuple(sorted(scopes)), groups=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +106,7 @@ class _Net:
     fields: tuple[FieldChange, ...]
     case_variant: str | None
     successor: str | None
+    listed: int | None
     urgent: bool
     flapping: bool
 
@@ -118,8 +154,9 @@ def _net(steps: Sequence[Event]) -> _Net:
         fields=fields,
         case_variant=last.case_variant,
         successor=last.successor,
+        listed=last.listed,
         urgent=any(event.urgent for event in steps),
-        flapping=left or len(steps) >= FLAPPING,
+        flapping=left or sum(not event.repeated for event in steps) >= FLAPPING,
     )
 
 
@@ -128,7 +165,7 @@ def _unchanged_sides(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], t
     prices = net_prices(event.prices for event in steps)
     fields = net_fields(event.fields for event in steps)
     shown = {"price"} if prices else set()
-    return tuple(prices), tuple(
+    return tuple(price for price in prices if price.flap_step != FlapStep.REPEATED), tuple(
         field for field in fields if is_significant(field) and field.category not in shown
     )
 
@@ -146,8 +183,8 @@ def _change(
         scopes=scopes,
         groups=tuple(sorted({groups[scope] for scope in scopes if scope in groups})),
         prices=net.prices,
-        # Renderings cut long lists of fields: put reductions first.
-        fields=tuple(sorted(net.fields, key=lambda field: not is_reduction(field))),
+        # Renderings cut long lists of fields.
+        fields=tuple(by_importance(net.fields)),
         steps=_count_steps(net, max(by_scope.values(), key=len)),
         reverted=net.reverted,
         at=max(event.at for event in last),
@@ -155,6 +192,7 @@ def _change(
         away_seconds=max((event.away_seconds or 0 for event in last), default=0) or None,
         case_variant=net.case_variant,
         successor=net.successor,
+        listed=net.listed,
         watched=watch.has(net.model) and any(map(watch.covers, scopes)),
     )
 
@@ -162,22 +200,14 @@ def _change(
 def _count_steps(net: _Net, steps: Sequence[Event]) -> int:
     """Count the changes of a model that stayed, or the removals and returns of any other."""
     if net.kind == Kind.CHANGED:
-        return len(steps)
+        return sum(not event.repeated for event in steps) or len(steps)
     return sum(event.kind != Kind.CHANGED for event in steps)
 
 
 def _severity(net: _Net) -> Severity:
-    significant = [field for field in net.fields if is_significant(field)]
     if net.reverted:
         return Severity.NOTABLE if net.flapping or net.urgent else Severity.QUIET
-    if net.kind == Kind.CHANGED and not (net.prices or significant):
-        return Severity.QUIET
-    pressing = any(field.category in URGENT_CATEGORIES for field in significant)
-    if net.urgent and (net.kind == Kind.REMOVED or net.prices or pressing):
-        return Severity.URGENT
-    increased = any(direction(price) > 0 for price in net.prices)
-    worse = net.kind == Kind.REMOVED or increased or any(map(is_reduction, significant))
-    return Severity.BREAKING if worse else Severity.NOTABLE
+    return severity(net.kind, net.prices, net.fields, urgent=net.urgent)
 
 
 def _fold_models(owners: Mapping[NetChange, str | None]) -> Iterator[NetChange]:
@@ -203,7 +233,11 @@ def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
     """Fold models with changes of the same fields, even to different values."""
     alike: dict[Hashable, list[NetChange]] = {}
     for change in changes:
-        names = tuple(sorted((field.field, field.category, is_reduction(field)) for field in change.fields))
+        names = tuple(
+            sorted(
+                (field.field, field.category, field.flap_step, is_reduction(field)) for field in change.fields
+            )
+        )
         foldable = names and change.kind == Kind.CHANGED and not (change.prices or change.reverted)
         foldable = foldable and _is_plain(change) and len(change.models) < _SAME_FIELDS
         key = (change.gateway, change.scopes, change.severity, change.watched, names)
@@ -219,7 +253,8 @@ def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
 
 def _is_plain(change: NetChange) -> bool:
     """Return whether a change can be folded: it has no note of its own, and is not urgent."""
-    return not (change.case_variant or change.successor or change.severity == Severity.URGENT)
+    marked = change.case_variant or change.successor or change.listed is not None
+    return not (marked or change.severity == Severity.URGENT)
 
 
 def _join(changes: Sequence[NetChange], label: str = "") -> NetChange:
@@ -246,7 +281,7 @@ def fold_batches(events: Sequence[Event]) -> tuple[list[Event], list[Batch[Event
     """Fold events of one run and the same scopes; return the other events in their order, and the batches."""
 
     def alike(event: Event) -> Hashable:
-        return (event.kind, event.fields, id(event) if event.urgent else None)
+        return (event.kind, event.fields, event.prices, id(event) if event.urgent else None)
 
     def labels_of(event: Event) -> set[str]:
         foldable = event.kind != Kind.CHANGED and not (event.fields or event.case_variant or event.urgent)
@@ -317,22 +352,46 @@ def labels(model: str, owner: str | None) -> set[str]:
     return found
 
 
+def worst_first(events: Iterable[Event]) -> list[Event]:
+    """Return events with the urgent ones first; then those of each run, by scopes, the worst scopes first."""
+    order = list(Severity)
+    events = list(events)
+    worst: dict[Hashable, int] = {}
+    for event in events:
+        key = (event.snapshot, event.gateway, event.scopes, event.urgent)
+        worst[key] = min(order.index(event.severity), worst.get(key, len(order)))
+    first = {event.snapshot: number for number, event in reversed(list(enumerate(events)))}
+
+    def place(event: Event) -> tuple[bool, int, int]:
+        key = (event.snapshot, event.gateway, event.scopes, event.urgent)
+        return not event.urgent, first[event.snapshot], worst[key]
+
+    return sorted(events, key=place)
+
+
 @dataclass(frozen=True, slots=True)
 class Flapping:
-    """Several events of one model in the same scopes: the last, the first, their number, the net fields."""
+    """Several events of one model in the same scopes: the last, the first, their number, the net changes."""
 
     last: Event
     first: Event
     steps: int
     fields: tuple[FieldChange, ...] = ()
+    prices: tuple[PriceChange, ...] = ()
 
 
 def fold_flapping(events: Sequence[Event]) -> tuple[list[Event], list[Flapping]]:
-    """Fold models that come and go, and models that change repeatedly; return the other events, and these."""
+    """Fold models that come and go, and models that change repeatedly; return the other events, and these.
+
+    The events that announce a value that keeps changing, or where it has settled, are not folded.
+    """
     sequences: dict[Hashable, list[Event]] = {}
     for event in events:
-        key = (event.gateway, event.model, event.scopes, event.kind == Kind.CHANGED)
-        sequences.setdefault(key, []).append(event)
+        if event.kind == Kind.SHAPE:
+            continue
+        if event.repeated or not any(field.flapping for field in event.fields):
+            key = (event.gateway, event.model, event.scopes, event.kind == Kind.CHANGED, event.repeated)
+            sequences.setdefault(key, []).append(event)
     flapping = [
         steps
         for steps in sequences.values()
@@ -341,6 +400,12 @@ def fold_flapping(events: Sequence[Event]) -> tuple[list[Event], list[Flapping]]
     folded = {id(event) for steps in flapping for event in steps}
     rest = [event for event in events if id(event) not in folded]
     return rest, [
-        Flapping(steps[-1], steps[0], len(steps), tuple(net_fields(event.fields for event in steps)))
+        Flapping(
+            steps[-1],
+            steps[0],
+            len(steps),
+            tuple(net_fields(event.fields for event in steps)),
+            tuple(net_prices(event.prices for event in steps)),
+        )
         for steps in flapping
     ]

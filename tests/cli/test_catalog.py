@@ -6,7 +6,7 @@ import stat
 import unicodedata
 
 import pytest
-from support.e2e import Job, Reply, Scripted, listed, listing, one_line, printed, usage_error, valid
+from support.e2e import Job, Reply, Scripted, listed, listing, one_line, printed, rows, usage_error, valid
 
 from pipeline.reports.csv_json import COLUMNS
 from pipeline.simulator import Gateway
@@ -398,21 +398,48 @@ def test_no_answer_can_steer_the_log(tmp_path, body, options):
     assert harmful(checked.output) == set()
 
 
-@pytest.mark.parametrize("command", [("changes", "--csv"), ("models", "--csv"), ("scopes", "--csv")])
-def test_no_csv_cell_is_a_formula_of_a_spreadsheet(hostile, command):
-    done = hostile.quick(*command)
-    for row in done.rows():
+_CSV_COMMANDS = ("changes", "models", "scopes", "matrix", "same", "deprecations", "watch")
+
+
+@pytest.mark.parametrize("command", _CSV_COMMANDS)
+@pytest.mark.parametrize("options", [(), ("--bom",)])
+def test_no_csv_cell_is_a_formula_of_a_spreadsheet_but_an_id_without_bom(hostile, command, options):
+    asked = ["*"] if command == "watch" else []
+    done = hostile.quick(command, *asked, "--csv", *options)
+    assert done.stdout.startswith("\ufeff") == bool(options)
+    for row in rows(done.stdout.removeprefix("\ufeff")):
+        if not options and row.get("model"):
+            assert row.pop("model") in {*hostile_ids(), "new"}
         for cell in row.values():
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠"))
     assert "\0" not in done.stdout
+
+
+def hostile_ids():
+    """Return the ids as they are recorded."""
+    verbatim = set(HOSTILE.values()) - {HOSTILE["nul"], HOSTILE["surrogate"]}
+    return verbatim | {"before\\u0000after", "half\ufffd"}
+
+
+@pytest.mark.parametrize("command", ["changes", "models"])
+def test_bom_without_csv_is_wrong_usage(hostile, command):
+    done = hostile.quick(command, "--bom")
+    assert (done.code, done.stdout) == (2, "")
+    assert "--bom needs --csv: it marks the CSV for Excel" in done.stderr
+    assert "--bom needs --as csv" in hostile.quick("report", "--bom").stderr
+
+
+def test_the_csv_of_models_joins_with_their_json(hostile):
+    found = {row["model"] for row in hostile.quick("models", "--csv").rows()}
+    assert found == {row["model"] for row in hostile.quick("models", "--json").json()}
 
 
 def test_csv_quotes_commas_quotes_and_line_breaks(hostile):
     found = {row["model"] for row in hostile.quick("models", "--csv").rows()}
     assert HOSTILE["quotes"] in found
     assert HOSTILE["lines"] in found
-    assert f"'{HOSTILE['formula']}" in found
-    assert f"'{HOSTILE['full-width']}" in found
+    assert HOSTILE["formula"] in found
+    assert HOSTILE["full-width"] in found
     assert HOSTILE["long"] in found
 
 

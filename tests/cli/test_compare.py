@@ -22,16 +22,16 @@ def test_two_times_are_compared_scope_by_scope(past: Job) -> None:
     assert printed(past, "diff", "2026-05-01T07:00", "2026-05-04T07:00") == [
         "one/prod  2026-05-01 07:00 → 2026-05-04 07:00  3 → 3 models",
         "  ~ heron-2",
-        "      cost.in: 5 → 3",
-        "      cost.out: 10 → 12",
+        "      input $5.00 → $3.00 per 1M tokens (−40 %)",
+        "      output $10.00 → $12.00 per 1M tokens (+20 %)",
         "      description: (none) → new",
         "  ~ quarry/slate  context_length: 8 → 16",
         "one/public  2026-05-01 07:00 → 2026-05-04 07:00  2 → 1 model",
-        "  ~ heron-2",
-        "      cost.in: 5 → 3",
-        "      cost.out: 10 → 12",
-        "      description: (none) → new",
         "  - quarry/slate",
+        "  ~ heron-2",
+        "      input $5.00 → $3.00 per 1M tokens (−40 %)",
+        "      output $10.00 → $12.00 per 1M tokens (+20 %)",
+        "      description: (none) → new",
     ]
 
 

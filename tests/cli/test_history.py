@@ -21,14 +21,14 @@ def test_scopes_with_equal_timelines_share_the_lines(past: Job) -> None:
     assert printed(past, "history", "heron-2") == [
         "heron-2 at one",
         "  one/prod one/public",
-        "    2026-05-01 06:00  offered, in the first answer; input $5, output $10 per 1M tokens",
-        "    2026-05-02 06:00  input: $5 → $2.5 per 1M tokens (-50%)",
-        "    2026-05-04 06:00  input: $2.5 → $3 per 1M tokens (+20%)",
-        "                      output: $10 → $12 per 1M tokens (+20%)",
+        "    2026-05-01 06:00  offered, in the first answer; input $5.00, output $10.00 per 1M tokens",
+        "    2026-05-02 06:00  input $5.00 → $2.50 per 1M tokens (−50 %)",
+        "    2026-05-04 06:00  input $2.50 → $3.00 per 1M tokens (+20 %)",
+        "                      output $10.00 → $12.00 per 1M tokens (+20 %)",
         "    2026-05-05 06:00  missing, to be confirmed by the next answers",
         "    (1 quiet change: `modelwatch show` shows them)",
         "    now               not offered",
-        "    input: $5 → $3 per 1M tokens (-40%) in 2 changes",
+        "    input $5.00 → $3.00 per 1M tokens (−40 %) in 2 changes",
     ]
 
 
@@ -141,7 +141,7 @@ def test_a_chart_follows_the_summary_of_a_price() -> None:
         TimelineStep(StepKind.CHANGED, moment(2), prices=input_price(5, 2)),
         TimelineStep(StepKind.CHANGED, moment(3), prices=input_price(2, 3)),
     )
-    line = "    input: $5 → $3 per 1M tokens (-40%) in 2 changes"
+    line = "    input $5.00 → $3.00 per 1M tokens (−40 %) in 2 changes"
     assert list(timeline_lines([found], None, bars=True))[-1] == f"{line}  █▁▃"
     assert list(timeline_lines([found], None, bars=False))[-1] == line
 

@@ -49,7 +49,7 @@ def test_models_that_need_attention_come_first_with_scopes_and_findings(watched)
         "! heron-3  no scope has ever been offered it: did you mean heron-2 or lumen-3?",
         "! zinc*  matches no model that has ever been offered",
         "! heron-2  offered to one/prod one/public",
-        "      input: $5 → $2.5 per 1M tokens (-50%) since 2026-05-01 00:00: one/prod one/public",
+        "      input $5.00 → $2.50 per 1M tokens (−50 %) since 2026-05-01 00:00: one/prod one/public",
         "! lumen-3  offered to one/prod",
         "      shutdown 2026-06-01, in 29 days: one/prod",
         "! quarry/slate  offered to no scope",
@@ -130,7 +130,7 @@ def test_a_run_logs_only_urgent_changes_and_exits_with_0(watched):
         [],
         [
             f"modelwatch: ! quarry/slate  {MISSING}: one/prod one/public",
-            "modelwatch: ! ~ heron-2  cost.in: 5 → 2.5  one/prod one/public",
+            "modelwatch: ! ~ heron-2  input $5.00 → $2.50 per 1M tokens (−50 %)  one/prod one/public",
         ],
         ["modelwatch: ! - quarry/slate  removed, missing since 2026-05-02 06:00  one/prod one/public"],
     ]

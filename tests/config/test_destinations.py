@@ -155,7 +155,7 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         (
             f'{SMTP}directory = "x"',
             ".directory",
-            "is not a known key here: use one of at, empty, every, from",
+            "is not a known key here: use one of at, bom, empty, every, from",
         ),
         ('type = "smtp"\nfrom = "a@b.c"\nto = "a@b.c"', "", 'has no server: write e.g. `server = "smtp'),
         (f"{SMTP}port = 70_000", ".port", "is not a port: remove it to use 465"),

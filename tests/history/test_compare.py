@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.event_model import ANCHOR, History, histories, record_history
 from support.fakes import Script, body, moment, record_run, result_of, row, scope
 
 from pipeline.core.facts import PER_1K, PER_1M, FactPaths, Prices
+from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Gateway, Kind, Scope
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import Answer, Dialect
@@ -223,8 +225,16 @@ def test_gateways_are_compared_by_the_facts_that_both_records_have(store: Store)
     assert part.differences == (
         Difference(Kind.REMOVED, "draco"),
         Difference(Kind.ADDED, "pyxis"),
-        Difference(Kind.CHANGED, "vega", (FieldChange("input_usd_per_1m", "3", "4", "price"),)),
+        Difference(
+            Kind.CHANGED,
+            "vega",
+            (FieldChange("input_usd_per_1m", "3", "4", "price"),),
+            (PriceChange("input", Decimal(3), Decimal(4), "1M tokens", "exact"),),
+        ),
     )
+    (swapped,) = compare(store, of("two/a"), of("one/a")).parts
+    (changed,) = (each for each in swapped.differences if each.fields)
+    assert [(price.before, price.after) for price in changed.prices] == [(Decimal(4), Decimal(3))]
 
 
 def test_fields_are_quiet_that_are_quiet_in_the_recorded_changes(store: Store) -> None:

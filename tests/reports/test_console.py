@@ -19,7 +19,7 @@ def test_a_report_shows_changes_then_recoveries_then_failures_and_holds() -> Non
         "  - old  removed, missing since 2026-05-01 06:00",
         "2026-05-02 06:00  one/public",
         "  ~ moved",
-        "      pricing.input: 2.5e-6 → (none)",
+        "      pricing.input 0.0000025, removed",
         '      tags: (none) → ["a","b"]',
         "  ↩ back  returned after 1 day",
         "      context_length: 8000 → 16000",
@@ -73,7 +73,7 @@ def test_models_with_a_common_label_are_one_line() -> None:
         "2026-05-02 06:00  one/public",
         "  ↩ 8 models *:free  returned after 1 day",
         "  ~ 8 models",
-        "      pricing.input: 2.5e-6 → (none)",
+        "      pricing.input 0.0000025, removed",
         '      tags: (none) → ["a","b"]',
     ]
 
@@ -87,7 +87,7 @@ def test_flapping_models_are_one_line_each() -> None:
         "flapping",
         "  - old  3 changes since 2026-05-02 06:00, now removed",
         "  ~ moved  3 changes since 2026-05-02 06:00, now",
-        "      input: 1 → 2",
+        "      input 1 → 2 (+100 %)",
     ]
     *_, line = event_lines([price("1", "2"), price("2", "3"), price("3", "1")])
     assert line == "      input: 1, as before"
@@ -106,8 +106,8 @@ def test_urgent_events_come_first_and_are_marked() -> None:
     report = replace(REPORT, events=(ADDED, REMOVED, urgent), recoveries=(), coverage=())
     assert [line for line in report_lines(report) if line.startswith(("  ", "! "))] == [
         "! - mine  removed, missing since 2026-05-01 06:00",
-        "  + new/model:free",
         "  - old  removed, missing since 2026-05-01 06:00",
+        "  + new/model:free",
     ]
 
 

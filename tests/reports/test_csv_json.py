@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 from support.e2e import rows, valid
-from support.events import ADDED, AT, BEFORE, CHANGED, EVENTS, NEW, REMOVED, REPORT
+from support.events import ADDED, AT, BEFORE, CHANGED, EVENTS, NEW, QUIET, REMOVED, REPORT
 
 from pipeline.core.canonical import as_text as value_text
 from pipeline.core.canonical import pretty
+from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange
-from pipeline.reports.csv_json import COLUMNS, as_csv, as_json, cell, event_value, schema
+from pipeline.reports.csv_json import COLUMNS, as_csv, as_json, cell, event_value, schema, write_csv
 
 
 def csv_rows(events):
@@ -40,6 +41,10 @@ def test_the_columns_keep_their_order():
         "since",
         "away_seconds",
         "urgent",
+        "severity",
+        "before_usd_per_1m",
+        "after_usd_per_1m",
+        "flapping",
     )
     assert as_csv(()) == ",".join(COLUMNS) + "\r\n"
 
@@ -81,9 +86,128 @@ def test_an_apostrophe_precedes_formulas_in_every_column_from_gateways(start):
     (row,) = csv_rows(
         [replace(CHANGED, model=harmful, fields=(FieldChange(harmful, harmful, harmful, "other"),))]
     )
-    for column in ("model", "field", "before", "after"):
+    for column in ("field", "before", "after"):
         assert row[column].startswith("'")
         assert "\0" not in row[column]
+    assert row["model"] == harmful.replace("\0", "\\u0000")
+
+
+HOSTILE_IDS = (
+    "=cmd|' /C calc'!A0",
+    "-x",
+    "+1+1",
+    "@sum(1)",
+    "@cf/meta/llama-3",
+    " =leading blank",
+    "\t=tab",
+    "\r\n=line",
+    "＝full-width",
+    "－x",
+    "'=quoted",
+    'a,"b"',
+    "-1",
+    "größe-模型",
+)
+
+
+@pytest.mark.parametrize("model", HOSTILE_IDS)
+def test_rows_can_be_joined_by_the_id_of_the_model(model: str) -> None:
+    (row,) = csv_rows([replace(ADDED, model=model)])
+    assert row["model"] == model == json.loads(pretty(event_value(replace(ADDED, model=model))))["model"]
+    (row,) = rows(write_csv(("gateway", "model", "owned_by"), [("one", model, model)]))
+    assert (row["model"], row["owned_by"].removeprefix("'")) == (model, model.removeprefix("'"))
+
+
+@pytest.mark.parametrize("model", HOSTILE_IDS)
+@pytest.mark.parametrize("settings", [{"bom": True}, {"guard_ids": True}])
+def test_in_a_csv_for_a_spreadsheet_no_id_is_a_formula(model: str, settings: dict[str, bool]) -> None:
+    text = as_csv([replace(ADDED, model=model)], **settings)
+    assert text.startswith("\ufeff") == ("bom" in settings)
+    (row,) = rows(text.removeprefix("\ufeff"))
+    is_formula = model[0] in "=+-@\t\r＝－" and model != "-1"
+    assert row["model"] == ("'" if is_formula else "") + model
+
+
+def test_a_header_that_is_a_formula_is_guarded() -> None:
+    assert write_csv(("model", "=group"), []) == "model,'=group\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cells"),
+    [
+        ('"0.000002"', '"0.000003"', ("0.000002", "0.000003")),
+        ('"0.50"', None, ("0.50", "")),
+        (None, '"-1"', ("", "-1")),
+        ('"1e-06"', '"+1"', ("1e-06", "+1")),
+        ("0.000002", '"0.000003"', ("0.000002", "0.000003")),
+        # The quotes stay where the sides would look equal, and where they hold no number.
+        ("0.5", '"0.5"', ("0.5", '"0.5"')),
+        ('"true"', "true", ('"true"', "true")),
+        ('"1,5"', '"$2"', ('"1,5"', '"$2"')),
+        ('"[1]"', '" 1"', ('"[1]"', '" 1"')),
+        ('"', '""', ('"', '""')),
+    ],
+)
+def test_a_number_in_a_text_is_a_bare_number(
+    before: str | None, after: str | None, cells: tuple[str, str]
+) -> None:
+    (row,) = csv_rows([replace(CHANGED, fields=(FieldChange("pricing.prompt", before, after, "price"),))])
+    assert (row["before"], row["after"]) == cells
+
+
+def price(name: str, before: str | None, after: str | None, **more: str) -> PriceChange:
+    values = (None if side is None else Decimal(side) for side in (before, after))
+    return PriceChange(name, *values, **{"unit": "1M tokens", "source": "exact"} | more)
+
+
+@pytest.mark.parametrize(
+    ("fields", "prices", "cells"),
+    [
+        ([("prompt", '"0.000002"', '"0.000003"')], [price("input", "2", "3")], [("2", "3")]),
+        ([("input", "2", "3")], [price("input", "2", "3")], [("2", "3")]),
+        ([("per_1k", "0.002", None)], [price("input", "2", None)], [("2", "")]),
+        ([("prompt", None, "0.0000001")], [price("input", None, "0.1")], [("", "0.1")]),
+        ([("prompt", "0.0000000001", "0")], [price("input", "0.0001", "0")], [("0.0001", "0")]),
+        (
+            [("output", "4e-6", "5e-6"), ("prompt", "2e-6", "3e-6")],
+            [price("input", "2", "3"), price("output", "4", "5")],
+            [("4", "5"), ("2", "3")],
+        ),
+        ([("model_ratio", "1", "1.5")], [price("input", "2", "3", source="ratio")], [("2", "3")]),
+        # Other currencies and units, prices per call, and unknown units.
+        ([("prompt", "¥2", "¥3")], [], [("", "")]),
+        ([("price", "0.02", "0.03")], [price("a call", "0.02", "0.03", unit="call")], [("", "")]),
+        ([("price", "1", "2")], [], [("", "")]),
+        ([("price", "1", "2")], [price("input", "5", "7")], [("", "")]),
+    ],
+)
+def test_prices_in_usd_stand_beside_the_raw_ones(
+    fields: list[tuple[str, str | None, str | None]],
+    prices: list[PriceChange],
+    cells: list[tuple[str, str]],
+) -> None:
+    event = replace(
+        CHANGED, fields=tuple(FieldChange(*each, "price") for each in fields), prices=tuple(prices)
+    )
+    found = [(row["before_usd_per_1m"], row["after_usd_per_1m"]) for row in csv_rows([event])]
+    assert found == cells
+
+
+def test_a_limit_that_changes_like_a_price_is_no_price() -> None:
+    event = replace(
+        CHANGED,
+        fields=(FieldChange("max_output", "2", "3", "limits"),),
+        prices=(price("input", "2", "3"),),
+    )
+    assert [row["before_usd_per_1m"] for row in csv_rows([event])] == [""]
+
+
+def test_each_row_and_each_event_has_its_severity() -> None:
+    lost = replace(CHANGED, fields=(FieldChange("features", '["tools"]', "[]", "capabilities"),))
+    events = (REMOVED, ADDED, lost, replace(REMOVED, urgent=True), QUIET)
+    expected = ["breaking", "notable", "breaking", "urgent", "quiet"]
+    assert [row["severity"] for row in csv_rows(events)] == expected
+    assert [event_value(event)["severity"] for event in events] == expected
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "+1", "-2.5", "-1e-6", "1E+30", "-0.0000025"])
@@ -105,8 +229,9 @@ def test_the_csv_keeps_every_text_apart_from_the_apostrophe(texts):
     model, field, before, after = texts
     event = replace(CHANGED, model=model, fields=(FieldChange(field, before, after, "other"),))
     (row,) = csv_rows([event])
-    for name, text in (("model", model), ("field", field), ("before", before), ("after", after)):
-        assert row[name].removeprefix("'") == text.removeprefix("'")
+    assert row["model"] == model
+    for name, text in (("field", field), ("before", before), ("after", after)):
+        assert text.removeprefix("'") in (row[name].removeprefix("'"), f'"{row[name]}"')
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -51,7 +51,15 @@ ALL_FAILED = replace(CALM, coverage=tuple(replace(each, state="failed") for each
 HELD = (replace(INCIDENTS[1], new=False),)
 
 SUBJECTS = [
-    (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +55 more"),
+    (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +2 price increases and 56 more"),
+    (
+        replace(CALM, changes=(URGENT[0], BREAKING[0], BREAKING[2], NOTABLE[2]), resolved=FULL.resolved),
+        "urgent: heron-2 removed (aihubmix, 12 scopes), +3 removed and 33 more",
+    ),
+    (
+        replace(CALM, changes=(URGENT[0], BREAKING[0])),
+        "urgent: heron-2 removed (aihubmix, 12 scopes), +3 removed",
+    ),
     (replace(CALM, changes=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
     (replace(CALM, changes=NOTABLE[2:3]), "29 returned · aihubmix"),
     (only(BREAKING[0], URGENT[1]), "3 removed, 1 price increase · aihubmix"),
@@ -62,7 +70,11 @@ SUBJECTS = [
     (replace(CALM, resolved=FULL.resolved[:1], changes=FULL.changes[-7:]), "1 scope recovered · lark-proxy"),
     (
         replace(CALM, resolved=FULL.resolved, changes=NOTABLE[2:3]),
-        "3 scopes recovered, 29 returned · 2 gateways",
+        "29 returned, 3 scopes recovered · 2 gateways",
+    ),
+    (
+        replace(CALM, resolved=FULL.resolved, changes=NOTABLE[2:3], incidents=INCIDENTS[1:2]),
+        "1 scope held, 29 returned, 3 scopes recovered · 2 gateways",
     ),
     (replace(CALM, first_answers=FULL.first_answers), "first answer of 1 scope"),
     (replace(CALM, changes=FULL.changes[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
@@ -80,7 +92,6 @@ def test_the_subject_names_what_matters_most(summary: Summary, subject: str) -> 
 @pytest.mark.parametrize(
     ("summary", "badge", "headline"),
     [
-        (FULL, "Action needed", "heron-2 removed (aihubmix, 12 keys), and 55 more."),
         (replace(CALM, incidents=INCIDENTS[:1]), "Action needed", "Key rejected (aihubmix, 1 key)."),
         (replace(CALM, changes=BREAKING[:1]), "May break something", "3 removed at aihubmix."),
         (replace(CALM, changes=NOTABLE[2:3]), "For information", "29 returned at aihubmix."),
@@ -99,6 +110,20 @@ def test_badge_and_headline_come_first(summary: Summary, badge: str, headline: s
     assert message_of(summary).text.splitlines()[:2] == [badge.upper(), headline]
     assert badge in message_of(summary).html
     assert message_of(summary).markdown.startswith(f"**{badge}**: ")
+
+
+def test_the_headline_begins_with_what_is_urgent_and_names_the_rest_the_worst_first() -> None:
+    text = " ".join(message_of(FULL).text.split())
+    assert text.startswith(
+        "ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, 1 key rejected, "
+    )
+    assert "3 scopes recovered. " in text[: text.index("23 Nov")]
+
+
+def test_the_counts_begin_with_what_is_worse_and_end_with_recoveries() -> None:
+    line = " ".join(message_of(FULL).text.partition("UTC\n")[2].split())
+    assert line.startswith("4 removed · 2 price increases · 3 scopes failing or held · ")
+    assert line.index("scopes failing or held") < line.index("returned") < line.index("scopes recovered")
 
 
 def test_the_badge_is_not_green_while_scopes_fail() -> None:
@@ -168,7 +193,7 @@ def test_the_subject_is_short_and_on_one_line(text: str, language: str) -> None:
     assert len(subject) < 90
     assert not re.search("[\r\n]", subject)
     assert not _UNSAFE.search(subject)
-    assert "55" in subject
+    assert "2" in subject[-60:]
 
 
 def test_ten_thousand_changes_make_a_mail_that_gmail_does_not_clip() -> None:

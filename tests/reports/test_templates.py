@@ -24,8 +24,8 @@ def test_a_user_s_template_replaces_or_extends_the_built_in_one() -> None:
         mail_txt="{{ page.headline | plain }}",
     )
     assert not ours.problems
-    assert ours.message.subject == "3 scopes recovered"
-    assert ours.message.text == "heron-2 removed (aihubmix, 12 keys), and 55 more.\n"
+    assert ours.message.subject == "4 removed"
+    assert ours.message.text.startswith("heron-2 removed (aihubmix, 12 keys); also 2 price increases, ")
     assert "Ask 812" in ours.message.html
     assert "<h2" in ours.message.html
     assert ours.message.markdown == message_of(FULL).markdown

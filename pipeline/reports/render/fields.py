@@ -9,7 +9,7 @@ from decimal import Decimal
 from pipeline.core.canonical import from_text
 from pipeline.core.impact import direction, limits
 from pipeline.core.prices import UNIT_CALL, PriceChange
-from pipeline.core.types import FieldChange
+from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.value_diff import clip_to_difference, differing_leaves
 
@@ -40,21 +40,71 @@ def distinct(prices: Sequence[PriceChange]) -> list[PriceChange]:
 
 def price(locale: Locale, change: PriceChange) -> Text:
     """Return a price change as `input $2.40 → $1.80 per 1M tokens (−25 %)`."""
-    values = (change.before, change.after)
-    sides = (None if value is None else _amount(locale, change, value) for value in values)
-    text = _sides(locale, _price_name(locale, change), *sides, unit=_unit_key(change))
-    tone = {1: "worse", -1: "better"}.get(direction(change), "")
-    text = _with_percent(locale, text, change.percent, tone)
-    if change.source not in ("estimate", "ratio"):
-        return text
-    return locale.text(f"source.{change.source}", what=text)
+    values = zip((change.before, change.after), change.texts, strict=True)
+    before, after = (None if value is None else _amount(locale, change, value, raw) for value, raw in values)
+    name, unit = _price_name(locale, change), _unit_key(change)
+    if change.flap_step in (FlapStep.ANNOUNCED, FlapStep.SETTLED):
+        return with_source(locale, _flapping(locale, name, change, before, after, unit=unit), change.source)
+    if before and after:
+        now = locale.text(unit, price=after)
+        text = locale.text("value.changed", name=name, before=before, after=now)
+        tone = {1: "worse", -1: "better"}.get(direction(change), "")
+        text = _with_percent(locale, text, change.percent, tone)
+    else:
+        only = locale.text(unit, price=before or after or ())
+        text = locale.text("price.removed" if before else "price.new", name=name, price=only)
+    return _repeated(locale, with_source(locale, text, change.source), change)
 
 
-def price_now(locale: Locale, change: PriceChange) -> Text:
-    """Return the price after a change; empty where there is none."""
+def _flapping(
+    locale: Locale,
+    name: Text,
+    change: FieldChange | PriceChange,
+    before: Text | None,
+    after: Text | None,
+    *,
+    unit: str = "price.no_unit",
+) -> Text:
+    """Return that a value keeps changing, or where it has settled; a side may be absent."""
+    none = locale.text("value.none")
+    if change.flap_step == FlapStep.ANNOUNCED:
+        # The value before the first change is first, except where it is absent in between.
+        one, other = (after, before) if before else (before, after)
+        both = {"one": one or none, "other": locale.text(unit, price=other or none)}
+        return locale.text("value.keeps_changing", name=name, **both)
+    mark = change.flapping or FlapMark(FlapStep.SETTLED)
+    return locale.text(
+        "value.settled" if change.before != change.after else "value.settled_as_before",
+        name=name,
+        value=locale.text(unit, price=after) if after else none,
+        n=mark.changes or 0,
+        duration=locale.duration(mark.seconds or 0),
+    )
+
+
+def _repeated(locale: Locale, text: Text, change: FieldChange | PriceChange) -> Text:
+    """Return the text of a change, with a remark if its value keeps changing."""
+    return locale.text("value.repeated", what=text) if change.flap_step == FlapStep.REPEATED else text
+
+
+def usd(locale: Locale, amount: Decimal, unit: str) -> Text:
+    """Return a price as `$2.40 per 1M tokens`; `unit` is that of a `PriceChange`."""
+    change = PriceChange("", None, amount, unit)
+    return locale.text(_unit_key(change), price=_amount(locale, change, amount))
+
+
+def with_source(locale: Locale, text: Text, source: str | None) -> Text:
+    """Return the text of a price with a remark where it is an estimate, or computed from ratios."""
+    return locale.text(f"source.{source}", what=text) if source in ("estimate", "ratio") else text
+
+
+def price_now(locale: Locale, change: PriceChange, *, with_unit: bool = True) -> Text:
+    """Return the price after a change, such as `input $2.40 per 1M tokens`; empty where there is none."""
     if change.after is None:
         return ()
-    amount = locale.text(_unit_key(change), price=_amount(locale, change, change.after))
+    amount = _amount(locale, change, change.after, change.texts[1])
+    if with_unit:
+        amount = locale.text(_unit_key(change), price=amount)
     return locale.text("value", name=_price_name(locale, change), value=amount)
 
 
@@ -65,25 +115,28 @@ def _unit_key(change: PriceChange) -> str:
 
 
 def _price_name(locale: Locale, change: PriceChange) -> Text:
+    """Return the name of a price: the meter, or the path of its field."""
     if change.unit is None:
         return (untrusted(change.name),)
     return locale.text(f"price.{change.name.replace(' ', '_')}")
 
 
-def _amount(locale: Locale, change: PriceChange, value: Decimal) -> Text:
-    return (Piece(locale.number(value) if change.unit is None else locale.money(value)),)
+def _amount(locale: Locale, change: PriceChange, value: Decimal, raw: str | None = None) -> Text:
+    """Return an amount in USD; of unknown unit, the text or number of the gateway, without an exponent."""
+    if change.unit is not None:
+        return (Piece(locale.money(value)),)
+    if raw is None or "e" in raw.lower():
+        return (Piece(f"{value:f}"),)
+    return (untrusted(raw, "value", longest=_MAX_VALUE),)
 
 
-def _sides(
-    locale: Locale, name: Text, before: Text | None, after: Text | None, *, unit: str = "price.no_unit"
-) -> Text:
+def _sides(locale: Locale, name: Text, before: Text | None, after: Text | None) -> Text:
     """Return the values before and after, or that one is new or was removed."""
     if after is None:
-        return locale.text("value.removed", name=name, before=locale.text(unit, price=before or ()))
-    now = locale.text(unit, price=after)
+        return locale.text("value.removed", name=name, before=before or ())
     if before is None:
-        return locale.text("value.new", name=name, after=now)
-    return locale.text("value.changed", name=name, before=before, after=now)
+        return locale.text("value.new", name=name, after=after)
+    return locale.text("value.changed", name=name, before=before, after=after)
 
 
 def _with_percent(locale: Locale, text: Text, percent: Decimal | None, tone: str) -> Text:
@@ -95,6 +148,15 @@ def _with_percent(locale: Locale, text: Text, percent: Decimal | None, tone: str
 def field(locale: Locale, change: FieldChange) -> Text:
     """Return a field change as `context 1,000,000 → 256,000 (−74 %)` or `features −tools +audio`."""
     name = _field_name(locale, change)
+    if change.flap_step in (FlapStep.ANNOUNCED, FlapStep.SETTLED):
+        if change.flap_step == FlapStep.ANNOUNCED and (what := _list_difference(change)):
+            return locale.text("value.list_keeps_changing", name=name, what=what)
+        return _flapping(locale, name, change, *_texts(locale, change))
+    return _repeated(locale, _changed(locale, name, change), change)
+
+
+def _changed(locale: Locale, name: Text, change: FieldChange) -> Text:
+    """Return a change of a field that happened once."""
     if limit := _limit(locale, name, change):
         return limit
     if items := _list_difference(change):
@@ -104,12 +166,17 @@ def field(locale: Locale, change: FieldChange) -> Text:
         more = len(leaves) - _MAX_LEAVES
         what = locale.text("and_more", what=named, n=more) if more > 0 else named
         return locale.text("value.within", name=name, what=what)
+    return _sides(locale, name, *_texts(locale, change))
+
+
+def _texts(locale: Locale, change: FieldChange) -> tuple[Text | None, Text | None]:
+    """Return both sides of a field as text, cut to where they differ if they are long."""
     sides = [None if side is None else _side(locale, side) for side in (change.before, change.after)]
-    if None not in sides and sides[0] == sides[1]:
+    if None not in sides and sides[0] == sides[1] and change.before != change.after:
         texts = _unquoted(change.before or ""), _unquoted(change.after or "")
         clipped = clip_to_difference(*texts, longest=_MAX_VALUE)
         sides = [(Piece(side, "value"),) for side in clipped]
-    return _sides(locale, name, *sides)
+    return sides[0], sides[1]
 
 
 def field_now(locale: Locale, change: FieldChange) -> Text:
@@ -120,8 +187,15 @@ def field_now(locale: Locale, change: FieldChange) -> Text:
 
 
 def varying_fields(locale: Locale, fields: Sequence[FieldChange]) -> Text:
-    """Return the names of fields whose values differ from model to model."""
-    return locale.text("value.varying", fields=locale.join(_field_name(locale, each) for each in fields))
+    """Return the names of fields whose values differ from model to model; all changed in the same way."""
+    key = _VARYING.get(fields[0].flap_step, "value.varying")
+    return locale.text(key, fields=locale.join(_field_name(locale, each) for each in fields))
+
+
+_VARYING: dict[FlapStep | None, str] = {
+    FlapStep.ANNOUNCED: "value.varying_keeps_changing",
+    FlapStep.SETTLED: "value.varying_settled",
+}
 
 
 def _field_name(locale: Locale, change: FieldChange) -> Text:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from pipeline.core.types import Severity
 from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count
@@ -24,26 +24,24 @@ _MIN_DAYS = 3
 _MIN_HEIGHT = 6
 
 
-def count_by_type(summary: Summary) -> Counter[ChangeType]:
-    """Count the models in the listed changes by type of change."""
-    numbers: Counter[ChangeType] = Counter()
-    for change in summary.listed:
-        numbers[change_type(change)] += len(change.models)
-    return numbers
-
-
 def counts(locale: Locale, summary: Summary) -> tuple[Count, ...]:
-    """Return the numbers of recoveries, changes, incidents and shutdowns, named as in the subject."""
-    changes = count_by_type(summary)
-    numbers = [(_resolved_scopes(summary), "resolved", "better")]
-    numbers.append((_resolved_models(summary), "back", "better"))
-    numbers += [(changes[each], str(each), TONES.get(each, "")) for each in ChangeType]
+    """Return the numbers of changes, incidents, shutdowns and recoveries, the worst first."""
+    news = _sorted(_change_totals(summary.listed))
     pending = [incident for incident in summary.incidents if incident.state == "pending"]
-    numbers.append((len({model for each in pending for model in each.missing_watched}), "pending", "worse"))
-    problems = sum(len(incident.scopes) for incident in summary.incidents if incident.state != "pending")
-    numbers.append((problems, "incidents", "worse"))
-    numbers.append((len(summary.shutdowns), "shutdowns", ""))
-    return tuple(_count(locale, *each) for each in numbers if each[0])
+    others = [incident for incident in summary.incidents if incident.state != "pending"]
+    missing = len({model for each in pending for model in each.missing_watched})
+    numbers = [
+        *((each.severity, each.number, each.key, TONES.get(ChangeType(each.key), "")) for each in news),
+        (_worst(pending), missing, "pending", "worse"),
+        (_worst(others), sum(len(incident.scopes) for incident in others), "incidents", "worse"),
+    ]
+    numbers.sort(key=lambda each: each[0])
+    numbers += [
+        (0, len(summary.shutdowns), "shutdowns", ""),
+        (0, _resolved_scopes(summary), "resolved", "better"),
+        (0, _resolved_models(summary), "back", "better"),
+    ]
+    return tuple(_count(locale, *each[1:]) for each in numbers if each[1])
 
 
 def _count(locale: Locale, number: int, key: str, tone: str) -> Count:
@@ -51,15 +49,50 @@ def _count(locale: Locale, number: int, key: str, tone: str) -> Count:
     return Count(locale.number(number), name, locale.plain("count", n=number, name=name), tone)
 
 
-def totals_text(locale: Locale, summary: Summary) -> list[str]:
-    """Return the totals of the news: `1 scope recovered`, `3 removed`, `2 scopes held`."""
-    changes = count_by_type(summary)
-    recovered, back = _resolved_scopes(summary), _resolved_models(summary)
-    totals = [locale.plain("total.resolved", n=recovered)] if recovered else []
-    totals += [locale.plain("total.back", n=back)] if back else []
-    totals += [locale.plain(f"total.{each}", n=changes[each]) for each in ChangeType if changes[each]]
-    totals += _incident_totals(locale, [incident for incident in summary.incidents if incident.new])
-    return totals
+class _Total(NamedTuple):
+    """A number of news; `severity` is the place of the worst of them in `Severity`."""
+
+    severity: int
+    key: str
+    number: int
+
+
+def _total_text(locale: Locale, total: _Total) -> str:
+    return locale.plain(f"total.{total.key}", n=total.number)
+
+
+def _totals(summary: Summary, *, without: NetChange | Incident | None = None) -> list[_Total]:
+    """Return the totals of the news by severity, and recoveries last; without one change or incident."""
+    changes = [change for change in summary.listed if change is not without]
+    incidents = [incident for incident in summary.incidents if incident.new and incident is not without]
+    totals = _sorted([*_change_totals(changes), *_incident_totals(incidents)])
+    last = len(Severity)
+    recoveries = [
+        _Total(last, "resolved", _resolved_scopes(summary)),
+        _Total(last, "back", _resolved_models(summary)),
+    ]
+    return [*totals, *(total for total in recoveries if total.number)]
+
+
+def _sorted(totals: Iterable[_Total]) -> list[_Total]:
+    return sorted(totals, key=lambda total: total.severity)
+
+
+def _change_totals(changes: Iterable[NetChange]) -> list[_Total]:
+    """Return the numbers of models by type of change, in the order of the types."""
+    by_type: dict[ChangeType, list[NetChange]] = {}
+    for change in changes:
+        by_type.setdefault(change_type(change), []).append(change)
+    return [
+        _Total(_worst(by_type[each]), str(each), sum(change.size for change in by_type[each]))
+        for each in ChangeType
+        if each in by_type
+    ]
+
+
+def _worst(news: Iterable[NetChange | Incident]) -> int:
+    order = list(Severity)
+    return min((order.index(each.severity) for each in news), default=len(order))
 
 
 def _resolved_scopes(summary: Summary) -> int:
@@ -72,48 +105,56 @@ def _resolved_models(summary: Summary) -> int:
     return len({model for incident in summary.resolved for model in incident.models})
 
 
-def _incident_totals(locale: Locale, incidents: list[Incident]) -> Iterator[str]:
-    numbers: Counter[str] = Counter()
+def _incident_totals(incidents: Iterable[Incident]) -> list[_Total]:
+    by_key: dict[str, list[Incident]] = {}
     for incident in incidents:
-        counted = incident.missing_watched if incident.state == "pending" else incident.scopes
-        numbers[incident_key(incident)] += len(counted)
-    return (locale.plain(f"total.{key}", n=number) for key, number in numbers.items())
+        by_key.setdefault(incident_key(incident), []).append(incident)
+    return [_Total(_worst(members), key, sum(map(_size, members))) for key, members in by_key.items()]
+
+
+def _size(incident: Incident) -> int:
+    """Return the number of models that are missing, or of scopes."""
+    return len(incident.missing_watched if incident.state == "pending" else incident.scopes)
 
 
 def subject(locale: Locale, summary: Summary) -> str:
     """Return the subject: one line of at most 89 printable characters."""
     text = ""
-    for width in _MODEL_WIDTHS:
-        text = _PREFIX + _subject(locale, summary, width)
-        if len(text) <= _MAX_SUBJECT:
-            return text
+    for most in range(_MAX_TOTALS, 0, -1):
+        for width in _MODEL_WIDTHS:
+            text = _PREFIX + _subject(locale, summary, width, most)
+            if len(text) <= _MAX_SUBJECT:
+                return text
     return text[: _MAX_SUBJECT - 1] + "…"
 
 
-def _subject(locale: Locale, summary: Summary, width: int) -> str:
-    if urgent := _most_urgent(locale, summary, width):
-        more = _count_others(summary)
-        return locale.plain("subject.urgent_and_more" if more else "subject.urgent", what=urgent, n=more)
-    totals = totals_text(locale, summary)[:_MAX_TOTALS]
-    if totals:
-        return locale.plain("subject.at", what=_join(locale, totals), where=_where(locale, summary))
+def _subject(locale: Locale, summary: Summary, width: int, most: int) -> str:
+    if first := _most_urgent(summary):
+        what = _urgent_text(locale, summary, first, width)
+        rest = _totals_text(locale, _totals(summary, without=first), most)
+        return locale.plain("subject.urgent_and_more" if rest else "subject.urgent", what=what, rest=rest)
+    if what := _totals_text(locale, _totals(summary), most):
+        return locale.plain("subject.at", what=what, where=_where(locale, summary))
     return plain(_no_changes(locale, summary))
 
 
 def headline(locale: Locale, summary: Summary) -> Text:
     """Return the content of the subject as a sentence."""
-    if urgent := _most_urgent(locale, summary, _MODEL_WIDTHS[0]):
-        more = _count_others(summary)
-        key = "headline.urgent_and_more" if more else "headline.urgent"
-        return _capitalise(locale.text(key, what=urgent, n=more))
-    totals = totals_text(locale, summary)
-    if totals:
-        return locale.text("headline.at", what=_join(locale, totals), where=_where(locale, summary))
+    if first := _most_urgent(summary):
+        what = _urgent_text(locale, summary, first, _MODEL_WIDTHS[0])
+        rest = _totals_text(locale, _totals(summary, without=first))
+        key = "headline.urgent_and_more" if rest else "headline.urgent"
+        return _capitalise(locale.text(key, what=what, rest=rest))
+    if what := _totals_text(locale, _totals(summary)):
+        return locale.text("headline.at", what=what, where=_where(locale, summary))
     return _capitalise(locale.text("headline.no_changes", what=_no_changes(locale, summary)))
 
 
-def _join(locale: Locale, totals: list[str]) -> Text:
-    return locale.join(Piece(each) for each in totals)
+def _totals_text(locale: Locale, totals: Sequence[_Total], most: int | None = None) -> Text:
+    """Return totals as one text: the first ones, and the sum of the others; empty without any."""
+    named = locale.join(Piece(_total_text(locale, total)) for total in totals[:most])
+    others = sum(total.number for total in totals[most:]) if most is not None else 0
+    return locale.text("and_more", what=named, n=others) if others else named
 
 
 def _where(locale: Locale, summary: Summary) -> Text:
@@ -125,28 +166,25 @@ def _where(locale: Locale, summary: Summary) -> Text:
     return locale.text("count.gateways", n=len(gateways))
 
 
-def _most_urgent(locale: Locale, summary: Summary, width: int) -> Text:
-    """Return the first urgent change or incident in a few words; empty where there is none."""
-    if change := _urgent_change(summary):
-        return locale.text(
-            f"urgent.{change_type(change)}",
-            what=_short(locale, change, width),
-            gateway=untrusted(change.gateway, "name", longest=_MAX_GATEWAY),
-            scopes=count_scopes(locale, summary, change.scopes),
-        )
-    urgent = (each for each in summary.incidents if each.new and each.severity == Severity.URGENT)
-    if incident := next(urgent, None):
-        return locale.text(
-            f"urgent.{incident_key(incident)}",
-            what=_short_models(locale, incident.missing_watched, width),
-            gateway=untrusted(incident.gateway, "name", longest=_MAX_GATEWAY),
-            scopes=count_scopes(locale, summary, incident.scopes),
-        )
-    return ()
+def _most_urgent(summary: Summary) -> NetChange | Incident | None:
+    """Return the first urgent change, else the first new urgent incident; None where there is none."""
+    changes = (change for change in summary.listed if change.severity == Severity.URGENT)
+    incidents = (each for each in summary.incidents if each.new and each.severity == Severity.URGENT)
+    return next(changes, None) or next(incidents, None)
 
 
-def _urgent_change(summary: Summary) -> NetChange | None:
-    return next((change for change in summary.listed if change.severity == Severity.URGENT), None)
+def _urgent_text(locale: Locale, summary: Summary, first: NetChange | Incident, width: int) -> Text:
+    """Return a change or incident in a few words."""
+    if isinstance(first, NetChange):
+        key, what = str(change_type(first)), _short(locale, first, width)
+    else:
+        key, what = incident_key(first), _short_models(locale, first.missing_watched, width)
+    return locale.text(
+        f"urgent.{key}",
+        what=what,
+        gateway=untrusted(first.gateway, "name", longest=_MAX_GATEWAY),
+        scopes=count_scopes(locale, summary, first.scopes),
+    )
 
 
 def _short(locale: Locale, change: NetChange, width: int) -> Text:
@@ -160,14 +198,6 @@ def _short_models(locale: Locale, models: Sequence[str], width: int) -> Text:
     if len(models) == 1:
         return (untrusted(models[0], longest=width),)
     return locale.text("count.models", n=len(models))
-
-
-def _count_others(summary: Summary) -> int:
-    """Count the new changes and incidents beside the most urgent one."""
-    changes = sum(len(change.models) for change in summary.listed)
-    new = sum(incident.new for incident in summary.incidents)
-    urgent = _urgent_change(summary)
-    return changes + new - (len(urgent.models) if urgent else 1)
 
 
 def _no_changes(locale: Locale, summary: Summary) -> Text:

@@ -42,6 +42,7 @@ def write_message(
     language: str,
     attached: bool = True,
     templates: Mapping[str, str] | None = None,
+    bom: bool = False,
 ) -> RenderedMessage:
     """Write the message of a report to a destination.
 
@@ -53,6 +54,7 @@ def write_message(
         language: one of `LANGUAGES`.
         attached: the attachments are sent too, so the text may refer to them.
         templates: the user's own templates, by file name.
+        bom: the attached CSV begins with a byte order mark.
     """
     problems: list[str] = []
     draft = draft_page(summary, language, destination=destination, attached=attached)
@@ -76,15 +78,17 @@ def write_message(
         markdown=form("md"),
         html=form("html"),
         json=json,
-        attachments=tuple(_attachments(summary, json)),
+        attachments=tuple(_attachments(summary, json, bom=bom)),
     )
     return RenderedMessage(message, tuple(problems))
 
 
-def _attachments(summary: Summary, json: str) -> Iterator[Attachment]:
+def _attachments(summary: Summary, json: str, *, bom: bool) -> Iterator[Attachment]:
     """Yield every step as CSV, if there is any, and as JSON."""
     if summary.events:
-        yield Attachment("changes.csv", "text/csv; charset=utf-8", as_csv(summary.events).encode())
+        # People open attachments in a spreadsheet; programs have the JSON beside it.
+        text = as_csv(summary.events, bom=bom, guard_ids=True)
+        yield Attachment("changes.csv", "text/csv; charset=utf-8", text.encode())
     yield Attachment("changes.json", "application/json", json.encode())
 
 
@@ -100,15 +104,22 @@ def without_attachments(message: Message) -> Message:
     )
 
 
-def render(summary: Summary, form: str, *, language: str, templates: Mapping[str, str] | None = None) -> str:
-    """Return a report in one of the `FORMS`; HTML is a whole page.
+def render(
+    summary: Summary,
+    form: str,
+    *,
+    language: str,
+    templates: Mapping[str, str] | None = None,
+    bom: bool = False,
+) -> str:
+    """Return a report in one of the `FORMS`; HTML is a whole page, and CSV is for Excel with `bom`.
 
     Raises:
         ConfigError: the user's template has a mistake; the error names file, line and mistake.
     """
     match form:
         case "csv":
-            return as_csv(summary.events)
+            return as_csv(summary.events, bom=bom)
         case "json":
             return as_json(summary.report)
         case _:
