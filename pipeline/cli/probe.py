@@ -73,6 +73,7 @@ def probe_value(found: ScopeProbe) -> dict[str, Any]:
             {"answer": number, "class": type(error).__name__, "message": error.message}
             for number, error in found.failures.items()
         ],
+        "incomplete": found.incomplete,
         "probe": asdict(found.result) if found.result else None,
         "config": found.settings,
     }
@@ -110,6 +111,8 @@ def _heading(found: ScopeProbe, result: ProbeResult) -> str:
 def _remarks(found: ScopeProbe, result: ProbeResult) -> Iterator[str]:
     if not (result.flapping or result.order_differs or result.differences):
         yield "the answers are equal"
+    if found.incomplete:
+        yield found.incomplete
     if result.flapping:
         yield f"some answers lack these models: {_names(result.flapping)}"
         confirm = found.scope.thresholds.confirm

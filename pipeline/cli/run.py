@@ -77,7 +77,7 @@ def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
     del verbose
     with progress(len(home.config.scopes), quiet=quiet) as bar, interruptible():
         found = home.check(on_result=lambda _scope, _result: bar.step())
-    rows = [_check_row(scope, found.results[scope.name]) for scope in found.scopes]
+    rows = [_check_row(scope, found) for scope in found.scopes]
     if as_json:
         raw(pretty(rows))
     elif not quiet:
@@ -104,12 +104,14 @@ def _missing_lines(found: CheckResult) -> Iterator[str]:
         yield from (f"destination {destination}: {line}" for line in lines)
 
 
-def _check_row(scope: Scope, result: ScopeResult) -> dict[str, Any]:
+def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
+    result = found.results[scope.name]
     row: dict[str, Any] = {"scope": scope.name, "auth": scope.auth, "group": scope.group}
     seconds = None if result.seconds is None else round(result.seconds, 2)
     match result.answer:
-        case ListingAnswer(listing, dialect=dialect):
-            advice = "; ".join(listing.warnings[:3]) or None
+        case ListingAnswer(listing, dialect=dialect, incomplete=incomplete):
+            notes = filter(None, (found.fallbacks.get(scope.name), incomplete, *listing.warnings[:3]))
+            advice = "; ".join(notes) or None
             row |= {"answers": "yes", "dialect": dialect.name, "models": len(listing)}
             row |= {"error": None, "advice": advice}
         case FetchError() as error:

@@ -13,7 +13,7 @@ from pipeline.core.types import Anonymous, Credential, Gateway, Login, Resolve, 
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, sign_in
 from pipeline.gateways.decompress import ACCEPT_ENCODING
-from pipeline.gateways.dialects import Answer, Dialect
+from pipeline.gateways.dialects import Answer, Dialect, Page
 from pipeline.gateways.http import Reply, send
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import (
@@ -126,19 +126,24 @@ class GatewayClient:
         auth = await self._authenticate(request.scope, dialect)
         plain_headers = dict(dialect.headers) | auth.headers
         headers = plain_headers | request.validators.headers()
+        redactor = Redactor(auth.secrets)
         pages = request.pages()
         page, first = next(pages), None
         while True:
-            http_request = HttpRequest(list_url(gateway.url, page.path), params=page.params, headers=headers)
+            url = page.url or list_url(gateway.url, page.path)
+            http_request = HttpRequest(url, params=page.params, headers=headers)
             reply = await self._send(http_request, gateway, auth)
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(request, started)
             first, headers = first or reply, plain_headers
             try:
-                page = pages.send(reply.body)
+                page = pages.send(_page(reply))
+            except FetchError as error:
+                error.reword(redactor.text(error.message))
+                raise
             except StopIteration as end:
-                answer = Answer(end.value, first.time)
-                validators = _validators(first, Redactor(auth.secrets))
+                answer = Answer(end.value, first.time, reply.url)
+                validators = _validators(first, redactor)
                 return FetchResult(answer, validators, time.perf_counter() - started)
 
     async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
@@ -191,6 +196,17 @@ def _not_modified(request: FetchRequest, started: float) -> NotModified:
     if not request.validators.headers():
         raise Unreadable("the gateway answered 304 to a request without validators")
     return NotModified(time.perf_counter() - started)
+
+
+def _page(reply: Reply) -> Page:
+    headers = reply.headers
+    return Page(
+        reply.body,
+        reply.status,
+        link=headers.get("link", ""),
+        content_range=headers.get("content-range", ""),
+        url=reply.url,
+    )
 
 
 def _validators(reply: Reply, redactor: Redactor) -> Validators:

@@ -33,7 +33,8 @@ _QUOTED_BYTES = re.compile(r":\s+(?:bytearray\()?b['\"].*", re.DOTALL)
 class Reply:
     """A response with status 2xx or 304, its body decompressed and redacted.
 
-    `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`.
+    `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`;
+    `url` is its address after redirects.
     """
 
     status: int
@@ -41,6 +42,7 @@ class Reply:
     headers: Mapping[str, str]
     cookies: Sequence[str]
     time: int
+    url: str
 
 
 async def send(transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor) -> Reply:
@@ -140,7 +142,7 @@ async def _hop(
     body = redactor.body(body)
     if location is None and _is_error(response.status):
         raise _error(response, url, body)
-    return Reply(response.status, body, response.headers, response.cookies, _time(response)), location
+    return Reply(response.status, body, response.headers, response.cookies, _time(response), url), location
 
 
 def _is_error(status: int) -> bool:

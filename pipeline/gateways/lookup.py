@@ -16,7 +16,7 @@ from pipeline.core.diff import field_changes
 from pipeline.core.types import FieldChange, Scope
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways.dialects import Answer, Dialect
-from pipeline.gateways.dialects.envelope import parse_envelope
+from pipeline.gateways.dialects.envelope import parse_json, raise_for_error, raise_for_error_row
 
 if TYPE_CHECKING:
     from pipeline.gateways.client import GatewayClient
@@ -127,9 +127,9 @@ def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
     Raises:
         Unreadable: the answer is not a record.
     """
-    row = _row(parse_envelope(reply.body), wanted.dialect)
+    row = _row(parse_json(reply.body), wanted.dialect)
     body = canonical.encode({"data": [row]}).encode()
-    as_list = replace(wanted.dialect, list_at=("data",), paging=None)
+    as_list = replace(wanted.dialect, list_at=("data",), paging=None, success=())
     records = list(as_list.read(Answer((body,), reply.time)).records.values())
     if wanted.listed is None or not records:
         return LookupResult(Verdict.UNLISTED)
@@ -139,9 +139,14 @@ def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
 
 
 def _row(value: Any, dialect: Dialect) -> Any:
+    at = jsonpath.parse(dialect.id_at)
+    # A record may have a `status` or a `code` of its own, and an error may have an `id`.
+    if jsonpath.find(value, at) is None or (isinstance(value, dict) and value.get("error")):
+        raise_for_error(value)
+    raise_for_error_row(value)
     inner = value.get("data") if isinstance(value, dict) else None
     candidates = (value, inner[0] if isinstance(inner, list) and len(inner) == 1 else inner)
     for row in candidates:
-        if jsonpath.find(row, jsonpath.parse(dialect.id_at)) is not None:
+        if jsonpath.find(row, at) is not None:
             return row
     raise Unreadable("the answer is no record of a model")

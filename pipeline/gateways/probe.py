@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.core import canonical, jsonpath
-from pipeline.core.diff import categorise
+from pipeline.core.categories import categorise
 from pipeline.core.text import quoted
 from pipeline.core.types import Listing, Scope
 from pipeline.errors import FetchError, QuestionError, Unreadable
@@ -100,6 +100,7 @@ class ScopeProbe:
         times: the number of requests.
         result: the comparison of the answers; None for fewer than two readable answers.
         failures: the failed requests, by number from 1.
+        incomplete: why the list may be one page of a longer one, and what to do; None for a whole list.
     """
 
     scope: Scope
@@ -108,6 +109,7 @@ class ScopeProbe:
     times: int
     result: ProbeResult | None
     failures: Mapping[int, FetchError]
+    incomplete: str | None = None
 
     @property
     def dialect_source(self) -> str:
@@ -168,12 +170,13 @@ def probe_scope(
     read: Dialect | None = None
     answers: list[Answer] = []
     failures: dict[int, FetchError] = {}
+    incomplete: str | None = None
     for number, outcome in enumerate(repeat_requests(scope, asked, times, make_client, on_answer), 1):
         match outcome:
             case FetchResult(answer):
                 dialect = read or answer_dialect(scope.gateway, asked, answer)
                 try:
-                    dialect.read(answer)
+                    incomplete = dialect.parse(answer).incomplete
                 except Unreadable as error:
                     failures[number] = error
                 else:
@@ -185,7 +188,7 @@ def probe_scope(
                 raise AssertionError("a request without validators was answered with 304")
     read = read or asked
     result = probe(read, answers) if len(answers) > 1 else None
-    return ScopeProbe(scope, asked, read, times, result, failures)
+    return ScopeProbe(scope, asked, read, times, result, failures, incomplete)
 
 
 def repeat_requests(

@@ -7,15 +7,16 @@ from dataclasses import replace
 from hashlib import sha256
 
 from pipeline.core import canonical
-from pipeline.core.types import Gateway, Listing, Scope, ScopeState
+from pipeline.core.types import Gateway, Outcome, Scope, ScopeState
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
 from pipeline.gateways.cache import BodyCache
-from pipeline.gateways.dialects import Answer, Dialect, GroupAnswers, RowCache
+from pipeline.gateways.dialects import Answer, Dialect, GroupAnswers, ReadAnswer, RowCache
 from pipeline.gateways.types import (
     FetchOutcome,
     FetchRequest,
     FetchResult,
+    GroupGone,
     ListingAnswer,
     NotModified,
     ScopeResult,
@@ -41,7 +42,7 @@ class AnswerReader:
         self._dialects: dict[tuple[Gateway, str | None], Dialect] = {}
         self._row_caches: dict[Dialect, RowCache] = {}
         self._fingerprints: BodyCache[str] = BodyCache()
-        self._parsed: dict[tuple[Gateway, Dialect, str], tuple[Dialect, Listing] | Unreadable] = {}
+        self._parsed: dict[tuple[Gateway, Dialect, str], tuple[Dialect, ReadAnswer] | Unreadable] = {}
 
     def request(self, scope: Scope) -> FetchRequest:
         """Return the request of a scope; conditional, unless its last answer was read under other rules."""
@@ -76,8 +77,8 @@ class AnswerReader:
         parsed = self._listing(scope, requested, answer)
         if isinstance(parsed, Unreadable):
             return ScopeResult(parsed)
-        dialect, listing = parsed
-        return ScopeResult(ListingAnswer(listing, None, Validators(), dialect))
+        dialect, read = parsed
+        return ScopeResult(ListingAnswer(read.listing, None, Validators(), dialect, read.incomplete))
 
     def _request_dialect(self, scope: Scope, state: ScopeState | None) -> Dialect:
         key = (scope.gateway, state.reading if state else None)
@@ -104,23 +105,23 @@ class AnswerReader:
         parsed = self._parsed[key]
         if isinstance(parsed, Unreadable):
             return parsed
-        dialect, listing = parsed
-        return ListingAnswer(listing, fingerprint, validators, dialect)
+        dialect, read = parsed
+        return ListingAnswer(read.listing, fingerprint, validators, dialect, read.incomplete)
 
     def _listing(
         self, scope: Scope, requested: Dialect, answer: Answer
-    ) -> tuple[Dialect, Listing] | Unreadable:
+    ) -> tuple[Dialect, ReadAnswer] | Unreadable:
         """Parse an answer; one that does not fit the dialect recognised before is recognised anew."""
         gateway = scope.gateway
         dialect = dialects.answer_dialect(gateway, requested, answer)
         try:
-            return dialect, self._row_cache(dialect).read(answer)
+            return dialect, self._row_cache(dialect).parse(answer)
         except Unreadable as error:
             other = dialects.answer_dialect(gateway, dialects.request_dialect(gateway), answer)
             if scope.all_groups or gateway.dialect != dialects.AUTO or other.name == dialect.name:
                 return error
             try:
-                return other, self._row_cache(other).read(answer)
+                return other, self._row_cache(other).parse(answer)
             except Unreadable:
                 return error
 
@@ -144,15 +145,22 @@ class AnswerReader:
         yield scope, ScopeResult(parsed, outcome.seconds)
         models_dialect = dialects.group_models_dialect(scope.gateway)
         models = {_group_scope(scope, name): answer for name, answer in answers.models.items()}
-        lost = [each for each in self._stored_groups(scope) if each not in models]
-        models |= dict.fromkeys(lost, answers.empty)
         for each, answer in models.items():
             parsed = self._parse(each, models_dialect, answer, Validators())
             yield each, ScopeResult(parsed, outcome.seconds)
+        for each in self._stored_groups(scope):
+            if each not in models:
+                record = dialects.storable_id(dialects.group_record(each.group or ""))
+                yield each, ScopeResult(GroupGone(record), outcome.seconds)
 
     def _stored_groups(self, scope: Scope) -> list[Scope]:
+        """Return the scopes of the groups that were known after the last run, without those that are gone."""
         prefix = f"{scope.name}."
-        names = [state.group_name for name, state in self._states.items() if name.startswith(prefix)]
+        names = [
+            state.group_name
+            for name, state in self._states.items()
+            if name.startswith(prefix) and state.outcome != Outcome.RETIRED
+        ]
         return [_group_scope(scope, name) for name in names if name is not None]
 
 

@@ -131,7 +131,7 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class GroupGone:
-    """The group of the scope is no longer among those of its user; `record` is its id in the list of groups."""
+    """The group of the scope is not among those of its user; `record` is its id in the list of groups."""
 
     record: str
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 _VERSION = re.compile(r"^v\d+[a-z0-9]*$")
 
@@ -48,6 +48,20 @@ def is_same_gateway(url: str, target: str) -> bool:
     upgrade = (old.scheme, new.scheme) == ("http", "https") and old.port is None and new.port is None
     same_origin = (old.scheme, old.port) == (new.scheme, new.port)
     return old.hostname == new.hostname and (same_origin or upgrade)
+
+
+def same_page(one: str, other: str) -> bool:
+    """Return whether two URLs mean one page: the same host, path and parameters, in any order."""
+    return _page_of(one) == _page_of(other)
+
+
+def _page_of(url: str) -> tuple[str, str, list[tuple[str, str]]]:
+    parts = urlsplit(url)
+    return (
+        parts.netloc.lower(),
+        parts.path.rstrip("/"),
+        sorted(parse_qsl(parts.query, keep_blank_values=True)),
+    )
 
 
 def without_user(url: str) -> str:

@@ -16,6 +16,7 @@ _TYPE_NAMES: dict[Any, str] = {
     bool: "true or false",
     NoneType: "null",
     dict: "an object",
+    dict[str, Any]: "an object",
     Iterable[str]: "a list of strings",
 }
 
@@ -74,6 +75,8 @@ def _fits(value: Any, wanted: Any) -> bool:
         return any(_fits(value, one) for one in get_args(wanted))
     if wanted == Iterable[str]:
         return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if wanted == dict[str, Any]:
+        return isinstance(value, dict)
     # Exact types, since Python's bool is a subclass of int.
     return type(value) in ((int, float) if wanted is float else (wanted,))
 

@@ -22,6 +22,7 @@ EXAMPLES: dict[str, str] = {
     "shuffles": _ON,
     "noisy": _ON,
     "tags": _ON,
+    "pages": '{"style": "link", "size": 2}',
     "compresses": '{"encoding": "gzip"}',
     "group": '{"name": "vip", "ratio": 0.8}',
     "user": '{"name": "carol", "password": "…", "group": "vip"}',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -109,6 +110,21 @@ def _error(*, message: str = "The upstream is overloaded") -> Behaviour:
     return lambda _correct: send_whole(replace(v1_error(500, message), status=200))
 
 
+def _says(
+    *, fields: dict[str, Any] | None = None, headers: dict[str, Any] | None = None, status: int = 200
+) -> Behaviour:
+    """Return the correct list with more members in its envelope, more headers, and another status."""
+    final = _final(status)
+
+    def actions(correct: Callable[[], Response]) -> Iterator[Action]:
+        response = correct()
+        value = {**json.loads(response.body), **(fields or {})}
+        more = tuple((name, str(text)) for name, text in (headers or {}).items())
+        yield from send_whole(json_response(value, status=final).with_headers(*more))
+
+    return actions
+
+
 def _data(value: Any) -> Behaviour:
     return _respond(json_response({"success": True, "object": "list", "data": value}))
 
@@ -172,6 +188,7 @@ FAULTS: dict[str, Callable[..., Behaviour]] = {
     "html": _html,
     "unsuccessful": _unsuccessful,
     "error": _error,
+    "says": _says,
     "null": lambda: _data(None),
     "missing": _missing,
     "empty": lambda: _data([]),

@@ -24,6 +24,7 @@ from pipeline.simulator.messages import (
     request_id,
     send_whole,
 )
+from pipeline.simulator.paging import STYLES, Paging
 from pipeline.simulator.replay import Replay
 from pipeline.simulator.routes import LIST, LOGIN, respond
 from pipeline.simulator.server import Server
@@ -36,8 +37,8 @@ class Gateway:
     """A gateway of the One-API, New-API and AiHubMix family on a loopback port, for as long as `with` lasts.
 
     `user`, `key` and `group` add or replace; `signs_out` ends a user's sessions. `offers`, `drops` and
-    `flaps` change the lists; `shuffles` and `noisy` change how they are written; `fails` and `heals` add and
-    end faults. All may be called at any time, from any thread.
+    `flaps` change the lists; `shuffles`, `noisy` and `pages` change how they are written; `fails` and `heals`
+    add and end faults. All may be called at any time, from any thread.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Gateway:
         self._port = port
         self._has_control = control
         self._has_etags = False
+        self._paging: Paging | None = None
         self._compresses = False
         self._lock = threading.Lock()
         self._requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
@@ -156,6 +158,23 @@ class Gateway:
         """Send an ETag with each list, and 304 to a request that names it."""
         self._has_etags = on
 
+    def pages(self, style: str | None = "link", *, size: int = 2, deaf: bool = False) -> None:
+        """Cut the list into pages; None ends it.
+
+        Args:
+            style: one of `STYLES`.
+            size: records on a page.
+            deaf: ignore the parameters of requests, so that every answer is the first page.
+
+        Raises:
+            ValueError: an unknown style, or a size below one.
+        """
+        if style is not None and style not in STYLES:
+            raise ValueError(f"There is no style {style!r}: write one of {', '.join(STYLES)}.")
+        if size < 1:
+            raise ValueError(f"size is {size}: write how many records a page has.")
+        self._paging = None if style is None else Paging(style, size, deaf)
+
     def compresses(self, encoding: str | None = "gzip") -> None:
         """Compress responses to clients that accept it; None ends it.
 
@@ -182,7 +201,10 @@ class Gateway:
     def _correct(self, request: Request) -> Response:
         if self._replay is not None and (request.method, request.place) == ("GET", LIST):
             return self._replay.current()
-        return respond(self.groups, self.accounts, request)
+        response = respond(self.groups, self.accounts, request)
+        if self._paging and (request.method, request.place, response.status) == ("GET", LIST, HTTPStatus.OK):
+            return self._paging.page(response, request)
+        return response
 
     def _with_headers(self, response: Response, request: Request) -> Response:
         """Return the response with the common headers, and with an ETag and compressed if set so."""

@@ -268,3 +268,37 @@ def test_a_keys_file_that_cannot_be_read_is_named(rejected, name):
 def test_a_keys_file_that_is_not_utf_8_is_named(rejected, tmp_path):
     (tmp_path / "old.csv").write_bytes(b"name,key\ngr\xf6sse,env:A\n")
     assert "old.csv: is not UTF-8" in rejected(f'{GATEWAY}keys = "old.csv"\n')
+
+
+def test_what_an_answer_means_is_set_per_gateway(written):
+    text = f'{SCOPED}complete = true\nsuccess = {{ code = 0, "meta.state" = "fine", ok = true, n = 0.5 }}\n'
+    own = only(written(text)).gateway.overrides
+    assert own.complete is True
+    assert own.success == (("code", 0), ("meta.state", "fine"), ("ok", True), ("n", 0.5))
+    plain = only(written(SCOPED)).gateway.overrides
+    assert (plain.complete, plain.success) == (False, ())
+
+
+def test_pages_may_be_counted_by_their_total(written):
+    paging = only(
+        written(f'{SCOPED}paging = {{ param = "page", total = "meta.count" }}\n')
+    ).gateway.overrides.paging
+    assert paging == (("param", "page"), ("total", "meta.count"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "expected"),
+    [
+        ('complete = "yes"', "complete", "must be true or false"),
+        ("success = true", "success", "must be a table"),
+        ("success = { code = [] }", "success.code", "must be a text, a number, true or false"),
+        ("success = { code = nan }", "success.code", "must be a text, a number, true or false"),
+        ('success = { "a..b" = 0 }', "success.a..b", "'a..b' is no path"),
+        ('paging = { param = "page" }', "paging", "needs `next`"),
+        ('paging = { next = "next" }', "paging", "needs `param`"),
+    ],
+)
+def test_a_setting_of_what_an_answer_means_is_rejected_with_its_cure(rejected, setting, key, expected):
+    message = rejected(f"{SCOPED}{setting}\n")
+    assert message.startswith(f"modelwatch.toml:4: gateways.one.{key}: ")
+    assert expected in message

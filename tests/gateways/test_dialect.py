@@ -15,7 +15,7 @@ from pipeline.core.canonical import decode, digest, encode
 from pipeline.core.facts import to_columns
 from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialects
+from pipeline.gateways.dialects import Answer, Dialect, Page, PageRequest, all_dialects
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from pipeline.gateways.dialects import Answer, Dialect, PageRequest, all_dialect
         (b"true", "the answer is true or false"),
         (b"null", "the answer is null or missing"),
         (b"{}", "'data' is null or missing, not the list of models"),
-        (b'{"object": "list", "data": null}', "'data' is null or missing"),
+        (b'{"object": "list", "data": null}', "'data' is null, not the list of models"),
         (b'{"data": "lyra,vega"}', "'data' is a text"),
         (b'{"data": {"lyra": {}}}', "'data' is an object"),
         (b'{"data": 0}', "'data' is a number"),
@@ -85,7 +85,7 @@ def test_any_bytes_end_the_pages_or_request_another(name: str, answers: list[byt
     request = next(asking)
     for answer in answers:
         try:
-            request = asking.send(answer)
+            request = asking.send(Page(answer))
         except (StopIteration, Unreadable):
             return
         assert request.path.startswith("/")
@@ -146,7 +146,7 @@ def test_a_list_without_paging_is_one_request() -> None:
     pages = all_dialects()["one-api"].pages()
     assert next(pages) == PageRequest("/v1/models")
     with pytest.raises(StopIteration) as done:
-        pages.send(b"body")
+        pages.send(Page(b"body"))
     assert done.value.value == (b"body",)
 
 

@@ -14,7 +14,7 @@ from pipeline.config import parse
 from pipeline.core import canonical
 from pipeline.core.facts import UNITS
 from pipeline.core.types import Gateway, Key
-from pipeline.gateways.dialects import FACT_NAMES, Answer, Dialect, Pages, request_dialect
+from pipeline.gateways.dialects import FACT_NAMES, Answer, Dialect, Page, Pages, request_dialect
 
 README = ROOT / "pipeline" / "gateways" / "dialects" / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -38,9 +38,10 @@ def page(*rows: dict[str, Any]) -> bytes:
 
 def requested(pages: Pages, *bodies: bytes) -> list[tuple[str, dict[str, str]]]:
     """Return the requests of a dialect that is sent these bodies."""
-    requests = [next(pages), *map(pages.send, bodies[:-1])]
+    *earlier, last = map(Page, bodies)
+    requests = [next(pages), *map(pages.send, earlier)]
     try:
-        pages.send(bodies[-1])
+        pages.send(last)
     except StopIteration:
         return [(request.path, dict(request.params)) for request in requests]
     raise AssertionError("more pages are wanted than there are")

@@ -19,6 +19,7 @@ from pipeline.gateways.dialects import (
     DEFAULT_DIALECT,
     Answer,
     Dialect,
+    Page,
     PageRequest,
     Pages,
     all_dialects,
@@ -171,7 +172,7 @@ def delivered(asking: Pages, bodies: Iterable[bytes]) -> tuple[tuple[bytes, ...]
     asked = [next(asking)]
     for body in bodies:
         try:
-            asked.append(asking.send(body))
+            asked.append(asking.send(Page(body)))
         except StopIteration as end:
             return end.value, asked
     raise AssertionError(f"more pages are wanted than there are: {asked[-1]}")

@@ -9,7 +9,14 @@ import pytest
 
 from pipeline.core.types import Gateway
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import DEFAULT_DIALECT, Answer, all_dialects, answer_dialect, request_dialect
+from pipeline.gateways.dialects import (
+    DEFAULT_DIALECT,
+    Answer,
+    Page,
+    all_dialects,
+    answer_dialect,
+    request_dialect,
+)
 
 UNKNOWN = Gateway("g", "https://llm.example.com/v1")
 
@@ -73,8 +80,8 @@ def test_numbered_pages_may_be_counted_by_the_total() -> None:
         return body(output={"models": [{"model": one} for one in ids], "total": 3})
 
     asking = all_dialects()["dashscope"].pages()
-    asked = [next(asking), asking.send(page("a", "b"))]
+    asked = [next(asking), asking.send(Page(page("a", "b")))]
     with pytest.raises(StopIteration) as end:
-        asking.send(page("c"))
+        asking.send(Page(page("c")))
     assert [dict(request.params)["page_no"] for request in asked] == ["1", "2"]
     assert end.value.value == (page("a", "b"), page("c"))

@@ -491,6 +491,13 @@ ANSWERS = {
         lambda reply: reply.json() == {"success": False, "message": "no"},
     ),
     "error": ({}, 200, lambda reply: "message" in error(reply)),
+    "says": (
+        {"fields": {"total": 9}, "headers": {"Content-Range": "items 0-1/9"}, "status": 206},
+        206,
+        lambda reply: (
+            (reply.json()["total"], len(reply.ids()), reply.headers["Content-Range"]) == (9, 2, "items 0-1/9")
+        ),
+    ),
     "null": ({}, 200, lambda reply: reply.json()["data"] is None),
     "missing": ({}, 200, lambda reply: "data" not in reply.json()),
     "empty": ({}, 200, lambda reply: reply.json()["data"] == []),
@@ -732,11 +739,12 @@ def test_control_calls_the_methods_with_arguments_as_json(gateway):
 
 
 def test_control_needs_no_body_without_arguments(gateway):
-    for verb in ("shuffles", "noisy", "tags", "compresses", "heals"):
+    for verb in ("shuffles", "noisy", "tags", "compresses", "heals", "pages"):
         assert post(gateway, f"/control/{verb}").json() == {"ok": True}
     reply = ask(gateway, Accept_Encoding="gzip")
 
     assert (reply.headers["Content-Encoding"], "ETag" in reply.headers) == ("gzip", True)
+    assert "Link" in reply.headers
     assert post(gateway, "/control/compresses", {"encoding": None}).json() == {"ok": True}
     assert ask(gateway, Accept_Encoding="gzip").headers["Content-Encoding"] is None
 
@@ -1004,3 +1012,49 @@ def test_the_simulator_imports_only_the_standard_library():
 
     assert "pipeline.simulator" in others
     assert {name for name in others if not name.startswith("pipeline.simulator")} == {"pipeline", "__main__"}
+
+
+def test_a_list_is_cut_by_offset_page_number_and_token(gateway):
+    gateway.offers("third")
+    gateway.pages("offset", size=2)
+    first, second = (ask(gateway, f"/v1/models{query}").json() for query in ("", "?offset=2&limit=2"))
+    assert [(page["offset"], page["limit"], page["total"]) for page in (first, second)] == [
+        (0, 2, 3),
+        (2, 2, 3),
+    ]
+    assert [len(page["data"]) for page in (first, second)] == [2, 1]
+    gateway.pages("full-page", size=2)
+    assert "total" not in ask(gateway).json()
+    gateway.pages("number", size=2)
+    assert ask(gateway, "/v1/models?page=2").json()["pagination"] == {
+        "page": 2,
+        "page_size": 2,
+        "total_pages": 2,
+    }
+    gateway.pages("token", size=2)
+    tokens = [ask(gateway, f"/v1/models{query}").json()["next_page_token"] for query in ("", "?page_token=2")]
+    assert tokens == ["2", ""]
+
+
+def test_a_list_is_cut_with_links_and_whole_again(gateway):
+    gateway.offers("third")
+    gateway.pages()
+    first, second = (ask(gateway, f"/v1/models{query}") for query in ("", "?page=2"))
+    assert first.headers["Link"] == '</v1/models?page=1>; rel="first", </v1/models?page=2>; rel="next"'
+    assert second.headers["Link"] == '</v1/models?page=1>; rel="first"'
+    assert [len(reply.json()) for reply in (first, second)] == [2, 1]
+    gateway.pages(None)
+    assert len(ask(gateway).ids()) == 3
+
+
+def test_a_deaf_gateway_sends_its_first_page_always(gateway):
+    gateway.pages("offset", size=1, deaf=True)
+    assert ask(gateway, "/v1/models?offset=1").body == ask(gateway).body
+
+
+@pytest.mark.parametrize(
+    ("style", "size", "expected"), [("pages", 2, "no style 'pages'"), ("link", 0, "size is 0")]
+)
+def test_an_unknown_way_to_cut_a_list_is_rejected(gateway, style, size, expected):
+    with pytest.raises(ValueError, match=expected):
+        gateway.pages(style, size=size)

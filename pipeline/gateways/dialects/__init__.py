@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline.gateways.dialects.dialect import Answer, Dialect, GroupAnswers, Groups, storable_id
-from pipeline.gateways.dialects.paging import PageRequest, Pages
+from pipeline.gateways.dialects.dialect import (
+    Answer,
+    Dialect,
+    GroupAnswers,
+    Groups,
+    ReadAnswer,
+    group_record,
+    storable_id,
+)
+from pipeline.gateways.dialects.paging import Page, PageRequest, Pages
 from pipeline.gateways.dialects.registry import (
     AUTO,
     DEFAULT_DIALECT,
@@ -26,14 +34,17 @@ __all__ = [
     "Dialect",
     "GroupAnswers",
     "Groups",
+    "Page",
     "PageRequest",
     "Pages",
+    "ReadAnswer",
     "RowCache",
     "all_dialects",
     "answer_dialect",
     "customise",
     "dialect_of",
     "group_models_dialect",
+    "group_record",
     "groups_dialect",
     "request_dialect",
     "storable_id",

@@ -10,10 +10,32 @@ from typing import Any
 from pipeline.core import canonical, jsonpath
 from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
-from pipeline.core.types import Listing, Record
+from pipeline.core.text import count, printable
+from pipeline.core.types import GROUP_PREFIX, Listing, Record
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects.envelope import describe_type, find_rows, parse_envelope
-from pipeline.gateways.dialects.paging import Pages, Paging, Params, has_next_page, pages
+from pipeline.gateways.dialects.envelope import (
+    Success,
+    describe_type,
+    find_rows,
+    list_path,
+    parse_envelope,
+    raise_for_error_row,
+)
+from pipeline.gateways.dialects.fact_categories import fact_categories
+from pipeline.gateways.dialects.paging import Pages, Paging, has_next_page, pages
+from pipeline.gateways.dialects.signs import (
+    WHOLE,
+    Params,
+    certain_sign,
+    first_page_sign,
+    following,
+    full_page_reason,
+    incomplete_reason,
+    largest_total,
+)
+
+RULES = 2
+"""The version of the rules by which answers are accepted as lists; part of every `reading`."""
 
 REQUEST_TIME_WINDOW = 300
 """Seconds: a `created` this close to the time of the request is the server's clock, not a fact."""
@@ -40,31 +62,49 @@ SETS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bodies of one complete list, and when they were requested (Unix seconds)."""
+    """The bodies of one complete list, and when they were requested (Unix seconds).
+
+    `url` is the address of the last body; "" for saved answers.
+    """
 
     bodies: tuple[bytes, ...]
     asked_at: int
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """A parsed answer; `incomplete` is why it may be one page of a longer list, and what to do about it."""
+
+    listing: Listing
+    incomplete: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A parsed row: a record, or the reason why it is skipped; neither for an id that is not a model.
 
-    `created` is the value in the row (Unix seconds) if it is an integer.
+    `created` is the value in the row (Unix seconds) if it is an integer; `wrong_price` is a price that cannot
+    be.
     """
 
     record: Record | None = None
     skipped: str | None = None
     created: int | None = None
+    wrong_price: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupAnswers:
-    """The groups of one user as a list, an answer for each group by name, and one for a lost group."""
+    """The groups of one user as a list, in which each has the id of `group_record`, and an answer for each."""
 
     groups: Answer
     models: Mapping[str, Answer]
-    empty: Answer
+
+
+def group_record(group: str) -> str:
+    """Return the id of a group in the list of groups."""
+    return f"{GROUP_PREFIX}{group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +149,9 @@ class Dialect:
         noise: paths in a record that differ between answers without a change of the model.
         quiet: paths that are stored, and reported only on request.
         sets: paths of arrays, or comma-joined texts, whose order has no meaning.
+        not_totals: names in an envelope that look like the number of its models, and count something else.
+        complete: the pages of `paging` are the whole list, whatever an answer says.
+        success: the values that an envelope must have; without them, the usual signs of errors count.
         recognises: returns whether an answer has the marks of this dialect.
         facts: reads the facts of a record.
         groups: how the groups of a user are listed; None for a dialect without groups.
@@ -129,6 +172,9 @@ class Dialect:
     noise: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
     sets: tuple[str, ...] = SETS
+    not_totals: frozenset[str] = frozenset()
+    complete: bool = False
+    success: Success = ()
     recognises: Recognises = field(default=_never, repr=False)
     facts: Callable[[dict[str, Any]], Facts] = field(default_factory=FactPaths, repr=False)
     groups: Groups | None = field(default=None, repr=False)
@@ -138,21 +184,42 @@ class Dialect:
     _sets: tuple[Path, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        rules = {
+        rules: dict[str, Any] = {
+            "rules": RULES,
             "dialect": self.name,
             "id": self.id_at,
             "no_models": sorted(self.no_models),
             "noise": sorted(self.noise),
             "sets": sorted(self.sets),
         }
+        if self.complete:
+            rules["complete"] = True
+        if self.success:
+            rules["success"] = dict(self.success)
         object.__setattr__(self, "reading", canonical.encode(rules))
         object.__setattr__(self, "_id", jsonpath.parse(self.id_at))
         object.__setattr__(self, "_noise", tuple(map(jsonpath.parse, self.noise)))
         object.__setattr__(self, "_sets", tuple(map(jsonpath.parse, self.sets)))
 
+    @property
+    def fact_categories(self) -> Mapping[str, str]:
+        """The categories of the fields from which facts are read, by path."""
+        return fact_categories(self.facts)
+
     def pages(self) -> Pages:
         """Return the requests of one complete list."""
-        return pages(self.path, self.params, self.paging, self.rows)
+        return self.pages_by(self.rows)
+
+    def pages_by(self, rows: Callable[[bytes], tuple[Any, Sequence[Any]]]) -> Pages:
+        """Return the requests of one complete list, whose bodies are parsed by a function like `rows`."""
+        return pages(
+            self.path,
+            self.params,
+            self.paging,
+            rows,
+            list_path=lambda envelope: list_path(envelope, self.list_at),
+            complete=self.complete,
+        )
 
     def read(self, answer: Answer) -> Listing:
         """Parse one complete answer.
@@ -160,7 +227,20 @@ class Dialect:
         Raises:
             Unreadable: it is not a list of models, or not complete; the message says why.
         """
-        return self.listing([self.row(row, answer.asked_at) for row in self._all_rows(answer.bodies)])
+        return self.parse(answer).listing
+
+    def parse(self, answer: Answer) -> ReadAnswer:
+        """Parse one answer, and find whether it may be incomplete.
+
+        Raises:
+            Unreadable: it is not a list of models, or not complete; the message says why.
+        """
+        pages = [self.rows(body) for body in answer.bodies]
+        rows = [row for _, found in pages for row in found]
+        if len(rows) == 1:
+            raise_for_error_row(rows[0])
+        incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer.url)
+        return ReadAnswer(self.listing([self.row(row, answer.asked_at) for row in rows]), incomplete)
 
     def rows(self, body: bytes) -> tuple[Any, list[Any]]:
         """Return the envelope and the rows of a body; a row that is a text becomes a record of that id.
@@ -168,8 +248,8 @@ class Dialect:
         Raises:
             Unreadable: it is not a list of models; the message says why.
         """
-        envelope = parse_envelope(body)
-        rows = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty)
+        envelope = parse_envelope(body, self.success)
+        rows = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty, success=self.success)
         return envelope, [self._as_record(row) for row in rows]
 
     def row(self, value: Any, asked_at: int) -> Row:
@@ -192,7 +272,11 @@ class Dialect:
         if canonical.is_deep(body):
             raise Unreadable(f"the record of {model} is nested too deeply")
         record = Record(storable_id(model), canonical.digest(body), body)
-        return Row(record, created=created if isinstance(created, int) else None)
+        return Row(
+            record,
+            created=created if isinstance(created, int) else None,
+            wrong_price=self._wrong_price(value) if _may_have_price(body) else None,
+        )
 
     def listing(self, rows: Sequence[Row]) -> Listing:
         """Return the listing of the rows of one complete answer.
@@ -205,6 +289,7 @@ class Dialect:
         if rows and len(warnings) == len(rows):
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
         by_model = _unique(records, warnings)
+        warnings += _wrong_prices(rows)
         return Listing(
             by_model, canonical.digest_of_records(by_model.values()), self.reading, tuple(warnings)
         )
@@ -222,6 +307,11 @@ class Dialect:
         """Return whether an id is a wildcard or a sentinel, which no request could name."""
         return any(fnmatchcase(model, glob) for glob in self.no_models)
 
+    def _wrong_price(self, row: dict[str, Any]) -> str | None:
+        """Return the first price of a row that cannot be, with its figure; None without one."""
+        found = self.facts.impossible_prices(row) if isinstance(self.facts, FactPaths) else ()
+        return next((f"{path} is ${figure.normalize():,f} per 1M tokens" for path, figure in found), None)
+
     def _as_record(self, row: Any) -> Any:
         if not isinstance(row, str) or not row.strip():
             return row
@@ -229,17 +319,56 @@ class Dialect:
             row = {step: row}
         return row
 
-    def _all_rows(self, bodies: tuple[bytes, ...]) -> list[Any]:
-        envelope, rows = None, []
-        for body in bodies:
-            envelope, found = self.rows(body)
-            rows += found
+    def doubts(self, pages: Sequence[tuple[Any, int]], url: str) -> str | None:
+        """Return why an answer may be one page of a longer list, and what to do; None for a whole list.
+
+        Args:
+            pages: the envelope of each page, and its number of rows.
+            url: the address of the last page, "" where it is unknown.
+
+        Raises:
+            Unreadable: the list certainly has more pages; the message has the sign, and the setting to add.
+        """
+        if self.complete or not pages:
+            return None
+        paths = [list_path(envelope, self.list_at) for envelope, _ in pages]
+        (first, _), (last, rows) = pages[0], pages[-1]
+        number, records = len(pages), sum(count for _, count in pages)
+        paging = None if self.paging is None or self.paging.is_guess else self.paging
         # An answer recognised by its shape was requested in the default dialect, without its further pages.
-        if self.paging and has_next_page(self.paging, envelope, len(bodies), len(rows)):
+        if paging and has_next_page(paging, last, number, records):
             raise Unreadable(
-                f"the list has more pages than were requested: set `dialect = {canonical.encode(self.name)}`"
+                "the list has more pages than were requested",
+                cure=f"set `dialect = {canonical.encode(self.name)}`, or {WHOLE}",
             )
-        return rows
+        next_page = None if paging else following(last, paths[-1], rows=rows, records=records, pages=number)
+        sign = None if paging else first_page_sign(first, paths[0])
+        if sign is None and next_page and next_page.certain:
+            sign = next_page.sign
+        known = paging.cursor_paths if paging else frozenset[Path]()
+        sign = sign or certain_sign(last, paths[-1], pages=number, url=url, known=known)
+        if sign:
+            raise Unreadable(f"the list has more pages than were read ({sign})", cure=sign.cure)
+        if next_page:
+            return full_page_reason(next_page.sign, rows)
+        found = (largest_total(page[0], at, self.not_totals) for page, at in zip(pages, paths, strict=True))
+        total = max((each for each in found if each), key=lambda each: each.value, default=None)
+        return incomplete_reason(total, records) if total and total.value > records else None
+
+
+def _may_have_price(body: str) -> bool:
+    """Return whether a record, as text, has a name or value that may be a price."""
+    return "pric" in body or "Pric" in body or "cost" in body or "Cost" in body
+
+
+def _wrong_prices(rows: Sequence[Row]) -> list[str]:
+    """Return a warning about the models with a price that cannot be; none where all prices can."""
+    wrong = [row for row in rows if row.wrong_price]
+    if not wrong:
+        return []
+    model = wrong[0].record.model if wrong[0].record else ""
+    which = f"{printable(model)}: {wrong[0].wrong_price}"
+    return [f"{count(len(wrong), 'model')} with a price that cannot be, which gives no figure: {which}"]
 
 
 def _skipped_rows(rows: Sequence[Row]) -> list[str]:

@@ -2,59 +2,156 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
+from pipeline.core.jsonpath import Path
 from pipeline.core.text import redact
+from pipeline.core.types import Scalar
 from pipeline.errors import Unreadable
+from pipeline.gateways.dialects.signs import is_yes, simplified, words
 
-ERROR_NAMES = ("error", "errors", "success")
-"""Names in an envelope under which gateways report an error."""
+Success = tuple[tuple[str, Scalar], ...]
+"""The value that an envelope must have at each path, where a gateway's config says so."""
+
+_ERRORS = words("err error errors")
+_FLAGS = words("failed haserror haserrors iserror")
+_SUCCESS = words("issuccess issuccessful ok success successful succeeded")
+_STATES = words("outcome result state status")
+_KINDS = words("object type")
+_CODES = words(
+    "bizcode businesscode code errcode errno errorcode respcode responsecode resultcode ret retcode"
+    " returncode statuscode"
+)
+_CODE_OBJECTS = words("baseresp head header meta status")
+"""Objects in an envelope that may have its code, such as the `base_resp` of MiniMax."""
+
+_NAMES = _ERRORS | _FLAGS | _SUCCESS | _STATES | _KINDS | _CODES | _CODE_OBJECTS
+_NEGATIVE = words("denied err error errors exception fail failed failure false forbidden n no unauthorized")
+_POSITIVE = words("0 00000 200 none null ok success succeeded successful true")
+"""Codes that mean success, in lower case.
+
+0 and 200 are the usual ones. "00000" is that of Alibaba's guidelines (https://github.com/alibaba/p3c),
+and New-API has `code: true` at `/api/usage/token`. 1 is none: some frameworks write it for a success, others
+for an error.
+"""
+
+_MESSAGES = ("message", "msg", "detail", "errormessage", "errmsg", "errordescription", "statusmsg", "reason")
+_FIRST_ERROR_STATUS = 400
 
 
-def parse_envelope(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
+    """Parse a body.
+
+    Raises:
+        Unreadable: it is not JSON.
+    """
+    try:
+        return canonical.decode(body)
+    except ValueError as error:
+        raise _not_json(body, error) from error
+
+
+def parse_envelope(body: bytes, success: Success = ()) -> Any:
     """Parse a body as JSON.
 
     Raises:
         Unreadable: it is not JSON, or it reports an error in spite of its status 200.
     """
-    try:
-        value = canonical.decode(body)
-    except ValueError as error:
-        raise _not_json(body, error) from error
-    if isinstance(value, dict):
-        raise_for_error(value)
+    value = parse_json(body)
+    raise_for_error(value, success)
     return value
 
 
-def raise_for_error(envelope: dict[str, Any]) -> None:
-    """Raise Unreadable where an envelope reports an error."""
-    for name in ("error", "errors"):
-        if envelope.get(name):
-            raise Unreadable(f"the gateway answered with an error: {_message(envelope[name])}")
-    if envelope.get("success") is False:
-        raise Unreadable(f"the gateway answered success: false: {_message(envelope)}")
+def has_role(name: str) -> bool:
+    """Return whether a member of an envelope with this name may report an error."""
+    return simplified(name) in _NAMES
 
 
-def find_rows(envelope: Any, paths: tuple[str, ...], *, null_is_empty: bool) -> list[Any]:
+def raise_for_error(envelope: Any, success: Success = ()) -> None:
+    """Raise Unreadable where an envelope reports an error, or lacks the success that the config declares."""
+    for path, wanted in success:
+        found = jsonpath.find(envelope, jsonpath.parse(path))
+        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
+            raise Unreadable(
+                f"the gateway answered {path}: {_json(found)}, where `success` has {_json(wanted)}"
+                f"{_quoted(envelope)}"
+            )
+    if not isinstance(envelope, dict):
+        return
+    declared = {path for path, _ in success}
+    members = [(name, simplified(name), value) for name, value in envelope.items() if name not in declared]
+    for _, name, value in members:
+        if name in _ERRORS and _is_error(value):
+            raise Unreadable(f"the gateway answered with an error: {_message(value)}")
+    for written, name, value in members:
+        if _is_negative(name, value):
+            raise Unreadable(f"the gateway answered {written}: {_json(value)}{_quoted(envelope)}")
+
+
+def raise_for_code(envelope: Any, success: Success = ()) -> None:
+    """Raise Unreadable where an envelope without rows has a code that is no known success."""
+    if not isinstance(envelope, dict):
+        return
+    declared = {path for path, _ in success}
+    for at, value in _codes(envelope):
+        path = ".".join(at)
+        if path not in declared and not _is_success(value):
+            name = path if len(at) == 1 and path.replace("_", "").isalnum() else f'"{path}"'
+            cure = f"if that is a success, set `success = {{ {name} = {_json(value)} }}` for the gateway"
+            raise Unreadable(
+                f"the gateway answered {path}: {_json(value)} and no models{_quoted(envelope)}", cure=cure
+            )
+
+
+def raise_for_error_row(row: Any) -> None:
+    """Raise Unreadable where the only row of a list is an error."""
+    if not isinstance(row, dict):
+        return
+    kinds = {str(row.get(name)).lower() for name in _KINDS}
+    is_named_error = str(row.get("id")).lower() == "error" and "model" not in kinds
+    if "error" in kinds or (is_named_error and _text(row)):
+        raise Unreadable(
+            f"the only row of the list is an error: {_text(row) or redact(canonical.as_text(row))}"
+        )
+
+
+def find_rows(
+    envelope: Any, paths: tuple[str, ...], *, null_is_empty: bool, success: Success = ()
+) -> list[Any]:
     """Return the rows of an envelope, from the first path with an array.
 
     Raises:
-        Unreadable: no path has an array.
+        Unreadable: no path has an array, or there are no rows beside a code that is no success.
     """
     found: Any = None
     for path in paths:
         found = envelope if not path else jsonpath.find(envelope, jsonpath.parse(path))
         if isinstance(found, list):
+            if not found:
+                raise_for_code(envelope, success)
             return found
+    raise_for_code(envelope, success)
     if not isinstance(envelope, dict):
         raise Unreadable(f"the answer is {describe_type(envelope)}, not a list of models")
-    places = " or ".join(repr(path) if path else "the answer itself" for path in paths)
-    if found is not None:
-        raise Unreadable(f"{places} is {describe_type(found)}, not the list of models")
-    if null_is_empty and any(path in envelope for path in paths):
+    nulls = [path for path in paths if path and _is_null(envelope, jsonpath.parse(path))]
+    if null_is_empty and nulls:
         return []
-    raise Unreadable(f"{places} is null or missing, not the list of models")
+    if nulls:
+        raise Unreadable(f"{nulls[0]!r} is null, not the list of models")
+    places = " or ".join(repr(path) if path else "the answer itself" for path in paths)
+    raise Unreadable(f"{places} is {describe_type(found)}, not the list of models")
+
+
+def list_path(envelope: Any, paths: tuple[str, ...]) -> Path:
+    """Return the path at which `find_rows` finds the rows: () for the answer itself, or without rows."""
+    for path in paths:
+        steps = jsonpath.parse(path) if path else ()
+        if isinstance(jsonpath.find(envelope, steps), list):
+            return steps
+    return ()
 
 
 def describe_type(value: Any) -> str:
@@ -74,6 +171,11 @@ def describe_type(value: Any) -> str:
             return "a number"
 
 
+def _is_null(envelope: Any, path: Path) -> bool:
+    above = jsonpath.find(envelope, path[:-1])
+    return isinstance(above, dict) and path[-1] in above and above[path[-1]] is None
+
+
 def _not_json(body: bytes, error: ValueError) -> Unreadable:
     start = body[:200].decode("utf-8", "replace").strip().lower()
     if not start:
@@ -86,9 +188,80 @@ def _not_json(body: bytes, error: ValueError) -> Unreadable:
     return Unreadable("the answer is not JSON, or was cut off on its way")
 
 
+def _is_error(value: Any) -> bool:
+    """Return whether a value named `error` is one: it is not empty, and reports no success."""
+    match value:
+        case list():
+            return any(map(_is_error, value))
+        case dict():
+            return any(map(_is_error, value.values()))
+        case _:
+            return is_yes(value) and not _is_success(value)
+
+
+def _is_negative(name: str, value: Any) -> bool:
+    """Return whether a member says that the request failed: `ok: false`, `status: "error"`."""
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if name in _SUCCESS:
+        return value is False or word in _NEGATIVE | {"0"} or _is_number(value, 0)
+    if name in _FLAGS:
+        return value is True
+    if name in _KINDS:
+        return word == "error"
+    return (name in _STATES and word in _NEGATIVE) or (name == "status" and value is False)
+
+
+def _codes(envelope: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Yield path and value of the codes of an envelope; a `status` is a code if it is an HTTP error."""
+    for name, value in envelope.items():
+        simple = simplified(name)
+        if simple in _CODE_OBJECTS and isinstance(value, dict):
+            yield from (
+                ((name, inner), code)
+                for inner, code in value.items()
+                if simplified(inner) in _CODES and not isinstance(code, dict | list)
+            )
+        elif (simple in _CODES and not isinstance(value, dict | list)) or (
+            simple == "status" and isinstance(value, int) and value >= _FIRST_ERROR_STATUS
+        ):
+            yield (name,), value
+
+
+def _is_success(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() in _POSITIVE | {""}
+    return value is None or value is True or _is_number(value, 0) or _is_number(value, 200)
+
+
+def _is_number(value: Any, number: int) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool) and value == number
+
+
+def _quoted(envelope: Any) -> str:
+    text = _text(envelope) if isinstance(envelope, dict) else ""
+    return f": {text}" if text else ""
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    """Return the message in an object, or in an object in it that may have the code; "" without one."""
+    by_name = {simplified(name): inner for name, inner in value.items()}
+    for name in (*_MESSAGES, *sorted(_CODE_OBJECTS)):
+        found = by_name.get(name)
+        found = found[0] if isinstance(found, list) and found else found
+        if isinstance(found, dict) and (text := _text(found)):
+            return text
+        if name in _MESSAGES and isinstance(found, str) and found:
+            return redact(found)
+    return ""
+
+
 def _message(problem: Any) -> str:
     if isinstance(problem, list):
-        problem = problem[0]
+        problem = next(filter(_is_error, problem))
     if isinstance(problem, dict):
-        problem = problem.get("message") or problem.get("msg") or problem.get("code") or problem
+        return _text(problem) or redact(canonical.as_text(problem.get("code") or problem))
     return redact(canonical.as_text(problem))
+
+
+def _json(value: Any) -> str:
+    return redact(canonical.encode(value))

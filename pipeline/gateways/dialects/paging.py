@@ -4,28 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from pipeline.core import jsonpath
+from pipeline.core.jsonpath import Path
+from pipeline.core.text import redact
 from pipeline.core.values import parse_length
 from pipeline.errors import Unreadable
+from pipeline.gateways.dialects.links import is_whole, next_link
+from pipeline.gateways.dialects.signs import WHOLE, Params, following
+from pipeline.gateways.urls import is_same_gateway, origin, same_page, without_user
 
 MAX_PAGES = 1000
-
-Params = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A request of a dialect: a path below the gateway's base, such as `/v1/models`."""
+    """A request of a dialect: a path below the gateway's base, such as `/v1/models`.
+
+    `url` is the whole address of a page that a `Link` header names; "" for one of the dialect's own.
+    """
 
     path: str
     params: Params = ()
+    url: str = ""
 
 
-Pages = Generator[PageRequest, bytes, tuple[bytes, ...]]
-"""Yields requests, is sent their bodies, and returns the bodies that make the list."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The body of one response, and what its head tells about further pages; `url` is where it came from."""
+
+    body: bytes
+    status: int = HTTPStatus.OK
+    link: str = ""
+    content_range: str = ""
+    url: str = ""
+
+
+Pages = Generator[PageRequest, Page, tuple[bytes, ...]]
+"""Yields requests, is sent their pages, and returns the bodies that make the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,7 @@ class Paging:
         pages_at: the path of the number of pages.
         size: the parameters that ask for large pages.
         total_at: the path of the number of records on all pages.
+        is_guess: other signs of more pages count too, since gateways of unknown formats are asked like this.
     """
 
     param: str
@@ -49,47 +69,157 @@ class Paging:
     pages_at: str = ""
     size: Params = ()
     total_at: str = ""
+    is_guess: bool = False
+
+    @property
+    def cursor_paths(self) -> frozenset[Path]:
+        """The paths that say whether there is a next page."""
+        paths = (self.next_at, self.more_at, self.pages_at)
+        return frozenset(each for path in paths if path for each in ((path,), jsonpath.parse(path)))
 
 
 def pages(
-    path: str, params: Params, paging: Paging | None, rows: Callable[[bytes], tuple[Any, Sequence[Any]]]
+    path: str,
+    params: Params,
+    paging: Paging | None,
+    rows: Callable[[bytes], tuple[Any, Sequence[Any]]],
+    *,
+    list_path: Callable[[Any], Path] = lambda _envelope: (),
+    complete: bool = False,
 ) -> Pages:
     """Request one page after the other.
+
+    Where the dialect's own paging names no next page, that of a `Link` header is followed, or the one after
+    the offset or page number that the answer has.
 
     Args:
         path: below the gateway's base.
         params: the query parameters of every page.
         paging: how pages are cut; None for a list in one piece.
         rows: returns the envelope and the rows of a body; raises Unreadable.
+        list_path: returns the path of the rows in an envelope.
+        complete: the pages of `paging` are the whole list, whatever an answer says.
 
     Raises:
         Unreadable: a page is not a list, a cursor repeats, pages are missing, or there is no end.
     """
-    if paging is None:
-        return ((yield PageRequest(path, params)),)
+    pager = _Pager(path, params, paging, list_path, complete)
+    request = pager.first()
+    requested = {request}
     bodies: list[bytes] = []
-    requested: set[Params] = set()
-    cursor: Params = ((paging.param, "1"),) if paging.numbered else ()
+    before: Sequence[Any] = ()
     count = 0
     while True:
-        body = yield PageRequest(path, (*params, *paging.size, *cursor))
-        envelope, found = rows(body)
-        bodies.append(body)
+        page = yield request
+        if not complete:
+            _check_head(page)
+        try:
+            envelope, found = rows(page.body)
+        except Unreadable:
+            if paging or bodies:
+                raise
+            # The reader describes it, or recognises it by its shape.
+            return (page.body,)
+        bodies.append(page.body)
         count += len(found)
-        following = _next_cursor(paging, envelope, len(bodies), count)
-        if following is None:
-            _check_total(paging, envelope, count)
+        by_paging = pager.by_paging(envelope, len(bodies), count)
+        next_request = by_paging or pager.announced(page, envelope, len(found), len(bodies), count)
+        if next_request is None:
+            if paging and not complete:
+                _check_total(paging, envelope, count)
             return tuple(bodies)
         if not found:
-            raise Unreadable(f"page {len(bodies)} is empty although it announces a next one")
-        if following in requested or following == cursor:
+            raise Unreadable(f"page {len(bodies)} is empty although it announces a next one", cure=_CURE)
+        is_repeated = by_paging is None and list(found) == list(before)
+        if next_request in requested or is_repeated:
             raise Unreadable(
-                f"page {len(bodies)} leads back to a page that was read already", cure="is `dialect` right?"
+                f"page {len(bodies)} leads back to a page that was read already",
+                cure=f"is `dialect` right? If it is, {_CURE}",
             )
         if len(bodies) >= MAX_PAGES:
             raise Unreadable(f"the list has no end: {MAX_PAGES} pages were read")
-        requested.add(following)
-        cursor = following
+        requested.add(next_request)
+        request, before = next_request, found
+
+
+_CURE = f"set `paging` for the gateway, or {WHOLE}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pager:
+    """Makes the requests of pages; see `pages`."""
+
+    path: str
+    params: Params
+    paging: Paging | None
+    list_path: Callable[[Any], Path]
+    complete: bool
+
+    def first(self) -> PageRequest:
+        if self.paging is None:
+            return PageRequest(self.path, self.params)
+        return self._with(((self.paging.param, "1"),) if self.paging.numbered else ())
+
+    def by_paging(self, envelope: Any, pages: int, records: int) -> PageRequest | None:
+        """Return the request of the next page by the dialect's own paging; None at the end."""
+        cursor = _next_cursor(self.paging, envelope, pages, records) if self.paging else None
+        return None if cursor is None else self._with(cursor)
+
+    def announced(self, page: Page, envelope: Any, rows: int, pages: int, records: int) -> PageRequest | None:
+        """Return the request of the next page by the `Link` header, an offset or a page number."""
+        if self.complete:
+            return None
+        if link := _linked(page):
+            return PageRequest(self.path, url=link)
+        if self.paging and not self.paging.is_guess:
+            return None
+        step = following(envelope, self.list_path(envelope), rows=rows, records=records, pages=pages)
+        if step is None:
+            return None
+        names = {name for name, _ in step.params}
+        kept = tuple(pair for pair in self.params if pair[0] not in names)
+        return PageRequest(self.path, (*kept, *step.params))
+
+    def _with(self, cursor: Params) -> PageRequest:
+        assert self.paging
+        return PageRequest(self.path, (*self.params, *self.paging.size, *cursor))
+
+
+def _check_head(page: Page) -> None:
+    """Raise Unreadable where the head of a response says that the body is a part of the list."""
+    whole = is_whole(page.content_range)
+    if whole is False or (page.status == HTTPStatus.PARTIAL_CONTENT and not whole):
+        stated = (
+            f"Content-Range: {redact(page.content_range)}" if page.content_range else f"status {page.status}"
+        )
+        raise Unreadable(f"the answer is a part of the list ({stated})", cure=_CURE)
+
+
+def _linked(page: Page) -> str | None:
+    """Return the address of the next page in the `Link` header, with the scheme of this page.
+
+    Raises:
+        Unreadable: it is on another server, which must not get the credentials.
+    """
+    target = next_link(page.link)
+    if target is None:
+        return None
+    try:
+        url = urljoin(page.url, target)
+        if same_page(page.url, url):
+            return None
+        if is_same_gateway(url, page.url):
+            # Behind a proxy that ends TLS, servers write http where they are asked by https.
+            url = urlsplit(url)._replace(scheme=urlsplit(page.url).scheme).geturl()
+        if is_same_gateway(page.url, url):
+            return without_user(url)
+        where = origin(url)
+    except ValueError:
+        where = redact(target)
+    raise Unreadable(
+        f"the next page is on another server ({where}, in the Link header); nothing was sent there",
+        cure=f"if that is the right address, write it as `url`; or set `paging`, or {WHOLE}",
+    )
 
 
 def has_next_page(paging: Paging, envelope: Any, pages: int, records: int) -> bool:
@@ -103,20 +233,30 @@ def _next_cursor(paging: Paging, envelope: Any, pages: int, records: int) -> Par
         last = _number(envelope, paging.pages_at)
         more = pages < last if last else records < (_number(envelope, paging.total_at) or 0)
         return ((paging.param, str(pages + 1)),) if more else None
-    if paging.more_at and jsonpath.find(envelope, jsonpath.parse(paging.more_at)) is not True:
+    if paging.more_at and _find(envelope, paging.more_at) is not True:
         return None
-    cursor = jsonpath.find(envelope, jsonpath.parse(paging.next_at))
+    cursor = _find(envelope, paging.next_at)
     if cursor is None or cursor == "":
         if paging.more_at:
-            raise Unreadable(f"page {pages} announces a next one without its cursor at {paging.next_at!r}")
+            raise Unreadable(
+                f"page {pages} announces a next one without its cursor at {paging.next_at!r}",
+                cure=_CURE,
+            )
         return None
     if not isinstance(cursor, str | int):
         raise Unreadable(f"page {pages} has no usable cursor: {paging.next_at!r} is neither text nor number")
     return _cursor_params(paging, str(cursor))
 
 
+def _find(envelope: Any, path: str) -> Any:
+    """Return the value at a path, or that of a member with this name, such as `@odata.nextLink`."""
+    if isinstance(envelope, dict) and path in envelope:
+        return envelope[path]
+    return jsonpath.find(envelope, jsonpath.parse(path))
+
+
 def _number(envelope: Any, path: str) -> int | None:
-    return parse_length(jsonpath.find(envelope, jsonpath.parse(path))) if path else None
+    return parse_length(_find(envelope, path)) if path else None
 
 
 def _cursor_params(paging: Paging, cursor: str) -> Params:
@@ -127,6 +267,6 @@ def _cursor_params(paging: Paging, cursor: str) -> Params:
 def _check_total(paging: Paging, envelope: Any, count: int) -> None:
     if not paging.total_at:
         return
-    total = jsonpath.find(envelope, jsonpath.parse(paging.total_at))
+    total = _find(envelope, paging.total_at)
     if isinstance(total, int) and not isinstance(total, bool) and total != count:
         raise Unreadable(f"the list announces {total} records, and {count} were read")

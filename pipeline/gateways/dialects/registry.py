@@ -101,7 +101,11 @@ def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
         "quiet": (*dialect.quiet, *own.quiet),
         "sets": (*dialect.sets, *own.sets),
         "no_models": (*dialect.no_models, *own.no_models),
+        "complete": own.complete,
+        "success": own.success,
     }
+    if own.complete and dialect.paging and dialect.paging.is_guess:
+        changes["paging"] = None
     if own.paging:
         changes["paging"] = _paging(dict(own.paging))
     if own.prices or own.facts:
@@ -158,7 +162,7 @@ def _paging(own: dict[str, str]) -> Paging:
         param=own["param"],
         next_at=own.get("next", ""),
         more_at=own.get("more", ""),
-        numbered="pages" in own,
+        numbered="next" not in own,
         pages_at=own.get("pages", ""),
         size=tuple(parse_qsl(own.get("size", ""))),
         total_at=own.get("total", ""),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,9 +17,10 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
 from pipeline.gateways.cache import BodyCache
-from pipeline.gateways.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, Row
-from pipeline.gateways.dialects.envelope import ERROR_NAMES, raise_for_error
-from pipeline.gateways.dialects.paging import Pages, Paging, has_next_page, pages
+from pipeline.gateways.dialects import envelope as envelopes
+from pipeline.gateways.dialects import signs
+from pipeline.gateways.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, ReadAnswer, Row
+from pipeline.gateways.dialects.paging import Pages
 
 _MAX_ENVELOPE = 4096
 _MAX_ROW_BYTES = 64 * 1024 * 1024
@@ -35,7 +37,8 @@ class RowCache:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         path = dialect.list_at[0]
-        self._split = None if path and len(jsonpath.parse(path)) > 1 else _Splitter(path, dialect.paging)
+        is_deep = bool(path) and len(jsonpath.parse(path)) > 1
+        self._split = None if is_deep else _Splitter(path, _names(dialect))
         self._frame = _Frame(path) if path else None
         self._pages: BodyCache[tuple[Any, Sequence[Any]]] = BodyCache()
         self._rows: dict[bytes, Row] = {}
@@ -46,28 +49,32 @@ class RowCache:
 
     def pages(self) -> Pages:
         """Return the requests of one complete list; see `Dialect.pages`."""
-        dialect = self._dialect
-        return pages(dialect.path, dialect.params, dialect.paging, self._page)
+        return self._dialect.pages_by(self._page)
 
     def read(self, answer: Answer) -> Listing:
-        """Parse one complete answer.
+        """Parse one complete answer; see `Dialect.read`."""
+        return self.parse(answer).listing
+
+    def parse(self, answer: Answer) -> ReadAnswer:
+        """Parse one answer, and find whether it may be incomplete.
 
         Raises:
             Unreadable: it is not a list of models, or not complete.
         """
-        if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer.bodies):
-            return self._listing
-        raw_rows = self._split_all(answer.bodies)
-        if raw_rows is None:
-            return self._dialect.read(answer)
+        if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer):
+            return ReadAnswer(self._listing)
+        found = self._split_all(answer)
+        if found is None:
+            return self._dialect.parse(answer)
+        raw_rows, incomplete = found
         try:
             rows = self._parse(raw_rows, answer.asked_at)
         except ValueError:
             # A row is not strict JSON; the dialect parses leniently.
-            return self._dialect.read(answer)
+            return self._dialect.parse(answer)
         listing = self._dialect.listing(rows)
         self._remember(answer, raw_rows, rows, listing)
-        return listing
+        return ReadAnswer(listing, incomplete)
 
     def _page(self, body: bytes) -> tuple[Any, Sequence[Any]]:
         page = self._pages.get(body)
@@ -85,38 +92,44 @@ class RowCache:
             self._frame.remember(answer.bodies[0], raw_rows)
             self._listing, self._last = listing, (raw_rows, rows)
 
-    def _has_same_rows(self, bodies: tuple[bytes, ...]) -> bool:
+    def _has_same_rows(self, answer: Answer) -> bool:
         """Return whether only the envelope is new, for example with the time of the answer."""
         assert self._frame
-        envelope = self._frame.without_rows(bodies[0]) if len(bodies) == 1 else None
+        envelope = self._frame.without_rows(answer.bodies[0]) if len(answer.bodies) == 1 else None
         page = self._split_page(envelope) if envelope else None
-        return page is not None and not page[1] and not self._has_next_page(page[0], 1, len(self._last[0]))
-
-    def _has_next_page(self, envelope: Any, pages: int, records: int) -> bool:
-        paging = self._dialect.paging
-        return paging is not None and has_next_page(paging, envelope, pages, records)
+        if page is None or page[1]:
+            return False
+        try:
+            return self._dialect.doubts([(page[0], len(self._last[0]))], answer.url) is None
+        except Unreadable:
+            return False
 
     def _is_long_after(self, asked_at: int) -> bool:
         """Return whether all rows of the last answer were created well before this time."""
         return asked_at > self._newest + REQUEST_TIME_WINDOW
 
-    def _split_all(self, bodies: tuple[bytes, ...]) -> list[msgspec.Raw] | None:
-        envelope: dict[str, Any] = {}
+    def _split_all(self, answer: Answer) -> tuple[list[msgspec.Raw], str | None] | None:
+        """Return the rows of an answer, and its doubts; None for one that the dialect must parse."""
+        pages: list[tuple[Any, int]] = []
         rows: list[msgspec.Raw] = []
-        for body in bodies:
+        for body in answer.bodies:
             page = self._split_page(body)
-            if page is None:
+            # An answer without rows may have a code that is an error, and one with a single row may be one.
+            if page is None or len(page[1]) <= 1:
                 return None
-            envelope = page[0]
+            pages.append((page[0], len(page[1])))
             rows += page[1]
-        return None if self._has_next_page(envelope, len(bodies), len(rows)) else rows
+        try:
+            return rows, self._dialect.doubts(pages, answer.url)
+        except Unreadable:
+            return None
 
     def _split_page(self, body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]] | None:
         if self._split is None:
             return None
         try:
             envelope, rows = self._split(body)
-            raise_for_error(envelope)
+            envelopes.raise_for_error(envelope, self._dialect.success)
         except (ValueError, RecursionError, Unreadable):
             return None
         return envelope, rows
@@ -160,41 +173,58 @@ def _has_request_time(row: Row, asked_at: int) -> bool:
     return created is not None and abs(created - asked_at) <= REQUEST_TIME_WINDOW
 
 
+@cache
+def _has_role(name: str) -> bool:
+    return envelopes.has_role(name) or signs.has_role(name)
+
+
+def _names(dialect: Dialect) -> frozenset[str]:
+    """Return the first names of the paths in an envelope that the dialect reads."""
+    paging = dialect.paging
+    cursors = (paging.next_at, paging.more_at, paging.pages_at, paging.total_at) if paging else ()
+    paths = (*cursors, *(path for path, _ in dialect.success))
+    return frozenset(name for path in paths if path for name in (path, jsonpath.parse(path)[0]))
+
+
 class _Splitter:
-    """Splits a body into its undecoded rows, and the errors and cursors of its envelope."""
+    """Splits a body into its undecoded rows, and what its envelope says of errors and pages.
 
-    def __init__(self, path: str, paging: Paging | None) -> None:
-        names = sorted(({*ERROR_NAMES} | _cursor_names(paging)) - {path})
-        self._names = {f"name_{number}": name for number, name in enumerate(names)}
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-            msgspec.defstruct(
-                "Envelope",
-                [("rows", list[msgspec.Raw]), *((name, msgspec.Raw, _MISSING) for name in self._names)],
-                rename={"rows": path, **self._names},
-            )
-            if path
-            else list[msgspec.Raw]
-        )
+    Args:
+        path: the name of the rows; "" for a body that is the array.
+        names: more names of the envelope to decode.
+    """
 
-    def __call__(self, body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]]:
-        """Return the relevant part of a body's envelope, and its rows.
+    def __init__(self, path: str, names: frozenset[str]) -> None:
+        self._path = path
+        self._names = names
+
+    def __call__(self, body: bytes) -> tuple[Any, list[msgspec.Raw]]:
+        """Return the relevant part of a body's envelope, with an empty array for its rows, and the rows.
 
         Raises:
             ValueError: it is not a plain list.
         """
-        found = self._decoder.decode(body)
-        if isinstance(found, list):
-            return {}, found
-        values = {name: bytes(getattr(found, field)) for field, name in self._names.items()}
-        return {name: canonical.decode_strictly(raw) for name, raw in values.items() if raw}, found.rows
+        if not self._path:
+            return [], _decode_rows(body)
+        members = _decode_members(body)
+        if self._path not in members:
+            raise ValueError("no rows")
+        rows = _decode_rows(members.pop(self._path))
+        names = self._names
+        envelope = {
+            name: canonical.decode_strictly(raw)
+            for name, raw in members.items()
+            if name in names or _has_role(name)
+        }
+        return {**envelope, self._path: []}, rows
 
 
-def _cursor_names(paging: Paging | None) -> set[str]:
-    """Return the names in an envelope that announce further pages."""
-    if paging is None:
-        return set()
-    paths = (paging.next_at, paging.more_at, paging.pages_at, paging.total_at)
-    return {jsonpath.parse(path)[0] for path in paths if path}
+_decode_members: Callable[[bytes], dict[str, msgspec.Raw]] = msgspec.json.Decoder(
+    dict[str, msgspec.Raw]
+).decode
+_decode_rows: Callable[[bytes | msgspec.Raw], list[msgspec.Raw]] = msgspec.json.Decoder(
+    list[msgspec.Raw]
+).decode
 
 
 class _Frame:

@@ -37,7 +37,8 @@ DIALECTS = (
         # The same host has a list in OpenAI's shape below /inference/v1.
         hosts=("api.fireworks.ai/v1/accounts/*",),
         path="/models",
-        # `totalSize` is not checked: it may be an estimate (https://google.aip.dev/158).
+        # It may be an estimate: https://google.aip.dev/158
+        not_totals=frozenset({"totalSize"}),
         paging=Paging(param="pageToken", next_at="nextPageToken", size=(("pageSize", "200"),)),
         list_at=("models",),
         id_at="name",

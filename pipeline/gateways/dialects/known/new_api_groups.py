@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.core import canonical
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects.dialect import Answer, Dialect, GroupAnswers, Groups
+from pipeline.gateways.dialects.dialect import Answer, Dialect, GroupAnswers, Groups, group_record
 from pipeline.gateways.dialects.envelope import parse_envelope
 from pipeline.gateways.dialects.known.new_api import PRICES_DIALECT, PRICES_PATH, models_of_group
 from pipeline.gateways.dialects.paging import PageRequest, Pages
@@ -22,7 +22,7 @@ def pages() -> Pages:
     """Request the groups, then the price list."""
     groups = yield PageRequest(GROUPS_PATH)
     prices = yield PageRequest(PRICES_PATH)
-    return groups, prices
+    return groups.body, prices.body
 
 
 def split(answer: Answer) -> GroupAnswers:
@@ -40,7 +40,7 @@ def split(answer: Answer) -> GroupAnswers:
     if not isinstance(prices, dict):
         raise Unreadable(f"{PRICES_PATH} is no price list", cure="is this a New-API gateway?")
     models = {name: _answer(_models(prices, name), answer) for name in sorted(named)}
-    return GroupAnswers(_answer(list(_group_rows(named)), answer), models, _answer([], answer))
+    return GroupAnswers(_answer(list(_group_rows(named)), answer), models)
 
 
 def _models(prices: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def _models(prices: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
 def _group_rows(named: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name, group in named.items():
         fields = group if isinstance(group, dict) else {"desc": group}
-        yield {"id": f"group:{name}", "ratio": fields.get("ratio"), "desc": fields.get("desc")}
+        yield {"id": group_record(name), "ratio": fields.get("ratio"), "desc": fields.get("desc")}
 
 
 def _answer(rows: list[dict[str, Any]], source: Answer) -> Answer:

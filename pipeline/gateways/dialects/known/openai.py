@@ -11,7 +11,7 @@ DIALECTS = (
         hosts=("api.openai.com",),
         # OpenAI sends its models in one page. Its other lists have `has_more`, and `after` takes the last id
         # (https://platform.openai.com/docs/api-reference/files/list). Some gateways page models like these.
-        paging=Paging(param="after", next_at="last_id", more_at="has_more"),
+        paging=Paging(param="after", next_at="last_id", more_at="has_more", is_guess=True),
         # More paths than OpenAI uses, because unknown gateways are parsed in this dialect.
         list_at=("data", "models", "result.models", "result", "output.models", ""),
         # Random in each answer of servers that still send permissions.

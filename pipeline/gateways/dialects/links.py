@@ -1,0 +1,43 @@
+"""The headers of a response that tell about further pages: `Link` and `Content-Range`."""
+
+from __future__ import annotations
+
+import re
+
+_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$%&*+.^`|~-]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^",;\s]*))?)*)')
+_PARAMETER = re.compile(r';\s*([\w!#$%&*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",;\s]*)))?')
+_RANGE = re.compile(r"^\s*[\w-]+\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
+_BARE_RANGE = re.compile(r"^\s*(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
+
+
+def next_link(header: str) -> str | None:
+    """Return the target of the first link with `rel=next` in a `Link` header; None without one.
+
+    See https://www.rfc-editor.org/rfc/rfc8288#section-3.
+    """
+    for target, parameters in _LINK.findall(header):
+        values: dict[str, str] = {}
+        for name, in_quotes, bare in _PARAMETER.findall(parameters):
+            # Only the first of several parameters of one name counts.
+            values.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", in_quotes) if in_quotes else bare)
+        # A link with an anchor is one of another resource.
+        if "next" in values.get("rel", "").lower().split() and not values.get("anchor") and target.strip():
+            return str(target).strip()
+    return None
+
+
+def is_whole(content_range: str) -> bool | None:
+    """Return whether a `Content-Range` covers everything; None where it does not say.
+
+    The unit may be missing, as PostgREST writes it: `0-24/67`.
+    See https://www.rfc-editor.org/rfc/rfc9110#section-14.4.
+    """
+    match = _RANGE.match(content_range) or _BARE_RANGE.match(content_range)
+    if match is None:
+        return None
+    first, last, size = match.groups()
+    if size == "*":
+        return False if int(first or 0) else None
+    if first is None:
+        return int(size) == 0
+    return int(first) == 0 and int(last) + 1 >= int(size)

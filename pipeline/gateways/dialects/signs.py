@@ -1,0 +1,461 @@
+"""Signs in an answer that its list has more pages: cursors, flags, numbers of pages, offsets, totals.
+
+Only the envelope counts: the object that holds the list, the objects around it, and the usual places in them
+(`meta`, `pagination`, `_links` …). Names are compared without case and punctuation: `nextPageToken` is
+`next_page_token`. Null, false, 0 and empty values are no signs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from pipeline.core import canonical
+from pipeline.core.jsonpath import Path
+from pipeline.core.text import count, redact
+from pipeline.gateways.urls import same_page
+
+Params = tuple[tuple[str, str], ...]
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+CONTAINERS = words(
+    "cursor cursors link links listmetadata meta metadata next page pageinfo pageinformation pager paging"
+    " pagination responsemetadata resultinfo"
+)
+"""The objects of an envelope that tell about pages."""
+
+_NEXT = words(
+    "continuation continuationtoken continue cursor next nextcursor nexthref nextid nextkey nextlink"
+    " nextmarker nextoffset nextpage nextpagecursor nextpagelink nextpagetoken nextpageuri nextpageurl"
+    " nextstart nexttoken nexturi nexturl odatanextlink paginationtoken"
+)
+_MORE = words(
+    "hasmore hasmoreitems hasmorepages hasmoreresults hasnext hasnextpage more moreavailable moreitems"
+    " morepages moreresults"
+)
+_LAST = words("islast islastpage last lastpage")
+_CUT = words(
+    "incomplete incompleteresults ispartial istruncated partial partialresults truncated wastruncated"
+)
+_WHOLE = words("complete iscomplete")
+_PAGES = words("lastpage numpages numberofpages pagecount pages pagestotal totalpage totalpages")
+_TOTALS = words(
+    "count fullcount itemcount itemstotal numtotal odatacount recordcount total totalcount totalelements"
+    " totalentries totalhits totalitems totalmodels totalnum totalrecords totalresults totalrows totalsize"
+)
+_OFFSETS = words("offset skip")
+_PAGE_NUMBERS = words("currentpage number page pageindex pageno pagenum pagenumber")
+_SIZES = words("itemsperpage limit pagelimit pagesize perpage size take top")
+_PAGE_PARAMETERS = {"currentpage": "page", "number": "page"}
+"""The query parameter of a page number that an answer calls otherwise."""
+
+_LAST_IDS = words("endcursor lastid")
+_SELF = words("current self")
+_ROLES = (
+    CONTAINERS
+    | _NEXT
+    | _MORE
+    | _LAST
+    | _CUT
+    | _WHOLE
+    | _PAGES
+    | _TOTALS
+    | _OFFSETS
+    | _PAGE_NUMBERS
+    | _SIZES
+    | _LAST_IDS
+    | _SELF
+)
+_TARGETS = ("href", "url", "uri", "link", "cursor", "token", "page", "offset", "id")
+"""What an object named `next` has, the likeliest first."""
+
+_DEPTH = 3
+_MOST_LINKS = 32
+_LONGEST_VALUE = 60
+_PUNCTUATION = re.compile(r"[\W_]+")
+_NO_WORDS = frozenset({"", "0", "false", "n", "no", "none", "null", "nil", "undefined"})
+_NEEDS_ESCAPES = re.compile(r'["\\\x00-\x1f\x7f*\[]')
+_NEXT_PREFIX = re.compile(r"^next[_-]?", re.IGNORECASE)
+
+WHOLE = "`complete = true` if this is the whole list"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A sign of more pages: where it is, its value, and the setting that follows it (None if unknown)."""
+
+    at: Path
+    value: Any
+    paging: str | None = None
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.at)}: {shown(self.value)}"
+
+    @property
+    def cure(self) -> str:
+        """What to add to the gateway's table in the config."""
+        paging = self.paging or 'paging = { param = "…", next = "…" }'
+        return f"set `{paging}` for the gateway, or {WHOLE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The parameters of the next page, by the offset or page number that a page has.
+
+    `certain` is False for a page that is just full: it may be the last one.
+    """
+
+    params: Params
+    certain: bool
+    sign: Sign
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An object of the envelope; `own` if the list or what tells about it is in it, `above` for ancestors."""
+
+    at: Path
+    values: Mapping[str, Any]
+    own: bool
+
+    def named(self, names: Collection[str]) -> Iterator[tuple[Path, str, Any]]:
+        """Yield path, name and value of the members with these names."""
+        for name, value in self.values.items():
+            if simplified(name) in names:
+                yield (*self.at, name), name, value
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """The offset or number of a page with its query parameter, the size of pages, and their number."""
+
+    place: _Place
+    at: Path
+    param: str
+    value: int
+    is_offset: bool
+    size: tuple[str, int] | None
+    last: int | None = None
+
+
+@lru_cache(maxsize=4096)
+def simplified(name: str) -> str:
+    """Return a name in lower case, without punctuation."""
+    return _PUNCTUATION.sub("", name).lower()
+
+
+def has_role(name: str) -> bool:
+    """Return whether a member of an envelope with this name may tell about pages."""
+    return simplified(name) in _ROLES
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: JSON on one line, clipped, without anything like a key."""
+    text = redact(canonical.encode(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def is_yes(value: Any) -> bool:
+    """Return whether a value says yes: true, a number but 0, a text but `false`, `none`, `0` and the like."""
+    if isinstance(value, str):
+        return value.strip().lower() not in _NO_WORDS
+    return bool(value)
+
+
+def certain_sign(
+    envelope: Any, to_list: Path, *, pages: int, url: str = "", known: Collection[Path] = ()
+) -> Sign | None:
+    """Return the first sign in the last page of a list that there are more pages; None without one.
+
+    Args:
+        envelope: the page.
+        to_list: the path of its rows.
+        pages: how many pages were read.
+        url: the address of the page, "" where it is unknown.
+        known: the paths that the paging of the gateway has followed to their end.
+    """
+    places = list(_places(envelope, to_list))
+    flags = [flag for place in places for flag in _flags(place) if flag.at not in known]
+    more = next((flag for flag in flags if is_yes(flag.value)), None)
+    if more:
+        return _with_cursor(more, places)
+    found = [sign for place in places for sign in _cut(place)]
+    # A flag that says no, or the last page, counts more than a cursor: some answers always have one.
+    if not flags and not any(map(_is_last, places)):
+        present = _present_addresses(places, url)
+        found += [sign for place in places for sign in _cursors(place, present, url)]
+    found += [sign for place in places for sign in _numbers_of_pages(place, pages)]
+    return next((sign for sign in found if sign.at not in known), None)
+
+
+def first_page_sign(envelope: Any, to_list: Path) -> Sign | None:
+    """Return the sign that the first page of a list is not its beginning: an offset, a page number."""
+    for place in _places(envelope, to_list):
+        sizes = any(_natural(value) for *_, value in place.named(_SIZES))
+        for at, _, value in place.named(_OFFSETS):
+            if _is_text(value) or (_natural(value) and sizes):
+                return Sign(at, value, _cursor_setting(at, value))
+        for at, _, value in place.named(_PAGE_NUMBERS):
+            if sizes and (_natural(value) or 0) > 1:
+                return Sign(at, value)
+    return None
+
+
+def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: int) -> Following | None:
+    """Return the next page of a list whose pages have their offset or number; None at the end.
+
+    Args:
+        envelope: the page.
+        to_list: the path of its rows.
+        rows: the number of rows on this page.
+        records: the number of rows on all pages so far.
+        pages: the number of pages so far.
+    """
+    places = list(_places(envelope, to_list))
+    flags = {is_yes(flag.value) for place in places for flag in _flags(place)}
+    if flags == {False} or any(map(_is_last, places)):
+        return None
+    position = next((found for place in places if (found := _position(place))), None)
+    if position is None or (pages == 1 and position.value > (0 if position.is_offset else 1)):
+        return None
+    total = _total(position.place, places)
+    if total is not None:
+        read = max(position.value + rows, records) if position.is_offset else records
+        more = read < total
+    elif position.last:
+        more = pages < position.last and position.value < position.last
+    else:
+        more = True in flags or (position.size is not None and rows >= position.size[1])
+    certain = total is not None or position.last is not None or True in flags
+    after = position.value + (rows if position.is_offset else 1)
+    size = ((position.size[0], str(position.size[1])),) if position.size else ()
+    params = ((position.param, str(after)), *size)
+    return Following(params, certain, Sign(position.at, position.value)) if more else None
+
+
+def largest_total(envelope: Any, to_list: Path, not_totals: Collection[str]) -> Sign | None:
+    """Return the largest number of records that the list's own object has; None without one.
+
+    Args:
+        envelope: a page.
+        to_list: the path of its rows.
+        not_totals: names of numbers that count something else.
+    """
+    found: Sign | None = None
+    for place in _places(envelope, to_list):
+        if place.own:
+            for at, name, value in place.named(_TOTALS):
+                number = _natural(value)
+                if number and name not in not_totals and (found is None or number > found.value):
+                    found = Sign(at, number, _total_setting(at))
+    return found
+
+
+def full_page_reason(position: Sign, rows: int) -> str:
+    """Return why a page that is as long as a page may be may have another after it, and what to do."""
+    return (
+        f"the answer is a full page of {count(rows, 'row')} ({position}), so it may be one of several:"
+        f" save all of them, or set {WHOLE}"
+    )
+
+
+def incomplete_reason(total: Sign, records: int) -> str:
+    """Return why a list with fewer rows than its total may be incomplete, and what to do."""
+    return (
+        f"the answer has {count(records, 'row')} and says {total}, so it may be one page of a longer list:"
+        f" {total.cure}"
+    )
+
+
+def _places(envelope: Any, to_list: Path) -> Iterator[_Place]:
+    """Yield the objects around the list, outermost first, each with its containers."""
+    if not to_list or not isinstance(envelope, dict):
+        return
+    value: Any = envelope
+    for depth, step in enumerate(to_list):
+        if not isinstance(value, dict):
+            return
+        yield from _with_containers(to_list[:depth], value, own=depth == len(to_list) - 1, without=step)
+        value = value.get(step)
+
+
+def _with_containers(
+    at: Path, values: Mapping[str, Any], *, own: bool, without: str = "", depth: int = 0
+) -> Iterator[_Place]:
+    yield _Place(at, {name: value for name, value in values.items() if name != without}, own)
+    if depth == _DEPTH:
+        return
+    for name, value in values.items():
+        if isinstance(value, dict) and name != without and simplified(name) in CONTAINERS - {"next"}:
+            yield from _with_containers((*at, name), value, own=own, depth=depth + 1)
+
+
+def _flags(place: _Place) -> Iterator[Sign]:
+    for at, _, value in place.named(_MORE):
+        if not isinstance(value, dict | list):
+            yield Sign(at, value)
+
+
+def _is_last(place: _Place) -> bool:
+    return any(value is True for *_, value in place.named(_LAST))
+
+
+def _cut(place: _Place) -> Iterator[Sign]:
+    """Yield the signs that the list was cut without a cursor: `truncated: true`, `last: false`."""
+    for at, _, value in place.named(_CUT):
+        if is_yes(value):
+            yield Sign(at, value)
+    for at, _, value in place.named(_WHOLE | _LAST):
+        if value is False:
+            yield Sign(at, value)
+
+
+def _with_cursor(flag: Sign, places: Sequence[_Place]) -> Sign:
+    """Return a flag with the setting that follows it, if there is a cursor beside it."""
+    more = ".".join(flag.at)
+    for place in places:
+        for found in _cursors(place, (), ""):
+            if found.paging:
+                return replace(flag, paging=f'{found.paging.removesuffix(" }")}, more = "{more}" }}')
+        for at, _, value in place.named(_LAST_IDS):
+            paging = _setting(param="after", next=at, more=flag.at)
+            if is_yes(value) and paging:
+                return replace(flag, paging=paging)
+    return flag
+
+
+def _cursors(place: _Place, present: Sequence[str], url: str) -> Iterator[Sign]:
+    for at, name, value in place.named(_NEXT):
+        if simplified(name) == "cursor" and isinstance(value, dict):
+            continue
+        steps, target = _target(value)
+        if target is not None and not _is_present(target, present, url):
+            yield Sign((*at, *steps), target, _cursor_setting((*at, *steps), target))
+    for at, _, links in place.named(frozenset({"links", "link"})):
+        for link in links[:_MOST_LINKS] if isinstance(links, list) else ():
+            if isinstance(link, dict) and "next" in str(link.get("rel")).lower().split():
+                _, target = _target(link)
+                if target is not None and not _is_present(target, present, url):
+                    yield Sign((*at, "next"), target)
+
+
+def _target(value: Any) -> tuple[Path, Any]:
+    """Return the cursor or address in a value named `next`, and its path there; None without one."""
+    if isinstance(value, dict):
+        for name in (*_TARGETS, *value):
+            inner = value.get(name)
+            if not isinstance(inner, dict | list) and is_yes(inner):
+                return (name,), inner
+        return (), None
+    return ((), None) if isinstance(value, list) or not is_yes(value) else ((), value)
+
+
+def _present_addresses(places: Sequence[_Place], url: str) -> Sequence[str]:
+    """Return the address of the page: as requested, and as it says itself."""
+    own = [_target(value)[1] for place in places for *_, value in place.named(_SELF)]
+    return [each for each in (url, *own) if each and isinstance(each, str)]
+
+
+def _is_present(target: Any, present: Sequence[str], url: str) -> bool:
+    """Return whether the address of a next page is that of the page itself."""
+    if not isinstance(target, str) or not _is_address(target):
+        return False
+    try:
+        return any(same_page(urljoin(url, target), urljoin(url, each)) for each in present)
+    except ValueError:
+        return False
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text or text.startswith(("/", "?"))
+
+
+def _numbers_of_pages(place: _Place, pages: int) -> Iterator[Sign]:
+    for at, _, value in place.named(_PAGES):
+        if (_natural(value) or 0) > pages:
+            yield Sign(at, value, _setting(param=_page_param(place), pages=at))
+
+
+def _page_param(place: _Place) -> str:
+    for _, name, _ in place.named(_PAGE_NUMBERS):
+        return _PAGE_PARAMETERS.get(simplified(name), name)
+    return "page"
+
+
+def _position(place: _Place) -> _Position | None:
+    """Return the offset or the number of a page; None where its size, or the number of pages, is missing."""
+    size = next(((name, found) for _, name, value in place.named(_SIZES) if (found := _natural(value))), None)
+    pages = next((found for *_, value in place.named(_PAGES) if (found := _natural(value))), None)
+    for at, name, value in place.named(_OFFSETS):
+        if size and (number := _whole(value)) is not None:
+            return _Position(place, at, name, number, is_offset=True, size=size)
+    for at, name, value in place.named(_PAGE_NUMBERS):
+        if (size or pages) and (number := _whole(value)) is not None:
+            param = _PAGE_PARAMETERS.get(simplified(name), name)
+            return _Position(place, at, param, number, is_offset=False, size=size, last=pages)
+    return None
+
+
+def _total(place: _Place, places: Sequence[_Place]) -> int | None:
+    """Return the total beside a position, or else in the list's own object."""
+    for each in (place, *(other for other in places if other.own)):
+        found = [
+            number for *_, value in each.named(_TOTALS - {"count"}) if (number := _whole(value)) is not None
+        ]
+        if found:
+            return max(found)
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    """Return a number of at least 0, also written as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _LONGEST_VALUE:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _natural(value: Any) -> int | None:
+    return _whole(value) or None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and is_yes(value) and _whole(value) is None
+
+
+def _cursor_setting(at: Path, value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None
+    query = parse_qsl(urlsplit(value).query) if isinstance(value, str) and "?" in value else []
+    if query:
+        known = [name for name, _ in query if simplified(name) not in _SIZES]
+        return _setting(param=(known or [query[0][0]])[0], next=at)
+    if isinstance(value, str) and _is_address(value):
+        return None
+    name = next((step for step in reversed(at) if simplified(step) not in _TARGETS), at[-1])
+    rest = _NEXT_PREFIX.sub("", name)
+    bare = "cursor" if isinstance(value, str) else "page"
+    return _setting(param=rest[:1].lower() + rest[1:] or bare, next=at)
+
+
+def _total_setting(at: Path) -> str | None:
+    return _setting(param="page", total=at)
+
+
+def _setting(*, param: str, **paths: Path) -> str | None:
+    """Return the setting `paging` in the config's syntax; None where no path can name the place."""
+    if any("." in step for path in paths.values() if len(path) > 1 for step in path):
+        return None
+    values = {"param": param} | {key: ".".join(path) for key, path in paths.items()}
+    if any(_NEEDS_ESCAPES.search(value) for value in values.values()):
+        return None
+    written = ", ".join(f'{key} = "{value}"' for key, value in values.items())
+    return f"paging = {{ {written} }}"

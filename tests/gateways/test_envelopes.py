@@ -1,0 +1,751 @@
+"""What an answer says of itself: signs of more pages, and errors in spite of a status 200.
+
+One table: the pages that a gateway of an unknown format sends, and what becomes of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pipeline.core.types import Gateway, Overrides
+from pipeline.errors import Unreadable
+from pipeline.gateways.dialects import (
+    Answer,
+    Dialect,
+    Page,
+    PageRequest,
+    Pages,
+    ReadAnswer,
+    RowCache,
+    answer_dialect,
+    request_dialect,
+)
+
+URL = "https://llm.example/v1/models"
+NOW = 1_790_000_000
+
+
+def rows(*names: str) -> list[dict[str, Any]]:
+    return [{"id": name, "object": "model"} for name in names]
+
+
+def page(*names: str, **envelope: Any) -> Page:
+    """Return a page of models with more members in its envelope."""
+    return raw({"object": "list", "data": rows(*names), **envelope})
+
+
+def raw(value: Any, *, status: int = 200, link: str = "", content_range: str = "", url: str = URL) -> Page:
+    """Return a page with any body, and the head of its response."""
+    return Page(json.dumps(value).encode(), status, link, content_range, url)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of an answer: its models and doubts, the error, and the requests."""
+
+    models: list[str]
+    incomplete: str | None
+    error: str | None
+    asked: list[PageRequest]
+
+
+def gateway(**overrides: Any) -> Gateway:
+    return Gateway("acme", "https://llm.example/v1", overrides=Overrides(**overrides))
+
+
+def asked_and_read(of: Gateway, sent: Sequence[Page]) -> Found:
+    """Send pages to the requests of a gateway, and parse them in both ways, which must agree."""
+    dialect = request_dialect(of)
+    cached = RowCache(dialect)
+    plain = _found(of, dialect, dialect.pages(), sent, Dialect.parse)
+    assert (
+        _found(of, dialect, cached.pages(), sent, lambda read_in, answer: _again(RowCache(read_in), answer))
+        == plain
+    )
+    return plain
+
+
+def _again(cache: RowCache, answer: Answer) -> ReadAnswer:
+    """Parse an answer twice, since the second time its rows are cached."""
+    first = cache.parse(answer)
+    assert cache.parse(answer) == first
+    return first
+
+
+def _found(
+    of: Gateway,
+    dialect: Dialect,
+    asking: Pages,
+    sent: Sequence[Page],
+    parse: Callable[[Dialect, Answer], ReadAnswer],
+) -> Found:
+    asked = [next(asking)]
+    try:
+        answer = _answer(asking, sent, asked)
+        read = parse(answer_dialect(of, dialect, answer), answer)
+    except Unreadable as error:
+        return Found([], None, error.message, asked)
+    return Found(list(read.listing.records), read.incomplete, None, asked)
+
+
+def _answer(asking: Pages, sent: Sequence[Page], asked: list[PageRequest]) -> Answer:
+    """Send pages to requests, and keep the requests; return the answer that the pages make."""
+    for received in sent:
+        try:
+            asked.append(asking.send(received))
+        except StopIteration as end:
+            return Answer(end.value, NOW, received.url)
+    raise AssertionError(f"more pages are wanted than there are: {asked[-1]}")
+
+
+WHOLE = [
+    ("a plain list", page("a", "b")),
+    ("a list whose next page is null", page("a", "b", next=None)),
+    (
+        "a list whose next page is an empty text",
+        page("a", "b", next="", next_page_token="", nextPageToken=""),
+    ),
+    ("a list whose next page is false", page("a", "b", next=False)),
+    ("a list whose next page is 0", page("a", "b", next_page=0, next_offset="0")),
+    ("a list whose next page is an empty object", page("a", "b", next={}, _links={}, links=[])),
+    ("a list whose next page has an empty address", page("a", "b", _links={"next": {"href": ""}})),
+    ("a list whose next page is the page itself", page("a", "b", next=URL)),
+    (
+        "a list whose next page is the page itself, without the host",
+        page("a", "b", links={"next": "/v1/models"}),
+    ),
+    (
+        "a list whose next page is what it calls itself",
+        page("a", "b", links={"self": "/x?limit=2&a=1", "next": "/x?a=1&limit=2"}),
+    ),
+    ("a list that says it has no more pages", page("a", "b", has_more=False, hasMore=False)),
+    (
+        "a list with an end cursor and no next page",
+        page("a", "b", pageInfo={"hasNextPage": False, "endCursor": "b"}),
+    ),
+    ("a list with a last id and no more pages", page("a", "b", first_id="a", last_id="b", has_more=False)),
+    ("a list with a cursor and no more pages", page("a", "b", next_cursor="x", has_more=False)),
+    (
+        "a list with the cursors of this page",
+        page("a", "b", paging={"cursors": {"before": "x", "after": "y"}}),
+    ),
+    ("a list with its total", page("a", "b", total=2, total_count="2")),
+    ("a list with a smaller total", page("a", "b", total=1)),
+    ("a list with a total of 0", page("a", "b", total=0)),
+    ("a list with its count in its metadata", page("a", "b", meta={"total": 2, "count": 2})),
+    ("a list with one page", page("a", "b", pagination={"total_pages": 1, "page": 1, "page_size": 20})),
+    ("a list shorter than its limit", page("a", "b", offset=0, limit=20)),
+    ("a list that is not cut", page("a", "b", truncated=False, partial=False, incomplete_results=False)),
+    ("a list that is the last page", page("a", "b", last=True, totalPages=1)),
+    (
+        "a list whose records have a next and a total",
+        raw({"data": [{"id": "a", "next": "x", "total": 9}, {"id": "b"}]}),
+    ),
+    ("a list beside statistics with a total", page("a", "b", usage={"total": 99, "has_more": True})),
+    (
+        "a list with a total around the object that holds it",
+        raw({"total": 9, "result": {"models": rows("a", "b")}}),
+    ),
+    ("a list with a link to another page than the next", page("a", "b", links={"last": "/v1/models?page=9"})),
+    (
+        "a list with a Link to its license",
+        raw(rows("a", "b"), link='</terms>; rel="license"; title="next, all"'),
+    ),
+    (
+        "a list with a Link to the next of another resource",
+        raw(rows("a", "b"), link='</x>; rel=next; anchor="/y"'),
+    ),
+    ("a list with a Link to itself", raw(rows("a", "b"), link=f"<{URL}>; rel=next")),
+    (
+        "a list with a Link to its first page",
+        raw(rows("a", "b"), link='<?page=1>; rel="first", <?page=1>; rel=last'),
+    ),
+    ("a list whose Content-Range covers all", raw(rows("a", "b"), content_range="items 0-1/2")),
+    (
+        "a status 206 whose Content-Range covers all",
+        raw(rows("a", "b"), status=206, content_range="items 0-1/2"),
+    ),
+    ("a list whose Content-Range has no size", raw(rows("a", "b"), content_range="0-1/*")),
+    ("a list with an error that is null", page("a", "b", error=None, errors=[])),
+    ("a list with an error that is empty", page("a", "b", error="", errors={})),
+    ("a list with an error that is false or 0", page("a", "b", error=False, errors=0)),
+    ("a list with an error whose code is 0", page("a", "b", error={"code": 0, "message": ""})),
+    ("a list beside the code 0", page("a", "b", code=0, msg="ok")),
+    ("a list beside the code 200", page("a", "b", code="200", success="true", ok=True, status="ok")),
+    ("a list beside an unknown code", page("a", "b", code=1, msg="done")),
+    ("a list beside an unknown status", page("a", "b", status="active", state=3)),
+    (
+        "a list whose records have a status of error",
+        raw({"data": [{"id": "a", "status": "error"}, {"id": "b", "ok": False}]}),
+    ),
+]
+"""Answers that are whole lists of the models a and b."""
+
+
+@pytest.mark.parametrize("sent", [sent for _, sent in WHOLE], ids=[name for name, _ in WHOLE])
+def test_is_a_whole_list(sent: Page) -> None:
+    found = asked_and_read(gateway(), [sent])
+    assert (found.models, found.incomplete, found.error) == (["a", "b"], None, None)
+
+
+EMPTY = [
+    ("an empty list", page()),
+    ("an empty list beside the code 0", page(code=0, message="")),
+    ("an empty list beside the code 200", page(code=200, status=200, message="OK")),
+    ("an empty list beside a success in words", page(code="SUCCESS")),
+    ("an empty list beside a success in another case", page(code="Success", status="success")),
+    ("an empty list beside the code true", page(code=True)),
+    ("an empty list beside the code 00000", page(code="00000")),
+    ("an empty list beside a null code", page(code=None, errcode="", error_code=0)),
+    ("an empty list beside the status of a service", page(status="active")),
+    (
+        "an empty list beside the code 0 of a vendor",
+        page(base_resp={"status_code": 0, "status_msg": "success"}),
+    ),
+]
+
+
+@pytest.mark.parametrize("sent", [sent for _, sent in EMPTY], ids=[name for name, _ in EMPTY])
+def test_is_a_list_without_models(sent: Page) -> None:
+    found = asked_and_read(gateway(), [sent])
+    assert (found.models, found.incomplete, found.error) == ([], None, None)
+
+
+MORE = [
+    (
+        "a token for the next page",
+        page("a", next_page_token="x1"),
+        'next_page_token: "x1"',
+        'param = "page_token"',
+    ),
+    ("a token in camel case", page("a", nextPageToken="x1"), 'nextPageToken: "x1"', 'next = "nextPageToken"'),
+    (
+        "a token in kebab case",
+        page("a", **{"next-page-token": "x1"}),
+        'next-page-token: "x1"',
+        'param = "page-token"',
+    ),
+    (
+        "a next cursor",
+        page("a", next_cursor="x1"),
+        'next_cursor: "x1"',
+        '{ param = "cursor", next = "next_cursor" }',
+    ),
+    ("a cursor", page("a", cursor="x1"), 'cursor: "x1"', '{ param = "cursor", next = "cursor" }'),
+    ("a next that is a cursor", page("a", next="x1"), 'next: "x1"', '{ param = "cursor", next = "next" }'),
+    ("a next that is a number", page("a", next=2), "next: 2", '{ param = "page", next = "next" }'),
+    ("a next page", page("a", next_page=2), "next_page: 2", '{ param = "page", next = "next_page" }'),
+    (
+        "a next offset",
+        page("a", nextOffset=20),
+        "nextOffset: 20",
+        '{ param = "offset", next = "nextOffset" }',
+    ),
+    (
+        "a next address",
+        page("a", next="https://llm.example/v1/models?after=a&limit=1"),
+        'next: "https://llm.example/v1/models?after=a',
+        '{ param = "after", next = "next" }',
+    ),
+    (
+        "a next address without parameters",
+        page("a", next="/v1/models/2"),
+        'next: "/v1/models/2"',
+        "paging = ",
+    ),
+    (
+        "a next link",
+        page("a", nextLink="/v1/models?page=2"),
+        "nextLink:",
+        '{ param = "page", next = "nextLink" }',
+    ),
+    (
+        "a next link of OData",
+        page("a", **{"@odata.nextLink": "https://llm.example/v1/models?$skip=1"}),
+        "@odata.nextLink:",
+        'next = "@odata.nextLink"',
+    ),
+    ("a link to the next page", page("a", links={"next": "?page=2"}), "links.next:", 'next = "links.next"'),
+    (
+        "a link to the next page in HAL",
+        page("a", _links={"next": {"href": "/v1/models?page=2"}}),
+        "_links.next.href:",
+        '{ param = "page", next = "_links.next.href" }',
+    ),
+    (
+        "a list of links",
+        page("a", links=[{"rel": "next", "href": "/v1/models?page=2"}]),
+        "links.next:",
+        "paging = ",
+    ),
+    ("a next page in paging", page("a", paging={"next": "x1"}), 'paging.next: "x1"', 'next = "paging.next"'),
+    (
+        "a next token in page",
+        page("a", page={"nextToken": "x1"}),
+        "page.nextToken:",
+        '{ param = "token", next = "page.nextToken" }',
+    ),
+    ("a next page in meta", page("a", meta={"next_page": 2}), "meta.next_page: 2", 'next = "meta.next_page"'),
+    (
+        "a next page deep in meta",
+        page("a", meta={"pagination": {"next_cursor": "x1"}}),
+        'meta.pagination.next_cursor: "x1"',
+        'next = "meta.pagination.next_cursor"',
+    ),
+    (
+        "a number of pages",
+        page("a", pagination={"total_pages": 3}),
+        "pagination.total_pages: 3",
+        '{ param = "page", pages = "pagination.total_pages" }',
+    ),
+    ("a last page", page("a", last_page="3"), 'last_page: "3"', 'pages = "last_page"'),
+    ("more pages without a cursor", page("a", hasMore=True), "hasMore: true", "paging = "),
+    ("more pages in words", page("a", hasMore="true"), 'hasMore: "true"', "complete = true"),
+    (
+        "more pages with a cursor",
+        page("a", pageInfo={"hasNextPage": True, "endCursor": "x1"}),
+        "pageInfo.hasNextPage: true",
+        '{ param = "after", next = "pageInfo.endCursor", more = "pageInfo.hasNextPage" }',
+    ),
+    ("a has_more without its cursor", page("a", has_more=True), "its cursor at 'last_id'", "paging"),
+    ("a cut list", page("a", truncated=True), "truncated: true", "complete = true"),
+    ("a partial list", page("a", meta={"partial": True}), "meta.partial: true", "complete = true"),
+    ("incomplete results", page("a", incomplete_results=True), "incomplete_results: true", "complete = true"),
+    ("a list that is not complete", page("a", complete=False), "complete: false", "complete = true"),
+    ("a page that is not the last", page("a", last=False), "last: false", "complete = true"),
+    (
+        "a list that begins at an offset",
+        page("a", offset=20, limit=20, total=21),
+        "offset: 20",
+        "complete = true",
+    ),
+    (
+        "a cursor named offset",
+        page("a", offset="itr9x"),
+        'offset: "itr9x"',
+        '{ param = "offset", next = "offset" }',
+    ),
+    (
+        "a list that begins on another page",
+        page("a", page=3, page_size=20, total_pages=3),
+        "page: 3",
+        "complete = true",
+    ),
+    (
+        "a next page beside a list in another object",
+        raw({"result": {"models": rows("a"), "next": "x1"}}),
+        'result.next: "x1"',
+        'next = "result.next"',
+    ),
+    (
+        "a next page around the object that holds the list",
+        raw({"next_token": "x1", "result": {"models": rows("a")}}),
+        'next_token: "x1"',
+        'param = "token"',
+    ),
+    ("a status 206", raw({"data": rows("a")}, status=206), "status 206", "complete = true"),
+    (
+        "a partial Content-Range",
+        raw(rows("a"), content_range="items 0-0/9"),
+        "items 0-0/9",
+        "complete = true",
+    ),
+    (
+        "a status 206 without the size",
+        raw(rows("a"), status=206, content_range="items 0-0/*"),
+        "items 0-0/*",
+        "complete = true",
+    ),
+    (
+        "a Content-Range that begins later",
+        raw(rows("a"), content_range="items 5-8/9"),
+        "items 5-8/9",
+        "complete = true",
+    ),
+    (
+        "a Link to another server",
+        raw(rows("a"), link='<https://other.example/v1/models?page=2>; rel="next"'),
+        "another server (https://other.example",
+        "write it as `url`",
+    ),
+]
+"""Answers that certainly have more pages; the sign that the error names, and the setting."""
+
+
+@pytest.mark.parametrize(("sent", "sign", "setting"), [row[1:] for row in MORE], ids=[row[0] for row in MORE])
+def test_has_more_pages_and_fails_with_its_sign_and_the_setting_to_add(
+    sent: Page, sign: str, setting: str
+) -> None:
+    error = asked_and_read(gateway(), [sent]).error
+    assert error is not None
+    assert sign in error
+    assert setting in error
+    assert "`complete = true` if this is the whole list" in error
+    assert len(error) < 300
+
+
+@pytest.mark.parametrize("sent", [row[1] for row in MORE], ids=[row[0] for row in MORE])
+def test_is_the_whole_list_with_complete(sent: Page) -> None:
+    found = asked_and_read(gateway(complete=True), [sent])
+    assert (found.models, found.incomplete, found.error) == (["a"], None, None)
+    assert len(found.asked) == 1
+
+
+DOUBTFUL = [
+    ("a total", page("a", total=57), "total: 57"),
+    ("a total as text", page("a", total_count="57"), "total_count: 57"),
+    ("a count", page("a", count=57), "count: 57"),
+    ("a total in camel case", page("a", totalCount=57), "totalCount: 57"),
+    ("a total in the metadata", page("a", meta={"total": 57}), "meta.total: 57"),
+    ("a total of OData", page("a", **{"@odata.count": 57}), "@odata.count: 57"),
+    ("the larger of two totals", page("a", total=2, total_count=57), "total_count: 57"),
+    (
+        "a total in the list's own object",
+        raw({"result": {"models": rows("a"), "total": 57}}),
+        "result.total: 57",
+    ),
+]
+"""Answers that may have more pages."""
+
+
+@pytest.mark.parametrize(("sent", "sign"), [row[1:] for row in DOUBTFUL], ids=[row[0] for row in DOUBTFUL])
+def test_is_read_and_may_be_incomplete(sent: Page, sign: str) -> None:
+    found = asked_and_read(gateway(), [sent])
+    assert (found.models, found.error) == (["a"], None)
+    assert found.incomplete is not None
+    assert found.incomplete.startswith(f"the answer has 1 row and says {sign}, so it may be one page")
+    assert 'paging = { param = "page", total = "' in found.incomplete
+    assert asked_and_read(gateway(complete=True), [sent]).incomplete is None
+
+
+def test_rows_that_are_skipped_or_repeated_count_for_a_total() -> None:
+    sent = raw({"data": [*rows("a", "a"), {"id": ""}], "total": 3})
+    assert asked_and_read(gateway(), [sent]).incomplete is None
+
+
+Query = tuple[tuple[str, str], ...]
+FOLLOWED: list[tuple[str, list[Page], list[tuple[str, Query]]]] = [
+    (
+        "offset, limit and total",
+        [page("a", "b", offset=0, limit=2, total=3), page("c", offset=2, limit=2, total=3)],
+        [("", (("offset", "2"), ("limit", "2")))],
+    ),
+    (
+        "offset and limit up to a page that is not full",
+        [page("a", "b", offset=0, limit=2), page("c", offset=2, limit=2)],
+        [("", (("offset", "2"), ("limit", "2")))],
+    ),
+    (
+        "offset and limit up to an empty page",
+        [page("a", "b", offset=0, limit=2), page("c", "d", offset=2, limit=2), page(offset=4, limit=2)],
+        [("", (("offset", "2"), ("limit", "2"))), ("", (("offset", "4"), ("limit", "2")))],
+    ),
+    (
+        "offset and limit in an object of the envelope",
+        [
+            page("a", pagination={"offset": 0, "limit": 1, "total": 2}),
+            page("b", pagination={"offset": 1, "limit": 1, "total": 2}),
+        ],
+        [("", (("offset", "1"), ("limit", "1")))],
+    ),
+    (
+        "page, size and total",
+        [page("a", page=1, page_size=1, total=2), page("b", page=2, page_size=1, total=2)],
+        [("", (("page", "2"), ("page_size", "1")))],
+    ),
+    (
+        "page, size and number of pages, in camel case",
+        [
+            page("a", meta={"pageNo": 1, "pageSize": 1, "totalPages": 2}),
+            page("b", meta={"pageNo": 2, "pageSize": 1, "totalPages": 2}),
+        ],
+        [("", (("pageNo", "2"), ("pageSize", "1")))],
+    ),
+    (
+        "pages counted from 0",
+        [
+            page("a", number=0, size=1, totalPages=2, last=False),
+            page("b", number=1, size=1, totalPages=2, last=True),
+        ],
+        [("", (("page", "1"), ("size", "1")))],
+    ),
+    (
+        "the present page of Laravel before its links",
+        [
+            page("a", links={"next": f"{URL}?page=2"}, meta={"current_page": 1, "per_page": 1, "total": 2}),
+            page("b", links={"next": None}, meta={"current_page": 2, "per_page": 1, "total": 2}),
+        ],
+        [("", (("page", "2"), ("per_page", "1")))],
+    ),
+    (
+        "has_more and the last id",
+        [page("a", has_more=True, last_id="a"), page("b", has_more=False, last_id="b")],
+        [("", (("after", "a"),))],
+    ),
+    (
+        "a Link with a relative address",
+        [raw(rows("a"), link='</v1/models?page=2>; rel="next"'), raw(rows("b"))],
+        [(f"{URL}?page=2", ())],
+    ),
+    (
+        "a Link with a query alone",
+        [raw(rows("a"), link="<?page=2>;rel=next"), raw(rows("b"), url=f"{URL}?page=2")],
+        [(f"{URL}?page=2", ())],
+    ),
+    (
+        "a Link among others, with several relations",
+        [
+            raw(rows("a"), link=f'<{URL}?a=1,2>; title="a, b; c"; rel=prev, <{URL}?page=2>; REL="Next last"'),
+            raw(rows("b"), link=f'<{URL}>; rel="first prev"'),
+        ],
+        [(f"{URL}?page=2", ())],
+    ),
+    (
+        "a Link with http behind a proxy that ends TLS",
+        [raw(rows("a"), link="<http://llm.example/v1/models?page=2>; rel=next"), raw(rows("b"))],
+        [(f"{URL}?page=2", ())],
+    ),
+    (
+        "a Link on three pages of a list with an envelope",
+        [
+            raw({"data": rows("a"), "total": 3}, link="<?page=2>; rel=next"),
+            raw({"data": rows("b"), "total": 3}, link="<?page=3>; rel=next"),
+            raw({"data": rows("c"), "total": 3}),
+        ],
+        [(f"{URL}?page=2", ()), (f"{URL}?page=3", ())],
+    ),
+]
+
+
+@pytest.mark.parametrize(("sent", "wanted"), [row[1:] for row in FOLLOWED], ids=[row[0] for row in FOLLOWED])
+def test_is_followed_by_itself(sent: list[Page], wanted: list[tuple[str, Query]]) -> None:
+    found = asked_and_read(gateway(), sent)
+    assert (found.incomplete, found.error) == (None, None)
+    assert found.models == list("abcd"[: len(found.models)])
+    assert [(request.url, request.params) for request in found.asked[1:]] == wanted
+
+
+ENDLESS = [
+    (
+        "a server that ignores the offset",
+        [page("a", offset=0, limit=1, total=3)] * 2,
+        "page 2 leads back to a page that was read already",
+    ),
+    (
+        "a server that repeats its rows beside the offset that was asked for",
+        [page("a", offset=0, limit=1, total=3), page("a", offset=1, limit=1, total=3)],
+        "page 2 leads back to a page that was read already",
+    ),
+    (
+        "an empty page before the total",
+        [page("a", offset=0, limit=1, total=3), page(offset=1, limit=1, total=3)],
+        "page 2 is empty although it announces a next one",
+    ),
+    (
+        "a Link that leads back",
+        [
+            raw(rows("a"), link="<?page=2>; rel=next"),
+            raw(rows("b"), link="<?page=1>; rel=next", url=f"{URL}?page=2"),
+            raw(rows("c"), link="<?page=2>; rel=next", url=f"{URL}?page=1"),
+        ],
+        "page 3 leads back to a page that was read already",
+    ),
+    (
+        "a Link on an empty page",
+        [raw(rows("a"), link="<?page=2>; rel=next"), raw([], link="<?page=3>; rel=next")],
+        "page 2 is empty although it announces a next one",
+    ),
+    (
+        "a page that is an error",
+        [raw(rows("a"), link="<?page=2>; rel=next"), raw({"error": {"message": "slow down"}})],
+        "with an error: slow down",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sent", "message"), [row[1:] for row in ENDLESS], ids=[row[0] for row in ENDLESS])
+def test_pages_that_do_not_make_a_list_fail(sent: list[Page], message: str) -> None:
+    error = asked_and_read(gateway(), sent).error
+    assert error is not None
+    assert message in error
+
+
+def test_a_saved_page_that_is_full_may_be_incomplete() -> None:
+    read = request_dialect(gateway()).parse(Answer((page("a", offset=0, limit=1).body,), NOW))
+    assert read.incomplete is not None
+    assert "a full page of 1 row (offset: 0)" in read.incomplete
+
+
+def test_a_saved_page_that_announces_more_fails() -> None:
+    answer = Answer((page("a", offset=0, limit=1, total=9).body,), NOW)
+    with pytest.raises(Unreadable, match=r"more pages than were read \(offset: 0\)"):
+        request_dialect(gateway()).parse(answer)
+
+
+SETTINGS = [
+    (
+        "next",
+        {"next": "@odata.nextLink"},
+        [page("a", **{"@odata.nextLink": "/v1/models?$skip=1"}), page("b")],
+    ),
+    ("total", {"total": "meta.total"}, [page("a", meta={"total": 2}), page("b", meta={"total": 2})]),
+    ("pages", {"pages": "last_page"}, [page("a", last_page=2), page("b", last_page=2)]),
+    (
+        "more",
+        {"next": "pageInfo.endCursor", "more": "pageInfo.hasNextPage"},
+        [
+            page("a", pageInfo={"hasNextPage": True, "endCursor": "x1"}),
+            page("b", pageInfo={"hasNextPage": False, "endCursor": "x2"}),
+        ],
+    ),
+    ("a cursor that stays", {"next": "cursor", "more": "more"}, [page("a", cursor="x", more=False)]),
+]
+
+
+@pytest.mark.parametrize(("paging", "sent"), [row[1:] for row in SETTINGS], ids=[row[0] for row in SETTINGS])
+def test_the_setting_that_an_error_names_follows_the_pages(paging: dict[str, str], sent: list[Page]) -> None:
+    found = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), sent)
+    assert (found.incomplete, found.error) == (None, None)
+    assert found.models == list("ab"[: len(sent)])
+
+
+def test_complete_silences_the_other_signs_beside_paging() -> None:
+    own = gateway(paging=(("param", "p"), ("next", "next")), complete=True)
+    found = asked_and_read(own, [page("a", next="2", total=57), page("b", total=57, truncated=True)])
+    assert (found.models, found.incomplete, found.error) == (["a", "b"], None, None)
+
+
+ERRORS = [
+    ("ok is false", page("a", ok=False, msg="no such key"), "answered ok: false: no such key"),
+    ("success is false in words", page("a", success="false", message="later"), 'success: "false": later'),
+    ("success is 0", page("a", success=0, detail="later"), "success: 0: later"),
+    ("the status is error", page("a", status="error", message="later"), 'status: "error": later'),
+    ("the status is failed, in capitals", page("a", status="FAILED"), 'status: "FAILED"'),
+    ("the status is fail", page("a", status="fail", msg="later"), 'status: "fail": later'),
+    ("the status is false", page(status=False, msg="later"), "status: false: later"),
+    (
+        "the object is an error",
+        raw({"object": "error", "message": "no model", "code": 404}),
+        '"error": no model',
+    ),
+    ("the error is a text", page("a", error="closed"), "with an error: closed"),
+    ("the error is an object", page("a", error={"code": 401, "msg": "no key"}), "with an error: no key"),
+    ("the error is a number", page("a", error=7), "with an error: 7"),
+    ("the errors are objects", page("a", errors=[{}, {"detail": "no key"}]), "with an error: no key"),
+    ("an empty list beside an unknown code", page(code=401, msg="no key"), "code: 401 and no models: no key"),
+    ("an empty list beside the code 1", page(code=1), "set `success = { code = 1 }`"),
+    (
+        "a null list beside an unknown code",
+        raw({"code": "40100", "msg": "no key", "data": None}),
+        '"40100" and no',
+    ),
+    (
+        "a missing list beside an unknown code",
+        raw({"code": 500, "message": "busy"}),
+        "code: 500 and no models: busy",
+    ),
+    (
+        "an empty list beside an error code",
+        page(errcode=40001, errmsg="no key"),
+        "errcode: 40001 and no models: no key",
+    ),
+    ("an empty list beside the code false", page(code=False), "code: false"),
+    (
+        "an empty list beside an HTTP status",
+        page(status=401, message="no key"),
+        "status: 401 and no models: no key",
+    ),
+    (
+        "an empty list beside the code of a vendor",
+        page(base_resp={"status_code": 1004, "status_msg": "no key"}),
+        "base_resp.status_code: 1004 and no models: no key",
+    ),
+    (
+        "a lone row that is an error",
+        raw({"data": [{"id": "error", "object": "error"}]}),
+        "only row of the list is an",
+    ),
+    (
+        "a lone row with a message",
+        raw({"data": [{"id": "error", "message": "no key"}]}),
+        "only row of the list is an error: no key",
+    ),
+    ("a list that is null", raw({"object": "list", "data": None}), "'data' is null, not the list of models"),
+    (
+        "a list that is missing",
+        raw({"object": "list"}),
+        "or the answer itself is an object, not the list of models",
+    ),
+    (
+        "a list that is null deeper",
+        raw({"result": {"models": None}}),
+        "'result.models' is null, not the list",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sent", "message"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS])
+def test_is_an_error_in_spite_of_its_status(sent: Page, message: str) -> None:
+    found = asked_and_read(gateway(), [sent])
+    assert found.error is not None
+    assert message in found.error
+    assert "null or missing" not in found.error or "missing" in message
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "error", "object": "model", "description": "finds errors"},
+        {"id": "error-corrector", "object": "model"},
+        {"id": "error-corrector", "status": "error", "message": "is loading"},
+        {"id": "error"},
+    ],
+)
+def test_a_lone_model_with_error_in_its_name_is_a_model(row: dict[str, Any]) -> None:
+    assert asked_and_read(gateway(), [raw({"data": [row]})]).models == [row["id"]]
+
+
+@pytest.mark.parametrize(
+    ("success", "sent", "error"),
+    [
+        ({"code": 0}, page("a", code=0), None),
+        ({"code": 0}, page("a", code=0.0), None),
+        ({"code": 1}, page(code=1), None),
+        ({"code": 0}, page("a", code=7, msg="no key"), "code: 7, where `success` has 0: no key"),
+        ({"code": 0}, page("a", code="0"), 'code: "0", where `success` has 0'),
+        ({"code": 1}, page("a", code=True), "code: true, where `success` has 1"),
+        ({"code": 0}, page("a"), "code: null, where `success` has 0"),
+        ({"code": 0}, raw(rows("a")), "code: null, where `success` has 0"),
+        ({"meta.code": "fine"}, page(meta={"code": "fine"}), None),
+        ({"status": "failed"}, page("a", status="failed"), None),
+        ({"code": 0}, page("a", code=0, ok=False), "ok: false"),
+    ],
+)
+def test_a_declared_success_is_required(success: dict[str, Any], sent: Page, error: str | None) -> None:
+    found = asked_and_read(gateway(success=tuple(success.items())), [sent])
+    assert found.error is None if error is None else error in (found.error or "")
+
+
+def test_complete_and_success_are_part_of_the_reading() -> None:
+    plain = request_dialect(gateway())
+    own = request_dialect(gateway(complete=True)), request_dialect(gateway(success=(("code", 0),)))
+    assert len({plain.reading, *(each.reading for each in own)}) == 3
+
+
+def test_a_total_that_appears_beside_the_rows_of_the_last_answer_is_seen() -> None:
+    cache = RowCache(request_dialect(gateway()))
+    first, later = (Answer((page("a", "b", total=total).body,), NOW) for total in (2, 57))
+    assert cache.parse(first).incomplete is None
+    assert "total: 57" in str(cache.parse(later).incomplete)
+    assert cache.parse(first).incomplete is None
+
+
+def test_known_dialects_decide_which_totals_count() -> None:
+    of = Gateway("acme", "https://api.fireworks.ai/v1/accounts/acme")
+    body = json.dumps({"models": [{"name": "accounts/acme/models/a", "kind": "x"}], "totalSize": 40}).encode()
+    assert request_dialect(of).parse(Answer((body,), NOW)).incomplete is None
