@@ -117,7 +117,7 @@ def test_the_headline_begins_with_what_is_urgent_and_names_the_rest_the_worst_fi
     assert text.startswith(
         "ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, 1 key rejected, "
     )
-    assert "3 scopes recovered. " in text[: text.index("23 Nov")]
+    assert "1 with lower limits, 1 with capabilities removed and 50 more. " in text[: text.index("23 Nov")]
 
 
 def test_the_counts_begin_with_what_is_worse_and_end_with_recoveries() -> None:

@@ -244,6 +244,7 @@ EVENTS = (
         FEW,
         ("default",),
         fields=(FieldChange("pricing.input", "2.4", "3", "price"),),
+        prices=(_price("input", "2.4", "3"),),
         urgent=True,
     ),
     Event(AT, 812, Kind.ADDED, "aihubmix", "heron-2.1", KEYS, ("vip",)),
