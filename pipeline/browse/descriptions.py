@@ -62,7 +62,7 @@ COLUMNS: Mapping[str, str] = {
     "digest": "Digest of the content; equal content has the same digest",
     "kind": "Kind of change: added, removed or changed",
     "field": "Path of the changed field in the record",
-    "class": "Class of the field: price, limits, capabilities, lifecycle, text, shape or other",
+    "class": "Class of the field: price, limits, capabilities, lifecycle, text, counters, shape or other",
     "before": "Value before the change",
     "after": "Value after the change",
     "listing": "Listing: one complete list of models",
@@ -311,6 +311,7 @@ VIEWS: Mapping[str, Description] = {
         "once for all scopes with this change.",
         {
             "kind": "added, changed, missing (pending removal) or removed (confirmed removal)",
+            "flapping": "announced or repeated, for a value that keeps changing in the first of the scopes",
             **_CHANGED_SCOPES,
         },
         sort="-at",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pipeline.core.diff import QUIET, SHAPE
-from pipeline.core.prices import PriceChange, price_changes, split_prices
+from pipeline.core.categories import QUIET_CATEGORIES
+from pipeline.core.prices import PriceChange, mark_flapping, price_changes, split_prices
 from pipeline.core.text import printable, quoted
 from pipeline.core.types import FieldChange, Kind
 from pipeline.errors import QuestionError
@@ -16,6 +16,7 @@ from pipeline.history.changes import find_events
 from pipeline.history.selectors import matching_models, scope_test, unknown_model
 from pipeline.history.types import Event
 from pipeline.store import Store
+from pipeline.store.catalog import is_pruned
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.models import model_rows
 from pipeline.store.presence import ModelSighting, last_break, model_sightings
@@ -79,6 +80,7 @@ class Timeline:
         state_since: the start of a hold or failure.
         last_asked: for retired scopes, the last run that asked them.
         steps: oldest first.
+        pruned: older history may have been dropped, so that the first answer is only the first one kept.
     """
 
     gateway: str
@@ -89,6 +91,7 @@ class Timeline:
     state_since: str | None
     last_asked: str | None
     steps: tuple[TimelineStep, ...]
+    pruned: bool = False
 
     @property
     def offered(self) -> bool:
@@ -141,6 +144,7 @@ def timelines(
     ids = {row.id for row in model_rows(store, [model])}
     events = find_events(store, time_window(store), ids)
     sightings = model_sightings(store, ids)
+    pruned = is_pruned(store)
     sharing: dict[tuple[Any, ...], list[Coverage]] = {}
     for scope in coverage(store):
         of_scope = sightings.get(scope.scope, ())
@@ -159,6 +163,7 @@ def timelines(
             state_since=state_since,
             last_asked=last_asked,
             steps=steps,
+            pruned=pruned,
         )
         for (gateway, state, state_since, last_asked, steps), scopes in sharing.items()
     )
@@ -166,14 +171,14 @@ def timelines(
 
 def _steps(sightings: Sequence[ModelSighting], events: Sequence[Event]) -> tuple[TimelineStep, ...]:
     """Return the steps of one scope: its events, and the sightings that are no events."""
-    removals = [event for event in events if event.kind == Kind.REMOVED]
-    others = {event.snapshot: event for event in events if event.kind != Kind.REMOVED}
+    late = [event for event in events if _is_late(event)]
+    others = {event.snapshot: event for event in events if not _is_late(event)}
     steps: list[TimelineStep] = []
     prices: _Prices | None = None
     listed = False
     for sighting in sightings:
-        while removals and removals[0].snapshot < sighting.snapshot:
-            steps.append(_step(removals.pop(0)))
+        while late and late[0].snapshot < sighting.snapshot:
+            steps.append(_step(late.pop(0)))
         match sighting.outcome:
             case "moved" if sighting.snapshot in others:
                 steps.append(_step(others[sighting.snapshot], prices, sighting.prices))
@@ -187,18 +192,23 @@ def _steps(sightings: Sequence[ModelSighting], events: Sequence[Event]) -> tuple
                 pass
         listed = sighting.listed
         prices = sighting.prices or prices
-    steps += map(_step, removals)
+    steps += map(_step, late)
     if not listed and steps and steps[-1].kind in _OFFERED:
         steps.append(TimelineStep(StepKind.MISSING, last_break(sightings).at))
     return tuple(steps)
+
+
+def _is_late(event: Event) -> bool:
+    """Return whether an event is of no move: a confirmed removal, or a value that has settled."""
+    return event.kind == Kind.REMOVED or event.settled
 
 
 def _step(event: Event, before: _Prices | None = None, after: _Prices | None = None) -> TimelineStep:
     """Return an event as a step, with the prices before and after it."""
     if event.kind == Kind.ADDED and after:
         return TimelineStep(StepKind.ADDED, event.at, prices=price_changes({}, after))
-    changed = price_changes(before, after) if before and after else ()
-    prices, fields = split_prices(event.fields, changed)
+    changed = price_changes(before, after) if before and after else event.prices if event.settled else ()
+    prices, fields = split_prices(event.fields, mark_flapping(changed, event.fields))
     return TimelineStep(
         StepKind(event.kind),
         event.at,
@@ -206,7 +216,7 @@ def _step(event: Event, before: _Prices | None = None, after: _Prices | None = N
         event.away_seconds,
         prices,
         fields,
-        sum(field.category in (QUIET, SHAPE) for field in event.fields),
+        sum(field.category in QUIET_CATEGORIES for field in event.fields),
     )
 
 

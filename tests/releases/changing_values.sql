@@ -122,10 +122,10 @@ CREATE TABLE listings (
     reading text not null,
     warnings text
 ) strict;
-INSERT INTO "listings" VALUES(1,'2 models @3697fd02',1,'013697fd029f3f2f2fac1239157b79a02b',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
-INSERT INTO "listings" VALUES(2,'1 model @fa4dc07c',1,'01fa4dc07c9bc4c79a0e03fa3028c441e0',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
-INSERT INTO "listings" VALUES(3,'2 models @d802401b',1,'01d802401b0d481707dd610cf023027a67',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
-INSERT INTO "listings" VALUES(4,'1 model @aa7da34e',1,'01aa7da34eb7a37a3e0c6b1f106f0cd969',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(1,'2 models @3697fd02',1,'013697fd029f3f2f2fac1239157b79a02b',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(2,'1 model @fa4dc07c',1,'01fa4dc07c9bc4c79a0e03fa3028c441e0',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(3,'2 models @d802401b',1,'01d802401b0d481707dd610cf023027a67',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(4,'1 model @aa7da34e',1,'01aa7da34eb7a37a3e0c6b1f106f0cd969',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
 CREATE TABLE missing (
     id integer primary key,
     name text not null,
@@ -361,6 +361,10 @@ select snapshots.started_at as at,
        (select group_concat(maker.name, ' ') from sightings as alike join scopes as maker on maker.id = alike.scope
     where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
     and alike.outcome = sightings.outcome and alike.listing = sightings.listing) as scope_names,
+       (select case flaps.announced when sightings.id then 'announced' else 'repeated' end from flaps
+        where flaps.scope = sightings.scope and flaps.model = changes.model and flaps.field = fields.name
+        and flaps.announced <= sightings.id and (flaps.ended is null or flaps.ended > sightings.id)
+        and sightings.outcome = 'moved') as flapping,
        models.id as model_id, changes.id as change_id, sightings.transition as transition_id,
        sightings.snapshot as snapshot_id
 from sightings
@@ -413,12 +417,13 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
                         where covering.covered = coverage_scopes.coverage
                         and (sightings.outcome <> 'failed' or covering.id < began.id)))
             from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
-       sightings.error_class, sightings.error,
-       coalesce(sightings.outcome = 'failed' and exists (select 1 from sightings as severe
+       case when sightings.outcome = 'failed' then sightings.error_class end as error_class, sightings.error,
+       coalesce((sightings.outcome = 'failed' and exists (select 1 from sightings as severe
     join snapshots as run on run.id = severe.snapshot
     where severe.scope = scopes.id and coalesce(severe.since, severe.snapshot) = began.id
     and severe.outcome = 'failed' and (severe.error_class not in ('Throttled', 'Unreachable')
-         or strftime('%s', run.started_at) - strftime('%s', began.started_at) >= 21600)), 0) as urgent,
+         or strftime('%s', run.started_at) - strftime('%s', began.started_at) >= 21600)))
+                or (sightings.outcome = 'held' and sightings.error_class = 'anonymous'), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
 left join gateways on gateways.id = scopes.gateway

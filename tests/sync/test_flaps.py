@@ -7,7 +7,7 @@ from support.fakes import Script, moment, rows_of, scope
 from pipeline.core.types import Thresholds
 from pipeline.errors import Unreachable
 from pipeline.maintenance import dialects_of, rebuild, verify
-from pipeline.sync.accept import accept, quiet_paths
+from pipeline.sync.accept import accept, dialect_of_scopes
 
 PROD, TEST = "acme/prod", "acme/test"
 
@@ -181,6 +181,18 @@ def test_an_accepted_answer_can_announce_a_value(script: Script) -> None:
     plays(script, 2)
     script.offers(PROD, "a", vega=1).run()
     assert flaps(script, "id") == []
-    accept(script.store, [PROD], quiet_paths([]), at=moment(4))
+    accept(script.store, [PROD], dialect_of_scopes([]), at=moment(4))
     assert flaps(script, "before", "changes") == [("1", 2)]
     assert_intact(script)
+
+
+def test_the_view_of_all_changes_marks_them(script: Script) -> None:
+    begun(script, 1, 2, 1, 2).run(times=24)
+    script.adds(PROD, vega=3).run()
+    rows = script.store.rows("select before, after, flapping from change_log order by change_id, at")
+    assert {(row["before"], row["after"], row["flapping"]) for row in rows} == {
+        ("1", "2", None),
+        ("2", "1", "announced"),
+        ("1", "2", "repeated"),
+        ("2", "3", None),
+    }
