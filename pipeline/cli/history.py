@@ -148,7 +148,7 @@ def timeline_lines(timelines: Sequence[Timeline], since: str | None, *, bars: bo
         if len(steps) < len(timeline.steps):
             yield f"    ({count(len(timeline.steps) - len(steps), 'earlier step')})"
         for step in steps:
-            yield from _step_lines(step)
+            yield from _step_lines(step, pruned=timeline.pruned)
         quiet = sum(step.quiet for step in steps)
         if quiet:
             yield f"    ({count(quiet, 'quiet change')}: `modelwatch show` shows them)"
@@ -185,8 +185,8 @@ def _state(timeline: Timeline) -> str:
 _INDENT = " " * 22
 
 
-def _step_lines(step: TimelineStep) -> Iterator[str]:
-    for number, text in enumerate(_step_texts(step)):
+def _step_lines(step: TimelineStep, *, pruned: bool) -> Iterator[str]:
+    for number, text in enumerate(_step_texts(step, pruned=pruned)):
         yield f"{_INDENT}{text}" if number else f"    {minute(step.at)}  {text}"
 
 
@@ -199,7 +199,10 @@ _TEXTS = {
 }
 
 
-def _step_texts(step: TimelineStep) -> Iterator[str]:
+_FIRST_KEPT = "offered, in the first kept answer"
+
+
+def _step_texts(step: TimelineStep, *, pruned: bool) -> Iterator[str]:
     """Yield the event, and each changed price and field."""
     match step.kind:
         case StepKind.REMOVED:
@@ -210,7 +213,8 @@ def _step_texts(step: TimelineStep) -> Iterator[str]:
         case StepKind.CHANGED:
             pass
         case _:
-            yield _TEXTS[step.kind] + _first_prices(step)
+            kept = pruned and step.kind == StepKind.FIRST
+            yield (_FIRST_KEPT if kept else _TEXTS[step.kind]) + _first_prices(step)
             return
     yield from map(price_text, step.prices)
     yield from map(field_text, by_importance(step.fields))

@@ -153,7 +153,7 @@ def model_lines(model: str, details: Sequence[ModelDetails], live: _Live) -> Ite
 
 def _gateway_lines(at: ModelDetails, live: _Live) -> Iterator[str]:
     yield f"{safe(at.model)} at {safe(at.gateway)}"
-    yield from _aligned(at.gateway, ((offer, _offer_text(offer)) for offer in at.scopes))
+    yield from _aligned(at.gateway, ((offer, _offer_text(offer, pruned=at.pruned)) for offer in at.scopes))
     for variant, offered in at.case_variants.items():
         now = "" if offered else ", no longer offered"
         yield f"  {safe(variant)} is another model here{now}: only the case differs"
@@ -196,10 +196,12 @@ _STATES = {
 }
 
 
-def _offer_text(offer: ScopeOffer) -> str:
+def _offer_text(offer: ScopeOffer, *, pruned: bool) -> str:
     text = _STATES[offer.state].format(minute(offer.since or ""))
     if offer.from_the_beginning:
         text = f"offered since the beginning, {minute(offer.since or '')}"
+        if pruned:
+            text = f"offered in the first kept answer, {minute(offer.since or '')}, and since"
     scope = offer.coverage
     if offer.state == OfferState.UNKNOWN:
         return text

@@ -202,6 +202,8 @@ class _Observer(RunObserver):
         self._prints = prints
         self._quiet = quiet
         self._repeat = repeat
+        self._report: Report | None = None
+        self._absences: Sequence[WatchedModel] = ()
         self._bar = Bar()
         self._interrupt: Interrupt | None = None
 
@@ -221,21 +223,18 @@ class _Observer(RunObserver):
         _log_result(scope, result)
 
     def on_report(self, report: Report, absences: Sequence[WatchedModel]) -> None:
+        self._report, self._absences = report, absences
         if self._prints:
             for line in (*pending_lines(absences), *report_lines(report)):
                 click.echo(line)
-            return
-        _log_lines(_urgent_lines(report.events))
-        if self._repeat:
-            _log_lines(pending_lines(absences))
-            _log_lines(_scope_lines(report.coverage))
 
     def on_problems(self, problems: RunProblems) -> None:
         if self._prints:
             return
-        if not self._repeat:
-            _log_lines(pending_lines(problems.absences))
-            _log_lines(_scope_lines(problems.scopes))
+        assert self._report
+        _log_lines(pending_lines(self._absences if self._repeat else problems.absences))
+        _log_lines(_urgent_lines(self._report.events))
+        _log_lines(_scope_lines(self._report.coverage if self._repeat else problems.scopes))
         _log_lines(recovery_lines(problems.recoveries))
         _log_lines(returned_lines(problems.returned))
 

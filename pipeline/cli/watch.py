@@ -12,6 +12,7 @@ from pipeline.cli.deprecations import days_text
 from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
+from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
 from pipeline.core.watchlist import is_glob
@@ -84,6 +85,9 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
                         "urgent": finding.urgent,
                         "scopes": list(finding.scopes),
                         "since": finding.since,
+                        "answers": finding.answers,
+                        "answers_needed": finding.needed,
+                        "earliest": finding.earliest,
                         "date": finding.day,
                         "days": finding.days,
                         "prices": [price_value(price) for price in finding.prices],
@@ -114,6 +118,9 @@ WATCH_COLUMNS = (
     "percent",
     "unit",
     "similar",
+    "answers",
+    "answers_needed",
+    "earliest",
 )
 """The columns of the CSV: a row for each model, scope, finding and price, and for each model that is OK."""
 
@@ -188,7 +195,7 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
         case FindingKind.MISSING:
             yield f"missing{began}: {scopes}"
         case FindingKind.UNCONFIRMED:
-            yield f"missing{began}, to be confirmed by the next answers: {scopes}"
+            yield f"missing{began}, {_confirmation(finding)}: {scopes}"
         case FindingKind.HELD:
             yield f"missing from the answer held{began}: {scopes}"
         case FindingKind.SHUTDOWN:
@@ -198,6 +205,16 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
                 yield f"{price_text(price)}{began}: {scopes}"
         case FindingKind.FAILING:
             yield f"unknown, the scope failed{began}: {scopes}"
+
+
+def _confirmation(finding: Finding) -> str:
+    """Return how far a pending removal is confirmed: `1 of 2 answers, removed at the earliest 2026-05-01 14:00`."""
+    if finding.needed is None or finding.earliest is None:
+        return "to be confirmed by the next answers"
+    answers = f"{finding.answers} of {count(finding.needed, 'answer')}"
+    if finding.earliest == finding.since:
+        return answers
+    return f"{answers}, removed at the earliest {minute(finding.earliest)}"
 
 
 def _scopes(names: Sequence[str]) -> str:
@@ -225,4 +242,4 @@ def returned_lines(returned: Iterable[tuple[tuple[str, str], str]]) -> Iterator[
     for (scope, model), since in returned:
         scopes_of.setdefault((model, since), []).append(scope)
     for (model, since), scopes in scopes_of.items():
-        yield f"  {safe(model)}  offered again, missing since {minute(since)}: {_scopes(scopes)}"
+        yield f"{safe(model)}  offered again, missing since {minute(since)}: {_scopes(scopes)}"

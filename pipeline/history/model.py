@@ -12,6 +12,7 @@ from pipeline.core.types import Kind, Scope, ScopeState
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.store import Store
+from pipeline.store.catalog import is_pruned
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
 from pipeline.store.models import case_variants, model_names, model_rows
@@ -76,6 +77,7 @@ class ModelDetails:
         records: the current records in these scopes, by id.
         case_variants: ids that differ only in case, and whether each is offered now.
         events: the history of the model, oldest first.
+        pruned: older history may have been dropped, so that first answers are only the first ones kept.
     """
 
     gateway: str
@@ -84,6 +86,7 @@ class ModelDetails:
     records: dict[int, OfferedRecord]
     case_variants: dict[str, bool]
     events: tuple[Event, ...]
+    pruned: bool = False
 
     @property
     def was_offered(self) -> bool:
@@ -105,6 +108,7 @@ def model_details(
     if not ids:
         return []
     events = find_events(store, time_window(store), ids)
+    pruned = is_pruned(store)
     sightings = model_sightings(store, ids)
     left_at = pruned_departures(store, ids)
     records = offered_records(store, ids)
@@ -128,6 +132,7 @@ def model_details(
             records={each.id: each for each in records if any(offer.record == each.id for offer in offers)},
             case_variants=case_variants(store, gateway, model),
             events=tuple(_events_of({offer.coverage.scope for offer in offers}, events)),
+            pruned=pruned,
         )
         for gateway, offers in by_gateway.items()
     ]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from pipeline.core.prices import PriceChange
-from pipeline.core.types import Kind
+from pipeline.core.times import iso
+from pipeline.core.types import Kind, Thresholds
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
 from pipeline.history.model import similar_models
 from pipeline.history.net import net_changes, without_marks
 from pipeline.history.types import Event
-from pipeline.store import Store
+from pipeline.store import Store, answers_needed
+from pipeline.store.catalog import first_answer, history_start
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
 from pipeline.store.models import model_names, model_rows
-from pipeline.store.offers import ScopeModel, offers, offers_ever, pending_at, pending_removals
+from pipeline.store.offers import PendingMisses, ScopeModel, offers, offers_ever, pending_at, pending_removals
 from pipeline.store.runs import find_run
 from pipeline.store.windows import time_window
+
+ScopeThresholds = Mapping[str, Thresholds]
+"""The thresholds of scopes, by name."""
+
+NO_THRESHOLDS: ScopeThresholds = {}
 
 SHUTDOWN_DAYS = 90
 """A shutdown is urgent when it is at most so many days away."""
@@ -49,7 +56,10 @@ class Finding:
 
     Args:
         urgent: it needs attention.
-        since: when the model was first missing, or the hold or failure began (ISO 8601 UTC); None if unknown.
+        since: when the model was first missing, the hold or failure began, or the prices were those that are
+            compared with (ISO 8601 UTC); None if unknown.
+        answers: for a pending removal, the complete answers so far without the model; `needed`, how many
+            confirm it; `earliest`, the time (ISO 8601 UTC) at which it can be confirmed; None if unknown.
         day: the shutdown date (ISO 8601).
         days: the number of days until then, negative when it has passed.
         prices: the prices that changed.
@@ -62,6 +72,9 @@ class Finding:
     days: int | None = None
     prices: tuple[PriceChange, ...] = ()
     scopes: tuple[str, ...] = ()
+    answers: int | None = None
+    needed: int | None = None
+    earliest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +108,18 @@ class UnmatchedPattern:
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """The state of the watched models after the newest run, which began at `at`; None without a run."""
+    """The state of the watched models after the newest run.
+
+    Args:
+        at: the start of that run (ISO 8601 UTC); None without a run.
+        since: the time that prices and old removals are compared with, no earlier than the history begins;
+            None without a run.
+    """
 
     at: str | None
     models: tuple[WatchedModel, ...]
     unmatched: tuple[UnmatchedPattern, ...] = ()
+    since: str | None = None
 
     @property
     def urgent(self) -> bool:
@@ -108,7 +128,13 @@ class WatchReport:
 
 
 def check_watched(
-    store: Store, watch: Watch, *, since: str, today: date, days: int = SHUTDOWN_DAYS
+    store: Store,
+    watch: Watch,
+    *,
+    since: str,
+    today: date,
+    days: int = SHUTDOWN_DAYS,
+    thresholds: ScopeThresholds = NO_THRESHOLDS,
 ) -> WatchReport:
     """Return the state of the watched models in the watched scopes that are asked and have offered them.
 
@@ -119,10 +145,12 @@ def check_watched(
             glob matches is left out if it was missing before then.
         today: the day from which the days until a shutdown are counted.
         days: a shutdown is urgent when it is at most so many days away.
+        thresholds: those of the scopes of the config, by name; without them it is unknown when a pending
+            removal is confirmed.
     """
     watched = _read_watched(store, watch)
     findings = [
-        *(absence for absence in _absences(store, watched) if _is_recent(absence, watch, since)),
+        *(absence for absence in _absences(store, watched, thresholds) if _is_recent(absence, watch, since)),
         *_missing_from_held(store, watched),
         *_failing(watched),
         *_shutdowns(store, watched, today, days),
@@ -130,10 +158,18 @@ def check_watched(
     ]
     models = _by_model(watched, findings)
     run = find_run(store)
-    return WatchReport(run.started_at if run else None, models, _unmatched(store, watch, models))
+    start = history_start(store)
+    return WatchReport(
+        at=run.started_at if run else None,
+        models=models,
+        unmatched=_unmatched(store, watch, models),
+        since=max(since, start) if start else None,
+    )
 
 
-def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
+def unreported_absences(
+    store: Store, watch: Watch, thresholds: ScopeThresholds = NO_THRESHOLDS
+) -> tuple[WatchedModel, ...]:
     """Return the watched models that may be missing, though no report has them yet.
 
     They have a pending removal, or are missing from a held answer.
@@ -141,7 +177,9 @@ def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
     if not watch.models:
         return ()
     watched = _read_watched(store, watch)
-    pending = [each for each in _absences(store, watched) if each[2].kind == FindingKind.UNCONFIRMED]
+    pending = [
+        each for each in _absences(store, watched, thresholds) if each[2].kind == FindingKind.UNCONFIRMED
+    ]
     models = _by_model(watched, [*pending, *_missing_from_held(store, watched)])
     return tuple(model for model in models if model.findings)
 
@@ -178,7 +216,24 @@ def _read_watched(store: Store, watch: Watch) -> _Watched:
     return _Watched(scopes, models, frozenset(each for each in offers(store, models) if each[0] in scopes))
 
 
-def _absences(store: Store, watched: _Watched) -> Iterator[_ScopeFinding]:
+def thresholds_of(scope: str, thresholds: ScopeThresholds) -> Thresholds | None:
+    """Return the thresholds of a scope; those of its user for the group of a user; None if it has none."""
+    return thresholds.get(scope) or thresholds.get(scope.rpartition(".")[0])
+
+
+def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Finding:
+    finding = Finding(FindingKind.UNCONFIRMED, since=misses.since, answers=misses.answers)
+    if thresholds is None:
+        return finding
+    after = timedelta(seconds=thresholds.confirm_after)
+    return replace(
+        finding,
+        needed=answers_needed(thresholds.confirm, misses.flap_level),
+        earliest=iso(datetime.fromisoformat(misses.since) + after),
+    )
+
+
+def _absences(store: Store, watched: _Watched, thresholds: ScopeThresholds) -> Iterator[_ScopeFinding]:
     """Yield the models that scopes have offered before and do not now."""
     absent = sorted(
         each for each in offers_ever(store, watched.models) - watched.offers if each[0] in watched.scopes
@@ -198,7 +253,7 @@ def _absences(store: Store, watched: _Watched) -> Iterator[_ScopeFinding]:
         if event and event.kind == Kind.REMOVED:
             finding = Finding(FindingKind.MISSING, since=event.since or event.at)
         elif (scope, model) in pending:
-            finding = Finding(FindingKind.UNCONFIRMED, since=pending[scope, model])
+            finding = _pending_finding(pending[scope, model], thresholds_of(scope, thresholds))
         else:
             # Its removal was pruned, or new parsing rules leave the model out.
             finding = Finding(FindingKind.MISSING, since=pruned.get((scope, model)))
@@ -249,7 +304,9 @@ def _repriced(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFin
     for (scope, model), events in sorted(by_model.items()):
         prices, _ = net_changes(list(map(without_marks, events)))
         if prices:
-            yield scope, model, Finding(FindingKind.REPRICED, prices=prices)
+            # A scope or model without prices at that time is compared with its first ones.
+            first = events[0].at if events[0].kind == Kind.ADDED else first_answer(store, scope)
+            yield scope, model, Finding(FindingKind.REPRICED, since=max(since, first or since), prices=prices)
 
 
 def _by_model(watched: _Watched, findings: Iterable[_ScopeFinding]) -> tuple[WatchedModel, ...]:

@@ -137,3 +137,9 @@ def first_answer(store: Store, scope: str) -> str | None:
     )
     at: str | None = row["at"]
     return at
+
+
+def is_pruned(store: Store) -> bool:
+    """Return whether the history once had earlier sightings, which `prune` or `forget` has dropped."""
+    (row,) = store.rows("select coalesce(max(id), 0) > count(*) as pruned from sightings")
+    return bool(row["pruned"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from pipeline.cli.history import sparkline, timeline_lines
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange
 from pipeline.history.timeline import StepKind, Timeline, TimelineStep
+from pipeline.simulator import Gateway
 
 
 def test_scopes_with_equal_timelines_share_the_lines(past: Job) -> None:
@@ -153,3 +155,23 @@ def test_no_name_can_steer_the_terminal(name: str) -> None:
     for line in timeline_lines([found], None, bars=True):
         assert "\x1b" not in line
         assert len(line.splitlines()) <= 1
+
+
+def test_after_a_prune_the_first_answer_is_only_the_first_that_is_kept(tmp_path: Path) -> None:
+    job = Job(tmp_path / "home")
+    with Gateway() as one:
+        one.offers("alpha")
+        job.asks(one.url, name="one", attempts=1)
+        job.quick("run", at="2026-01-01T06:00:00Z")
+        one.offers("beta")
+        job.quick("run", at="2026-02-01T06:00:00Z")
+        one.offers("gamma")
+        job.quick("run", at="2026-05-01T06:00:00Z")
+    now = "2026-05-01T07:00:00Z"
+    before = printed(job, "history", "alpha", at=now), printed(job, "show", "alpha", at=now)
+    assert "    2026-01-01 06:00  offered, in the first answer" in before[0]
+    assert any("offered since the beginning, 2026-01-01 06:00" in line for line in before[1])
+    assert job.quick("prune", "--keep", "2d", at=now).code == 0
+    after = printed(job, "history", "alpha", at=now), printed(job, "show", "alpha", at=now)
+    assert "    2026-02-01 06:00  offered, in the first kept answer" in after[0]
+    assert any("offered in the first kept answer, 2026-02-01 06:00, and since" in line for line in after[1])

@@ -148,7 +148,7 @@ def test_a_watched_model_that_is_pending_is_logged_once_then_daily_and_when_it_i
     assert logged(job, range(1, 28), code=0) == {1: [missing], 25: [missing]}
     gateway.offers("alpha", to=EVERY)
     assert logged(job, range(28, 30), code=0) == {
-        28: ["  alpha  offered again, missing since 2026-05-01 01:00: local/public"]
+        28: ["alpha  offered again, missing since 2026-05-01 01:00: local/public"]
     }
 
 

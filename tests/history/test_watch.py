@@ -239,3 +239,26 @@ def test_prices_of_a_model_that_was_added_later_are_compared_with_its_first_ones
         FindingKind.REPRICED,
         [(3, 30)],
     )
+
+
+def test_prices_are_compared_since_no_earlier_than_the_scope_or_model_was_first_seen(script):
+    early = "2026-09-01T00:00:00Z"
+    script.offers("one/a", "alpha")
+    priced(script, "one/a", "alpha", 1)
+    script.run()
+    script.offers("one/b", "beta")
+    priced(script, "one/b", "alpha", 1)
+    script.run()
+    priced(script, "one/a", "fresh", 1)
+    script.run()
+    for scope_name, model in (("one/a", "alpha"), ("one/b", "alpha"), ("one/a", "fresh")):
+        priced(script, scope_name, model, 2)
+    script.run()
+    for since, expected in ((early, moment(1)), (moment(2), moment(2))):
+        report = check(script, "alpha", "fresh", since=since)
+        assert report.since == expected
+        assert [(f.scopes, f.since) for model in report.models for f in model.findings] == [
+            *([(("one/a",), moment(1)), (("one/b",), moment(2))] if since == early else []),
+            *([(("one/a", "one/b"), moment(2))] if since != early else []),
+            (("one/a",), moment(3)),
+        ]
