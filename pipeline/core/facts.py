@@ -7,19 +7,22 @@ documented flags in the entries of `permission`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from pipeline.core import jsonpath
+from pipeline.core.amounts import USD, Amount, Terms, parse_amount, terms_beside
+from pipeline.core.field_names import Fields
+from pipeline.core.price_fields import FoundPrices, find_prices, is_possible
 from pipeline.core.values import (
     LARGEST,
     parse_date,
     parse_length,
     parse_names,
-    parse_price,
+    parse_stage,
     parse_text,
     parse_timestamp,
 )
@@ -38,6 +41,7 @@ UNITS: dict[str, Decimal] = {
 """Price units by their name in the config: the factor from a price to USD per 1M tokens."""
 
 _QUANTUM = Decimal("0.000001")
+_FINEST = Decimal("0.000000000001")
 
 Body = Mapping[str, Any]
 
@@ -46,9 +50,13 @@ Body = Mapping[str, Any]
 class Prices:
     """The paths of a record's prices, each tried in turn, and their unit.
 
+    A unit or currency that a record states is obeyed: it replaces `unit`, and a price that is not in USD
+    gives no figure. Without paths, prices are found by the names that most gateways use.
+
     Args:
-        unit: the factor from a price to USD per 1M tokens; None (unknown) gives no prices.
+        unit: the factor from a price to USD per 1M tokens; None if it is unknown.
         source: exact, estimate or ratio.
+        by_name: whether prices are found by their names where no path of a token price is set.
     """
 
     unit: Decimal | None = None
@@ -58,6 +66,11 @@ class Prices:
     cache_write: tuple[str, ...] = ()
     per_call: tuple[str, ...] = ()
     source: str = "exact"
+    by_name: bool = True
+
+
+NO_PRICES = Prices(by_name=False)
+"""No prices are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,9 @@ def _same(facts: Facts, _body: Body) -> Facts:
 class FactPaths:
     """The paths of the facts in a record, each tried in turn until one has a value.
 
-    `adjust` is called last, with the facts and the record, for facts that no path expresses.
+    A fact whose paths are not set is also looked for under other names that gateways use, in the record and
+    in the usual objects inside it; see `Fields`. `adjust` is called last, with the facts and the record, for
+    facts that no path expresses.
     """
 
     owned_by: tuple[str, ...] = ("owned_by", "owner", "owner_by", "organization", "publisher", "vendor")
@@ -174,12 +189,46 @@ class FactPaths:
             output_modalities=_first(parse_names, self.output_modalities, body) or (),
             features=_first(parse_names, self.features, body) or (),
             endpoints=_first(parse_names, self.endpoints, body) or (),
-            lifecycle=_first(parse_text, self.lifecycle, body),
+            lifecycle=_first(parse_stage, self.lifecycle, body),
             deprecated_at=_first(parse_date, self.deprecated_at, body),
             aliases=_first(parse_names, self.aliases, body) or (),
             **prices,
         )
-        return self.adjust(found, body)
+        return _without_impossible_prices(self.adjust(_completed(self, found, body), body))
+
+    def impossible_prices(self, body: Body) -> tuple[tuple[str, Decimal], ...]:
+        """Return the paths of prices that cannot be, with their figures in USD per 1M tokens."""
+        if not _may_have_prices(self.prices):
+            return ()
+        if _is_by_name(self.prices):
+            return find_prices(body, self.prices.unit).impossible
+        figures = (
+            (path, figure) for path, figure in _figures(self.prices, body).values() if figure is not None
+        )
+        return tuple((path, figure) for path, figure in figures if not is_possible(figure))
+
+    def found_prices(self, body: Body) -> FoundPrices:
+        """Return the prices that a record has under usual names, whether or not they give a figure."""
+        return find_prices(body, self.prices.unit)
+
+
+_USUAL_PATHS: dict[str, tuple[str, ...]] = {
+    item.name: item.default for item in fields(FactPaths) if isinstance(item.default, tuple)
+}
+"""By fact, the paths of a dialect that has none of its own."""
+
+_OTHER_NAMES = (
+    "owned_by",
+    "created",
+    "type",
+    "context_length",
+    "input_modalities",
+    "output_modalities",
+    "features",
+    "endpoints",
+    "deprecated_at",
+)
+"""The facts that `Fields` finds by name alone."""
 
 
 def _first(parse: Callable[[Any], Any], paths: tuple[str, ...], body: Body) -> Any:
@@ -198,33 +247,140 @@ def _parsed(paths: tuple[str, ...]) -> tuple[jsonpath.Path, ...]:
     return tuple(map(jsonpath.parse, paths))
 
 
+TOKEN_PRICES = {
+    "input_usd_per_1m": "input",
+    "output_usd_per_1m": "output",
+    "cache_read_usd_per_1m": "cache_read",
+    "cache_write_usd_per_1m": "cache_write",
+}
+"""The facts that are prices of tokens, with the names of their paths in `Prices`."""
+
+
+def _completed(paths: FactPaths, found: Facts, body: Body) -> Facts:
+    """Return facts completed from fields of other names, where a dialect has no paths of its own."""
+    others = Fields(body)
+    more: dict[str, Any] = {}
+    for name in _OTHER_NAMES:
+        if getattr(found, name) in (None, ()) and getattr(paths, name) is _USUAL_PATHS[name]:
+            more[name] = getattr(others, name)()
+    if found.max_output is None and paths.max_output is _USUAL_PATHS["max_output"]:
+        more["max_output"] = others.max_output(more.get("context_length") or found.context_length)
+    if paths.lifecycle is _USUAL_PATHS["lifecycle"]:
+        more["lifecycle"] = others.lifecycle(found.lifecycle)
+    more = {name: value for name, value in more.items() if value not in (None, (), getattr(found, name))}
+    return replace(found, **more) if more else found
+
+
+def _without_impossible_prices(facts: Facts) -> Facts:
+    wrong = [
+        name
+        for name in TOKEN_PRICES
+        if (price := getattr(facts, name)) is not None and not is_possible(price)
+    ]
+    if not wrong:
+        return facts
+    none: dict[str, Any] = dict.fromkeys(wrong)
+    left = replace(facts, **none)
+    has_price = left.usd_per_call is not None or any(getattr(left, name) is not None for name in TOKEN_PRICES)
+    return left if has_price else replace(left, price_source=None)
+
+
+def _may_have_prices(paths: Prices) -> bool:
+    return paths.by_name or paths.unit is not None
+
+
+def _is_by_name(paths: Prices) -> bool:
+    return paths.by_name and not any(getattr(paths, name) for name in TOKEN_PRICES.values())
+
+
 def _prices(paths: Prices, body: Body) -> dict[str, Any]:
-    unit = paths.unit
-    found: dict[str, Any] = {"usd_per_call": _first(parse_price, paths.per_call, body)}
-    if unit is not None:
-        per_token = {
-            "input_usd_per_1m": paths.input,
-            "output_usd_per_1m": paths.output,
-            "cache_read_usd_per_1m": paths.cache_read,
-            "cache_write_usd_per_1m": paths.cache_write,
-        }
-        found |= {name: scale_price(_first(parse_price, at, body), unit) for name, at in per_token.items()}
+    per_call = _per_call(paths, body)
+    found: dict[str, Any] = {"usd_per_call": per_call}
+    if _is_by_name(paths):
+        figures: Mapping[str, Decimal | None] = find_prices(body, paths.unit).usd
+    else:
+        figures = {name: figure for name, (_, figure) in _figures(paths, body).items()}
+    found |= {name: scale_price(figure, PER_1M) for name, figure in figures.items()}
     if any(value is not None for value in found.values()):
         found["price_source"] = paths.source
     return found
 
 
+def _per_call(paths: Prices, body: Body) -> Decimal | None:
+    _, amount = _first_amount(paths.per_call, body)
+    return amount.value if amount and amount.terms.currency in (None, USD) else None
+
+
+def _figures(paths: Prices, body: Body) -> dict[str, tuple[str, Decimal | None]]:
+    """Return the paths of the token prices of a record, and their figures in USD per 1M tokens."""
+    found: dict[str, tuple[str, Decimal | None]] = {}
+    for name, attribute in TOKEN_PRICES.items():
+        path, amount = _first_amount(getattr(paths, attribute), body)
+        factor = (amount.terms.factor or paths.unit) if amount else None
+        if amount is None or factor is None or amount.terms.currency not in (None, USD):
+            continue
+        figure = amount.value * factor
+        found[name] = (path, figure if figure < LARGEST else None)
+    return found
+
+
+def _first_amount(paths: tuple[str, ...], body: Body) -> tuple[str, Amount | None]:
+    """Return the first path with an amount, completed by the terms that the objects around it state."""
+    for text, path in zip(paths, _parsed(paths), strict=True):
+        around: list[Body] = [body]
+        for step in path[:-1]:
+            inner = around[-1].get(step)
+            if not isinstance(inner, dict):
+                break
+            around.append(inner)
+        else:
+            amount = parse_amount(around[-1].get(path[-1]))
+            if amount is not None:
+                terms = amount.terms
+                for each in reversed(around):
+                    terms = terms.over(_without_other(terms_beside(each)))
+                return text, Amount(amount.value, terms)
+    return "", None
+
+
+def _without_other(terms: Terms) -> Terms:
+    """Return terms without a unit that is unknown: a dialect knows the unit of its prices better."""
+    return replace(terms, other=False) if terms.other else terms
+
+
 def scale_price(value: Decimal | None, unit: Decimal) -> Decimal | None:
-    """Return a price in USD per 1M tokens, rounded to six decimals to remove errors of floats."""
+    """Return a price in USD per 1M tokens, rounded to six decimals to remove errors of floats.
+
+    A price that would become 0 keeps more decimals.
+    """
     if value is None or value >= LARGEST or value * unit >= LARGEST:
         return None
-    return strip_zeros((value * unit).quantize(_QUANTUM))
+    exact = value * unit
+    return strip_zeros(exact.quantize(_QUANTUM) or exact.quantize(_FINEST))
 
 
 def strip_zeros(value: Decimal) -> Decimal:
     """Return a decimal without trailing zeros and without an exponent."""
     plain = value.normalize()
     return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
+
+
+SHARED_RECORDS = 3
+"""The number of records from which a `created` that all of them have is a constant, not a date."""
+
+
+def is_shared(created: Iterable[str | None]) -> bool:
+    """Return whether all the records of a list have the same `created`; False for a list of one or two."""
+    rest = iter(created)
+    first = next(rest, None)
+    if first is None:
+        return False
+    number = 1
+    for each in rest:
+        if each != first:
+            return False
+        number += 1
+    return number >= SHARED_RECORDS
 
 
 def to_columns(facts: Facts) -> dict[str, Any]:

@@ -65,6 +65,11 @@ def parse_text(value: Any) -> str | None:
     return value if isinstance(value, str) else as_text(value)
 
 
+def parse_stage(value: Any) -> str | None:
+    """Return a stage of the lifecycle, such as `deprecated`; None for numbers, flags and anything empty."""
+    return value if isinstance(value, str) and any(map(str.isalpha, value)) else None
+
+
 def parse_names(value: Any) -> tuple[str, ...] | None:
     """Parse a set of names, sorted: an array, a comma-joined text, or the keys of an object of flags."""
     match value:
@@ -116,7 +121,8 @@ def parse_date(value: Any) -> str | None:
         case _:
             at = parse_timestamp(value)
             found = at[:10] if at else None
-    return found if found and int(found[:4]) < _FARTHEST_YEAR else None
+    # The first year is that of flags and version numbers.
+    return found if found and _EPOCH_YEAR < int(found[:4]) < _FARTHEST_YEAR else None
 
 
 def _date(year: int, month: int, day: int) -> str | None:

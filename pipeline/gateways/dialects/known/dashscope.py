@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pipeline.core.facts import Body, FactPaths, Facts
+from pipeline.core.facts import NO_PRICES, Body, FactPaths, Facts
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.paging import Paging
 
@@ -39,8 +39,9 @@ DIALECTS = (
             "inference_metadata.response_modality",
         ),
         recognises=_is_dashscope,
-        # No prices: they are in the currency of the region, which the answer does not name.
         facts=FactPaths(
+            # They are in the currency of the region, which the answer does not name.
+            prices=NO_PRICES,
             owned_by=("provider",),
             created=("published_time",),
             context_length=("model_info.context_window", "model_info.max_input_tokens"),

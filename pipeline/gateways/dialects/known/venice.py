@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline.core import jsonpath
 from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, Prices
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 
 BILLED_BY_TOKEN = frozenset({None, "text", "code", "embedding"})
 
 
-def _by_token(facts: Facts, _body: Body) -> Facts:
-    """Drop the token prices of models that are not billed by token: those of speech are per character."""
+_DEPRECATION = jsonpath.parse("model_spec.deprecation")
+"""Only models with an announced end have it: https://docs.venice.ai/api-reference/endpoint/models/list"""
+
+
+def _adjusted(facts: Facts, body: Body) -> Facts:
+    """Read the announced end, and drop prices that are not by token: those of speech are per character."""
+    if isinstance(jsonpath.find(body, _DEPRECATION), dict):
+        facts = replace(facts, lifecycle="deprecated")
     if facts.type in BILLED_BY_TOKEN:
         return facts
     return replace(
@@ -45,7 +52,9 @@ DIALECTS = (
                 cache_write=("model_spec.pricing.cache_write.usd",),
                 per_call=("model_spec.pricing.generation.usd",),
             ),
-            adjust=_by_token,
+            # `date` is the older name of `removesAt`.
+            deprecated_at=("model_spec.deprecation.removesAt", "model_spec.deprecation.date"),
+            adjust=_adjusted,
         ),
     ),
 )

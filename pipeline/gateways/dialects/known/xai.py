@@ -11,15 +11,28 @@ FINGERPRINT = "fingerprint"
 """The field with the build of the answering back end, which is not a property of the model."""
 
 
-def _is_language_models(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
-    return bool(rows) and all("prompt_text_token_price" in row for row in rows)
+def _is_language_models(envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    # The plain list, at `data`, may have the same prices.
+    named = isinstance(envelope, dict) and "models" in envelope
+    return named and bool(rows) and all("prompt_text_token_price" in row for row in rows)
 
+
+# Both lists may have prices and `max_prompt_length`: https://docs.x.ai/docs/api-reference
+_FACTS = FactPaths(
+    prices=Prices(
+        unit=CENTS_PER_100M,
+        input=("prompt_text_token_price",),
+        output=("completion_text_token_price",),
+        cache_read=("cached_prompt_text_token_price",),
+    ),
+)
 
 DIALECTS = (
     Dialect(
         name="xai",
         hosts=("api.x.ai", "*.api.x.ai"),
         noise=(FINGERPRINT,),
+        facts=_FACTS,
     ),
     Dialect(
         name="xai-language-models",
@@ -28,13 +41,6 @@ DIALECTS = (
         list_at=("models",),
         noise=(FINGERPRINT,),
         recognises=_is_language_models,
-        facts=FactPaths(
-            prices=Prices(
-                unit=CENTS_PER_100M,
-                input=("prompt_text_token_price",),
-                output=("completion_text_token_price",),
-                cache_read=("cached_prompt_text_token_price",),
-            ),
-        ),
+        facts=_FACTS,
     ),
 )

@@ -1,0 +1,304 @@
+"""Prices in records of unknown formats: found by the words of their names, in the unit that a record states.
+
+A unit that is not stated is concluded from the names and magnitudes of two prices, where only one unit is
+possible. An unsure price gives no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from pipeline.core.amounts import (
+    NO_TERMS,
+    USD,
+    Amount,
+    Terms,
+    names_in,
+    parse_amount,
+    terms_beside,
+    terms_of,
+    words,
+)
+
+INPUT, OUTPUT = "input_usd_per_1m", "output_usd_per_1m"
+CACHE_READ, CACHE_WRITE = "cache_read_usd_per_1m", "cache_write_usd_per_1m"
+
+DEAREST = Decimal(10_000)
+"""USD per 1M tokens: no price is higher."""
+
+CHEAPEST = Decimal("0.00000001")
+"""USD per 1M tokens, a millionth of a cent: no price above 0 is lower."""
+
+_PER_TOKEN, _PER_1M, _CENTS_PER_100M = Decimal(1_000_000), Decimal(1), Decimal("0.0001")
+
+_PRICE_WORDS = frozenset(names_in("cost costs price prices pricing pricings tariff tariffs"))
+_NEUTRAL = frozenset(
+    names_in(
+        "amount base cent cents default demand dollar dollars fee list llm normal on per rate rates"
+        " regular standard text tier tiers tok token tokens toks unit units us usd value 1000 1000000 1k"
+        " 1m k ktok ktoks m million mtok mtoken mtokens mtoks thousand"
+    )
+)
+_INPUT = frozenset(names_in("in input inputs prompt prompts"))
+_OUTPUT = frozenset(names_in("completion completions generated out output outputs"))
+_CACHE = frozenset(names_in("cache cached caches"))
+_READ = frozenset(names_in("hit hits read reads"))
+_WRITE = frozenset(names_in("create created creation write writes"))
+_STATES_UNIT = frozenset(names_in("million 1m mtok mtoks mtoken mtokens thousand 1k ktok ktoks 1000000 1000"))
+_VAGUE = frozenset({"m", "k"})
+"""Words of names that are no unit: `price_per_m` is USD per 1M tokens at one gateway, and a ten-thousandth of
+that at another.
+
+See https://github.com/lobehub/lobe-chat/blob/main/packages/model-runtime/src/providers/novita/index.ts
+"""
+
+_WRAPPERS = frozenset(
+    names_in("attributes details info meta metadata model_info modelinfo model_spec modelspec spec")
+)
+"""Objects in a record that hold its prices beside other facts."""
+
+_LABELS = ("type", "name", "meter", "kind", "token_type", "tokenType", "direction", "usage", "unit")
+"""Names of texts that say what an element of a list of prices is for."""
+
+_DEPTH = 4
+
+_OPENROUTER = frozenset(
+    names_in("architecture canonical_slug per_request_limits supported_parameters top_provider")
+)
+"""Fields of records like OpenRouter's, whose prices are texts in USD per token.
+
+See https://openrouter.ai/docs/models
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceField:
+    """A price of tokens in a record.
+
+    Args:
+        path: where it is, with `[]` for a list.
+        meter: the column of the fact.
+        amount: its value, with all that the record states about it.
+        vague: whether its name has a word that may be a unit or not.
+    """
+
+    path: str
+    meter: str
+    amount: Amount
+    vague: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPrices:
+    """The prices of a record.
+
+    Args:
+        usd: by column, in USD per 1M tokens, not rounded.
+        fields: every price of tokens that the record has.
+        impossible: those whose figure cannot be a price, with the figure.
+        why_none: why there is no figure: `unit` (it is not stated), the name of a currency, or None.
+    """
+
+    usd: Mapping[str, Decimal]
+    fields: tuple[PriceField, ...] = ()
+    impossible: tuple[tuple[str, Decimal], ...] = ()
+    why_none: str | None = None
+
+
+_NONE = FoundPrices({})
+
+
+def find_prices(body: Mapping[str, Any], unit: Decimal | None = None) -> FoundPrices:
+    """Return the prices of a record of an unknown format.
+
+    Args:
+        body: the record.
+        unit: the factor to USD per 1M tokens of prices whose unit it does not state; None to conclude it.
+    """
+    fields = _by_meter(_fields(body, (), NO_TERMS, inside=False))
+    if not fields:
+        return _NONE
+    currency = next((each.amount.terms.currency for each in fields if each.amount.terms.currency), None)
+    if currency not in (None, USD):
+        return FoundPrices({}, fields, why_none=currency)
+    unit = _common_unit(fields) or unit or _unit_of_shape(fields, body) or _unit_by_magnitude(fields)
+    figures: dict[str, Decimal] = {}
+    impossible: list[tuple[str, Decimal]] = []
+    for each in fields:
+        factor = each.amount.terms.factor or unit
+        if factor is None:
+            continue
+        figure = each.amount.value * factor
+        if is_possible(figure):
+            figures[each.meter] = figure
+        else:
+            impossible.append((each.path, figure))
+    if impossible:
+        # The unit of the others is the same, so they are wrong too, though their figures look possible.
+        return FoundPrices({}, fields, tuple(impossible))
+    return FoundPrices(figures, fields, why_none=None if figures else "unit")
+
+
+def is_possible(figure: Decimal) -> bool:
+    """Return whether a figure in USD per 1M tokens can be a price."""
+    return figure == 0 or CHEAPEST <= figure <= DEAREST
+
+
+def _by_meter(found: Iterator[PriceField]) -> tuple[PriceField, ...]:
+    """Return the first price of each meter; a record without an input or output price has none."""
+    first: dict[str, PriceField] = {}
+    for each in found:
+        first.setdefault(each.meter, each)
+    return tuple(first.values()) if INPUT in first or OUTPUT in first else ()
+
+
+def _fields(
+    value: Mapping[str, Any], at: tuple[str, ...], outer: Terms, *, inside: bool
+) -> Iterator[PriceField]:
+    """Yield the prices of an object: of a record, of a wrapper in it, or `inside` an object of prices."""
+    terms = terms_beside(value).over(outer) if inside or _has_prices(value) else outer
+    for name, item in value.items():
+        if inside or _names_price(name):
+            yield from _prices((*at, name), item, words(name), terms, _DEPTH)
+        elif name.lower() in _WRAPPERS and isinstance(item, dict) and len(at) < _DEPTH:
+            yield from _fields(item, (*at, name), terms, inside=False)
+
+
+def _has_prices(value: Mapping[str, Any]) -> bool:
+    return any(map(_names_price, value))
+
+
+@lru_cache(8192)
+def _names_price(name: str) -> bool:
+    return not _PRICE_WORDS.isdisjoint(words(name))
+
+
+def _prices(
+    at: tuple[str, ...], item: Any, named: tuple[str, ...], terms: Terms, depth: int
+) -> Iterator[PriceField]:
+    if depth == 0:
+        return
+    match item:
+        case dict():
+            beside = terms_beside(item).over(terms)
+            for name, inner in item.items():
+                yield from _prices((*at, name), inner, (*named, *words(name)), beside, depth - 1)
+        case [dict(), *_]:
+            yield from _listed(at, item, named, terms, depth)
+        case list():
+            return
+        case _:
+            meter = _meter(named)
+            amount = parse_amount(item) if meter else None
+            if meter and amount:
+                full = amount.terms.over(_terms_of_name(named)).over(terms)
+                if not full.other:
+                    path = ".".join(at).replace(".*", "[]")
+                    yield PriceField(path, meter, Amount(amount.value, full), not _VAGUE.isdisjoint(named))
+
+
+def _listed(
+    at: tuple[str, ...], items: Sequence[Any], named: tuple[str, ...], terms: Terms, depth: int
+) -> Iterator[PriceField]:
+    """Yield the prices of a list: of its labelled elements, else of the first, which is the base tier."""
+    labelled = False
+    for item in items:
+        if not isinstance(item, dict):
+            continue
+        for label in _LABELS:
+            text = item.get(label)
+            if isinstance(text, str) and _meter((*named, *words(text))):
+                labelled = True
+                rest = {name: inner for name, inner in item.items() if name not in _LABELS or name == "unit"}
+                yield from _prices((*at, "*"), rest, (*named, *words(text)), terms, depth - 1)
+                break
+    if not labelled:
+        yield from _prices((*at, "*"), items[0], named, terms, depth - 1)
+
+
+@lru_cache(8192)
+def _meter(named: tuple[str, ...]) -> str | None:
+    """Return the column of the price that these words name; None for any other price."""
+    rest = set(named) - _PRICE_WORDS - _NEUTRAL
+    is_cache = not rest.isdisjoint(_CACHE)
+    rest -= _CACHE
+    if not is_cache:
+        if rest and rest <= _INPUT:
+            return INPUT
+        return OUTPUT if rest and rest <= _OUTPUT else None
+    rest -= _INPUT
+    if rest <= _READ:
+        return CACHE_READ
+    return CACHE_WRITE if rest <= _WRITE else None
+
+
+@lru_cache(8192)
+def _terms_of_name(named: tuple[str, ...]) -> Terms:
+    """Return the unit and currency that the words of a name state: `input_cost_per_token`, `usd_per_1m`."""
+    states = not _STATES_UNIT.isdisjoint(named)
+    per_token = "per" in named and not {"token", "tokens"}.isdisjoint(named) and _VAGUE.isdisjoint(named)
+    kept = [word for word in named if word in ("usd", "cent", "cents", "dollar", "dollars")]
+    if states:
+        kept += [word for word in named if word in _STATES_UNIT]
+    elif per_token:
+        kept += ["per", "token"]
+    return terms_of(kept) if kept else NO_TERMS
+
+
+def _common_unit(fields: Sequence[PriceField]) -> Decimal | None:
+    """Return the one unit that some prices of a record state; it is that of the others, too."""
+    stated = {each.amount.terms.factor for each in fields if each.amount.terms.factor is not None}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def _unit_of_shape(fields: Sequence[PriceField], body: Mapping[str, Any]) -> Decimal | None:
+    """Return the unit of a known format whose marks a record has, if its magnitudes are of that unit."""
+    by_path = {each.path: each for each in fields}
+    if "prompt_text_token_price" in by_path and "completion_text_token_price" in by_path:
+        # Whole cents per 100M tokens: https://docs.x.ai/docs/api-reference#list-language-models
+        whole = all(each.amount.value == int(each.amount.value) for each in fields)
+        return _CENTS_PER_100M if whole else None
+    values = [each.amount.value for each in fields]
+    if {"pricing.prompt", "pricing.completion"} <= by_path.keys() and not _OPENROUTER.isdisjoint(body):
+        texts = all(isinstance(body["pricing"].get(name), str) for name in ("prompt", "completion"))
+        return _PER_TOKEN if texts and max(values) * _PER_TOKEN <= DEAREST else None
+    if {"cost.input", "cost.output"} <= by_path.keys() and isinstance(body.get("limit"), dict):
+        # https://github.com/anomalyco/models.dev#schema-reference
+        return _PER_1M if min((value for value in values if value), default=1) >= Decimal("0.001") else None
+    return None
+
+
+_LEAST, _MOST = Decimal("0.001"), Decimal(1000)
+"""USD per 1M tokens: the prices of nearly all models."""
+
+
+def _unit_by_magnitude(fields: Sequence[PriceField]) -> Decimal | None:
+    """Return the unit that two prices show: there must be no other in which they can be prices.
+
+    * Per token: below $0.0002, and the lower so low that it is nothing per 1K tokens.
+    * Per 1M tokens: the higher is at least $0.20, which would be $200 per 1K.
+
+    Names like OpenRouter's, `prompt` and `completion`, are those of prices per token or per 1M tokens.
+    """
+    by_meter = {each.meter: each for each in fields}
+    if any(each.vague for each in fields) or not {INPUT, OUTPUT} <= by_meter.keys():
+        return None
+    values = [by_meter[meter].amount.value for meter in (INPUT, OUTPUT)]
+    positive = [value for value in values if value]
+    if not positive:
+        return None
+    low, high = min(positive), max(positive)
+    by_token_or_1m = all(
+        words(by_meter[meter].path)[-1:] == (name,)
+        for meter, name in ((INPUT, "prompt"), (OUTPUT, "completion"))
+    )
+    most_per_token = Decimal("0.0001") if by_token_or_1m else Decimal("0.00002")
+    if low < most_per_token and high <= Decimal("0.001") and low * _PER_TOKEN >= _LEAST:
+        return _PER_TOKEN
+    if high >= Decimal("0.2") and low >= _LEAST and high <= _MOST:
+        return _PER_1M
+    return None

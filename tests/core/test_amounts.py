@@ -1,0 +1,113 @@
+"""Amounts of money, with the currency and unit that texts and objects state."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from support import strategies
+
+from pipeline.core.amounts import Amount, Terms, parse_amount, parse_terms, terms_beside
+
+PER_1M = Decimal(1)
+PER_1K = Decimal(1000)
+PER_TOKEN = Decimal(1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "terms"),
+    [
+        (3, "3", Terms()),
+        (Decimal("2.5e-7"), "2.5e-7", Terms()),
+        (" 0.0000005 ", "0.0000005", Terms()),
+        ("$0.50", "0.50", Terms(currency="USD")),
+        ("US$0.5", "0.5", Terms(currency="USD")),
+        ("0.5 USD", "0.5", Terms(currency="USD")),
+        ("$1,250.00", "1250", Terms(currency="USD")),
+        ("$0.50 / 1M", "0.5", Terms(PER_1M, "USD")),
+        ("0.5$/M", "0.5", Terms(PER_1M, "USD")),
+        ("$2.50 per 1M input tokens", "2.5", Terms(PER_1M, "USD")),
+        ("0.002 USD per 1K tokens", "0.002", Terms(PER_1K, "USD")),
+        ("50 cents per 1M tokens", "50", Terms(Decimal("0.01"), "USD")),
+        ("¥4/百万tokens", "4", Terms(PER_1M, "CNY")),
+        ("4元/千tokens", "4", Terms(PER_1K, "CNY")),
+        ("€0.40", "0.4", Terms(currency="EUR")),
+        ("1.5 credits", "1.5", Terms(currency="credits")),
+        ({"usd": "0.5", "diem": "0.4"}, "0.5", Terms(currency="USD")),
+        ({"value": 4, "currency": "CNY", "unit": "perMTokens"}, "4", Terms(PER_1M, "CNY")),
+        ({"amount": "0.5"}, "0.5", Terms()),
+    ],
+)
+def test_an_amount_has_the_terms_that_are_written_beside_it(value: Any, number: str, terms: Terms) -> None:
+    assert parse_amount(value) == Amount(Decimal(number), terms)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -1,
+        "-1",
+        "",
+        "free",
+        "0.5-1.0",
+        "from 0.5",
+        "2026-01-01",
+        "50%",
+        "$0.04 per image",
+        [],
+        {},
+        "1e400",
+    ],
+)
+def test_what_is_no_amount_is_none(value: Any) -> None:
+    assert parse_amount(value) is None
+
+
+@given(strategies.values)
+def test_any_value_is_an_amount_or_none(value: Any) -> None:
+    found = parse_amount(value)
+    assert found is None or found.value >= 0
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("per_million_tokens", Terms(PER_1M)),
+        ("1M", Terms(PER_1M)),
+        ("perMTokens", Terms(PER_1M)),
+        ("millionTokens", Terms(PER_1M)),
+        ("USD/1M tokens", Terms(PER_1M, "USD")),
+        ("per 1,000,000 tokens", Terms(PER_1M)),
+        ("元/百万tokens", Terms(PER_1M, "CNY")),
+        ("1K", Terms(PER_1K)),
+        ("per_token", Terms(PER_TOKEN)),
+        ("tokens", Terms()),
+        ("1", Terms()),
+        ("cents", Terms(currency="US cents")),
+        ("cents per 100M tokens", Terms(Decimal("0.0001"), "USD")),
+        ("RMB", Terms(currency="CNY")),
+        ("image", Terms(other=True)),
+        ("USD per second", Terms(currency="USD", other=True)),
+    ],
+)
+def test_a_unit_is_parsed_by_its_words(text: str, terms: Terms) -> None:
+    assert parse_terms(text) == terms
+
+
+@pytest.mark.parametrize(
+    ("value", "terms"),
+    [
+        ({"currency": "CNY"}, Terms(currency="CNY")),
+        ({"currency": "Doubloon", "unit": "1M"}, Terms(PER_1M, "Doubloon")),
+        ({"unit": "per_1k_tokens", "currency": "usd"}, Terms(PER_1K, "USD")),
+        ({"per": 1_000_000}, Terms(PER_1M)),
+        ({"unit": 7, "currency": None}, Terms()),
+        ({"input": 3}, Terms()),
+    ],
+)
+def test_an_object_states_the_terms_of_its_prices(value: dict[str, Any], terms: Terms) -> None:
+    assert terms_beside(value) == terms
