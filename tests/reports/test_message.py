@@ -115,9 +115,9 @@ def test_badge_and_headline_come_first(summary: Summary, badge: str, headline: s
 def test_the_headline_begins_with_what_is_urgent_and_names_the_rest_the_worst_first() -> None:
     text = " ".join(message_of(FULL).text.split())
     assert text.startswith(
-        "ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, 1 key rejected, "
+        "ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, "
     )
-    assert "1 with lower limits, 1 with capabilities removed and 50 more. " in text[: text.index("23 Nov")]
+    assert "1 key rejected, 3 removed and 52 more. " in text[: text.index("23 Nov")]
 
 
 def test_the_counts_begin_with_what_is_worse_and_end_with_recoveries() -> None:

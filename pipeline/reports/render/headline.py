@@ -18,7 +18,6 @@ _MAX_SUBJECT = 89
 """The number of characters in a subject."""
 
 _MAX_TOTALS = 3
-_MAX_HEADLINE_TOTALS = 5
 _MODEL_WIDTHS = (32, 20, 12)
 _MAX_GATEWAY = 20
 _MIN_DAYS = 3
@@ -143,10 +142,10 @@ def headline(locale: Locale, summary: Summary) -> Text:
     """Return the content of the subject as a sentence."""
     if first := _most_urgent(summary):
         what = _urgent_text(locale, summary, first, _MODEL_WIDTHS[0])
-        rest = _totals_text(locale, _totals(summary, without=first), _MAX_HEADLINE_TOTALS)
+        rest = _totals_text(locale, _totals(summary, without=first), _MAX_TOTALS)
         key = "headline.urgent_and_more" if rest else "headline.urgent"
         return _capitalise(locale.text(key, what=what, rest=rest))
-    if what := _totals_text(locale, _totals(summary), _MAX_HEADLINE_TOTALS):
+    if what := _totals_text(locale, _totals(summary), _MAX_TOTALS):
         return locale.text("headline.at", what=what, where=_where(locale, summary))
     return _capitalise(locale.text("headline.no_changes", what=_no_changes(locale, summary)))
 
