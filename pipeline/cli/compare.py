@@ -15,6 +15,7 @@ from pipeline.core.prices import usd_sides
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
+from pipeline.core.types import Kind
 from pipeline.errors import CHANGES_EXIT
 from pipeline.history.compare import ComparedPairs, ComparedSide, Comparison, Difference
 from pipeline.history.types import Event
@@ -205,5 +206,5 @@ def _event(part: ComparedPairs, difference: Difference) -> Event:
         fields=difference.fields,
         prices=difference.prices,
         models=difference.models,
-        listed=part.after[0].size,
+        listed=part.after[0].size if difference.kind == Kind.SHAPE else None,
     )

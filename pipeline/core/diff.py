@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
+from pipeline.core.categories import QUIET, SHAPE, categorise_change
 from pipeline.core.types import Change, FieldChange, Listing, Record
 
-PRICE_PATTERN = r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]"
-"""Matches the paths of price fields, in any case, except for paths of the lifecycle."""
+SHAPE_RECORDS = 5
+"""The number of records from which a field that they gain or lose together may be a change of shape."""
 
-PATTERNS = (
-    (
-        "lifecycle",
-        r"deprecat|expir|shutdown|sunset|retire|lifecycle|archived|(^|[._])eol([._]|$)|replacement",
-    ),
-    ("price", PRICE_PATTERN),
-    ("text", r"desc|display|^name$|\.name$|title|icon|^owned_by$|^created|tags?$|url|order$"),
-    (
-        "capabilities",
-        r"modalit|feature|capabilit|support|endpoint|permission|tool|reason|(?<!re)vision|type|param",
-    ),
-    ("limits", r"context|max_|limit|token(?!iz)|length|window|tpm|rpm"),
-)
-"""The category of a field by its path; the first pattern that matches decides."""
-
-_CATEGORIES = tuple((category, re.compile(pattern, re.IGNORECASE)) for category, pattern in PATTERNS)
-
-QUIET = "text"
-"""The category that is stored and hashed but reported only on request: names, descriptions, owners."""
-
-SHAPE = "shape"
-"""The category of fields that appear in, or vanish from, all records at once: reported in one line."""
+SHAPE_SHARE = (4, 5)
+"""The share of the records that must gain or lose a field together, as a fraction."""
 
 Differing = tuple[str, str | None, str | None]
 """A path, and its value before and after, as text; None where the field is absent."""
+
+CategoriesOf = Callable[[Differing], tuple[str, str | None]]
+"""Returns the category of a field and, if that is `shape`, the category of its meaning."""
 
 
 def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
@@ -56,19 +39,22 @@ def _digest(record: Record | None) -> str | None:
 
 
 def field_changes(
-    before: str, after: str, category_of: Callable[[Differing], str] | None = None
+    before: str, after: str, categories_of: CategoriesOf | None = None
 ) -> tuple[FieldChange, ...]:
     """Return the fields in which two record bodies differ, by path.
 
     Args:
         before: a body in canonical JSON.
         after: the other.
-        category_of: returns the category of a field; `categorise` its path by default.
+        categories_of: by default, the category follows from the path and the values.
     """
     return tuple(
-        FieldChange(*each, category_of(each) if category_of else categorise(each[0]))
-        for each in _differing(before, after)
+        FieldChange(*each, *(categories_of or _own_categories)(each)) for each in _differing(before, after)
     )
+
+
+def _own_categories(differing: Differing) -> tuple[str, None]:
+    return categorise_change(*differing), None
 
 
 def _differing(before: str, after: str) -> Iterator[Differing]:
@@ -82,48 +68,129 @@ def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
     return {path: canonical.as_text(leaf) for path, leaf in jsonpath.leaves(members)} if members else {}
 
 
-@lru_cache(4096)
-def categorise(path: str) -> str:
-    """Return the category of a field: price, limits, capabilities, lifecycle, text or other."""
-    return next((name for name, pattern in _CATEGORIES if pattern.search(path)), "other")
-
-
 class FieldComparer:
-    """A comparer of the fields of changed records, with the quiet paths and the shapes of two listings.
+    """A comparer of the fields of changed records, with the quiet paths, facts and shapes of two listings.
 
-    If all records of a listing gain or lose a field, the gateway has changed the form of its list. The field
-    has the category `shape` then, so that it does not count as a change of every model.
+    A field has the category `shape` if nearly all records gain or lose it: the gateway has changed the form
+    of its list. The records are those of the models in both listings.
+
+    * Lost: at least five of them had the field, and four fifths of those lose it.
+    * Gained: four fifths of at least five records gain it; or five gain it, and none had it.
+
+    Args:
+        before: the earlier listing.
+        after: the later one.
+        quiet: the quiet paths of the dialect.
+        facts: by path, the category of the fact that the dialect reads there; see `categorise_change`.
     """
 
-    def __init__(self, before: Listing, after: Listing, quiet: tuple[str, ...] = ()) -> None:
-        self._before = before
-        self._after = after
+    def __init__(
+        self,
+        before: Listing,
+        after: Listing,
+        quiet: Sequence[str] = (),
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         self._quiet = [jsonpath.parse(path) for path in quiet]
-        self._in_use: dict[tuple[bool, str], bool] = {}
+        self._facts = facts or {}
+        self._shapes = _Shapes(before, after)
 
     def __call__(self, change: Change) -> tuple[FieldChange, ...]:
         """Return the fields in which a changed record differs."""
         if change.before is None or change.after is None:
             return ()
-        return field_changes(change.before.body, change.after.body, self._category)
+        return field_changes(change.before.body, change.after.body, self._categories)
 
-    def _category(self, differing: Differing) -> str:
+    def _categories(self, differing: Differing) -> tuple[str, str | None]:
         path, before, after = differing
         if any(jsonpath.covers(quiet, path) for quiet in self._quiet):
-            return QUIET
-        if before is None and not self._is_in_use(self._before, path):
-            return SHAPE
-        if after is None and not self._is_in_use(self._after, path):
-            return SHAPE
-        return categorise(path)
+            return QUIET, None
+        meaning = categorise_change(path, before, after, self._facts)
+        if (before is None and self._shapes.is_gained(path)) or (
+            after is None and self._shapes.is_lost(path)
+        ):
+            return SHAPE, meaning
+        return meaning, None
 
-    def _is_in_use(self, listing: Listing, path: str) -> bool:
-        key = (listing is self._before, jsonpath.generalise(path))
-        if key not in self._in_use:
-            # Records without the name need no parsing.
-            name = f"{jsonpath.last_key(path)}:"
-            self._in_use[key] = any(
-                name in record.body and jsonpath.has_leaf(canonical.decode(record.body.encode()), key[1])
-                for record in listing.records.values()
-            )
-        return self._in_use[key]
+
+class _Shapes:
+    """The fields that nearly all common records of two listings gain or lose."""
+
+    def __init__(self, before: Listing, after: Listing) -> None:
+        self._pairs = [
+            (record, after.records[model])
+            for model, record in before.records.items()
+            if model in after.records
+        ]
+        self._gained: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
+        self._is_counted = False
+        self._paths: dict[int, frozenset[str]] = {}
+        self._found: dict[tuple[bool, str], bool] = {}
+
+    def is_gained(self, path: str) -> bool:
+        """Return whether nearly all records gain the field of a path."""
+        general = jsonpath.generalise(path)
+        if (True, general) not in self._found:
+            self._found[True, general] = self._is_gained(general)
+        return self._found[True, general]
+
+    def is_lost(self, path: str) -> bool:
+        """Return whether nearly all records lose the field of a path."""
+        general = jsonpath.generalise(path)
+        if (False, general) not in self._found:
+            self._found[False, general] = self._is_lost(general)
+        return self._found[False, general]
+
+    def _is_gained(self, path: str) -> bool:
+        self._count()
+        gained = self._gained[path]
+        if len(self._pairs) >= SHAPE_RECORDS and _is_nearly_all(gained, len(self._pairs)):
+            return True
+        return gained >= SHAPE_RECORDS and not self._count_having(path, 1)
+
+    def _is_lost(self, path: str) -> bool:
+        self._count()
+        lost = self._lost[path]
+        if not _is_nearly_all(lost, SHAPE_RECORDS):
+            return False
+        # If one more record than this had the field, those that lost it are not nearly all.
+        had = self._count_having(path, lost * SHAPE_SHARE[1] // SHAPE_SHARE[0] + 1)
+        return had >= SHAPE_RECORDS and _is_nearly_all(lost, had)
+
+    def _count(self) -> None:
+        """Count the records that gain and lose each field, once; equal records do neither."""
+        if self._is_counted:
+            return
+        self._is_counted = True
+        for old, new in self._pairs:
+            if old.digest != new.digest:
+                members = canonical.differing_members(old.body, new.body)
+                had, has = (_paths(side) for side in members)
+                self._gained.update(has - had)
+                self._lost.update(had - has)
+
+    def _count_having(self, path: str, most: int) -> int:
+        """Count the records that had a field, up to a number of them."""
+        # Records without the name need no parsing.
+        name = f"{jsonpath.last_key(path)}:"
+        found = 0
+        for number, (old, _) in enumerate(self._pairs):
+            if found >= most:
+                break
+            if name in old.body:
+                if number not in self._paths:
+                    self._paths[number] = _paths(canonical.decode(old.body.encode()))
+                found += path in self._paths[number]
+        return found
+
+
+def _paths(members: Mapping[str, Any]) -> frozenset[str]:
+    if not members:
+        return frozenset()
+    return frozenset(jsonpath.generalise(path) for path, _ in jsonpath.leaves(members))
+
+
+def _is_nearly_all(part: int, of: int) -> bool:
+    share, whole = SHAPE_SHARE
+    return part * whole >= of * share

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
@@ -104,7 +104,7 @@ def transform(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
 
 def covers(path: Path, leaf: str) -> bool:
     """Return whether a leaf is at a path or below it."""
-    steps = _steps(leaf)
+    steps = split(leaf)
     return len(steps) >= len(path) and all(
         want in ("*", have) for want, have in zip(path, steps, strict=False)
     )
@@ -112,22 +112,7 @@ def covers(path: Path, leaf: str) -> bool:
 
 def generalise(leaf: str) -> str:
     """Return a leaf's path with `*` for its indexes in arrays."""
-    return ".".join("*" if step.isdecimal() else step for step in _steps(leaf))
-
-
-def has_leaf(value: Any, leaf: str) -> bool:
-    """Return whether a value has a leaf of that path, at any indexes in arrays."""
-    return _has_leaf(value, _steps(leaf))
-
-
-def _has_leaf(value: Any, steps: Sequence[str]) -> bool:
-    if not steps:
-        return not (isinstance(value, dict) and value) and not _holds_objects(value)
-    step, rest = steps[0], steps[1:]
-    if step == "*" or step.isdecimal():
-        return _holds_objects(value) and any(_has_leaf(item, rest) for item in value)
-    name = json.loads(step) if step.startswith('"') else step
-    return isinstance(value, dict) and name in value and _has_leaf(value[name], rest)
+    return ".".join("*" if step.isdecimal() else step for step in split(leaf))
 
 
 def _holds_objects(value: Any) -> bool:
@@ -136,12 +121,13 @@ def _holds_objects(value: Any) -> bool:
 
 def last_key(leaf: str) -> str:
     """Return the last key in a leaf's path as JSON writes it; indexes in arrays are not keys."""
-    name = next((step for step in reversed(_steps(leaf)) if not step.isdecimal()), "")
+    name = next((step for step in reversed(split(leaf)) if not (step.isdecimal() or step == "*")), "")
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
 
 @lru_cache(4096)
-def _steps(leaf: str) -> list[str]:
+def split(leaf: str) -> list[str]:
+    """Return the steps of a leaf's path; a name that is quoted stays so."""
     return _STEP.findall(leaf)
 
 

@@ -8,9 +8,11 @@ from datetime import datetime
 from difflib import SequenceMatcher
 
 from pipeline.core.diff import field_changes
-from pipeline.core.prices import price_changes
-from pipeline.core.types import FieldChange, Kind
-from pipeline.core.watchlist import matches
+from pipeline.core.prices import mark_flapping, price_changes
+from pipeline.core.types import GROUP_PREFIX, FieldChange, Kind
+from pipeline.core.watchlist import NO_WATCH, Watch, matches
+from pipeline.history.flaps import mark_fields, settled_events
+from pipeline.history.shapes import fold_shapes, with_meaning, with_meanings
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.changes import (
@@ -24,30 +26,37 @@ from pipeline.store.changes import (
     transition_sightings,
 )
 from pipeline.store.departures import Departure, departures_of_returned
+from pipeline.store.flaps import Episodes, SettledValue, episodes, settled_values
 from pipeline.store.models import ListedModels
 from pipeline.store.records import record_bodies, record_prices
+from pipeline.store.scopes import group_sizes
 from pipeline.store.windows import Window
 
 _MIN_SIMILARITY = 0.8
 """The similarity of two names, from 0 to 1, from which one is called a possible rename of the other."""
 
-_ORDER = {Kind.REMOVED: 0, Kind.CHANGED: 1, Kind.RETURNED: 2, Kind.ADDED: 3}
+_ORDER = {Kind.REMOVED: 0, Kind.CHANGED: 1, Kind.SHAPE: 2, Kind.RETURNED: 3, Kind.ADDED: 4}
 
 
-def find_events(store: Store, window: Window, models: ModelIds = None) -> tuple[Event, ...]:
+def find_events(
+    store: Store, window: Window, models: ModelIds = None, *, watch: Watch = NO_WATCH
+) -> tuple[Event, ...]:
     """Return the events of a window, each once for all the scopes that share it, in the order of the runs.
 
     A removal is an event of the run that confirms it. A model that comes back before that was never removed:
-    if its record then differs, that is a change.
+    if its record then differs, that is a change. A field that nearly all models of a list gained or lost is
+    an event of the list; see `fold_shapes`.
 
     Args:
         store: an open database.
         window: the runs.
-        models: only events of these, by their rows.
+        models: only events of these, by their rows; each then has all of its fields.
+        watch: the watched models, which have all of their fields.
     """
     sightings = transition_sightings(store, window, models)
     departures = departures_of_returned(store, window, models)
-    return _build_events(store, window, sightings, departures, models)
+    settled = settled_values(store, window, models)
+    return _build_events(store, window, sightings, departures, models, watch, settled)
 
 
 def select_events(
@@ -57,12 +66,17 @@ def select_events(
 
     No globs, or no kinds, match everything.
     """
-    found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in events)
-    return tuple(
-        each
-        for each in found
-        if each.scopes and matches(each.model, models) and (not kinds or each.kind in kinds)
-    )
+    of_models = filter(None, (select_models(each, models) for each in events))
+    found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in of_models)
+    return tuple(each for each in found if each.scopes and (not kinds or each.kind in kinds))
+
+
+def select_models(event: Event, globs: Sequence[str]) -> Event | None:
+    """Return an event if its model matches a glob; a change of shape with its matching models."""
+    if event.kind != Kind.SHAPE:
+        return event if matches(event.model, globs) else None
+    models = tuple(model for model in event.models if matches(model, globs))
+    return replace(event, models=models) if models else None
 
 
 def find_removals(store: Store, window: Window) -> tuple[Event, ...]:
@@ -102,6 +116,8 @@ def _build_events(
     sightings: Sequence[TransitionSighting],
     departures: Mapping[tuple[int, int], Departure],
     models: ModelIds = None,
+    watch: Watch = NO_WATCH,
+    settled: Sequence[SettledValue] = (),
 ) -> tuple[Event, ...]:
     changes = changes_by_transition(store, {sighting.transition for sighting in sightings})
     readded = readded_before_confirmation(store, window, models)
@@ -113,17 +129,40 @@ def _build_events(
             event = rules.event(sighting, change) if models is None or change.model in models else None
             if event:
                 found.setdefault(event, []).append(sighting)
-    change_ids = {(row.before, row.after): row.id for rows in changes.values() for row in rows}
-    times = _order_times(sightings)
+    events = _complete(store, found, changes, episodes(store, window, models))
+    events += settled_events(store, settled)
+    moves = {(each.snapshot, each.scope_name): each for each in sightings if each.outcome == "moved"}
+    folded = fold_shapes(events, moves, watch) if models is None else map(with_meanings, events)
+    times = _order_times(sorted([*sightings, *settled], key=lambda each: each.id))
 
     def order(event: Event) -> tuple[object, ...]:
         run = times[event.snapshot], event.snapshot
-        return (*run, event.gateway, event.scopes, _ORDER[event.kind], event.model)
+        return (*run, event.gateway, event.scopes, _ORDER[event.kind], event.model, event.models)
 
-    return tuple(sorted(_complete(store, found, change_ids), key=order))
+    return _with_sizes(store, sorted(folded, key=order))
 
 
-def _order_times(sightings: Iterable[TransitionSighting]) -> dict[int, str]:
+def _with_sizes(store: Store, events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return events with the number of models of each group of a user that is gone."""
+    gone = {
+        (event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot)
+        for event in events
+        if event.kind == Kind.REMOVED and event.model.startswith(GROUP_PREFIX)
+    }
+    if not gone:
+        return tuple(events)
+    sizes = group_sizes(store, gone)
+    return tuple(
+        replace(
+            event, listed=sizes.get((event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot))
+        )
+        if event.kind == Kind.REMOVED
+        else event
+        for event in events
+    )
+
+
+def _order_times(sightings: Iterable[TransitionSighting | SettledValue]) -> dict[int, str]:
     """Return the time that orders the events of each snapshot.
 
     Runs keep the order of their ids, even if the clock was set back between them; imported snapshots are
@@ -239,47 +278,86 @@ def _shared(
 def _complete(
     store: Store,
     found: Mapping[_SharedEvent, Sequence[TransitionSighting]],
-    change_ids: Mapping[_Sides, int],
+    changes: Mapping[int, Sequence[ChangeRow]],
+    flapping: Episodes,
 ) -> list[Event]:
     """Return the events with their scopes, and the fields and prices that differ."""
+    fields_of = _FieldsOf(store, found, changes)
     differing = {
-        (event.before, event.after) for event in found if event.before is not None and event.after is not None
+        side for event in found if event.before and event.after for side in (event.before, event.after)
     }
-    stored = fields_by_change(store, [change_ids[sides] for sides in differing if sides in change_ids])
-    # Records that no single change connects are compared here.
-    unstored = [side for sides in differing if sides not in change_ids for side in sides]
-    bodies = record_bodies(store, unstored)
-    prices = record_prices(store, {side for sides in differing for side in sides})
+    prices = record_prices(store, differing)
+    events = []
+    for event, sightings in found.items():
+        # A field may be a change of shape in the list of one scope only, or keep changing there.
+        by_fields: dict[tuple[FieldChange, ...], list[TransitionSighting]] = {}
+        for sighting in sightings:
+            fields = fields_of(event, sighting.transition)
+            if event.kind == Kind.CHANGED:
+                of_model = flapping.get((sighting.scope, event.model))
+                fields = mark_fields(fields, of_model, sighting.id)
+            by_fields.setdefault(fields, []).append(sighting)
+        events += [
+            Event(
+                at=event.at,
+                snapshot=event.snapshot,
+                kind=event.kind,
+                gateway=event.gateway,
+                model=event.model,
+                scopes=tuple(sorted({sighting.scope_name for sighting in members})),
+                groups=tuple(sorted({sighting.group_name for sighting in members if sighting.group_name})),
+                owned_by=event.owned_by,
+                since=event.since,
+                away_seconds=_seconds(event.since, event.at) if event.kind == Kind.RETURNED else None,
+                fields=fields,
+                prices=mark_flapping(price_changes(prices[event.before], prices[event.after]), fields)
+                if event.before and event.after
+                else (),
+                case_variant=event.case_variant,
+                successor=event.successor,
+            )
+            for fields, members in by_fields.items()
+        ]
+    return events
 
-    def fields(event: _SharedEvent) -> tuple[FieldChange, ...]:
-        if event.before is None or event.after is None or event.before == event.after:
-            return ()
-        change = change_ids.get((event.before, event.after))
-        if change is None:
-            return field_changes(bodies[event.before], bodies[event.after])
-        return stored[change]
 
-    return [
-        Event(
-            at=event.at,
-            snapshot=event.snapshot,
-            kind=event.kind,
-            gateway=event.gateway,
-            model=event.model,
-            scopes=tuple(sorted({sighting.scope_name for sighting in sightings})),
-            groups=tuple(sorted({sighting.group_name for sighting in sightings if sighting.group_name})),
-            owned_by=event.owned_by,
-            since=event.since,
-            away_seconds=_seconds(event.since, event.at) if event.kind == Kind.RETURNED else None,
-            fields=fields(event),
-            prices=price_changes(prices[event.before], prices[event.after])
-            if event.before and event.after
-            else (),
-            case_variant=event.case_variant,
-            successor=event.successor,
+class _FieldsOf:
+    """The fields in which the two records of an event differ."""
+
+    def __init__(
+        self, store: Store, events: Iterable[_SharedEvent], changes: Mapping[int, Sequence[ChangeRow]]
+    ) -> None:
+        differing = {(event.before, event.after) for event in events if event.before and event.after}
+        self._changes: dict[tuple[int, _Sides], int] = {}
+        by_sides: dict[_Sides, int] = {}
+        for rows in changes.values():
+            for row in rows:
+                if (row.before, row.after) in differing:
+                    self._changes[row.transition, (row.before, row.after)] = row.id
+                    by_sides[row.before, row.after] = row.id
+        self._stored = fields_by_change(store, self._changes.values())
+        # Records that no single change connects are compared here.
+        bodies = record_bodies(
+            store, [side for sides in differing - by_sides.keys() for side in sides if side]
         )
-        for event, sightings in found.items()
-    ]
+        # The same records may differ in another list too, where a field was a change of shape.
+        self._others = {
+            sides: tuple(map(with_meaning, self._stored.get(change, ())))
+            for sides, change in by_sides.items()
+        }
+        self._others |= {
+            (before, after): field_changes(bodies[before], bodies[after])
+            for before, after in differing - by_sides.keys()
+            if before and after and before != after
+        }
+
+    def __call__(self, event: _SharedEvent, transition: int) -> tuple[FieldChange, ...]:
+        """Return the fields of an event, as far as it is of a transition."""
+        sides = (event.before, event.after)
+        change = self._changes.get((transition, sides))
+        if change is not None:
+            return self._stored.get(change, ())
+        return self._others.get(sides, ())
 
 
 def _seconds(since: str | None, until: str) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
-from pipeline.core.diff import QUIET, FieldComparer, diff
+from pipeline.core.categories import QUIET
+from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.types import Change, FieldChange, Listing, Record
+from pipeline.maintenance.facts import DialectsOf
 from pipeline.store import Store
 from pipeline.store.transitions import summary
 
@@ -30,6 +32,33 @@ class Transition:
     added: int
     removed: int
     changed: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRules:
+    """A dialect's rules for the categories of fields: its quiet paths, and the categories of its facts."""
+
+    quiet: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_RULES = FieldRules()
+
+
+def field_rules(store: Store, dialects_of: DialectsOf) -> dict[int, list[FieldRules]]:
+    """Return the rules of the dialects that may have parsed each listing; none of unknown dialects."""
+    rows = store.stream(
+        """
+        select listings.id, gateways.name, listings.reading from listings
+        join gateways on gateways.id = listings.gateway
+        """
+    )
+    rules_of = cache(
+        lambda gateway, reading: [
+            FieldRules(dialect.quiet, dialect.fact_categories) for dialect in dialects_of(gateway, reading)
+        ]
+    )
+    return {listing: rules_of(gateway, reading) for listing, gateway, reading in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +130,11 @@ _RECORDS = """
 
 
 def derive(
-    loader: ListingLoader, before: int, after: int, quiet: tuple[str, ...] = ()
+    loader: ListingLoader, before: int, after: int, rules: FieldRules = NO_RULES
 ) -> list[DerivedChange]:
-    """Return the changes between two listings, by model; `quiet` are the quiet paths of their dialect."""
+    """Return the changes between two listings, by model."""
     old, new = loader.load(before), loader.load(after)
-    fields_of = FieldComparer(old.listing, new.listing, quiet)
+    fields_of = FieldComparer(old.listing, new.listing, rules.quiet, rules.facts)
     found = []
     for change in diff(old.listing, new.listing):
         left, right = old.ids.get(change.model), new.ids.get(change.model)
@@ -137,8 +166,8 @@ def stored_changes(store: Store, transition: int) -> list[StoredChange]:
         {"transition": transition},
     )
     fields: dict[int, list[StoredField]] = {}
-    for change, row, *field in rows:
-        fields.setdefault(change, []).append(StoredField(row, FieldChange(*field)))
+    for change, row, *values in rows:
+        fields.setdefault(change, []).append(StoredField(row, FieldChange(*values)))
     changes = store.stream(
         "select id, model, kind, before, after from changes where transition = :transition order by id",
         {"transition": transition},
@@ -149,15 +178,26 @@ def stored_changes(store: Store, transition: int) -> list[StoredChange]:
     ]
 
 
-def may_be_category(stored: str, derived: str) -> bool:
+def may_be_category(stored: FieldChange, derived: FieldChange) -> bool:
     """Return whether a stored category can be right, since the quiet paths of its time are not recorded."""
-    return stored in (derived, QUIET)
+    return stored.category == QUIET or _categories(stored) == _categories(derived)
+
+
+def _categories(field: FieldChange) -> tuple[str, str | None]:
+    return field.category, field.shape_of
 
 
 def differences(
-    transition: Transition, derived: Sequence[DerivedChange], stored: Sequence[StoredChange]
+    transition: Transition,
+    derived: Sequence[DerivedChange],
+    stored: Sequence[StoredChange],
+    *,
+    categories: bool = True,
 ) -> Iterator[tuple[str, int, str]]:
-    """Yield where the stored rows of a transition differ from the derived: table, row and message."""
+    """Yield where the stored rows of a transition differ from the derived: table, row and message.
+
+    Without `categories`, those of fields are not compared: they follow from an unknown dialect.
+    """
     row = {"name": transition.name, "added": transition.added, "removed": transition.removed}
     if row | {"changed": transition.changed} != summary(each.change for each in derived):
         yield "transitions", transition.id, "its counts differ from those of its listings"
@@ -169,18 +209,20 @@ def differences(
         elif each.sides != expected.sides:
             yield "changes", each.id, "it differs from the change between its listings"
         else:
-            yield from _field_differences(expected, each)
+            yield from _field_differences(expected, each, categories=categories)
     for missing in wanted.values():
         yield "transitions", transition.id, f"the change of {missing.change.model} is missing"
 
 
-def _field_differences(derived: DerivedChange, stored: StoredChange) -> Iterator[tuple[str, int, str]]:
+def _field_differences(
+    derived: DerivedChange, stored: StoredChange, *, categories: bool
+) -> Iterator[tuple[str, int, str]]:
     found = [(each.field.field, each.field.before, each.field.after) for each in stored.fields]
     if found != [(field.field, field.before, field.after) for field in derived.fields]:
         message = f"its fields differ from those of the records of {derived.change.model}"
         yield "changes", stored.id, message
         return
-    for each, field in zip(stored.fields, derived.fields, strict=True):
-        if not may_be_category(each.field.category, field.category):
-            message = f"its class is {each.field.category}, and should be {field.category}"
-            yield "field_changes", each.id, message
+    for each, expected in zip(stored.fields, derived.fields, strict=True):
+        if categories and not may_be_category(each.field, expected):
+            is_, should = (" of ".join(filter(None, _categories(side))) for side in (each.field, expected))
+            yield "field_changes", each.id, f"its class is {is_}, and should be {should}"

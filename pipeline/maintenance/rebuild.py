@@ -9,11 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pipeline.core.types import Change, FieldChange
 from pipeline.errors import StoreError
 from pipeline.maintenance.derive import (
+    NO_RULES,
     DerivedChange,
+    FieldRules,
     ListingLoader,
     StoredChange,
+    Transition,
     derive,
     differences,
+    field_rules,
     may_be_category,
     stored_changes,
     stored_transitions,
@@ -119,15 +123,18 @@ def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
     ]
     changes, fields = (cursor.rowcount for cursor in orphans)
     loader, writer, ids = ListingLoader(store), BulkWriter(store), RowIds(store)
-    quiet = _quiet_paths(store, dialects_of)
+    rules_of = field_rules(store, dialects_of)
     gaps = _Gaps(store)
     for row in stored_transitions(store):
-        derived = derive(loader, row.before, row.after, quiet.get(row.after, ()))
+        rules = rules_of[row.after]
         stored = stored_changes(store, row.id)
-        if any(differences(row, derived, stored)):
+        derived = derive(loader, row.before, row.after, rules[0] if rules else NO_RULES)
+        if any(differences(row, derived, stored, categories=bool(rules))) and not _is_right(
+            row, stored, loader, rules[1:]
+        ):
             _delete_changes(store, row.id)
             store.db.table("transitions").update(row.id, summary(each.change for each in derived))
-            fields_of = _with_stored_categories(derived, stored)
+            fields_of = _with_stored_categories(derived, stored, any_category=not rules)
             write_changes(writer, ids, row.id, row.after, list(fields_of), fields_of.__getitem__, gaps)
             stored_rows, derived_rows = _rows(stored), _rows(stored_changes(store, row.id))
             changes += _count_different(stored_rows[0], derived_rows[0])
@@ -137,19 +144,12 @@ def _correct_changes(store: Store, dialects_of: DialectsOf) -> tuple[int, int]:
     return changes, fields
 
 
-def _quiet_paths(store: Store, dialects_of: DialectsOf) -> dict[int, tuple[str, ...]]:
-    """Return the quiet paths of each listing, by the present version of its dialect."""
-    rows = store.rows(
-        """
-        select listings.id, gateways.name as gateway, listings.reading from listings
-        join gateways on gateways.id = listings.gateway
-        """
-    )
-    found = {}
-    for row in rows:
-        dialects = dialects_of(row["gateway"], row["reading"])
-        found[row["id"]] = dialects[0].quiet if dialects else ()
-    return found
+def _is_right(
+    row: Transition, stored: Sequence[StoredChange], loader: ListingLoader, others: Sequence[FieldRules]
+) -> bool:
+    """Return whether stored rows follow from their listings under one of some other rules."""
+    derived = (derive(loader, row.before, row.after, rules) for rules in others)
+    return any(not any(differences(row, each, stored)) for each in derived)
 
 
 class _Gaps:
@@ -186,17 +186,18 @@ def _delete_changes(store: Store, transition: int) -> None:
 
 
 def _with_stored_categories(
-    derived: Iterable[DerivedChange], stored: Iterable[StoredChange]
+    derived: Iterable[DerivedChange], stored: Iterable[StoredChange], *, any_category: bool
 ) -> dict[Change, list[FieldChange]]:
-    """Return the derived changes and their fields, with the stored category if it can be right."""
-    categories = {
-        (change.model, each.field.field): each.field.category for change in stored for each in change.fields
-    }
+    """Return the derived changes and their fields, with the stored category if it can be right.
+
+    With `any_category`, every one can be: those of an unknown dialect do not follow from the path alone.
+    """
+    fields = {(change.model, each.field.field): each.field for change in stored for each in change.fields}
     return {
         change.change: [
-            replace(field, category=known)
-            if (known := categories.get((change.model, field.field)))
-            and may_be_category(known, field.category)
+            replace(field, category=known.category, shape_of=known.shape_of)
+            if (known := fields.get((change.model, field.field)))
+            and (any_category or may_be_category(known, field))
             else field
             for field in change.fields
         ]

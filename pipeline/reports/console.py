@@ -213,7 +213,8 @@ def _open_incidents(scope: Coverage) -> Iterator[str]:
     if scope.state in ("held", "failed"):
         yield f"{scope.state} since {minute(scope.state_since or '')}: {printable(scope.message or '')}"
     if scope.pending_removals:
-        yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet"
+        names = _some(scope.pending_models, _MAX_MODELS)
+        yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet: {names}"
 
 
 def _by_scopes(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:

@@ -206,6 +206,7 @@ def _flapping_value(change: FieldChange | PriceChange) -> dict[str, Any]:
 def coverage_value(coverage: Coverage) -> dict[str, Any]:
     """Return a scope's coverage as a JSON object; `error` is null while the scope is healthy."""
     value = asdict(coverage)
+    value["pending_models"] = list(coverage.pending_models)
     error_class, message = value.pop("error_class"), value.pop("message")
     return value | {"error": {"class": error_class, "message": message} if message else None}
 
@@ -213,5 +214,5 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
 def _past_coverage_value(coverage: Coverage) -> dict[str, Any]:
     """Return the coverage at the end of a window; pending removals are left out, as they are those of now."""
     value = coverage_value(coverage)
-    del value["pending_removals"]
+    del value["pending_removals"], value["pending_models"]
     return value

@@ -111,7 +111,11 @@ class Summaries:
             incidents=(*_pending(data, wanted), *_incidents(scopes, data, wanted.severity)),
             resolved=(*_resolved(report.recoveries, data, wanted.severity), *_back(data, wanted)),
             first_answers=() if selects_models else tuple(_first_answers(data, wanted)),
-            pending=tuple((each.scope, each.pending_removals) for each in scopes if each.pending_removals),
+            pending=tuple(
+                (each.scope, models)
+                for each in scopes
+                if (models := tuple(one for one in each.pending_models if matches(one, wanted.models)))
+            ),
             coverage=scopes,
             events=report.events,
             recoveries=report.recoveries,

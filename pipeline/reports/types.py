@@ -65,7 +65,7 @@ class NetChange:
     """The net change of one model, or of several models alike, between the two ends of a window.
 
     Args:
-        kind: removed, added, returned or changed.
+        kind: removed, added, returned, changed or shape.
         models: their ids, sorted.
         scopes: the scopes in which it happened, sorted; `groups` are theirs.
         label: the common part of several models: `*:batch`, `vendor/*` or `of OWNER`; empty for one model,
@@ -82,6 +82,8 @@ class NetChange:
         case_variant: a model of the same list whose id differs only in case.
         successor: for a removal, the model that probably replaces it.
         watched: the config watches the models in one of these scopes.
+        listed: for a change of shape, the number of models in the list; for a group that is gone, the number
+            of models that it had.
     """
 
     severity: Severity
@@ -102,6 +104,12 @@ class NetChange:
     case_variant: str | None = None
     successor: str | None = None
     watched: bool = False
+    listed: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of changes for which it counts: one a model, or one a field of a change of shape."""
+        return len(self.fields) if self.kind == Kind.SHAPE else len(self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +199,12 @@ class DayCounts:
     removed: int = 0
     returned: int = 0
     changed: int = 0
+    shape: int = 0
 
     @property
     def total(self) -> int:
         """The number of changes of all kinds."""
-        return self.added + self.removed + self.returned + self.changed
+        return self.added + self.removed + self.returned + self.changed + self.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +219,7 @@ class Summary:
         incidents: those that are open at the end of the window, new ones first.
         resolved: those that ended in the window and whose beginning was severe enough to be reported.
         first_answers: empty if the filter selects models or owners.
-        pending: by scope, the number of pending removals; as of now, even for a window of the past.
+        pending: by scope, the models whose removal is pending, sorted; as of now, even for a window of the past.
         coverage: the scopes asked in the window that the filter selects, as they stand at its end.
         days: the last four weeks, or all days since the first run, oldest first, without gaps.
         shutdowns: those within the next 90 days, and those that passed lately, by day.
@@ -224,7 +233,7 @@ class Summary:
     incidents: tuple[Incident, ...] = ()
     resolved: tuple[ResolvedIncident, ...] = ()
     first_answers: tuple[FirstAnswer, ...] = ()
-    pending: tuple[tuple[str, int], ...] = ()
+    pending: tuple[tuple[str, tuple[str, ...]], ...] = ()
     coverage: tuple[Coverage, ...] = ()
     days: tuple[DayCounts, ...] = ()
     shutdowns: tuple[Shutdown, ...] = ()
@@ -248,9 +257,9 @@ class Summary:
 
     @property
     def unlisted(self) -> int:
-        """The number of models whose changes stay below `min_severity`."""
+        """The number of changes that stay below `min_severity`, one a model."""
         below = (change for change in self.changes if not change.severity.reaches(self.min_severity))
-        return sum(len(change.models) for change in below)
+        return sum(change.size for change in below)
 
     @property
     def severity(self) -> Severity | None:

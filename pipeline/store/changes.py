@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
-from pipeline.core.diff import QUIET
+from pipeline.core.categories import QUIET
 from pipeline.core.types import FieldChange
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
@@ -29,7 +29,7 @@ class TransitionSighting:
         outcome: `moved` or `confirmed`.
         at: the start of its run (ISO 8601 UTC).
         imported: the answer was imported.
-        listing: the current listing after it.
+        listing: the current listing after it, with `size` models.
         flap_level: for a confirmation, the level of the models that it confirms.
         since_at: for a confirmation, the start of the run that first missed the models.
     """
@@ -41,6 +41,7 @@ class TransitionSighting:
     imported: bool
     transition: int
     listing: int
+    size: int
     flap_level: int | None
     since_at: str | None
     scope: int
@@ -55,10 +56,11 @@ def transition_sightings(store: Store, window: Window, models: ModelIds = None) 
         f"""
         select sightings.id, sightings.outcome, sightings.snapshot, snapshots.started_at as at,
                snapshots.status = 'imported' as imported, sightings.transition, sightings.listing,
-               sightings.flap_level, first.started_at as since_at, sightings.scope,
+               listings.size, sightings.flap_level, first.started_at as since_at, sightings.scope,
                scopes.name as scope_name, scopes.group_name, gateways.name as gateway
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
+        join listings on listings.id = sightings.listing
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         left join snapshots as first on first.id = sightings.since

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.types import Outcome, Scope, ScopeState
 from pipeline.core.watchlist import matches
 from pipeline.errors import QuestionError
-from pipeline.gateways.dialects import dialect_of
+from pipeline.gateways.dialects import (
+    Dialect,
+    customise,
+    dialect_of,
+    group_models_dialect,
+    groups_dialect,
+)
 from pipeline.history.selectors import require_scopes
 from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
 
-QuietPaths = Callable[[str, str | None], tuple[str, ...]]
-"""Returns the quiet paths of a scope, by its name and the `reading` of its listing."""
+DialectOf = Callable[[str, str], Dialect | None]
+"""Returns the dialect of a listing by the name of its scope and its `reading`; None for an unknown one."""
 
 
 def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
@@ -31,24 +37,30 @@ def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
     return held
 
 
-def quiet_paths(scopes: Iterable[Scope]) -> QuietPaths:
-    """Return what finds the quiet paths of a scope of the config: its dialect's and its gateway's."""
+def dialect_of_scopes(scopes: Sequence[Scope]) -> DialectOf:
+    """Return what finds the dialect of a scope's listing, with the overrides of the config's gateways."""
     gateways = {scope.gateway.name: scope.gateway for scope in scopes}
+    all_groups = [scope for scope in scopes if scope.all_groups]
 
-    def quiet(scope: str, reading: str | None) -> tuple[str, ...]:
-        dialect, gateway = dialect_of(reading), gateways.get(scope.partition("/")[0])
-        return (*(dialect.quiet if dialect else ()), *(gateway.overrides.quiet if gateway else ()))
+    def found(name: str, reading: str) -> Dialect | None:
+        dialect, gateway = dialect_of(reading), gateways.get(name.partition("/")[0])
+        for scope in all_groups:
+            if name == scope.name:
+                return groups_dialect(scope.gateway)
+            if name.startswith(f"{scope.name}."):
+                return group_models_dialect(scope.gateway)
+        return customise(dialect, gateway.overrides) if dialect and gateway else dialect
 
-    return quiet
+    return found
 
 
-def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -> int:
+def accept(store: Store, scopes: Sequence[str], find_dialect: DialectOf, *, at: str) -> int:
     """Make the held listings of scopes their current ones, and confirm the removals at once.
 
     Args:
         store: an open database; the caller holds its lock.
         scopes: their names.
-        quiet: returns the quiet paths of a scope, by its name and the reading of its listing.
+        find_dialect: returns the dialect of a listing by the name of its scope and its reading.
         at: the time now, in ISO 8601 UTC.
 
     Returns:
@@ -77,24 +89,25 @@ def accept(store: Store, scopes: Sequence[str], quiet: QuietPaths, *, at: str) -
             state = states.get(scope)
             if state is None or state.held is None:
                 raise LookupError(f"nothing is held for {scope}")
-            _accept_held(store, ledger, snapshot, at, state, quiet(scope, state.reading))
+            _accept_held(store, ledger, snapshot, at, state, find_dialect)
         return snapshot
 
 
 def _accept_held(
-    store: Store, ledger: LedgerWriter, snapshot: int, at: str, state: ScopeState, quiet: tuple[str, ...]
+    store: Store, ledger: LedgerWriter, snapshot: int, at: str, state: ScopeState, find_dialect: DialectOf
 ) -> None:
     assert state.listing is not None
     assert state.held is not None
     before, after = read_listing(store, state.listing), read_listing(store, state.held)
+    dialect = find_dialect(state.name, after.reading)
+    rules = (dialect.quiet, dialect.fact_categories) if dialect else ()
+    fields_of = FieldComparer(before, after, *rules)
     moved = Sighting(
         state.id,
         state.name,
         Outcome.MOVED,
         listing=state.held,
-        transition=ledger.transition(
-            (state.listing, state.held), diff(before, after), FieldComparer(before, after, quiet)
-        ),
+        transition=ledger.transition((state.listing, state.held), diff(before, after), fields_of),
         since=ledger.held_since(state.id),
     )
     (number,) = ledger.sightings(snapshot, [moved])

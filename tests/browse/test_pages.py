@@ -29,8 +29,6 @@ from pipeline.browse.datasette import configuration
 from pipeline.browse.plugins import assets, cells, prices, related
 from pipeline.browse.plugins import start as start_page
 from pipeline.browse.plugins.cells import percent
-from pipeline.browse.plugins.prices import PRICE
-from pipeline.core.diff import PATTERNS
 from pipeline.history.changes import find_events
 from pipeline.store import Store
 from pipeline.store.windows import time_window
@@ -396,10 +394,6 @@ def test_fields_with_equal_prices_share_a_line_and_a_row(tmp_path: Path) -> None
     assert section(page, "Price changes").count("cost.input, metadata.pricing.input") == 2
 
 
-def test_the_pattern_of_prices_is_that_of_the_diff() -> None:
-    assert dict(PATTERNS)["price"] == PRICE.pattern
-
-
 def test_the_page_of_a_removal_has_the_removed_record(site: Site, database: Path) -> None:
     page = site.page(f"/modelwatch/changes/{id_of(database, 'changes', '- slate%')}")
     assert '"id":"slate"' in section(page, "Removed record").replace(" ", "")
@@ -586,7 +580,6 @@ def test_no_query_of_a_page_scans_a_large_table(database: Path, file: Path) -> N
     }
     with closing(sqlite3.connect(database)) as db:
         db.create_function("nothing", 0, lambda: None)
-        db.create_function("is_price", 1, lambda _: None)
         for sql in parts:
             plan = [row[3] for row in db.execute(f"explain query plan {sql}", values)]
             aliases = dict(re.findall(r"join (\w+) as (\w+)", sql))

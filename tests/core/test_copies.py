@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from pipeline.browse.plugins import assets, prices
-from pipeline.core.diff import PRICE_PATTERN
+from pipeline.browse.plugins import assets
 from pipeline.core.text import UNSAFE
 
 WHITE_SPACE = set("\t\n\r")
@@ -22,8 +21,3 @@ def test_pages_escape_the_unsafe_characters() -> None:
     ]
     expected = {each for each in characters if unsafe.match(each)} - WHITE_SPACE
     assert {each for each in characters if assets.UNSAFE.match(each)} == expected
-
-
-def test_pages_have_the_pattern_of_prices() -> None:
-    assert prices.PRICE.pattern == PRICE_PATTERN
-    assert prices.PRICE.flags & re.IGNORECASE

@@ -45,6 +45,8 @@ def test_the_columns_keep_their_order():
         "before_usd_per_1m",
         "after_usd_per_1m",
         "flapping",
+        "models",
+        "shape_of",
     )
     assert as_csv(()) == ",".join(COLUMNS) + "\r\n"
 
@@ -245,7 +247,7 @@ def test_no_cell_is_a_formula(text):
 
 def test_a_report_validates_against_the_schema():
     report = valid(json.loads(as_json(REPORT)))
-    assert report["totals"] == {"added": 1, "removed": 1, "returned": 1, "changed": 2}
+    assert report["totals"] == {"added": 1, "removed": 1, "returned": 1, "changed": 2, "shape": 0}
     assert [change["quiet"] for change in report["changes"]] == [False, False, False, False, True]
     valid(json.loads(as_json(replace(REPORT, since=None, events=(), recoveries=(), coverage=(NEW,)))))
 
@@ -271,7 +273,14 @@ def test_the_schema_allows_no_unknown_and_few_missing_properties():
     for described in objects(schema()):
         assert described["additionalProperties"] is False
         optional = set(described["properties"]) - set(described["required"])
-        assert optional in (set(), {"before", "after"}, {"pending_removals"})
+        assert optional in (
+            set(),
+            {"before", "after", "flapping", "shape_of"},
+            {"flapping"},
+            {"changes", "seconds"},
+            {"models", "listed"},
+            {"pending_removals", "pending_models"},
+        )
 
 
 SPOILED = {

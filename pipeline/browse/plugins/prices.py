@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,13 @@ Points = tuple[tuple[str, float | None], ...]
 OURS = frozenset({"catalog", "change_log", "health"})
 """Views that identify a database of modelwatch."""
 
-PRICE = re.compile(r"pric|cost|ratio(?!n)|fee|billing|quota_type|per_1[km]", re.IGNORECASE)
-"""Paths of the fields whose class is `price`."""
-
 MOST_LINES = 8
 MOST_ROWS = 60
 
+_NAMES = "select distinct name from fields where 'price' in (class, shape_of)"
+"""The fields that have changed at some time, and are prices."""
+
 _QUERY = (Path(__file__).parent / "prices" / "of_model.sql").read_text("utf-8")
-
-
-@hookimpl
-def prepare_connection(conn: Any) -> None:
-    """Add the SQL function `is_price(name)`, for the fields whose class is `shape`."""
-    conn.create_function("is_price", 1, lambda name: bool(PRICE.search(name or "")), deterministic=True)
 
 
 @hookimpl
@@ -48,23 +41,25 @@ def extra_template_vars(view_name: str, table: str | None, request: Any, dataset
             return {}
         try:
             rows = [dict(row) for row in (await db.execute(_QUERY, {"id": int(id_)})).rows]
+            names = {row["name"] for row in (await db.execute(_NAMES)).rows}
         except QueryInterrupted:
             return {}
-        return {"modelwatch_prices": over_time(rows)}
+        return {"modelwatch_prices": over_time(rows, names)}
 
     return found
 
 
-def over_time(rows: Sequence[Row]) -> dict[str, Any] | None:
+def over_time(rows: Sequence[Row], names: Collection[str]) -> dict[str, Any] | None:
     """Return the points of the chart and the rows of the table; None if no price ever changed.
 
     Args:
         rows: a row for each record of each scope, by scope and time; without a record the model was missing.
+        names: the paths of price fields, drawn where a record has no price in USD.
     """
     prices = {row["record"]: _usd(row) for row in rows if row["record"] is not None}
     in_usd = any(prices.values())
     if not in_usd:
-        prices = {row["record"]: dict(_raw(row["body"])) for row in rows if row["record"] is not None}
+        prices = {row["record"]: dict(_raw(row["body"], names)) for row in rows if row["record"] is not None}
     lines = _lines(rows, prices)
     changed = {label: points for label, points in lines.items() if len({value for _, value in points}) > 1}
     if not changed:
@@ -85,14 +80,14 @@ def _usd(row: Row) -> Prices:
     }
 
 
-def _raw(body: str) -> Iterator[tuple[str, float]]:
-    """Yield the price fields of a record without USD prices: numbers whose path matches `PRICE`."""
+def _raw(body: str, names: Collection[str]) -> Iterator[tuple[str, float]]:
+    """Yield the numbers of a record at some paths."""
 
     def walk(value: Any, path: str) -> Iterator[tuple[str, float]]:
         if isinstance(value, dict):
             for name, each in value.items():
                 yield from walk(each, f"{path}.{name}" if path else name)
-        elif PRICE.search(path) and (number := _number(value)) is not None:
+        elif path in names and (number := _number(value)) is not None:
             yield path, number
 
     yield from walk(json.loads(body), "")

@@ -33,7 +33,7 @@ CATEGORIES = (
     ("added", "added", "kind=added"),
     ("higher_limits", "higher limits", "class=limits"),
     ("changed", "changed", "class=capabilities"),
-    ("other", "other fields", "class__in=text,other,shape"),
+    ("other", "other fields", "class__in=text,counters,other,shape"),
 )
 """Categories of changes, the most severe first: in SQL, on the page, and as a filter of `change_log`."""
 

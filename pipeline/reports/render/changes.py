@@ -9,7 +9,7 @@ from functools import cache, partial
 from itertools import groupby
 
 from pipeline.core.impact import direction, is_reduction
-from pipeline.core.types import FlapStep, Kind
+from pipeline.core.types import GROUP_PREFIX, FlapStep, Kind
 from pipeline.reports.render.fields import distinct, field, field_now, price, price_now, varying_fields
 from pipeline.reports.render.locales import Locale, Text, untrusted
 from pipeline.reports.render.scopes import scopes_text
@@ -211,6 +211,9 @@ def models_count(locale: Locale, change: NetChange) -> Text:
 
 def _models(locale: Locale, change: NetChange) -> Text:
     """Return the ids of a change's models; if they are many or have a label, also their number."""
+    if change.listed is not None and change.kind == Kind.REMOVED:
+        group = untrusted(change.models[0].removeprefix(GROUP_PREFIX))
+        return locale.text("group_gone", group=group, n=change.listed)
     named = locale.join_some(map(untrusted, change.models), _MAX_MODELS)
     if not change.label and len(change.models) <= _MAX_MODELS:
         return named

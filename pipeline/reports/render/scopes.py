@@ -170,12 +170,19 @@ def coverage(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
     yield BlockContent((), items=items)
 
 
-def pending_removals(locale: Locale, pending: Sequence[tuple[str, int]]) -> list[Item]:
-    """Return the numbers of pending removals, with the scopes of each number."""
-    by_number: dict[int, list[Piece]] = {}
-    for scope, number in pending:
-        by_number.setdefault(number, []).append(untrusted(scope, "name"))
+def pending_removals(locale: Locale, pending: Sequence[tuple[str, tuple[str, ...]]]) -> list[Item]:
+    """Return the models whose removal is pending, with the scopes that lack the same ones."""
+    by_models: dict[tuple[str, ...], list[Piece]] = {}
+    for scope, models in pending:
+        by_models.setdefault(models, []).append(untrusted(scope, "name"))
     return [
-        Item(locale.text("pending", n=number, scopes=locale.join_some(scopes, _MAX_SCOPES)))
-        for number, scopes in by_number.items()
+        Item(
+            locale.text(
+                "pending",
+                n=len(models),
+                scopes=locale.join_some(scopes, _MAX_SCOPES),
+                models=locale.join_some(map(untrusted, models), _MAX_MODELS),
+            )
+        )
+        for models, scopes in by_models.items()
     ]

@@ -22,7 +22,7 @@ select max(snapshots.started_at) as at, group_concat(distinct fields.name) as fi
        count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
 from changes
 join field_changes on field_changes.change = changes.id
-join fields on fields.id = field_changes.field and (fields.class = 'price' or (fields.class = 'shape' and is_price(fields.name)))
+join fields on fields.id = field_changes.field and 'price' in (fields.class, fields.shape_of)
 join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
 join snapshots on snapshots.id = sightings.snapshot
 where changes.model = :id and changes.kind = 'changed'
@@ -41,7 +41,7 @@ join sightings on sightings.transition = changes.transition and sightings.outcom
 join snapshots on snapshots.id = sightings.snapshot
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where changes.model = :id and fields.class is not 'price' and not (fields.class is 'shape' and is_price(fields.name))
+where changes.model = :id and fields.class is not 'price' and fields.shape_of is not 'price'
 group by changes.id, sightings.outcome, field_changes.id
 order by at desc, changes.id, field_changes.id
 limit 60

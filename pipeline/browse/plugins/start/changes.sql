@@ -76,7 +76,7 @@ select ranked.category, ranked.watched, ranked.total, ranked.at, ranked.scopes, 
                 when category in ('price_increase', 'price_decrease') then 'price'
                 when category in ('lower_limits', 'higher_limits') then 'limits'
                 when category = 'shutdown' then 'lifecycle' else fields.class end
-            and fields.class not in ('text', 'shape', 'other')
+            and fields.class not in ('text', 'counters', 'shape', 'other')
             order by fields.name like '%cache%', field_changes.id limit 2)) as fields
 from ranked
 join models on models.id = ranked.model
