@@ -200,23 +200,23 @@ _CHANGED = f"""
     where flaps.ended is null
 """  # noqa: S608 - our own words
 
+# Without the unary plus, SQLite would search by outcome and id instead of by transition and scope:
+# https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
 _RETURNED = f"""
     {_NOW},
-    first as materialized (
-        select min(id) as id from snapshots where started_at >= :since and started_at <= :at
-    ),
     past as materialized (
         select lists.transition, changes.model, fields.name as field, field_changes.before
         from (
-            select distinct transition from sightings
-            where snapshot >= (select id from first) and outcome = 'moved'
+            select distinct sightings.transition from snapshots
+            cross join sightings on sightings.snapshot = snapshots.id and +sightings.outcome = 'moved'
+            where snapshots.started_at >= :since and snapshots.started_at <= :at
         ) as lists
         cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
             and changes.model in (select model from now)
         cross join field_changes on field_changes.change = changes.id
         cross join fields on fields.id = field_changes.field
     ),
-    returned as (
+    returned as materialized (
         select wanted.sighting, wanted.scope, now.model, now.field, now.before, now.after,
                max(earlier.id) as first
         from now
@@ -224,8 +224,7 @@ _RETURNED = f"""
         cross join wanted on wanted.transition = now.transition
             and (now.scope is null or now.scope = wanted.scope)
         cross join sightings as earlier on earlier.transition = past.transition
-            and earlier.scope = wanted.scope and earlier.outcome = 'moved' and earlier.id < wanted.sighting
-            and earlier.snapshot >= (select id from first)
+            and earlier.scope = wanted.scope and +earlier.outcome = 'moved' and +earlier.id < wanted.sighting
         where now.class not in ({", ".join(f"'{category}'" for category in NOT_FLAPPING)})
         and not exists (
             select 1 from flaps where flaps.scope = wanted.scope and flaps.model = now.model
@@ -235,17 +234,16 @@ _RETURNED = f"""
             and snapshots.started_at >= :since and snapshots.started_at <= :at)
         group by wanted.sighting, now.model, now.field
     )
-    select returned.*, models.name as model_name, snapshots.started_at as began_at, 1 + (
-        select count(*) from sightings as earlier
-        join changes on changes.transition = earlier.transition and changes.model = returned.model
-        join field_changes on field_changes.change = changes.id
-        join fields on fields.id = field_changes.field and fields.name = returned.field
-        where earlier.scope = returned.scope and earlier.outcome = 'moved'
-        and earlier.id >= returned.first and earlier.id < returned.sighting) as changes
+    select returned.*, models.name as model_name, snapshots.started_at as began_at, 1 + count(*) as changes
     from returned
-    join models on models.id = returned.model
-    join sightings as began on began.id = returned.first
-    join snapshots on snapshots.id = began.snapshot
+    cross join past on past.model = returned.model and past.field = returned.field
+    cross join sightings as earlier on earlier.transition = past.transition
+        and earlier.scope = returned.scope and +earlier.outcome = 'moved'
+        and +earlier.id >= returned.first and +earlier.id < returned.sighting
+    cross join models on models.id = returned.model
+    cross join sightings as began on began.id = returned.first
+    cross join snapshots on snapshots.id = began.snapshot
+    group by returned.sighting, returned.model, returned.field
     order by returned.sighting, returned.model, returned.field
 """  # noqa: S608 - our own words
 
