@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, Permission, parse_permissions, to_columns
+from pipeline.core.facts import Facts, Permission, is_shared, parse_permissions, to_columns
 from pipeline.core.types import Scope
 from pipeline.gateways.dialects import Dialect, customise, dialect_of, group_models_dialect, groups_dialect
 from pipeline.store import Store
@@ -69,9 +69,10 @@ class FactDifferences:
 def fact_differences(
     store: Store, dialects_of: DialectsOf, *, only: set[int] | None = None
 ) -> FactDifferences:
-    """Parse records again: all, or `only` some of them by id."""
+    """Parse records again, and return where they differ: all, or `only` some of them by id."""
     dialects = _dialects_by_record(store, dialects_of)
     stored_permissions = _stored_permissions(store)
+    shared = _records_with_shared_created(store, dialects)
     found = FactDifferences()
     rows = store.stream(f"select id, cast(body as blob), {', '.join(_FACT_COLUMNS)} from records order by id")  # noqa: S608 - our own names
     for number, text, *stored in rows:
@@ -84,7 +85,8 @@ def fact_differences(
         granted = [asdict(permission) for permission in parse_permissions(body)]
         if [tuple(row.values()) for row in granted] != stored_permissions.get(number, []):
             found.permissions[number] = granted
-        parsed = [to_columns(dialect.facts(body)) for dialect in dialects.get(number, ())]
+        created = {"created": None} if number in shared else {}
+        parsed = [to_columns(dialect.facts(body)) | created for dialect in dialects.get(number, ())]
         found.unknown += number in dialects and not parsed
         found.checked += bool(parsed)
         if parsed and all([columns[name] for name in _FACT_COLUMNS] != stored for columns in parsed):
@@ -99,6 +101,27 @@ def _body(text: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
+
+
+def _records_with_shared_created(store: Store, dialects: Mapping[int, Sequence[Dialect]]) -> set[int]:
+    """Return the records whose first listing has one `created` for all of its records."""
+    rows = store.stream("select record, min(listing) from listing_records group by record")
+    first = dict(rows)
+    created: dict[int, str | None] = {}
+    for number, text in store.stream("select id, cast(body as blob) from records"):
+        body = _body(text) if number in first else None
+        found = dialects.get(number)
+        created[number] = found[0].facts(body).created if body is not None and found else None
+    listings = set(first.values())
+    members = groupby(
+        store.stream("select listing, record from listing_records order by listing"), key=itemgetter(0)
+    )
+    shared = {
+        listing
+        for listing, group in members
+        if listing in listings and is_shared(created.get(record) for _, record in group)
+    }
+    return {record for record, listing in first.items() if listing in shared}
 
 
 def _dialects_by_record(store: Store, dialects_of: DialectsOf) -> dict[int, list[Dialect]]:

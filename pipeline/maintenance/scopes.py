@@ -12,10 +12,11 @@ from pipeline.core.types import is_valid_name
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
+from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.store import Store, scope_states
 
 
-def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
+def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mapping[str, int]:
     """Drop scopes, and everything that only they needed, in one transaction; return the counts by table."""
     with store.transaction():
         states = scope_states(store)
@@ -32,6 +33,8 @@ def forget(store: Store, names: Sequence[str]) -> Mapping[str, int]:
         _merge_coverages(store)
         _drop_empty_runs(store, dropped)
         drop_unneeded(store, dropped)
+        # The first listing of a record may have been dropped, on which its facts depend.
+        correct_facts(store, dialects_of)
         unused = "id not in (select gateway from scopes) and id not in (select gateway from models)"
         unused += " and id not in (select gateway from listings)"
         drop(store, "gateways", unused, ids, dropped)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, parse_permissions, to_columns
+from pipeline.core.facts import Facts, is_shared, parse_permissions, to_columns
 from pipeline.core.text import count
 from pipeline.core.types import Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
@@ -62,8 +62,16 @@ def _record_ids(
     records = listing.records.values()
     known = ids.records(gateway, records)
     new = [record for record, row in zip(records, known, strict=True) if row is None]
-    written = _write_records(writer, ids, gateway, new, facts_of) if new else ()
+    written = _write_records(writer, ids, gateway, new, _facts_in(listing, facts_of)) if new else ()
     return [*(row for row in known if row is not None), *written]
+
+
+def _facts_in(listing: Listing, facts_of: FactsOf) -> FactsOf:
+    """Return what parses the facts of a record that is new in a listing; a shared `created` is no fact."""
+    bodies = (canonical.decode(record.body.encode()) for record in listing.records.values())
+    if is_shared(facts_of(body).created for body in bodies):
+        return lambda body: replace(facts_of(body), created=None)
+    return facts_of
 
 
 def _write_records(

@@ -11,7 +11,7 @@ from support.dated_histories import SCOPES, Run, days_of, histories, problems, r
 from support.fakes import Script, rows_of
 
 from pipeline.history.changes import find_events
-from pipeline.maintenance import forget, rename_gateway, rename_scope
+from pipeline.maintenance import dialects_of, forget, rename_gateway, rename_scope
 from pipeline.store import Store, scope_states
 from pipeline.store.windows import Window
 
@@ -31,7 +31,7 @@ def test_forgetting_scopes_drops_everything_that_only_they_needed(store: Store) 
     with Store.open(None) as plain:
         wanted = only(plain, "acme/one", "zeta/one")
     only(store, "acme/one", "zeta/one", "acme/two", "beta/one")
-    forget(store, ["acme/two", "beta/one"])
+    forget(store, ["acme/two", "beta/one"], dialects_of(()))
     assert problems(store) == []
     left = rows_of(store)
     assert {table: len(rows) for table, rows in left.items()} == {
@@ -53,7 +53,7 @@ def test_forgetting_keeps_the_history_of_other_scopes(history: Sequence[Run], na
             for event in find_events(store, window)
             for name in event.scopes
         }
-        forget(store, gone)
+        forget(store, gone, dialects_of(()))
         assert problems(store) == []
         after = {
             (event.snapshot, event.kind, event.model, name)
