@@ -11,6 +11,9 @@ from typing import NewType
 Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
 
+GROUP_PREFIX = "group:"
+"""Begins the ids of the groups of a user, which are listed like models."""
+
 REFERENCE_PREFIXES = ("env:", "file:", "command:")
 """The prefixes of references to secrets."""
 
@@ -341,9 +344,10 @@ def is_valid_name(text: str) -> bool:
 class Severity(StrEnum):
     """The severity of a change, the highest first.
 
-    `urgent`: a watched model was removed, has another price or shutdown date; a key is rejected or a scope
-    does not answer. `breaking`: a model was removed, a limit cut, a capability lost, a price raised; an
-    answer is held. `notable`: all other changes that are not quiet. `quiet`: names, descriptions, owners.
+    `urgent`: a watched model was removed, is missing, has another price or shutdown date; a scope fails, and
+    the failure is not transient or has lasted. `breaking`: a model was removed, a limit cut, a capability
+    lost, a price raised; an answer is held. `notable`: all other changes that are not quiet; a transient
+    failure. `quiet`: names, descriptions, owners.
     """
 
     URGENT = "urgent"
