@@ -109,8 +109,9 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
     row: dict[str, Any] = {"scope": scope.name, "auth": scope.auth, "group": scope.group}
     seconds = None if result.seconds is None else round(result.seconds, 2)
     match result.answer:
-        case ListingAnswer(listing, dialect=dialect, incomplete=incomplete):
-            notes = filter(None, (found.fallbacks.get(scope.name), incomplete, *listing.warnings[:3]))
+        case ListingAnswer(listing, dialect=dialect, incomplete=incomplete) as answer:
+            about_the_list = (found.fallbacks.get(scope.name), incomplete, *listing.warnings[:3])
+            notes = filter(None, (*about_the_list, answer.price_advice()))
             advice = "; ".join(notes) or None
             row |= {"answers": "yes", "dialect": dialect.name, "models": len(listing)}
             row |= {"error": None, "advice": advice}

@@ -68,6 +68,11 @@ class Prices:
     source: str = "exact"
     by_name: bool = True
 
+    @property
+    def has_paths(self) -> bool:
+        """Whether a path of a token price is set."""
+        return bool(self.input or self.output or self.cache_read or self.cache_write)
+
 
 NO_PRICES = Prices(by_name=False)
 """No prices are read."""
@@ -290,7 +295,7 @@ def _may_have_prices(paths: Prices) -> bool:
 
 
 def _is_by_name(paths: Prices) -> bool:
-    return paths.by_name and not any(getattr(paths, name) for name in TOKEN_PRICES.values())
+    return paths.by_name and not paths.has_paths
 
 
 def _prices(paths: Prices, body: Body) -> dict[str, Any]:

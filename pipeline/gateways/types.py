@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pipeline.core.types import Listing, Scope
 from pipeline.errors import FetchError
-from pipeline.gateways.dialects import Answer, Dialect, Pages
+from pipeline.gateways.dialects import Answer, Dialect, Pages, price_advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,10 @@ class ListingAnswer:
     validators: Validators
     dialect: Dialect
     incomplete: str | None = None
+
+    def price_advice(self) -> str | None:
+        """Return which records have prices that give no figure, and what to set; None if all do."""
+        return price_advice(self.dialect, self.listing.records.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pipeline.gateways.dialects.dialect import (
     storable_id,
 )
 from pipeline.gateways.dialects.paging import Page, PageRequest, Pages
+from pipeline.gateways.dialects.price_advice import price_advice
 from pipeline.gateways.dialects.registry import (
     AUTO,
     DEFAULT_DIALECT,
@@ -46,6 +47,7 @@ __all__ = [
     "group_models_dialect",
     "group_record",
     "groups_dialect",
+    "price_advice",
     "request_dialect",
     "storable_id",
 ]

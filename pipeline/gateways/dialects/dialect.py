@@ -275,7 +275,7 @@ class Dialect:
         return Row(
             record,
             created=created if isinstance(created, int) else None,
-            wrong_price=self._wrong_price(value) if _may_have_price(body) else None,
+            wrong_price=self._wrong_price(value) if may_have_price(body) else None,
         )
 
     def listing(self, rows: Sequence[Row]) -> Listing:
@@ -356,7 +356,7 @@ class Dialect:
         return incomplete_reason(total, records) if total and total.value > records else None
 
 
-def _may_have_price(body: str) -> bool:
+def may_have_price(body: str) -> bool:
     """Return whether a record, as text, has a name or value that may be a price."""
     return "pric" in body or "Pric" in body or "cost" in body or "Cost" in body
 
