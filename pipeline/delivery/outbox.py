@@ -112,7 +112,7 @@ class _Enqueuer:
         new = [incident for incident in summary.incidents if incident.new]
         if summary.listed or summary.first_answers or any(each.missing_watched for each in new):
             return False
-        problems = (*new, *summary.resolved)
+        problems: list[Incident | ResolvedIncident] = [*new, *summary.resolved]
         lasting = (each for each in problems if each.state != "failed" or not _is_transient(each))
         scopes = {scope for each in lasting for scope in each.scopes}
         if not scopes:

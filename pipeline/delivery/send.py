@@ -181,11 +181,11 @@ def _due_lines(
     after = failing_recipients(store)
     for key, failing in after.items():
         delivery = tried.get(failing.delivery) or waiting.get(failing.delivery)
-        past = before.get(key)
         if delivery is None:
             continue
-        earlier = previous if past and delivery.state == "waiting" else past and past.last
-        if past is None or is_reminder(past.since, earlier, at):
+        past = before.get(key)
+        last_line = previous if past is None or delivery.state == "waiting" else past.last
+        if past is None or is_reminder(past.since, last_line, at):
             yield _failure(delivery)
     over = {(each.destination, each.recipient) for each in summary.sent}
     for key, past in before.items():

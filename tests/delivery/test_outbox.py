@@ -256,7 +256,7 @@ def test_a_transient_failure_is_mailed_calmly_at_most_every_six_hours_and_at_onc
     assert len(subjects(tmp_path)) == 2
     script.fails("acme/prod").run()
     deliver(script.store, destinations, 19)
-    assert subjects(tmp_path)[2:] == ["[modelwatch] 1 scope recovered, 1 scope not reachable · acme"]
+    assert subjects(tmp_path)[2:] == ["[modelwatch] 1 scope not reachable, 1 scope recovered · acme"]
     assert subjects(tmp_path, "alarm") == []
     for at in range(20, 27):
         script.run()
