@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -40,7 +41,8 @@ class RowCache:
         is_deep = bool(path) and len(jsonpath.parse(path)) > 1
         self._split = None if is_deep else _Splitter(path, _names(dialect))
         self._frame = _Frame(path) if path else None
-        self._pages: BodyCache[tuple[Any, Sequence[Any]]] = BodyCache()
+        self._pages: BodyCache[_SplitPage] = BodyCache()
+        self._parsed: BodyCache[tuple[Any, list[Any]]] = BodyCache()
         self._rows: dict[bytes, Row] = {}
         self._size = 0
         self._listing: Listing | None = None
@@ -77,11 +79,14 @@ class RowCache:
         return ReadAnswer(listing, incomplete)
 
     def _page(self, body: bytes) -> tuple[Any, Sequence[Any]]:
-        page = self._pages.get(body)
-        if page is None:
-            page = self._split_page(body) or self._dialect.rows(body)
-            self._pages.put(body, page)
-        return page
+        page = self._split_page(body)
+        if page:
+            return page.envelope, page.rows
+        parsed = self._parsed.get(body)
+        if parsed is None:
+            parsed = self._dialect.rows(body)
+            self._parsed.put(body, parsed)
+        return parsed
 
     def _remember(
         self, answer: Answer, raw_rows: list[msgspec.Raw], rows: list[Row], listing: Listing
@@ -94,13 +99,11 @@ class RowCache:
 
     def _has_same_rows(self, answer: Answer) -> bool:
         """Return whether only the envelope is new, for example with the time of the answer."""
-        assert self._frame
-        envelope = self._frame.without_rows(answer.bodies[0]) if len(answer.bodies) == 1 else None
-        page = self._split_page(envelope) if envelope else None
-        if page is None or page[1]:
+        page = self._split_page(answer.bodies[0]) if len(answer.bodies) == 1 else None
+        if page is None or page.rows is not self._last[0]:
             return False
         try:
-            return self._dialect.doubts([(page[0], len(self._last[0]))], answer.url) is None
+            return self._dialect.doubts([(page.envelope, len(page.rows))], answer.url) is None
         except Unreadable:
             return False
 
@@ -115,24 +118,34 @@ class RowCache:
         for body in answer.bodies:
             page = self._split_page(body)
             # An answer without rows may have a code that is an error, and one with a single row may be one.
-            if page is None or len(page[1]) <= 1:
+            if page is None or len(page.rows) <= 1:
                 return None
-            pages.append((page[0], len(page[1])))
-            rows += page[1]
+            pages.append((page.envelope, len(page.rows)))
+            rows += page.rows
         try:
             return rows, self._dialect.doubts(pages, answer.url)
         except Unreadable:
             return None
 
-    def _split_page(self, body: bytes) -> tuple[dict[str, Any], list[msgspec.Raw]] | None:
+    def _split_page(self, body: bytes) -> _SplitPage | None:
+        """Return a split page; None for one that the dialect must parse."""
         if self._split is None:
             return None
         try:
-            envelope, rows = self._split(body)
-            envelopes.raise_for_error(envelope, self._dialect.success)
+            page = self._page_with_same_rows(self._split, body) or self._pages.get(body)
+            if page is None:
+                page = self._split(body)
+                self._pages.put(body, page)
+            envelopes.raise_for_error(page.envelope, self._dialect.success)
         except (ValueError, RecursionError, Unreadable):
             return None
-        return envelope, rows
+        return page
+
+    def _page_with_same_rows(self, split: _Splitter, body: bytes) -> _SplitPage | None:
+        """Return a page with the rows of the last answer, whose envelope may be another."""
+        envelope = self._frame.without_rows(body) if self._frame and self._last[0] else None
+        page = split(envelope) if envelope else None
+        return None if page is None or page.rows else _SplitPage(page.envelope, self._last[0])
 
     def _parse(self, raw_rows: list[msgspec.Raw], asked_at: int) -> list[Row]:
         """Parse rows; those in the order of the last answer are found by comparing, without hashing."""
@@ -173,7 +186,15 @@ def _has_request_time(row: Row, asked_at: int) -> bool:
     return created is not None and abs(created - asked_at) <= REQUEST_TIME_WINDOW
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class _SplitPage:
+    """What the envelope of a body says of errors and pages, without its rows, and the rows."""
+
+    envelope: Any
+    rows: list[msgspec.Raw]
+
+
+@lru_cache(maxsize=4096)
 def _has_role(name: str) -> bool:
     return envelopes.has_role(name) or signs.has_role(name)
 
@@ -197,33 +218,37 @@ class _Splitter:
     def __init__(self, path: str, names: frozenset[str]) -> None:
         self._path = path
         self._names = names
+        self._frame = _Frame(path) if path else None
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(
+            msgspec.defstruct("Envelope", [("rows", list[msgspec.Raw])], rename={"rows": path})
+            if path
+            else list[msgspec.Raw]
+        ).decode
 
-    def __call__(self, body: bytes) -> tuple[Any, list[msgspec.Raw]]:
-        """Return the relevant part of a body's envelope, with an empty array for its rows, and the rows.
+    def __call__(self, body: bytes) -> _SplitPage:
+        """Split a body.
 
         Raises:
             ValueError: it is not a plain list.
         """
-        if not self._path:
-            return [], _decode_rows(body)
-        members = _decode_members(body)
-        if self._path not in members:
-            raise ValueError("no rows")
-        rows = _decode_rows(members.pop(self._path))
+        found = self._decode(body)
+        if self._frame is None:
+            return _SplitPage([], found)
+        if found.rows:
+            # Only the short rest is decoded a second time.
+            self._frame.remember(body, found.rows)
+            body = self._frame.without_rows(body) or body
         names = self._names
         envelope = {
             name: canonical.decode_strictly(raw)
-            for name, raw in members.items()
-            if name in names or _has_role(name)
+            for name, raw in _decode_members(body).items()
+            if name != self._path and (name in names or _has_role(name))
         }
-        return {**envelope, self._path: []}, rows
+        return _SplitPage({**envelope, self._path: []}, found.rows)
 
 
 _decode_members: Callable[[bytes], dict[str, msgspec.Raw]] = msgspec.json.Decoder(
     dict[str, msgspec.Raw]
-).decode
-_decode_rows: Callable[[bytes | msgspec.Raw], list[msgspec.Raw]] = msgspec.json.Decoder(
-    list[msgspec.Raw]
 ).decode
 
 

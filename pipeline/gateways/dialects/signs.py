@@ -153,6 +153,7 @@ def simplified(name: str) -> str:
     return _PUNCTUATION.sub("", name).lower()
 
 
+@lru_cache(maxsize=4096)
 def has_role(name: str) -> bool:
     """Return whether a member of an envelope with this name may tell about pages."""
     return simplified(name) in _ROLES
@@ -291,11 +292,14 @@ def _places(envelope: Any, to_list: Path) -> Iterator[_Place]:
 def _with_containers(
     at: Path, values: Mapping[str, Any], *, own: bool, without: str = "", depth: int = 0
 ) -> Iterator[_Place]:
-    yield _Place(at, {name: value for name, value in values.items() if name != without}, own)
+    telling = {name: value for name, value in values.items() if name != without and has_role(name)}
+    if not telling:
+        return
+    yield _Place(at, telling, own)
     if depth == _DEPTH:
         return
-    for name, value in values.items():
-        if isinstance(value, dict) and name != without and simplified(name) in CONTAINERS - {"next"}:
+    for name, value in telling.items():
+        if isinstance(value, dict) and simplified(name) in CONTAINERS - {"next"}:
             yield from _with_containers((*at, name), value, own=own, depth=depth + 1)
 
 
