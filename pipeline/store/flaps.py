@@ -113,6 +113,8 @@ class FlapWriter:
     def count_answers(self, scopes: Collection[int], at: str, *, apart: timedelta, at_most: int) -> None:
         """Count one more complete answer of scopes for each of their open episodes whose model is listed.
 
+        Times later than the run come from a clock that was set back since; they do not delay the count.
+
         Args:
             scopes: those that gave a complete answer.
             at: the start of the run (ISO 8601 UTC).
@@ -131,6 +133,7 @@ class FlapWriter:
         """Return the open episodes of scopes whose value has been stable for some time and some answers."""
         parameters = {
             "scopes": json.dumps(sorted(scopes)),
+            "at": at,
             "before": iso(datetime.fromisoformat(at) - stable),
             "answers": answers,
         }
@@ -261,7 +264,7 @@ _REMOVED = """
 
 _COUNT = f"""
     update flaps set answers = answers + 1, counted_at = :at
-    where ended is null and answers < :at_most and counted_at <= :before
+    where ended is null and answers < :at_most and (counted_at <= :before or counted_at > :at)
     and scope in (select value from json_each(:scopes))
     and exists (select 1 from scopes where scopes.id = flaps.scope and {_OFFERED.strip()})
 """  # noqa: S608 - our own words
@@ -269,7 +272,8 @@ _COUNT = f"""
 _STABLE = f"""
     select flaps.id, flaps.scope, scopes.name as scope_name, scopes.listing from flaps
     join scopes on scopes.id = flaps.scope
-    where flaps.ended is null and flaps.answers >= :answers and flaps.changed_at <= :before
+    where flaps.ended is null and flaps.answers >= :answers
+    and (flaps.changed_at <= :before or flaps.changed_at > :at)
     and flaps.scope in (select value from json_each(:scopes)) and {_OFFERED.strip()}
     order by flaps.scope, flaps.id
 """  # noqa: S608 - our own words

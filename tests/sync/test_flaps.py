@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 from support.fakes import Script, moment, rows_of, scope
 
 from pipeline.core.types import Thresholds
 from pipeline.errors import Unreachable
-from pipeline.maintenance import dialects_of, rebuild, verify
+from pipeline.maintenance import dialects_of, forget, rebuild, rename, verify
 from pipeline.sync.accept import accept, dialect_of_scopes
 
 PROD, TEST = "acme/prod", "acme/test"
+
+TWICE = """
+    insert into flaps select id + 1, name, scope, model, field, before, after, began_at, changes, changed_at,
+                             answers, counted_at, announced, ended from flaps
+"""
 
 
 def flaps(script: Script, *columns: str) -> list[tuple[object, ...]]:
@@ -196,3 +202,45 @@ def test_the_view_of_all_changes_marks_them(script: Script) -> None:
         ("1", "2", "repeated"),
         ("2", "3", None),
     }
+
+
+def test_forgetting_a_scope_drops_its_episodes_and_renaming_it_keeps_them(script: Script) -> None:
+    script.offers(PROD, "lyra", vega=1).offers(TEST, "lyra", vega=1).run()
+    for value in (2, 1, 2):
+        script.adds(PROD, vega=value).adds(TEST, vega=value).run()
+    script.run(times=24)
+    rename(script.store, TEST, "acme/other")
+    assert flaps(script, "scope", "changes") == [(1, 3), (2, 3)]
+    assert_intact(script)
+    forget(script.store, [PROD], dialects_of([]))
+    assert flaps(script, "scope", "changes") == [(2, 3)]
+    assert_intact(script)
+    forget(script.store, ["acme/other"], dialects_of([]))
+    assert flaps(script, "id") == []
+    assert script.store.rows("select * from models") == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "table"),
+    [
+        ("update flaps set ended = 1", "flaps"),
+        ("update flaps set announced = 1 + (select max(id) from sightings where scope = 1)", "flaps"),
+        ("update flaps set ended = null", "sightings"),
+        (TWICE, "flaps"),
+    ],
+)
+def test_verify_finds_an_episode_that_cannot_be(script: Script, damage: str, table: str) -> None:
+    begun(script, 1, 2, 1).run(times=24)
+    with script.store.transaction():
+        script.store.connection.execute(damage)
+    checks = verify(script.store, dialects_of([]))
+    assert table in {problem.table for check in checks for problem in check.problems}
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_value_from_settling(script: Script) -> None:
+    begun(script, 1, 2, 1)
+    with script.store.transaction():
+        future = "update flaps set changed_at = '2036-01-01T00:00:00Z', counted_at = '2036-01-01T00:00:00Z'"
+        script.store.connection.execute(future)
+    script.run(times=3)
+    assert script.outcomes(PROD)[-1] == "settled"
