@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +15,16 @@ from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.core.text import quoted
 from pipeline.core.times import iso
-from pipeline.core.types import Resolve, Scope
+from pipeline.core.types import Resolve, Scope, Thresholds
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
-from pipeline.errors import ConfigError, DeliveryError, FetchError, QuestionError, exit_status
+from pipeline.errors import (
+    ConfigError,
+    DeliveryError,
+    FetchError,
+    QuestionError,
+    StoreError,
+    exit_status,
+)
 from pipeline.history.availability import EqualScopes, Matrix, catalog, equal_scopes, matrices
 from pipeline.history.changes import find_events, select_events
 from pipeline.history.compare import Comparison, compare
@@ -72,6 +79,7 @@ if TYPE_CHECKING:
     from pipeline.sync.backfill import ImportResult
     from pipeline.sync.git_archive import in_git
     from pipeline.sync.record import RunTotals
+    from pipeline.sync.run import Results
 
 __all__ = [
     "Acceptance",
@@ -186,17 +194,19 @@ class CheckResult:
         scopes: those that were asked; includes those made of a user's groups.
         results: by the name of the scope.
         missing: by destination, a line for each secret, program or library that it lacks.
+        fallbacks: for each scope whose key had a list of its own and now gets the anonymous one, that it does.
     """
 
     scopes: tuple[Scope, ...]
     results: Mapping[str, ScopeResult]
     missing: Mapping[str, Sequence[str]]
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_status(self) -> int:
         """The exit status of the command."""
         failed = sum(isinstance(each.answer, FetchError) for each in self.results.values())
-        status = exit_status(scopes=len(self.results), failed=failed)
+        status = exit_status(scopes=len(self.results), failed=failed, held=len(self.fallbacks))
         return status or (DeliveryError.exit_code if self.missing else 0)
 
 
@@ -344,8 +354,26 @@ class Home:
         resolve = secret_resolver(config)
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
         return CheckResult(
-            found.scopes, found.results, {name: lines for name, lines in lacking.items() if lines}
+            found.scopes,
+            found.results,
+            {name: lines for name, lines in lacking.items() if lines},
+            self._fallbacks(found),
         )
+
+    def _fallbacks(self, found: Results) -> dict[str, str]:
+        """Return for each scope whose key now gets the anonymous list that it does; none without a history."""
+        from pipeline.sync.cache import RunCache
+        from pipeline.sync.decide import find_fallbacks
+
+        if not self.database.exists():
+            return {}
+        try:
+            with Store.read(self.database) as store:
+                cache = RunCache(store)
+                return find_fallbacks(found.results, found.scopes, cache.states, cache)
+        except StoreError:
+            # A check of keys does not need the history; the run reports what is wrong with it.
+            return {}
 
     def sync(self, *scopes: str, dry_run: bool = False, observer: RunObserver = _SILENT) -> RunResult:
         """Ask every scope, or those that match a glob, and record the answers; report nothing. See `run`."""
@@ -427,7 +455,7 @@ class Home:
                     all_scopes=all_scopes,
                 )
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
-            absences = unreported_absences(store, watched)
+            absences = unreported_absences(store, watched, _thresholds(config))
             observer.on_report(report, absences)
             observer.on_problems(
                 find_problems(
@@ -784,7 +812,14 @@ class Home:
             )
         with self._read() as store:
             require_scopes(store, scopes)
-            return check_watched(store, watched, since=self._time(since), today=self._now().date(), days=days)
+            return check_watched(
+                store,
+                watched,
+                since=self._time(since),
+                today=self._now().date(),
+                days=days,
+                thresholds=_thresholds(self.optional_config),
+            )
 
     def probe(
         self,
@@ -1000,6 +1035,11 @@ def run_monitor(config: Config, *, dry_run: bool = False) -> AbstractContextMana
         database=config.database,
         resolve=secret_resolver(config),
     )
+
+
+def _thresholds(config: Config | None) -> dict[str, Thresholds]:
+    """Return the thresholds of the scopes of a config, by name."""
+    return {scope.name: scope.thresholds for scope in config.scopes} if config else {}
 
 
 def _in_event_loop(work: Callable[[], _T]) -> _T:

@@ -129,10 +129,10 @@ def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
     """Yield the rows of the CSV."""
     for each in report.unmatched:
         kind = "gone" if each.offered_before else "unknown"
-        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None)
+        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None, *[None] * 3)
     for model in report.models:
         if not model.findings:
-            yield from ((model.model, "ok", None, scope, *[None] * 9) for scope in model.scopes)
+            yield from ((model.model, "ok", None, scope, *[None] * 12) for scope in model.scopes)
         for finding in model.findings:
             yield from _finding_rows(model.model, finding)
 
@@ -140,12 +140,13 @@ def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
 def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
     urgent = "yes" if finding.urgent else None
     dates = (finding.since, finding.day, finding.days)
+    counted = (finding.answers, finding.needed, finding.earliest)
     for scope in finding.scopes:
         head = (model, str(finding.kind), urgent, scope, *dates)
         if not finding.prices:
-            yield (*head, *[None] * 6)
+            yield (*head, *[None] * 6, *counted)
         for price in finding.prices:
-            yield (*head, price.name, price.before, price.after, price.percent, price.unit, None)
+            yield (*head, price.name, price.before, price.after, price.percent, price.unit, None, *counted)
 
 
 def watch_lines(report: WatchReport) -> Iterator[str]:
@@ -208,10 +209,10 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
 
 
 def _confirmation(finding: Finding) -> str:
-    """Return how far a pending removal is confirmed: `1 of 2 answers, removed at the earliest 2026-05-01 14:00`."""
+    """Return how far a pending removal is confirmed, and when it can be at the earliest."""
     if finding.needed is None or finding.earliest is None:
         return "to be confirmed by the next answers"
-    answers = f"{finding.answers} of {count(finding.needed, 'answer')}"
+    answers = f"{min(finding.answers or 0, finding.needed)} of {count(finding.needed, 'answer')}"
     if finding.earliest == finding.since:
         return answers
     return f"{answers}, removed at the earliest {minute(finding.earliest)}"

@@ -93,7 +93,7 @@ class _ScopeReplay:
             self._moves[sighting.transition] = sighting.snapshot
         if sighting.outcome in SETS_LISTING:
             state.listing = sighting.listing
-        if sighting.outcome in ("baseline", "moved", "recovered"):
+        if sighting.outcome in ("baseline", "moved", "recovered", "retired"):
             state.held = None
         if sighting.outcome == "held":
             state.held = sighting.listing

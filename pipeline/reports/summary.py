@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
-from pipeline.core.types import Kind, Severity
+from pipeline.core.types import HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events, select_models
 from pipeline.history.types import Coverage, Event, Recovery
@@ -210,6 +210,7 @@ class _IncidentKey(NamedTuple):
     error_class: str
     message: str
     missing_watched: tuple[str, ...]
+    hold: str
 
 
 def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) -> Iterator[Incident]:
@@ -230,8 +231,10 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
                 state=scope.state,
                 since=since,
                 error_class=scope.error_class or "",
-                message=scope.message or "",
+                # The message names the scope.
+                message="" if scope.hold == HoldKind.ANONYMOUS else scope.message or "",
                 missing_watched=data.missing_watched.get((scope.scope, since), ()),
+                hold=scope.hold or "",
             )
             incidents.setdefault(key, []).append(scope)
     for key, members in sorted(incidents.items(), key=lambda item: (*item[0][:4], item[1][0].scope)):
@@ -243,13 +246,14 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
             since=key.since,
             new=not key.old,
             error_class=key.error_class or None,
-            message=key.message,
+            message=key.message or members[0].message or "",
             models=_common([scope.models for scope in members]),
             held_models=_common([scope.held_models for scope in members]),
             last_answered=max(
                 (scope.last_answered for scope in members if scope.last_answered), default=None
             ),
             missing_watched=key.missing_watched,
+            hold=key.hold or None,
         )
 
 

@@ -126,6 +126,7 @@ class Incident:
             differ.
         last_answered: the last complete answer of any of the scopes; None where there was none.
         missing_watched: the watched models that the held answer lacks, or whose removal is pending.
+        hold: for a hold, why, in one word; see `HoldKind`.
     """
 
     severity: Severity
@@ -140,6 +141,7 @@ class Incident:
     held_models: int | None = None
     last_answered: str | None = None
     missing_watched: tuple[str, ...] = ()
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class Summary:
         incidents: those that are open at the end of the window, new ones first.
         resolved: those that ended in the window and whose beginning was severe enough to be reported.
         first_answers: empty if the filter selects models or owners.
-        pending: by scope, the models whose removal is pending, sorted; as of now, even for a window of the past.
+        pending: by scope, the models whose removal is pending; as of now, even for a window of the past.
         coverage: the scopes asked in the window that the filter selects, as they stand at its end.
         days: the last four weeks, or all days since the first run, oldest first, without gaps.
         shutdowns: those within the next 90 days, and those that passed lately, by day.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.store.database import Store
 from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, URGENT_SIGHTING
@@ -26,7 +27,10 @@ class Coverage:
         last_answered: its last complete answer.
         error_class: the class of the error, for a failure.
         message: why it is held or failed.
-        urgent: it fails and needs a person: the failure is not transient, or has lasted for six hours.
+        pending_models: the ids of these models, sorted.
+        urgent: it fails or is held and needs a person: the failure is not transient, or has lasted for six
+            hours; or a key gets the anonymous list.
+        hold: why it is held, in one word; see `HoldKind`.
     """
 
     scope: str
@@ -44,6 +48,8 @@ class Coverage:
     error_class: str | None
     message: str | None
     urgent: bool = False
+    pending_models: tuple[str, ...] = ()
+    hold: str | None = None
 
 
 def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
@@ -55,7 +61,13 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
         asked_only: leave out scopes that this run did not ask.
     """
     rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
-    return tuple(Coverage(**{**row, "urgent": bool(row["urgent"])}) for row in rows)
+    return tuple(_coverage(row) for row in rows)
+
+
+def _coverage(row: dict[str, Any]) -> Coverage:
+    pending = tuple(sorted(json.loads(row["pending_models"])))
+    given = {"urgent": bool(row["urgent"]), "pending_models": pending, "pending_removals": len(pending)}
+    return Coverage(**row | given)
 
 
 _URGENT_SIGHTING = URGENT_SIGHTING.replace("scopes.id", "current.id").strip()
@@ -85,10 +97,14 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
        case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
        listings.size as models,
        case when last.outcome = 'held' then held.size end as held_models,
-       (select count(distinct changes.model) from missing
-        join changes on changes.transition = missing.transition
-        where missing.scope = current.id and changes.kind = 'removed' and missing.since <= current.until
-       ) as pending_removals,
+       (select json_group_array(distinct models.name) from missing
+        join changes on changes.transition = missing.transition and changes.kind = 'removed'
+        join models on models.id = changes.model
+        where missing.scope = current.id and missing.since <= current.until
+        and changes.model not in (
+            select records.model from listing_records join records on records.id = listing_records.record
+            where listing_records.listing = current.listing)
+       ) as pending_models,
        asked.started_at as last_asked,
        case when last.outcome = 'failed'
             then (select snapshots.started_at from snapshots where snapshots.id = (
@@ -99,6 +115,8 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
             else asked.started_at end as last_answered,
        case when last.outcome = 'failed' then last.error_class end as error_class,
        case when last.outcome in {PROBLEMS} then last.error end as message,
+       case when last.outcome = 'held' then iif(last.error_class = 'current', 'alternating', last.error_class)
+            end as hold,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))
        or (last.outcome = 'held' and last.error_class = 'anonymous') as urgent
@@ -121,7 +139,7 @@ class Recovery:
     Args:
         at: when it ended.
         state: `held` or `failed`.
-        accepted: the held list is now the current listing.
+        accepted: the held list is now the current listing, or another one that lacks models with it.
         since: when it began.
         seconds: its duration.
         error_class: the class of its last error, for a failure.
@@ -139,14 +157,23 @@ class Recovery:
     urgent: bool = False
 
 
+_ALSO_GONE = """
+    select 1 from changes where changes.transition = sightings.transition and changes.kind = 'removed'
+    and changes.model not in (
+        select records.model from listing_records join records on records.id = listing_records.record
+        where listing_records.listing = problem.listing)
+"""
+"""SQL: a sighting of a move removes a model that the held answer `problem` lacked."""
+
+
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
     """Return the holds and failures that ended in a window, by time and scope."""
     rows = store.rows(
         f"""
         select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway,
                problem.outcome as state,
-               sightings.outcome = 'moved' and problem.outcome = 'held'
-                   and sightings.listing = problem.listing as accepted,
+               sightings.outcome = 'moved' and problem.outcome = 'held' and (
+                   sightings.listing = problem.listing or exists ({_ALSO_GONE.strip()})) as accepted,
                began.started_at as since,
                max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds,
                (select last.error_class from sightings as last where last.scope = sightings.scope

@@ -191,6 +191,32 @@ class LedgerWriter:
             [json.dumps(sorted(scope_ids))],
         )
 
+    def retire(self, scope_ids: Iterable[int]) -> None:
+        """Mark scopes as no longer asked; their history stays."""
+        self._connection.executemany(
+            "update scopes set asked = 0 where id = ?", [(each,) for each in scope_ids]
+        )
+
+    def has_or_misses(self, scope: int, model: str) -> bool:
+        """Return whether a scope lists a model, or its removal is pending; True before the first answer."""
+        rows = self._store.rows(
+            """
+            select 1 from scopes where scopes.id = :scope and (scopes.listing is null or exists (
+                select 1 from listing_records
+                join records on records.id = listing_records.record
+                join models on models.id = records.model
+                where listing_records.listing = scopes.listing and models.name = :model
+            ) or exists (
+                select 1 from missing
+                join changes on changes.transition = missing.transition and changes.kind = 'removed'
+                join models on models.id = changes.model
+                where missing.scope = scopes.id and models.name = :model
+            ))
+            """,
+            {"scope": scope, "model": model},
+        )
+        return bool(rows)
+
     def coverage(self, scope_ids: Iterable[int]) -> int:
         """Return the id of a set of scopes; write it if it is new."""
         members = tuple(sorted(scope_ids))
@@ -291,7 +317,7 @@ class LedgerWriter:
         return flap_levels(self._store, moved) if moved else {}
 
     def hold_rows(self, scope: int, since: str) -> list[HoldRow]:
-        """Return the sightings of a scope's holds since a time (ISO 8601 UTC), with those of one open then."""
+        """Return the sightings of a scope's holds since a time (ISO 8601 UTC), and of one open then."""
         rows = self._store.rows(
             f"""
             select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,

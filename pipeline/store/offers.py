@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
@@ -101,19 +102,37 @@ _PENDING_AT = """
 """
 
 
-def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, str]:
-    """Return the pending removals of some models, with the time (ISO 8601 UTC) of the first miss."""
+class PendingMisses(NamedTuple):
+    """A pending removal: the start of the first run without the model, the answers since, the flap level."""
+
+    since: str
+    answers: int
+    flap_level: int
+
+
+def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, PendingMisses]:
+    """Return the pending removals of some models that their scopes do not list."""
     rows = store.rows(
         """
-        select scopes.name as scope, models.name as model, min(snapshots.started_at) as at
+        select scopes.name as scope, models.name as model, changes.model as model_id,
+               snapshots.started_at as at, missing.misses, missing.flap_level, (
+            select min(moved.id) from sightings as moved
+            where moved.scope = missing.scope and moved.snapshot >= missing.since
+            and moved.transition = missing.transition and moved.outcome = 'moved'
+        ) as moved
         from json_each(:models) as wanted
         join changes on changes.model = wanted.value and changes.kind = 'removed'
         join missing on missing.transition = changes.transition
         join snapshots on snapshots.id = missing.since
         join scopes on scopes.id = missing.scope
         join models on models.id = changes.model
-        group by scopes.name, models.name
+        order by missing.id
         """,
         {"models": json.dumps(sorted(models))},
     )
-    return {(row["scope"], row["model"]): row["at"] for row in rows}
+    levels = flap_levels(store, {row["moved"] for row in rows if row["moved"]})
+    return {
+        (row["scope"], row["model"]): PendingMisses(row["at"], row["misses"], row["flap_level"])
+        for row in rows
+        if levels.get((row["moved"], row["model_id"]), row["flap_level"]) == row["flap_level"]
+    }

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pipeline.core.types import ScopeState
 from pipeline.store.database import Store
+from pipeline.store.outcomes import SETS_LISTING
 
 
 def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, ScopeState]:
@@ -47,6 +48,31 @@ def scope_groups(store: Store) -> dict[str, str]:
     """Return the group of each scope that has one, by the scope's name."""
     rows = store.rows("select name, group_name from scopes where group_name is not null")
     return {row["name"]: row["group_name"] for row in rows}
+
+
+def group_sizes(store: Store, wanted: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str, int], int]:
+    """Return how many models groups of users had.
+
+    Args:
+        store: an open database.
+        wanted: the scope that lists the groups, the group, and the snapshot up to which its lists count.
+    """
+    rows = store.rows(
+        f"""
+        select wanted.value ->> 0 as scope, wanted.value ->> 1 as name, wanted.value ->> 2 as until, (
+            select listings.size from scopes
+            join sightings on sightings.scope = scopes.id and sightings.outcome in {SETS_LISTING}
+                and sightings.snapshot <= wanted.value ->> 2
+            join listings on listings.id = sightings.listing
+            where scopes.group_name = wanted.value ->> 1
+            and substr(scopes.name, 1, length(wanted.value ->> 0) + 1) = (wanted.value ->> 0) || '.'
+            order by sightings.id desc limit 1
+        ) as size
+        from json_each(:wanted) as wanted
+        """,  # noqa: S608 - constants only
+        {"wanted": json.dumps(sorted(wanted))},
+    )
+    return {(row["scope"], row["name"], row["until"]): row["size"] for row in rows if row["size"] is not None}
 
 
 def snapshot_times(store: Store, scope: str) -> frozenset[str]:

@@ -12,12 +12,14 @@ from pipeline.core.types import Gateway, Scope, is_valid_name
 from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
 from pipeline.gateways.dialects import AUTO, Answer, all_dialects
 from pipeline.gateways.reader import AnswerReader
+from pipeline.gateways.types import ListingAnswer
 from pipeline.store import Store, scope_states
 from pipeline.store.changes import transition_totals
 from pipeline.store.scopes import gateway_url, snapshot_times
 from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import Answers, LeftOut, SavedAnswer
 from pipeline.sync.cache import RunCache
+from pipeline.sync.decide import first_answer_error
 from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
@@ -40,6 +42,7 @@ class BackfillTotals:
         moved: how many changed the current listing of the scope.
         held: how many were held.
         unreadable: the reason why an answer is not a list of models, by its source.
+        price_advice: which records of the last answer have prices that give no figure, and what to set.
     """
 
     window: Window
@@ -51,6 +54,7 @@ class BackfillTotals:
     moved: int = 0
     held: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+    price_advice: str | None = None
 
     def add(self, saved: SavedAnswer, run: RunTotals | FetchError) -> None:
         """Count an answer."""
@@ -143,6 +147,7 @@ def backfill(
             for each in chain((first,), islice(new, batch - 1)):
                 totals.add(each, importer.record(each))
     totals.window = Window(before, time_window(store).until)
+    totals.price_advice = importer.last.price_advice() if importer.last else None
     return totals
 
 
@@ -169,7 +174,10 @@ def _new(
 
 
 class _Importer:
-    """An importer of the answers of one scope; `newest` is the time of its newest recorded answer."""
+    """An importer of the answers of one scope; `newest` is the time of its newest recorded answer.
+
+    `last` is the last parsed answer.
+    """
 
     def __init__(self, store: Store, scope: Scope, newest: str, *, asked: bool) -> None:
         self._scope = scope
@@ -177,6 +185,7 @@ class _Importer:
         self._asked = asked
         self._cache = RunCache(store)
         self._reader = AnswerReader(self._cache.states)
+        self.last: ListingAnswer | None = None
 
     def record(self, saved: SavedAnswer) -> RunTotals | FetchError:
         """Parse and record an answer, as a run would have done at its time."""
@@ -185,8 +194,12 @@ class _Importer:
         self._cache.refresh()
         asked_at = int(datetime.fromisoformat(at).timestamp())
         result = self._reader.read_archived(scope, Answer((saved.body,), asked_at))
-        if isinstance(result.answer, FetchError):
-            return result.answer
+        state = self._cache.states.get(scope.name)
+        error = first_answer_error(result.answer, None if state is None else state.listing)
+        if error is not None:
+            return error
+        if isinstance(result.answer, ListingAnswer):
+            self.last = result.answer
         if at < self._newest:
             raise SavedError(
                 f"is of {at}, and {scope.name} is recorded until {self._newest}: recorded history stays as it"

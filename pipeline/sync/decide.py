@@ -233,6 +233,31 @@ def falls_back(
     return bool(same) and not any(current in each.before for each in same)
 
 
+def find_fallbacks(
+    results: Mapping[str, ScopeResult],
+    scopes: Sequence[Scope],
+    states: Mapping[str, ScopeState],
+    history: History,
+) -> dict[str, str]:
+    """Return for each scope whose key now gets the anonymous list that it does, for people.
+
+    Args:
+        results: by the name of the scope.
+        scopes: those that were asked.
+        states: the states of recorded scopes.
+        history: what is recorded of them.
+    """
+    found = {}
+    for scope in scopes:
+        answer, state = results[scope.name].answer, states.get(scope.name)
+        if isinstance(answer, ListingAnswer) and state is not None and state.listing is not None:
+            new, current = answer.listing.records.keys(), history.listing(state.listing).records.keys()
+            anonymous = anonymous_lists(scope, answer.listing, results, history)
+            if falls_back(new, current, anonymous, scope.thresholds):
+                found[scope.name] = fallback_text(scope.name)
+    return found
+
+
 def _decide(
     scope: Scope,
     answer: ListingAnswer | Unchanged | GroupGone | FetchError,
@@ -240,14 +265,13 @@ def _decide(
     before: ScopeState,
     context: _Context,
 ) -> Decision:
+    error = first_answer_error(answer, state.listing)
+    if error is not None:
+        outcome = Outcome.FAILED if _is_new_failure(error, state, context.at) else None
+        return Decision(scope, state, outcome, complete=False, error=error)
     match answer:
-        case FetchError():
-            return _failed(scope, state, answer, context.at)
         case GroupGone(record):
             return Decision(scope, state, None, complete=False, gone=record)
-        case ListingAnswer(incomplete=str(reason)) if state.listing is None:
-            # Without a current listing there is nothing to keep while an answer is held.
-            return _failed(scope, state, Unreadable(reason), context.at)
         case ListingAnswer() if state.listing is None:
             return Decision(scope, state, Outcome.BASELINE, answer)
         case ListingAnswer() if _differs(answer, state, before):
@@ -257,6 +281,25 @@ def _decide(
             goes_on = lasting is not None and state.outcome == Outcome.HELD
             ends = state.outcome in (*PROBLEMS, Outcome.RETIRED) and not goes_on
             return Decision(scope, state, Outcome.RECOVERED if ends else None, lasting=lasting)
+
+
+def first_answer_error(answer: object, listing: int | None) -> FetchError | None:
+    """Return why an answer fails; None for one to decide on.
+
+    A list that may have more pages fails without a current listing: there is nothing to keep while it is
+    held.
+
+    Args:
+        answer: that of a `ScopeResult`.
+        listing: the current listing of the scope; None before its first answer.
+    """
+    match answer:
+        case FetchError():
+            return answer
+        case ListingAnswer(incomplete=str(reason)) if listing is None:
+            return Unreadable(reason)
+        case _:
+            return None
 
 
 def _differs(answer: ListingAnswer, state: ScopeState, before: ScopeState) -> bool:
@@ -322,11 +365,6 @@ def _lasting(state: ScopeState, context: _Context) -> HoldRecord | None:
         return None
     hold = context.history.holds(state, context.at).open
     return hold if hold is not None and hold.alternates and not is_steady(hold, context.at) else None
-
-
-def _failed(scope: Scope, state: ScopeState, error: FetchError, at: str) -> Decision:
-    outcome = Outcome.FAILED if _is_new_failure(error, state, at) else None
-    return Decision(scope, state, outcome, complete=False, error=error)
 
 
 def _is_new_failure(error: FetchError, state: ScopeState, at: str) -> bool:

@@ -48,6 +48,7 @@ def record(
     _write_reparsed(totals.snapshot, decisions, reparsed, cache)
     _write_decisions(totals.snapshot, started_at, decisions, cache)
     _write_lasting_holds(totals.snapshot, decisions, cache)
+    _retire_groups(totals.snapshot, decisions, cache)
     return totals
 
 
@@ -55,11 +56,13 @@ def _write_snapshot(
     decisions: Sequence[Decision], cache: RunCache, started_at: str, finished_at: str, *, imported: bool
 ) -> RunTotals:
     outcomes = [decision.outcome for decision in decisions]
+    # The group of a scope that is gone was not asked for its models.
+    asked = [decision.state.id for decision in decisions if decision.gone is None]
     failed = sum(decision.error is not None for decision in decisions)
-    answered = len(decisions) - failed
+    answered = len(asked) - failed
     status = "done" if not failed else "partial" if answered else "failed"
     counts = {
-        "scopes": len(decisions),
+        "scopes": len(asked),
         "answered": answered,
         "moved": outcomes.count(Outcome.MOVED),
         "held": sum(decision.is_held for decision in decisions),
@@ -69,7 +72,7 @@ def _write_snapshot(
         started_at,
         finished_at,
         "imported" if imported else status,
-        cache.ledger.coverage(decision.state.id for decision in decisions),
+        cache.ledger.coverage(asked),
         **counts,
     )
     return RunTotals(cache.ledger.snapshot(snapshot), **counts)
@@ -147,6 +150,26 @@ def _write_lasting_holds(snapshot: int, decisions: Sequence[Decision], cache: Ru
         ],
     )
     cache.mark_stale(state.id for state, _ in lasting)
+
+
+def _retire_groups(snapshot: int, decisions: Sequence[Decision], cache: RunCache) -> None:
+    """Retire the scopes of groups that are gone, once the removal of the group from its list is confirmed."""
+    parents = {each.scope.name: each.state.id for each in decisions if each.scope.all_groups}
+    gone = [
+        each.state
+        for each in decisions
+        if each.gone is not None
+        and not cache.ledger.has_or_misses(parents[each.scope.name.rpartition(".")[0]], each.gone)
+    ]
+    if not gone:
+        return
+    cache.ledger.sightings(
+        snapshot,
+        [Sighting(state.id, state.name, Outcome.RETIRED, listing=state.listing) for state in gone],
+    )
+    cache.ledger.point([replace(state, held=None) for state in gone])
+    cache.ledger.retire([state.id for state in gone])
+    cache.mark_stale(state.id for state in gone)
 
 
 def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:

@@ -11,7 +11,7 @@ from pipeline.simulator import Gateway
 PROD = "sk-prod-12345678"
 PRICES = 'prices = { unit = "1m", input = "cost.in", output = "cost.out" }\n'
 DAYS = tuple(f"2026-05-0{day}T06:00:00Z" for day in range(1, 6))
-MISSING = "missing since 2026-05-02 06:00, to be confirmed by the next answers"
+MISSING = "missing since 2026-05-02 06:00, 1 of 2 answers"
 SINCE = ("--since", "2026-05-01")
 
 
@@ -164,15 +164,15 @@ def test_watch_without_models_is_wrong_usage(tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("models = 'a'", "6: watch.models: must be a list of texts"),
-        ("models = [1]", "6: watch.models: must be a list of texts"),
-        ("models = [' ']", "6: watch.models: has an empty text: write a value, or remove it"),
+        ("models = 'a'", "7: watch.models: must be a list of texts"),
+        ("models = [1]", "7: watch.models: must be a list of texts"),
+        ("models = [' ']", "7: watch.models: has an empty text: write a value, or remove it"),
         (
             "model = ['a']",
-            "6: watch.model: is not a known key here: did you mean models? The known keys are file, ",
+            "7: watch.model: is not a known key here: did you mean models? The known keys are file, ",
         ),
-        ("scopes = ['two/*']", "6: watch.scopes: 'two/*' matches no scope: use one of one/public, or a glob"),
-        ("file = 1", "6: watch.file: must be a text in quotes"),
+        ("scopes = ['two/*']", "7: watch.scopes: 'two/*' matches no scope: use one of one/public, or a glob"),
+        ("file = 1", "7: watch.file: must be a text in quotes"),
         ("file = 'none.txt'", "none.txt: cannot be read: No such file or directory"),
     ],
 )

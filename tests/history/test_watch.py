@@ -49,7 +49,7 @@ def test_a_model_is_missing_only_where_it_was_offered_before_and_unconfirmed_at_
     script.drops("one/a", "alpha").run()
     (model,) = check(script, "alpha").models
     assert model == WatchedModel(
-        "alpha", (), (Finding(FindingKind.UNCONFIRMED, since=moment(2), scopes=("one/a",)),)
+        "alpha", (), (Finding(FindingKind.UNCONFIRMED, since=moment(2), scopes=("one/a",), answers=1),)
     )
     assert model.urgent
     script.run()

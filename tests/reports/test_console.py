@@ -27,7 +27,7 @@ def test_a_report_shows_changes_then_recoveries_then_failures_and_holds() -> Non
         "  + new/model:free",
         "1 quiet change: see `modelwatch changes --all`",
         "one/test: recovered after 1 day",
-        "one/prod: 1 pending removal, not confirmed yet",
+        "one/prod: 1 pending removal, not confirmed yet: gone",
         "one/public: held since 2026-05-02 06:00: the list is empty",
         "one/me: failed since 2026-05-01 06:00: no",
     ]

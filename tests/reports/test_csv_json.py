@@ -279,7 +279,7 @@ def test_the_schema_allows_no_unknown_and_few_missing_properties():
             {"flapping"},
             {"changes", "seconds"},
             {"models", "listed"},
-            {"pending_removals", "pending_models"},
+            {"pending_removals", "pending_models", "hold"},
         )
 
 

@@ -194,6 +194,7 @@ def words_of_gateways(summary: Summary) -> set[str]:
         each.gateway
         for each in (*summary.changes, *summary.incidents, *summary.shutdowns, *summary.first_answers)
     ]
+    texts += [model for _, models in summary.pending for model in models]
     return set(re.findall("[A-Za-z]{2,}", " ".join(texts)))
 
 

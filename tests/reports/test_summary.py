@@ -394,4 +394,4 @@ def test_pending_removals_are_counted_but_are_no_news(store: Store) -> None:
     script.offers("acme/prod", "lyra", "vega").run()
     script.drops("acme/prod", "vega").run()
     found = summary(script, 1)
-    assert (found.pending, found.severity) == ((("acme/prod", 1),), None)
+    assert (found.pending, found.severity) == ((("acme/prod", ("vega",)),), None)

@@ -27,6 +27,9 @@ from pipeline.reports.csv_json import schema
 TIMEOUT = 30
 """Seconds after which a process that does not end fails the test."""
 
+QUICK: Mapping[str, Any] = {"backoff": 0, "confirm_after": 0}
+"""The settings of gateways unless a test has others: no pause before retries, removals by count alone."""
+
 PUBLIC = {"public": ""}
 """One anonymous scope."""
 
@@ -75,10 +78,10 @@ class Job:
             url: of the gateway.
             name: in the config.
             scopes: the inside of each scope's TOML table, such as `key = "env:A"`, by name.
-            settings: of the gateway; `backoff` is 0 by default.
+            settings: of the gateway, beside `QUICK`.
         """
         lines = [f"[gateways.{name}]", f"url = {json.dumps(url)}"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in ({"backoff": 0} | settings).items()]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in (QUICK | settings).items()]
         lines += [f"scopes.{scope} = {{{inside}}}" for scope, inside in (scopes or PUBLIC).items()]
         before = self.config.read_text("utf-8") if self.config.exists() else ""
         self.configure(before + "\n".join((*lines, "")))

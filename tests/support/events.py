@@ -40,7 +40,23 @@ CHANGED = Event(
 QUIET = replace(CHANGED, model="quiet", fields=(FieldChange("description", "old", "new", "text"),))
 EVENTS = (REMOVED, CHANGED, RETURNED, ADDED, QUIET)
 
-HEALTHY = Coverage("one/prod", "one", "vip", "key", "env:PROD", "ok", None, 7, None, 1, AT, AT, None, None)
+HEALTHY = Coverage(
+    "one/prod",
+    "one",
+    "vip",
+    "key",
+    "env:PROD",
+    "ok",
+    None,
+    7,
+    None,
+    1,
+    AT,
+    AT,
+    None,
+    None,
+    pending_models=("gone",),
+)
 HELD = Coverage(
     "one/public", "one", None, "anonymous", None, "held", AT, 7, 0, 0, AT, AT, None, "the list is empty"
 )

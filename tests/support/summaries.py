@@ -109,6 +109,19 @@ BREAKING = (
         fields=(FieldChange("features", '["tools","vision"]', '["vision"]', "capabilities"),),
         at=AT,
     ),
+    NetChange(
+        Severity.BREAKING,
+        Kind.SHAPE,
+        "lark-proxy",
+        tuple(f"stint-{number}" for number in range(1, 56)),
+        ("lark-proxy/public",),
+        fields=(
+            FieldChange("context_length", "128000", None, "shape", "limits"),
+            FieldChange("pricing.input", "2", None, "shape", "price"),
+        ),
+        at=AT,
+        listed=57,
+    ),
 )
 NOTABLE = (
     NetChange(
@@ -182,6 +195,16 @@ NOTABLE = (
         since=NIGHT,
         away_seconds=3600,
     ),
+    NetChange(
+        Severity.NOTABLE,
+        Kind.SHAPE,
+        "aihubmix",
+        ("dunlin-1", "dunlin-2", "dunlin-3", "dunlin-4", "dunlin-5"),
+        FEW,
+        fields=(FieldChange("shutdown_date", None, "2027-01-31", "shape", "lifecycle"),),
+        at=AT,
+        listed=6,
+    ),
 )
 QUIET = tuple(
     NetChange(
@@ -246,6 +269,18 @@ EVENTS = (
         fields=(FieldChange("pricing.input", "2.4", "3", "price"),),
         prices=(_price("input", "2.4", "3"),),
         urgent=True,
+    ),
+    Event(
+        AT,
+        812,
+        Kind.SHAPE,
+        "aihubmix",
+        "",
+        FEW,
+        (),
+        fields=(FieldChange("shutdown_date", None, "2027-01-31", "shape", "lifecycle"),),
+        models=("dunlin-1", "dunlin-2", "dunlin-3", "dunlin-4", "dunlin-5"),
+        listed=6,
     ),
     Event(AT, 812, Kind.ADDED, "aihubmix", "heron-2.1", KEYS, ("vip",)),
 )
@@ -317,7 +352,11 @@ FULL = Summary(
         _resolved("held", "aihubmix/staging", 28_800),
     ),
     first_answers=(FirstAnswer("lark-proxy", ("lark-proxy/trial",), 57),),
-    pending=(("aihubmix/prod", 2), ("aihubmix/staging", 2), ("lark-proxy/public", 1)),
+    pending=(
+        ("aihubmix/prod", ("lyra-3", "lyra-3-mini")),
+        ("aihubmix/staging", ("lyra-3", "lyra-3-mini")),
+        ("lark-proxy/public", ("wren-2",)),
+    ),
     coverage=COVERAGE,
     days=DAYS,
     shutdowns=SHUTDOWNS,

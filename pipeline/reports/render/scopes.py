@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.types import HoldKind
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.render.types import BlockContent, Item
 from pipeline.reports.types import Incident, ResolvedIncident, Shutdown, Summary
@@ -41,6 +42,10 @@ def _noun(summary: Summary, scopes: Sequence[str]) -> str:
     return "keys" if keys.issuperset(scopes) else "scopes"
 
 
+_HOLDS_WITH_ADVICE = (HoldKind.EMPTY, HoldKind.ANONYMOUS, HoldKind.INCOMPLETE, HoldKind.ALTERNATING)
+"""The holds that the next answer does not end if it agrees."""
+
+
 def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> Iterator[BlockContent]:
     """Yield some of the open incidents with cause and advice, in short those that were reported before."""
     new = [_incident(locale, summary, each) for each in chosen if each.new]
@@ -71,6 +76,13 @@ def _notes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
     held = incident.state == "held"
     if not incident.new:
         pass
+    elif incident.hold == HoldKind.ANONYMOUS:
+        labels = locale.join_some(
+            (untrusted(scope.partition("/")[2], "name") for scope in incident.scopes), _MAX_SCOPES
+        )
+        yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
+    elif incident.hold in (HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
+        yield locale.text("held.reason", message=untrusted(incident.message, "quote", longest=_MAX_QUOTE))
     elif held and incident.models is not None and incident.held_models is not None:
         yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
     elif incident.message:
@@ -86,7 +98,8 @@ def _notes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
 
 def _advice(locale: Locale, incident: Incident, key: str) -> Iterator[Text]:
     if key == "held":
-        yield locale.text("advice.held", command=Piece(_accept_command(incident), "command"))
+        kind = incident.hold if incident.hold in _HOLDS_WITH_ADVICE else "held"
+        yield locale.text(f"advice.{kind}", command=Piece(_accept_command(incident), "command"))
     elif incident.state == "failed" and (incident.new or key in ("Refused", "Unresolved")):
         yield locale.text(f"advice.{key}")
 
