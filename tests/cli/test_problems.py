@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,113 @@ def logged(job: Job, hours: range, *options: str, code: int | None = None) -> di
         if done.stderr:
             found[number] = [line.removeprefix("modelwatch: ") for line in done.stderr.splitlines()]
     return found
+
+
+DESTINATIONS = {
+    "each": "",
+    "daily": 'every = "day"\nat = "06:00"\n',
+    "alarm": 'severity = "breaking"\n',
+}
+"""The settings of destinations, by name."""
+
+
+def mailed(job: Job) -> None:
+    """Add the destinations to the config; each mail becomes a file."""
+    tables = [
+        f'[destinations.{name}]\ntype = "eml"\ndirectory = "{job.home / name}"\n{settings}'
+        for name, settings in DESTINATIONS.items()
+    ]
+    job.configure(job.config.read_text("utf-8") + "".join(tables))
+
+
+def mails(job: Job, name: str) -> list[tuple[str, str]]:
+    """Return the subject and the text of a destination's mails, oldest first."""
+    parsed = [
+        message_from_bytes(path.read_bytes(), policy=policy.default)
+        for path in sorted((job.home / name).glob("*.eml"))
+    ]
+    return [
+        (each["subject"].removeprefix("[modelwatch] "), each.get_body(("plain",)).get_content())
+        for each in parsed
+    ]
+
+
+def subjects(job: Job, name: str) -> list[str]:
+    """Return the subjects of a destination's mails, oldest first."""
+    return [subject for subject, _ in mails(job, name)]
+
+
+def test_a_failure_of_three_hours_is_a_calm_mail_and_no_alarm(gateway: Gateway, job: Job) -> None:
+    mailed(job)
+    logged(job, range(8), code=0)
+    gateway.fails("throttled", who=PROD)
+    logged(job, range(8, 11), code=3)
+    gateway.heals()
+    logged(job, range(11, 32), code=0)
+    assert subjects(job, "each") == [
+        "first answers of 2 scopes", "1 scope rate-limited · local", "1 scope recovered · local",
+    ]  # fmt: skip
+    assert "FOR INFORMATION" in mails(job, "each")[1][1]
+    assert subjects(job, "alarm") == []
+    daily = mails(job, "daily")
+    assert [subject for subject, _ in daily][-1:] == ["1 scope recovered · local"]
+    assert "local/prod: was rate-limited for 3 h" in daily[-1][1]
+
+
+def test_a_failure_of_six_hours_is_urgent_for_every_destination(gateway: Gateway, job: Job) -> None:
+    mailed(job)
+    logged(job, range(8), code=0)
+    gateway.fails("broken")
+    logged(job, range(8, 24), code=4)
+    urgent = "urgent: not reachable (local, 2 keys)"
+    assert subjects(job, "each")[1:] == ["2 scopes not reachable · local", urgent]
+    assert subjects(job, "alarm") == [urgent]
+    gateway.heals()
+    logged(job, range(24, 32), code=0)
+    assert subjects(job, "alarm") == [urgent, "2 scopes recovered · local"]
+    assert "local/prod, local/test: recovered after 16 h" in mails(job, "alarm")[-1][1]
+
+
+def test_a_rejected_key_is_urgent_at_once_for_every_destination(gateway: Gateway, job: Job) -> None:
+    mailed(job)
+    logged(job, range(8), code=0)
+    gateway.key(PROD, group="vip", status="expired")
+    logged(job, range(8, 31), code=3)
+    urgent = "urgent: key rejected (local, 1 key)"
+    assert subjects(job, "each")[1:] == subjects(job, "alarm") == [urgent]
+    assert subjects(job, "daily")[-1:] == [urgent]
+
+
+def test_a_failure_that_comes_and_goes_is_at_most_one_mail_in_six_hours(gateway: Gateway, job: Job) -> None:
+    mailed(job)
+    logged(job, range(8), code=0)
+    for number in range(8, 32):
+        gateway.heals() if number % 2 else gateway.fails("broken", who=PROD)
+        logged(job, range(number, number + 1))
+    assert len(subjects(job, "each")) == 1 + 4
+    assert (subjects(job, "alarm"), "urgent" in " ".join(subjects(job, "each"))) == ([], False)
+
+
+def test_watched_models_that_are_pending_or_held_are_named_in_the_mail_at_once(
+    gateway: Gateway, job: Job
+) -> None:
+    mailed(job)
+    job.configure(job.config.read_text("utf-8") + '[watch]\nmodels = ["alpha", "delta"]\n')
+    logged(job, range(2), code=0)
+    gateway.drops("alpha")
+    gateway.fails("empty", who=TEST)
+    logged(job, range(2, 3), code=5)
+    for name in ("each", "alarm"):
+        subject, text = mails(job, name)[-1]
+        assert subject.startswith("urgent: alpha missing")
+        assert "alpha: missing in local/prod since 1 May 02:00 UTC, not confirmed yet" in text
+        assert "Watched models missing from it: alpha, delta" in text
+    gateway.offers("alpha", to=EVERY)
+    gateway.heals()
+    logged(job, range(3, 4), code=0)
+    subject, text = mails(job, "alarm")[-1]
+    assert "1 watched model back" in subject
+    assert "alpha: offered again in local/prod after 1 h" in text
 
 
 def test_a_rejected_key_is_logged_at_once_then_daily_and_when_it_is_valid_again(
