@@ -51,7 +51,7 @@ ALL_FAILED = replace(CALM, coverage=tuple(replace(each, state="failed") for each
 HELD = (replace(INCIDENTS[1], new=False),)
 
 SUBJECTS = [
-    (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +2 price increases and 56 more"),
+    (FULL, "urgent: heron-2 removed (aihubmix, 12 keys), +2 price increases and 59 more"),
     (
         replace(CALM, changes=(URGENT[0], BREAKING[0], BREAKING[2], NOTABLE[2]), resolved=FULL.resolved),
         "urgent: heron-2 removed (aihubmix, 12 scopes), +3 removed and 33 more",
@@ -117,7 +117,7 @@ def test_the_headline_begins_with_what_is_urgent_and_names_the_rest_the_worst_fi
     assert text.startswith(
         "ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, "
     )
-    assert "1 key rejected, 3 removed and 52 more. " in text[: text.index("23 Nov")]
+    assert "1 key rejected, 3 removed and 55 more. " in text[: text.index("23 Nov")]
 
 
 def test_the_counts_begin_with_what_is_worse_and_end_with_recoveries() -> None:
@@ -158,7 +158,7 @@ def test_the_coverage_is_in_every_report(summary: Summary, language: str) -> Non
 def test_changes_below_the_severity_are_only_counted() -> None:
     urgent = message_of(replace(FULL, min_severity=Severity.URGENT))
     assert "curlew-pro" not in urgent.text
-    assert "Also 59 changes of lower severity: see changes.csv." in urgent.text.replace("\n", " ")
+    assert "Also 62 changes of lower severity: see changes.csv." in urgent.text.replace("\n", " ")
     everything = message_of(replace(FULL, min_severity=Severity.QUIET))
     assert "== Quiet ==" in everything.text
     assert "quiet-3" in everything.text
