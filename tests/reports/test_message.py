@@ -31,7 +31,8 @@ from pipeline.core.text import UNSAFE
 from pipeline.core.types import Severity
 from pipeline.reports.csv_json import as_csv
 from pipeline.reports.render import calendar, render
-from pipeline.reports.types import FORMS, LANGUAGES, Summary
+from pipeline.reports.render.scopes import ERROR_CLASSES
+from pipeline.reports.types import FORMS, LANGUAGES, Incident, ResolvedIncident, Summary
 
 _TEXT_FORMS = ("txt", "md", "html")
 _UNSAFE = re.compile(f"(?!\n)[{UNSAFE}]")
@@ -114,9 +115,7 @@ def test_badge_and_headline_come_first(summary: Summary, badge: str, headline: s
 
 def test_the_headline_begins_with_what_is_urgent_and_names_the_rest_the_worst_first() -> None:
     text = " ".join(message_of(FULL).text.split())
-    assert text.startswith(
-        "ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, "
-    )
+    assert text.startswith("ACTION NEEDED heron-2 removed (aihubmix, 12 keys); also 2 price increases, ")
     assert "1 key rejected, 3 removed and 55 more. " in text[: text.index("23 Nov")]
 
 
@@ -309,3 +308,23 @@ def test_a_single_format_is_the_same_as_in_the_mail(form: str) -> None:
         "json": mail.json,
     }
     assert render(FULL, form, language="en") == whole[form]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_watched_models_that_are_missing_or_back_and_short_failures_are_named_in_every_language(
+    language: str,
+) -> None:
+    pending = Incident(
+        Severity.URGENT, "pending", "aihubmix", ("aihubmix/prod",), AT, new=True, missing_watched=("heron-2",)
+    )
+    resolved = ("aihubmix", ("aihubmix/prod",), False, BEFORE, AT, 3600)
+    ends = [ResolvedIncident(Severity.NOTABLE, "pending", *resolved, models=("wren",))]
+    ends += [
+        ResolvedIncident(Severity.NOTABLE, "failed", *resolved, error_class=each, reported=False)
+        for each in ERROR_CLASSES
+    ]
+    found = message_of(replace(CALM, incidents=(pending,), resolved=tuple(ends)), language)
+    assert "heron-2" in found.subject
+    lines = found.text.splitlines()
+    assert len({line for line in lines if "aihubmix/prod" in line}) == 2 + len(ERROR_CLASSES)
+    assert sum("wren" in line for line in lines) == 1
