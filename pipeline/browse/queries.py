@@ -67,23 +67,117 @@ def _models_of(condition: str) -> str:
 _TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or relative: 2h, 1d, 3w."
 
 
-_LEVEL = f"""min(max((
-        select count(*) from changes as gone
-        join sightings as earlier on earlier.transition = gone.transition and earlier.scope = moved.scope
-            and earlier.outcome = 'moved' and earlier.id < moved.id
-        join snapshots as earlier_run on earlier_run.id = earlier.snapshot and earlier_run.started_at
-            >= strftime('%Y-%m-%dT%H:%M:%SZ', moved_run.started_at, '-{FLAP_DAYS} days')
-        where gone.model = candidate.model and gone.kind = 'removed') - 1, 0), {MAX_LEVEL})"""  # noqa: S608
-"""The flap level of the model of `candidate`, which the sighting `moved` removed; see `store/flapping.py`."""
+EVENTS = f"""
+moved as materialized (
+    select runs.at, sightings.*, scopes.name as scope_name,
+           exists (select 1 from chosen where chosen.id = scopes.id) as wanted
+    from runs
+    join sightings on sightings.snapshot = runs.id and sightings.outcome in ('moved', 'confirmed')
+    join scopes on scopes.id = sightings.scope
+),
+moves as materialized (
+    select at, snapshot, transition, min(scope) as scope, count(*) as scopes,
+           group_concat(scope_name, ' ') as scope_names, max(wanted) as wanted
+    from moved where outcome = 'moved' group by snapshot, transition
+),
+affected as materialized (
+    select distinct changes.model from (select distinct transition from moved) as of
+    join changes on changes.transition = of.transition and changes.kind in ('added', 'removed')
+),
+came as materialized (
+    select changes.model, sightings.scope, sightings.id, sightings.snapshot
+    from affected
+    cross join changes on changes.model = affected.model and changes.kind = 'added'
+    cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+),
+went as materialized (
+    select changes.model, sightings.scope, sightings.id, sightings.transition, changes.before,
+           snapshots.started_at as at
+    from affected
+    cross join changes on changes.model = affected.model and changes.kind = 'removed'
+    cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+    join snapshots on snapshots.id = sightings.snapshot
+),
+levels as materialized (
+    select went.model, went.id, min(max(count(earlier.id) - 1, 0), {MAX_LEVEL}) as level
+    from went
+    left join went as earlier on earlier.model = went.model and earlier.scope = went.scope
+        and earlier.id < went.id
+        and earlier.at >= strftime('%Y-%m-%dT%H:%M:%SZ', went.at, '-{FLAP_DAYS} days')
+    group by went.model, went.id
+),
+confirmations as materialized (
+    select confirmed.id, confirmed.flap_level, first.started_at as since_at, (
+        select min(earliest.id) from sightings as earliest
+        where earliest.transition = confirmed.transition and earliest.scope = confirmed.scope
+        and earliest.outcome = 'moved' and earliest.snapshot >= confirmed.since) as move
+    from (select distinct transition from went) as of
+    cross join sightings as confirmed on confirmed.transition = of.transition
+        and confirmed.outcome = 'confirmed'
+    join snapshots as first on first.id = confirmed.since
+),
+departed as materialized (
+    select went.model, went.scope, went.id as move, confirmations.id as confirmation, confirmations.since_at
+    from confirmations
+    join levels on levels.id = confirmations.move and levels.level = confirmations.flap_level
+    join went on went.id = levels.id and went.model = levels.model
+),
+removals as materialized (
+    select changes.id as change, changes.model, departed.since_at, moved.*
+    from moved
+    join changes on changes.transition = moved.transition and changes.kind = 'removed'
+    join departed on departed.confirmation = moved.id and departed.model = changes.model
+    left join came on came.model = changes.model and came.scope = moved.scope
+        and came.snapshot > moved.since and came.snapshot <= moved.snapshot
+    where moved.outcome = 'confirmed' and came.id is null
+    and not exists (
+        select 1 from records cross join listing_records
+            on listing_records.listing = moved.listing and listing_records.record = records.id
+        where records.model = changes.model)
+),
+additions as materialized (
+    select changes.id as change, changes.model, changes.after as record, moved.*, max(went.id) as last
+    from moved
+    join changes on changes.transition = moved.transition and changes.kind = 'added'
+    left join went on went.model = changes.model and went.scope = moved.scope and went.id < moved.id
+    where moved.outcome = 'moved'
+    group by changes.id, moved.id
+),
+back as materialized (
+    select additions.*, iif(kept.sighting >= coalesce(additions.last, 0), kept.record, went.before) as before,
+           iif(kept.sighting >= coalesce(additions.last, 0), kept.left_at, min(departed.since_at)) as left_at
+    from additions
+    left join departures as kept on kept.scope = additions.scope and kept.model = additions.model
+        and kept.sighting < additions.id
+    left join went on went.id = additions.last and went.model = additions.model
+    left join departed on departed.move = additions.last and departed.model = additions.model
+        and departed.confirmation < additions.id
+    group by additions.change, additions.id
+),
+found as (
+    select moves.at, moves.snapshot, 'changed' as kind, changes.model, changes.id as change,
+           changes.id as fields_of, moves.scope, moves.scopes, moves.scope_names, moves.wanted, null as since
+    from moves
+    join changes on changes.transition = moves.transition and changes.kind = 'changed'
+    union all
+    select at, snapshot, 'removed', model, change, null, scope, 1, scope_name, wanted, since_at
+    from removals
+    union all
+    select at, snapshot, case when before is null then 'added' when left_at is null then 'changed'
+                              else 'returned' end, model, change,
+           iif(before is null or before = record, null, (
+               select min(same.id) from changes as same
+               where same.model = back.model and same.before = back.before and same.after = back.record)),
+           scope, 1, scope_name, wanted, left_at
+    from back where before is null or left_at is not null or before <> record
+)
+"""  # noqa: S608 - our own words
+"""Subqueries for the events of the snapshots in `runs`; the last is `found`, with a row for each event.
 
-_CONFIRMED = f"""
-        join sightings as moved on moved.id = (
-            select min(first.id) from sightings as first where first.scope = confirmed.scope
-            and first.snapshot >= confirmed.since and first.transition = confirmed.transition
-            and first.outcome = 'moved')
-        join snapshots as moved_run on moved_run.id = moved.snapshot
-        where confirmed.flap_level = {_LEVEL}"""  # noqa: S608
-"""The rest of a query for `confirmed` sightings that confirm the removal of the model of `candidate`."""
+They follow the rules of `history/changes.py`; `plugins/start/changes.sql` has a copy. `chosen` has the ids of
+the scopes that matter: `wanted` is true for events of at least one of them. A changed record has one row for
+all scopes with the same move, any other event one for each scope.
+"""
 
 _WHAT_CHANGED = Query(
     "what_changed",
@@ -98,85 +192,13 @@ _WHAT_CHANGED = Query(
     """,
     ("since", "until", "scope", "class"),
     f"""
-with moved as materialized (
-    select snapshots.started_at as at, sightings.*, scopes.name as scope_name,
-           :scope = '' or scopes.name glob :scope as wanted
-    from snapshots
-    join sightings on sightings.snapshot = snapshots.id and sightings.outcome in ('moved', 'confirmed')
-    join scopes on scopes.id = sightings.scope
-    where {_within("snapshots.started_at", 7)}
+with runs as materialized (
+    select id, started_at as at from snapshots where {_within("started_at", 7)}
 ),
-moves as materialized (
-    select at, snapshot, transition, count(*) as scopes, group_concat(scope_name, ' ') as scope_names,
-           max(wanted) as wanted
-    from moved where outcome = 'moved' group by snapshot, transition
+chosen as materialized (
+    select id from scopes where :scope = '' or name glob :scope
 ),
-removals as materialized (
-    select candidate.* from (
-        select changes.id as change, changes.model, moved.* from moved
-        join changes on changes.transition = moved.transition and changes.kind = 'removed'
-        where moved.outcome = 'confirmed'
-        and not exists (
-            select 1 from records cross join listing_records
-                on listing_records.listing = moved.listing and listing_records.record = records.id
-            where records.model = changes.model)
-        and not exists (
-            select 1 from changes as added
-            join sightings as between_them on between_them.transition = added.transition
-                and between_them.scope = moved.scope and between_them.outcome = 'moved'
-                and between_them.snapshot > moved.since and between_them.snapshot <= moved.snapshot
-            where added.model = changes.model and added.kind = 'added')
-    ) as candidate
-    where exists (
-        select 1 from sightings as confirmed {_CONFIRMED} and confirmed.id = candidate.id)
-),
-additions as materialized (
-    select candidate.*, kept.record as kept_record, kept.left_at as kept_left_at,
-           kept.sighting >= coalesce(candidate.last, 0) as is_kept, removal.before as last_record, (
-               select first.started_at from sightings as confirmed
-               join snapshots as first on first.id = confirmed.since
-               {_CONFIRMED} and moved.id = candidate.last
-               and confirmed.transition = lost.transition and confirmed.scope = lost.scope
-               and confirmed.outcome = 'confirmed' and confirmed.id > lost.id and confirmed.id < candidate.id
-               order by confirmed.id limit 1) as last_left_at
-    from (
-        select changes.id as change, changes.model, changes.after as record, moved.*, (
-            select max(earlier.id) from changes as removed
-            join sightings as earlier on earlier.transition = removed.transition
-                and earlier.scope = moved.scope and earlier.outcome = 'moved' and earlier.id < moved.id
-            where removed.model = changes.model and removed.kind = 'removed') as last
-        from moved
-        join changes on changes.transition = moved.transition and changes.kind = 'added'
-        where moved.outcome = 'moved'
-    ) as candidate
-    left join departures as kept on kept.scope = candidate.scope and kept.model = candidate.model
-        and kept.sighting < candidate.id
-    left join sightings as lost on lost.id = candidate.last
-    left join changes as removal on removal.transition = lost.transition and removal.model = candidate.model
-),
-back as (
-    select *, iif(is_kept, kept_record, last_record) as before,
-           iif(is_kept, kept_left_at, last_left_at) as left_at
-    from additions
-),
-found as (
-    select moves.at, moves.snapshot, 'changed' as kind, changes.model, changes.id as change,
-           changes.id as fields_of, moves.scopes, moves.scope_names, moves.wanted, null as since
-    from moves
-    join changes on changes.transition = moves.transition and changes.kind = 'changed'
-    union all
-    select at, snapshot, 'removed', model, change, null, 1, scope_name, wanted, (
-        select started_at from snapshots where snapshots.id = removals.since)
-    from removals
-    union all
-    select at, snapshot, case when before is null then 'added' when left_at is null then 'changed'
-                              else 'returned' end, model, change,
-           iif(before is null or before = record, null, (
-               select min(same.id) from changes as same
-               where same.model = back.model and same.before = back.before and same.after = back.record)),
-           1, scope_name, wanted, left_at
-    from back where before is null or left_at is not null or before <> record
-)
+{EVENTS}
 select found.at, found.kind, gateways.name as gateway, models.name as model, fields.name as field,
        field_changes.before, field_changes.after, fields.class, sum(found.scopes) as scopes,
        group_concat(found.scope_names, ' ') as scope_names, models.id as model_id,

@@ -27,6 +27,7 @@ from support.fakes import Script
 from pipeline.browse import datasette
 from pipeline.browse.datasette import configuration
 from pipeline.browse.descriptions import DESCRIPTIONS, TABLES
+from pipeline.browse.plugins.feed import title_of
 from pipeline.browse.queries import QUERIES
 from pipeline.store import Store
 
@@ -125,6 +126,21 @@ def test_a_feed_has_removals_only_once_they_are_confirmed(tmp_path: Path) -> Non
     titles = [str(entry.findtext(f"{ATOM}title")) for entry in feed.findall(f"{ATOM}entry")]
     assert "removed kite" in titles
     assert not [title for title in titles if title.startswith("missing")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "title"),
+    [
+        ('"0.000002"', '"0.000003"', "changed lyra pricing.prompt 0.000002 → 0.000003"),
+        ("2e-9", "2.5e-9", "changed lyra pricing.prompt 0.000000002 → 0.0000000025"),
+        (None, '"1E+3"', "changed lyra pricing.prompt nothing → 1000"),
+        ("1", '"1"', 'changed lyra pricing.prompt 1 → "1"'),
+        ("1e999999", "¥2", "changed lyra pricing.prompt 1e999999 → ¥2"),
+    ],
+)
+def test_the_title_of_an_entry_has_prices_as_bare_numbers(before: str | None, after: str, title: str) -> None:
+    row = {"kind": "changed", "model": "lyra", "field": "pricing.prompt", "before": before, "after": after}
+    assert title_of(row) == title
 
 
 @pytest.mark.parametrize("path", ["/models.atom", "/cheapest.atom"])

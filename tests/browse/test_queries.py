@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from support import event_model
 from support.event_model import History
 from support.fakes import Script
 
-from pipeline.browse.queries import QUERIES, Query, time_parameter
+from pipeline.browse.plugins.start import is_lost
+from pipeline.browse.queries import EVENTS, QUERIES, Query, time_parameter
+from pipeline.core.types import Kind
 from pipeline.errors import StoreError
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
@@ -29,8 +32,7 @@ MAY_BE_SCANNED = {
     "wanted",
     "found",
     "moved",
-    "removals",
-    "additions",
+    *("runs", "affected", "of", "went", "levels", "removals", "additions", "back"),
     "json_each",
 }
 """Tables and subqueries that a stored query may scan: those of the present, and its own results."""
@@ -145,6 +147,27 @@ def test_what_changed_agrees_with_changes_in_any_history(confirm: int, history: 
     assert found - expected == Counter((*row[:6], None, None, None) for row in missing.elements())
     recorded = {tuple(row[name] for name in ("gateway", "model", "before", "after")) for row in changed}
     assert recorded.isdisjoint((*row[2:4], *row[7:]) for row in missing)
+
+
+START = (files("pipeline.browse") / "plugins" / "start" / "changes.sql").read_text("utf-8")
+
+
+def test_the_start_page_has_a_copy_of_the_rules_of_events() -> None:
+    assert " ".join(EVENTS.split()) in " ".join(START.split())
+
+
+@pytest.mark.parametrize("confirm", [1, 2])
+@settings(max_examples=40, deadline=None)
+@given(event_model.histories_of_one_scope | event_model.histories)
+def test_the_start_page_counts_the_changes_in_any_history(confirm: int, history: History) -> None:
+    with Store.open(None) as store:
+        event_model.record_history(store, history, confirm)
+        events = find_events(store, Window(0, len(history)))
+        store.connection.create_function("is_lost", 2, is_lost)
+        rows = store.rows(START, {"since": "2026-01-01", "most": 100, "watched": "[]"})
+    known = ("added", "removed", "returned")
+    found = {(row["category"], row["name"]) for row in rows if row["category"] in known}
+    assert found == {(str(each.kind), each.model) for each in events if each.kind != Kind.CHANGED}
 
 
 @pytest.mark.parametrize("name", ["what_changed", "lost_and_returned", "coverage_by_day"])

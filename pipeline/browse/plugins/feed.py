@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from unicodedata import category
 from uuid import NAMESPACE_URL, uuid5
@@ -20,6 +21,8 @@ _ATOM = "http://www.w3.org/2005/Atom"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _NEVER = "1970-01-01T00:00:00Z"
 _LONGEST = 200
+_NUMBER = re.compile(r'("?)-?\d+(\.\d+)?([eE][+-]?\d{1,9})?\1', re.ASCII)
+_DIGITS = 30
 
 _REQUIRED = {"at", "model"}
 _IDENTITY = ("at", "gateway", "model", "kind", "field", "change_id")
@@ -90,20 +93,34 @@ def _add_entry(feed: ET.Element, row: Mapping[str, Any], link: str) -> None:
     entry = ET.SubElement(feed, "entry")
     identity = json.dumps([row.get(column) for column in _IDENTITY], default=str)
     _add_text(entry, "id", f"urn:uuid:{uuid5(NAMESPACE_URL, identity)}")
-    _add_text(entry, "title", _title(row))
+    _add_text(entry, "title", title_of(row))
     _add_text(entry, "updated", _at(row))
     ET.SubElement(entry, "link", rel="alternate", href=link)
     lines = [f"{name}: {value}" for name, value in row.items() if value is not None]
     _add_text(entry, "content", "\n".join(map(_escaped, lines)))
 
 
-def _title(row: Mapping[str, Any]) -> str:
+def title_of(row: Mapping[str, Any]) -> str:
+    """Return the title of the entry for a row."""
     parts = [str(row[name]) for name in ("kind", "model", "field") if row.get(name) is not None]
     sides = [row.get("before"), row.get("after")]
     if sides != [None, None]:
-        parts.append(" → ".join("nothing" if side is None else str(side) for side in sides))
+        plain = [_side(side) for side in sides]
+        shown = plain if plain[0] != plain[1] else map(str, sides)
+        parts.append(" → ".join(shown))
     title = " ".join(parts)
     return title if len(title) <= _LONGEST else f"{title[:_LONGEST]}…"
+
+
+def _side(value: Any) -> str:
+    """Return one side of a change; a number, also one in quotes, without quotes and exponent."""
+    if value is None:
+        return "nothing"
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        return text
+    number = Decimal(text.strip('"'))
+    return f"{number:f}" if abs(number.adjusted()) < _DIGITS else text
 
 
 def _at(row: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ CATEGORIES = (
     ("price_increase", "price increase", "class=price"),
     ("shutdown", "shutdown date", "class=lifecycle"),
     ("lower_limits", "lower limits", "class=limits"),
+    ("lost_capabilities", "lost capabilities", "class=capabilities"),
     ("price_decrease", "price decrease", "class=price"),
     ("returned", "returned", "kind=added"),
     ("added", "added", "kind=added"),
@@ -41,6 +42,44 @@ MOST_POINTS = 400
 """Points of the chart above which only the last of each day is drawn."""
 
 _QUERIES = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "start").glob("*.sql")}
+
+
+@hookimpl
+def prepare_connection(conn: Any) -> None:
+    """Add the SQL function `is_lost(before, after)`."""
+    conn.create_function("is_lost", 2, is_lost, deterministic=True)
+
+
+def is_lost(before: str | None, after: str | None) -> bool:
+    """Return whether a capability is lost; a copy of the rule in `core/impact.py`.
+
+    Args:
+        before: the value of a field: JSON, or a text.
+        after: the value after a change; None where the field is absent, as before it.
+    """
+    old, new = _parse(before), _parse(after)
+    is_list = not isinstance(old, str) or "," in old
+    return is_list and not _capabilities(old) <= _capabilities(new)
+
+
+def _parse(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _capabilities(value: Any) -> set[str]:
+    match value:
+        case list() | dict():
+            found = [each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in value]
+        case str():
+            found = [part.strip() for part in value.split(",")]
+        case True:
+            found = ["yes"]
+        case _:
+            found = []
+    return {each for each in found if each and " " not in each}
 
 
 @hookimpl
