@@ -347,7 +347,7 @@ class Severity(StrEnum):
     `urgent`: a watched model was removed, is missing, has another price or shutdown date; a scope fails, and
     the failure is not transient or has lasted. `breaking`: a model was removed, a limit cut, a capability
     lost, a price raised; an answer is held. `notable`: all other changes that are not quiet; a transient
-    failure. `quiet`: names, descriptions, owners.
+    failure. `quiet`: names, descriptions, owners, counters.
     """
 
     URGENT = "urgent"
