@@ -9,7 +9,8 @@ from support.fakes import Script, record_run, scope
 from pipeline.core.types import Anonymous, Thresholds
 from pipeline.errors import Throttled
 from pipeline.store import Store
-from pipeline.store.coverage import coverage
+from pipeline.store.coverage import coverage, recoveries
+from pipeline.store.windows import time_window
 
 COLUMNS = {
     "scope": "scope",
@@ -65,3 +66,14 @@ def test_the_view_of_health_agrees_with_the_coverage_after_every_run(script: Scr
     script.recovers("acme/fails").offers("acme/held", *models).run("acme/fails", "acme/held", "acme/new")
     assert agreed_states(script.store)["acme/held"] == "ok"
     assert agreed_states(script.store)["acme/fails"] == "ok"
+
+
+def test_a_hold_ends_accepted_if_the_list_that_ends_it_lacks_models_with_the_held_one(script: Script) -> None:
+    script.has(scope("acme/one", thresholds=Thresholds(max_loss=0.25, floor=1)))
+    script.offers("acme/one", *"abcdefgh").run()
+    script.offers("acme/one", *"efgh").run()
+    script.offers("acme/one", *"efgh", "new").run()
+    script.offers("acme/one", *"ef").run()
+    script.offers("acme/one", *"efgh", "new", "newer").run()
+    ends = recoveries(script.store, time_window(script.store))
+    assert [(end.state, end.accepted) for end in ends] == [("held", True), ("held", False)]
