@@ -1,0 +1,555 @@
+"""The table of guarantees in the page of this package, row by row: a live scenario for each."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from support import ROOT
+from support.e2e import Job, Reply, Scripted, listing
+from support.proving import current_bodies
+
+from pipeline.core.times import iso
+from pipeline.core.types import Severity, Thresholds
+from pipeline.simulator import Gateway
+
+BEGIN = datetime(2026, 3, 2, 8, tzinfo=UTC)
+KEY = "sk-guarantees-12345678"
+TEN = tuple(f"m{n}" for n in range(10))
+PRICE = {"pricing": {"prompt": "0.000002", "completion": "0.000006"}}
+
+
+# The table.
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: what the scope answers is prose, the rest is checked."""
+
+    outcome: str
+    exit: int
+    when: str
+    severity: str | None
+    stderr: bool
+
+
+def table() -> dict[str, Row]:
+    """Return the rows of the table by their names."""
+    page = (ROOT / "pipeline/sync/README.md").read_text("utf-8")
+    section = page.partition("\n## Guarantees\n")[2].partition("\n## ")[0]
+    found = {}
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if name := re.fullmatch(r"`([a-z0-9-]+)`", cells[0]):
+            _, _, outcome, status, when, severity, stderr = cells
+            assert name[1] not in found, f"two rows are named {name[1]}"
+            found[name[1]] = Row(outcome, int(status), when, severity.strip("—") or None, stderr == "a line")
+    return found
+
+
+TABLE = table()
+
+
+# Scenarios.
+
+Change = Callable[[Any], None]
+"""Changes the gateway, before a run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run before the one that the row describes.
+
+    Args:
+        hours: since the first run.
+        change: of the gateway, before it.
+        severity: of its mail; None for no mail.
+        code: its exit status.
+    """
+
+    hours: float
+    change: Change | None = None
+    severity: str | None = None
+    code: int = 0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The answers of a scope, run after run; the last run is the one that the row describes.
+
+    Args:
+        runs: the runs before it.
+        hours: of the last run, since the first.
+        change: of the gateway, before it.
+        texts: what its mail says, among other things.
+        never: what no mail says.
+        stderr: what it prints on standard error, among other things.
+        scopes: those of the config; the first is the one that the row is about.
+        settings: of the gateway in the config.
+        watch: the watched models.
+        gateway: makes the gateway.
+    """
+
+    runs: tuple[Run, ...]
+    hours: float
+    change: Change | None = None
+    texts: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    stderr: tuple[str, ...] = ()
+    scopes: Mapping[str, str] = field(default_factory=lambda: {"prod": 'key = "env:KEY"'})
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    watch: tuple[str, ...] = ()
+    gateway: Callable[[], AbstractContextManager[Any]] = Gateway
+
+
+def records(*models: str, **fields: Any) -> dict[str, Mapping[str, Any]]:
+    """Return records that are alike."""
+    return dict.fromkeys(models, fields)
+
+
+def offers(*models: str, **fields: Any) -> Change:
+    """Let the gateway offer the key these models and no others, each with the same fields."""
+    return offers_each(records(*models, **fields))
+
+
+def offers_each(models: Mapping[str, Mapping[str, Any]], group: str = "prod") -> Change:
+    """Let the gateway offer the key these models and no others."""
+
+    def change(gateway: Gateway) -> None:
+        gateway.heals()
+        gateway.key(KEY, group="prod")
+        if gone := gateway.groups._offered.get(group, {}).keys() - models.keys():
+            gateway.drops(*gone, of=group)
+        for model, fields in models.items():
+            gateway.offers(model, to=group, **fields)
+
+    return change
+
+
+def fails(fault: str, **options: Any) -> Change:
+    """Let the gateway answer everyone with a fault."""
+    return lambda gateway: gateway.fails(fault, **options)
+
+
+def falls_back(gateway: Gateway) -> None:
+    """Let the key get what everyone gets."""
+    gateway.key(KEY, group="default")
+
+
+def both(*changes: Change) -> Change:
+    """Make several changes."""
+
+    def change(gateway: Any) -> None:
+        for each in changes:
+            each(gateway)
+
+    return change
+
+
+class Answers:
+    """A server that answers with a body that the scenario sets."""
+
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self._server = Scripted(lambda _question: self.reply)
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.__exit__()
+
+
+def replies(body: bytes, **headers: str) -> Change:
+    """Let the server answer with these bytes."""
+
+    def change(server: Answers) -> None:
+        named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+        server.reply = Reply(body, headers=(("Content-Type", "application/json"), *named))
+
+    return change
+
+
+def enveloped(*models: str, **envelope: Any) -> bytes:
+    """Return a list of models with more members beside it."""
+    import json
+
+    value = json.loads(listing({"id": model, "object": "model"} for model in models))
+    return json.dumps(value | envelope).encode()
+
+
+BASE = Run(0, offers(*TEN), severity="notable")
+"""The first answer: ten models."""
+
+PUBLIC = {"prod": 'key = "env:KEY"', "public": ""}
+
+IN_TURN = (
+    BASE,
+    Run(1, offers(*TEN[4:], "b1", "b2"), "breaking", 5),
+    Run(2, offers(*TEN), "breaking"),
+    Run(8, offers(*TEN[4:], "b1", "b2"), "breaking", 5),
+    Run(9, offers(*TEN), "breaking"),
+)
+"""Two lists in turn, each for the second time."""
+
+SCENARIOS: dict[str, Scenario] = {
+    # Answers that are accepted.
+    "first-answer": Scenario((), 0, offers(*TEN), texts=("10 models",)),
+    "same-list": Scenario((BASE,), 1, lambda gateway: gateway.shuffles()),
+    "addition": Scenario((BASE,), 1, offers(*TEN, "new"), texts=("new",)),
+    "small-loss": Scenario((BASE,), 1, offers(*TEN[3:]), never=("removed",)),
+    "changed-rules": Scenario((BASE,), 1, None),
+    # Answers that are held.
+    "large-loss": Scenario(
+        (BASE,),
+        1,
+        offers(*TEN[4:]),
+        texts=("The held answer has 6 models; the current listing has 10.",),
+        stderr=("4 of 10",),
+    ),
+    "large-loss-of-a-watched-model": Scenario(
+        (BASE,),
+        1,
+        offers(*TEN[4:]),
+        watch=("m0",),
+        texts=("m0", "The held answer has 6 models"),
+        stderr=("m0",),
+    ),
+    "agreeing-answers": Scenario(
+        (BASE, Run(1, offers(*TEN[4:]), "breaking", 5)),
+        2,
+        None,
+        texts=("accepted", "4 pending removals"),
+        never=("removed",),
+    ),
+    "contradicting-answer": Scenario(
+        (BASE, Run(1, offers(*TEN[6:]), "breaking", 5)), 2, offers(*TEN[5:]), never=("removed",)
+    ),
+    "answer-within-a-minute": Scenario((BASE, Run(1, offers(*TEN[4:]), "breaking", 5)), 1.01),
+    "hold-of-a-day": Scenario(
+        (
+            BASE,
+            Run(1, offers(*TEN[5:]), "breaking", 5),
+            Run(13, offers(*TEN[:1], *TEN[6:], *TEN[1:2]), None, 5),
+        ),
+        26,
+        offers(*TEN[5:]),
+    ),
+    "old-list-again": Scenario((BASE, Run(1, offers(*TEN[4:]), "breaking", 5)), 2, offers(*TEN)),
+    "empty-list": Scenario(
+        (BASE,), 1, fails("empty"), texts=("The held answer has 0 models",), stderr=("empty",)
+    ),
+    "empty-list-again": Scenario(
+        (BASE, Run(1, fails("empty"), "breaking", 5), *(Run(n, None, None, 5) for n in (2, 3, 4, 5))), 6
+    ),
+    "empty-list-for-long": Scenario(
+        (BASE, Run(1, fails("empty"), "breaking", 5), *(Run(n, None, None, 5) for n in (3, 4, 5))), 7.5
+    ),
+    "alternating-lists": Scenario(
+        IN_TURN,
+        16,
+        offers(*TEN[4:], "b1", "b2"),
+        texts=("10 and 8 models", "b1, b2"),
+        stderr=("two lists alternate: 10 and 8 models; 2 models are only in some answers: b1, b2",),
+        never=("removed",),
+    ),
+    "alternating-lists-again": Scenario(
+        (*IN_TURN, Run(16, offers(*TEN[4:], "b1", "b2"), "breaking", 5)), 17, offers(*TEN), never=("removed",)
+    ),
+    "anonymous-list": Scenario(
+        (Run(0, both(offers(*TEN), offers_each(records(*TEN[:8]), "default")), "notable"),),
+        1,
+        falls_back,
+        scopes=PUBLIC,
+        texts=("anonymous list", "revoked"),
+        stderr=("anonymous list",),
+    ),
+    "anonymous-list-for-long": Scenario(
+        (
+            Run(0, both(offers(*TEN), offers_each(records(*TEN[:8]), "default")), "notable"),
+            Run(1, falls_back, "urgent", 5),
+            Run(2, None, None, 5),
+            Run(14, None, None, 5),
+        ),
+        30,
+        scopes=PUBLIC,
+        never=("removed",),
+    ),
+    "always-the-anonymous-list": Scenario(
+        (Run(0, both(offers(*TEN), offers_each(records(*TEN), "default")), "notable"),),
+        1,
+        both(offers(*TEN, "new"), offers_each(records(*TEN, "new"), "default")),
+        scopes=PUBLIC,
+        texts=("new",),
+    ),
+    "more-by-a-total": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(enveloped(*TEN[:9], total=25)),
+        gateway=Answers,
+        texts=("25", "complete = true"),
+        stderr=("25",),
+    ),
+    "more-by-a-total-again": Scenario(
+        (
+            Run(0, replies(enveloped(*TEN)), "notable"),
+            Run(1, replies(enveloped(*TEN[:9], total=25)), "breaking", 5),
+        ),
+        30,
+        gateway=Answers,
+    ),
+    # Answers that fail.
+    "next-page": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(enveloped(*TEN[:9], next_cursor="abc")),
+        gateway=Answers,
+        texts=("next_cursor", "paging"),
+        stderr=("paging",),
+    ),
+    "error-in-a-200": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(b'{"code": 1001, "msg": "token expired", "data": []}'),
+        gateway=Answers,
+        texts=("token expired",),
+        stderr=("token expired",),
+    ),
+    "transient-failure": Scenario((BASE,), 8, fails("broken"), texts=("500",), stderr=("500",)),
+    "transient-failure-after-a-mail": Scenario((BASE,), 1, fails("broken"), stderr=("500",)),
+    "transient-failure-again": Scenario((BASE, Run(8, fails("broken"), "notable", 4)), 9),
+    "lasting-failure": Scenario(
+        (BASE, Run(8, fails("broken"), "notable", 4), Run(9, None, None, 4)),
+        14.5,
+        texts=("500",),
+        stderr=("500",),
+    ),
+    "rejected-key": Scenario((BASE,), 1, fails("refused"), texts=("Key rejected", "401"), stderr=("401",)),
+    "rejected-key-again": Scenario((BASE, Run(1, fails("refused"), "urgent", 4)), 2),
+    "rejected-key-after-a-day": Scenario(
+        (BASE, Run(1, fails("refused"), "urgent", 4), Run(20, None, None, 4)), 26, stderr=("401",)
+    ),
+    "end-of-a-failure": Scenario((BASE, Run(1, fails("refused"), "urgent", 4)), 2, offers(*TEN)),
+    # Removals.
+    "removal": Scenario(
+        (BASE, Run(1, offers(*TEN[1:])), Run(2)), 3.1, texts=("m0", "missing since 2 Mar 09:00")
+    ),
+    "two-answers-within-two-hours": Scenario((BASE, Run(1, offers(*TEN[1:])), Run(1.5)), 2),
+    "one-answer-in-six-hours": Scenario((BASE, Run(1, offers(*TEN[1:]))), 7, offers(*TEN)),
+    "watched-removal-begins": Scenario(
+        (BASE,), 1, offers(*TEN[1:]), watch=("m0",), texts=("m0",), stderr=("m0",)
+    ),
+    "watched-removal": Scenario(
+        (BASE, Run(1, offers(*TEN[1:]), "urgent"), Run(2)), 3.5, watch=("m0",), texts=("m0",), stderr=("m0",)
+    ),
+    "runs-within-a-minute": Scenario(
+        (BASE, Run(1, offers(*TEN[1:]))), 1.01, settings={"confirm_after": 0}, never=("removed",)
+    ),
+    "flapping-model": Scenario(
+        (
+            BASE,
+            *(step for day in (24, 48) for step in (Run(day, offers(*TEN[1:])), Run(day + 1, offers(*TEN)))),
+            Run(72, offers(*TEN[1:])),
+            Run(74),
+        ),
+        76,
+        never=("removed",),
+    ),
+    "return": Scenario(
+        (BASE, Run(1, offers(*TEN[1:])), Run(4, None, "breaking")), 28, offers(*TEN), texts=("m0", "1.1 days")
+    ),
+    # Changes of values.
+    "price-rise": Scenario(
+        (Run(0, offers(*TEN, **PRICE), "notable"),),
+        1,
+        offers_each(records(*TEN, **PRICE) | {"m0": {"pricing": PRICE["pricing"] | {"prompt": "0.000003"}}}),
+        texts=("input $2.00 → $3.00 per 1M tokens (+50 %)",),
+    ),
+    "price-cut": Scenario(
+        (Run(0, offers(*TEN, **PRICE), "notable"),),
+        1,
+        offers_each(records(*TEN, **PRICE) | {"m0": {"pricing": PRICE["pricing"] | {"prompt": "0.000001"}}}),
+        texts=("input $2.00 → $1.00 per 1M tokens (−50 %)",),
+    ),
+    "watched-price": Scenario(
+        (Run(0, offers(*TEN, **PRICE), "notable"),),
+        1,
+        offers_each(records(*TEN, **PRICE) | {"m0": {"pricing": PRICE["pricing"] | {"prompt": "0.000001"}}}),
+        watch=("m0",),
+        texts=("m0",),
+        stderr=("m0",),
+    ),
+    "first-shutdown-date": Scenario(
+        (BASE,),
+        1,
+        offers_each(records(*TEN) | {"m0": {"shutdown_date": "2026-12-20"}}),
+        texts=("m0", "2026-12-20"),
+    ),
+    "watched-shutdown-date": Scenario(
+        (BASE,),
+        1,
+        offers_each(records(*TEN) | {"m0": {"shutdown_date": "2026-12-20"}}),
+        watch=("m0",),
+        texts=("m0", "2026-12-20"),
+        stderr=("m0",),
+    ),
+    "limit-cut": Scenario(
+        (Run(0, offers(*TEN, context_length=8192), "notable"),),
+        1,
+        offers_each({model: {"context_length": 4096 if model == "m0" else 8192} for model in TEN}),
+        texts=("m0", "4,096"),
+    ),
+    "lost-capability": Scenario(
+        (Run(0, offers(*TEN, features=["tools", "vision"]), "notable"),),
+        1,
+        offers_each({model: {"features": ["tools", "vision"][: 2 - (model == "m0")]} for model in TEN}),
+        texts=("m0", "vision"),
+    ),
+    "counter": Scenario((Run(0, offers(*TEN, downloads=5), "notable"),), 1, offers(*TEN, downloads=6)),
+    "description": Scenario(
+        (Run(0, offers(*TEN, description="Fast."), "notable"),), 1, offers(*TEN, description="Faster.")
+    ),
+    "lost-shape": Scenario(
+        (Run(0, offers(*TEN, context_length=8192), "notable"),),
+        1,
+        offers_each({model: {"context_length": 8192} if model == "m0" else {} for model in TEN}),
+        texts=("1 field lost by most models", "context_length: lost by 9 of 10 models"),
+    ),
+    "gained-shape": Scenario(
+        (BASE,),
+        1,
+        offers(*TEN, **PRICE),
+        texts=("pricing.completion, pricing.prompt: new in 10 of 10 models",),
+    ),
+    "gained-other-shape": Scenario((BASE,), 1, offers(*TEN, mood="good")),
+    "value-that-returns": Scenario(
+        (
+            Run(0, offers(*TEN, context_length=8192), "notable"),
+            Run(
+                1, offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}), "breaking"
+            ),
+        ),
+        2,
+        offers(*TEN, context_length=8192),
+        texts=("m0", "keeps changing between"),
+    ),
+    "value-that-keeps-changing": Scenario(
+        (
+            Run(0, offers(*TEN, context_length=8192), "notable"),
+            Run(
+                1, offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}), "breaking"
+            ),
+            Run(2, offers(*TEN, context_length=8192), "breaking"),
+        ),
+        3,
+        offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}),
+    ),
+    "value-that-settles": Scenario(
+        (
+            Run(0, offers(*TEN, context_length=8192), "notable"),
+            Run(
+                1, offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}), "breaking"
+            ),
+            Run(2, offers(*TEN, context_length=8192), "breaking"),
+            Run(3, None),
+            Run(20, None),
+        ),
+        27,
+        texts=("m0", "8,192"),
+    ),
+}
+"""The scenario of each row, by its name; the answers are those that the row describes in words."""
+
+
+# Running them.
+
+DEFAULTS = {"confirm_after": Thresholds().confirm_after}
+"""Settings with which most other tests differ from the defaults."""
+
+DESTINATIONS = "".join(
+    f'\n[destinations.{severity}]\ntype = "eml"\ndirectory = "{severity}"\nseverity = "{severity}"\n'
+    for severity in Severity
+)
+
+
+class Played:
+    """A home with a destination for each severity, in which the runs of a scenario happen."""
+
+    def __init__(self, directory: Path, url: str, scenario: Scenario) -> None:
+        self.job = Job(directory / "home", {"KEY": KEY})
+        self.job.asks(url, scopes=scenario.scopes, **DEFAULTS | {"attempts": 1} | scenario.settings)
+        watch = f"\n[watch]\nmodels = {list(scenario.watch)!r}\n" if scenario.watch else ""
+        self.job.configure(self.job.config.read_text("utf-8") + watch + DESTINATIONS)
+        self.scope = f"local/{next(iter(scenario.scopes))}"
+        self.mails: list[str] = []
+        self._seen: set[Path] = set()
+
+    def run(self, hours: float) -> tuple[int, str | None, str]:
+        """Run the command; return its exit status, the severity of its mail, and its standard error."""
+        done = self.job.quick("run", at=iso(BEGIN + timedelta(hours=hours)))
+        assert done.stdout == ""
+        new = set(self.job.home.glob("*/*.eml")) - self._seen
+        self._seen |= new
+        by_severity = {path.parent.name: path for path in new}
+        severity = next((str(each) for each in Severity if each in by_severity), None)
+        self.mails.append(_text(by_severity[severity]) if severity else "")
+        # What is quiet only reaches a destination that asks for it.
+        return done.code, severity, done.stderr
+
+    def outcome(self, before: Mapping[str, Any]) -> str:
+        """Return the outcome of the scope in the last run, by the lists that the command shows."""
+        (scope,) = (each for each in self.job.quick("scopes", "--json").json() if each["scope"] == self.scope)
+        if scope["state"] != "ok":
+            return str(scope["state"])
+        same = before.get(self.scope) == current_bodies(self.job.database).get(self.scope)
+        return "unchanged" if same else "accepted"
+
+
+def _text(path: Path) -> str:
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    body = message.get_body(("plain",))
+    assert body
+    return " ".join(f"{message['subject']}\n{body.get_content()}".split())
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_each_row_of_the_table_holds_in_a_live_scenario(name, tmp_path):
+    assert name in SCENARIOS, "the row has no scenario"
+    row, scenario = TABLE[name], SCENARIOS[name]
+    with scenario.gateway() as gateway:
+        played = Played(tmp_path, gateway.url, scenario)
+        for run in scenario.runs:
+            if run.change:
+                run.change(gateway)
+            code, severity, _ = played.run(run.hours)
+            assert (run.hours, code, severity) == (run.hours, run.code, run.severity), played.mails[-1]
+        before = current_bodies(played.job.database) if scenario.runs else {}
+        if scenario.change:
+            scenario.change(gateway)
+        code, severity, stderr = played.run(scenario.hours)
+    assert (code, severity, bool(stderr)) == (row.exit, row.severity, row.stderr), played.mails[-1] + stderr
+    assert played.outcome(before) == row.outcome
+    assert (severity is None) == row.when.startswith("never")
+    for text in scenario.texts:
+        assert text in played.mails[-1]
+    for text in scenario.never:
+        assert not any(text in mail for mail in played.mails)
+    for text in scenario.stderr:
+        assert text in stderr
+
+
+def test_each_scenario_has_a_row_of_the_table():
+    assert SCENARIOS.keys() == TABLE.keys()
