@@ -119,7 +119,7 @@ class GatewayClient:
     async def _fetch(self, request: FetchRequest) -> FetchResult | NotModified:
         """Send the requests of a dialect until its list is complete.
 
-        Only the first of them is conditional: a 304 stands for all pages.
+        A list of several pages has no validators: those of its first page say nothing of the others.
         """
         started = time.perf_counter()
         gateway, dialect = request.scope.gateway, request.dialect
@@ -134,7 +134,7 @@ class GatewayClient:
             http_request = HttpRequest(url, params=page.params, headers=headers)
             reply = await self._send(http_request, gateway, auth)
             if reply.status == HTTPStatus.NOT_MODIFIED:
-                return _not_modified(request, started)
+                return _not_modified(Validators() if first else request.validators, started)
             first, headers = first or reply, plain_headers
             try:
                 page = pages.send(_page(reply))
@@ -143,7 +143,7 @@ class GatewayClient:
                 raise
             except StopIteration as end:
                 answer = Answer(end.value, first.time, reply.url)
-                validators = _validators(first, redactor)
+                validators = _validators(first, redactor) if len(end.value) == 1 else Validators()
                 return FetchResult(answer, validators, time.perf_counter() - started)
 
     async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
@@ -192,8 +192,8 @@ def _is_slow(credential: Credential) -> bool:
     return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
 
 
-def _not_modified(request: FetchRequest, started: float) -> NotModified:
-    if not request.validators.headers():
+def _not_modified(sent: Validators, started: float) -> NotModified:
+    if not sent.headers():
         raise Unreadable("the gateway answered 304 to a request without validators")
     return NotModified(time.perf_counter() - started)
 

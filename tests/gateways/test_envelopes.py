@@ -141,6 +141,11 @@ WHOLE = [
     ("a list with one page", page("a", "b", pagination={"total_pages": 1, "page": 1, "page_size": 20})),
     ("a list shorter than its limit", page("a", "b", offset=0, limit=20)),
     ("a list that is not cut", page("a", "b", truncated=False, partial=False, incomplete_results=False)),
+    (
+        "a list with an address for more to read",
+        page("a", "b", more="https://llm.example/docs", partial="no"),
+    ),
+    ("a list with a list of what is incomplete", page("a", "b", incomplete=["c"], truncated={})),
     ("a list that is the last page", page("a", "b", last=True, totalPages=1)),
     (
         "a list whose records have a next and a total",
@@ -314,6 +319,12 @@ MORE = [
     ),
     ("a has_more without its cursor", page("a", has_more=True), "its cursor at 'last_id'", "paging"),
     ("a cut list", page("a", truncated=True), "truncated: true", "complete = true"),
+    (
+        "a cut list with a cursor",
+        page("a", truncated=True, next_cursor="x1"),
+        'next_cursor: "x1"',
+        '{ param = "cursor", next = "next_cursor" }',
+    ),
     ("a partial list", page("a", meta={"partial": True}), "meta.partial: true", "complete = true"),
     ("incomplete results", page("a", incomplete_results=True), "incomplete_results: true", "complete = true"),
     ("a list that is not complete", page("a", complete=False), "complete: false", "complete = true"),

@@ -109,14 +109,26 @@ def test_a_gateway_that_ignores_the_offset_fails_until_its_list_is_declared_comp
     assert models(job) == list(MODELS[:2])
 
 
-def test_a_304_stands_for_all_pages(job: Job, gateway: Gateway) -> None:
+def test_a_change_on_a_later_page_is_seen_behind_the_etag_of_the_first(job: Job, gateway: Gateway) -> None:
     gateway.tags()
     gateway.pages("link", size=2)
     configured(job, gateway.url)
     job.quick("sync")
-    assert len(gateway.requests) == 3
+    gateway.offers("fir")
     assert job.quick("sync").code == 0
-    assert (len(gateway.requests), models(job)) == (4, list(MODELS))
+    assert models(job) == [*MODELS, "fir"]
+    assert [asked.headers["If-None-Match"] for asked in gateway.requests] == [None] * 6
+
+
+def test_a_304_to_a_later_page_is_unreadable(job: Job) -> None:
+    def answer(asked: Question) -> Reply:
+        links = (("Link", "<?page=2>; rel=next"), ("ETag", '"one"'))
+        return Reply(status=304) if "page=2" in asked.path else Reply(listed("a"), headers=links)
+
+    with Scripted(answer) as server:
+        job.asks(server.url)
+        assert job.quick("sync").code == 4
+    assert "304 to a request without validators" in scope(job)["error"]["message"]
 
 
 def test_a_link_to_another_server_is_not_followed(job: Job) -> None:

@@ -82,6 +82,7 @@ _DEPTH = 3
 _MOST_LINKS = 32
 _LONGEST_VALUE = 60
 _PUNCTUATION = re.compile(r"[\W_]+")
+_YES_WORDS = frozenset({"1", "true", "y", "yes"})
 _NO_WORDS = frozenset({"", "0", "false", "n", "no", "none", "null", "nil", "undefined"})
 _NEEDS_ESCAPES = re.compile(r'["\\\x00-\x1f\x7f*\[]')
 _NEXT_PREFIX = re.compile(r"^next[_-]?", re.IGNORECASE)
@@ -186,7 +187,7 @@ def certain_sign(
     """
     places = list(_places(envelope, to_list))
     flags = [flag for place in places for flag in _flags(place) if flag.at not in known]
-    more = next((flag for flag in flags if is_yes(flag.value)), None)
+    more = next((flag for flag in flags if _is_set(flag.value)), None)
     if more:
         return _with_cursor(more, places)
     found = [sign for place in places for sign in _cut(place)]
@@ -195,7 +196,8 @@ def certain_sign(
         present = _present_addresses(places, url)
         found += [sign for place in places for sign in _cursors(place, present, url)]
     found += [sign for place in places for sign in _numbers_of_pages(place, pages)]
-    return next((sign for sign in found if sign.at not in known), None)
+    found = [sign for sign in found if sign.at not in known]
+    return next((sign for sign in found if sign.paging), found[0] if found else None)
 
 
 def first_page_sign(envelope: Any, to_list: Path) -> Sign | None:
@@ -222,7 +224,7 @@ def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: i
         pages: the number of pages so far.
     """
     places = list(_places(envelope, to_list))
-    flags = {is_yes(flag.value) for place in places for flag in _flags(place)}
+    flags = {_is_set(flag.value) for place in places for flag in _flags(place)}
     if flags == {False} or any(map(_is_last, places)):
         return None
     position = next((found for place in places if (found := _position(place))), None)
@@ -309,6 +311,13 @@ def _flags(place: _Place) -> Iterator[Sign]:
             yield Sign(at, value)
 
 
+def _is_set(flag: Any) -> bool:
+    """Return whether a flag is set; a text that is no such word, such as an address, says nothing."""
+    if isinstance(flag, str):
+        return flag.strip().lower() in _YES_WORDS
+    return isinstance(flag, int) and flag > 0
+
+
 def _is_last(place: _Place) -> bool:
     return any(value is True for *_, value in place.named(_LAST))
 
@@ -316,7 +325,7 @@ def _is_last(place: _Place) -> bool:
 def _cut(place: _Place) -> Iterator[Sign]:
     """Yield the signs that the list was cut without a cursor: `truncated: true`, `last: false`."""
     for at, _, value in place.named(_CUT):
-        if is_yes(value):
+        if _is_set(value):
             yield Sign(at, value)
     for at, _, value in place.named(_WHOLE | _LAST):
         if value is False:
