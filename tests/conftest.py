@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from support.fakes import Script
+from support.list_shapes import NEEDS_NO_LINE, SHAPES
 
 from pipeline.store import Store
 
@@ -31,3 +32,11 @@ def store() -> Iterator[Store]:
 def script(store: Store) -> Script:
     """Gateways that answer as they are told, recorded in the database of `store`."""
     return Script(store)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many list shapes need no line in the config, if their tests have run."""
+    if any("test_list_shapes" in report.nodeid for report in terminalreporter.getreports("passed")):
+        terminalreporter.write_line(
+            f"{NEEDS_NO_LINE} of {len(SHAPES)} list shapes need no line in the config"
+        )

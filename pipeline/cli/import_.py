@@ -61,6 +61,8 @@ def import_(
     with progress(answers.count, quiet=quiet, label="importing") as bar, interruptible():
         result = home.import_(scope, answers, dialect=dialect, url=url, on_answer=bar.step)
     _log_problems(result.left_out, result.totals.unreadable)
+    if result.totals.price_advice:
+        LOG.warning("%s: %s", result.scope, result.totals.price_advice)
     if as_json:
         raw(pretty(_import_value(result)))
     elif not quiet:

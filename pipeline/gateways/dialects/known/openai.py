@@ -13,7 +13,22 @@ DIALECTS = (
         # (https://platform.openai.com/docs/api-reference/files/list). Some gateways page models like these.
         paging=Paging(param="after", next_at="last_id", more_at="has_more", is_guess=True),
         # More paths than OpenAI uses, because unknown gateways are parsed in this dialect.
-        list_at=("data", "models", "result.models", "result", "output.models", ""),
+        list_at=(
+            "data",
+            "models",
+            "result.models",
+            "result",
+            "output.models",
+            "data.models",
+            "data.items",
+            "data.list",
+            "data.data",
+            "items",
+            "results",
+            "list",
+            "model_list",
+            "",
+        ),
         # Random in each answer of servers that still send permissions.
         noise=("permission[].id", "permission[].created"),
     ),

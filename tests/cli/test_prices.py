@@ -1,0 +1,91 @@
+"""Prices that give no figure: `check` and `import` name the field, the reason, and what to set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.e2e import Job, Reply, Scripted, listing
+
+CHEAP = {"pricing": {"input": 0.02, "output": 0.04}}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path / "home")
+
+
+def advice_of(job: Job, *records: dict[str, Any], **settings: Any) -> str | None:
+    """Return what `check` says about a list of these records, at a gateway with these settings."""
+    body = listing({"id": f"lyra-{number}", **record} for number, record in enumerate(records))
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url, **settings)
+        [row] = job.quick("check", "--json").json()
+    assert row["answers"] == "yes"
+    advice: str | None = row["advice"]
+    return advice
+
+
+def test_check_says_what_to_set_where_the_unit_of_prices_is_not_stated(job: Job) -> None:
+    assert advice_of(job, CHEAP, CHEAP, {}) == (
+        "2 of 3 records have `pricing.input`; no price is read:"
+        ' set `prices = { unit = "…", input = "pricing.input", output = "pricing.output" }`;'
+        " the unit is `token`, `1k`, `1m` or `cents_per_100m`"
+    )
+
+
+def test_check_names_another_currency(job: Job) -> None:
+    yuan = {"pricing": {"input": 4, "output": 16, "currency": "CNY"}}
+    assert advice_of(job, yuan) == "1 of 1 record has `pricing.input` in CNY: no price in USD is read"
+
+
+def test_check_warns_of_a_price_that_cannot_be(job: Job) -> None:
+    assert advice_of(job, {"input_cost_per_token": 0.25}, {"input_cost_per_token": 2.5e-7}) == (
+        "1 model with a price that cannot be, which gives no figure:"
+        " lyra-0: input_cost_per_token is $250,000 per 1M tokens"
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "settings"),
+    [
+        (CHEAP, {"prices": "unit"}),
+        ({"pricing": {"prompt": "0.0000005", "completion": "0.000002"}, "architecture": {}}, {}),
+        ({"pricing": {"image": 0.04}}, {}),
+        ({"pricing": {"input": 0, "output": 0}}, {}),
+        ({}, {}),
+    ],
+)
+def test_check_is_silent_where_prices_are_read_or_there_are_none(
+    job: Job, record: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    body = listing([{"id": "lyra", **record}])
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url)
+        if settings:
+            text = job.config.read_text("utf-8")
+            job.configure(text.replace("backoff", 'prices = { unit = "1m" }\nbackoff', 1))
+        [row] = job.quick("check", "--json").json()
+    assert (row["answers"], row["advice"]) == ("yes", None)
+
+
+def test_import_says_what_to_set_on_standard_error(job: Job, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    (saved / "models-2025-10-01.json").write_bytes(listing([{"id": "lyra", **CHEAP}]))
+    done = job.quick("import", "acme/old", str(saved), "--dialect", "auto")
+    assert done.code == 0
+    assert "acme/old: 1 of 1 record has `pricing.input`; no price is read: set `prices" in done.stderr
+
+
+def test_the_records_of_a_list_like_openrouters_have_prices_without_a_setting(job: Job) -> None:
+    marks = {"architecture": {"modality": "text->text"}, "context_length": 8000}
+    priced = {"pricing": {"prompt": "0.0000005", "completion": "0.0000015"}, **marks}
+    # Some records lack the marks of the dialect, so the list as a whole is not recognised.
+    body = listing([{"id": "a/one", "canonical_slug": "a/one", **priced}, {"id": "b/two", **priced}])
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url)
+        assert job.quick("run").code == 0
+    shown = job.quick("show", "b/two", "--json").stdout
+    assert '"input_usd_per_1m": 0.5' in shown
