@@ -238,17 +238,22 @@ def _fold_fields(changes: Iterable[NetChange]) -> Iterator[NetChange]:
                 (field.field, field.category, field.flap_step, is_reduction(field)) for field in change.fields
             )
         )
-        foldable = names and change.kind == Kind.CHANGED and not (change.prices or change.reverted)
+        prices = tuple(sorted((price.name, price.flap_step) for price in change.prices))
+        # Each price is worth its line, but not each that keeps changing.
+        foldable = (names or prices) and all(price.flapping for price in change.prices)
+        foldable = foldable and change.kind == Kind.CHANGED and not change.reverted
         foldable = foldable and _is_plain(change) and len(change.models) < _SAME_FIELDS
-        key = (change.gateway, change.scopes, change.severity, change.watched, names)
+        key = (change.gateway, change.scopes, change.severity, change.watched, names, prices)
         alike.setdefault(key if foldable else id(change), []).append(change)
     for members in alike.values():
         if len(members) < _SAME_FIELDS:
             yield from members
             continue
         common = set(members[0].fields).intersection(*(change.fields for change in members))
-        varying = tuple(field.field for field in members[0].fields if field not in common)
-        yield replace(_join(members), varying=varying)
+        equal = set(members[0].prices).intersection(*(change.prices for change in members))
+        varying = [field.field for field in members[0].fields if field not in common]
+        varying += [price.name for price in members[0].prices if price not in equal]
+        yield replace(_join(members), varying=tuple(varying))
 
 
 def _is_plain(change: NetChange) -> bool:

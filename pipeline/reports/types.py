@@ -73,7 +73,8 @@ class NetChange:
         prices: the prices that differ between the ends of the window.
         fields: the other fields that differ; None on a side where a field is absent. Quiet fields only
             where nothing else changed.
-        varying: paths of the fields whose values differ from model to model; `fields` has those of the first.
+        varying: paths of the fields and names of the prices whose values differ from model to model; `fields`
+            and `prices` have those of the first.
         steps: the number of events behind the change; above 1 where something changed repeatedly.
         reverted: the model ends as it was before the window.
         at: the time of the last event (ISO 8601 UTC).

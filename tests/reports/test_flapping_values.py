@@ -11,13 +11,14 @@ from support.fakes import moment
 
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind, Severity
-from pipeline.history.types import Event
+from pipeline.history.types import Event, Run
 from pipeline.reports.console import event_lines, field_text
 from pipeline.reports.folding import fold_events
+from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType, change_type
 from pipeline.reports.render.fields import field, price
 from pipeline.reports.render.locales import Locale, plain
-from pipeline.reports.types import LANGUAGES, NetChange
+from pipeline.reports.types import LANGUAGES, NetChange, Summary
 
 ANNOUNCED, REPEATED = FlapMark(FlapStep.ANNOUNCED), FlapMark(FlapStep.REPEATED)
 SETTLED = FlapMark(FlapStep.SETTLED, 7, 3 * 86400)
@@ -199,3 +200,18 @@ def test_the_terminal_shows_the_news_of_an_episode_and_folds_the_rest() -> None:
     assert "3 changes since" in folded[-2]
     each = list(event_lines(steps, quiet_too=True, each=True))
     assert sum("(keeps changing)" in line for line in each) == 3
+
+
+def test_many_models_whose_prices_settle_at_different_values_are_one_line() -> None:
+    settled = []
+    for number, (event,) in enumerate(events(FieldChange("cost.in", "2", "3", "price")) for _ in range(20)):
+        mark = FlapMark(FlapStep.SETTLED, 2 + number, 3600)
+        raw = FieldChange("cost.in", str(number), str(number + 1), "price", flapping=mark)
+        settled.append(replace(event, model=f"m-{number}", fields=(raw,)))
+    (change,) = fold_events(settled, {})
+    assert (len(change.models), change.varying) == (20, ("cost.in",))
+    summary = Summary(None, Run(1, moment(1), moment(1), "done", 1, 1, 1, 0, 0), changes=(change,))
+    text = write_message(
+        summary, destination="ops", message_id="<1@x>", thread="<x@x>", language="en", attached=False
+    ).message.text
+    assert "cost.in settled, at different values" in text

@@ -9,7 +9,8 @@ from functools import cache, partial
 from itertools import groupby
 
 from pipeline.core.impact import direction, is_reduction
-from pipeline.core.types import GROUP_PREFIX, FlapStep, Kind
+from pipeline.core.prices import PriceChange
+from pipeline.core.types import GROUP_PREFIX, FieldChange, FlapStep, Kind
 from pipeline.reports.render.fields import distinct, field, field_now, price, price_now, varying_fields
 from pipeline.reports.render.locales import Locale, Text, untrusted
 from pipeline.reports.render.scopes import scopes_text
@@ -170,11 +171,14 @@ def _item(locale: Locale, change: NetChange) -> Item:
         head = locale.text("watched", what=head)
     if change.reverted:
         return Item(head, (locale.text("flapped", n=change.steps, state=_state(locale, change)),))
-    details = [price(locale, each) for each in distinct(change.prices)]
+    details = [price(locale, each) for each in distinct(change.prices) if each.name not in change.varying]
     details += [field(locale, each) for each in change.fields if each.field not in change.varying]
-    if varying := [each for each in change.fields if each.field in change.varying]:
-        for _, alike in groupby(varying[:_MAX_MODELS], key=lambda each: each.flap_step):
-            details.append(varying_fields(locale, list(alike)))
+    varying: list[FieldChange | PriceChange] = [
+        each for each in distinct(change.prices) if each.name in change.varying
+    ]
+    varying += [each for each in change.fields if each.field in change.varying]
+    for _, alike in groupby(varying[:_MAX_MODELS], key=lambda each: each.flap_step):
+        details.append(varying_fields(locale, list(alike)))
     return Item(head, tuple(details[:_MAX_FIELDS]), tuple(_notes(locale, change, len(details) - _MAX_FIELDS)))
 
 

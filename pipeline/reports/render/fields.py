@@ -186,10 +186,14 @@ def field_now(locale: Locale, change: FieldChange) -> Text:
     return locale.text("value", name=_field_name(locale, change), value=_side(locale, change.after))
 
 
-def varying_fields(locale: Locale, fields: Sequence[FieldChange]) -> Text:
-    """Return the names of fields whose values differ from model to model; all changed in the same way."""
+def varying_fields(locale: Locale, fields: Sequence[FieldChange | PriceChange]) -> Text:
+    """Return the names of fields and prices that changed alike, with values that differ by model."""
     key = _VARYING.get(fields[0].flap_step, "value.varying")
-    return locale.text(key, fields=locale.join(_field_name(locale, each) for each in fields))
+    return locale.text(key, fields=locale.join(_name(locale, each) for each in fields))
+
+
+def _name(locale: Locale, change: FieldChange | PriceChange) -> Text:
+    return _price_name(locale, change) if isinstance(change, PriceChange) else _field_name(locale, change)
 
 
 _VARYING: dict[FlapStep | None, str] = {
