@@ -189,10 +189,8 @@ def _run(
     repeat = repeat or verbose > 0 or sys.stderr.isatty()
     observer = _Observer(prints=prints, quiet=quiet, repeat=repeat)
     result = home.run(*only, reports=reports, dry_run=dry_run, observer=observer)
-    for line in result.template_problems:
-        LOG.warning(line)
-    for line in result.deliveries.failures() if repeat else result.deliveries.due:
-        LOG.warning(line)
+    _log_lines(result.template_problems)
+    _log_failures(result.deliveries, repeat=repeat)
     return result.exit_status or (CHANGES_EXIT if exit_code and result.report.events else 0)
 
 
@@ -238,6 +236,11 @@ class _Observer(RunObserver):
         _log_lines(_scope_lines(self._report.coverage if self._repeat else problems.scopes))
         _log_lines(recovery_lines(problems.recoveries))
         _log_lines(returned_lines(problems.returned))
+
+
+def _log_failures(deliveries: DeliverySummary, *, repeat: bool) -> None:
+    """Log the deliveries of a run that failed: all of them, or those that are due."""
+    _log_lines(deliveries.failures() if repeat else deliveries.due)
 
 
 def _log_lines(lines: Iterable[str]) -> None:

@@ -38,7 +38,7 @@ PLACES = (
     ("run", "before", "pipeline.delivery.channels.smtp:_connect"),
     ("run", "after", "pipeline.delivery.channels.smtp:send"),
     ("run", "after", "pipeline.delivery.outbox:record_result"),
-    ("run", "before", "pipeline.cli.run:log_deliveries"),
+    ("run", "before", "pipeline.cli.run:_log_failures"),
     ("send", "after", "pipeline.delivery.outbox:enqueue"),
     ("send", "after", "pipeline.delivery.channels.smtp:send"),
 )
