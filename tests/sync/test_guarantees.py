@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from typing import Any, Self
 
 import pytest
 from support import ROOT
-from support.e2e import Job, Reply, Scripted, listing
+from support.e2e import Job, Question, Reply, Scripted, listing
 from support.proving import current_bodies
 
 from pipeline.core.times import iso
@@ -23,7 +24,9 @@ from pipeline.simulator import Gateway
 
 BEGIN = datetime(2026, 3, 2, 8, tzinfo=UTC)
 KEY = "sk-guarantees-12345678"
+TOKEN = "ada-access-token-1234"
 TEN = tuple(f"m{n}" for n in range(10))
+JSON = {"Content-Type": "application/json"}
 PRICE = {"pricing": {"prompt": "0.000002", "completion": "0.000006"}}
 
 
@@ -93,6 +96,7 @@ class Scenario:
         never: what no mail says.
         stderr: what it prints on standard error, among other things.
         scopes: those of the config; the first is the one that the row is about.
+        about: the name of the scope that the row is about, if it is not in the config.
         settings: of the gateway in the config.
         watch: the watched models.
         gateway: makes the gateway.
@@ -105,6 +109,7 @@ class Scenario:
     never: tuple[str, ...] = ()
     stderr: tuple[str, ...] = ()
     scopes: Mapping[str, str] = field(default_factory=lambda: {"prod": 'key = "env:KEY"'})
+    about: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     watch: tuple[str, ...] = ()
     gateway: Callable[[], AbstractContextManager[Any]] = Gateway
@@ -155,11 +160,11 @@ def both(*changes: Change) -> Change:
 
 
 class Answers:
-    """A server that answers with a body that the scenario sets."""
+    """A server that answers with what the scenario sets."""
 
     def __init__(self) -> None:
-        self.reply = Reply()
-        self._server = Scripted(lambda _question: self.reply)
+        self.answer: Callable[[Question], Reply] = lambda _question: Reply()
+        self._server = Scripted(self._reply)
 
     @property
     def url(self) -> str:
@@ -172,23 +177,46 @@ class Answers:
     def __exit__(self, *_: object) -> None:
         self._server.__exit__()
 
+    def _reply(self, question: Question) -> Reply:
+        return self.answer(question)
 
-def replies(body: bytes, **headers: str) -> Change:
+
+def replies(body: bytes, status: int = 200, **headers: str) -> Change:
     """Let the server answer with these bytes."""
+    named = tuple((name.replace("_", "-"), value) for name, value in (JSON | headers).items())
+    return answers(lambda _question: Reply(body, status, named))
+
+
+def answers(answer: Callable[[Question], Reply]) -> Change:
+    """Let the server answer by a function."""
 
     def change(server: Answers) -> None:
-        named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-        server.reply = Reply(body, headers=(("Content-Type", "application/json"), *named))
+        server.answer = answer
 
     return change
 
 
+def two_pages(question: Question) -> Reply:
+    """Answer with the first or the second five models; the first answer links the second."""
+    if question.path.endswith("?page=2"):
+        return Reply(enveloped(*TEN[5:]), headers=tuple(JSON.items()))
+    link = ("Link", '</v1/models?page=2>; rel="next"')
+    return Reply(enveloped(*TEN[:5]), headers=(*JSON.items(), link))
+
+
 def enveloped(*models: str, **envelope: Any) -> bytes:
     """Return a list of models with more members beside it."""
-    import json
-
     value = json.loads(listing({"id": model, "object": "model"} for model in models))
     return json.dumps(value | envelope).encode()
+
+
+def user_with_groups(gateway: Gateway) -> None:
+    """Add a user with two groups."""
+    gateway.group("vip")
+    gateway.group("svip")
+    gateway.offers("alpha", to="vip")
+    gateway.offers(*TEN, to="svip")
+    gateway.user("ada", id=1, group="vip", access_token=TOKEN)
 
 
 BASE = Run(0, offers(*TEN), severity="notable")
@@ -212,6 +240,24 @@ SCENARIOS: dict[str, Scenario] = {
     "addition": Scenario((BASE,), 1, offers(*TEN, "new"), texts=("new",)),
     "small-loss": Scenario((BASE,), 1, offers(*TEN[3:]), never=("removed",)),
     "changed-rules": Scenario((BASE,), 1, None),
+    "linked-pages": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),), 1, answers(two_pages), gateway=Answers
+    ),
+    "list-beside-a-code": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(enveloped(*TEN, "new", code=20000, message="ok")),
+        gateway=Answers,
+        texts=("new",),
+    ),
+    "declared-complete": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(enveloped(*TEN, "new", total=25)),
+        gateway=Answers,
+        settings={"complete": True},
+        texts=("new",),
+    ),
     # Answers that are held.
     "large-loss": Scenario(
         (BASE,),
@@ -320,6 +366,15 @@ SCENARIOS: dict[str, Scenario] = {
         texts=("next_cursor", "paging"),
         stderr=("paging",),
     ),
+    "part-of-a-list": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(enveloped(*TEN[:9]), 206, Content_Range="items 0-8/25"),
+        gateway=Answers,
+        texts=("Content-Range",),
+        stderr=("Content-Range",),
+    ),
+    "null-list": Scenario((BASE,), 1, fails("null"), texts=("null",), stderr=("null",)),
     "error-in-a-200": Scenario(
         (Run(0, replies(enveloped(*TEN)), "notable"),),
         1,
@@ -370,6 +425,13 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "return": Scenario(
         (BASE, Run(1, offers(*TEN[1:])), Run(4, None, "breaking")), 28, offers(*TEN), texts=("m0", "1.1 days")
+    ),
+    "lost-group": Scenario(
+        (Run(0, user_with_groups, "notable"), Run(1, lambda gateway: gateway.group("svip", usable=False))),
+        3.5,
+        scopes={"ada": 'access_token = "env:TOKEN", user_id = 1, groups = "all"'},
+        about="ada.svip",
+        texts=("svip", "10 models"),
     ),
     # Changes of values.
     "price-rise": Scenario(
@@ -489,11 +551,11 @@ class Played:
     """A home with a destination for each severity, in which the runs of a scenario happen."""
 
     def __init__(self, directory: Path, url: str, scenario: Scenario) -> None:
-        self.job = Job(directory / "home", {"KEY": KEY})
+        self.job = Job(directory / "home", {"KEY": KEY, "TOKEN": TOKEN})
         self.job.asks(url, scopes=scenario.scopes, **DEFAULTS | {"attempts": 1} | scenario.settings)
         watch = f"\n[watch]\nmodels = {list(scenario.watch)!r}\n" if scenario.watch else ""
         self.job.configure(self.job.config.read_text("utf-8") + watch + DESTINATIONS)
-        self.scope = f"local/{next(iter(scenario.scopes))}"
+        self.scope = f"local/{scenario.about or next(iter(scenario.scopes))}"
         self.mails: list[str] = []
         self._seen: set[Path] = set()
 
