@@ -223,6 +223,18 @@ def test_is_a_list_without_models(sent: Page) -> None:
 
 MORE = [
     (
+        "an array of links",
+        page("a", _links={"next": [{"href": "/v1/models?p=2"}]}),
+        "_links.next.href:",
+        "paging = ",
+    ),
+    (
+        "a cursor in the result's metadata",
+        page("a", result_info={"cursor": "x1", "count": 1}),
+        'result_info.cursor: "x1"',
+        '{ param = "cursor", next = "result_info.cursor" }',
+    ),
+    (
         "a token for the next page",
         page("a", next_page_token="x1"),
         'next_page_token: "x1"',
@@ -632,6 +644,22 @@ def test_complete_silences_the_other_signs_beside_paging() -> None:
 
 
 ERRORS = [
+    (
+        "an empty list beside an error of its metadata",
+        page(ResponseMetadata={"Error": {"Code": "Denied", "Message": "no key"}}),
+        "with an error: no key",
+    ),
+    (
+        "a message in place of the list",
+        raw({"message": "no key", "data": None}),
+        "not the list of models: no key",
+    ),
+    ("a detail in place of the list", raw({"detail": "no key"}), "not the list of models: no key"),
+    (
+        "a lone row without an id",
+        raw({"data": [{"error": "no key"}]}),
+        "the only row of the list is an error: no key",
+    ),
     ("ok is false", page("a", ok=False, msg="no such key"), "answered ok: false: no such key"),
     ("success is false in words", page("a", success="false", message="later"), 'success: "false": later'),
     ("success is 0", page("a", success=0, detail="later"), "success: 0: later"),

@@ -25,7 +25,7 @@ _CODES = words(
     "bizcode businesscode code errcode errno errorcode respcode responsecode resultcode ret retcode"
     " returncode statuscode"
 )
-_CODE_OBJECTS = words("baseresp head header meta status")
+_CODE_OBJECTS = words("baseresp head header meta responsemetadata status")
 """Objects in an envelope that may have its code, such as the `base_resp` of MiniMax."""
 
 _NAMES = _ERRORS | _FLAGS | _SUCCESS | _STATES | _KINDS | _CODES | _CODE_OBJECTS
@@ -38,7 +38,20 @@ and New-API has `code: true` at `/api/usage/token`. 1 is none: some frameworks w
 for an error.
 """
 
-_MESSAGES = ("message", "msg", "detail", "errormessage", "errmsg", "errordescription", "statusmsg", "reason")
+_MESSAGES = (
+    *(
+        "message",
+        "msg",
+        "detail",
+        "errormessage",
+        "errormsg",
+        "errmsg",
+        "errordescription",
+        "statusmsg",
+        "reason",
+    ),
+    "error",
+)
 _FIRST_ERROR_STATUS = 400
 
 
@@ -98,11 +111,14 @@ def raise_for_code(envelope: Any, success: Success = ()) -> None:
     declared = {path for path, _ in success}
     for at, value in _codes(envelope):
         path = ".".join(at)
+        if simplified(at[-1]) in _ERRORS and path not in declared and _is_error(value):
+            raise Unreadable(f"the gateway answered with an error: {_message(value)}")
         if path not in declared and not _is_success(value):
             name = path if len(at) == 1 and path.replace("_", "").isalnum() else f'"{path}"'
             cure = f"if that is a success, set `success = {{ {name} = {_json(value)} }}` for the gateway"
             raise Unreadable(
-                f"the gateway answered {path}: {_json(value)} and no models{_quoted(envelope)}", cure=cure
+                f"the gateway answered {path}: {_json(value)} and no models{_quoted(envelope).rstrip('.')}",
+                cure=cure,
             )
 
 
@@ -112,7 +128,8 @@ def raise_for_error_row(row: Any) -> None:
         return
     kinds = {str(row.get(name)).lower() for name in _KINDS}
     is_named_error = str(row.get("id")).lower() == "error" and "model" not in kinds
-    if "error" in kinds or (is_named_error and _text(row)):
+    is_without_id = not row.get("id") and _is_error(row.get("error"))
+    if "error" in kinds or is_without_id or (is_named_error and _text(row)):
         raise Unreadable(
             f"the only row of the list is an error: {_text(row) or redact(canonical.as_text(row))}"
         )
@@ -140,9 +157,9 @@ def find_rows(
     if null_is_empty and nulls:
         return []
     if nulls:
-        raise Unreadable(f"{nulls[0]!r} is null, not the list of models")
+        raise Unreadable(f"{nulls[0]!r} is null, not the list of models{_quoted(envelope)}")
     places = " or ".join(repr(path) if path else "the answer itself" for path in paths)
-    raise Unreadable(f"{places} is {describe_type(found)}, not the list of models")
+    raise Unreadable(f"{places} is {describe_type(found)}, not the list of models{_quoted(envelope)}")
 
 
 def list_path(envelope: Any, paths: tuple[str, ...]) -> Path:
@@ -219,12 +236,16 @@ def _codes(envelope: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
             yield from (
                 ((name, inner), code)
                 for inner, code in value.items()
-                if simplified(inner) in _CODES and not isinstance(code, dict | list)
+                if simplified(inner) in _ERRORS or _is_code(inner, code)
             )
-        elif (simple in _CODES and not isinstance(value, dict | list)) or (
+        elif _is_code(name, value) or (
             simple == "status" and isinstance(value, int) and value >= _FIRST_ERROR_STATUS
         ):
             yield (name,), value
+
+
+def _is_code(name: str, value: Any) -> bool:
+    return simplified(name) in _CODES and not isinstance(value, dict | list)
 
 
 def _is_success(value: Any) -> bool:

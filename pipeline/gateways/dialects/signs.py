@@ -350,9 +350,11 @@ def _cursors(place: _Place, present: Sequence[str], url: str) -> Iterator[Sign]:
     for at, name, value in place.named(_NEXT):
         if simplified(name) == "cursor" and isinstance(value, dict):
             continue
-        steps, target = _target(value)
+        several = isinstance(value, list)
+        steps, target = _target(value[0] if several and value else value)
         if target is not None and not _is_present(target, present, url):
-            yield Sign((*at, *steps), target, _cursor_setting((*at, *steps), target))
+            # No path of the config leads into an array.
+            yield Sign((*at, *steps), target, None if several else _cursor_setting((*at, *steps), target))
     for at, _, links in place.named(frozenset({"links", "link"})):
         for link in links[:_MOST_LINKS] if isinstance(links, list) else ():
             if isinstance(link, dict) and "next" in str(link.get("rel")).lower().split():
@@ -453,7 +455,8 @@ def _cursor_setting(at: Path, value: Any) -> str | None:
         return _setting(param=(known or [query[0][0]])[0], next=at)
     if isinstance(value, str) and _is_address(value):
         return None
-    name = next((step for step in reversed(at) if simplified(step) not in _TARGETS), at[-1])
+    own = (step for step in reversed(at) if simplified(step) in _NEXT or simplified(step) not in _TARGETS)
+    name = next(own, at[-1])
     rest = _NEXT_PREFIX.sub("", name)
     bare = "cursor" if isinstance(value, str) else "page"
     return _setting(param=rest[:1].lower() + rest[1:] or bare, next=at)
