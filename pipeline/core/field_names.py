@@ -24,7 +24,7 @@ class Names:
         self.all = self.rank.keys()
 
 
-_CONTAINERS = frozenset(
+CONTAINERS = frozenset(
     names_in(
         "abilities architecture attributes capabilities constraints contextwindow details features"
         " functionality info limit limits meta metadata modalities modelinfo modellimits modelspec"
@@ -268,7 +268,7 @@ def _objects(body: Mapping[str, Any], at: str = "", depth: int = 2) -> Iterator[
     yield at, named
     if depth:
         for name, value in named.items():
-            if name in _CONTAINERS and isinstance(value, dict):
+            if name in CONTAINERS and isinstance(value, dict):
                 yield from _objects(value, name, depth - 1)
 
 

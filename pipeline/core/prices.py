@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from pipeline.core.amounts import USD, parse_amount
 from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
@@ -27,6 +28,9 @@ PRICES = {
 
 _PERCENT = Decimal("0.1")
 _TOLERANCE = Decimal("0.000001")
+
+_UNITS = (*UNITS.values(), Decimal("0.01"))
+"""The factors from a price to USD per 1M tokens: those of the config, and of cents per 1M tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ def _is_its_ratio(raw: PriceChange, price: PriceChange) -> bool:
 def _raw_price(field: FieldChange) -> PriceChange | None:
     """Return a field as a price; None if one of its sides is neither a number nor absent."""
     values = [None if side is None else from_text(side) for side in (field.before, field.after)]
-    before, after = (None if value is None else parse_price(value) for value in values)
+    before, after = (None if value is None else _number(value) for value in values)
     if (
         (before is None) != (field.before is None)
         or (after is None) != (field.after is None)
@@ -175,6 +179,15 @@ def _raw_price(field: FieldChange) -> PriceChange | None:
         return None
     texts = [value.strip() if isinstance(value, str) else None for value in values]
     return PriceChange(field.field, before, after, texts=(texts[0], texts[1]), flapping=field.flapping)
+
+
+def _number(value: Any) -> Decimal | None:
+    """Return a price as a number; of 1M tokens, if a text says of how many tokens it is the price."""
+    plain = parse_price(value)
+    amount = parse_amount(value) if plain is None and isinstance(value, str) else None
+    if amount is None or amount.terms.currency not in (None, USD):
+        return plain
+    return amount.value * (amount.terms.factor or 1)
 
 
 def _complete(
@@ -193,7 +206,7 @@ def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]
     if price.before is not None and price.after is not None:
         return price
     for raw in raw_prices.values():
-        for unit in UNITS.values():
+        for unit in _UNITS:
             if price.before is None and _is_equal(raw.after, unit, price.after):
                 return replace(price, before=None if raw.before is None else strip_zeros(raw.before * unit))
             if price.after is None and _is_equal(raw.before, unit, price.before):
@@ -204,7 +217,7 @@ def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]
 def _unit_between(raw: PriceChange, price: PriceChange) -> Decimal | None:
     """Return the unit in which a field equals a price on both sides; None without one."""
     sides = ((raw.before, price.before), (raw.after, price.after))
-    units = (unit for unit in UNITS.values() if all(_is_equal(mine, unit, usd) for mine, usd in sides))
+    units = (unit for unit in _UNITS if all(_is_equal(mine, unit, usd) for mine, usd in sides))
     return next(units, None)
 
 

@@ -89,3 +89,29 @@ def test_the_records_of_a_list_like_openrouters_have_prices_without_a_setting(jo
         assert job.quick("run").code == 0
     shown = job.quick("show", "b/two", "--json").stdout
     assert '"input_usd_per_1m": 0.5' in shown
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("pricing", {"input": "$2.00 / 1M"}, {"input": "$3.00 / 1M"}),
+        ("pricing", {"input": "0.002 USD per 1K tokens"}, {"input": "0.003 USD per 1K tokens"}),
+        (
+            "price",
+            {"input": 200, "unit": "cents per 1M tokens"},
+            {"input": 300, "unit": "cents per 1M tokens"},
+        ),
+        ("input_price_per_million", 2, 3),
+    ],
+)
+def test_a_change_of_a_price_with_a_stated_unit_is_one_line_in_usd(
+    job: Job, field: str, before: Any, after: Any
+) -> None:
+    bodies = iter([listing([{"id": "lyra", field: value}]) for value in (before, after)])
+    with Scripted(lambda _: Reply(next(bodies))) as server:
+        job.asks(server.url)
+        for day in (1, 2):
+            assert job.quick("run", at=f"2026-05-0{day}T06:00:00Z").code == 0
+    assert job.quick("changes").stdout == (
+        "2026-05-02 06:00  local/public\n  ~ lyra  input $2.00 → $3.00 per 1M tokens (+50 %)\n"
+    )
