@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,6 +17,7 @@ from support.e2e import Job, Reply, Scripted, listed
 
 import pipeline
 from pipeline.api import RunObserver
+from pipeline.core.times import iso
 from pipeline.core.types import Kind
 from pipeline.history.watch import FindingKind
 from pipeline.simulator import Gateway
@@ -267,7 +269,8 @@ def test_watch_checks_the_models_given_or_those_of_the_config(home, one):
     assert [model.model for model in home.run().absences] == ["quarry"]
     (found,) = home.watch().models[0].findings
     assert (found.kind, found.scopes) == (FindingKind.UNCONFIRMED, ("local/prod", "local/public"))
-    assert [event.urgent for event in home.run().report.events] == [True]
+    later = iso(datetime.now(UTC) + timedelta(minutes=2))
+    assert [event.urgent for event in replace(home, clock=lambda: later).run().report.events] == [True]
     assert home.watch("nope").unmatched[0].pattern == "nope"
 
 

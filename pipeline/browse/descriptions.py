@@ -202,6 +202,7 @@ TABLES: Mapping[str, Description] = {
             "outcome": "baseline (first answer), moved (new current listing), confirmed (removals), held, "
             "failed, recovered, reread (parsed by new rules), settled (a value is stable again) or retired "
             "(its group is gone)",
+            "error_class": "Class of the error; for a held answer, why it is held, in one word",
         },
         sort="-id",
         facets=("outcome",),

@@ -167,6 +167,6 @@ def _status_lines(status: Status) -> Iterator[str]:
             yield f"reports {state}: {number}; `modelwatch outbox` shows why"
     retired = [scope.scope for scope in status.coverage if scope.state == "retired"]
     if retired:
-        yield f"no longer in the config, kept as history: {' '.join(retired)}"
+        yield f"no longer asked, kept as history: {' '.join(retired)}"
     healthy = sum(scope.state == "ok" for scope in asked)
     yield f"{healthy} of {count(len(asked), 'scope')} {'is' if 1 in (healthy, len(asked)) else 'are'} healthy"

@@ -116,7 +116,7 @@ def _remarks(found: ScopeProbe, result: ProbeResult) -> Iterator[str]:
     if result.flapping:
         yield f"some answers lack these models: {_names(result.flapping)}"
         confirm = found.scope.thresholds.confirm
-        yield f"  if reports show removals that did not happen, raise `confirm` (now {confirm})"
+        yield f"  if reports show removals that did not happen, raise `confirm` (now {confirm}) or `confirm_after`"
     if result.order_differs:
         yield "the order of the models differs, which is never reported"
 

@@ -26,7 +26,8 @@ url = "{url}"
 # attempts = 4                    # tries, when it cannot be reached or asks to slow down
 # max_loss = 0.25                 # hold an answer that lacks more than this share of the models…
 # floor = 3                       # …and more than this many
-# confirm = 2                     # a model is removed when so many complete answers in a row lack it
+# confirm = 2                     # a model is removed when so many complete answers in a row lack it…
+# confirm_after = "2h"            # …for so long
 
 # Each scope is one place to ask from. Do not write secrets here, but references to them:
 # "env:NAME" (a variable), "file:PATH" (a file, or a systemd credential), "command:PROGRAM ARGUMENTS".

@@ -157,13 +157,21 @@ class Recovery:
     urgent: bool = False
 
 
-_ALSO_GONE = """
-    select 1 from changes where changes.transition = sightings.transition and changes.kind = 'removed'
-    and changes.model not in (
-        select records.model from listing_records join records on records.id = listing_records.record
-        where listing_records.listing = problem.listing)
+_LACKED = """
+    not in (select records.model from listing_records join records on records.id = listing_records.record
+            where listing_records.listing = problem.listing)
 """
-"""SQL: a sighting of a move removes a model that the held answer `problem` lacked."""
+
+_ALSO_GONE = f"""
+    2 * (select count(*) from changes
+         where changes.transition = sightings.transition and changes.kind = 'removed'
+         and changes.model {_LACKED.strip()})
+    >= max(1, (select count(*) from transitions
+               join listing_records on listing_records.listing = transitions.before
+               join records on records.id = listing_records.record
+               where transitions.id = sightings.transition and records.model {_LACKED.strip()}))
+"""  # noqa: S608 - our own words
+"""SQL: a sighting of a move removes at least half of the models that the held answer `problem` lacked."""
 
 
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
@@ -173,7 +181,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway,
                problem.outcome as state,
                sightings.outcome = 'moved' and problem.outcome = 'held' and (
-                   sightings.listing = problem.listing or exists ({_ALSO_GONE.strip()})) as accepted,
+                   sightings.listing = problem.listing or {_ALSO_GONE.strip()}) as accepted,
                began.started_at as since,
                max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds,
                (select last.error_class from sightings as last where last.scope = sightings.scope

@@ -102,7 +102,7 @@ def test_flapping_models_are_named_with_the_setting_to_raise(gateway, run):
     assert "2 to 3 models" in output
     assert output.splitlines()[1:] == [
         "some answers lack these models: beta",
-        "  if reports show removals that did not happen, raise `confirm` (now 3)",
+        "  if reports show removals that did not happen, raise `confirm` (now 3) or `confirm_after`",
     ]
 
 

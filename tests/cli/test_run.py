@@ -883,7 +883,7 @@ def test_a_scope_that_leaves_the_config_is_retired_and_keeps_its_history(gateway
         "test": "retired",
         "public": "ok",
     }
-    assert "no longer in the config" in job.quick("status").stdout
+    assert "no longer asked, kept as history" in job.quick("status").stdout
 
 
 def history_of(job):

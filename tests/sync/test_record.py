@@ -216,6 +216,17 @@ def test_models_that_all_answers_of_a_day_lack_are_removed_and_the_rest_stays(sc
     assert script.state("acme/prod").held is None
 
 
+@pytest.mark.parametrize(("second", "accepted"), [("abcd", True), ("abc", True), ("abcdefghi", False)])
+def test_a_hold_that_ends_with_a_list_that_agrees_is_accepted(
+    script: Script, second: str, *, accepted: bool
+) -> None:
+    script.has(scope("acme/prod", thresholds=CAUTIOUS)).offers("acme/prod", *"abcdefghij").run()
+    script.offers("acme/prod", *"abcd").run()
+    script.offers("acme/prod", *second).run()
+    assert script.models("acme/prod") == {*second}
+    assert [each.accepted for each in recoveries(script.store, Window(0, 3))] == [accepted]
+
+
 OURS, THEIRS = "abcdefghij", "efghijkl"
 """Two lists of which six models are the same."""
 
