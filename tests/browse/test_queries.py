@@ -32,7 +32,7 @@ MAY_BE_SCANNED = {
     "wanted",
     "found",
     "moved",
-    *("runs", "affected", "of", "went", "levels", "removals", "additions", "back"),
+    *("runs", "affected", "of", "went", "levels", "confirmations", "removals", "additions", "back"),
     "json_each",
 }
 """Tables and subqueries that a stored query may scan: those of the present, and its own results."""

@@ -11,7 +11,7 @@ moved as materialized (
     select runs.at, sightings.*, scopes.name as scope_name,
            exists (select 1 from chosen where chosen.id = scopes.id) as wanted
     from runs
-    join sightings on sightings.snapshot = runs.id and sightings.outcome in ('moved', 'confirmed')
+    cross join sightings on sightings.snapshot = runs.id and sightings.outcome in ('moved', 'confirmed')
     join scopes on scopes.id = sightings.scope
 ),
 moves as materialized (
@@ -21,29 +21,28 @@ moves as materialized (
 ),
 affected as materialized (
     select distinct changes.model from (select distinct transition from moved) as of
-    join changes on changes.transition = of.transition and changes.kind in ('added', 'removed')
+    cross join changes on changes.transition = of.transition and changes.kind in ('added', 'removed')
 ),
 came as materialized (
-    select changes.model, sightings.scope, sightings.id, sightings.snapshot
+    select changes.model << 32 | sightings.scope as place, sightings.id, sightings.snapshot
     from affected
     cross join changes on changes.model = affected.model and changes.kind = 'added'
     cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
 ),
 went as materialized (
-    select changes.model, sightings.scope, sightings.id, sightings.transition, changes.before,
-           snapshots.started_at as at
+    select changes.model << 32 | sightings.scope as place, sightings.id, sightings.transition, changes.model,
+           changes.before, snapshots.started_at as at
     from affected
     cross join changes on changes.model = affected.model and changes.kind = 'removed'
     cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
     join snapshots on snapshots.id = sightings.snapshot
 ),
 levels as materialized (
-    select went.model, went.id, min(max(count(earlier.id) - 1, 0), 3) as level
+    select went.place, went.id, went.model, min(max(count(earlier.id) - 1, 0), 3) as level
     from went
-    left join went as earlier on earlier.model = went.model and earlier.scope = went.scope
-        and earlier.id < went.id
+    left join went as earlier on earlier.place = went.place and earlier.id < went.id
         and earlier.at >= strftime('%Y-%m-%dT%H:%M:%SZ', went.at, '-30 days')
-    group by went.model, went.id
+    group by went.place, went.id
 ),
 confirmations as materialized (
     select confirmed.id, confirmed.flap_level, first.started_at as since_at, (
@@ -56,17 +55,16 @@ confirmations as materialized (
     join snapshots as first on first.id = confirmed.since
 ),
 departed as materialized (
-    select went.model, went.scope, went.id as move, confirmations.id as confirmation, confirmations.since_at
+    select levels.model, levels.id as move, confirmations.id as confirmation, confirmations.since_at
     from confirmations
-    join levels on levels.id = confirmations.move and levels.level = confirmations.flap_level
-    join went on went.id = levels.id and went.model = levels.model
+    cross join levels on levels.id = confirmations.move and levels.level = confirmations.flap_level
 ),
 removals as materialized (
     select changes.id as change, changes.model, departed.since_at, moved.*
     from moved
     join changes on changes.transition = moved.transition and changes.kind = 'removed'
     join departed on departed.confirmation = moved.id and departed.model = changes.model
-    left join came on came.model = changes.model and came.scope = moved.scope
+    left join came on came.place = changes.model << 32 | moved.scope
         and came.snapshot > moved.since and came.snapshot <= moved.snapshot
     where moved.outcome = 'confirmed' and came.id is null
     and not exists (
@@ -78,7 +76,7 @@ additions as materialized (
     select changes.id as change, changes.model, changes.after as record, moved.*, max(went.id) as last
     from moved
     join changes on changes.transition = moved.transition and changes.kind = 'added'
-    left join went on went.model = changes.model and went.scope = moved.scope and went.id < moved.id
+    left join went on went.place = changes.model << 32 | moved.scope and went.id < moved.id
     where moved.outcome = 'moved'
     group by changes.id, moved.id
 ),
@@ -88,7 +86,7 @@ back as materialized (
     from additions
     left join departures as kept on kept.scope = additions.scope and kept.model = additions.model
         and kept.sighting < additions.id
-    left join went on went.id = additions.last and went.model = additions.model
+    left join went on went.place = additions.model << 32 | additions.scope and went.id = additions.last
     left join departed on departed.move = additions.last and departed.model = additions.model
         and departed.confirmation < additions.id
     group by additions.change, additions.id
@@ -115,7 +113,7 @@ pending as (
     from moved
     join missing on missing.transition = moved.transition and missing.scope = moved.scope
     join changes on changes.transition = moved.transition and changes.kind = 'removed'
-    left join came on came.model = changes.model and came.scope = moved.scope and came.id > moved.id
+    left join came on came.place = changes.model << 32 | moved.scope and came.id > moved.id
     where moved.outcome = 'moved' and came.id is null
 ),
 categorised as materialized (
