@@ -10,6 +10,7 @@ from support.configs import GATEWAY, SCOPED, SECRET, TOKEN, only
 from support.e2e import Job, one_line
 
 from pipeline.config import load, parse
+from pipeline.core.times import parse_duration
 from pipeline.core.types import Anonymous, Key, Limits, Thresholds
 from pipeline.delivery.types import Ping
 from pipeline.errors import ConfigError
@@ -166,11 +167,16 @@ def test_the_examples_of_the_documentation_are_valid(written):
         assert config.scopes
 
 
+def _number(text):
+    """Return a number, or a duration in seconds."""
+    return parse_duration(text) if text[-1].isalpha() else float(text)
+
+
 def test_the_readme_names_every_setting_with_its_default():
     text = (ROOT / "data" / "README.md").read_text("utf-8")
-    shown = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE))
+    shown = dict(re.findall(r'^\| `(\w+)` \| (?:`")?([\d.]+[mhd]?)(?:"`)? \|', text, re.MULTILINE))
     real = {name: getattr(kind(), name) for kind in (Limits, Thresholds) for name in kind.__slots__}
-    assert {name: float(value) for name, value in shown.items()} == {**real, "deadline": 600.0}
+    assert {name: _number(value) for name, value in shown.items()} == {**real, "deadline": 600.0}
 
 
 def test_init_writes_a_valid_config_and_overwrites_none(tmp_path):
