@@ -366,6 +366,9 @@ SCENARIOS: dict[str, Scenario] = {
         texts=("next_cursor", "paging"),
         stderr=("paging",),
     ),
+    "first-list-in-part": Scenario(
+        (), 0, replies(enveloped(*TEN, total=25)), gateway=Answers, texts=("25",), stderr=("complete = true",)
+    ),
     "part-of-a-list": Scenario(
         (Run(0, replies(enveloped(*TEN)), "notable"),),
         1,
