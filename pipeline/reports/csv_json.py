@@ -168,7 +168,6 @@ def event_value(event: Event) -> dict[str, Any]:
             "kind": str(event.kind),
             "scopes": list(event.scopes),
             "groups": list(event.groups),
-            "models": list(event.models),
             "quiet": event.quiet,
             "severity": str(event.severity),
             "fields": [field_value(field) for field in event.fields],

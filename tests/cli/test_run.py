@@ -118,11 +118,11 @@ def test_a_change_is_exactly_these_rows(gateway, job):
     everyone = "local/prod local/public local/test,default vip,,,,notable"
     assert job.written()["20260501T070000Z.csv"].decode().split("\r\n") == [
         "at,kind,gateway,model,field,before,after,class,scopes,groups,since,away_seconds,urgent,"
-        "severity,before_usd_per_1m,after_usd_per_1m,flapping",
-        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,",
-        f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone},,,",
-        f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone},0.5,0.25,",
-        f"{hour(7)},changed,local,beta,pricing.output,,2,price,{everyone},,2,",
+        "severity,before_usd_per_1m,after_usd_per_1m,flapping,models,shape_of",
+        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,,,",
+        f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone},,,,,",
+        f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone},0.5,0.25,,,",
+        f"{hour(7)},changed,local,beta,pricing.output,,2,price,{everyone},,2,,,",
         "",
     ]
 
@@ -148,7 +148,7 @@ def test_a_change_is_exactly_this_json(gateway, job):
             "held": 0,
             "failed": 0,
         },
-        "totals": {"added": 0, "removed": 0, "returned": 0, "changed": 1},
+        "totals": {"added": 0, "removed": 0, "returned": 0, "changed": 1, "shape": 0},
         "changes": [
             {
                 "at": hour(7),
@@ -186,6 +186,7 @@ def test_a_change_is_exactly_this_json(gateway, job):
         "last_answered": hour(7),
         "urgent": False,
         "error": None,
+        "hold": None,
     }
 
 
