@@ -214,31 +214,34 @@ def _from_object(value: Mapping[str, Any]) -> Amount | None:
     return None
 
 
-_UNIT_NAMES = ("unit", "price_unit", "pricing_unit", "priceUnit", "pricingUnit", "token_unit", "per", "units")
-_CURRENCY_NAMES = (
-    "currency",
-    "price_currency",
-    "pricing_currency",
-    "priceCurrency",
-    "currency_code",
-    "currencyCode",
-)
-_TERMS_NAMES = frozenset((*_UNIT_NAMES, *_CURRENCY_NAMES))
-
-
 def terms_beside(value: Mapping[str, Any]) -> Terms:
-    """Return the unit and currency that an object states for its prices."""
-    names = value.keys() & _TERMS_NAMES
-    if not names:
-        return NO_TERMS
-    units = (found for name in _UNIT_NAMES if name in names and (found := _stated(value[name])))
-    unit = next(units, NO_TERMS)
-    currencies = (value[name] for name in _CURRENCY_NAMES if name in names)
-    stated = next((text[:_LONGEST] for text in currencies if isinstance(text, str) and text), "")
-    currency = parse_terms(stated) if stated else None
-    # A currency that is unknown here is another one.
-    code = (currency.currency if currency else None) or stated
-    return replace(unit, currency=code or unit.currency)
+    """Return the unit and currency that an object states for its prices, as at `unit` or `priceCurrency`."""
+    found = NO_TERMS
+    for name, inner in value.items():
+        kind = _states(name)
+        if kind == "unit":
+            found = found.over(_stated(inner) or NO_TERMS)
+        elif kind == "currency" and isinstance(inner, str) and inner:
+            text = inner[:_LONGEST]
+            # A currency that is unknown here is another one.
+            code = (parse_terms(text) or NO_TERMS).currency or text
+            found = replace(found, currency=code)
+    return found
+
+
+_UNIT_WORDS = frozenset({"unit", "units"})
+_CURRENCY_WORDS = frozenset({"currency", "code", "symbol"})
+_ABOUT_PRICES = frozenset(names_in("billing cost costs price prices pricing token tokens"))
+
+
+@lru_cache(8192)
+def _states(name: str) -> str | None:
+    """Return what a name says that its value states: `unit`, `currency`, or None."""
+    found = frozenset(words(name))
+    if "currency" in found and found <= _CURRENCY_WORDS | _ABOUT_PRICES:
+        return "currency"
+    is_unit = not _UNIT_WORDS.isdisjoint(found) and found <= _UNIT_WORDS | _ABOUT_PRICES
+    return "unit" if is_unit or found in ({"per"}, {"per", "tokens"}) else None
 
 
 def _stated(value: Any) -> Terms | None:

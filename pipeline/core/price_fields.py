@@ -119,7 +119,7 @@ def find_prices(body: Mapping[str, Any], unit: Decimal | None = None) -> FoundPr
         body: the record.
         unit: the factor to USD per 1M tokens of prices whose unit it does not state; None to conclude it.
     """
-    fields = _by_meter(_fields(body, (), NO_TERMS, inside=False))
+    fields = _by_meter(_fields(body, (), NO_TERMS))
     if not fields:
         return _NONE
     currency = next((each.amount.terms.currency for each in fields if each.amount.terms.currency), None)
@@ -156,20 +156,16 @@ def _by_meter(found: Iterator[PriceField]) -> tuple[PriceField, ...]:
     return tuple(first.values()) if INPUT in first or OUTPUT in first else ()
 
 
-def _fields(
-    value: Mapping[str, Any], at: tuple[str, ...], outer: Terms, *, inside: bool
-) -> Iterator[PriceField]:
-    """Yield the prices of an object: of a record, of a wrapper in it, or `inside` an object of prices."""
-    terms = terms_beside(value).over(outer) if inside or _has_prices(value) else outer
-    for name, item in value.items():
-        if inside or _names_price(name):
-            yield from _prices((*at, name), item, words(name), terms, _DEPTH)
-        elif name.lower() in _WRAPPERS and isinstance(item, dict) and len(at) < _DEPTH:
-            yield from _fields(item, (*at, name), terms, inside=False)
-
-
-def _has_prices(value: Mapping[str, Any]) -> bool:
-    return any(map(_names_price, value))
+def _fields(value: Mapping[str, Any], at: tuple[str, ...], outer: Terms) -> Iterator[PriceField]:
+    """Yield the prices of a record, or of a wrapper in it."""
+    priced = [name for name in value if _names_price(name)]
+    terms = terms_beside(value).over(outer) if priced else outer
+    for name in priced:
+        yield from _prices((*at, name), value[name], words(name), terms, _DEPTH)
+    if len(at) < _DEPTH:
+        for name, item in value.items():
+            if isinstance(item, dict) and name.lower() in _WRAPPERS:
+                yield from _fields(item, (*at, name), terms)
 
 
 @lru_cache(8192)

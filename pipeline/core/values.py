@@ -31,7 +31,7 @@ _MILLISECONDS_FROM = 100_000_000_000
 _LATEST = 253_402_300_799  # the last second of the year 9999
 _EPOCH_YEAR = 1970
 _FARTHEST_YEAR = 2090  # later dates mean "never"
-_THOUSANDS = re.compile(r"^(\d+(?:\.\d+)?)\s*([kKmM])?$")
+_THOUSANDS = re.compile(r"^(\d+(?:\.\d+)?)\s*([kKmM])?(?:\s*[Tt]okens?)?$")
 
 
 def parse_price(value: Any) -> Decimal | None:
@@ -46,7 +46,7 @@ def parse_price(value: Any) -> Decimal | None:
 
 
 def parse_length(value: Any) -> int | None:
-    """Parse a length in tokens: 128000, 256000.0, "1,000", "128k"; None for 0 and below."""
+    """Parse a length in tokens: 128000, 256000.0, "1,000", "128k tokens"; None for 0 and below."""
     if isinstance(value, str):
         match = _THOUSANDS.match(value.strip().replace(",", ""))
         if not match:

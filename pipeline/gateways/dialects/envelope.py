@@ -55,6 +55,10 @@ _MESSAGES = (
 _FIRST_ERROR_STATUS = 400
 
 
+_MOST_PLACES = 5
+"""So many places of a list are named in a message."""
+
+
 def parse_json(body: bytes) -> Any:
     """Parse a body.
 
@@ -158,7 +162,9 @@ def find_rows(
         return []
     if nulls:
         raise Unreadable(f"{nulls[0]!r} is null, not the list of models{_quoted(envelope)}")
-    places = " or ".join(repr(path) if path else "the answer itself" for path in paths)
+    named = [repr(path) if path else "the answer itself" for path in paths]
+    # An unknown gateway's list is looked for at more places than a message should name.
+    places = " or ".join(named if len(named) <= _MOST_PLACES else [*named[:3], named[-1]])
     raise Unreadable(f"{places} is {describe_type(found)}, not the list of models{_quoted(envelope)}")
 
 
