@@ -115,3 +115,14 @@ def test_a_change_of_a_price_with_a_stated_unit_is_one_line_in_usd(
     assert job.quick("changes").stdout == (
         "2026-05-02 06:00  local/public\n  ~ lyra  input $2.00 → $3.00 per 1M tokens (+50 %)\n"
     )
+
+
+def test_check_says_what_to_set_where_a_configured_path_finds_no_price(job: Job) -> None:
+    body = listing([{"id": "lyra", **CHEAP}])
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url)
+        text = job.config.read_text("utf-8")
+        prices = 'prices = { unit = "1m", input = "pricing.in" }'
+        job.configure(text.replace("backoff", f"{prices}\nbackoff", 1))
+        [row] = job.quick("check", "--json").json()
+    assert "1 of 1 record has `pricing.input`; no price is read: set" in row["advice"]
