@@ -115,8 +115,8 @@ class Month:
         self.private = {f"steady-{n:02}" for n in range(20 - PRIVATE, 20)}
         self.shape_at = self._moment(chance)
         self._plan_changes(chance)
-        self._flips = {f"flips-{n}": self._span(chance, 30, 60) for n in range(2)}
-        self._blinks = {f"blinks-{n}": self._span(chance, 12, 48) for n in range(2)}
+        self._flips = {f"flips-{n}": self._span(chance, 12, 22) for n in range(2)}
+        self._blinks = {f"blinks-{n}": self._span(chance, 72, 120) for n in range(2)}
         for scope in _DISTURBANCES:
             self._disturb(scope, chance)
         self._plan_polls(chance)
@@ -203,9 +203,15 @@ class Month:
         return last if at >= end else random.Random(f"{self.seed} {number} {at}").choice(values)
 
     def blinking(self, at: datetime) -> set[str]:
-        """Return the models that this one answer lacks; no model is missing from two answers in a row."""
+        """Return the models that this one answer lacks.
+
+        The next answer is undisturbed and has them: a held one would not end the misses in a row.
+        """
         position = self.polls.index(at)
-        if abs(at - self.shape_at) < _APART:
+        disturbed = any(
+            self.disturbance(scope, each) for scope in SCOPES for each in self.polls[position : position + 2]
+        )
+        if disturbed or abs(at - self.shape_at) < _APART:
             return set()
         return {
             name
@@ -275,11 +281,11 @@ class Month:
         flapping = self.flapping_fields()
         return {each: times for each, times in loud.items() if each not in flapping}
 
-    def flapping_fields(self) -> set[Reported]:
-        """Return the fields that keep changing for a while."""
+    def flapping_fields(self) -> dict[Reported, int]:
+        """Return the fields that keep changing for a while, with the least number of reports of each."""
         return {
-            Reported(scope, "changed", name, "context_length")
-            for name in self._flips
+            Reported(scope, "changed", name, "context_length"): int((self.seed + number) % 2)
+            for number, name in enumerate(self._flips)
             for scope in _DISTURBANCES
         }
 
