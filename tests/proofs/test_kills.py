@@ -20,6 +20,7 @@ from support.proving import (
     problems,
     recorded_events,
     reported_events,
+    settle,
     stray_files,
 )
 
@@ -33,13 +34,6 @@ RUNS_KILLED, IMPORTS_KILLED = 28, 22
 
 ATTEMPTS = 150
 """The maximum of attempts, since some processes end before they are killed."""
-
-
-def settle(job: Job) -> int:
-    """Run twice, so that holds are accepted and removals confirmed; return the last exit status."""
-    first, second = job.quick("run").code, job.quick("run").code
-    assert {first, second} <= SETTLED
-    return second
 
 
 def durations(job: Job, world: World) -> tuple[float, float]:
@@ -84,7 +78,8 @@ def test_a_run_killed_at_any_point_loses_and_repeats_nothing(tmp_path: Path, see
             else:
                 kills += killed(process, chance.uniform(0, until_ended))
             assert problems(job.database) == []
-            assert settle(job) == settle(reference)
+            first, second = settle(job, reference)
+            assert first == second
             assert current_bodies(job.database) == current_bodies(reference.database)
         assert kills == RUNS_KILLED, "too few processes were killed"
         assert (

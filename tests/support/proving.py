@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pipeline.core.times import iso
 from pipeline.history.changes import find_events
 from pipeline.maintenance import dialects_of, verify
 from pipeline.store import Store, read_listing, scope_states
@@ -90,6 +92,24 @@ def home(directory: Path, url: str) -> Job:
     job = Job(directory, {name.upper(): secret for name, secret in KEYS.items()})
     job.asks(url, attempts=1, scopes=SCOPES)
     return job
+
+
+def settle(*jobs: Job, times: int = 4) -> list[int]:
+    """Run each of some jobs so many times, hours apart, so that holds end and removals are confirmed.
+
+    Real runs may be seconds apart, and then count as one answer; these go on from the real time, hour by
+    hour.
+
+    Returns:
+        The exit status of the last run of each.
+    """
+    now = datetime.now(UTC)
+    codes = [
+        [job.quick("run", at=iso(now + timedelta(hours=number))).code for number in range(1, times + 1)]
+        for job in jobs
+    ]
+    assert {code for each in codes for code in each} <= SETTLED
+    return [each[-1] for each in codes]
 
 
 def problems(path: Path) -> list[str]:
