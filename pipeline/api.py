@@ -194,7 +194,7 @@ class CheckResult:
         scopes: those that were asked; includes those made of a user's groups.
         results: by the name of the scope.
         missing: by destination, a line for each secret, program or library that it lacks.
-        fallbacks: for each scope whose key had a list of its own and now gets the anonymous one, that it does.
+        fallbacks: a message for each scope whose key had a list of its own and now gets the anonymous one.
     """
 
     scopes: tuple[Scope, ...]
@@ -361,7 +361,7 @@ class Home:
         )
 
     def _fallbacks(self, found: Results) -> dict[str, str]:
-        """Return for each scope whose key now gets the anonymous list that it does; none without a history."""
+        """Return a message for each scope whose key now gets the anonymous list; none without a history."""
         from pipeline.sync.cache import RunCache
         from pipeline.sync.decide import find_fallbacks
 

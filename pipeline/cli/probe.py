@@ -116,7 +116,8 @@ def _remarks(found: ScopeProbe, result: ProbeResult) -> Iterator[str]:
     if result.flapping:
         yield f"some answers lack these models: {_names(result.flapping)}"
         confirm = found.scope.thresholds.confirm
-        yield f"  if reports show removals that did not happen, raise `confirm` (now {confirm}) or `confirm_after`"
+        advice = f"raise `confirm` (now {confirm}) or `confirm_after`"
+        yield f"  if reports show removals that did not happen, {advice}"
     if result.order_differs:
         yield "the order of the models differs, which is never reported"
 

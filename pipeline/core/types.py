@@ -264,7 +264,7 @@ class FlapStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlapMark:
-    """The mark of a value that keeps changing; of a settled one, the number of changes and their time in s."""
+    """The mark of a value that keeps changing; of a settled one, the number of changes and the seconds."""
 
     step: FlapStep
     changes: int | None = None

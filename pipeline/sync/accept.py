@@ -108,7 +108,7 @@ def _accept_held(
         Outcome.MOVED,
         listing=state.held,
         transition=ledger.transition((state.listing, state.held), diff(before, after), fields_of),
-        since=ledger.held_since(state.id),
+        since=state.began if state.outcome == Outcome.HELD else ledger.held_since(state.id),
     )
     (number,) = ledger.sightings(snapshot, [moved])
     ledger.flaps.record_moves([number], at)

@@ -118,7 +118,8 @@ def test_a_failure_between_two_misses_does_not_count_as_a_miss(script: Script) -
 
 
 def test_an_answer_that_has_the_model_resets_the_count_of_misses(script: Script) -> None:
-    script.has(scope("acme/prod", thresholds=Thresholds(max_loss=1.0, floor=100, confirm=3, confirm_after=0.0)))
+    thrice = Thresholds(max_loss=1.0, floor=100, confirm=3, confirm_after=0.0)
+    script.has(scope("acme/prod", thresholds=thrice))
     script.offers("acme/prod", "lyra", "vega").run()
     script.drops("acme/prod", "vega").run()
     script.adds("acme/prod", "vega").run()

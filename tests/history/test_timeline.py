@@ -149,7 +149,8 @@ def test_the_timeline_of_a_retired_scope_has_the_time_it_was_last_asked(script: 
 def record_answer(store: Store, *rows: dict[str, Any], rules: Dialect = PRICED) -> None:
     """Record an answer with prices."""
     answer = rules.read(Answer((body(row("anchor"), *rows),), 0))
-    scopes = [scope("acme/prod", thresholds=Thresholds(max_loss=1.0, floor=100, confirm=1, confirm_after=0.0))]
+    once = Thresholds(max_loss=1.0, floor=100, confirm=1, confirm_after=0.0)
+    scopes = [scope("acme/prod", thresholds=once)]
     record_run(store, scopes, {"acme/prod": result_of(answer, rules)})
 
 

@@ -227,6 +227,17 @@ def test_a_hold_that_ends_with_a_list_that_agrees_is_accepted(
     assert [each.accepted for each in recoveries(script.store, Window(0, 3))] == [accepted]
 
 
+def test_an_accepted_hold_and_its_removals_are_dated_from_its_beginning(script: Script) -> None:
+    with_public(script).run()
+    script.offers("acme/prod", *"abc").run(times=5)
+    accept(script.store, ["acme/prod"], lambda *_: None, at=moment(9))
+    script.runs += 1
+    (end,) = recoveries(script.store, Window(0, script.runs))
+    assert (end.since, end.at, end.accepted) == (moment(2), moment(9), True)
+    assert removed(script) == [(moment(9), moment(2))] * 7
+    assert [problem for each in verify(script.store, dialects_of(())) for problem in each.problems] == []
+
+
 OURS, THEIRS = "abcdefghij", "efghijkl"
 """Two lists of which six models are the same."""
 
@@ -408,7 +419,7 @@ def test_a_list_that_may_have_more_pages_is_held_until_it_is_accepted(script: Sc
         script.record(incomplete(script, *"abcd"))
     assert script.models("acme/prod") == set("abc")
     assert script.state("acme/prod").error == "1 of 2 pages"
-    accept(script.store, ["acme/prod"], lambda *_: (), at=moment(42))
+    accept(script.store, ["acme/prod"], lambda *_: None, at=moment(42))
     assert script.models("acme/prod") == set("abcd")
     script.record(incomplete(script, *"abcd"))
     assert script.state("acme/prod").outcome == "moved"
@@ -422,7 +433,7 @@ def test_a_list_accepted_under_older_rules_is_held_once_it_shows_signs_of_more_p
     script.record(incomplete(script, *"abc", reading=reading))
     script.record(incomplete(script, *"abc", reading=reading))
     assert script.outcomes("acme/prod") == ["baseline", "held", "held"]
-    accept(script.store, ["acme/prod"], lambda *_: (), at=moment(4))
+    accept(script.store, ["acme/prod"], lambda *_: None, at=moment(4))
     script.record(incomplete(script, *"abc", reading=reading))
     assert script.outcomes("acme/prod")[3:] == ["moved"]
 

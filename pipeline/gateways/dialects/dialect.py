@@ -96,7 +96,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class GroupAnswers:
-    """The groups of one user as a list, in which each has the id of `group_record`, and an answer for each."""
+    """The groups of one user as a list, each with the id of `group_record`, and their answers by name."""
 
     groups: Answer
     models: Mapping[str, Answer]
