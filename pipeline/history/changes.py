@@ -131,7 +131,10 @@ def _build_events(
                 found.setdefault(event, []).append(sighting)
     events = _complete(store, found, changes, episodes(store, window, models))
     events += settled_events(store, settled)
-    moves = {(each.snapshot, each.scope_name): each for each in sightings if each.outcome == "moved"}
+    moves: dict[tuple[int, str], TransitionSighting | SettledValue] = {
+        (each.snapshot, each.scope_name): each for each in settled
+    }
+    moves |= {(each.snapshot, each.scope_name): each for each in sightings if each.outcome == "moved"}
     folded = fold_shapes(events, moves, watch) if models is None else map(with_meanings, events)
     times = _order_times(sorted([*sightings, *settled], key=lambda each: each.id))
 

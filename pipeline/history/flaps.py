@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pipeline.core.categories import categorise
+from pipeline.core.categories import SHAPE, categorise
 from pipeline.core.prices import PriceChange, price_changes
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.history.types import Event
 from pipeline.store import Store
-from pipeline.store.flaps import NOT_FLAPPING, Episode, SettledValue
+from pipeline.store.flaps import Episode, SettledValue, may_flap
 from pipeline.store.records import record_prices
 
 
@@ -31,7 +31,7 @@ def mark_fields(
 
 
 def _marked(field: FieldChange, episodes: Sequence[Episode], sighting: int) -> FieldChange:
-    if field.category in NOT_FLAPPING:
+    if not may_flap(field):
         return field
     for episode in episodes:
         if episode.announced == sighting:
@@ -86,7 +86,10 @@ def settled_events(store: Store, values: Sequence[SettledValue]) -> list[Event]:
 
 def _field(value: SettledValue) -> FieldChange:
     category = value.category or categorise(value.field)
-    return FieldChange(value.field, value.before, value.after, category, flapping=_mark(value))
+    mark = _mark(value)
+    if value.is_shape and (value.before is None) != (value.after is None):
+        return FieldChange(value.field, value.before, value.after, SHAPE, category, mark)
+    return FieldChange(value.field, value.before, value.after, category, flapping=mark)
 
 
 def _mark(value: SettledValue) -> FlapMark:

@@ -9,13 +9,14 @@ from pipeline.core.categories import SHAPE
 from pipeline.core.impact import is_significant
 from pipeline.core.jsonpath import generalise
 from pipeline.core.prices import PriceChange
-from pipeline.core.types import FieldChange, Kind
+from pipeline.core.types import FieldChange, FlapStep, Kind
 from pipeline.core.watchlist import Watch
 from pipeline.history.types import Event
 from pipeline.store.changes import TransitionSighting
+from pipeline.store.flaps import SettledValue
 
-Moves = Mapping[tuple[int, str], TransitionSighting]
-"""The sightings by which scopes moved, by snapshot and scope."""
+Moves = Mapping[tuple[int, str], TransitionSighting | SettledValue]
+"""The sightings by which scopes moved, or their values settled, by snapshot and scope."""
 
 
 def fold_shapes(events: Iterable[Event], moves: Moves, watch: Watch) -> list[Event]:
@@ -32,7 +33,9 @@ def fold_shapes(events: Iterable[Event], moves: Moves, watch: Watch) -> list[Eve
             continue
         own, prices, folded = split_shapes(event.fields, event.prices)
         for scope in event.scopes if folded else ():
-            shapes.setdefault((event.snapshot, scope), {})[event.model] = _Part(event, folded)
+            parts = shapes.setdefault((event.snapshot, scope), {})
+            earlier = parts[event.model].fields if event.model in parts else ()
+            parts[event.model] = _Part(event, (*earlier, *map(_without_news, folded)))
         if own or not folded:
             found.append(replace(event, fields=own, prices=prices))
     return [*found, *_shape_events(shapes, moves)]
@@ -103,6 +106,11 @@ def with_meaning(field: FieldChange) -> FieldChange:
     return replace(field, category=field.shape_of or "other", shape_of=None)
 
 
+def _without_news(field: FieldChange) -> FieldChange:
+    """Return a field of a shape as gained or lost, without the mark of an announced or settled value."""
+    return field if field.flap_step == FlapStep.REPEATED else replace(field, flapping=None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """The fields of an event that are folded."""
@@ -117,7 +125,7 @@ def _is_watched(event: Event, watch: Watch) -> bool:
 
 def _shape_events(shapes: Mapping[tuple[int, str], Mapping[str, _Part]], moves: Moves) -> Iterator[Event]:
     """Yield the events of the lists that changed their shape; lists with the same changes share them."""
-    shared: dict[Event, list[TransitionSighting]] = {}
+    shared: dict[Event, list[TransitionSighting | SettledValue]] = {}
     for key, parts in shapes.items():
         move = moves[key]
         for models, fields in group_shapes({model: part.fields for model, part in parts.items()}):

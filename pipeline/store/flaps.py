@@ -8,12 +8,13 @@ is removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.diff import field_changes
+from pipeline.core.impact import LOUD_SHAPES
 from pipeline.core.times import iso
 from pipeline.core.types import FieldChange
 from pipeline.store.bulk import BulkWriter
@@ -25,8 +26,25 @@ from pipeline.store.windows import IN_WINDOW, Window
 RETURN_DAYS = 7
 """A change to a value that the field had within so many days is a return."""
 
-NOT_FLAPPING = (*sorted(QUIET_CATEGORIES), SHAPE)
-"""The categories without episodes: they are quiet, or reported for all models at once."""
+
+def _texts(values: Iterable[str]) -> str:
+    """Return our own words as texts in SQL."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
+_QUIET = (*sorted(QUIET_CATEGORIES), SHAPE)
+
+_CATEGORY = f"""
+    case when fields.class = '{SHAPE}' and fields.shape_of in ({_texts(sorted(LOUD_SHAPES))})
+         then fields.shape_of else fields.class end
+"""
+"""SQL: the category of a field that decides whether it has episodes."""
+
+
+def may_flap(field: FieldChange) -> bool:
+    """Return whether a field has episodes: those whose changes are quiet have none."""
+    is_loud_shape = field.category == SHAPE and field.shape_of in LOUD_SHAPES
+    return is_loud_shape or field.category not in _QUIET
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +183,14 @@ _OFFERED = """
 
 # A transition is compared once for all scopes that made it: `now` has no scopes, except for models that are
 # listed again.
-_NOW = """
+_NOW = f"""
     with wanted as materialized (
         select sightings.id as sighting, sightings.scope, sightings.transition from json_each(:moved) as each
         join sightings on sightings.id = each.value
     ),
     now as materialized (
         select lists.transition, null as scope, changes.model, fields.name as field, field_changes.before,
-               field_changes.after, fields.class
+               field_changes.after, {_CATEGORY.strip()} as class
         from (select distinct transition from wanted) as lists
         cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
         cross join field_changes on field_changes.change = changes.id
@@ -181,7 +199,7 @@ _NOW = """
         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
         from json_each(:readded)
     )
-"""
+"""  # noqa: S608 - our own words
 
 _READDED = """
     select distinct moved.transition, moved.scope, added.model, removed.before, added.after
@@ -228,7 +246,7 @@ _RETURNED = f"""
             and (now.scope is null or now.scope = wanted.scope)
         cross join sightings as earlier on earlier.transition = past.transition
             and earlier.scope = wanted.scope and +earlier.outcome = 'moved' and +earlier.id < wanted.sighting
-        where now.class not in ({", ".join(f"'{category}'" for category in NOT_FLAPPING)})
+        where now.class not in ({_texts(_QUIET)})
         and not exists (
             select 1 from flaps where flaps.scope = wanted.scope and flaps.model = now.model
             and flaps.field = now.field and flaps.ended is null)
@@ -323,7 +341,9 @@ class SettledValue:
         after: the stable value.
         changes: the number of changes.
         began_at: the start of the run with the first change; `changed_at` with the last.
-        category: the category of the field in its last change; None where that history was pruned.
+        category: the category of the field by its meaning in its last change; None where that was pruned.
+        is_shape: nearly all models of a list gained or lost the field at its last change.
+        size: the number of models in the scope's listing.
         announced_before: the record before the change that announced it, likewise; `announced_after` the one
             after it.
     """
@@ -345,24 +365,26 @@ class SettledValue:
     began_at: str
     changed_at: str
     category: str | None
+    is_shape: bool
     announced_before: int | None
     announced_after: int | None
+    size: int
 
 
 def settled_values(store: Store, window: Window, models: ModelIds = None) -> list[SettledValue]:
-    """Return the values that settled in a window, oldest first."""
+    """Return the values that settled in a window, oldest first.
+
+    A value that did not change after it was announced is left out: it is the value of the announcement.
+    """
     rows = store.rows(
         f"""
         select flaps.ended as id, sightings.snapshot, snapshots.started_at as at,
                snapshots.status = 'imported' as imported, scopes.name as scope_name, scopes.group_name,
                gateways.name as gateway, models.name as model, records.owned_by, records.id as record,
-               flaps.field, flaps.before, flaps.after, flaps.changes, flaps.began_at, flaps.changed_at, (
-                   select coalesce(fields.shape_of, fields.class) from changes
-                   join field_changes on field_changes.change = changes.id
-                   join fields on fields.id = field_changes.field and fields.name = flaps.field
-                   where changes.model = flaps.model and changes.kind = 'changed'
-                   order by field_changes.id desc limit 1
-               ) as category, announcing.before as announced_before, announcing.after as announced_after
+               flaps.field, flaps.before, flaps.after, flaps.changes, flaps.began_at, flaps.changed_at,
+               coalesce(last.shape_of, last.class) as category, last.class is '{SHAPE}' as is_shape,
+               announcing.before as announced_before, announcing.after as announced_after,
+               listings.size
         from flaps
         join sightings on sightings.id = flaps.ended and sightings.outcome = 'settled'
         join snapshots on snapshots.id = sightings.snapshot
@@ -372,12 +394,24 @@ def settled_values(store: Store, window: Window, models: ModelIds = None) -> lis
         join records on records.model = flaps.model
         join listing_records on listing_records.listing = sightings.listing
             and listing_records.record = records.id
+        join listings on listings.id = sightings.listing
+        left join fields as last on last.id = (
+            select field_changes.field from changes
+            join field_changes on field_changes.change = changes.id
+            join fields on fields.id = field_changes.field and fields.name = flaps.field
+            where changes.model = flaps.model and changes.kind = 'changed'
+            order by field_changes.id desc limit 1)
         left join sightings as announced on announced.id = flaps.announced
+        left join snapshots as announcing_run on announcing_run.id = announced.snapshot
         left join changes as announcing on announcing.transition = announced.transition
             and announcing.model = flaps.model and announcing.kind = 'changed'
         where {IN_WINDOW} and (:models is null or flaps.model in (select value from json_each(:models)))
+        and flaps.changed_at is not announcing_run.started_at
         order by flaps.ended, flaps.id
         """,  # noqa: S608 - our own words
         {**asdict(window), "models": None if models is None else json.dumps(sorted(models))},
     )
-    return [SettledValue(**{**row, "imported": bool(row["imported"])}) for row in rows]
+    return [
+        SettledValue(**{**row, "imported": bool(row["imported"]), "is_shape": bool(row["is_shape"])})
+        for row in rows
+    ]

@@ -356,3 +356,49 @@ def test_the_class_of_a_field_follows_from_the_facts_of_the_config(play: Play) -
     }
     assert event["urgent"]
     play.check()
+
+
+def with_context() -> dict[str, dict[str, Any]]:
+    return {model: {"context_length": 8192} for model in TEN}
+
+
+def without_context() -> dict[str, dict[str, Any]]:
+    return {model: {} for model in TEN}
+
+
+def test_a_field_that_a_list_loses_and_regains_is_reported_twice_and_again_where_it_settles(
+    play: Play,
+) -> None:
+    play.run(**with_context())
+    before = play.mails()
+    for offers in (without_context, with_context) * 3:
+        play.run(**offers())
+    assert play.mails() == before + 2
+    assert "context_length: new in 10 of 10 models" in play.mail()
+    assert len([loud for *_, loud, _urgent in play.seen() if loud]) == 2
+    assert len(play.seen()) == 6, "every step stays in the list of changes"
+    for _ in range(27):
+        play.run(**without_context())
+    assert play.mails() == before + 3
+    assert "context_length: lost by 10 of 10 models" in play.mail()
+    play.check()
+
+
+def test_a_field_that_a_list_regains_and_keeps_is_not_reported_once_more(play: Play) -> None:
+    play.run(**with_context())
+    play.run(**without_context())
+    before = play.mails()
+    for _ in range(30):
+        play.run(**with_context())
+    assert play.mails() == before + 1
+    play.check()
+
+
+def test_a_watched_model_in_a_list_that_flips_is_announced_by_its_own_line(play: Play) -> None:
+    play.run(watched={"context_length": 8192}, **with_context())
+    before = play.mails()
+    for fields in ({}, {"context_length": 8192}) * 3:
+        play.run(watched=fields, **{model: fields for model in TEN})
+    assert play.mails() == before + 2
+    assert "watched" in play.mail()
+    play.check()

@@ -230,7 +230,7 @@ def test_a_server_killed_during_a_mail_gets_it_later(tmp_path: Path) -> None:
             assert f"localhost:{port} closed the connection" in done.stderr
             assert "the next try is at" in done.stderr
             models.append(f"m{len(models)}")
-            done = job.quick("run")
+            done = job.quick("run", "--repeat")
             assert done.code == 6
             assert f"localhost:{port} cannot be reached" in done.stderr
             waiting = job.quick("outbox", "--json").json()
@@ -256,7 +256,7 @@ def test_each_recipient_keeps_its_status_when_the_program_is_killed(tmp_path: Pa
         job = home_with_mail(tmp_path, gateway.url, port, ANN, BOB, EVE)
         for place in ("pipeline.delivery.channels.smtp:send", "pipeline.delivery.outbox:record_result"):
             killed_inside(job, "run", "after", place)
-            done = job.quick("run")
+            done = job.quick("run", "--repeat")
             assert done.code == 6
             assert f"team: localhost:{port} does not accept mail for {BOB}: 550 5.1.1" in done.stderr
             models.append(f"m{len(models)}")

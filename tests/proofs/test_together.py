@@ -117,7 +117,7 @@ def test_a_lock_of_another_program_times_out_in_one_line_and_nothing_is_written(
             assert (current_bodies(job.database), job.written()) == before
             other.execute("rollback")
         assert job.run(*words).code in SETTLED
-        assert job.quick("run").code == 0
+        assert settle(job) == [0]
     assert problems(job.database) == []
     assert recorded_events(job.database) == reported_events(job)
 

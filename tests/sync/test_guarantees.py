@@ -529,10 +529,12 @@ SCENARIOS: dict[str, Scenario] = {
                 1, offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}), "breaking"
             ),
             Run(2, offers(*TEN, context_length=8192), "breaking"),
-            Run(3, None),
+            Run(3, offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}), "quiet"),
+            Run(4, offers(*TEN, context_length=8192), "quiet"),
+            Run(5, None),
             Run(20, None),
         ),
-        27,
+        29,
         texts=("m0", "8,192"),
     ),
 }
