@@ -398,7 +398,7 @@ def test_a_watched_model_in_a_list_that_flips_is_announced_by_its_own_line(play:
     play.run(watched={"context_length": 8192}, **with_context())
     before = play.mails()
     for fields in ({}, {"context_length": 8192}) * 3:
-        play.run(watched=fields, **{model: fields for model in TEN})
+        play.run(watched=fields, **dict.fromkeys(TEN, fields))
     assert play.mails() == before + 2
     assert "watched" in play.mail()
     play.check()
