@@ -339,7 +339,7 @@ def test_an_import_announces_and_settles_by_the_times_of_the_answers(play: Play,
 
 
 def test_a_change_of_the_clock_does_not_count_answers_twice(play: Play) -> None:
-    for value in (LONG, SHORT, LONG):
+    for value in (LONG, SHORT, LONG, SHORT):
         play.run(context_length=value)
     play.hours += 30
     for _ in range(3):
