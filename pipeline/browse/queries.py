@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.browse.descriptions import without_backquotes
-from pipeline.store.flapping import FLAP_DAYS, MAX_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,115 +67,10 @@ def _models_of(condition: str) -> str:
 _TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or relative: 2h, 1d, 3w."
 
 
-EVENTS = f"""
-moved as materialized (
-    select runs.at, sightings.*, scopes.name as scope_name,
-           exists (select 1 from chosen where chosen.id = scopes.id) as wanted
-    from runs
-    cross join sightings on sightings.snapshot = runs.id and sightings.outcome in ('moved', 'confirmed')
-    join scopes on scopes.id = sightings.scope
-),
-moves as materialized (
-    select at, snapshot, transition, min(scope) as scope, count(*) as scopes,
-           group_concat(scope_name, ' ') as scope_names, max(wanted) as wanted
-    from moved where outcome = 'moved' group by snapshot, transition
-),
-affected as materialized (
-    select distinct changes.model from (select distinct transition from moved) as of
-    cross join changes on changes.transition = of.transition and changes.kind in ('added', 'removed')
-),
-came as materialized (
-    select changes.model << 32 | sightings.scope as place, sightings.id, sightings.snapshot
-    from affected
-    cross join changes on changes.model = affected.model and changes.kind = 'added'
-    cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
-),
-went as materialized (
-    select changes.model << 32 | sightings.scope as place, sightings.id, sightings.transition, changes.model,
-           changes.before, snapshots.started_at as at
-    from affected
-    cross join changes on changes.model = affected.model and changes.kind = 'removed'
-    cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
-    join snapshots on snapshots.id = sightings.snapshot
-),
-levels as materialized (
-    select went.place, went.id, went.model, min(max(count(earlier.id) - 1, 0), {MAX_LEVEL}) as level
-    from went
-    left join went as earlier on earlier.place = went.place and earlier.id < went.id
-        and earlier.at >= strftime('%Y-%m-%dT%H:%M:%SZ', went.at, '-{FLAP_DAYS} days')
-    group by went.place, went.id
-),
-confirmations as materialized (
-    select confirmed.id, confirmed.flap_level, first.started_at as since_at, (
-        select min(earliest.id) from sightings as earliest
-        where earliest.transition = confirmed.transition and earliest.scope = confirmed.scope
-        and earliest.outcome = 'moved' and earliest.snapshot >= confirmed.since) as move
-    from (select distinct transition from went) as of
-    cross join sightings as confirmed on confirmed.transition = of.transition
-        and confirmed.outcome = 'confirmed'
-    join snapshots as first on first.id = confirmed.since
-),
-departed as materialized (
-    select levels.model, levels.id as move, confirmations.id as confirmation, confirmations.since_at
-    from confirmations
-    cross join levels on levels.id = confirmations.move and levels.level = confirmations.flap_level
-),
-removals as materialized (
-    select changes.id as change, changes.model, departed.since_at, moved.*
-    from moved
-    join changes on changes.transition = moved.transition and changes.kind = 'removed'
-    join departed on departed.confirmation = moved.id and departed.model = changes.model
-    left join came on came.place = changes.model << 32 | moved.scope
-        and came.snapshot > moved.since and came.snapshot <= moved.snapshot
-    where moved.outcome = 'confirmed' and came.id is null
-    and not exists (
-        select 1 from records cross join listing_records
-            on listing_records.listing = moved.listing and listing_records.record = records.id
-        where records.model = changes.model)
-),
-additions as materialized (
-    select changes.id as change, changes.model, changes.after as record, moved.*, max(went.id) as last
-    from moved
-    join changes on changes.transition = moved.transition and changes.kind = 'added'
-    left join went on went.place = changes.model << 32 | moved.scope and went.id < moved.id
-    where moved.outcome = 'moved'
-    group by changes.id, moved.id
-),
-back as materialized (
-    select additions.*, iif(kept.sighting >= coalesce(additions.last, 0), kept.record, went.before) as before,
-           iif(kept.sighting >= coalesce(additions.last, 0), kept.left_at, min(departed.since_at)) as left_at
-    from additions
-    left join departures as kept on kept.scope = additions.scope and kept.model = additions.model
-        and kept.sighting < additions.id
-    left join went on went.place = additions.model << 32 | additions.scope and went.id = additions.last
-    left join departed on departed.move = additions.last and departed.model = additions.model
-        and departed.confirmation < additions.id
-    group by additions.change, additions.id
-),
-found as (
-    select moves.at, moves.snapshot, 'changed' as kind, changes.model, changes.id as change,
-           changes.id as fields_of, moves.scope, moves.scopes, moves.scope_names, moves.wanted, null as since
-    from moves
-    join changes on changes.transition = moves.transition and changes.kind = 'changed'
-    union all
-    select at, snapshot, 'removed', model, change, null, scope, 1, scope_name, wanted, since_at
-    from removals
-    union all
-    select at, snapshot, case when before is null then 'added' when left_at is null then 'changed'
-                              else 'returned' end, model, change,
-           iif(before is null or before = record, null, (
-               select min(same.id) from changes as same
-               where same.model = back.model and same.before = back.before and same.after = back.record)),
-           scope, 1, scope_name, wanted, left_at
-    from back where before is null or left_at is not null or before <> record
-)
-"""  # noqa: S608 - our own words
-"""Subqueries for the events of the snapshots in `runs`; the last is `found`, with a row for each event.
+EVENTS = (Path(__file__).parent / "plugins" / "start" / "events.sql").read_text("utf-8").rstrip()
+"""Subqueries for the events of the snapshots in `runs`; the file describes them.
 
-They follow the rules of `history/changes.py`; `plugins/start/changes.sql` has a copy. `chosen` has the ids of
-the scopes that matter: `wanted` is true for events of at least one of them. A changed record has one row for
-all scopes with the same move, any other event one for each scope. `place` is a model in a scope, as one
-number, by which SQLite indexes subqueries.
+It is beside the plug-ins, which read it too, since these import nothing of the package.
 """
 
 _WHAT_CHANGED = Query(

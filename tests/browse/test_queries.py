@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from support import event_model
 from support.event_model import History
 from support.fakes import Script
 
+from pipeline.browse.plugins import start
 from pipeline.browse.plugins.start import is_lost
 from pipeline.browse.queries import EVENTS, QUERIES, Query, time_parameter
 from pipeline.core.types import Kind
@@ -21,6 +21,7 @@ from pipeline.errors import StoreError
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.store import Store
+from pipeline.store.flapping import FLAP_DAYS, MAX_LEVEL
 from pipeline.store.windows import Window
 
 MAY_BE_SCANNED = {
@@ -149,11 +150,16 @@ def test_what_changed_agrees_with_changes_in_any_history(confirm: int, history: 
     assert recorded.isdisjoint((*row[2:4], *row[7:]) for row in missing)
 
 
-START = (files("pipeline.browse") / "plugins" / "start" / "changes.sql").read_text("utf-8")
+START = start.QUERIES["changes"]
 
 
-def test_the_start_page_has_a_copy_of_the_rules_of_events() -> None:
+def test_the_start_page_has_the_rules_of_events() -> None:
     assert " ".join(EVENTS.split()) in " ".join(START.split())
+
+
+def test_the_rules_of_events_have_the_levels_of_flapping_models() -> None:
+    assert f"min(max(count(earlier.id) - 1, 0), {MAX_LEVEL}) as level" in EVENTS
+    assert f"'-{FLAP_DAYS} days'" in EVENTS
 
 
 @pytest.mark.parametrize("confirm", [1, 2])

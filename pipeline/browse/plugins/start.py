@@ -41,7 +41,11 @@ CATEGORIES = (
 MOST_POINTS = 400
 """Points of the chart above which only the last of each day is drawn."""
 
-_QUERIES = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "start").glob("*.sql")}
+_FILES = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "start").glob("*.sql")}
+_EVENTS = _FILES.pop("events").rstrip()
+
+QUERIES = {name: text.replace("/* events.sql */", _EVENTS) for name, text in _FILES.items()}
+"""The queries of the page, by the names of their files."""
 
 
 @hookimpl
@@ -148,7 +152,7 @@ def _asking(db: Database) -> Ask:
 
     async def ask(name: str, **values: Any) -> list[Row] | None:
         try:
-            return [dict(row) for row in (await db.execute(_QUERIES[name], values)).rows]
+            return [dict(row) for row in (await db.execute(QUERIES[name], values)).rows]
         except QueryInterrupted:
             return None
 
