@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
+from pipeline.core.times import seconds_between
 from pipeline.errors import Throttled, Unreachable
 
 TRANSIENT = (Throttled, Unreachable)
@@ -15,12 +14,13 @@ TRANSIENT_CLASSES = tuple(error.__name__ for error in TRANSIENT)
 LASTS_AFTER = 6 * 3600
 """Seconds from the run in which a transient failure began to the run from which on it lasts."""
 
-_REMINDER = timedelta(days=1)
+_REMINDER = 24 * 3600
+"""Seconds of a problem after which it is logged again."""
 
 
 def lasts(began: str, at: str) -> bool:
     """Return whether a failure that began with one run lasts at another; both are starts (ISO 8601 UTC)."""
-    return datetime.fromisoformat(at) - datetime.fromisoformat(began) >= timedelta(seconds=LASTS_AFTER)
+    return seconds_between(began, at) >= LASTS_AFTER
 
 
 def is_reminder(began: str, previous: str | None, at: str) -> bool:
@@ -33,6 +33,5 @@ def is_reminder(began: str, previous: str | None, at: str) -> bool:
     """
     if previous is None:
         return False
-    start = datetime.fromisoformat(began)
-    days, before = ((datetime.fromisoformat(each) - start) // _REMINDER for each in (at, previous))
+    days, before = (seconds_between(began, each) // _REMINDER for each in (at, previous))
     return days > before

@@ -44,6 +44,16 @@ def seconds_between(before: str, after: str) -> float:
     return (datetime.fromisoformat(after) - datetime.fromisoformat(before)).total_seconds()
 
 
+def elapsed(since: str, until: str) -> int:
+    """Return the whole seconds between two ISO 8601 moments; 0 if the clock was set back between them."""
+    return max(0, int(seconds_between(since, until)))
+
+
+def shifted(at: str, seconds: float) -> str:
+    """Return the moment some seconds after another, both ISO 8601 UTC; before it for a negative number."""
+    return iso(datetime.fromisoformat(at) + timedelta(seconds=seconds))
+
+
 def has_lasted(since: str, now: str, seconds: float) -> bool:
     """Return whether nine tenths of a time have passed since a moment (ISO 8601): schedules are not exact."""
     return not seconds or seconds_between(since, now) >= _TOLERANCE * seconds

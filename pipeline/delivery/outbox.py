@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pipeline.core.times import compact, is_due, iso
+from pipeline.core.times import compact, is_due, iso, shifted
 from pipeline.core.types import Severity
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.channels import recipients
@@ -171,7 +171,7 @@ def record_result(store: Store, delivery: Delivery, result: DeliveryResult, *, a
         case DeliveryStatus.RETRY if result.retry_after == 0:
             pass
         case DeliveryStatus.RETRY if attempts < MAX_ATTEMPTS:
-            due_at = iso(datetime.fromisoformat(at) + timedelta(seconds=_wait(attempts, result)))
+            due_at = shifted(at, _wait(attempts, result))
         case DeliveryStatus.RETRY:
             state, error = "refused", f"failed {attempts} times, last: {error}"
         case DeliveryStatus.REFUSED:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
 from pipeline.core.failures import is_reminder
-from pipeline.core.times import duration, iso, minute
+from pipeline.core.times import duration, elapsed, minute, seconds_between, shifted
 from pipeline.core.types import Resolve, Severity
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
@@ -32,8 +31,8 @@ from pipeline.store import Store
 from pipeline.store.outbox import Delivery, FailingRecipient, deliveries, failing_recipients
 from pipeline.store.runs import find_run, last_start
 
-_TIME_FOR_FAILURES = timedelta(minutes=5)
-"""The time for failed attempts in one run; after it, the rest of the outbox is left for the next run."""
+_TIME_FOR_FAILURES = 5 * 60
+"""Seconds for failed attempts in one run; after them, the rest of the outbox is left for the next run."""
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ def send_due(
     by_name = {each.name: each for each in destinations}
     sender = _Sender(store, watch, resolve, Summaries(store, watch), DeliverySummary())
     failing: set[str] = set()
-    spent = timedelta()
+    spent = 0.0
     before = failing_recipients(store)
     for batch in due_deliveries(store, clock(), only=only):
         name = batch[0].destination
@@ -152,7 +151,7 @@ def send_due(
             sender.record(delivery, results[delivery.recipient], at=ended)
         if any(result.status == DeliveryStatus.RETRY for result in results.values()):
             failing.add(name)
-            spent += datetime.fromisoformat(ended) - datetime.fromisoformat(began)
+            spent += seconds_between(began, ended)
         if spent > _TIME_FOR_FAILURES:
             break
     if before or sender.summary.failed:
@@ -190,8 +189,7 @@ def _due_lines(
     over = {(each.destination, each.recipient) for each in summary.sent}
     for key, past in before.items():
         if key in over and key not in after:
-            lasted = datetime.fromisoformat(at) - datetime.fromisoformat(past.since)
-            yield f"{_place(*key)}delivered again after {duration(max(0, int(lasted.total_seconds())))}"
+            yield f"{_place(*key)}delivered again after {duration(elapsed(past.since, at))}"
 
 
 def due_deliveries(store: Store, at: str, *, only: str | None = None) -> list[list[Delivery]]:
@@ -200,7 +198,7 @@ def due_deliveries(store: Store, at: str, *, only: str | None = None) -> list[li
     Destinations without a failed attempt come first; within each part, the oldest reports.
     """
     # A due time beyond the longest wait was set by a clock that ran ahead: ignore it.
-    furthest = iso(datetime.fromisoformat(at) + timedelta(seconds=MAX_WAIT))
+    furthest = shifted(at, MAX_WAIT)
     waiting = [
         each
         for each in deliveries(store, "waiting")

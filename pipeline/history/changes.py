@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from difflib import SequenceMatcher
 
 from pipeline.core.diff import field_changes
 from pipeline.core.prices import mark_flapping, price_changes
+from pipeline.core.times import elapsed
 from pipeline.core.types import GROUP_PREFIX, FieldChange, Kind
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.flaps import mark_fields, settled_events
@@ -311,7 +311,9 @@ def _complete(
                 groups=tuple(sorted({sighting.group_name for sighting in members if sighting.group_name})),
                 owned_by=event.owned_by,
                 since=event.since,
-                away_seconds=_seconds(event.since, event.at) if event.kind == Kind.RETURNED else None,
+                away_seconds=elapsed(event.since, event.at)
+                if event.since and event.kind == Kind.RETURNED
+                else None,
                 fields=fields,
                 prices=mark_flapping(price_changes(prices[event.before], prices[event.after]), fields)
                 if event.before and event.after
@@ -361,11 +363,3 @@ class _FieldsOf:
         if change is not None:
             return self._stored.get(change, ())
         return self._others.get(sides, ())
-
-
-def _seconds(since: str | None, until: str) -> int | None:
-    """Return the seconds between two times (ISO 8601 UTC); 0 if the clock was set back between them."""
-    if since is None:
-        return None
-    away = datetime.fromisoformat(until) - datetime.fromisoformat(since)
-    return max(0, int(away.total_seconds()))

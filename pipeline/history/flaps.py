@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from pipeline.core.categories import SHAPE, categorise
 from pipeline.core.prices import PriceChange, price_changes
+from pipeline.core.times import elapsed
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.history.types import Event
 from pipeline.store import Store
@@ -93,8 +93,7 @@ def _field(value: SettledValue) -> FieldChange:
 
 
 def _mark(value: SettledValue) -> FlapMark:
-    lasted = datetime.fromisoformat(value.changed_at) - datetime.fromisoformat(value.began_at)
-    return FlapMark(FlapStep.SETTLED, value.changes, max(0, int(lasted.total_seconds())))
+    return FlapMark(FlapStep.SETTLED, value.changes, elapsed(value.began_at, value.changed_at))
 
 
 def _prices(

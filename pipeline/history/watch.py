@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date
 from enum import StrEnum
 
 from pipeline.core.prices import PriceChange
-from pipeline.core.times import iso
+from pipeline.core.times import shifted
 from pipeline.core.types import Kind, Thresholds
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
@@ -225,11 +225,10 @@ def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Fi
     finding = Finding(FindingKind.UNCONFIRMED, since=misses.since, answers=misses.answers)
     if thresholds is None:
         return finding
-    after = timedelta(seconds=thresholds.confirm_after)
     return replace(
         finding,
         needed=answers_needed(thresholds.confirm, misses.flap_level),
-        earliest=iso(datetime.fromisoformat(misses.since) + after),
+        earliest=shifted(misses.since, thresholds.confirm_after),
     )
 
 

@@ -17,10 +17,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import groupby
 
-from pipeline.core.times import iso
+from pipeline.core.times import shifted
 from pipeline.core.types import PROBLEMS, SETS_LISTING
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
 from pipeline.maintenance.facts import DialectsOf, correct_facts
@@ -153,7 +152,7 @@ def _first_since(sightings: Sequence[SightingRow], at: str) -> int:
 
 
 def _flap_days_before(at: str) -> str:
-    return iso(datetime.fromisoformat(at) - timedelta(days=FLAP_DAYS))
+    return shifted(at, -FLAP_DAYS * 24 * 3600)
 
 
 def _move(sightings: Sequence[SightingRow], transition: int | None, since: int | None) -> SightingRow | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple, TypeVar
 
+from pipeline.core.times import elapsed
 from pipeline.core.types import HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events, select_models
@@ -285,7 +286,6 @@ def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
         key: since for key, since in data.pending_before.items() if key not in data.pending.keys() | removed
     }
     for (gateway, since, scopes), models in _by_scopes(back, data, wanted).items():
-        away = datetime.fromisoformat(at) - datetime.fromisoformat(since)
         yield ResolvedIncident(
             severity=Severity.NOTABLE,
             state="pending",
@@ -294,7 +294,7 @@ def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
             accepted=False,
             since=since,
             at=at,
-            seconds=max(0, int(away.total_seconds())),
+            seconds=elapsed(since, at),
             models=tuple(models),
         )
 

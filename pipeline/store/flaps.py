@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.diff import field_changes
 from pipeline.core.impact import LOUD_SHAPES
-from pipeline.core.times import iso
+from pipeline.core.times import shifted
 from pipeline.core.types import FieldChange
 from pipeline.store.bulk import BulkWriter
 from pipeline.store.changes import ModelIds
@@ -90,7 +89,7 @@ class FlapWriter:
                 """,
                 rows,
             )
-        since = iso(datetime.fromisoformat(at) - timedelta(days=RETURN_DAYS))
+        since = shifted(at, -RETURN_DAYS * 24 * 3600)
         returns = self._store.rows(_RETURNED, {**parameters, "at": at, "since": since})
         rows = [
             {
@@ -128,7 +127,7 @@ class FlapWriter:
             rows = self._store.rows(_REMOVED, {"confirmed": json.dumps(sorted(confirmed))})
             self.end({row["id"]: row["sighting"] for row in rows})
 
-    def count_answers(self, scopes: Collection[int], at: str, *, apart: timedelta, at_most: int) -> None:
+    def count_answers(self, scopes: Collection[int], at: str, *, apart: float, at_most: int) -> None:
         """Count one more complete answer of scopes for each of their open episodes whose model is listed.
 
         Times later than the run come from a clock that was set back since; they do not delay the count.
@@ -136,23 +135,23 @@ class FlapWriter:
         Args:
             scopes: those that gave a complete answer.
             at: the start of the run (ISO 8601 UTC).
-            apart: the least time since the run that counted last, or that had the last change.
+            apart: the least seconds since the run that counted last, or that had the last change.
             at_most: the count is not raised above this.
         """
         parameters = {
             "scopes": json.dumps(sorted(scopes)),
             "at": at,
-            "before": iso(datetime.fromisoformat(at) - apart),
+            "before": shifted(at, -apart),
             "at_most": at_most,
         }
         self._store.connection.execute(_COUNT, parameters)
 
-    def settled(self, scopes: Collection[int], at: str, *, stable: timedelta, answers: int) -> list[Settled]:
-        """Return the open episodes of scopes whose value has been stable for some time and some answers."""
+    def settled(self, scopes: Collection[int], at: str, *, stable: float, answers: int) -> list[Settled]:
+        """Return the open episodes of scopes whose value has been stable for some seconds and answers."""
         parameters = {
             "scopes": json.dumps(sorted(scopes)),
             "at": at,
-            "before": iso(datetime.fromisoformat(at) - stable),
+            "before": shifted(at, -stable),
             "answers": answers,
         }
         by_scope: dict[tuple[int, str, int], list[int]] = {}

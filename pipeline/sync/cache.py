@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from itertools import groupby
 
 from pipeline.core.diff import FieldComparer, diff
-from pipeline.core.times import iso
+from pipeline.core.times import shifted
 from pipeline.core.types import HoldKind, Kind, Listing, Outcome, Scope, ScopeState
 from pipeline.gateways.dialects import AUTO, Dialect
 from pipeline.gateways.types import ListingAnswer, ScopeResult
@@ -88,7 +87,7 @@ class RunCache:
 
     def holds(self, state: ScopeState, at: str) -> HoldHistory:
         """Return the holds of a scope: the open one, and those that ended in the seven days before a time."""
-        since = iso(datetime.fromisoformat(at) - timedelta(seconds=SIMILAR_WITHIN))
+        since = shifted(at, -SIMILAR_WITHIN)
         records: list[HoldRecord] = []
         answers: list[HeldAnswer] = []
         last: HoldRow | None = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
 
 from pipeline.core.types import Outcome
 from pipeline.store import LedgerWriter, Sighting
 from pipeline.sync.holds import APART
 
-STABLE_FOR = timedelta(hours=24)
-"""A value has settled when it was stable for so long…"""
+STABLE_FOR = 24 * 3600
+"""A value has settled when it was stable for so many seconds…"""
 
 STABLE_ANSWERS = 3
 """…and in so many complete answers."""
@@ -39,7 +38,7 @@ def settle_flaps(
     if not flaps.is_any_open:
         return []
     flaps.end_removed(confirmed)
-    flaps.count_answers(complete, at, apart=timedelta(seconds=APART), at_most=STABLE_ANSWERS)
+    flaps.count_answers(complete, at, apart=APART, at_most=STABLE_ANSWERS)
     settled = flaps.settled(complete, at, stable=STABLE_FOR, answers=STABLE_ANSWERS)
     sightings = [
         Sighting(each.scope, each.scope_name, Outcome.SETTLED, listing=each.listing) for each in settled
