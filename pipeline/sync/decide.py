@@ -145,13 +145,14 @@ def decide(
         at: the start of the run (ISO 8601 UTC).
         imported: the answers were saved earlier; they are not compared with the anonymous list of today.
     """
+    context = _Context(results, history, at, imported=imported)
     return [
         _decide(
             scope,
             results[scope.name].answer,
             reparsed.get(scope.name, states[scope.name]),
             states[scope.name],
-            _Context(results, history, at, imported=imported),
+            context,
         )
         for scope in scopes
     ]
@@ -277,7 +278,7 @@ def _decide(
         case ListingAnswer() if _differs(answer, state, before):
             return _changed(scope, answer, state, before, context)
         case _:
-            lasting = _lasting(state, context)
+            lasting = _lasting(_holds(state, context), context.at)
             goes_on = lasting is not None and state.outcome == Outcome.HELD
             ends = state.outcome in (*PROBLEMS, Outcome.RETIRED) and not goes_on
             return Decision(scope, state, Outcome.RECOVERED if ends else None, lasting=lasting)
@@ -326,8 +327,7 @@ def _changed(
         incomplete=answer.incomplete,
         name=scope.name,
     )
-    is_clean = suspicion is None and state.held is None
-    holds = NO_HOLDS if is_clean else context.history.holds(state, context.at)
+    holds = context.history.holds(state, context.at) if suspicion else _holds(state, context)
     verdict = judge(
         new,
         suspicion,
@@ -341,11 +341,9 @@ def _changed(
         case Accept(agreed, listing):
             if listing is not None:
                 answer = replace(answer, listing=listing, fingerprint=None, validators=Validators())
-            lasting = _lasting(state, context) if suspicion is None else None
+            lasting = _lasting(holds, context.at) if suspicion is None else None
             return Decision(scope, state, Outcome.MOVED, answer, agreement=agreed, lasting=lasting)
         case Hold(reason, kind):
-            went_on = holds.open is not None and holds.open.alternates
-            began = holds.open.began if holds.open is not None and went_on else None
             # A held answer changes nothing, not even the rules of parsing that the listing has.
             return Decision(
                 scope,
@@ -355,16 +353,19 @@ def _changed(
                 complete=False,
                 reason=reason,
                 kind=kind,
-                began=began,
+                began=holds.open.began if holds.open is not None and holds.open.alternates else None,
             )
 
 
-def _lasting(state: ScopeState, context: _Context) -> HoldRecord | None:
+def _holds(state: ScopeState, context: _Context) -> HoldHistory:
+    """Return the holds of a scope where one is open; none otherwise, since no one needs those that ended."""
+    return NO_HOLDS if state.held is None else context.history.holds(state, context.at)
+
+
+def _lasting(holds: HoldHistory, at: str) -> HoldRecord | None:
     """Return the hold that an answer like the current list does not end."""
-    if state.held is None:
-        return None
-    hold = context.history.holds(state, context.at).open
-    return hold if hold is not None and hold.alternates and not is_steady(hold, context.at) else None
+    hold = holds.open
+    return hold if hold is not None and hold.alternates and not is_steady(hold, at) else None
 
 
 def _is_new_failure(error: FetchError, state: ScopeState, at: str) -> bool:

@@ -100,18 +100,22 @@ def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decisio
     ledger.point([state for pair in pairs if (state := _state_after(*pair))])
     sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
-    moved = [
-        number for number, sighting in zip(ids, sightings, strict=True) if sighting.outcome == Outcome.MOVED
-    ]
+    moved = {
+        number: sighting
+        for number, sighting in zip(ids, sightings, strict=True)
+        if sighting.transition is not None
+    }
     if moved:
         ledger.flaps.record_moves(moved, started_at)
     removals = RemovalCounter(ledger, snapshot, started_at)
-    moves = {
+    removing = {
         number: sighting
-        for number, sighting in zip(ids, sightings, strict=True)
+        for number, sighting in moved.items()
         if sighting.transition is not None and cache.transitions[sighting.transition].removes
     }
-    removals.begin(moves, {each.state.id: each.agreement for each in decisions if each.agreement is not None})
+    removals.begin(
+        removing, {each.state.id: each.agreement for each in decisions if each.agreement is not None}
+    )
     confirmed = [
         confirmation
         for decision, sighting in pairs
