@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
@@ -21,6 +23,22 @@ Differing = tuple[str, str | None, str | None]
 
 CategoriesOf = Callable[[Differing], tuple[str, str | None]]
 """Returns the category of a field and, if that is `shape`, the category of its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRules:
+    """A dialect's rules for the categories of fields.
+
+    Args:
+        quiet: its quiet paths.
+        facts: by path, the category of the fact that is read there; see `categorise_change`.
+    """
+
+    quiet: Sequence[str] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_RULES = FieldRules()
 
 
 def diff(before: Listing, after: Listing) -> tuple[Change, ...]:
@@ -69,7 +87,7 @@ def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
 
 
 class FieldComparer:
-    """A comparer of the fields of changed records, with the quiet paths, facts and shapes of two listings.
+    """A comparer of the fields of changed records, with a dialect's rules and the shapes of two listings.
 
     A field has the category `shape` if nearly all records gain or lose it: the gateway has changed the form
     of its list. The records are those of the models in both listings.
@@ -80,19 +98,12 @@ class FieldComparer:
     Args:
         before: the earlier listing.
         after: the later one.
-        quiet: the quiet paths of the dialect.
-        facts: by path, the category of the fact that the dialect reads there; see `categorise_change`.
+        rules: those of the dialect.
     """
 
-    def __init__(
-        self,
-        before: Listing,
-        after: Listing,
-        quiet: Sequence[str] = (),
-        facts: Mapping[str, str] | None = None,
-    ) -> None:
-        self._quiet = [jsonpath.parse(path) for path in quiet]
-        self._facts = facts or {}
+    def __init__(self, before: Listing, after: Listing, rules: FieldRules = NO_RULES) -> None:
+        self._quiet = [jsonpath.parse(path) for path in rules.quiet]
+        self._facts = rules.facts
         self._shapes = _Shapes(before, after)
 
     def __call__(self, change: Change) -> tuple[FieldChange, ...]:
@@ -106,9 +117,7 @@ class FieldComparer:
         if any(jsonpath.covers(quiet, path) for quiet in self._quiet):
             return QUIET, None
         meaning = categorise_change(path, before, after, self._facts)
-        if (before is None and self._shapes.is_gained(path)) or (
-            after is None and self._shapes.is_lost(path)
-        ):
+        if (before is None or after is None) and self._shapes.has(path, lost=after is None):
             return SHAPE, meaning
         return meaning, None
 
@@ -122,53 +131,41 @@ class _Shapes:
             for model, record in before.records.items()
             if model in after.records
         ]
-        self._gained: Counter[str] = Counter()
-        self._lost: Counter[str] = Counter()
-        self._is_counted = False
         self._paths: dict[int, frozenset[str]] = {}
-        self._found: dict[tuple[bool, str], bool] = {}
+        self._found: dict[tuple[str, bool], bool] = {}
 
-    def is_gained(self, path: str) -> bool:
-        """Return whether nearly all records gain the field of a path."""
-        general = jsonpath.generalise(path)
-        if (True, general) not in self._found:
-            self._found[True, general] = self._is_gained(general)
-        return self._found[True, general]
-
-    def is_lost(self, path: str) -> bool:
-        """Return whether nearly all records lose the field of a path."""
-        general = jsonpath.generalise(path)
-        if (False, general) not in self._found:
-            self._found[False, general] = self._is_lost(general)
-        return self._found[False, general]
+    def has(self, path: str, *, lost: bool) -> bool:
+        """Return whether nearly all records gain the field of a path, or lose it."""
+        key = (jsonpath.generalise(path), lost)
+        if key not in self._found:
+            self._found[key] = self._is_lost(key[0]) if lost else self._is_gained(key[0])
+        return self._found[key]
 
     def _is_gained(self, path: str) -> bool:
-        self._count()
-        gained = self._gained[path]
+        gained = self._counts[0][path]
         if len(self._pairs) >= SHAPE_RECORDS and _is_nearly_all(gained, len(self._pairs)):
             return True
         return gained >= SHAPE_RECORDS and not self._count_having(path, 1)
 
     def _is_lost(self, path: str) -> bool:
-        self._count()
-        lost = self._lost[path]
+        lost = self._counts[1][path]
         if not _is_nearly_all(lost, SHAPE_RECORDS):
             return False
         # If one more record than this had the field, those that lost it are not nearly all.
         had = self._count_having(path, lost * SHAPE_SHARE[1] // SHAPE_SHARE[0] + 1)
         return had >= SHAPE_RECORDS and _is_nearly_all(lost, had)
 
-    def _count(self) -> None:
-        """Count the records that gain and lose each field, once; equal records do neither."""
-        if self._is_counted:
-            return
-        self._is_counted = True
+    @cached_property
+    def _counts(self) -> tuple[Counter[str], Counter[str]]:
+        """The numbers of records that gain, and that lose, each field; equal records do neither."""
+        gained, lost = Counter[str](), Counter[str]()
         for old, new in self._pairs:
             if old.digest != new.digest:
                 members = canonical.differing_members(old.body, new.body)
                 had, has = (_paths(side) for side in members)
-                self._gained.update(has - had)
-                self._lost.update(had - has)
+                gained.update(has - had)
+                lost.update(had - has)
+        return gained, lost
 
     def _count_having(self, path: str, most: int) -> int:
         """Count the records that had a field, up to a number of them."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from pipeline.core.categories import QUIET
-from pipeline.core.diff import FieldComparer, diff
+from pipeline.core.diff import NO_RULES, FieldComparer, FieldRules, diff
 from pipeline.core.types import Change, FieldChange, Listing, Record
 from pipeline.maintenance.facts import DialectsOf
 from pipeline.store import Store
@@ -34,17 +34,6 @@ class Transition:
     changed: int
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRules:
-    """A dialect's rules for the categories of fields: its quiet paths, and the categories of its facts."""
-
-    quiet: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-NO_RULES = FieldRules()
-
-
 def field_rules(store: Store, dialects_of: DialectsOf) -> dict[int, list[FieldRules]]:
     """Return the rules of the dialects that may have parsed each listing; none of unknown dialects."""
     rows = store.stream(
@@ -54,9 +43,7 @@ def field_rules(store: Store, dialects_of: DialectsOf) -> dict[int, list[FieldRu
         """
     )
     rules_of = cache(
-        lambda gateway, reading: [
-            FieldRules(dialect.quiet, dialect.fact_categories) for dialect in dialects_of(gateway, reading)
-        ]
+        lambda gateway, reading: [dialect.field_rules for dialect in dialects_of(gateway, reading)]
     )
     return {listing: rules_of(gateway, reading) for listing, gateway, reading in rows}
 
@@ -134,7 +121,7 @@ def derive(
 ) -> list[DerivedChange]:
     """Return the changes between two listings, by model."""
     old, new = loader.load(before), loader.load(after)
-    fields_of = FieldComparer(old.listing, new.listing, rules.quiet, rules.facts)
+    fields_of = FieldComparer(old.listing, new.listing, rules)
     found = []
     for change in diff(old.listing, new.listing):
         left, right = old.ids.get(change.model), new.ids.get(change.model)

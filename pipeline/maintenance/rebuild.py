@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from pipeline.core.diff import NO_RULES, FieldRules
 from pipeline.core.types import Change, FieldChange
 from pipeline.errors import StoreError
 from pipeline.maintenance.derive import (
-    NO_RULES,
     DerivedChange,
-    FieldRules,
     ListingLoader,
     StoredChange,
     Transition,

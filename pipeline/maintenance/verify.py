@@ -10,10 +10,9 @@ from itertools import groupby
 from operator import itemgetter
 
 from pipeline.core import canonical
+from pipeline.core.diff import NO_RULES, FieldRules
 from pipeline.core.types import Digest, Record
 from pipeline.maintenance.derive import (
-    NO_RULES,
-    FieldRules,
     ListingLoader,
     Transition,
     derive,

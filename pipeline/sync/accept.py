@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pipeline.core.diff import FieldComparer, diff
+from pipeline.core.diff import NO_RULES, FieldComparer, diff
 from pipeline.core.types import Outcome, Scope, ScopeState
 from pipeline.core.watchlist import matches
 from pipeline.errors import QuestionError
@@ -100,8 +100,7 @@ def _accept_held(
     assert state.held is not None
     before, after = read_listing(store, state.listing), read_listing(store, state.held)
     dialect = find_dialect(state.name, after.reading)
-    rules = (dialect.quiet, dialect.fact_categories) if dialect else ()
-    fields_of = FieldComparer(before, after, *rules)
+    fields_of = FieldComparer(before, after, dialect.field_rules if dialect else NO_RULES)
     moved = Sighting(
         state.id,
         state.name,

@@ -128,9 +128,7 @@ class RunCache:
         if sides not in self._transitions_by_sides:
             old, new = self.listing(before), self.listing(after)
             changes = diff(old, new)
-            number = self.ledger.transition(
-                sides, changes, FieldComparer(old, new, dialect.quiet, dialect.fact_categories)
-            )
+            number = self.ledger.transition(sides, changes, FieldComparer(old, new, dialect.field_rules))
             found = RecordedTransition(number, any(change.kind == Kind.REMOVED for change in changes))
             self._transitions_by_sides[sides] = self.transitions[number] = found
         return self._transitions_by_sides[sides]

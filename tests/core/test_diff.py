@@ -11,7 +11,7 @@ from support import strategies
 from support.fakes import listing, offered
 
 from pipeline.core.canonical import decode, encode, from_text
-from pipeline.core.diff import FieldComparer, diff, field_changes
+from pipeline.core.diff import FieldComparer, FieldRules, diff, field_changes
 from pipeline.core.jsonpath import generalise, leaves
 from pipeline.core.types import Change, FieldChange, Listing, Record
 
@@ -122,7 +122,7 @@ def test_prices_keep_every_digit() -> None:
 def test_a_quiet_path_is_quiet_in_any_category() -> None:
     (change,) = diff(one := listing(m=1), other := listing(m=2))
     assert [field.category for field in FieldComparer(one, other)(change)] == ["other"]
-    assert [field.category for field in FieldComparer(one, other, ("form",))(change)] == ["text"]
+    assert [field.category for field in FieldComparer(one, other, FieldRules(("form",)))(change)] == ["text"]
 
 
 def of_models(models: str, *having: str, **more: Any) -> Listing:

@@ -12,7 +12,7 @@ from support import strategies
 from support.fakes import ONE_API, Script, moment, offered, read, record_run, result_of, rows_of
 from support.histories import NAMES, SCOPES, Answers, histories, record_all, record_each, results
 
-from pipeline.core.diff import FieldComparer, diff
+from pipeline.core.diff import FieldComparer, FieldRules, diff
 from pipeline.core.types import Change, Kind, Listing
 from pipeline.errors import StoreError, Unreachable, Unreadable
 from pipeline.history.changes import find_events
@@ -139,7 +139,7 @@ def test_a_transition_holds_the_difference_of_its_listings(history: Sequence[Ans
                 read_listing(store, transition["before"]),
                 read_listing(store, transition["after"]),
             )
-            found, fields = diff(before, after), FieldComparer(before, after, ONE_API.quiet)
+            found, fields = diff(before, after), FieldComparer(before, after, FieldRules(ONE_API.quiet))
             assert stored_changes(store, transition["id"]) == [_row(change, fields) for change in found]
             counts = {kind: sum(change.kind == kind for change in found) for kind in Kind}
             assert all(transition[kind] == counts[kind] for kind in (Kind.ADDED, Kind.REMOVED, Kind.CHANGED))

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
+from pipeline.core.diff import FieldRules
 from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
 from pipeline.core.text import count, printable
@@ -202,9 +203,9 @@ class Dialect:
         object.__setattr__(self, "_sets", tuple(map(jsonpath.parse, self.sets)))
 
     @property
-    def fact_categories(self) -> Mapping[str, str]:
-        """The categories of the fields from which facts are read, by path."""
-        return fact_categories(self.facts)
+    def field_rules(self) -> FieldRules:
+        """The rules for the categories of the fields of its records."""
+        return FieldRules(self.quiet, fact_categories(self.facts))
 
     def pages(self) -> Pages:
         """Return the requests of one complete list."""
