@@ -82,16 +82,19 @@ def is_significant(field: FieldChange) -> bool:
     A field of a shape is significant if it is a price, a limit or of the lifecycle. The repeated changes of a
     value that keeps changing are quiet.
     """
-    category = field.category
-    if field.flap_step == FlapStep.REPEATED:
+    if field.flap_step == FlapStep.REPEATED or not is_loud(field):
         return False
-    if category == SHAPE and field.shape_of in LOUD_SHAPES:
-        category = field.shape_of
-    if category == SHAPE or category in QUIET_CATEGORIES:
-        return False
+    category = field.shape_of if field.category == SHAPE else field.category
     if category == "price":
         return _value(field.before) is not None or _value(field.after) is not None
     return category not in ("limits", "lifecycle") or _is_set(field.before) or _is_set(field.after)
+
+
+def is_loud(field: FieldChange) -> bool:
+    """Return whether the category of a field is not quiet; that of a shape counts by its meaning."""
+    if field.category == SHAPE:
+        return field.shape_of in LOUD_SHAPES
+    return field.category not in QUIET_CATEGORIES
 
 
 def limits(field: FieldChange) -> tuple[int | None, int | None] | None:

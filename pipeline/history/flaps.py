@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.core.categories import SHAPE, categorise
+from pipeline.core.impact import is_loud
 from pipeline.core.prices import PriceChange, price_changes
 from pipeline.core.times import elapsed
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.history.types import Event
 from pipeline.store import Store
-from pipeline.store.flaps import Episode, SettledValue, may_flap
+from pipeline.store.flaps import Episode, SettledValue
 from pipeline.store.records import record_prices
 
 
@@ -31,7 +32,7 @@ def mark_fields(
 
 
 def _marked(field: FieldChange, episodes: Sequence[Episode], sighting: int) -> FieldChange:
-    if not may_flap(field):
+    if not is_loud(field):
         return field
     for episode in episodes:
         if episode.announced == sighting:

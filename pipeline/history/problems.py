@@ -74,7 +74,7 @@ def find_problems(
 
 
 def _is_due(scope: Coverage, before: Coverage | None, at: str) -> bool:
-    if before is None or (before.state, before.state_since) != (scope.state, scope.state_since):
+    if before is None or scope.is_new_since(before):
         return True
     became_urgent = scope.urgent and not before.urgent
     return became_urgent or is_reminder(scope.state_since or at, before.last_asked, at)

@@ -193,7 +193,7 @@ def _severity(
 def _is_new(problem: Coverage, data: _WindowData) -> bool:
     """Return whether a hold or failure began in the window, or became more severe in it."""
     before, since = data.before.get(problem.scope), problem.state_since or ""
-    if before is None or (before.state, before.state_since) != (problem.state, problem.state_since):
+    if before is None or problem.is_new_since(before):
         return True
     earlier = _severity(before, since, data.missing_watched_before)
     return not earlier.reaches(_severity(problem, since, data.missing_watched))

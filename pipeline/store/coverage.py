@@ -51,6 +51,10 @@ class Coverage:
     pending_models: tuple[str, ...] = ()
     hold: str | None = None
 
+    def is_new_since(self, before: Coverage) -> bool:
+        """Return whether its hold or failure is another than that of an earlier state of the scope."""
+        return (before.state, before.state_since) != (self.state, self.state_since)
+
 
 def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
     """Return the state of each scope at the end of a run, by name.

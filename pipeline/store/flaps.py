@@ -8,7 +8,7 @@ is removed.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
@@ -19,6 +19,7 @@ from pipeline.core.types import FieldChange
 from pipeline.store.bulk import BulkWriter
 from pipeline.store.changes import ModelIds
 from pipeline.store.database import Store
+from pipeline.store.outcomes import sql_list
 from pipeline.store.records import record_bodies
 from pipeline.store.windows import IN_WINDOW, Window
 
@@ -26,24 +27,13 @@ RETURN_DAYS = 7
 """A change to a value that the field had within so many days is a return."""
 
 
-def _texts(values: Iterable[str]) -> str:
-    """Return our own words as texts in SQL."""
-    return ", ".join(f"'{value}'" for value in values)
-
-
 _QUIET = (*sorted(QUIET_CATEGORIES), SHAPE)
 
 _CATEGORY = f"""
-    case when fields.class = '{SHAPE}' and fields.shape_of in ({_texts(sorted(LOUD_SHAPES))})
+    case when fields.class = '{SHAPE}' and fields.shape_of in {sql_list(sorted(LOUD_SHAPES))}
          then fields.shape_of else fields.class end
 """
-"""SQL: the category of a field that decides whether it has episodes."""
-
-
-def may_flap(field: FieldChange) -> bool:
-    """Return whether a field has episodes: those whose changes are quiet have none."""
-    is_loud_shape = field.category == SHAPE and field.shape_of in LOUD_SHAPES
-    return is_loud_shape or field.category not in _QUIET
+"""SQL: the category of a field that decides whether it has episodes; see `is_loud`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +235,7 @@ _RETURNED = f"""
             and (now.scope is null or now.scope = wanted.scope)
         cross join sightings as earlier on earlier.transition = past.transition
             and earlier.scope = wanted.scope and +earlier.outcome = 'moved' and +earlier.id < wanted.sighting
-        where now.class not in ({_texts(_QUIET)})
+        where now.class not in {sql_list(_QUIET)}
         and not exists (
             select 1 from flaps where flaps.scope = wanted.scope and flaps.model = now.model
             and flaps.field = now.field and flaps.ended is null)

@@ -8,20 +8,21 @@ from pipeline.core import types
 from pipeline.core.failures import LASTS_AFTER, TRANSIENT_CLASSES
 
 
-def _sql_list(words: Iterable[str]) -> str:
+def sql_list(words: Iterable[str]) -> str:
+    """Return words of our own as a list in SQL."""
     return "(" + ", ".join(f"'{word}'" for word in words) + ")"
 
 
-SETS_LISTING = _sql_list(types.SETS_LISTING)
+SETS_LISTING = sql_list(types.SETS_LISTING)
 """The outcomes that set the current listing of a scope."""
 
-HOLD_OUTCOMES = _sql_list(types.HOLD_OUTCOMES)
+HOLD_OUTCOMES = sql_list(types.HOLD_OUTCOMES)
 """The outcomes that hold an answer, and those that end a hold."""
 
-PROBLEMS = _sql_list(types.PROBLEMS)
+PROBLEMS = sql_list(types.PROBLEMS)
 """The outcomes of a scope that is not healthy."""
 
-_TRANSIENT = _sql_list(TRANSIENT_CLASSES)
+_TRANSIENT = sql_list(TRANSIENT_CLASSES)
 
 
 URGENT_SIGHTING = f"""
