@@ -37,7 +37,7 @@ _ABILITIES = frozenset(names_in("abilities capabilities features functionality s
 """The objects whose flags are features."""
 
 _ENDS = Names("deprecation", "lifecycle", "modellifecycle", "retirement", "sunset")
-"""The objects that tell about the end of a model."""
+"""The objects that describe the end of a model."""
 
 CONTEXT_LENGTH = Names(
     *names_in(

@@ -39,21 +39,12 @@ for an error.
 """
 
 _MESSAGES = (
-    *(
-        "message",
-        "msg",
-        "detail",
-        "errormessage",
-        "errormsg",
-        "errmsg",
-        "errordescription",
-        "statusmsg",
-        "reason",
-    ),
-    "error",
+    *("message", "msg", "detail", "errormessage", "errormsg", "errmsg", "errordescription", "statusmsg"),
+    *("reason", "error"),
 )
-_FIRST_ERROR_STATUS = 400
+"""The names of a message, the likeliest first."""
 
+_FIRST_ERROR_STATUS = 400
 
 _MOST_PLACES = 5
 """So many places of a list are named in a message."""

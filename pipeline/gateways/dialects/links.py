@@ -1,4 +1,4 @@
-"""The headers of a response that tell about further pages: `Link` and `Content-Range`."""
+"""The headers of a response that announce further pages: `Link` and `Content-Range`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The body of one response, and what its head tells about further pages; `url` is where it came from."""
+    """The body of one response, and its headers about further pages; `url` is where it came from."""
 
     body: bytes
     status: int = HTTPStatus.OK

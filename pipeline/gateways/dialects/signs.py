@@ -31,7 +31,7 @@ CONTAINERS = words(
     "cursor cursors link links listmetadata meta metadata next page pageinfo pageinformation pager paging"
     " pagination responsemetadata resultinfo"
 )
-"""The objects of an envelope that tell about pages."""
+"""The objects of an envelope that describe pages."""
 
 _NEXT = words(
     "continuation continuationtoken continue cursor next nextcursor nexthref nextid nextkey nextlink"
@@ -122,7 +122,7 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An object of the envelope; `own` if the list or what tells about it is in it, `above` for ancestors."""
+    """The members about pages of an object of the envelope; `own` if it is the list's own object or in it."""
 
     at: Path
     values: Mapping[str, Any]
@@ -156,7 +156,7 @@ def simplified(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def has_role(name: str) -> bool:
-    """Return whether a member of an envelope with this name may tell about pages."""
+    """Return whether a member of an envelope with this name may describe pages."""
     return simplified(name) in _ROLES
 
 
@@ -294,13 +294,13 @@ def _places(envelope: Any, to_list: Path) -> Iterator[_Place]:
 def _with_containers(
     at: Path, values: Mapping[str, Any], *, own: bool, without: str = "", depth: int = 0
 ) -> Iterator[_Place]:
-    telling = {name: value for name, value in values.items() if name != without and has_role(name)}
-    if not telling:
+    members = {name: value for name, value in values.items() if name != without and has_role(name)}
+    if not members:
         return
-    yield _Place(at, telling, own)
+    yield _Place(at, members, own)
     if depth == _DEPTH:
         return
-    for name, value in telling.items():
+    for name, value in members.items():
         if isinstance(value, dict) and simplified(name) in CONTAINERS - {"next"}:
             yield from _with_containers((*at, name), value, own=own, depth=depth + 1)
 
