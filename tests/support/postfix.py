@@ -195,11 +195,16 @@ class MailServer:
     def waiting(self) -> list[Path]:
         """Return the mails in Postfix's queue.
 
-        A queue file is executable once the mail is complete.
+        A queue file is executable once the mail is complete. Postfix may move it away at any moment.
         """
-        places = [self.home / "queue" / place for place in ("maildrop", "incoming", "active", "deferred")]
-        found = [path for place in places for path in place.rglob("*") if path.is_file()]
-        return [path for path in found if path.stat().st_mode & stat.S_IXUSR]
+        found = []
+        for place in ("maildrop", "incoming", "active", "deferred"):
+            for path in (self.home / "queue" / place).rglob("*"):
+                with suppress(FileNotFoundError):
+                    mode = path.stat().st_mode
+                    if stat.S_ISREG(mode) and mode & stat.S_IXUSR:
+                        found.append(path)
+        return found
 
     def log(self) -> str:
         """Return the content of all logs."""
