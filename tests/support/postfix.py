@@ -149,6 +149,10 @@ class MailServer:
     imaps: int
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def _ports(self) -> tuple[int, int, int]:
+        return self.tls, self.starttls, self.imaps
+
     def start(self) -> None:
         """Start both, and wait until they listen."""
         for command in (
@@ -166,7 +170,7 @@ class MailServer:
                         start_new_session=True,
                     )
                 )
-        for port in (self.tls, self.starttls, self.imaps):
+        for port in self._ports:
             self._await(lambda port=port: _listens(port), f"no server listens on port {port}")
 
     def kill(self) -> None:
@@ -179,6 +183,9 @@ class MailServer:
         for process in self.running:
             process.wait()
         self.running.clear()
+        # The children of the master are not ours to wait for, and have its sockets until they are gone.
+        for port in self._ports:
+            self._await(lambda port=port: not _listens(port), f"a killed server listens on port {port}")
 
     def mails(self, user: str, least: int = 1) -> list[bytes]:
         """Wait until a user has at least so many mails and none is queued; return all, read by IMAP."""
