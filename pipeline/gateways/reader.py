@@ -94,7 +94,7 @@ class AnswerReader:
     def _parse(
         self, scope: Scope, requested: Dialect, answer: Answer, validators: Validators
     ) -> ListingAnswer | Unchanged | FetchError:
-        fingerprint = self._fingerprint(answer.bodies)
+        fingerprint = self._fingerprint(answer)
         state = self._states.get(scope.name)
         if state and (state.fingerprint, state.reading) == (fingerprint, requested.reading):
             return Unchanged()
@@ -125,7 +125,11 @@ class AnswerReader:
             except Unreadable:
                 return error
 
-    def _fingerprint(self, bodies: Sequence[bytes]) -> str:
+    def _fingerprint(self, answer: Answer) -> str:
+        bodies: Sequence[bytes] = answer.bodies
+        if any(answer.headers):
+            # Headers may say that the same rows are a page of a longer list now.
+            return _digest([*bodies, canonical.encode(answer.headers).encode()])
         if len(bodies) != 1:
             return _digest(bodies)
         fingerprint = self._fingerprints.get(bodies[0])
@@ -144,10 +148,17 @@ class AnswerReader:
         parsed = self._parse(scope, groups_dialect, answers.groups, Validators())
         yield scope, ScopeResult(parsed, outcome.seconds)
         models_dialect = dialects.group_models_dialect(scope.gateway)
-        models = {_group_scope(scope, name): answer for name, answer in answers.models.items()}
+        models = {
+            _group_scope(scope, name): answer
+            for name, answer in answers.models.items()
+            if not groups_dialect.is_no_model(dialects.group_record(name))
+        }
         for each, answer in models.items():
-            parsed = self._parse(each, models_dialect, answer, Validators())
-            yield each, ScopeResult(parsed, outcome.seconds)
+            if isinstance(answer, Unreadable):
+                yield each, ScopeResult(answer)
+            else:
+                parsed = self._parse(each, models_dialect, answer, Validators())
+                yield each, ScopeResult(parsed, outcome.seconds)
         for each in self._stored_groups(scope):
             if each not in models:
                 record = dialects.storable_id(dialects.group_record(each.group or ""))

@@ -114,5 +114,32 @@ def test_an_unknown_group_is_unreadable_rather_than_empty(
     assert message in refused.value.message
 
 
+def test_a_group_that_only_rows_name_has_their_models() -> None:
+    """The groups of an anonymous price list are the public ones."""
+    envelope = prices(enabled(ORION, "default"), enabled(SKETCH, "svip", "default"))
+    assert names(envelope, "svip") == ["sketch"]
+
+
+def test_a_row_for_all_groups_belongs_to_each() -> None:
+    envelope = prices(enabled(ORION, "all"), enabled(SKETCH, "default"), auto_groups=["svip"])
+    assert names(envelope, "svip") == names(envelope, "gold") == names(envelope, "auto") == ["orion"]
+
+
+def test_the_ratio_of_the_user_is_paid_rather_than_the_public_one() -> None:
+    envelope = prices(enabled({**ORION, "model_ratio": 1.25}, "gold", "svip"), group_ratio={"gold": 0.8})
+    for group in ("gold", "svip"):
+        [row] = models_of_group(envelope, group, {"gold": Decimal("0.3"), "svip": Decimal("0.3")})
+        assert facts(row).input_usd_per_1m == Decimal("0.75")
+    [row] = models_of_group(envelope, "gold", {"gold": None})
+    assert facts(row).input_usd_per_1m == Decimal(2)
+
+
+def test_auto_has_only_the_groups_of_the_user_at_their_ratios() -> None:
+    envelope = prices(enabled(ORION, "default", "gold"), enabled(SKETCH, "gold"))
+    own = {"default": Decimal("0.5"), "auto": "by load"}
+    [row] = models_of_group(envelope, "auto", own)
+    assert (row["model_name"], row["group_ratio"]) == ("orion", Decimal("0.5"))
+
+
 def test_a_group_without_models_is_empty() -> None:
     assert models_of_group(prices(enabled(ORION, "default"), None), "gold") == []

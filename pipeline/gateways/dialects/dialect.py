@@ -28,14 +28,14 @@ from pipeline.gateways.dialects.signs import (
     WHOLE,
     Params,
     certain_sign,
+    doubtful_sign,
     first_page_sign,
     following,
     full_page_reason,
     incomplete_reason,
-    largest_total,
 )
 
-RULES = 2
+RULES = 3
 """The version of the rules by which answers are accepted as lists; part of every `reading`."""
 
 REQUEST_TIME_WINDOW = 300
@@ -65,12 +65,13 @@ SETS = (
 class Answer:
     """The bodies of one complete list, and when they were requested (Unix seconds).
 
-    `url` is the address of the last body; "" for saved answers.
+    `url` is the address of the last body, "" for saved answers; `headers` are those about pages, by body.
     """
 
     bodies: tuple[bytes, ...]
     asked_at: int
     url: str = ""
+    headers: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class GroupAnswers:
-    """The groups of one user as a list, each with the id of `group_record`, and their answers by name."""
+    """The groups of one user as a list, each with the id of `group_record`, and their answers by name.
+
+    Instead of an answer, a group may have the reason why its models are unknown.
+    """
 
     groups: Answer
-    models: Mapping[str, Answer]
+    models: Mapping[str, Answer | Unreadable]
 
 
 def group_record(group: str) -> str:
@@ -240,7 +244,7 @@ class Dialect:
         rows = [row for _, found in pages for row in found]
         if len(rows) == 1:
             raise_for_error_row(rows[0])
-        incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer.url)
+        incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer)
         return ReadAnswer(self.listing([self.row(row, answer.asked_at) for row in rows]), incomplete)
 
     def rows(self, body: bytes) -> tuple[Any, list[Any]]:
@@ -320,12 +324,12 @@ class Dialect:
             row = {step: row}
         return row
 
-    def doubts(self, pages: Sequence[tuple[Any, int]], url: str) -> str | None:
+    def doubts(self, pages: Sequence[tuple[Any, int]], answer: Answer) -> str | None:
         """Return why an answer may be one page of a longer list, and what to do; None for a whole list.
 
         Args:
             pages: the envelope of each page, and its number of rows.
-            url: the address of the last page, "" where it is unknown.
+            answer: with the address of the last page, and the headers of all.
 
         Raises:
             Unreadable: the list certainly has more pages; the message has the sign, and the setting to add.
@@ -335,9 +339,10 @@ class Dialect:
         paths = [list_path(envelope, self.list_at) for envelope, _ in pages]
         (first, _), (last, rows) = pages[0], pages[-1]
         number, records = len(pages), sum(count for _, count in pages)
+        headers = answer.headers or ({},) * number
         paging = None if self.paging is None or self.paging.is_guess else self.paging
         # An answer recognised by its shape was requested in the default dialect, without its further pages.
-        if paging and has_next_page(paging, last, number, records):
+        if paging and has_next_page(paging, last, headers[-1], number, records):
             raise Unreadable(
                 "the list has more pages than were requested",
                 cure=f"set `dialect = {canonical.encode(self.name)}`, or {WHOLE}",
@@ -347,14 +352,19 @@ class Dialect:
         if sign is None and next_page and next_page.certain:
             sign = next_page.sign
         known = paging.cursor_paths if paging else frozenset[Path]()
-        sign = sign or certain_sign(last, paths[-1], pages=number, url=url, known=known)
+        sign = sign or certain_sign(
+            last, paths[-1], pages=number, url=answer.url, known=known, headers=headers[-1]
+        )
         if sign:
             raise Unreadable(f"the list has more pages than were read ({sign})", cure=sign.cure)
         if next_page:
             return full_page_reason(next_page.sign, rows)
-        found = (largest_total(page[0], at, self.not_totals) for page, at in zip(pages, paths, strict=True))
-        total = max((each for each in found if each), key=lambda each: each.value, default=None)
-        return incomplete_reason(total, records) if total and total.value > records else None
+        found = (
+            doubtful_sign(envelope, at, records=records, not_totals=self.not_totals, headers=of_page)
+            for (envelope, _), at, of_page in zip(pages, paths, headers, strict=True)
+        )
+        total = max((each for each in found if each), key=lambda each: int(each.value), default=None)
+        return incomplete_reason(total, records) if total else None
 
 
 def may_have_price(body: str) -> bool:

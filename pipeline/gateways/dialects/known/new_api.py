@@ -25,32 +25,41 @@ AUTO_GROUP = "auto"
 GROUP_RATIO = "group_ratio"
 """The factor of a group's prices; quiet in its models, because its change is reported once, for the group."""
 
+_EVERY_GROUP = "all"
+"""In the groups of a row: each group may use the model."""
+
 _BILLED_PER_CALL = 1
 _GROUPS = ("enable_groups", "enable_group")
 
 
-def models_of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
+def models_of_group(
+    envelope: Mapping[str, Any], group: str, own: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of a price list that one group may use, at the prices of that group.
 
     Args:
         envelope: the parsed answer of `/api/pricing`.
         group: its name; `auto` means the groups of `auto_groups`, in their order.
+        own: the groups of the user, with the ratio that this user pays, which may be a personal one; None
+            where they are not known.
 
     Returns:
         Rows as in `data`, with the group's ratio beside the model's. The names of the groups are removed:
         changes of other groups would look like changes of this one.
 
     Raises:
-        Unreadable: there is no list, or the answer does not name the group.
+        Unreadable: there is no list, or the answer does not say which models the group has.
     """
     rows = envelope.get("data")
     if not isinstance(rows, list):
         raise Unreadable("'data' is null or missing, not the price list")
     ratios = _object(envelope, "group_ratio")
-    candidates = _array(envelope, "auto_groups") if group == AUTO_GROUP else [group]
-    usable = _object(envelope, "usable_group")
-    if not any(isinstance(name, str) and (name in ratios or name in usable) for name in candidates):
-        raise Unreadable(f"the price list has no group {group!r}")
+    candidates = [group]
+    if group == AUTO_GROUP:
+        candidates = [name for name in _array(envelope, "auto_groups") if own is None or name in own]
+    if not _names_group(envelope, rows, candidates):
+        raise Unreadable(f"the price list has no group {group!r}, so that its models are unknown")
+    ratios = {**ratios, **{name: ratio for name, ratio in (own or {}).items() if ratio is not None}}
     found = []
     for row in rows:
         serving = _first_enabled(candidates, row)
@@ -58,6 +67,15 @@ def models_of_group(envelope: Mapping[str, Any], group: str) -> list[dict[str, A
             # The server, too, counts a group without a ratio of its own as 1.
             found.append(_with_ratio(row, ratios.get(serving, 1)))
     return found
+
+
+def _names_group(envelope: Mapping[str, Any], rows: list[Any], groups: list[str]) -> bool:
+    """Return whether a price list says which models one of these groups has.
+
+    The list of an anonymous caller has the names of public groups only; its rows may name others.
+    """
+    named = (*_object(envelope, "group_ratio"), *_object(envelope, "usable_group"))
+    return any(group in named for group in groups) or any(_first_enabled(groups, row) for row in rows)
 
 
 def _object(envelope: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -74,7 +92,7 @@ def _first_enabled(groups: list[str], row: Any) -> str | None:
     if not isinstance(row, dict):
         return None
     enabled: list[Any] = next((row[name] for name in _GROUPS if isinstance(row.get(name), list)), [])
-    return next((group for group in groups if group in enabled), None)
+    return next((group for group in groups if group in enabled or _EVERY_GROUP in enabled), None)
 
 
 def _with_ratio(row: dict[str, Any], ratio: Any) -> dict[str, Any]:

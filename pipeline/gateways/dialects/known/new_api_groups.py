@@ -39,18 +39,22 @@ def split(answer: Answer) -> GroupAnswers:
         )
     if not isinstance(prices, dict):
         raise Unreadable(f"{PRICES_PATH} is no price list", cure="is this a New-API gateway?")
-    models = {name: _answer(_models(prices, name), answer) for name in sorted(named)}
+    if not isinstance(prices.get("data"), list):
+        raise Unreadable(f"{PRICES_PATH} has no list of prices")
+    own = {name: group.get("ratio") if isinstance(group, dict) else None for name, group in named.items()}
+    models = {name: _models(prices, name, own, answer) for name in sorted(named)}
     return GroupAnswers(_answer(list(_group_rows(named)), answer), models)
 
 
-def _models(prices: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
-    """Return the models of a group; none if the price list does not name the group."""
-    if not isinstance(prices.get("data"), list):
-        raise Unreadable(f"{PRICES_PATH} has no list of prices")
+def _models(
+    prices: Mapping[str, Any], group: str, own: Mapping[str, Any], source: Answer
+) -> Answer | Unreadable:
+    """Return the models of a group as an answer; an error if the price list does not know the group."""
     try:
-        return models_of_group(prices, group)
-    except Unreadable:
-        return []
+        return _answer(models_of_group(prices, group, own), source)
+    except Unreadable as error:
+        cure = f'ask with a key of this group, or leave it out: no_models = ["{group_record(group)}"]'
+        return Unreadable(error.message, cure=cure)
 
 
 def _group_rows(named: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
