@@ -13,7 +13,7 @@ from pipeline.core.types import Anonymous, Credential, Gateway, Login, Resolve, 
 from pipeline.errors import FetchError, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, sign_in
 from pipeline.gateways.decompress import ACCEPT_ENCODING
-from pipeline.gateways.dialects import Answer, Dialect, Page
+from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
 from pipeline.gateways.http import Reply, send
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import (
@@ -129,6 +129,7 @@ class GatewayClient:
         redactor = Redactor(auth.secrets)
         pages = request.pages()
         page, first = next(pages), None
+        received: list[Page] = []
         while True:
             url = page.url or list_url(gateway.url, page.path)
             http_request = HttpRequest(url, params=page.params, headers=headers)
@@ -136,13 +137,14 @@ class GatewayClient:
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(Validators() if first else request.validators, started)
             first, headers = first or reply, plain_headers
+            received.append(_page(reply, dialect))
             try:
-                page = pages.send(_page(reply))
+                page = pages.send(received[-1])
             except FetchError as error:
                 error.reword(redactor.text(error.message))
                 raise
             except StopIteration as end:
-                answer = Answer(end.value, first.time, reply.url)
+                answer = Answer(end.value, first.time, reply.url, tuple(each.values for each in received))
                 validators = _validators(first, redactor) if len(end.value) == 1 else Validators()
                 return FetchResult(answer, validators, time.perf_counter() - started)
 
@@ -198,15 +200,11 @@ def _not_modified(sent: Validators, started: float) -> NotModified:
     return NotModified(time.perf_counter() - started)
 
 
-def _page(reply: Reply) -> Page:
-    headers = reply.headers
-    return Page(
-        reply.body,
-        reply.status,
-        link=headers.get("link", ""),
-        content_range=headers.get("content-range", ""),
-        url=reply.url,
-    )
+def _page(reply: Reply, dialect: Dialect) -> Page:
+    headers = {
+        name.lower(): text for name, text in reply.headers.items() if reads_header(name, dialect.paging)
+    }
+    return Page(reply.body, reply.status, headers, reply.url)
 
 
 def _validators(reply: Reply, redactor: Redactor) -> Validators:

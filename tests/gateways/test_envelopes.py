@@ -6,7 +6,7 @@ One table: the pages that a gateway of an unknown format sends, and what becomes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,24 @@ def page(*names: str, **envelope: Any) -> Page:
     return raw({"object": "list", "data": rows(*names), **envelope})
 
 
-def raw(value: Any, *, status: int = 200, link: str = "", content_range: str = "", url: str = URL) -> Page:
+def raw(
+    value: Any,
+    *,
+    status: int = 200,
+    link: str = "",
+    content_range: str = "",
+    url: str = URL,
+    headers: Mapping[str, str] | None = None,
+) -> Page:
     """Return a page with any body, and the head of its response."""
-    return Page(json.dumps(value).encode(), status, link, content_range, url)
+    named = {"link": link, "content-range": content_range, **(headers or {})}
+    kept = {name.lower(): text for name, text in named.items() if text}
+    return Page(json.dumps(value).encode(), status, kept, url)
+
+
+def head(**headers: str) -> Page:
+    """Return a page of the models a and b, with headers."""
+    return raw(rows("a", "b"), headers=headers)
 
 
 @dataclass(frozen=True)
@@ -99,7 +114,8 @@ def _answer(asking: Pages, sent: Sequence[Page], asked: list[PageRequest]) -> An
         try:
             asked.append(asking.send(received))
         except StopIteration as end:
-            return Answer(end.value, NOW, received.url)
+            headers = tuple(each.values for each in sent[: len(end.value)])
+            return Answer(end.value, NOW, received.url, headers)
     raise AssertionError(f"more pages are wanted than there are: {asked[-1]}")
 
 
@@ -123,6 +139,26 @@ WHOLE = [
         "a list whose next page is what it calls itself",
         page("a", "b", links={"self": "/x?limit=2&a=1", "next": "/x?a=1&limit=2"}),
     ),
+    ("a list whose next page is -1", page("a", "b", next=-1, next_cursor="-1", nextPage=-2)),
+    ("a list whose next page is this one", page("a", "b", page=1, next_page=1)),
+    ("a list whose next page is after the last", page("a", "b", page=1, total_pages=1, next_page=2)),
+    ("a list whose next page is an earlier one", page("a", "b", meta={"current_page": 2, "next_page": 1})),
+    ("a list whose next offset is its total", page("a", "b", offset=0, next_offset=2, total=2)),
+    ("a list whose next offset is its offset", page("a", "b", offset=0, next=0)),
+    ("a list of which nothing remains", page("a", "b", remaining=0, remaining_items=0, remainingPages="0")),
+    ("a list with a remaining budget", page("a", "b", remaining=4.25, usage={"remaining": 88})),
+    ("a list with remaining requests and a flag", page("a", "b", remaining=59, has_more=False)),
+    ("a list with a null flag", page("a", "b", has_more=None, last=None, remaining=None)),
+    ("a list at its end", page("a", "b", is_end=True, eof=True, isLastPage=1, last="true", done=True)),
+    ("a list at its end with a cursor", page("a", "b", done=True, next_cursor="x1")),
+    ("a list whose end is a number", page("a", "b", start=0, end=2, last=0, isLast="b")),
+    ("a list whose last key is empty", page("a", "b", LastEvaluatedKey={})),
+    (
+        "a list with its number of records",
+        page("a", "b", numFound=2, recordsTotal=2, totalElements="2", itemCount=1, resultCount=2),
+    ),
+    ("a list with its total in an object", page("a", "b", total={"value": 2, "relation": "eq"})),
+    ("a list with numbers of something else", page("a", "b", total_tokens=99, item_limit=9, max_total=9)),
     ("a list that says it has no more pages", page("a", "b", has_more=False, hasMore=False)),
     (
         "a list with an end cursor and no next page",
@@ -170,6 +206,43 @@ WHOLE = [
         "a list with a Link to its first page",
         raw(rows("a", "b"), link='<?page=1>; rel="first", <?page=1>; rel=last'),
     ),
+    (
+        "headers of limits, times and requests",
+        head(
+            **{
+                "X-RateLimit-Remaining": "59",
+                "X-RateLimit-Limit": "60",
+                "X-Rate-Limit-Reset": "9",
+                "RateLimit": "limit=9, remaining=8",
+                "X-Remaining": "59",
+                "X-Limit": "60",
+                "X-Count": "99",
+                "X-Total-Time": "88",
+                "X-Total-Tokens": "88",
+                "X-Request-Id": "7",
+                "X-Cache": "HIT",
+                "X-Next-Try": "9",
+                "X-Continue": "9",
+                "Meta": "next",
+                "X-Page-Type": "3",
+            }
+        ),
+    ),
+    ("headers of the only page", head(**{"X-Total-Pages": "1", "X-Page": "1", "X-Per-Page": "20"})),
+    ("headers with totals of the rows", head(**{"X-Total-Count": "2", "X-Total": "1", "X-WP-Total": "0"})),
+    ("a header total of another kind", head(**{"X-Total": "0.25", "X-Total-Count": "many"})),
+    (
+        "headers of a next page that is none",
+        head(**{"X-Next-Page": "", "X-Next-Cursor": "null", "Next-Cursor": "-1", "X-Next-Offset": "0"}),
+    ),
+    ("a header with the page itself as the next", head(**{"X-Page": "1", "X-Next-Page": "1"})),
+    ("a header with the address of the page as the next", head(**{"X-Next-Link": URL})),
+    ("a header without more pages", head(**{"X-Has-More": "false", "X-Next-Cursor": "x1"})),
+    (
+        "a header in JSON of the only page",
+        head(**{"X-Pagination": '{"totalPages": 1, "totalCount": 2, "nextPage": null, "hasNext": false}'}),
+    ),
+    ("a header that is no JSON", head(Pagination="{off", **{"X-Paging": "none", "Page": "1"})),
     ("a list whose Content-Range covers all", raw(rows("a", "b"), content_range="items 0-1/2")),
     (
         "a status 206 whose Content-Range covers all",
@@ -338,6 +411,113 @@ MORE = [
         '{ param = "cursor", next = "next_cursor" }',
     ),
     ("a partial list", page("a", meta={"partial": True}), "meta.partial: true", "complete = true"),
+    ("more results", page("a", more_results_available=True), "more_results_available: true", "paging = "),
+    ("a page that is not the end", page("a", is_end=False), "is_end: false", "complete = true"),
+    ("a page before the end of a file", page("a", eof=False), "eof: false", "complete = true"),
+    ("an end that is false", page("a", end=False), "end: false", "complete = true"),
+    ("a last page in words", page("a", isLastPage="false"), 'isLastPage: "false"', "complete = true"),
+    ("a last page as a number", page("a", is_last=0), "is_last: 0", "complete = true"),
+    (
+        "a list that is not done",
+        page("a", done=False, nextRecordsUrl="/v1/models/x-2000"),
+        "done: false",
+        "complete = true",
+    ),
+    (
+        "the key of the last record",
+        page("a", LastEvaluatedKey={"id": {"S": "m8"}}),
+        'LastEvaluatedKey.id.S: "m8"',
+        'next = "LastEvaluatedKey.id.S"',
+    ),
+    (
+        "a cursor beside a flag that says nothing",
+        page("a", has_more=None, next_cursor="x1"),
+        'next_cursor: "x1"',
+        '{ param = "cursor", next = "next_cursor" }',
+    ),
+    ("remaining items", page("a", metadata={"remainingItemCount": 7}), "remainingItemCount: 7", "paging = "),
+    ("remaining pages", page("a", remaining_pages="2"), 'remaining_pages: "2"', "complete = true"),
+    (
+        "a next page after this one",
+        page("a", page=1, next_page=2),
+        "next_page: 2",
+        '{ param = "page", next = "next_page" }',
+    ),
+    (
+        "the start of the next page",
+        page("a", start=0, size=1, isLastPage=False, nextPageStart=9),
+        "nextPageStart: 9",
+        'next = "nextPageStart"',
+    ),
+    (
+        "a header with the next page",
+        head(**{"X-Next-Page": "2", "X-Page": "1"}),
+        'header x-next-page: "2"',
+        '{ param = "page", next = "x-next-page" }',
+    ),
+    (
+        "a header with a cursor",
+        head(**{"X-Next-Cursor": "x1"}),
+        'header x-next-cursor: "x1"',
+        '{ param = "cursor", next = "x-next-cursor" }',
+    ),
+    (
+        "a header with a bare cursor",
+        head(**{"Next-Cursor": "x1"}),
+        "header next-cursor:",
+        'next = "next-cursor"',
+    ),
+    (
+        "a header with a token",
+        head(**{"X-NextPageToken": "x1"}),
+        "header x-nextpagetoken:",
+        'next = "x-nextpagetoken"',
+    ),
+    (
+        "a header with a continuation of a vendor",
+        head(**{"x-ms-continuation": "x1"}),
+        "header x-ms-continuation:",
+        '{ param = "continuation", next = "x-ms-continuation" }',
+    ),
+    (
+        "a header with a continuation token",
+        head(**{"X-Continuation-Token": "x1"}),
+        "header x-continuation-token:",
+        'next = "x-continuation-token"',
+    ),
+    (
+        "a header with the number of pages",
+        head(**{"X-Total-Pages": "3", "X-Page": "1"}),
+        'header x-total-pages: "3"',
+        '{ param = "page", pages = "x-total-pages" }',
+    ),
+    (
+        "a header with the number of pages of a blog",
+        head(**{"X-WP-TotalPages": "3"}),
+        "header x-wp-totalpages:",
+        'pages = "x-wp-totalpages"',
+    ),
+    ("a header with a count of pages", head(**{"X-Page-Count": "3"}), "header x-page-count:", "pages = "),
+    ("a header with more", head(**{"X-Has-More": "true"}), "header x-has-more:", "complete = true"),
+    (
+        "a header with more and a cursor",
+        head(**{"X-Has-More": "1", "X-Next-Cursor": "x1"}),
+        "header x-has-more:",
+        '{ param = "cursor", next = "x-next-cursor", more = "x-has-more" }',
+    ),
+    ("a header of a cut list", head(**{"X-Truncated": "true"}), "header x-truncated:", "complete = true"),
+    (
+        "a header in JSON",
+        head(**{"X-Pagination": '{"totalPages": 3, "nextPage": 2}'}),
+        "header x-pagination.nextPage: 2",
+        '{ param = "page", next = "x-pagination.nextPage" }',
+    ),
+    (
+        "a header in JSON without X-",
+        head(Pagination='{"TotalPages": 3, "CurrentPage": 1}'),
+        "header pagination.TotalPages: 3",
+        '{ param = "page", pages = "pagination.TotalPages" }',
+    ),
     ("incomplete results", page("a", incomplete_results=True), "incomplete_results: true", "complete = true"),
     ("a list that is not complete", page("a", complete=False), "complete: false", "complete = true"),
     ("a page that is not the last", page("a", last=False), "last: false", "complete = true"),
@@ -415,7 +595,7 @@ def test_has_more_pages_and_fails_with_its_sign_and_the_setting_to_add(
 @pytest.mark.parametrize("sent", [row[1] for row in MORE], ids=[row[0] for row in MORE])
 def test_is_the_whole_list_with_complete(sent: Page) -> None:
     found = asked_and_read(gateway(complete=True), [sent])
-    assert (found.models, found.incomplete, found.error) == (["a"], None, None)
+    assert (found.models[:1], found.incomplete, found.error) == (["a"], None, None)
     assert len(found.asked) == 1
 
 
@@ -427,6 +607,27 @@ DOUBTFUL = [
     ("a total in the metadata", page("a", meta={"total": 57}), "meta.total: 57"),
     ("a total of OData", page("a", **{"@odata.count": 57}), "@odata.count: 57"),
     ("the larger of two totals", page("a", total=2, total_count=57), "total_count: 57"),
+    ("what was found", page("a", numFound=25), "numFound: 25"),
+    ("the records of a table", page("a", recordsTotal=25, recordsFiltered=25), "recordsTotal: 25"),
+    ("the elements of all pages", page("a", page={"totalElements": 25}), "page.totalElements: 25"),
+    ("the items of all pages", page("a", total_items="25"), "total_items: 25"),
+    ("a count of items", page("a", itemCount=25), "itemCount: 25"),
+    ("a count of results", page("a", resultCount=25), "resultCount: 25"),
+    ("a count of models", page("a", model_count=25), "model_count: 25"),
+    ("a total in an object", page("a", total={"value": 25, "relation": "eq"}), "total.value: 25"),
+    ("a total in a header", raw(rows("a"), headers={"X-Total-Count": "20"}), "header x-total-count: 20"),
+    ("a bare total in a header", raw(rows("a"), headers={"X-Total": "20"}), "header x-total: 20"),
+    ("a total of a blog in a header", raw(rows("a"), headers={"X-WP-Total": "20"}), "header x-wp-total: 20"),
+    (
+        "a total of pagination in a header",
+        raw(rows("a"), headers={"Pagination-Count": "20"}),
+        "header pagination-count: 20",
+    ),
+    (
+        "a total in JSON in a header",
+        raw(rows("a"), headers={"X-Pagination": '{"totalCount": 20}'}),
+        "header x-pagination.totalCount: 20",
+    ),
     (
         "a total in the list's own object",
         raw({"result": {"models": rows("a"), "total": 57}}),
@@ -444,6 +645,16 @@ def test_is_read_and_may_be_incomplete(sent: Page, sign: str) -> None:
     assert found.incomplete.startswith(f"the answer has 1 row and says {sign}, so it may be one page")
     assert 'paging = { param = "page", total = "' in found.incomplete
     assert asked_and_read(gateway(complete=True), [sent]).incomplete is None
+
+
+def test_a_number_that_may_be_of_what_remains_is_read_and_may_be_incomplete() -> None:
+    found = asked_and_read(gateway(), [page("a", remaining=11)])
+    assert (found.models, found.error) == (["a"], None)
+    assert str(found.incomplete).startswith(
+        "the answer has 1 row and says remaining: 11, so it may be one page"
+    )
+    assert "`complete = true` if this is the whole list" in str(found.incomplete)
+    assert asked_and_read(gateway(complete=True), [page("a", remaining=11)]).incomplete is None
 
 
 def test_rows_that_are_skipped_or_repeated_count_for_a_total() -> None:
@@ -526,6 +737,16 @@ FOLLOWED: list[tuple[str, list[Page], list[tuple[str, Query]]]] = [
             raw(rows("a"), link=f'<{URL}?a=1,2>; title="a, b; c"; rel=prev, <{URL}?page=2>; REL="Next last"'),
             raw(rows("b"), link=f'<{URL}>; rel="first prev"'),
         ],
+        [(f"{URL}?page=2", ())],
+    ),
+    (
+        "a Link with single quotes",
+        [raw(rows("a"), link="<?page=2>; rel='next'; title='b, c'"), raw(rows("b"), url=f"{URL}?page=2")],
+        [(f"{URL}?page=2", ())],
+    ),
+    (
+        "a Link with several relations in single quotes",
+        [raw(rows("a"), link="<?page=2>; rel='last next'"), raw(rows("b"), link="<?page=1>; rel='prev'")],
         [(f"{URL}?page=2", ())],
     ),
     (
@@ -626,6 +847,36 @@ SETTINGS = [
             page("b", pageInfo={"hasNextPage": False, "endCursor": "x2"}),
         ],
     ),
+    (
+        "next in a header",
+        {"next": "X-Next-Page"},
+        [
+            raw(rows("a"), headers={"X-Next-Page": "2", "X-Total-Pages": "2"}),
+            raw(rows("b"), headers={"X-Next-Page": "", "X-Total-Pages": "2"}),
+        ],
+    ),
+    (
+        "pages in a header",
+        {"pages": "x-total-pages", "total": "x-total"},
+        [raw(rows(each), headers={"X-Total-Pages": "2", "X-Total": "2"}) for each in "ab"],
+    ),
+    (
+        "more in a header",
+        {"next": "x-next-cursor", "more": "x-has-more"},
+        [
+            raw(rows("a"), headers={"X-Has-More": "true", "X-Next-Cursor": "x1"}),
+            raw(rows("b"), headers={"X-Has-More": "false", "X-Next-Cursor": "x2"}),
+        ],
+    ),
+    (
+        "next in JSON in a header",
+        {"next": "x-pagination.nextPage"},
+        [
+            raw(rows("a"), headers={"X-Pagination": '{"nextPage": 2, "totalPages": 2}'}),
+            raw(rows("b"), headers={"X-Pagination": '{"nextPage": null, "totalPages": 2}'}),
+        ],
+    ),
+    ("a next of -1", {"next": "next"}, [page("a", next=2), page("b", next=-1)]),
     ("a cursor that stays", {"next": "cursor", "more": "more"}, [page("a", cursor="x", more=False)]),
 ]
 

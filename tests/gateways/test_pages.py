@@ -175,6 +175,55 @@ def test_several_link_headers_are_one(job: Job) -> None:
     assert models(job) == ["a", "b"]
 
 
+def test_a_cursor_in_a_header_fails_until_the_setting_that_its_error_names_is_added(job: Job) -> None:
+    def answer(asked: Question) -> Reply:
+        at_end = "page=2" in asked.path
+        headers = (("X-Page", "2"), ("X-Next-Page", "")) if at_end else (("X-Next-Page", "2"),)
+        return Reply(listed("b" if at_end else "a"), headers=headers)
+
+    with Scripted(answer) as server:
+        configured(job, server.url)
+        assert job.quick("sync").code == 4
+        setting = 'paging = { param = "page", next = "x-next-page" }'
+        assert scope(job)["error"]["message"] == (
+            f'the list has more pages than were read (header x-next-page: "2"): set `{setting}` for the'
+            " gateway, or `complete = true` if this is the whole list"
+        )
+        assert setting in job.quick("check", "--json").json()[0]["advice"]
+        assert setting in job.quick("probe", "local").stderr
+        configured(job, server.url, setting)
+        assert job.quick("sync").code == 0
+    assert models(job) == ["a", "b"]
+
+
+def test_a_total_in_a_header_holds_the_answer(job: Job) -> None:
+    ids = ["a", "b", "c"]
+
+    def answer(_: Question) -> Reply:
+        total = (("X-Total-Count", "3"), ("X-RateLimit-Remaining", "59"), ("X-Request-Id", "17"))
+        return Reply(listed(*ids), headers=total)
+
+    with Scripted(answer) as server:
+        configured(job, server.url)
+        assert [job.quick("sync").code for _ in range(2)] == [0, 0]
+        ids.pop()
+        assert job.quick("sync").code == 5
+        assert "the answer has 2 rows and says header x-total-count: 3" in job.quick("status").output
+        configured(job, server.url, "complete = true")
+        assert job.quick("sync").code == 0
+    assert models(job) == ["a", "b"]
+
+
+def test_a_sign_that_appears_in_a_header_beside_the_same_bytes_is_seen(job: Job) -> None:
+    headers = [("X-Total-Pages", "1")]
+    with Scripted(lambda _: Reply(listed("a", "b"), headers=tuple(headers))) as server:
+        configured(job, server.url)
+        assert [job.quick("sync").code for _ in range(2)] == [0, 0]
+        headers[0] = ("X-Total-Pages", "2")
+        assert job.quick("sync").code == 4
+        assert "header x-total-pages" in scope(job)["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -244,7 +293,7 @@ def test_a_list_accepted_under_older_rules_is_held_when_it_shows_a_total(job: Jo
     configured(job, gateway.url, "complete = true")
     job.quick("sync")
     with sqlite3.connect(job.database) as database:
-        database.execute("""update listings set reading = replace(reading, '"rules":2,', '')""")
+        database.execute("""update listings set reading = replace(reading, '"rules":3,', '')""")
         database.execute("""update listings set reading = replace(reading, '"complete":true,', '')""")
     configured(job, gateway.url)
     assert job.quick("sync").code == 5

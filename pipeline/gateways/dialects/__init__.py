@@ -11,7 +11,7 @@ from pipeline.gateways.dialects.dialect import (
     group_record,
     storable_id,
 )
-from pipeline.gateways.dialects.paging import Page, PageRequest, Pages
+from pipeline.gateways.dialects.paging import Page, PageRequest, Pages, reads_header
 from pipeline.gateways.dialects.price_advice import price_advice
 from pipeline.gateways.dialects.registry import (
     AUTO,
@@ -48,6 +48,7 @@ __all__ = [
     "group_record",
     "groups_dialect",
     "price_advice",
+    "reads_header",
     "request_dialect",
     "storable_id",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[\w!#$%&*+.^`|~-]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^",;\s]*))?)*)')
-_PARAMETER = re.compile(r';\s*([\w!#$%&*+.^`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",;\s]*)))?')
+_NAME = r"[\w!#$%&*+.^`|~-]+"
+_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^",;\s]*)"""
+_LINK = re.compile(rf"<([^>]*)>((?:\s*;\s*{_NAME}(?:\s*=\s*{_VALUE})?)*)")
+_PARAMETER = re.compile(rf";\s*({_NAME})(?:\s*=\s*({_VALUE}))?")
 _RANGE = re.compile(r"^\s*[\w-]+\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
 _BARE_RANGE = re.compile(r"^\s*(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
 
@@ -13,17 +15,23 @@ _BARE_RANGE = re.compile(r"^\s*(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
 def next_link(header: str) -> str | None:
     """Return the target of the first link with `rel=next` in a `Link` header; None without one.
 
-    See https://www.rfc-editor.org/rfc/rfc8288#section-3.
+    Some servers write `rel='next'`, against https://www.rfc-editor.org/rfc/rfc8288#section-3.
     """
     for target, parameters in _LINK.findall(header):
         values: dict[str, str] = {}
-        for name, in_quotes, bare in _PARAMETER.findall(parameters):
+        for name, value in _PARAMETER.findall(parameters):
             # Only the first of several parameters of one name counts.
-            values.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", in_quotes) if in_quotes else bare)
+            values.setdefault(name.lower(), _unquoted(value))
         # A link with an anchor is one of another resource.
         if "next" in values.get("rel", "").lower().split() and not values.get("anchor") and target.strip():
             return str(target).strip()
     return None
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] in ("'", '"'):
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    return value
 
 
 def is_whole(content_range: str) -> bool | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -14,10 +14,21 @@ from pipeline.core.text import redact
 from pipeline.core.values import parse_length
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.links import is_whole, next_link
-from pipeline.gateways.dialects.signs import WHOLE, Params, following
+from pipeline.gateways.dialects.signs import (
+    WHOLE,
+    Params,
+    following,
+    header_has_role,
+    header_value,
+    is_cursor,
+    is_set,
+    whole_number,
+)
 from pipeline.gateways.urls import is_same_gateway, origin, same_page, without_user
 
 MAX_PAGES = 1000
+
+_STANDARD = frozenset({"content-range", "link"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +45,20 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The body of one response, and its headers about further pages; `url` is where it came from."""
+    """The body of one response, its headers by lower-case name, and its address.
+
+    Of the headers, those about further pages are enough; see `reads_header`.
+    """
 
     body: bytes
     status: int = HTTPStatus.OK
-    link: str = ""
-    content_range: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The headers that dialects read like the members of an envelope."""
+        return {name: header_value(text) for name, text in self.headers.items() if name not in _STANDARD}
 
 
 Pages = Generator[PageRequest, Page, tuple[bytes, ...]]
@@ -49,7 +67,7 @@ Pages = Generator[PageRequest, Page, tuple[bytes, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How a list is cut into pages; paths are those of a page's envelope.
+    """How a list is cut into pages; paths are those of a page's envelope, or else of its headers.
 
     Args:
         param: the query parameter that selects a page.
@@ -75,7 +93,16 @@ class Paging:
     def cursor_paths(self) -> frozenset[Path]:
         """The paths that say whether there is a next page."""
         paths = (self.next_at, self.more_at, self.pages_at)
-        return frozenset(each for path in paths if path for each in ((path,), jsonpath.parse(path)))
+        forms = (each for path in paths if path for each in (path, path.lower()))
+        return frozenset(each for path in forms for each in ((path,), jsonpath.parse(path)))
+
+
+def reads_header(name: str, paging: Paging | None) -> bool:
+    """Return whether a header may say something about further pages."""
+    name = name.lower()
+    if name in _STANDARD or header_has_role(name):
+        return True
+    return paging is not None and any(path[0] == name for path in paging.cursor_paths)
 
 
 def pages(
@@ -122,11 +149,11 @@ def pages(
             return (page.body,)
         bodies.append(page.body)
         count += len(found)
-        by_paging = pager.by_paging(envelope, len(bodies), count)
+        by_paging = pager.by_paging(page, envelope, len(bodies), count)
         next_request = by_paging or pager.announced(page, envelope, len(found), len(bodies), count)
         if next_request is None:
             if paging and not complete:
-                _check_total(paging, envelope, count)
+                _check_total(paging, envelope, page.values, count)
             return tuple(bodies)
         if not found:
             raise Unreadable(f"page {len(bodies)} is empty although it announces a next one", cure=_CURE)
@@ -160,9 +187,11 @@ class _Pager:
             return PageRequest(self.path, self.params)
         return self._with(((self.paging.param, "1"),) if self.paging.numbered else ())
 
-    def by_paging(self, envelope: Any, pages: int, records: int) -> PageRequest | None:
+    def by_paging(self, page: Page, envelope: Any, pages: int, records: int) -> PageRequest | None:
         """Return the request of the next page by the dialect's own paging; None at the end."""
-        cursor = _next_cursor(self.paging, envelope, pages, records) if self.paging else None
+        if self.paging is None:
+            return None
+        cursor = _next_cursor(self.paging, envelope, page.values, pages, records)
         return None if cursor is None else self._with(cursor)
 
     def announced(self, page: Page, envelope: Any, rows: int, pages: int, records: int) -> PageRequest | None:
@@ -187,11 +216,10 @@ class _Pager:
 
 def _check_head(page: Page) -> None:
     """Raise Unreadable where the head of a response says that the body is a part of the list."""
-    whole = is_whole(page.content_range)
+    content_range = page.headers.get("content-range", "")
+    whole = is_whole(content_range)
     if whole is False or (page.status == HTTPStatus.PARTIAL_CONTENT and not whole):
-        stated = (
-            f"Content-Range: {redact(page.content_range)}" if page.content_range else f"status {page.status}"
-        )
+        stated = f"Content-Range: {redact(content_range)}" if content_range else f"status {page.status}"
         raise Unreadable(f"the answer is a part of the list ({stated})", cure=_CURE)
 
 
@@ -201,7 +229,7 @@ def _linked(page: Page) -> str | None:
     Raises:
         Unreadable: it is on another server, which must not get the credentials.
     """
-    target = next_link(page.link)
+    target = next_link(page.headers.get("link", ""))
     if target is None:
         return None
     try:
@@ -222,21 +250,26 @@ def _linked(page: Page) -> str | None:
     )
 
 
-def has_next_page(paging: Paging, envelope: Any, pages: int, records: int) -> bool:
+def has_next_page(
+    paging: Paging, envelope: Any, headers: Mapping[str, Any], pages: int, records: int
+) -> bool:
     """Return whether a page announces another, after so many pages with so many records."""
-    return _next_cursor(paging, envelope, pages, records) is not None
+    return _next_cursor(paging, envelope, headers, pages, records) is not None
 
 
-def _next_cursor(paging: Paging, envelope: Any, pages: int, records: int) -> Params | None:
+def _next_cursor(
+    paging: Paging, envelope: Any, headers: Mapping[str, Any], pages: int, records: int
+) -> Params | None:
     """Return the parameters of the next page; None at the end."""
     if paging.numbered:
-        last = _number(envelope, paging.pages_at)
-        more = pages < last if last else records < (_number(envelope, paging.total_at) or 0)
+        last = parse_length(_find(envelope, headers, paging.pages_at))
+        total = parse_length(_find(envelope, headers, paging.total_at))
+        more = pages < last if last else records < (total or 0)
         return ((paging.param, str(pages + 1)),) if more else None
-    if paging.more_at and _find(envelope, paging.more_at) is not True:
+    if paging.more_at and not is_set(_find(envelope, headers, paging.more_at)):
         return None
-    cursor = _find(envelope, paging.next_at)
-    if cursor is None or cursor == "":
+    cursor = _find(envelope, headers, paging.next_at)
+    if not is_cursor(cursor):
         if paging.more_at:
             raise Unreadable(
                 f"page {pages} announces a next one without its cursor at {paging.next_at!r}",
@@ -248,15 +281,15 @@ def _next_cursor(paging: Paging, envelope: Any, pages: int, records: int) -> Par
     return _cursor_params(paging, str(cursor))
 
 
-def _find(envelope: Any, path: str) -> Any:
-    """Return the value at a path, or that of a member with this name, such as `@odata.nextLink`."""
+def _find(envelope: Any, headers: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a path, of a member with this name, such as `@odata.nextLink`, or of a header."""
+    if not path:
+        return None
     if isinstance(envelope, dict) and path in envelope:
         return envelope[path]
-    return jsonpath.find(envelope, jsonpath.parse(path))
-
-
-def _number(envelope: Any, path: str) -> int | None:
-    return parse_length(_find(envelope, path)) if path else None
+    steps = jsonpath.parse(path)
+    found = jsonpath.find(envelope, steps)
+    return jsonpath.find(headers.get(steps[0].lower()), steps[1:]) if found is None else found
 
 
 def _cursor_params(paging: Paging, cursor: str) -> Params:
@@ -264,9 +297,7 @@ def _cursor_params(paging: Paging, cursor: str) -> Params:
     return tuple(parse_qsl(query)) if query else ((paging.param, cursor),)
 
 
-def _check_total(paging: Paging, envelope: Any, count: int) -> None:
-    if not paging.total_at:
-        return
-    total = _find(envelope, paging.total_at)
-    if isinstance(total, int) and not isinstance(total, bool) and total != count:
+def _check_total(paging: Paging, envelope: Any, headers: Mapping[str, Any], count: int) -> None:
+    total = whole_number(_find(envelope, headers, paging.total_at))
+    if total is not None and total != count:
         raise Unreadable(f"the list announces {total} records, and {count} were read")

@@ -103,7 +103,7 @@ class RowCache:
         if page is None or page.rows is not self._last[0]:
             return False
         try:
-            return self._dialect.doubts([(page.envelope, len(page.rows))], answer.url) is None
+            return self._dialect.doubts([(page.envelope, len(page.rows))], answer) is None
         except Unreadable:
             return False
 
@@ -123,7 +123,7 @@ class RowCache:
             pages.append((page.envelope, len(page.rows)))
             rows += page.rows
         try:
-            return rows, self._dialect.doubts(pages, answer.url)
+            return rows, self._dialect.doubts(pages, answer)
         except Unreadable:
             return None
 

@@ -1,8 +1,9 @@
-"""Signs in an answer that its list has more pages: cursors, flags, numbers of pages, offsets, totals.
+"""Signs that a list has more pages: cursors, flags, numbers of pages, offsets, totals, what remains.
 
-Only the envelope counts: the object that holds the list, the objects around it, and the usual places in them
-(`meta`, `pagination`, `_links` …). Names are compared without case and punctuation: `nextPageToken` is
-`next_page_token`. Null, false, 0 and empty values are no signs.
+They stand in the envelope of an answer: the object that holds the list, the objects around it, and the usual
+places in them (`meta`, `pagination`, `_links` …); or in the headers of a response. Names are compared without
+case, punctuation and `X-`: `nextPageToken`, `next_page_token` and `X-Next-Page-Token` are one. Null, false,
+0, negative numbers and empty values are no signs.
 """
 
 from __future__ import annotations
@@ -34,24 +35,62 @@ CONTAINERS = words(
 """The objects of an envelope that describe pages."""
 
 _NEXT = words(
-    "continuation continuationtoken continue cursor next nextcursor nexthref nextid nextkey nextlink"
-    " nextmarker nextoffset nextpage nextpagecursor nextpagelink nextpagetoken nextpageuri nextpageurl"
-    " nextstart nexttoken nexturi nexturl odatanextlink paginationtoken"
+    "continuation continuationkey continuationtoken continue cursor lastevaluatedkey next nextbatch"
+    " nextcontinuationtoken nextcursor nexthref nextid nextindex nextkey nextlink nextmarker nextoffset"
+    " nextpage nextpagecursor nextpagekey nextpagelink nextpagenumber nextpagestart nextpagetoken"
+    " nextpageuri nextpageurl nextrecordsurl nextskip nextstart nextstartkey nexttoken nexturi nexturl"
+    " odatanextlink paginationtoken resumetoken resumptiontoken scrollid"
 )
+"""Cursors and addresses of the next page."""
+
 _MORE = words(
-    "hasmore hasmoreitems hasmorepages hasmoreresults hasnext hasnextpage more moreavailable moreitems"
-    " morepages moreresults"
+    "canloadmore hasmore hasmoredata hasmoreitems hasmorepages hasmorerecords hasmoreresults hasnext"
+    " hasnextpage ismore more moreavailable moredata moreitems morepages morerecords moreresults"
+    " moreresultsavailable"
 )
-_LAST = words("islast islastpage last lastpage")
+"""Flags that are set while there are more pages."""
+
+_LAST = words(
+    "done end endoflist endofresults eof exhausted isdone isend iseof isexhausted isfinal isfinished"
+    " islast islastpage last lastpage nomore nomorepages nomoreresults reachedend"
+)
+"""Flags that are set on the last page."""
+
 _CUT = words(
-    "incomplete incompleteresults ispartial istruncated partial partialresults truncated wastruncated"
+    "incomplete incompleteresults ispartial istruncated partial partialresults resultstruncated"
+    " truncated wastruncated"
 )
+"""Flags that are set where the list was cut."""
+
 _WHOLE = words("complete iscomplete")
-_PAGES = words("lastpage numpages numberofpages pagecount pages pagestotal totalpage totalpages")
-_TOTALS = words(
-    "count fullcount itemcount itemstotal numtotal odatacount recordcount total totalcount totalelements"
-    " totalentries totalhits totalitems totalmodels totalnum totalrecords totalresults totalrows totalsize"
+"""Flags that are set where the list was not cut."""
+
+_PAGES = words(
+    "lastpage maxpage maxpages npages numberofpages numpages pagecount pages pagescount pagestotal"
+    " pagetotal totalpage totalpagecount totalpages"
 )
+"""Numbers of pages."""
+
+_TOTALS = words(
+    "allcount availablecount count found fullcount itemcount itemstotal matchcount modelcount nbhits"
+    " numberofitems numberofmodels numberofrecords numberofresults numfound numitems nummodels"
+    " numrecords numresults numtotal odatacount recordcount recordsfiltered recordstotal resultcount"
+    " resultstotal rowcount total totalavailable totalcount totalelements totalentries totalfound"
+    " totalhits totalitemcount totalitems totalmatches totalmodelcount totalmodels totalnum totalnumber"
+    " totalobjects totalrecordcount totalrecords totalresultcount totalresults totalrowcount totalrows"
+    " totalsize"
+)
+"""Numbers of records on all pages; some answers count something else by these names."""
+
+_LEFT = words(
+    "itemsleft itemsremaining pagesleft pagesremaining recordsremaining remainingcount"
+    " remainingitemcount remainingitems remainingmodels remainingpages remainingrecords remainingresults"
+)
+"""Numbers of records, or of pages, after this page."""
+
+_MAYBE_LEFT = words("remaining")
+"""Such numbers that may also be those of requests or credits."""
+
 _OFFSETS = words("offset skip")
 _PAGE_NUMBERS = words("currentpage number page pageindex pageno pagenum pagenumber")
 _SIZES = words("itemsperpage limit pagelimit pagesize perpage size take top")
@@ -69,12 +108,23 @@ _ROLES = (
     | _WHOLE
     | _PAGES
     | _TOTALS
+    | _LEFT
+    | _MAYBE_LEFT
     | _OFFSETS
     | _PAGE_NUMBERS
     | _SIZES
     | _LAST_IDS
     | _SELF
 )
+_HEADER_OBJECTS = words("page pageinfo paging pagination")
+"""Headers whose JSON describes pages."""
+
+_NOT_OF_HEADERS = words(
+    "complete continue count current done end exhausted found last limit link links meta metadata more number"
+    " offset partial remaining self size skip take top"
+)
+"""Names that say too little as those of headers: `X-Remaining` counts requests, `X-Count` anything."""
+
 _TARGETS = ("href", "url", "uri", "link", "cursor", "token", "page", "offset", "id")
 """What an object named `next` has, the likeliest first."""
 
@@ -82,8 +132,15 @@ _DEPTH = 3
 _MOST_LINKS = 32
 _LONGEST_VALUE = 60
 _PUNCTUATION = re.compile(r"[\W_]+")
+_PREFIX = re.compile(
+    r"^x[_-](?:(?:amz|ms|wp)[_-])?(?=.)(?:pag(?:ination|ing)[_-](?!token))?|^pag(?:ination|ing)[_-](?!token)(?=.)",
+    re.IGNORECASE,
+)
+"""What a name has before its meaning: `X-WP-TotalPages`, `x-ms-continuation`, `Pagination-Count`."""
+
 _YES_WORDS = frozenset({"1", "true", "y", "yes"})
 _NO_WORDS = frozenset({"", "0", "false", "n", "no", "none", "null", "nil", "undefined"})
+_FALSE_WORDS = frozenset({"false", "n", "no"})
 _NEEDS_ESCAPES = re.compile(r'["\\\x00-\x1f\x7f*\[]')
 _NEXT_PREFIX = re.compile(r"^next[_-]?", re.IGNORECASE)
 
@@ -97,9 +154,11 @@ class Sign:
     at: Path
     value: Any
     paging: str | None = None
+    in_header: bool = False
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.at)}: {shown(self.value)}"
+        where = "header " if self.in_header else ""
+        return f"{where}{'.'.join(self.at)}: {shown(self.value)}"
 
     @property
     def cure(self) -> str:
@@ -122,11 +181,15 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The members about pages of an object of the envelope; `own` if it is the list's own object or in it."""
+    """The members about pages of an object of the envelope, or the headers about them.
+
+    `own` if it is the list's own object or in it; that of headers is, too.
+    """
 
     at: Path
     values: Mapping[str, Any]
     own: bool
+    of_headers: bool = False
 
     def named(self, names: Collection[str]) -> Iterator[tuple[Path, str, Any]]:
         """Yield path, name and value of the members with these names."""
@@ -150,14 +213,30 @@ class _Position:
 
 @lru_cache(maxsize=4096)
 def simplified(name: str) -> str:
-    """Return a name in lower case, without punctuation."""
-    return _PUNCTUATION.sub("", name).lower()
+    """Return a name in lower case, without punctuation and `X-`."""
+    return _PUNCTUATION.sub("", _PREFIX.sub("", name)).lower()
 
 
 @lru_cache(maxsize=4096)
 def has_role(name: str) -> bool:
     """Return whether a member of an envelope with this name may describe pages."""
     return simplified(name) in _ROLES
+
+
+@lru_cache(maxsize=4096)
+def header_has_role(name: str) -> bool:
+    """Return whether a header of this name may describe pages."""
+    plain = name.lower().removeprefix("x-")
+    return plain not in _NOT_OF_HEADERS and has_role(name)
+
+
+def header_value(text: str) -> Any:
+    """Return the value of a header about pages: a JSON object is parsed, anything else a text."""
+    text = text.strip()
+    try:
+        return canonical.decode(text.encode()) if text.startswith("{") else text
+    except ValueError:
+        return text
 
 
 def shown(value: Any) -> str:
@@ -173,8 +252,21 @@ def is_yes(value: Any) -> bool:
     return bool(value)
 
 
+def is_cursor(value: Any) -> bool:
+    """Return whether a value leads to a next page: not one that says no, nor a negative number."""
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return not value.strip()[1:].isdecimal()
+    return is_yes(value) and (isinstance(value, str | list | dict) or value > 0)
+
+
 def certain_sign(
-    envelope: Any, to_list: Path, *, pages: int, url: str = "", known: Collection[Path] = ()
+    envelope: Any,
+    to_list: Path,
+    *,
+    pages: int,
+    url: str = "",
+    known: Collection[Path] = (),
+    headers: Mapping[str, Any] | None = None,
 ) -> Sign | None:
     """Return the first sign in the last page of a list that there are more pages; None without one.
 
@@ -184,17 +276,24 @@ def certain_sign(
         pages: how many pages were read.
         url: the address of the page, "" where it is unknown.
         known: the paths that the paging of the gateway has followed to their end.
+        headers: those of the page about pages, by name in lower case; see `header_value`.
     """
-    places = list(_places(envelope, to_list))
+    places = [*_places(envelope, to_list), *_header_places(headers or {})]
     flags = [flag for place in places for flag in _flags(place) if flag.at not in known]
-    more = next((flag for flag in flags if _is_set(flag.value)), None)
+    more = next((flag for flag in flags if is_set(flag.value)), None)
     if more:
         return _with_cursor(more, places)
     found = [sign for place in places for sign in _cut(place)]
     # A flag that says no, or the last page, counts more than a cursor: some answers always have one.
     if not flags and not any(map(_is_last, places)):
         present = _present_addresses(places, url)
-        found += [sign for place in places for sign in _cursors(place, present, url)]
+        found += [
+            sign
+            for place in places
+            for sign in _cursors(place, present, url)
+            if not _is_reached(sign, places)
+        ]
+        found += [sign for place in places for sign in _left(place, _LEFT)]
     found += [sign for place in places for sign in _numbers_of_pages(place, pages)]
     found = [sign for sign in found if sign.at not in known]
     return next((sign for sign in found if sign.paging), found[0] if found else None)
@@ -224,7 +323,7 @@ def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: i
         pages: the number of pages so far.
     """
     places = list(_places(envelope, to_list))
-    flags = {_is_set(flag.value) for place in places for flag in _flags(place)}
+    flags = {is_set(flag.value) for place in places for flag in _flags(place)}
     if flags == {False} or any(map(_is_last, places)):
         return None
     position = next((found for place in places if (found := _position(place))), None)
@@ -245,22 +344,42 @@ def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: i
     return Following(params, certain, Sign(position.at, position.value)) if more else None
 
 
-def largest_total(envelope: Any, to_list: Path, not_totals: Collection[str]) -> Sign | None:
-    """Return the largest number of records that the list's own object has; None without one.
+def doubtful_sign(
+    envelope: Any,
+    to_list: Path,
+    *,
+    records: int,
+    not_totals: Collection[str] = (),
+    headers: Mapping[str, Any] | None = None,
+) -> Sign | None:
+    """Return a number by which the list may have more records than were read; None without one.
+
+    It is the largest number of records that the list's own object or the headers have, or a count of what
+    remains.
 
     Args:
         envelope: a page.
         to_list: the path of its rows.
+        records: how many rows were read.
         not_totals: names of numbers that count something else.
+        headers: those of the page about pages, by name in lower case; see `header_value`.
     """
-    found: Sign | None = None
-    for place in _places(envelope, to_list):
+    places = [*_places(envelope, to_list), *_header_places(headers or {})]
+    totals: list[Sign] = []
+    for place in places:
         if place.own:
             for at, name, value in place.named(_TOTALS):
-                number = _natural(value)
-                if number and name not in not_totals and (found is None or number > found.value):
-                    found = Sign(at, number, _total_setting(at))
-    return found
+                # As `{"value": 25, "relation": "eq"}`, too.
+                path, total = ((*at, "value"), value.get("value")) if isinstance(value, dict) else (at, value)
+                number = _natural(total)
+                if number and number > records and name not in not_totals:
+                    totals.append(Sign(path, number, _total_setting(path), place.of_headers))
+    if totals:
+        return max(totals, key=lambda each: int(each.value))
+    if any(map(_is_last, places)) or any(map(_flags, places)):
+        return None
+    left = (sign for place in places if place.own for sign in _left(place, _MAYBE_LEFT))
+    return next((sign for sign in left if sign.at[-1] not in not_totals), None)
 
 
 def full_page_reason(position: Sign, rows: int) -> str:
@@ -291,6 +410,17 @@ def _places(envelope: Any, to_list: Path) -> Iterator[_Place]:
         value = value.get(step)
 
 
+def _header_places(headers: Mapping[str, Any]) -> Iterator[_Place]:
+    """Yield the headers about pages, and the JSON objects in them."""
+    found = {name: value for name, value in headers.items() if header_has_role(name)}
+    if found:
+        yield _Place((), found, own=True, of_headers=True)
+    for name, value in found.items():
+        if isinstance(value, dict) and simplified(name) in _HEADER_OBJECTS:
+            for place in _with_containers((name,), value, own=True):
+                yield replace(place, of_headers=True)
+
+
 def _with_containers(
     at: Path, values: Mapping[str, Any], *, own: bool, without: str = "", depth: int = 0
 ) -> Iterator[_Place]:
@@ -305,13 +435,17 @@ def _with_containers(
             yield from _with_containers((*at, name), value, own=own, depth=depth + 1)
 
 
-def _flags(place: _Place) -> Iterator[Sign]:
-    for at, _, value in place.named(_MORE):
-        if not isinstance(value, dict | list):
-            yield Sign(at, value)
+def _flags(place: _Place) -> list[Sign]:
+    """Return the flags for more pages; a value that is no such word, such as an address, is none."""
+    return [
+        Sign(at, value, in_header=place.of_headers)
+        for at, _, value in place.named(_MORE)
+        if isinstance(value, int)
+        or (isinstance(value, str) and value.strip().lower() in _YES_WORDS | _FALSE_WORDS | {"0"})
+    ]
 
 
-def _is_set(flag: Any) -> bool:
+def is_set(flag: Any) -> bool:
     """Return whether a flag is set; a text that is no such word, such as an address, says nothing."""
     if isinstance(flag, str):
         return flag.strip().lower() in _YES_WORDS
@@ -319,17 +453,35 @@ def _is_set(flag: Any) -> bool:
 
 
 def _is_last(place: _Place) -> bool:
-    return any(value is True for *_, value in place.named(_LAST))
+    return any(_answer_to(name, value) is True for _, name, value in place.named(_LAST))
+
+
+def _answer_to(name: str, value: Any) -> bool | None:
+    """Return what a flag for the end says; None for another value, such as the number of the last page."""
+    if isinstance(value, str):
+        word = value.strip().lower()
+        return True if word in _YES_WORDS - {"1"} else False if word in _FALSE_WORDS else None
+    if isinstance(value, bool):
+        return value
+    is_flag = simplified(name).startswith(("is", "eof"))
+    return bool(value) if is_flag and isinstance(value, int) and value in (0, 1) else None
 
 
 def _cut(place: _Place) -> Iterator[Sign]:
     """Yield the signs that the list was cut without a cursor: `truncated: true`, `last: false`."""
     for at, _, value in place.named(_CUT):
-        if _is_set(value):
-            yield Sign(at, value)
-    for at, _, value in place.named(_WHOLE | _LAST):
-        if value is False:
-            yield Sign(at, value)
+        if is_set(value):
+            yield Sign(at, value, in_header=place.of_headers)
+    for at, name, value in place.named(_WHOLE | _LAST):
+        if _answer_to(name, value) is False:
+            yield Sign(at, value, in_header=place.of_headers)
+
+
+def _left(place: _Place, names: Collection[str]) -> Iterator[Sign]:
+    """Yield the numbers of what is left after this page."""
+    for at, _, value in place.named(names):
+        if _natural(value):
+            yield Sign(at, value, in_header=place.of_headers)
 
 
 def _with_cursor(flag: Sign, places: Sequence[_Place]) -> Sign:
@@ -354,7 +506,9 @@ def _cursors(place: _Place, present: Sequence[str], url: str) -> Iterator[Sign]:
         steps, target = _target(value[0] if several and value else value)
         if target is not None and not _is_present(target, present, url):
             # No path of the config leads into an array.
-            yield Sign((*at, *steps), target, None if several else _cursor_setting((*at, *steps), target))
+            path = (*at, *steps)
+            setting = None if several else _cursor_setting(path, target)
+            yield Sign(path, target, setting, place.of_headers)
     for at, _, links in place.named(frozenset({"links", "link"})):
         for link in links[:_MOST_LINKS] if isinstance(links, list) else ():
             if isinstance(link, dict) and "next" in str(link.get("rel")).lower().split():
@@ -363,15 +517,43 @@ def _cursors(place: _Place, present: Sequence[str], url: str) -> Iterator[Sign]:
                     yield Sign((*at, "next"), target)
 
 
+def _is_reached(sign: Sign, places: Sequence[_Place]) -> bool:
+    """Return whether a cursor is the number of a page that was read, or is after the last one.
+
+    Some answers name it on every page: `page: 1, next_page: 1`, `offset: 0, next_offset: 9, total: 9`.
+    """
+    number = whole_number(sign.value)
+    if number is None:
+        return False
+    name = simplified(sign.at[-1])
+    is_page = "page" in name and "start" not in name
+    is_offset = any(word in name for word in ("index", "offset", "skip", "start"))
+    if is_page or name == "next":
+        current, last = _largest(places, _PAGE_NUMBERS), _largest(places, _PAGES)
+        if (current is not None and number <= current) or (last and number > last):
+            return True
+    if is_offset or name == "next":
+        offset, total = _largest(places, _OFFSETS), _largest(places, _TOTALS - {"count"})
+        return offset is not None and (number <= offset or (total is not None and number >= total))
+    return False
+
+
+def _largest(places: Sequence[_Place], names: Collection[str]) -> int | None:
+    found = (whole_number(value) for place in places for *_, value in place.named(names))
+    return max((number for number in found if number is not None), default=None)
+
+
 def _target(value: Any) -> tuple[Path, Any]:
     """Return the cursor or address in a value named `next`, and its path there; None without one."""
     if isinstance(value, dict):
         for name in (*_TARGETS, *value):
             inner = value.get(name)
-            if not isinstance(inner, dict | list) and is_yes(inner):
-                return (name,), inner
+            # The key of the last record may have its type: {"id": {"S": "gpt-4o"}}
+            steps, target = _target(inner) if isinstance(inner, dict) else ((), inner)
+            if not isinstance(target, list) and is_cursor(target):
+                return (name, *steps), target
         return (), None
-    return ((), None) if isinstance(value, list) or not is_yes(value) else ((), value)
+    return ((), None) if isinstance(value, list) or not is_cursor(value) else ((), value)
 
 
 def _present_addresses(places: Sequence[_Place], url: str) -> Sequence[str]:
@@ -397,11 +579,11 @@ def _is_address(text: str) -> bool:
 def _numbers_of_pages(place: _Place, pages: int) -> Iterator[Sign]:
     for at, _, value in place.named(_PAGES):
         if (_natural(value) or 0) > pages:
-            yield Sign(at, value, _setting(param=_page_param(place), pages=at))
+            yield Sign(at, value, _setting(param=_page_param(place), pages=at), place.of_headers)
 
 
 def _page_param(place: _Place) -> str:
-    for _, name, _ in place.named(_PAGE_NUMBERS):
+    for _, name, _ in () if place.of_headers else place.named(_PAGE_NUMBERS):
         return _PAGE_PARAMETERS.get(simplified(name), name)
     return "page"
 
@@ -411,10 +593,10 @@ def _position(place: _Place) -> _Position | None:
     size = next(((name, found) for _, name, value in place.named(_SIZES) if (found := _natural(value))), None)
     pages = next((found for *_, value in place.named(_PAGES) if (found := _natural(value))), None)
     for at, name, value in place.named(_OFFSETS):
-        if size and (number := _whole(value)) is not None:
+        if size and (number := whole_number(value)) is not None:
             return _Position(place, at, name, number, is_offset=True, size=size)
     for at, name, value in place.named(_PAGE_NUMBERS):
-        if (size or pages) and (number := _whole(value)) is not None:
+        if (size or pages) and (number := whole_number(value)) is not None:
             param = _PAGE_PARAMETERS.get(simplified(name), name)
             return _Position(place, at, param, number, is_offset=False, size=size, last=pages)
     return None
@@ -424,14 +606,16 @@ def _total(place: _Place, places: Sequence[_Place]) -> int | None:
     """Return the total beside a position, or else in the list's own object."""
     for each in (place, *(other for other in places if other.own)):
         found = [
-            number for *_, value in each.named(_TOTALS - {"count"}) if (number := _whole(value)) is not None
+            number
+            for *_, value in each.named(_TOTALS - {"count"})
+            if (number := whole_number(value)) is not None
         ]
         if found:
             return max(found)
     return None
 
 
-def _whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     """Return a number of at least 0, also written as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < _LONGEST_VALUE:
         value = int(value)
@@ -439,11 +623,11 @@ def _whole(value: Any) -> int | None:
 
 
 def _natural(value: Any) -> int | None:
-    return _whole(value) or None
+    return whole_number(value) or None
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and is_yes(value) and _whole(value) is None
+    return isinstance(value, str) and is_yes(value) and whole_number(value) is None
 
 
 def _cursor_setting(at: Path, value: Any) -> str | None:
@@ -457,7 +641,7 @@ def _cursor_setting(at: Path, value: Any) -> str | None:
         return None
     own = (step for step in reversed(at) if simplified(step) in _NEXT or simplified(step) not in _TARGETS)
     name = next(own, at[-1])
-    rest = _NEXT_PREFIX.sub("", name)
+    rest = _NEXT_PREFIX.sub("", _PREFIX.sub("", name))
     bare = "cursor" if isinstance(value, str) else "page"
     return _setting(param=rest[:1].lower() + rest[1:] or bare, next=at)
 
