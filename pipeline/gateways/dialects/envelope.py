@@ -17,6 +17,9 @@ Success = tuple[tuple[str, Scalar], ...]
 """The value that an envelope must have at each path, where a gateway's config says so."""
 
 _ERRORS = words("err error errors")
+_ERROR_TEXTS = words(
+    "errdesc errmessage errmsg errordesc errordescription errormessage errormsg errorstring errortext errstr"
+)
 _FLAGS = words("failed haserror haserrors iserror")
 _SUCCESS = words("issuccess issuccessful ok success successful succeeded")
 _STATES = words("outcome result state status")
@@ -28,7 +31,7 @@ _CODES = words(
 _CODE_OBJECTS = words("baseresp head header meta responsemetadata status")
 """Objects in an envelope that may have its code, such as the `base_resp` of MiniMax."""
 
-_NAMES = _ERRORS | _FLAGS | _SUCCESS | _STATES | _KINDS | _CODES | _CODE_OBJECTS
+_NAMES = _ERRORS | _ERROR_TEXTS | _FLAGS | _SUCCESS | _STATES | _KINDS | _CODES | _CODE_OBJECTS
 _NEGATIVE = words("denied err error errors exception fail failed failure false forbidden n no unauthorized")
 _POSITIVE = words("0 00000 200 none null ok success succeeded successful true")
 """Codes that mean success, in lower case.
@@ -40,11 +43,20 @@ for an error.
 
 _MESSAGES = (
     *("message", "msg", "detail", "errormessage", "errormsg", "errmsg", "errordescription", "statusmsg"),
-    *("reason", "error"),
+    *("reason", "error", *sorted(_ERROR_TEXTS - {"errormessage", "errormsg", "errmsg", "errordescription"})),
 )
 """The names of a message, the likeliest first."""
 
+_GOOD_TEXTS = _POSITIVE | {
+    *("", "-", "done", "n/a", "no", "no error", "no errors", "normal", "succeed", "无", "成功", "操作成功"),
+    *("请求成功", "获取成功", "查询成功", "正常"),
+}
+"""Texts at the name of an error message that report none."""
+
 _FIRST_ERROR_STATUS = 400
+
+_LONGEST_SUCCESS = 60
+"""So many characters of a text are named in a setting."""
 
 _MOST_PLACES = 5
 """So many places of a list are named in a message."""
@@ -97,6 +109,9 @@ def raise_for_error(envelope: Any, success: Success = ()) -> None:
     for written, name, value in members:
         if _is_negative(name, value):
             raise Unreadable(f"the gateway answered {written}: {_json(value)}{_quoted(envelope)}")
+    for written, name, value in members:
+        if name in _ERROR_TEXTS and _is_error_text(value) and not success:
+            _raise_for_text(envelope, written, value)
 
 
 def raise_for_code(envelope: Any, success: Success = ()) -> None:
@@ -109,11 +124,9 @@ def raise_for_code(envelope: Any, success: Success = ()) -> None:
         if simplified(at[-1]) in _ERRORS and path not in declared and _is_error(value):
             raise Unreadable(f"the gateway answered with an error: {_message(value)}")
         if path not in declared and not _is_success(value):
-            name = path if len(at) == 1 and path.replace("_", "").isalnum() else f'"{path}"'
-            cure = f"if that is a success, set `success = {{ {name} = {_json(value)} }}` for the gateway"
             raise Unreadable(
                 f"the gateway answered {path}: {_json(value)} and no models{_quoted(envelope).rstrip('.')}",
-                cure=cure,
+                cure=_cure(at, value),
             )
 
 
@@ -211,6 +224,32 @@ def _is_error(value: Any) -> bool:
             return any(map(_is_error, value.values()))
         case _:
             return is_yes(value) and not _is_success(value)
+
+
+def _is_error_text(value: Any) -> bool:
+    """Return whether the value of a name such as `error_msg` is the text of an error."""
+    return isinstance(value, str) and value.strip().lower().rstrip(".!。！") not in _GOOD_TEXTS
+
+
+def _raise_for_text(envelope: Mapping[str, Any], name: str, text: str) -> None:
+    """Raise Unreadable for the text of an error, except beside a code of success: `errno: 0`."""
+    codes = [(at, value) for at, value in _codes(envelope) if value not in (None, "")]
+    if any(_is_success(value) for _, value in codes):
+        return
+    at, value = codes[0] if codes else ((name,), text)
+    code = f" ({'.'.join(at)}: {_json(value)})" if codes else ""
+    raise Unreadable(
+        f"the gateway answered with an error: {redact(text).rstrip('.')}{code}", cure=_cure(at, value)
+    )
+
+
+def _cure(at: Path, value: Any) -> str | None:
+    """Return the setting by which a member of an envelope is a success; None for a long text."""
+    if isinstance(value, str) and len(value) > _LONGEST_SUCCESS:
+        return None
+    path = ".".join(at)
+    name = path if len(at) == 1 and path.replace("_", "").isalnum() else f'"{path}"'
+    return f"if that is a success, set `success = {{ {name} = {_json(value)} }}` for the gateway"
 
 
 def _is_negative(name: str, value: Any) -> bool:
