@@ -365,9 +365,8 @@ class Severity(StrEnum):
 class ScopeState:
     """A scope's row: its current listing, its held listing, and its last outcome.
 
-    `began` is the snapshot with which its present hold or failure began, or that of its last sighting.
-    `began_at` is the start of that run, and `sighted_at` that of the run with its last sighting; both in
-    ISO 8601 UTC, None before its first sighting.
+    `began` is the snapshot with which its present hold or failure began, or that of its last sighting, and
+    `sighted` that of its last sighting; both are None before the first.
     """
 
     id: int
@@ -384,5 +383,4 @@ class ScopeState:
     fingerprint: str | None
     etag: str | None
     last_modified: str | None
-    began_at: str | None = None
-    sighted_at: str | None = None
+    sighted: int | None = None

@@ -16,6 +16,7 @@ from pipeline.store.flapping import flap_levels
 from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import FactsOf, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
+from pipeline.store.runs import trusted_starts
 from pipeline.store.transitions import FieldsOf, write_transition
 
 
@@ -63,7 +64,7 @@ class PendingRemoval:
         flap_level: the level.
         misses: how many complete answers lack them.
         counted_at: the start of the run that counted last (ISO 8601 UTC).
-        since_at: the start of the first snapshot without them.
+        since_at: the start of the first snapshot without them, by the clock of the present run.
         id: the row; None for a new one.
     """
 
@@ -277,19 +278,22 @@ class LedgerWriter:
             map(asdict, states),
         )
 
-    def pending_removals(self) -> list[PendingRemoval]:
-        """Return the removals that are not confirmed yet."""
+    def pending_removals(self, at: str) -> list[PendingRemoval]:
+        """Return the removals that are not confirmed yet.
+
+        Args:
+            at: the start of the run (ISO 8601 UTC) by whose clock they began; see `trusted_starts`.
+        """
         if self._none_pending:
             return []
         found = self._store.rows(
             """
-            select missing.scope, missing.transition, missing.since, missing.flap_level, missing.misses,
-                   missing.counted_at, snapshots.started_at as since_at, missing.id
-            from missing join snapshots on snapshots.id = missing.since order by missing.id
+            select scope, transition, since, flap_level, misses, counted_at, id from missing order by id
             """
         )
         self._none_pending = not found
-        return [PendingRemoval(**row) for row in found]
+        starts = trusted_starts(self._store, {row["since"] for row in found}, at)
+        return [PendingRemoval(**row, since_at=starts[row["since"]]) for row in found]
 
     def update_pending(self, counted: Iterable[PendingRemoval], settled: Iterable[int]) -> None:
         """Write the misses of pending removals, old and new, and drop those that are settled, by id."""
@@ -316,8 +320,12 @@ class LedgerWriter:
         moved = list(sightings)
         return flap_levels(self._store, moved) if moved else {}
 
-    def hold_rows(self, scope: int, since: str) -> list[HoldRow]:
-        """Return the sightings of a scope's holds since a time (ISO 8601 UTC), and of one open then."""
+    def hold_rows(self, scope: int, since: str, until: str) -> list[HoldRow]:
+        """Return the sightings of a scope's holds since a time, and of one open then.
+
+        The runs since a time are those from the first one between `since` and `until`, the time now (both ISO
+        8601 UTC): a clock may have been wrong.
+        """
         rows = self._store.rows(
             f"""
             select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,
@@ -327,12 +335,13 @@ class LedgerWriter:
             where sightings.scope = :scope and sightings.outcome in {HOLD_OUTCOMES}
             and sightings.id > coalesce((
                 select max(early.id) from sightings as early
-                join snapshots as run on run.id = early.snapshot
-                where early.scope = :scope and run.started_at < :since
+                where early.scope = :scope and early.snapshot < coalesce((
+                    select min(id) from snapshots where started_at >= :since and started_at <= :until),
+                    (select max(id) + 1 from snapshots))
                 and early.outcome in {HOLD_OUTCOMES} and early.outcome <> 'held'), 0)
             order by sightings.id
             """,  # noqa: S608 - constants only
-            {"scope": scope, "since": since},
+            {"scope": scope, "since": since, "until": until},
         )
         return [HoldRow(**row) for row in rows]
 

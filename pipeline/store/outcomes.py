@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeline.core import types
 from pipeline.core.failures import LASTS_AFTER, TRANSIENT_CLASSES
+from pipeline.store.starts import trusted_start
 
 
 def sql_list(words: Iterable[str]) -> str:
@@ -24,13 +25,15 @@ PROBLEMS = sql_list(types.PROBLEMS)
 
 _TRANSIENT = sql_list(TRANSIENT_CLASSES)
 
+_BEGAN = trusted_start("began.id", "run.started_at")
+
 
 URGENT_SIGHTING = f"""
     select 1 from sightings as severe
     join snapshots as run on run.id = severe.snapshot
     where severe.scope = scopes.id and coalesce(severe.since, severe.snapshot) = began.id
     and severe.outcome = 'failed' and (severe.error_class not in {_TRANSIENT}
-         or strftime('%s', run.started_at) - strftime('%s', began.started_at) >= {LASTS_AFTER})
+         or strftime('%s', run.started_at) - strftime('%s', {_BEGAN.strip()}) >= {LASTS_AFTER})
 """  # noqa: S608 - our own words
 """The sightings in which the failure of a scope was urgent: not a transient one, or one that lasted.
 

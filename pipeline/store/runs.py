@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.store.database import Store
@@ -91,3 +92,46 @@ def last_success(store: Store) -> str | None:
         " order by id desc limit 1"
     )
     return rows[0]["finished_at"] if rows else None
+
+
+def trusted_starts(store: Store, runs: Iterable[int], at: str) -> dict[int, str]:
+    """Return when runs began (ISO 8601 UTC), by their snapshots and by the clock of a run at a time.
+
+    The clock was wrong in a run that seems to begin later than that time, or earlier than a run before it.
+    Such a run counts as begun with the next one whose clock was right, so that no time seems longer than it
+    was. Imported answers have times of their own, which need not be in order.
+
+    Args:
+        store: an open database.
+        runs: their snapshots.
+        at: the start of the run by whose clock they are found (ISO 8601 UTC).
+    """
+    wanted = set(runs)
+    if not wanted:
+        return {}
+    parameters = {"first": min(wanted), "at": at}
+    early = store.rows(
+        "select started_at from snapshots where id < :first and started_at <= :at and status <> 'imported'"
+        " order by started_at desc limit 1",
+        parameters,
+    )
+    latest = early[0]["started_at"] if early else ""
+    found: dict[int, str] = {}
+    waiting: list[int] = []
+    for row in store.rows(
+        "select id, started_at, status from snapshots where id >= :first order by id", parameters
+    ):
+        run, start = row["id"], row["started_at"]
+        if row["status"] == "imported":
+            if run in wanted and start <= at:
+                found[run] = start
+                continue
+        elif latest <= start <= at:
+            latest = start
+            found |= dict.fromkeys(waiting, start)
+            waiting.clear()
+            found[run] = start
+            continue
+        if run in wanted:
+            waiting.append(run)
+    return {run: found.get(run, at) for run in wanted}

@@ -18,13 +18,10 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
                scopes.held,
                sightings.outcome, sightings.error_class, sightings.error,
                coalesce(sightings.since, sightings.snapshot) as began,
-               scopes.fingerprint, scopes.etag, scopes.last_modified,
-               began.started_at as began_at, sighted.started_at as sighted_at
+               scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot as sighted
         from scopes
         left join listings on listings.id = scopes.listing
         left join sightings on sightings.id = scopes.sighting
-        left join snapshots as sighted on sighted.id = sightings.snapshot
-        left join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
         where :only is null or scopes.id in (select value from json_each(:only))
         """,
         {"only": None if only is None else json.dumps(sorted(only))},

@@ -13,6 +13,7 @@ from pipeline.gateways.dialects import AUTO, Dialect
 from pipeline.gateways.types import ListingAnswer, ScopeResult
 from pipeline.store import LedgerWriter, Store, read_listing, scope_states
 from pipeline.store.ledger import AnonymousScope, HoldRow
+from pipeline.store.runs import trusted_starts
 from pipeline.sync.holds import SIMILAR_WITHIN, HeldAnswer, HoldHistory, HoldRecord
 from pipeline.sync.reparse import reparse
 
@@ -50,6 +51,8 @@ class RunCache:
         self._transitions_by_sides: dict[tuple[int, int], RecordedTransition] = {}
         self._reparsed: dict[tuple[int, str, str], Listing] = {}
         self._anonymous_scopes: dict[str, Sequence[AnonymousScope]] = {}
+        self._starts_at = ""
+        self._starts: dict[int, str] = {}
 
     def enroll(
         self, scopes: Sequence[Scope], results: Mapping[str, ScopeResult], *, asked: bool
@@ -87,18 +90,21 @@ class RunCache:
 
     def holds(self, state: ScopeState, at: str) -> HoldHistory:
         """Return the holds of a scope: the open one, and those that ended in the seven days before a time."""
-        since = shifted(at, -SIMILAR_WITHIN)
+        found = self.ledger.hold_rows(state.id, shifted(at, -SIMILAR_WITHIN), at)
+        starts = self.starts({row.snapshot for row in found}, at)
         records: list[HoldRecord] = []
         answers: list[HeldAnswer] = []
         last: HoldRow | None = None
-        for _, group in groupby(self.ledger.hold_rows(state.id, since), key=lambda row: row.snapshot):
+        for snapshot, group in groupby(found, key=lambda row: row.snapshot):
             rows = list(group)
             held = next((row for row in rows if row.outcome == Outcome.HELD), None)
             if held:
                 last = held
                 assert held.listing is not None
                 kind = HoldKind(held.kind or HoldKind.LOSS)
-                answers.append(HeldAnswer(held.at, held.snapshot, self.listing(held.listing), kind))
+                answers.append(
+                    HeldAnswer(held.at, snapshot, self.listing(held.listing), kind, starts[snapshot])
+                )
             elif last:
                 records.append(HoldRecord(last.began, tuple(answers), last.reason or ""))
                 answers, last = [], None
@@ -106,6 +112,14 @@ class RunCache:
         if last:
             records.append(HoldRecord(last.began, tuple(answers), last.reason or ""))
         return HoldHistory(records.pop() if is_open else None, tuple(records))
+
+    def starts(self, runs: Collection[int], at: str) -> Mapping[int, str]:
+        """Return when runs began by the clock of a run at a time, by their snapshots."""
+        if self._starts_at != at:
+            self._starts_at, self._starts = at, {}
+        if unknown := set(runs) - self._starts.keys():
+            self._starts |= trusted_starts(self.store, unknown, at)
+        return self._starts
 
     def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
         """Return the anonymous scopes of a gateway that have answered, with their last listings."""

@@ -21,7 +21,7 @@ class RemovalCounter:
         self._counted: list[PendingRemoval] = []
         self._settled: list[int] = []
         self._missing: dict[tuple[int, int], bool] = {}
-        for removal in ledger.pending_removals():
+        for removal in ledger.pending_removals(started_at):
             self._pending.setdefault(removal.scope, []).append(removal)
 
     def begin(self, moves: Mapping[int, Sighting], agreed: Mapping[int, Agreement]) -> None:

@@ -51,6 +51,9 @@ class History(Protocol):
     def holds(self, state: ScopeState, at: str) -> HoldHistory:
         """Return the holds of a scope as of a time (ISO 8601 UTC)."""
 
+    def starts(self, runs: Collection[int], at: str) -> Mapping[int, str]:
+        """Return when runs began, by their snapshots and by the clock of a run at a time (ISO 8601 UTC)."""
+
     def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
         """Return the anonymous scopes of a gateway that have answered, by the name of the gateway."""
 
@@ -268,7 +271,7 @@ def _decide(
 ) -> Decision:
     error = first_answer_error(answer, state.listing)
     if error is not None:
-        outcome = Outcome.FAILED if _is_new_failure(error, state, context.at) else None
+        outcome = Outcome.FAILED if _is_new_failure(error, state, context) else None
         return Decision(scope, state, outcome, complete=False, error=error)
     match answer:
         case GroupGone(record):
@@ -368,13 +371,15 @@ def _lasting(holds: HoldHistory, at: str) -> HoldRecord | None:
     return hold if hold is not None and hold.alternates and not is_steady(hold, at) else None
 
 
-def _is_new_failure(error: FetchError, state: ScopeState, at: str) -> bool:
+def _is_new_failure(error: FetchError, state: ScopeState, context: _Context) -> bool:
     """Return whether a failure gets a sighting: it is new, has another cause, or is transient and lasts."""
     if state.outcome != Outcome.FAILED or state.error_class != type(error).__name__:
         return True
-    if state.began_at is None or state.sighted_at is None or not isinstance(error, TRANSIENT):
+    if state.began is None or state.sighted is None or not isinstance(error, TRANSIENT):
         return False
-    return lasts(state.began_at, at) and not lasts(state.began_at, state.sighted_at)
+    starts = context.history.starts({state.began, state.sighted}, context.at)
+    began = starts[state.began]
+    return lasts(began, context.at) and not lasts(began, starts[state.sighted])
 
 
 def suspect(

@@ -41,13 +41,20 @@ _MAX_NAMES = 3
 class HeldAnswer:
     """A complete answer in a hold: the start of its run (ISO 8601 UTC), its snapshot, and its list.
 
-    For the kind `current` the answer was the current list, and `listing` is the last held one.
+    For the kind `current` the answer was the current list, and `listing` is the last held one. `trusted_at`
+    is when the run began by the clock of the present one; None where that is `at`.
     """
 
     at: str
     snapshot: int
     listing: Listing
     kind: HoldKind = HoldKind.LOSS
+    trusted_at: str | None = None
+
+    @property
+    def began_at(self) -> str:
+        """The time from which the time since the answer is counted."""
+        return self.at if self.trusted_at is None else self.trusted_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +89,8 @@ class Agreement:
 
     Args:
         snapshot: that of the first of them.
-        at: its start (ISO 8601 UTC).
-        last: the start of the last of them.
+        at: its start (ISO 8601 UTC), by the clock of the present run.
+        last: the start of the last of them, as recorded.
         answers: how many count, the accepted one not included.
     """
 
@@ -161,7 +168,7 @@ def suffices(
     """
     if not answers:
         return False
-    number, first = len(_apart([*_times(answers), at])), answers[-1].at
+    number, first = len(_apart([*_times(answers), at])), answers[-1].began_at
     if not new.records and not (number >= EMPTY_ANSWERS and has_lasted(first, at, thresholds.empty_after)):
         return False
     if alternates:
@@ -193,7 +200,7 @@ def agreement(answers: Iterable[HeldAnswer], gone: Collection[str]) -> Agreement
     if not found:
         return None
     times = _apart(_times(found))
-    return Agreement(found[-1].snapshot, found[-1].at, times[-1], len(times))
+    return Agreement(found[-1].snapshot, found[-1].began_at, times[-1], len(times))
 
 
 def common_loss(new: Listing, current: Listing, hold: HoldRecord | None, at: str) -> frozenset[str]:
@@ -202,7 +209,12 @@ def common_loss(new: Listing, current: Listing, hold: HoldRecord | None, at: str
     An empty list has a rule of its own, so that never all models are returned.
     """
     answers = evidence(hold)
-    if hold is None or hold.alternates or not answers or not has_lasted(answers[0].at, at, COMMON_AFTER):
+    if (
+        hold is None
+        or hold.alternates
+        or not answers
+        or not has_lasted(answers[0].began_at, at, COMMON_AFTER)
+    ):
         return frozenset()
     lacking = set(current.records) - new.records.keys()
     for answer in hold.answers:
@@ -236,8 +248,10 @@ def is_steady(hold: HoldRecord, at: str) -> bool:
         if answer.kind != HoldKind.CURRENT:
             break
         answers.append(answer)
-    times = _apart([*_times(answers), at])
-    return len(times) >= STEADY_ANSWERS and has_lasted(times[0], at, STEADY_AFTER)
+    if not answers:
+        return False
+    number = len(_apart([*_times(answers), at]))
+    return number >= STEADY_ANSWERS and has_lasted(answers[-1].began_at, at, STEADY_AFTER)
 
 
 def alternation_text(current: Listing, other: Listing) -> str:

@@ -122,10 +122,10 @@ CREATE TABLE listings (
     reading text not null,
     warnings text
 ) strict;
-INSERT INTO "listings" VALUES(1,'2 models @3697fd02',1,'013697fd029f3f2f2fac1239157b79a02b',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
-INSERT INTO "listings" VALUES(2,'1 model @fa4dc07c',1,'01fa4dc07c9bc4c79a0e03fa3028c441e0',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
-INSERT INTO "listings" VALUES(3,'2 models @d802401b',1,'01d802401b0d481707dd610cf023027a67',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
-INSERT INTO "listings" VALUES(4,'1 model @aa7da34e',1,'01aa7da34eb7a37a3e0c6b1f106f0cd969',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":2,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(1,'2 models @3697fd02',1,'013697fd029f3f2f2fac1239157b79a02b',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":3,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(2,'1 model @fa4dc07c',1,'01fa4dc07c9bc4c79a0e03fa3028c441e0',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":3,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(3,'2 models @d802401b',1,'01d802401b0d481707dd610cf023027a67',2,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":3,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
+INSERT INTO "listings" VALUES(4,'1 model @aa7da34e',1,'01aa7da34eb7a37a3e0c6b1f106f0cd969',1,'{"dialect":"one-api","id":"id","no_models":[""],"noise":["permission[].created","permission[].id"],"rules":3,"sets":["aliases","architecture.input_modalities","architecture.output_modalities","enable_groups","endpoints","features","input_modalities","modalities.input","modalities.output","output_modalities","supportedGenerationMethods","supported_endpoint_types","supported_features","supported_parameters","tags"]}',NULL);
 CREATE TABLE missing (
     id integer primary key,
     name text not null,
@@ -422,7 +422,14 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
     join snapshots as run on run.id = severe.snapshot
     where severe.scope = scopes.id and coalesce(severe.since, severe.snapshot) = began.id
     and severe.outcome = 'failed' and (severe.error_class not in ('Throttled', 'Unreachable')
-         or strftime('%s', run.started_at) - strftime('%s', began.started_at) >= 21600)))
+         or strftime('%s', run.started_at) - strftime('%s', coalesce((
+        select later.started_at from snapshots as later
+        where later.id >= began.id and +later.started_at <= run.started_at
+        and iif(later.status = 'imported', later.id = began.id, later.started_at >= coalesce((
+            select early.started_at from snapshots as early
+            where early.id < began.id and early.started_at <= run.started_at and early.status <> 'imported'
+            order by early.started_at desc limit 1), ''))
+        order by later.id limit 1), run.started_at)) >= 21600)))
                 or (sightings.outcome = 'held' and sightings.error_class = 'anonymous'), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes

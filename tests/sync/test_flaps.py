@@ -237,10 +237,15 @@ def test_verify_finds_an_episode_that_cannot_be(script: Script, damage: str, tab
     assert table in {problem.table for check in checks for problem in check.problems}
 
 
-def test_a_clock_that_was_set_back_does_not_keep_a_value_from_settling(script: Script) -> None:
+def test_a_value_that_changed_by_a_clock_ahead_settles_a_day_after_it_was_set_right(script: Script) -> None:
     begun(script, 1, 2, 1)
     with script.store.transaction():
-        future = "update flaps set changed_at = '2036-01-01T00:00:00Z', counted_at = '2036-01-01T00:00:00Z'"
-        script.store.connection.execute(future)
-    script.run(times=3)
+        future = "'2036-01-01T00:00:00Z'"
+        script.store.connection.execute(f"update flaps set changed_at = {future}, counted_at = {future}")
+        script.store.connection.execute(
+            f"update snapshots set started_at = {future} where id = (select max(id) from snapshots)"
+        )
+    script.run(times=24)
+    assert script.outcomes(PROD)[-1] == "moved"
+    script.run()
     assert script.outcomes(PROD)[-1] == "settled"
