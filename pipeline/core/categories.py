@@ -31,6 +31,9 @@ SHAPE = "shape"
 STAGE = "stage"
 """What `Facts.lifecycle` is read from: its category is lifecycle only while a value announces an end."""
 
+_DATED = "dated"
+"""The internal category of names such as `end_date`: lifecycle where a value is a date."""
+
 _TEXT_NOUNS = (
     r"desc|descriptions?|notes?|remarks?|comments?|message|urls?|links?|icons?|logos?|titles?|labels?"
     r"|docs?|documentation|summary|tooltip"
@@ -47,6 +50,13 @@ def _words(pattern: str) -> str:
     return rf"(?<![^._])(?:{pattern})(?![^._])"
 
 
+_NOT_OF_MODELS = _words(
+    r"[a-z]*pric(?:e|es|ed|ing)|billing|bonus|campaigns?|costs?|coupons?|credits?|cutoff|data|datasets?|deals?"
+    r"|discounts?|events?|fees?|free|incidents?|knowledge|maintenance|offers?|plan|previews?|promos?|promotion(?:s|al)?"
+    r"|quotas?|rates?|sales?|subscriptions?|tariffs?|training|trials?|windows?"
+)
+"""Words of what has an end of its own: a promotion, a trial, the training data."""
+
 _CATEGORIES = tuple(
     (category, re.compile(pattern))
     for category, pattern in (
@@ -55,7 +65,22 @@ _CATEGORIES = tuple(
             _words(
                 r"deprecat[a-z]*|shutdown|shut_down|sunset[a-z]*|retir(?:e|ed|es|ing|ement)|lifecycle|life_cycle"
                 r"|archived|eol|end_of_(?:life|sale|service|support)|discontinu[a-z]*|decommission[a-z]*"
-                r"|replacement|(?<!cache_)(?<!key_)(?<!link_)(?<!session_)(?<!token_)(?<!url_)expir[a-z]*"
+                r"|replacement|phase_?out|phas(?:ed|ing)_out"
+            ),
+        ),
+        (
+            "lifecycle",
+            rf"^(?!.*{_NOT_OF_MODELS}).*"
+            + _words(r"(?<!cache_)(?<!key_)(?<!link_)(?<!session_)(?<!token_)(?<!url_)expir[a-z]*"),
+        ),
+        (
+            _DATED,
+            rf"^(?!.*{_NOT_OF_MODELS}).*"
+            + _words(
+                r"(?:deletion|delist(?:ed|ing)|disabled|end(?:s|ed|ing)?|inactive|obsolete|off_?line|remov(?:al|ed|es)"
+                r"|terminat(?:ed|es|ion)|unavailable|withdraw(?:al|n))_(?:after|at|by|date|from|on|since|time)"
+                r"|(?:active|availability|available|maintained|offered|served|service|support(?:ed)?|usable|valid)"
+                r"_(?:thru|through|till|to|until)"
             ),
         ),
         # The noun at the end of a name says what it is: `price_description`, `description_en`, `notes.0`.
@@ -119,12 +144,17 @@ _END = re.compile(
 _COUNT = re.compile(r"\d[\d.,_ ]*[kmbKMB]?\+?", re.ASCII)
 
 
-@lru_cache(8192)
 def categorise(path: str) -> str:
     """Return the category of a field by its path.
 
     Price, limits, capabilities, lifecycle, text, counters, or other.
     """
+    found = _by_words(path)
+    return "lifecycle" if found == _DATED else found
+
+
+@lru_cache(8192)
+def _by_words(path: str) -> str:
     words = _in_words(path)
     return next((name for name, pattern in _CATEGORIES if pattern.search(words)), "other")
 
@@ -140,7 +170,9 @@ def categorise_change(
         after: likewise.
         facts: by path, the category of the fact that is read there, or `STAGE`.
     """
-    category = categorise(path)
+    category = _by_words(path)
+    if category == _DATED:
+        category = "lifecycle" if _is_date(before) or _is_date(after) else "other"
     of_fact = _of_fact(jsonpath.generalise(path), category, facts) if facts else None
     if of_fact == STAGE:
         return "lifecycle" if _announces_end(before) or _announces_end(after) else category
@@ -179,6 +211,10 @@ def _announces_end(side: str | None) -> bool:
     if isinstance(value, str) and _END.search(_in_words(value)):
         return True
     return isinstance(value, str | dict) and parse_date(value) is not None
+
+
+def _is_date(side: str | None) -> bool:
+    return parse_date(_value(side)) is not None
 
 
 def _is_count(side: str | None) -> bool:

@@ -90,7 +90,10 @@ DEPRECATED_AT = Names(
         " endofsupportdate discontinuedat discontinueddate discontinuationdate discontinueson"
         " decommissiondate decommissionedat decommissiondat withdrawaldate withdrawnat expirationdate"
         " expirydate deprecationdate deprecationat deprecatedat deprecateddate deprecatesat"
-        " deprecationtime planneddeprecationdate deprecation"
+        " deprecationtime planneddeprecationdate deprecation phaseoutdate phaseoutat phaseout phasedoutat"
+        " terminationdate terminatedat delistingdate deletiondate offlinedate offlineat offlinetime"
+        " availableuntil availabletill supporteduntil supportuntil activeuntil validuntil validto"
+        " enddate endsat endson"
     )
 )
 _MAX_TOKENS = Names("maxtokens")

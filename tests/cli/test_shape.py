@@ -116,6 +116,8 @@ def alike(models: Sequence[str], **fields: Any) -> dict[str, dict[str, Any]]:
 
 FIRST_VALUES = [
     pytest.param({"shutdown_date": "2026-12-20"}, "lifecycle", True, id="shutdown_date"),
+    pytest.param({"end_date": "2026-12-20"}, "lifecycle", True, id="end_date"),
+    pytest.param({"promotion": {"end_date": "2026-12-20"}}, "other", False, id="promotion"),
     pytest.param({"deprecated": True}, "lifecycle", True, id="deprecated"),
     pytest.param({"status": "deprecated"}, "lifecycle", True, id="status"),
     pytest.param({"pricing": {"input": 2}}, "price", True, id="pricing"),

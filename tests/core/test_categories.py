@@ -93,6 +93,35 @@ def test_a_path_has_a_category(field: str, sorted_as: str) -> None:
         ("url_expires_at", "text"),
         ("cache_expiry", "other"),
         ("geological", "other"),
+        ("removal_date", "lifecycle"),
+        ("removesAt", "lifecycle"),
+        ("end_date", "lifecycle"),
+        ("metadata.model_end_date", "lifecycle"),
+        ("availableUntil", "lifecycle"),
+        ("valid_until", "lifecycle"),
+        ("phase_out", "lifecycle"),
+        ("phaseOutDate", "lifecycle"),
+        ("phased_out_at", "lifecycle"),
+        ("decommission_date", "lifecycle"),
+        ("discontinued_at", "lifecycle"),
+        ("offline_time", "lifecycle"),
+        ("offlineDate", "lifecycle"),
+        ("support_until", "lifecycle"),
+        ("termination_date", "lifecycle"),
+        # ends of something else
+        ("price.promotion.end_date", "price"),
+        ("pricing.discount.valid_until", "price"),
+        ("pricing.expires_at", "price"),
+        ("promotion.end_date", "other"),
+        ("promo_end_date", "other"),
+        ("free_until", "other"),
+        ("free_trial.ends_at", "other"),
+        ("knowledge_end_date", "other"),
+        ("training_data.end_date", "other"),
+        ("backend_date", "other"),
+        ("start_date", "other"),
+        ("end_user", "other"),
+        ("validation", "other"),
         # counters
         ("downloads", "counters"),
         ("download_count", "counters"),
@@ -206,6 +235,28 @@ def test_a_status_is_of_the_lifecycle_where_it_announces_an_end(
 ) -> None:
     assert categorise_change("status", before, after, FACTS) == category
     assert categorise_change("retire_stage", before, after, FACTS) in (category, "lifecycle")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "category"),
+    [
+        (None, '"2026-09-01"', "lifecycle"),
+        ('"2026-09-01"', None, "lifecycle"),
+        ("null", "1788220800", "lifecycle"),
+        ("null", "1788220800000", "lifecycle"),
+        (None, '"never"', "other"),
+        (None, '"9999-12-31"', "other"),
+        ("null", '""', "other"),
+        ('"18:00"', '"20:00"', "other"),
+        ("true", "false", "other"),
+    ],
+)
+def test_an_end_is_of_the_lifecycle_where_it_is_a_date(
+    before: str | None, after: str | None, category: str
+) -> None:
+    for path in ("end_date", "available_until", "valid_until", "removal_date"):
+        assert categorise_change(path, before, after) == category
+    assert categorise_change("shutdown_date", before, after) == "lifecycle"
 
 
 def test_a_stage_by_its_own_name_is_of_the_lifecycle_with_any_value() -> None:
