@@ -229,7 +229,21 @@ TABLES: Mapping[str, Description] = {
             "answers": "Number of complete answers since the last change, 3 at most",
             "counted_at": "Start of the run that counted the last of them, or of the last change (UTC)",
             "announced": "Id in `sightings` of the first return to an earlier value",
+            "news": "JSON array: ids in `sightings` of later changes to a value that was new within 7 days",
+            "repeated": "Number of changes since the last of these that was reported",
             "ended": "Sighting by which the value is stable, or the model removed; empty before that",
+        },
+        sort="-id",
+        hidden=True,
+    ),
+    "regains": Description(
+        "Fields that were lost and came back within 7 days with another value, one row for each scope, model "
+        "and field.",
+        {
+            "field": "Path of the field",
+            "before": "Value that was lost",
+            "record": "Record of the model with this value",
+            "sighting": "Sighting by which the field came back",
         },
         sort="-id",
         hidden=True,

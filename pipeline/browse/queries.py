@@ -79,7 +79,8 @@ _WHAT_CHANGED = Query(
     f"""
     The changes that `modelwatch changes` reports, from `since` up to, but not including, `until`, the newest
     first, once for all scopes with the same change: a removal when it is confirmed, and a return when the
-    model is back. A model that is back before that is no row, unless its record changed. Default: the 7 days
+    model is back. A model that is back before that is no row, unless its record changed. A field that is back
+    within 7 days with another value is a change from the value that was lost. Default: the 7 days
     before the last run. `scope` is a glob of scope names, such as aihubmix/*. `class` is a class of fields:
     price, limits, capabilities, lifecycle, text, counters, other, or shape (fields that nearly all records
     gained or lost). Default: all but shape. {_TIMES}
@@ -94,17 +95,20 @@ chosen as materialized (
 ),
 {EVENTS}
 select found.at, found.kind, gateways.name as gateway, models.name as model, fields.name as field,
-       field_changes.before, field_changes.after, fields.class, sum(found.scopes) as scopes,
-       group_concat(found.scope_names, ' ') as scope_names, models.id as model_id,
-       min(found.change) as change_id, found.since
+       coalesce(regains.before, field_changes.before) as before, field_changes.after,
+       iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as class,
+       sum(found.scopes) as scopes, group_concat(found.scope_names, ' ') as scope_names,
+       models.id as model_id, min(found.change) as change_id, found.since
 from found
 join models on models.id = found.model
 join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = found.fields_of
 left join fields on fields.id = field_changes.field
-where case when :class = '' then fields.class is not 'shape' else fields.class = :class end
-group by found.at, found.snapshot, found.model, found.kind, found.since, field, field_changes.before,
-         field_changes.after, class
+left join regains on regains.sighting = found.sighting and regains.model = found.model
+    and regains.field = fields.name and found.kind = 'changed'
+where case when :class = '' then fields.class is not 'shape' or regains.id is not null
+           else iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) = :class end
+group by 1, found.snapshot, found.model, 2, found.since, 5, 6, 7, 8
 having max(found.wanted)
 order by found.at desc, found.snapshot desc, gateway, model, field
 """,  # noqa: S608 - our own words

@@ -21,7 +21,7 @@ from pipeline.core.times import duration, minute
 from pipeline.core.types import FlapStep
 from pipeline.history.timeline import FIRST_OFFERS, StepKind, Timeline, TimelineStep
 from pipeline.reports.console import field_text, price_text, prices_text
-from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
+from pipeline.reports.csv_json import field_value, flap_cell, price_value, sides, write_csv
 
 _MOST_MODELS = 20
 
@@ -123,10 +123,10 @@ def timeline_rows(timeline: Timeline, since: str | None) -> Iterator[Sequence[An
                     price.percent,
                     price.unit,
                     *tail,
-                    price.flap_step,
+                    flap_cell(price),
                 )
             for field in step.fields:
-                yield (*head, field.field, *sides(field), None, None, *tail, field.flap_step)
+                yield (*head, field.field, *sides(field), None, None, *tail, flap_cell(field))
 
 
 def _later(timeline: Timeline, since: str | None) -> Sequence[TimelineStep]:

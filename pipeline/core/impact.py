@@ -12,9 +12,9 @@ from typing import Any
 
 from pipeline.core.canonical import as_text, from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
-from pipeline.core.prices import PriceChange
+from pipeline.core.prices import PriceChange, is_same_price
 from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
-from pipeline.core.values import parse_length
+from pipeline.core.values import is_alike, parse_date, parse_length, parse_number
 
 URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
 """The field categories whose changes are urgent for a watched model."""
@@ -27,12 +27,15 @@ _ORDER = ("price", "limits", "lifecycle", "capabilities", "other", SHAPE)
 """The field categories in the order in which people read them; all others follow."""
 
 
-def by_importance(fields: Iterable[FieldChange]) -> list[FieldChange]:
-    """Return fields in the order for people: what is for the worse, then prices and limits; texts last."""
+def by_importance(fields: Iterable[FieldChange], *, urgent: bool = False) -> list[FieldChange]:
+    """Return fields in the order for people: what is for the worse, then prices and limits; texts last.
 
-    def order(field: FieldChange) -> tuple[bool, int]:
+    Fields of an urgent change begin with those that make it urgent.
+    """
+
+    def order(field: FieldChange) -> tuple[bool, bool, int]:
         rank = _ORDER.index(field.category) if field.category in _ORDER else len(_ORDER)
-        return not is_reduction(field), rank
+        return not (urgent and is_pressing(field)), not is_reduction(field), rank
 
     return sorted(fields, key=order)
 
@@ -50,8 +53,9 @@ def severity(
     """
     if kind == Kind.SHAPE:
         loud = [field for field in fields if is_significant(field)]
-        lost = any(field.after is None for field in loud)
-        return Severity.BREAKING if lost else Severity.NOTABLE if loud else Severity.QUIET
+        lost = any(field.before is not None and field.after is None for field in loud)
+        worse = lost or any(field.flap_step == FlapStep.ANNOUNCED for field in loud)
+        return Severity.BREAKING if worse else Severity.NOTABLE if loud else Severity.QUIET
     significant = [field for field in fields if is_significant(field)]
     prices = [price for price in prices if price.flap_step != FlapStep.REPEATED]
     if kind == Kind.CHANGED and not (prices or significant):
@@ -79,12 +83,19 @@ def direction(price: PriceChange) -> int:
 def is_significant(field: FieldChange) -> bool:
     """Return whether a field change is not quiet, and not a limit or an end that is unset on both sides.
 
+    A price or limit that is written in another way is none: `8192` and `"8192"`.
+
     A field of a shape is significant if it is a price, a limit or of the lifecycle. The repeated changes of a
-    value that keeps changing are quiet.
+    value that keeps changing are quiet, and that it has settled is significant.
     """
     if field.flap_step == FlapStep.REPEATED or not is_loud(field):
         return False
+    if field.flap_step == FlapStep.SETTLED:
+        return True
     category = field.shape_of if field.category == SHAPE else field.category
+    if field.before is not None and field.after is not None:
+        if is_same_value(field.before, field.after, category or ""):
+            return False
     if category == "price":
         return _value(field.before) is not None or _value(field.after) is not None
     return category not in ("limits", "lifecycle") or _is_set(field.before) or _is_set(field.after)
@@ -97,6 +108,26 @@ def is_loud(field: FieldChange) -> bool:
     return field.category not in QUIET_CATEGORIES
 
 
+def is_same_value(before: str, after: str, category: str) -> bool:
+    """Return whether two values of a field are equal, as amounts if it is a price, as numbers if it is a limit.
+
+    Args:
+        before: a value as text, as in a `FieldChange`.
+        after: the other.
+        category: the category of the field, by its meaning.
+    """
+    if category == "price":
+        return is_same_price(before, after)
+    if category == "limits":
+        return before == after or is_alike(from_text(before), from_text(after), _is_same_limit)
+    return before == after
+
+
+def _is_same_limit(one: Any, other: Any) -> bool:
+    numbers = [parse_number(value) for value in (one, other)]
+    return numbers[0] is not None and numbers[0] == numbers[1]
+
+
 def limits(field: FieldChange) -> tuple[int | None, int | None] | None:
     """Return a limit before and after, in its own unit; None for a side where it is unset.
 
@@ -107,6 +138,20 @@ def limits(field: FieldChange) -> tuple[int | None, int | None] | None:
     before, after = parse_length(_value(field.before)), parse_length(_value(field.after))
     unreadable = (before is None and _is_set(field.before)) or (after is None and _is_set(field.after))
     return None if unreadable else (before, after)
+
+
+def shutdown_dates(field: FieldChange) -> tuple[str | None, str | None] | None:
+    """Return a shutdown date before and after (ISO 8601); None for a side where it is unset.
+
+    None for a field of another category, such as a stage, and for one without a date on either side.
+    """
+    if field.category != "lifecycle":
+        return None
+    before, after = (
+        parse_date(_value(side)) if _is_set(side) else None for side in (field.before, field.after)
+    )
+    unreadable = (before is None and _is_set(field.before)) or (after is None and _is_set(field.after))
+    return None if unreadable or before is after is None else (before, after)
 
 
 def is_reduction(field: FieldChange) -> bool:

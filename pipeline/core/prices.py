@@ -12,7 +12,7 @@ from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
-from pipeline.core.values import parse_price
+from pipeline.core.values import is_alike, is_same_number, parse_price
 
 UNIT_1M = "1M tokens"
 UNIT_CALL = "call"
@@ -74,7 +74,8 @@ def price_changes(
     return tuple(
         PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), unit, after["price_source"])
         for column, (name, unit) in PRICES.items()
-        if before.get(column) != after.get(column) or (equal_too and after.get(column) is not None)
+        if not _is_unchanged(_exact(before.get(column)), _exact(after.get(column)))
+        or (equal_too and after.get(column) is not None)
     )
 
 
@@ -84,7 +85,7 @@ def mark_flapping(prices: Sequence[PriceChange], fields: Iterable[FieldChange]) 
     Where these differ in their marks, a price has the mark of the field with the same values in some unit, or
     the same proportion.
     """
-    sources = [field for field in fields if field.category == "price"]
+    sources = [field for field in fields if _is_price(field)]
     marks = {field.flapping for field in sources}
     if not any(marks):
         return tuple(prices)
@@ -128,6 +129,30 @@ def split_prices(
         elif not any(_unit_between(raw, price) for price in prices if price.unit):
             prices.append(raw)
     return tuple(prices), tuple(others)
+
+
+def is_same_price(before: str, after: str) -> bool:
+    """Return whether two values of a field, as text, are the same price or prices, however they are written.
+
+    0.000002    "0.000002"    2e-6    "0.0000020"
+    """
+    return before == after or is_alike(from_text(before), from_text(after), _is_same_amount)
+
+
+def _is_same_amount(one: Any, other: Any) -> bool:
+    """Return whether two amounts are equal: both in USD or an unstated currency, or both in another one."""
+    (mine, currency), (its, other_currency) = _in_currency(one), _in_currency(other)
+    if mine is None or its is None or currency != other_currency:
+        return False
+    return is_same_number(mine, its)
+
+
+def _in_currency(value: Any) -> tuple[Decimal | None, str]:
+    plain = _number(value)
+    if plain is not None:
+        return plain, USD
+    amount = parse_amount(value) if isinstance(value, str) else None
+    return (amount.value * (amount.terms.factor or 1), str(amount.terms.currency)) if amount else (None, USD)
 
 
 def usd_sides(
@@ -174,11 +199,17 @@ def _raw_price(field: FieldChange) -> PriceChange | None:
     if (
         (before is None) != (field.before is None)
         or (after is None) != (field.after is None)
-        or (before == after and field.flap_step != FlapStep.SETTLED)
+        or (_is_unchanged(before, after) and field.flap_step != FlapStep.SETTLED)
     ):
         return None
     texts = [value.strip() if isinstance(value, str) else None for value in values]
     return PriceChange(field.field, before, after, texts=(texts[0], texts[1]), flapping=field.flapping)
+
+
+def _is_unchanged(before: Decimal | None, after: Decimal | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return is_same_number(before, after)
 
 
 def _number(value: Any) -> Decimal | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from pipeline.core.diff import field_changes
-from pipeline.core.prices import mark_flapping, price_changes
+from pipeline.core.prices import PriceChange, mark_flapping, price_changes
 from pipeline.core.times import elapsed
 from pipeline.core.types import GROUP_PREFIX, FieldChange, Kind
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
-from pipeline.history.flaps import mark_fields, settled_events
+from pipeline.history.flaps import mark_fields, restore_before, restore_prices, settled_events
 from pipeline.history.shapes import fold_shapes, with_meaning, with_meanings
 from pipeline.history.types import Event
 from pipeline.store import Store
@@ -26,7 +27,7 @@ from pipeline.store.changes import (
     transition_sightings,
 )
 from pipeline.store.departures import Departure, departures_of_returned
-from pipeline.store.flaps import Episodes, SettledValue, episodes, settled_values
+from pipeline.store.flaps import Episodes, Regain, Regains, SettledValue, episodes, regains, settled_values
 from pipeline.store.models import ListedModels
 from pipeline.store.records import record_bodies, record_prices
 from pipeline.store.scopes import group_sizes
@@ -106,6 +107,9 @@ class _SharedEvent:
     owned_by: str | None = field(compare=False)
 
 
+_Differing = tuple[tuple[FieldChange, ...], frozenset[int]]
+"""The fields that differ, and the records before the loss of those that a model regained."""
+
 _Sides = tuple[int | None, int | None]
 """The rows of the records before and after a change."""
 
@@ -129,7 +133,8 @@ def _build_events(
             event = rules.event(sighting, change) if models is None or change.model in models else None
             if event:
                 found.setdefault(event, []).append(sighting)
-    events = _complete(store, found, changes, episodes(store, window, models))
+    values = episodes(store, window, models), regains(store, window, models)
+    events = _complete(store, found, changes, *values)
     events += settled_events(store, settled)
     moves: dict[tuple[int, str], TransitionSighting | SettledValue] = {
         (each.snapshot, each.scope_name): each for each in settled
@@ -283,23 +288,29 @@ def _complete(
     found: Mapping[_SharedEvent, Sequence[TransitionSighting]],
     changes: Mapping[int, Sequence[ChangeRow]],
     flapping: Episodes,
+    regained: Regains,
 ) -> list[Event]:
     """Return the events with their scopes, and the fields and prices that differ."""
     fields_of = _FieldsOf(store, found, changes)
     differing = {
         side for event in found if event.before and event.after for side in (event.before, event.after)
     }
+    differing |= {each.record for of_model in regained.values() for each in of_model.values()}
     prices = record_prices(store, differing)
     events = []
     for event, sightings in found.items():
         # A field may be a change of shape in the list of one scope only, or keep changing there.
-        by_fields: dict[tuple[FieldChange, ...], list[TransitionSighting]] = {}
+        by_fields: dict[_Differing, list[TransitionSighting]] = {}
         for sighting in sightings:
             fields = fields_of(event, sighting.transition)
+            lost: Mapping[str, Regain] = {}
             if event.kind == Kind.CHANGED:
                 of_model = flapping.get((sighting.scope, event.model))
                 fields = mark_fields(fields, of_model, sighting.id)
-            by_fields.setdefault(fields, []).append(sighting)
+                lost = regained.get((sighting.id, event.model), {})
+                fields = restore_before(fields, lost)
+            records = frozenset(each.record for each in lost.values())
+            by_fields.setdefault((fields, records), []).append(sighting)
         events += [
             Event(
                 at=event.at,
@@ -315,15 +326,28 @@ def _complete(
                 if event.since and event.kind == Kind.RETURNED
                 else None,
                 fields=fields,
-                prices=mark_flapping(price_changes(prices[event.before], prices[event.after]), fields)
-                if event.before and event.after
-                else (),
+                prices=_prices(event, fields, records, prices),
                 case_variant=event.case_variant,
                 successor=event.successor,
             )
-            for fields, members in by_fields.items()
+            for (fields, records), members in by_fields.items()
         ]
     return events
+
+
+def _prices(
+    event: _SharedEvent,
+    fields: Sequence[FieldChange],
+    lost: Iterable[int],
+    prices: Mapping[int, Mapping[str, Any]],
+) -> tuple[PriceChange, ...]:
+    """Return the prices that differ; `lost` has the records before the loss of regained fields."""
+    if not (event.before and event.after):
+        return ()
+    found = price_changes(prices[event.before], prices[event.after])
+    for record in sorted(lost, reverse=True):
+        found = restore_prices(found, price_changes(prices[record], prices[event.after]))
+    return mark_flapping(found, fields)
 
 
 class _FieldsOf:

@@ -1,18 +1,21 @@
-"""Values that keep changing: the marks of their changes, and the events of those that settled."""
+"""Values that keep changing: the marks of their changes, and the events of those that settled.
+
+And values that came back different: their changes from the value before the loss.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.core.categories import SHAPE, categorise
 from pipeline.core.impact import is_loud
-from pipeline.core.prices import PriceChange, price_changes
+from pipeline.core.prices import PriceChange, price_changes, usd_sides
 from pipeline.core.times import elapsed
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.history.types import Event
 from pipeline.store import Store
-from pipeline.store.flaps import Episode, SettledValue
+from pipeline.store.flaps import Episode, Regain, SettledValue
 from pipeline.store.records import record_prices
 
 
@@ -37,9 +40,39 @@ def _marked(field: FieldChange, episodes: Sequence[Episode], sighting: int) -> F
     for episode in episodes:
         if episode.announced == sighting:
             return replace(field, flapping=FlapMark(FlapStep.ANNOUNCED))
+        if sighting in episode.news:
+            return field
         if episode.announced < sighting and (episode.ended is None or sighting < episode.ended):
             return replace(field, flapping=FlapMark(FlapStep.REPEATED))
     return field
+
+
+def restore_before(
+    fields: tuple[FieldChange, ...], regained: Mapping[str, Regain]
+) -> tuple[FieldChange, ...]:
+    """Return the changed fields of a model, with the value before the loss of those that it regained.
+
+    Each of these has the category of its meaning: it is a change of this model, not one of a shape.
+    """
+    return tuple(
+        replace(
+            field,
+            before=regained[field.field].before,
+            category=field.shape_of or field.category,
+            shape_of=None,
+        )
+        if field.field in regained
+        else field
+        for field in fields
+    )
+
+
+def restore_prices(
+    prices: tuple[PriceChange, ...], regained: Iterable[PriceChange]
+) -> tuple[PriceChange, ...]:
+    """Return price changes, those without a price before as in `regained`: from that before the loss."""
+    by_name = {price.name: price for price in regained}
+    return tuple(by_name.get(price.name, price) if price.before is None else price for price in prices)
 
 
 def settled_events(store: Store, values: Sequence[SettledValue]) -> list[Event]:
@@ -88,7 +121,7 @@ def settled_events(store: Store, values: Sequence[SettledValue]) -> list[Event]:
 def _field(value: SettledValue) -> FieldChange:
     category = value.category or categorise(value.field)
     mark = _mark(value)
-    if value.is_shape and (value.before is None) != (value.after is None):
+    if value.is_shape:
         return FieldChange(value.field, value.before, value.after, SHAPE, category, mark)
     return FieldChange(value.field, value.before, value.after, category, flapping=mark)
 
@@ -107,7 +140,10 @@ def _prices(
             continue
         first = records[value.announced_after]
         names = {price.name for price in price_changes(records[value.announced_before], first)}
-        for price in price_changes(first, records[value.record], equal_too=True):
-            if price.name in names:
-                found.setdefault(price.name, replace(price, flapping=_mark(value)))
+        prices = price_changes(first, records[value.record], equal_too=True)
+        prices = tuple(price for price in prices if price.name in names)
+        field = _field(value)
+        of_field = [price for price in prices if usd_sides([field], [price])]
+        for price in of_field or prices:
+            found.setdefault(price.name, replace(price, flapping=field.flapping))
     return tuple(found.values())

@@ -31,7 +31,10 @@ def _net_change(steps: Sequence[_Side]) -> _Side:
     last = loud[-1] if loud else steps[-1]
     if loud and last.flapping:
         return last
-    return replace(steps[-1], before=(loud or steps)[0].before, flapping=last.flapping)
+    net = replace(steps[-1], before=(loud or steps)[0].before, flapping=last.flapping)
+    # A new value in between, after which it is as before.
+    announced = [step for step in loud if step.flapping]
+    return announced[-1] if announced and net.before == net.after else net
 
 
 def net_fields(steps: Iterable[Iterable[FieldChange]]) -> list[FieldChange]:

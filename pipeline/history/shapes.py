@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pipeline.core.categories import SHAPE
 from pipeline.core.impact import is_significant
 from pipeline.core.jsonpath import generalise
-from pipeline.core.prices import PriceChange
-from pipeline.core.types import FieldChange, FlapStep, Kind
+from pipeline.core.prices import PriceChange, usd_sides
+from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.core.watchlist import Watch
 from pipeline.history.types import Event
 from pipeline.store.changes import TransitionSighting
@@ -35,7 +35,7 @@ def fold_shapes(events: Iterable[Event], moves: Moves, watch: Watch) -> list[Eve
         for scope in event.scopes if folded else ():
             parts = shapes.setdefault((event.snapshot, scope), {})
             earlier = parts[event.model].fields if event.model in parts else ()
-            parts[event.model] = _Part(event, (*earlier, *map(_without_news, folded)))
+            parts[event.model] = _Part(event, (*earlier, *folded))
         if own or not folded:
             found.append(replace(event, fields=own, prices=prices))
     return [*found, *_shape_events(shapes, moves)]
@@ -51,10 +51,16 @@ def split_shapes(
         prices: the prices in which they differ.
 
     Returns:
-        The fields and prices of the model, and the fields of the shape. A model with another price keeps its
-        price fields; otherwise the prices that appeared or vanished are those of the fields of the shape.
+        The fields and prices of the model, and the fields of the shape. A model with another price that no
+        field of its own explains keeps its price fields; otherwise the prices that appeared or vanished are
+        those of the fields of the shape.
     """
-    is_repriced = any(price.before is not None and price.after is not None for price in prices)
+    fields = tuple(fields)
+    with_both = tuple(
+        price for price in prices if None not in (price.before, price.after) and price.before != price.after
+    )
+    explained = usd_sides([field for field in fields if field.category == "price"], with_both).values()
+    is_repriced = any((price.before, price.after) not in explained for price in with_both)
     own: list[FieldChange] = []
     folded: list[FieldChange] = []
     for field in fields:
@@ -65,7 +71,7 @@ def split_shapes(
         else:
             folded.append(field)
     is_priced = any(field.shape_of == "price" for field in folded)
-    return tuple(own), () if is_priced else prices, tuple(folded)
+    return tuple(own), with_both if is_priced else prices, tuple(folded)
 
 
 def group_shapes(
@@ -78,7 +84,7 @@ def group_shapes(
 
     Yields:
         Model ids, sorted; and the fields by path, with the values of one of the models: the first for which
-        the field matters, or the first.
+        the field matters, or the first. The field of a list settled after the most changes of a model.
     """
     by_field: dict[tuple[bool, str], dict[str, FieldChange]] = {}
     for model, its_fields in sorted(fields.items()):
@@ -86,12 +92,36 @@ def group_shapes(
             models = by_field.setdefault((field.after is None, generalise(field.field)), {})
             if model not in models or is_significant(field):
                 models[model] = field
-    by_models: dict[tuple[bool, tuple[str, ...]], list[FieldChange]] = {}
+    by_models: dict[tuple[bool, FlapStep | None, tuple[str, ...]], list[FieldChange]] = {}
     for (lost, path), models in sorted(by_field.items()):
-        example = next(filter(is_significant, models.values()), next(iter(models.values())))
-        by_models.setdefault((lost, tuple(models)), []).append(replace(example, field=path))
-    for (_, names), examples in by_models.items():
+        for step, members in _by_step(models).items():
+            example = next(filter(is_significant, members.values()), next(iter(members.values())))
+            mark = max(
+                (field.flapping for field in members.values() if field.flapping), key=_duration, default=None
+            )
+            example = replace(example, field=path, flapping=mark)
+            by_models.setdefault((lost, step, tuple(members)), []).append(example)
+    for (_, _, names), examples in by_models.items():
         yield names, tuple(examples)
+
+
+def _by_step(models: Mapping[str, FieldChange]) -> dict[FlapStep | None, dict[str, FieldChange]]:
+    """Separate models by the mark of a field.
+
+    Where it is repeated in most of them, the list is known to lose and regain it: it is in all of them then.
+    """
+    repeated = [field for field in models.values() if field.flap_step == FlapStep.REPEATED]
+    if 2 * len(repeated) > len(models):
+        mark = repeated[0].flapping
+        return {FlapStep.REPEATED: {model: replace(field, flapping=mark) for model, field in models.items()}}
+    found: dict[FlapStep | None, dict[str, FieldChange]] = {}
+    for model, field in models.items():
+        found.setdefault(field.flap_step, {})[model] = field
+    return found
+
+
+def _duration(mark: FlapMark) -> tuple[int, int]:
+    return mark.changes or 0, mark.seconds or 0
 
 
 def with_meanings(event: Event) -> Event:
@@ -104,11 +134,6 @@ def with_meaning(field: FieldChange) -> FieldChange:
     if field.category != SHAPE:
         return field
     return replace(field, category=field.shape_of or "other", shape_of=None)
-
-
-def _without_news(field: FieldChange) -> FieldChange:
-    """Return a field of a shape as gained or lost, without the mark of an announced or settled value."""
-    return field if field.flap_step == FlapStep.REPEATED else replace(field, flapping=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pipeline.core.text import printable, quoted
 from pipeline.core.types import FieldChange, Kind
 from pipeline.errors import QuestionError
 from pipeline.history.changes import find_events
+from pipeline.history.flaps import restore_prices
 from pipeline.history.selectors import matching_models, scope_test, unknown_model
 from pipeline.history.types import Event
 from pipeline.store import Store
@@ -208,6 +209,7 @@ def _step(event: Event, before: _Prices | None = None, after: _Prices | None = N
     if event.kind == Kind.ADDED and after:
         return TimelineStep(StepKind.ADDED, event.at, prices=price_changes({}, after))
     changed = price_changes(before, after) if before and after else event.prices if event.settled else ()
+    changed = restore_prices(changed, event.prices)
     prices, fields = split_prices(event.fields, mark_flapping(changed, event.fields))
     return TimelineStep(
         StepKind(event.kind),

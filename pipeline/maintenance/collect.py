@@ -47,7 +47,7 @@ _TABLES = (
         id not in (select record from listing_records)
         and id not in (select before from changes where before is not null)
         and id not in (select after from changes where after is not null)
-        and id not in (select record from departures)
+        and id not in (select record from departures) and id not in (select record from regains)
         """,
         ("permissions", "record"),
     ),

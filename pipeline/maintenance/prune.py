@@ -260,6 +260,8 @@ def _make_baseline(store: Store, kept: Kept, dropped: Counter[str]) -> None:
     )
     gone = [*(number for (number,) in ids), *kept.stale]
     drop(store, "flaps", "ended in (select value from json_each(:ids))", json.dumps(gone), dropped)
+    moves = json.dumps([kept.base, *gone])
+    drop(store, "regains", "sighting in (select value from json_each(:ids))", moves, dropped)
     store.connection.execute(
         """
         update scopes set sighting = (

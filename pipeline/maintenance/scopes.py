@@ -27,7 +27,7 @@ def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mappi
             " where id in (select value from json_each(?))",
             [ids],
         )
-        for table in ("missing", "departures", "flaps", "sightings", "coverage_scopes"):
+        for table in ("missing", "departures", "flaps", "regains", "sightings", "coverage_scopes"):
             drop(store, table, "scope in (select value from json_each(:ids))", ids, dropped)
         drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
         _merge_coverages(store)

@@ -86,6 +86,7 @@ def verify(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
         yield _check_scopes(store, found)
         yield check_departures(store)
         yield check_flaps(store)
+        yield check_regains(store)
         yield check_deliveries(store)
         yield _check_search(store)
         problems = [problem for check in (file, *contents) for problem in check.problems]
@@ -250,6 +251,12 @@ def check_flaps(store: Store) -> Check:
                 or ended.outcome not in ('settled', 'confirmed'))
                 then 'the sighting that ended it does not settle a value of its scope, or remove its model'
             when exists (
+                select 1 from json_each(flaps.news) as news
+                left join sightings on sightings.id = news.value
+                where sightings.scope <> flaps.scope or news.value <= flaps.announced
+                or news.value >= flaps.ended)
+                then 'a new value of it is not of a sighting of its scope while it kept changing'
+            when exists (
                 select 1 from flaps as earlier where earlier.scope = flaps.scope and earlier.id < flaps.id
                 and earlier.model = flaps.model and earlier.field = flaps.field
                 and (earlier.ended is null or earlier.ended >= flaps.announced))
@@ -276,6 +283,25 @@ def check_flaps(store: Store) -> Check:
         )
     ]
     return Check("values that keep changing", len(rows), "each begins and ends in its scope", tuple(found))
+
+
+def check_regains(store: Store) -> Check:
+    """Check the values that came back different: their models, records and sightings are of their scopes."""
+    rows = store.rows(
+        """
+        select regains.id, models.gateway = scopes.gateway and records.model = regains.model
+                           and sightings.scope = regains.scope and sightings.outcome = 'moved' as agrees
+        from regains
+        join scopes on scopes.id = regains.scope
+        join models on models.id = regains.model
+        join records on records.id = regains.record
+        join sightings on sightings.id = regains.sighting
+        order by regains.id
+        """
+    )
+    message = "its record is not of its model, or its sighting is no move of its scope"
+    found = (Problem("regains", row["id"], message, Cure.RESTORE) for row in rows if not row["agrees"])
+    return Check("values that came back different", len(rows), "each is of a move of its scope", tuple(found))
 
 
 def check_deliveries(store: Store) -> Check:

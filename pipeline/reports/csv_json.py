@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.prices import PriceChange, usd_sides
-from pipeline.core.types import FieldChange, Kind
+from pipeline.core.types import FieldChange, FlapStep, Kind
 from pipeline.history.types import Coverage, Event
 from pipeline.reports.types import Report
 
@@ -110,6 +110,17 @@ def sides(field: FieldChange) -> tuple[str | None, str | None]:
     return (field.before, field.after) if before == after else (before, after)
 
 
+def flap_cell(change: FieldChange | PriceChange) -> str | None:
+    """Return the cell for a value that keeps changing: its step; None for any other.
+
+    `settled as before` is a value that settled where it was before the first change, so that its sides are
+    equal.
+    """
+    if change.flap_step == FlapStep.SETTLED and change.before == change.after:
+        return f"{change.flap_step} as before"
+    return change.flap_step
+
+
 def _bare(text: str | None) -> str | None:
     """Return a JSON string that holds a number without its quotes; any other text as it is."""
     inner = text[1:-1] if text and text[0] == text[-1] == '"' else ""
@@ -128,7 +139,7 @@ def _rows(event: Event) -> Iterator[tuple[str | int | Decimal | None, ...]]:
         prices = usd.get(field, (None, None))
         shape = (len(event.models), field.shape_of) if event.kind == Kind.SHAPE else (None, None)
         kind = Kind.SHAPE if event.kind == Kind.SHAPE else Kind.CHANGED
-        yield (event.at, kind, *model, *change, *tail, event.severity, *prices, field.flap_step, *shape)
+        yield (event.at, kind, *model, *change, *tail, event.severity, *prices, flap_cell(field), *shape)
 
 
 def schema() -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""Values that keep changing, each a field of a model in a scope.
+"""Values that keep changing, and values that came back different, each a field of a model in a scope.
 
-Such an episode is a row of `flaps`. It begins with a change back to a value that the field had within the
-last 7 days. It ends with a sighting: `settled` when the value is stable, `confirmed` when the model
-is removed.
+An episode of a value that keeps changing is a row of `flaps`. It begins with a change back to a value that
+the field had within the last 7 days. It ends with a sighting: `settled` when the value is stable, `confirmed`
+when the model is removed. Until then, a change to a value that the field had within 7 days is repeated, and
+one to any other value is news.
+
+A field that was lost, and is back within 7 days with another value, is a row of `regains`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.diff import field_changes
-from pipeline.core.impact import LOUD_SHAPES
+from pipeline.core.impact import LOUD_SHAPES, is_same_value
 from pipeline.core.times import shifted
 from pipeline.core.types import FieldChange
 from pipeline.store.bulk import BulkWriter
@@ -21,11 +24,11 @@ from pipeline.store.changes import ModelIds
 from pipeline.store.database import Store
 from pipeline.store.outcomes import sql_list
 from pipeline.store.records import record_bodies
+from pipeline.store.starts import trusted_start
 from pipeline.store.windows import IN_WINDOW, Window
 
 RETURN_DAYS = 7
 """A change to a value that the field had within so many days is a return."""
-
 
 _QUIET = (*sorted(QUIET_CATEGORIES), SHAPE)
 
@@ -68,19 +71,17 @@ class FlapWriter:
             moved: their sightings, all of one run; the pending removals are those from before it.
             at: the start of the run (ISO 8601 UTC).
         """
-        parameters = {"moved": json.dumps(sorted(moved)), "readded": json.dumps(self._readded(moved))}
+        parameters = {
+            "moved": json.dumps(sorted(moved)),
+            "readded": json.dumps(self._readded(moved)),
+            "at": at,
+            "since": shifted(at, -RETURN_DAYS * 24 * 3600),
+        }
+        returns = self._store.rows(_RETURNED, parameters)
         if self.is_any_open:
-            rows = [{**row, "at": at} for row in self._store.rows(_CHANGED, parameters)]
-            self._store.connection.executemany(
-                """
-                update flaps set after = :after, changes = changes + 1, changed_at = :at,
-                                 answers = 0, counted_at = :at
-                where id = :id
-                """,
-                rows,
-            )
-        since = shifted(at, -RETURN_DAYS * 24 * 3600)
-        returns = self._store.rows(_RETURNED, {**parameters, "at": at, "since": since})
+            self._record_changes({row["flap"] for row in returns}, parameters)
+        self._record_regains({_place(row) for row in returns}, parameters)
+        begun = [row for row in returns if row["flap"] is None and row["is_loud"]]
         rows = [
             {
                 "name": f"{row['field']} of {row['model_name']}",
@@ -95,11 +96,45 @@ class FlapWriter:
                 "answers": 0,
                 "counted_at": at,
                 "announced": row["sighting"],
+                "news": "[]",
+                "repeated": 0,
             }
-            for row in returns
+            for row in begun
         ]
         self._writer.insert_new("flaps", rows)
         self._is_any_open = self._is_any_open or bool(rows)
+
+    def _record_changes(self, returned: Collection[int | None], parameters: Mapping[str, str]) -> None:
+        """Record the changes of open episodes; those that are not in `returned` changed to a new value."""
+        self._store.connection.executemany(
+            """
+            update flaps set after = :after, changes = changes + 1, changed_at = :at,
+                             answers = 0, counted_at = :at,
+                             news = iif(:is_news, json_insert(news, '$[#]', :sighting), news),
+                             repeated = iif(:is_news, 0, repeated + 1)
+            where id = :id
+            """,
+            [
+                {**row, "at": parameters["at"], "is_news": row["is_loud"] and row["id"] not in returned}
+                for row in self._store.rows(_CHANGED, parameters)
+            ],
+        )
+
+    def _record_regains(
+        self, returned: Collection[tuple[object, ...]], parameters: Mapping[str, str]
+    ) -> None:
+        """Record the fields that are back with a value that is neither the lost one nor in `returned`."""
+        if not self._store.rows(_GAINED, parameters):
+            return
+        rows = [
+            {
+                "name": f"{row['field']} of {row['model_name']}",
+                **{name: row[name] for name in ("scope", "model", "field", "before", "record", "sighting")},
+            }
+            for row in self._store.rows(_LOST, parameters)
+            if _place(row) not in returned and not is_same_value(row["before"], row["after"], row["meaning"])
+        ]
+        self._writer.insert_new("regains", rows)
 
     def _readded(self, moved: Collection[int]) -> list[tuple[object, ...]]:
         """Return the fields that differ in models that are back before their removal was confirmed."""
@@ -162,6 +197,16 @@ def _as_row(field: FieldChange) -> tuple[str, str | None, str | None, str]:
     return field.field, field.before, field.after, field.category
 
 
+def _place(row: Mapping[str, object]) -> tuple[object, ...]:
+    return row["sighting"], row["model"], row["field"]
+
+
+def _is_unset(side: str, category: str) -> str:
+    """Return as SQL whether a side of a field is absent or says so: a limit or an end also by 0 or false."""
+    no_number = f"{category} in ('limits', 'lifecycle') and {side} in ('0', '-1', 'false')"
+    return f"(coalesce({side}, 'null') in ('null', '\"\"') or ({no_number}))"
+
+
 _OFFERED = """
     exists (
         select 1 from records cross join listing_records
@@ -179,13 +224,15 @@ _NOW = f"""
     ),
     now as materialized (
         select lists.transition, null as scope, changes.model, fields.name as field, field_changes.before,
-               field_changes.after, {_CATEGORY.strip()} as class
+               field_changes.after, {_CATEGORY.strip()} as class,
+               coalesce(fields.shape_of, fields.class) as meaning
         from (select distinct transition from wanted) as lists
         cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
         cross join field_changes on field_changes.change = changes.id
         cross join fields on fields.id = field_changes.field
         union all
-        select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+        select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+               value ->> 6
         from json_each(:readded)
     )
 """  # noqa: S608 - our own words
@@ -203,19 +250,26 @@ _READDED = """
 
 _CHANGED = f"""
     {_NOW}
-    select flaps.id, now.after from flaps
+    select flaps.id, wanted.sighting, now.after, now.class not in {sql_list(_QUIET)} as is_loud from flaps
     cross join wanted on wanted.scope = flaps.scope
     cross join now on now.transition = wanted.transition and now.model = flaps.model
         and now.field = flaps.field and (now.scope is null or now.scope = flaps.scope)
     where flaps.ended is null
 """  # noqa: S608 - our own words
 
+_IN_DAYS = """
+    exists (
+        select 1 from snapshots where snapshots.id = earlier.snapshot
+        and snapshots.started_at >= :since and snapshots.started_at <= :at)
+"""
+
 # Without the unary plus, SQLite would search by outcome and id instead of by transition and scope:
 # https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
-_RETURNED = f"""
+_PAST = f"""
     {_NOW},
     past as materialized (
-        select lists.transition, changes.model, fields.name as field, field_changes.before
+        select lists.transition, changes.model, fields.name as field, field_changes.before,
+               field_changes.after, changes.before as record
         from (
             select distinct sightings.transition from snapshots
             cross join sightings on sightings.snapshot = snapshots.id and +sightings.outcome = 'moved'
@@ -225,27 +279,32 @@ _RETURNED = f"""
             and changes.model in (select model from now)
         cross join field_changes on field_changes.change = changes.id
         cross join fields on fields.id = field_changes.field
-    ),
+    )
+"""  # noqa: S608 - our own words
+
+_RETURNED = f"""
+    {_PAST},
     returned as materialized (
         select wanted.sighting, wanted.scope, now.model, now.field, now.before, now.after,
-               max(earlier.id) as first
+               now.class not in {sql_list(_QUIET)} as is_loud, max(earlier.id) as first, (
+                   select flaps.id from flaps where flaps.scope = wanted.scope and flaps.model = now.model
+                   and flaps.field = now.field and flaps.ended is null) as flap
         from now
         cross join past on past.model = now.model and past.field = now.field and past.before is now.after
         cross join wanted on wanted.transition = now.transition
             and (now.scope is null or now.scope = wanted.scope)
         cross join sightings as earlier on earlier.transition = past.transition
             and earlier.scope = wanted.scope and +earlier.outcome = 'moved' and +earlier.id < wanted.sighting
-        where now.class not in {sql_list(_QUIET)}
-        and not exists (
-            select 1 from flaps where flaps.scope = wanted.scope and flaps.model = now.model
-            and flaps.field = now.field and flaps.ended is null)
-        and exists (
-            select 1 from snapshots where snapshots.id = earlier.snapshot
-            and snapshots.started_at >= :since and snapshots.started_at <= :at)
+        where now.meaning not in {sql_list(_QUIET)} and {_IN_DAYS.strip()}
         group by wanted.sighting, now.model, now.field
     )
-    select returned.*, models.name as model_name, snapshots.started_at as began_at, 1 + count(*) as changes
-    from returned
+    select sighting, scope, model, field, after, is_loud, flap, null as model_name, null as began_at,
+           null as changes
+    from returned where flap is not null or not is_loud
+    union all
+    select returned.sighting, returned.scope, returned.model, returned.field, returned.after,
+           returned.is_loud, null, models.name, snapshots.started_at, 1 + count(*)
+    from (select * from returned where flap is null and is_loud) as returned
     cross join past on past.model = returned.model and past.field = returned.field
     cross join sightings as earlier on earlier.transition = past.transition
         and earlier.scope = returned.scope and +earlier.outcome = 'moved'
@@ -254,7 +313,32 @@ _RETURNED = f"""
     cross join sightings as began on began.id = returned.first
     cross join snapshots on snapshots.id = began.snapshot
     group by returned.sighting, returned.model, returned.field
-    order by returned.sighting, returned.model, returned.field
+    order by sighting, model, field
+"""  # noqa: S608 - our own words
+
+_GAINS = f"""
+    now.meaning not in {sql_list(_QUIET)}
+    and {_is_unset("now.before", "now.meaning")} and not {_is_unset("now.after", "now.meaning")}
+"""
+
+_GAINED = f"{_NOW} select 1 from now where {_GAINS.strip()} limit 1"  # noqa: S608 - our own words
+
+# The row of the last loss: https://www.sqlite.org/lang_select.html#bare_columns_in_an_aggregate_query
+_LOST = f"""
+    {_PAST}
+    select wanted.sighting, wanted.scope, now.model, models.name as model_name, now.field, now.meaning,
+           past.before, now.after, past.record, max(earlier.id) as lost
+    from now
+    cross join past on past.model = now.model and past.field = now.field
+        and not {_is_unset("past.before", "now.meaning")} and {_is_unset("past.after", "now.meaning")}
+    cross join wanted on wanted.transition = now.transition
+        and (now.scope is null or now.scope = wanted.scope)
+    cross join sightings as earlier on earlier.transition = past.transition
+        and earlier.scope = wanted.scope and +earlier.outcome = 'moved' and +earlier.id < wanted.sighting
+    cross join models on models.id = now.model
+    where {_GAINS.strip()} and {_IN_DAYS.strip()}
+    group by wanted.sighting, now.model, now.field
+    order by wanted.sighting, now.model, now.field
 """  # noqa: S608 - our own words
 
 _REMOVED = """
@@ -276,11 +360,13 @@ _COUNT = f"""
     and exists (select 1 from scopes where scopes.id = flaps.scope and {_OFFERED.strip()})
 """  # noqa: S608 - our own words
 
+_CHANGED_AT = trusted_start("(select max(id) from snapshots where started_at = flaps.changed_at)", ":at")
+
 _STABLE = f"""
     select flaps.id, flaps.scope, scopes.name as scope_name, scopes.listing from flaps
     join scopes on scopes.id = flaps.scope
     where flaps.ended is null and flaps.answers >= :answers
-    and (flaps.changed_at <= :before or flaps.changed_at > :at)
+    and (flaps.changed_at <= :before or flaps.changed_at > :at) and {_CHANGED_AT.strip()} <= :before
     and flaps.scope in (select value from json_each(:scopes)) and {_OFFERED.strip()}
     order by flaps.scope, flaps.id
 """  # noqa: S608 - our own words
@@ -288,10 +374,17 @@ _STABLE = f"""
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A value that keeps changing in a scope: the first sighting of it, and the one that ended it, if any."""
+    """A value that keeps changing in a scope.
+
+    Args:
+        announced: the sighting by which it first returned to an earlier value.
+        ended: the sighting that ended the episode, if any.
+        news: the sightings since by which it changed to a value that it had not had within 7 days.
+    """
 
     announced: int
     ended: int | None
+    news: frozenset[int]
 
 
 Episodes = Mapping[tuple[int, str], Mapping[str, Sequence[Episode]]]
@@ -302,7 +395,8 @@ def episodes(store: Store, window: Window, models: ModelIds = None) -> Episodes:
     """Return the episodes that had not ended before a window, by scope and model, then by field."""
     rows = store.rows(
         """
-        select flaps.scope, models.name as model, flaps.field, flaps.announced, flaps.ended from flaps
+        select flaps.scope, models.name as model, flaps.field, flaps.announced, flaps.ended, flaps.news
+        from flaps
         join models on models.id = flaps.model
         left join sightings on sightings.id = flaps.ended
         where (flaps.ended is null or sightings.snapshot > :since)
@@ -314,7 +408,41 @@ def episodes(store: Store, window: Window, models: ModelIds = None) -> Episodes:
     found: dict[tuple[int, str], dict[str, list[Episode]]] = {}
     for row in rows:
         fields = found.setdefault((row["scope"], row["model"]), {})
-        fields.setdefault(row["field"], []).append(Episode(row["announced"], row["ended"]))
+        episode = Episode(row["announced"], row["ended"], frozenset(json.loads(row["news"])))
+        fields.setdefault(row["field"], []).append(episode)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Regain:
+    """The value that a field had before it was lost, and the record of the model with it."""
+
+    before: str
+    record: int
+
+
+Regains = Mapping[tuple[int, str], Mapping[str, Regain]]
+"""By sighting and the id of the model, then by field."""
+
+
+def regains(store: Store, window: Window, models: ModelIds = None) -> Regains:
+    """Return the fields that came back in a window with another value than they had lost."""
+    rows = store.rows(
+        f"""
+        select regains.sighting, models.name as model, regains.field, regains.before, regains.record
+        from snapshots
+        join sightings on sightings.snapshot = snapshots.id
+        join regains on regains.sighting = sightings.id
+        join models on models.id = regains.model
+        where {IN_WINDOW} and (:models is null or regains.model in (select value from json_each(:models)))
+        order by regains.id
+        """,  # noqa: S608 - our own words
+        {**asdict(window), "models": None if models is None else json.dumps(sorted(models))},
+    )
+    found: dict[tuple[int, str], dict[str, Regain]] = {}
+    for row in rows:
+        fields = found.setdefault((row["sighting"], row["model"]), {})
+        fields[row["field"]] = Regain(row["before"], row["record"])
     return found
 
 
@@ -360,10 +488,24 @@ class SettledValue:
     size: int
 
 
+_NEVER_SET = f"""
+    coalesce(last.shape_of, last.class) in ('price', 'limits', 'lifecycle')
+    and {_is_unset("flaps.before", "coalesce(last.shape_of, last.class)")}
+    and {_is_unset("flaps.after", "coalesce(last.shape_of, last.class)")}
+    and not exists (
+        select 1 from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = announcing.id and fields.name = flaps.field
+        and not ({_is_unset("field_changes.before", "coalesce(last.shape_of, last.class)")}
+                 and {_is_unset("field_changes.after", "coalesce(last.shape_of, last.class)")}))
+"""  # noqa: S608 - our own words
+"""SQL: a price, limit or end was unset on both sides of the change that was announced, and is unset."""
+
+
 def settled_values(store: Store, window: Window, models: ModelIds = None) -> list[SettledValue]:
     """Return the values that settled in a window, oldest first.
 
-    A value that did not change after it was announced is left out: it is the value of the announcement.
+    A value that did not change after it was announced, or after its last news, is left out: it is the value
+    that was reported.
     """
     rows = store.rows(
         f"""
@@ -391,11 +533,11 @@ def settled_values(store: Store, window: Window, models: ModelIds = None) -> lis
             where changes.model = flaps.model and changes.kind = 'changed'
             order by field_changes.id desc limit 1)
         left join sightings as announced on announced.id = flaps.announced
-        left join snapshots as announcing_run on announcing_run.id = announced.snapshot
         left join changes as announcing on announcing.transition = announced.transition
             and announcing.model = flaps.model and announcing.kind = 'changed'
-        where {IN_WINDOW} and (:models is null or flaps.model in (select value from json_each(:models)))
-        and flaps.changed_at is not announcing_run.started_at
+        where {IN_WINDOW} and not ({_NEVER_SET.strip()})
+        and (:models is null or flaps.model in (select value from json_each(:models)))
+        and flaps.repeated > 0
         order by flaps.ended, flaps.id
         """,  # noqa: S608 - our own words
         {**asdict(window), "models": None if models is None else json.dumps(sorted(models))},

@@ -206,11 +206,28 @@ create table flaps (
     answers integer not null,
     counted_at text not null,
     announced integer not null,
+    news text not null,
+    repeated integer not null,
     ended integer references sightings(id)
 ) strict;
 create index flaps_scope on flaps(scope, model, field);
 create index flaps_model on flaps(model);
 create index flaps_ended on flaps(ended);
+
+create table regains (
+    id integer primary key,
+    name text not null,
+    scope integer not null references scopes(id),
+    model integer not null references models(id),
+    field text not null,
+    before text not null,
+    record integer not null references records(id),
+    sighting integer not null references sightings(id)
+) strict;
+create index regains_scope on regains(scope);
+create index regains_model on regains(model);
+create index regains_record on regains(record);
+create index regains_sighting on regains(sighting, model, field);
 
 create table departures (
     id integer primary key,
@@ -318,6 +335,7 @@ def changing_values(db: Database) -> None:
     _recreate(db, "fields", shape_of="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
+    _run(db, _statements("regains"))
     _run(db, VIEWS)
 
 

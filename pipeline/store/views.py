@@ -34,6 +34,7 @@ _FLAPPING = """
     (select case flaps.announced when sightings.id then 'announced' else 'repeated' end from flaps
         where flaps.scope = sightings.scope and flaps.model = changes.model and flaps.field = fields.name
         and flaps.announced <= sightings.id and (flaps.ended is null or flaps.ended > sightings.id)
+        and sightings.id not in (select value from json_each(flaps.news))
         and sightings.outcome = 'moved')
 """
 

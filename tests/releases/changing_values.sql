@@ -93,6 +93,8 @@ CREATE TABLE flaps (
     answers integer not null,
     counted_at text not null,
     announced integer not null,
+    news text not null,
+    repeated integer not null,
     ended integer references sightings(id)
 ) strict;
 CREATE TABLE gateways (
@@ -194,6 +196,16 @@ INSERT INTO "records" VALUES(1,'lyra@8bc32781','018bc3278194834f8103d1929b353c2a
 INSERT INTO "records" VALUES(2,'vega@7a08c396','017a08c3963f8ae560eb878b2bfa14f98d',2,'model','acme',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'{"form":1,"id":"vega","object":"model","owned_by":"acme"}');
 INSERT INTO "records" VALUES(3,'lyra@9bf4bce8','019bf4bce88bdb99cbe87f31fbe49f2128',1,'model','acme',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'{"id":"lyra","object":"model","owned_by":"acme"}');
 INSERT INTO "records" VALUES(4,'vega@1aebe62e','011aebe62e5849657a89b69e1b59d92050',2,'model','acme',NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,'{"form":2,"id":"vega","object":"model","owned_by":"acme"}');
+CREATE TABLE regains (
+    id integer primary key,
+    name text not null,
+    scope integer not null references scopes(id),
+    model integer not null references models(id),
+    field text not null,
+    before text not null,
+    record integer not null references records(id),
+    sighting integer not null references sightings(id)
+) strict;
 CREATE TABLE scopes (
     id integer primary key,
     name text not null unique,
@@ -288,6 +300,10 @@ CREATE INDEX missing_since on missing(since);
 CREATE INDEX flaps_scope on flaps(scope, model, field);
 CREATE INDEX flaps_model on flaps(model);
 CREATE INDEX flaps_ended on flaps(ended);
+CREATE INDEX regains_scope on regains(scope);
+CREATE INDEX regains_model on regains(model);
+CREATE INDEX regains_record on regains(record);
+CREATE INDEX regains_sighting on regains(sighting, model, field);
 CREATE INDEX departures_model on departures(model);
 CREATE INDEX departures_record on departures(record);
 CREATE INDEX changes_transition on changes(transition, kind);
@@ -364,6 +380,7 @@ select snapshots.started_at as at,
        (select case flaps.announced when sightings.id then 'announced' else 'repeated' end from flaps
         where flaps.scope = sightings.scope and flaps.model = changes.model and flaps.field = fields.name
         and flaps.announced <= sightings.id and (flaps.ended is null or flaps.ended > sightings.id)
+        and sightings.id not in (select value from json_each(flaps.news))
         and sightings.outcome = 'moved') as flapping,
        models.id as model_id, changes.id as change_id, sightings.transition as transition_id,
        sightings.snapshot as snapshot_id

@@ -34,6 +34,7 @@ def test_the_tables_are_these(store: Store) -> None:
             "models",
             "permissions",
             "records",
+            "regains",
             "scopes",
             "sightings",
             "snapshots",

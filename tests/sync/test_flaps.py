@@ -14,7 +14,7 @@ PROD, TEST = "acme/prod", "acme/test"
 
 TWICE = """
     insert into flaps select id + 1, name, scope, model, field, before, after, began_at, changes, changed_at,
-                             answers, counted_at, announced, ended from flaps
+                             answers, counted_at, announced, news, repeated, ended from flaps
 """
 
 

@@ -9,7 +9,8 @@ chosen as materialized (
 ),
 /* events.sql */,
 pending as (
-    select moved.at, 'missing' as kind, changes.model, changes.id as change, null as fields_of, moved.scope, 1 as scopes
+    select moved.at, 'missing' as kind, changes.model, changes.id as change, null as fields_of, moved.scope, 1 as scopes,
+           null as sighting
     from moved
     join missing on missing.transition = moved.transition and missing.scope = moved.scope
     join changes on changes.transition = moved.transition and changes.kind = 'removed'
@@ -27,18 +28,22 @@ categorised as materialized (
                             when max(class = 'limits' and difference > 0) then 'higher_limits'
                             when max(class in ('price', 'limits', 'capabilities', 'lifecycle'))
                             then 'changed' else 'other' end
-                from (select fields.class, field_changes.before, field_changes.after,
+                from (select iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as class,
+                             coalesce(regains.before, field_changes.before) as before, field_changes.after,
                              cast(trim(field_changes.after, '"') as real)
-                                 - cast(trim(field_changes.before, '"') as real) as difference
+                                 - cast(trim(coalesce(regains.before, field_changes.before), '"') as real) as difference
                       from field_changes join fields on fields.id = field_changes.field
+                      left join regains on regains.sighting = steps.sighting and regains.model = steps.model
+                          and regains.field = fields.name
                       where field_changes.change = steps.fields_of)) end as category
-    from (select at, kind, model, change, fields_of, scope, scopes from found union all select * from pending) as steps
+    from (select at, kind, model, change, fields_of, scope, scopes, sighting from found
+          union all select * from pending) as steps
     join changes on changes.id = steps.change
 ),
 ranked as (
     select *, row_number() over (partition by category, watched order by at desc, model) as place,
            count(*) over (partition by category, watched) as total
-    from (select category, model, before, after, change, scope, max(at) as at, sum(scopes) as scopes,
+    from (select category, model, before, after, change, scope, sighting, max(at) as at, sum(scopes) as scopes,
                  category in ('removed', 'missing', 'price_increase', 'price_decrease', 'shutdown') and exists (
                      select 1 from json_each(:watched) as globs join models on models.id = categorised.model
                      where models.name = globs.value or models.name glob globs.value) as watched
@@ -47,14 +52,17 @@ ranked as (
 select ranked.category, ranked.watched, ranked.total, ranked.at, ranked.scopes, ranked.change, ranked.model,
        models.name, scopes.name as scope,
        (select json_group_array(json_object('field', field, 'before', before, 'after', after)) from (
-            select fields.name as field, field_changes.before, field_changes.after
+            select fields.name as field, coalesce(regains.before, field_changes.before) as before, field_changes.after,
+                   iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as own_class
             from field_changes join fields on fields.id = field_changes.field
-            where field_changes.change = ranked.change and fields.class = case
+            left join regains on regains.sighting = ranked.sighting and regains.model = ranked.model
+                and regains.field = fields.name
+            where field_changes.change = ranked.change and own_class = case
                 when category in ('price_increase', 'price_decrease') then 'price'
                 when category in ('lower_limits', 'higher_limits') then 'limits'
                 when category = 'lost_capabilities' then 'capabilities'
-                when category = 'shutdown' then 'lifecycle' else fields.class end
-            and fields.class not in ('text', 'counters', 'shape', 'other')
+                when category = 'shutdown' then 'lifecycle' else own_class end
+            and own_class not in ('text', 'counters', 'shape', 'other')
             order by fields.name like '%cache%', field_changes.id limit 2)) as fields
 from ranked
 join models on models.id = ranked.model

@@ -2,7 +2,8 @@
 -- rules of history/changes.py, and are part of changes.sql and of the stored query what_changed. `chosen` has the ids of
 -- the scopes that matter: `wanted` is true for events of at least one of them. A changed record has one row for all
 -- scopes with the same move, any other event one for each scope. `place` is a model in a scope, as one number, by which
--- SQLite indexes subqueries.
+-- SQLite indexes subqueries. A field that came back with another value than was lost has its value before the loss in
+-- `regains`, by `sighting`: the first of the scopes with the same move.
 moved as materialized (
     select runs.at, sightings.*, scopes.name as scope_name,
            exists (select 1 from chosen where chosen.id = scopes.id) as wanted
@@ -11,7 +12,7 @@ moved as materialized (
     join scopes on scopes.id = sightings.scope
 ),
 moves as materialized (
-    select at, snapshot, transition, min(scope) as scope, count(*) as scopes,
+    select at, snapshot, transition, min(id) as sighting, min(scope) as scope, count(*) as scopes,
            group_concat(scope_name, ' ') as scope_names, max(wanted) as wanted
     from moved where outcome = 'moved' group by snapshot, transition
 ),
@@ -89,11 +90,12 @@ back as materialized (
 ),
 found as (
     select moves.at, moves.snapshot, 'changed' as kind, changes.model, changes.id as change,
-           changes.id as fields_of, moves.scope, moves.scopes, moves.scope_names, moves.wanted, null as since
+           changes.id as fields_of, moves.scope, moves.scopes, moves.scope_names, moves.wanted, null as since,
+           moves.sighting
     from moves
     join changes on changes.transition = moves.transition and changes.kind = 'changed'
     union all
-    select at, snapshot, 'removed', model, change, null, scope, 1, scope_name, wanted, since_at
+    select at, snapshot, 'removed', model, change, null, scope, 1, scope_name, wanted, since_at, null
     from removals
     union all
     select at, snapshot, case when before is null then 'added' when left_at is null then 'changed'
@@ -101,6 +103,6 @@ found as (
            iif(before is null or before = record, null, (
                select min(same.id) from changes as same
                where same.model = back.model and same.before = back.before and same.after = back.record)),
-           scope, 1, scope_name, wanted, left_at
+           scope, 1, scope_name, wanted, left_at, id
     from back where before is null or left_at is not null or before <> record
 )
