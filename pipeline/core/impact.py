@@ -93,9 +93,9 @@ def is_significant(field: FieldChange) -> bool:
     if field.flap_step == FlapStep.SETTLED:
         return True
     category = field.shape_of if field.category == SHAPE else field.category
-    if field.before is not None and field.after is not None:
-        if is_same_value(field.before, field.after, category or ""):
-            return False
+    before, after = field.before, field.after
+    if before is not None and after is not None and is_same_value(before, after, category or ""):
+        return False
     if category == "price":
         return _value(field.before) is not None or _value(field.after) is not None
     return category not in ("limits", "lifecycle") or _is_set(field.before) or _is_set(field.after)
@@ -109,7 +109,7 @@ def is_loud(field: FieldChange) -> bool:
 
 
 def is_same_value(before: str, after: str, category: str) -> bool:
-    """Return whether two values of a field are equal, as amounts if it is a price, as numbers if it is a limit.
+    """Return whether two values of a field are equal: as amounts of a price, as numbers of a limit.
 
     Args:
         before: a value as text, as in a `FieldChange`.

@@ -12,7 +12,7 @@ from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
-from pipeline.core.values import is_alike, is_same_number, parse_price
+from pipeline.core.values import is_alike, is_same_number, parse_number, parse_price
 
 UNIT_1M = "1M tokens"
 UNIT_CALL = "call"
@@ -152,7 +152,10 @@ def _in_currency(value: Any) -> tuple[Decimal | None, str]:
     if plain is not None:
         return plain, USD
     amount = parse_amount(value) if isinstance(value, str) else None
-    return (amount.value * (amount.terms.factor or 1), str(amount.terms.currency)) if amount else (None, USD)
+    if amount:
+        return amount.value * (amount.terms.factor or 1), str(amount.terms.currency)
+    # A negative number is no price, such as -1 for "it depends".
+    return parse_number(value), USD
 
 
 def usd_sides(

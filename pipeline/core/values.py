@@ -6,6 +6,7 @@ They return None for a value without information.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -27,6 +28,9 @@ LARGEST = 2**53
 See https://www.rfc-editor.org/rfc/rfc8259#section-6.
 """
 
+_FLOAT_ERROR = Decimal("1e-12")
+"""The relative difference up to which numbers are one: 0.30000000000000004 is 0.3."""
+
 _MILLISECONDS_FROM = 100_000_000_000
 _LATEST = 253_402_300_799  # the last second of the year 9999
 _EPOCH_YEAR = 1970
@@ -45,14 +49,48 @@ def parse_price(value: Any) -> Decimal | None:
     return price if price.is_finite() and 0 <= price < LARGEST else None
 
 
+def is_same_number(one: Decimal, other: Decimal) -> bool:
+    """Return whether two numbers are equal up to errors of floats."""
+    return one == other or abs(one - other) <= _FLOAT_ERROR * max(abs(one), abs(other))
+
+
+def is_alike(one: Any, other: Any, is_same: Callable[[Any, Any], bool]) -> bool:
+    """Return whether two JSON values are equal, with a comparison of their numbers and texts."""
+    match one, other:
+        case list(), list():
+            return len(one) == len(other) and all(
+                is_alike(*pair, is_same) for pair in zip(one, other, strict=True)
+            )
+        case dict(), dict():
+            return one.keys() == other.keys() and all(
+                is_alike(item, other[key], is_same) for key, item in one.items()
+            )
+        case _:
+            return as_text(one) == as_text(other) or is_same(one, other)
+
+
+def parse_number(value: Any) -> Decimal | None:
+    """Parse a limit as it is: 8192, 8192.0, "8,192", "8k tokens", 0.5, -1; None for another value."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        return None
+    scaled = _scaled(value) if isinstance(value, str) else None
+    try:
+        number = Decimal(value) if scaled is None else scaled
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _scaled(text: str) -> Decimal | None:
+    """Parse a number with its thousands: "1,000", "128k tokens"."""
+    match = _THOUSANDS.match(text.strip().replace(",", ""))
+    return Decimal(match[1]) * {"k": 1000, "m": 1_000_000}.get((match[2] or "").lower(), 1) if match else None
+
+
 def parse_length(value: Any) -> int | None:
     """Parse a length in tokens: 128000, 256000.0, "1,000", "128k tokens"; None for 0 and below."""
     if isinstance(value, str):
-        match = _THOUSANDS.match(value.strip().replace(",", ""))
-        if not match:
-            return None
-        factor = {"k": 1000, "m": 1_000_000}.get((match[2] or "").lower(), 1)
-        value = Decimal(match[1]) * factor
+        value = _scaled(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     return int(value) if 0 < value < LARGEST else None

@@ -1,0 +1,106 @@
+"""Prices and limits that a gateway writes in another way: kept, and never reported as a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.e2e import Job, Reply, Scripted, valid
+
+WATCH = '[watch]\nmodels = ["m0"]\n'
+MODELS = [f"m{number}" for number in range(10)]
+
+FIRST = '{"pricing": {"prompt": 0.000002, "completion": 0.00001}}'
+SPELLINGS = [
+    FIRST,
+    '{"pricing": {"prompt": "0.000002", "completion": "0.00001"}}',
+    '{"pricing": {"prompt": "0.0000020", "completion": "0.0000100"}}',
+    '{"pricing": {"prompt": "2e-06", "completion": "1E-05"}}',
+]
+LIMITS = ['{"context_length": 8192}', '{"context_length": "8192"}', '{"context_length": 8192.0}']
+TIERS = [
+    '{"pricing": {"tiers": [{"min": 0, "price": "0.10"}]}, "costs": [0.1, 0.2], "unit_cost": "$0.10"}',
+    '{"pricing": {"tiers": [{"min": 0, "price": 0.1}]}, "costs": ["0.1", "0.20"], "unit_cost": 0.1}',
+]
+
+
+class Play:
+    """A gateway that answers with given fields in every record, and a home that watches one model."""
+
+    def __init__(self, job: Job, server: Scripted) -> None:
+        self.job = job
+        self.body = b""
+        self.hours = 0
+        job.configure(WATCH)
+        job.asks(server.url)
+
+    def run(self, fields: str) -> tuple[int, str]:
+        """Answer with these fields, as they are written, and run; return exit status and standard error."""
+        rows = (f'{{"id": "{model}", "object": "model", {fields.strip()[1:]}' for model in MODELS)
+        self.body = f'{{"object": "list", "data": [{", ".join(rows)}]}}'.encode()
+        self.hours += 1
+        done = self.job.quick("run", at=f"2026-05-01T{self.hours:02}:00:00Z")
+        return done.code, done.stderr
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Return the events of models as JSON."""
+        return [valid(change, "change") for change in self.job.quick("changes", "--all", "--json").json()]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    plays: list[Play] = []
+    with Scripted(lambda _: Reply(plays[0].body)) as server:
+        plays.append(Play(Job(tmp_path / "home"), server))
+        yield plays[0]
+
+
+def check_quiet(play: Play) -> None:
+    """Check that the changes of a run are kept, and quiet everywhere."""
+    events = play.changes()
+    assert events
+    for event in events:
+        assert (event["quiet"], event["urgent"], event["severity"]) == (True, False, "quiet")
+        assert event["prices"] == []
+    assert play.job.quick("changes").stdout.startswith("no changes")
+    assert "+0" not in play.job.quick("changes", "--all").output
+    assert "quiet" in {row["severity"] for row in play.job.quick("changes", "--all", "--csv").rows()}
+    assert play.job.quick("verify").code == 0
+
+
+@pytest.mark.parametrize("second", SPELLINGS[1:])
+def test_the_same_price_in_another_spelling_is_quiet(play: Play, second: str) -> None:
+    assert play.run(FIRST) == (0, "")
+    assert play.run(second) == (0, "")
+    check_quiet(play)
+
+
+def test_the_same_number_in_another_spelling_is_the_same_record(play: Play) -> None:
+    assert play.run(FIRST) == (0, "")
+    assert play.run('{"pricing": {"prompt": 2e-6, "completion": 1.0e-5}}') == (0, "")
+    assert play.changes() == []
+
+
+@pytest.mark.parametrize("fields", [LIMITS, TIERS], ids=["limits", "tiers"])
+def test_the_same_limits_and_lists_of_prices_in_another_spelling_are_quiet(
+    play: Play, fields: list[str]
+) -> None:
+    for each in [*fields, fields[0]]:
+        assert play.run(each) == (0, "")
+    check_quiet(play)
+
+
+def test_a_price_in_another_spelling_that_rises_is_reported(play: Play) -> None:
+    play.run(FIRST)
+    code, error = play.run('{"pricing": {"prompt": "0.000003", "completion": "0.00001"}}')
+    assert code == 0
+    assert "m0" in error
+    assert "input $2.00 → $3.00 per 1M tokens (+50 %)" in error
+    assert "output" not in error
+    events = play.changes()
+    assert {event["severity"] for event in events} == {"breaking", "urgent"}
+    (prices,) = {json.dumps([price["name"] for price in event["prices"]]) for event in events}
+    assert json.loads(prices) == ["input"]
