@@ -204,7 +204,7 @@ def _place(row: Mapping[str, object]) -> tuple[object, ...]:
 def _is_unset(side: str, category: str) -> str:
     """Return as SQL whether a side of a field is absent or says so: a limit or an end also by 0 or false."""
     no_number = f"{category} in ('limits', 'lifecycle') and {side} in ('0', '-1', 'false')"
-    return f"(coalesce({side}, 'null') in ('null', '\"\"') or ({no_number}))"
+    return f"(coalesce({side}, 'null') in ('null', '') or ({no_number}))"
 
 
 _OFFERED = """

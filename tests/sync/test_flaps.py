@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.fakes import Script, moment, rows_of, scope
 
 from pipeline.core.types import Thresholds
 from pipeline.errors import Unreachable
-from pipeline.maintenance import dialects_of, forget, rebuild, rename, verify
+from pipeline.history.changes import find_events
+from pipeline.maintenance import dialects_of, forget, prune, rebuild, rename, verify
+from pipeline.store.flaps import settled_values
+from pipeline.store.windows import Window
 from pipeline.sync.accept import accept, dialect_of_scopes
 
 PROD, TEST = "acme/prod", "acme/test"
@@ -56,6 +61,120 @@ def test_an_episode_begins_with_a_return_to_an_earlier_value(script: Script) -> 
 def test_later_changes_are_counted_in_the_same_episode(script: Script) -> None:
     begun(script, 1, 2, 1, 2, 1, 2)
     assert flaps(script, "before", "after", "changes", "answers", "ended") == [("1", "2", 5, 0, None)]
+    assert_intact(script)
+
+
+def test_a_value_that_is_new_within_seven_days_is_news_of_the_episode(script: Script) -> None:
+    begun(script, 1, 2, 1, 3, 4, 3)
+    ((news, repeated),) = flaps(script, "news", "repeated")
+    marks = script.store.rows("select after, flapping from change_log where kind = 'changed' order by at")
+    assert [(row["after"], row["flapping"]) for row in marks] == [
+        ("2", None),
+        ("1", "announced"),
+        ("3", None),
+        ("4", None),
+        ("3", "repeated"),
+    ]
+    assert (len(json.loads(str(news))), repeated) == (2, 1)
+    assert_intact(script)
+
+
+def test_the_values_that_take_turns_are_news_once_each(script: Script) -> None:
+    begun(script, 1, 2, 1, *(3, 2, 1) * 3)
+    ((news, changes, repeated),) = flaps(script, "news", "changes", "repeated")
+    assert (len(json.loads(str(news))), changes, repeated) == (1, 11, 8)
+
+
+def test_a_value_is_news_again_after_seven_days(script: Script) -> None:
+    begun(script, 1, 2, 1, 3)
+    for _ in range(8 * 24):
+        plays(script, 1, 2)
+    plays(script, 3)
+    ((news,),) = flaps(script, "news")
+    assert len(json.loads(str(news))) == 2
+
+
+def test_a_value_that_does_not_change_after_it_was_news_settles_unreported(script: Script) -> None:
+    begun(script, 1, 2, 1, 2, 3).run(times=24)
+    assert script.outcomes(PROD)[-1] == "settled"
+    window = Window(0, script.runs)
+    assert settled_values(script.store, window) == []
+    plays(script, 4, 3, 4).run(times=24)
+    assert [(each.before, each.after) for each in settled_values(script.store, Window(0, script.runs))] == [
+        ("3", "4")
+    ]
+
+
+def test_each_scope_has_its_own_news_though_they_share_transitions(script: Script) -> None:
+    script.offers(PROD, "lyra", vega=1).offers(TEST, "lyra", vega=1).run()
+    for first, second in ((2, 3), (1, 1), (3, 3)):
+        script.adds(PROD, vega=first).adds(TEST, vega=second).run()
+    assert [json.loads(str(news)) != [] for (news,) in flaps(script, "news")] == [True, False]
+
+
+def regained(script: Script) -> list[tuple[object, ...]]:
+    """Return the model, field, lost value and sighting of each value that came back different."""
+    rows = script.store.rows("select * from regains")
+    return [(row["name"], row["before"], row["sighting"]) for row in rows]
+
+
+def test_a_field_that_is_back_with_another_value_keeps_the_one_that_was_lost(script: Script) -> None:
+    begun(script, 1).adds(PROD, "vega").run()
+    assert regained(script) == []
+    plays(script, 3)
+    assert regained(script) == [("form of vega", "1", 3)]
+    assert flaps(script, "id") == []
+    assert_intact(script)
+
+
+@pytest.mark.parametrize(
+    ("field", "lost", "between", "back", "before"),
+    [
+        ("pricing", {"prompt": 2}, {"prompt": None}, {"prompt": 20}, "2"),
+        ("pricing", {"prompt": 2}, {"prompt": ""}, {"prompt": 20}, "2"),
+        ("pricing", {"prompt": 2}, None, {"prompt": 20}, "2"),
+        ("pricing", {"prompt": "0.000002"}, {}, {"prompt": 2e-6}, None),
+        ("pricing", {"prompt": "0.000002"}, {}, {"prompt": "0.0000020"}, None),
+        ("context_length", 8192, 0, 4096, "8192"),
+        ("context_length", 8192, None, "8192", None),
+        ("shutdown_date", "2026-12-20", None, "2026-11-20", "2026-12-20"),
+        ("features", ["tools", "vision"], None, ["vision"], '["tools","vision"]'),
+        ("description", "a", None, "b", None),
+    ],
+)
+def test_values_that_come_back_are_compared_by_meaning(
+    script: Script, field: str, lost: object, between: object, back: object, before: str | None
+) -> None:
+    for value in (lost, between, back):
+        script.offers(PROD, "lyra").offers_now[PROD]["vega"] = {} if value is None else {field: value}
+        script.run()
+    assert [row[1] for row in regained(script)] == ([] if before is None else [before])
+    assert_intact(script)
+
+
+def test_a_field_that_is_back_after_eight_days_is_new(script: Script) -> None:
+    begun(script, 1).adds(PROD, "vega").run(times=8 * 24)
+    plays(script, 3)
+    assert regained(script) == []
+
+
+def test_a_value_that_is_back_in_turn_with_others_is_repeated(script: Script) -> None:
+    begun(script, 1)
+    for value in (2, 1, 2, 1):
+        script.adds(PROD, "vega").run()
+        plays(script, value)
+    assert [row[1] for row in regained(script)] == ["1"]
+    assert_intact(script)
+
+
+def test_a_prune_keeps_the_record_of_a_lost_value(script: Script) -> None:
+    begun(script, 1).run(times=24)
+    script.adds(PROD, "vega").run()
+    plays(script, 3)
+    before = find_events(script.store, Window(26, script.runs))
+    assert [field.before for event in before for field in event.fields] == ["1"]
+    prune(script.store, dialects_of([]), bound=moment(26))
+    assert find_events(script.store, Window(26, script.runs)) == before
     assert_intact(script)
 
 
@@ -227,6 +346,7 @@ def test_forgetting_a_scope_drops_its_episodes_and_renaming_it_keeps_them(script
         ("update flaps set announced = 1 + (select max(id) from sightings where scope = 1)", "flaps"),
         ("update flaps set ended = null", "sightings"),
         (TWICE, "flaps"),
+        ("update flaps set news = '[1]'", "flaps"),
     ],
 )
 def test_verify_finds_an_episode_that_cannot_be(script: Script, damage: str, table: str) -> None:
@@ -235,6 +355,25 @@ def test_verify_finds_an_episode_that_cannot_be(script: Script, damage: str, tab
         script.store.connection.execute(damage)
     checks = verify(script.store, dialects_of([]))
     assert table in {problem.table for check in checks for problem in check.problems}
+
+
+def test_verify_finds_a_lost_value_of_another_scope(script: Script) -> None:
+    script.offers(TEST, "lyra").run()
+    begun(script, 1).adds(PROD, "vega").run()
+    plays(script, 3)
+    with script.store.transaction():
+        script.store.connection.execute("update regains set scope = 3 - scope")
+    checks = verify(script.store, dialects_of([]))
+    assert "regains" in {problem.table for check in checks for problem in check.problems}
+
+
+def test_forgetting_a_scope_drops_its_lost_values(script: Script) -> None:
+    script.offers(TEST, "lyra").run()
+    begun(script, 1).adds(PROD, "vega").run()
+    plays(script, 3)
+    forget(script.store, [PROD], dialects_of([]))
+    assert regained(script) == []
+    assert_intact(script)
 
 
 def test_a_value_that_changed_by_a_clock_ahead_settles_a_day_after_it_was_set_right(script: Script) -> None:
