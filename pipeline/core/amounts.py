@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from pipeline.core.values import LARGEST
+from pipeline.core.values import is_amount
 
 USD = "USD"
 
@@ -167,7 +167,7 @@ def parse_amount(value: Any) -> Amount | None:
 
 
 def _amount(value: Decimal, terms: Terms) -> Amount | None:
-    return Amount(value, terms) if value.is_finite() and 0 <= value < LARGEST else None
+    return Amount(value, terms) if is_amount(value) else None
 
 
 def _from_text(text: str) -> Amount | None:

@@ -28,6 +28,12 @@ LARGEST = 2**53
 See https://www.rfc-editor.org/rfc/rfc8259#section-6.
 """
 
+_SMALLEST_EXPONENT = -15
+"""That of the least amount, as of 1e-15: a lower price of a token could not be billed."""
+
+_LONGEST_FRACTION = 60
+"""So many digits may follow the point of an amount."""
+
 _FLOAT_ERROR = Decimal("1e-12")
 """The relative difference up to which numbers are one: 0.30000000000000004 is 0.3."""
 
@@ -39,14 +45,26 @@ _THOUSANDS = re.compile(r"^(\d+(?:\.\d+)?)\s*([kKmM])?(?:\s*[Tt]okens?)?$")
 
 
 def parse_price(value: Any) -> Decimal | None:
-    """Parse a price, a number or its text; None for a negative one, which means "it depends"."""
+    """Parse a price, a number or its text; None for a negative one, which means "it depends".
+
+    None also for one that no price can be; see `is_amount`.
+    """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     try:
         price = Decimal(value.strip().lstrip("$") if isinstance(value, str) else value)
     except InvalidOperation:
         return None
-    return price if price.is_finite() and 0 <= price < LARGEST else None
+    return price if is_amount(price) else None
+
+
+def is_amount(value: Decimal) -> bool:
+    """Return whether a number can be an amount of money: 0, or between 1e-15 and 2**53, of few digits."""
+    if not (value.is_finite() and 0 <= value < LARGEST):
+        return False
+    _, _, exponent = value.as_tuple()
+    is_short = isinstance(exponent, int) and exponent >= -_LONGEST_FRACTION
+    return value == 0 or (is_short and value.adjusted() >= _SMALLEST_EXPONENT)
 
 
 def is_same_number(one: Decimal, other: Decimal) -> bool:
@@ -78,7 +96,7 @@ def parse_number(value: Any) -> Decimal | None:
         number = Decimal(value) if scaled is None else scaled
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and -LARGEST < number < LARGEST else None
 
 
 def _scaled(text: str) -> Decimal | None:

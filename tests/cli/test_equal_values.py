@@ -93,6 +93,19 @@ def test_the_same_limits_and_lists_of_prices_in_another_spelling_are_quiet(
     check_quiet(play)
 
 
+@pytest.mark.parametrize("price", ["0." + "0" * 4000 + "1", "1e-16"])
+def test_an_amount_that_no_price_can_be_is_shown_as_it_is_written(play: Play, price: str) -> None:
+    play.run(FIRST)
+    code, error = play.run(f'{{"pricing": {{"prompt": "{price}", "completion": "0.00001"}}}}')
+    assert code == 0
+    assert "$0" not in error
+    assert "%" not in error
+    assert len(error) < 400
+    rows = play.job.quick("changes", "--csv").rows()
+    figures = [row["after_usd_per_1m"] for row in rows if row["field"] == "pricing.prompt"]
+    assert set(figures) == {""}
+
+
 def test_a_price_in_another_spelling_that_rises_is_reported(play: Play) -> None:
     play.run(FIRST)
     code, error = play.run('{"pricing": {"prompt": "0.000003", "completion": "0.00001"}}')
