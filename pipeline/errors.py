@@ -4,7 +4,7 @@ PipelineError              exit 70
 ├── ConfigError            exit 78  names the file, the line or key, and what to write
 ├── FetchError             exit 3 where some scopes failed, 4 where all did; a value that does not end a run
 │   ├── Unreachable        DNS, TLS, timeout, reset, a 5xx         retried
-│   ├── Throttled          429 or 503, with the time to wait       retried
+│   ├── Throttled          429, or 503 with the time to wait       retried
 │   ├── Refused            401, 403: the key is rejected           not retried
 │   ├── Unresolved         a reference to a secret is unresolved   not sent
 │   └── Unreadable         the answer is not a list of models      not retried

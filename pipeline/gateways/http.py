@@ -192,12 +192,16 @@ def _error(response: HttpResponse, url: str, body: bytes) -> FetchError:
     """Return the error of a status: https://www.rfc-editor.org/rfc/rfc9110#section-15."""
     status = response.status
     message = _error_message(body)
-    text = f"{without_query(url)} answered {status}{f': {message}' if message else ''}"
+    answered = f"{status} (unavailable)" if status == HTTPStatus.SERVICE_UNAVAILABLE else str(status)
+    text = f"{without_query(url)} answered {answered}{f': {message}' if message else ''}"
+    wait = retry_after(response.headers.get("retry-after", ""), _time(response))
     match status:
         case 401 | 403:
             return Refused(text, status=status)
-        case 429 | 503:
-            wait = retry_after(response.headers.get("retry-after", ""), _time(response))
+        case 429:
+            return Throttled(text, status=status, retry_after=wait)
+        case 503 if wait is not None:
+            # Without a time to wait, the server may be down just as well.
             return Throttled(text, status=status, retry_after=wait)
         case _ if status >= 500:  # noqa: PLR2004 - the class of server errors
             return Unreachable(text, status=status)

@@ -319,7 +319,7 @@ def test_a_transient_failure_is_retried(gateway, job, fault):
         ("short-chunked", "Unreachable"),
         ("broken", "Unreachable"),
         ("throttled", "Throttled"),
-        ("unavailable", "Throttled"),
+        ("unavailable", "Unreachable"),
     ],
 )
 def test_a_lasting_failure_fails_after_all_attempts(gateway, job, fault, kind):
@@ -394,6 +394,30 @@ def test_retry_after_is_obeyed(gateway, job, fault):
     (line,) = done.stderr.splitlines()
     assert json.loads(line)["seconds"] >= 1
     assert len(gateway.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "kind"),
+    [
+        (429, "", "Throttled"),
+        (429, "0", "Throttled"),
+        (503, "0", "Throttled"),
+        (503, formatdate(0, usegmt=True), "Throttled"),
+        (503, "", "Unreachable"),
+        (503, "soon", "Unreachable"),
+        (502, "0", "Unreachable"),
+    ],
+)
+def test_only_a_503_that_names_a_time_to_wait_is_a_rate_limit(
+    job: Job, status: int, after: str, kind: str
+) -> None:
+    headers = (("Retry-After", after),) if after else ()
+    with Scripted(lambda _: Reply(b"Busy", status, headers)) as server:
+        job.asks(server.url, attempts=2, backoff=0)
+        error = error_of_one_run(job)
+        assert len(server.requests) == 2
+    assert error["class"] == kind
+    assert ("answered 503 (unavailable): Busy" in error["message"]) == (status == 503)
 
 
 @pytest.mark.parametrize("after", [0, formatdate(0, usegmt=True), "soon", -1])
@@ -531,7 +555,7 @@ def test_a_body_not_encoded_as_announced_is_unreadable(job):
         (404, "Unreadable", 1),
         (429, "Throttled", 2),
         (500, "Unreachable", 2),
-        (503, "Throttled", 2),
+        (503, "Unreachable", 2),
     ],
 )
 def test_an_error_that_cannot_be_decompressed_keeps_its_status(job, encoding, status, kind, attempts):
