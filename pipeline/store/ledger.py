@@ -366,6 +366,23 @@ class LedgerWriter:
             found.setdefault((row["name"], row["reading"]), []).append(row["listing"])
         return [AnonymousScope(*key, tuple(listings)) for key, listings in found.items()]
 
+    def is_accepted_part(self, scope: int) -> bool:
+        """Return whether `accept` made the current listing of a scope, held since it may have more pages."""
+        rows = self._store.rows(
+            """
+            select 1 from sightings as moved
+            join snapshots on snapshots.id = moved.snapshot and snapshots.scopes = 0
+            join sightings as held on held.id = (
+                select max(id) from sightings
+                where scope = :scope and outcome = 'held' and sightings.id < moved.id)
+            where moved.id = (
+                select max(id) from sightings where scope = :scope and outcome in ('baseline', 'moved'))
+            and held.error_class = 'incomplete' and held.listing = moved.listing
+            """,
+            {"scope": scope},
+        )
+        return bool(rows)
+
     def held_since(self, scope: int) -> int | None:
         """Return the snapshot at which a scope's answer was last held."""
         ((snapshot,),) = self._connection.execute(

@@ -121,6 +121,10 @@ class RunCache:
             self._starts |= trusted_starts(self.store, unknown, at)
         return self._starts
 
+    def is_accepted_part(self, state: ScopeState) -> bool:
+        """Return whether a person accepted the current listing of a scope though it may have more pages."""
+        return self.ledger.is_accepted_part(state.id)
+
     def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
         """Return the anonymous scopes of a gateway that have answered, with their last listings."""
         if gateway not in self._anonymous_scopes:

@@ -54,6 +54,9 @@ class History(Protocol):
     def starts(self, runs: Collection[int], at: str) -> Mapping[int, str]:
         """Return when runs began, by their snapshots and by the clock of a run at a time (ISO 8601 UTC)."""
 
+    def is_accepted_part(self, state: ScopeState) -> bool:
+        """Return whether a person accepted the current listing of a scope though it may have more pages."""
+
     def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
         """Return the anonymous scopes of a gateway that have answered, by the name of the gateway."""
 
@@ -278,7 +281,7 @@ def _decide(
             return Decision(scope, state, None, complete=False, gone=record)
         case ListingAnswer() if state.listing is None:
             return Decision(scope, state, Outcome.BASELINE, answer)
-        case ListingAnswer() if _differs(answer, state, before):
+        case ListingAnswer() if _differs(answer, state, before, context):
             return _changed(scope, answer, state, before, context)
         case _:
             lasting = _lasting(_holds(state, context), context.at)
@@ -306,14 +309,17 @@ def first_answer_error(answer: object, listing: int | None) -> FetchError | None
             return None
 
 
-def _differs(answer: ListingAnswer, state: ScopeState, before: ScopeState) -> bool:
-    """Return whether an answer differs from the current listing, or from what earlier rules saw in it.
+def _differs(answer: ListingAnswer, state: ScopeState, before: ScopeState, context: _Context) -> bool:
+    """Return whether an answer differs from the current listing, or has a sign of more pages only now.
 
-    A list that was accepted before the rules looked for signs of more pages has these signs only now.
+    That is so for a list that began to have the sign, and for one that was accepted before the rules looked
+    for it; not for one that a person accepted with it.
     """
     if answer.listing.digest != state.digest:
         return True
-    return answer.incomplete is not None and before.reading != answer.listing.reading
+    return answer.incomplete is not None and (
+        before.reading != answer.listing.reading or not context.history.is_accepted_part(state)
+    )
 
 
 def _changed(

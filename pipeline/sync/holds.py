@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline.core.text import count
 from pipeline.core.times import has_lasted, seconds_between
 from pipeline.core.types import HoldKind, Listing, Thresholds
 
@@ -20,11 +21,8 @@ EMPTY_ANSWERS = 5
 COMMON_AFTER = 24 * 3600.0
 """The seconds after which the removals that all held answers have in common are accepted."""
 
-SIMILAR_HOLDS = 2
-"""The holds of the same list that must have ended for two lists to come in turn…"""
-
 SIMILAR_WITHIN = 7 * 24 * 3600
-"""…in so many seconds."""
+"""The seconds within which the same list must be held a second time for two lists to come in turn."""
 
 STEADY_ANSWERS = 3
 """The answers in a row with one of two lists after which they no longer come in turn…"""
@@ -225,20 +223,17 @@ def common_loss(new: Listing, current: Listing, hold: HoldRecord | None, at: str
 def comes_in_turn(new: Listing, current: Listing, holds: HoldHistory, thresholds: Thresholds) -> bool:
     """Return whether a list that is to be held comes in turn with the current one.
 
-    That is so if it does already, or if two holds of such a list ended in the last seven days: each ended
-    with a list that has what it lacks, since the current one has it.
+    That is so if it does already, or if a hold of such a list ended in the last seven days: it ended with a
+    list that has what it lacks, since the current one has it.
     """
     if holds.open is not None and holds.open.alternates:
         return True
-    similar = sum(
-        any(
-            answer.kind not in (*_NO_EVIDENCE, HoldKind.CURRENT)
-            and agrees(answer.listing, new, current, thresholds)
-            for answer in hold.answers
-        )
+    return any(
+        answer.kind not in (*_NO_EVIDENCE, HoldKind.CURRENT)
+        and agrees(answer.listing, new, current, thresholds)
         for hold in holds.ended
+        for answer in hold.answers
     )
-    return similar >= SIMILAR_HOLDS
 
 
 def is_steady(hold: HoldRecord, at: str) -> bool:
@@ -256,6 +251,8 @@ def is_steady(hold: HoldRecord, at: str) -> bool:
 
 def alternation_text(current: Listing, other: Listing) -> str:
     """Return why two lists that come in turn are held, for people."""
+    if not other.records:
+        return f"a list of {count(len(current), 'model')} and an empty one alternate"
     text = f"two lists alternate: {len(current)} and {len(other)} models"
     only = sorted(other.records.keys() - current.records.keys())
     if not only:

@@ -328,11 +328,9 @@ TWO_LISTS = Hold(
 )
 
 
-def test_a_list_that_is_held_for_the_third_time_comes_in_turn() -> None:
-    ended = (hold((5, OTHER)), hold((3, OTHER), began=3))
-    assert judged(OTHER, some(10), holds=HoldHistory(None, ended[:1])) == Hold(
-        "4 of 10 models are gone at once"
-    )
+def test_a_list_that_is_held_for_the_second_time_comes_in_turn() -> None:
+    ended = (hold((5, OTHER)),)
+    assert judged(OTHER, some(10)) == Hold("4 of 10 models are gone at once")
     assert judged(OTHER, some(10), holds=HoldHistory(None, ended)) == TWO_LISTS
     assert judged(some(4), some(10), holds=HoldHistory(None, ended)) == Hold(
         "6 of 10 models are gone at once"
@@ -341,13 +339,17 @@ def test_a_list_that_is_held_for_the_third_time_comes_in_turn() -> None:
 
 def test_few_of_many_models_in_some_answers_are_named() -> None:
     other = listing(*(f"model-{number:03}" for number in range(4)), *"abcde")
-    ended = (hold((5, other)), hold((3, other), began=3))
+    ended = (hold((5, other)),)
     verdict = judged(other, some(10), holds=HoldHistory(None, ended))
     assert isinstance(verdict, Hold)
     assert verdict.reason.endswith("5 models are only in some answers: a, b, c and 2 more")
     part = some(4)
-    verdict = judged(part, some(10), holds=HoldHistory(None, (hold((5, part)), hold((3, part), began=3))))
+    verdict = judged(part, some(10), holds=HoldHistory(None, (hold((5, part)),)))
     assert verdict == Hold("two lists alternate: 10 and 4 models", HoldKind.ALTERNATING)
+    empty = hold((5, some(0)), kind=HoldKind.EMPTY)
+    assert judged(some(0), some(10), holds=HoldHistory(None, (empty,))) == Hold(
+        "a list of 10 models and an empty one alternate", HoldKind.ALTERNATING
+    )
 
 
 def in_turn(*answers: tuple[float, HoldKind]) -> HoldHistory:

@@ -228,10 +228,26 @@ IN_TURN = (
     BASE,
     Run(1, offers(*TEN[4:], "b1", "b2"), "breaking", 5),
     Run(2, offers(*TEN), "breaking"),
-    Run(8, offers(*TEN[4:], "b1", "b2"), "breaking", 5),
-    Run(9, offers(*TEN), "breaking"),
 )
-"""Two lists in turn, each for the second time."""
+"""A list that comes back after another one was held."""
+
+
+def limits(**others: int) -> Change:
+    """Let the gateway offer ten models with a limit of 8192, and some with another."""
+    return offers_each({model: {"context_length": others.get(model, 8192)} for model in TEN})
+
+
+def prices(first: str) -> Change:
+    """Let the gateway offer ten models with a price, and the first with its own."""
+    others = PRICE["pricing"]
+    return offers_each({m: {"pricing": others | ({"prompt": first} if m == "m0" else {})} for m in TEN})
+
+
+RETURNED = (Run(0, limits(), "notable"), Run(1, limits(m0=4096), "breaking"), Run(2, limits(), "breaking"))
+"""A limit that went back to its earlier value."""
+
+LOST_LIMIT = (Run(0, offers(*TEN, context_length=8192), "notable"), Run(1, offers(*TEN), "breaking"))
+"""A list that lost its limits."""
 
 SCENARIOS: dict[str, Scenario] = {
     # Answers that are accepted.
@@ -306,14 +322,14 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "alternating-lists": Scenario(
         IN_TURN,
-        16,
+        3,
         offers(*TEN[4:], "b1", "b2"),
         texts=("10 and 8 models", "b1, b2"),
         stderr=("two lists alternate: 10 and 8 models; 2 models are only in some answers: b1, b2",),
         never=("removed",),
     ),
     "alternating-lists-again": Scenario(
-        (*IN_TURN, Run(16, offers(*TEN[4:], "b1", "b2"), "breaking", 5)), 17, offers(*TEN), never=("removed",)
+        (*IN_TURN, Run(3, offers(*TEN[4:], "b1", "b2"), "breaking", 5)), 4, offers(*TEN), never=("removed",)
     ),
     "anonymous-list": Scenario(
         (Run(0, both(offers(*TEN), offers_each(records(*TEN[:8]), "default")), "notable"),),
@@ -348,6 +364,14 @@ SCENARIOS: dict[str, Scenario] = {
         gateway=Answers,
         texts=("25", "complete = true"),
         stderr=("25",),
+    ),
+    "same-list-with-a-total": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(enveloped(*TEN, total=11)),
+        gateway=Answers,
+        texts=("11", "complete = true"),
+        stderr=("11",),
     ),
     "more-by-a-total-again": Scenario(
         (
@@ -521,6 +545,50 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         3,
         offers_each({m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}),
+    ),
+    "new-value-while-it-keeps-changing": Scenario(
+        RETURNED, 3, limits(m0=2048), texts=("m0", "8,192 → 2,048")
+    ),
+    "watched-price-while-it-keeps-changing": Scenario(
+        (
+            Run(0, prices("0.000002"), "notable"),
+            Run(1, prices("0.000003"), "urgent"),
+            Run(2, prices("0.000002"), "urgent"),
+            Run(3, prices("0.000003"), "quiet"),
+        ),
+        4,
+        prices("0.000090"),
+        watch=("m0",),
+        texts=("m0", "input $3.00 → $90.00 per 1M tokens (+2,900 %)"),
+        stderr=("m0", "input $3.00 → $90.00 per 1M tokens"),
+    ),
+    "price-back-and-higher": Scenario(
+        (Run(0, offers(*TEN, **PRICE), "notable"), Run(1, offers(*TEN), "breaking")),
+        2,
+        offers(*TEN, pricing={"prompt": "0.000020", "completion": "0.000060"}),
+        texts=("input $2.00 → $20.00 per 1M tokens (+900 %)", "output $6.00 → $60.00"),
+        never=("new in",),
+    ),
+    "list-that-keeps-changing": Scenario(
+        LOST_LIMIT,
+        2,
+        offers(*TEN, context_length=8192),
+        texts=("context_length: keeps being lost and regained by 10 of 10 models",),
+    ),
+    "list-that-keeps-changing-again": Scenario(
+        (*LOST_LIMIT, Run(2, offers(*TEN, context_length=8192), "breaking")), 3, offers(*TEN)
+    ),
+    "list-that-settles": Scenario(
+        (
+            *LOST_LIMIT,
+            Run(2, offers(*TEN, context_length=8192), "breaking"),
+            Run(3, offers(*TEN), "quiet"),
+            Run(4, offers(*TEN, context_length=8192), "quiet"),
+            Run(5, None),
+            Run(20, None),
+        ),
+        29,
+        texts=("context_length: back with 10 of 10 models after 4 changes in 3 h",),
     ),
     "value-that-settles": Scenario(
         (

@@ -1,0 +1,98 @@
+"""Holds in live runs: when they begin and end, and which mails they send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.e2e import Reply, listed, listing
+from support.plays import Play
+from support.proving import problems
+
+TEN = tuple(f"m{n}" for n in range(10))
+FULL = listed(*TEN)
+SHORT = listed(*TEN[:6])
+BROKEN = Reply(b"{}", 500)
+
+
+def counted(*models: str, total: int) -> bytes:
+    """Return a list that says how many models there are."""
+    value = json.loads(listing({"id": model, "object": "model"} for model in models))
+    return json.dumps(value | {"total": total}).encode()
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    with Play(tmp_path / "home") as made:
+        yield made
+    assert problems(made.job.database) == []
+
+
+# Signs of more pages in a list that stays the same.
+
+
+def test_the_current_list_with_a_larger_total_is_held_until_it_is_accepted(play: Play) -> None:
+    play.run(FULL)
+    lines, (mail,) = play.run(counted(*TEN, total=11))
+    assert "complete = true" in lines[0]
+    assert "complete = true" in mail
+    assert play.run(counted(*TEN, total=11)) == ([], [])
+    assert play.health()["state"] == "held"
+    play.command("accept", "local/public")
+    for _ in range(3):
+        assert play.run(counted(*TEN, total=12)) == ([], [])
+    assert play.health()["state"] == "ok"
+
+
+def test_the_setting_ends_the_hold_of_the_current_list(play: Play) -> None:
+    play.run(FULL)
+    play.run(counted(*TEN, total=11))
+    text = play.job.config.read_text("utf-8")
+    play.job.configure(text.replace("[gateways.local]\n", "[gateways.local]\ncomplete = true\n"))
+    (line,), _ = play.run(counted(*TEN, total=11))
+    assert "dropped" in line
+    assert play.health()["state"] == "ok"
+
+
+def test_the_current_list_without_the_total_ends_the_hold(play: Play) -> None:
+    play.run(FULL)
+    play.run(counted(*TEN, total=11))
+    play.run(FULL)
+    assert play.health()["state"] == "ok"
+
+
+def test_a_list_that_was_accepted_with_a_total_is_held_when_another_one_came_between(play: Play) -> None:
+    play.run(FULL)
+    play.run(counted(*TEN, total=11))
+    play.command("accept", "local/public")
+    play.run(listed(*TEN, "new"))
+    play.run(FULL)
+    play.run(counted(*TEN, total=11))
+    assert play.health()["state"] == "held"
+
+
+def test_a_total_that_is_no_larger_than_the_list_holds_nothing(play: Play) -> None:
+    play.run(FULL)
+    assert play.run(counted(*TEN, total=10)) == ([], [])
+    assert play.health()["state"] == "ok"
+
+
+# Two lists in turn.
+
+
+def test_two_lists_in_turn_are_reported_at_the_second_hold_and_then_no_more(play: Play) -> None:
+    play.run(FULL)
+    mails = [mail for answer in [SHORT, FULL] * 8 for mail in play.run(answer)[1]]
+    assert len(mails) == 3
+    assert "The held answer has 6 models" in mails[0]
+    assert "two lists alternate: 10 and 6 models" in mails[2]
+
+
+def test_a_list_held_again_after_eight_days_is_held_for_its_own_reason(play: Play) -> None:
+    play.run(FULL)
+    play.run(SHORT)
+    play.run(FULL)
+    _, (mail,) = play.run(SHORT, hours=8 * 24)
+    assert "The held answer has 6 models; the current listing has 10." in mail
