@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.diff import field_changes
@@ -81,7 +82,7 @@ class FlapWriter:
         if self.is_any_open:
             self._record_changes({row["flap"] for row in returns}, parameters)
         self._record_regains({_place(row) for row in returns}, parameters)
-        begun = [row for row in returns if row["flap"] is None and row["is_loud"]]
+        begun = [row for row in returns if row["flap"] is None and row["is_loud"] and not _is_alike(row)]
         rows = [
             {
                 "name": f"{row['field']} of {row['model_name']}",
@@ -117,6 +118,7 @@ class FlapWriter:
             [
                 {**row, "at": parameters["at"], "is_news": row["is_loud"] and row["id"] not in returned}
                 for row in self._store.rows(_CHANGED, parameters)
+                if not _is_alike(row)
             ],
         )
 
@@ -132,7 +134,7 @@ class FlapWriter:
                 **{name: row[name] for name in ("scope", "model", "field", "before", "record", "sighting")},
             }
             for row in self._store.rows(_LOST, parameters)
-            if _place(row) not in returned and not is_same_value(row["before"], row["after"], row["meaning"])
+            if _place(row) not in returned and not _is_alike(row)
         ]
         self._writer.insert_new("regains", rows)
 
@@ -201,6 +203,12 @@ def _place(row: Mapping[str, object]) -> tuple[object, ...]:
     return row["sighting"], row["model"], row["field"]
 
 
+def _is_alike(row: Mapping[str, Any]) -> bool:
+    """Return whether both sides of a field are the same value, written in another way."""
+    before, after = row["before"], row["after"]
+    return before is not None and after is not None and is_same_value(before, after, row["meaning"])
+
+
 def _is_unset(side: str, category: str) -> str:
     """Return as SQL whether a side of a field is absent or says so: a limit or an end also by 0 or false."""
     no_number = f"{category} in ('limits', 'lifecycle') and {side} in ('0', '-1', 'false')"
@@ -250,7 +258,9 @@ _READDED = """
 
 _CHANGED = f"""
     {_NOW}
-    select flaps.id, wanted.sighting, now.after, now.class not in {sql_list(_QUIET)} as is_loud from flaps
+    select flaps.id, wanted.sighting, now.before, now.after, now.meaning,
+           now.class not in {sql_list(_QUIET)} as is_loud
+    from flaps
     cross join wanted on wanted.scope = flaps.scope
     cross join now on now.transition = wanted.transition and now.model = flaps.model
         and now.field = flaps.field and (now.scope is null or now.scope = flaps.scope)
@@ -285,7 +295,7 @@ _PAST = f"""
 _RETURNED = f"""
     {_PAST},
     returned as materialized (
-        select wanted.sighting, wanted.scope, now.model, now.field, now.before, now.after,
+        select wanted.sighting, wanted.scope, now.model, now.field, now.meaning, now.before, now.after,
                now.class not in {sql_list(_QUIET)} as is_loud, max(earlier.id) as first, (
                    select flaps.id from flaps where flaps.scope = wanted.scope and flaps.model = now.model
                    and flaps.field = now.field and flaps.ended is null) as flap
@@ -298,12 +308,13 @@ _RETURNED = f"""
         where now.meaning not in {sql_list(_QUIET)} and {_IN_DAYS.strip()}
         group by wanted.sighting, now.model, now.field
     )
-    select sighting, scope, model, field, after, is_loud, flap, null as model_name, null as began_at,
-           null as changes
+    select sighting, scope, model, field, meaning, before, after, is_loud, flap, null as model_name,
+           null as began_at, null as changes
     from returned where flap is not null or not is_loud
     union all
-    select returned.sighting, returned.scope, returned.model, returned.field, returned.after,
-           returned.is_loud, null, models.name, snapshots.started_at, 1 + count(*)
+    select returned.sighting, returned.scope, returned.model, returned.field, returned.meaning,
+           returned.before, returned.after, returned.is_loud, null, models.name,
+           snapshots.started_at, 1 + count(*)
     from (select * from returned where flap is null and is_loud) as returned
     cross join past on past.model = returned.model and past.field = returned.field
     cross join sightings as earlier on earlier.transition = past.transition

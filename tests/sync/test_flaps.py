@@ -152,6 +152,18 @@ def test_values_that_come_back_are_compared_by_meaning(
     assert_intact(script)
 
 
+def test_a_price_that_is_written_in_two_ways_in_turn_is_no_episode(script: Script) -> None:
+    for price in (2, "2", 2, "2.0", 2):
+        script.offers(PROD, "lyra").offers_now[PROD]["vega"] = {"pricing": {"prompt": price}}
+        script.run()
+    assert flaps(script, "id") == []
+    for price in (3, 2, "2", 2):
+        script.offers_now[PROD]["vega"] = {"pricing": {"prompt": price}}
+        script.run()
+    assert flaps(script, "changes", "repeated") == [(2, 0)]
+    assert_intact(script)
+
+
 def test_a_field_that_is_back_after_eight_days_is_new(script: Script) -> None:
     begun(script, 1).adds(PROD, "vega").run(times=8 * 24)
     plays(script, 3)
