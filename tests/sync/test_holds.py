@@ -14,7 +14,7 @@ from support.proving import problems
 TEN = tuple(f"m{n}" for n in range(10))
 FULL = listed(*TEN)
 SHORT = listed(*TEN[:6])
-BROKEN = Reply(b"{}", 500)
+REFUSED = Reply(b"{}", 401)
 
 
 def counted(*models: str, total: int) -> bytes:
@@ -96,3 +96,58 @@ def test_a_list_held_again_after_eight_days_is_held_for_its_own_reason(play: Pla
     play.run(FULL)
     _, (mail,) = play.run(SHORT, hours=8 * 24)
     assert "The held answer has 6 models; the current listing has 10." in mail
+
+
+# Unsteady scopes: those with three problems within a day.
+
+
+def unsteady(play: Play) -> None:
+    """Let the scope fail four times within a day, and let the last report be recent."""
+    for answer in [FULL, REFUSED] * 4:
+        play.run(answer)
+    play.run(FULL, hours=6)
+    play.run(REFUSED)
+    play.run(FULL)
+
+
+@pytest.mark.parametrize(
+    "answer", [SHORT, listed(), counted(*TEN, total=11)], ids=["models are gone", "empty", "in part"]
+)
+def test_a_first_hold_of_an_unsteady_scope_and_its_acceptance_are_mailed_at_once(
+    play: Play, answer: bytes
+) -> None:
+    unsteady(play)
+    _, (mail,) = play.run(answer)
+    assert "held" in mail
+    before = len(play.mails("run"))
+    play.command("accept", "local/public")
+    (mail,) = play.mails("run")[before:]
+    assert "accepted" in mail or "current" in mail
+
+
+def test_the_same_kind_of_problem_of_an_unsteady_scope_waits_for_six_hours(play: Play) -> None:
+    unsteady(play)
+    assert play.run(REFUSED)[1] == []
+    assert play.run(listed())[1] != []
+    assert play.run(FULL)[1] == []
+    assert play.run(SHORT)[1] != []
+    assert play.run(FULL)[1] == []
+
+
+def test_another_kind_of_failure_of_an_unsteady_scope_is_mailed_at_once(play: Play) -> None:
+    unsteady(play)
+    _, (mail,) = play.run(b"<html>")
+    assert "not readable" in mail
+    play.run(FULL)
+    assert play.run(b"<html>")[1] == []
+
+
+def test_status_names_an_unsteady_scope(play: Play) -> None:
+    play.run(FULL)
+    assert "unsteady" not in play.command("status")
+    unsteady(play)
+    text = "local/public: unsteady, failed or held thrice in a day: mailed every 6 h at most"
+    assert text in play.command("status").splitlines()
+    assert json.loads(play.command("status", "--json"))["unsteady"] == ["local/public"]
+    play.run(FULL, hours=25)
+    assert "unsteady" not in play.command("status")
