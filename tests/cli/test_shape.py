@@ -80,6 +80,11 @@ class Play:
             for event in self.events()
         ]
 
+    def steps(self) -> list[str | None]:
+        """Return how each changed field is marked."""
+        marks = [field.get("flapping", {}) for event in self.events() for field in event["fields"]]
+        return [mark.get("step") for mark in marks]
+
     def mail(self, name: str = "each") -> str:
         """Return the last mail to a destination: its subject and text."""
         mail = message_from_bytes(self._files(name)[-1].read_bytes(), policy=policy.default)
@@ -172,7 +177,7 @@ def test_nine_of_ten_models_lose_a_limit_in_one_loud_line(play: Play) -> None:
     assert "1 field lost by most models" in mail.splitlines()[0]
     assert mail.count("altair") == 1
     assert play.job.quick("changes").stdout.count(line) == 1
-    assert "context_length: 8192 → (none)" in play.job.quick("history", "deneb").stdout
+    assert "context 8,192 → none" in play.job.quick("history", "deneb").stdout
     for language, words in WORDS.items():
         text = play.job.quick(
             "report", "--since", "2026-05-01T07:30", "--as", "txt", "--language", language
@@ -368,21 +373,162 @@ def without_context() -> dict[str, dict[str, Any]]:
     return {model: {} for model in TEN}
 
 
-def test_a_field_that_a_list_loses_and_regains_is_reported_twice_and_again_where_it_settles(
-    play: Play,
+FLIPS = {
+    "en": (
+        "context_length: keeps being lost and regained by 10 of 10 models",
+        "context_length: gone from 10 of 10 models after 7 changes in 6 h",
+        "context_length: back with 10 of 10 models after 6 changes in 5 h",
+    ),
+    "ja": (
+        "context_length：10モデル中10モデルで消失と復活を繰り返しています",
+        "context_length：6時間に7回変更された後、10モデル中10モデルでなくなりました",
+        "context_length：5時間に6回変更された後、10モデル中10モデルで戻りました",
+    ),
+    "zh-CN": (
+        "context_length：10 个模型中有 10 个反复失去又恢复该字段",
+        "context_length：在 6 小时内变更 7 次后，10 个模型中有 10 个不再有该字段",
+        "context_length：在 5 小时内变更 6 次后，10 个模型中有 10 个恢复该字段",
+    ),
+}
+"""By language: that a list keeps losing and regaining a field, and that it settled without it, or with it."""
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_field_that_a_list_loses_and_regains_is_announced_and_settled_in_one_line(
+    play: Play, *, is_gone: bool
 ) -> None:
     play.run(**with_context())
     before = play.mails()
     for offers in (without_context, with_context) * 3:
         play.run(**offers())
     assert play.mails() == before + 2
-    assert "context_length: new in 10 of 10 models" in play.mail()
+    announced, gone, back = FLIPS["en"]
+    assert announced in play.mail()
+    assert "with a value that keeps changing" in play.mail().splitlines()[0]
     assert len([loud for *_, loud, _urgent in play.seen() if loud]) == 2
     assert len(play.seen()) == 6, "every step stays in the list of changes"
+    assert play.steps() == [None, "announced", "repeated", "repeated", "repeated", "repeated"]
     for _ in range(27):
-        play.run(**without_context())
+        play.run(**(without_context() if is_gone else with_context()))
     assert play.mails() == before + 3
-    assert "context_length: lost by 10 of 10 models" in play.mail()
+    settled = gone if is_gone else back
+    assert settled in play.mail()
+    assert play.mail().count("settled at") == 1, "the list, and none of its models"
+    event = play.events()[-1]
+    assert (event["kind"], event["severity"]) == ("shape", "breaking" if is_gone else "notable")
+    shown = play.job.quick("changes").stdout
+    assert (shown.count(announced), shown.count(settled)) == (1, 1)
+    assert "(keeps changing)" in play.job.quick("changes", "--all").stdout
+    rows = play.job.quick("changes", "--csv").rows()
+    assert [row["flapping"] for row in rows[:3]] == ["", "announced", "repeated"]
+    assert rows[-1]["flapping"] == ("settled" if is_gone else "settled as before")
+    for language, (_, without, with_it) in FLIPS.items():
+        text = play.job.quick(
+            "report", "--since", "2026-05-01T12:30", "--as", "txt", "--language", language
+        ).stdout
+        assert text.count(without if is_gone else with_it) == 1
+    for form in ("html", "md"):
+        report = play.job.quick("report", "--since", "2026-05-01T12:30", "--as", form).stdout
+        assert report.count(settled.partition(": ")[2]) == 1
+    play.check()
+
+
+def test_the_fields_of_a_list_that_settle_after_unequal_changes_are_one_line(play: Play) -> None:
+    play.run(**with_context())
+    for number, offers in enumerate((without_context, with_context) * 3):
+        own = {"vega": {"context_length": 8192}} if number == 2 else {}
+        play.run(**offers() | own)
+    for _ in range(27):
+        play.run(**with_context())
+    assert FLIPS["en"][2] in play.mail()
+    play.check()
+
+
+def test_a_model_that_joins_a_list_that_flips_is_no_news(play: Play) -> None:
+    play.run(**with_context())
+    for offers in (without_context, with_context):
+        play.run(**offers())
+    play.run(**with_context(), nova={"context_length": 8192})
+    before = play.mails()
+    for fields in ({}, {"context_length": 8192}) * 3:
+        play.run(**dict.fromkeys(TEN, fields), nova=fields)
+    assert play.mails() == before
+    play.check()
+
+
+def priced(price: str, **others: str) -> dict[str, dict[str, Any]]:
+    return {m: {"pricing": {"prompt": others.get(m, price), "completion": "0.000006"}} for m in TEN}
+
+
+def without_price() -> dict[str, dict[str, Any]]:
+    return {model: {} for model in TEN}
+
+
+def test_prices_that_a_list_lost_and_regained_higher_are_rises_of_each_model(play: Play) -> None:
+    play.run(**priced("0.000002"))
+    play.run(**without_price())
+    rise = "input $2.00 → $20.00 per 1M tokens (+900 %)"
+    shown = play.run("--dry-run", **priced("0.000020"))
+    assert rise in shown
+    play.run(**priced("0.000020"))
+    events = play.events()[1:]
+    assert [event["kind"] for event in events] == ["changed"] * 10 + ["shape"]
+    assert {event["severity"] for event in events} == {"breaking"}
+    assert events[0]["fields"] == [
+        {"field": "pricing.prompt", "class": "price", "before": "0.000002", "after": "0.000020"}
+    ]
+    (price,) = events[0]["prices"]
+    assert (price["before"], price["after"], price["percent"]) == (2, 20, 900)
+    assert [field["field"] for field in events[-1]["fields"]] == ["pricing.completion"]
+    assert rise in play.mail()
+    assert "10 price increases" in play.mail().splitlines()[0]
+    assert rise in play.job.quick("changes").stdout
+    assert rise in play.job.quick("history", "vega").stdout
+    row = next(r for r in play.job.quick("changes", "--csv").rows() if r["model"] == "vega")
+    assert (row["before_usd_per_1m"], row["after_usd_per_1m"]) == ("2", "20")
+    net = play.job.quick("report", "--since", "2026-05-01T07:30", "--as", "txt").stdout
+    assert rise in net
+    assert "pricing.prompt: lost by" not in net
+    play.check()
+
+
+def test_one_price_of_many_that_is_back_higher_is_reported_beside_the_list(play: Play) -> None:
+    play.run(**priced("0.000002"))
+    play.run(**without_price())
+    play.run(**priced("0.000002", vega="0.000020"))
+    assert play.seen()[1:] == [
+        ("changed", "vega", ("pricing.prompt",), True, False),
+        ("shape", "9 of 10", ("pricing.prompt",), True, False),
+        ("shape", "10 of 10", ("pricing.completion",), True, False),
+    ]
+    assert "input $2.00 → $20.00 per 1M tokens (+900 %)" in play.mail()
+    before = play.mails()
+    for _ in range(2):
+        play.run(**without_price())
+        play.run(**priced("0.000002", vega="0.000020"))
+    assert play.mails() == before
+    play.run(**without_price())
+    play.run(**priced("0.000002", vega="0.000030"))
+    assert play.mails() == before + 1
+    assert "input $20.00 → $30.00 per 1M tokens (+50 %)" in play.mail()
+    play.check()
+
+
+def test_a_watched_price_that_a_list_lost_and_regained_is_marked_and_urgent_where_it_is_higher(
+    play: Play,
+) -> None:
+    others = without_price()
+    own = {"pricing": {"prompt": "0.000002", "completion": "0.000006"}}
+    play.run(watched=own, **priced("0.000002"))
+    play.run(watched={}, **others)
+    play.run(watched=own, **priced("0.000002"))
+    (event,) = [each for each in play.events()[2:] if each["model"] == "watched"]
+    assert {price["flapping"]["step"] for price in event["prices"]} == {"announced"}
+    play.run(watched={}, **others)
+    urgent = play.mails("urgent")
+    play.run(watched={"pricing": own["pricing"] | {"prompt": "0.000020"}}, **priced("0.000002"))
+    assert play.mails("urgent") == urgent + 1
+    assert "input $2.00 → $20.00 per 1M tokens (+900 %)" in play.mail("urgent")
     play.check()
 
 
