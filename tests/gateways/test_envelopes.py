@@ -793,6 +793,14 @@ ENDLESS = [
         "page 2 leads back to a page that was read already",
     ),
     (
+        "a server that ignores the page of its Link",
+        [
+            raw(rows("a", "b"), link="<?page=2>; rel=next"),
+            raw(rows("a", "b"), link="<?page=2>; rel=next", url=f"{URL}?page=2"),
+        ],
+        "page 2 leads back to a page that was read already",
+    ),
+    (
         "an empty page before the total",
         [page("a", offset=0, limit=1, total=3), page(offset=1, limit=1, total=3)],
         "page 2 is empty although it announces a next one",
@@ -893,6 +901,13 @@ def test_the_setting_that_an_error_names_follows_the_pages(paging: dict[str, str
     found = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), sent)
     assert (found.incomplete, found.error) == (None, None)
     assert found.models == list("ab"[: len(sent)])
+
+
+@pytest.mark.parametrize("paging", [{"pages": "pages"}, {"next": "next"}])
+def test_a_server_that_ignores_the_parameter_of_the_setting_fails(paging: dict[str, str]) -> None:
+    sent = [page("a", "b", pages=3, next=str(number)) for number in (2, 3)]
+    error = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), sent).error
+    assert "page 2 leads back to a page that was read already" in str(error)
 
 
 def test_complete_silences_the_other_signs_beside_paging() -> None:

@@ -393,7 +393,7 @@ def test_an_incomplete_list_is_unreadable(paging: Paging, bodies: list[bytes], m
 
 
 def test_a_list_without_an_end_is_unreadable() -> None:
-    endless = (page("a", next=str(number)) for number in range(1, MAX_PAGES + 2))
+    endless = (page(f"m{number}", next=str(number)) for number in range(1, MAX_PAGES + 2))
     with pytest.raises(Unreadable, match="has no end"):
         delivered(pages("/v1/models", (), TOKEN, rows), endless)
 

@@ -149,20 +149,20 @@ def pages(
             return (page.body,)
         bodies.append(page.body)
         count += len(found)
-        by_paging = pager.by_paging(page, envelope, len(bodies), count)
-        next_request = by_paging or pager.announced(page, envelope, len(found), len(bodies), count)
-        if next_request is None:
-            if paging and not complete:
-                _check_total(paging, envelope, page.values, count)
-            return tuple(bodies)
-        if not found:
+        next_request = pager.by_paging(page, envelope, len(bodies), count)
+        next_request = next_request or pager.announced(page, envelope, len(found), len(bodies), count)
+        if next_request and not found:
             raise Unreadable(f"page {len(bodies)} is empty although it announces a next one", cure=_CURE)
-        is_repeated = by_paging is None and list(found) == list(before)
-        if next_request in requested or is_repeated:
+        # A server that ignores the parameters of a page sends the same rows again.
+        if next_request in requested or (found and list(found) == list(before)):
             raise Unreadable(
                 f"page {len(bodies)} leads back to a page that was read already",
                 cure=f"is `dialect` right? If it is, {_CURE}",
             )
+        if next_request is None:
+            if paging and not complete:
+                _check_total(paging, envelope, page.values, count)
+            return tuple(bodies)
         if len(bodies) >= MAX_PAGES:
             raise Unreadable(f"the list has no end: {MAX_PAGES} pages were read")
         requested.add(next_request)
