@@ -12,10 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.config.gateways import scope_globs
-from pipeline.config.toml import INVALID_NAME, Table, is_reference, reference_required
+from pipeline.config.toml import HEADER_NAME, INVALID_NAME, SECRET_HEADER, Table, reference_required
 from pipeline.core.addresses import Mailbox, ascii_domain, is_this_machine, is_web_address, mailbox
 from pipeline.core.times import Schedule
-from pipeline.core.types import Scope, Severity, is_valid_name
+from pipeline.core.types import Scope, Severity, is_reference, is_valid_name
 from pipeline.delivery.types import (
     REPORTS,
     ROLLING_FORMS,
@@ -61,11 +61,6 @@ _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 _LAST_PORT = 65535
 
 _SECURITY = 'use "tls" (port 465), "starttls" (port 587), or "none" for a server on this machine'
-
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""The name of a header: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
-
-_SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECASE)
 
 _OWN_HEADERS = re.compile(r"x-modelwatch-.*|content-.*|host|transfer-encoding|connection", re.IGNORECASE)
 
@@ -280,9 +275,9 @@ def _check_url(table: Table, url: str) -> None:
 
 def _header(table: Table, name: str) -> tuple[str, str]:
     value = table.required(name, "text")
-    if not _HEADER.fullmatch(name) or _OWN_HEADERS.fullmatch(name):
+    if not HEADER_NAME.fullmatch(name) or _OWN_HEADERS.fullmatch(name):
         table.fail("is not a header that can be set here: remove it", name)
-    if not is_reference(value) and _SECRET_HEADER.search(name):
+    if not is_reference(value) and SECRET_HEADER.search(name):
         table.fail(reference_required(value), name)
     if not (value.isascii() and value.isprintable()):
         table.fail("has a character that no header can carry: remove it", name)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.config.toml import INVALID_NAME, Table, is_reference, read_text, reference_required
+from pipeline.config.requests import REQUEST_KEYS, check_headers, parse_request
+from pipeline.config.toml import INVALID_NAME, Table, read_text, reference_required
 from pipeline.core import jsonpath
 from pipeline.core.addresses import is_http_url
 from pipeline.core.facts import UNITS
@@ -30,10 +31,11 @@ from pipeline.core.types import (
     Scalar,
     Scope,
     Thresholds,
+    is_reference,
     is_valid_name,
 )
 from pipeline.errors import ConfigError
-from pipeline.gateways.dialects import AUTO, FACT_NAMES, all_dialects
+from pipeline.gateways.dialects import AUTO, FACT_NAMES, all_dialects, request_dialect
 
 _LIMITS = frozenset(item.name for item in fields(Limits))
 
@@ -45,13 +47,19 @@ _DURATIONS = frozenset({"confirm_after", "empty_after"})
 
 _MAY_BE_ZERO = frozenset({"floor", "backoff", "max_wait", "max_loss"}) | _DURATIONS
 
-_GATEWAY = frozenset({"url", "dialect", "scopes", "keys"}) | _OVERRIDES | _LIMITS | _THRESHOLDS
+GATEWAY_KEYS = frozenset({"url", "dialect", "scopes", "keys", "method"}) | _OVERRIDES | _LIMITS | _THRESHOLDS
+"""The keys of a table `[gateways.NAME]`."""
 
 _CREDENTIALS = ("key", "cookie", "access_token", "password")
 
 _SIGNED_IN = frozenset({"cookie", "access_token", "password"})
 
-_SCOPE = frozenset({*_CREDENTIALS, "user_id", "username", "group", "groups", "dialect"}) | _THRESHOLDS
+SCOPE_KEYS = (
+    frozenset({*_CREDENTIALS, "user_id", "username", "group", "groups", "dialect"})
+    | REQUEST_KEYS
+    | _THRESHOLDS
+)
+"""The keys of the table of a scope."""
 
 _PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'
 
@@ -89,13 +97,14 @@ def scope_globs(table: Table, scopes: Sequence[Scope]) -> tuple[str, ...]:
 
 
 def _gateway(name: str, table: Table) -> list[Scope]:
-    table.check_keys(_GATEWAY)
+    table.check_keys(GATEWAY_KEYS)
     if not is_valid_name(name):
         table.fail(INVALID_NAME)
     gateway = Gateway(name, _url(table), _dialect(table), _settings(Limits(), table), _overrides(table))
     thresholds = _settings(Thresholds(), table)
     scopes = [_scope(label, below, gateway, thresholds) for label, below in table.table("scopes").tables()]
     if table.text("keys") is not None:
+        check_headers(table, gateway.overrides, _headers_of(Key(""), gateway))
         scopes += _read_keys(table.file("keys"), gateway, thresholds)
     if not scopes:
         table.fail("has no scopes: add e.g. `scopes.public = {}` to ask without a key")
@@ -143,14 +152,17 @@ def _setting(table: Table, key: str, default: float) -> float:
 
 
 def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -> Scope:
-    table.check_keys(_SCOPE)
+    table.check_keys(SCOPE_KEYS)
     if not is_valid_name(label):
         table.fail(INVALID_NAME)
-    own = replace(gateway, dialect=_dialect(table)) if "dialect" in table else gateway
+    own = replace(gateway, overrides=parse_request(table, gateway.overrides))
+    own = replace(own, dialect=_dialect(table)) if "dialect" in table else own
+    credential = _credential(table)
+    check_headers(table, own.overrides, _headers_of(credential, own))
     return Scope(
         name=f"{gateway.name}/{label}",
         gateway=own,
-        credential=_credential(table),
+        credential=credential,
         group=table.text("group"),
         all_groups=_all_groups(table),
         thresholds=_settings(thresholds, table),
@@ -191,6 +203,18 @@ def _credential(table: Table) -> Credential:
             return Login(table.text("username") or "", table.reference("password"))
         case _:
             return Anonymous()
+
+
+def _headers_of(credential: Credential, gateway: Gateway) -> frozenset[str]:
+    """Return the names of the headers that a credential sets, in lower case."""
+    match credential:
+        case Anonymous():
+            return frozenset()
+        case Key():
+            dialect = request_dialect(gateway)
+            return frozenset() if dialect.key_param else frozenset({dialect.key_header.lower()})
+        case _:
+            return frozenset({"authorization", "cookie", "new-api-user"})
 
 
 def _user_id(table: Table) -> str:
@@ -236,20 +260,22 @@ def _key_row(cells: list[str], columns: int, where: str) -> tuple[str, str, str 
 
 def _overrides(table: Table) -> Overrides:
     """Return the gateway's overrides of its dialect; absent keys leave those of the dialect."""
-    return Overrides(
-        path=table.text("path"),
-        list="" if table.values.get("list") == "" else _path(table, "list"),
-        id=_path(table, "id"),
-        key_header=table.text("key_header"),
-        paging=_paging(table),
-        prices=_prices(table),
-        facts=_pairs(table.table("facts"), FACT_NAMES, _check_path),
-        noise=_paths(table, "noise"),
-        quiet=_paths(table, "quiet"),
-        sets=_paths(table, "sets"),
-        no_models=table.texts("no_models", '["*-embedding", "test-*"]'),
-        complete=table.flag("complete"),
-        success=_success(table.table("success")),
+    return parse_request(
+        table,
+        Overrides(
+            list="" if table.values.get("list") == "" else _path(table, "list"),
+            id=_path(table, "id"),
+            paging=_paging(table),
+            prices=_prices(table),
+            facts=_pairs(table.table("facts"), FACT_NAMES, _check_path),
+            noise=_paths(table, "noise"),
+            quiet=_paths(table, "quiet"),
+            sets=_paths(table, "sets"),
+            no_models=table.texts("no_models", '["*-embedding", "test-*"]'),
+            null_is_empty=table.flag("null_is_empty"),
+            complete=table.flag("complete"),
+            success=_success(table.table("success")),
+        ),
     )
 
 

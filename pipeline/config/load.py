@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pipeline.config.destinations import parse_destinations
 from pipeline.config.gateways import parse_gateways, scope_globs
-from pipeline.config.toml import Table, is_reference, read_text
+from pipeline.config.toml import Table, read_text
 from pipeline.core.addresses import is_web_address
-from pipeline.core.types import Scope
+from pipeline.core.types import Scope, is_reference
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.delivery.types import PING_TIMEOUT, Destination, Ping
 from pipeline.errors import ConfigError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,19 @@ from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar
 
 from pipeline.core.times import parse_duration
-from pipeline.core.types import REFERENCE_PREFIXES
+from pipeline.core.types import REFERENCE_PREFIXES, is_reference
 from pipeline.errors import ConfigError
 
 KeyPath = tuple[str, ...]
 """The path of a key in the file: the names of the tables around it, and its own."""
 
 INVALID_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""The name of a header: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
+
+SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECASE)
+"""A part of the name of a header whose value is a secret."""
 
 _KINDS = f"{', '.join(REFERENCE_PREFIXES[:-1])} or {REFERENCE_PREFIXES[-1]}"
 
@@ -172,11 +179,6 @@ class Table:
         line = _line(self.source, at)
         where = ":".join(str(part) for part in (self.path, line) if part is not None)
         raise ConfigError(message, where=f"{where}: {'.'.join(at)}" if at else where)
-
-
-def is_reference(value: object) -> bool:
-    """Return whether a value is a reference to a secret."""
-    return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
 
 
 def reference_required(value: object) -> str:

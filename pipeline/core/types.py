@@ -37,6 +37,11 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
+def is_reference(value: object) -> bool:
+    """Return whether a value is a reference to a secret."""
+    return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
+
+
 Resolve = Callable[[str], Secret]
 """Returns the secret of a reference such as `env:NAME`; raises Unresolved."""
 
@@ -119,13 +124,19 @@ Scalar = str | int | float | bool
 class Overrides:
     """A gateway's own settings of its dialect; None and () keep those of the dialect.
 
-    The first seven replace the dialect's, the next four extend them, the last two say what an answer means.
+    `noise` to `no_models` extend those of the dialect, `headers` and `params` too, where the same name
+    replaces; the others replace those of the dialect.
 
     Args:
-        path: the path of the list, below the gateway's base.
+        path: the path of the list, below the gateway's base; it may have a query.
         list: the path of the array of records in a body; "" is the body itself.
         id: the path of the model's id in a record.
         key_header: the header for a key.
+        key_scheme: the word before the key in its header; "raw" for none.
+        key_param: the query parameter for a key, instead of a header.
+        headers: headers of each request; a value may be a reference to a secret.
+        params: query parameters of each request; a value may be a reference to a secret.
+        body: the JSON to send; the list is requested by POST then.
         paging: by name: param, next, more, pages, total, size.
         prices: by name: unit, input, output, cache_read, cache_write, per_call.
         facts: the path in a record, by the name of the fact.
@@ -133,6 +144,7 @@ class Overrides:
         quiet: paths that are stored, and reported only on request.
         sets: paths of arrays whose order has no meaning.
         no_models: globs of ids that are no models.
+        null_is_empty: the gateway writes null for an empty list.
         complete: the answer is the whole list, whatever it says of more pages.
         success: the value in the envelope that an answer must have at each path: `("code", 0)`.
     """
@@ -141,6 +153,11 @@ class Overrides:
     list: str | None = None
     id: str | None = None
     key_header: str | None = None
+    key_scheme: str | None = None
+    key_param: str | None = None
+    headers: Pairs = ()
+    params: Pairs = ()
+    body: str | None = None
     paging: Pairs = ()
     prices: Pairs = ()
     facts: Pairs = ()
@@ -148,6 +165,7 @@ class Overrides:
     quiet: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     no_models: tuple[str, ...] = ()
+    null_is_empty: bool = False
     complete: bool = False
     success: tuple[tuple[str, Scalar], ...] = ()
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import quote, quote_plus
 
-from pipeline.core.types import AccessToken, Anonymous, Cookie, Credential, Key, Login, Resolve, Secret
+from pipeline.core.types import (
+    AccessToken,
+    Anonymous,
+    Cookie,
+    Credential,
+    Key,
+    Login,
+    Pairs,
+    Resolve,
+    Secret,
+    is_reference,
+)
 from pipeline.errors import Refused, Unreadable, Unresolved
+from pipeline.gateways.dialects import Dialect
 from pipeline.gateways.http import Reply
 from pipeline.gateways.types import HttpRequest
 
@@ -18,21 +32,50 @@ LOGIN_PATH = "/api/user/login"
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """Headers that authenticate a scope, and the secrets that must be redacted from its answers."""
+    """Headers and query parameters of a scope's requests, and the secrets to redact from its answers.
+
+    `params` are those with a secret; the others are in the requests of a dialect.
+    """
 
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[Secret, ...] = ()
+    params: Pairs = field(default=(), repr=False)
+
+    def __or__(self, other: Authentication) -> Authentication:
+        """Return both together; the headers of the other replace those of the same name."""
+        return Authentication(
+            self.headers | other.headers, (*self.secrets, *other.secrets), (*self.params, *other.params)
+        )
 
 
-def authenticate(
-    credential: Credential, resolve: Resolve, key_header: str = "Authorization"
-) -> Authentication:
+def configured(dialect: Dialect, resolve: Resolve) -> Authentication:
+    """Return the headers and parameters of a dialect and of the config, with their secrets resolved.
+
+    Raises:
+        Unresolved: a reference has no secret, or one that no header can carry.
+    """
+    headers, params, secrets = {}, [], []
+    for name, value in dialect.headers:
+        headers[name] = value
+        if is_reference(value):
+            secret = _checked(value, resolve(value))
+            headers[name] = secret.reveal()
+            secrets.append(secret)
+    for name, value in dialect.params:
+        if is_reference(value):
+            secret = _checked(value, resolve(value))
+            params.append((name, secret.reveal()))
+            secrets += _in_urls(secret)
+    return Authentication(headers, tuple(secrets), tuple(params))
+
+
+def authenticate(credential: Credential, resolve: Resolve, dialect: Dialect) -> Authentication:
     """Return the authentication of a credential; a login gets its headers from `sign_in`.
 
     Args:
         credential: the scope's credential.
         resolve: returns the secret of a reference.
-        key_header: the header for a key; in `Authorization` it is a bearer token.
+        dialect: says where a key is sent.
 
     Raises:
         Unresolved: a reference has no secret, or one that no header can carry.
@@ -41,9 +84,7 @@ def authenticate(
         case Anonymous():
             return Authentication()
         case Key(reference):
-            key = _checked(reference, resolve(reference))
-            bearer = "Bearer " if key_header == "Authorization" else ""
-            return Authentication({key_header: f"{bearer}{key.reveal()}"}, (key,))
+            return _with_key(_checked(reference, resolve(reference)), dialect)
         case Cookie(reference):
             cookie = _checked(reference, resolve(reference))
             value = cookie.reveal()
@@ -54,6 +95,32 @@ def authenticate(
             return Authentication({"Authorization": token.reveal(), "New-Api-User": user_id}, (token,))
         case Login(_, reference):
             return Authentication(secrets=(_checked(reference, resolve(reference)),))
+
+
+def _with_key(key: Secret, dialect: Dialect) -> Authentication:
+    """Return the authentication by a key, where and how a gateway wants it.
+
+    With the scheme `Basic`, a key without a colon is the user name, and the password is empty.
+    See https://www.rfc-editor.org/rfc/rfc7617#section-2.
+    """
+    value = key.reveal()
+    if dialect.key_param:
+        return Authentication(secrets=_in_urls(key), params=((dialect.key_param, value),))
+    scheme = dialect.key_scheme or ("Bearer" if dialect.key_header.lower() == "authorization" else "raw")
+    if scheme.lower() == "raw":
+        return Authentication({dialect.key_header: value}, (key,))
+    if scheme.lower() != "basic":
+        return Authentication({dialect.key_header: f"{scheme} {value}"}, (key,))
+    user, _, password = value.partition(":")
+    encoded = b64encode(f"{user}:{password}".encode()).decode()
+    secrets = (Secret(encoded), key, *([Secret(password)] if password else []))
+    return Authentication({dialect.key_header: f"{scheme} {encoded}"}, secrets)
+
+
+def _in_urls(secret: Secret) -> tuple[Secret, ...]:
+    """Return a secret, and its forms in a URL."""
+    value = secret.reveal()
+    return tuple(map(Secret, dict.fromkeys((value, quote(value), quote(value, safe=""), quote_plus(value)))))
 
 
 def _checked(reference: str, secret: Secret) -> Secret:

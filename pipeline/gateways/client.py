@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Self
 from urllib.request import getproxies
 
-from pipeline.core.types import Anonymous, Credential, Gateway, Login, Resolve, Scope
+from pipeline.core.types import Anonymous, Gateway, Login, Resolve, Scope
 from pipeline.errors import FetchError, Unreachable, Unreadable
-from pipeline.gateways.auth import Authentication, authenticate, sign_in
+from pipeline.gateways.auth import Authentication, authenticate, configured, sign_in
 from pipeline.gateways.decompress import ACCEPT_ENCODING
 from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
 from pipeline.gateways.http import Reply, send
@@ -90,10 +92,8 @@ class GatewayClient:
             async with asyncio.timeout(self._deadline), self._semaphore(gateway):
                 auth = await self._authenticate(scope, dialect)
                 url = list_url(gateway.url, dialect.path) + path
-                headers = dict(dialect.headers) | auth.headers
-                return await self._send(
-                    HttpRequest(url, params=dialect.params, headers=headers), gateway, auth
-                )
+                request = HttpRequest(url, params=dialect.params, headers=auth.headers)
+                return await self._send(request, gateway, auth)
         except TimeoutError:
             raise self._too_late() from None
 
@@ -124,19 +124,20 @@ class GatewayClient:
         started = time.perf_counter()
         gateway, dialect = request.scope.gateway, request.dialect
         auth = await self._authenticate(request.scope, dialect)
-        plain_headers = dict(dialect.headers) | auth.headers
-        headers = plain_headers | request.validators.headers()
         redactor = Redactor(auth.secrets)
         pages = request.pages()
         page, first = next(pages), None
+        headers = auth.headers | ({} if page.body else request.validators.headers())
         received: list[Page] = []
         while True:
             url = page.url or list_url(gateway.url, page.path)
             http_request = HttpRequest(url, params=page.params, headers=headers)
+            if page.body:
+                http_request = replace(http_request, method="POST", json=json.loads(page.body))
             reply = await self._send(http_request, gateway, auth)
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(Validators() if first else request.validators, started)
-            first, headers = first or reply, plain_headers
+            first, headers = first or reply, auth.headers
             received.append(_page(reply, dialect))
             try:
                 page = pages.send(received[-1])
@@ -149,20 +150,23 @@ class GatewayClient:
                 return FetchResult(answer, validators, time.perf_counter() - started)
 
     async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
-        arguments = (scope.credential, self._resolve, dialect.key_header)
-        if _is_slow(scope.credential):
-            auth = await asyncio.to_thread(authenticate, *arguments)
-        else:
-            auth = authenticate(*arguments)
+        def resolved() -> tuple[Authentication, Authentication]:
+            return configured(dialect, self._resolve), authenticate(scope.credential, self._resolve, dialect)
+
+        is_slow = _is_slow(scope, dialect)
+        settings, own = await asyncio.to_thread(resolved) if is_slow else resolved()
         if not isinstance(scope.credential, Login):
-            return auth
-        (password,) = auth.secrets
+            return settings | own
+        auth = settings | own
+        (password,) = own.secrets
         try:
-            return await sign_in(
+            return settings | await sign_in(
                 scope.credential,
                 password,
                 root_url(scope.gateway.url),
-                lambda request: self._send(request, scope.gateway, auth),
+                lambda request: self._send(
+                    replace(request, headers={**settings.headers, **request.headers}), scope.gateway, auth
+                ),
             )
         except FetchError as error:
             error.reword(Redactor(auth.secrets).text(error.message))
@@ -170,6 +174,7 @@ class GatewayClient:
 
     async def _send(self, request: HttpRequest, gateway: Gateway, auth: Authentication) -> Reply:
         assert self._transport
+        request = replace(request, secret_params=auth.params)
         return await send(self._transport, request, gateway.limits, Redactor(auth.secrets))
 
 
@@ -189,9 +194,12 @@ def _transport(user_agent: str, *, many: bool) -> Transport:
     return HttpxTransport(headers, proxies=proxies)
 
 
-def _is_slow(credential: Credential) -> bool:
-    """Return whether resolving a credential may block the event loop."""
-    return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
+def _is_slow(scope: Scope, dialect: Dialect) -> bool:
+    """Return whether resolving the secrets of a scope may block the event loop."""
+    credential = scope.credential
+    own = () if isinstance(credential, Anonymous) else (credential.reference,)
+    values = (value for _, value in (*dialect.headers, *dialect.params))
+    return any(value.startswith("command:") for value in (*own, *values))
 
 
 def _not_modified(sent: Validators, started: float) -> NotModified:

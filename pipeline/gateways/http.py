@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pipeline.core.network import connection_reason, lacks_tls
 from pipeline.core.times import parse_http_date, retry_after
@@ -18,7 +18,14 @@ from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreada
 from pipeline.gateways.decompress import decompress
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import HttpRequest, HttpResponse, Transport
-from pipeline.gateways.urls import is_same_gateway, origin, without_query, without_user
+from pipeline.gateways.urls import (
+    is_same_gateway,
+    origin,
+    with_params,
+    without_params,
+    without_query,
+    without_user,
+)
 
 _LOG = logging.getLogger("modelwatch")
 
@@ -34,7 +41,7 @@ class Reply:
     """A response with status 2xx or 304, its body decompressed and redacted.
 
     `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`;
-    `url` is its address after redirects.
+    `url` is its address after redirects, without parameters that are secret.
     """
 
     status: int
@@ -110,7 +117,7 @@ async def _attempt(transport: Transport, request: HttpRequest, limits: Limits, r
 
 async def _follow(transport: Transport, request: HttpRequest, limits: Limits, redactor: Redactor) -> Reply:
     """Send a request and follow redirects within the same gateway."""
-    url = f"{request.url}?{urlencode(request.params)}" if request.params else request.url
+    url = with_params(request.url, request.params)
     for _ in range(_MAX_REDIRECTS + 1):
         reply, location = await _hop(transport, request, url, limits, redactor)
         if location is None:
@@ -124,7 +131,8 @@ async def _hop(
 ) -> tuple[Reply, str | None]:
     """Return the reply of one URL, and the location that it redirects to."""
     try:
-        async with transport.send(request, url, read_timeout=limits.timeout) as response:
+        sent_to = with_params(url, request.secret_params)
+        async with transport.send(request, sent_to, read_timeout=limits.timeout) as response:
             location = response.headers.get("location") if response.status in _REDIRECTS else None
             body = b"" if location else await _read_body(response, limits.max_body)
     except TimeoutError as error:
@@ -142,6 +150,7 @@ async def _hop(
     body = redactor.body(body)
     if location is None and _is_error(response.status):
         raise _error(response, url, body)
+    url = without_params(url, {name for name, _ in request.secret_params})
     return Reply(response.status, body, response.headers, response.cookies, _time(response), url), location
 
 

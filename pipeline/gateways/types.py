@@ -14,13 +14,17 @@ from pipeline.gateways.dialects import Answer, Dialect, Pages, price_advice
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it is sent; `headers` and `json` hold secrets and are left out of the repr."""
+    """A request as it is sent; what holds secrets is left out of the repr.
+
+    `secret_params` are query parameters too, added to the URL of each redirect within the gateway.
+    """
 
     url: str
     method: str = "GET"
     params: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Any = field(default=None, repr=False)
+    secret_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Collection, Sequence
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 _VERSION = re.compile(r"^v\d+[a-z0-9]*$")
 
@@ -62,6 +63,24 @@ def _page_of(url: str) -> tuple[str, str, list[tuple[str, str]]]:
         parts.path.rstrip("/"),
         sorted(parse_qsl(parts.query, keep_blank_values=True)),
     )
+
+
+def with_params(url: str, params: Sequence[tuple[str, str]]) -> str:
+    """Return a URL with query parameters, in place of those of the same names."""
+    if not params:
+        return url
+    parts = urlsplit(without_params(url, {name for name, _ in params}))
+    query = "&".join(filter(None, (parts.query, urlencode(params))))
+    return parts._replace(query=query).geturl()
+
+
+def without_params(url: str, names: Collection[str]) -> str:
+    """Return a URL without the query parameters of these names; the others stay as they are written."""
+    parts = urlsplit(url)
+    if not names or not parts.query:
+        return url
+    kept = (each for each in parts.query.split("&") if unquote_plus(each.partition("=")[0]) not in names)
+    return parts._replace(query="&".join(kept)).geturl()
 
 
 def without_user(url: str) -> str:

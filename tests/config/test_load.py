@@ -174,7 +174,8 @@ def _number(text):
 
 def test_the_readme_names_every_setting_with_its_default():
     text = (ROOT / "data" / "README.md").read_text("utf-8")
-    shown = dict(re.findall(r'^\| `(\w+)` \| (?:`")?([\d.]+[mhd]?)(?:"`)? \|', text, re.MULTILINE))
+    cell = r'^\| `(\w+)`(?: •)? \| (?:`\w+ = )?"?([\d.]+[mhd]?)"?`? \|'
+    shown = dict(re.findall(cell, text, re.MULTILINE))
     real = {name: getattr(kind(), name) for kind in (Limits, Thresholds) for name in kind.__slots__}
     assert {name: _number(value) for name, value in shown.items()} == {**real, "deadline": 600.0}
 

@@ -143,9 +143,12 @@ class Dialect:
         name: its name in the config.
         hosts: globs of its host names, followed by a path where that matters.
         path: the path of the list, below the gateway's base.
-        params: query parameters of every request.
-        headers: headers of every request.
-        key_header: the header for a key; in `Authorization` it is a bearer token.
+        params: query parameters of every request; those of the config may be references to secrets.
+        headers: headers of every request; those of the config may be references to secrets.
+        body: the JSON to send by POST; "" for a list that is requested by GET.
+        key_header: the header for a key.
+        key_scheme: the word before the key in its header, "raw" for none; None: `Bearer` in `Authorization`.
+        key_param: the query parameter for a key; "" for a header.
         paging: how the list is cut into pages.
         list_at: paths of the array of records in a body, tried in turn; "" is the body itself.
         null_is_empty: the server writes null for an empty list.
@@ -168,7 +171,10 @@ class Dialect:
     path: str = "/v1/models"
     params: Params = ()
     headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
     key_header: str = "Authorization"
+    key_scheme: str | None = None
+    key_param: str = ""
     paging: Paging | None = None
     list_at: tuple[str, ...] = ("data",)
     null_is_empty: bool = False
@@ -224,6 +230,7 @@ class Dialect:
             rows,
             list_path=lambda envelope: list_path(envelope, self.list_at),
             complete=self.complete,
+            body=self.body,
         )
 
     def read(self, answer: Answer) -> Listing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -36,11 +37,13 @@ class PageRequest:
     """A request of a dialect: a path below the gateway's base, such as `/v1/models`.
 
     `url` is the whole address of a page that a `Link` header names; "" for one of the dialect's own.
+    `body` is the JSON to send by POST; "" for GET.
     """
 
     path: str
     params: Params = ()
     url: str = ""
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Paging:
     """How a list is cut into pages; paths are those of a page's envelope, or else of its headers.
 
     Args:
-        param: the query parameter that selects a page.
+        param: the query parameter that selects a page; of a list requested by POST, the path in the body.
         next_at: the path of `param`'s value for the next page; a URL is parsed for its parameters.
         more_at: the path of the flag for further pages; without it, a next cursor means further pages.
         numbered: pages are counted from 1; `pages_at`, or else `total_at`, has their number.
@@ -113,6 +116,7 @@ def pages(
     *,
     list_path: Callable[[Any], Path] = lambda _envelope: (),
     complete: bool = False,
+    body: str = "",
 ) -> Pages:
     """Request one page after the other.
 
@@ -126,11 +130,12 @@ def pages(
         rows: returns the envelope and the rows of a body; raises Unreadable.
         list_path: returns the path of the rows in an envelope.
         complete: the pages of `paging` are the whole list, whatever an answer says.
+        body: the JSON to send by POST, to which the parameters of pages are added; "" for GET.
 
     Raises:
         Unreadable: a page is not a list, a cursor repeats, pages are missing, or there is no end.
     """
-    pager = _Pager(path, params, paging, list_path, complete)
+    pager = _Pager(path, params, paging, list_path, complete, body)
     request = pager.first()
     requested = {request}
     bodies: list[bytes] = []
@@ -181,10 +186,11 @@ class _Pager:
     paging: Paging | None
     list_path: Callable[[Any], Path]
     complete: bool
+    body: str
 
     def first(self) -> PageRequest:
         if self.paging is None:
-            return PageRequest(self.path, self.params)
+            return PageRequest(self.path, self.params, body=self.body)
         return self._with(((self.paging.param, "1"),) if self.paging.numbered else ())
 
     def by_paging(self, page: Page, envelope: Any, pages: int, records: int) -> PageRequest | None:
@@ -199,19 +205,42 @@ class _Pager:
         if self.complete:
             return None
         if link := _linked(page):
-            return PageRequest(self.path, url=link)
+            return PageRequest(self.path, url=link, body=self.body)
         if self.paging and not self.paging.is_guess:
             return None
         step = following(envelope, self.list_path(envelope), rows=rows, records=records, pages=pages)
         if step is None:
             return None
-        names = {name for name, _ in step.params}
-        kept = tuple(pair for pair in self.params if pair[0] not in names)
-        return PageRequest(self.path, (*kept, *step.params))
+        return self._selecting(step.params, numbers=True)
 
     def _with(self, cursor: Params) -> PageRequest:
         assert self.paging
-        return PageRequest(self.path, (*self.params, *self.paging.size, *cursor))
+        return self._selecting(merged(self.paging.size, cursor), numbers=self.paging.numbered)
+
+    def _selecting(self, page: Params, *, numbers: bool) -> PageRequest:
+        """Return the request of a page; in a body, `numbers` are written as such, but never a cursor."""
+        if not self.body:
+            return PageRequest(self.path, merged(self.params, page))
+        size = {name for name, _ in self.paging.size} if self.paging else set()
+        value = json.loads(self.body)
+        for name, text in page:
+            *above, last = name.split(".")
+            place = value
+            for step in above:
+                if not isinstance(place.get(step), dict):
+                    place[step] = {}
+                place = place[step]
+            place[last] = int(text) if text.isdecimal() and (numbers or name in size) else text
+        return PageRequest(self.path, self.params, body=json.dumps(value, sort_keys=True))
+
+
+def merged(*groups: Params) -> Params:
+    """Return all parameters; those of a later group replace those of the same names in earlier ones."""
+    found: Params = ()
+    for group in groups:
+        names = {name for name, _ in group}
+        found = (*(pair for pair in found if pair[0] not in names), *group)
+    return found
 
 
 def _check_head(page: Page) -> None:

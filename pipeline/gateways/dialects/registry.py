@@ -18,7 +18,7 @@ from pipeline.core.types import Gateway, Overrides
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import known
 from pipeline.gateways.dialects.dialect import Answer, Dialect
-from pipeline.gateways.dialects.paging import Paging
+from pipeline.gateways.dialects.paging import Paging, merged
 
 AUTO = "auto"
 DEFAULT_DIALECT = "openai"
@@ -81,9 +81,16 @@ def group_models_dialect(gateway: Gateway) -> Dialect:
 
 
 def _for_groups(dialect: Dialect, gateway: Gateway) -> Dialect:
-    """Apply the overrides that extend a dialect; the paths are those of the gateway's list of models."""
+    """Apply the overrides that extend a dialect; the others are those of the gateway's list of models."""
     own = gateway.overrides
-    added = Overrides(noise=own.noise, quiet=own.quiet, sets=own.sets, no_models=own.no_models)
+    added = Overrides(
+        headers=own.headers,
+        params=own.params,
+        noise=own.noise,
+        quiet=own.quiet,
+        sets=own.sets,
+        no_models=own.no_models,
+    )
     return customise(dialect, added)
 
 
@@ -92,11 +99,19 @@ def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
     own = overrides
     if own == Overrides():
         return dialect
+    path, _, query = (own.path or dialect.path).partition("?")
+    names = {name.lower() for name, _ in own.headers}
     changes: dict[str, Any] = {
-        "path": own.path or dialect.path,
+        "path": path,
+        "params": merged(dialect.params, tuple(parse_qsl(query, keep_blank_values=True)), own.params),
+        "headers": (*(pair for pair in dialect.headers if pair[0].lower() not in names), *own.headers),
+        "body": own.body or dialect.body,
         "list_at": (own.list,) if own.list is not None else dialect.list_at,
         "id_at": own.id or dialect.id_at,
         "key_header": own.key_header or dialect.key_header,
+        "key_scheme": own.key_scheme or dialect.key_scheme,
+        "key_param": own.key_param or dialect.key_param,
+        "null_is_empty": own.null_is_empty or dialect.null_is_empty,
         "noise": (*dialect.noise, *own.noise),
         "quiet": (*dialect.quiet, *own.quiet),
         "sets": (*dialect.sets, *own.sets),
