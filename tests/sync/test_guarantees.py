@@ -390,6 +390,14 @@ SCENARIOS: dict[str, Scenario] = {
         texts=("next_cursor", "paging"),
         stderr=("paging",),
     ),
+    "next-page-in-a-header": Scenario(
+        (Run(0, replies(enveloped(*TEN), X_Total_Pages="1"), "notable"),),
+        1,
+        replies(enveloped(*TEN[:9]), X_Total_Pages="2", X_RateLimit_Remaining="59"),
+        gateway=Answers,
+        texts=("x-total-pages", "paging"),
+        stderr=("x-total-pages", "paging"),
+    ),
     "first-list-in-part": Scenario(
         (), 0, replies(enveloped(*TEN, total=25)), gateway=Answers, texts=("25",), stderr=("complete = true",)
     ),
@@ -406,6 +414,14 @@ SCENARIOS: dict[str, Scenario] = {
         (Run(0, replies(enveloped(*TEN)), "notable"),),
         1,
         replies(b'{"code": 1001, "msg": "token expired", "data": []}'),
+        gateway=Answers,
+        texts=("token expired",),
+        stderr=("token expired",),
+    ),
+    "error-beside-a-list": Scenario(
+        (Run(0, replies(enveloped(*TEN, error_msg="ok")), "notable"),),
+        1,
+        replies(enveloped(*TEN, error_msg="token expired")),
         gateway=Answers,
         texts=("token expired",),
         stderr=("token expired",),
@@ -506,6 +522,12 @@ SCENARIOS: dict[str, Scenario] = {
         1,
         offers_each({model: {"features": ["tools", "vision"][: 2 - (model == "m0")]} for model in TEN}),
         texts=("m0", "vision"),
+    ),
+    "same-amount": Scenario(
+        (Run(0, offers(*TEN, **PRICE, context_length=8192), "notable"),),
+        1,
+        offers(*TEN, pricing={"prompt": "2e-06", "completion": 0.000006}, context_length="8192"),
+        watch=("m0",),
     ),
     "counter": Scenario((Run(0, offers(*TEN, downloads=5), "notable"),), 1, offers(*TEN, downloads=6)),
     "description": Scenario(
