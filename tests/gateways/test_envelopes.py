@@ -228,6 +228,7 @@ WHOLE = [
             }
         ),
     ),
+    ("a range of all in a header of its own", head(**{"X-Content-Range": "0-1/2", "X-More": "false"})),
     ("headers of the only page", head(**{"X-Total-Pages": "1", "X-Page": "1", "X-Per-Page": "20"})),
     ("headers with totals of the rows", head(**{"X-Total-Count": "2", "X-Total": "1", "X-WP-Total": "0"})),
     ("a header total of another kind", head(**{"X-Total": "0.25", "X-Total-Count": "many"})),
@@ -505,6 +506,19 @@ MORE = [
         'pages = "x-wp-totalpages"',
     ),
     ("a header with a count of pages", head(**{"X-Page-Count": "3"}), "header x-page-count:", "pages = "),
+    ("a header with more in a word", head(**{"X-More": "true"}), 'header x-more: "true"', "paging = "),
+    (
+        "a header with the next of the pages",
+        head(**{"X-Page-Next": "2"}),
+        "header x-page-next:",
+        'next = "x-page-next"',
+    ),
+    (
+        "a range in a header of its own",
+        head(**{"X-Content-Range": "items 0-1/9"}),
+        "items 0-1/9",
+        "complete = true",
+    ),
     ("a header with more", head(**{"X-Has-More": "true"}), "header x-has-more:", "complete = true"),
     (
         "a header with more and a cursor",
@@ -621,6 +635,11 @@ DOUBTFUL = [
     ("a count of items", page("a", itemCount=25), "itemCount: 25"),
     ("a count of results", page("a", resultCount=25), "resultCount: 25"),
     ("a count of models", page("a", model_count=25), "model_count: 25"),
+    (
+        "a count of items in a header",
+        raw(rows("a"), headers={"X-Items-Count": "9"}),
+        "header x-items-count: 9",
+    ),
     ("a total in an object", page("a", total={"value": 25, "relation": "eq"}), "total.value: 25"),
     ("a total in a header", raw(rows("a"), headers={"X-Total-Count": "20"}), "header x-total-count: 20"),
     ("a bare total in a header", raw(rows("a"), headers={"X-Total": "20"}), "header x-total: 20"),

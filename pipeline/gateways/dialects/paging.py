@@ -29,7 +29,8 @@ from pipeline.gateways.urls import is_same_gateway, origin, same_page, without_u
 
 MAX_PAGES = 1000
 
-_STANDARD = frozenset({"content-range", "link"})
+_RANGES = ("content-range", "x-content-range")
+_STANDARD = frozenset({*_RANGES, "link"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,7 @@ def merged(*groups: Params) -> Params:
 
 def _check_head(page: Page) -> None:
     """Raise Unreadable where the head of a response says that the body is a part of the list."""
-    content_range = page.headers.get("content-range", "")
+    content_range = next((page.headers[name] for name in _RANGES if name in page.headers), "")
     whole = is_whole(content_range)
     if whole is False or (page.status == HTTPStatus.PARTIAL_CONTENT and not whole):
         stated = f"Content-Range: {redact(content_range)}" if content_range else f"status {page.status}"

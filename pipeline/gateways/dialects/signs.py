@@ -39,7 +39,7 @@ _NEXT = words(
     " nextcontinuationtoken nextcursor nexthref nextid nextindex nextkey nextlink nextmarker nextoffset"
     " nextpage nextpagecursor nextpagekey nextpagelink nextpagenumber nextpagestart nextpagetoken"
     " nextpageuri nextpageurl nextrecordsurl nextskip nextstart nextstartkey nexttoken nexturi nexturl"
-    " odatanextlink paginationtoken resumetoken resumptiontoken scrollid"
+    " odatanextlink pagenext paginationtoken resumetoken resumptiontoken scrollid"
 )
 """Cursors and addresses of the next page."""
 
@@ -72,13 +72,13 @@ _PAGES = words(
 """Numbers of pages."""
 
 _TOTALS = words(
-    "allcount availablecount count found fullcount itemcount itemstotal matchcount modelcount nbhits"
-    " numberofitems numberofmodels numberofrecords numberofresults numfound numitems nummodels"
-    " numrecords numresults numtotal odatacount recordcount recordsfiltered recordstotal resultcount"
-    " resultstotal rowcount total totalavailable totalcount totalelements totalentries totalfound"
-    " totalhits totalitemcount totalitems totalmatches totalmodelcount totalmodels totalnum totalnumber"
-    " totalobjects totalrecordcount totalrecords totalresultcount totalresults totalrowcount totalrows"
-    " totalsize"
+    "allcount availablecount count found fullcount itemcount itemscount itemstotal matchcount"
+    " modelcount modelscount nbhits numberofitems numberofmodels numberofrecords numberofresults"
+    " numfound numitems nummodels numrecords numresults numtotal odatacount recordcount recordscount"
+    " recordsfiltered recordstotal resultcount resultscount resultstotal rowcount total totalavailable"
+    " totalcount totalelements totalentries totalfound totalhits totalitemcount totalitems totalmatches"
+    " totalmodelcount totalmodels totalnum totalnumber totalobjects totalrecordcount totalrecords"
+    " totalresultcount totalresults totalrowcount totalrows totalsize"
 )
 """Numbers of records on all pages; some answers count something else by these names."""
 
@@ -120,7 +120,7 @@ _HEADER_OBJECTS = words("page pageinfo paging pagination")
 """Headers whose JSON describes pages."""
 
 _NOT_OF_HEADERS = words(
-    "complete continue count current done end exhausted found last limit link links meta metadata more number"
+    "complete continue count current done end exhausted found last limit link links meta metadata number"
     " offset partial remaining self size skip take top"
 )
 """Names that say too little as those of headers: `X-Remaining` counts requests, `X-Count` anything."""
