@@ -32,9 +32,10 @@ def _net_change(steps: Sequence[_Side]) -> _Side:
     if loud and last.flapping:
         return last
     net = replace(steps[-1], before=(loud or steps)[0].before, flapping=last.flapping)
-    # A new value in between, after which it is as before.
-    announced = [step for step in loud if step.flapping]
-    return announced[-1] if announced and net.before == net.after else net
+    # A value that keeps changing may have had a new value, and be as before by now.
+    marked = [step for step in loud if step.flapping]
+    keeps_changing = bool(marked) and marked[-1].flap_step == FlapStep.ANNOUNCED
+    return marked[-1] if keeps_changing and net.before == net.after else net
 
 
 def net_fields(steps: Iterable[Iterable[FieldChange]]) -> list[FieldChange]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -114,6 +115,31 @@ def test_what_changed_has_one_row_for_all_scopes_with_the_same_change(recorded: 
     assert ask(recorded.store, "what_changed", scope="zeta/*") == []
     between = ask(recorded.store, "what_changed", since="2026-09-20T08:00:00Z", until="2026-09-20T09:00:00Z")
     assert columns(between, "kind", "model", "at") == [("removed", "lyra", "2026-09-20T08:00:00Z")]
+
+
+def test_a_price_that_a_list_lost_and_regained_higher_is_a_rise(script: Script) -> None:
+    names = ("acme/prod", "acme/test")
+    for price in ("0.000002", None, "0.000020"):
+        for name in names:
+            script.offers(name, *"abcdef")
+            for model in "abcdef":
+                fields = {"pricing": {"prompt": price, "completion": "1"}} if price else {}
+                script.offers_now[name][model] = fields
+        script.run()
+    rows = ask(script.store, "what_changed")
+    assert columns(rows, "model", "field", "before", "after", "class", "scopes") == [
+        (model, "pricing.prompt", '"0.000002"', '"0.000020"', "price", 2) for model in "abcdef"
+    ]
+    assert columns(ask(script.store, "what_changed", **{"class": "price"}), "model") == list("abcdef")
+    script.store.connection.create_function("is_lost", 2, is_lost)
+    start = script.store.rows(START, {"since": "2026-01-01", "most": 100, "watched": '["a"]'})
+    rises = [row for row in start if row["category"] == "price_increase"]
+    assert sorted((row["name"], row["watched"], row["scopes"]) for row in rises) == [
+        (model, int(model == "a"), 2) for model in "abcdef"
+    ]
+    assert json.loads(rises[0]["fields"]) == [
+        {"field": "pricing.prompt", "before": '"0.000002"', "after": '"0.000020"'}
+    ]
 
 
 ROW = ("at", "kind", "gateway", "model", "since", "field", "before", "after")

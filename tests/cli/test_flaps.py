@@ -190,10 +190,12 @@ def test_the_commands_say_so_in_words(play: Play) -> None:
     for _ in range(24):
         play.run()
     shown = play.job.quick("changes").stdout
-    assert "context_length keeps changing between 1048576 and 1000000" in shown
-    assert "context_length settled at 1000000 after 3 changes in 2 h" in shown
+    assert "context keeps changing between 1,048,576 and 1,000,000" in shown
+    assert "context settled at 1,000,000 after 3 changes in 2 h" in shown
     assert "(1 quiet: --all shows them)" in shown
-    assert "context_length: 1048576 → 1000000  (keeps changing)" in play.job.quick("changes", "--all").stdout
+    assert (
+        "context 1,048,576 → 1,000,000 (−4.6 %) (keeps changing)" in play.job.quick("changes", "--all").stdout
+    )
     timeline = play.job.quick("history", "vega").stdout
     assert timeline.count("(keeps changing)") == 1
     assert "settled at 1000000" in timeline
@@ -210,7 +212,7 @@ def test_the_price_of_a_watched_model_is_urgent_twice_and_then_quiet(play: Play)
         play.run()
     _, announced = play.mails("pressing")
     assert "input keeps changing between $2.00 and $3.00 per 1M tokens" in announced
-    assert announced.startswith("[modelwatch] urgent: watched is flapping")
+    assert announced.startswith("[modelwatch] urgent: watched: input keeps changing")
     for _ in range(24):
         play.run()
     (settled,) = play.mails("pressing")[2:]
@@ -227,6 +229,62 @@ def test_a_watched_price_that_settles_where_it_was_is_not_urgent(play: Play) -> 
         play.run()
     assert len(play.mails("pressing")) == 2
     assert "as before" in play.mails()[-1]
+
+
+def test_a_new_value_of_a_limit_that_keeps_changing_is_reported_at_its_own_severity(play: Play) -> None:
+    for value in (8192, 4096, 8192, 1024, 512, 1024, 8192, 16384):
+        play.run(context_length=value)
+    assert len(play.mails()) == 6
+    assert [(event["severity"], event["quiet"]) for event in play.events()] == [
+        ("breaking", False),
+        ("breaking", False),
+        ("breaking", False),
+        ("breaking", False),
+        ("quiet", True),
+        ("quiet", True),
+        ("notable", False),
+    ]
+    assert [step for *_, step in play.steps()] == [
+        None,
+        "announced",
+        None,
+        None,
+        "repeated",
+        "repeated",
+        None,
+    ]
+    assert "context 8,192 → 1,024" in play.mails()[3]
+    mails = play.mails()
+    for _ in range(30):
+        play.run()
+    assert play.mails() == mails, "the last change was reported"
+    play.check()
+
+
+def test_a_new_price_or_end_of_a_watched_model_that_keeps_changing_is_urgent(play: Play) -> None:
+    for price, end in ((2, 9), (3, 10), (2, 9), (3, 10), (90, 9), (91, 6), (90, 6)):
+        play.gateway.offers(
+            "watched",
+            to=("default", "vip"),
+            pricing={"prompt": price / 1_000_000, "completion": "0.00001"},
+            shutdown_date=f"2026-{end:02}-01",
+        )
+        play.run()
+    _, _, price, end = play.mails("pressing")
+    assert "input $3.00 → $90.00 per 1M tokens (+2,900 %)" in price
+    assert "1 Jun 2026" in end
+    play.check()
+
+
+def test_a_price_that_is_back_and_higher_is_a_rise_from_the_lost_one(play: Play) -> None:
+    for pricing in ({"prompt": "0.000002"}, {}, {"prompt": None}, {"prompt": "0.000020"}):
+        both = pricing and pricing | {"completion": "0.00001"}
+        play.gateway.offers("watched", to=("default", "vip"), **({"pricing": both} if both else {}))
+        play.run()
+    (event,) = play.events()[-1:]
+    assert "input $2.00 → $20.00 per 1M tokens (+900 %)" in play.mails("pressing")[-1]
+    assert event["severity"] == "urgent"
+    play.check()
 
 
 def test_two_fields_of_a_model_settle_each_in_its_time(play: Play) -> None:
