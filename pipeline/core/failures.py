@@ -31,7 +31,7 @@ def is_reminder(began: str, previous: str | None, at: str) -> bool:
         previous: the start of the run before; None where there was none.
         at: the start of this run.
     """
-    if previous is None:
+    if previous is None or previous > at:  # the clock was ahead in the run before
         return False
     days, before = (seconds_between(began, each) // _REMINDER for each in (at, previous))
     return days > before

@@ -63,13 +63,23 @@ def find_problems(
     if failing or absences:
         before = {scope.scope: scope for scope in coverage(store, until=run.snapshot - 1)}
     due = tuple(scope for scope in failing if _is_due(scope, before.get(scope.scope), run.started_at))
-    newly_held = _newly_missing_from_held(store, failing, run) if absences else set[ScopeModel]()
-    found = (_due_absence(model, asked, before, due, newly_held, run.started_at) for model in absences)
+    pending = watched_pending(store, watch, run.snapshot)
+    pending_before = watched_pending(store, watch, run.snapshot - 1)
+    new = set(pending.items() - pending_before.items())
+    begun = {key for key, _ in new}
+    if absences:
+        begun |= _newly_missing_from_held(store, failing, run)
+    found = (_due_absence(model, asked, before, due, begun, run.started_at) for model in absences)
+    removed = {(name, each.model) for each in events if each.kind == Kind.REMOVED for name in each.scopes}
     return RunProblems(
         scopes=due,
         absences=tuple(model for model in found if model.findings),
         recoveries=tuple(recoveries),
-        returned=tuple(_returned(store, run, asked, events, watch)),
+        returned=tuple(
+            (key, since)
+            for key, since in sorted(pending_before.items())
+            if key[0] in asked and key not in pending and key not in removed
+        ),
     )
 
 
@@ -85,19 +95,28 @@ def _due_absence(
     asked: Collection[str],
     before: Mapping[str, Coverage],
     due: Sequence[Coverage],
-    newly_held: Collection[ScopeModel],
+    begun: Collection[ScopeModel],
     at: str,
 ) -> WatchedModel:
-    """Return a watched model with the findings, and in each the scopes, that are due."""
+    """Return a watched model with the findings, and in each the scopes, that are due.
+
+    `begun` has the pending removals of models that do not flap, and the absences from held answers, that
+    began with the run.
+    """
     due_scopes = {scope.scope for scope in due}
 
     def is_due(scope: str, finding: Finding) -> bool:
         if scope not in asked:
             return False
+        if (scope, model.model) in begun:
+            return True
         if finding.kind == FindingKind.HELD:
-            return scope in due_scopes or (scope, model.model) in newly_held
+            return scope in due_scopes
         previous = before[scope].last_asked if scope in before else None
-        return finding.since is None or finding.since >= at or is_reminder(finding.since, previous, at)
+        began = finding.since
+        # A flapping model that is missing again is no reminder of the last time.
+        is_known = began is not None and (began > at or (previous or "") >= began)
+        return began is None or (is_known and is_reminder(began, previous, at))
 
     chosen = (
         replace(finding, scopes=tuple(scope for scope in finding.scopes if is_due(scope, finding)))
@@ -120,15 +139,3 @@ def _newly_missing_from_held(store: Store, failing: Sequence[Coverage], run: Run
         for until in (run.snapshot, run.snapshot - 1)
     )
     return now - earlier
-
-
-def _returned(
-    store: Store, run: Run, asked: Collection[str], events: Collection[Event], watch: Watch
-) -> Iterator[tuple[ScopeModel, str]]:
-    if not watch.models or not run.moved:
-        return
-    removed = {(name, each.model) for each in events if each.kind == Kind.REMOVED for name in each.scopes}
-    now = watched_pending(store, watch, run.snapshot)
-    for key, since in sorted(watched_pending(store, watch, run.snapshot - 1).items()):
-        if key[0] in asked and key not in now and key not in removed:
-            yield key, since

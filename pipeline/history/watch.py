@@ -59,7 +59,9 @@ class Finding:
         since: when the model was first missing, the hold or failure began, or the prices were those that are
             compared with (ISO 8601 UTC); None if unknown.
         answers: for a pending removal, the complete answers so far without the model; `needed`, how many
-            confirm it; `earliest`, the time (ISO 8601 UTC) at which it can be confirmed; None if unknown.
+            confirm it; `earliest`, the time (ISO 8601 UTC) before which it is not confirmed; None if unknown,
+            or if that has passed.
+        last_answered: for a failure, the last complete answer of the scope (ISO 8601 UTC); None without one.
         day: the shutdown date (ISO 8601).
         days: the number of days until then, negative when it has passed.
         prices: the prices that changed.
@@ -75,6 +77,12 @@ class Finding:
     answers: int | None = None
     needed: int | None = None
     earliest: str | None = None
+    last_answered: str | None = None
+
+    @property
+    def answers_left(self) -> int | None:
+        """For a pending removal, how many more answers without the model confirm it; None if unknown."""
+        return None if self.needed is None else max(1, self.needed - (self.answers or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +233,11 @@ def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Fi
     finding = Finding(FindingKind.UNCONFIRMED, since=misses.since, answers=misses.answers)
     if thresholds is None:
         return finding
+    earliest = shifted(misses.began_at, thresholds.confirm_after)
     return replace(
         finding,
         needed=answers_needed(thresholds.confirm, misses.flap_level),
-        earliest=shifted(misses.since, thresholds.confirm_after),
+        earliest=earliest if earliest > misses.at else None,
     )
 
 
@@ -279,8 +288,8 @@ def _missing_from_held(store: Store, watched: _Watched) -> Iterator[_ScopeFindin
 def _failing(watched: _Watched) -> Iterator[_ScopeFinding]:
     for scope, model in sorted(watched.offers):
         if watched.scopes[scope].state == "failed":
-            since = watched.scopes[scope].state_since
-            yield scope, model, Finding(FindingKind.FAILING, urgent=False, since=since)
+            since, last = watched.scopes[scope].state_since, watched.scopes[scope].last_answered
+            yield scope, model, Finding(FindingKind.FAILING, urgent=False, since=since, last_answered=last)
 
 
 def _shutdowns(store: Store, watched: _Watched, today: date, days: int) -> Iterator[_ScopeFinding]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
 from pipeline.store.outcomes import SETS_LISTING
+from pipeline.store.runs import trusted_starts
 
 ScopeModel = tuple[str, str]
 """The name of a scope, and the id of a model."""
@@ -103,11 +104,21 @@ _PENDING_AT = """
 
 
 class PendingMisses(NamedTuple):
-    """A pending removal: the start of the first run without the model, the answers since, the flap level."""
+    """A pending removal; times are ISO 8601 UTC.
+
+    Args:
+        since: the start of the first run without the model.
+        answers: the number of answers without it.
+        flap_level: its level.
+        began_at: `since`, by the clock of the newest run; see `trusted_starts`.
+        at: the start of the newest run.
+    """
 
     since: str
     answers: int
     flap_level: int
+    began_at: str
+    at: str
 
 
 def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, PendingMisses]:
@@ -115,7 +126,7 @@ def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, Pe
     rows = store.rows(
         """
         select scopes.name as scope, models.name as model, changes.model as model_id,
-               snapshots.started_at as at, missing.misses, missing.flap_level, (
+               snapshots.started_at as at, snapshots.id as since, missing.misses, missing.flap_level, (
             select min(moved.id) from sightings as moved
             where moved.scope = missing.scope and moved.snapshot >= missing.since
             and moved.transition = missing.transition and moved.outcome = 'moved'
@@ -130,9 +141,15 @@ def pending_removals(store: Store, models: Iterable[int]) -> dict[ScopeModel, Pe
         """,
         {"models": json.dumps(sorted(models))},
     )
+    if not rows:
+        return {}
     levels = flap_levels(store, {row["moved"] for row in rows if row["moved"]})
+    (newest,) = store.rows("select started_at as at from snapshots order by id desc limit 1")
+    starts = trusted_starts(store, {row["since"] for row in rows}, newest["at"])
     return {
-        (row["scope"], row["model"]): PendingMisses(row["at"], row["misses"], row["flap_level"])
+        (row["scope"], row["model"]): PendingMisses(
+            row["at"], row["misses"], row["flap_level"], starts[row["since"]], newest["at"]
+        )
         for row in rows
         if levels.get((row["moved"], row["model_id"]), row["flap_level"]) == row["flap_level"]
     }

@@ -123,7 +123,9 @@ def test_a_failing_scope_is_a_finding_that_is_not_urgent(script):
     script.fails("one/a").run()
     report = check(script, "alpha")
     assert report.models[0].findings == (
-        Finding(FindingKind.FAILING, urgent=False, since=moment(2), scopes=("one/a",)),
+        Finding(
+            FindingKind.FAILING, urgent=False, since=moment(2), scopes=("one/a",), last_answered=moment(1)
+        ),
     )
     assert not report.urgent
 
