@@ -78,6 +78,14 @@ def test_the_same_price_in_another_spelling_is_quiet(play: Play, second: str) ->
     check_quiet(play)
 
 
+def test_the_two_spellings_are_shown_as_they_are_written(play: Play) -> None:
+    play.run('{"input_cost": 0.5, "output_cost": "1.5", "context_length": 8192}')
+    play.run('{"input_cost": "0.50", "output_cost": 1.5, "context_length": "8192"}')
+    text = play.job.quick("changes", "--all").stdout
+    for part in ('input_cost 0.5 → "0.50"', 'output_cost "1.5" → 1.5', 'context 8192 → "8192"'):
+        assert part in text
+
+
 def test_the_same_number_in_another_spelling_is_the_same_record(play: Play) -> None:
     assert play.run(FIRST) == (0, "")
     assert play.run('{"pricing": {"prompt": 2e-6, "completion": 1.0e-5}}') == (0, "")

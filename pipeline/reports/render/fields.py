@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from pipeline.core.canonical import from_text
-from pipeline.core.impact import direction, limits
+from pipeline.core.impact import direction, is_same_value, limits
 from pipeline.core.prices import UNIT_CALL, PriceChange
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
@@ -171,12 +171,23 @@ def _changed(locale: Locale, name: Text, change: FieldChange) -> Text:
 
 def _texts(locale: Locale, change: FieldChange) -> tuple[Text | None, Text | None]:
     """Return both sides of a field as text, cut to where they differ if they are long."""
+    if _is_only_spelling(change):
+        before, after = ((untrusted(side or "", "value"),) for side in (change.before, change.after))
+        return before, after
     sides = [None if side is None else _side(locale, side) for side in (change.before, change.after)]
     if None not in sides and sides[0] == sides[1] and change.before != change.after:
         texts = _unquoted(change.before or ""), _unquoted(change.after or "")
         clipped = clip_to_difference(*texts, longest=_MAX_VALUE)
         sides = [(Piece(side, "value"),) for side in clipped]
     return sides[0], sides[1]
+
+
+def _is_only_spelling(change: FieldChange) -> bool:
+    """Return whether the sides are short and the same price or limit, so that quotes and zeros differ."""
+    before, after = change.before, change.after
+    if before is None or after is None or before == after or max(len(before), len(after)) > _MAX_VALUE:
+        return False
+    return is_same_value(before, after, change.category)
 
 
 def field_now(locale: Locale, change: FieldChange) -> Text:
