@@ -137,6 +137,7 @@ def status(home: Home, *, as_json: bool) -> None:
             "run": asdict(found.run) if found.run else None,
             "reports_waiting": found.waiting,
             "reports_refused": found.refused,
+            "unsteady": list(found.unsteady),
             "coverage": [coverage_value(scope) for scope in found.coverage],
         }
         raw(pretty(value))
@@ -155,13 +156,12 @@ def _status_lines(status: Status) -> Iterator[str]:
     answered = f"{run.answered} of {count(run.scopes, 'scope')} answered"
     yield f"last run {minute(run.started_at)} UTC, {run.status}: {answered}"
     asked = [scope for scope in status.coverage if scope.state != "retired"]
-    yield from incident_lines(asked)
+    yield from incident_lines(asked, last_answers=True)
     for scope in asked:
-        if scope.state == "failed":
-            last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
-            yield f"{scope.scope}: {last}"
         if scope.last_asked and scope.last_asked != run.started_at:
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
+        if scope.scope in status.unsteady:
+            yield f"{scope.scope}: unsteady, failed or held thrice in a day: mailed every 6 h at most"
     for state, number in (("waiting", status.waiting), ("refused", status.refused)):
         if number:
             yield f"reports {state}: {number}; `modelwatch outbox` shows why"

@@ -15,7 +15,7 @@ from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
-from pipeline.history.deprecations import AnnouncedShutdown, UnannouncedRemoval
+from pipeline.history.deprecations import AnnouncedShutdown, Deprecations, UnannouncedRemoval
 from pipeline.reports.console import scopes_text
 from pipeline.reports.csv_json import write_csv
 
@@ -45,7 +45,7 @@ def deprecations(home: Home, *, days: int, unannounced: bool, as_json: bool, as_
     elif unannounced:
         click.echo("\n".join(_removed_lines(found.unannounced, days)))
     else:
-        click.echo("\n".join(_announced_lines(found.announced, found.unannounced, days)))
+        click.echo("\n".join(_announced_lines(found, days)))
 
 
 _Table = tuple[Sequence[str], list[Sequence[Any]]]
@@ -66,22 +66,25 @@ def _removed_table(removed: Sequence[UnannouncedRemoval]) -> _Table:
     ]
 
 
-def _announced_lines(
-    announced: Sequence[AnnouncedShutdown], removed: Sequence[UnannouncedRemoval], days: int
-) -> Iterator[str]:
-    """Yield a line for each announced shutdown, by day, and the number of removals without notice."""
-    if not announced:
+def _announced_lines(found: Deprecations, days: int) -> Iterator[str]:
+    """Yield a line for each announced shutdown, by day, or the next one; and the number of removals."""
+    if not found.announced:
         yield f"no model on offer has an announced shutdown within {count(days, 'day')}"
-    for each in announced:
-        stage = f"  ({safe(each.lifecycle)})" if each.lifecycle else ""
-        scopes = scopes_text(each.gateway, each.scopes, ())
-        yield f"{each.day}  {days_text(each.days)}  {safe(each.model)}{stage}  {scopes}"
-    if removed:
-        number = len({(each.gateway, each.model) for each in removed})
+        if found.later:
+            yield f"the next one: {_announced_line(found.later)}"
+    yield from map(_announced_line, found.announced)
+    if found.unannounced:
+        number = len({(each.gateway, each.model) for each in found.unannounced})
         yield (
             f"{count(number, 'model')} removed without notice in the last {count(days, 'day')}: "
             "--unannounced shows them"
         )
+
+
+def _announced_line(each: AnnouncedShutdown) -> str:
+    stage = f"  ({safe(each.lifecycle)})" if each.lifecycle else ""
+    scopes = scopes_text(each.gateway, each.scopes, ())
+    return f"{each.day}  {days_text(each.days)}  {safe(each.model)}{stage}  {scopes}"
 
 
 def days_text(days: int) -> str:

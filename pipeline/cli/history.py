@@ -20,7 +20,7 @@ from pipeline.core.text import printable as safe
 from pipeline.core.times import duration, minute
 from pipeline.core.types import FlapStep
 from pipeline.history.timeline import FIRST_OFFERS, StepKind, Timeline, TimelineStep
-from pipeline.reports.console import field_text, price_text, prices_text
+from pipeline.reports.console import field_texts, price_text, prices_text, state_text
 from pipeline.reports.csv_json import field_value, flap_cell, price_value, sides, write_csv
 
 _MOST_MODELS = 20
@@ -177,8 +177,8 @@ def _state(timeline: Timeline) -> str:
         since = f" since {minute(timeline.last_asked)}" if timeline.last_asked else ""
         return f"no longer asked{since}; {offered} then"
     if timeline.state in ("held", "failed"):
-        since = minute(timeline.state_since or "")
-        return f"{offered}, as of the last accepted answer; {timeline.state} since {since}"
+        state = state_text(timeline.state, timeline.state_since)
+        return f"{offered}, as of the last accepted answer; {state}"
     return offered
 
 
@@ -217,7 +217,7 @@ def _step_texts(step: TimelineStep, *, pruned: bool) -> Iterator[str]:
             yield (_FIRST_KEPT if kept else _TEXTS[step.kind]) + _first_prices(step)
             return
     yield from map(price_text, step.prices)
-    yield from map(field_text, by_importance(step.fields))
+    yield from field_texts(by_importance(step.fields))
 
 
 def _first_prices(step: TimelineStep) -> str:

@@ -21,7 +21,7 @@ from pipeline.core.times import minute
 from pipeline.core.types import FieldChange
 from pipeline.errors import exit_status
 from pipeline.history.model import ModelDetails, OfferedRecord, OfferState, ScopeOffer
-from pipeline.reports.console import event_lines, scopes_text, usd_text
+from pipeline.reports.console import event_lines, scopes_text, state_text, usd_text
 from pipeline.reports.csv_json import event_value
 
 CAVEAT = "gateways of the One-API family may answer here for models that they do not offer: rely on the list"
@@ -206,7 +206,7 @@ def _offer_text(offer: ScopeOffer, *, pruned: bool) -> str:
     if offer.state == OfferState.UNKNOWN:
         return text
     if scope.state in ("held", "failed"):
-        text += f" ({scope.state} since {minute(scope.state_since or '')}: this is the last known state)"
+        text += f" ({state_text(scope.state, scope.state_since)}: this is the last known state)"
     if scope.state == "retired" and scope.last_answered:
         text += f" (no longer asked: this is the state of {minute(scope.last_answered)})"
     return text

@@ -32,26 +32,20 @@ from pipeline.history.types import Coverage, Event
 from pipeline.history.watch import WatchedModel
 from pipeline.reports.console import (
     change_lines,
+    cure_text,
     event_lines,
     incident_lines,
     recovery_lines,
     report_lines,
     scopes_text,
+    sentence,
 )
 from pipeline.reports.types import Report
 
-_CURES = {
-    "Unresolved": "check as the user, and in the environment, that the job runs in",
-    "Unreachable": "check `url`, and that this machine can reach it",
-    "Throttled": "a run waits and tries again; if it persists, ask less often or lower `concurrency`",
-    "Unreadable": "check that `url` is the API's address, and `dialect`",
-}
-"""The cures of classes of failures, for errors that have no cure of their own."""
-
 _LONGEST_ADVICE = 1000
 
-_CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds", "advice")
-_CHECK_HEADINGS = ("scope", "asks as", "answers", "dialect", "models", "seconds", "what to do")
+_CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds")
+_CHECK_HEADINGS = ("scope", "asks as", "answers", "dialect", "models", "seconds")
 
 _scope_option = click.option(
     "--scope", "only", multiple=True, help="Ask only scopes that match this glob; may be repeated."
@@ -89,14 +83,12 @@ def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
 
 
 def _print_checks(rows: Sequence[dict[str, Any]]) -> None:
-    """Print a table; on a terminal the advice stands below it, where it has the full width."""
-    advice_below = sys.stdout.isatty()
-    columns, headings = (names[: -1 if advice_below else None] for names in (_CHECK_COLUMNS, _CHECK_HEADINGS))
-    table(headings, [[row[column] for column in columns] for row in rows], right=("models", "seconds"))
-    if advice_below:
-        for row in rows:
-            if row["advice"]:
-                click.echo(f"{row['scope']}: {printable(row['advice'], longest=_LONGEST_ADVICE)}")
+    """Print a table, and the advice below it, where it has the full width."""
+    cells = [[row[column] for column in _CHECK_COLUMNS] for row in rows]
+    table(_CHECK_HEADINGS, cells, right=("models", "seconds"))
+    for row in rows:
+        if row["advice"]:
+            click.echo(f"{row['scope']}: {printable(row['advice'], longest=_LONGEST_ADVICE)}")
 
 
 def _missing_lines(found: CheckResult) -> Iterator[str]:
@@ -110,39 +102,28 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
     seconds = None if result.seconds is None else round(result.seconds, 2)
     match result.answer:
         case ListingAnswer(listing, dialect=dialect, incomplete=incomplete) as answer:
-            about_the_list = (found.fallbacks.get(scope.name), incomplete, *listing.warnings[:3])
-            notes = filter(None, (*about_the_list, answer.price_advice()))
+            fallback = found.fallbacks.get(scope.name)
+            empty = None if len(listing) else "the list is empty"
+            notes = filter(None, (empty, incomplete, *listing.warnings[:3], answer.price_advice()))
             advice = "; ".join(notes) or None
-            row |= {"answers": "yes", "dialect": dialect.name, "models": len(listing)}
+            if fallback:
+                advice = f"{fallback} {_cure('Refused', scope)}"
+            answers = "anonymous list" if fallback else "yes"
+            row |= {"answers": answers, "dialect": dialect.name, "models": len(listing)}
             row |= {"error": None, "advice": advice}
         case FetchError() as error:
             problem = {"class": type(error).__name__, "message": error.message}
-            advice = error.message if error.cure else f"{error.message}; {_cure(error, scope)}"
+            advice = error.message
+            if not error.cure:
+                advice = f"{sentence(advice)} {_cure(type(error).__name__, scope)}"
             row |= {"answers": "no", "dialect": None, "models": None, "error": problem, "advice": advice}
         case _:
             raise AssertionError("a check sends no validators, so no answer is unchanged")
     return row | {"seconds": seconds}
 
 
-def _cure(error: FetchError, scope: Scope) -> str:
-    kind = type(error).__name__
-    if kind != "Refused":
-        return _CURES[kind]
-    if scope.key_hint is None:
-        return "this gateway answers no anonymous request: give the scope a key, or remove it"
-    return f"set a valid key in {_place_of(scope.key_hint)}"
-
-
-def _place_of(reference: str) -> str:
-    """Return where a reference points, for people: `$NAME`, a file, or the config's command."""
-    kind, _, rest = reference.partition(":")
-    match kind:
-        case "env":
-            return f"${rest}"
-        case "file":
-            return rest
-        case _:
-            return "what the config's `command:` reads"
+def _cure(key: str, scope: Scope) -> str:
+    return cure_text(key, [scope.name], [scope.key_hint], paths=True)
 
 
 @click.command()
@@ -269,7 +250,8 @@ def _urgent_lines(events: Iterable[Event]) -> Iterator[str]:
     """Yield a line for each urgent change."""
     for event in events:
         if event.urgent:
-            changes = "; ".join(line.strip() for line in change_lines([event], each=True))
+            line, *texts = (line.strip() for line in change_lines([event], each=True, today=event.at))
+            changes = "  ".join(filter(None, (line, "; ".join(texts))))
             yield f"{changes}  {scopes_text(event.gateway, event.scopes, event.groups)}"
 
 

@@ -56,17 +56,22 @@ class UnannouncedRemoval:
 
 @dataclass(frozen=True, slots=True)
 class Deprecations:
-    """Announced shutdowns, by day, and removals without notice, oldest first."""
+    """Announced shutdowns, by day, and removals without notice, oldest first.
+
+    `later` is the first shutdown after the days that were asked for; None without one.
+    """
 
     announced: tuple[AnnouncedShutdown, ...]
     unannounced: tuple[UnannouncedRemoval, ...]
+    later: AnnouncedShutdown | None = None
 
 
 def find_deprecations(store: Store, *, now: datetime, days: int) -> Deprecations:
     """Return the shutdowns announced for the next `days` days, and the unannounced removals of the last."""
-    to_come = announced_shutdowns(store, today=now.date(), until=now.date() + timedelta(days=days))
+    found = announced_shutdowns(store, today=now.date(), until=date.max)
+    to_come = tuple(each for each in found if each.days <= days)
     gone = unannounced_removals(store, since=iso(now - timedelta(days=days)))
-    return Deprecations(tuple(to_come), tuple(gone))
+    return Deprecations(to_come, tuple(gone), later=next(iter(found[len(to_come) :]), None))
 
 
 def announced_shutdowns(store: Store, *, today: date, until: date) -> list[AnnouncedShutdown]:

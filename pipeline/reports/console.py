@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
-from pipeline.core.impact import by_importance
+from pipeline.core.impact import by_importance, is_pressing
 from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.text import count, printable
 from pipeline.core.times import duration, minute
-from pipeline.core.types import GROUP_PREFIX, FieldChange, FlapMark, FlapStep, Kind, Severity
+from pipeline.core.types import GROUP_PREFIX, PROBLEMS, FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery
 from pipeline.reports.folding import Batch, Flapping, fold_batches, fold_flapping, worst_first
-from pipeline.reports.render.fields import price, price_now, usd, with_source
-from pipeline.reports.render.locales import Locale, plain
+from pipeline.reports.render.changes import models_count, shape
+from pipeline.reports.render.fields import field_now, fields, price, price_now, shutdown, usd, with_source
+from pipeline.reports.render.locales import Locale, plain, untrusted
+from pipeline.reports.render.scopes import cure, problem_key
 from pipeline.reports.types import Report
-from pipeline.reports.value_diff import clip_to_difference, differing_leaves
 
 URGENT_PREFIX = "! "
 """Marks the line of an urgent event."""
 
 KIND_SYMBOLS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.CHANGED: "~", Kind.SHAPE: "~"}
 
-_MAX_VALUE = 80
 _MAX_SCOPES = 3
-_MAX_LEAVES = 3
-_MAX_FIELDS = 6
 _MAX_MODELS = 6
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """Yield the lines of a report: changes, the worst first, then recoveries, failures and holds."""
+    """Yield the lines of a report: changes, the worst first, then recoveries, failures and holds.
+
+    Without changes the last line is that there were none.
+    """
     shown = worst_first(event for event in report.events if not event.quiet)
     quiet = len(report.events) - len(shown)
-    yield from event_lines(shown)
+    yield from event_lines(shown, today=report.run.started_at)
     if quiet:
         yield f"{count(quiet, 'quiet change')}: see `modelwatch changes --all`"
         yield from _shape_lines(report.events)
     run = report.run
-    if not shown:
-        yield f"no changes; {run.answered} of {count(run.scopes, 'scope')} answered"
     yield from recovery_lines(report.recoveries)
     yield from incident_lines(report.coverage)
+    if not shown:
+        yield f"no changes; {run.answered} of {count(run.scopes, 'scope')} answered"
 
 
 def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
@@ -63,43 +64,49 @@ def _shape_lines(events: Iterable[Event]) -> Iterator[str]:
 
 def _shape_text(event: Event) -> str:
     """Return a change of shape as `context_length: lost by 9 of 10 models: vega, lyra, and 7 more`."""
-    done = "lost by" if event.fields[0].after is None else "new in"
-    fields = _some([field.field for field in event.fields], _MAX_FIELDS)
-    number = f"{len(event.models)} of {count(event.listed or len(event.models), 'model')}"
-    return f"{fields}: {done} {number}: {_some(event.models, _MAX_MODELS)}"
+    head = shape(_english(), event.fields, len(event.models), event.listed or len(event.models))
+    return f"{plain(head)}: {_some(event.models, _MAX_MODELS)}"
 
 
 def _some(names: Sequence[str], most: int) -> str:
-    more = [f"and {len(names) - most} more"] if len(names) > most else []
-    return ", ".join([*map(printable, names[:most]), *more])
+    return plain(_english().join_some(map(untrusted, names), most))
 
 
-def event_lines(events: Iterable[Event], *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:
+def event_lines(
+    events: Iterable[Event], *, quiet_too: bool = False, each: bool = False, today: str = ""
+) -> Iterator[str]:
     """Yield the lines of events; those of the same run and scopes are under one heading.
 
     Args:
         events: in their order.
         quiet_too: include quiet changes.
         each: yield a line for every event; otherwise flapping models and batches are folded.
+        today: the day (ISO 8601) from which the days until a shutdown are counted; empty to leave them out.
     """
+    events = list(events)
     shown = [event for event in events if quiet_too or not event.quiet]
-    steady, flapping = (shown, []) if each else fold_flapping(shown)
+    steady, flapping = (shown, []) if each else fold_flapping(shown, events)
     for (at, gateway, scopes), group in groupby(steady, key=lambda e: (e.at, e.gateway, e.scopes)):
         members = list(group)
         yield f"{minute(at)}  {scopes_text(gateway, scopes, members[0].groups)}"
-        yield from change_lines(members, each=each)
+        yield from change_lines(members, each=each, today=today)
     if flapping:
         yield "flapping"
     yield from (line for model in flapping for line in _flapping_lines(model))
 
 
-def change_lines(events: Iterable[Event], *, each: bool = False, removed: str = "  removed") -> Iterator[str]:
-    """Yield the lines of events of one run and the same scopes; `removed` follows the ids of removals."""
+def change_lines(
+    events: Iterable[Event], *, each: bool = False, removed: str = "  removed", today: str = ""
+) -> Iterator[str]:
+    """Yield the lines of events of one run and the same scopes; `removed` follows the ids of removals.
+
+    `today` is that of `event_lines`.
+    """
     rest, batches = (list(events), []) if each else fold_batches(list(events))
     parts = [*batches, *(Batch("", [event]) for event in rest)]
     for part in parts if each else sorted(parts, key=lambda part: _rank(part.members[0])):
         lone = len(part.members) == 1
-        yield from _lines(part.members[0], removed) if lone else _batch_lines(part, removed)
+        yield from _lines(part.members[0], removed, today) if lone else _batch_lines(part, removed, today)
 
 
 def _rank(event: Event) -> tuple[int, bool]:
@@ -107,17 +114,19 @@ def _rank(event: Event) -> tuple[int, bool]:
     return list(Severity).index(event.severity), event.kind != Kind.REMOVED
 
 
-def _batch_lines(batch: Batch[Event], removed: str) -> Iterator[str]:
+def _batch_lines(batch: Batch[Event], removed: str, today: str) -> Iterator[str]:
     first = batch.members[0]
-    line = f"  {KIND_SYMBOLS[first.kind]} {len(batch.members)} models {printable(batch.label)}".rstrip()
+    counted = plain(models_count(_english(), len(batch.members), batch.label))
+    names = _some([event.model for event in batch.members], _MAX_MODELS)
+    line = f"  {KIND_SYMBOLS[first.kind]} {counted}: {names}"
     match first.kind:
         case Kind.REMOVED:
-            yield f"{line}{removed}{_since(first)}"
+            yield f"{line}{removed}{_since(batch.members)}"
         case Kind.RETURNED:
-            yield f"{line}{_returned(first)}"
+            yield f"{line}{_returned(batch.members)}"
         case _:
             yield line
-            yield from (f"      {text}" for text in change_texts(first.fields, first.prices))
+            yield from (f"      {text}" for text in change_texts(first.fields, first.prices, today=today))
 
 
 def _flapping_lines(flapping: Flapping) -> Iterator[str]:
@@ -140,10 +149,10 @@ def _net_texts(fields: Sequence[FieldChange], prices: Sequence[PriceChange]) -> 
         yield f"{plain(price_now(_english(), change))}, as before"
     for field in by_importance(field for field in fields if field.before == field.after):
         if not (same and field.category == "price"):
-            yield f"{printable(field.field)}: {_side(field.after)}, as before"
+            yield f"{plain(field_now(_english(), field)) or printable(field.field)}, as before"
 
 
-def _lines(event: Event, removed: str) -> Iterator[str]:
+def _lines(event: Event, removed: str, today: str) -> Iterator[str]:
     line = f"{URGENT_PREFIX if event.urgent else '  '}{KIND_SYMBOLS[event.kind]} {printable(event.model)}"
     if event.kind == Kind.SHAPE:
         yield f"{line}{_shape_text(event)}"
@@ -151,17 +160,17 @@ def _lines(event: Event, removed: str) -> Iterator[str]:
     match event.kind:
         case Kind.REMOVED if event.listed is not None:
             line = line.removesuffix(printable(event.model)) + _group_gone(event.model, event.listed)
-            yield f"{line}{_since(event)}"
+            yield f"{line}{_since([event])}"
             return
         case Kind.REMOVED:
-            line += f"{removed}{_since(event)}{_similar_model(event)}"
+            line += f"{removed}{_since([event])}{_similar_model(event)}"
         case Kind.RETURNED:
-            line += _returned(event)
+            line += _returned([event])
         case Kind.ADDED:
             line += _similar_model(event)
         case _:
             pass
-    texts = change_texts(event.fields, event.prices)
+    texts = change_texts(event.fields, event.prices, urgent=event.urgent, today=today)
     if event.kind == Kind.CHANGED and len(texts) == 1:
         yield f"{line}  {texts[0]}"
         return
@@ -174,12 +183,20 @@ def _group_gone(record: str, models: int) -> str:
     return f"group {group} is gone ({count(models, 'model')})"
 
 
-def _since(event: Event) -> str:
-    return f", missing since {minute(event.since)}" if event.since and event.since != event.at else ""
+def _since(events: Sequence[Event]) -> str:
+    """Return since when removed models are missing; empty where that is the time of their removal."""
+    times = sorted({minute(event.since) for event in events if event.since})
+    if not times or times == [minute(events[0].at)]:
+        return ""
+    if len(times) == 1:
+        return f", missing since {times[0]}"
+    return f", first missing between {times[0]} and {times[-1]}"
 
 
-def _returned(event: Event) -> str:
-    return f"  returned after {duration(event.away_seconds or 0)}"
+def _returned(events: Sequence[Event]) -> str:
+    """Return after how long models returned."""
+    least, most = (duration(choose(event.away_seconds or 0 for event in events)) for choose in (min, max))
+    return f"  returned after {most}" if least == most else f"  returned after {least} to {most}"
 
 
 def _similar_model(event: Event) -> str:
@@ -199,19 +216,54 @@ def _recovery(end: Recovery) -> str:
     since = minute(end.since)
     if end.accepted:
         return f"answer held since {since} accepted"
-    return f"answer held since {since} dropped: the next answers differed"
+    return f"answer held since {since} dropped, a later answer differed"
 
 
-def incident_lines(coverage: Iterable[Coverage]) -> Iterator[str]:
-    """Yield a line for each failure, hold and number of pending removals, with its scopes."""
-    yield from _by_scopes(
-        (scope.gateway, scope.scope, line) for scope in coverage for line in _open_incidents(scope)
-    )
+def incident_lines(coverage: Iterable[Coverage], *, last_answers: bool = False) -> Iterator[str]:
+    """Yield a line for each failure and hold, with what to do about it, and for pending removals.
+
+    With `last_answers` also when failing scopes answered last.
+    """
+    problems: dict[tuple[str, str, str], list[Coverage]] = {}
+    pending = []
+    for scope in coverage:
+        if scope.state in PROBLEMS:
+            problems.setdefault(
+                (scope.gateway, problem_key(scope), _problem(scope, last_answer=last_answers)), []
+            ).append(scope)
+        pending += [(scope.gateway, scope.scope, line) for line in _pending(scope)]
+    for (gateway, key, text), members in problems.items():
+        names = tuple(scope.scope for scope in members)
+        advice = cure_text(key, names, [scope.key for scope in members])
+        yield f"{scopes_text(gateway, names, ())}: {text} {advice}"
+    yield from _by_scopes(pending)
 
 
-def _open_incidents(scope: Coverage) -> Iterator[str]:
-    if scope.state in ("held", "failed"):
-        yield f"{scope.state} since {minute(scope.state_since or '')}: {printable(scope.message or '')}"
+def cure_text(key: str, scopes: Sequence[str], keys: Sequence[str | None], *, paths: bool = False) -> str:
+    """Return what to do about a failure or hold, as in reports; the arguments are those of `cure`."""
+    return plain(cure(_english(), key, scopes, keys, paths=paths))
+
+
+def state_text(state: str, since: str | None) -> str:
+    """Return since when (ISO 8601 UTC) a scope is failing or held: `failing since 2026-05-01 06:00`."""
+    return f"{'failing' if state == 'failed' else state} since {minute(since or '')}"
+
+
+def _problem(scope: Coverage, *, last_answer: bool) -> str:
+    """Return since when a scope is held or failing, and why, as a sentence."""
+    state = state_text(scope.state, scope.state_since)
+    if scope.state == "failed" and last_answer:
+        last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
+        state = f"{state} ({last})"
+    return sentence(f"{state}: {printable(scope.message or '')}")
+
+
+def sentence(text: str) -> str:
+    """Return a text that ends like a sentence."""
+    return text if text.endswith((".", "?", "!", "…")) else f"{text}."
+
+
+def _pending(scope: Coverage) -> Iterator[str]:
     if scope.pending_removals:
         names = _some(scope.pending_models, _MAX_MODELS)
         yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet: {names}"
@@ -234,21 +286,27 @@ def scopes_text(gateway: str, scopes: tuple[str, ...], groups: tuple[str, ...]) 
     return f"{printable(gateway)}: {len(scopes)} scopes{of}"
 
 
-def change_texts(fields: Sequence[FieldChange], prices: Iterable[PriceChange]) -> list[str]:
+def change_texts(
+    fields: Sequence[FieldChange], prices: Iterable[PriceChange], *, urgent: bool = False, today: str = ""
+) -> list[str]:
     """Return a text for each price and each other field of a change: prices first, descriptions last.
 
     Args:
         fields: the fields that differ.
         prices: the price changes of the facts; a field that repeats one of them has no text of its own.
+        urgent: the fields that make the change urgent are first.
+        today: that of `event_lines`.
     """
     known, others = split_prices(fields, prices)
     quiet = [field for field in fields if field.category in (*QUIET_CATEGORIES, SHAPE)]
-    return [*map(price_text, known), *map(field_text, by_importance((*others, *quiet)))]
+    pressing = [field for field in others if urgent and is_pressing(field)]
+    rest = by_importance((*(field for field in others if field not in pressing), *quiet))
+    return [*field_texts(pressing, today=today), *map(price_text, known), *field_texts(rest, today=today)]
 
 
-@cache
-def _english() -> Locale:
-    return Locale("en")
+@lru_cache(2)
+def _english(today: str = "") -> Locale:
+    return Locale("en", today=today)
 
 
 def price_text(change: PriceChange) -> str:
@@ -279,38 +337,20 @@ def usd_text(amount: Decimal, unit: str, source: str | None = None) -> str:
     return plain(with_source(_english(), usd(_english(), amount, unit), source))
 
 
+def field_texts(changes: Sequence[FieldChange], *, today: str = "") -> list[str]:
+    """Return field changes as in reports: `context 1,000,000 → 256,000 (−74 %)`, `shutdown 1 Aug 2026 (new)`.
+
+    Of long values only the differing parts; with `today` (ISO 8601) also the days until a shutdown.
+    """
+    return [plain(text) for text in fields(_english(today[:10]), changes)]
+
+
 def field_text(field: FieldChange) -> str:
-    """Return a field change as `context_length: 8 → 16`; of long values only the differing parts."""
-    name = printable(field.field)
-    if field.flapping:
-        return _flapping_text(name, field, field.flapping)
-    if leaves := differing_leaves(field):
-        more = f", and {len(leaves) - _MAX_LEAVES} more" if len(leaves) > _MAX_LEAVES else ""
-        return f"{name}: {', '.join(map(field_text, leaves[:_MAX_LEAVES]))}{more}"
-    before, after = _sides(field)
-    return f"{name}: {before} → {after}"
+    """Return one field change as in reports; see `field_texts`."""
+    return field_texts([field])[0]
 
 
-def _flapping_text(name: str, field: FieldChange, mark: FlapMark) -> str:
-    """Return the text of a field whose value keeps changing, or has settled."""
-    before, after = _sides(field)
-    match mark.step:
-        case FlapStep.ANNOUNCED:
-            return f"{name} keeps changing between {after} and {before}"
-        case FlapStep.SETTLED:
-            same = ", as before," if field.before == field.after else ""
-            changes = f"{count(mark.changes or 0, 'change')} in {duration(mark.seconds or 0)}"
-            return f"{name} settled at {after}{same} after {changes}"
-        case FlapStep.REPEATED:
-            return f"{field_text(replace(field, flapping=None))}  (keeps changing)"
-
-
-def _sides(field: FieldChange) -> tuple[str, str]:
-    """Return both sides of a field, cut to where they differ if they are long."""
-    if field.before is None or field.after is None or field.before == field.after:
-        return _side(field.before), _side(field.after)
-    return clip_to_difference(field.before, field.after, longest=_MAX_VALUE)
-
-
-def _side(value: str | None) -> str:
-    return "(none)" if value is None else printable(value, longest=_MAX_VALUE)
+def shutdown_text(day: str, days: int) -> str:
+    """Return a shutdown date (ISO 8601) and its distance in days: `shutdown 1 Aug 2026, in 92 days`."""
+    today = date.fromisoformat(day) - timedelta(days=days)
+    return plain(shutdown(_english(today.isoformat()), day))

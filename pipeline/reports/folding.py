@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pipeline.core.impact import by_importance, is_reduction, is_significant, severity
+from pipeline.core.jsonpath import generalise
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.net import net_changes, net_fields, net_prices
+from pipeline.history.shapes import group_shapes
 from pipeline.history.types import Event
 from pipeline.reports.types import NetChange
 
@@ -47,14 +49,13 @@ def fold_events(
         groups: by scope, its group; scopes without one are left out.
         watch: the models that the config watches.
     """
-    events = list(events)
-    shapes = [event for event in events if event.kind == Kind.SHAPE]
-    events = [event for event in events if event.kind != Kind.SHAPE]
+    in_order = list(events)
+    events = [event for event in in_order if event.kind != Kind.SHAPE]
     owners = {
         _change(net, by_scope, groups, watch): next(iter(by_scope.values()))[-1].owned_by
         for net, by_scope in _net_by_scope(events).items()
     }
-    found = [*_fold_fields(_fold_models(owners)), *_net_shapes(shapes, groups)]
+    found = [*_fold_fields(_fold_models(owners)), *_net_shapes(in_order, groups)]
     return tuple(sorted(found, key=_order))
 
 
@@ -63,21 +64,22 @@ def _order(change: NetChange) -> tuple[object, ...]:
     return severity, change.gateway, change.scopes, kind, len(change.models) == 1, change.models
 
 
-def _net_shapes(events: Sequence[Event], groups: Mapping[str, str]) -> Iterator[NetChange]:
+def _net_shapes(events: Iterable[Event], groups: Mapping[str, str]) -> Iterator[NetChange]:
     """Yield the fields that lists gained or lost in a window; scopes with equal ones share a change.
 
-    A field that the same models lost and gained again is left out.
+    A field that a model lost and gained again is left out for it, except where that is reported as a value
+    that keeps changing, or has settled.
     """
-    by_list: dict[tuple[str, str, tuple[str, ...]], list[Event]] = {}
+    by_list: dict[tuple[str, str], _ListSteps] = {}
     for event in events:
         for scope in event.scopes:
-            by_list.setdefault((event.gateway, scope, event.models), []).append(event)
+            if event.kind == Kind.SHAPE:
+                by_list.setdefault((event.gateway, scope), _ListSteps(event)).add(event)
+            elif (event.gateway, scope) in by_list:
+                by_list[event.gateway, scope].regain(event)
     shared: dict[NetChange, list[str]] = {}
-    for (gateway, scope, models), steps in by_list.items():
-        net = net_fields(event.fields for event in steps)
-        lost = [field for field in net if field.before is not None and field.after is None]
-        gained = [field for field in net if field.before is None and field.after is not None]
-        for fields in filter(None, (lost, gained)):
+    for (gateway, scope), steps in by_list.items():
+        for models, fields in group_shapes(steps.net()):
             change = NetChange(
                 severity=severity(Kind.SHAPE, (), fields, urgent=False),
                 kind=Kind.SHAPE,
@@ -85,13 +87,45 @@ def _net_shapes(events: Sequence[Event], groups: Mapping[str, str]) -> Iterator[
                 models=models,
                 scopes=(),
                 fields=tuple(by_importance(fields)),
-                at=steps[-1].at,
-                listed=steps[-1].listed,
+                at=steps.last.at,
+                listed=steps.last.listed,
+                repeated=fields[0].flap_step == FlapStep.REPEATED,
             )
             shared.setdefault(change, []).append(scope)
     for change, scopes in shared.items():
         names = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
         yield replace(change, scopes=tuple(sorted(scopes)), groups=names)
+
+
+class _ListSteps:
+    """The fields that the models of one list gained or lost with it, in the order of the events."""
+
+    def __init__(self, first: Event) -> None:
+        self.last = first
+        self._fields: dict[tuple[str, str], list[FieldChange]] = {}
+
+    def add(self, event: Event) -> None:
+        """Add a change of shape."""
+        self.last = event
+        for model in event.models:
+            for field in event.fields:
+                self._fields.setdefault((model, field.field), []).append(field)
+
+    def regain(self, event: Event) -> None:
+        """Forget the fields that a model has since, by a change of its own."""
+        for field in event.fields if event.kind == Kind.CHANGED else ():
+            if field.after is not None:
+                self._fields.pop((event.model, generalise(field.field)), None)
+
+    def net(self) -> dict[str, list[FieldChange]]:
+        """Return the fields whose presence differs, or that are marked, by model."""
+        found: dict[str, list[FieldChange]] = {}
+        for (model, _), steps in self._fields.items():
+            (field,) = net_fields((step,) for step in steps)
+            is_marked = field.flap_step in (FlapStep.ANNOUNCED, FlapStep.SETTLED)
+            if is_marked or (field.before is None) != (field.after is None):
+                found.setdefault(model, []).append(field)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +136,7 @@ class _Net:
     model: str
     kind: Kind
     reverted: bool
+    repeated: bool
     prices: tuple[PriceChange, ...]
     fields: tuple[FieldChange, ...]
     case_variant: str | None
@@ -150,6 +185,7 @@ def _net(steps: Sequence[Event]) -> _Net:
         model=first.model,
         kind=kind,
         reverted=reverted,
+        repeated=all(event.repeated for event in steps),
         prices=prices,
         fields=fields,
         case_variant=last.case_variant,
@@ -184,12 +220,15 @@ def _change(
         groups=tuple(sorted({groups[scope] for scope in scopes if scope in groups})),
         prices=net.prices,
         # Renderings cut long lists of fields.
-        fields=tuple(by_importance(net.fields)),
+        fields=tuple(by_importance(net.fields, urgent=_severity(net) == Severity.URGENT)),
         steps=_count_steps(net, max(by_scope.values(), key=len)),
         reverted=net.reverted,
+        repeated=net.repeated,
         at=max(event.at for event in last),
         since=min((event.since for event in last if event.since), default=None),
+        last_since=max((event.since for event in last if event.since), default=None),
         away_seconds=max((event.away_seconds or 0 for event in last), default=0) or None,
+        least_away=min((event.away_seconds for event in last if event.away_seconds), default=None),
         case_variant=net.case_variant,
         successor=net.successor,
         listed=net.listed,
@@ -215,7 +254,8 @@ def _fold_models(owners: Mapping[NetChange, str | None]) -> Iterator[NetChange]:
 
     def alike(change: NetChange) -> Hashable:
         place = (change.gateway, change.scopes, change.severity, change.kind, change.watched)
-        content = (change.prices, change.fields, change.reverted, change.steps if change.reverted else 1)
+        ends = (change.reverted, change.repeated, change.steps if change.reverted else 1)
+        content = (change.prices, change.fields, *ends)
         return (*place, *content, () if _is_plain(change) else change.models)
 
     def labels_of(change: NetChange) -> set[str]:
@@ -270,7 +310,9 @@ def _join(changes: Sequence[NetChange], label: str = "") -> NetChange:
         steps=max(change.steps for change in changes),
         at=max(change.at for change in changes),
         since=min((change.since for change in changes if change.since), default=None),
+        last_since=max((change.last_since for change in changes if change.last_since), default=None),
         away_seconds=max((change.away_seconds or 0 for change in changes), default=0) or None,
+        least_away=min((change.least_away for change in changes if change.least_away), default=None),
     )
 
 
@@ -385,16 +427,30 @@ class Flapping:
     prices: tuple[PriceChange, ...] = ()
 
 
-def fold_flapping(events: Sequence[Event]) -> tuple[list[Event], list[Flapping]]:
+def fold_flapping(
+    events: Sequence[Event], all_events: Iterable[Event] = ()
+) -> tuple[list[Event], list[Flapping]]:
     """Fold models that come and go, and models that change repeatedly; return the other events, and these.
 
-    The events that announce a value that keeps changing, or where it has settled, are not folded.
+    The events that announce a value that keeps changing, or where it has settled, are not folded, nor its new
+    values.
+
+    Args:
+        events: those to fold.
+        all_events: those of the same time, with others that are not shown.
     """
+    marked = {
+        (event.gateway, event.model, event.scopes, field.field)
+        for event in (*events, *all_events)
+        for field in event.fields
+        if field.flapping
+    }
     sequences: dict[Hashable, list[Event]] = {}
     for event in events:
         if event.kind == Kind.SHAPE:
             continue
-        if event.repeated or not any(field.flapping for field in event.fields):
+        place = event.gateway, event.model, event.scopes
+        if event.repeated or not any((*place, field.field) in marked for field in event.fields):
             key = (event.gateway, event.model, event.scopes, event.kind == Kind.CHANGED, event.repeated)
             sequences.setdefault(key, []).append(event)
     flapping = [

@@ -77,9 +77,12 @@ class NetChange:
             and `prices` have those of the first.
         steps: the number of events behind the change; above 1 where something changed repeatedly.
         reverted: the model ends as it was before the window.
+        repeated: all of its events are quiet, since their values keep changing.
         at: the time of the last event (ISO 8601 UTC).
-        since: for a removal, the run that first missed the model; for a return, the run that had missed it.
-        away_seconds: for a return, the duration of the absence.
+        since: for a removal, the run that first missed the model; for a return, the run that had missed it;
+            of several models or scopes, the earliest. `last_since` is the latest.
+        away_seconds: for a return, the duration of the absence; of several models or scopes, the longest.
+            `least_away` is the shortest.
         case_variant: a model of the same list whose id differs only in case.
         successor: for a removal, the model that probably replaces it.
         watched: the config watches the models in one of these scopes.
@@ -99,6 +102,7 @@ class NetChange:
     varying: tuple[str, ...] = ()
     steps: int = 1
     reverted: bool = False
+    repeated: bool = False
     at: str = ""
     since: str | None = None
     away_seconds: int | None = None
@@ -106,6 +110,8 @@ class NetChange:
     successor: str | None = None
     watched: bool = False
     listed: int | None = None
+    last_since: str | None = None
+    least_away: int | None = None
 
     @property
     def size(self) -> int:
@@ -261,8 +267,21 @@ class Summary:
     @property
     def unlisted(self) -> int:
         """The number of changes that stay below `min_severity`, one a model."""
-        below = (change for change in self.changes if not change.severity.reaches(self.min_severity))
-        return sum(change.size for change in below)
+        return sum(change.size for change in self._below)
+
+    @property
+    def unlisted_repeated(self) -> int:
+        """The number of those that are repeated changes of values that keep changing."""
+        return sum(change.size for change in self._below if change.repeated)
+
+    @property
+    def unlisted_reverted(self) -> int:
+        """The number of the others that were undone within the window."""
+        return sum(change.size for change in self._below if change.reverted and not change.repeated)
+
+    @property
+    def _below(self) -> tuple[NetChange, ...]:
+        return tuple(each for each in self.changes if not each.severity.reaches(self.min_severity))
 
     @property
     def severity(self) -> Severity | None:

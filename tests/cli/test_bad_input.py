@@ -89,7 +89,7 @@ def test_a_bad_answer_fails_its_own_scope_only(gateway, job, fault):
     gateway.offers("new")
     gateway.fails(fault, who="sk-sick-12345678", **ANSWERS[fault])
     done = job.quick("run")
-    one_line(done, 3, "modelwatch: local/sick: failed since ")
+    one_line(done, 3, "modelwatch: local/sick: failing since ")
     assert sizes(job) == {"good": 4, "sick": 3}
     assert sound(job.database)
     gateway.heals()
@@ -137,7 +137,7 @@ def test_a_body_that_is_no_list_is_one_line_and_keeps_the_last_list(tmp_path, bo
     with Scripted(lambda _: next(replies)) as server:
         job.asks(server.url, attempts=1)
         assert job.quick("run").code == 0
-        one_line(job.quick("run"), 4, "local/public: failed since ")
+        one_line(job.quick("run"), 4, "local/public: failing since ")
     (scope,) = job.quick("scopes", "--json").json()
     assert (scope["models"], scope["error"]["class"]) == (3, "Unreadable")
 
@@ -261,7 +261,7 @@ def test_a_list_of_megabytes_is_recorded_and_compared(tmp_path):
 def test_an_unreachable_gateway_is_one_line(gateway, job, url):
     """No listener, no such name, an invalid name, no TLS."""
     job.asks(url.format(port=gateway.url.rpartition(":")[2]), name="away", attempts=1, timeout=5)
-    one_line(job.quick("run"), 3, "away/public: failed since ", "cannot be ")
+    one_line(job.quick("run"), 3, "away/public: failing since ", "cannot be ")
     assert sizes(job)["good"] == 3
 
 
@@ -296,13 +296,13 @@ def test_an_answer_that_is_no_http_is_one_line(job, said):
         job.asks(f"http://127.0.0.1:{server.getsockname()[1]}", name="odd", attempts=1, timeout=5)
         done = job.quick("run")
         thread.join()
-    one_line(done, 3, "odd/public: failed since ", "cannot be reached")
+    one_line(done, 3, "odd/public: failing since ", "cannot be reached")
     assert sizes(job)["good"] == 3
 
 
 def test_scopes_with_the_same_failure_share_a_line(gateway, job):
     job.asks("http://127.0.0.1:9", name="away", attempts=1, scopes={f"s{n}": "" for n in range(20)})
-    one_line(job.quick("run"), 3, "away: 20 scopes: failed since ")
+    one_line(job.quick("run"), 3, "away: 20 scopes: failing since ")
 
 
 def test_a_broken_certificate_store_is_at_most_one_line(job):

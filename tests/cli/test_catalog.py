@@ -89,7 +89,7 @@ def test_changes_share_a_heading_by_time_and_scopes_and_quiet_ones_are_counted(h
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "2026-05-02 06:00  one/prod one/public",
-        "  ~ aurora-2  context_length: 8 → 16",
+        "  ~ aurora-2  context 8 → 16 (+100 %)",
         "2026-05-03 06:00  one/prod one/public",
         "  - quarry/slate  removed, missing since 2026-05-02 06:00",
         "2026-05-04 06:00  one/prod one/public",
@@ -102,7 +102,7 @@ def test_changes_share_a_heading_by_time_and_scopes_and_quiet_ones_are_counted(h
 
 def test_all_includes_quiet_changes(history):
     done = history.quick("changes", "--all")
-    assert "  ~ aurora-2  description: old → new" in done.stdout.splitlines()
+    assert "  ~ aurora-2  description old → new" in done.stdout.splitlines()
     assert "quiet" not in done.stdout
 
 
@@ -234,9 +234,13 @@ def test_the_csv_of_scopes_has_the_columns_of_the_table(history):
 def test_status_has_the_last_run_and_each_incident_with_its_time(history):
     lines = history.quick("status").stdout.splitlines()
     assert lines[0] == "last run 2026-05-05 06:00 UTC, partial: 2 of 3 scopes answered"
-    assert "one/public: held since 2026-05-05 06:00: the list is empty; it had 3 models" in lines
-    assert any(line.startswith("two/public: failed since 2026-05-05 06:00: ") for line in lines)
-    assert "two/public: last answered 2026-05-04 06:00" in lines
+    held, failing = lines[1:3]
+    assert held.startswith(
+        "one/public: held since 2026-05-05 06:00: the list is empty; it had 3 models. It is "
+    )
+    assert held.endswith(" To accept it now: modelwatch accept one/public")
+    assert failing.startswith("two/public: failing since 2026-05-05 06:00 (last answered 2026-05-04 06:00): ")
+    assert failing.endswith(". Give the scope a key, or remove it.")
     assert lines[-1] == "1 of 3 scopes is healthy"
 
 

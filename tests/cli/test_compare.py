@@ -24,14 +24,14 @@ def test_two_times_are_compared_scope_by_scope(past: Job) -> None:
         "  ~ heron-2",
         "      input $5.00 → $3.00 per 1M tokens (−40 %)",
         "      output $10.00 → $12.00 per 1M tokens (+20 %)",
-        "      description: (none) → new",
-        "  ~ quarry/slate  context_length: 8 → 16",
+        "      description new (new)",
+        "  ~ quarry/slate  context 8 → 16 (+100 %)",
         "one/public  2026-05-01 07:00 → 2026-05-04 07:00  2 → 1 model",
         "  - quarry/slate",
         "  ~ heron-2",
         "      input $5.00 → $3.00 per 1M tokens (−40 %)",
         "      output $10.00 → $12.00 per 1M tokens (+20 %)",
-        "      description: (none) → new",
+        "      description new (new)",
     ]
 
 
@@ -96,7 +96,7 @@ def test_quiet_differences_are_counted_and_hidden(store: Store) -> None:
         record_run(store, [scope("acme/prod")], {"acme/prod": result_of(listing)})
     found = compare(store, parse_side(store, "#1", NOW), parse_side(store, "#2", NOW))
     assert list(diff_lines(found)) == ["(1 quiet: --all shows them)"]
-    assert list(diff_lines(found, quiet_too=True))[1:] == ["  ~ lyra  description: old → new"]
+    assert list(diff_lines(found, quiet_too=True))[1:] == ["  ~ lyra  description old → new"]
 
 
 @given(st.text(min_size=1, max_size=12).filter(str.strip))

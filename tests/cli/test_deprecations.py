@@ -29,7 +29,8 @@ def test_removals_without_notice_have_the_scopes_that_are_offered_the_model_agai
 
 def test_days_limits_the_search_in_both_directions(past: Job) -> None:
     assert printed(past, "deprecations", "--days", "1", at=AT) == [
-        "no model on offer has an announced shutdown within 1 day"
+        "no model on offer has an announced shutdown within 1 day",
+        "the next one: 2026-06-01  in 27 days  lumen-3  one/prod",
     ]
     assert printed(past, "deprecations", "--days", "1", "--unannounced", at=AT) == [
         "no model was removed without notice in the last 1 day"
@@ -38,7 +39,7 @@ def test_days_limits_the_search_in_both_directions(past: Job) -> None:
 
 def test_json_has_both(past: Job) -> None:
     value = past.quick("deprecations", "--json", at=AT).json()
-    assert [each["model"] for each in value["announced"]] == ["lumen-3"]
+    assert ([each["model"] for each in value["announced"]], value["later"]) == (["lumen-3"], None)
     assert [each["back"] for each in value["unannounced"]] == [["one/prod"]]
 
 

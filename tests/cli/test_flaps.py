@@ -198,7 +198,7 @@ def test_the_commands_say_so_in_words(play: Play) -> None:
     )
     timeline = play.job.quick("history", "vega").stdout
     assert timeline.count("(keeps changing)") == 1
-    assert "settled at 1000000" in timeline
+    assert "settled at 1,000,000" in timeline
 
 
 def test_the_price_of_a_watched_model_is_urgent_twice_and_then_quiet(play: Play) -> None:

@@ -41,7 +41,7 @@ def test_removal_and_return_have_their_times(past: Job) -> None:
         "    2026-05-01 06:00  offered, in the first answer",
         "    2026-05-03 06:00  removed, missing since 2026-05-02 06:00",
         "    2026-05-04 06:00  returned after 2 days",
-        "                      context_length: 8 → 16",
+        "                      context 8 → 16 (+100 %)",
         "    now               offered",
         "  one/public",
         "    2026-05-01 06:00  offered, in the first answer",
@@ -56,7 +56,7 @@ def test_since_counts_the_earlier_steps(past: Job) -> None:
         "  one/prod",
         "    (2 earlier steps)",
         "    2026-05-04 06:00  returned after 2 days",
-        "                      context_length: 8 → 16",
+        "                      context 8 → 16 (+100 %)",
         "    now               offered",
     ]
 

@@ -189,7 +189,7 @@ def test_the_history_has_each_event_of_this_model_quiet_ones_too(gateway, job):
     lines = job.lines("alpha")
     assert lines[lines.index("2026-05-02 06:00  local/public local/vip") :] == [
         "2026-05-02 06:00  local/public local/vip",
-        "  ~ alpha  owned_by: acme → someone else",
+        "  ~ alpha  owned_by acme → someone else",
         "2026-05-04 06:00  local/public",
         "  - alpha  removed, missing since 2026-05-03 06:00",
     ]
@@ -228,7 +228,7 @@ def test_a_failing_scope_shows_its_last_known_state(gateway, job):
     job.runs()
     assert job.lines("alpha")[1] == (
         "  local/public  offered since the beginning, 2026-05-01 06:00"
-        " (failed since 2026-05-02 06:00: this is the last known state)"
+        " (failing since 2026-05-02 06:00: this is the last known state)"
     )
     _, output, _ = job.show("alpha", "--json")
     (late,) = json.loads(output)["gateways"][0]["scopes"]

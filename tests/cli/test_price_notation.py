@@ -135,8 +135,8 @@ def test_the_facts_of_a_model_have_the_same_notation(job: Job) -> None:
 )
 def test_prices_and_limits_are_before_other_fields(job: Job, command: tuple[str, ...]) -> None:
     text = console(job) if command == ("console",) else job.quick(*command).stdout
-    assert text.index("cost 0.000002") < text.index("context_length: 8 → 16")
-    assert text.index(RAISED) < text.index("description: old → new")
+    assert text.index("cost 0.000002") < text.index("context 8 → 16")
+    assert text.index(RAISED) < text.index("description old → new")
 
 
 def test_a_lost_capability_is_breaking_on_every_surface(job: Job) -> None:
@@ -227,5 +227,5 @@ def test_prices_in_other_currencies_are_shown_as_the_gateway_writes_them(tmp_pat
         gateway.offers("mine", price="¥3/1M", fee="€0.60")
         made.quick("run", at="2026-05-02T06:00:00Z")
     printed = made.quick("changes").stdout
-    assert "price: ¥2/1M → ¥3/1M" in printed
-    assert "fee: €0.50 → €0.60" in printed
+    assert "price ¥2/1M → ¥3/1M" in printed
+    assert "fee €0.50 → €0.60" in printed

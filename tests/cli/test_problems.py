@@ -93,7 +93,7 @@ def test_a_failure_of_three_hours_is_a_calm_mail_and_no_alarm(gateway: Gateway, 
     gateway.heals()
     logged(job, range(11, 32), code=0)
     assert subjects(job, "each") == [
-        "first answers of 2 scopes", "1 scope rate-limited · local", "1 scope recovered · local",
+        "first answers of 2 scopes", "rate-limited (local/prod)", "1 scope recovered · local",
     ]  # fmt: skip
     assert "FOR INFORMATION" in mails(job, "each")[1][1]
     assert subjects(job, "alarm") == []
@@ -108,7 +108,7 @@ def test_a_failure_of_six_hours_is_urgent_for_every_destination(gateway: Gateway
     gateway.fails("broken")
     logged(job, range(8, 24), code=4)
     urgent = "urgent: not reachable (local, 2 keys)"
-    assert subjects(job, "each")[1:] == ["2 scopes not reachable · local", urgent]
+    assert subjects(job, "each")[1:] == ["not reachable (local, 2 keys)", urgent]
     assert subjects(job, "alarm") == [urgent]
     gateway.heals()
     logged(job, range(24, 32), code=0)
@@ -121,7 +121,7 @@ def test_a_rejected_key_is_urgent_at_once_for_every_destination(gateway: Gateway
     logged(job, range(8), code=0)
     gateway.key(PROD, group="vip", status="expired")
     logged(job, range(8, 31), code=3)
-    urgent = "urgent: key rejected (local, 1 key)"
+    urgent = "urgent: key rejected (local/prod)"
     assert subjects(job, "each")[1:] == subjects(job, "alarm") == [urgent]
     assert subjects(job, "daily")[-1:] == [urgent]
 
@@ -166,7 +166,7 @@ def test_a_rejected_key_is_logged_at_once_then_daily_and_when_it_is_valid_again(
     lines = logged(job, range(1, 51), code=3)
     assert sorted(lines) == [1, 25, 49]
     assert len({*map(tuple, lines.values())}) == 1
-    assert lines[1][0].startswith("local/prod: failed since 2026-05-01 01:00: ")
+    assert lines[1][0].startswith("local/prod: failing since 2026-05-01 01:00: ")
     gateway.key(PROD, group="vip")
     assert logged(job, range(51, 54), code=0) == {51: ["local/prod: recovered after 2.1 days"]}
 
@@ -204,7 +204,7 @@ def test_with_repeat_or_verbose_each_run_logs_a_lasting_failure(
     gateway.key(PROD, group="vip", status="expired")
     for number in range(1, 4):
         done = job.quick("run", option, at=hour(number))
-        assert (done.code, "failed since 2026-05-01 01:00" in done.output) == (3, True)
+        assert (done.code, "failing since 2026-05-01 01:00" in done.output) == (3, True)
 
 
 def test_scopes_that_fail_together_are_one_line_and_one_that_joins_is_another(
@@ -212,9 +212,9 @@ def test_scopes_that_fail_together_are_one_line_and_one_that_joins_is_another(
 ) -> None:
     logged(job, range(1))
     gateway.key(PROD, group="vip", status="expired")
-    assert [line[:18] for line in logged(job, range(1, 3))[1]] == ["local/prod: failed"]
+    assert [line[:18] for line in logged(job, range(1, 3))[1]] == ["local/prod: failin"]
     gateway.key(TEST, group="default", status="expired")
-    assert [line[:18] for line in logged(job, range(3, 5), code=4)[3]] == ["local/test: failed"]
+    assert [line[:18] for line in logged(job, range(3, 5), code=4)[3]] == ["local/test: failin"]
     assert sorted(logged(job, range(5, 28))) == [25, 27]
 
 
@@ -237,10 +237,14 @@ def test_a_hold_is_logged_once_and_so_is_its_end(gateway: Gateway, job: Job) -> 
     logged(job, range(1))
     gateway.fails("empty", who=PROD)
     lines = logged(job, range(1, 2), code=5)
-    assert lines[1] == ["local/prod: held since 2026-05-01 01:00: the list is empty; it had 4 models"]
+    (line,) = lines[1]
+    assert line.startswith(
+        "local/prod: held since 2026-05-01 01:00: the list is empty; it had 4 models. It is "
+    )
+    assert line.endswith(" To accept it now: modelwatch accept local/prod")
     gateway.heals()
     assert logged(job, range(2, 4), code=0) == {
-        2: ["local/prod: answer held since 2026-05-01 01:00 dropped: the next answers differed"]
+        2: ["local/prod: answer held since 2026-05-01 01:00 dropped, a later answer differed"]
     }
 
 
@@ -255,7 +259,7 @@ def test_a_watched_model_that_is_pending_is_logged_once_then_daily_and_when_it_i
     lines = logged(job, range(1, 28), code=0)
     assert sorted(lines) == [1, 25]
     for (line,) in lines.values():
-        assert line.startswith("! alpha  missing since 2026-05-01 01:00, ")
+        assert line.startswith("! alpha  may be missing since 2026-05-01 01:00, ")
         assert line.endswith(": local/public")
     gateway.offers("alpha", to=EVERY)
     assert logged(job, range(28, 30), code=0) == {

@@ -178,7 +178,7 @@ def test_a_dry_run_prints_what_is_due_and_sends_and_writes_nothing(job, certific
         assert made.quick("sync").code == 0
         before = contents(made.home)
         shown = made.quick("send", "--dry-run").stdout
-        assert f"team: {ANN}, {BOB}\n[modelwatch] 1 added" in shown
+        assert f"team: {ANN}, {BOB}\n[modelwatch] ibis-3 added (" in shown
         assert "ibis-3" in shown
         made.quick("send", "--dry-run", "--output", str(tmp_path / "preview"))
         assert contents(made.home) == before

@@ -158,7 +158,7 @@ def no_reports(world):
     ("change_world", "code", "word", "expected"),
     [
         (change, 1, "", "+ d"),
-        (fail_one, 3, "/3", "local/prod: failed since"),
+        (fail_one, 3, "/3", "local/prod: failing since"),
         (fail_all, 4, "/4", "answered 500"),
         (hold, 5, "/5", "local/prod: held since"),
         (no_reports, 6, "/6", "the report cannot be written"),

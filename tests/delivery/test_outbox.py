@@ -205,7 +205,7 @@ def unsteady(script: Script, tmp_path: Path) -> list[str]:
 
 
 def test_an_unsteady_scope_is_reported_three_times_and_then_every_six_hours(unsteady: list[str]) -> None:
-    failed = "[modelwatch] urgent: key rejected (acme, 1 key)"
+    failed = "[modelwatch] urgent: key rejected (acme/prod)"
     recovered = "[modelwatch] 1 scope recovered · acme"
     assert unsteady[1:] == [failed, recovered, failed, recovered, *[recovered] * 3]
 
@@ -248,7 +248,7 @@ def test_a_transient_failure_is_mailed_calmly_at_most_every_six_hours_and_at_onc
     assert subjects(tmp_path) == ["[modelwatch] first answers of 2 scopes"]
     script.fails("acme/prod").run()
     deliver(script.store, destinations, 13)
-    assert subjects(tmp_path)[1:] == ["[modelwatch] 1 scope not reachable · acme"]
+    assert subjects(tmp_path)[1:] == ["[modelwatch] not reachable (acme/prod)"]
     for at in range(14, 19):
         script.recovers("acme/prod") if "acme/prod" in script.failures else script.fails("acme/prod")
         script.run()
@@ -261,7 +261,7 @@ def test_a_transient_failure_is_mailed_calmly_at_most_every_six_hours_and_at_onc
     for at in range(20, 27):
         script.run()
         deliver(script.store, destinations, at)
-    urgent = ["[modelwatch] urgent: not reachable (acme, 1 key)"]
+    urgent = ["[modelwatch] urgent: not reachable (acme/prod)"]
     assert (subjects(tmp_path)[3:], subjects(tmp_path, "alarm")) == (urgent, urgent)
     script.recovers("acme/prod")
     for at in range(27, 32):  # the scope is unsteady by now

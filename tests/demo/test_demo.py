@@ -128,7 +128,7 @@ def test_a_rejected_key_keeps_its_scope_as_it_was_and_the_step_has_the_reason(
 ) -> None:
     (line,) = steps[run_at(19)].lines
     assert re.fullmatch(
-        r"demo/batch: failed since 2026-\d\d-\d\d \d\d:\d\d: http://\S+ answered 401: .+", line
+        r"demo/batch: failing since 2026-\d\d-\d\d \d\d:\d\d: http://\S+ answered 401: .+", line
     )
     assert not [event for event in events if run_at(16) <= event.at <= run_at(32)]
     assert not any("failed" in line for line in steps[run_at(22)].lines)
@@ -140,7 +140,7 @@ def test_an_empty_answer_of_one_key_is_held_and_removes_nothing(
     (line,) = steps[run_at(27)].lines
     assert line.startswith("demo/prod: held since ")
     assert "empty" in line
-    assert all("dropped: the next answers differed" in line for line in steps[run_at(28)].lines)
+    assert all("dropped, a later answer differed" in line for line in steps[run_at(28)].lines)
     assert of(events, "heron-2-pro") == []
 
 

@@ -28,6 +28,11 @@ def changed(*fields: FieldChange, severity: Severity = Severity.NOTABLE, **more:
     return NetChange(severity, Kind.CHANGED, "acme", ("lyra",), ("acme/one",), fields=fields, at=AT, **more)
 
 
+def urgent(*fields: FieldChange, **more: Any) -> NetChange:
+    """Return a change of the fields of a watched model."""
+    return changed(*fields, severity=Severity.URGENT, **more)
+
+
 def test_models_with_a_label_are_counted_and_twelve_of_them_named() -> None:
     gone = replace(NOTABLE[2], kind=Kind.REMOVED, severity=Severity.BREAKING)
     assert "29 *:batch models: siskin-0:batch, siskin-1:batch, " in one(gone)
@@ -69,22 +74,76 @@ REDUCTION = FieldChange("context_length", "8000", "4000", "limits")
 
 DECREASE = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
 
+END = FieldChange("expiration_date", None, "2027-01-31", "lifecycle")
+
 WORST = [
-    (changed(REDUCTION, prices=(DECREASE,)), "1 with lower limits"),
-    (replace(changed(REDUCTION), kind=Kind.RETURNED, away_seconds=7200), "1 with lower limits"),
-    (changed(FieldChange("features", '["tools"]', "[]", "capabilities")), "1 with capabilities removed"),
-    (changed(prices=(replace(DECREASE, before=None),)), "1 with a first price"),
-    (changed(prices=(replace(DECREASE, after=None),)), "1 price change"),
-    (changed(prices=(DECREASE, replace(DECREASE, before=Decimal(0)))), "1 price change"),
+    (changed(REDUCTION, prices=(DECREASE,)), "lyra: lower limits", "1 with lower limits"),
+    (
+        replace(changed(REDUCTION), kind=Kind.RETURNED, away_seconds=7200),
+        "lyra: lower limits",
+        "1 with lower limits",
+    ),
+    (
+        changed(FieldChange("features", '["tools"]', "[]", "capabilities")),
+        "lyra: capabilities removed",
+        "1 with capabilities removed",
+    ),
+    (changed(prices=(replace(DECREASE, before=None),)), "lyra: first price", "1 with a first price"),
+    (changed(prices=(replace(DECREASE, after=None),)), "lyra: price change", "1 price change"),
+    (
+        changed(prices=(DECREASE, replace(DECREASE, before=Decimal(0)))),
+        "lyra: price change",
+        "1 price change",
+    ),
+    (changed(END), "lyra: shutdown on 31 Jan 2027", "1 shutdown date announced"),
+    (changed(REDUCTION, END), "lyra: lower limits", "1 with lower limits"),
+    (urgent(REDUCTION, END), "urgent: lyra: shutdown on 31 Jan 2027", "1 shutdown date announced"),
+    (
+        urgent(replace(END, before="2027-06-01")),
+        "urgent: lyra: shutdown moved to 31 Jan 2027",
+        "1 shutdown date moved",
+    ),
+    (
+        urgent(replace(END, before="2027-06-01", after=None)),
+        "urgent: lyra: shutdown date withdrawn",
+        "1 shutdown date withdrawn",
+    ),
+    (urgent(REDUCTION, prices=(DECREASE,)), "urgent: lyra: price decrease", "1 price decrease"),
+    (
+        replace(urgent(END), kind=Kind.RETURNED, away_seconds=7200),
+        "urgent: lyra: shutdown on 31 Jan 2027",
+        "1 shutdown date announced",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("change", "total"), WORST)
-def test_a_change_is_counted_as_its_worst_part(change: NetChange, total: str) -> None:
-    mail = message_of(only(change))
-    assert f"{total} · acme" in mail.subject
+@pytest.mark.parametrize(("change", "subject", "total"), WORST)
+def test_a_change_is_named_and_counted_as_its_worst_part(change: NetChange, subject: str, total: str) -> None:
+    mail = message_of(only(change, severity=change.severity))
+    assert mail.subject == f"[modelwatch] {subject} (acme/one)"
     assert f"\n{total}\n" in mail.text
     assert ("returned after 2 h" in mail.text) == (change.kind == Kind.RETURNED)
+
+
+def test_the_line_of_an_urgent_change_begins_with_what_makes_it_urgent() -> None:
+    text = one(urgent(REDUCTION, END))
+    assert "shutdown 31 Jan 2027, in 68 days (new) context 8,000 → 4,000" in text
+
+
+def test_folded_removals_and_returns_have_all_their_times() -> None:
+    gone = replace(
+        changed(),
+        kind=Kind.REMOVED,
+        models=tuple(f"m-{number}" for number in range(8)),
+        label="of custom",
+        at=AT,
+        since="2026-11-23T06:00:00Z",
+        last_since="2026-11-23T22:00:00Z",
+    )
+    assert "Removed for acme/one, first missing between 23 Nov 06:00 UTC and 23 Nov 22:00 UTC" in one(gone)
+    assert "8 models (owner custom): m-0," in one(gone)
+    back = replace(gone, kind=Kind.RETURNED, away_seconds=36000, least_away=3600)
+    assert "Returned for acme/one after 1 h to 10 h" in one(back)
 
 
 def test_removals_are_ordered_by_time() -> None:

@@ -10,26 +10,36 @@ from support.events import ADDED, CHANGED, RECOVERY, REMOVED, REPORT, RETURNED
 
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Event
-from pipeline.reports.console import event_lines, recovery_lines, report_lines
+from pipeline.reports.console import change_texts, event_lines, recovery_lines, report_lines
+
+EMPTY = (
+    "It is accepted after five empty answers in a row, over at least the time that empty_after sets. "
+    "To accept it now:"
+)
 
 
-def test_a_report_shows_changes_then_recoveries_then_failures_and_holds() -> None:
+def first_six(pattern: str) -> str:
+    """Return the names of six models."""
+    return ", ".join(map(pattern.format, range(6)))
+
+
+def test_a_report_shows_changes_then_recoveries_then_failures_and_holds_with_their_cures() -> None:
     assert list(report_lines(REPORT)) == [
         "2026-05-02 06:00  one/prod one/public",
         "  - old  removed, missing since 2026-05-01 06:00",
         "2026-05-02 06:00  one/public",
         "  ~ moved",
         "      pricing.input 0.0000025, removed",
-        '      tags: (none) → ["a","b"]',
+        "      tags a, b (new)",
         "  ↩ back  returned after 1 day",
-        "      context_length: 8000 → 16000",
+        "      context 8,000 → 16,000 (+100 %)",
         "2026-05-02 06:00  one/prod",
         "  + new/model:free",
         "1 quiet change: see `modelwatch changes --all`",
         "one/test: recovered after 1 day",
+        f"one/public: held since 2026-05-02 06:00: the list is empty. {EMPTY} modelwatch accept one/public",
+        "one/me: failing since 2026-05-01 06:00: no. Set a valid key in the place that the config names.",
         "one/prod: 1 pending removal, not confirmed yet: gone",
-        "one/public: held since 2026-05-02 06:00: the list is empty",
-        "one/me: failed since 2026-05-01 06:00: no",
     ]
 
 
@@ -49,7 +59,7 @@ def test_the_ends_of_failures_and_holds_are_lines() -> None:
     held = replace(RECOVERY, state="held", scope="one/a")
     assert list(recovery_lines((RECOVERY, held, replace(held, scope="one/b", accepted=True)))) == [
         "one/test: recovered after 1 day",
-        "one/a: answer held since 2026-05-01 06:00 dropped: the next answers differed",
+        "one/a: answer held since 2026-05-01 06:00 dropped, a later answer differed",
         "one/b: answer held since 2026-05-01 06:00 accepted",
     ]
 
@@ -64,18 +74,64 @@ def test_similar_models_are_named() -> None:
 
 
 def test_models_with_a_common_label_are_one_line() -> None:
-    removed = [replace(REMOVED, model=f"vendor/{number}") for number in range(8)]
+    removed = [replace(REMOVED, model=f"v/{number}") for number in range(8)]
     returned = [replace(RETURNED, model=f"{number}:free", fields=()) for number in range(8)]
     changed = [replace(CHANGED, model=f"m{number}") for number in range(8)]
     assert list(event_lines((*removed, *returned, *changed))) == [
         "2026-05-02 06:00  one/prod one/public",
-        "  - 8 models vendor/*  removed, missing since 2026-05-01 06:00",
+        f"  - 8 v/* models: {first_six('v/{}')} and 2 more  removed, missing since 2026-05-01 06:00",
         "2026-05-02 06:00  one/public",
-        "  ↩ 8 models *:free  returned after 1 day",
-        "  ~ 8 models",
+        f"  ↩ 8 *:free models: {first_six('{}:free')} and 2 more  returned after 1 day",
+        f"  ~ 8 models: {first_six('m{}')} and 2 more",
         "      pricing.input 0.0000025, removed",
-        '      tags: (none) → ["a","b"]',
+        "      tags a, b (new)",
     ]
+
+
+def test_times_that_differ_among_folded_models_are_a_range() -> None:
+    removed = [
+        replace(REMOVED, model=f"m-{number}", owned_by="custom", since=f"2026-05-01T0{number}:00:00Z")
+        for number in range(8)
+    ]
+    returned = [
+        replace(RETURNED, model=f"{number}:free", fields=(), away_seconds=3600 * (1 + number))
+        for number in range(8)
+    ]
+    between = "first missing between 2026-05-01 00:00 and 2026-05-01 07:00"
+    assert list(event_lines((*removed, *returned)))[1::2] == [
+        f"  - 8 models (owner custom): {first_six('m-{}')} and 2 more  removed, {between}",
+        f"  ↩ 8 *:free models: {first_six('{}:free')} and 2 more  returned after 1 h to 8 h",
+    ]
+
+
+def test_a_shutdown_date_has_the_same_words_whatever_its_field() -> None:
+    def texts(*fields: FieldChange, today: str = "2026-05-01") -> list[str]:
+        return change_texts(fields, (), today=today)
+
+    def date(before: str | None, after: str | None, field: str = "expiration_date") -> FieldChange:
+        return FieldChange(field, before, after, "lifecycle")
+
+    assert texts(date(None, "2026-08-01")) == ["shutdown 1 Aug 2026, in 92 days (new)"]
+    assert texts(date("null", "2026-08-01", "shutdown_date"), today="") == ["shutdown 1 Aug 2026 (new)"]
+    assert texts(date("2026-08-01", "2026-06-01")) == ["shutdown 1 Aug → 1 Jun 2026 (earlier)"]
+    assert texts(date("2026-08-01", "2027-01-01")) == ["shutdown 1 Aug 2026 → 1 Jan 2027 (later)"]
+    assert texts(date("2026-08-01", None)) == ["shutdown date withdrawn (was 1 Aug 2026)"]
+    both = (date(None, "2026-08-01"), date(None, "2026-08-01T00:00:00Z", "deprecated_at"))
+    assert texts(*both) == ["shutdown 1 Aug 2026, in 92 days (new)"]
+    differing = (date(None, "2026-08-01", "deprecation.tuning"), date(None, "2026-09-01", "deprecation.use"))
+    assert texts(*differing) == [
+        "deprecation.tuning 1 Aug 2026, in 92 days (new)",
+        "deprecation.use 1 Sep 2026, in 123 days (new)",
+    ]
+    assert texts(date(None, "true", "deprecated")) == ["deprecated true (new)"]
+
+
+def test_the_fields_that_make_a_change_urgent_come_first() -> None:
+    cut = FieldChange("context_length", "1000000", "256000", "limits")
+    end = FieldChange("shutdown_date", None, "2026-06-01", "lifecycle")
+    line, *texts = list(event_lines([replace(CHANGED, fields=(cut, end), urgent=True)]))[1:]
+    assert line == "! ~ moved"
+    assert texts == ["      shutdown 1 Jun 2026 (new)", "      context 1,000,000 → 256,000 (−74.4 %)"]
 
 
 def test_flapping_models_are_one_line_each() -> None:
@@ -90,7 +146,7 @@ def test_flapping_models_are_one_line_each() -> None:
         "      input 1 → 2 (+100 %)",
     ]
     *_, line = event_lines([price("1", "2"), price("2", "3"), price("3", "1")])
-    assert line == "      input: 1, as before"
+    assert line == "      input 1, as before"
 
 
 @given(st.text(), st.text(), st.text())

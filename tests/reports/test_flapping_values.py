@@ -62,13 +62,100 @@ def test_a_window_with_the_announcement_shows_it_and_not_the_steps() -> None:
     for steps in ((FIRST, RETURN), (RETURN,), (FIRST, RETURN, AWAY, BACK), (RETURN, AWAY)):
         change = net(*steps)
         assert (change.fields, change.reverted) == ((RETURN,), False)
-        assert change_type(change) == ChangeType.FLAPPING
+        assert change_type(change) == ChangeType.KEEPS_CHANGING
 
 
 def test_a_window_of_repeated_changes_is_quiet_wherever_it_ends() -> None:
     for steps in ((AWAY,), (AWAY, BACK), (AWAY, BACK, AWAY), (AWAY, BACK) * 20):
         assert net(*steps).severity == Severity.QUIET
         assert all(event.quiet and event.repeated for event in events(*steps))
+
+
+NEWS, BACK_FROM_NEWS = context(LONG, "4096"), context("4096", LONG, REPEATED)
+"""A new value of a limit that keeps changing, and the way back."""
+
+
+def test_a_window_with_a_new_value_shows_the_change_to_the_present_one() -> None:
+    for steps, before, after in (
+        ((NEWS,), LONG, "4096"),
+        ((FIRST, RETURN, NEWS), LONG, "4096"),
+        ((RETURN, NEWS, context("4096", SHORT, REPEATED)), SHORT, None),
+        ((NEWS, context("4096", SHORT, REPEATED)), LONG, SHORT),
+    ):
+        (field,) = net(*steps).fields
+        assert (field.before, field.after) == ((before, after) if after else (RETURN.before, RETURN.after))
+        assert net(*steps).severity == Severity.BREAKING
+
+
+def test_a_window_with_a_new_value_that_ends_as_it_began_says_that_it_keeps_changing() -> None:
+    assert net(FIRST, RETURN, NEWS, BACK_FROM_NEWS).fields == (RETURN,)
+    assert net(context(LONG, SHORT, SETTLED), context(SHORT, LONG)).reverted
+
+
+def in_list(number: int, models: Sequence[str], *fields: FieldChange) -> Event:
+    """Return a change of shape of a list of ten models."""
+    event = events(*[()] * number)[-1]
+    return replace(event, kind=Kind.SHAPE, model="", models=tuple(models), fields=fields, listed=10)
+
+
+LOST = FieldChange("context_length", LONG, None, "shape", "limits")
+GAINED = FieldChange("context_length", None, LONG, "shape", "limits")
+
+
+def nets(*steps: Event) -> list[tuple[str, tuple[str, ...], str]]:
+    """Return the type, models and severity of each net change."""
+    return [(str(change_type(each)), each.models, str(each.severity)) for each in fold_events(steps, {})]
+
+
+def test_what_a_list_lost_and_regained_is_left_out_by_model() -> None:
+    assert nets(in_list(1, "abcde", LOST), in_list(2, "abcde", GAINED)) == []
+    assert nets(in_list(1, "abcde", LOST), in_list(2, "abcd", GAINED)) == [("field_loss", ("e",), "breaking")]
+
+
+def test_a_model_that_is_back_with_another_value_has_not_lost_it() -> None:
+    (own,) = events(context(LONG, "4096"))
+    own = replace(own, snapshot=2, at=moment(2), model="e")
+    assert nets(in_list(1, "abcde", LOST), in_list(2, "abcd", GAINED), own) == [
+        ("limit_reduction", ("e",), "breaking")
+    ]
+
+
+def test_a_list_that_keeps_changing_or_has_settled_is_one_change() -> None:
+    announced = replace(GAINED, flapping=ANNOUNCED)
+    away, back = replace(LOST, flapping=REPEATED), replace(GAINED, flapping=REPEATED)
+    steps = (in_list(1, "abcde", LOST), in_list(2, "abcde", announced), in_list(3, "abcde", away))
+    assert nets(*steps) == [("keeps_changing", tuple("abcde"), "breaking")]
+    settled = replace(GAINED, before=LONG, flapping=SETTLED)
+    assert nets(*steps, in_list(4, "abcde", back), in_list(5, "abcde", settled)) == [
+        ("settled", tuple("abcde"), "notable")
+    ]
+    (quiet,) = fold_events([in_list(3, "abcde", away)], {})
+    assert (quiet.severity, quiet.repeated) == (Severity.QUIET, True)
+
+
+LEADS = {
+    "en": ("Also 1 repeated change of a value that keeps changing", "Also 1 change that was undone"),
+    "ja": ("ほかに変動を繰り返す値の変更が1件", "ほかに元に戻った変更が1件"),
+    "zh-CN": ("另有 1 项反复变动的值再次变更", "另有 1 项变更已恢复原状"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_lead_says_what_the_changes_that_are_not_listed_are(language: str) -> None:
+    name = FieldChange("name", '"a"', '"b"', "text")
+    steps = [
+        *events(AWAY),
+        *(replace(event, model="vega") for event in events(context(LONG, "5"), context("5", LONG))),
+        *(replace(event, model="orion") for event in events(name)),
+    ]
+    run = Run(9, moment(9), moment(9), "done", 1, 1, 0, 0, 0)
+    summary = Summary(moment(0), run, changes=fold_events(steps, {}))
+    text = write_message(
+        summary, destination="ops", message_id="<1@x>", thread="<x@x>", language=language, attached=False
+    ).message.text
+    text = " ".join(text.split())
+    assert all(text.count(lead) == 1 for lead in LEADS[language])
+    assert "Also 1 quiet change (name, description or owner)" in text or language != "en"
 
 
 def test_a_window_in_which_it_settles_shows_where() -> None:
@@ -117,7 +204,7 @@ def test_a_price_is_marked_and_repeated_ones_are_left_out() -> None:
     )
     (change,) = fold_events([announced], {})
     assert (change.severity, change.prices) == (Severity.URGENT, announced.prices)
-    assert change_type(change) == ChangeType.FLAPPING
+    assert change_type(change) == ChangeType.KEEPS_CHANGING
 
 
 def test_many_models_that_flap_alike_are_one_change() -> None:
@@ -179,22 +266,18 @@ def test_every_language_has_both_values_or_the_stable_one(language: str, change:
         assert "7" in text
 
 
-def test_the_terminal_has_the_values_as_the_gateway_writes_them() -> None:
-    assert field_text(RETURN) == "context_length keeps changing between 1048576 and 1000000"
-    settled = "context_length settled at 1000000 after 7 changes in 3 days"
+def test_the_terminal_has_the_words_of_the_mail() -> None:
+    assert field_text(RETURN) == "context keeps changing between 1,048,576 and 1,000,000"
+    settled = "context settled at 1,000,000 after 7 changes in 3 days"
     assert field_text(context(LONG, SHORT, SETTLED)) == settled
-    as_before = "context_length settled at 1048576, as before, after 7 changes in 3 days"
+    as_before = "context settled at 1,048,576, as before, after 7 changes in 3 days"
     assert field_text(context(LONG, LONG, SETTLED)) == as_before
-    assert field_text(AWAY) == "context_length: 1048576 → 1000000  (keeps changing)"
+    assert field_text(AWAY) == "context 1,048,576 → 1,000,000 (−4.6 %) (keeps changing)"
 
 
 def test_the_terminal_shows_the_news_of_an_episode_and_folds_the_rest() -> None:
     steps = events(FIRST, RETURN, AWAY, BACK, AWAY, context(LONG, SHORT, SETTLED))
-    assert [line.strip()[2:22] for line in event_lines(steps) if "lyra" in line] == [
-        "lyra  context_length",
-        "lyra  context_length",
-        "lyra  context_length",
-    ]
+    assert [line.strip()[2:15] for line in event_lines(steps) if "lyra" in line] == ["lyra  context"] * 3
     folded = list(event_lines(steps, quiet_too=True))
     assert sum("lyra" in line for line in folded) == 4
     assert "3 changes since" in folded[-2]

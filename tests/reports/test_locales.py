@@ -16,12 +16,17 @@ from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType
 from pipeline.reports.render.locales import CatalogueMessage, Locale, load_messages
-from pipeline.reports.render.scopes import ERROR_CLASSES
+from pipeline.reports.render.scopes import ERROR_CLASSES, HOLDS
 from pipeline.reports.types import LANGUAGES, FirstAnswer, NetChange, Summary
 
 SOURCES = ROOT / "pipeline" / "reports" / "render"
-SHARED_WORDS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept", "all"}
-"""Words that every language has: the program, its commands and files, the time zone."""
+SHARED_WORDS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept", "all"} | {
+    "concurrency",
+    "dialect",
+    "empty_after",
+    "url",
+}
+"""Words that every language has: the program, its commands, files and settings, the time zone."""
 
 
 def variants(message: CatalogueMessage) -> list[str]:
@@ -75,7 +80,7 @@ def test_translations_have_the_placeholders_of_the_english(key: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_type_of_change_and_incident_has_its_messages(language: str) -> None:
-    causes = ("held", *ERROR_CLASSES)
+    causes = (*HOLDS, *ERROR_CLASSES)
     keys = {f"{stem}.{each}" for each in ChangeType for stem in ("urgent", "total", "block")}
     keys |= {f"{stem}.{each}" for each in causes for stem in ("urgent", "total", "incident", "advice")}
     keys |= {f"badge.{each}" for each in (*list(Severity)[:3], "failed", "held", "no_news", "no_action")}
@@ -116,7 +121,7 @@ FIGURES = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_figures_are_formatted_for_the_language(language: str) -> None:
-    locale = Locale(language, year="2026")
+    locale = Locale(language, today="2026-11-24")
     assert [
         locale.minute(AT),
         locale.day("2027-01-31"),
@@ -178,7 +183,8 @@ class _Words(HTMLParser):
 
 def words_of_gateways(summary: Summary) -> set[str]:
     """Return the words in ids, names, values and errors."""
-    texts = [scope.scope for scope in COVERAGE] + [scope.scope for scope in summary.coverage]
+    scopes = (*COVERAGE, *summary.coverage)
+    texts = [text for scope in scopes for text in (scope.scope, scope.key or "")]
     for change in summary.changes:
         texts += [*change.models, *change.scopes, *change.groups, change.label.removeprefix("of ")]
         texts += [

@@ -65,8 +65,8 @@ SUBJECTS = [
     (replace(CALM, changes=NOTABLE[2:3]), "29 returned · aihubmix"),
     (only(BREAKING[0], URGENT[1]), "3 removed, 1 price increase · aihubmix"),
     (replace(CALM, changes=(BREAKING[0], BREAKING[2])), "3 removed, 1 price increase · 2 gateways"),
-    (replace(CALM, incidents=INCIDENTS[:1]), "urgent: key rejected (aihubmix, 1 key)"),
-    (replace(CALM, incidents=INCIDENTS[1:2]), "1 scope held · lark-proxy"),
+    (replace(CALM, incidents=INCIDENTS[:1]), "urgent: key rejected (aihubmix/batch)"),
+    (replace(CALM, incidents=INCIDENTS[1:2]), "answer held, 20 instead of 300 models (lark-proxy/team)"),
     (replace(CALM, resolved=FULL.resolved), "3 scopes recovered · 2 gateways"),
     (replace(CALM, resolved=FULL.resolved[:1], changes=FULL.changes[-7:]), "1 scope recovered · lark-proxy"),
     (
@@ -75,7 +75,7 @@ SUBJECTS = [
     ),
     (
         replace(CALM, resolved=FULL.resolved, changes=NOTABLE[2:3], incidents=INCIDENTS[1:2]),
-        "1 scope held, 29 returned, 3 scopes recovered · 2 gateways",
+        "1 held (models missing), 29 returned, 3 scopes recovered · 2 gateways",
     ),
     (replace(CALM, first_answers=FULL.first_answers), "first answer of 1 scope"),
     (replace(CALM, changes=FULL.changes[-7:]), "7 minor changes only, 5 of 5 scopes answered"),
@@ -93,7 +93,7 @@ def test_the_subject_names_what_matters_most(summary: Summary, subject: str) -> 
 @pytest.mark.parametrize(
     ("summary", "badge", "headline"),
     [
-        (replace(CALM, incidents=INCIDENTS[:1]), "Action needed", "Key rejected (aihubmix, 1 key)."),
+        (replace(CALM, incidents=INCIDENTS[:1]), "Action needed", "Key rejected (aihubmix/batch)."),
         (replace(CALM, changes=BREAKING[:1]), "May break something", "3 removed at aihubmix."),
         (replace(CALM, changes=NOTABLE[2:3]), "For information", "29 returned at aihubmix."),
         (
@@ -326,5 +326,6 @@ def test_watched_models_that_are_missing_or_back_and_short_failures_are_named_in
     found = message_of(replace(CALM, incidents=(pending,), resolved=tuple(ends)), language)
     assert "heron-2" in found.subject
     lines = found.text.splitlines()
-    assert len({line for line in lines if "aihubmix/prod" in line}) == 2 + len(ERROR_CLASSES)
+    body = lines[lines.index("", 1) :]
+    assert len({line for line in body if "aihubmix/prod" in line}) == 2 + len(ERROR_CLASSES)
     assert sum("wren" in line for line in lines) == 1

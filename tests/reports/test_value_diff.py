@@ -55,8 +55,6 @@ def test_clipped_texts_differ_where_the_texts_do(begin: str, old: str, new: str)
 
 
 def test_a_line_of_the_terminal_has_the_first_leaves() -> None:
-    assert field_text(field(as_text(OLD), as_text(NEW))) == (
-        "billing: free: (none) → true, tiers.0.output: 8 → 9"
-    )
+    assert field_text(field(as_text(OLD), as_text(NEW))) == ("billing: free true (new), tiers.0.output 8 → 9")
     many = ({str(n): side for n in range(9)} for side in (1, 2))
-    assert field_text(field(*map(as_text, many))).endswith('"2": 1 → 2, and 6 more')
+    assert field_text(field(*map(as_text, many))).endswith('"2" 1 → 2 and 6 more')

@@ -58,7 +58,21 @@ HEALTHY = Coverage(
     pending_models=("gone",),
 )
 HELD = Coverage(
-    "one/public", "one", None, "anonymous", None, "held", AT, 7, 0, 0, AT, AT, None, "the list is empty"
+    "one/public",
+    "one",
+    None,
+    "anonymous",
+    None,
+    "held",
+    AT,
+    7,
+    0,
+    0,
+    AT,
+    AT,
+    None,
+    "the list is empty",
+    hold="empty",
 )
 FAILED = Coverage(
     "one/me",

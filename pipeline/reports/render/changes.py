@@ -8,10 +8,10 @@ from enum import StrEnum
 from functools import cache, partial
 from itertools import groupby
 
-from pipeline.core.impact import direction, is_reduction
+from pipeline.core.impact import direction, is_pressing, is_reduction, is_significant, shutdown_dates
 from pipeline.core.prices import PriceChange
-from pipeline.core.types import GROUP_PREFIX, FieldChange, FlapStep, Kind
-from pipeline.reports.render.fields import distinct, field, field_now, price, price_now, varying_fields
+from pipeline.core.types import GROUP_PREFIX, FieldChange, FlapStep, Kind, Severity
+from pipeline.reports.render.fields import distinct, field_now, fields, price, price_now, varying_fields
 from pipeline.reports.render.locales import Locale, Text, untrusted
 from pipeline.reports.render.scopes import scopes_text
 from pipeline.reports.render.types import BlockContent, Item, LazyBlock
@@ -26,6 +26,8 @@ class ChangeType(StrEnum):
     """The types of changes, in the order in which they are shown."""
 
     REMOVED = "removed"
+    SHUTDOWN_ANNOUNCED = "shutdown_announced"
+    SHUTDOWN_MOVED = "shutdown_moved"
     PRICE_INCREASE = "price_increase"
     LIMIT_REDUCTION = "limit_reduction"
     CAPABILITY_LOSS = "capability_loss"
@@ -39,13 +41,17 @@ class ChangeType(StrEnum):
     ADDED = "added"
     PRICED = "priced"
     PRICE_DECREASE = "price_decrease"
+    SHUTDOWN_WITHDRAWN = "shutdown_withdrawn"
     CHANGED = "changed"
     FLAPPING = "flapping"
+    KEEPS_CHANGING = "keeps_changing"
     SETTLED = "settled"
 
 
 TONES = {
     ChangeType.REMOVED: "worse",
+    ChangeType.SHUTDOWN_ANNOUNCED: "worse",
+    ChangeType.SHUTDOWN_MOVED: "worse",
     ChangeType.PRICE_INCREASE: "worse",
     ChangeType.LIMIT_REDUCTION: "worse",
     ChangeType.CAPABILITY_LOSS: "worse",
@@ -53,15 +59,28 @@ TONES = {
     ChangeType.RETURNED: "better",
     ChangeType.ADDED: "better",
     ChangeType.PRICE_DECREASE: "better",
+    ChangeType.SHUTDOWN_WITHDRAWN: "better",
 }
 """The tones of the types that are for the worse or for the better."""
 
 _OF_CATEGORY = {
-    "lifecycle": ChangeType.DEPRECATION,
     "limits": ChangeType.LIMIT_CHANGE,
     "capabilities": ChangeType.CAPABILITY_CHANGE,
 }
 """By category of a field, the type of a change that is not for the worse; the first match applies."""
+
+
+_PRESSING = (
+    ChangeType.SHUTDOWN_ANNOUNCED,
+    ChangeType.SHUTDOWN_MOVED,
+    ChangeType.PRICE_INCREASE,
+    ChangeType.PRICE_CHANGE,
+    ChangeType.DEPRECATION,
+    ChangeType.PRICED,
+    ChangeType.PRICE_DECREASE,
+    ChangeType.SHUTDOWN_WITHDRAWN,
+)
+"""The types that make a change of a watched model urgent, the worst first."""
 
 
 def change_type(change: NetChange) -> ChangeType:
@@ -70,9 +89,9 @@ def change_type(change: NetChange) -> ChangeType:
     What else changed decides before a value that keeps changing, and before one that has settled.
     """
     if change.kind == Kind.SHAPE:
-        return ChangeType.FIELD_LOSS if change.fields[0].after is None else ChangeType.FIELD_GAIN
+        return _shape_type(change.fields[0])
     if change.reverted:
-        return ChangeType.FLAPPING
+        return ChangeType.KEEPS_CHANGING if change.kind == Kind.CHANGED else ChangeType.FLAPPING
     if change.kind in (Kind.REMOVED, Kind.ADDED):
         return ChangeType(str(change.kind))
     once = replace(
@@ -83,50 +102,87 @@ def change_type(change: NetChange) -> ChangeType:
     if once == change or once.prices or once.fields or change.kind != Kind.CHANGED:
         return _once_type(once)
     steps = {each.flap_step for each in change.fields} | {each.flap_step for each in change.prices}
-    return ChangeType.SETTLED if steps == {FlapStep.SETTLED} else ChangeType.FLAPPING
+    return ChangeType.SETTLED if steps == {FlapStep.SETTLED} else ChangeType.KEEPS_CHANGING
+
+
+def _shape_type(field: FieldChange) -> ChangeType:
+    """Return the type of a change of shape by one of its fields, which all have the same mark."""
+    match field.flap_step:
+        case FlapStep.ANNOUNCED:
+            return ChangeType.KEEPS_CHANGING
+        case FlapStep.SETTLED:
+            return ChangeType.SETTLED
+        case _:
+            return ChangeType.FIELD_LOSS if field.after is None else ChangeType.FIELD_GAIN
 
 
 def _once_type(change: NetChange) -> ChangeType:
-    if worse := _worse_type(change):
-        return worse
+    end, price = _end_type(change), _price_type(change)
+    pressing = [each for each in (end, price) if each]
+    if change.severity == Severity.URGENT and pressing:
+        return min(pressing, key=_PRESSING.index)
+    if price and 1 in map(direction, change.prices):
+        return price
+    reduced = {field.category for field in change.fields if is_reduction(field)}
+    if reduced:
+        return ChangeType.LIMIT_REDUCTION if "limits" in reduced else ChangeType.CAPABILITY_LOSS
     if change.kind == Kind.RETURNED:
         return ChangeType.RETURNED
-    if change.prices:
-        return _price_type(change)
     found = {field.category for field in change.fields}
-    return next((each for category, each in _OF_CATEGORY.items() if category in found), ChangeType.CHANGED)
+    others = (each for category, each in _OF_CATEGORY.items() if category in found)
+    return price or end or next(others, ChangeType.CHANGED)
 
 
-def _worse_type(change: NetChange) -> ChangeType | None:
+def _end_type(change: NetChange) -> ChangeType | None:
+    """Return the type of a change of a shutdown date, or of a stage; None where neither changed."""
+    fields = [each for each in change.fields if each.category == "lifecycle" and is_significant(each)]
+    dates = [each for each in map(shutdown_dates, fields) if each]
+    if any(after and not before for before, after in dates):
+        return ChangeType.SHUTDOWN_ANNOUNCED
+    if any(after for _, after in dates):
+        return ChangeType.SHUTDOWN_MOVED
+    if dates:
+        return ChangeType.SHUTDOWN_WITHDRAWN
+    return ChangeType.DEPRECATION if fields else None
+
+
+def new_shutdown(change: NetChange) -> str | None:
+    """Return the earliest shutdown date that is new in a change (ISO 8601); None without any."""
+    dates = (shutdown_dates(field) or (None, None) for field in change.fields)
+    return min((after for before, after in dates if after and after != before), default=None)
+
+
+def _price_type(change: NetChange) -> ChangeType | None:
+    """Return the type of a change of prices; None where none changed."""
+    if not change.prices:
+        return None
     directions = set(map(direction, change.prices))
     if 1 in directions:
         return ChangeType.PRICE_CHANGE if -1 in directions else ChangeType.PRICE_INCREASE
-    reduced = {field.category for field in change.fields if is_reduction(field)}
-    if not reduced:
-        return None
-    return ChangeType.LIMIT_REDUCTION if "limits" in reduced else ChangeType.CAPABILITY_LOSS
-
-
-def _price_type(change: NetChange) -> ChangeType:
     if all(price.before is None for price in change.prices):
         return ChangeType.PRICED
-    return ChangeType.PRICE_DECREASE if -1 in map(direction, change.prices) else ChangeType.PRICE_CHANGE
+    return ChangeType.PRICE_DECREASE if -1 in directions else ChangeType.PRICE_CHANGE
 
 
 def blocks(locale: Locale, summary: Summary, changes: Iterable[NetChange]) -> Iterator[LazyBlock]:
     """Yield a block for each type of change in each set of scopes."""
     order = list(ChangeType)
-    groups: dict[tuple[ChangeType, str, tuple[str, ...], str | None, int | None], list[NetChange]] = {}
+    groups: dict[tuple[object, ...], list[NetChange]] = {}
     for change in changes:
         kind = change_type(change)
-        since = change.since if kind == ChangeType.REMOVED and change.since != change.at else None
-        away = change.away_seconds if kind == ChangeType.RETURNED else None
-        groups.setdefault((kind, change.gateway, change.scopes, since, away), []).append(change)
-    for (kind, _, _, since, away), members in sorted(
-        groups.items(), key=lambda group: (order.index(group[0][0]), _time(group[0][0], group[1]))
-    ):
-        content = cache(partial(_block, locale, summary, kind, members, since, away))
-        yield LazyBlock(len(members), content)
+        time: tuple[object, ...] = ()
+        if kind == ChangeType.REMOVED:
+            time = (change.since, change.last_since) if change.since != change.at else ()
+        elif kind == ChangeType.RETURNED:
+            time = (change.away_seconds, change.least_away)
+        groups.setdefault((kind, change.gateway, change.scopes, time), []).append(change)
+
+    def place(members: Sequence[NetChange]) -> tuple[int, str]:
+        kind = change_type(members[0])
+        return order.index(kind), _time(kind, members)
+
+    for members in sorted(groups.values(), key=place):
+        yield LazyBlock(len(members), cache(partial(_block, locale, summary, members)))
 
 
 def _time(kind: ChangeType, changes: Sequence[NetChange]) -> str:
@@ -136,21 +192,19 @@ def _time(kind: ChangeType, changes: Sequence[NetChange]) -> str:
     return min(change.at for change in changes) if kind == ChangeType.RETURNED else ""
 
 
-def _block(
-    locale: Locale,
-    summary: Summary,
-    kind: ChangeType,
-    changes: Sequence[NetChange],
-    since: str | None,
-    away: int | None,
-) -> BlockContent:
+def _block(locale: Locale, summary: Summary, changes: Sequence[NetChange]) -> BlockContent:
     first = changes[0]
+    kind = change_type(first)
     scopes = scopes_text(locale, summary, first.scopes, first.gateway, first.groups)
     title = locale.text(f"block.{kind}", scopes=scopes)
-    if since:
-        title = locale.text("block.missing_since", what=title, when=locale.minute(since))
-    if away:
-        title = locale.text("block.returned_after", what=title, duration=locale.duration(away))
+    if kind == ChangeType.REMOVED and first.since and first.since != first.at:
+        when, last = locale.minute(first.since), locale.minute(first.last_since or first.since)
+        key = "block.missing_since" if when == last else "block.missing_between"
+        title = locale.text(key, what=title, when=when, last=last)
+    if kind == ChangeType.RETURNED and first.away_seconds:
+        duration, least = locale.duration(first.away_seconds), locale.duration(first.least_away or 0)
+        key = "block.returned_between" if first.least_away and duration != least else "block.returned_after"
+        title = locale.text(key, what=title, duration=duration, least=least)
     row: list[Text] = []
     items: list[Item] = []
     for change in changes:
@@ -172,23 +226,54 @@ def _item(locale: Locale, change: NetChange) -> Item:
     if change.reverted:
         return Item(head, (locale.text("flapped", n=change.steps, state=_state(locale, change)),))
     details = [price(locale, each) for each in distinct(change.prices) if each.name not in change.varying]
-    details += [field(locale, each) for each in change.fields if each.field not in change.varying]
+    alike = [each for each in change.fields if each.field not in change.varying]
+    pressing = [each for each in alike if change.severity == Severity.URGENT and is_pressing(each)]
+    rest = [each for each in alike if each not in pressing]
+    details = [*fields(locale, pressing), *details, *fields(locale, rest)]
     varying: list[FieldChange | PriceChange] = [
         each for each in distinct(change.prices) if each.name in change.varying
     ]
     varying += [each for each in change.fields if each.field in change.varying]
-    for _, alike in groupby(varying[:_MAX_MODELS], key=lambda each: each.flap_step):
-        details.append(varying_fields(locale, list(alike)))
+    for _, different in groupby(varying[:_MAX_MODELS], key=lambda each: each.flap_step):
+        details.append(varying_fields(locale, list(different)))
     return Item(head, tuple(details[:_MAX_FIELDS]), tuple(_notes(locale, change, len(details) - _MAX_FIELDS)))
+
+
+_COUNTED = (ChangeType.FLAPPING, ChangeType.KEEPS_CHANGING, ChangeType.SETTLED)
+"""The types whose entries name the number of changes, or are not of a number of changes."""
 
 
 def _shape_item(locale: Locale, change: NetChange) -> Item:
     """Return the entry of a change of shape: its fields, and the models that gained or lost them."""
-    lost = change.fields[0].after is None
-    fields = locale.join_some((untrusted(each.field) for each in change.fields), _MAX_FIELDS)
-    numbers = {"n": len(change.models), "listed": change.listed or len(change.models)}
-    head = locale.text("shape.lost" if lost else "shape.gained", fields=fields, **numbers)
+    head = shape(locale, change.fields, len(change.models), change.listed or len(change.models))
     return Item(head, (), (locale.join_some(map(untrusted, change.models), _MAX_MODELS),))
+
+
+def shape(locale: Locale, changes: Sequence[FieldChange], number: int, listed: int) -> Text:
+    """Return a change of shape as `context_length: lost by 9 of 10 models`.
+
+    Args:
+        locale: its language.
+        changes: the fields, all with the same mark.
+        number: of the models that gained or lost them.
+        listed: the number of models in the list.
+    """
+    first = changes[0]
+    lost, step = first.after is None, first.flap_step
+    names = locale.join_some((untrusted(each.field) for each in changes), _MAX_FIELDS)
+    if step == FlapStep.ANNOUNCED:
+        return locale.text("shape.keeps_changing", fields=names, n=number, listed=listed)
+    if step == FlapStep.SETTLED and first.flapping:
+        return locale.text(
+            "shape.gone" if lost else "shape.back",
+            fields=names,
+            models=number,
+            listed=listed,
+            n=first.flapping.changes or 0,
+            duration=locale.duration(first.flapping.seconds or 0),
+        )
+    head = locale.text("shape.lost" if lost else "shape.gained", fields=names, n=number, listed=listed)
+    return locale.text("value.repeated", what=head) if step == FlapStep.REPEATED else head
 
 
 def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
@@ -200,17 +285,17 @@ def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
         yield locale.text("case_variant", model=untrusted(change.case_variant))
     if change.successor and change.kind == Kind.REMOVED:
         yield locale.text("successor", model=untrusted(change.successor))
-    if change.steps > 1 and change_type(change) not in (ChangeType.FLAPPING, ChangeType.SETTLED):
+    if change.steps > 1 and len(change.models) == 1 and change_type(change) not in _COUNTED:
         yield locale.text("net_of", n=change.steps)
 
 
-def models_count(locale: Locale, change: NetChange) -> Text:
-    """Return the number of models of a change, with their label: `29 *:batch models`."""
-    if not change.label:
-        return locale.text("count.models", n=len(change.models))
-    owner = change.label.removeprefix("of ")
-    key = "models.owner" if owner != change.label else "models.label"
-    return locale.text(key, n=len(change.models), label=untrusted(owner))
+def models_count(locale: Locale, number: int, label: str = "") -> Text:
+    """Return a number of models, with their label: `29 *:batch models`, `9 models (owner dipper-labs)`."""
+    if not label:
+        return locale.text("count.models", n=number)
+    owner = label.removeprefix("of ")
+    key = "models.owner" if owner != label else "models.label"
+    return locale.text(key, n=number, label=untrusted(owner))
 
 
 def _models(locale: Locale, change: NetChange) -> Text:
@@ -221,7 +306,9 @@ def _models(locale: Locale, change: NetChange) -> Text:
     named = locale.join_some(map(untrusted, change.models), _MAX_MODELS)
     if not change.label and len(change.models) <= _MAX_MODELS:
         return named
-    return locale.text("models.named", what=models_count(locale, change), models=named)
+    return locale.text(
+        "models.named", what=models_count(locale, len(change.models), change.label), models=named
+    )
 
 
 def _state(locale: Locale, change: NetChange) -> Text:

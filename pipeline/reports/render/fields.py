@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from pipeline.core.canonical import from_text
-from pipeline.core.impact import direction, is_same_value, limits
+from pipeline.core.impact import direction, is_same_value, limits, shutdown_dates
 from pipeline.core.prices import UNIT_CALL, PriceChange
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
@@ -145,14 +146,35 @@ def _with_percent(locale: Locale, text: Text, percent: Decimal | None, tone: str
     return locale.text("with_percent", what=text, percent=Piece(locale.percent(percent), tone))
 
 
-def field(locale: Locale, change: FieldChange) -> Text:
-    """Return a field change as `context 1,000,000 → 256,000 (−74 %)` or `features −tools +audio`."""
-    name = _field_name(locale, change)
+def fields(locale: Locale, changes: Sequence[FieldChange]) -> list[Text]:
+    """Return field changes in their order; one that repeats another shutdown date is left out.
+
+    Several shutdown dates that differ bear the names of their fields.
+    """
+    differ = len({dates for change in changes if (dates := shutdown_dates(change))}) > 1
+    texts: list[Text] = []
+    for change in changes:
+        is_date = shutdown_dates(change) is not None
+        text = field(locale, change, date_as_is=differ and is_date)
+        if not (is_date and text in texts):
+            texts.append(text)
+    return texts
+
+
+def field(locale: Locale, change: FieldChange, *, date_as_is: bool = False) -> Text:
+    """Return a field change as `context 1,000,000 → 256,000 (−74 %)` or `features −tools +audio`.
+
+    With `date_as_is` a shutdown date bears the name of its field.
+    """
+    name = (untrusted(change.field),) if date_as_is else _field_name(locale, change)
     if change.flap_step in (FlapStep.ANNOUNCED, FlapStep.SETTLED):
         if change.flap_step == FlapStep.ANNOUNCED and (what := _list_difference(change)):
             return locale.text("value.list_keeps_changing", name=name, what=what)
         return _flapping(locale, name, change, *_texts(locale, change))
-    return _repeated(locale, _changed(locale, name, change), change)
+    if (dates := shutdown_dates(change)) and not date_as_is:
+        name = locale.text("field.shutdown")
+    text = _shutdown(locale, name, *dates) if dates else _changed(locale, name, change)
+    return _repeated(locale, text, change)
 
 
 def _changed(locale: Locale, name: Text, change: FieldChange) -> Text:
@@ -169,8 +191,36 @@ def _changed(locale: Locale, name: Text, change: FieldChange) -> Text:
     return _sides(locale, name, *_texts(locale, change))
 
 
+def shutdown(locale: Locale, day: str) -> Text:
+    """Return a shutdown date (ISO 8601) and its distance: `shutdown 1 Aug 2026, in 92 days`."""
+    return locale.text("value", name=locale.text("field.shutdown"), value=_day(locale, day))
+
+
+def _day(locale: Locale, day: str) -> Text:
+    distance, text = locale.distance(day), locale.day(day, year=True)
+    return locale.text("shutdown.when", day=text, when=distance) if distance else (Piece(text),)
+
+
+def _shutdown(locale: Locale, name: Text, before: str | None, after: str | None) -> Text:
+    """Return a shutdown date that is new, moved or withdrawn: `shutdown 1 Aug 2026, in 92 days (new)`."""
+    if after is None:
+        day = locale.day(before or "", year=True)
+        return locale.text("shutdown.withdrawn", name=name, day=day)
+    if before is None:
+        return locale.text("value.new", name=name, after=_day(locale, after))
+    day = locale.day(after, year=True)
+    if before == after:
+        return locale.text("value", name=name, value=day)
+    earlier = locale.day(before, year=before[:4] != after[:4])
+    text = locale.text("value.changed", name=name, before=earlier, after=day)
+    return locale.text("shutdown.later" if after > before else "shutdown.earlier", what=text)
+
+
 def _texts(locale: Locale, change: FieldChange) -> tuple[Text | None, Text | None]:
     """Return both sides of a field as text, cut to where they differ if they are long."""
+    if dates := shutdown_dates(change):
+        before, after = (day and (Piece(locale.day(day, year=True)),) for day in dates)
+        return before or None, after or None
     if _is_only_spelling(change):
         before, after = ((untrusted(side or "", "value"),) for side in (change.before, change.after))
         return before, after
@@ -194,16 +244,18 @@ def field_now(locale: Locale, change: FieldChange) -> Text:
     """Return the value of a field after a change; empty where the field is absent."""
     if change.after is None:
         return ()
-    return locale.text("value", name=_field_name(locale, change), value=_side(locale, change.after))
+    now = _texts(locale, replace(change, before=change.after))[1]
+    return locale.text("value", name=_field_name(locale, change), value=now) if now else ()
 
 
 def varying_fields(locale: Locale, fields: Sequence[FieldChange | PriceChange]) -> Text:
     """Return the names of fields and prices that changed alike, with values that differ by model."""
     key = _VARYING.get(fields[0].flap_step, "value.varying")
-    return locale.text(key, fields=locale.join(_name(locale, each) for each in fields))
+    return locale.text(key, fields=locale.join(name(locale, each) for each in fields))
 
 
-def _name(locale: Locale, change: FieldChange | PriceChange) -> Text:
+def name(locale: Locale, change: FieldChange | PriceChange) -> Text:
+    """Return the name of a field or price: the word for a known fact, else its path."""
     return _price_name(locale, change) if isinstance(change, PriceChange) else _field_name(locale, change)
 
 
@@ -214,6 +266,8 @@ _VARYING: dict[FlapStep | None, str] = {
 
 
 def _field_name(locale: Locale, change: FieldChange) -> Text:
+    if shutdown_dates(change):
+        return locale.text("field.shutdown_date")
     known = _FIELD_NAMES.get(change.field.rpartition(".")[2])
     return locale.text(f"field.{known}") if known else (untrusted(change.field),)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pipeline.core.types import Severity
-from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count
+from pipeline.core.impact import is_pressing
+from pipeline.core.prices import PriceChange
+from pipeline.core.types import FieldChange, HoldKind, Kind, Severity
+from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count, new_shutdown
+from pipeline.reports.render.fields import name
 from pipeline.reports.render.locales import Locale, Piece, Text, plain, untrusted
-from pipeline.reports.render.scopes import count_scopes, incident_key
+from pipeline.reports.render.scopes import count_scopes, problem_key
 from pipeline.reports.render.types import Bar, Chart, Count
 from pipeline.reports.types import Incident, NetChange, Summary
 
@@ -20,6 +23,7 @@ _MAX_SUBJECT = 89
 _MAX_TOTALS = 3
 _MODEL_WIDTHS = (32, 20, 12)
 _MAX_GATEWAY = 20
+_MAX_SCOPE = 40
 _MIN_DAYS = 3
 _MIN_HEIGHT = 6
 
@@ -108,7 +112,7 @@ def _resolved_models(summary: Summary) -> int:
 def _incident_totals(incidents: Iterable[Incident]) -> list[_Total]:
     by_key: dict[str, list[Incident]] = {}
     for incident in incidents:
-        by_key.setdefault(incident_key(incident), []).append(incident)
+        by_key.setdefault(problem_key(incident), []).append(incident)
     return [_Total(_worst(members), key, sum(map(_size, members))) for key, members in by_key.items()]
 
 
@@ -120,31 +124,39 @@ def _size(incident: Incident) -> int:
 def subject(locale: Locale, summary: Summary) -> str:
     """Return the subject: one line of at most 89 printable characters."""
     text = ""
-    for most in range(_MAX_TOTALS, 0, -1):
-        for width in _MODEL_WIDTHS:
-            text = _PREFIX + _subject(locale, summary, width, most)
-            if len(text) <= _MAX_SUBJECT:
-                return text
+    for with_place in (True, False):
+        for most in range(_MAX_TOTALS, -1, -1):
+            for width in _MODEL_WIDTHS:
+                text = _PREFIX + _subject(locale, summary, width, most, with_place=with_place)
+                if len(text) <= _MAX_SUBJECT:
+                    return text
     return text[: _MAX_SUBJECT - 1] + "…"
 
 
-def _subject(locale: Locale, summary: Summary, width: int, most: int) -> str:
+def _subject(locale: Locale, summary: Summary, width: int, most: int, *, with_place: bool) -> str:
     if first := _most_urgent(summary):
-        what = _urgent_text(locale, summary, first, width)
+        what = _named_text(locale, summary, first, width, with_place=with_place)
         rest = _totals_text(locale, _totals(summary, without=first), most)
         return locale.plain("subject.urgent_and_more" if rest else "subject.urgent", what=what, rest=rest)
-    if what := _totals_text(locale, _totals(summary), most):
-        return locale.plain("subject.at", what=what, where=_where(locale, summary))
+    if only := _only_news(summary):
+        return plain(_named_text(locale, summary, only, width, with_place=with_place))
+    # Without an urgent one, at least one total is named.
+    if what := _totals_text(locale, _totals(summary), max(most, 1)):
+        where = _where(locale, summary)
+        return locale.plain("subject.at", what=what, where=where) if with_place else plain(what)
     return plain(_no_changes(locale, summary))
 
 
 def headline(locale: Locale, summary: Summary) -> Text:
     """Return the content of the subject as a sentence."""
     if first := _most_urgent(summary):
-        what = _urgent_text(locale, summary, first, _MODEL_WIDTHS[0])
+        what = _named_text(locale, summary, first, _MODEL_WIDTHS[0])
         rest = _totals_text(locale, _totals(summary, without=first), _MAX_TOTALS)
         key = "headline.urgent_and_more" if rest else "headline.urgent"
         return _capitalise(locale.text(key, what=what, rest=rest))
+    if only := _only_news(summary):
+        what = _named_text(locale, summary, only, _MODEL_WIDTHS[0])
+        return _capitalise(locale.text("headline.urgent", what=what))
     if what := _totals_text(locale, _totals(summary), _MAX_TOTALS):
         return locale.text("headline.at", what=what, where=_where(locale, summary))
     return _capitalise(locale.text("headline.no_changes", what=_no_changes(locale, summary)))
@@ -154,6 +166,8 @@ def _totals_text(locale: Locale, totals: Sequence[_Total], most: int) -> Text:
     """Return totals as one text: the first ones, and the sum of the others; empty without any."""
     named = locale.join(Piece(_total_text(locale, total)) for total in totals[:most])
     others = sum(total.number for total in totals[most:])
+    if others and not named:
+        return locale.text("subject.more", n=others)
     return locale.text("and_more", what=named, n=others) if others else named
 
 
@@ -167,30 +181,74 @@ def _where(locale: Locale, summary: Summary) -> Text:
 
 
 def _most_urgent(summary: Summary) -> NetChange | Incident | None:
-    """Return the first urgent change, else the first new urgent incident; None where there is none."""
-    changes = (change for change in summary.listed if change.severity == Severity.URGENT)
-    incidents = (each for each in summary.incidents if each.new and each.severity == Severity.URGENT)
-    return next(changes, None) or next(incidents, None)
+    """Return the worst urgent news: a change for the worse, else a new incident, else any other change."""
+    changes = [change for change in summary.listed if change.severity == Severity.URGENT]
+    changes.sort(key=lambda change: list(ChangeType).index(change_type(change)))
+    incidents = [each for each in summary.incidents if each.new and each.severity == Severity.URGENT]
+    first, *_ = (*changes, None)
+    better = first is not None and TONES.get(change_type(first)) == "better"
+    return next(iter(incidents), first) if better or first is None else first
 
 
-def _urgent_text(locale: Locale, summary: Summary, first: NetChange | Incident, width: int) -> Text:
-    """Return a change or incident in a few words."""
-    if isinstance(first, NetChange):
-        key, what = str(change_type(first)), _short(locale, first, width)
-    else:
-        key, what = incident_key(first), _short_models(locale, first.missing_watched, width)
-    return locale.text(
-        f"urgent.{key}",
-        what=what,
-        gateway=untrusted(first.gateway, "name", longest=_MAX_GATEWAY),
-        scopes=count_scopes(locale, summary, first.scopes),
-    )
+def _only_news(summary: Summary) -> NetChange | Incident | None:
+    """Return the only news, where it is a change of one model, or a new incident."""
+    new = [each for each in summary.incidents if each.new]
+    news: list[NetChange | Incident] = [*summary.listed, *new]
+    if len(news) != 1 or summary.resolved:
+        return None
+    named = isinstance(news[0], Incident) or (len(news[0].models) == 1 and news[0].kind != Kind.SHAPE)
+    return news[0] if named else None
+
+
+def _named_text(
+    locale: Locale, summary: Summary, news: NetChange | Incident, width: int, *, with_place: bool = True
+) -> Text:
+    """Return a change or incident in a few words, and where it is: `heron-2 removed (aihubmix, 12 keys)`."""
+    what = _change_text(locale, news, width) if isinstance(news, NetChange) else _reason(locale, news, width)
+    return locale.text("urgent.place", what=what, where=_place(locale, summary, news)) if with_place else what
+
+
+def _place(locale: Locale, summary: Summary, news: NetChange | Incident) -> Text:
+    """Return the name of one scope, else the gateway and the number of scopes."""
+    if len(news.scopes) == 1:
+        return (untrusted(news.scopes[0], "name", longest=_MAX_SCOPE),)
+    gateway = untrusted(news.gateway, "name", longest=_MAX_GATEWAY)
+    return locale.text("urgent.where", gateway=gateway, scopes=count_scopes(locale, summary, news.scopes))
+
+
+def _change_text(locale: Locale, change: NetChange, width: int) -> Text:
+    day = new_shutdown(change)
+    when = locale.day(day, year=True) if day else ""
+    what, of = _short(locale, change, width), _first_name(locale, change)
+    return locale.text(f"urgent.{change_type(change)}", what=what, day=when, name=of)
+
+
+def _first_name(locale: Locale, change: NetChange) -> Text:
+    """Return the name of the field or price that matters most in a change."""
+    pressing = filter(is_pressing, change.fields)
+    changed: tuple[FieldChange | PriceChange, ...] = (*pressing, *change.prices, *change.fields)
+    return name(locale, changed[0]) if changed else locale.text("field.any")
+
+
+def _reason(locale: Locale, incident: Incident, width: int) -> Text:
+    """Return an incident in a few words; of a held answer, why, and the watched models that it lacks."""
+    key, models = problem_key(incident), _short_models(locale, incident.missing_watched, width)
+    if incident.state != "held":
+        return locale.text(f"urgent.{key}", what=models)
+    held, current = incident.held_models, incident.models
+    if key == HoldKind.LOSS and (held is None or current is None or held >= current):
+        key = "large_loss"
+    number = len(incident.scopes) if key == HoldKind.ANONYMOUS else held or 0
+    reason = locale.text(f"urgent.{key}", n=number, current=current or 0)
+    if key in (HoldKind.EMPTY, HoldKind.ANONYMOUS) or not incident.missing_watched:
+        return reason
+    return locale.text("urgent.without", reason=reason, what=models)
 
 
 def _short(locale: Locale, change: NetChange, width: int) -> Text:
     if len(change.models) == 1:
         return (untrusted(change.models[0], longest=width),)
-    return models_count(locale, change)
+    return models_count(locale, len(change.models), change.label)
 
 
 def _short_models(locale: Locale, models: Sequence[str], width: int) -> Text:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -69,14 +70,15 @@ class Locale:
     """Messages and figures in one language.
 
     Args:
-        year: dates of any other year are written with their year.
+        today: the day of the report (ISO 8601); dates of any other year are written with their year, and
+            without it, distances of days are left out.
         attached: a file with all changes is attached, to which messages may refer.
     """
 
-    def __init__(self, language: str, *, year: str = "", attached: bool = False) -> None:
+    def __init__(self, language: str, *, today: str = "", attached: bool = False) -> None:
         self.language = language
         self._messages = load_messages(language)
-        self._year = year
+        self._today = today[:10]
         self._attached = attached
 
     def text(self, key: str, **values: Value) -> Text:
@@ -141,11 +143,20 @@ class Locale:
         size = self.number(abs(value)).removesuffix(".0")
         return self.plain("format.percent", amount=f"{'−' if value < 0 else '+'}{size}")
 
-    def day(self, day: str) -> str:
-        """Format a date (ISO 8601), with the year where it is not that of the report."""
+    def day(self, day: str, *, year: bool | None = None) -> str:
+        """Format a date (ISO 8601), by default with the year where it is not that of the report."""
         month = self.plain("format.months").split()[int(day[5:7]) - 1]
-        key = "format.day" if day[:4] == self._year else "format.day_of_year"
+        with_year = day[:4] != self._today[:4] if year is None else year
+        key = "format.day_of_year" if with_year else "format.day"
         return self.plain(key, year=day[:4], month=month, day=str(int(day[8:10])))
+
+    def distance(self, day: str) -> str | None:
+        """Format how far a date (ISO 8601) is from the day of the report: `in 3 days`; None without it."""
+        if not self._today:
+            return None
+        days = (date.fromisoformat(day) - date.fromisoformat(self._today)).days
+        key = "when.in" if days > 0 else "when.ago"
+        return self.plain(key, n=abs(days)) if days else self.plain("when.today")
 
     def minute(self, at: str, *, zone: bool = True) -> str:
         """Format a time (ISO 8601 UTC), to the minute."""

@@ -40,7 +40,7 @@ def draft_page(
         destination: its name in the config; empty for a report on demand.
         attached: the changes are attached as a file, to which the page may refer.
     """
-    locale = Locale(language, year=summary.run.started_at[:4], attached=attached)
+    locale = Locale(language, today=summary.run.started_at[:10], attached=attached)
     tone, badge = _tone(summary)
     page = Page(
         language=language,
@@ -89,10 +89,20 @@ def _lead(locale: Locale, summary: Summary) -> tuple[Text, ...]:
     asked = len(summary.coverage)
     if summary.answered < asked:
         found.append(locale.text("lead.failed", n=asked - summary.answered, asked=asked))
-    if summary.unlisted:
-        key = "lead.quiet" if summary.min_severity == Severity.NOTABLE else "lead.unlisted"
-        found.append(locale.text(key, n=summary.unlisted, rest=locale.rest))
+    for key, number in _unlisted(summary):
+        found.append(locale.text(key, n=number, rest=locale.rest))
     return tuple(found)
+
+
+def _unlisted(summary: Summary) -> Iterator[tuple[str, int]]:
+    """Yield the key of the text, and the number, of each kind of changes that are not listed."""
+    if summary.min_severity != Severity.NOTABLE:
+        numbers = {"lead.unlisted": summary.unlisted}
+    else:
+        repeated, reverted = summary.unlisted_repeated, summary.unlisted_reverted
+        quiet = summary.unlisted - repeated - reverted
+        numbers = {"lead.quiet": quiet, "lead.repeated": repeated, "lead.reverted": reverted}
+    yield from ((key, number) for key, number in numbers.items() if number)
 
 
 def _sections(locale: Locale, summary: Summary) -> Iterator[SectionDraft]:

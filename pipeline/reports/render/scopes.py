@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline.core.types import HoldKind
+from pipeline.history.types import Coverage
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.render.types import BlockContent, Item
-from pipeline.reports.types import Incident, ResolvedIncident, Shutdown, Summary
+from pipeline.reports.types import Incident, ResolvedIncident, Summary
 
 ERROR_CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadable")
 """The classes of errors that have messages of their own."""
@@ -42,8 +43,10 @@ def _noun(summary: Summary, scopes: Sequence[str]) -> str:
     return "keys" if keys.issuperset(scopes) else "scopes"
 
 
-_HOLDS_WITH_ADVICE = (HoldKind.EMPTY, HoldKind.ANONYMOUS, HoldKind.INCOMPLETE, HoldKind.ALTERNATING)
-"""The holds that the next answer does not end if it agrees."""
+HOLDS = (HoldKind.LOSS, HoldKind.EMPTY, HoldKind.ANONYMOUS, HoldKind.INCOMPLETE, HoldKind.ALTERNATING)
+"""The kinds of holds, which have messages of their own."""
+
+_KEY_ERRORS = ("Refused", "Unresolved")
 
 
 def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> Iterator[BlockContent]:
@@ -56,22 +59,53 @@ def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> I
         yield BlockContent(locale.text("incidents.old"), items=old)
 
 
-def incident_key(incident: Incident) -> str:
-    """Return the part of message keys that names the kind of an incident."""
-    if incident.state != "failed":
-        return incident.state
-    return incident.error_class if incident.error_class in ERROR_CLASSES else "Unreachable"
+def problem_key(problem: Incident | Coverage) -> str:
+    """Return the part of message keys that names a problem: its error class, or why an answer is held."""
+    match problem.state:
+        case "held":
+            return problem.hold if problem.hold in HOLDS else str(HoldKind.LOSS)
+        case "failed":
+            return problem.error_class if problem.error_class in ERROR_CLASSES else "Unreachable"
+        case _:
+            return problem.state
+
+
+def cure(
+    locale: Locale, key: str, scopes: Sequence[str], keys: Sequence[str | None], *, paths: bool = False
+) -> Text:
+    """Return what to do about a failure or hold.
+
+    Args:
+        locale: its language.
+        key: that of `problem_key`.
+        scopes: the names of its scopes.
+        keys: the references of their keys, such as `env:PROD`; None for an anonymous scope.
+        paths: name files of keys too, which only the owner's terminal may show.
+    """
+    hints = list(dict.fromkeys(hint for hint in keys if hint))
+    if key == "Refused" and not hints:
+        return locale.text("advice.no_key")
+    named = [untrusted(f"${hint[4:]}", "command") for hint in hints if hint.startswith("env:")]
+    named += [untrusted(hint[5:], "command") for hint in hints if paths and hint.startswith("file:")]
+    place = locale.join_some(named, _MAX_SCOPES) if named and len(named) == len(hints) else None
+    command = Piece(_accept_command(scopes), "command")
+    return locale.text(f"advice.{key}", place=place or locale.text("advice.place"), command=command)
 
 
 def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
+    """Return the entry of an incident: why, since when, and what to do about it."""
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
-    key = incident_key(incident)
+    key = problem_key(incident)
     models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
     head = locale.text(f"incident.{key}", scopes=scopes, when=locale.minute(incident.since), models=models)
-    return Item(head, tuple(_advice(locale, incident, key)), tuple(_notes(locale, incident, models)))
+    details = list(_causes(locale, incident, models))
+    if incident.state == "held" or (incident.state == "failed" and (incident.new or key in _KEY_ERRORS)):
+        keys = [scope.key for scope in summary.coverage if scope.scope in incident.scopes]
+        details.append(cure(locale, key, incident.scopes, keys))
+    return Item(head, tuple(details))
 
 
-def _notes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
+def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
     """Yield the details of a new incident, and the watched models that any held answer lacks."""
     held = incident.state == "held"
     if not incident.new:
@@ -96,19 +130,10 @@ def _notes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
             yield locale.text("never_answered")
 
 
-def _advice(locale: Locale, incident: Incident, key: str) -> Iterator[Text]:
-    if key == "held":
-        kind = incident.hold if incident.hold in _HOLDS_WITH_ADVICE else "held"
-        yield locale.text(f"advice.{kind}", command=Piece(_accept_command(incident), "command"))
-    elif incident.state == "failed" and (incident.new or key in ("Refused", "Unresolved")):
-        yield locale.text(f"advice.{key}")
-
-
-def _accept_command(incident: Incident) -> str:
-    """Return the command that accepts a held answer."""
-    many = len(incident.scopes) > _MAX_SCOPES
-    scopes = (f"'{incident.gateway}/*'",) if many else incident.scopes
-    return untrusted(f"modelwatch accept {' '.join(scopes)}", longest=_MAX_QUOTE).text
+def _accept_command(scopes: Sequence[str]) -> str:
+    """Return the command that accepts held answers of one gateway."""
+    names = (f"'{scopes[0].partition('/')[0]}/*'",) if len(scopes) > _MAX_SCOPES else scopes
+    return untrusted(f"modelwatch accept {' '.join(names)}", longest=_MAX_QUOTE).text
 
 
 def resolved(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
@@ -148,7 +173,7 @@ def shutdowns(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
             locale.text(
                 "shutdown",
                 day=Piece(locale.day(each.day), "strong"),
-                when=_when(locale, each),
+                when=locale.distance(each.day) or "",
                 model=untrusted(each.model),
                 scopes=scopes_text(locale, summary, each.scopes, each.gateway),
             )
@@ -157,13 +182,6 @@ def shutdowns(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
     ]
     if items:
         yield BlockContent((), items=items)
-
-
-def _when(locale: Locale, shutdown: Shutdown) -> Text:
-    if shutdown.days == 0:
-        return locale.text("when.today")
-    key = "when.in" if shutdown.days > 0 else "when.ago"
-    return locale.text(key, n=abs(shutdown.days))
 
 
 def coverage(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
