@@ -136,6 +136,18 @@ TABLES: Mapping[str, Description] = {
         sort="id",
         hidden=True,
     ),
+    "record_prices": Description(
+        "The prices of each record, the plain ones too: one row for each meter, unit and condition.",
+        {
+            "place": "Place among the prices of the record",
+            "meter": "What is billed: input, output, cache_read, reasoning, input_audio, image, search …",
+            "unit": "What the amount buys: `1M tokens`, `image`, `second`, `request`, `search` …",
+            "from_tokens": "Length of the prompt, in tokens, above which the price holds",
+            "window": "Another condition: `batch`, `flex`, `priority`, `1h` (of a cache), hours …",
+            "currency": "USD, or what the record states",
+            "amount": "Price of one unit, in the currency",
+        },
+    ),
     "listings": Description(
         "Every distinct listing: a complete list of models, stored once for all scopes that get it.",
         {

@@ -30,6 +30,8 @@ _MOST_PROBLEMS = 20
 _NOUNS = {
     "scopes": "pointers of scopes",
     "facts": "records' facts",
+    "prices": "records' prices",
+    "record_prices": "records' prices",
     "permissions": "records' permissions",
     "words": "models' words for the search",
     "field_changes": "field changes",

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.core import jsonpath
 from pipeline.core.amounts import USD, Amount, Terms, parse_amount, terms_beside
 from pipeline.core.field_names import Fields
+from pipeline.core.price_conditions import CALL, NOTHING_FOUND, TOKENS, Price, find_conditions
 from pipeline.core.price_fields import FoundPrices, find_prices, is_possible
 from pipeline.core.values import (
     LARGEST,
@@ -83,7 +84,8 @@ class Facts:
     """The facts of a record; None or () for those that it does not have.
 
     `created` and `deprecated_at` are ISO 8601; lengths are in tokens; prices are exact, in USD per 1M tokens
-    (`usd_per_call` in USD); sets are sorted tuples; `price_source` is exact, estimate or ratio.
+    (`usd_per_call` in USD); sets are sorted tuples; `price_source` is exact, estimate or ratio; `more_prices`
+    are those with conditions, of other units or in other currencies.
     """
 
     object: str | None = None
@@ -107,6 +109,19 @@ class Facts:
     lifecycle: str | None = None
     deprecated_at: str | None = None
     aliases: tuple[str, ...] = ()
+    more_prices: tuple[Price, ...] = ()
+
+    @property
+    def all_prices(self) -> tuple[Price, ...]:
+        """The prices of the columns, then `more_prices`."""
+        columns = [
+            Price(attribute, TOKENS, price)
+            for name, attribute in TOKEN_PRICES.items()
+            if (price := getattr(self, name)) is not None
+        ]
+        if self.usd_per_call is not None:
+            columns.append(Price(CALL, CALL, self.usd_per_call))
+        return (*columns, *self.more_prices)
 
 
 def _same(facts: Facts, _body: Body) -> Facts:
@@ -286,6 +301,8 @@ def _without_impossible_prices(facts: Facts) -> Facts:
         return facts
     none: dict[str, Any] = dict.fromkeys(wrong)
     left = replace(facts, **none)
+    # The unit of the others is the same.
+    left = replace(left, more_prices=())
     has_price = left.usd_per_call is not None or any(getattr(left, name) is not None for name in TOKEN_PRICES)
     return left if has_price else replace(left, price_source=None)
 
@@ -301,14 +318,30 @@ def _is_by_name(paths: Prices) -> bool:
 def _prices(paths: Prices, body: Body) -> dict[str, Any]:
     per_call = _per_call(paths, body)
     found: dict[str, Any] = {"usd_per_call": per_call}
+    unit = paths.unit
     if _is_by_name(paths):
-        figures: Mapping[str, Decimal | None] = find_prices(body, paths.unit).usd
+        by_name = find_prices(body, unit)
+        unit = by_name.unit
+        figures: Mapping[str, Decimal | None] = by_name.usd
+        more = NOTHING_FOUND if by_name.impossible else find_conditions(body, unit)
     else:
         figures = {name: figure for name, (_, figure) in _figures(paths, body).items()}
+        more = find_conditions(body, unit) if _may_have_prices(paths) else NOTHING_FOUND
+    if more.first_tiers:
+        tiers = {name: more.first_tiers.get(attribute) for name, attribute in TOKEN_PRICES.items()}
+        figures = {**{name: tier for name, tier in tiers.items() if tier is not None}, **figures}
     found |= {name: scale_price(figure, PER_1M) for name, figure in figures.items()}
     if any(value is not None for value in found.values()):
         found["price_source"] = paths.source
+    found["more_prices"] = tuple(map(_scaled, more.prices))
     return found
+
+
+def _scaled(price: Price) -> Price:
+    """Return a price without errors of floats."""
+    if price.unit == TOKENS:
+        return replace(price, amount=scale_price(price.amount, PER_1M) or price.amount)
+    return replace(price, amount=strip_zeros(price.amount.quantize(_FINEST)))
 
 
 def _per_call(paths: Prices, body: Body) -> Decimal | None:
@@ -388,9 +421,29 @@ def is_shared(created: Iterable[str | None]) -> bool:
     return number >= SHARED_RECORDS
 
 
+FACT_COLUMNS = tuple(item.name for item in fields(Facts) if item.name != "more_prices")
+"""The facts that are columns of `records`."""
+
+
 def to_columns(facts: Facts) -> dict[str, Any]:
     """Return facts as columns of `records`: prices as REAL for sorting and plotting, sets as JSON arrays."""
-    return {name: _column(getattr(facts, name)) for name in Facts.__slots__}
+    return {name: _column(getattr(facts, name)) for name in FACT_COLUMNS}
+
+
+def to_price_rows(facts: Facts) -> list[dict[str, Any]]:
+    """Return the prices of a record as rows of `record_prices`, without the record; amounts are REAL."""
+    return [
+        {
+            "place": place,
+            "meter": price.meter,
+            "unit": price.unit,
+            "from_tokens": price.from_tokens,
+            "window": price.window,
+            "currency": price.currency,
+            "amount": float(price.amount),
+        }
+        for place, price in enumerate(facts.all_prices)
+    ]
 
 
 def _column(value: Any) -> Any:

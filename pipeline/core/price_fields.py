@@ -33,21 +33,21 @@ DEAREST = Decimal(10_000)
 CHEAPEST = Decimal("0.00000001")
 """USD per 1M tokens, a millionth of a cent: no price above 0 is lower."""
 
-_PER_TOKEN, _PER_1M, _CENTS_PER_100M = Decimal(1_000_000), Decimal(1), Decimal("0.0001")
+PER_TOKEN, _PER_1M, _CENTS_PER_100M = Decimal(1_000_000), Decimal(1), Decimal("0.0001")
 
-_PRICE_WORDS = frozenset(names_in("cost costs price prices pricing pricings tariff tariffs"))
-_NEUTRAL = frozenset(
+PRICE_WORDS = frozenset(names_in("cost costs price prices pricing pricings tariff tariffs"))
+NEUTRAL = frozenset(
     names_in(
         "amount base cent cents default demand dollar dollars fee list llm normal on per rate rates"
         " regular standard text tier tiers tok token tokens toks unit units us usd value 1000 1000000 1k"
         " 1m k ktok ktoks m million mtok mtoken mtokens mtoks thousand"
     )
 )
-_INPUT = frozenset(names_in("in input inputs prompt prompts"))
-_OUTPUT = frozenset(names_in("completion completions generated out output outputs"))
-_CACHE = frozenset(names_in("cache cached caches"))
-_READ = frozenset(names_in("hit hits read reads"))
-_WRITE = frozenset(names_in("create created creation write writes"))
+INPUT_WORDS = frozenset(names_in("in input inputs prompt prompts"))
+OUTPUT_WORDS = frozenset(names_in("completion completions generated out output outputs"))
+CACHE = frozenset(names_in("cache cached caches"))
+READ = frozenset(names_in("hit hits read reads"))
+WRITE = frozenset(names_in("create created creation write writes"))
 _STATES_UNIT = frozenset(names_in("million 1m mtok mtoks mtoken mtokens thousand 1k ktok ktoks 1000000 1000"))
 _VAGUE = frozenset({"m", "k"})
 """Words of names that are no unit: `price_per_m` is USD per 1M tokens at one gateway, and a ten-thousandth of
@@ -56,12 +56,12 @@ that at another.
 See https://github.com/lobehub/lobe-chat/blob/main/packages/model-runtime/src/providers/novita/index.ts
 """
 
-_WRAPPERS = frozenset(
+WRAPPERS = frozenset(
     names_in("attributes details info meta metadata model_info modelinfo model_spec modelspec spec")
 )
 """Objects in a record that hold its prices beside other facts."""
 
-_LABELS = ("type", "name", "meter", "kind", "token_type", "tokenType", "direction", "usage", "unit")
+LABELS = ("type", "name", "meter", "kind", "token_type", "tokenType", "direction", "usage", "unit")
 """Names of texts that say what an element of a list of prices is for."""
 
 _DEPTH = 4
@@ -101,12 +101,14 @@ class FoundPrices:
         fields: every price of tokens that the record has.
         impossible: those whose figure cannot be a price, with the figure.
         why_none: why there is no figure: `unit` (it is not stated), the name of a currency, or None.
+        unit: the factor to USD per 1M tokens of prices that do not state theirs; None if it is unknown.
     """
 
     usd: Mapping[str, Decimal]
     fields: tuple[PriceField, ...] = ()
     impossible: tuple[tuple[str, Decimal], ...] = ()
     why_none: str | None = None
+    unit: Decimal | None = None
 
 
 _NONE = FoundPrices({})
@@ -121,10 +123,10 @@ def find_prices(body: Mapping[str, Any], unit: Decimal | None = None) -> FoundPr
     """
     fields = _by_meter(_fields(body, (), NO_TERMS))
     if not fields:
-        return _NONE
+        return _NONE if unit is None else FoundPrices({}, unit=unit)
     currency = next((each.amount.terms.currency for each in fields if each.amount.terms.currency), None)
     if currency not in (None, USD):
-        return FoundPrices({}, fields, why_none=currency)
+        return FoundPrices({}, fields, why_none=currency, unit=_common_unit(fields) or unit)
     unit = _common_unit(fields) or unit or _unit_of_shape(fields, body) or _unit_by_magnitude(fields)
     figures: dict[str, Decimal] = {}
     impossible: list[tuple[str, Decimal]] = []
@@ -140,7 +142,7 @@ def find_prices(body: Mapping[str, Any], unit: Decimal | None = None) -> FoundPr
     if impossible:
         # The unit of the others is the same, so they are wrong too, though their figures look possible.
         return FoundPrices({}, fields, tuple(impossible))
-    return FoundPrices(figures, fields, why_none=None if figures else "unit")
+    return FoundPrices(figures, fields, why_none=None if figures else "unit", unit=unit)
 
 
 def is_possible(figure: Decimal) -> bool:
@@ -158,19 +160,20 @@ def _by_meter(found: Iterator[PriceField]) -> tuple[PriceField, ...]:
 
 def _fields(value: Mapping[str, Any], at: tuple[str, ...], outer: Terms) -> Iterator[PriceField]:
     """Yield the prices of a record, or of a wrapper in it."""
-    priced = [name for name in value if _names_price(name)]
+    priced = [name for name in value if names_price(name)]
     terms = terms_beside(value).over(outer) if priced else outer
     for name in priced:
         yield from _prices((*at, name), value[name], words(name), terms, _DEPTH)
     if len(at) < _DEPTH:
         for name, item in value.items():
-            if isinstance(item, dict) and name.lower() in _WRAPPERS:
+            if isinstance(item, dict) and name.lower() in WRAPPERS:
                 yield from _fields(item, (*at, name), terms)
 
 
 @lru_cache(8192)
-def _names_price(name: str) -> bool:
-    return not _PRICE_WORDS.isdisjoint(words(name))
+def names_price(name: str) -> bool:
+    """Return whether a name has a word for prices."""
+    return not PRICE_WORDS.isdisjoint(words(name))
 
 
 def _prices(
@@ -191,7 +194,7 @@ def _prices(
             meter = _meter(named)
             amount = parse_amount(item) if meter else None
             if meter and amount:
-                full = amount.terms.over(_terms_of_name(named)).over(terms)
+                full = amount.terms.over(terms_of_name(named)).over(terms)
                 if not full.other:
                     path = ".".join(at).replace(".*", "[]")
                     yield PriceField(path, meter, Amount(amount.value, full), not _VAGUE.isdisjoint(named))
@@ -205,11 +208,11 @@ def _listed(
     for item in items:
         if not isinstance(item, dict):
             continue
-        for label in _LABELS:
+        for label in LABELS:
             text = item.get(label)
             if isinstance(text, str) and _meter((*named, *words(text))):
                 labelled = True
-                rest = {name: inner for name, inner in item.items() if name not in _LABELS or name == "unit"}
+                rest = {name: inner for name, inner in item.items() if name not in LABELS or name == "unit"}
                 yield from _prices((*at, "*"), rest, (*named, *words(text)), terms, depth - 1)
                 break
     if not labelled:
@@ -219,21 +222,21 @@ def _listed(
 @lru_cache(8192)
 def _meter(named: tuple[str, ...]) -> str | None:
     """Return the column of the price that these words name; None for any other price."""
-    rest = set(named) - _PRICE_WORDS - _NEUTRAL
-    is_cache = not rest.isdisjoint(_CACHE)
-    rest -= _CACHE
+    rest = set(named) - PRICE_WORDS - NEUTRAL
+    is_cache = not rest.isdisjoint(CACHE)
+    rest -= CACHE
     if not is_cache:
-        if rest and rest <= _INPUT:
+        if rest and rest <= INPUT_WORDS:
             return INPUT
-        return OUTPUT if rest and rest <= _OUTPUT else None
-    rest -= _INPUT
-    if rest <= _READ:
+        return OUTPUT if rest and rest <= OUTPUT_WORDS else None
+    rest -= INPUT_WORDS
+    if rest <= READ:
         return CACHE_READ
-    return CACHE_WRITE if rest <= _WRITE else None
+    return CACHE_WRITE if rest <= WRITE else None
 
 
 @lru_cache(8192)
-def _terms_of_name(named: tuple[str, ...]) -> Terms:
+def terms_of_name(named: tuple[str, ...]) -> Terms:
     """Return the unit and currency that the words of a name state: `input_cost_per_token`, `usd_per_1m`."""
     states = not _STATES_UNIT.isdisjoint(named)
     per_token = "per" in named and not {"token", "tokens"}.isdisjoint(named) and _VAGUE.isdisjoint(named)
@@ -261,7 +264,7 @@ def _unit_of_shape(fields: Sequence[PriceField], body: Mapping[str, Any]) -> Dec
     values = [each.amount.value for each in fields]
     if {"pricing.prompt", "pricing.completion"} <= by_path.keys() and not _OPENROUTER.isdisjoint(body):
         texts = all(isinstance(body["pricing"].get(name), str) for name in ("prompt", "completion"))
-        return _PER_TOKEN if texts and max(values) * _PER_TOKEN <= DEAREST else None
+        return PER_TOKEN if texts and max(values) * PER_TOKEN <= DEAREST else None
     if {"cost.input", "cost.output"} <= by_path.keys() and isinstance(body.get("limit"), dict):
         # https://github.com/anomalyco/models.dev#schema-reference
         return _PER_1M if min((value for value in values if value), default=1) >= Decimal("0.001") else None
@@ -293,8 +296,8 @@ def _unit_by_magnitude(fields: Sequence[PriceField]) -> Decimal | None:
         for meter, name in ((INPUT, "prompt"), (OUTPUT, "completion"))
     )
     most_per_token = Decimal("0.0001") if by_token_or_1m else Decimal("0.00002")
-    if low < most_per_token and high <= Decimal("0.001") and low * _PER_TOKEN >= _LEAST:
-        return _PER_TOKEN
+    if low < most_per_token and high <= Decimal("0.001") and low * PER_TOKEN >= _LEAST:
+        return PER_TOKEN
     if high >= Decimal("0.2") and low >= _LEAST and high <= _MOST:
         return _PER_1M
     return None

@@ -13,11 +13,11 @@ _IN_IDS = " in (select value from json_each(:ids))"
 
 
 class _Table(NamedTuple):
-    """A table, the condition for unneeded rows, and the table (with its column) whose rows belong to them."""
+    """A table, the condition for unneeded rows, and the tables (with their column) of rows of theirs."""
 
     name: str
     unneeded: str
-    child: tuple[str, str] | None = None
+    children: tuple[tuple[str, str], ...] = ()
 
 
 # The order matters: a listing is unneeded after its transitions were dropped.
@@ -28,7 +28,7 @@ _TABLES = (
         id not in (select transition from sightings where transition is not null)
         and id not in (select transition from missing)
         """,
-        ("changes", "transition"),
+        (("changes", "transition"),),
     ),
     _Table("fields", "id not in (select field from field_changes)"),
     _Table(
@@ -39,7 +39,7 @@ _TABLES = (
         and id not in (select listing from scopes where listing is not null)
         and id not in (select held from scopes where held is not null)
         """,
-        ("listing_records", "listing"),
+        (("listing_records", "listing"),),
     ),
     _Table(
         "records",
@@ -49,7 +49,7 @@ _TABLES = (
         and id not in (select after from changes where after is not null)
         and id not in (select record from departures) and id not in (select record from regains)
         """,
-        ("permissions", "record"),
+        (("permissions", "record"), ("record_prices", "record")),
     ),
     _Table(
         "models",
@@ -58,7 +58,7 @@ _TABLES = (
         and id not in (select model from departures) and id not in (select model from flaps)
         """,
     ),
-    _Table("coverages", "id not in (select covered from snapshots)", ("coverage_scopes", "coverage")),
+    _Table("coverages", "id not in (select covered from snapshots)", (("coverage_scopes", "coverage"),)),
 )
 
 
@@ -74,8 +74,7 @@ def drop_unneeded(store: Store, dropped: Counter[str]) -> None:
             for transition in ids:
                 changes = _ids(store, f"select id from changes where transition = {transition}")  # noqa: S608 - a number
                 drop(store, "field_changes", "change" + _IN_IDS, json.dumps(changes), dropped)
-        if table.child:
-            child, column = table.child
+        for child, column in table.children:
             drop(store, child, column + _IN_IDS, json.dumps(ids), dropped)
         drop_ids(store, table.name, ids, dropped)
 

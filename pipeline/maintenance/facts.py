@@ -1,4 +1,4 @@
-"""Parse records again in the dialects of their listings, and correct their facts and permissions."""
+"""Parse records again in the dialects of their listings: their facts, prices and permissions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from operator import itemgetter
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, Permission, is_shared, parse_permissions, to_columns
+from pipeline.core.facts import (
+    FACT_COLUMNS,
+    Permission,
+    is_shared,
+    parse_permissions,
+    to_columns,
+    to_price_rows,
+)
 from pipeline.core.types import Scope
 from pipeline.gateways.dialects import Dialect, customise, dialect_of, group_models_dialect, groups_dialect
 from pipeline.store import Store
@@ -17,9 +24,6 @@ from pipeline.store.bulk import BulkWriter, ids_after
 
 DialectsOf = Callable[[str, str], Sequence[Dialect]]
 """Returns the dialects that may have parsed a listing, by its gateway and `reading`; the likeliest first."""
-
-
-_FACT_COLUMNS = tuple(item.name for item in fields(Facts))
 
 _PERMISSION_COLUMNS = tuple(item.name for item in fields(Permission))
 
@@ -49,13 +53,14 @@ def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
 
 @dataclass(slots=True)
 class FactDifferences:
-    """Where facts and permissions differ from those that are parsed today.
+    """Where facts, prices and permissions differ from those that are parsed today.
 
     Args:
         records: how many records were parsed.
         checked: how many of them have a dialect that exists here.
         unknown: how many have a dialect that does not exist here; their facts stay.
         facts: the columns that a record should have, by its id.
+        prices: the rows of `record_prices` that a record should have, by its id.
         permissions: the rows that a record should have, by its id.
     """
 
@@ -63,6 +68,7 @@ class FactDifferences:
     checked: int = 0
     unknown: int = 0
     facts: dict[int, dict[str, Any]] = field(default_factory=dict)
+    prices: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     permissions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -72,9 +78,10 @@ def fact_differences(
     """Parse records again, and return where they differ: all, or `only` some of them by id."""
     dialects = _dialects_by_record(store, dialects_of)
     stored_permissions = _stored_permissions(store)
+    stored_prices = _stored_prices(store)
     shared = _records_with_shared_created(store, dialects)
     found = FactDifferences()
-    rows = store.stream(f"select id, cast(body as blob), {', '.join(_FACT_COLUMNS)} from records order by id")  # noqa: S608 - our own names
+    rows = store.stream(f"select id, cast(body as blob), {', '.join(FACT_COLUMNS)} from records order by id")  # noqa: S608 - our own names
     for number, text, *stored in rows:
         if only is not None and number not in only:
             continue
@@ -83,15 +90,26 @@ def fact_differences(
         if body is None:
             continue
         granted = [asdict(permission) for permission in parse_permissions(body)]
-        if [tuple(row.values()) for row in granted] != stored_permissions.get(number, []):
+        if _values(granted) != stored_permissions.get(number, []):
             found.permissions[number] = granted
         created = {"created": None} if number in shared else {}
-        parsed = [to_columns(dialect.facts(body)) | created for dialect in dialects.get(number, ())]
+        parsed = [dialect.facts(body) for dialect in dialects.get(number, ())]
         found.unknown += number in dialects and not parsed
         found.checked += bool(parsed)
-        if parsed and all([columns[name] for name in _FACT_COLUMNS] != stored for columns in parsed):
-            found.facts[number] = parsed[0]
+        derived = [(to_columns(facts) | created, to_price_rows(facts)) for facts in parsed]
+        own_prices = stored_prices.get(number, [])
+        wrong = [
+            ([columns[name] for name in FACT_COLUMNS] != stored, _values(prices) != own_prices)
+            for columns, prices in derived
+        ]
+        if derived and all(any(each) for each in wrong):
+            found.facts |= {number: derived[0][0]} if wrong[0][0] else {}
+            found.prices |= {number: derived[0][1]} if wrong[0][1] else {}
     return found
+
+
+def _values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in rows]
 
 
 def _body(text: bytes) -> dict[str, Any] | None:
@@ -151,20 +169,44 @@ def _stored_permissions(store: Store) -> dict[int, list[tuple[Any, ...]]]:
     return {record: [row[1:] for row in group] for record, group in groupby(rows, key=itemgetter(0))}
 
 
-def correct_facts(
-    store: Store, dialects_of: DialectsOf, *, only: set[int] | None = None
-) -> tuple[int, int, int]:
-    """Write facts and permissions as they are parsed today, where they differ; must run in a transaction.
+def _stored_prices(store: Store) -> dict[int, list[tuple[Any, ...]]]:
+    rows = store.stream(
+        """
+        select record, place, meter, unit, from_tokens, window, currency, amount from record_prices
+        order by record, place
+        """
+    )
+    return {record: [row[1:] for row in group] for record, group in groupby(rows, key=itemgetter(0))}
 
-    Returns:
-        The numbers of records with other facts, with other permissions, and of unknown dialects.
-    """
+
+@dataclass(frozen=True, slots=True)
+class CorrectedFacts:
+    """The numbers of records with other facts, prices and permissions, and of unknown dialects."""
+
+    facts: int
+    prices: int
+    permissions: int
+    unknown: int
+
+
+def correct_facts(store: Store, dialects_of: DialectsOf, *, only: set[int] | None = None) -> CorrectedFacts:
+    """Write facts, prices and permissions as they are parsed today; must run in a transaction."""
     found = fact_differences(store, dialects_of, only=only)
     for record, facts in found.facts.items():
         store.db.table("records").update(record, facts)
+    _write_prices(store, found.prices)
     for record, permissions in sorted(found.permissions.items()):
         _write_permissions(store, record, permissions)
-    return len(found.facts), len(found.permissions), found.unknown
+    return CorrectedFacts(len(found.facts), len(found.prices), len(found.permissions), found.unknown)
+
+
+def _write_prices(store: Store, prices: Mapping[int, list[dict[str, Any]]]) -> None:
+    """Replace the prices of records."""
+    store.connection.executemany("delete from record_prices where record = ?", [(row,) for row in prices])
+    BulkWriter(store).insert(
+        "record_prices",
+        [{"record": record, **row} for record, rows in sorted(prices.items()) for row in rows],
+    )
 
 
 def _write_permissions(store: Store, record: int, permissions: list[dict[str, Any]]) -> None:

@@ -43,6 +43,7 @@ class RebuildTotals:
     changes: int = 0
     field_changes: int = 0
     facts: int = 0
+    prices: int = 0
     permissions: int = 0
     words: int = 0
     unknown: int = 0
@@ -67,14 +68,24 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
             scopes = _correct_scopes(store, found)
             transitions = _correct_transitions(store, found)
             changes, fields = _correct_changes(store, dialects_of)
-            facts, permissions, unknown = correct_facts(store, dialects_of)
+            corrected = correct_facts(store, dialects_of)
             words = len(unindexed(store))
             if words:
                 refill_search(store)
             store.check_foreign_keys()
     finally:
         store.connection.execute("pragma foreign_keys = on")
-    return RebuildTotals(scopes, transitions, changes, fields, facts, permissions, words, unknown)
+    return RebuildTotals(
+        scopes,
+        transitions,
+        changes,
+        fields,
+        corrected.facts,
+        corrected.prices,
+        corrected.permissions,
+        words,
+        corrected.unknown,
+    )
 
 
 def _refuse_damage(store: Store, found: Replay) -> None:

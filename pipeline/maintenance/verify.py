@@ -117,7 +117,7 @@ def check_file(store: Store) -> Check:
 
 
 def _cure_of_link(table: str, parent: str) -> Cure:
-    derived = parent == "transitions" or table in ("changes", "field_changes", "permissions")
+    derived = parent == "transitions" or table in ("changes", "field_changes", "permissions", "record_prices")
     return Cure.REBUILD if derived else Cure.RESTORE
 
 
@@ -453,6 +453,12 @@ def _check_facts(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
     )
     if found.unknown:
         yield Check("facts", found.unknown, "of a dialect that does not exist here, and left alone")
+    yield Check(
+        "prices",
+        found.checked,
+        "they are those that are parsed today",
+        _record_problems(found.prices, "its prices are not those that are parsed today"),
+    )
     yield Check(
         "permissions",
         found.records,

@@ -93,7 +93,7 @@ class BulkWriter:
         return range(first, first + count)
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows with ids; all have the same columns."""
+        """Insert rows with their keys; all have the same columns."""
         if not rows:
             return
         columns = tuple(rows[0])

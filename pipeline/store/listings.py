@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, is_shared, parse_permissions, to_columns
+from pipeline.core.facts import Facts, is_shared, parse_permissions, to_columns, to_price_rows
 from pipeline.core.text import count
 from pipeline.core.types import Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
@@ -80,21 +80,24 @@ def _write_records(
     records.sort(key=lambda record: record.model)
     models = _model_ids(writer, ids, gateway, [record.model for record in records])
     record_ids = writer.new_ids("records", len(records))
-    rows, permissions = [], []
+    rows, prices, permissions = [], [], []
     for record_id, record in zip(record_ids, records, strict=True):
         body = canonical.decode(record.body.encode())
         name = f"{record.model}@{record.digest[_DIGEST_SHOWN]}"
+        facts = facts_of(body)
         rows.append(
             {"id": record_id, "name": name, "digest": record.digest, "model": models[record.model]}
-            | to_columns(facts_of(body))
+            | to_columns(facts)
             | {"body": record.body}
         )
+        prices += [{"record": record_id, **price} for price in to_price_rows(facts)]
         permissions += [
             {"name": name, "record": record_id, **asdict(permission)}
             for permission in parse_permissions(body)
         ]
         ids.add_record(gateway, record, record_id)
     writer.insert("records", rows)
+    writer.insert("record_prices", prices)
     writer.insert_new("permissions", permissions)
     return record_ids
 

@@ -76,6 +76,18 @@ create table permissions (
 ) strict;
 create index permissions_record on permissions(record);
 
+create table record_prices (
+    record integer not null references records(id),
+    place integer not null,
+    meter text not null,
+    unit text not null,
+    from_tokens integer not null,
+    window text,
+    currency text not null,
+    amount real not null,
+    primary key (record, place)
+) strict, without rowid;
+
 create table listings (
     id integer primary key,
     name text not null,
@@ -329,13 +341,14 @@ def standard_names(db: Database) -> None:
 
 
 def changing_values(db: Database) -> None:
-    """Add the values that keep changing, the classes behind shapes, and when a removal was last counted."""
+    """Add values that keep changing, prices with conditions, classes behind shapes, and times of counts."""
     _drop_views(db)
     _recreate(db, "sightings")
     _recreate(db, "fields", shape_of="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
     _run(db, _statements("regains"))
+    _run(db, _statements("record_prices"))
     _run(db, VIEWS)
 
 

@@ -13,6 +13,7 @@ import pytest
 from support import TESTS
 
 from pipeline.core import canonical
+from pipeline.core.price_conditions import Price
 from pipeline.core.types import Gateway, Listing
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import (
@@ -31,7 +32,7 @@ from pipeline.gateways.dialects.paging import MAX_PAGES, Paging, pages
 GOLDEN = TESTS / "golden"
 CASES = sorted(path for path in GOLDEN.glob("*/*.json") if not path.name.endswith(".expected.json"))
 ASKED_AT = 1_790_000_000
-EXPECTED_KEYS = {"models", "records", "warnings", "error", "same_as", "recognised"}
+EXPECTED_KEYS = {"models", "records", "warnings", "error", "same_as", "recognised", "prices"}
 KNOWN = sorted(all_dialects())
 NO_MARK = next(field.default for field in fields(Dialect) if field.name == "recognises")
 
@@ -204,7 +205,20 @@ def listing(case: Case) -> Listing:
 def facts_of(dialect: Dialect, body: str) -> dict[str, Any]:
     """Return the facts of a record as expectations write them: without empty ones, prices as exact text."""
     facts = asdict(dialect.facts(canonical.decode(body.encode())))
+    del facts["more_prices"]
     return {name: as_written(value) for name, value in facts.items() if value not in (None, ())}
+
+
+def more_prices_of(dialect: Dialect, body: str) -> list[str]:
+    """Return the prices of a record beside those of its facts, as `price_as_written`."""
+    return [price_as_written(price) for price in dialect.facts(canonical.decode(body.encode())).more_prices]
+
+
+def price_as_written(price: Price) -> str:
+    """Return a price as expectations write it: `input 2.5 USD per 1M tokens, above 200000, batch`."""
+    conditions = [f"above {price.from_tokens}"] if price.from_tokens else []
+    conditions += [price.window] if price.window else []
+    return ", ".join([f"{price.meter} {price.amount:f} {price.currency} per {price.unit}", *conditions])
 
 
 def as_written(value: Any) -> Any:
@@ -230,6 +244,8 @@ def test_a_golden_answer_gives_its_expectation(case: Case) -> None:
         assert {model: facts_of(case.dialect, record.body) for model, record in found.records.items()} == (
             expected["models"]
         )
+        prices = {model: more_prices_of(case.dialect, record.body) for model, record in found.records.items()}
+        assert {model: rows for model, rows in prices.items() if rows} == expected.get("prices", {})
     if "records" in expected:
         assert {model: record.body for model, record in found.records.items()} == {
             model: canonical.encode(record) for model, record in exact(case)["records"].items()

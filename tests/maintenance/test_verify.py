@@ -45,6 +45,8 @@ def history_store(script: Script) -> Store:
         script.offers_now[name]["e"] = {
             "permission": [{"allow_view": True, "group": "vip"}],
             "price": {"in": 1},
+            "input_cost_per_token": "0.000002",
+            "input_cost_per_token_batches": "0.000001",
         }
     script.run()
     script.drops("acme/prod", "a").adds("acme/test", lyra=2).fails("zeta/one").run(times=3)
@@ -121,6 +123,10 @@ DERIVED = [
     "delete from transitions where id = 2",
     "update records set owned_by = 'nobody' where id = 1",
     "update records set context_length = 5, input_usd_per_1m = 1.5 where id = 2",
+    "delete from record_prices",
+    "delete from record_prices where window = 'batch'",
+    "update record_prices set amount = 9 where place = 1",
+    "insert into record_prices select record, 9, 'x', 'y', 0, null, 'USD', 1 from record_prices where not place",
     "delete from permissions",
     "update permissions set allow_view = 0",
     "insert into permissions select id + 90, name, 1, 1, 1, 1, 1, 1, 1, 1, 'x', 'y' from permissions",

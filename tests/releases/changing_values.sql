@@ -163,6 +163,17 @@ CREATE TABLE permissions (
     group_name text
 ) strict;
 INSERT INTO "permissions" VALUES(1,'lyra@8bc32781',1,NULL,NULL,NULL,NULL,1,NULL,NULL,NULL,'vip');
+CREATE TABLE record_prices (
+    record integer not null references records(id),
+    place integer not null,
+    meter text not null,
+    unit text not null,
+    from_tokens integer not null,
+    window text,
+    currency text not null,
+    amount real not null,
+    primary key (record, place)
+) strict, without rowid;
 CREATE TABLE records (
     id integer primary key,
     name text not null,

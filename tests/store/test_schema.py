@@ -33,6 +33,7 @@ def test_the_tables_are_these(store: Store) -> None:
             "missing",
             "models",
             "permissions",
+            "record_prices",
             "records",
             "regains",
             "scopes",

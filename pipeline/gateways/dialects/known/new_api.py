@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scale_price
+from pipeline.core.facts import PER_1M, TOKEN_PRICES, Body, FactPaths, Facts, scale_price
+from pipeline.core.price_conditions import CALL, TOKENS, Price
 from pipeline.core.values import parse_price
 from pipeline.errors import Unreadable
+from pipeline.gateways.dialects.billing_expression import parse_expression
 from pipeline.gateways.dialects.dialect import SETS, Dialect
 from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE, has_constant_created
 
@@ -105,11 +107,12 @@ def _is_new_api(envelope: Any, rows: list[dict[str, Any]]) -> bool:
 
 def _with_prices(facts: Facts, body: Body) -> Facts:
     """Convert ratios to prices; a model that is billed by an expression does not use its ratios."""
-    if body.get("billing_expr"):
-        return facts
     group_ratio = parse_price(body.get(GROUP_RATIO, 1))
     if group_ratio is None:
         return facts
+    if expression := body.get("billing_expr"):
+        prices = parse_expression(expression) if isinstance(expression, str) else ()
+        return _with_expression(facts, prices, group_ratio)
     if body.get("quota_type") == _BILLED_PER_CALL:
         price = parse_price(body.get("model_price"))
         if price is None:
@@ -127,7 +130,47 @@ def _with_prices(facts: Facts, body: Body) -> Facts:
         cache_read_usd_per_1m=_multiplied(ratio, body.get("cache_ratio")),
         cache_write_usd_per_1m=_multiplied(ratio, body.get("create_cache_ratio")),
         price_source="ratio",
+        more_prices=tuple(_of_modalities(ratio, body)),
     )
+
+
+def _of_modalities(ratio: Decimal, body: Body) -> Iterator[Price]:
+    """Yield the prices of images and audio: ratios to that of text input, or of audio input.
+
+    See https://github.com/QuantumNous/new-api/blob/main/pkg/billingexpr/expr.md
+    """
+    audio, audio_output = (parse_price(body.get(name)) for name in ("audio_ratio", "audio_completion_ratio"))
+    ratios = {
+        "input_audio": audio,
+        "input_image": parse_price(body.get("image_ratio")),
+        "output_audio": None if audio is None or audio_output is None else audio * audio_output,
+    }
+    for meter, of_input in ratios.items():
+        price = scale_price(ratio * of_input, PER_RATIO) if of_input else None
+        if price:
+            yield Price(meter, TOKENS, price)
+
+
+def _with_expression(facts: Facts, prices: Sequence[Price], group_ratio: Decimal) -> Facts:
+    """Return facts with the prices of an expression, in the columns where they have no condition."""
+    scaled = ((price, scale_price(price.amount * group_ratio, PER_1M)) for price in prices)
+    prices = [replace(price, amount=amount) for price, amount in scaled if amount is not None]
+    columns = {(price.meter, price.unit): price.amount for price in prices if price.is_plain}
+    found: dict[str, Any] = {
+        name: columns[attribute, TOKENS]
+        for name, attribute in TOKEN_PRICES.items()
+        if (attribute, TOKENS) in columns
+    }
+    if (CALL, CALL) in columns:
+        found["usd_per_call"] = columns[CALL, CALL]
+    kept = {(attribute, TOKENS) for attribute in TOKEN_PRICES.values()} | {(CALL, CALL)}
+    more = [price for price in prices if not price.is_plain or (price.meter, price.unit) not in kept]
+    source = ("exact" if group_ratio == 1 else "ratio") if found else None
+    return replace(facts, **found, price_source=source, more_prices=tuple(sorted(more, key=_order)))
+
+
+def _order(price: Price) -> tuple[str, str, int, str]:
+    return price.meter, price.unit, price.from_tokens, price.window or ""
 
 
 def _multiplied(ratio: Decimal, factor: Any) -> Decimal | None:

@@ -1,0 +1,565 @@
+"""Prices with conditions, and of other units than tokens, in records of any format.
+
+Tiers by the length of the prompt, batches, hours of the day, caches kept for an hour, images, seconds,
+searches. They are found by the words of their names and by the fields that state a condition:
+
+    input_cost_per_token_above_200k_tokens    output_cost_per_image    cost.context_over_200k.input
+    {"tier": {"type": "context", "size": 200000}, "input": 5}          {"range": [0, 32000], …}
+
+A price with a word or a condition that is unknown here is left out, and so is one of an unsure unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from pipeline.core.amounts import NO_TERMS, USD, Terms, names_in, parse_amount, terms_beside, words
+from pipeline.core.price_fields import (
+    CACHE,
+    INPUT_WORDS,
+    LABELS,
+    NEUTRAL,
+    OUTPUT_WORDS,
+    PER_TOKEN,
+    PRICE_WORDS,
+    READ,
+    WRAPPERS,
+    WRITE,
+    is_possible,
+    names_price,
+    terms_of_name,
+)
+from pipeline.core.values import LARGEST, parse_length
+
+TOKENS = "1M tokens"
+CALL = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price of a record.
+
+    Args:
+        meter: what is billed: input, output, cache_read, cache_write, reasoning, input_audio, image, search …
+            `call` is the whole price of a call.
+        unit: how much of it `amount` buys: `1M tokens`, `image`, `second`, `request`, `search`, `call` …
+        amount: in `currency`, not negative.
+        from_tokens: the length of the prompt in tokens above which it holds; 0 for any.
+        window: another condition, such as `batch`, `1h` (a cache kept for an hour) or `16:30–00:30 UTC`.
+        currency: USD, or what the record states.
+    """
+
+    meter: str
+    unit: str
+    amount: Decimal
+    from_tokens: int = 0
+    window: str | None = None
+    currency: str = USD
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds without a condition, in USD."""
+        return self.from_tokens == 0 and self.window is None and self.currency == USD
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """Where a price holds, as far as the objects around it say; `tiered` is True inside a list of tiers."""
+
+    from_tokens: int = 0
+    windows: tuple[str, ...] = ()
+    tiered: bool = False
+
+
+_ANYWHERE = _Condition()
+
+
+@dataclass(frozen=True, slots=True)
+class _Meter:
+    """What a name says: the meter, the unit, a condition, and the unit or currency of the amount.
+
+    `size` is the number of units that the amount buys; `long_context` is a condition whose length another
+    field states.
+    """
+
+    name: str
+    unit: str
+    from_tokens: int = 0
+    windows: tuple[str, ...] = ()
+    size: int = 1
+    long_context: bool = False
+    terms: Terms = NO_TERMS
+
+
+_FLAT = frozenset({"input", "output", "cache_read", "cache_write"})
+"""The meters that may cost 0; of others, 0 means that they are not billed."""
+
+_ABOVE = re.compile(r"\b(?:above|over) (?:(\d+(?:\.\d+)?)([km])|(\d{4,}))\b(?: tokens?)?")
+_LONG_CONTEXT = re.compile(r"\blong context\b")
+_WINDOWS = (
+    (re.compile(r"\b(?:above )?1 ?(?:h|hr|hour)\b"), "1h"),
+    (re.compile(r"\b(?:batch|batches|batched)(?: api)?\b"), "batch"),
+    (re.compile(r"\bflex\b"), "flex"),
+    (re.compile(r"\bpriority\b"), "priority"),
+    (re.compile(r"\boff ?peak\b"), "off-peak"),
+    (re.compile(r"\bpeak\b"), "peak"),
+)
+_FIVE_MINUTES = re.compile(r"\b5 ?(?:m|min|minutes?)\b")
+"""How long a cache is kept at the usual price: https://docs.claude.com/en/docs/build-with-claude/prompt-caching"""
+
+_SEARCH_SIZE = re.compile(r"\bsearch context size (low|medium|high)\b")
+"""https://docs.litellm.ai/docs/completion/web_search"""
+
+_UNITS = {
+    **dict.fromkeys(("image", "images"), "image"),
+    **dict.fromkeys(("second", "seconds", "sec"), "second"),
+    **dict.fromkeys(("minute", "minutes", "min"), "minute"),
+    **dict.fromkeys(("request", "requests", "call", "calls"), "request"),
+    **dict.fromkeys(("search", "searches"), "search"),
+    **dict.fromkeys(("query", "queries"), "query"),
+    **dict.fromkeys(("character", "characters", "char", "chars"), "character"),
+    **dict.fromkeys(("pixel", "pixels"), "pixel"),
+    **dict.fromkeys(("page", "pages"), "page"),
+}
+_SIZES = {
+    **dict.fromkeys(("k", "1k", "1000", "thousand"), 1000),
+    **dict.fromkeys(("m", "1m", "1000000", "million"), 10**6),
+}
+_PER_UNIT = re.compile(
+    rf"\bper (?:({'|'.join(_SIZES)}) )?({'|'.join(sorted(_UNITS, key=len, reverse=True))})\b(?! tokens?\b)"
+)
+
+_MODALITIES = {
+    "audio": "audio",
+    **dict.fromkeys(("image", "images"), "image"),
+    "video": "video",
+}
+_REASONING = frozenset(names_in("reasoning thinking"))
+_SEARCH = (frozenset({"search"}), frozenset({"web", "search"}))
+_OF_TIERS = frozenset(names_in("tiered context overrides"))
+_DEPTH = 5
+
+
+@lru_cache(8192)
+def _meter(named: tuple[str, ...]) -> _Meter | None:
+    """Return what the words of a path say; None if they name no price that is known here."""
+    text = " ".join(named)
+    windows = []
+    from_tokens = 0
+    if above := _ABOVE.search(text):
+        from_tokens = int(above[3] or Decimal(above[1]) * _SIZES[above[2]])
+        text = _ABOVE.sub("", text, count=1)
+    long_context = bool(_LONG_CONTEXT.search(text))
+    text = _LONG_CONTEXT.sub("", text)
+    if size := _SEARCH_SIZE.search(text):
+        return _Meter("search", "search", windows=(f"{size[1]} context",))
+    for pattern, window in _WINDOWS:
+        if pattern.search(text):
+            windows.append(window)
+            text = pattern.sub("", text)
+    per = _PER_UNIT.search(text)
+    unit = _UNITS[per[2]] if per else TOKENS
+    if per:
+        text = _PER_UNIT.sub("", text)
+    if not CACHE.isdisjoint(named):
+        text = _FIVE_MINUTES.sub("", text)
+    kept = tuple(text.split())
+    name = _billed(frozenset(kept), unit)
+    if name is None or (name != "cache_write" and "1h" in windows):
+        return None
+    terms = terms_of_name(tuple(word for word in kept if word not in _MODALITIES))
+    size_of = _SIZES[per[1]] if per and per[1] else 1
+    return _Meter(name, unit, from_tokens, tuple(windows), size_of, long_context, terms)
+
+
+def _billed(named: frozenset[str], unit: str) -> str | None:
+    """Return the meter that words name, without those of prices and units; None for any other word."""
+    rest = named - PRICE_WORDS - NEUTRAL - _OF_TIERS
+    modalities = {_MODALITIES[word] for word in rest if word in _MODALITIES}
+    rest -= _MODALITIES.keys()
+    modality = "".join(modalities)
+    if len(modalities) > 1:
+        return None
+    if not rest.isdisjoint(CACHE | _REASONING):
+        return _special_tokens(rest, modality) if unit == TOKENS else None
+    suffix = f"_{modality}" if modality else ""
+    for side, side_words in (("input", INPUT_WORDS), ("output", OUTPUT_WORDS)):
+        if rest and rest <= side_words:
+            return f"{side}{suffix}"
+    if unit == TOKENS:
+        return None
+    if rest in _SEARCH and not modality:
+        return "search"
+    return None if rest else modality or unit
+
+
+def _special_tokens(rest: frozenset[str], modality: str) -> str | None:
+    """Return the meter of tokens of a cache, or of reasoning."""
+    if rest.isdisjoint(CACHE):
+        others = rest - OUTPUT_WORDS - {"internal"}
+        return "reasoning" if others and others <= _REASONING and not modality else None
+    rest = rest - CACHE - INPUT_WORDS
+    access = "read" if rest <= READ else "write" if rest <= WRITE else None
+    return f"cache_{access}" + (f"_{modality}" if modality else "") if access else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A price in a record, and whether it stands in a list of tiers."""
+
+    price: Price
+    tiered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundConditions:
+    """The prices of a record beside the plain prices of tokens.
+
+    Args:
+        prices: each with its condition or unit, sorted.
+        first_tiers: by meter, the price of the first tier, in USD per 1M tokens.
+    """
+
+    prices: tuple[Price, ...] = ()
+    first_tiers: Mapping[str, Decimal] | None = None
+
+
+NOTHING_FOUND = FoundConditions()
+
+
+def find_conditions(body: Mapping[str, Any], unit: Decimal | None) -> FoundConditions:
+    """Return the prices of a record that have conditions or other units than tokens.
+
+    Args:
+        body: the record.
+        unit: the factor from a price of tokens to that of 1M tokens, where a price does not state it; None if
+            it is unknown.
+    """
+    first: dict[tuple[object, ...], Price] = {}
+    tiers: dict[str, Decimal] = {}
+    for found in _of_record(body, unit):
+        price = found.price
+        if price.is_plain and price.meter in _FLAT and price.unit == TOKENS:
+            if found.tiered:
+                tiers.setdefault(price.meter, price.amount)
+            continue
+        if price.amount or (price.meter in _FLAT and price.unit == TOKENS):
+            key = (price.meter, price.unit, price.from_tokens, price.window or "", price.currency)
+            first.setdefault(key, price)
+    if not first and not tiers:
+        return NOTHING_FOUND
+    return FoundConditions(tuple(price for _, price in sorted(first.items(), key=_by_key)), tiers)
+
+
+def _by_key(item: tuple[tuple[Any, ...], Price]) -> tuple[Any, ...]:
+    return item[0]
+
+
+def _of_record(body: Mapping[str, Any], unit: Decimal | None) -> Iterator[_Found]:
+    threshold = parse_length(body.get("long_context_threshold"))
+    reader = _Reader(unit, _rounded(threshold) if threshold else None)
+    yield from reader.fields(body, NO_TERMS, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """A walk through the prices of a record.
+
+    Args:
+        unit: as of `find_conditions`.
+        long_context: the length of the prompt that the record calls a long context; None if it names none.
+    """
+
+    unit: Decimal | None
+    long_context: int | None
+
+    def fields(self, value: Mapping[str, Any], outer: Terms, depth: int) -> Iterator[_Found]:
+        """Yield the prices of a record, or of a wrapper in it."""
+        priced = [name for name in value if names_price(name)]
+        terms = terms_beside(value).over(outer) if priced else outer
+        for name in priced:
+            yield from self.item(value[name], words(name), terms, _ANYWHERE, _DEPTH)
+        if depth:
+            for name, inner in value.items():
+                if isinstance(inner, dict) and name.lower() in WRAPPERS:
+                    yield from self.fields(inner, terms, depth - 1)
+
+    def item(
+        self, item: Any, named: tuple[str, ...], terms: Terms, condition: _Condition, depth: int
+    ) -> Iterator[_Found]:
+        """Yield the prices of one value."""
+        if depth == 0 or item is None:
+            return
+        match item:
+            case dict():
+                yield from self.object(item, named, terms, condition, depth)
+            case [dict(), *_]:
+                for each in item:
+                    yield from self.element(each, named, terms, condition, depth, alone=len(item) == 1)
+            case list():
+                return
+            case _:
+                if found := self.price(item, named, terms, condition):
+                    yield found
+
+    def object(
+        self,
+        item: Mapping[str, Any],
+        named: tuple[str, ...],
+        terms: Terms,
+        condition: _Condition,
+        depth: int,
+    ) -> Iterator[_Found]:
+        """Yield the prices of an object by the names in it."""
+        beside = terms_beside(item).over(terms)
+        if beside.other and not terms.other:
+            # As in an object with a price, and the unit "image".
+            named = (*named, "per", *_unit_beside(item))
+            beside = replace(beside, other=False)
+        for name, inner in item.items():
+            if inner is not None and name not in LABELS:
+                yield from self.item(inner, (*named, *words(name)), beside, condition, depth - 1)
+            if depth == _DEPTH and self.unit == PER_TOKEN and name in _BARE:
+                yield from self.bare(name, inner, beside)
+
+    def element(
+        self,
+        item: Any,
+        named: tuple[str, ...],
+        terms: Terms,
+        condition: _Condition,
+        depth: int,
+        *,
+        alone: bool,
+    ) -> Iterator[_Found]:
+        """Yield the prices of an element of a list: a tier, or one whose label says what it is for."""
+        own = _condition_of(item, condition) if isinstance(item, dict) else None
+        if own is None:
+            return
+        rest = {name: inner for name, inner in item.items() if name not in _CONDITIONS}
+        labelled = named
+        for label in LABELS:
+            text = rest.get(label)
+            if isinstance(text, str) and label != "unit" and not (label == "name" and own.tiered):
+                labelled = (*labelled, *words(text))
+        is_own = own.tiered or alone or labelled != named
+        # A field that is unknown here may be a condition.
+        if is_own and all(self.is_known(name, inner, labelled) for name, inner in rest.items()):
+            yield from self.object(rest, labelled, terms, own, depth - 1)
+
+    def is_known(self, name: str, value: Any, named: tuple[str, ...]) -> bool:
+        """Return whether a field of a tier is a price, or says nothing about it."""
+        if value is None or name in _HARMLESS:
+            return True
+        if isinstance(value, list):
+            return bool(value) and isinstance(value[0], dict) and names_price(name)
+        if isinstance(value, dict) and names_price(name):
+            return True
+        if name in _BARE and self.unit == PER_TOKEN:
+            return True
+        return _meter((*named, *words(name))) is not None
+
+    def price(self, item: Any, named: tuple[str, ...], terms: Terms, condition: _Condition) -> _Found | None:
+        """Return the price of a number or text; None where it, its unit or its condition is unknown."""
+        meter = _meter(named)
+        amount = parse_amount(item) if meter else None
+        if meter is None or amount is None:
+            return None
+        full = amount.terms.over(meter.terms).over(terms)
+        from_tokens = self.from_tokens(meter, condition)
+        value = None if full.other else self.amount(amount.value, meter, full)
+        if value is None or from_tokens is None:
+            return None
+        window = ", ".join(dict.fromkeys((*condition.windows, *meter.windows))) or None
+        price = Price(meter.name, meter.unit, value, from_tokens, window, full.currency or USD)
+        return _Found(price, condition.tiered)
+
+    def from_tokens(self, meter: _Meter, condition: _Condition) -> int | None:
+        """Return the length of the prompt above which a price holds; None if it is unknown or ambiguous."""
+        own = self.long_context if meter.long_context else meter.from_tokens
+        if own is None or (own and condition.from_tokens):
+            return None
+        return own or condition.from_tokens
+
+    def amount(self, value: Decimal, meter: _Meter, terms: Terms) -> Decimal | None:
+        """Return the amount of a price per unit of its meter; None if it is unknown, or cannot be."""
+        in_usd = terms.currency in (None, USD)
+        if meter.unit == TOKENS:
+            factor = terms.factor or self.unit
+            amount = None if factor is None else value * factor
+            return amount if amount is not None and _may_be(amount, meter.name, in_usd=in_usd) else None
+        if terms.currency is None and self.unit is not None and self.unit < 1:
+            # A fraction of USD, which may be that of tokens only.
+            return None
+        return value / meter.size if value / meter.size <= _DEAREST_UNIT or not in_usd else None
+
+    def bare(self, name: str, item: Any, terms: Terms) -> Iterator[_Found]:
+        """Yield the price of a name without a unit in an object of prices per token; see `_BARE`."""
+        amount = parse_amount(item)
+        if amount is None or amount.terms.over(terms).currency not in (None, USD):
+            return
+        for bare in _BARE[name]:
+            if bare.least <= amount.value <= bare.most:
+                yield _Found(Price(bare.meter, bare.unit, amount.value * bare.factor), tiered=False)
+
+
+_DEAREST_UNIT = Decimal(1000)
+"""USD: no image, second, request or search costs more."""
+
+_DEAREST_MODALITY = Decimal(500)
+"""USD per 1M tokens of audio, images or video; above it, an amount may be that of an image."""
+
+
+def _may_be(amount: Decimal, meter: str, *, in_usd: bool) -> bool:
+    """Return whether an amount can be the price of 1M tokens."""
+    if not in_usd:
+        return amount < LARGEST
+    is_modality = meter.endswith(("_audio", "_image", "_video"))
+    return is_possible(amount) and (not is_modality or amount <= _DEAREST_MODALITY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bare:
+    """A price whose name states no unit, and the amounts of which the unit is certain."""
+
+    meter: str
+    unit: str
+    least: Decimal
+    most: Decimal
+    factor: Decimal = Decimal(1)
+
+
+_LEAST_PER_UNIT, _MOST_PER_TOKEN, _MOST_PER_UNIT = Decimal("0.0005"), Decimal("0.0004"), Decimal(5)
+
+_BARE: dict[str, tuple[_Bare, ...]] = {
+    # Some models have a price per token here, others one per image.
+    "image": (_Bare("image", "image", _LEAST_PER_UNIT, _MOST_PER_UNIT),),
+    "request": (_Bare("request", "request", Decimal("0.000001"), _MOST_PER_UNIT),),
+    # Vercel's are prices of 1,000 searches.
+    "web_search": (
+        _Bare("search", "search", Decimal("0.00001"), Decimal("0.5")),
+        _Bare("search", "search", Decimal(1), Decimal(500), Decimal("0.001")),
+    ),
+    "audio": (_Bare("input_audio", TOKENS, Decimal("1e-9"), _MOST_PER_TOKEN, PER_TOKEN),),
+    "audio_output": (_Bare("output_audio", TOKENS, Decimal("1e-9"), _MOST_PER_TOKEN, PER_TOKEN),),
+    "input_audio_cache": (_Bare("cache_read_audio", TOKENS, Decimal("1e-9"), _MOST_PER_TOKEN, PER_TOKEN),),
+    "image_token": (_Bare("input_image", TOKENS, Decimal("1e-9"), _MOST_PER_TOKEN, PER_TOKEN),),
+}
+"""Names in `pricing` beside prices per token, as OpenRouter and Vercel write them.
+
+See https://openrouter.ai/docs/guides/overview/models#pricing-object and
+https://vercel.com/docs/ai-gateway/models-and-providers
+"""
+
+_FROM = frozenset(
+    names_in(
+        "min min_tokens min_prompt_tokens min_input_tokens min_context from from_tokens above above_tokens"
+        " threshold context_threshold prompt_tokens_from"
+    )
+)
+_TO = frozenset(
+    names_in("max max_tokens max_prompt_tokens max_input_tokens max_context to to_tokens up_to up_to_tokens")
+)
+_RANGE = frozenset(names_in("range token_range context_range input_range range_name"))
+_HOURS = frozenset(names_in("utc_start utc_end utc_days"))
+_CONDITIONS = _FROM | _TO | _RANGE | _HOURS | {"tier"}
+"""The fields of a tier that state where it holds."""
+
+_HARMLESS = frozenset(
+    names_in("id name label title description note currency unit price_unit price_name type kind")
+)
+
+_LENGTH = r"(\d+(?:\.\d+)?)\s*([km]?)"
+_RANGE_START = re.compile(rf"{_LENGTH}\s*(?:tokens?)?\s*[<≤]")
+_RANGE_ABOVE = re.compile(rf"[>≥]=?\s*{_LENGTH}")
+_RANGE_FROM_ZERO = re.compile(rf"default|(?:input|tokens?|prompt|context)\s*[<≤]=?\s*{_LENGTH}")
+
+
+def _condition_of(item: Mapping[str, Any], outer: _Condition) -> _Condition | None:
+    """Return where an element of a list holds; None if its condition is unknown here."""
+    stated = [name for name in item if name in _CONDITIONS and item[name] is not None]
+    if not stated:
+        return outer
+    starts = [_start(name, item[name]) for name in stated if name in _FROM | _RANGE | {"tier"}]
+    known = [start for start in starts if start is not None]
+    if len(known) != len(starts) or len(set(known)) > 1:
+        return None
+    if not known and not any(name in _HOURS for name in stated):
+        # Only the end of a range is stated.
+        return None
+    hours = _hours(item)
+    if hours is None:
+        return None
+    return _Condition(known[0] if known else outer.from_tokens, (*outer.windows, *hours), tiered=True)
+
+
+def _start(name: str, value: Any) -> int | None:
+    """Return the length of the prompt from which a tier holds; None if it is stated otherwise."""
+    match value:
+        case {"type": "context", "size": size} if name == "tier":
+            return _start("from", size)
+        case [start, _] if name in _RANGE:
+            return _start("from", start)
+        case str() if name == "range_name":
+            return _start_of_text(value)
+        case 0 | "0":
+            return 0
+        case _:
+            length = parse_length(value) if name in _FROM else None
+            return None if length is None else _rounded(length)
+
+
+def _start_of_text(text: str) -> int | None:
+    """Parse `32K<Input<=128K`, `Input>128K` or `Input<=32K`."""
+    text = text.strip().lower()
+    if _RANGE_FROM_ZERO.fullmatch(text):
+        return 0
+    match = _RANGE_START.match(text) or _RANGE_ABOVE.search(text)
+    return parse_length(match[1] + match[2]) or 0 if match else None
+
+
+def _rounded(length: int) -> int:
+    """Return a length without the token by which some gateways begin a tier: 200001 is above 200000."""
+    return length - 1 if length % 1000 == 1 else length
+
+
+def _hours(item: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the hours and days of a tier as text; None if they are of another form.
+
+    See https://openrouter.ai/docs/guides/overview/models#pricing-object
+    """
+    start, end, days = (item.get(name) for name in ("utc_start", "utc_end", "utc_days"))
+    found = []
+    if start is not None or end is not None:
+        times = [_time(each) for each in (start or 0, end or 0)]
+        if None in times:
+            return None
+        found.append(f"{times[0]}–{times[1]} UTC")
+    if days is not None:
+        if not isinstance(days, list) or not all(isinstance(day, str) and day.isalpha() for day in days):
+            return None
+        found.append(" ".join(days))
+    return tuple(found)
+
+
+_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
+
+
+def _time(value: Any) -> str | None:
+    """Return 1630 as 16:30."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value != int(value):
+        return None
+    text = f"{int(value) // 100:02}:{int(value) % 100:02}"
+    return text if _TIME.fullmatch(text) else None
+
+
+def _unit_beside(item: Mapping[str, Any]) -> Sequence[str]:
+    """Return the words of the unit that an object states for its price."""
+    texts = (item[name] for name in ("unit", "units", "per", "price_unit") if isinstance(item.get(name), str))
+    found = words(next(texts, ""))
+    return [word for word in found if word not in ("per", "/", "usd", "$")] or ("unknown",)
