@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from pipeline.api import Home
-from pipeline.cli.deprecations import days_text
 from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
@@ -18,7 +17,7 @@ from pipeline.core.times import minute
 from pipeline.core.watchlist import is_glob
 from pipeline.errors import CHANGES_EXIT
 from pipeline.history.watch import Finding, FindingKind, UnmatchedPattern, WatchedModel, WatchReport
-from pipeline.reports.console import URGENT_PREFIX, price_text, scopes_text
+from pipeline.reports.console import URGENT_PREFIX, price_text, scopes_text, shutdown_text
 from pipeline.reports.csv_json import price_value, write_csv
 
 
@@ -179,7 +178,11 @@ def _unmatched_text(unmatched: UnmatchedPattern, since: str | None) -> str:
 
 def _model_lines(model: WatchedModel) -> Iterator[str]:
     lead = URGENT_PREFIX if model.urgent else "  "
-    offered = f"offered to {_scopes(model.scopes)}" if model.scopes else "offered to no scope"
+    failing = {scope for each in model.findings if each.kind == FindingKind.FAILING for scope in each.scopes}
+    offering = [scope for scope in model.scopes if scope not in failing]
+    offered = f"offered to {_scopes(offering)}" if offering else "offered to no scope"
+    if failing and not offering:
+        offered = "unknown whether it is offered"
     if not model.findings:
         yield f"{lead}{safe(model.model)}  OK, {offered}"
         return
@@ -194,28 +197,28 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
     scopes = _scopes(finding.scopes)
     match finding.kind:
         case FindingKind.MISSING:
-            yield f"missing{began}: {scopes}"
+            yield f"removed, missing{began}: {scopes}"
         case FindingKind.UNCONFIRMED:
-            yield f"missing{began}, {_confirmation(finding)}: {scopes}"
+            yield f"may be missing{began}, {_confirmation(finding)}: {scopes}"
         case FindingKind.HELD:
             yield f"missing from the answer held{began}: {scopes}"
         case FindingKind.SHUTDOWN:
-            yield f"shutdown {finding.day}, {days_text(finding.days or 0)}: {scopes}"
+            yield f"{shutdown_text(finding.day or '', finding.days or 0)}: {scopes}"
         case FindingKind.REPRICED:
             for price in finding.prices:
                 yield f"{price_text(price)}{began}: {scopes}"
         case FindingKind.FAILING:
-            yield f"unknown, the scope failed{began}: {scopes}"
+            last = minute(finding.last_answered) if finding.last_answered else "never"
+            yield f"unknown, the scope is failing{began}, last offered {last}: {scopes}"
 
 
 def _confirmation(finding: Finding) -> str:
     """Return how far a pending removal is confirmed, and when it can be at the earliest."""
-    if finding.needed is None or finding.earliest is None:
+    if finding.needed is None:
         return "to be confirmed by the next answers"
     answers = f"{min(finding.answers or 0, finding.needed)} of {count(finding.needed, 'answer')}"
-    if finding.earliest == finding.since:
-        return answers
-    return f"{answers}, removed at the earliest {minute(finding.earliest)}"
+    text = f"{answers}, removed after {finding.answers_left} more"
+    return f"{text}, at the earliest {minute(finding.earliest)}" if finding.earliest else text
 
 
 def _scopes(names: Sequence[str]) -> str:

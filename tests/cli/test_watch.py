@@ -11,7 +11,7 @@ from pipeline.simulator import Gateway
 PROD = "sk-prod-12345678"
 PRICES = 'prices = { unit = "1m", input = "cost.in", output = "cost.out" }\n'
 DAYS = tuple(f"2026-05-0{day}T06:00:00Z" for day in range(1, 6))
-MISSING = "missing since 2026-05-02 06:00, 1 of 2 answers"
+MISSING = "may be missing since 2026-05-02 06:00, 1 of 2 answers, removed after 1 more"
 SINCE = ("--since", "2026-05-01")
 
 
@@ -51,9 +51,9 @@ def test_models_that_need_attention_come_first_with_scopes_and_findings(watched)
         "! heron-2  offered to one/prod one/public",
         "      input $5.00 → $2.50 per 1M tokens (−50 %) since 2026-05-01 06:00: one/prod one/public",
         "! lumen-3  offered to one/prod",
-        "      shutdown 2026-06-01, in 29 days: one/prod",
+        "      shutdown 1 Jun 2026, in 29 days: one/prod",
         "! quarry/slate  offered to no scope",
-        "      missing since 2026-05-02 06:00: one/prod one/public",
+        "      removed, missing since 2026-05-02 06:00: one/prod one/public",
         "  basalt  OK, offered to one/prod one/public",
         "5 of 6 watched models need attention, by the run of 2026-05-03 06:00 UTC",
     ]
