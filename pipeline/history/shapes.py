@@ -108,14 +108,14 @@ def group_shapes(
 def _by_step(models: Mapping[str, FieldChange]) -> dict[FlapStep | None, dict[str, FieldChange]]:
     """Separate models by the mark of a field.
 
-    Where it is repeated in most of them, the list is known to lose and regain it: it is in all of them then.
+    Where it is repeated in most of them, the list is known to lose and regain it: it is not announced again.
     """
     repeated = [field for field in models.values() if field.flap_step == FlapStep.REPEATED]
-    if 2 * len(repeated) > len(models):
-        mark = repeated[0].flapping
-        return {FlapStep.REPEATED: {model: replace(field, flapping=mark) for model, field in models.items()}}
+    is_known = 2 * len(repeated) > len(models)
     found: dict[FlapStep | None, dict[str, FieldChange]] = {}
-    for model, field in models.items():
+    for model, each in sorted(models.items()):
+        is_repeated = is_known and each.flap_step == FlapStep.ANNOUNCED
+        field = replace(each, flapping=repeated[0].flapping) if is_repeated else each
         found.setdefault(field.flap_step, {})[model] = field
     return found
 

@@ -444,7 +444,9 @@ def test_the_fields_of_a_list_that_settle_after_unequal_changes_are_one_line(pla
     play.check()
 
 
-def test_a_model_that_joins_a_list_that_flips_is_no_news(play: Play) -> None:
+def test_a_model_that_joins_a_list_that_flips_is_not_announced_but_its_first_loss_is_reported(
+    play: Play,
+) -> None:
     play.run(**with_context())
     for offers in (without_context, with_context):
         play.run(**offers())
@@ -452,7 +454,8 @@ def test_a_model_that_joins_a_list_that_flips_is_no_news(play: Play) -> None:
     before = play.mails()
     for fields in ({}, {"context_length": 8192}) * 3:
         play.run(**dict.fromkeys(TEN, fields), nova=fields)
-    assert play.mails() == before
+    assert play.mails() == before + 1
+    assert "context_length: lost by 1 of 11 models" in play.mail()
     play.check()
 
 
