@@ -54,8 +54,10 @@ _CREDENTIALS = ("key", "cookie", "access_token", "password")
 
 _SIGNED_IN = frozenset({"cookie", "access_token", "password"})
 
+_SIGN_IN = frozenset({"user_id", "username", "login_path"})
+
 SCOPE_KEYS = (
-    frozenset({*_CREDENTIALS, "user_id", "username", "group", "groups", "dialect"})
+    frozenset({*_CREDENTIALS, *_SIGN_IN, "group", "groups", "dialect"})
     | REQUEST_KEYS
     | _THRESHOLDS
 )
@@ -189,18 +191,25 @@ def _credential(table: Table) -> Credential:
     found = [key for key in _CREDENTIALS if key in table]
     if len(found) > 1:
         table.fail(f"has {' and '.join(found)}: use one of them, or make two scopes of it")
-    for key, partner in (("user_id", "access_token"), ("username", "password"), ("password", "username")):
+    for key, partner in (("username", "password"), ("password", "username"), ("login_path", "password")):
         if key in table and partner not in table:
             table.fail(f"needs {partner} beside it", key)
+    if "user_id" in table and not _SIGNED_IN & table.values.keys():
+        table.fail("needs access_token, cookie, or username and password beside it", "user_id")
     match found:
         case ["key"]:
             return Key(table.reference("key"))
         case ["cookie"]:
-            return Cookie(table.reference("cookie"))
+            return Cookie(table.reference("cookie"), _user_id(table, "cookie"))
         case ["access_token"]:
-            return AccessToken(table.reference("access_token"), _user_id(table))
+            user_id = _user_id(table, "access_token")
+            if user_id is None:
+                table.fail(
+                    "needs `user_id` beside it: the number of the user to whom it belongs", "access_token"
+                )
+            return AccessToken(table.reference("access_token"), user_id)
         case ["password"]:
-            return Login(table.text("username") or "", table.reference("password"))
+            return _login(table)
         case _:
             return Anonymous()
 
@@ -217,11 +226,26 @@ def _headers_of(credential: Credential, gateway: Gateway) -> frozenset[str]:
             return frozenset({"authorization", "cookie", "new-api-user"})
 
 
-def _user_id(table: Table) -> str:
+def _login(table: Table) -> Login:
+    login = Login(
+        table.text("username") or "", table.reference("password"), user_id=_user_id(table, "password")
+    )
+    path = table.text("login_path")
+    if path is None:
+        return login
+    if not path.startswith("/") or path.startswith("//") or not (path.isascii() and path.isprintable()):
+        table.fail('is not a path below the gateway: write e.g. "/api/user/login"', "login_path")
+    return replace(login, path=path)
+
+
+def _user_id(table: Table, beside: str) -> str | None:
+    """Return the user's number; None if the key is absent."""
     value = table.values.get("user_id")
+    if value is None:
+        return None
     user_id = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not (user_id.isascii() and user_id.isalnum()):
-        table.fail("needs `user_id` beside it: the number of the user to whom it belongs", "access_token")
+        table.fail("needs `user_id` beside it: the number of the user to whom it belongs", beside)
     return user_id
 
 

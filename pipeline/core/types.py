@@ -60,9 +60,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """The session cookie of a signed-in user, by its reference."""
+    """The session cookie of a signed-in user, by its reference; a `user_id` is sent as `New-Api-User`."""
 
     reference: str
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,15 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user who signs in at `/api/user/login` in each run; `reference` is that of the password."""
+    """A user who signs in at `path` in each run; `reference` is that of the password.
+
+    `user_id` is sent as `New-Api-User` where the answer to the login names none.
+    """
 
     username: str
     reference: str
+    path: str = "/api/user/login"
+    user_id: str | None = None
 
 
 Credential = Anonymous | Key | Cookie | AccessToken | Login

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -27,7 +28,17 @@ from pipeline.gateways.dialects import Dialect
 from pipeline.gateways.http import Reply
 from pipeline.gateways.types import HttpRequest
 
-LOGIN_PATH = "/api/user/login"
+_USER_HEADER = "New-Api-User"
+"""The header in which New-API expects the user's id beside a session or an access token.
+
+See `docs/en/api/auth-system-description.md` of https://github.com/QuantumNous/new-api-docs.
+"""
+
+_TOKENS = ("access_token", "token")
+"""The fields in the answer to a login that may hold an access token."""
+
+_TOKEN = re.compile(r"[\w.~+/-]+=*", re.ASCII)
+"""The form of a bearer token: https://www.rfc-editor.org/rfc/rfc6750#section-2.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +96,12 @@ def authenticate(credential: Credential, resolve: Resolve, dialect: Dialect) -> 
             return Authentication()
         case Key(reference):
             return _with_key(_checked(reference, resolve(reference)), dialect)
-        case Cookie(reference):
+        case Cookie(reference, user_id):
             cookie = _checked(reference, resolve(reference))
-            value = cookie.reveal()
-            secrets = (cookie, *(Secret(part.partition("=")[2].strip()) for part in value.split(";")))
-            return Authentication({"Cookie": value if "=" in value else f"session={value}"}, secrets)
+            return _of_cookie(cookie, {_USER_HEADER: user_id} if user_id else {})
         case AccessToken(reference, user_id):
             token = _checked(reference, resolve(reference))
-            return Authentication({"Authorization": token.reveal(), "New-Api-User": user_id}, (token,))
+            return Authentication({"Authorization": token.reveal(), _USER_HEADER: user_id}, (token,))
         case Login(_, reference):
             return Authentication(secrets=(_checked(reference, resolve(reference)),))
 
@@ -123,19 +132,34 @@ def _in_urls(secret: Secret) -> tuple[Secret, ...]:
     return tuple(map(Secret, dict.fromkeys((value, quote(value), quote(value, safe=""), quote_plus(value)))))
 
 
-def _checked(reference: str, secret: Secret) -> Secret:
-    """Return a secret without surrounding space; refuse one that no header can carry.
+def _of_cookie(cookie: Secret, headers: dict[str, str]) -> Authentication:
+    """Return the authentication of `name=value; …`, or of the bare value of the cookie `session`.
 
-    See https://www.rfc-editor.org/rfc/rfc9110#section-5.5.
+    The `=` at the end of a bare value pads its base64, as in the sessions of the One-API family:
+    https://github.com/gorilla/securecookie/blob/v1.1.2/securecookie.go#L456-L458.
     """
+    value = cookie.reveal()
+    if "=" not in value.rstrip("="):
+        return Authentication({"Cookie": f"session={value}"} | headers, (cookie,))
+    parts = (Secret(part.partition("=")[2].strip()) for part in value.split(";"))
+    return Authentication({"Cookie": value} | headers, (cookie, *parts))
+
+
+def _checked(reference: str, secret: Secret) -> Secret:
+    """Return a secret without surrounding space; refuse one that no header can carry."""
     value = secret.reveal().strip()
     if not value:
         raise Unresolved(f"{reference} is empty, so nothing was sent", cure="put the key there")
-    if not (value.isascii() and value.isprintable()):
+    if not _fits_header(value):
         raise Unresolved(
             f"{reference} holds characters that no HTTP header can carry", cure="store the key alone there"
         )
     return Secret(value)
+
+
+def _fits_header(value: str) -> bool:
+    """Return whether a header can carry a text: https://www.rfc-editor.org/rfc/rfc9110#section-5.5."""
+    return value.isascii() and value.isprintable()
 
 
 async def sign_in(
@@ -143,36 +167,73 @@ async def sign_in(
 ) -> Authentication:
     """Sign in with user name and password, as the gateway's own web page does.
 
+    The gateway answers with a session cookie, an access token, or both; New-API of 2026 with both:
+    https://github.com/QuantumNous/new-api/blob/main/controller/auth_session.go.
+
     Raises:
         Refused: the gateway rejects this user.
         Unreadable: the response is not one to a login.
     """
     body = {"username": login.username, "password": password.reveal()}
-    reply = await send(HttpRequest(root + LOGIN_PATH, method="POST", json=body))
-    user = _user(reply, login)
+    reply = await send(HttpRequest(root + login.path, method="POST", json=body))
+    data = _login_data(reply, login)
     cookies = _cookies(reply)
-    if not cookies:
-        raise Unreadable(f"the gateway accepted the login of {login.username} but set no session cookie")
-    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-    if user.get("id") is not None:
-        headers["New-Api-User"] = str(user["id"])
-    return Authentication(headers, (password, *(Secret(value) for value in cookies.values())))
+    # Beside a cookie, a text is rather a greeting than a token.
+    token = None if cookies and isinstance(data, str) else _access_token(data)
+    if not (cookies or token):
+        raise Unreadable(
+            f"the gateway accepted the login of {login.username} but sent neither cookie nor access token"
+        )
+    headers = {}
+    if cookies:
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    user_id = _user_id(data) or login.user_id
+    if user_id:
+        headers[_USER_HEADER] = user_id
+    secrets = [*cookies.values(), *filter(None, [token])]
+    return Authentication(headers, (password, *map(Secret, secrets)))
 
 
-def _user(reply: Reply, login: Login) -> dict[str, Any]:
+def _login_data(reply: Reply, login: Login) -> Any:
+    """Return the `data` of the answer to a login.
+
+    Raises:
+        Refused: the gateway rejects this user.
+        Unreadable: the answer is not JSON.
+    """
     try:
         answer = json.loads(reply.body)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the answer of {LOGIN_PATH} is not JSON", cure="is `url` the gateway?") from error
-    if not isinstance(answer, dict) or not answer.get("success"):
+        raise Unreadable(
+            f"the answer of {login.path} is not JSON",
+            cure="is `url` the gateway, and `login_path` where its web page signs in?",
+        ) from error
+    if not isinstance(answer, dict) or not answer.get("success", "data" in answer):
         message = answer.get("message") if isinstance(answer, dict) else None
         raise Refused(f"{login.username} cannot sign in: {message or 'the gateway gives no reason'}")
-    user = answer.get("data")
-    if isinstance(user, dict) and user.get("require_2fa"):
+    data = answer.get("data")
+    if isinstance(data, dict) and data.get("require_2fa"):
         raise Refused(
             f"{login.username} needs a second factor to sign in", cure="use an access token instead"
         )
-    return user if isinstance(user, dict) else {}
+    return data
+
+
+def _access_token(data: Any) -> str | None:
+    """Return the access token in the answer to a login; One-API's user has one that is empty."""
+    candidates = [data.get(name) for name in _TOKENS] if isinstance(data, dict) else [data]
+    return next((each for each in candidates if isinstance(each, str) and _TOKEN.fullmatch(each)), None)
+
+
+def _user_id(data: Any) -> str | None:
+    """Return the id of the user who signed in; New-API of 2026 has it below `user`."""
+    for user in (data, data.get("user") if isinstance(data, dict) else None):
+        number = user.get("id") if isinstance(user, dict) else None
+        if isinstance(number, int | str) and not isinstance(number, bool) and _fits_header(str(number)):
+            return str(number)
+    return None
 
 
 def _cookies(reply: Reply) -> dict[str, str]:

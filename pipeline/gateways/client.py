@@ -12,7 +12,7 @@ from typing import Self
 from urllib.request import getproxies
 
 from pipeline.core.types import Anonymous, Gateway, Login, Resolve, Scope
-from pipeline.errors import FetchError, Unreachable, Unreadable
+from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, configured, sign_in
 from pipeline.gateways.decompress import ACCEPT_ENCODING
 from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
@@ -134,7 +134,10 @@ class GatewayClient:
             http_request = HttpRequest(url, params=page.params, headers=headers)
             if page.body:
                 http_request = replace(http_request, method="POST", json=json.loads(page.body))
-            reply = await self._send(http_request, gateway, auth)
+            try:
+                reply = await self._send(http_request, gateway, auth)
+            except Refused as error:
+                raise _advised(error, request.scope, page.path) from error
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(Validators() if first else request.validators, started)
             first, headers = first or reply, auth.headers
@@ -200,6 +203,23 @@ def _is_slow(scope: Scope, dialect: Dialect) -> bool:
     own = () if isinstance(credential, Anonymous) else (credential.reference,)
     values = (value for _, value in (*dialect.headers, *dialect.params))
     return any(value.startswith("command:") for value in (*own, *values))
+
+
+def _advised(error: Refused, scope: Scope, path: str) -> Refused:
+    """Return the refusal of a signed-in user with the settings that work where a list accepts keys only.
+
+    The relay API of One-API and New-API knows no sessions:
+    https://github.com/QuantumNous/new-api/blob/main/middleware/auth.go (`TokenAuth`).
+    """
+    if scope.auth != "session" or path.startswith("/api/"):
+        return error
+    asked = "" if isinstance(scope.credential, Login) else f"is the sign-in in {scope.key_hint} valid? "
+    return Refused(
+        error.message,
+        status=error.status,
+        cure=f'{asked}This list may accept keys only: as a signed-in user set `dialect = "user-models"` or'
+        ' `groups = "all"` (New-API), or `dialect = "available-models"` (One-API)',
+    )
 
 
 def _not_modified(sent: Validators, started: float) -> NotModified:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from typing import Any
 
 from pipeline.simulator.messages import Response, api_error, v1_error
 
 DEFAULT_GROUP = "default"
 ANONYMOUS = "anonymous"
+
+REFERENCE = "reference"
+NEW_API_2025 = "new-api-2025"
+NEW_API_2026 = "new-api-2026"
+SERVERS = (REFERENCE, NEW_API_2025, NEW_API_2026)
+"""The servers whose sign-in and price list can be served.
+
+With `reference`, users and anyone may list models. The New-API of April 2025 and of 2026 accept keys only
+at `/v1/models` (`TokenAuth`): https://github.com/Calcium-Ion/new-api/blob/main/middleware/auth.go and
+https://github.com/QuantumNous/new-api/blob/main/middleware/auth.go.
+"""
 
 _KEY_ERRORS = {
     "disabled": "This key has been switched off",
@@ -24,11 +37,16 @@ _USER_STATUSES = ("enabled", "banned")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user, who gets the list of the group."""
+    """A user, who gets the list of the group, and may use `groups` beside it and those that are public.
+
+    `ratios` are those that this user pays for a group instead of the group's own.
+    """
 
     name: str
     id: int
     group: str
+    groups: frozenset[str] = frozenset()
+    ratios: Mapping[str, float] = field(default_factory=dict)
     password: str | None = field(repr=False)
     access_token: str | None = field(repr=False)
     is_banned: bool
@@ -75,6 +93,7 @@ class Accounts:
         self._users: dict[str, User] = {}
         self._keys: dict[str, Key] = {}
         self._sessions: dict[str, str] = {}
+        self.server = REFERENCE
 
     @property
     def users(self) -> tuple[User, ...]:
@@ -95,10 +114,22 @@ class Accounts:
         password: str | None = None,
         id: int | None = None,  # noqa: A002 - the servers' name
         group: str | None = None,
+        groups: Iterable[str] | None = None,
+        ratios: dict[str, Any] | None = None,
         access_token: str | None = None,
         status: str = "enabled",
     ) -> None:
         """Add or replace a user.
+
+        Args:
+            name: unique.
+            password: for the login.
+            id: unique; None takes the next one.
+            group: the user's own; the default one if it is None.
+            groups: private groups that this user may use, too.
+            ratios: by group, the ratio that this user pays instead of the group's.
+            access_token: for the endpoints of users.
+            status: enabled or banned.
 
         Raises:
             ValueError: an unknown status, a reserved name, or the id of another user.
@@ -118,6 +149,8 @@ class Accounts:
                 name=name,
                 id=number,
                 group=group or DEFAULT_GROUP,
+                groups=frozenset(groups or ()),
+                ratios=dict(ratios or {}),
                 password=password,
                 access_token=access_token,
                 is_banned=status == "banned",
@@ -169,9 +202,19 @@ class Accounts:
             user = self._users.get(name)
             if user is None or user.is_banned or user.password is None or user.password != password:
                 return None
-            session = secrets.token_urlsafe(24)
+            # Padded, as those of the real servers are.
+            session = base64.urlsafe_b64encode(secrets.token_bytes(25)).decode()
             self._sessions[session] = name
             return user, session
+
+    def runs(self, server: str) -> None:
+        """Serve the sign-in and the price list of one of `SERVERS`.
+
+        Raises:
+            ValueError: an unknown server.
+        """
+        _require("server", server, SERVERS)
+        self.server = server
 
     def signs_out(self, name: str) -> None:
         """End a user's sessions.
@@ -190,6 +233,8 @@ class Accounts:
         """
         authorization, named = headers.get("Authorization"), headers.get("New-Api-User")
         with self._lock:
+            if self.server != REFERENCE:
+                return self._bearer(_token(authorization or ""), None)
             if authorization is not None:
                 return self._bearer(_token(authorization), named)
             user = self._session_user(headers)
@@ -200,10 +245,16 @@ class Accounts:
             return _user_caller(user)
 
     def signed_in(self, headers: Message) -> User | Response:
-        """Return the user who calls the endpoints of users, or the error to respond with."""
+        """Return the user who calls the endpoints of users, or the error to respond with.
+
+        New-API of 2026 reads neither the session's cookie nor `New-Api-User`.
+        """
         authorization, named = headers.get("Authorization"), headers.get("New-Api-User")
         with self._lock:
             user = self._token_user(_token(authorization)) if authorization else self._session_user(headers)
+            if self.server == NEW_API_2026:
+                user = user if authorization else None
+                named = str(user.id) if user else None
         match user:
             case None if authorization:
                 return api_error("This access token is not known")
@@ -216,6 +267,17 @@ class Accounts:
             case User() if user.is_banned:
                 return api_error("This user has been banned")
         return user
+
+    def price_reader(self, headers: Message) -> User | None:
+        """Return the user who asks for the price list; None for an anonymous one.
+
+        In 2025, `TryUserAuth` of New-API looked at sessions only: an access token got the anonymous list.
+        """
+        if self.server == NEW_API_2025:
+            with self._lock:
+                return self._session_user(headers)
+        found = self.signed_in(headers)
+        return found if isinstance(found, User) else None
 
     def _bearer(self, token: str, named: str | None) -> Caller | Rejection:
         key = self._keys.get(_bare(token))
@@ -243,6 +305,8 @@ class Accounts:
         return Caller(who=who, group=group, models=key.models)
 
     def _token_user(self, token: str) -> User | None:
+        if self.server == NEW_API_2026 and token in self._sessions:
+            return self._users[self._sessions[token]]
         return next((user for user in self._users.values() if token and user.access_token == token), None)
 
     def _session_user(self, headers: Message) -> User | None:

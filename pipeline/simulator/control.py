@@ -26,6 +26,8 @@ EXAMPLES: dict[str, str] = {
     "compresses": '{"encoding": "gzip"}',
     "group": '{"name": "vip", "ratio": 0.8}',
     "user": '{"name": "carol", "password": "…", "group": "vip"}',
+    "auto": '{"groups": ["vip", "default"]}',
+    "runs": '{"server": "new-api-2026"}',
     "key": '{"key": "sk-…", "user": "carol", "models": ["a/b"]}',
     "signs_out": '{"name": "carol"}',
 }

@@ -7,14 +7,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from pipeline.simulator.accounts import DEFAULT_GROUP, Caller
+from pipeline.simulator.accounts import DEFAULT_GROUP, NEW_API_2025, NEW_API_2026, Caller, User
 from pipeline.simulator.messages import Response, json_response
 
 CREATED = 1626777600
 """The placeholder that these servers send as the creation time of every model."""
+
+EVERY_GROUP = "all"
+"""The group whose models every group has; a price list names it in place of the others."""
+
+AUTO_GROUP = "auto"
 
 _PERMISSION_ID = "modelperm-everyModelHasThisOne"
 
@@ -72,6 +77,7 @@ class Groups:
         self._lock = threading.RLock()
         self._groups: dict[str, Group] = {DEFAULT_GROUP: Group(name=DEFAULT_GROUP, desc="Everyone")}
         self._offered: dict[str, dict[str, Model]] = {DEFAULT_GROUP: {}}
+        self._auto: tuple[str, ...] = ()
         self._flapping: dict[tuple[str, str], Counter[str]] = {}
         self._rotations: Counter[str] = Counter()
         self._shuffled = False
@@ -86,6 +92,11 @@ class Groups:
             )
             self._offered.setdefault(name, {})
 
+    def auto(self, groups: Iterable[str]) -> None:
+        """Set the groups that serve the keys of the group `auto`, in their order; without any, it is gone."""
+        with self._lock:
+            self._auto = tuple(groups)
+
     def offers(
         self,
         /,
@@ -99,7 +110,8 @@ class Groups:
     ) -> None:
         """Add or replace models in one or several groups.
 
-        Prices are only in `/api/pricing`; `fields` are added to the record and replace default fields.
+        Prices are only in `/api/pricing`; `fields` are added to the record and replace default fields. The
+        models of the group `all` are offered to every group.
 
         Raises:
             ValueError: no model was named.
@@ -185,30 +197,67 @@ class Groups:
         with self._lock:
             return sorted(model.id for model in self._current(caller))
 
-    def usable(self, own: str | None = None) -> dict[str, Group]:
-        """Return the groups that a user of the group `own` may use."""
+    def ids_of_user(self, user: User) -> list[str]:
+        """Return the model ids of all groups that a user may use, sorted."""
         with self._lock:
-            return {name: group for name, group in self._groups.items() if group.usable or name == own}
+            usable = {*self.usable(user), EVERY_GROUP}
+            return sorted({model for name in usable for model in self._offered.get(name, ())})
+
+    def usable(self, user: User | None = None) -> dict[str, Group]:
+        """Return the groups that a user may use, each with the ratio that this user pays.
+
+        New-API: `GetUserUsableGroups` and `GetUserGroupRatio` of
+        https://github.com/QuantumNous/new-api/blob/main/service/group.go.
+        """
+        private = {user.group, *user.groups} if user else set()
+        ratios = user.ratios if user else {}
+        with self._lock:
+            return {
+                name: replace(group, ratio=ratios.get(name, group.ratio))
+                for name, group in self._groups.items()
+                if (group.usable or name in private) and name != EVERY_GROUP
+            }
+
+    def of_user(self, user: User) -> dict[str, Any]:
+        """Return the data of `/api/user/self/groups`; the ratio of `auto` is a text.
+
+        See https://github.com/QuantumNous/new-api/blob/main/controller/group.go.
+        """
+        usable = self.usable(user)
+        found: dict[str, Any] = {
+            name: {"ratio": each.ratio, "desc": each.desc} for name, each in usable.items()
+        }
+        if self._auto:
+            found[AUTO_GROUP] = {"ratio": AUTO_GROUP, "desc": "The first group with the model"}
+        return found
 
     def sizes(self) -> dict[str, int]:
         """Return the number of models of each group."""
         with self._lock:
             return {name: len(models) for name, models in self._offered.items()}
 
-    def pricing(self, own: str | None = None) -> dict[str, Any]:
-        """Return the body of `/api/pricing`: every model with its price and groups."""
+    def pricing(self, user: User | None, server: str) -> dict[str, Any]:
+        """Return the body of `/api/pricing`: the models with their prices and groups.
+
+        New-API of 2025 lists every model with all its groups, and the public ratio of each group that the
+        user may use: https://github.com/Calcium-Ion/new-api/blob/main/controller/pricing.go. That of 2026
+        leaves out other groups, and has the ratios that the user pays:
+        https://github.com/QuantumNous/new-api/blob/main/controller/pricing.go.
+        """
         with self._lock:
-            usable = self.usable(own)
+            usable = self.usable(user)
+            rows = [self._priced(model) for model in self._all_models().values()]
+            if server == NEW_API_2026:
+                rows = list(filter(None, (_of_groups(row, usable) for row in rows)))
+            paid = {name: self._groups[name] for name in usable} if server == NEW_API_2025 else usable
             return {
                 "success": True,
-                "data": self._rotated(
-                    [self._priced(model) for model in self._all_models().values()], "pricing"
-                ),
+                "data": self._rotated(rows, "pricing"),
                 "vendors": [],
-                "group_ratio": {name: group.ratio for name, group in usable.items()},
+                "group_ratio": {name: group.ratio for name, group in paid.items()},
                 "usable_group": {name: group.desc for name, group in usable.items()},
                 "supported_endpoint": {"openai": {"path": "/v1/chat/completions", "method": "POST"}},
-                "auto_groups": [],
+                "auto_groups": [name for name in self._auto if name in usable],
             }
 
     def _put(self, group: str, model: Model) -> None:
@@ -221,7 +270,7 @@ class Groups:
         return caller.models is None and any(group == caller.group for group, _ in self._flapping)
 
     def _current(self, caller: Caller, *, advance: bool = False) -> list[Model]:
-        offered = self._offered.get(caller.group, {})
+        offered = self._offered.get(EVERY_GROUP, {}) | self._offered.get(caller.group, {})
         if caller.models is not None:
             models = self._all_models() | offered
             return [models.get(model, Model(id=model)) for model in caller.models]
@@ -270,6 +319,12 @@ class Groups:
             "enable_groups": [group for group, offered in self._offered.items() if model.id in offered],
             "supported_endpoint_types": ["openai"],
         }
+
+
+def _of_groups(row: dict[str, Any], usable: Iterable[str]) -> dict[str, Any] | None:
+    """Return a row of the price list with the groups that the user may use only; None where it has none."""
+    groups = [name for name in row["enable_groups"] if name == EVERY_GROUP or name in usable]
+    return row | {"enable_groups": groups} if groups else None
 
 
 def _permission(permission_id: str, created: int) -> dict[str, Any]:

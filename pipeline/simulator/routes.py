@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from pipeline.simulator.accounts import Accounts, Caller, Rejection, User
+from pipeline.simulator.accounts import NEW_API_2026, Accounts, Caller, Rejection, User
 from pipeline.simulator.groups import Groups
 from pipeline.simulator.messages import (
     Request,
@@ -58,9 +58,9 @@ def _api(groups: Groups, accounts: Accounts, request: Request) -> Response:
         case "GET", "/api/status":
             return api_success({"version": _VERSION, "start_time": groups.started, "quota_per_unit": 500000})
         case "GET", "/api/pricing":
-            user = accounts.signed_in(request.headers)
-            return json_response(groups.pricing(user.group if isinstance(user, User) else None))
-        case "GET", "/api/user/self/groups" | "/api/user/available_models":
+            reader = accounts.price_reader(request.headers)
+            return json_response(groups.pricing(reader, accounts.server))
+        case "GET", "/api/user/self/groups" | "/api/user/models" | "/api/user/available_models":
             user = accounts.signed_in(request.headers)
             return api_success(_of_user(groups, request.place, user)) if isinstance(user, User) else user
     return html_page("Reference gateway")
@@ -69,8 +69,7 @@ def _api(groups: Groups, accounts: Accounts, request: Request) -> Response:
 def _of_user(groups: Groups, place: str, user: User) -> Any:
     if place == "/api/user/available_models":
         return groups.ids(Caller(who=f"user:{user.name}", group=user.group))
-    usable = groups.usable(user.group)
-    return {name: {"ratio": group.ratio, "desc": group.desc} for name, group in usable.items()}
+    return groups.ids_of_user(user) if place == "/api/user/models" else groups.of_user(user)
 
 
 def _login(accounts: Accounts, request: Request) -> Response:
@@ -84,5 +83,11 @@ def _login(accounts: Accounts, request: Request) -> Response:
         return api_error("User name or password is wrong, or the user has been banned")
     user, session = signed_in
     data = {"id": user.id, "username": user.name, "display_name": user.name, "group": user.group}
-    cookie = f"session={session}; Path=/; Max-Age={_MONTH}; HttpOnly; SameSite=Strict"
-    return api_success({**data, "role": 1, "status": 1}).with_headers(("Set-Cookie", cookie))
+    answer = {**data, "role": 1, "status": 1}
+    name = "session"
+    if accounts.server == NEW_API_2026:
+        # https://github.com/QuantumNous/new-api/blob/main/controller/auth_session.go
+        answer = {"access_token": session, "token_type": "Bearer", "user": answer}
+        name, session = "refresh_token", session[::-1]
+    cookie = f"{name}={session}; Path=/; Max-Age={_MONTH}; HttpOnly; SameSite=Strict"
+    return api_success(answer).with_headers(("Set-Cookie", cookie))

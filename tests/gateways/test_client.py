@@ -233,6 +233,84 @@ def test_a_login_with_another_answer_fails_before_the_list(job, reply, kind):
         assert {asked.path for asked in server.requests} == {"/api/user/login"}
 
 
+def test_a_bare_padded_session_cookie_is_sent_under_its_name(gateway, job):
+    _, session = gateway.accounts.sign_in("ann", "open sesame")
+    assert session.endswith("=")
+    job.env |= {"BARE": session, "NAMED": f"session={session}"}
+    job.asks(gateway.url, scopes={"bare": 'cookie = "env:BARE"', "named": 'cookie = "env:NAMED"'})
+    assert job.quick("sync").code == 0
+    assert {asked.headers["Cookie"] for asked in gateway.requests} == {f"session={session}"}
+    assert {name: row["models"] for name, row in scopes(job).items()} == {"bare": 3, "named": 3}
+
+
+def test_new_api_gets_the_user_id_beside_a_cookie(gateway, job):
+    gateway.runs("new-api-2025")
+    _, session = gateway.accounts.sign_in("ann", "open sesame")
+    job.env["SESSION"] = session
+    inside = 'cookie = "env:SESSION", dialect = "user-models"'
+    job.asks(gateway.url, scopes={"with": f"{inside}, user_id = 7", "without": inside})
+    job.quick("sync", "--quiet")
+    assert scopes(job)["with"]["models"] == 3
+    assert "New-Api-User is missing" in scopes(job)["without"]["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"access_token": "token-of-ann="}, {"token": "token-of-ann=", "access_token": ""}, "token-of-ann="],
+)
+def test_a_login_may_answer_with_an_access_token_alone(job, data):
+    answer = json.dumps({"success": True, "data": data}).encode()
+
+    def reply(asked):
+        return Reply(answer) if asked.method == "POST" else Reply(listed("a", note="token-of-ann="))
+
+    inside = 'username = "ann", password = "env:PASSWORD", login_path = "/auth/sign-in", user_id = 7'
+    with Scripted(reply) as server:
+        job.asks(server.url, scopes={"me": inside})
+        assert job.quick("sync").code == 0
+        assert [asked.path for asked in server.requests] == ["/auth/sign-in", "/v1/models"]
+        asked = server.requests[1]
+    assert (asked.headers["Authorization"], asked.headers["Cookie"]) == ("Bearer token-of-ann=", None)
+    assert asked.headers["New-Api-User"] == "7"
+    assert b"token-of-ann" not in job.database.read_bytes()
+
+
+def test_a_login_of_new_api_of_2026_works_where_users_may_ask(gateway, job):
+    gateway.runs("new-api-2026")
+    inside = 'username = "ann", password = "env:PASSWORD"'
+    job.asks(
+        gateway.url,
+        scopes={
+            "list": inside,
+            "user": f'{inside}, dialect = "user-models"',
+            "each": f'{inside}, groups = "all"',
+        },
+    )
+    job.quick("sync", "--quiet")
+    found = scopes(job)
+    assert (found["user"]["models"], found["each.vip"]["models"], found["each.default"]["models"]) == (
+        3,
+        3,
+        2,
+    )
+    message = found["list"]["error"]["message"]
+    assert found["list"]["error"]["class"] == "Refused"
+    assert 'dialect = "user-models"' in message
+    assert 'groups = "all"' in message
+    assert "valid?" not in message
+
+
+def test_a_refused_session_is_advised_to_be_renewed_or_to_ask_elsewhere(gateway, job):
+    gateway.runs("new-api-2025")
+    job.env["SESSION"] = "stale"
+    job.asks(gateway.url, scopes={"web": 'cookie = "env:SESSION", user_id = 7'})
+    message = error_of_one_run(job)["message"]
+    assert "is the sign-in in env:SESSION valid?" in message
+    assert 'dialect = "user-models"' in message
+    (row,) = job.quick("check", "--json").json()
+    assert row["advice"] == message
+
+
 def test_a_cookie_never_travels_with_another_scopes_request(gateway, job):
     """The scopes share one connection."""
     job.asks(

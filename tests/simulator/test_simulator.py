@@ -286,6 +286,81 @@ def test_a_group_that_is_not_usable_is_visible_only_to_its_members(gateway):
     assert "vip" in groups("bob-token", 8)
 
 
+def test_a_user_has_private_groups_and_ratios_beside_the_public_ones(gateway):
+    gateway.group("svip", ratio=0.5, usable=False)
+    gateway.auto(["svip", "default"])
+    gateway.user("alice", id=7, access_token="alice-token", groups=["svip"], ratios={"vip": 0.3, "svip": 0.4})
+    asked = {"Authorization": "alice-token", "New_Api_User": 7}
+    groups = ask(gateway, "/api/user/self/groups", **asked).json()["data"]
+
+    assert {name: group["ratio"] for name, group in groups.items()} == {
+        "default": 1.0,
+        "vip": 0.3,
+        "svip": 0.4,
+        "auto": "auto",
+    }
+    assert ask(gateway, "/api/pricing", **asked).json()["auto_groups"] == ["svip", "default"]
+
+
+@pytest.mark.parametrize(
+    ("server", "ratios", "groups"),
+    [
+        ("reference", {"default": 1.0, "vip": 0.3, "svip": 0.4}, ["svip", "vip"]),
+        ("new-api-2025", {"default": 1.0, "vip": 1.0}, ["svip", "vip"]),
+        ("new-api-2026", {"default": 1.0, "vip": 0.3, "svip": 0.4}, ["svip", "vip"]),
+    ],
+)
+def test_a_price_list_of_2025_knows_no_access_tokens(gateway, server, ratios, groups):
+    gateway.runs(server)
+    gateway.group("svip", ratio=0.5, usable=False)
+    gateway.offers("rare", to=["vip", "svip"])
+    gateway.user("alice", id=7, access_token="alice-token", groups=["svip"], ratios={"vip": 0.3, "svip": 0.4})
+    pricing = ask(gateway, "/api/pricing", Authorization="alice-token", New_Api_User=7).json()
+    anonymous = ask(gateway, "/api/pricing").json()
+
+    def groups_of(answer):
+        return {row["model_name"]: sorted(row["enable_groups"]) for row in answer["data"]}["rare"]
+
+    assert (pricing["group_ratio"], groups_of(pricing)) == (ratios, groups)
+    assert anonymous["usable_group"].keys() == {"default", "vip"}
+    assert groups_of(anonymous) == (["vip"] if server == "new-api-2026" else groups)
+
+
+def test_the_models_of_the_group_all_are_offered_to_every_group(gateway):
+    gateway.offers("common", to="all")
+    rows = {row["model_name"]: row for row in ask(gateway, "/api/pricing").json()["data"]}
+
+    assert rows["common"]["enable_groups"] == ["all"]
+    assert "all" not in ask(gateway, "/api/pricing").json()["group_ratio"]
+    assert ask(gateway, key="sk-plain").ids()[0] == "common"
+
+
+@pytest.mark.parametrize("server", ["new-api-2025", "new-api-2026"])
+def test_new_api_lists_models_for_keys_only(gateway, server):
+    _, cookie = signed_in(gateway)
+    gateway.runs(server)
+
+    assert ask(gateway, key="sk-plain").status == 200
+    assert ask(gateway).status == 401
+    assert ask(gateway, Cookie=cookie, New_Api_User=8).status == 401
+    assert ask(gateway, Authorization="bob-token", New_Api_User=8).status == 401
+    assert ask(gateway, "/api/user/models", Authorization="bob-token", New_Api_User=8).json()["data"] == [
+        "extra",
+        "org/large:free",
+        "small",
+    ]
+
+
+def test_a_login_of_2026_responds_with_an_access_token(gateway):
+    gateway.runs("new-api-2026")
+    reply, cookie = signed_in(gateway)
+    data = reply.json()["data"]
+
+    assert (data["token_type"], data["user"]["id"]) == ("Bearer", 8)
+    assert ask(gateway, "/api/user/self/groups", key=data["access_token"]).json()["success"]
+    assert ask(gateway, "/api/user/self/groups", Cookie=cookie, New_Api_User=8).status == 401
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
