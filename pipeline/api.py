@@ -702,14 +702,19 @@ class Home:
         with self._read() as store:
             return find_status(store)
 
-    def show(self, model: str, *, scopes: Globs = ()) -> list[ModelDetails]:
+    def show(self, model: str, *, scopes: Globs = (), unlisted: bool = False) -> list[ModelDetails]:
         """Return the details of a model, one value for each gateway.
+
+        Args:
+            model: the id, as the gateway writes it.
+            scopes: globs of scopes.
+            unlisted: allow a model that no scope was ever offered.
 
         Raises:
             QuestionError: no scope was ever offered the model, or a glob matches no scope.
         """
         with self._read() as store:
-            found = model_details(store, model, scope_test(store, scopes))
+            found = model_details(store, model, scope_test(store, scopes), unlisted=unlisted)
             if not found:
                 raise QuestionError(unknown_model(store, model))
             return found
@@ -719,7 +724,7 @@ class Home:
     ) -> dict[str, LookupResult]:
         """Request a model at its own address, as each scope of the config; return the results by scope.
 
-        Gateways that never offered the model are not asked.
+        Gateways without addresses of single models are not asked; those that never listed the model are.
 
         Args:
             model: the id, as the gateway writes it.
@@ -727,12 +732,12 @@ class Home:
             on_answer: called after each answer or failure.
 
         Raises:
-            QuestionError: no scope was ever offered the model, or a glob matches no scope.
+            QuestionError: a glob matches no scope.
         """
         from pipeline.gateways.lookup import lookup
 
         config = self.config
-        details = self.show(model, scopes=scopes)
+        details = self.show(model, scopes=scopes, unlisted=True)
         with self._read() as store:
             wanted = list(lookups(config.scopes, scope_states(store), details))
         return _in_event_loop(lambda: lookup(wanted, client_factory(config), on_answer))

@@ -45,7 +45,11 @@ _Live = Mapping[str, LookupResult] | None
 @logged
 @click.argument("model")
 @click.option("--scope", "globs", multiple=True, help="Only in scopes that match this glob; may be repeated.")
-@click.option("--live", is_flag=True, help="Request the model now, at its own address, as each scope.")
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Request the model now, at its own address, as each scope; it need not be listed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the records.")
 def show(
     home: Home,
@@ -59,12 +63,10 @@ def show(
 ) -> int:
     """Show one model: the scopes that are offered it, since when, its facts and prices, its history."""
     del verbose
-    details = home.show(model, scopes=globs)
+    details = home.show(model, scopes=globs, unlisted=live)
     results = None
     if live:
-        asked = sum(
-            scope.coverage.state != "retired" for at in details if at.was_offered for scope in at.scopes
-        )
+        asked = sum(scope.coverage.state != "retired" for at in details for scope in at.scopes)
         with progress(asked, quiet=quiet) as bar:
             results = home.lookup(model, scopes=globs, on_answer=bar.step)
     if as_json:
@@ -78,7 +80,11 @@ def show(
 def model_value(model: str, details: Sequence[ModelDetails], live: _Live) -> dict[str, Any]:
     """Return the details as JSON values; `live` adds to each scope the result of its lookup, or null."""
     value = {"model": model, "gateways": [_gateway_value(at, live) for at in details]}
-    return value if live is None else value | {"caveat": CAVEAT}
+    return value | {"caveat": CAVEAT} if _needs_caveat(live) else value
+
+
+def _needs_caveat(live: _Live) -> bool:
+    return any(result.lenient for result in (live or {}).values())
 
 
 def _gateway_value(at: ModelDetails, live: _Live) -> dict[str, Any]:
@@ -146,7 +152,9 @@ def model_lines(model: str, details: Sequence[ModelDetails], live: _Live) -> Ite
         if offering:
             yield ""
         yield f"{quoted(model)} was never offered at {', '.join(map(safe, others))}"
-    if live:
+        if live is not None:
+            yield from (line for at in details if not at.was_offered for line in _live_lines(at, live))
+    if _needs_caveat(live):
         yield ""
         yield CAVEAT
 
@@ -166,9 +174,13 @@ def _gateway_lines(at: ModelDetails, live: _Live) -> Iterator[str]:
             yield f"({earlier} earlier: `modelwatch changes --all --model {safe(at.model)}`)"
     if live is not None:
         yield ""
-        yield "live, at the model's own address"
-        results = ((offer, _result_text(live.get(offer.coverage.scope), offer)) for offer in at.scopes)
-        yield from _aligned(at.gateway, results)
+        yield from _live_lines(at, live)
+
+
+def _live_lines(at: ModelDetails, live: Mapping[str, LookupResult]) -> Iterator[str]:
+    yield "live, at the model's own address"
+    results = ((offer, _result_text(live.get(offer.coverage.scope), offer)) for offer in at.scopes)
+    yield from _aligned(at.gateway, results)
 
 
 def _aligned(gateway: str, texts: Iterable[tuple[ScopeOffer, str]]) -> Iterator[str]:
@@ -277,17 +289,15 @@ _FACTS: dict[str, tuple[str, Callable[[Any], str]]] = {
 def _result_text(result: LookupResult | None, offer: ScopeOffer) -> str:
     if result is None:
         return "not asked: the config has no such scope, or the scope has no address for one model"
-    match result.verdict:
-        case Verdict.SAME:
-            return "the same as in the list"
-        case Verdict.UNLISTED:
-            return "found, but not in the list"
-        case Verdict.DIFFERS:
-            return f"differs from the list: {_some([_field_text(field) for field in result.fields])}"
-        case Verdict.NOT_FOUND:
-            return f"not found, {'and not' if offer.record is None else 'but'} in the list"
-        case Verdict.ERROR:
-            return f"no answer: {safe(result.message or '')}"
+    texts = {
+        Verdict.SAME: "the same as in the list",
+        Verdict.UNLISTED: "found, but not in the list",
+        Verdict.DIFFERS: f"differs from the list: {_some([_field_text(field) for field in result.fields])}",
+        Verdict.NOT_FOUND: f"not found, {'and not' if offer.record is None else 'but'} in the list",
+        Verdict.NO_ADDRESS: "no answer about a model: this gateway may have no address for one",
+        Verdict.ERROR: f"no answer: {safe(result.message or '')}",
+    }
+    return texts[result.verdict]
 
 
 def _field_text(field: FieldChange) -> str:

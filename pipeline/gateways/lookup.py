@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _UNKNOWN_MODEL = re.compile(r"not[ _-]?found|does ?n[o']t exist|no such|unknown model|不存在", re.IGNORECASE)
 
+_REQUESTED = re.compile(r"\S*/models\S*")
+"""An address in a message: `Invalid URL (GET /v1/models/a)` says nothing of the model that it names."""
+
+_NO_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
@@ -36,12 +41,16 @@ class Lookup:
 
 
 class Verdict(StrEnum):
-    """The result of comparing a model's own record with that in the list."""
+    """The result of comparing a model's own record with that in the list.
+
+    `not_found`: the gateway says that it has no such model. `no_address`: nothing there is about a model.
+    """
 
     SAME = "same"
     DIFFERS = "differs"
     UNLISTED = "unlisted"
     NOT_FOUND = "not_found"
+    NO_ADDRESS = "no_address"
     ERROR = "error"
 
 
@@ -53,11 +62,13 @@ class LookupResult:
         verdict: how the records compare.
         fields: for `differs`, the fields; `before` is the value in the list.
         message: for `error`, the message.
+        lenient: such a gateway may answer for models that it does not offer.
     """
 
     verdict: Verdict
     fields: tuple[FieldChange, ...] = ()
     message: str | None = None
+    lenient: bool = False
 
 
 def lookup(
@@ -81,7 +92,8 @@ def lookup(
         async with make_client() as client, asyncio.TaskGroup() as group:
 
             async def look_up(wanted: Lookup) -> None:
-                results[wanted.scope.name] = await _lookup(client, wanted)
+                found = await _lookup(client, wanted)
+                results[wanted.scope.name] = replace(found, lenient=wanted.dialect.lenient_records)
                 on_answer()
 
             for wanted in lookups:
@@ -92,33 +104,57 @@ def lookup(
 
 
 async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
+    verdict = Verdict.NO_ADDRESS
     for path in record_paths(wanted.dialect, wanted.model):
         try:
-            return compare_record(wanted, await client.get(wanted.scope, wanted.dialect, path))
+            reply = await client.get(wanted.scope, wanted.dialect, path)
+            if not _is_no_record(reply.body):
+                return compare_record(wanted, reply)
         except FetchError as error:
-            if not _is_unknown_model(error):
+            if _is_unknown_model(error, wanted.model):
+                verdict = Verdict.NOT_FOUND
+            elif error.status not in _NO_ADDRESS:
                 return LookupResult(Verdict.ERROR, message=error.message)
-    return LookupResult(Verdict.NOT_FOUND)
+    return LookupResult(verdict)
+
+
+def _is_no_record(body: bytes) -> bool:
+    """Return whether a body is a web page, or a list: servers with one for any address send them."""
+    if body.lstrip().startswith(b"<"):
+        return True
+    value = parse_json(body)
+    inner = value.get("data") if isinstance(value, dict) else value
+    return isinstance(inner, list) and len(inner) > 1
 
 
 def record_paths(dialect: Dialect, model: str) -> Iterator[str]:
     """Yield the paths, below the URL of the list, at which a model's own record may be.
 
     The first encodes `/`, as one segment; the second keeps it, for servers that match the rest of the path.
+    Segments `.` and `..` are encoded, since httpx would remove them
+    (https://www.rfc-editor.org/rfc/rfc3986#section-5.2.4).
     """
     if dialect.id_at == "name":
         # The id is a resource name that begins with the collection: `models/gemini-2.5-pro`.
         # https://google.aip.dev/122
         model = model.removeprefix(f"{dialect.path.rpartition('/')[2]}/")
-    forms = (quote(model, safe=safe) for safe in ("", "/"))
+    forms = ("/".join(map(_segment, quote(model, safe=safe).split("/"))) for safe in ("", "/"))
     yield from dict.fromkeys(f"/{form}" for form in forms)
 
 
-def _is_unknown_model(error: FetchError) -> bool:
-    if error.status is not None:
-        return error.status == HTTPStatus.NOT_FOUND
+def _segment(quoted: str) -> str:
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
+
+
+def _is_unknown_model(error: FetchError, model: str) -> bool:
+    """Return whether an error is about the model: a 404 may also mean that there is no such address."""
+    if error.status == HTTPStatus.NOT_FOUND:
+        # The message begins with the address that was asked.
+        said = _REQUESTED.sub("", error.message.partition(f" answered {error.status}")[2])
+        return "model" in said.lower() or "模型" in said or model in said
     # Some servers report an unknown model with status 200.
-    return isinstance(error, Unreadable) and bool(_UNKNOWN_MODEL.search(error.message))
+    unknown = error.status is None and isinstance(error, Unreadable)
+    return unknown and bool(_UNKNOWN_MODEL.search(error.message))
 
 
 def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:

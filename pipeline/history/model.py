@@ -95,7 +95,7 @@ class ModelDetails:
 
 
 def model_details(
-    store: Store, model: str, only: Callable[[str], bool] = lambda _scope: True
+    store: Store, model: str, only: Callable[[str], bool] = lambda _scope: True, *, unlisted: bool = False
 ) -> list[ModelDetails]:
     """Return the details of a model for each gateway; none if no gateway ever listed it.
 
@@ -103,9 +103,10 @@ def model_details(
         store: an open database.
         model: the id, as gateways write it.
         only: the test for the names of scopes.
+        unlisted: return details of a model that no gateway ever listed, too.
     """
     ids = {row.id for row in model_rows(store, [model])}
-    if not ids:
+    if not (ids or unlisted):
         return []
     events = find_events(store, time_window(store), ids)
     pruned = is_pruned(store)
@@ -141,7 +142,7 @@ def model_details(
 def lookups(
     scopes: Iterable[Scope], states: Mapping[str, ScopeState], details: Iterable[ModelDetails]
 ) -> Iterator[Lookup]:
-    """Yield a lookup of a model for each scope of the config at a gateway that has offered it.
+    """Yield a lookup of a model for each scope of the config whose gateway may have an address for it.
 
     Args:
         scopes: the scopes of the config.
@@ -154,10 +155,10 @@ def lookups(
     # An `all_groups` scope puts its list together from other answers; it has no address for one model.
     asked = {scope.name: scope for scope in scopes if not scope.all_groups}
     for at in details:
-        for offer in at.scopes if at.was_offered else ():
+        for offer in at.scopes:
             scope = asked.get(offer.coverage.scope)
-            if scope:
-                dialect = request_dialect(scope.gateway, states[scope.name].reading)
+            dialect = request_dialect(scope.gateway, states[scope.name].reading) if scope else None
+            if scope and dialect and dialect.has_records:
                 listed = at.records[offer.record].body if offer.record is not None else None
                 yield Lookup(scope, dialect, at.model, listed)
 

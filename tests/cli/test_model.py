@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 import pytest
 from support import e2e
+from support.e2e import Reply, Scripted, listed
 
 from pipeline.simulator import Gateway
 
@@ -294,12 +296,88 @@ def test_live_ignores_noise_and_finds_an_id_with_a_slash(gateway, job):
     gateway.noisy()
     job.runs()
     assert live(job, "org/beta:free") == ({"public": "same", "vip": "same"}, 0)
-    assert job.lines("org/beta:free", "--live")[-4:] == [
+    assert job.lines("org/beta:free", "--live")[-2:] == [
         "live, at the model's own address",
         "  local/public local/vip  the same as in the list",
-        "",
-        CAVEAT,
     ]
+
+
+def test_live_has_a_caveat_for_gateways_of_the_one_api_family_only(gateway, job):
+    job.runs()
+    assert job.lines("alpha", "--live")[-2:] == ["", CAVEAT]
+    _, output, _ = job.show("alpha", "--live", "--json")
+    assert json.loads(output)["caveat"] == CAVEAT
+    job.configure("[gateways.other]", f'url = "{gateway.url}"', 'dialect = "openai"', "scopes.public = {}")
+    job.runs()
+    _, output, _ = job.show("alpha", "--live", "--json", "--scope", "other/*")
+    assert "caveat" not in json.loads(output)
+
+
+def test_live_asks_for_a_model_that_no_list_has(gateway, job):
+    job.runs()
+    gateway.offers("fresh")
+    assert live(job, "fresh") == ({"public": "unlisted", "vip": "not_found"}, 0)
+    lines = job.lines("fresh", "--live")
+    assert lines[0] == "'fresh' was never offered at local"
+    assert "  local/public  found, but not in the list" in lines
+    assert "  local/vip     not found, and not in the list" in lines
+    assert job.show("fresh")[0] == 2
+
+
+@pytest.mark.parametrize("model", ["..", ".", "../../api/status", "a/../b"])
+def test_live_sends_the_dots_of_an_id_as_they_are(gateway, job, model):
+    job.runs()
+    before = len(gateway.requests)
+    job.show(model, "--live", "--scope", "*/public")
+    places = {asked.place for asked in gateway.requests[before:]}
+    assert places
+    for place in places:
+        assert place.startswith("/v1/models/")
+        assert unquote(place.removeprefix("/v1/models/")) == model
+        assert not {".", ".."} & set(place.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (Reply(b'{"error": {"message": "Invalid URL (GET /v1/models/alpha)"}}', status=404), "no_address"),
+        (Reply(b"<!doctype html><title>alpha not found</title>", status=404), "no_address"),
+        (Reply(b'{"detail": "Not Found"}', status=404), "no_address"),
+        (Reply(b"404 page not found", status=404), "no_address"),
+        (Reply(b"Cannot GET /v1/models/alpha", status=404), "no_address"),
+        (Reply(b"", status=405), "no_address"),
+        (Reply(b"<!doctype html><title>Welcome</title>"), "no_address"),
+        (Reply(listed("alpha", "beta")), "no_address"),
+        (Reply(b'{"error": {"message": "model: alpha"}}', status=404), "not_found"),
+        (Reply(b'{"detail": "The model `x` does not exist"}', status=404), "not_found"),
+        (Reply(b'{"error": {"message": "The model alpha does not exist"}}'), "not_found"),
+        (Reply(listed("alpha")), "same"),
+    ],
+)
+def test_live_tells_an_unknown_model_from_an_address_that_does_not_exist(tmp_path, answer, verdict):
+    def reply(asked):
+        return Reply(listed("alpha", "beta")) if asked.path == "/v1/models" else answer
+
+    with Scripted(reply) as server:
+        job = Job(tmp_path, server.url)
+        job.runs()
+        assert live(job, "alpha", "--scope", "*/public") == ({"public": verdict}, 0)
+        lines = job.lines("alpha", "--live", "--scope", "*/public")
+    assert any("not found" in line for line in lines) == (verdict == "not_found")
+
+
+def test_live_asks_no_gateway_whose_list_has_no_addresses_below_it(gateway, job):
+    prices = [
+        "[gateways.prices]",
+        f'url = "{gateway.url}"',
+        'dialect = "new-api-pricing"',
+        "scopes.public = {}",
+    ]
+    job.configure(*prices)
+    job.runs()
+    before = len(gateway.requests)
+    job.lines("alpha", "--live", "--scope", "prices/*")
+    assert len(gateway.requests) == before
 
 
 def test_live_shows_fields_as_listed_and_as_answered(gateway, job):
@@ -336,7 +414,7 @@ def test_live_failures_set_the_exit_status_and_show_no_key(gateway, job):
     job.runs()
     gateway.fails("status", code=418, who="anonymous")
     assert live(job, "alpha") == ({"public": "error", "vip": "same"}, 3)
-    gateway.fails("html")
+    gateway.fails("garbage")
     verdicts, code = live(job, "alpha")
     assert (set(verdicts.values()), code) == ({"error"}, 4)
     gateway.heals()

@@ -163,6 +163,8 @@ class Dialect:
         recognises: returns whether an answer has the marks of this dialect.
         facts: reads the facts of a record.
         groups: how the groups of a user are listed; None for a dialect without groups.
+        has_records: each model may have an address of its own, its id below the address of the list.
+        lenient_records: this address may answer for models that the caller is not offered.
         reading: the rules of parsing a listing, as canonical JSON: equal rules give equal text.
     """
 
@@ -189,6 +191,8 @@ class Dialect:
     recognises: Recognises = field(default=_never, repr=False)
     facts: Callable[[dict[str, Any]], Facts] = field(default_factory=FactPaths, repr=False)
     groups: Groups | None = field(default=None, repr=False)
+    has_records: bool = True
+    lenient_records: bool = False
     reading: str = field(init=False, repr=False, compare=False)
     _id: Path = field(init=False, repr=False, compare=False)
     _noise: tuple[Path, ...] = field(init=False, repr=False, compare=False)

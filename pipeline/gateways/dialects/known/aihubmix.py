@@ -30,6 +30,7 @@ DIALECTS = (
         no_models=NO_MODELS,
         noise=PERMISSION_NOISE,
         quiet=("owned_by",),
+        lenient_records=True,
     ),
     Dialect(
         name="aihubmix-catalog",
@@ -50,5 +51,6 @@ DIALECTS = (
             ),
             adjust=_adjusted,
         ),
+        has_records=False,
     ),
 )

@@ -12,6 +12,7 @@ DIALECTS = (
         # AiHubMix sends objects with the id at `model`; One-API sends bare names.
         id_at="model",
         quiet=("order",),
+        has_records=False,
     ),
     Dialect(
         name="user-models",
@@ -19,5 +20,6 @@ DIALECTS = (
         hosts=("*/api/user/models",),
         path="/api/user/models",
         id_at="model",
+        has_records=False,
     ),
 )

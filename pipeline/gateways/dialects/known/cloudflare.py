@@ -92,5 +92,6 @@ DIALECTS = (
         sets=(*SETS, "properties"),
         recognises=_is_cloudflare,
         facts=FactPaths(type=("task.name",), features=(), adjust=_from_properties),
+        has_records=False,
     ),
 )

@@ -92,6 +92,7 @@ DIALECTS = (
         facts=FactPaths(
             owned_by=(), created=("creation_timestamp",), type=("task",), lifecycle=(), adjust=_databricks
         ),
+        has_records=False,
     ),
     Dialect(
         name="github-copilot",
@@ -141,5 +142,6 @@ DIALECTS = (
             deprecated_at=(),
             adjust=_watsonx,
         ),
+        has_records=False,
     ),
 )

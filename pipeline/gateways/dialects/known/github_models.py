@@ -20,5 +20,6 @@ DIALECTS = (
         quiet=("summary",),
         sets=(*SETS, "capabilities", "supported_input_modalities", "supported_output_modalities"),
         recognises=_is_github_models,
+        has_records=False,
     ),
 )

@@ -63,5 +63,6 @@ DIALECTS = (
         path="/rest/v2/openrouter",
         sets=_SETS,
         facts=FactPaths(prices=_PER_TOKEN, adjust=_without_zero_cache_prices),
+        has_records=False,
     ),
 )

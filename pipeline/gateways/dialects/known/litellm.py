@@ -114,6 +114,7 @@ DIALECTS = (
         ),
         recognises=_is_info,
         facts=_fact_paths("model_info.", _of_a_deployment),
+        has_records=False,
     ),
     Dialect(
         name="litellm-group-info",
@@ -126,5 +127,6 @@ DIALECTS = (
         sets=(*SETS, "providers", "supported_openai_params"),
         recognises=_is_group_info,
         facts=_fact_paths("", _of_a_group),
+        has_records=False,
     ),
 )

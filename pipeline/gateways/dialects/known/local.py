@@ -32,6 +32,7 @@ DIALECTS = (
         quiet=("digest", "size"),
         sets=(*SETS, "details.families"),
         facts=FactPaths(created=(), type=()),
+        has_records=False,
     ),
     Dialect(
         name="ollama-v1",

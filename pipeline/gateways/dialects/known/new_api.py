@@ -186,6 +186,7 @@ DIALECTS = (
         # The owner is that of the group's preferred channel: it flips when priorities are changed.
         quiet=("owned_by",),
         recognises=_is_new_api,
+        lenient_records=True,
     ),
     Dialect(
         name=PRICES_DIALECT,
@@ -198,5 +199,6 @@ DIALECTS = (
         # Documentation and program disagree on the name of the groups.
         sets=(*SETS, "enable_group"),
         facts=FactPaths(adjust=_with_prices),
+        has_records=False,
     ),
 )

@@ -72,5 +72,6 @@ DIALECTS = (
         name="new-api-groups",
         quiet=("desc",),
         groups=Groups(pages, split, models_dialect=PRICES_DIALECT),
+        has_records=False,
     ),
 )

@@ -46,6 +46,7 @@ DIALECTS = (
         # An id is listed once per kind of channel, each with another owner.
         quiet=("owned_by",),
         recognises=_is_one_api,
+        lenient_records=True,
     ),
     Dialect(
         name="one-hub",
@@ -54,5 +55,6 @@ DIALECTS = (
         quiet=("owned_by",),
         recognises=_is_one_hub,
         facts=FactPaths(created=()),
+        lenient_records=True,
     ),
 )

@@ -46,5 +46,6 @@ DIALECTS = (
             aliases=("alias_target.slug",),
             adjust=_with_author,
         ),
+        has_records=False,
     ),
 )
