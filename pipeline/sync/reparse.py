@@ -16,6 +16,8 @@ def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
     The recorded bodies lack the fields that the old rules dropped as noise; these are taken from `new`, the
     listing of the present answer.
     """
+    # Of an older list, nothing says which records the answer would have offered to the caller.
+    only = new.records if dialect.select and not _rules(recorded.reading).get("select") else None
     regained = sorted(set(_noise(recorded.reading)) - set(dialect.noise))
     at = jsonpath.parse(dialect.id_at)
     records = {}
@@ -23,7 +25,7 @@ def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
         body = canonical.decode(record.body.encode())
         found = jsonpath.find(body, at)
         model = storable_id(found) if isinstance(found, str) and found.strip() else name
-        if not dialect.is_no_model(model):
+        if not dialect.is_no_model(model) and (only is None or model in only):
             records[model] = _record(
                 model, dialect.normalise(_with_fields_of(new.records.get(model), body, regained))
             )
@@ -31,8 +33,13 @@ def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
 
 
 def _noise(reading: str) -> list[str]:
-    noise: list[str] = canonical.decode(reading.encode()).get("noise", [])
+    noise: list[str] = _rules(reading).get("noise", [])
     return noise
+
+
+def _rules(reading: str) -> dict[str, Any]:
+    rules: dict[str, Any] = canonical.decode(reading.encode())
+    return rules
 
 
 def _with_fields_of(new: Record | None, body: Any, paths: Sequence[str]) -> Any:

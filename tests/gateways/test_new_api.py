@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import canonical
 from pipeline.core.facts import Facts
 from pipeline.errors import Unreadable
-from pipeline.gateways.dialects import Answer, all_dialects
+from pipeline.gateways.dialects import Answer, RowCache, all_dialects
 from pipeline.gateways.dialects.known.new_api import models_of_group
 
 ORION = {
@@ -143,3 +143,26 @@ def test_auto_has_only_the_groups_of_the_user_at_their_ratios() -> None:
 
 def test_a_group_without_models_is_empty() -> None:
     assert models_of_group(prices(enabled(ORION, "default"), None), "gold") == []
+
+
+def test_a_price_list_has_the_models_of_the_groups_that_the_caller_may_use() -> None:
+    rows = [
+        enabled(ORION, "svip"),
+        enabled(SKETCH, "svip", "gold"),
+        enabled({"model_name": "common"}, "all"),
+        enabled({"model_name": "off"}),
+        {"model_name": "free"},
+    ]
+
+    def listed(**envelope: Any) -> list[str]:
+        body = canonical.encode(prices(*rows, **envelope)).encode()
+        dialect = all_dialects()["new-api-pricing"]
+        answer = Answer((body,), 1_790_000_000)
+        read = dialect.read(answer)
+        assert RowCache(dialect).read(answer) == read
+        return sorted(read.records)
+
+    assert listed() == ["common", "free", "sketch"]
+    assert (
+        listed(usable_group={}) == listed(usable_group=None) == ["common", "free", "off", "orion", "sketch"]
+    )

@@ -67,6 +67,13 @@ def test_another_path_of_the_id_renames_models_without_a_report(store: Store) ->
     assert set(bodies(store)) == {"A", "B", "C"}
 
 
+def test_models_that_are_not_selected_any_more_by_new_rules_are_no_removals(store: Store) -> None:
+    few = Dialect("plain", select=lambda _envelope, rows: rows[:1])
+    run(store, answer(PLAIN, row("a"), row("b")), *(answer(few, row("a"), row("b")) for _ in range(3)))
+    assert find_events(store, Window(0, 4)) == ()
+    assert set(bodies(store)) == {"a"}
+
+
 def test_two_models_with_equal_records_are_two(store: Store) -> None:
     """Noise may remove the id from the records."""
     blind = Dialect("plain", noise=("id",))

@@ -161,6 +161,7 @@ class Dialect:
         complete: the pages of `paging` are the whole list, whatever an answer says.
         success: the values that an envelope must have; without them, the usual signs of errors count.
         recognises: returns whether an answer has the marks of this dialect.
+        select: returns the rows that are offered to the caller, by the envelope; None: all are.
         facts: reads the facts of a record.
         groups: how the groups of a user are listed; None for a dialect without groups.
         has_records: each model may have an address of its own, its id below the address of the list.
@@ -189,6 +190,7 @@ class Dialect:
     complete: bool = False
     success: Success = ()
     recognises: Recognises = field(default=_never, repr=False)
+    select: Callable[[Any, list[Any]], list[Any]] | None = field(default=None, repr=False)
     facts: Callable[[dict[str, Any]], Facts] = field(default_factory=FactPaths, repr=False)
     groups: Groups | None = field(default=None, repr=False)
     has_records: bool = True
@@ -211,6 +213,8 @@ class Dialect:
             rules["complete"] = True
         if self.success:
             rules["success"] = dict(self.success)
+        if self.select:
+            rules["select"] = True
         object.__setattr__(self, "reading", canonical.encode(rules))
         object.__setattr__(self, "_id", jsonpath.parse(self.id_at))
         object.__setattr__(self, "_noise", tuple(map(jsonpath.parse, self.noise)))
@@ -252,7 +256,8 @@ class Dialect:
             Unreadable: it is not a list of models, or not complete; the message says why.
         """
         pages = [self.rows(body) for body in answer.bodies]
-        rows = [row for _, found in pages for row in found]
+        selected = (self.select(*page) if self.select else page[1] for page in pages)
+        rows = [row for found in selected for row in found]
         if len(rows) == 1:
             raise_for_error_row(rows[0])
         incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer)

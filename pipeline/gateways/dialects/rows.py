@@ -39,7 +39,7 @@ class RowCache:
         self._dialect = dialect
         path = dialect.list_at[0]
         is_deep = bool(path) and len(jsonpath.parse(path)) > 1
-        self._split = None if is_deep else _Splitter(path, _names(dialect))
+        self._split = None if is_deep or dialect.select else _Splitter(path, _names(dialect))
         self._frame = _Frame(path) if path else None
         self._pages: BodyCache[_SplitPage] = BodyCache()
         self._parsed: BodyCache[tuple[Any, list[Any]]] = BodyCache()

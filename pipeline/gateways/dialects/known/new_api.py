@@ -80,6 +80,18 @@ def _names_group(envelope: Mapping[str, Any], rows: list[Any], groups: list[str]
     return any(group in named for group in groups) or any(_first_enabled(groups, row) for row in rows)
 
 
+def _usable(envelope: Any, rows: list[Any]) -> list[Any]:
+    """Return the rows that a group of the caller may use; all of them where the answer names no such group.
+
+    An anonymous caller has the public groups; older servers list the models of all others, too:
+    https://github.com/Calcium-Ion/new-api/blob/main/controller/pricing.go.
+    """
+    usable = list(_object(envelope, "usable_group")) if isinstance(envelope, dict) else []
+    if not usable:
+        return rows
+    return [row for row in rows if _groups(row) is None or _first_enabled(usable, row) is not None]
+
+
 def _object(envelope: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = envelope.get(key)
     return value if isinstance(value, dict) else {}
@@ -91,10 +103,15 @@ def _array(envelope: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _first_enabled(groups: list[str], row: Any) -> str | None:
+    enabled = _groups(row) or []
+    return next((group for group in groups if group in enabled or _EVERY_GROUP in enabled), None)
+
+
+def _groups(row: Any) -> list[Any] | None:
+    """Return the groups that may use the model of a row; None where it names none."""
     if not isinstance(row, dict):
         return None
-    enabled: list[Any] = next((row[name] for name in _GROUPS if isinstance(row.get(name), list)), [])
-    return next((group for group in groups if group in enabled or _EVERY_GROUP in enabled), None)
+    return next((row[name] for name in _GROUPS if isinstance(row.get(name), list)), None)
 
 
 def _with_ratio(row: dict[str, Any], ratio: Any) -> dict[str, Any]:
@@ -198,6 +215,7 @@ DIALECTS = (
         quiet=("description", "icon", "owner_by", "vendor_id", GROUP_RATIO),
         # Documentation and program disagree on the name of the groups.
         sets=(*SETS, "enable_group"),
+        select=_usable,
         facts=FactPaths(adjust=_with_prices),
         has_records=False,
     ),
