@@ -10,6 +10,7 @@ from typing import Protocol
 from pipeline.core import canonical
 from pipeline.core.failures import TRANSIENT, lasts
 from pipeline.core.text import count
+from pipeline.core.times import duration
 from pipeline.core.types import (
     PROBLEMS,
     Anonymous,
@@ -26,6 +27,7 @@ from pipeline.gateways.dialects import dialect_of
 from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged, Validators
 from pipeline.store.ledger import AnonymousScope
 from pipeline.sync.holds import (
+    EMPTY_ANSWERS,
     NO_HOLDS,
     Agreement,
     HoldHistory,
@@ -414,6 +416,13 @@ def suspect(
     return _loss(new.records.keys(), current.records.keys(), thresholds)
 
 
+def empty_text(models: int, thresholds: Thresholds) -> str:
+    """Return that a list with some models before is empty, and when that is accepted, for people."""
+    least = f", over at least {duration(round(thresholds.empty_after))}" if thresholds.empty_after else ""
+    accepted = f"It is accepted after {EMPTY_ANSWERS} empty answers in a row{least}"
+    return f"the list is empty; it had {count(models, 'model')}. {accepted}"
+
+
 def fallback_text(name: str) -> str:
     """Return that a scope with a key gets the anonymous list, for people."""
     label = name.partition("/")[2] or "the key"
@@ -466,7 +475,7 @@ def _without(listing: Listing, models: Collection[str]) -> Listing:
 
 def _loss(new: AbstractSet[str], current: AbstractSet[str], thresholds: Thresholds) -> Hold | None:
     if current and not new:
-        return Hold(f"the list is empty; it had {count(len(current), 'model')}", HoldKind.EMPTY)
+        return Hold(empty_text(len(current), thresholds), HoldKind.EMPTY)
     gone = len(current - new)
     if gone > allowed_loss(current, thresholds):
         return Hold(f"{gone} of {len(current)} models are gone at once")

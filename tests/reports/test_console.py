@@ -12,11 +12,6 @@ from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Event
 from pipeline.reports.console import change_texts, event_lines, recovery_lines, report_lines
 
-EMPTY = (
-    "It is accepted after five empty answers in a row, over at least the time that empty_after sets. "
-    "To accept it now:"
-)
-
 
 def first_six(pattern: str) -> str:
     """Return the names of six models."""
@@ -37,7 +32,10 @@ def test_a_report_shows_changes_then_recoveries_then_failures_and_holds_with_the
         "  + new/model:free",
         "1 quiet change: see `modelwatch changes --all`",
         "one/test: recovered after 1 day",
-        f"one/public: held since 2026-05-02 06:00: the list is empty. {EMPTY} modelwatch accept one/public",
+        (
+            "one/public: held since 2026-05-02 06:00: the list is empty. "
+            "To accept it now: modelwatch accept one/public"
+        ),
         "one/me: failing since 2026-05-01 06:00: no. Set a valid key in the place that the config names.",
         "one/prod: 1 pending removal, not confirmed yet: gone",
     ]

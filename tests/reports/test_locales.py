@@ -23,7 +23,6 @@ SOURCES = ROOT / "pipeline" / "reports" / "render"
 SHARED_WORDS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept", "all"} | {
     "concurrency",
     "dialect",
-    "empty_after",
     "url",
 }
 """Words that every language has: the program, its commands, files and settings, the time zone."""

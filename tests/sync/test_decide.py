@@ -101,7 +101,8 @@ def test_up_to_the_floor_models_may_be_gone_from_any_list(before: int, left: int
     assert isinstance(verdict, Accept) == accepted
 
 
-EMPTY = Hold("the list is empty; it had 2 models", HoldKind.EMPTY)
+WHEN = "It is accepted after 5 empty answers in a row, over at least 6 h"
+EMPTY = Hold(f"the list is empty; it had 2 models. {WHEN}", HoldKind.EMPTY)
 
 
 @pytest.mark.parametrize("thresholds", [STRICT, Thresholds(floor=3), Thresholds(max_loss=1.0, floor=1000)])
@@ -190,7 +191,7 @@ def test_an_empty_list_needs_five_answers_and_six_hours(hours: tuple[float, ...]
     assert verdict == (
         Accept(since(hours[0], answers=len(hours), last=last))
         if accepted
-        else Hold("the list is empty; it had 100 models", HoldKind.EMPTY)
+        else Hold(f"the list is empty; it had 100 models. {WHEN}", HoldKind.EMPTY)
     )
 
 
@@ -203,10 +204,19 @@ def test_empty_after_can_be_set() -> None:
     assert isinstance(judged(some(0), some(9), holds=holds, thresholds=Thresholds(empty_after=0.0)), Accept)
 
 
+@pytest.mark.parametrize(("seconds", "text"), [(5400.0, ", over at least 1.5 h"), (0.0, "")])
+def test_a_held_empty_list_names_when_it_is_accepted_by_the_config(seconds: float, text: str) -> None:
+    verdict = judged(some(0), some(1), thresholds=Thresholds(empty_after=seconds))
+    assert isinstance(verdict, Hold)
+    assert verdict.reason == (
+        f"the list is empty; it had 1 model. It is accepted after 5 empty answers in a row{text}"
+    )
+
+
 def test_an_answer_that_differs_from_the_held_one_is_held_too() -> None:
     assert judged(some(30), some(100), held=some(0)) == Hold("70 of 100 models are gone at once")
     assert judged(some(0), some(100), held=some(30)) == Hold(
-        "the list is empty; it had 100 models", HoldKind.EMPTY
+        f"the list is empty; it had 100 models. {WHEN}", HoldKind.EMPTY
     )
 
 
