@@ -140,7 +140,7 @@ def test_folded_removals_and_returns_have_all_their_times() -> None:
         since="2026-11-23T06:00:00Z",
         last_since="2026-11-23T22:00:00Z",
     )
-    assert "Removed for acme/one, first missing between 23 Nov 06:00 UTC and 23 Nov 22:00 UTC" in one(gone)
+    assert "Removed for acme/one, first missing between 23 Nov 06:00 and 23 Nov 22:00 UTC" in one(gone)
     assert "8 models (owner custom): m-0," in one(gone)
     back = replace(gone, kind=Kind.RETURNED, away_seconds=36000, least_away=3600)
     assert "Returned for acme/one after 1 h to 10 h" in one(back)

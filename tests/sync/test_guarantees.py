@@ -501,14 +501,14 @@ SCENARIOS: dict[str, Scenario] = {
         (BASE,),
         1,
         offers_each(records(*TEN) | {"m0": {"shutdown_date": "2026-12-20"}}),
-        texts=("m0", "2026-12-20"),
+        texts=("m0", "shutdown 20 Dec 2026"),
     ),
     "watched-shutdown-date": Scenario(
         (BASE,),
         1,
         offers_each(records(*TEN) | {"m0": {"shutdown_date": "2026-12-20"}}),
         watch=("m0",),
-        texts=("m0", "2026-12-20"),
+        texts=("m0", "shutdown 20 Dec 2026"),
         stderr=("m0",),
     ),
     "limit-cut": Scenario(

@@ -198,9 +198,12 @@ def _block(locale: Locale, summary: Summary, changes: Sequence[NetChange]) -> Bl
     scopes = scopes_text(locale, summary, first.scopes, first.gateway, first.groups)
     title = locale.text(f"block.{kind}", scopes=scopes)
     if kind == ChangeType.REMOVED and first.since and first.since != first.at:
-        when, last = locale.minute(first.since), locale.minute(first.last_since or first.since)
-        key = "block.missing_since" if when == last else "block.missing_between"
-        title = locale.text(key, what=title, when=when, last=last)
+        last = locale.minute(first.last_since or first.since)
+        if locale.minute(first.since) == last:
+            title = locale.text("block.missing_since", what=title, when=last)
+        else:
+            earliest = locale.minute(first.since, zone=False)
+            title = locale.text("block.missing_between", what=title, when=earliest, last=last)
     if kind == ChangeType.RETURNED and first.away_seconds:
         duration, least = locale.duration(first.away_seconds), locale.duration(first.least_away or 0)
         key = "block.returned_between" if first.least_away and duration != least else "block.returned_after"
