@@ -196,12 +196,12 @@ def _is_its_ratio(raw: PriceChange, price: PriceChange) -> bool:
 
 
 def _raw_price(field: FieldChange) -> PriceChange | None:
-    """Return a field as a price; None if one of its sides is neither a number nor absent."""
+    """Return a field as a price; None if one of its sides is neither a number nor absent, null or ""."""
     values = [None if side is None else from_text(side) for side in (field.before, field.after)]
     before, after = (None if value is None else _number(value) for value in values)
     if (
-        (before is None) != (field.before is None)
-        or (after is None) != (field.after is None)
+        (before is None) != (values[0] in (None, ""))
+        or (after is None) != (values[1] in (None, ""))
         or (_is_unchanged(before, after) and field.flap_step != FlapStep.SETTLED)
     ):
         return None

@@ -287,6 +287,20 @@ def test_a_price_that_is_back_and_higher_is_a_rise_from_the_lost_one(play: Play)
     play.check()
 
 
+@pytest.mark.parametrize("none", [None, ""])
+def test_a_price_without_an_amount_is_removed(play: Play, none: str | None) -> None:
+    for prices in (("0.000002", "0.00001"), (none, none), ("0.000020", "0.00001")):
+        pricing = dict(zip(("prompt", "completion"), prices, strict=True))
+        play.gateway.offers("watched", to=("default", "vip"), pricing=pricing)
+        play.run()
+    lost, back = play.mails("pressing")
+    assert "input $2.00 per 1M tokens, removed" in lost
+    assert "input $2.00 → $20.00 per 1M tokens (+900 %)" in back
+    assert "output keeps changing between none and $10.00 per 1M tokens" in back
+    assert "pricing." not in lost + back
+    play.check()
+
+
 def test_two_fields_of_a_model_settle_each_in_its_time(play: Play) -> None:
     for first, second in ((1, 1), (2, 2), (1, 1), (2, 2), (1, 1), (2, 1), (1, 1)):
         play.run(context_length=first * 1000, max_output=second * 100)
