@@ -183,7 +183,11 @@ def test_a_key_that_falls_back_to_the_anonymous_list_stays_held(runs: Runs) -> N
     assert text in runs.ask("status").stdout
     check = runs.ask("check")
     assert check.code == 5
-    assert text in check.stdout
+    *table, advice = check.stdout.splitlines()
+    assert advice == f"local/prod: {text} Set a valid key in $PROD."
+    assert "anonymous list" in table[2]
+    assert max(map(len, table)) <= 80
+    assert f"{text} Set a valid key in $PROD. The answer stays held" in runs.ask("status").stdout
     assert runs.changes() == []
     assert runs.scope()["models"] == 10
     runs.gateway.key(PROD, group="vip")
@@ -209,7 +213,8 @@ def test_a_fallback_is_urgent_in_one_mail(runs: Runs) -> None:
     runs.run(times=10)
     (mail,) = runs.mails()[before:]
     assert mail.startswith("Subject: [modelwatch] urgent")
-    assert "prod now gets exactly the anonymous list. Was its key revoked?" in text_of(mail)
+    cause = "prod now gets exactly the anonymous list. Was its key revoked?"
+    assert f"{cause} Set a valid key in $PROD. The answer stays held" in text_of(mail)
 
 
 def test_a_key_that_always_had_the_anonymous_list_is_never_held(runs: Runs) -> None:

@@ -1,0 +1,85 @@
+"""The subject of a mail: what leads it, how it names a hold, and where it is cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.renderings import message_of
+from support.summaries import AT, CALM, FULL, INCIDENTS, NOTABLE, URGENT
+
+from pipeline.core.types import FieldChange, Kind, Severity
+from pipeline.reports.types import Incident, NetChange
+
+HELD = replace(
+    INCIDENTS[1], severity=Severity.URGENT, scopes=("acme/prod",), gateway="acme", missing_watched=("lyra",)
+)
+
+
+def urgent(*fields: FieldChange, model: str = "lyra", kind: Kind = Kind.CHANGED) -> NetChange:
+    """Return a change of a watched model."""
+    return NetChange(Severity.URGENT, kind, "acme", (model,), ("acme/prod",), fields=fields, at=AT)
+
+
+def subject(*news: NetChange | Incident) -> str:
+    """Return the subject of a mail with this news, without the name of the program."""
+    changes = tuple(each for each in news if isinstance(each, NetChange))
+    incidents = tuple(each for each in news if isinstance(each, Incident))
+    text = message_of(replace(CALM, changes=changes, incidents=incidents)).subject
+    return text.removeprefix("[modelwatch] ")
+
+
+@pytest.mark.parametrize(
+    ("held", "text"),
+    [
+        (HELD, "answer held, 20 instead of 300 models, lyra missing (acme/prod)"),
+        (replace(HELD, held_models=None), "answer held, many models missing, lyra missing (acme/prod)"),
+        (replace(HELD, hold="empty", held_models=0), "answer held, the list is empty (acme/prod)"),
+        (replace(HELD, hold="anonymous", missing_watched=()), "key gets the anonymous list (acme/prod)"),
+        (
+            replace(HELD, hold="anonymous", scopes=("acme/a", "acme/b")),
+            "keys get the anonymous list (acme, 2 scopes)",
+        ),
+        (
+            replace(HELD, hold="incomplete"),
+            "answer held, the list may have more pages, lyra missing (acme/prod)",
+        ),
+        (replace(HELD, hold="alternating"), "answer held, two lists come in turn, lyra missing (acme/prod)"),
+    ],
+)
+def test_the_subject_of_a_hold_says_why(held: Incident, text: str) -> None:
+    assert subject(held) == f"urgent: {text}"
+    assert subject(replace(held, severity=Severity.BREAKING)) == text
+
+
+END = FieldChange("shutdown_date", None, "2026-12-20", "lifecycle")
+WITHDRAWN = FieldChange("shutdown_date", "2026-12-20", None, "lifecycle")
+
+
+def test_the_worst_urgent_news_leads_the_subject() -> None:
+    removed, ends = urgent(kind=Kind.REMOVED, model="vega"), urgent(END)
+    better = urgent(WITHDRAWN, model="orion")
+    found = subject(better, ends, HELD, removed)
+    assert found.startswith("urgent: vega removed (acme/prod), +")
+    assert subject(better, ends, HELD).startswith("urgent: lyra: shutdown on 20 Dec 2026 (acme/prod), +")
+    assert subject(better, HELD).startswith("urgent: answer held, 20 instead of 300 models, lyra missing")
+    assert subject(better) == "urgent: orion: shutdown date withdrawn (acme/prod)"
+
+
+def test_a_long_subject_is_cut_between_phrases() -> None:
+    long = replace(URGENT[0], models=(f"vendor/{'x' * 40}",), gateway="g" * 20)
+    found = message_of(replace(FULL, changes=(long, *FULL.changes))).subject
+    assert found.endswith(" more")
+    assert len(found) <= 89
+    named = message_of(replace(CALM, changes=(replace(NOTABLE[0], models=("m" * 90,)),))).subject
+    assert named.endswith(")")
+
+
+def test_a_value_that_keeps_changing_is_named() -> None:
+    flapping = replace(
+        urgent(FieldChange("context_length", "1", "1", "limits")), reverted=True, severity=Severity.NOTABLE
+    )
+    assert subject(flapping) == "lyra: context keeps changing (acme/prod)"
+    assert subject(replace(flapping, kind=Kind.REMOVED, fields=())) == (
+        "lyra keeps coming and going (acme/prod)"
+    )
