@@ -15,7 +15,7 @@ from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.core.text import quoted
 from pipeline.core.times import iso
-from pipeline.core.types import Resolve, Scope, Thresholds
+from pipeline.core.types import Resolve, Scope
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
 from pipeline.errors import (
     ConfigError,
@@ -455,7 +455,7 @@ class Home:
                     all_scopes=all_scopes,
                 )
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
-            absences = unreported_absences(store, watched, _thresholds(config))
+            absences = unreported_absences(store, watched)
             observer.on_report(report, absences)
             observer.on_problems(
                 find_problems(
@@ -809,7 +809,9 @@ class Home:
             QuestionError: no models are watched, or a glob matches no scope.
         """
         configured = self.watch_list
-        watched = Watch(models or configured.models, tuple(scopes) or configured.scopes)
+        watched = Watch(
+            models or configured.models, tuple(scopes) or configured.scopes, configured.thresholds
+        )
         if not watched.models:
             config = self.config_path or "the config"
             raise QuestionError(
@@ -823,7 +825,6 @@ class Home:
                 since=self._time(since),
                 today=self._now().date(),
                 days=days,
-                thresholds=_thresholds(self.optional_config),
             )
 
     def probe(
@@ -1040,11 +1041,6 @@ def run_monitor(config: Config, *, dry_run: bool = False) -> AbstractContextMana
         database=config.database,
         resolve=secret_resolver(config),
     )
-
-
-def _thresholds(config: Config | None) -> dict[str, Thresholds]:
-    """Return the thresholds of the scopes of a config, by name."""
-    return {scope.name: scope.thresholds for scope in config.scopes} if config else {}
 
 
 def _in_event_loop(work: Callable[[], _T]) -> _T:

@@ -107,7 +107,8 @@ def _watch(table: Table, scopes: Sequence[Scope]) -> Watch:
     models = list(table.texts("models", '["gpt-4o", "claude-*"]'))
     if table.text("file") is not None:
         models += _read_watch_list(table.file("file"))
-    return Watch(tuple(dict.fromkeys(models)), scope_globs(table, scopes))
+    thresholds = {scope.name: scope.thresholds for scope in scopes}
+    return Watch(tuple(dict.fromkeys(models)), scope_globs(table, scopes), thresholds)
 
 
 def _read_watch_list(path: Path) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from pipeline.core.text import quoted
-from pipeline.core.types import Scope
+from pipeline.core.types import Scope, Thresholds
 from pipeline.errors import QuestionError
 
 _GLOB_CHARACTERS = frozenset("*?[")
@@ -57,10 +57,13 @@ class Watch:
     Args:
         models: ids as gateways write them, and globs of ids.
         scopes: globs of the scopes in which they are watched; empty for all.
+        thresholds: those of the scopes of the config, by name; without them it is unknown when a pending
+            removal is confirmed.
     """
 
     models: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    thresholds: Mapping[str, Thresholds] = field(default_factory=dict, compare=False, repr=False)
 
     def covers(self, scope: str) -> bool:
         """Return whether models are watched in a scope."""

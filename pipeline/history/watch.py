@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -24,11 +24,6 @@ from pipeline.store.models import model_names, model_rows
 from pipeline.store.offers import PendingMisses, ScopeModel, offers, offers_ever, pending_at, pending_removals
 from pipeline.store.runs import find_run
 from pipeline.store.windows import time_window
-
-ScopeThresholds = Mapping[str, Thresholds]
-"""The thresholds of scopes, by name."""
-
-NO_THRESHOLDS: ScopeThresholds = {}
 
 SHUTDOWN_DAYS = 90
 """A shutdown is urgent when it is at most so many days away."""
@@ -142,7 +137,6 @@ def check_watched(
     since: str,
     today: date,
     days: int = SHUTDOWN_DAYS,
-    thresholds: ScopeThresholds = NO_THRESHOLDS,
 ) -> WatchReport:
     """Return the state of the watched models in the watched scopes that are asked and have offered them.
 
@@ -153,12 +147,10 @@ def check_watched(
             glob matches is left out if it was missing before then.
         today: the day from which the days until a shutdown are counted.
         days: a shutdown is urgent when it is at most so many days away.
-        thresholds: those of the scopes of the config, by name; without them it is unknown when a pending
-            removal is confirmed.
     """
     watched = _read_watched(store, watch)
     findings = [
-        *(absence for absence in _absences(store, watched, thresholds) if _is_recent(absence, watch, since)),
+        *(absence for absence in _absences(store, watched, watch) if _is_recent(absence, watch, since)),
         *_missing_from_held(store, watched),
         *_failing(watched),
         *_shutdowns(store, watched, today, days),
@@ -175,9 +167,7 @@ def check_watched(
     )
 
 
-def unreported_absences(
-    store: Store, watch: Watch, thresholds: ScopeThresholds = NO_THRESHOLDS
-) -> tuple[WatchedModel, ...]:
+def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
     """Return the watched models that may be missing, though no report has them yet.
 
     They have a pending removal, or are missing from a held answer.
@@ -185,9 +175,7 @@ def unreported_absences(
     if not watch.models:
         return ()
     watched = _read_watched(store, watch)
-    pending = [
-        each for each in _absences(store, watched, thresholds) if each[2].kind == FindingKind.UNCONFIRMED
-    ]
+    pending = [each for each in _absences(store, watched, watch) if each[2].kind == FindingKind.UNCONFIRMED]
     models = _by_model(watched, [*pending, *_missing_from_held(store, watched)])
     return tuple(model for model in models if model.findings)
 
@@ -224,9 +212,22 @@ def _read_watched(store: Store, watch: Watch) -> _Watched:
     return _Watched(scopes, models, frozenset(each for each in offers(store, models) if each[0] in scopes))
 
 
-def thresholds_of(scope: str, thresholds: ScopeThresholds) -> Thresholds | None:
+def pending_findings(
+    store: Store, watch: Watch, pending: Collection[ScopeModel]
+) -> dict[ScopeModel, Finding]:
+    """Return how far some pending removals are confirmed now, as far as they are still pending."""
+    names = {model for _, model in pending}
+    models = [model.id for model in model_rows(store) if model.name in names] if names else []
+    return {
+        key: _pending_finding(misses, _thresholds_of(key[0], watch))
+        for key, misses in pending_removals(store, models).items()
+        if key in pending
+    }
+
+
+def _thresholds_of(scope: str, watch: Watch) -> Thresholds | None:
     """Return the thresholds of a scope; those of its user for the group of a user; None if it has none."""
-    return thresholds.get(scope) or thresholds.get(scope.rpartition(".")[0])
+    return watch.thresholds.get(scope) or watch.thresholds.get(scope.rpartition(".")[0])
 
 
 def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Finding:
@@ -241,7 +242,7 @@ def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Fi
     )
 
 
-def _absences(store: Store, watched: _Watched, thresholds: ScopeThresholds) -> Iterator[_ScopeFinding]:
+def _absences(store: Store, watched: _Watched, watch: Watch) -> Iterator[_ScopeFinding]:
     """Yield the models that scopes have offered before and do not now."""
     absent = sorted(
         each for each in offers_ever(store, watched.models) - watched.offers if each[0] in watched.scopes
@@ -261,7 +262,7 @@ def _absences(store: Store, watched: _Watched, thresholds: ScopeThresholds) -> I
         if event and event.kind == Kind.REMOVED:
             finding = Finding(FindingKind.MISSING, since=event.since or event.at)
         elif (scope, model) in pending:
-            finding = _pending_finding(pending[scope, model], thresholds_of(scope, thresholds))
+            finding = _pending_finding(pending[scope, model], _thresholds_of(scope, watch))
         else:
             # Its removal was pruned, or new parsing rules leave the model out.
             finding = Finding(FindingKind.MISSING, since=pruned.get((scope, model)))

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.core.times import elapsed
 from pipeline.core.types import HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events, select_models
 from pipeline.history.types import Coverage, Event, Recovery
-from pipeline.history.watch import watched_pending
+from pipeline.history.watch import pending_findings, watched_pending
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.reports.types import (
     DayCounts,
     Filter,
     FirstAnswer,
     Incident,
+    Removal,
     Report,
     ResolvedIncident,
     Shutdown,
@@ -270,7 +271,14 @@ def _pending(data: _WindowData, wanted: Filter) -> Iterator[Incident]:
             since=since,
             new=not known,
             missing_watched=tuple(models),
+            removal=_removal(data, [(scope, model) for scope in scopes for model in models]),
         )
+
+
+def _removal(data: _WindowData, pending: Iterable[ScopeModel]) -> Removal | None:
+    """Return how far pending removals are confirmed, if all of them are equally far."""
+    found = {data.removals.get(key) for key in pending}
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
@@ -337,8 +345,10 @@ def _resolved(
             incidents.setdefault(key, []).append(recovery)
     for members in incidents.values():
         first = members[0]
+        after = [data.after[recovery.scope] for recovery in members if recovery.scope in data.after]
+        before = [data.before[recovery.scope] for recovery in members if recovery.scope in data.before]
         yield ResolvedIncident(
-            severity=Severity.NOTABLE,
+            severity=Severity.BREAKING if first.accepted else Severity.NOTABLE,
             state=first.state,
             gateway=first.gateway,
             scopes=tuple(recovery.scope for recovery in members),
@@ -349,7 +359,20 @@ def _resolved(
             error_class=first.error_class,
             urgent=first.urgent,
             reported=_was_reported(first, data),
+            **(_accepted_sizes(before, after, data) if first.accepted else {}),
         )
+
+
+def _accepted_sizes(
+    before: Sequence[Coverage], after: Sequence[Coverage], data: _WindowData
+) -> dict[str, Any]:
+    """Return the sizes of lists before and after an answer was accepted, and the removals to be confirmed."""
+    return {
+        "size": _common([scope.models for scope in after]) if after else None,
+        "size_before": _common([scope.models for scope in before]) if before else None,
+        "removals": _common([scope.pending_removals for scope in after]) if after else None,
+        "removal": _removal(data, [(scope.scope, each) for scope in after for each in scope.pending_models]),
+    }
 
 
 def _was_reported(recovery: Recovery, data: _WindowData) -> bool:
@@ -399,6 +422,7 @@ class _WindowData:
             `missing_watched_before`, those of the answers before the window.
         pending: the watched models whose removal is pending, by scope and model, with the start of the run
             that first missed each; `pending_before`, those before the window.
+        removals: how far they, and those of accepted answers, are confirmed now, where that is known.
     """
 
     report: Report
@@ -410,6 +434,12 @@ class _WindowData:
     missing_watched_before: Mapping[tuple[str, str], tuple[str, ...]]
     pending: Mapping[ScopeModel, str]
     pending_before: Mapping[ScopeModel, str]
+    removals: Mapping[ScopeModel, Removal]
+
+    @property
+    def after(self) -> Mapping[str, Coverage]:
+        """The scopes at the end of the window, by name."""
+        return {scope.scope: scope for scope in self.coverage}
 
 
 def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
@@ -421,6 +451,11 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     holds |= {(each.scope, each.since) for each in report.recoveries if each.state == "held"}
     has_problems = report.recoveries or any(scope.state in _PROBLEMS for scope in scopes)
     before = coverage(store, until=window.since) if has_problems else ()
+    pending = _pending_at(store, watch, asked, report.run.snapshot)
+    accepted = {each.scope for each in report.recoveries if each.accepted}
+    removals = pending.keys() | {
+        (scope.scope, model) for scope in scopes if scope.scope in accepted for model in scope.pending_models
+    }
     return _WindowData(
         report=report,
         groups=scope_groups(store),
@@ -429,9 +464,19 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
         first_answers=first_answers(store, window),
         missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),
         missing_watched_before=_missing_watched(store, holds, watch, until=window.since),
-        pending=_pending_at(store, watch, asked, report.run.snapshot),
+        pending=pending,
         pending_before=_pending_at(store, watch, asked, window.since),
+        removals=_removals(store, watch, removals),
     )
+
+
+def _removals(store: Store, watch: Watch, pending: Collection[ScopeModel]) -> dict[ScopeModel, Removal]:
+    """Return how far pending removals are confirmed now, where that is known."""
+    return {
+        key: Removal(each.answers, each.needed, each.answers_left, each.earliest)
+        for key, each in pending_findings(store, watch, pending).items()
+        if each.answers is not None and each.needed is not None and each.answers_left is not None
+    }
 
 
 def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -> dict[ScopeModel, str]:

@@ -120,6 +120,22 @@ class NetChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """How far a removal is confirmed.
+
+    Args:
+        answers: the complete answers so far without the model; `needed`, how many confirm it; `left`, how
+            many more.
+        earliest: the time (ISO 8601 UTC) before which it is not confirmed; None if that has passed.
+    """
+
+    answers: int
+    needed: int
+    left: int
+    earliest: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """Scopes of a gateway in the same trouble at the end of the window, for the same reason.
 
@@ -134,6 +150,7 @@ class Incident:
         last_answered: the last complete answer of any of the scopes; None where there was none.
         missing_watched: the watched models that the held answer lacks, or whose removal is pending.
         hold: for a hold, why, in one word; see `HoldKind`.
+        removal: how far a pending removal is confirmed now; None if unknown, or if several models differ.
     """
 
     severity: Severity
@@ -149,6 +166,7 @@ class Incident:
     last_answered: str | None = None
     missing_watched: tuple[str, ...] = ()
     hold: str | None = None
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +181,10 @@ class ResolvedIncident:
         urgent: the failure was not transient, or lasted; it was reported when it became urgent.
         reported: it began before the window, so that a report may have had it.
         models: the watched models that are back.
+        size: for an accepted answer, the size of the current listing, and `size_before` that of the one
+            before the window; None where the scopes differ.
+        removals: for an accepted answer, the number of pending removals; None where the scopes differ.
+        removal: how far they are confirmed now; None if unknown, or if they differ.
     """
 
     severity: Severity
@@ -177,6 +199,10 @@ class ResolvedIncident:
     urgent: bool = False
     reported: bool = True
     models: tuple[str, ...] = ()
+    size: int | None = None
+    size_before: int | None = None
+    removals: int | None = None
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,15 @@ _ALSO_GONE = f"""
 """SQL: a sighting of a move removes at least half of the models that the held answer `problem` lacked."""
 
 
+_CONFIRMED_BY_HOLD = """
+    select 1 from sightings as confirmed
+    where confirmed.scope = sightings.scope and confirmed.snapshot = sightings.snapshot
+    and confirmed.transition = sightings.transition and confirmed.outcome = 'confirmed'
+    and confirmed.since < sightings.snapshot
+"""
+"""SQL: the removals of a move are confirmed at once: all answers of the hold lacked the models."""
+
+
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
     """Return the holds and failures that ended in a window, by time and scope."""
     rows = store.rows(
@@ -185,7 +194,8 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         select snapshots.started_at as at, scopes.name as scope, gateways.name as gateway,
                problem.outcome as state,
                sightings.outcome = 'moved' and problem.outcome = 'held' and (
-                   sightings.listing = problem.listing or {_ALSO_GONE.strip()}) as accepted,
+                   sightings.listing = problem.listing or {_ALSO_GONE.strip()}
+                   or exists ({_CONFIRMED_BY_HOLD.strip()})) as accepted,
                began.started_at as since,
                max(0, strftime('%s', snapshots.started_at) - strftime('%s', began.started_at)) as seconds,
                (select last.error_class from sightings as last where last.scope = sightings.scope

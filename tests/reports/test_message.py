@@ -67,15 +67,15 @@ SUBJECTS = [
     (replace(CALM, changes=(BREAKING[0], BREAKING[2])), "3 removed, 1 price increase · 2 gateways"),
     (replace(CALM, incidents=INCIDENTS[:1]), "urgent: key rejected (aihubmix/batch)"),
     (replace(CALM, incidents=INCIDENTS[1:2]), "answer held, 20 instead of 300 models (lark-proxy/team)"),
-    (replace(CALM, resolved=FULL.resolved), "3 scopes recovered · 2 gateways"),
+    (replace(CALM, resolved=FULL.resolved), "1 held answer accepted, 2 scopes recovered · 2 gateways"),
     (replace(CALM, resolved=FULL.resolved[:1], changes=FULL.changes[-7:]), "1 scope recovered · lark-proxy"),
     (
         replace(CALM, resolved=FULL.resolved, changes=NOTABLE[2:3]),
-        "29 returned, 3 scopes recovered · 2 gateways",
+        "1 held answer accepted, 29 returned, 2 scopes recovered · 2 gateways",
     ),
     (
         replace(CALM, resolved=FULL.resolved, changes=NOTABLE[2:3], incidents=INCIDENTS[1:2]),
-        "1 held (models missing), 29 returned, 3 scopes recovered · 2 gateways",
+        "1 held (models missing), 1 held answer accepted and 31 more · 2 gateways",
     ),
     (replace(CALM, first_answers=FULL.first_answers), "first answer of 1 scope"),
     (replace(CALM, changes=FULL.changes[-7:]), "7 minor changes only, 5 of 5 scopes answered"),

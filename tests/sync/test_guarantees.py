@@ -312,7 +312,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "old-list-again": Scenario((BASE, Run(1, offers(*TEN[4:]), "breaking", 5)), 2, offers(*TEN)),
     "empty-list": Scenario(
-        (BASE,), 1, fails("empty"), texts=("The held answer has 0 models",), stderr=("empty",)
+        (BASE,), 1, fails("empty"), texts=("answer held, the list is empty",), stderr=("empty",)
     ),
     "empty-list-again": Scenario(
         (BASE, Run(1, fails("empty"), "breaking", 5), *(Run(n, None, None, 5) for n in (2, 3, 4, 5))), 6

@@ -122,7 +122,7 @@ def test_a_first_hold_of_an_unsteady_scope_and_its_acceptance_are_mailed_at_once
     before = len(play.mails("run"))
     play.command("accept", "local/public")
     (mail,) = play.mails("run")[before:]
-    assert "accepted" in mail or "current" in mail
+    assert "held answer accepted" in mail
 
 
 def test_the_same_kind_of_problem_of_an_unsteady_scope_waits_for_six_hours(play: Play) -> None:
@@ -151,3 +151,50 @@ def test_status_names_an_unsteady_scope(play: Play) -> None:
     assert json.loads(play.command("status", "--json"))["unsteady"] == ["local/public"]
     play.run(FULL, hours=25)
     assert "unsteady" not in play.command("status")
+
+
+# Accepted answers.
+
+
+def test_the_mail_of_an_accepted_shorter_list_is_breaking_and_says_what_is_current(play: Play) -> None:
+    play.run(FULL)
+    play.run(SHORT)
+    _, (mail,) = play.run(SHORT)
+    assert mail.startswith("[modelwatch] 1 held answer accepted · local MAY BREAK SOMETHING")
+    assert "recovered" not in mail
+    assert "A list with 6 models is now current; before, it had 10. 4 removals are not confirmed yet." in mail
+    assert (
+        "Missing from 2 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 11:00 UTC."
+        in mail
+    )
+
+
+def test_the_mail_of_a_hold_that_ends_after_a_day_is_breaking_and_has_the_removals(play: Play) -> None:
+    play.run(FULL)
+    for _ in range(12):
+        play.run(listed(*TEN[:5]))
+        play.run(listed("m0", *TEN[5:9]))
+    mail = next(mail for mail in play.mails("run") if "held answer accepted" in mail)
+    assert "MAY BREAK SOMETHING" in mail
+    assert "A list with 9 models is now current; before, it had 10." in mail
+    assert "Removed for local/public" in mail
+
+
+def test_the_mail_of_a_hold_that_was_dropped_is_for_information(play: Play) -> None:
+    play.run(FULL)
+    play.run(SHORT)
+    _, (mail,) = play.run(FULL)
+    assert "FOR INFORMATION" in mail
+    assert "1 scope recovered" in mail
+
+
+def test_the_mail_of_a_missing_watched_model_says_as_much_as_standard_error(play: Play) -> None:
+    text = play.job.config.read_text("utf-8")
+    play.job.configure('watch = { models = ["m0"] }\n' + text)
+    play.run(FULL)
+    lines, (mail,) = play.run(listed(*TEN[1:]))
+    assert "1 of 2 answers, removed after 1 more, at the earliest 2026-03-02 11:00" in lines[0]
+    assert (
+        "Missing from 1 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 11:00 UTC."
+        in mail
+    )

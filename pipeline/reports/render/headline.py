@@ -20,6 +20,8 @@ _PREFIX = "[modelwatch] "
 _MAX_SUBJECT = 89
 """The number of characters in a subject."""
 
+_BREAKING = list(Severity).index(Severity.BREAKING)
+
 _MAX_TOTALS = 3
 _MODEL_WIDTHS = (32, 20, 12)
 _MAX_GATEWAY = 20
@@ -38,11 +40,12 @@ def counts(locale: Locale, summary: Summary) -> tuple[Count, ...]:
         *((each.severity, each.number, each.key, TONES.get(ChangeType(each.key), "")) for each in news),
         (_worst(pending), missing, "pending", "worse"),
         (_worst(others), sum(len(incident.scopes) for incident in others), "incidents", "worse"),
+        (_BREAKING, _ended_scopes(summary, accepted=True), "accepted", "worse"),
     ]
     numbers.sort(key=lambda each: each[0])
     numbers += [
         (0, len(summary.shutdowns), "shutdowns", ""),
-        (0, _resolved_scopes(summary), "resolved", "better"),
+        (0, _ended_scopes(summary), "resolved", "better"),
         (0, _resolved_models(summary), "back", "better"),
     ]
     return tuple(_count(locale, *each[1:]) for each in numbers if each[1])
@@ -69,10 +72,12 @@ def _totals(summary: Summary, *, without: NetChange | Incident | None = None) ->
     """Return the totals of the news by severity, and recoveries last; without one change or incident."""
     changes = [change for change in summary.listed if change is not without]
     incidents = [incident for incident in summary.incidents if incident.new and incident is not without]
-    totals = _sorted([*_change_totals(changes), *_incident_totals(incidents)])
+    accepted = _ended_scopes(summary, accepted=True)
+    more = [_Total(_BREAKING, "accepted", accepted)] if accepted else []
+    totals = _sorted([*_change_totals(changes), *_incident_totals(incidents), *more])
     last = len(Severity)
     recoveries = [
-        _Total(last, "resolved", _resolved_scopes(summary)),
+        _Total(last, "resolved", _ended_scopes(summary)),
         _Total(last, "back", _resolved_models(summary)),
     ]
     return [*totals, *(total for total in recoveries if total.number)]
@@ -99,8 +104,9 @@ def _worst(news: Iterable[NetChange | Incident]) -> int:
     return min((order.index(each.severity) for each in news), default=len(order))
 
 
-def _resolved_scopes(summary: Summary) -> int:
-    ended = (incident for incident in summary.resolved if incident.state != "pending")
+def _ended_scopes(summary: Summary, *, accepted: bool = False) -> int:
+    """Count the scopes whose failure or hold ended: with an accepted held answer, or otherwise."""
+    ended = (each for each in summary.resolved if each.state != "pending" and each.accepted == accepted)
     return len({scope for incident in ended for scope in incident.scopes})
 
 

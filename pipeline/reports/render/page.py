@@ -117,6 +117,9 @@ def _sections(locale: Locale, summary: Summary) -> Iterator[SectionDraft]:
             yield SectionDraft("pending", as_lazy(incidents(locale, summary, pending)), tone_of(severity))
         if severity == (worst or Severity.NOTABLE):
             yield SectionDraft("incidents", as_lazy(incidents(locale, summary, problems)), tone_of(worst))
+        if severity == Severity.BREAKING:
+            accepted = resolved(locale, summary, accepted=True)
+            yield SectionDraft("accepted", as_lazy(accepted), tone_of(severity))
     yield SectionDraft("resolved", as_lazy(resolved(locale, summary)))
     yield SectionDraft("first_answers", as_lazy(first_answers(locale, summary)))
     yield SectionDraft("shutdowns", as_lazy(shutdowns(locale, summary)))

@@ -8,7 +8,7 @@ from pipeline.core.types import HoldKind
 from pipeline.history.types import Coverage
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.render.types import BlockContent, Item
-from pipeline.reports.types import Incident, ResolvedIncident, Summary
+from pipeline.reports.types import Incident, Removal, ResolvedIncident, Summary
 
 ERROR_CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadable")
 """The classes of errors that have messages of their own."""
@@ -99,6 +99,8 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
     head = locale.text(f"incident.{key}", scopes=scopes, when=locale.minute(incident.since), models=models)
     details = list(_causes(locale, incident, models))
+    if incident.removal:
+        details.append(_progress(locale, incident.removal))
     if incident.state == "held" or (incident.state == "failed" and (incident.new or key in _KEY_ERRORS)):
         keys = [scope.key for scope in summary.coverage if scope.scope in incident.scopes]
         details.append(cure(locale, key, incident.scopes, keys))
@@ -115,7 +117,7 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
             (untrusted(scope.partition("/")[2], "name") for scope in incident.scopes), _MAX_SCOPES
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
-    elif incident.hold in (HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
+    elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
         yield locale.text("held.reason", message=untrusted(incident.message, "quote", longest=_MAX_QUOTE))
     elif held and incident.models is not None and incident.held_models is not None:
         yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
@@ -136,10 +138,18 @@ def _accept_command(scopes: Sequence[str]) -> str:
     return untrusted(f"modelwatch accept {' '.join(names)}", longest=_MAX_QUOTE).text
 
 
-def resolved(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
-    """Yield the incidents that ended."""
-    if summary.resolved:
-        yield BlockContent((), items=[_resolved(locale, summary, each) for each in summary.resolved])
+def _progress(locale: Locale, removal: Removal) -> Text:
+    """Return how many answers lack a model, and how many more confirm its removal."""
+    when = locale.minute(removal.earliest) if removal.earliest else ""
+    key = "removal.earliest" if removal.earliest else "removal"
+    return locale.text(key, n=removal.left, answers=removal.answers, needed=removal.needed, when=when)
+
+
+def resolved(locale: Locale, summary: Summary, *, accepted: bool = False) -> Iterator[BlockContent]:
+    """Yield the incidents that ended: held answers that were accepted, or all others."""
+    chosen = [each for each in summary.resolved if each.accepted == accepted]
+    if chosen:
+        yield BlockContent((), items=[_resolved(locale, summary, each) for each in chosen])
 
 
 def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> Item:
@@ -152,8 +162,17 @@ def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> I
     if incident.state == "pending":
         models = locale.join_some(map(untrusted, incident.models), _MAX_MODELS)
         return Item(locale.text("resolved.pending", scopes=scopes, models=models, duration=duration))
-    key = "resolved.accepted" if incident.accepted else "resolved.dropped"
-    return Item(locale.text(key, scopes=scopes, when=locale.minute(incident.since)))
+    when = locale.minute(incident.since)
+    if not incident.accepted:
+        return Item(locale.text("resolved.dropped", scopes=scopes, when=when))
+    details = []
+    if incident.size is not None and incident.size_before is not None:
+        details.append(locale.text("resolved.size", n=incident.size, before=incident.size_before))
+    if incident.removals:
+        details.append(locale.text("resolved.removals", n=incident.removals))
+        if incident.removal:
+            details.append(_progress(locale, incident.removal))
+    return Item(locale.text("resolved.accepted", scopes=scopes, when=when), tuple(details))
 
 
 def first_answers(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
