@@ -30,7 +30,7 @@ from pipeline.store.departures import Departure, departures_of_returned
 from pipeline.store.flaps import Episodes, Regain, Regains, SettledValue, episodes, regains, settled_values
 from pipeline.store.models import ListedModels
 from pipeline.store.records import record_bodies, record_prices
-from pipeline.store.scopes import group_sizes
+from pipeline.store.scopes import group_lists
 from pipeline.store.windows import Window
 
 _MIN_SIMILARITY = 0.8
@@ -147,11 +147,13 @@ def _build_events(
         run = times[event.snapshot], event.snapshot
         return (*run, event.gateway, event.scopes, _ORDER[event.kind], event.model, event.models)
 
-    return _with_sizes(store, sorted(folded, key=order))
+    return _with_groups(store, sorted(folded, key=order), rules.listed, watch)
 
 
-def _with_sizes(store: Store, events: Sequence[Event]) -> tuple[Event, ...]:
-    """Return events with the number of models of each group of a user that is gone."""
+def _with_groups(
+    store: Store, events: Sequence[Event], listed: ListedModels, watch: Watch
+) -> tuple[Event, ...]:
+    """Return events with the number of models, and the watched ones, of each group of a user that is gone."""
     gone = {
         (event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot)
         for event in events
@@ -159,15 +161,17 @@ def _with_sizes(store: Store, events: Sequence[Event]) -> tuple[Event, ...]:
     }
     if not gone:
         return tuple(events)
-    sizes = group_sizes(store, gone)
-    return tuple(
-        replace(
-            event, listed=sizes.get((event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot))
-        )
-        if event.kind == Kind.REMOVED
-        else event
-        for event in events
-    )
+    lists = group_lists(store, gone)
+
+    def with_group(event: Event) -> Event:
+        key = (event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot)
+        if event.kind != Kind.REMOVED or key not in lists:
+            return event
+        last = lists[key]
+        names = listed.names(last.listing).values() if watch.models and watch.covers(last.scope) else ()
+        return replace(event, listed=last.size, models=tuple(sorted(filter(watch.has, names))))
+
+    return tuple(map(with_group, events))
 
 
 def _order_times(sightings: Iterable[TransitionSighting | SettledValue]) -> dict[int, str]:

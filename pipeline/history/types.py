@@ -35,7 +35,8 @@ class Event:
         case_variant: for an addition or a removal, a model of the same list whose id differs only in case.
         successor: for a removal, the only model with a similar id that was added by the same transition.
         urgent: it concerns a watched model that was removed, was repriced, or got another shutdown date.
-        models: for a change of shape, the ids of the models, sorted; `fields` has the values of one of them.
+        models: for a change of shape, the ids of the models, sorted; `fields` has the values of one of them;
+            for the removal of a user's group, the watched models that it had.
         listed: for a change of shape, the number of models in the list; for the removal of a user's group,
             the number of models that it had.
     """

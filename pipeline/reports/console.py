@@ -159,7 +159,7 @@ def _lines(event: Event, removed: str, today: str) -> Iterator[str]:
         return
     match event.kind:
         case Kind.REMOVED if event.listed is not None:
-            line = line.removesuffix(printable(event.model)) + _group_gone(event.model, event.listed)
+            line = line.removesuffix(printable(event.model)) + _group_gone(event)
             yield f"{line}{_since([event])}"
             return
         case Kind.REMOVED:
@@ -178,9 +178,10 @@ def _lines(event: Event, removed: str, today: str) -> Iterator[str]:
     yield from (f"      {text}" for text in texts)
 
 
-def _group_gone(record: str, models: int) -> str:
-    group = printable(record.removeprefix(GROUP_PREFIX))
-    return f"group {group} is gone ({count(models, 'model')})"
+def _group_gone(event: Event) -> str:
+    group = printable(event.model.removeprefix(GROUP_PREFIX))
+    text = f"group {group} is gone ({count(event.listed or 0, 'model')})"
+    return f"{text}, watched: {', '.join(map(printable, event.models))}" if event.models else text
 
 
 def _since(events: Sequence[Event]) -> str:

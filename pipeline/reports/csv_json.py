@@ -168,10 +168,10 @@ def report_value(report: Report) -> dict[str, Any]:
 
 
 def event_value(event: Event) -> dict[str, Any]:
-    """Return an event as a JSON object; only a change of shape has `models`, and few others have `listed`."""
+    """Return an event as a JSON object; a change of shape has `models`, few others have it or `listed`."""
     value = asdict(event)
     models, listed = list(value.pop("models")), value.pop("listed")
-    shape: dict[str, Any] = {"models": models} if event.kind == Kind.SHAPE else {}
+    shape: dict[str, Any] = {"models": models} if event.kind == Kind.SHAPE or models else {}
     shape |= {} if listed is None else {"listed": listed}
     return (
         value

@@ -142,6 +142,7 @@ class _Net:
     case_variant: str | None
     successor: str | None
     listed: int | None
+    lost: tuple[str, ...]
     urgent: bool
     flapping: bool
 
@@ -191,6 +192,7 @@ def _net(steps: Sequence[Event]) -> _Net:
         case_variant=last.case_variant,
         successor=last.successor,
         listed=last.listed,
+        lost=last.models,
         urgent=any(event.urgent for event in steps),
         flapping=left or sum(not event.repeated for event in steps) >= FLAPPING,
     )
@@ -232,6 +234,7 @@ def _change(
         case_variant=net.case_variant,
         successor=net.successor,
         listed=net.listed,
+        lost=net.lost,
         watched=watch.has(net.model) and any(map(watch.covers, scopes)),
     )
 

@@ -36,6 +36,8 @@ def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
 
 
 def _is_urgent(event: Event, watch: Watch) -> bool:
+    if event.kind == Kind.REMOVED and event.models:
+        return True  # a group of a user with watched models
     if not (watch.has(event.model) and any(map(watch.covers, event.scopes))):
         return False
     return event.kind == Kind.REMOVED or any(map(is_pressing, event.fields))

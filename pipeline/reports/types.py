@@ -87,7 +87,7 @@ class NetChange:
         successor: for a removal, the model that probably replaces it.
         watched: the config watches the models in one of these scopes.
         listed: for a change of shape, the number of models in the list; for a group that is gone, the number
-            of models that it had.
+            of models that it had, and `lost` has the watched ones.
     """
 
     severity: Severity
@@ -112,6 +112,7 @@ class NetChange:
     listed: int | None = None
     last_since: str | None = None
     least_away: int | None = None
+    lost: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

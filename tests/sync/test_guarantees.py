@@ -476,6 +476,15 @@ SCENARIOS: dict[str, Scenario] = {
         about="ada.svip",
         texts=("svip", "10 models"),
     ),
+    "lost-group-of-a-watched-model": Scenario(
+        (Run(0, user_with_groups, "notable"), Run(1, lambda gateway: gateway.group("svip", usable=False))),
+        3.5,
+        scopes={"ada": 'access_token = "env:TOKEN", user_id = 1, groups = "all"'},
+        about="ada.svip",
+        watch=("m3", "m4"),
+        texts=("group svip is gone (10 models), with the watched m3, m4",),
+        stderr=("group svip is gone (10 models), watched: m3, m4",),
+    ),
     # Changes of values.
     "price-rise": Scenario(
         (Run(0, offers(*TEN, **PRICE), "notable"),),

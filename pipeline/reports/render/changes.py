@@ -305,7 +305,11 @@ def _models(locale: Locale, change: NetChange) -> Text:
     """Return the ids of a change's models; if they are many or have a label, also their number."""
     if change.listed is not None and change.kind == Kind.REMOVED:
         group = untrusted(change.models[0].removeprefix(GROUP_PREFIX))
-        return locale.text("group_gone", group=group, n=change.listed)
+        gone = locale.text("group_gone", group=group, n=change.listed)
+        if not change.lost:
+            return gone
+        lost = locale.join_some(map(untrusted, change.lost), _MAX_MODELS)
+        return locale.text("group_gone.watched", what=gone, models=lost)
     named = locale.join_some(map(untrusted, change.models), _MAX_MODELS)
     if not change.label and len(change.models) <= _MAX_MODELS:
         return named
