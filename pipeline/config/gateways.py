@@ -36,6 +36,7 @@ from pipeline.core.types import (
 )
 from pipeline.errors import ConfigError
 from pipeline.gateways.dialects import AUTO, FACT_NAMES, all_dialects, request_dialect
+from pipeline.gateways.dialects.layout import IdPath, one_place
 
 _LIMITS = frozenset(item.name for item in fields(Limits))
 
@@ -288,10 +289,10 @@ def _overrides(table: Table) -> Overrides:
         table,
         Overrides(
             list="" if table.values.get("list") == "" else _path(table, "list"),
-            id=_path(table, "id"),
+            id=_id(table),
             paging=_paging(table),
             prices=_prices(table),
-            facts=_pairs(table.table("facts"), FACT_NAMES, _check_path),
+            facts=_pairs(table.table("facts"), FACT_NAMES, _check_place),
             noise=_paths(table, "noise"),
             quiet=_paths(table, "quiet"),
             sets=_paths(table, "sets"),
@@ -310,6 +311,13 @@ def _path(table: Table, key: str) -> str | None:
     return value
 
 
+def _id(table: Table) -> str | None:
+    value = table.text("id")
+    if value is not None:
+        _check(table, "id", value, IdPath.parse)
+    return value
+
+
 def _paths(table: Table, key: str) -> tuple[str, ...]:
     found = table.texts(key, _PATHS_EXAMPLE)
     for value in found:
@@ -318,14 +326,22 @@ def _paths(table: Table, key: str) -> tuple[str, ...]:
 
 
 def _check_path(table: Table, key: str, value: str) -> None:
+    _check(table, key, value, jsonpath.parse)
+
+
+def _check_place(table: Table, key: str, value: str) -> None:
+    _check(table, key, value, one_place)
+
+
+def _check(table: Table, key: str, value: str, parse: Callable[[str], object]) -> None:
     try:
-        jsonpath.parse(value)
+        parse(value)
     except ValueError as error:
         table.fail(str(error), key)
 
 
 def _paging(table: Table) -> Pairs:
-    found = _pairs(table.table("paging"), _PAGING)
+    found = _pairs(table.table("paging"), _PAGING, _check_paging)
     if found and "param" not in dict(found):
         table.fail("needs `param`: the query parameter that selects a page", "paging")
     if found and not {"next", "pages", "total"} & dict(found).keys():
@@ -337,16 +353,26 @@ def _paging(table: Table) -> Pairs:
     return found
 
 
+def _check_paging(table: Table, key: str, value: str) -> None:
+    if key != "size":
+        _check_place(table, key, value)
+
+
+def _check_price(table: Table, key: str, value: str) -> None:
+    if key != "unit":
+        _check_place(table, key, value)
+
+
 def _success(table: Table) -> tuple[tuple[str, Scalar], ...]:
     for key, value in table.values.items():
-        _check_path(table, key, key)
+        _check_place(table, key, key)
         if not isinstance(value, str | int | float) or (isinstance(value, float) and not isfinite(value)):
             table.fail("must be a text, a number, true or false: the value of a good answer", key)
     return tuple(table.values.items())
 
 
 def _prices(table: Table) -> Pairs:
-    found = _pairs(table.table("prices"), _PRICES)
+    found = _pairs(table.table("prices"), _PRICES, _check_price)
     unit = dict(found).get("unit")
     if unit is not None and unit not in UNITS:
         table.table("prices").fail(f"{unit!r} is not a unit: use one of {', '.join(UNITS)}", "unit")

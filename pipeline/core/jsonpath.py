@@ -20,12 +20,13 @@ Path = tuple[str, ...]
 
 @cache
 def parse(text: str) -> Path:
-    """Parse a path; `[]` after a name means each element, the same as `.*`.
+    """Parse a path; `[]` after a name, or at the beginning, means each element, the same as `.*`.
 
     Raises:
         ValueError: the path is empty or has an empty step.
     """
-    path = tuple(text.replace("[]", ".*").split("."))
+    text_of_stars = text.replace("[]", ".*")
+    path = tuple(text_of_stars.removeprefix("." if text.startswith("[].") else "").split("."))
     if not all(path):
         raise ValueError(f"{text!r} is no path: write names joined by dots, such as 'pricing.input'")
     return path
@@ -38,6 +39,14 @@ def find(value: Any, path: Path) -> Any:
             return None
         value = value.get(step)
     return value
+
+
+def put(value: Any, path: Path, new: Any) -> Any:
+    """Return a copy of an object with a value at a path without `*`; what is on the way becomes an object."""
+    if not path:
+        return new
+    inside = value if isinstance(value, dict) else {}
+    return {**inside, path[0]: put(inside.get(path[0]), path[1:], new)}
 
 
 def remove(value: Any, paths: Iterable[Path]) -> Any:

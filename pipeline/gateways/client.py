@@ -14,6 +14,7 @@ from urllib.request import getproxies
 from pipeline.core.types import Anonymous, Gateway, Login, Resolve, Scope
 from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, configured, sign_in
+from pipeline.gateways.bodies import check_json
 from pipeline.gateways.decompress import ACCEPT_ENCODING
 from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
 from pipeline.gateways.http import Reply, send
@@ -143,6 +144,7 @@ class GatewayClient:
             first, headers = first or reply, auth.headers
             received.append(_page(reply, dialect))
             try:
+                check_json(reply.body, reply.headers.get("content-type", ""))
                 page = pages.send(received[-1])
             except FetchError as error:
                 error.reword(redactor.text(error.message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -13,8 +14,12 @@ from pipeline.gateways.types import HttpResponse
 ACCEPT_ENCODING = "gzip, deflate, br"
 
 _CHUNK = 64 * 1024
+_GZIP = b"\x1f\x8b"
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 """See https://docs.python.org/3/library/zlib.html#zlib.decompress."""
+
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]|\xff\xfe|\xfe\xff")
+"""The beginning of JSON, in UTF-8 or with the mark of UTF-16."""
 
 Decoder = Callable[[bytes], Iterator[bytes]]
 """Decodes the chunks of a body in turn; an empty chunk is its end."""
@@ -23,34 +28,50 @@ Decoder = Callable[[bytes], Iterator[bytes]]
 async def decompress(response: HttpResponse) -> AsyncIterator[bytes]:
     """Yield a response's body in chunks, decoded by its `Content-Encoding`.
 
+    A body of gzip without a label is decoded too, and plain JSON under an unknown label is left as it is.
+
     Raises:
         Unreadable: the encoding was not requested, or the body is not in it.
     """
-    decode = _decoder(response.headers.get("content-encoding", "identity").strip().lower())
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    decode: Decoder | None = None
+    waiting = b""
     try:
         async for encoded in response.chunks:
-            for chunk in decode(encoded):
+            waiting += encoded
+            if decode is None and len(waiting) >= len(_GZIP):
+                decode = _decoder(encoding, waiting)
+            if decode:
+                for chunk in decode(waiting) if waiting else ():
+                    yield chunk
+                waiting = b""
+        decode = decode or _decoder(encoding, waiting)
+        for rest in dict.fromkeys((waiting, b"")):
+            for chunk in decode(rest):
                 yield chunk
-        for chunk in decode(b""):
-            yield chunk
     except (zlib.error, brotli.error) as error:
         raise Unreadable("the answer cannot be decompressed") from error
 
 
-def _decoder(encoding: str) -> Decoder:
+def _decoder(encoding: str, start: bytes) -> Decoder:
+    """Return the decoder of a body with this label and beginning."""
     match encoding:
-        case "" | "identity":
+        case "" | "identity" if not start.startswith(_GZIP):
             return lambda encoded: iter((encoded,))
-        case "gzip" | "x-gzip" | "deflate":
+        case "" | "identity" | "gzip" | "x-gzip" | "deflate":
             return _ZlibDecoder()
         case "br":
             return _BrotliDecoder()
+        case _ if not start or _JSON.match(start):
+            return lambda encoded: iter((encoded,))
         case _:
             raise Unreadable(f"the answer is encoded as {encoding!r}, which was not asked for")
 
 
 class _ZlibDecoder:
     """A decoder of gzip, of one member or several, and of deflate with and without the zlib header.
+
+    What follows and is no member is padding: https://www.gnu.org/software/gzip/manual/gzip.html#Tapes
 
     Some servers send raw deflate: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.2
     """
@@ -59,14 +80,23 @@ class _ZlibDecoder:
         self._bits = _GZIP_OR_ZLIB
         self._member = zlib.decompressobj(self._bits)
         self._started = False
+        self._is_padded = False
+        self._rest = b""
 
     def __call__(self, encoded: bytes) -> Iterator[bytes]:
         if not encoded:
             if self._started and not self._member.eof:
                 raise zlib.error("the body is incomplete")
             return
-        while encoded:
+        encoded, self._rest = self._rest + encoded, b""
+        while encoded and not self._is_padded:
             if self._member.eof:
+                if encoded == _GZIP[:1]:
+                    self._rest = encoded
+                    return
+                if not encoded.startswith(_GZIP):
+                    self._is_padded = True
+                    return
                 self._member = zlib.decompressobj(self._bits)
             yield self._decode(encoded)
             encoded = self._member.unconsumed_tail or self._member.unused_data

@@ -15,6 +15,7 @@ from pipeline.core.network import connection_reason, lacks_tls
 from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
+from pipeline.gateways.bodies import as_array, as_utf8
 from pipeline.gateways.decompress import decompress
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import HttpRequest, HttpResponse, Transport
@@ -147,7 +148,8 @@ async def _hop(
         raise Unreachable(f"{text}: {reason}") from error
     if _LOG.isEnabledFor(logging.DEBUG):
         _LOG.debug("%s", redactor.text(f"{request.method} {without_query(url)}: {response.status}"))
-    body = redactor.body(body)
+    content_type = response.headers.get("content-type", "")
+    body = redactor.body(as_array(as_utf8(body, content_type), content_type))
     if location is None and _is_error(response.status):
         raise _error(response, url, body)
     url = without_params(url, {name for name, _ in request.secret_params})

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pipeline.core import canonical, jsonpath
+from pipeline.core import canonical
 from pipeline.core.diff import field_changes
 from pipeline.core.types import FieldChange, Scope
 from pipeline.errors import FetchError, Unreadable
@@ -175,14 +175,13 @@ def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
 
 
 def _row(value: Any, dialect: Dialect) -> Any:
-    at = jsonpath.parse(dialect.id_at)
     # A record may have a `status` or a `code` of its own, and an error may have an `id`.
-    if jsonpath.find(value, at) is None or (isinstance(value, dict) and value.get("error")):
+    if dialect.find_id(value) is None or (isinstance(value, dict) and value.get("error")):
         raise_for_error(value)
     raise_for_error_row(value)
     inner = value.get("data") if isinstance(value, dict) else None
     candidates = (value, inner[0] if isinstance(inner, list) and len(inner) == 1 else inner)
     for row in candidates:
-        if jsonpath.find(row, at) is not None:
+        if dialect.find_id(row) is not None:
             return row
     raise Unreadable("the answer is no record of a model")

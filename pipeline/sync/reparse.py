@@ -19,11 +19,10 @@ def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
     # Of an older list, nothing says which records the answer would have offered to the caller.
     only = new.records if dialect.select and not _rules(recorded.reading).get("select") else None
     regained = sorted(set(_noise(recorded.reading)) - set(dialect.noise))
-    at = jsonpath.parse(dialect.id_at)
     records = {}
     for name, record in recorded.records.items():
         body = canonical.decode(record.body.encode())
-        found = jsonpath.find(body, at)
+        found = dialect.find_id(body)
         model = storable_id(found) if isinstance(found, str) and found.strip() else name
         if not dialect.is_no_model(model) and (only is None or model in only):
             records[model] = _record(

@@ -114,6 +114,7 @@ ADDRESSES = [
     ("https://catalog.endpoints.ai.ovh.net/rest/v1", "ovh"),
     ("https://api.venice.ai/api/v1", "venice"),
     ("https://ai-gateway.vercel.sh/v1", "vercel"),
+    ("https://hub.example.com/api/available_model", "one-hub-models"),
     ("https://api.deepinfra.com/v1/openai", "deepinfra"),
     ("https://api.friendli.ai/serverless/v1", "friendli"),
     ("https://nano-gpt.com/api/v1", "nano-gpt"),

@@ -22,7 +22,7 @@ class Shape:
 
     Args:
         name: of the gateway or the form.
-        body: the answer.
+        body: the answer, or its bytes.
         facts: by model, facts that must be read; None for a fact that must not be.
         url: the configured address.
         config: the lines that the gateway's table needs beside `url`; "" where it needs none.
@@ -1839,7 +1839,154 @@ FORMS = (
     ),
 )
 
-SHAPES = (*OPENAI_LIKE, *OPENROUTER_LIKE, *FAMILIES, *FORMS)
+NORTH = {"id": "north", "name": "North Labs", "models": [{"id": "lyra", "ctx": 8192}, {"id": "vega"}]}
+SOUTH = {"id": "south", "name": "South", "models": [{"id": "lyra", "owned_by": "stellar"}]}
+
+PLACES = (
+    Shape(
+        "an object by id",
+        {"models": {"heron": {"context_length": 8192}, "quarry/slate": {}}},
+        {"heron": {"context_length": 8192}, "quarry/slate": {"context_length": None}},
+    ),
+    Shape(
+        "an object by id as the answer",
+        {"heron": {"max_tokens": 4096, "context_window": 8192}, "lumen": {"context_window": 1024}},
+        {"heron": {"context_length": 8192}, "lumen": {"context_length": 1024}},
+    ),
+    Shape(
+        "an object by id whose records have ids",
+        {"data": {"models": {"1": {"id": "heron", "owned_by": "north"}, "2": {"id": "lumen"}}}},
+        {"heron": {"owned_by": "north"}, "lumen": {}},
+    ),
+    Shape(
+        "an object by id beside an array",
+        {"models": {"heron": {"context_length": 8192}}, "aliases": ["h"]},
+        {"heron": {"context_length": 8192}},
+        config='list = "models"',
+    ),
+    Shape(
+        "One-Hub's available models",
+        {
+            "success": True,
+            "message": "",
+            "data": {
+                "lyra": {
+                    "groups": ["default"],
+                    "owned_by": "North",
+                    "price": {
+                        "model": "lyra",
+                        "type": "tokens",
+                        "channel_type": 1,
+                        "input": 1.25,
+                        "output": 5,
+                    },
+                }
+            },
+        },
+        {"lyra": {"owned_by": "North"} | prices("2.5", "10", source="ratio")},
+        source="https://github.com/MartialBE/one-hub/blob/main/controller/model.go",
+    ),
+    Shape(
+        "LiteLLM's file of prices",
+        {
+            "sample_spec": {"litellm_provider": "one of https://docs.example", "max_tokens": "the longest"},
+            "lyra": {
+                "litellm_provider": "north",
+                "max_input_tokens": 8192,
+                "input_cost_per_token": 2.5e-06,
+                "output_cost_per_token": 1e-05,
+            },
+        },
+        {"lyra": {"owned_by": "north", "context_length": 8192} | prices("2.5", "10")},
+        source="https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json",
+    ),
+    Shape(
+        "lists in a list",
+        {"providers": [NORTH, {"id": "east"}, {**SOUTH, "models": [{"id": "rigel"}]}]},
+        {
+            "lyra": {"owned_by": "north", "context_length": 8192},
+            "vega": {"owned_by": "north"},
+            "rigel": {"owned_by": "south"},
+        },
+        config='list = "providers[].models"\nfacts = { context_length = "ctx" }',
+    ),
+    Shape(
+        "lists in a list with equal ids",
+        {"providers": [NORTH, SOUTH]},
+        {
+            "north/lyra": {"owned_by": "north"},
+            "north/vega": {"owned_by": "north"},
+            "south/lyra": {"owned_by": "stellar"},
+        },
+        config='list = "providers[].models"\nid = "{^}/{id}"',
+    ),
+    Shape(
+        "lists by the name of their provider",
+        {"north": ["lyra", "vega"], "south": ["rigel"]},
+        {"north/lyra": {"owned_by": "north"}, "north/vega": {}, "south/rigel": {"owned_by": "south"}},
+        config='list = "*"\nid = "{^}/{id}"',
+    ),
+    Shape(
+        "models.dev's catalogue",
+        {
+            "north": {
+                "id": "north",
+                "name": "North Labs",
+                "env": ["NORTH_KEY"],
+                "models": {
+                    "lyra": {
+                        "id": "lyra",
+                        "name": "Lyra",
+                        "limit": {"context": 8192, "output": 1024},
+                        "cost": {"input": 0.5, "output": 2},
+                    }
+                },
+            }
+        },
+        {
+            "North Labs: lyra": {"owned_by": "north", "context_length": 8192, "max_output": 1024}
+            | prices("0.5", "2")
+        },
+        config='list = "*.models"\nid = "{^name}: {id}"\ndialect = "models-dev"',
+        source="https://models.dev/api.json",
+    ),
+    Shape(
+        "an object in each line",
+        b'{"id": "lyra", "context_length": 8192}\n\n{"id": "vega"}\r\n',
+        {"lyra": {"context_length": 8192}, "vega": {}},
+        source="https://jsonlines.org/",
+    ),
+    Shape(
+        "ids of two fields",
+        data({"provider": "north", "name": "lyra"}, {"provider": "south", "name": "lyra"}),
+        {"north/lyra": {}, "south/lyra": {}},
+        config='id = "{provider}/{name}"',
+    ),
+    Shape(
+        "ids of a text and a field in an object",
+        data({"id": 7, "meta": {"slug": "lyra"}}),
+        {"acme-lyra-7": {}},
+        config='id = "acme-{meta.slug}-{id}"',
+    ),
+    Shape(
+        "ids at model_id",
+        data({"model_id": "lyra", "name": "Lyra"}, {"model_id": "vega", "name": "Vega"}),
+        {"lyra": {}, "vega": {}},
+    ),
+    Shape(
+        "ids at modelName beside numbers",
+        {"models": [{"id": 1, "modelName": "lyra"}, {"id": 2, "modelName": "vega"}]},
+        {"lyra": {}, "vega": {}},
+    ),
+    Shape(
+        "ids at slug",
+        data({"slug": "lyra"}, {"slug": "vega"}),
+        {"lyra": {}, "vega": {}},
+        config='id = "slug"',
+    ),
+)
+
+SHAPES = (*OPENAI_LIKE, *OPENROUTER_LIKE, *FAMILIES, *FORMS, *PLACES)
 
 NEEDS_NO_LINE = sum(not shape.config for shape in SHAPES)
 """The number of shapes that are read without a line in the config beside `url`."""

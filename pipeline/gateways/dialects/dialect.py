@@ -23,6 +23,7 @@ from pipeline.gateways.dialects.envelope import (
     raise_for_error_row,
 )
 from pipeline.gateways.dialects.fact_categories import fact_categories
+from pipeline.gateways.dialects.layout import ENCLOSING, IdPath, Placed
 from pipeline.gateways.dialects.paging import Pages, Paging, has_next_page, pages
 from pipeline.gateways.dialects.signs import (
     WHOLE,
@@ -150,9 +151,11 @@ class Dialect:
         key_scheme: the word before the key in its header, "raw" for none; None: `Bearer` in `Authorization`.
         key_param: the query parameter for a key; "" for a header.
         paging: how the list is cut into pages.
-        list_at: paths of the array of records in a body, tried in turn; "" is the body itself.
+        list_at: paths of the array of records in a body, tried in turn; "" is the body itself. A path such as
+            `providers.*.models` is that of lists in a list.
+        by_id: an object at `list_at` is a list too, whose keys are the ids of records without one.
         null_is_empty: the server writes null for an empty list.
-        id_at: the path of the model's id in a record.
+        id_at: the path of the model's id in a record, or a text with paths in braces; see `IdPath`.
         no_models: globs of ids that are not models: wildcards, sentinels, "".
         noise: paths in a record that differ between answers without a change of the model.
         quiet: paths that are stored, and reported only on request.
@@ -180,6 +183,7 @@ class Dialect:
     key_param: str = ""
     paging: Paging | None = None
     list_at: tuple[str, ...] = ("data",)
+    by_id: bool = False
     null_is_empty: bool = False
     id_at: str = "id"
     no_models: tuple[str, ...] = ()
@@ -196,7 +200,7 @@ class Dialect:
     has_records: bool = True
     lenient_records: bool = False
     reading: str = field(init=False, repr=False, compare=False)
-    _id: Path = field(init=False, repr=False, compare=False)
+    _id: IdPath = field(init=False, repr=False, compare=False)
     _noise: tuple[Path, ...] = field(init=False, repr=False, compare=False)
     _sets: tuple[Path, ...] = field(init=False, repr=False, compare=False)
 
@@ -216,7 +220,7 @@ class Dialect:
         if self.select:
             rules["select"] = True
         object.__setattr__(self, "reading", canonical.encode(rules))
-        object.__setattr__(self, "_id", jsonpath.parse(self.id_at))
+        object.__setattr__(self, "_id", IdPath.parse(self.id_at))
         object.__setattr__(self, "_noise", tuple(map(jsonpath.parse, self.noise)))
         object.__setattr__(self, "_sets", tuple(map(jsonpath.parse, self.sets)))
 
@@ -236,7 +240,7 @@ class Dialect:
             self.params,
             self.paging,
             rows,
-            list_path=lambda envelope: list_path(envelope, self.list_at),
+            list_path=self._list_path,
             complete=self.complete,
             body=self.body,
         )
@@ -264,13 +268,15 @@ class Dialect:
         return ReadAnswer(self.listing([self.row(row, answer.asked_at) for row in rows]), incomplete)
 
     def rows(self, body: bytes) -> tuple[Any, list[Any]]:
-        """Return the envelope and the rows of a body; a row that is a text becomes a record of that id.
+        """Return the envelope and the rows of a body; a text becomes a record of that id.
 
         Raises:
             Unreadable: it is not a list of models; the message says why.
         """
         envelope = parse_envelope(body, self.success)
-        rows = find_rows(envelope, self.list_at, null_is_empty=self.null_is_empty, success=self.success)
+        rows = find_rows(
+            envelope, self.list_at, null_is_empty=self.null_is_empty, by_id=self.by_id, success=self.success
+        )
         return envelope, [self._as_record(row) for row in rows]
 
     def row(self, value: Any, asked_at: int) -> Row:
@@ -280,7 +286,9 @@ class Dialect:
             Unreadable: its record is nested too deeply.
         """
         value = self._as_record(value)
-        model = jsonpath.find(value, self._id)
+        model = self.find_id(value)
+        if self._id.has_enclosing and isinstance(value, dict):
+            value = {name: inner for name, inner in value.items() if name != ENCLOSING}
         if isinstance(model, str) and self.is_no_model(model):
             return Row()
         if not isinstance(model, str) or not model.strip():
@@ -309,7 +317,7 @@ class Dialect:
         warnings = [] if len(records) == len(rows) else _skipped_rows(rows)
         if rows and len(warnings) == len(rows):
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
-        by_model = _unique(records, warnings)
+        by_model = _unique(records, warnings, self._cure_of_equal_ids())
         warnings += _wrong_prices(rows)
         return Listing(
             by_model, canonical.digest_of_records(by_model.values()), self.reading, tuple(warnings)
@@ -333,12 +341,32 @@ class Dialect:
         found = self.facts.impossible_prices(row) if isinstance(self.facts, FactPaths) else ()
         return next((f"{path} is ${figure.normalize():,f} per 1M tokens" for path, figure in found), None)
 
+    def find_id(self, row: Any) -> Any:
+        """Return the id of a row, or the value at its place that is none."""
+        return self._id.find(row)
+
+    def _cure_of_equal_ids(self) -> str:
+        """Return what to set where lists in a list have equal ids; "" for one list."""
+        is_nested = any("*" in jsonpath.parse(path) for path in self.list_at if path)
+        return f': add `id = "{{^}}/{{{self.id_at}}}"`' if is_nested and self._id.is_plain else ""
+
+    def _list_path(self, envelope: Any) -> Path:
+        return list_path(envelope, self.list_at, by_id=self.by_id)
+
     def _as_record(self, row: Any) -> Any:
-        if not isinstance(row, str) or not row.strip():
+        """Return a row as a record; one outside a plain array gets its id and owner from around it."""
+        if isinstance(row, str) and row.strip():
+            return jsonpath.put({}, self._id.at, row)
+        if not isinstance(row, Placed):
             return row
-        for step in reversed(self._id):
-            row = {step: row}
-        return row
+        record = self._as_record(row.row)
+        if not isinstance(record, dict):
+            return record
+        if row.key is not None and jsonpath.find(record, self._id.at) is None:
+            record = jsonpath.put(record, self._id.at, row.key)
+        if row.owner and self.facts(record).owned_by is None:
+            record = {**record, "owned_by": row.owner}
+        return {**record, ENCLOSING: row.enclosing} if self._id.has_enclosing else record
 
     def doubts(self, pages: Sequence[tuple[Any, int]], answer: Answer) -> str | None:
         """Return why an answer may be one page of a longer list, and what to do; None for a whole list.
@@ -352,7 +380,7 @@ class Dialect:
         """
         if self.complete or not pages:
             return None
-        paths = [list_path(envelope, self.list_at) for envelope, _ in pages]
+        paths = [self._list_path(envelope) for envelope, _ in pages]
         (first, _), (last, rows) = pages[0], pages[-1]
         number, records = len(pages), sum(count for _, count in pages)
         headers = answer.headers or ({},) * number
@@ -424,7 +452,7 @@ def _sorted(value: Any) -> Any:
             return value
 
 
-def _unique(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]:
+def _unique(records: Sequence[Record], warnings: list[str], cure: str) -> dict[str, Record]:
     """Return one record per model: of several the first in canonical order; warn if they differ."""
     by_model = {record.model: record for record in records}
     if len(by_model) == len(records):
@@ -434,7 +462,8 @@ def _unique(records: Sequence[Record], warnings: list[str]) -> dict[str, Record]
         variants.setdefault(record.model, {})[record.body] = record
     for model, bodies in variants.items():
         if len(bodies) > 1:
-            warnings.append(f"{model} is listed {len(bodies)} times with different content; one is kept")
+            times = f"{model} is listed {len(bodies)} times with different content; one is kept"
+            warnings.append(f"{times}{cure}")
     return {model: bodies[min(bodies)] for model, bodies in variants.items()}
 
 

@@ -11,6 +11,8 @@ from pipeline.core.jsonpath import Path
 from pipeline.core.text import redact
 from pipeline.core.types import Scalar
 from pipeline.errors import Unreadable
+from pipeline.gateways.bodies import as_utf8, json_lines, not_json
+from pipeline.gateways.dialects.layout import list_by_id, nested_rows, rows_by_id
 from pipeline.gateways.dialects.signs import is_yes, simplified, words
 
 Success = tuple[tuple[str, Scalar], ...]
@@ -68,10 +70,13 @@ def parse_json(body: bytes) -> Any:
     Raises:
         Unreadable: it is not JSON.
     """
+    body = as_utf8(body)
     try:
         return canonical.decode(body)
     except ValueError as error:
-        raise _not_json(body, error) from error
+        if (rows := json_lines(body)) is not None:
+            return rows
+        raise not_json(body, error) from error
 
 
 def parse_envelope(body: bytes, success: Success = ()) -> Any:
@@ -144,20 +149,33 @@ def raise_for_error_row(row: Any) -> None:
 
 
 def find_rows(
-    envelope: Any, paths: tuple[str, ...], *, null_is_empty: bool, success: Success = ()
+    envelope: Any, paths: tuple[str, ...], *, null_is_empty: bool, by_id: bool = False, success: Success = ()
 ) -> list[Any]:
-    """Return the rows of an envelope, from the first path with an array.
+    """Return the rows of an envelope, from the first path with an array; else those of an object by id.
+
+    Args:
+        envelope: the parsed answer.
+        paths: the paths at which the list may be.
+        null_is_empty: null is an empty list.
+        by_id: an object at a path is a list, whose keys are the ids of its members.
+        success: the values that the envelope must have.
 
     Raises:
-        Unreadable: no path has an array, or there are no rows beside a code that is no success.
+        Unreadable: no path has a list, or there are no rows beside a code that is no success.
     """
     found: Any = None
     for path in paths:
-        found = envelope if not path else jsonpath.find(envelope, jsonpath.parse(path))
+        steps = jsonpath.parse(path) if path else ()
+        nested = nested_rows(envelope, steps) if "*" in steps else None
+        found = jsonpath.find(envelope, steps) if nested is None else nested
         if isinstance(found, list):
             if not found:
                 raise_for_code(envelope, success)
             return found
+    if keyed := list_by_id(envelope, paths, declared=by_id):
+        if not keyed[1]:
+            raise_for_code(envelope, success)
+        return rows_by_id(keyed[1])
     raise_for_code(envelope, success)
     if not isinstance(envelope, dict):
         raise Unreadable(f"the answer is {describe_type(envelope)}, not a list of models")
@@ -172,13 +190,19 @@ def find_rows(
     raise Unreadable(f"{places} is {describe_type(found)}, not the list of models{_quoted(envelope)}")
 
 
-def list_path(envelope: Any, paths: tuple[str, ...]) -> Path:
-    """Return the path at which `find_rows` finds the rows: () for the answer itself, or without rows."""
+def list_path(envelope: Any, paths: tuple[str, ...], *, by_id: bool = False) -> Path:
+    """Return the path at which `find_rows` finds the rows: () for the answer itself, or without rows.
+
+    Of lists in a list it is that of the outer one.
+    """
     for path in paths:
         steps = jsonpath.parse(path) if path else ()
+        if "*" in steps and nested_rows(envelope, steps) is not None:
+            return steps[: steps.index("*")]
         if isinstance(jsonpath.find(envelope, steps), list):
             return steps
-    return ()
+    keyed = list_by_id(envelope, paths, declared=by_id)
+    return keyed[0] if keyed else ()
 
 
 def describe_type(value: Any) -> str:
@@ -201,18 +225,6 @@ def describe_type(value: Any) -> str:
 def _is_null(envelope: Any, path: Path) -> bool:
     above = jsonpath.find(envelope, path[:-1])
     return isinstance(above, dict) and path[-1] in above and above[path[-1]] is None
-
-
-def _not_json(body: bytes, error: ValueError) -> Unreadable:
-    start = body[:200].decode("utf-8", "replace").strip().lower()
-    if not start:
-        return Unreadable("the answer is empty")
-    if start.startswith(("<!doctype", "<html", "<?xml", "<head", "<body")):
-        cure = "check that `url` is the address of the API"
-        return Unreadable("the answer is a web page, not JSON", cure=cure)
-    if "nested" in str(error):
-        return Unreadable("the answer is nested too deeply to be a list of models")
-    return Unreadable("the answer is not JSON, or was cut off on its way")
 
 
 def _is_error(value: Any) -> bool:

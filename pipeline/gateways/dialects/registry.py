@@ -18,6 +18,7 @@ from pipeline.core.types import Gateway, Overrides
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import known
 from pipeline.gateways.dialects.dialect import Answer, Dialect
+from pipeline.gateways.dialects.layout import certain_id
 from pipeline.gateways.dialects.paging import Paging, merged
 
 AUTO = "auto"
@@ -57,7 +58,7 @@ def answer_dialect(gateway: Gateway, requested: Dialect, answer: Answer) -> Dial
     own = gateway.overrides
     if gateway.dialect != AUTO or requested.name != DEFAULT_DIALECT or own.list or own.id:
         return requested
-    return customise(_by_shape(answer) or all_dialects()[DEFAULT_DIALECT], own)
+    return customise(_by_shape(answer), own)
 
 
 def dialect_of(reading: str | None) -> Dialect | None:
@@ -107,6 +108,7 @@ def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
         "headers": (*(pair for pair in dialect.headers if pair[0].lower() not in names), *own.headers),
         "body": own.body or dialect.body,
         "list_at": (own.list,) if own.list is not None else dialect.list_at,
+        "by_id": own.list is not None or dialect.by_id,
         "id_at": own.id or dialect.id_at,
         "key_header": own.key_header or dialect.key_header,
         "key_scheme": own.key_scheme or dialect.key_scheme,
@@ -142,15 +144,17 @@ def _by_address(url: str) -> Dialect | None:
     return max(matching, key=itemgetter(0, 1))[2] if matching else None
 
 
-def _by_shape(answer: Answer) -> Dialect | None:
+def _by_shape(answer: Answer) -> Dialect:
+    """Return the dialect whose marks an answer has, or the default one, with the place of ids."""
     default = all_dialects()[DEFAULT_DIALECT]
     try:
         envelope, rows = default.rows(answer.bodies[0])
     except (Unreadable, IndexError):
-        return None
+        return default
     records = [row for row in rows if isinstance(row, dict)]
     found = (dialect for dialect in all_dialects().values() if dialect.recognises(envelope, records))
-    return next(found, None)
+    dialect = next(found, None)
+    return dialect or replace(default, id_at=certain_id(rows) or default.id_at)
 
 
 def _recognised_before(name: str) -> Dialect:

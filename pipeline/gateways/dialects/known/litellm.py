@@ -31,6 +31,13 @@ def _is_group_info(_envelope: Any, rows: list[dict[str, Any]]) -> bool:
     return bool(rows) and all("model_group" in row and "providers" in row for row in rows)
 
 
+def _is_price_file(envelope: Any, rows: list[dict[str, Any]]) -> bool:
+    is_by_id = isinstance(envelope, dict) and "data" not in envelope
+    return (
+        bool(rows) and is_by_id and all("litellm_provider" in row and "model_name" not in row for row in rows)
+    )
+
+
 def _without_owner(facts: Facts, _body: Mapping[str, Any]) -> Facts:
     """Drop the owner: the list has "openai" for every model."""
     return replace(facts, owned_by=None)
@@ -128,5 +135,15 @@ DIALECTS = (
         recognises=_is_group_info,
         facts=_fact_paths("", _of_a_group),
         has_records=False,
+    ),
+    Dialect(
+        name="litellm-prices",
+        # The file with the prices of all models, an object by id, whose first member describes the fields:
+        # https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json
+        list_at=("",),
+        by_id=True,
+        no_models=("sample_spec",),
+        recognises=_is_price_file,
+        facts=_fact_paths("", _with_flags),
     ),
 )
