@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -233,11 +234,12 @@ def _charts(steps: Iterable[TimelineStep], *, bars: bool) -> Iterator[str]:
             for price in step.prices:
                 if price.flap_step != FlapStep.SETTLED:
                     by_price.setdefault(price.name, []).append(price)
-    for name, changes in by_price.items():
+    for changes in by_price.values():
         values = [changes[0].before, *(price.after for price in changes)]
         prices = [price for price in values if price is not None]
         if len(changes) > 1 and len(prices) > 1:
-            whole = PriceChange(name, prices[0], prices[-1], changes[-1].unit)
+            last = replace(changes[-1], source=None, flapping=None)
+            whole = replace(last, before=prices[0], after=prices[-1])
             chart = f"  {sparkline(prices)}" if bars else ""
             yield f"{price_text(whole)} in {count(len(changes), 'change')}{chart}"
 

@@ -14,14 +14,14 @@ from pipeline.cli.options import logged, with_home
 from pipeline.cli.terminal import progress, raw
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.diff import field_changes
-from pipeline.core.prices import PRICES
+from pipeline.core.prices import PRICES, PriceChange
 from pipeline.core.text import printable as safe
 from pipeline.core.text import quoted
 from pipeline.core.times import minute
 from pipeline.core.types import FieldChange
 from pipeline.errors import exit_status
 from pipeline.history.model import ModelDetails, OfferedRecord, OfferState, ScopeOffer
-from pipeline.reports.console import event_lines, scopes_text, state_text, usd_text
+from pipeline.reports.console import amount_text, event_lines, scopes_text, state_text, usd_text
 from pipeline.reports.csv_json import event_value
 
 CAVEAT = "gateways of the One-API family may answer here for models that they do not offer: rely on the list"
@@ -96,6 +96,7 @@ def _gateway_value(at: ModelDetails, live: _Live) -> dict[str, Any]:
                 "record": record.id,
                 "scopes": [offer.coverage.scope for offer in at.scopes if offer.record == record.id],
                 "facts": record.facts,
+                "prices": [_price_value(price) for price in record.more_prices],
                 "body": json.loads(record.body),
             }
             for record in at.records.values()
@@ -105,6 +106,12 @@ def _gateway_value(at: ModelDetails, live: _Live) -> dict[str, Any]:
         ],
         "history": [event_value(event) for event in at.events],
     }
+
+
+def _price_value(price: PriceChange) -> dict[str, Any]:
+    """Return a price beside those of the facts as a JSON object; see the table `record_prices`."""
+    names = ("name", "unit", "from_tokens", "window", "currency")
+    return {name: getattr(price, name) for name in names} | {"amount": price.after}
 
 
 def _scope_value(offer: ScopeOffer, live: _Live) -> dict[str, Any]:
@@ -254,6 +261,8 @@ def _facts(record: OfferedRecord) -> Iterator[tuple[str, str]]:
             yield label, usd_text(Decimal(str(value)), PRICES[name][1], source)
         else:
             yield label, text_of(value)
+    for price in record.more_prices:
+        yield safe(price.name), amount_text(price)
 
 
 def _tokens(number: int) -> str:

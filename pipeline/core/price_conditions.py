@@ -541,12 +541,13 @@ def _hours(item: Mapping[str, Any]) -> tuple[str, ...] | None:
             return None
         found.append(f"{times[0]}–{times[1]} UTC")
     if days is not None:
-        if not isinstance(days, list) or not all(isinstance(day, str) and day.isalpha() for day in days):
+        if not isinstance(days, list) or not all(day in _DAYS for day in days):
             return None
         found.append(" ".join(days))
     return tuple(found)
 
 
+_DAYS = names_in("monday tuesday wednesday thursday friday saturday sunday")
 _TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
 
 

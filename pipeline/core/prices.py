@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from pipeline.core.amounts import USD, parse_amount
 from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
+from pipeline.core.price_conditions import CALL, TOKENS, Price
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.core.values import is_alike, is_same_number, parse_number, parse_price
 
-UNIT_1M = "1M tokens"
-UNIT_CALL = "call"
+UNIT_1M = TOKENS
+UNIT_CALL = CALL
 
 PRICES = {
     "input_usd_per_1m": ("input", UNIT_1M),
@@ -25,6 +29,9 @@ PRICES = {
     "usd_per_call": ("a call", UNIT_CALL),
 }
 """By column of `records`: the name of the price, and its unit."""
+
+MORE_PRICES = "more_prices"
+"""The key of other prices in a row: a JSON array of [meter, unit, from_tokens, window, currency, amount]."""
 
 _PERCENT = Decimal("0.1")
 _TOLERANCE = Decimal("0.000001")
@@ -38,12 +45,16 @@ class PriceChange:
     """A price before and after; None where there was none.
 
     Args:
-        name: the name of the price, or the path of its field if its unit is unknown.
-        unit: `1M tokens` or `call`, for prices in USD; None if it is unknown.
+        name: the name of the price with its condition, or the path of its field if its unit is unknown.
+        unit: `1M tokens`, `call`, `image`, `second` …; None if it is unknown.
         source: exact, estimate or ratio; None if the unit is unknown.
         texts: of a price of unknown unit, the texts before and after as the gateway writes them; None for a
             side that is a number or absent.
         flapping: as of a `FieldChange`.
+        meter: the name of the price without its condition; None where that is `name`.
+        from_tokens: the length of the prompt above which it holds, in tokens.
+        window: another condition, such as `batch`.
+        currency: USD, or what the record states.
     """
 
     name: str
@@ -53,11 +64,20 @@ class PriceChange:
     source: str | None = None
     texts: tuple[str | None, str | None] = (None, None)
     flapping: FlapMark | None = None
+    meter: str | None = None
+    from_tokens: int = 0
+    window: str | None = None
+    currency: str = USD
 
     @property
     def flap_step(self) -> FlapStep | None:
         """The place of the change in an episode of a price that keeps changing; None outside of one."""
         return self.flapping.step if self.flapping else None
+
+    @property
+    def has_condition(self) -> bool:
+        """Whether it holds for long prompts, in a window, or in another currency than USD only."""
+        return bool(self.from_tokens or self.window or self.currency != USD)
 
     @property
     def percent(self) -> Decimal | None:
@@ -70,13 +90,82 @@ class PriceChange:
 def price_changes(
     before: Mapping[str, Any], after: Mapping[str, Any], *, equal_too: bool = False
 ) -> tuple[PriceChange, ...]:
-    """Return the prices that differ between two rows of `records`; with `equal_too` also the others."""
-    return tuple(
+    """Return the prices that differ between two records; with `equal_too` also the others.
+
+    Args:
+        before: by name, the columns of `PRICES`, `price_source` and `MORE_PRICES`; empty for no record.
+        after: likewise.
+        equal_too: return equal prices, too.
+    """
+    columns = tuple(
         PriceChange(name, _exact(before.get(column)), _exact(after.get(column)), unit, after["price_source"])
         for column, (name, unit) in PRICES.items()
         if not _is_unchanged(_exact(before.get(column)), _exact(after.get(column)))
         or (equal_too and after.get(column) is not None)
     )
+    texts = before.get(MORE_PRICES), after.get(MORE_PRICES)
+    if texts == (None, None) or (texts[0] == texts[1] and not equal_too):
+        return columns
+    old, new = (_more_prices(text) for text in texts)
+    keys = sorted(old.keys() | new.keys(), key=lambda key: (*key[:3], key[3] or "", key[4]))
+    return (
+        *columns,
+        *(
+            _price_change(key, old.get(key), new.get(key), after["price_source"])
+            for key in keys
+            if not _is_unchanged(old.get(key), new.get(key)) or (equal_too and key in new)
+        ),
+    )
+
+
+_Key = tuple[str, str, int, str | None, str]
+"""The meter, unit, length, window and currency of a price."""
+
+
+@lru_cache(256)
+def _more_prices(text: str | None) -> Mapping[_Key, Decimal]:
+    rows = json.loads(text, parse_float=Decimal, parse_int=int) if text else ()
+    return {(*key,): strip_zeros(Decimal(amount)) for *key, amount in rows}
+
+
+def _price_change(
+    key: _Key, before: Decimal | None, after: Decimal | None, source: str | None
+) -> PriceChange:
+    meter, unit, from_tokens, window, currency = key
+    return PriceChange(
+        price_name(Price(*key[:2], Decimal(0), from_tokens, window, currency)),
+        before,
+        after,
+        unit,
+        source,
+        meter=_meter_name(meter),
+        from_tokens=from_tokens,
+        window=window,
+        currency=currency,
+    )
+
+
+def price_name(price: Price) -> str:
+    """Return the name of a price with its condition: `input above 200k tokens, batch`, `input per image`."""
+    per = "" if price.unit in (UNIT_1M, UNIT_CALL, price.meter) else f" per {price.unit}"
+    above = f" above {tokens_text(price.from_tokens)} tokens" if price.from_tokens else ""
+    window = f", {price.window}" if price.window else ""
+    currency = "" if price.currency == USD else f" in {price.currency}"
+    return _meter_name(price.meter) + per + above + window + currency
+
+
+def _meter_name(meter: str) -> str:
+    return "a call" if meter == CALL else meter.replace("_", " ")
+
+
+_MILLION, _THOUSAND = 10**6, 1000
+
+
+def tokens_text(number: int) -> str:
+    """Return a number of tokens in short: 200k, 1M, 131,072."""
+    if number and number % _MILLION == 0:
+        return f"{number // _MILLION}M"
+    return f"{number // _THOUSAND}k" if number % _THOUSAND == 0 else f"{number:,}"
 
 
 def mark_flapping(prices: Sequence[PriceChange], fields: Iterable[FieldChange]) -> tuple[PriceChange, ...]:
@@ -91,16 +180,53 @@ def mark_flapping(prices: Sequence[PriceChange], fields: Iterable[FieldChange]) 
         return tuple(prices)
     if len(marks) == 1:
         return tuple(replace(price, flapping=sources[0].flapping) for price in prices)
-    raw_prices = {field: raw for field in sources if (raw := _raw_price(field))}
-    return tuple(replace(price, flapping=_mark(price, raw_prices)) for price in prices)
+    parts = {field: list(_parts(field)) for field in sources}
+    return tuple(replace(price, flapping=_mark(price, parts)) for price in prices)
 
 
-def _mark(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]) -> FlapMark | None:
+def _mark(price: PriceChange, parts: Mapping[FieldChange, Sequence[PriceChange]]) -> FlapMark | None:
     found = (
-        field for field, raw in raw_prices.items() if _unit_between(raw, price) or _is_its_ratio(raw, price)
+        field
+        for field, raws in parts.items()
+        if any(_unit_between(raw, price) or _is_its_ratio(raw, price) for raw in raws)
     )
     owner = next(found, None)
     return owner.flapping if owner else None
+
+
+def _parts(field: FieldChange) -> Iterator[PriceChange]:
+    """Yield the numbers that differ in a field, a list or a text too, as prices."""
+    raw = _raw_price(field)
+    if raw:
+        yield raw
+        return
+    sides = (_numbers(None if side is None else from_text(side)) for side in (field.before, field.after))
+    before, after = (dict(side) for side in sides)
+    for path in before.keys() | after.keys():
+        old, new = before.get(path), after.get(path)
+        if old != new:
+            yield PriceChange(path, old, new)
+
+
+_IN_TEXT = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])", re.IGNORECASE)
+
+
+def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, Decimal]]:
+    """Yield the numbers in a value with their places: of lists, of objects, and of texts with several."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _numbers(item, f"{path}.{name}")
+        case list():
+            for place, item in enumerate(value):
+                yield from _numbers(item, f"{path}[{place}]")
+        case _ if (number := _number(value)) is not None:
+            yield path, number
+        case str():
+            for place, found in enumerate(_IN_TEXT.findall(value)):
+                yield f"{path}#{place}", Decimal(found)
+        case _:
+            return
 
 
 def _exact(value: float | None) -> Decimal | None:
@@ -120,15 +246,72 @@ def split_prices(
         The prices, those of unknown unit last, and the other fields.
     """
     raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
-    prices = _complete(facts, raw_prices)
+    prices = _complete(facts, raw_prices, fields)
     others = []
+    repeated = _repeated(fields, raw_prices, prices)
     for field in (each for each in fields if each.category not in {*QUIET_CATEGORIES, SHAPE}):
         raw = raw_prices.get(field)
-        if raw is None or field.category != "price":
+        if field.category != "price":
             others.append(field)
-        elif not any(_unit_between(raw, price) for price in prices if price.unit):
+        elif field in repeated:
+            continue
+        elif raw is None:
+            others.append(field)
+        else:
             prices.append(raw)
     return tuple(prices), tuple(others)
+
+
+_ELEMENT = re.compile(r".*\.\d+(?=\.)")
+"""The path of an element of a list, in that of a field of it."""
+
+
+def _repeated(
+    fields: Sequence[FieldChange],
+    raw_prices: Mapping[FieldChange, PriceChange],
+    prices: Sequence[PriceChange],
+) -> set[FieldChange]:
+    """Return the price fields that repeat prices: amounts, the lengths of tiers, the labels of new tiers."""
+    known = [price for price in prices if price.unit]
+    lengths = {price.from_tokens for price in known if price.from_tokens}
+    sources = [field for field in fields if field.category == "price"]
+    found = {
+        field
+        for field in sources
+        if (raw := raw_prices.get(field))
+        and (any(_unit_between(raw, price) for price in known) or _is_length(raw, lengths))
+    }
+    tiers = {match[0] for field in found if (match := _ELEMENT.match(field.field))}
+    for field in sources:
+        if field in raw_prices:
+            continue
+        match = _ELEMENT.match(field.field)
+        is_label = match is not None and match[0] in tiers and None in (field.before, field.after)
+        if is_label or _is_repeated(field, known, lengths):
+            found.add(field)
+    return found
+
+
+def _is_repeated(field: FieldChange, prices: Sequence[PriceChange], lengths: set[int]) -> bool:
+    """Return whether prices repeat all that differs in a list, an object or a text: amounts and lengths."""
+    values = [None if side is None else from_text(side) for side in (field.before, field.after)]
+    if any(isinstance(value, str) for value in values) and not _differ_in_numbers(*values):
+        return False
+    parts = list(_parts(field))
+    amounts = [part for part in parts if any(_unit_between(part, price) for price in prices)]
+    return bool(amounts) and all(part in amounts or _is_length(part, lengths) for part in parts)
+
+
+def _differ_in_numbers(before: Any, after: Any) -> bool:
+    """Return whether two texts are the same but for the numbers in them."""
+    texts = [_IN_TEXT.sub("0", value) for value in (before, after) if isinstance(value, str)]
+    return len(texts) == len((before, after)) and len(set(texts)) == 1
+
+
+def _is_length(part: PriceChange, lengths: set[int]) -> bool:
+    """Return whether the sides of a number are lengths of prompts at which tiers begin or end."""
+    sides = [side for side in (part.before, part.after) if side is not None]
+    return any(sides) and all(side == 0 or side in lengths or side - 1 in lengths for side in sides)
 
 
 def is_same_price(before: str, after: str) -> bool:
@@ -172,7 +355,8 @@ def usd_sides(
         By field; without the fields that belong to no price per 1M tokens.
     """
     raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
-    prices = [price for price in _complete(facts, raw_prices) if price.unit == UNIT_1M]
+    known = _complete(facts, raw_prices, fields)
+    prices = [price for price in known if price.unit == UNIT_1M and price.currency == USD]
     found: dict[FieldChange, tuple[Decimal | None, Decimal | None]] = {}
     for field, raw in raw_prices.items():
         owner = next((price for price in prices if _unit_between(raw, price)), None)
@@ -225,14 +409,19 @@ def _number(value: Any) -> Decimal | None:
 
 
 def _complete(
-    facts: Iterable[PriceChange], raw_prices: Mapping[FieldChange, PriceChange]
+    facts: Iterable[PriceChange],
+    raw_prices: Mapping[FieldChange, PriceChange],
+    fields: Iterable[FieldChange],
 ) -> list[PriceChange]:
     """Return the price changes of facts with both sides, without those that only our parsing makes new."""
-    completed = (_completed(price, raw_prices) for price in facts)
+    is_priced = any(field.category == "price" for field in fields)
+    completed = (_completed(price, raw_prices, is_priced=is_priced) for price in facts)
     return [price for price in completed if price is not None]
 
 
-def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]) -> PriceChange | None:
+def _completed(
+    price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange], *, is_priced: bool
+) -> PriceChange | None:
     """Return a price with both sides; None if only our parsing of it is new.
 
     The facts of a record come from the rules that first parsed it; older rules may not have found its price.
@@ -245,7 +434,7 @@ def _completed(price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange]
                 return replace(price, before=None if raw.before is None else strip_zeros(raw.before * unit))
             if price.after is None and _is_equal(raw.before, unit, price.before):
                 return replace(price, after=None if raw.after is None else strip_zeros(raw.after * unit))
-    return price if any(field.category == "price" for field in raw_prices) else None
+    return price if is_priced else None
 
 
 def _unit_between(raw: PriceChange, price: PriceChange) -> Decimal | None:

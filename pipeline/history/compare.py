@@ -12,7 +12,7 @@ from pipeline.core.categories import QUIET, SHAPE, categorise
 from pipeline.core.diff import FieldComparer, diff, field_changes
 from pipeline.core.facts import strip_zeros
 from pipeline.core.impact import is_significant
-from pipeline.core.prices import PRICES, PriceChange, price_changes
+from pipeline.core.prices import PriceChange, price_changes
 from pipeline.core.times import minute
 from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
 from pipeline.errors import QuestionError
@@ -21,7 +21,7 @@ from pipeline.history.shapes import group_shapes, split_shapes
 from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, listings_between, scope_listings
 from pipeline.store.changes import quiet_fields
-from pipeline.store.records import listing_facts
+from pipeline.store.records import listing_facts, listing_prices
 
 _COMMON_FACTS = (
     "context_length",
@@ -253,7 +253,7 @@ class Comparer:
             yield replace(each, prices=prices)
 
     def _prices(self, listing: int) -> dict[str, dict[str, Any]]:
-        return listing_facts(self._store, listing, ("price_source", *PRICES))
+        return listing_prices(self._store, listing)
 
     def _changed_records(self, before: int, after: int) -> list[_ChangedRecord]:
         old, new = self._pair(before, after)

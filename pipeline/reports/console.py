@@ -318,19 +318,28 @@ def price_text(change: PriceChange) -> str:
 def prices_text(prices: Sequence[PriceChange]) -> str:
     """Return prices after a change in one text: `input $1.00, output $2.00 per 1M tokens`; empty for none.
 
-    A unit that prices share is written once, after them.
+    A unit that prices share is written once, after them. Prices with conditions are counted.
     """
     by_unit: dict[tuple[str, str | None], list[PriceChange]] = {}
-    for change in prices:
-        if change.after is not None and change.unit:
-            by_unit.setdefault((change.unit, change.source), []).append(change)
-    return ", ".join(_with_unit(members) for members in by_unit.values())
+    known = [change for change in prices if change.after is not None and change.unit]
+    for change in known:
+        if not change.has_condition:
+            by_unit.setdefault((change.unit or "", change.source), []).append(change)
+    others = sum(change.has_condition for change in known)
+    more = [f"{count(others, 'price')} with conditions"] if others else []
+    return ", ".join((*map(_with_unit, by_unit.values()), *more))
 
 
 def _with_unit(prices: Sequence[PriceChange]) -> str:
     *others, last = prices
     first = (plain(price_now(_english(), change, with_unit=False)) for change in others)
     return ", ".join((*first, plain(with_source(_english(), price_now(_english(), last), last.source))))
+
+
+def amount_text(change: PriceChange) -> str:
+    """Return the price after a change without its name: `$0.04 per image`."""
+    english = _english()
+    return plain(with_source(english, price_now(english, change, with_name=False), change.source))
 
 
 def usd_text(amount: Decimal, unit: str, source: str | None = None) -> str:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
+from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.prices import PriceChange, usd_sides
 from pipeline.core.types import FieldChange, FlapStep, Kind
@@ -200,9 +201,14 @@ def field_value(field: FieldChange) -> dict[str, Any]:
 
 
 def price_value(price: PriceChange) -> dict[str, Any]:
-    """Return a price change as a JSON object: in USD per `unit`, null where there is no price."""
+    """Return a price change as a JSON object: per `unit`, null where there is no price.
+
+    Only a price with a condition has `from_tokens` or `window`; only one that is not in USD has `currency`.
+    """
     names = ("name", "before", "after", "unit", "source", "percent")
-    return {name: getattr(price, name) for name in names} | _flapping_value(price)
+    conditions = {name: value for name in ("from_tokens", "window") if (value := getattr(price, name))}
+    currency = {} if price.currency == USD else {"currency": price.currency}
+    return {name: getattr(price, name) for name in names} | conditions | currency | _flapping_value(price)
 
 
 def _flapping_value(change: FieldChange | PriceChange) -> dict[str, Any]:

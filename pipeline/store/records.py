@@ -7,11 +7,22 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core.prices import PRICES
+from pipeline.core.amounts import USD
+from pipeline.core.prices import MORE_PRICES, PRICES, UNIT_1M, UNIT_CALL, PriceChange, price_changes
 from pipeline.store.database import Store
 
-PRICE_COLUMNS = ", ".join(f"records.{column}" for column in ("price_source", *PRICES))
-"""The columns of `records` that `price_changes` compares."""
+_MORE_PRICES = f"""(
+    select nullif(json_group_array(json_array(meter, unit, from_tokens, window, currency, amount)), '[]')
+    from record_prices where record_prices.record = records.id
+    and not (from_tokens = 0 and window is null and currency = '{USD}' and (
+        unit = '{UNIT_CALL}'
+        or (unit = '{UNIT_1M}' and meter in ('input', 'output', 'cache_read', 'cache_write'))))
+) as {MORE_PRICES}"""  # noqa: S608 - our own names
+
+PRICE_COLUMNS = ", ".join(
+    (*(f"records.{column}" for column in ("price_source", *PRICES)), _MORE_PRICES.strip())
+)
+"""The prices of `records` that `price_changes` compares."""
 
 _SETS = ("input_modalities", "output_modalities", "features", "endpoints", "aliases")
 
@@ -58,11 +69,20 @@ def record_prices(store: Store, records: Iterable[int]) -> dict[int, dict[str, A
     return {row["id"]: row for row in rows}
 
 
+def listing_prices(store: Store, listing: int) -> dict[str, dict[str, Any]]:
+    """Return the prices of the records of a listing by model id, as `price_changes` takes them."""
+    return _of_listing(store, listing, PRICE_COLUMNS)
+
+
 def listing_facts(store: Store, listing: int, columns: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return some columns of the records of a listing, by model id."""
+    return _of_listing(store, listing, ", ".join(f"records.{name}" for name in columns))
+
+
+def _of_listing(store: Store, listing: int, columns: str) -> dict[str, dict[str, Any]]:
     rows = store.rows(
         f"""
-        select models.name as model, {", ".join(f"records.{name}" for name in columns)} from listing_records
+        select models.name as model, {columns} from listing_records
         join records on records.id = listing_records.record
         join models on models.id = records.model
         where listing_records.listing = :listing
@@ -130,12 +150,14 @@ class OfferedRecord:
         scopes: the names of the scopes whose current listing has it, sorted; retired ones too.
         facts: the known facts, by column of `records`; sets are lists.
         body: JSON text.
+        more_prices: the prices beside the columns, as those after a change.
     """
 
     id: int
     scopes: tuple[str, ...]
     facts: dict[str, Any]
     body: str
+    more_prices: tuple[PriceChange, ...] = ()
 
 
 def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
@@ -143,7 +165,7 @@ def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
     rows = store.rows(
         f"""
         select scopes.name as scope, records.id, records.body,
-               {", ".join(f"records.{name}" for name in _FACTS)}
+               {", ".join(f"records.{name}" for name in _FACTS)}, {_MORE_PRICES.strip()}
         from json_each(:models) as wanted
         join records on records.model = wanted.value
         join listing_records on listing_records.record = records.id
@@ -157,7 +179,13 @@ def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
         scopes.setdefault(row["id"], []).append(row["scope"])
     by_id = {row["id"]: row for row in rows}
     return [
-        OfferedRecord(record, tuple(names), _facts(by_id[record]), by_id[record]["body"])
+        OfferedRecord(
+            record,
+            tuple(names),
+            _facts(by_id[record]),
+            by_id[record]["body"],
+            tuple(price for price in price_changes({}, by_id[record]) if price.meter),
+        )
         for record, names in scopes.items()
     ]
 

@@ -126,7 +126,7 @@ DERIVED = [
     "delete from record_prices",
     "delete from record_prices where window = 'batch'",
     "update record_prices set amount = 9 where place = 1",
-    "insert into record_prices select record, 9, 'x', 'y', 0, null, 'USD', 1 from record_prices where not place",
+    "insert into record_prices select record, 9, 'x', 'y', 0, null, 'USD', 1 from record_prices limit 1",
     "delete from permissions",
     "update permissions set allow_view = 0",
     "insert into permissions select id + 90, name, 1, 1, 1, 1, 1, 1, 1, 1, 'x', 'y' from permissions",

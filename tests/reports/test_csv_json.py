@@ -277,6 +277,7 @@ def test_the_schema_allows_no_unknown_and_few_missing_properties():
             set(),
             {"before", "after", "flapping", "shape_of"},
             {"flapping"},
+            {"flapping", "from_tokens", "window", "currency"},
             {"changes", "seconds"},
             {"models", "listed"},
             {"pending_removals", "pending_models", "hold"},

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text
 from pipeline.core.impact import direction, is_same_value, limits, shutdown_dates
-from pipeline.core.prices import UNIT_CALL, PriceChange
+from pipeline.core.prices import PriceChange, tokens_text
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.value_diff import clip_to_difference, differing_leaves
@@ -99,31 +100,60 @@ def with_source(locale: Locale, text: Text, source: str | None) -> Text:
     return locale.text(f"source.{source}", what=text) if source in ("estimate", "ratio") else text
 
 
-def price_now(locale: Locale, change: PriceChange, *, with_unit: bool = True) -> Text:
+def price_now(locale: Locale, change: PriceChange, *, with_unit: bool = True, with_name: bool = True) -> Text:
     """Return the price after a change, such as `input $2.40 per 1M tokens`; empty where there is none."""
     if change.after is None:
         return ()
     amount = _amount(locale, change, change.after, change.texts[1])
     if with_unit:
         amount = locale.text(_unit_key(change), price=amount)
+    if not with_name:
+        return amount
     return locale.text("value", name=_price_name(locale, change), value=amount)
 
 
 def _unit_key(change: PriceChange) -> str:
-    if change.unit is None:
-        return "price.no_unit"
-    return "price.per_call" if change.unit == UNIT_CALL else "price.per_1m"
+    match change.unit:
+        case None:
+            return "price.no_unit"
+        case "1M tokens":
+            return "price.per_1m"
+        case unit:
+            return f"price.per_{unit}"
+
+
+_CODE = re.compile(r"[A-Za-z]{1,10}")
+_OF_MODALITY = re.compile(r"(.+) (audio|image|video)")
 
 
 def _price_name(locale: Locale, change: PriceChange) -> Text:
-    """Return the name of a price: the meter, or the path of its field."""
+    """Return the name of a price: the meter and its condition, or the path of its field."""
     if change.unit is None:
         return (untrusted(change.name),)
-    return locale.text(f"price.{change.name.replace(' ', '_')}")
+    meter = change.meter or change.name
+    if of := _OF_MODALITY.fullmatch(meter):
+        name = locale.text(f"price.of_{of[2]}", name=_meter(locale, of[1]))
+    else:
+        name = _meter(locale, meter)
+    if change.from_tokens:
+        name = locale.text("price.above", name=name, tokens=tokens_text(change.from_tokens))
+    if change.window:
+        # Its words are those of `core/price_conditions.py`, never those of a gateway.
+        name = locale.text("price.window", name=name, window=change.window)
+    return name
+
+
+def _meter(locale: Locale, meter: str) -> Text:
+    return locale.text(f"price.{meter.replace(' ', '_')}")
 
 
 def _amount(locale: Locale, change: PriceChange, value: Decimal, raw: str | None = None) -> Text:
-    """Return an amount in USD; of unknown unit, the text or number of the gateway, without an exponent."""
+    """Return an amount in its currency; of unknown unit, as the gateway writes it, without an exponent."""
+    if change.currency != USD:
+        figure = Piece(locale.number(value))
+        plain = _CODE.fullmatch(change.currency)
+        currency = Piece(change.currency) if plain else untrusted(change.currency)
+        return locale.text("format.currency", currency=currency, amount=figure)
     if change.unit is not None:
         return (Piece(locale.money(value)),)
     if raw is None or "e" in raw.lower():
