@@ -503,7 +503,8 @@ class Home:
 
         Args:
             scope: `gateway/name`; one that is not in the config needs a `dialect`, or `auto`.
-            answers: a directory, a `.jsonl` file, or what `in_git` returns.
+            answers: a directory, a `.jsonl` file, or what `in_git` returns. Answers from the future or before
+                2020 are left out.
             dialect: how they are written; None for the config's.
             url: where they came from, for an unknown gateway.
             time_field: the path in an answer to its time; None where file names or lines have the times.
@@ -520,7 +521,7 @@ class Home:
         configured = config.scopes if config else ()
         target, asked = target_scope(configured, self.database, scope, dialect=dialect, url=url)
         if not isinstance(answers, Answers):
-            answers = saved_answers(Path(answers), time_field)
+            answers = saved_answers(Path(answers), time_field, now=self.clock())
         with self._write(config, must_exist=False) as store:
             if config:
                 self._derive_again(store, config)

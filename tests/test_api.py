@@ -326,7 +326,7 @@ def test_saved_answers_are_imported_once(home, tmp_path):
     (saved / "2025-10-01.json").write_bytes(listed("alpha", "beta"))
     (saved / "2025-10-02.json").write_bytes(listed("alpha"))
     assert home.import_("local/prod", saved).totals.answers == 2
-    assert home.import_("local/prod", in_directory(saved)).totals.known == 2
+    assert home.import_("local/prod", in_directory(saved, now=home.clock())).totals.known == 2
     assert home.import_("other/a", str(saved), dialect="auto").totals.answers == 2
     with pytest.raises(pipeline.QuestionError, match="no scope other/b is in the config"):
         home.import_("other/b", saved)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,12 +59,13 @@ def import_(
     a repository. Answers that are recorded already are skipped: an import that was cut off can be repeated.
     """
     del verbose
-    answers = _answers(source, repository, file, time_field)
+    answers = _answers(source, repository, file, time_field, now=home.clock())
     with progress(answers.count, quiet=quiet, label="importing") as bar, interruptible():
         result = home.import_(scope, answers, dialect=dialect, url=url, on_answer=bar.step)
     _log_problems(result.left_out, result.totals.unreadable)
-    if result.totals.price_advice:
-        LOG.warning("%s: %s", result.scope, result.totals.price_advice)
+    for problem in (result.doubt, result.totals.left_out_rows, result.totals.price_advice):
+        if problem:
+            LOG.warning("%s: %s", result.scope, problem)
     if as_json:
         raw(pretty(_import_value(result)))
     elif not quiet:
@@ -71,7 +74,7 @@ def import_(
 
 
 def _answers(
-    source: Path | None, repository: Path | None, file: str | None, time_field: str | None
+    source: Path | None, repository: Path | None, file: str | None, time_field: str | None, *, now: str
 ) -> Answers:
     if time_field is not None:
         try:
@@ -83,14 +86,16 @@ def _answers(
             raise click.UsageError("with --git, --path names the file, and its commits have the times")
         if file is None:
             raise click.UsageError("--git needs --path: the file in the repository")
-        return in_git(repository, file)
+        return in_git(repository, file, now=now, environment=os.environ)
     if file is not None:
         raise click.UsageError("--path needs --git: the repository")
     if source is None:
         raise click.UsageError("name a directory, a .jsonl file, or --git and --path")
     if source.is_file() and source.suffix.casefold() not in _LINES:
-        raise click.UsageError(f"{source} is neither a directory nor a {' or '.join(_LINES)} file")
-    return saved_answers(source, time_field)
+        raise click.UsageError(
+            f"{source} is neither a directory nor a {' or '.join(_LINES)} file; unpack an archive first"
+        )
+    return saved_answers(source, time_field, now=now)
 
 
 def _log_problems(left_out: Sequence[LeftOut], unreadable: Mapping[str, str]) -> None:
@@ -100,7 +105,7 @@ def _log_problems(left_out: Sequence[LeftOut], unreadable: Mapping[str, str]) ->
         LOG.warning("left out: %s%s: %s", ", ".join(sources[:_MOST_NAMES]), more, why)
     for number, (source, message) in enumerate(unreadable.items()):
         (LOG.warning if number < _MOST_NAMES else LOG.info)("%s: %s", source, message)
-    if len(unreadable) > _MOST_NAMES:
+    if len(unreadable) > _MOST_NAMES and not LOG.isEnabledFor(logging.INFO):
         LOG.warning("%d more could not be read: see -v", len(unreadable) - _MOST_NAMES)
 
 
@@ -116,6 +121,7 @@ def _import_value(result: ImportResult) -> dict[str, Any]:
         "repeated": totals.repeated,
         "unreadable": len(totals.unreadable),
         "left_out": len(result.left_out),
+        "rows_left_out": totals.rows.number,
         "moves": totals.moved,
         "held": totals.held,
         "changes": result.changes,

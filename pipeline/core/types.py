@@ -232,13 +232,62 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOutRows:
+    """The rows of answers that their listings leave out.
+
+    Args:
+        rows: how many rows the answers have.
+        without_id: how many of them have no usable model id.
+        repeated: how many repeat a model with different content.
+        first_without_id: the first of them, and what it has instead.
+        first_repeated: the first model of the others.
+    """
+
+    rows: int
+    without_id: int = 0
+    repeated: int = 0
+    first_without_id: str = ""
+    first_repeated: str = ""
+
+    @property
+    def number(self) -> int:
+        """How many rows are left out."""
+        return self.without_id + self.repeated
+
+    def plus(self, other: LeftOutRows, source: str) -> LeftOutRows:
+        """Return the sum with the rows of another answer, which `source` names."""
+        return LeftOutRows(
+            self.rows + other.rows,
+            self.without_id + other.without_id,
+            self.repeated + other.repeated,
+            self.first_without_id or (f"{source}: {other.first_without_id}" if other.without_id else ""),
+            self.first_repeated or (f"{source}: {other.first_repeated}" if other.repeated else ""),
+        )
+
+    def text(self, *, answers: int = 1) -> str:
+        """Return it for people, on one line; `answers` is the number of answers."""
+        parts = []
+        if self.without_id:
+            parts.append(f"{self.without_id:,} without a usable id ({self.first_without_id})")
+        if self.repeated:
+            parts.append(f"{self.repeated:,} with other content of a listed model ({self.first_repeated})")
+        of = f" in {answers:,} answers" if answers > 1 else ""
+        are = "is" if self.number == 1 else "are"
+        return f"{self.number:,} of {self.rows:,} rows{of} {are} left out: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
-    """One complete answer: its records by model id, and a digest that ignores order."""
+    """One complete answer: its records by model id, and a digest that ignores order.
+
+    `left_out` is None if it has all rows of the answer, and where it is read from the database.
+    """
 
     records: Mapping[str, Record]
     digest: Digest
     reading: str
     warnings: tuple[str, ...] = ()
+    left_out: LeftOutRows | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -390,7 +439,8 @@ class ScopeState:
     """A scope's row: its current listing, its held listing, and its last outcome.
 
     `began` is the snapshot with which its present hold or failure began, or that of its last sighting, and
-    `sighted` that of its last sighting; both are None before the first.
+    `sighted` that of its last sighting; both are None before the first. `left_out` is the text of the
+    `LeftOutRows` of its last accepted answer.
     """
 
     id: int
@@ -408,3 +458,4 @@ class ScopeState:
     etag: str | None
     last_modified: str | None
     sighted: int | None = None
+    left_out: str | None = None

@@ -19,8 +19,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pipeline.core import canonical, jsonpath
+from pipeline.core.times import iso, minute
 from pipeline.core.values import parse_timestamp
 from pipeline.errors import SavedError
+
+EARLIEST = "2020-01-01T00:00:00Z"
+"""No answer is older: the first API that lists models was opened in June 2020, https://openai.com/index/openai-api."""
 
 MAX_UNPACKED = 256 * 1024 * 1024
 """The size limit of an unpacked answer, in bytes; a list of models is far smaller."""
@@ -28,6 +32,11 @@ MAX_UNPACKED = 256 * 1024 * 1024
 _ENDINGS = (".json", ".json.gz")
 
 _GZIP_MAGIC = b"\x1f\x8b"
+
+_MAGIC = (_GZIP_MAGIC, b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
+"""The first bytes of gzip, zip, zstd, xz and bzip2; no line of JSON begins like this."""
+
+_MAGIC_BYTES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +58,65 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Saved answers: their number, and an iterator that reads one after the other."""
+    """Saved answers: their number, and an iterator that reads one after the other.
+
+    `doubt` is a message about times that contradict each other; None where they do not.
+    """
 
     count: int
     oldest_first: Iterator[SavedAnswer]
     left_out: tuple[LeftOut, ...] = ()
+    doubt: str | None = None
 
 
-def none_found(where: object, left_out: Sequence[LeftOut]) -> SavedError:
+def left_out(source: str, at: str | None, reason: str, *, now: str) -> LeftOut | None:
+    """Return why an answer is left out: without a time for a `reason`, or for a time that it cannot have.
+
+    Args:
+        source: where it was found.
+        at: its time (ISO 8601 UTC); None without one.
+        reason: why it has none.
+        now: the present time; no answer is younger.
+    """
+    if at is None:
+        return LeftOut(source, reason)
+    if at < EARLIEST:
+        return LeftOut(
+            f"{source} ({minute(at)})", f"a time before {EARLIEST[:10]}, when there was no gateway"
+        )
+    return LeftOut(f"{source} ({minute(at)})", "a time in the future") if at > now else None
+
+
+def none_found(where: object, others: Sequence[LeftOut]) -> SavedError:
     """Return the error for a source without an answer; it names the first file or line that was left out."""
-    reason = f": {left_out[0].source} has {left_out[0].reason}" if left_out else ""
+    reason = f": {others[0].source} has {others[0].reason}" if others else ""
     return SavedError(f"holds no saved answer{reason}", where=str(where))
 
 
-def saved_answers(source: Path, time_field: str | None = None) -> Answers:
+def saved_answers(source: Path, time_field: str | None = None, *, now: str) -> Answers:
     """Return the saved answers of a directory, or of a file of lines.
 
     Args:
         source: a directory with a file for each answer, or a file with a line of JSON for each.
         time_field: the path in an answer to its time; None where file names or lines have the times.
+        now: the present time (ISO 8601 UTC); an answer with a later one is left out.
 
     Raises:
         SavedError: there are none.
     """
-    return in_directory(source, time_field) if source.is_dir() else in_lines(source, time_field)
+    read = in_directory if source.is_dir() else in_lines
+    return read(source, time_field, now=now)
 
 
 def in_directory(
-    directory: Path, time_field: str | None = None, *, max_unpacked: int = MAX_UNPACKED
+    directory: Path, time_field: str | None = None, *, now: str, max_unpacked: int = MAX_UNPACKED
 ) -> Answers:
     """Find the answers below a directory: `.json` and `.json.gz` files, but not hidden ones.
 
     Args:
         directory: where to look.
         time_field: the path of the time in an answer, which is then read twice; None for the file's name.
+        now: the present time (ISO 8601 UTC); an answer with a later one is left out.
         max_unpacked: larger files stay packed, in bytes.
 
     Raises:
@@ -90,17 +124,18 @@ def in_directory(
     """
     files = _Directory(directory, time_field, max_unpacked)
     found: list[tuple[str, str]] = []
-    left_out: list[LeftOut] = []
+    others: list[LeftOut] = []
     for source in sorted(files.sources()):
         at, reason = files.time(source)
-        if at is None:
-            left_out.append(LeftOut(source, reason))
-        else:
+        other = left_out(source, at, reason, now=now)
+        if other:
+            others.append(other)
+        elif at:
             found.append((at, source))
     if not found:
-        raise none_found(directory, left_out)
+        raise none_found(directory, others)
     answers = (SavedAnswer(at, files.body(source), source) for at, source in sorted(found))
-    return Answers(len(found), answers, tuple(left_out))
+    return Answers(len(found), answers, tuple(others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,28 +212,33 @@ class _Line(NamedTuple):
     offset: int
 
 
-def in_lines(file: Path, time_field: str | None = None) -> Answers:
+def in_lines(file: Path, time_field: str | None = None, *, now: str) -> Answers:
     """Find the answers in the lines of a file, in any order; only their times are kept in memory.
 
-    A line is `{"at": TIME, "body": ANSWER}`, or with `time_field` the answer itself.
+    A line is `{"at": TIME, "body": ANSWER}`, or with `time_field` the answer itself. One with a time after
+    `now` (ISO 8601 UTC) is left out.
 
     Raises:
-        SavedError: the file cannot be read, or holds no answer.
+        SavedError: the file cannot be read, is compressed, or holds no answer.
     """
     if _is_special(file):
         raise SavedError("is not a regular file: it cannot be read twice", where=str(file))
     found: list[_Line] = []
-    left_out: list[LeftOut] = []
+    others: list[LeftOut] = []
     with _opened(file) as lines:
+        if lines.read(_MAGIC_BYTES).startswith(_MAGIC):
+            raise SavedError("is compressed: unpack it first", where=str(file))
+        lines.seek(0)
         for number, offset, line in _numbered(lines):
             at, reason = _line_time(line, time_field)
-            if at is None:
-                left_out.append(LeftOut(_source(file, number), reason))
-            else:
+            other = left_out(_source(file, number), at, reason, now=now)
+            if other:
+                others.append(other)
+            elif at:
                 found.append(_Line(at, number, offset))
     if not found:
-        raise none_found(file, left_out)
-    return Answers(len(found), _read_lines(file, sorted(found), time_field), tuple(left_out))
+        raise none_found(file, others)
+    return Answers(len(found), _read_lines(file, sorted(found), time_field), tuple(others))
 
 
 @contextmanager
@@ -284,6 +324,9 @@ _DATE_AND_TIME = re.compile(
 
 _PARTS = ("year", "month", "day", "hour", "minute", "second")
 
+_UNIX_DIGITS = 10
+"""The digits of a time in seconds; the three after them are milliseconds."""
+
 _UNIX_TIME = re.compile(r"(?<![0-9a-f])(?:\d{13}|\d{10})(?![0-9a-f])", re.IGNORECASE)
 
 
@@ -298,14 +341,22 @@ def time_in_name(name: str) -> str | None:
         if at:
             return at
     unix = _UNIX_TIME.search(name)
-    return parse_timestamp(int(unix[0])) if unix else None
+    return unix_time(int(unix[0][:_UNIX_DIGITS])) if unix else None
+
+
+def unix_time(seconds: int) -> str | None:
+    """Return a time (ISO 8601 UTC); None if it is out of range."""
+    try:
+        return iso(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _parsed(found: re.Match[str]) -> str | None:
-    year, month, day, hour, minute, second = (int(found[part] or 0) for part in _PARTS)
+    year, month, day, hour, minutes, second = (int(found[part] or 0) for part in _PARTS)
     try:
-        at = datetime(year, month, day, hour, minute, second, tzinfo=_zone(found["zone"]))
-        return parse_timestamp(at.isoformat())
+        at = datetime(year, month, day, hour, minutes, second, tzinfo=_zone(found["zone"]))
+        return iso(at.astimezone(UTC))
     except ValueError:  # such as 30 February
         return None
 

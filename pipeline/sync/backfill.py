@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
-from pipeline.core.types import Gateway, Scope, is_valid_name
+from pipeline.core.types import Gateway, LeftOutRows, Scope, is_valid_name
 from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
 from pipeline.gateways.dialects import AUTO, Answer, all_dialects
 from pipeline.gateways.reader import AnswerReader
@@ -24,6 +24,8 @@ from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
 BATCH = 1000
+
+NO_ROWS = LeftOutRows(0)
 
 OnAnswer = Callable[[SavedAnswer], None]
 
@@ -43,6 +45,7 @@ class BackfillTotals:
         held: how many were held.
         unreadable: the reason why an answer is not a list of models, by its source.
         price_advice: which records of the last answer have prices that give no figure, and what to set.
+        rows: the rows of answers that their listings leave out, and `partial` is the number of these answers.
     """
 
     window: Window
@@ -55,9 +58,19 @@ class BackfillTotals:
     held: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     price_advice: str | None = None
+    rows: LeftOutRows = NO_ROWS
+    partial: int = 0
 
-    def add(self, saved: SavedAnswer, run: RunTotals | FetchError) -> None:
-        """Count an answer."""
+    @property
+    def left_out_rows(self) -> str | None:
+        """The rows that were left out, for people; None if all are in listings."""
+        return self.rows.text(answers=self.partial) if self.rows.number else None
+
+    def add(self, saved: SavedAnswer, run: RunTotals | FetchError, rows: LeftOutRows | None) -> None:
+        """Count an answer, and the rows that it leaves out."""
+        if rows is not None:
+            self.partial += 1
+            self.rows = self.rows.plus(rows, saved.source)
         if isinstance(run, FetchError):
             self.unreadable[saved.source] = run.message
             return
@@ -74,7 +87,8 @@ class ImportResult:
     Args:
         scope: the name of the scope.
         found: how many answers the source has.
-        left_out: what in the source is not an answer, and why.
+        left_out: what in the source is not an answer, or has no possible time, and why.
+        doubt: a message about times that contradict each other; None where they do not.
         totals: how many answers were recorded, and what came of them.
         changes: how many models were added, removed and changed, by these words.
         is_held: the last answer is held.
@@ -86,6 +100,7 @@ class ImportResult:
     totals: BackfillTotals
     changes: Mapping[str, int]
     is_held: bool
+    doubt: str | None = None
 
     @property
     def exit_status(self) -> int:
@@ -112,7 +127,7 @@ def import_answers(
     state = scope_states(store).get(scope.name)
     is_held = state is not None and state.held is not None
     changes = transition_totals(store, totals.window)
-    return ImportResult(scope.name, answers.count, answers.left_out, totals, changes, is_held)
+    return ImportResult(scope.name, answers.count, answers.left_out, totals, changes, is_held, answers.doubt)
 
 
 def backfill(
@@ -145,7 +160,7 @@ def backfill(
     while first := next(new, None):
         with store.transaction() if before else store.bulk_load():
             for each in chain((first,), islice(new, batch - 1)):
-                totals.add(each, importer.record(each))
+                totals.add(each, *importer.record(each))
     totals.window = Window(before, time_window(store).until)
     totals.price_advice = importer.last.price_advice() if importer.last else None
     return totals
@@ -187,8 +202,8 @@ class _Importer:
         self._reader = AnswerReader(self._cache.states)
         self.last: ListingAnswer | None = None
 
-    def record(self, saved: SavedAnswer) -> RunTotals | FetchError:
-        """Parse and record an answer, as a run would have done at its time."""
+    def record(self, saved: SavedAnswer) -> tuple[RunTotals | FetchError, LeftOutRows | None]:
+        """Parse and record an answer, as a run would have done at its time; return also the rows left out."""
         scope, at = self._scope, saved.at
         # This answer is parsed in the dialect that was recognised in the last one.
         self._cache.refresh()
@@ -197,16 +212,18 @@ class _Importer:
         state = self._cache.states.get(scope.name)
         error = first_answer_error(result.answer, None if state is None else state.listing)
         if error is not None:
-            return error
+            return error, None
+        rows = None
         if isinstance(result.answer, ListingAnswer):
             self.last = result.answer
+            rows = result.answer.listing.left_out
         if at < self._newest:
             raise SavedError(
                 f"is of {at}, and {scope.name} is recorded until {self._newest}: recorded history stays as it"
                 " is; import into a scope of another name",
                 where=saved.source,
             )
-        return decide_and_record(
+        totals = decide_and_record(
             {scope.name: result},
             (scope,),
             self._cache,
@@ -215,6 +232,7 @@ class _Importer:
             imported=True,
             asked=self._asked,
         )
+        return totals, rows
 
 
 def target_scope(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
-from support.e2e import Done, Job, Reply, Scripted, listed, one_line
+from support.e2e import Done, Job, Reply, Scripted, listed, one_line, usage_error
 
 from pipeline.store import Store, lock
 
@@ -117,6 +123,7 @@ def test_the_json_has_all_counts_by_name(job: Job, tmp_path: Path) -> None:
         "repeated": 0,
         "unreadable": 1,
         "left_out": 0,
+        "rows_left_out": 0,
         "moves": 2,
         "held": 0,
         "changes": {"added": 1, "removed": 1, "changed": 0},
@@ -132,7 +139,8 @@ def test_unreadable_answers_are_counted_and_three_are_named(job: Job, tmp_path: 
     assert done.stdout.endswith("no change; 5 could not be read\n")
     assert done.stderr.count("web page") == 3
     assert done.stderr.endswith("modelwatch: 2 more could not be read: see -v\n")
-    assert imports(job, tmp_path / "saved", "-v").stderr.count("web page") == 5
+    done = imports(job, tmp_path / "saved", "-v")
+    assert (done.stderr.count("web page"), "see -v" in done.stderr) == (5, False)
     done = imports(job, save(tmp_path / "pages", *pages), scope="acme/pages")
     assert (done.code, done.stdout) == (4, "nothing new of acme/pages; 5 could not be read\n")
 
@@ -220,3 +228,135 @@ def test_an_import_loads_no_library_for_http(job: Job, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+NOW = "2026-01-01T12:00:00Z"
+
+
+def sentences(done: Done) -> list[str]:
+    """Return the lines on standard error of an import that records one answer."""
+    assert done.stdout == "1 answer of acme/old from 2025-10-01 00:00 to 2025-10-01 00:00: no change\n"
+    return [line.removeprefix("modelwatch: ") for line in done.stderr.splitlines()]
+
+
+EARLY = "a time before 2020-01-01, when there was no gateway"
+LATE = "a time in the future"
+
+
+def test_file_names_from_the_future_and_from_before_2020_are_left_out_and_named(
+    job: Job, tmp_path: Path
+) -> None:
+    names = (
+        "2019-12-31T235959Z.json",
+        "2026-01-01T120001Z.json",
+        "models-999999999000.json",
+        "2099/1234567890.json",
+    )
+    source = tmp_path / "saved"
+    for name in ("2025-10-01.json", *names):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(listed("a", name))
+    early = "2019-12-31T235959Z.json (2019-12-31 23:59), 2099/1234567890.json (2009-02-13 23:31)"
+    assert sentences(job.quick("import", "acme/old", str(source), "--dialect", "auto", at=NOW)) == [
+        f"left out: {early}: {EARLY}",
+        f"left out: 2026-01-01T120001Z.json (2026-01-01 12:00): {LATE}",
+        "left out: models-999999999000.json: no time in its name",
+    ]
+
+
+def test_the_time_of_modification_and_the_directory_give_no_time(job: Job, tmp_path: Path) -> None:
+    source = save(tmp_path / "saved", listed("a"))
+    (source / "2025-11-01").mkdir()
+    (source / "2025-11-01/models.json").write_bytes(listed("b"))
+    os.utime(source / "2025-11-01/models.json", (0, 4_000_000_000))
+    assert sentences(imports(job, source)) == ["left out: 2025-11-01/models.json: no time in its name"]
+
+
+@pytest.mark.parametrize(
+    ("late", "early"), [("2026-01-01T12:00:01Z", "2019-12-31"), (1767268801, 1577836799), (1767268801000, 5)]
+)
+def test_fields_with_times_that_cannot_be_are_left_out_and_named(
+    job: Job, tmp_path: Path, late: object, early: object
+) -> None:
+    """In a file for each answer, in the lines of a file, and in an answer on a line."""
+    answers = {"good": "2025-10-01", "late": late, "early": early, "none": 0}
+    source = tmp_path / "saved"
+    source.mkdir()
+    lines, whole = [], []
+    for name, at in answers.items():
+        answer = {"meta": {"at": at}, "data": [{"id": name}]}
+        (source / f"{name}.json").write_text(json.dumps(answer))
+        lines.append(json.dumps({"at": at, "body": answer}))
+        whole.append(json.dumps(answer))
+    (tmp_path / "lines.jsonl").write_text("\n".join(lines))
+    (tmp_path / "whole.jsonl").write_text("\n".join(whole))
+    field = ("--time-field", "meta.at")
+    for path, options, order, without in (
+        (source, field, ("early.json", "late.json", "none.json"), "no time at meta.at"),
+        (
+            tmp_path / "lines.jsonl",
+            (),
+            ("lines.jsonl:3", "lines.jsonl:2", "lines.jsonl:4"),
+            "no time in its `at`",
+        ),
+        (
+            tmp_path / "whole.jsonl",
+            field,
+            ("whole.jsonl:3", "whole.jsonl:2", "whole.jsonl:4"),
+            "no time at meta.at",
+        ),
+    ):
+        home = Job(tmp_path / path.stem)
+        done = home.quick("import", "acme/old", str(path), "--dialect", "auto", *options, at=NOW)
+        found = {line.partition(" (")[0].partition(": ")[2]: line for line in sentences(done)}
+        first, second, third = order
+        assert found[first].endswith(f": {EARLY}")
+        assert found[second] == f"left out: {second} (2026-01-01 12:00): {LATE}"
+        assert f"left out: {third}: {without}" in found.values()
+
+
+def test_a_source_with_impossible_times_only_is_an_error_and_makes_no_database(
+    job: Job, tmp_path: Path
+) -> None:
+    source = save(tmp_path / "saved", listed("a"))
+    done = job.quick("import", "acme/old", str(source), "--dialect", "auto", at="2025-09-30T23:59:59Z")
+    one_line(
+        done, 65, "holds no saved answer: models-2025-10-01.json (2025-10-01 00:00) has a time in the future"
+    )
+    assert not job.database.exists()
+
+
+def test_other_files_of_the_directory_are_named_and_not_used(job: Job, tmp_path: Path) -> None:
+    source = save(tmp_path / "saved", listed("a"), b"", b"version https://git-lfs.github.com/spec/v1\n")
+    (source / "README.md").write_text("# Models")
+    (source / "package.json").write_text('{"version": "1.0"}')
+    (source / "package-2025-10-09.json").write_text('{"version": "1.0"}')
+    with zipfile.ZipFile(source / "2025-10-04.zip", "w") as archive:
+        archive.writestr("2025-10-04.json", listed("b"))
+    with tarfile.open(source / "2025-10-05.json.gz", "w:gz") as packed:
+        packed.add(source / "models-2025-10-01.json")
+    done = imports(job, source)
+    assert done.stdout.endswith(": no change; 4 could not be read\n")
+    lines = [line.removeprefix("modelwatch: ") for line in done.stderr.splitlines()]
+    assert lines[:2] == [
+        "left out: 2025-10-04.zip, README.md: a name that is not .json or .json.gz",
+        "left out: package.json: no time in its name",
+    ]
+    assert [line.partition(": ")[0] for line in lines[2:5]] == [
+        "models-2025-10-02.json", "models-2025-10-03.json", "2025-10-05.json.gz",
+    ]  # fmt: skip
+
+
+def test_a_compressed_source_is_refused_with_the_cure(job: Job, tmp_path: Path) -> None:
+    line = b'{"at": "2025-10-01", "body": {"data": []}}\n'
+    for name, body in (("a", gzip.compress(line)), ("b", bz2.compress(line)), ("c", lzma.compress(line))):
+        (tmp_path / f"{name}.jsonl").write_bytes(body)
+        one_line(
+            imports(job, tmp_path / f"{name}.jsonl"), 65, f"{name}.jsonl: is compressed: unpack it first"
+        )
+    for name in ("saved.zip", "saved.tar.gz", "saved.jsonl.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(line))
+        assert "unpack an archive first" in usage_error(job, "import", "acme/old", str(tmp_path / name))
+    (tmp_path / "empty.jsonl").touch()
+    one_line(imports(job, tmp_path / "empty.jsonl"), 65, "empty.jsonl: holds no saved answer")
+    assert not job.database.exists()

@@ -12,6 +12,8 @@ import pytest
 from pipeline.errors import SavedError
 from pipeline.sync.archives import Answers, LeftOut, SavedAnswer, in_directory, in_lines, time_in_name
 
+NOW = "2026-01-01T00:00:00Z"
+
 ODD = b'{"data":[ {"id":"lyra","price":0.50} ]}'
 """An answer whose bytes differ from those of any encoder."""
 
@@ -75,7 +77,7 @@ def test_files_of_a_directory_are_read_by_the_times_in_their_names(tmp_path: Pat
         ".git__2025-10-01.json": b"hidden",
     }
     write(tmp_path, **files)
-    answers = in_directory(tmp_path)
+    answers = in_directory(tmp_path, now=NOW)
     assert read(answers) == [
         SavedAnswer("2025-10-01T00:00:00Z", b"[]", "z/a_2025-10-01.json.gz"),
         SavedAnswer("2025-10-02T00:00:00Z", ODD, "b_2025-10-02.json"),
@@ -90,7 +92,7 @@ def test_files_of_a_directory_are_read_by_the_times_in_their_names(tmp_path: Pat
 def test_a_damaged_gzip_file_is_returned_packed(tmp_path: Path) -> None:
     damaged = gzip.compress(ODD)[:-9]
     write(tmp_path, **{"2025-10-01.json.gz": damaged, "2025-10-02.json": ODD})
-    assert [saved.body for saved in read(in_directory(tmp_path))] == [damaged, ODD]
+    assert [saved.body for saved in read(in_directory(tmp_path, now=NOW))] == [damaged, ODD]
 
 
 def test_a_gzip_file_that_unpacks_to_too_much_is_returned_packed(
@@ -98,7 +100,7 @@ def test_a_gzip_file_that_unpacks_to_too_much_is_returned_packed(
 ) -> None:
     packed = gzip.compress(ODD + b" " * 1_000_000)
     write(tmp_path, **{"saved__2025-10-01.json.gz": packed, "saved__2025-10-02.json.gz": gzip.compress(ODD)})
-    found = in_directory(tmp_path / "saved", max_unpacked=len(ODD))
+    found = in_directory(tmp_path / "saved", max_unpacked=len(ODD), now=NOW)
     assert [saved.body for saved in read(found)] == [packed, ODD]
 
 
@@ -107,7 +109,7 @@ def test_the_time_may_be_in_a_field_of_the_answer(tmp_path: Path) -> None:
     bodies = {name: json.dumps({"meta": {"at": at}}).encode() for name, at in times.items()}
     others = {"d.json": b'{"meta":1}', "e.json": b"<html>", "f.json": b""}
     write(tmp_path, **{f"{name}.json": body for name, body in bodies.items()}, **others)
-    answers = in_directory(tmp_path, "meta.at")
+    answers = in_directory(tmp_path, "meta.at", now=NOW)
     assert read(answers) == [
         SavedAnswer("2025-10-01T00:00:00Z", bodies["b"], "b.json"),
         SavedAnswer("2025-10-02T00:00:00Z", bodies["c"], "c.json"),
@@ -133,7 +135,7 @@ def test_lines_keep_the_bytes_of_their_answers(tmp_path: Path) -> None:
     ]
     file = tmp_path / "saved.jsonl"
     file.write_bytes(b"\n".join(lines))
-    answers = in_lines(file)
+    answers = in_lines(file, now=NOW)
     assert read(answers) == [
         SavedAnswer("2025-10-01T00:00:00Z", b"[]", "saved.jsonl:3"),
         SavedAnswer("2025-10-02T00:00:00Z", ODD, "saved.jsonl:1"),
@@ -149,7 +151,7 @@ def test_lines_keep_the_bytes_of_their_answers(tmp_path: Path) -> None:
 def test_with_a_time_field_a_line_is_the_answer_itself(tmp_path: Path) -> None:
     file = tmp_path / "saved.jsonl"
     file.write_bytes(b'{"t": 1759276800, "data": []}\n{"data": []}\n')
-    answers = in_lines(file, "t")
+    answers = in_lines(file, "t", now=NOW)
     assert read(answers) == [
         SavedAnswer("2025-10-01T00:00:00Z", b'{"t": 1759276800, "data": []}', "saved.jsonl:1")
     ]
@@ -159,24 +161,24 @@ def test_with_a_time_field_a_line_is_the_answer_itself(tmp_path: Path) -> None:
 def test_a_source_without_answers_is_an_error_with_its_name(tmp_path: Path) -> None:
     write(tmp_path, **{"notes__manifest.json": b"{}", "empty.jsonl": b""})
     with pytest.raises(SavedError, match=r"notes: holds no saved answer: manifest.json has no time in its"):
-        in_directory(tmp_path / "notes")
+        in_directory(tmp_path / "notes", now=NOW)
     with pytest.raises(SavedError, match="nowhere: cannot be read: No such file"):
-        in_directory(tmp_path / "nowhere")
+        in_directory(tmp_path / "nowhere", now=NOW)
     with pytest.raises(SavedError, match=r"empty.jsonl: holds no saved answer$"):
-        in_lines(tmp_path / "empty.jsonl")
+        in_lines(tmp_path / "empty.jsonl", now=NOW)
     with pytest.raises(SavedError, match=r"gone.jsonl: cannot be read: No such file"):
-        in_lines(tmp_path / "gone.jsonl")
+        in_lines(tmp_path / "gone.jsonl", now=NOW)
 
 
 def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     write(tmp_path, **{"saved__2025-10-01.json": ODD})
     os.mkfifo(tmp_path / "saved/2025-10-02.json")
-    found = in_directory(tmp_path / "saved")
+    found = in_directory(tmp_path / "saved", now=NOW)
     assert [saved.body for saved in read(found)] == [ODD]
     assert found.left_out == (LeftOut("2025-10-02.json", "no regular file by that name"),)
     os.mkfifo(tmp_path / "pipe.jsonl")
     with pytest.raises(SavedError, match=r"pipe.jsonl: is not a regular file"):
-        in_lines(tmp_path / "pipe.jsonl")
+        in_lines(tmp_path / "pipe.jsonl", now=NOW)
 
 
 def test_lines_are_parsed_leniently(tmp_path: Path) -> None:
@@ -186,7 +188,7 @@ def test_lines_are_parsed_leniently(tmp_path: Path) -> None:
         b'{"at":"2025-10-03T00:00:00Z","body":{"data":[{"id":"ly\\ud800ra"}]}}',
     ]
     (tmp_path / "odd.jsonl").write_bytes(b"\r\n".join(lines))
-    assert [saved.body for saved in read(in_lines(tmp_path / "odd.jsonl"))] == [
+    assert [saved.body for saved in read(in_lines(tmp_path / "odd.jsonl", now=NOW))] == [
         ODD,
         b'{"data":[{"id":"lyra","n":null}]}',
         '{"data":[{"id":"ly\ufffdra"}]}'.encode(),

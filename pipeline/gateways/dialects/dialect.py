@@ -12,7 +12,7 @@ from pipeline.core.diff import FieldRules
 from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
 from pipeline.core.text import count, printable
-from pipeline.core.types import GROUP_PREFIX, Listing, Record
+from pipeline.core.types import GROUP_PREFIX, LeftOutRows, Listing, Record
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.envelope import (
     Success,
@@ -314,13 +314,23 @@ class Dialect:
             Unreadable: there are rows, but none has an id.
         """
         records = [row.record for row in rows if row.record]
-        warnings = [] if len(records) == len(rows) else _skipped_rows(rows)
-        if rows and len(warnings) == len(rows):
+        skipped = [] if len(records) == len(rows) else _skipped_rows(rows)
+        if rows and len(skipped) == len(rows):
             raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
-        by_model = _unique(records, warnings, self._cure_of_equal_ids())
+        by_model, repeated = _unique(records)
+        cure = self._cure_of_equal_ids() if repeated else ""
+        warnings = [f"row {number} of {len(rows)} is skipped: {why}" for number, why in skipped]
+        warnings += [
+            f"{model} is listed {number} times with different content; one is kept{cure}"
+            for model, number in repeated.items()
+        ]
         warnings += _wrong_prices(rows)
         return Listing(
-            by_model, canonical.digest_of_records(by_model.values()), self.reading, tuple(warnings)
+            by_model,
+            canonical.digest_of_records(by_model.values()),
+            self.reading,
+            tuple(warnings),
+            _left_out(len(rows), skipped, repeated, cure) if skipped or repeated else None,
         )
 
     def normalise(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -426,12 +436,21 @@ def _wrong_prices(rows: Sequence[Row]) -> list[str]:
     return [f"{count(len(wrong), 'model')} with a price that cannot be, which gives no figure: {which}"]
 
 
-def _skipped_rows(rows: Sequence[Row]) -> list[str]:
-    return [
-        f"row {number} of {len(rows)} is skipped: {row.skipped}"
-        for number, row in enumerate(rows, 1)
-        if row.skipped
-    ]
+def _skipped_rows(rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """Return the number of each row without a usable id, from 1, and what it has instead."""
+    return [(number, row.skipped) for number, row in enumerate(rows, 1) if row.skipped]
+
+
+def _left_out(
+    rows: int, skipped: Sequence[tuple[int, str]], repeated: Mapping[str, int], cure: str
+) -> LeftOutRows:
+    return LeftOutRows(
+        rows,
+        len(skipped),
+        sum(repeated.values()) - len(repeated),
+        "row {}: {}".format(*skipped[0]) if skipped else "",
+        f"{printable(next(iter(repeated), ''))}{cure}",
+    )
 
 
 def _without_request_time(row: dict[str, Any], asked_at: int) -> dict[str, Any]:
@@ -452,19 +471,16 @@ def _sorted(value: Any) -> Any:
             return value
 
 
-def _unique(records: Sequence[Record], warnings: list[str], cure: str) -> dict[str, Record]:
-    """Return one record per model: of several the first in canonical order; warn if they differ."""
+def _unique(records: Sequence[Record]) -> tuple[dict[str, Record], dict[str, int]]:
+    """Return one record per model, of several the first in canonical order; and how many differ, by model."""
     by_model = {record.model: record for record in records}
     if len(by_model) == len(records):
-        return by_model
+        return by_model, {}
     variants: dict[str, dict[str, Record]] = {}
     for record in records:
         variants.setdefault(record.model, {})[record.body] = record
-    for model, bodies in variants.items():
-        if len(bodies) > 1:
-            times = f"{model} is listed {len(bodies)} times with different content; one is kept"
-            warnings.append(f"{times}{cure}")
-    return {model: bodies[min(bodies)] for model, bodies in variants.items()}
+    repeated = {model: len(bodies) for model, bodies in variants.items() if len(bodies) > 1}
+    return {model: bodies[min(bodies)] for model, bodies in variants.items()}, repeated
 
 
 def storable_id(model: str) -> str:
