@@ -60,6 +60,7 @@ from pipeline.store.coverage import coverage
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
+from pipeline.store.scopes import left_out_rows
 from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
@@ -439,6 +440,7 @@ class Home:
         destinations, watched = destinations_of(config), config.watch
         with Store.open_copy(config.database) if dry_run else self._write(config, must_exist=False) as store:
             self._derive_again(store, config)
+            left_out_before = left_out_rows(store)
 
             def enqueue_reports() -> None:
                 if deliver:
@@ -465,6 +467,7 @@ class Home:
                     absences,
                     events=report.events,
                     recoveries=report.recoveries,
+                    left_out_before=left_out_before,
                     watch=watched,
                 )
             )

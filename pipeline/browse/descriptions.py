@@ -174,6 +174,7 @@ TABLES: Mapping[str, Description] = {
             "fingerprint": "Digest of the bytes of the last answer",
             "etag": "ETag of the last answer",
             "last_modified": "Last-Modified of the last answer",
+            "left_out": "Rows of its last accepted answer that no listing has, and why",
         },
         sort="name",
         facets=("gateway", "group_name"),

@@ -35,6 +35,7 @@ from pipeline.reports.console import (
     cure_text,
     event_lines,
     incident_lines,
+    left_out_lines,
     recovery_lines,
     report_lines,
     scopes_text,
@@ -209,6 +210,7 @@ class _Observer(RunObserver):
                 click.echo(line)
 
     def on_problems(self, problems: RunProblems) -> None:
+        _log_lines(left_out_lines(each for each in problems.left_out if self._repeat or each.is_new))
         if self._prints:
             return
         assert self._report

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.core.failures import is_reminder
 from pipeline.core.types import PROBLEMS, Kind
 from pipeline.core.watchlist import Watch
-from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeRows
 from pipeline.history.watch import Finding, FindingKind, WatchedModel, watched_pending
 from pipeline.store import Store
 from pipeline.store.coverage import coverage, models_missing_from_held
 from pipeline.store.offers import ScopeModel
+from pipeline.store.scopes import left_out_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class RunProblems:
     """The problems of a run that are due, and those that ended with it.
 
     A problem is due in the run in which it begins or becomes urgent, and in the first run after each further
-    day.
+    day; that rows are left out is due once.
 
     Args:
         scopes: the scopes that are failing or held.
@@ -28,12 +29,14 @@ class RunProblems:
         recoveries: the failures and holds that ended.
         returned: the watched models that are back before their removal was confirmed, with the start of the
             run that first missed them (ISO 8601 UTC).
+        left_out: the rows that the answers of scopes leave out, due or not.
     """
 
     scopes: tuple[Coverage, ...] = ()
     absences: tuple[WatchedModel, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
     returned: tuple[tuple[ScopeModel, str], ...] = ()
+    left_out: tuple[ScopeRows, ...] = ()
 
 
 def find_problems(
@@ -44,6 +47,7 @@ def find_problems(
     *,
     events: Collection[Event],
     recoveries: Sequence[Recovery],
+    left_out_before: Collection[str],
     watch: Watch,
 ) -> RunProblems:
     """Return the problems of the newest run that are due, and those that ended with it.
@@ -55,6 +59,7 @@ def find_problems(
         absences: the watched models that may be missing, though no report has them yet.
         events: those of the run.
         recoveries: the failures and holds that ended with the run.
+        left_out_before: the scopes whose last answer before the run left out rows.
         watch: the watched models.
     """
     asked = {scope.scope: scope for scope in scopes}
@@ -80,7 +85,16 @@ def find_problems(
             for key, since in sorted(pending_before.items())
             if key[0] in asked and key not in pending and key not in removed
         ),
+        left_out=tuple(_left_out(store, scopes, left_out_before)),
     )
+
+
+def _left_out(store: Store, scopes: Sequence[Coverage], before: Collection[str]) -> Iterator[ScopeRows]:
+    """Yield the rows that scopes leave out; a scope that fails or is held has none of this run."""
+    now = left_out_rows(store)
+    for each in scopes:
+        if each.scope in now and each.state not in PROBLEMS:
+            yield ScopeRows(each.scope, each.gateway, now[each.scope], each.scope not in before)
 
 
 def _is_due(scope: Coverage, before: Coverage | None, at: str) -> bool:

@@ -10,7 +10,7 @@ from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
 from pipeline.store.coverage import Coverage, Recovery
 from pipeline.store.runs import Run
 
-__all__ = ["Coverage", "Event", "Recovery", "Run"]
+__all__ = ["Coverage", "Event", "Recovery", "Run", "ScopeRows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +82,16 @@ class Event:
             return severity(self.kind, (), self.fields, urgent=self.urgent)
         prices, fields = split_prices(self.fields, self.prices)
         return severity(self.kind, prices, fields, urgent=self.urgent)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRows:
+    """The rows of a scope's last accepted answer that are left out, for people.
+
+    `is_new` is set in the run that begins to leave out rows.
+    """
+
+    scope: str
+    gateway: str
+    text: str
+    is_new: bool

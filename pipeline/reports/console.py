@@ -14,7 +14,7 @@ from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.text import count, printable
 from pipeline.core.times import duration, minute
 from pipeline.core.types import GROUP_PREFIX, PROBLEMS, FieldChange, Kind, Severity
-from pipeline.history.types import Coverage, Event, Recovery
+from pipeline.history.types import Coverage, Event, Recovery, ScopeRows
 from pipeline.reports.folding import Batch, Flapping, fold_batches, fold_flapping, worst_first
 from pipeline.reports.render.changes import models_count, shape
 from pipeline.reports.render.fields import field_now, fields, price, price_now, shutdown, usd, with_source
@@ -268,6 +268,11 @@ def _pending(scope: Coverage) -> Iterator[str]:
     if scope.pending_removals:
         names = _some(scope.pending_models, _MAX_MODELS)
         yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet: {names}"
+
+
+def left_out_lines(found: Iterable[ScopeRows]) -> Iterator[str]:
+    """Yield a line for the rows that are left out, with the scopes of a gateway that share it."""
+    yield from _by_scopes((each.gateway, each.scope, each.text) for each in found)
 
 
 def _by_scopes(lines: Iterable[tuple[str, str, str]]) -> Iterator[str]:

@@ -268,11 +268,11 @@ class LedgerWriter:
         return list(ids)
 
     def point(self, states: Iterable[ScopeState]) -> None:
-        """Write the pointers of scopes: listing, held, fingerprint and validators."""
+        """Write the pointers of scopes, and their fingerprints, validators and rows that were left out."""
         self._connection.executemany(
             """
             update scopes set listing = :listing, held = :held, fingerprint = :fingerprint,
-                              etag = :etag, last_modified = :last_modified
+                              etag = :etag, last_modified = :last_modified, left_out = :left_out
             where id = :id
             """,
             map(asdict, states),

@@ -119,7 +119,8 @@ create table scopes (
     sighting integer references sightings(id),
     fingerprint text,
     etag text,
-    last_modified text
+    last_modified text,
+    left_out text
 ) strict;
 create index scopes_gateway on scopes(gateway);
 create index scopes_group_name on scopes(group_name);
@@ -336,7 +337,7 @@ def standard_names(db: Database) -> None:
         alter table missing rename column patience to flap_level;
         """,
     )
-    _recreate(db, "scopes", auth="case auth when 'nobody' then 'anonymous' else auth end")
+    _recreate(db, "scopes", auth="case auth when 'nobody' then 'anonymous' else auth end", left_out="null")
     _run(db, VIEWS)
 
 
@@ -345,6 +346,7 @@ def changing_values(db: Database) -> None:
     _drop_views(db)
     _recreate(db, "sightings")
     _recreate(db, "fields", shape_of="null")
+    _recreate(db, "scopes", left_out="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
     _run(db, _statements("regains"))

@@ -19,7 +19,8 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
                scopes.held,
                sightings.outcome, sightings.error_class, sightings.error,
                coalesce(sightings.since, sightings.snapshot) as began,
-               scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot as sighted
+               scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot as sighted,
+               scopes.left_out
         from scopes
         left join listings on listings.id = scopes.listing
         left join sightings on sightings.id = scopes.sighting
@@ -28,6 +29,12 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
         {"only": None if only is None else json.dumps(sorted(only))},
     )
     return {row["name"]: ScopeState(**row) for row in rows}
+
+
+def left_out_rows(store: Store) -> dict[str, str]:
+    """Return which rows of the last accepted answer of a scope were left out, by the scope's name."""
+    rows = store.rows("select name, left_out from scopes where left_out is not null")
+    return {row["name"]: row["left_out"] for row in rows}
 
 
 def scope_gateways(store: Store) -> dict[str, str]:

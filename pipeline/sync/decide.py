@@ -71,7 +71,7 @@ class Decision:
         scope: the scope.
         state: its state before the run; under the present rules of parsing unless the answer is held.
         outcome: the outcome of the sighting to write; None if nothing happened.
-        answer: the answer that is accepted or held.
+        answer: the answer that is accepted or held; None for a failure, and for one known without parsing.
         complete: the answer counts as one more complete answer.
         agreement: the held answers that already lacked the same models.
         error: why it failed.
@@ -289,7 +289,8 @@ def _decide(
             lasting = _lasting(_holds(state, context), context.at)
             goes_on = lasting is not None and state.outcome == Outcome.HELD
             ends = state.outcome in (*PROBLEMS, Outcome.RETIRED) and not goes_on
-            return Decision(scope, state, Outcome.RECOVERED if ends else None, lasting=lasting)
+            same = answer if isinstance(answer, ListingAnswer) else None
+            return Decision(scope, state, Outcome.RECOVERED if ends else None, same, lasting=lasting)
 
 
 def first_answer_error(answer: object, listing: int | None) -> FetchError | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipeline.core.types import PROBLEMS, HoldKind, Outcome, ScopeState
+from pipeline.gateways.types import ListingAnswer
 from pipeline.store import Sighting, Snapshot
 from pipeline.sync.cache import RunCache
 from pipeline.sync.confirm import RemovalCounter
@@ -222,17 +224,32 @@ def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | 
                 state,
                 listing=sighting.listing,
                 held=state.held if decision.lasting else None,
-                fingerprint=answer.fingerprint,
-                etag=answer.validators.etag,
-                last_modified=answer.validators.last_modified,
+                **_of_answer(answer),
             )
         case Outcome.HELD:
             assert sighting
             return replace(state, held=sighting.listing)
-        case _ if decision.complete and state.held is not None and decision.lasting is None:
-            return replace(state, held=None)
         case _:
-            return None
+            ends = decision.complete and state.held is not None and decision.lasting is None
+            new = replace(state, held=None) if ends else state
+            if answer and _left_out(answer) != state.left_out:
+                new = replace(new, **_of_answer(answer))
+            return None if new is state else new
+
+
+def _of_answer(answer: ListingAnswer) -> dict[str, Any]:
+    """Return the columns of a scope that describe its last accepted answer."""
+    return {
+        "fingerprint": answer.fingerprint,
+        "etag": answer.validators.etag,
+        "last_modified": answer.validators.last_modified,
+        "left_out": _left_out(answer),
+    }
+
+
+def _left_out(answer: ListingAnswer) -> str | None:
+    rows = answer.listing.left_out
+    return rows.text() if rows else None
 
 
 def _confirmations(decision: Decision, sighting: Sighting | None, removals: RemovalCounter) -> list[Sighting]:

@@ -230,10 +230,11 @@ CREATE TABLE scopes (
     sighting integer references sightings(id),
     fingerprint text,
     etag text,
-    last_modified text
+    last_modified text,
+    left_out text
 ) strict;
-INSERT INTO "scopes" VALUES(1,'acme/prod',1,'key','env:ACME_PROD',NULL,1,4,NULL,5,'01aa7da34eb7a37a3e0c6b1f106f0cd969',NULL,NULL);
-INSERT INTO "scopes" VALUES(2,'acme/test',1,'key','env:ACME_TEST',NULL,1,2,NULL,6,'01fa4dc07c9bc4c79a0e03fa3028c441e0',NULL,NULL);
+INSERT INTO "scopes" VALUES(1,'acme/prod',1,'key','env:ACME_PROD',NULL,1,4,NULL,5,'01aa7da34eb7a37a3e0c6b1f106f0cd969',NULL,NULL,NULL);
+INSERT INTO "scopes" VALUES(2,'acme/test',1,'key','env:ACME_TEST',NULL,1,2,NULL,6,'01fa4dc07c9bc4c79a0e03fa3028c441e0',NULL,NULL,NULL);
 CREATE TABLE sightings (
     id integer primary key,
     name text not null,

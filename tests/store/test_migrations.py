@@ -79,7 +79,9 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
                 store.connection.execute(f"update scopes set auth = {value}")
         with pytest.raises(StoreError, match="FOREIGN KEY"), store.transaction():
             store.connection.execute("delete from scopes")
-    scopes = [tuple("anonymous" if value == "nobody" else value for value in row) for row in before["scopes"]]
+    scopes = [
+        (*("anonymous" if value == "nobody" else value for value in row), None) for row in before["scopes"]
+    ]
     counted = [(*row, started_at[row[4]]) for row in before["missing"]]
     assert after == before | {"scopes": scopes, "missing": counted}
 

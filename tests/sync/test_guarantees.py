@@ -274,6 +274,22 @@ SCENARIOS: dict[str, Scenario] = {
         settings={"complete": True},
         texts=("new",),
     ),
+    "rows-left-out": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(listing([{"id": None}, *({"id": model, "object": "model"} for model in TEN)])),
+        gateway=Answers,
+        stderr=("1 of 11 rows is left out: 1 without a usable id (row 1: its id is null",),
+    ),
+    "rows-left-out-again": Scenario(
+        (
+            Run(0, replies(enveloped(*TEN)), "notable"),
+            Run(1, replies(listing([{"id": None}, *({"id": model, "object": "model"} for model in TEN)]))),
+        ),
+        48,
+        None,
+        gateway=Answers,
+    ),
     # Answers that are held.
     "large-loss": Scenario(
         (BASE,),
