@@ -96,6 +96,15 @@ _CHANGED_SCOPES = {
     "scope_names": "Names of the scopes with this change, separated by spaces",
 }
 
+_PRICE = {
+    "meter": "What is billed: input, output, cache_read, reasoning, input_audio, image, search …",
+    "unit": "What the amount buys: `1M tokens`, `image`, `second`, `request`, `search` …",
+    "from_tokens": "Length of the prompt, in tokens, above which the price holds",
+    "window": "Another condition: `batch`, `flex`, `priority`, `1h` (of a cache), hours …",
+    "currency": "USD, or what the record states",
+    "amount": "Price of one unit, in the currency",
+}
+
 TABLES: Mapping[str, Description] = {
     "gateways": Description(
         "The watched gateways.",
@@ -138,15 +147,7 @@ TABLES: Mapping[str, Description] = {
     ),
     "record_prices": Description(
         "The prices of each record, the plain ones too: one row for each meter, unit and condition.",
-        {
-            "place": "Place among the prices of the record",
-            "meter": "What is billed: input, output, cache_read, reasoning, input_audio, image, search …",
-            "unit": "What the amount buys: `1M tokens`, `image`, `second`, `request`, `search` …",
-            "from_tokens": "Length of the prompt, in tokens, above which the price holds",
-            "window": "Another condition: `batch`, `flex`, `priority`, `1h` (of a cache), hours …",
-            "currency": "USD, or what the record states",
-            "amount": "Price of one unit, in the currency",
-        },
+        {"place": "Place among the prices of the record", **_PRICE},
     ),
     "listings": Description(
         "Every distinct listing: a complete list of models, stored once for all scopes that get it.",
@@ -334,6 +335,18 @@ VIEWS: Mapping[str, Description] = {
         search_column="model_id",
     ),
     "catalog": Description("The models that are offered now, by scope.", search_column="model_id"),
+    "prices": Description(
+        "The prices of the models that are offered now, with their conditions: a row for each price of each "
+        "distinct record.",
+        {
+            **_PRICE,
+            "scopes": "Number of scopes that get this record",
+            "scope_names": "Names of the scopes that get this record, separated by spaces",
+        },
+        sort="model",
+        facets=("meter", "unit", "window"),
+        search_column="model_id",
+    ),
     "change_log": Description(
         "Every change, the newest first: a row for each changed field and each added or removed model, "
         "once for all scopes with this change.",

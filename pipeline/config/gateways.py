@@ -57,11 +57,7 @@ _SIGNED_IN = frozenset({"cookie", "access_token", "password"})
 
 _SIGN_IN = frozenset({"user_id", "username", "login_path"})
 
-SCOPE_KEYS = (
-    frozenset({*_CREDENTIALS, *_SIGN_IN, "group", "groups", "dialect"})
-    | REQUEST_KEYS
-    | _THRESHOLDS
-)
+SCOPE_KEYS = frozenset({*_CREDENTIALS, *_SIGN_IN, "group", "groups", "dialect"}) | REQUEST_KEYS | _THRESHOLDS
 """The keys of the table of a scope."""
 
 _PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'

@@ -78,6 +78,18 @@ left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
 where records.id in ({_OFFERED.strip()});
 
+create view prices as {_LISTS.strip()}
+select models.name as model, gateways.name as gateway, record_prices.meter, record_prices.unit,
+       record_prices.from_tokens, record_prices.window, record_prices.currency, record_prices.amount,
+       records.price_source, (select sum(lists.scopes) {_WITH_RECORD.strip()}) as scopes,
+       (select group_concat(lists.names, ' ') {_WITH_RECORD.strip()}) as scope_names,
+       models.id as model_id, records.id as record_id
+from records
+join record_prices on record_prices.record = records.id
+left join models on models.id = records.model
+left join gateways on gateways.id = models.gateway
+where records.id in ({_OFFERED.strip()});
+
 create view deprecations as {_LISTS.strip()}
 select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
        records.owned_by, (select sum(lists.scopes) {_WITH_RECORD.strip()}) as scopes,

@@ -376,6 +376,29 @@ def test_a_missing_price_is_a_gap_in_its_line(tmp_path: Path) -> None:
     assert "pricing" not in others
 
 
+def test_the_page_of_a_model_has_its_prices_with_conditions(tmp_path: Path) -> None:
+    path = tmp_path / "modelwatch.db"
+    with Store.open(path) as store:
+        script = Script(store).offers("acme/prod", "lumen")
+        for price in ("0.000004", "0.000005"):
+            script.offers_now["acme/prod"]["heron"] = {
+                "input_cost_per_token": "0.000002",
+                "input_cost_per_token_above_200k_tokens": price,
+                "output_cost_per_image": "0.04",
+            }
+            script.run()
+    site = Site(datasette_on(path))
+    page = site.page(f"/modelwatch/models/{id_of(path, 'models', 'heron')}")
+    shown = section(page, "Prices with conditions")
+    assert "input 1M tokens 200,000" in shown or "input 1M tokens 200000" in shown
+    assert "output image" in shown
+    assert {label for label, _, _ in points(page)} == {"input above 200k", "input", "output per image"}
+    assert re.search(r"input above 200k \$/1M .* \$5", text(page))
+    record = site.page(f"/modelwatch/records/{id_of(path, 'records', 'heron@%')}")
+    assert "output image" in section(record, "Prices")
+    assert "heron" in text(site.page("/modelwatch/prices"))
+
+
 def test_fields_with_equal_prices_share_a_line_and_a_row(tmp_path: Path) -> None:
     path = tmp_path / "modelwatch.db"
     with Store.open(path) as store:
@@ -564,7 +587,15 @@ QUERIES = sorted(
     for file in (BROWSE / "plugins").rglob("*.sql")
     if file.parent.name != "start" or file.stem != "events"
 )
-LARGE = {"records", "listing_records", "changes", "field_changes", "sightings", "permissions"}
+LARGE = {
+    "records",
+    "record_prices",
+    "listing_records",
+    "changes",
+    "field_changes",
+    "sightings",
+    "permissions",
+}
 
 
 @pytest.mark.parametrize("file", QUERIES, ids=lambda file: f"{file.parent.name}-{file.stem}")

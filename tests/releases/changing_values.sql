@@ -363,6 +363,21 @@ from records
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
 where records.id in (select record from listing_records where listing in (select listing from scopes where asked));
+CREATE VIEW prices as with lists as materialized (
+        select listing, count(*) as scopes, group_concat(name, ' ') as names
+        from scopes where asked and listing is not null group by listing)
+select models.name as model, gateways.name as gateway, record_prices.meter, record_prices.unit,
+       record_prices.from_tokens, record_prices.window, record_prices.currency, record_prices.amount,
+       records.price_source, (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id) as scopes,
+       (select group_concat(lists.names, ' ') from listing_records join lists on lists.listing = listing_records.listing
+    where listing_records.record = records.id) as scope_names,
+       models.id as model_id, records.id as record_id
+from records
+join record_prices on record_prices.record = records.id
+left join models on models.id = records.model
+left join gateways on gateways.id = models.gateway
+where records.id in (select record from listing_records where listing in (select listing from scopes where asked));
 CREATE VIEW deprecations as with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
         from scopes where asked and listing is not null group by listing)

@@ -94,6 +94,7 @@ def test_every_view_can_be_read(script: Script) -> None:
     assert found == {
         "catalog": 3,
         "offers": 2,
+        "prices": 0,
         "deprecations": 0,
         "change_log": 1,
         "price_history": 0,

@@ -73,11 +73,14 @@ def over_time(rows: Sequence[Row], names: Collection[str]) -> dict[str, Any] | N
 
 
 def _usd(row: Row) -> Prices:
-    return {
+    """Return the prices of a record in USD: of the columns, then those with conditions or of other units."""
+    columns = {
         column.removesuffix("_usd").replace("_", " "): value
         for column, value in row.items()
         if column.endswith("_usd") and value is not None
     }
+    more: dict[str, float] = json.loads(row["conditional"] or "{}")
+    return columns | more
 
 
 def _raw(body: str, names: Collection[str]) -> Iterator[tuple[str, float]]:

@@ -16,6 +16,25 @@ group by records.id
 order by 1 desc
 limit 100
 
+-- ## Prices with conditions | those of the records that are offered now, and prices of other units than tokens | prices?model_id=:id
+with lists as (
+    select listing, count(*) as scopes from scopes where asked and listing is not null group by listing
+)
+select record_prices.meter, record_prices.unit, nullif(record_prices.from_tokens, 0) as above_tokens,
+       record_prices.window, nullif(record_prices.currency, 'USD') as currency, record_prices.amount,
+       sum(lists.scopes) as scopes, records.id as "records#", records.name as record
+from records
+join record_prices on record_prices.record = records.id
+    and (record_prices.from_tokens > 0 or record_prices.window is not null or record_prices.currency <> 'USD'
+         or record_prices.unit not in ('1M tokens', 'call')
+         or record_prices.meter not in ('input', 'output', 'cache_read', 'cache_write', 'call'))
+join listing_records on listing_records.record = records.id
+join lists on lists.listing = listing_records.listing
+where records.model = :id
+group by records.id, record_prices.place
+order by 7 desc, records.id, record_prices.place
+limit 100
+
 -- ## Price changes | as the gateway writes the prices, the newest first | change_log?model_id=:id&class__in=price,shape&_sort_desc=at
 select max(snapshots.started_at) as at, group_concat(distinct fields.name) as field,
        trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,

@@ -21,3 +21,10 @@ where changes.before = :id or changes.after = :id
 group by changes.id, field_changes.id
 order by at, changes.id, field_changes.id
 limit 100
+
+-- ## Prices | with their conditions | prices?record_id=:id
+select meter, unit, nullif(from_tokens, 0) as above_tokens, window, currency, amount
+from record_prices
+where record = :id
+order by place
+limit 100
