@@ -63,9 +63,9 @@ def import_(
     with progress(answers.count, quiet=quiet, label="importing") as bar, interruptible():
         result = home.import_(scope, answers, dialect=dialect, url=url, on_answer=bar.step)
     _log_problems(result.left_out, result.totals.unreadable)
-    for problem in (result.doubt, result.totals.left_out_rows, result.totals.price_advice):
-        if problem:
-            LOG.warning("%s: %s", result.scope, problem)
+    about_rows = (result.doubt, result.totals.left_out_rows)
+    for problem in filter(None, (*about_rows, *result.totals.setting_advice, result.totals.price_advice)):
+        LOG.warning("%s: %s", result.scope, problem)
     if as_json:
         raw(pretty(_import_value(result)))
     elif not quiet:

@@ -105,7 +105,8 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
         case ListingAnswer(listing, dialect=dialect, incomplete=incomplete) as answer:
             fallback = found.fallbacks.get(scope.name)
             empty = None if len(listing) else "the list is empty"
-            notes = filter(None, (empty, incomplete, *listing.warnings[:3], answer.price_advice()))
+            about_settings = (*answer.setting_advice, answer.price_advice())
+            notes = filter(None, (empty, incomplete, *listing.warnings[:3], *about_settings))
             advice = "; ".join(notes) or None
             if fallback:
                 advice = f"{fallback} {_cure('Refused', scope)}"

@@ -34,10 +34,12 @@ class AnswerReader:
 
     Args:
         states: the scopes after the last run, by name.
+        advise: find the paths of the config that find nothing, which takes a second parsing.
     """
 
-    def __init__(self, states: Mapping[str, ScopeState]) -> None:
+    def __init__(self, states: Mapping[str, ScopeState], *, advise: bool = False) -> None:
         self._states = states
+        self._advise = advise
         self._requested: dict[str, Dialect] = {}
         self._dialects: dict[tuple[Gateway, str | None], Dialect] = {}
         self._row_caches: dict[Dialect, RowCache] = {}
@@ -106,7 +108,10 @@ class AnswerReader:
         if isinstance(parsed, Unreadable):
             return parsed
         dialect, read = parsed
-        return ListingAnswer(read.listing, fingerprint, validators, dialect, read.incomplete)
+        advice: tuple[str, ...] = ()
+        if self._advise and not scope.all_groups:
+            advice = dialects.setting_advice(scope.gateway.overrides, dialect, answer)
+        return ListingAnswer(read.listing, fingerprint, validators, dialect, read.incomplete, advice)
 
     def _listing(
         self, scope: Scope, requested: Dialect, answer: Answer

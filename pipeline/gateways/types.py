@@ -119,6 +119,7 @@ class ListingAnswer:
         validators: those of the response.
         dialect: the dialect that it was read in.
         incomplete: why it may be one page of a longer list, and what to do about it; None for a whole list.
+        setting_advice: which paths of the config find nothing in it, where that is wanted.
     """
 
     listing: Listing
@@ -126,6 +127,7 @@ class ListingAnswer:
     validators: Validators
     dialect: Dialect
     incomplete: str | None = None
+    setting_advice: tuple[str, ...] = ()
 
     def price_advice(self) -> str | None:
         """Return which records have prices that give no figure, and what to set; None if all do."""

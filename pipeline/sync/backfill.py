@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.core.types import Gateway, LeftOutRows, Scope, is_valid_name
 from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
-from pipeline.gateways.dialects import AUTO, Answer, all_dialects
+from pipeline.gateways.dialects import AUTO, Answer, all_dialects, setting_advice
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import ListingAnswer
 from pipeline.store import Store, scope_states
@@ -45,6 +45,7 @@ class BackfillTotals:
         held: how many were held.
         unreadable: the reason why an answer is not a list of models, by its source.
         price_advice: which records of the last answer have prices that give no figure, and what to set.
+        setting_advice: which paths of the config find nothing in the last answer.
         rows: the rows of answers that their listings leave out, and `partial` is the number of these answers.
     """
 
@@ -58,6 +59,7 @@ class BackfillTotals:
     held: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     price_advice: str | None = None
+    setting_advice: tuple[str, ...] = ()
     rows: LeftOutRows = NO_ROWS
     partial: int = 0
 
@@ -162,7 +164,10 @@ def backfill(
             for each in chain((first,), islice(new, batch - 1)):
                 totals.add(each, *importer.record(each))
     totals.window = Window(before, time_window(store).until)
-    totals.price_advice = importer.last.price_advice() if importer.last else None
+    if importer.last:
+        last, answer = importer.last
+        totals.price_advice = last.price_advice()
+        totals.setting_advice = setting_advice(scope.gateway.overrides, last.dialect, answer)
     return totals
 
 
@@ -191,7 +196,7 @@ def _new(
 class _Importer:
     """An importer of the answers of one scope; `newest` is the time of its newest recorded answer.
 
-    `last` is the last parsed answer.
+    `last` is the last parsed answer, with its bytes.
     """
 
     def __init__(self, store: Store, scope: Scope, newest: str, *, asked: bool) -> None:
@@ -200,7 +205,7 @@ class _Importer:
         self._asked = asked
         self._cache = RunCache(store)
         self._reader = AnswerReader(self._cache.states)
-        self.last: ListingAnswer | None = None
+        self.last: tuple[ListingAnswer, Answer] | None = None
 
     def record(self, saved: SavedAnswer) -> tuple[RunTotals | FetchError, LeftOutRows | None]:
         """Parse and record an answer, as a run would have done at its time; return also the rows left out."""
@@ -208,14 +213,15 @@ class _Importer:
         # This answer is parsed in the dialect that was recognised in the last one.
         self._cache.refresh()
         asked_at = int(datetime.fromisoformat(at).timestamp())
-        result = self._reader.read_archived(scope, Answer((saved.body,), asked_at))
+        answer = Answer((saved.body,), asked_at)
+        result = self._reader.read_archived(scope, answer)
         state = self._cache.states.get(scope.name)
         error = first_answer_error(result.answer, None if state is None else state.listing)
         if error is not None:
             return error, None
         rows = None
         if isinstance(result.answer, ListingAnswer):
-            self.last = result.answer
+            self.last = result.answer, answer
             rows = result.answer.listing.left_out
         if at < self._newest:
             raise SavedError(

@@ -83,18 +83,21 @@ def fetch_and_read(
     states: Mapping[str, ScopeState],
     make_client: Callable[[], GatewayClient],
     on_result: OnResult = lambda _scope, _result: None,
+    *,
+    advise: bool = False,
 ) -> Results:
-    """Fetch and read every scope; `states` are those of recorded scopes, by name."""
+    """Fetch and read every scope; `states` are those of recorded scopes, by name; see `AnswerReader`."""
     import asyncio  # an import of saved answers needs no event loop
 
-    return asyncio.run(_fetch_and_read(scopes, states, make_client, on_result))
+    reader = AnswerReader(states, advise=advise)
+    return asyncio.run(_fetch_and_read(scopes, reader, make_client, on_result))
 
 
 def fetch_once(
     scopes: Sequence[Scope], make_client: Callable[[], GatewayClient], on_result: OnResult
 ) -> Results:
-    """Fetch and read every scope in full, without retries."""
-    return fetch_and_read(tuple(map(_without_retries, scopes)), {}, make_client, on_result)
+    """Fetch and read every scope in full, without retries, with advice for the config."""
+    return fetch_and_read(tuple(map(_without_retries, scopes)), {}, make_client, on_result, advise=True)
 
 
 def _without_retries(scope: Scope) -> Scope:
@@ -104,11 +107,10 @@ def _without_retries(scope: Scope) -> Scope:
 
 async def _fetch_and_read(
     scopes: Sequence[Scope],
-    states: Mapping[str, ScopeState],
+    reader: AnswerReader,
     make_client: Callable[[], GatewayClient],
     on_result: OnResult,
 ) -> Results:
-    reader = AnswerReader(states)
     found: dict[str, list[tuple[Scope, ScopeResult]]] = {}
     requests = [reader.request(scope) for scope in scopes]
     async with make_client() as client, aclosing(client.fetch_all(requests)) as outcomes:

@@ -26,6 +26,7 @@ from pipeline.gateways.dialects.registry import (
     request_dialect,
 )
 from pipeline.gateways.dialects.rows import RowCache
+from pipeline.gateways.dialects.setting_advice import setting_advice
 
 __all__ = [
     "AUTO",
@@ -50,5 +51,6 @@ __all__ = [
     "price_advice",
     "reads_header",
     "request_dialect",
+    "setting_advice",
     "storable_id",
 ]

@@ -24,6 +24,7 @@ from pipeline.gateways.dialects.envelope import (
 )
 from pipeline.gateways.dialects.fact_categories import fact_categories
 from pipeline.gateways.dialects.layout import ENCLOSING, IdPath, Placed
+from pipeline.gateways.dialects.list_advice import id_advice
 from pipeline.gateways.dialects.paging import Pages, Paging, has_next_page, pages
 from pipeline.gateways.dialects.signs import (
     WHOLE,
@@ -87,12 +88,13 @@ class ReadAnswer:
 class Row:
     """A parsed row: a record, or the reason why it is skipped; neither for an id that is not a model.
 
-    `created` is the value in the row (Unix seconds) if it is an integer; `wrong_price` is a price that cannot
-    be.
+    `value` is a skipped row that is an object. `created` is the value in the row (Unix seconds) if it is an
+    integer; `wrong_price` is a price that cannot be.
     """
 
     record: Record | None = None
     skipped: str | None = None
+    value: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     created: int | None = None
     wrong_price: str | None = None
 
@@ -292,10 +294,9 @@ class Dialect:
         if isinstance(model, str) and self.is_no_model(model):
             return Row()
         if not isinstance(model, str) or not model.strip():
-            is_object = isinstance(value, dict)
-            return Row(
-                skipped=f"its id is {describe_type(model)}" if is_object else f"it is {describe_type(value)}"
-            )
+            if not isinstance(value, dict):
+                return Row(skipped=f"it is {describe_type(value)}")
+            return Row(skipped=f"its id is {describe_type(model)}", value=value)
         created = value.get("created")
         body = canonical.encode(self.normalise(_without_request_time(value, asked_at)))
         if canonical.is_deep(body):
@@ -316,7 +317,8 @@ class Dialect:
         records = [row.record for row in rows if row.record]
         skipped = [] if len(records) == len(rows) else _skipped_rows(rows)
         if rows and len(skipped) == len(rows):
-            raise Unreadable(f"none of the {len(rows)} rows has a model id at {self.id_at!r}")
+            reason = f"none of the {len(rows)} rows has a model id at {self.id_at!r}"
+            raise Unreadable(reason, cure=id_advice(row.value for row in rows))
         by_model, repeated = _unique(records)
         cure = self._cure_of_equal_ids() if repeated else ""
         warnings = [f"row {number} of {len(rows)} is skipped: {why}" for number, why in skipped]

@@ -13,6 +13,7 @@ from pipeline.core.types import Scalar
 from pipeline.errors import Unreadable
 from pipeline.gateways.bodies import as_utf8, json_lines, not_json
 from pipeline.gateways.dialects.layout import list_by_id, nested_rows, rows_by_id
+from pipeline.gateways.dialects.list_advice import list_advice, named
 from pipeline.gateways.dialects.signs import is_yes, simplified, words
 
 Success = tuple[tuple[str, Scalar], ...]
@@ -178,16 +179,22 @@ def find_rows(
         return rows_by_id(keyed[1])
     raise_for_code(envelope, success)
     if not isinstance(envelope, dict):
-        raise Unreadable(f"the answer is {describe_type(envelope)}, not a list of models")
+        reason = f"the answer is {describe_type(envelope)}, not a list of models"
+        raise Unreadable(reason, cure=list_advice(envelope))
     nulls = [path for path in paths if path and _is_null(envelope, jsonpath.parse(path))]
     if null_is_empty and nulls:
         return []
     if nulls:
-        raise Unreadable(f"{nulls[0]!r} is null, not the list of models{_quoted(envelope)}")
-    named = [repr(path) if path else "the answer itself" for path in paths]
+        cure = "if that is an empty list, add `null_is_empty = true`"
+        raise Unreadable(f"{nulls[0]!r} is null, not the list of models{_quoted(envelope)}", cure=cure)
+    tried = [repr(path) if path else "the answer itself" for path in paths]
     # An unknown gateway's list is looked for at more places than a message should name.
-    places = " or ".join(named if len(named) <= _MOST_PLACES else [*named[:3], named[-1]])
-    raise Unreadable(f"{places} is {describe_type(found)}, not the list of models{_quoted(envelope)}")
+    places = " or ".join(tried if len(tried) <= _MOST_PLACES else [*tried[:3], tried[-1]])
+    said = _quoted(envelope)
+    advice = list_advice(envelope)
+    if advice is None and envelope and not said:
+        advice = f"the answer has {named(envelope)}"
+    raise Unreadable(f"{places} is {describe_type(found)}, not the list of models{said}", cure=advice)
 
 
 def list_path(envelope: Any, paths: tuple[str, ...], *, by_id: bool = False) -> Path:

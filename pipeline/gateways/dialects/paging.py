@@ -106,7 +106,10 @@ def reads_header(name: str, paging: Paging | None) -> bool:
     name = name.lower()
     if name in _STANDARD or header_has_role(name):
         return True
-    return paging is not None and any(path[0] == name for path in paging.cursor_paths)
+    if paging is None:
+        return False
+    total = paging.total_at.lower()
+    return name == total.partition(".")[0] or any(path[0] == name for path in paging.cursor_paths)
 
 
 def pages(

@@ -1,0 +1,179 @@
+"""The lines for the config that are named for a list at another place, and for paths that find nothing."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.e2e import Job, Reply, Scripted
+
+from pipeline.gateways.dialects import Answer, all_dialects
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path / "home")
+
+
+def configured(job: Job, url: str, settings: str = "") -> None:
+    job.configure(
+        f'[gateways.g]\nurl = "{url}"\nattempts = 1\nbackoff = 0\n{settings}\nscopes.public = {{}}\n'
+    )
+
+
+def checked(job: Job, answer: Any, settings: str = "", **headers: str) -> dict[str, Any]:
+    """Return the row of `check` of a gateway with this answer."""
+    reply = Reply(json.dumps(answer).encode(), headers=tuple(headers.items()))
+    with Scripted(lambda _: reply) as server:
+        configured(job, server.url, settings)
+        (row,) = job.quick("check", "--json").json()
+    return dict(row)
+
+
+ROWS = [{"id": "lyra", "ctx": 8192}, {"id": "vega", "ctx": 1024}]
+NAMED = [{"slug": "lyra", "title": "Lyra"}, {"slug": "vega", "title": "Vega"}]
+PROVIDERS = [
+    {"id": "north", "regions": [{"id": "eu"}], "models": ROWS},
+    {"id": "south", "models": [{"id": "lyra"}]},
+]
+
+PLACES = [
+    pytest.param({"result": {"catalogue": ROWS}}, ['list = "result.catalogue"'], id="another name"),
+    pytest.param(
+        {"payload": {"content": NAMED}, "n": 2}, ['list = "payload.content"', 'id = "slug"'], id="other ids"
+    ),
+    pytest.param(
+        {"tags": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "chat_models": ROWS},
+        ['list = "chat_models"'],
+        id="beside a longer list",
+    ),
+    pytest.param(
+        {"providers": PROVIDERS}, ['list = "providers[].models"', 'id = "{^}/{id}"'], id="lists in a list"
+    ),
+    pytest.param(
+        {"catalogue": {"heron": {"context_length": 1}, "lumen": {"context_length": 2}}},
+        ['list = "catalogue"'],
+        id="an object by id",
+    ),
+    pytest.param({"available_models": ["lyra", "vega"]}, ['list = "available_models"'], id="bare ids"),
+]
+
+
+@pytest.mark.parametrize(("answer", "lines"), PLACES)
+def test_the_lines_to_add_for_a_list_at_another_place_are_named_and_work(
+    job: Job, answer: Any, lines: list[str]
+) -> None:
+    row = checked(job, answer)
+    advice = f"add {' and '.join(f'`{line}`' for line in lines)}"
+    assert row["answers"] == "no"
+    assert row["advice"].endswith(advice)
+    again = checked(job, answer, "\n".join(lines))
+    assert (again["answers"], again["advice"]) == ("yes", None)
+    assert again["models"] >= 2
+
+
+IDS = [
+    pytest.param(NAMED, 'each record has `slug`: add `id = "slug"`', id="slug"),
+    pytest.param(
+        [{"title": "A", "code": "x"}, {"title": "A", "code": "y"}],
+        'each record has `code`: add `id = "code"`',
+        id="code",
+    ),
+    pytest.param([{"a": 1, "b": 2}, {"a": 1, "c": 3}], "the records have `a`, `b`, `c`", id="none"),
+]
+
+
+@pytest.mark.parametrize(("rows", "advice"), IDS)
+def test_the_line_to_add_for_ids_at_another_place_is_named(job: Job, rows: Any, advice: str) -> None:
+    row = checked(job, {"data": rows})
+    assert row["advice"] == f"none of the 2 rows has a model id at 'id': {advice}"
+
+
+def test_the_line_to_add_is_on_standard_error_of_a_run_too(job: Job) -> None:
+    with Scripted(lambda _: Reply(json.dumps({"result": {"catalogue": ROWS}}).encode())) as server:
+        configured(job, server.url)
+        assert 'add `list = "result.catalogue"`' in job.quick("run").stderr
+
+
+def test_a_null_list_names_the_line_for_an_empty_one_which_works(job: Job) -> None:
+    row = checked(job, {"data": None})
+    assert row["advice"].endswith("if that is an empty list, add `null_is_empty = true`")
+    assert checked(job, {"data": None}, "null_is_empty = true")["models"] == 0
+
+
+def test_an_answer_without_any_list_is_described_by_its_names(job: Job) -> None:
+    row = checked(job, {"service": "llm", "docs": "https://llm.example.com", "x" * 99: 1})
+    assert row["advice"].startswith("'data' or 'models' or 'result.models' or the answer itself is an object")
+    assert f"the answer has `docs`, `service`, `{'x' * 39}…`" in row["advice"] or (
+        f"the answer has `service`, `docs`, `{'x' * 39}…`" in row["advice"]
+    )
+
+
+RECORDS = [
+    {"id": "lyra", "cost": {"in": 1, "out": 2}, "load": 3, "replicas": [{"load": 1}], "tags": ["b", "a"]},
+    {"id": "vega", "cost": {"in": 3, "out": 4}},
+]
+HAVE = "the records have `id`, `cost`, `load`, `replicas`, `tags`"
+
+SETTINGS = [
+    ('noise = ["laod"]', f"`noise` finds nothing at `laod` in any record: did you mean `load`? {HAVE}"),
+    (
+        'quiet = ["replicas[].laod"]',
+        f"`quiet` finds nothing at `replicas[].laod` in any record: did you mean `replicas.*.load`? {HAVE}",
+    ),
+    ('sets = ["zones"]', f"`sets` finds nothing at `zones` in any record: {HAVE}"),
+    ('facts = { owned_by = "maker" }', f"`facts.owned_by` finds nothing at `maker` in any record: {HAVE}"),
+    (
+        'prices = { unit = "1m", input = "cost.inn", output = "cost.out" }',
+        f"`prices.input` finds nothing at `cost.inn` in any record: did you mean `cost.in`? {HAVE}",
+    ),
+    (
+        'paging = { param = "page", pages = "meta.pages" }',
+        "`pages` of `paging` finds nothing at `meta.pages`: the answer has `data`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("setting", "advice"), SETTINGS)
+def test_a_path_that_finds_nothing_is_reported_by_check(job: Job, setting: str, advice: str) -> None:
+    row = checked(job, {"data": RECORDS}, setting)
+    assert row["answers"] == "yes"
+    assert advice in row["advice"]
+
+
+@pytest.mark.parametrize(("setting", "advice"), SETTINGS)
+def test_a_path_that_finds_nothing_is_reported_by_import(
+    job: Job, tmp_path: Path, setting: str, advice: str
+) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for day in (1, 2):
+        (saved / f"2026-01-0{day}T00:00:00Z.json").write_text(json.dumps({"data": RECORDS}))
+    configured(job, "https://llm.example.com", setting)
+    done = job.quick("import", "g/public", str(saved))
+    assert done.stderr.count(f"g/public: {advice}") == 1
+
+
+def test_paths_that_find_something_are_not_reported(job: Job) -> None:
+    settings = (
+        'noise = ["load", "replicas[].load", "*.in"]\nsets = ["tags"]\n'
+        'prices = { unit = "1m", input = "cost.in", output = "cost.out" }\n'
+        'paging = { param = "page", total = "x-all" }'
+    )
+    row = checked(job, {"data": RECORDS}, settings, **{"X-All": "2"})
+    assert (row["answers"], row["advice"]) == ("yes", None)
+
+
+def test_an_empty_list_says_nothing_of_paths(job: Job) -> None:
+    assert checked(job, {"data": []}, 'noise = ["load"]')["advice"] == "the list is empty"
+
+
+@pytest.mark.parametrize("path", ["a.b.", "x..y", "*"])
+def test_a_path_in_the_list_to_add_can_be_written_to_the_config(path: str) -> None:
+    with pytest.raises(Exception, match="not the list of models") as refused:
+        all_dialects()["mistral"].read(Answer((json.dumps({path: {"models": ROWS}}).encode(),), 0))
+    for line in str(refused.value).split("`")[1::2]:
+        assert "list" not in tomllib.loads(line) if "=" in line else True
