@@ -143,6 +143,34 @@ def test_ids_under_another_name_are_read_and_stay_the_same_in_the_next_run(job: 
     assert [(each["kind"], each["model"]) for each in changes] == [("added", "vega")]
 
 
+def test_an_answer_with_ids_under_another_name_is_asked_for_conditionally_and_live(job: Job) -> None:
+    def answer(question: Any) -> Reply:
+        if question.path.endswith("/lyra"):
+            return Reply(b'{"model_id": "lyra", "name": "Lyra"}')
+        if question.headers["If-None-Match"] == '"1"':
+            return Reply(status=304)
+        rows = [{"model_id": "lyra", "name": "Lyra"}, {"model_id": "vega"}]
+        return Reply(json.dumps({"data": rows}).encode(), headers=(("ETag", '"1"'),))
+
+    with Scripted(answer) as server:
+        job.asks(server.url)
+        for _ in range(2):
+            assert job.quick("run").output == ""
+        assert [each.headers["If-None-Match"] for each in server.requests] == [None, '"1"']
+        assert "SAME" in job.quick("show", "lyra", "--live", "--json").stdout.upper()
+
+
+@pytest.mark.parametrize("settings", ['id = "{owner}/{id}"', 'method = "POST"'])
+def test_a_model_is_not_asked_for_where_it_can_have_no_address_of_its_own(job: Job, settings: str) -> None:
+    body = json.dumps({"data": [{"id": "lyra", "owner": "north"}]}).encode()
+    with Scripted(lambda _: Reply(body)) as server:
+        job.configure(f'[gateways.g]\nurl = "{server.url}"\n{settings}\nscopes.public = {{}}\n')
+        assert job.quick("run").output == ""
+        (row,) = job.quick("models", "--json").json()
+        job.quick("show", row["model"], "--live")
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"\{(\^?)([^{}]*)\}")
 _OWNERS = ("id", "slug", "name", "provider", "key")
 """Where an object that holds a list of models has its own name, the likeliest first."""
 
-_IDS = ("model_id", "modelId", "model_name", "modelName", "model")
+CERTAIN_IDS = ("model_id", "modelId", "model_name", "modelName", "model")
 """Names of ids that are nothing else, if each row has another."""
 
 _LISTS_OF_MODELS = signs.words("models modellist")
@@ -117,7 +117,7 @@ def certain_id(rows: Sequence[Any]) -> str | None:
     """Return the name of the ids of rows without a text at `id`; None where it is uncertain."""
     if not rows or not all(isinstance(row, dict) and not isinstance(row.get("id"), str) for row in rows):
         return None
-    for name in _IDS:
+    for name in CERTAIN_IDS:
         ids = {row.get(name) for row in rows if isinstance(row.get(name), str) and row[name].strip()}
         if len(ids) == len(rows):
             return name

@@ -18,7 +18,7 @@ from pipeline.core.types import Gateway, Overrides
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import known
 from pipeline.gateways.dialects.dialect import Answer, Dialect
-from pipeline.gateways.dialects.layout import certain_id
+from pipeline.gateways.dialects.layout import CERTAIN_IDS, IdPath, certain_id
 from pipeline.gateways.dialects.paging import Paging, merged
 
 AUTO = "auto"
@@ -49,7 +49,7 @@ def request_dialect(gateway: Gateway, reading: str | None = None) -> Dialect:
     """
     if gateway.dialect != AUTO:
         return customise(all_dialects()[gateway.dialect], gateway.overrides)
-    found = _by_address(gateway.url) or _recognised_before(_name(reading) or DEFAULT_DIALECT)
+    found = _by_address(gateway.url) or _recognised_before(reading)
     return customise(found, gateway.overrides)
 
 
@@ -120,6 +120,9 @@ def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
         "no_models": (*dialect.no_models, *own.no_models),
         "complete": own.complete,
         "success": own.success,
+        "has_records": dialect.has_records
+        and not own.body
+        and IdPath.parse(own.id or dialect.id_at).is_plain,
     }
     if own.complete and dialect.paging and dialect.paging.is_guess:
         changes["paging"] = None
@@ -157,9 +160,15 @@ def _by_shape(answer: Answer) -> Dialect:
     return dialect or replace(default, id_at=certain_id(rows) or default.id_at)
 
 
-def _recognised_before(name: str) -> Dialect:
+def _recognised_before(reading: str | None) -> Dialect:
     """Return a dialect that was recognised by an answer, with the default request that led to that answer."""
     default = all_dialects()[DEFAULT_DIALECT]
+    name = _name(reading)
+    if reading is None or name is None:
+        return default
+    if name == DEFAULT_DIALECT:
+        before = canonical.decode(reading.encode()).get("id")
+        return replace(default, id_at=before if before in CERTAIN_IDS else default.id_at)
     return replace(
         all_dialects()[name],
         path=default.path,

@@ -142,6 +142,7 @@ DIALECTS = (
         # https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json
         list_at=("",),
         by_id=True,
+        has_records=False,
         no_models=("sample_spec",),
         recognises=_is_price_file,
         facts=_fact_paths("", _with_flags),

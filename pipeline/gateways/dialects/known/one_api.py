@@ -93,6 +93,7 @@ DIALECTS = (
         hosts=("*/api/available_model",),
         path="/api/available_model",
         by_id=True,
+        has_records=False,
         sets=(*SETS, "groups"),
         recognises=_is_available,
         facts=FactPaths(
