@@ -58,6 +58,31 @@ PLACES = [
         ['list = "catalogue"'],
         id="an object by id",
     ),
+    pytest.param(
+        {"north": [{"id": "lyra"}], "south": [{"id": "vega"}, {"id": "rigel"}]},
+        ['list = "*"'],
+        id="by provider",
+    ),
+    pytest.param(
+        {"north": [{"id": "lyra"}], "south": [{"id": "lyra"}]},
+        ['list = "*"', 'id = "{^}/{id}"'],
+        id="by provider with equal ids",
+    ),
+    pytest.param(
+        {"catalogue": {"north": {"models": ["lyra", "vega"]}, "south": {"models": ["rigel"]}}},
+        ['list = "catalogue.*.models"'],
+        id="bare ids by provider",
+    ),
+    pytest.param(
+        {"models": {"chat": [{"id": "lyra"}], "image": [{"id": "sketch"}]}},
+        ['list = "models.*"'],
+        id="by kind",
+    ),
+    pytest.param(
+        {"data": {"edges": [{"node": {"id": "lyra"}}, {"node": {"id": "vega"}}]}},
+        ['list = "data.edges"', 'id = "node.id"'],
+        id="GraphQL",
+    ),
     pytest.param({"available_models": ["lyra", "vega"]}, ['list = "available_models"'], id="bare ids"),
 ]
 
@@ -81,6 +106,11 @@ IDS = [
         [{"title": "A", "code": "x"}, {"title": "A", "code": "y"}],
         'each record has `code`: add `id = "code"`',
         id="code",
+    ),
+    pytest.param(
+        [{"attributes": {"slug": "x"}}, {"attributes": {"slug": "y"}}],
+        'each record has `attributes.slug`: add `id = "attributes.slug"`',
+        id="in an object",
     ),
     pytest.param([{"a": 1, "b": 2}, {"a": 1, "c": 3}], "the records have `a`, `b`, `c`", id="none"),
 ]

@@ -1979,6 +1979,11 @@ PLACES = (
         {"lyra": {}, "vega": {}},
     ),
     Shape(
+        "records of a page",
+        {"code": 0, "data": {"records": [{"modelId": "lyra"}], "total": 1, "current": 1, "pages": 1}},
+        {"lyra": {}},
+    ),
+    Shape(
         "ids at slug",
         data({"slug": "lyra"}, {"slug": "vega"}),
         {"lyra": {}, "vega": {}},

@@ -212,7 +212,7 @@ def _is_by_id(envelope: Any, steps: Path, value: Mapping[str, Any]) -> bool:
         return False
     if steps and signs.simplified(steps[-1]) in _LISTS_OF_MODELS:
         members = list(value.values())[:_SAMPLE]
-        return _has_ids(value) and all(
+        return has_ids(value) and all(
             not row or any(not isinstance(each, dict) for each in row.values()) for row in members
         )
     return is_object_by_id(value)
@@ -221,13 +221,13 @@ def _is_by_id(envelope: Any, steps: Path, value: Mapping[str, Any]) -> bool:
 def is_object_by_id(value: Mapping[str, Any]) -> bool:
     """Return whether each member of an object is one, and most have facts of models."""
     members = list(value.values())
-    if not members or not all(isinstance(row, dict) for row in members) or not _has_ids(value):
+    if not members or not all(isinstance(row, dict) for row in members) or not has_ids(value):
         return False
     sample = members[:_SAMPLE]
     return 2 * sum(map(has_facts, sample)) >= len(sample)
 
 
-def _has_ids(value: Mapping[str, Any]) -> bool:
+def has_ids(value: Mapping[str, Any]) -> bool:
     """Return whether no name of a member is one that objects around lists have."""
     return not any(signs.simplified(name) in _CONTAINERS or signs.has_role(name) for name in value)
 

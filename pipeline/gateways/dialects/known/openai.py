@@ -23,10 +23,13 @@ DIALECTS = (
             "data.items",
             "data.list",
             "data.data",
+            "data.records",
+            "data.rows",
             "items",
             "results",
             "list",
             "model_list",
+            "records",
             "",
         ),
         # Random in each answer of servers that still send permissions.
