@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Self
 from urllib.request import getproxies
 
-from pipeline.core.types import Anonymous, Gateway, Login, Resolve, Scope
+from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope
 from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, configured, sign_in
 from pipeline.gateways.bodies import check_json
@@ -54,6 +54,7 @@ class GatewayClient:
         self._deadline = deadline
         self._semaphores: dict[str, asyncio.Semaphore] = {}
         self._transport: Transport | None = None
+        self._configured: dict[tuple[Pairs, Pairs], asyncio.Future[Authentication]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,11 +156,12 @@ class GatewayClient:
                 return FetchResult(answer, validators, time.perf_counter() - started)
 
     async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
-        def resolved() -> tuple[Authentication, Authentication]:
-            return configured(dialect, self._resolve), authenticate(scope.credential, self._resolve, dialect)
-
-        is_slow = _is_slow(scope, dialect)
-        settings, own = await asyncio.to_thread(resolved) if is_slow else resolved()
+        settings = await self._settings(dialect)
+        arguments = (scope.credential, self._resolve, dialect)
+        if _is_slow(scope.credential):
+            own = await asyncio.to_thread(authenticate, *arguments)
+        else:
+            own = authenticate(*arguments)
         if not isinstance(scope.credential, Login):
             return settings | own
         auth = settings | own
@@ -176,6 +178,17 @@ class GatewayClient:
         except FetchError as error:
             error.reword(Redactor(auth.secrets).text(error.message))
             raise
+
+    async def _settings(self, dialect: Dialect) -> Authentication:
+        """Return the headers and parameters of the config; their commands are run once for all scopes."""
+        settings = (dialect.headers, dialect.params)
+        if not any(value.startswith("command:") for pairs in settings for _, value in pairs):
+            return configured(dialect, self._resolve)
+        if settings not in self._configured:
+            work = asyncio.to_thread(configured, dialect, self._resolve)
+            self._configured[settings] = asyncio.ensure_future(work)
+        # The deadline of one scope must not cancel it for the others.
+        return await asyncio.shield(self._configured[settings])
 
     async def _send(self, request: HttpRequest, gateway: Gateway, auth: Authentication) -> Reply:
         assert self._transport
@@ -199,12 +212,9 @@ def _transport(user_agent: str, *, many: bool) -> Transport:
     return HttpxTransport(headers, proxies=proxies)
 
 
-def _is_slow(scope: Scope, dialect: Dialect) -> bool:
-    """Return whether resolving the secrets of a scope may block the event loop."""
-    credential = scope.credential
-    own = () if isinstance(credential, Anonymous) else (credential.reference,)
-    values = (value for _, value in (*dialect.headers, *dialect.params))
-    return any(value.startswith("command:") for value in (*own, *values))
+def _is_slow(credential: Credential) -> bool:
+    """Return whether resolving a credential may block the event loop."""
+    return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
 
 
 def _advised(error: Refused, scope: Scope, path: str) -> Refused:

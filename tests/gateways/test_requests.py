@@ -270,6 +270,28 @@ def test_a_command_in_a_header_is_run(job: Job) -> None:
         assert server.requests[0].headers["X-Org"] == "org-by-command"
 
 
+def test_a_command_in_a_header_is_run_once_for_all_scopes(job: Job, tmp_path: Path) -> None:
+    program = tmp_path / "org"
+    program.write_text(f"#!/bin/sh\necho x >> {tmp_path}/runs\necho org-by-command\n")
+    program.chmod(0o755)
+    with Scripted(answering()) as server:
+        job.asks(server.url, scopes={f"s{n}": "" for n in range(5)})
+        text = job.config.read_text()
+        job.configure(text.replace("backoff", f'headers = {{ "X-Org" = "command:{program}" }}\nbackoff'))
+        ran(job)
+        assert [asked.headers["X-Org"] for asked in server.requests] == ["org-by-command"] * 5
+    assert (tmp_path / "runs").read_text() == "x\n"
+
+
+def test_a_command_in_a_header_that_fails_is_named_for_each_scope(job: Job) -> None:
+    with Scripted(answering()) as server:
+        settings = 'headers = { "X-Org" = "command:false" }\nscopes.a = {}\nscopes.b = {}'
+        job.configure(f'[gateways.g]\nurl = "{server.url}"\n{settings}\n')
+        rows = job.quick("check", "--json").json()
+        assert [row["error"]["class"] for row in rows] == ["Unresolved"] * 2
+        assert server.requests == []
+
+
 def test_the_headers_of_the_config_are_sent_with_a_login_and_for_groups(job: Job) -> None:
     with Scripted(lambda _: Reply(b'{"success": true, "data": {"id": 1}}')) as server:
         scope = 'username = "ann", password = "env:KEY"'
