@@ -234,6 +234,11 @@ _CURRENCY_WORDS = frozenset({"currency", "code", "symbol"})
 _ABOUT_PRICES = frozenset(names_in("billing cost costs price prices pricing token tokens"))
 
 
+def states_terms(name: str) -> bool:
+    """Return whether the value of a name may be the unit or the currency of the prices beside it."""
+    return _states(name) is not None
+
+
 @lru_cache(8192)
 def _states(name: str) -> str | None:
     """Return what a name says that its value states: `unit`, `currency`, or None."""

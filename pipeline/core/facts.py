@@ -339,9 +339,12 @@ def _prices(paths: Prices, body: Body) -> dict[str, Any]:
 
 def _scaled(price: Price) -> Price:
     """Return a price without errors of floats."""
+    amount = price.amount
     if price.unit == TOKENS:
-        return replace(price, amount=scale_price(price.amount, PER_1M) or price.amount)
-    return replace(price, amount=strip_zeros(price.amount.quantize(_FINEST)))
+        amount = scale_price(amount, PER_1M) or amount
+    else:
+        amount = strip_zeros(amount.quantize(_FINEST))
+    return Price(price.meter, price.unit, amount, price.from_tokens, price.window, price.currency)
 
 
 def _per_call(paths: Prices, body: Body) -> Decimal | None:

@@ -18,7 +18,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from pipeline.core.amounts import NO_TERMS, USD, Terms, names_in, parse_amount, terms_beside, words
+from pipeline.core.amounts import (
+    NO_TERMS,
+    USD,
+    Terms,
+    names_in,
+    parse_amount,
+    states_terms,
+    terms_beside,
+    words,
+)
 from pipeline.core.price_fields import (
     CACHE,
     INPUT_WORDS,
@@ -84,7 +93,7 @@ class _Meter:
     """What a name says: the meter, the unit, a condition, and the unit or currency of the amount.
 
     `size` is the number of units that the amount buys; `long_context` is a condition whose length another
-    field states.
+    field states; `is_plain` is True for a plain price of tokens, which is in a column.
     """
 
     name: str
@@ -94,6 +103,7 @@ class _Meter:
     size: int = 1
     long_context: bool = False
     terms: Terms = NO_TERMS
+    is_plain: bool = False
 
 
 _FLAT = frozenset({"input", "output", "cache_read", "cache_write"})
@@ -142,7 +152,22 @@ _MODALITIES = {
 _REASONING = frozenset(names_in("reasoning thinking"))
 _SEARCH = (frozenset({"search"}), frozenset({"web", "search"}))
 _OF_TIERS = frozenset(names_in("tiered context overrides"))
+_NUMBER = re.compile(r"[\d.]+(?:[eE][-+]?\d+)?")
 _DEPTH = 5
+
+
+def _is_plain_number(value: Any) -> bool:
+    """Return whether a value is a number, or a text that is one: such a text names no currency."""
+    return not isinstance(value, str) or _NUMBER.fullmatch(value) is not None
+
+
+@lru_cache(8192)
+def _are_plain(named: tuple[str, ...], names: tuple[str, ...], *, per_token: bool) -> bool:
+    """Return whether the names of an object are plain prices of tokens, or of no price that is known here."""
+    meters = [_meter((*named, *words(name))) for name in names]
+    return all(meter is None or meter.is_plain for meter in meters) and not (
+        any(map(states_terms, names)) or (per_token and any(name in _BARE for name in names))
+    )
 
 
 @lru_cache(8192)
@@ -174,7 +199,8 @@ def _meter(named: tuple[str, ...]) -> _Meter | None:
         return None
     terms = terms_of_name(tuple(word for word in kept if word not in _MODALITIES))
     size_of = _SIZES[per[1]] if per and per[1] else 1
-    return _Meter(name, unit, from_tokens, tuple(windows), size_of, long_context, terms)
+    is_plain = name in _FLAT and unit == TOKENS and not (from_tokens or windows or long_context)
+    return _Meter(name, unit, from_tokens, tuple(windows), size_of, long_context, terms, is_plain)
 
 
 def _billed(named: frozenset[str], unit: str) -> str | None:
@@ -208,12 +234,8 @@ def _special_tokens(rest: frozenset[str], modality: str) -> str | None:
     return f"cache_{access}" + (f"_{modality}" if modality else "") if access else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A price in a record, and whether it stands in a list of tiers."""
-
-    price: Price
-    tiered: bool
+_Found = tuple[Price, bool]
+"""A price in a record, and whether it stands in a list of tiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +264,9 @@ def find_conditions(body: Mapping[str, Any], unit: Decimal | None) -> FoundCondi
     """
     first: dict[tuple[object, ...], Price] = {}
     tiers: dict[str, Decimal] = {}
-    for found in _of_record(body, unit):
-        price = found.price
+    for price, tiered in _of_record(body, unit):
         if price.is_plain and price.meter in _FLAT and price.unit == TOKENS:
-            if found.tiered:
+            if tiered:
                 tiers.setdefault(price.meter, price.amount)
             continue
         if price.amount or (price.meter in _FLAT and price.unit == TOKENS):
@@ -283,11 +304,22 @@ class _Reader:
         priced = [name for name in value if names_price(name)]
         terms = terms_beside(value).over(outer) if priced else outer
         for name in priced:
-            yield from self.item(value[name], words(name), terms, _ANYWHERE, _DEPTH)
+            if not self.is_plain(value[name], words(name), terms):
+                yield from self.item(value[name], words(name), terms, _ANYWHERE, _DEPTH)
         if depth:
             for name, inner in value.items():
                 if isinstance(inner, dict) and name.lower() in WRAPPERS:
                     yield from self.fields(inner, terms, depth - 1)
+
+    def is_plain(self, item: Any, named: tuple[str, ...], terms: Terms) -> bool:
+        """Return whether a value of a record has plain prices at most, as nearly all have."""
+        if terms.currency not in (None, USD):
+            return False
+        values = item.values() if isinstance(item, dict) else (item,)
+        if any(isinstance(each, dict | list) or not _is_plain_number(each) for each in values):
+            return False
+        names = tuple(item) if isinstance(item, dict) else ("",)
+        return _are_plain(named, names, per_token=self.unit == PER_TOKEN)
 
     def item(
         self, item: Any, named: tuple[str, ...], terms: Terms, condition: _Condition, depth: int
@@ -377,7 +409,7 @@ class _Reader:
             return None
         window = ", ".join(dict.fromkeys((*condition.windows, *meter.windows))) or None
         price = Price(meter.name, meter.unit, value, from_tokens, window, full.currency or USD)
-        return _Found(price, condition.tiered)
+        return price, condition.tiered
 
     def from_tokens(self, meter: _Meter, condition: _Condition) -> int | None:
         """Return the length of the prompt above which a price holds; None if it is unknown or ambiguous."""
@@ -405,7 +437,7 @@ class _Reader:
             return
         for bare in _BARE[name]:
             if bare.least <= amount.value <= bare.most:
-                yield _Found(Price(bare.meter, bare.unit, amount.value * bare.factor), tiered=False)
+                yield Price(bare.meter, bare.unit, amount.value * bare.factor), False
 
 
 _DEAREST_UNIT = Decimal(1000)

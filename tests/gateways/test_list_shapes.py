@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from gateways.test_known_dialects import ASKED_AT, as_written
+from gateways.test_known_dialects import ASKED_AT, as_written, price_as_written
 from support import ROOT
 from support.list_shapes import NEEDS_NO_LINE, SHAPES, Shape
 
@@ -31,11 +31,13 @@ def test_the_facts_of_a_list_are_read_in_its_shape(shape: Shape) -> None:
     dialect = answer_dialect(asked, request_dialect(asked), answer)
     listing = dialect.read(answer)
     assert set(listing.records) == set(shape.facts)
-    found = {}
+    found, more = {}, {}
     for model, expected in shape.facts.items():
         facts = dialect.facts(canonical.decode(listing.records[model].body.encode()))
+        more[model] = [price_as_written(price) for price in facts.more_prices]
         found[model] = {name: as_written(getattr(facts, name)) or None for name in expected}
     assert found == shape.facts
+    assert shape.more in (None, {model: prices for model, prices in more.items() if prices})
 
 
 def test_each_shape_has_a_name_of_its_own() -> None:

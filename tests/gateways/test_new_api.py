@@ -65,6 +65,41 @@ def test_prices_are_multiplied_by_the_ratio_of_the_group() -> None:
     assert (facts(calls).usd_per_call, facts(calls).price_source) == (Decimal("0.035"), "ratio")
 
 
+def test_prices_of_an_expression_are_multiplied_by_the_ratio_of_the_group() -> None:
+    expression = 'len <= 200000 ? tier("a", p * 3 + c * 15) : tier("b", p * 6 + c * 22.5)'
+    tiers = {"model_name": "tiers", "billing_mode": "tiered_expr", "billing_expr": expression}
+    [row] = models_of_group(prices(enabled(tiers, "gold")), "gold")
+    found = facts(row)
+    assert (found.input_usd_per_1m, found.price_source) == (Decimal("2.1"), "ratio")
+    assert {(price.meter, price.from_tokens): price.amount for price in found.more_prices} == {
+        ("input", 200000): Decimal("4.2"),
+        ("output", 200000): Decimal("15.75"),
+    }
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "p * 2 + c * 6",
+        'tier("a", p * 1 + c * 2) + tier("b", p * 1)',
+        'tier("a", p * 1 + p * 2)',
+        'tier("a", p * 1 - c * 2)',
+        'tier("a", fixed(0.01)) * image_count',
+        'len <= 9 ? tier("a", p * 1) : len > 3 ? tier("b", p * 2) : tier("c", p * 3)',
+        'len <= 9 ? tier("a", p * 1) : len <= 3 ? tier("b", p * 2) : tier("c", p * 3)',
+        'len <= 9 ? tier("a", p * 1)',
+        'tier("a", p * 1) : tier("b", p * 2)',
+        'v2:tier("a", p * 1)',
+        'tier("a", p * 1e+400)',
+        7,
+        ["p * 1"],
+    ],
+)
+def test_an_expression_of_another_form_gives_no_price(expression: object) -> None:
+    [row] = prices({**ORION, "billing_mode": "tiered_expr", "billing_expr": expression})["data"]
+    assert (facts(row).price_source, facts(row).all_prices) == (None, ())
+
+
 def test_a_group_without_a_ratio_has_the_ratio_1() -> None:
     [row] = models_of_group(prices(enabled(ORION, "quiet")), "quiet")
     assert facts(row).input_usd_per_1m == Decimal(3)

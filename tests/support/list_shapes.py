@@ -27,6 +27,8 @@ class Shape:
         url: the configured address.
         config: the lines that the gateway's table needs beside `url`; "" where it needs none.
         source: where the shape is from; "" for forms of unknown gateways.
+        more: by model, all prices beside those of the facts, as golden pairs write them; None where they are
+            not looked at.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Shape:
     url: str = UNKNOWN
     config: str = ""
     source: str = ""
+    more: dict[str, list[str]] | None = None
 
 
 def row(model: str, /, **fields: Any) -> dict[str, Any]:
@@ -45,6 +48,12 @@ def row(model: str, /, **fields: Any) -> dict[str, Any]:
 def data(*rows: Any, **envelope: Any) -> dict[str, Any]:
     """Return an envelope like OpenAI's."""
     return {"object": "list", "data": list(rows), **envelope}
+
+
+def _labelled(into: str, out: str) -> list[dict[str, str]]:
+    """Return prices in a list, with labels and their unit."""
+    amounts = {"input_token": into, "output_token": out}
+    return [{"type": name, "price": price, "price_unit": "Per 1M tokens"} for name, price in amounts.items()]
 
 
 def prices(
@@ -1991,7 +2000,118 @@ PLACES = (
     ),
 )
 
-SHAPES = (*OPENAI_LIKE, *OPENROUTER_LIKE, *FAMILIES, *FORMS, *PLACES)
+PER_MILLION = {"unit": "per_million_tokens"}
+
+CONDITIONS = (
+    Shape(
+        "prices of hours off the peak",
+        data(
+            row("lyra", pricing={"input": 0.5, "output": 2, "off_peak": {"input": 0.25}} | PER_MILLION),
+        ),
+        {"lyra": prices("0.5", "2")},
+        more={"lyra": ["input 0.25 USD per 1M tokens, off-peak"]},
+    ),
+    Shape(
+        "ranges of input, with labelled prices",
+        data(
+            row(
+                "lyra",
+                prices=[
+                    {"range_name": "Input<=32K", "prices": _labelled("0.8", "3.2")},
+                    {"range_name": "32K<Input<=128K", "prices": _labelled("1.2", "4.8")},
+                ],
+            ),
+        ),
+        {"lyra": prices("0.8", "3.2")},
+        source="https://help.aliyun.com/zh/model-studio/models",
+        more={
+            "lyra": [
+                "input 1.2 USD per 1M tokens, above 32000",
+                "output 4.8 USD per 1M tokens, above 32000",
+            ]
+        },
+    ),
+    Shape(
+        "names of long prompts",
+        data(
+            row(
+                "lyra",
+                input_price_per_million=1.25,
+                output_price_per_million=10,
+                input_price_per_million_above_200k=2.5,
+            )
+        ),
+        {"lyra": prices("1.25", "10")},
+        source="https://ai.google.dev/gemini-api/docs/pricing",
+        more={"lyra": ["input 2.5 USD per 1M tokens, above 200000"]},
+    ),
+    Shape(
+        "TrueFoundry's tiers",
+        data(
+            row(
+                "lyra",
+                costs={
+                    "input_cost_per_token": 1e-6,
+                    "output_cost_per_token": 4e-6,
+                    "input_cost_per_token_batches": 5e-7,
+                    "tiered_pricing": {"input": [{"from": 128000, "cost_per_token": 2e-6}]},
+                },
+            )
+        ),
+        {"lyra": prices("1", "4")},
+        source="https://github.com/truefoundry/models/blob/main/test/model.cue",
+        more={
+            "lyra": ["input 0.5 USD per 1M tokens, batch", "input 2 USD per 1M tokens, above 128000"],
+        },
+    ),
+    Shape(
+        "prices of the standard and of batches",
+        data(
+            row(
+                "lyra",
+                pricing={"standard": {"input": 3, "output": 15}, "batch": {"input": 1.5, "output": 7.5}}
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("3", "15")},
+        source="https://docs.claude.com/en/docs/about-claude/pricing",
+        more={"lyra": ["input 1.5 USD per 1M tokens, batch", "output 7.5 USD per 1M tokens, batch"]},
+    ),
+    Shape(
+        "prices of images, seconds and characters",
+        data(
+            row("sketch", output_cost_per_image=0.04),
+            row("hear", pricing={"price_per_minute": 0.006}),
+            row("speak", pricing={"input": {"price": 0.000015, "unit": "character"}}),
+        ),
+        {name: {"input_usd_per_1m": None, "price_source": None} for name in ("sketch", "hear", "speak")},
+        more={
+            "sketch": ["output 0.04 USD per image"],
+            "hear": ["minute 0.006 USD per minute"],
+            "speak": ["input 0.000015 USD per character"],
+        },
+    ),
+    Shape(
+        "prices in another currency",
+        data(row("lyra", pricing={"input": 4, "output": 16, "currency": "CNY"} | PER_MILLION)),
+        {"lyra": {"input_usd_per_1m": None, "price_source": None}},
+        more={"lyra": ["input 4 CNY per 1M tokens", "output 16 CNY per 1M tokens"]},
+    ),
+    Shape(
+        "tiers by a condition that is not the length of the prompt",
+        data(
+            row(
+                "lyra",
+                pricing={"input": 1, "output": 2, "tiers": [{"min": 5, "region": "eu", "input": 9}]}
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("1", "2")},
+        more={},
+    ),
+)
+
+SHAPES = (*OPENAI_LIKE, *OPENROUTER_LIKE, *FAMILIES, *FORMS, *PLACES, *CONDITIONS)
 
 NEEDS_NO_LINE = sum(not shape.config for shape in SHAPES)
 """The number of shapes that are read without a line in the config beside `url`."""
