@@ -115,6 +115,8 @@ ADDRESSES = [
     ("https://api.venice.ai/api/v1", "venice"),
     ("https://ai-gateway.vercel.sh/v1", "vercel"),
     ("https://hub.example.com/api/available_model", "one-hub-models"),
+    ("https://models.dev", "models-dev-catalogue"),
+    ("https://models.dev/api.json", "models-dev-catalogue"),
     ("https://api.deepinfra.com/v1/openai", "deepinfra"),
     ("https://api.friendli.ai/serverless/v1", "friendli"),
     ("https://nano-gpt.com/api/v1", "nano-gpt"),

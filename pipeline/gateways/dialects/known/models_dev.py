@@ -25,19 +25,27 @@ def _with_features(facts: Facts, body: Body) -> Facts:
     return replace(facts, features=tuple(sorted({*facts.features, *found})))
 
 
+_FACTS = FactPaths(
+    prices=Prices(
+        unit=PER_1M,
+        input=("cost.input",),
+        output=("cost.output",),
+        cache_read=("cost.cache_read",),
+        cache_write=("cost.cache_write",),
+    ),
+    adjust=_with_features,
+)
+
 DIALECTS = (
+    Dialect(name="models-dev", recognises=_is_models_dev, facts=_FACTS),
     Dialect(
-        name="models-dev",
-        recognises=_is_models_dev,
-        facts=FactPaths(
-            prices=Prices(
-                unit=PER_1M,
-                input=("cost.input",),
-                output=("cost.output",),
-                cache_read=("cost.cache_read",),
-                cache_write=("cost.cache_write",),
-            ),
-            adjust=_with_features,
-        ),
+        name="models-dev-catalogue",
+        # An object by provider, with an object by id for the models of each: https://models.dev/api.json
+        hosts=("models.dev",),
+        path="/api.json",
+        list_at=("*.models",),
+        id_at="{^}/{id}",
+        has_records=False,
+        facts=_FACTS,
     ),
 )
