@@ -131,7 +131,7 @@ def test_a_change_is_exactly_these_rows(gateway, job):
 def test_a_change_is_exactly_this_json(gateway, job):
     gateway.offers("beta", to=("default", "vip"), context_length=8000)
     job.quick("run", at=hour(6))
-    gateway.offers("beta", to=("default", "vip"), context_length="8k")
+    gateway.offers("beta", to=("default", "vip"), context_length="16k")
     job.quick("run", at=hour(7))
     report = job.latest()
     coverage = report.pop("coverage")
@@ -162,7 +162,7 @@ def test_a_change_is_exactly_this_json(gateway, job):
                 "owned_by": "custom",
                 "since": None,
                 "away_seconds": None,
-                "fields": [{"field": "context_length", "class": "limits", "before": 8000, "after": "8k"}],
+                "fields": [{"field": "context_length", "class": "limits", "before": 8000, "after": "16k"}],
                 "prices": [],
                 "case_variant": None,
                 "successor": None,
