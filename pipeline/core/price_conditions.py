@@ -356,8 +356,8 @@ class _Reader:
         for name, inner in item.items():
             if inner is not None and name not in LABELS:
                 yield from self.item(inner, (*named, *words(name)), beside, condition, depth - 1)
-            if depth == _DEPTH and self.unit == PER_TOKEN and name in _BARE:
-                yield from self.bare(name, inner, beside)
+            if (depth == _DEPTH or condition.tiered) and self.unit == PER_TOKEN and name in _BARE:
+                yield from self.bare(name, inner, beside, condition)
 
     def element(
         self,
@@ -428,20 +428,29 @@ class _Reader:
         if terms.currency is None and self.unit is not None and self.unit < 1:
             # A fraction of USD, which may be that of tokens only.
             return None
-        return value / meter.size if value / meter.size <= _DEAREST_UNIT or not in_usd else None
+        amount = value / meter.size
+        if in_usd and (amount > _DEAREST_UNIT or (meter.unit == "image" and 0 < amount < _CHEAPEST_IMAGE)):
+            return None
+        return amount
 
-    def bare(self, name: str, item: Any, terms: Terms) -> Iterator[_Found]:
+    def bare(self, name: str, item: Any, terms: Terms, condition: _Condition) -> Iterator[_Found]:
         """Yield the price of a name without a unit in an object of prices per token; see `_BARE`."""
         amount = parse_amount(item)
         if amount is None or amount.terms.over(terms).currency not in (None, USD):
             return
         for bare in _BARE[name]:
             if bare.least <= amount.value <= bare.most:
-                yield Price(bare.meter, bare.unit, amount.value * bare.factor), False
+                value = amount.value * bare.factor
+                window = ", ".join(condition.windows) or None
+                price = Price(bare.meter, bare.unit, value, condition.from_tokens, window)
+                yield price, condition.tiered
 
 
 _DEAREST_UNIT = Decimal(1000)
 """USD: no image, second, request or search costs more."""
+
+_CHEAPEST_IMAGE = Decimal("0.00001")
+"""USD: below it, an amount is that of a token, which some lists call the price of an image."""
 
 _DEAREST_MODALITY = Decimal(500)
 """USD per 1M tokens of audio, images or video; above it, an amount may be that of an image."""

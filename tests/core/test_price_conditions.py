@@ -136,6 +136,22 @@ def test_a_tier_with_a_condition_that_is_unknown_gives_no_price(tier: dict[str, 
     assert not find_conditions({"pricing": {"tiers": listed}}, PER_1M).first_tiers
 
 
+def test_a_price_of_an_image_that_is_one_of_a_token_is_left_out() -> None:
+    assert read({"input_cost_per_image": Decimal("0.0000008")}) == []
+    assert read({"input_cost_per_image": Decimal("0.00006")}) == ["input 0.00006 USD per image"]
+
+
+def test_bare_names_in_a_tier_have_its_condition() -> None:
+    overrides = [
+        {"min_prompt_tokens": 200000, "prompt": "0.000002", "audio": "0.000004", "web_search": "0.02"}
+    ]
+    assert read({"pricing": {"overrides": overrides}}, PER_TOKEN) == [
+        "input 2 USD per 1M tokens, above 200000",
+        "input_audio 4 USD per 1M tokens, above 200000",
+        "search 0.02 USD per search, above 200000",
+    ]
+
+
 def test_windows_of_hours_and_days_are_texts() -> None:
     overrides = [
         {"utc_start": 1630, "utc_end": 30, "prompt": "0.000001"},
