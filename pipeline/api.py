@@ -58,6 +58,7 @@ from pipeline.store import Store, lock, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
+from pipeline.store.groups import UserGroup, user_groups
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
 from pipeline.store.scopes import left_out_rows
@@ -110,6 +111,7 @@ __all__ = [
     "ScopeProbe",
     "ScopeResult",
     "Status",
+    "UserGroup",
     "Verdict",
     "home",
     "in_git",
@@ -695,6 +697,11 @@ class Home:
         """Return every scope, by name, with its number of models and its state."""
         with self._read() as store:
             return coverage(store)
+
+    def groups(self) -> tuple[UserGroup, ...]:
+        """Return the groups of all users whose scopes list them, by user and group."""
+        with self._read() as store:
+            return user_groups(store)
 
     def last_run(self) -> Run | None:
         """Return the last run; None before the first."""

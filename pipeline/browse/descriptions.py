@@ -168,6 +168,7 @@ TABLES: Mapping[str, Description] = {
             "name": "Name, `gateway/name`",
             "auth": _AUTH,
             "key_hint": "Reference to the secret, never the secret",
+            "lists_groups": "1 if it lists the groups of a user, each with a scope of its own, and no models",
             "asked": "1 if runs ask it; 0 if it is retired",
             "listing": "Current listing: the last accepted one",
             "held": "Held listing: not accepted yet",
@@ -386,6 +387,19 @@ VIEWS: Mapping[str, Description] = {
         sort="model",
         facets=("gateway",),
         search_column="model_id",
+    ),
+    "groups": Description(
+        'The groups that signed-in users may use, by scopes with `groups = "all"`.',
+        {
+            "user": "Scope of the user, which lists the groups",
+            "ratio": "Factor of the prices for this user: a number, or a text",
+            "description": "Text of the gateway about it",
+            "scope": "Scope of its models; empty if they were never known",
+            "models": "Number of its models",
+            "user_id": "Id in `scopes`",
+        },
+        sort="user",
+        facets=("gateway", "user"),
     ),
     "same_catalog": Description(
         "The scopes that have the same current listing.",

@@ -203,6 +203,7 @@ with lost as (
     select sightings.id as sighting, sightings.scope, changes.model, snapshots.started_at as at
     from snapshots
     join sightings on sightings.snapshot = snapshots.id and sightings.outcome = 'moved'
+        and sightings.scope not in (select id from scopes where lists_groups)
     join changes on changes.transition = sightings.transition and changes.kind = 'removed'
     where {_within("snapshots.started_at", 90)}
 ), back as (

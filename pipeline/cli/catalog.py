@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from pipeline.api import Home, Status
+from pipeline.api import Home, Status, UserGroup
 from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
+from pipeline.history.types import Coverage
 from pipeline.reports import csv_json
 from pipeline.reports.console import event_lines, incident_lines
 from pipeline.reports.csv_json import coverage_value, event_value, write_csv
@@ -108,6 +110,7 @@ def models(
 
 
 _SCOPE_COLUMNS = ("scope", "group", "auth", "key", "models", "state", "last_answered")
+_GROUP_COLUMNS = ("user", "group", "ratio", "models", "description")
 
 
 @click.command()
@@ -115,15 +118,34 @@ _SCOPE_COLUMNS = ("scope", "group", "auth", "key", "models", "state", "last_answ
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @csv_option("Print CSV.")
 def scopes(home: Home, *, as_json: bool, as_csv: bool, bom: bool) -> None:
-    """Show every scope: its credential, its number of models, and its state."""
-    coverage = home.scopes()
+    """Show every scope: its credential, its number of models, its state, and the groups of users."""
+    coverage, groups = home.scopes(), home.groups()
     rows = [[getattr(scope, name) for name in _SCOPE_COLUMNS] for scope in coverage]
     if as_json:
-        raw(pretty([coverage_value(scope) for scope in coverage]))
+        raw(pretty([_scope_value(scope, groups) for scope in coverage]))
     elif as_csv:
-        raw(write_csv(_SCOPE_COLUMNS, rows, bom=bom))
+        for row, scope in zip(rows, coverage, strict=True):
+            row.append(" ".join(group.group for group in groups if group.user == scope.scope))
+        raw(write_csv((*_SCOPE_COLUMNS, "groups"), rows, bom=bom))
     else:
         table(_SCOPE_COLUMNS, rows, right=("models",))
+        if groups:
+            click.echo()
+            of_users = [[getattr(group, name) for name in _GROUP_COLUMNS] for group in groups]
+            table(_GROUP_COLUMNS, of_users, right=("ratio", "models"))
+
+
+def _scope_value(scope: Coverage, groups: Sequence[UserGroup]) -> dict[str, Any]:
+    """Return a scope as a JSON object; one that lists groups has these, too."""
+    value = coverage_value(scope)
+    if scope.listed_groups is None:
+        return value
+    return value | {"groups": [_group_value(group) for group in groups if group.user == scope.scope]}
+
+
+def _group_value(group: UserGroup) -> dict[str, Any]:
+    """Return a group of a user as a JSON object."""
+    return {name: value for name, value in asdict(group).items() if name not in ("user", "gateway")}
 
 
 @click.command()

@@ -111,7 +111,8 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
             if fallback:
                 advice = f"{fallback} {_cure('Refused', scope)}"
             answers = "anonymous list" if fallback else "yes"
-            row |= {"answers": answers, "dialect": dialect.name, "models": len(listing)}
+            models = None if scope.all_groups else len(listing)
+            row |= {"answers": answers, "dialect": dialect.name, "models": models}
             row |= {"error": None, "advice": advice}
         case FetchError() as error:
             problem = {"class": type(error).__name__, "message": error.message}
@@ -236,8 +237,9 @@ def _log_result(scope: Scope, result: ScopeResult) -> None:
     fields: dict[str, Any] = {"scope": scope.name, "seconds": result.seconds}
     match result.answer:
         case ListingAnswer(listing):
-            counted = {"fields": fields | {"models": len(listing)}}
-            LOG.info("%s: %s", scope.name, count(len(listing), "model"), extra=counted)
+            thing = "group" if scope.all_groups else "model"
+            counted = {"fields": fields | {f"{thing}s": len(listing)}}
+            LOG.info("%s: %s", scope.name, count(len(listing), thing), extra=counted)
             for warning in listing.warnings:
                 LOG.info("%s: %s", scope.name, warning, extra={"fields": fields})
         case FetchError() as error:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.core.canonical import as_text, from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.prices import PriceChange, is_same_price
-from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
+from pipeline.core.types import GROUP_FIELD, FieldChange, FlapStep, Kind, Severity
 from pipeline.core.values import is_alike, parse_date, parse_length, parse_number
 
 URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
@@ -58,14 +58,20 @@ def severity(
         return Severity.BREAKING if worse else Severity.NOTABLE if loud else Severity.QUIET
     significant = [field for field in fields if is_significant(field)]
     prices = [price for price in prices if price.flap_step != FlapStep.REPEATED]
-    if kind == Kind.CHANGED and not (prices or significant):
+    if kind in (Kind.CHANGED, Kind.GROUP) and not (prices or significant):
         return Severity.QUIET
+    is_removed = kind == Kind.REMOVED or is_group_gone(kind, significant)
     pressing = any(map(is_pressing, significant)) or any(price.before != price.after for price in prices)
-    if urgent and (kind == Kind.REMOVED or pressing):
+    if urgent and (is_removed or pressing):
         return Severity.URGENT
     increased = any(direction(price) > 0 or price.flap_step == FlapStep.ANNOUNCED for price in prices)
-    worse = kind == Kind.REMOVED or increased or any(map(is_reduction, significant))
+    worse = is_removed or increased or any(map(is_reduction, significant))
     return Severity.BREAKING if worse else Severity.NOTABLE
+
+
+def is_group_gone(kind: Kind, fields: Iterable[FieldChange]) -> bool:
+    """Return whether a change of this kind, with these fields, is that a group does not exist any more."""
+    return kind == Kind.GROUP and any(each.field == GROUP_FIELD and each.after is None for each in fields)
 
 
 def is_pressing(field: FieldChange) -> bool:

@@ -14,6 +14,9 @@ Digest = NewType("Digest", str)
 GROUP_PREFIX = "group:"
 """Begins the ids of the groups of a user, which are listed like models."""
 
+GROUP_FIELD = "group"
+"""The field of an event by which a group is new or gone: its name, absent on the other side."""
+
 REFERENCE_PREFIXES = ("env:", "file:", "command:")
 """The prefixes of references to secrets."""
 
@@ -296,8 +299,8 @@ class Listing:
 class Kind(StrEnum):
     """The kind of a change.
 
-    Only events have the last two: `returned` is for an added model that the scope had offered before, `shape`
-    for fields that nearly all records gain or lose at once.
+    Only events have the last three: `returned` is for an added model that the scope had offered before,
+    `shape` for fields that nearly all records gain or lose at once, `group` for a group of a user.
     """
 
     ADDED = "added"
@@ -305,6 +308,7 @@ class Kind(StrEnum):
     CHANGED = "changed"
     RETURNED = "returned"
     SHAPE = "shape"
+    GROUP = "group"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from typing import Any
 from pipeline.core.diff import field_changes
 from pipeline.core.prices import PriceChange, mark_flapping, price_changes
 from pipeline.core.times import elapsed
-from pipeline.core.types import GROUP_PREFIX, FieldChange, Kind
+from pipeline.core.types import FieldChange, Kind
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.flaps import mark_fields, restore_before, restore_prices, settled_events
+from pipeline.history.groups import as_group_events
 from pipeline.history.shapes import fold_shapes, with_meaning, with_meanings
 from pipeline.history.types import Event
 from pipeline.store import Store
@@ -28,15 +29,20 @@ from pipeline.store.changes import (
 )
 from pipeline.store.departures import Departure, departures_of_returned
 from pipeline.store.flaps import Episodes, Regain, Regains, SettledValue, episodes, regains, settled_values
+from pipeline.store.groups import scopes_of_groups
 from pipeline.store.models import ListedModels
 from pipeline.store.records import record_bodies, record_prices
-from pipeline.store.scopes import group_lists
 from pipeline.store.windows import Window
 
 _MIN_SIMILARITY = 0.8
 """The similarity of two names, from 0 to 1, from which one is called a possible rename of the other."""
 
-_ORDER = {Kind.REMOVED: 0, Kind.CHANGED: 1, Kind.SHAPE: 2, Kind.RETURNED: 3, Kind.ADDED: 4}
+_ORDER = {
+    kind: place
+    for place, kind in enumerate(
+        (Kind.REMOVED, Kind.CHANGED, Kind.SHAPE, Kind.GROUP, Kind.RETURNED, Kind.ADDED)
+    )
+}
 
 
 def find_events(
@@ -73,8 +79,8 @@ def select_events(
 
 
 def select_models(event: Event, globs: Sequence[str]) -> Event | None:
-    """Return an event if its model matches a glob; a change of shape with its matching models."""
-    if event.kind != Kind.SHAPE:
+    """Return an event if its model matches a glob; one of a shape or a group with its matching models."""
+    if event.kind not in (Kind.SHAPE, Kind.GROUP) or not globs:
         return event if matches(event.model, globs) else None
     models = tuple(model for model in event.models if matches(model, globs))
     return replace(event, models=models) if models else None
@@ -140,38 +146,18 @@ def _build_events(
         (each.snapshot, each.scope_name): each for each in settled
     }
     moves |= {(each.snapshot, each.scope_name): each for each in sightings if each.outcome == "moved"}
+    of_groups = scopes_of_groups(store)
+    groups = [event for event in events if event.scopes[0] in of_groups]
+    events = [event for event in events if event.scopes[0] not in of_groups]
     folded = fold_shapes(events, moves, watch) if models is None else map(with_meanings, events)
     times = _order_times(sorted([*sightings, *settled], key=lambda each: each.id))
 
     def order(event: Event) -> tuple[object, ...]:
         run = times[event.snapshot], event.snapshot
-        return (*run, event.gateway, event.scopes, _ORDER[event.kind], event.model, event.models)
+        name = event.model or event.groups
+        return (*run, event.gateway, event.scopes, _ORDER[event.kind], name, event.models)
 
-    return _with_groups(store, sorted(folded, key=order), rules.listed, watch)
-
-
-def _with_groups(
-    store: Store, events: Sequence[Event], listed: ListedModels, watch: Watch
-) -> tuple[Event, ...]:
-    """Return events with the number of models, and the watched ones, of each group of a user that is gone."""
-    gone = {
-        (event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot)
-        for event in events
-        if event.kind == Kind.REMOVED and event.model.startswith(GROUP_PREFIX)
-    }
-    if not gone:
-        return tuple(events)
-    lists = group_lists(store, gone)
-
-    def with_group(event: Event) -> Event:
-        key = (event.scopes[0], event.model.removeprefix(GROUP_PREFIX), event.snapshot)
-        if event.kind != Kind.REMOVED or key not in lists:
-            return event
-        last = lists[key]
-        names = listed.names(last.listing).values() if watch.models and watch.covers(last.scope) else ()
-        return replace(event, listed=last.size, models=tuple(sorted(filter(watch.has, names))))
-
-    return tuple(map(with_group, events))
+    return tuple(sorted([*folded, *as_group_events(store, groups, watch)], key=order))
 
 
 def _order_times(sightings: Iterable[TransitionSighting | SettledValue]) -> dict[int, str]:

@@ -21,6 +21,7 @@ from pipeline.history.shapes import group_shapes, split_shapes
 from pipeline.store import Store, read_listing
 from pipeline.store.catalog import NOW, Moment, ScopeListing, first_answer, listings_between, scope_listings
 from pipeline.store.changes import quiet_fields
+from pipeline.store.groups import scopes_of_groups
 from pipeline.store.records import listing_facts, listing_prices
 
 _COMMON_FACTS = (
@@ -153,6 +154,9 @@ def _listings(store: Store, side: ComparedSide, names: frozenset[str] | None) ->
 
 
 def _no_answer(store: Store, scopes: Iterable[str]) -> str:
+    scopes = sorted(scopes)
+    if scopes and set(scopes) <= scopes_of_groups(store):
+        return f"{scopes[0]} lists groups, not models: compare the scopes of groups, {scopes[0]}.*"
     times = {name: first_answer(store, name) for name in sorted(scopes)}
     answered = [(at, name) for name, at in times.items() if at]
     if answered:

@@ -17,15 +17,16 @@ __all__ = ["Coverage", "Event", "Recovery", "Run", "ScopeRows"]
 class Event:
     """A change of one model in a window, one for all the scopes that had it in the same run.
 
-    A change of shape is one of several models: nearly all of a list gained, or lost, the same fields.
+    A change of shape is one of several models: nearly all of a list gained, or lost, the same fields. By a
+    change of a group, it is new, gone or has another ratio; its scopes are those that list the user's groups.
 
     Args:
         at: when it took effect (ISO 8601 UTC, as all times): the start of the run that first had the change,
             or that confirmed a removal.
         snapshot: the number of that run.
-        model: its id; empty for a change of shape.
+        model: its id; empty for a change of shape or of a group.
         scopes: the names of the scopes, sorted.
-        groups: the groups of those scopes that have one, sorted.
+        groups: the groups of those scopes that have one, sorted; for a change of a group, its name alone.
         owned_by: the owner that the gateway names.
         since: for a removal, the start of the run at which the model was first missing; for a return, of the
             run at which it had left.
@@ -35,10 +36,11 @@ class Event:
         case_variant: for an addition or a removal, a model of the same list whose id differs only in case.
         successor: for a removal, the only model with a similar id that was added by the same transition.
         urgent: it concerns a watched model that was removed, was repriced, or got another shutdown date.
-        models: for a change of shape, the ids of the models, sorted; `fields` has the values of one of them;
-            for the removal of a user's group, the watched models that it had.
-        listed: for a change of shape, the number of models in the list; for the removal of a user's group,
-            the number of models that it had.
+        models: for a change of shape, the ids of the models, sorted; `fields` has the values of one of them.
+            For a change of a group, the ids of its models.
+        listed: for a change of shape, the number of models in the list; for one of a group, that of its
+            models, None where they are unknown.
+        watched_models: for a change of a group, the watched ones of its models.
     """
 
     at: str
@@ -58,11 +60,13 @@ class Event:
     urgent: bool = False
     models: tuple[str, ...] = ()
     listed: int | None = None
+    watched_models: tuple[str, ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Whether nothing that matters changed: names, descriptions and counters do not."""
-        return self.kind in (Kind.CHANGED, Kind.SHAPE) and not any(map(is_significant, self.fields))
+        kinds = (Kind.CHANGED, Kind.SHAPE, Kind.GROUP)
+        return self.kind in kinds and not any(map(is_significant, self.fields))
 
     @property
     def repeated(self) -> bool:
@@ -78,6 +82,8 @@ class Event:
     @property
     def severity(self) -> Severity:
         """How severe it is, by itself: the net change of several events may be less severe."""
+        if self.quiet:
+            return Severity.QUIET
         if self.kind == Kind.SHAPE:
             return severity(self.kind, (), self.fields, urgent=self.urgent)
         prices, fields = split_prices(self.fields, self.prices)

@@ -9,14 +9,14 @@ from functools import lru_cache
 from itertools import groupby
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
-from pipeline.core.impact import by_importance, is_pressing
+from pipeline.core.impact import by_importance, is_group_gone, is_pressing
 from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.text import count, printable
 from pipeline.core.times import duration, minute
-from pipeline.core.types import GROUP_PREFIX, PROBLEMS, FieldChange, Kind, Severity
+from pipeline.core.types import GROUP_FIELD, PROBLEMS, FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, ScopeRows
 from pipeline.reports.folding import Batch, Flapping, fold_batches, fold_flapping, worst_first
-from pipeline.reports.render.changes import models_count, shape
+from pipeline.reports.render.changes import group_texts, models_count, shape
 from pipeline.reports.render.fields import field_now, fields, price, price_now, shutdown, usd, with_source
 from pipeline.reports.render.locales import Locale, plain, untrusted
 from pipeline.reports.render.scopes import cure, problem_key
@@ -153,15 +153,14 @@ def _net_texts(fields: Sequence[FieldChange], prices: Sequence[PriceChange]) -> 
 
 
 def _lines(event: Event, removed: str, today: str) -> Iterator[str]:
+    if event.kind == Kind.GROUP:
+        yield from _group_lines(event)
+        return
     line = f"{URGENT_PREFIX if event.urgent else '  '}{KIND_SYMBOLS[event.kind]} {printable(event.model)}"
     if event.kind == Kind.SHAPE:
         yield f"{line}{_shape_text(event)}"
         return
     match event.kind:
-        case Kind.REMOVED if event.listed is not None:
-            line = line.removesuffix(printable(event.model)) + _group_gone(event)
-            yield f"{line}{_since([event])}"
-            return
         case Kind.REMOVED:
             line += f"{removed}{_since([event])}{_similar_model(event)}"
         case Kind.RETURNED:
@@ -178,10 +177,25 @@ def _lines(event: Event, removed: str, today: str) -> Iterator[str]:
     yield from (f"      {text}" for text in texts)
 
 
-def _group_gone(event: Event) -> str:
-    group = printable(event.model.removeprefix(GROUP_PREFIX))
-    text = f"group {group} is gone ({count(event.listed or 0, 'model')})"
-    return f"{text}, watched: {', '.join(map(printable, event.models))}" if event.models else text
+def _group_lines(event: Event) -> Iterator[str]:
+    prices, others = split_prices(event.fields, event.prices)
+    quiet = [field for field in event.fields if field.category in QUIET_CATEGORIES]
+    (name,) = event.groups
+    texts = group_texts(
+        _english(),
+        name,
+        prices,
+        (*others, *quiet),
+        models=event.listed,
+        watched=event.watched_models,
+        away=event.away_seconds,
+    )
+    is_gone = is_group_gone(event.kind, event.fields)
+    is_back = not is_gone and any(field.field == GROUP_FIELD for field in event.fields)
+    symbol = KIND_SYMBOLS[Kind.REMOVED if is_gone else Kind.ADDED if is_back else Kind.CHANGED]
+    for text in texts:
+        mark = URGENT_PREFIX if event.urgent else "  "
+        yield f"{mark}{symbol} {plain(text)}{_since([event]) if is_gone else ''}"
 
 
 def _since(events: Sequence[Event]) -> str:

@@ -55,6 +55,9 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 _ID_COLUMN = "model"
 
+_OF_MODELS = (Kind.SHAPE, Kind.GROUP)
+"""The kinds of events that are of several models."""
+
 _BOM = "\ufeff"
 """By this mark, Excel recognises UTF-8."""
 
@@ -132,14 +135,14 @@ def _rows(event: Event) -> Iterator[tuple[str | int | Decimal | None, ...]]:
     model = (event.gateway, event.model)
     urgent = "yes" if event.urgent else None
     tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds, urgent)
-    if event.kind not in (Kind.CHANGED, Kind.SHAPE) or not event.fields:
+    if event.kind not in (Kind.CHANGED, *_OF_MODELS) or not event.fields:
         yield (event.at, event.kind, *model, *[None] * 4, *tail, event.severity, *[None] * 5)
     usd = usd_sides(event.fields, event.prices)
     for field in event.fields:
         change = (field.field, *sides(field), field.category)
         prices = usd.get(field, (None, None))
-        shape = (len(event.models), field.shape_of) if event.kind == Kind.SHAPE else (None, None)
-        kind = Kind.SHAPE if event.kind == Kind.SHAPE else Kind.CHANGED
+        shape = (len(event.models), field.shape_of) if event.kind in _OF_MODELS else (None, None)
+        kind = event.kind if event.kind in _OF_MODELS else Kind.CHANGED
         yield (event.at, kind, *model, *change, *tail, event.severity, *prices, flap_cell(field), *shape)
 
 
@@ -169,10 +172,11 @@ def report_value(report: Report) -> dict[str, Any]:
 
 
 def event_value(event: Event) -> dict[str, Any]:
-    """Return an event as a JSON object; a change of shape has `models`, few others have it or `listed`."""
+    """Return an event as a JSON object; only a change of shape or of a group has `models` and `listed`."""
     value = asdict(event)
     models, listed = list(value.pop("models")), value.pop("listed")
-    shape: dict[str, Any] = {"models": models} if event.kind == Kind.SHAPE or models else {}
+    del value["watched_models"]
+    shape: dict[str, Any] = {"models": models} if event.kind in _OF_MODELS else {}
     shape |= {} if listed is None else {"listed": listed}
     return (
         value
@@ -223,6 +227,8 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
     """Return a scope's coverage as a JSON object; `error` is null while the scope is healthy."""
     value = asdict(coverage)
     value["pending_models"] = list(coverage.pending_models)
+    if coverage.listed_groups is None:
+        del value["listed_groups"]
     error_class, message = value.pop("error_class"), value.pop("message")
     return value | {"error": {"class": error_class, "message": message} if message else None}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from pipeline.core.impact import by_importance, is_reduction, is_significant, severity
+from pipeline.core.impact import by_importance, is_group_gone, is_reduction, is_significant, severity
 from pipeline.core.jsonpath import generalise
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, FlapStep, Kind, Severity
@@ -36,7 +36,7 @@ _SAME_CHANGE = 3
 _SAME_FIELDS = 12
 """The number of models with changes of the same fields from which they are folded, whatever the values."""
 
-_KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.SHAPE, Kind.RETURNED, Kind.ADDED)
+_KIND_ORDER = (Kind.REMOVED, Kind.CHANGED, Kind.SHAPE, Kind.GROUP, Kind.RETURNED, Kind.ADDED)
 
 
 def fold_events(
@@ -50,12 +50,12 @@ def fold_events(
         watch: the models that the config watches.
     """
     in_order = list(events)
-    events = [event for event in in_order if event.kind != Kind.SHAPE]
+    events = [event for event in in_order if event.kind not in (Kind.SHAPE, Kind.GROUP)]
     owners = {
         _change(net, by_scope, groups, watch): next(iter(by_scope.values()))[-1].owned_by
         for net, by_scope in _net_by_scope(events).items()
     }
-    found = [*_fold_fields(_fold_models(owners)), *_net_shapes(in_order, groups)]
+    found = [*_fold_fields(_fold_models(owners)), *_net_shapes(in_order, groups), *_net_groups(in_order)]
     return tuple(sorted(found, key=_order))
 
 
@@ -95,6 +95,46 @@ def _net_shapes(events: Iterable[Event], groups: Mapping[str, str]) -> Iterator[
     for change, scopes in shared.items():
         names = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
         yield replace(change, scopes=tuple(sorted(scopes)), groups=names)
+
+
+def _net_groups(events: Iterable[Event]) -> Iterator[NetChange]:
+    """Yield the net changes of groups; scopes with equal ones share a change.
+
+    A ratio that ends where it began is left out; a group that was gone, and is as it was before, is not.
+    """
+    by_group: dict[tuple[str, str, str], list[Event]] = {}
+    for event in events:
+        for scope in event.scopes if event.kind == Kind.GROUP else ():
+            by_group.setdefault((event.gateway, event.groups[0], scope), []).append(event)
+    shared: dict[NetChange, list[str]] = {}
+    for (gateway, group, scope), steps in by_group.items():
+        prices, fields = net_changes(steps)
+        was_gone = any(is_group_gone(event.kind, event.fields) for event in steps)
+        if not (prices or fields or was_gone):
+            continue
+        last = steps[-1]
+        urgent = any(event.urgent for event in steps)
+        is_reverted = not (prices or fields)
+        change = NetChange(
+            severity=Severity.NOTABLE if is_reverted else severity(Kind.GROUP, prices, fields, urgent=urgent),
+            kind=Kind.GROUP,
+            gateway=gateway,
+            models=last.models,
+            scopes=(),
+            groups=(group,),
+            prices=prices,
+            fields=tuple(by_importance(fields)),
+            steps=len(steps),
+            reverted=is_reverted,
+            at=last.at,
+            since=last.since,
+            away_seconds=last.away_seconds,
+            listed=last.listed,
+            watched_models=last.watched_models,
+        )
+        shared.setdefault(change, []).append(scope)
+    for change, scopes in shared.items():
+        yield replace(change, scopes=tuple(sorted(scopes)))
 
 
 class _ListSteps:
@@ -142,7 +182,6 @@ class _Net:
     case_variant: str | None
     successor: str | None
     listed: int | None
-    lost: tuple[str, ...]
     urgent: bool
     flapping: bool
 
@@ -165,7 +204,11 @@ def _net_by_scope(events: Iterable[Event]) -> dict[_Net, dict[str, list[Event]]]
 
 
 def _net(steps: Sequence[Event]) -> _Net:
-    """Return the net change of the events of one model in one scope."""
+    """Return the net change of the events of one model in one scope.
+
+    Prices that differ by quiet fields alone, as by the ratio of a group, are reported elsewhere.
+    """
+    steps = [replace(event, prices=()) if _is_priced_quietly(event) else event for event in steps]
     first, last = steps[0], steps[-1]
     before = first.kind in (Kind.REMOVED, Kind.CHANGED)
     after = last.kind != Kind.REMOVED
@@ -192,10 +235,14 @@ def _net(steps: Sequence[Event]) -> _Net:
         case_variant=last.case_variant,
         successor=last.successor,
         listed=last.listed,
-        lost=last.models,
         urgent=any(event.urgent for event in steps),
         flapping=left or sum(not event.repeated for event in steps) >= FLAPPING,
     )
+
+
+def _is_priced_quietly(event: Event) -> bool:
+    is_explained = any(field.category == "price" or field.flapping for field in event.fields)
+    return event.kind == Kind.CHANGED and event.quiet and bool(event.fields) and not is_explained
 
 
 def _unchanged_sides(steps: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple[FieldChange, ...]]:
@@ -234,7 +281,6 @@ def _change(
         case_variant=net.case_variant,
         successor=net.successor,
         listed=net.listed,
-        lost=net.lost,
         watched=watch.has(net.model) and any(map(watch.covers, scopes)),
     )
 
@@ -450,7 +496,7 @@ def fold_flapping(
     }
     sequences: dict[Hashable, list[Event]] = {}
     for event in events:
-        if event.kind == Kind.SHAPE:
+        if event.kind in (Kind.SHAPE, Kind.GROUP):
             continue
         place = event.gateway, event.model, event.scopes
         if event.repeated or not any((*place, field.field) in marked for field in event.fields):

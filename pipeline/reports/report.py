@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.core.impact import is_pressing
+from pipeline.core.impact import is_group_gone, is_pressing
 from pipeline.core.types import Kind
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.changes import find_events
@@ -36,8 +36,9 @@ def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
 
 
 def _is_urgent(event: Event, watch: Watch) -> bool:
-    if event.kind == Kind.REMOVED and event.models:
-        return True  # a group of a user with watched models
+    if event.kind == Kind.GROUP:
+        worse = is_group_gone(event.kind, event.fields) or any(map(is_pressing, event.fields))
+        return worse and bool(event.watched_models)
     if not (watch.has(event.model) and any(map(watch.covers, event.scopes))):
         return False
     return event.kind == Kind.REMOVED or any(map(is_pressing, event.fields))

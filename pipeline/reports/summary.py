@@ -166,14 +166,15 @@ def _filter_report(report: Report, wanted: Filter, groups: Mapping[str, str]) ->
 def _filter_events(events: Iterable[Event], wanted: Filter, groups: Mapping[str, str]) -> Iterator[Event]:
     for event in filter(None, (select_models(event, wanted.models) for event in events)):
         # A change of shape may be one of models of several owners.
-        of_several = event.kind == Kind.SHAPE and event.owned_by is None
+        of_several = event.kind in (Kind.SHAPE, Kind.GROUP) and event.owned_by is None
         if not (of_several or matches(event.owned_by or "", wanted.owners)):
             continue
-        scopes = tuple(scope for scope in event.scopes if _selects(wanted, scope, groups))
+        own = dict.fromkeys(event.scopes, event.groups[0]) if event.kind == Kind.GROUP else groups
+        scopes = tuple(scope for scope in event.scopes if _selects(wanted, scope, own))
         if scopes == event.scopes:
             yield event
         elif scopes:
-            selected_groups = tuple(sorted({groups[scope] for scope in scopes if scope in groups}))
+            selected_groups = tuple(sorted({own[scope] for scope in scopes if scope in own}))
             yield replace(event, scopes=scopes, groups=selected_groups)
 
 
@@ -459,7 +460,7 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     return _WindowData(
         report=report,
         groups=scope_groups(store),
-        coverage=tuple(scope for scope in scopes if scope.scope in asked),
+        coverage=tuple(each for each in scopes if each.scope in asked and each.state != "retired"),
         before={scope.scope: scope for scope in before},
         first_answers=first_answers(store, window),
         missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),

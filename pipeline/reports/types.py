@@ -65,7 +65,7 @@ class NetChange:
     """The net change of one model, or of several models alike, between the two ends of a window.
 
     Args:
-        kind: removed, added, returned, changed or shape.
+        kind: removed, added, returned, changed, shape or group; of a group, `groups` has its name.
         models: their ids, sorted.
         scopes: the scopes in which it happened, sorted; `groups` are theirs.
         label: the common part of several models: `*:batch`, `vendor/*` or `of OWNER`; empty for one model,
@@ -86,8 +86,8 @@ class NetChange:
         case_variant: a model of the same list whose id differs only in case.
         successor: for a removal, the model that probably replaces it.
         watched: the config watches the models in one of these scopes.
-        listed: for a change of shape, the number of models in the list; for a group that is gone, the number
-            of models that it had, and `lost` has the watched ones.
+        listed: for a change of shape, the number of models in the list; for one of a group, that of its
+            models, None where they are unknown, and `watched_models` has the watched ones.
     """
 
     severity: Severity
@@ -112,11 +112,13 @@ class NetChange:
     listed: int | None = None
     last_since: str | None = None
     least_away: int | None = None
-    lost: tuple[str, ...] = ()
+    watched_models: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        """The number of changes for which it counts: one a model, or one a field of a change of shape."""
+        """The number of changes for which it counts: one a model, a group, or a field of a shape."""
+        if self.kind == Kind.GROUP:
+            return 1
         return len(self.fields) if self.kind == Kind.SHAPE else len(self.models)
 
 
@@ -236,11 +238,13 @@ class DayCounts:
     returned: int = 0
     changed: int = 0
     shape: int = 0
+    group: int = 0
 
     @property
     def total(self) -> int:
         """The number of changes of all kinds."""
-        return self.added + self.removed + self.returned + self.changed + self.shape
+        of_models = self.added + self.removed + self.returned + self.changed
+        return of_models + self.shape + self.group
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def scope_listings(
 ) -> list[ScopeListing]:
     """Return the current listing of each scope at a moment, by scope; retired scopes are marked.
 
+    A scope that lists groups has no models, and is left out.
+
     Args:
         store: an open database.
         moment: scopes that had not answered by then are left out.
@@ -71,6 +73,7 @@ select scopes.id as scope_id, scopes.name as scope, gateways.name as gateway,
 from scopes
 join gateways on gateways.id = scopes.gateway
 join listings on listings.id = scopes.listing
+where not scopes.lists_groups
 order by scopes.name
 """
 
@@ -100,6 +103,7 @@ from current
 join scopes on scopes.id = current.scope
 join gateways on gateways.id = scopes.gateway
 join listings on listings.id = current.listing
+where not scopes.lists_groups
 order by scopes.name
 """  # noqa: S608 - our own words
 

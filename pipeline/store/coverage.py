@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.core.types import GROUP_PREFIX
 from pipeline.store.database import Store
 from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, URGENT_SIGHTING
 from pipeline.store.windows import IN_TIME, IN_WINDOW, Window
@@ -21,7 +22,7 @@ class Coverage:
         key: a hint that identifies its key.
         state: `ok`, `held`, `failed`, `retired` (no longer asked), or `new` (neither answered nor failed).
         state_since: when the hold or failure began.
-        models: the size of its current listing; None before its first answer.
+        models: the size of its current listing; None before its first answer, and for a list of groups.
         held_models: the size of the held answer.
         pending_removals: the number of its models that are missing and not yet confirmed as removed.
         last_answered: its last complete answer.
@@ -31,6 +32,7 @@ class Coverage:
         urgent: it fails or is held and needs a person: the failure is not transient, or has lasted for six
             hours; or a key gets the anonymous list.
         hold: why it is held, in one word; see `HoldKind`.
+        listed_groups: for the scope that lists the groups of a user, their number.
     """
 
     scope: str
@@ -50,6 +52,7 @@ class Coverage:
     urgent: bool = False
     pending_models: tuple[str, ...] = ()
     hold: str | None = None
+    listed_groups: int | None = None
 
     def is_new_since(self, before: Coverage) -> bool:
         """Return whether its hold or failure is another than that of an earlier state of the scope."""
@@ -70,6 +73,8 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
 
 def _coverage(row: dict[str, Any]) -> Coverage:
     pending = tuple(sorted(json.loads(row["pending_models"])))
+    if row["listed_groups"] is not None:
+        pending = tuple(f"group {name.removeprefix(GROUP_PREFIX)}" for name in pending)
     given = {"urgent": bool(row["urgent"]), "pending_models": pending, "pending_removals": len(pending)}
     return Coverage(**row | given)
 
@@ -99,7 +104,8 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
             when last.outcome in {PROBLEMS} or last.outcome = 'retired' then last.outcome
             when current.listing_then is null then 'new' else 'ok' end as state,
        case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
-       listings.size as models,
+       iif(current.lists_groups, null, listings.size) as models,
+       iif(current.lists_groups, listings.size, null) as listed_groups,
        case when last.outcome = 'held' then held.size end as held_models,
        (select json_group_array(distinct models.name) from missing
         join changes on changes.transition = missing.transition and changes.kind = 'removed'
@@ -259,7 +265,8 @@ def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], .
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         join listings on listings.id = sightings.listing
-        where {IN_WINDOW} and sightings.outcome = 'baseline' order by gateways.name, scopes.name
+        where {IN_WINDOW} and sightings.outcome = 'baseline' and not scopes.lists_groups
+        order by gateways.name, scopes.name
         """,  # noqa: S608 - constants only
         asdict(window),
     )

@@ -164,6 +164,7 @@ class LedgerWriter:
                 "auth": scope.auth,
                 "key_hint": scope.key_hint,
                 "group_name": scope.group,
+                "lists_groups": int(scope.all_groups),
                 "asked": int(asked),
             }
             for scope in scopes

@@ -6,7 +6,13 @@ import json
 from collections.abc import Collection
 from typing import NamedTuple
 
+from pipeline.core.types import GROUP_PREFIX
 from pipeline.store.database import Store
+
+IS_GROUP = f"""
+    models.name glob '{GROUP_PREFIX}*' and models.gateway in (select gateway from scopes where lists_groups)
+"""  # noqa: S608 - constants only
+"""SQL: a row of `models` is a group of a user, as a scope with `lists_groups` has them."""
 
 
 class ModelRow(NamedTuple):
@@ -18,13 +24,14 @@ class ModelRow(NamedTuple):
 
 
 def model_rows(store: Store, names: Collection[str] | None = None) -> list[ModelRow]:
-    """Return the models with some names, or all, at every gateway."""
+    """Return the models with some names, or all, at every gateway; groups are not models."""
     rows = store.rows(
-        """
+        f"""
         select models.id, models.name, gateways.name as gateway from models
         join gateways on gateways.id = models.gateway
-        where :names is null or models.name in (select value from json_each(:names))
-        """,
+        where (:names is null or models.name in (select value from json_each(:names)))
+        and not ({IS_GROUP})
+        """,  # noqa: S608 - constants only
         {"names": None if names is None else json.dumps(sorted(names))},
     )
     return [ModelRow(**row) for row in rows]
@@ -32,7 +39,8 @@ def model_rows(store: Store, names: Collection[str] | None = None) -> list[Model
 
 def model_names(store: Store) -> list[str]:
     """Return the ids of all models ever listed, sorted."""
-    return [row["name"] for row in store.rows("select distinct name from models order by name")]
+    sql = f"select distinct name from models where not ({IS_GROUP}) order by name"  # noqa: S608 - constants only
+    return [row["name"] for row in store.rows(sql)]
 
 
 def case_variants(store: Store, gateway: str, model: str) -> dict[str, bool]:

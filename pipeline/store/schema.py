@@ -113,6 +113,7 @@ create table scopes (
     auth text not null check (auth in ('anonymous', 'key', 'session')),
     key_hint text,
     group_name text,
+    lists_groups integer not null default 0 check (lists_groups in (0, 1)),
     asked integer not null default 1 check (asked in (0, 1)),
     listing integer references listings(id),
     held integer references listings(id),
@@ -337,16 +338,21 @@ def standard_names(db: Database) -> None:
         alter table missing rename column patience to flap_level;
         """,
     )
-    _recreate(db, "scopes", auth="case auth when 'nobody' then 'anonymous' else auth end", left_out="null")
+    auth = "case auth when 'nobody' then 'anonymous' else auth end"
+    _recreate(db, "scopes", auth=auth, lists_groups="0", left_out="null")
     _run(db, VIEWS)
 
 
 def changing_values(db: Database) -> None:
-    """Add values that keep changing, prices with conditions, classes behind shapes, and times of counts."""
+    """Add values that keep changing, prices with conditions, classes behind shapes, and times of counts.
+
+    Scopes that list groups instead of models are marked.
+    """
     _drop_views(db)
+    groups = "select id from listings where reading ->> 'dialect' = 'new-api-groups'"
+    _recreate(db, "scopes", lists_groups=f"coalesce(listing in ({groups}), 0)", left_out="null")
     _recreate(db, "sightings")
     _recreate(db, "fields", shape_of="null")
-    _recreate(db, "scopes", left_out="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
     _run(db, _statements("regains"))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from pipeline.core.types import ScopeState
 from pipeline.store.database import Store
-from pipeline.store.outcomes import SETS_LISTING
 
 
 def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, ScopeState]:
@@ -53,47 +51,6 @@ def scope_groups(store: Store) -> dict[str, str]:
     """Return the group of each scope that has one, by the scope's name."""
     rows = store.rows("select name, group_name from scopes where group_name is not null")
     return {row["name"]: row["group_name"] for row in rows}
-
-
-class GroupList(NamedTuple):
-    """The last list of a user's group: the scope of the group, the listing, and the number of models."""
-
-    scope: str
-    listing: int
-    size: int
-
-
-def group_lists(
-    store: Store, wanted: Iterable[tuple[str, str, int]]
-) -> dict[tuple[str, str, int], GroupList]:
-    """Return the last lists of groups of users.
-
-    Args:
-        store: an open database.
-        wanted: the scope that lists the groups, the group, and the snapshot up to which its lists count.
-    """
-    rows = store.rows(
-        f"""
-        select wanted.value ->> 0 as parent, wanted.value ->> 1 as name, wanted.value ->> 2 as until,
-               scopes.name as scope, listings.id as listing, listings.size
-        from json_each(:wanted) as wanted
-        join sightings on sightings.id = (
-            select sightings.id from scopes
-            join sightings on sightings.scope = scopes.id and sightings.outcome in {SETS_LISTING}
-                and sightings.snapshot <= wanted.value ->> 2
-            where scopes.group_name = wanted.value ->> 1
-            and substr(scopes.name, 1, length(wanted.value ->> 0) + 1) = (wanted.value ->> 0) || '.'
-            order by sightings.id desc limit 1
-        )
-        join scopes on scopes.id = sightings.scope
-        join listings on listings.id = sightings.listing
-        """,  # noqa: S608 - constants only
-        {"wanted": json.dumps(sorted(wanted))},
-    )
-    return {
-        (row["parent"], row["name"], row["until"]): GroupList(row["scope"], row["listing"], row["size"])
-        for row in rows
-    }
 
 
 def snapshot_times(store: Store, scope: str) -> frozenset[str]:

@@ -7,16 +7,18 @@ Optimization" in https://www.sqlite.org/optoverview.html).
 
 from __future__ import annotations
 
+from pipeline.core.types import GROUP_PREFIX
 from pipeline.store.outcomes import PROBLEMS, URGENT_SIGHTING
 
 _OFFERED = """
-    select record from listing_records where listing in (select listing from scopes where asked)
+    select record from listing_records where listing in (
+        select listing from scopes where asked and not lists_groups)
 """
 
 _LISTS = """
     with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
-        from scopes where asked and listing is not null group by listing)
+        from scopes where asked and not lists_groups and listing is not null group by listing)
 """
 
 _WITH_RECORD = """
@@ -39,7 +41,8 @@ _FLAPPING = """
 """
 
 _FIRST_SIGHTING = """
-    sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
+    sightings.scope not in (select id from scopes where lists_groups)
+    and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing)
 """
@@ -65,7 +68,7 @@ join listing_records on listing_records.listing = scopes.listing
 left join records on records.id = listing_records.record
 left join models on models.id = records.model
 left join gateways on gateways.id = scopes.gateway
-where scopes.asked;
+where scopes.asked and not scopes.lists_groups;
 
 create view offers as {_LISTS.strip()}
 select models.name as model, gateways.name as gateway,
@@ -150,7 +153,7 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
        case when not scopes.asked then 'retired'
             when sightings.outcome in {PROBLEMS} then sightings.outcome else 'ok' end as state,
        case when sightings.outcome in {PROBLEMS} then began.started_at end as state_since,
-       listings.size as models,
+       iif(scopes.lists_groups, null, listings.size) as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
             select max((select max(covering.id) from snapshots as covering
                         where covering.covered = coverage_scopes.coverage
@@ -166,17 +169,34 @@ left join sightings on sightings.id = scopes.sighting
 left join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
 
+create view groups as
+select substr(models.name, {len(GROUP_PREFIX) + 1}) as group_name,
+       gateways.name as gateway, scopes.name as user,
+       records.body ->> 'ratio' as ratio, records.body ->> 'desc' as description,
+       members.name as scope, listings.size as models, scopes.id as user_id, members.id as scope_id
+from scopes
+join gateways on gateways.id = scopes.gateway
+join listing_records on listing_records.listing = scopes.listing
+join records on records.id = listing_records.record
+join models on models.id = records.model
+left join scopes as members on members.gateway = scopes.gateway and members.asked
+    and members.group_name = substr(models.name, {len(GROUP_PREFIX) + 1})
+    and substr(members.name, 1, length(scopes.name) + 1) = scopes.name || '.'
+left join listings on listings.id = members.listing
+where scopes.asked and scopes.lists_groups;
+
 create view same_catalog as
 select listings.name as listing, gateways.name as gateway, listings.size as models,
        count(*) as scopes, group_concat(scopes.name, ' ') as scope_names, listings.id as listing_id
 from scopes
 join listings on listings.id = scopes.listing
 join gateways on gateways.id = scopes.gateway
-where scopes.asked
+where scopes.asked and not scopes.lists_groups
 group by listings.id;
 
 create view matrix as {_LISTS.strip()}, asked as (
-    select gateway, count(*) as scopes from scopes where asked and listing is not null group by gateway
+    select gateway, count(*) as scopes from scopes
+    where asked and not lists_groups and listing is not null group by gateway
 )
 select models.name as model, gateways.name as gateway, sum(lists.scopes) as scopes,
        asked.scopes as of_scopes, group_concat(lists.names, ' ') as offered_to, models.id as model_id

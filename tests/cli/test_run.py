@@ -149,7 +149,7 @@ def test_a_change_is_exactly_this_json(gateway, job):
             "held": 0,
             "failed": 0,
         },
-        "totals": {"added": 0, "removed": 0, "returned": 0, "changed": 1, "shape": 0},
+        "totals": {"added": 0, "removed": 0, "returned": 0, "changed": 1, "shape": 0, "group": 0},
         "changes": [
             {
                 "at": hour(7),

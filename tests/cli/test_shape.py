@@ -162,7 +162,7 @@ def test_nine_of_ten_models_lose_a_limit_in_one_loud_line(play: Play) -> None:
         {"field": "context_length", "class": "shape", "shape_of": "limits", "before": 8192}
     ]
     report = play.job.latest()
-    assert report["totals"] == {"added": 0, "removed": 0, "returned": 0, "changed": 0, "shape": 1}
+    assert report["totals"] == {"added": 0, "removed": 0, "returned": 0, "changed": 0, "shape": 1, "group": 0}
     (row,) = play.job.latest_rows()
     assert (row["kind"], row["model"], row["field"], row["before"], row["after"]) == (
         "shape",

@@ -224,6 +224,7 @@ CREATE TABLE scopes (
     auth text not null check (auth in ('anonymous', 'key', 'session')),
     key_hint text,
     group_name text,
+    lists_groups integer not null default 0 check (lists_groups in (0, 1)),
     asked integer not null default 1 check (asked in (0, 1)),
     listing integer references listings(id),
     held integer references listings(id),
@@ -233,8 +234,8 @@ CREATE TABLE scopes (
     last_modified text,
     left_out text
 ) strict;
-INSERT INTO "scopes" VALUES(1,'acme/prod',1,'key','env:ACME_PROD',NULL,1,4,NULL,5,'01aa7da34eb7a37a3e0c6b1f106f0cd969',NULL,NULL,NULL);
-INSERT INTO "scopes" VALUES(2,'acme/test',1,'key','env:ACME_TEST',NULL,1,2,NULL,6,'01fa4dc07c9bc4c79a0e03fa3028c441e0',NULL,NULL,NULL);
+INSERT INTO "scopes" VALUES(1,'acme/prod',1,'key','env:ACME_PROD',NULL,0,1,4,NULL,5,'01aa7da34eb7a37a3e0c6b1f106f0cd969',NULL,NULL,NULL);
+INSERT INTO "scopes" VALUES(2,'acme/test',1,'key','env:ACME_TEST',NULL,0,1,2,NULL,6,'01fa4dc07c9bc4c79a0e03fa3028c441e0',NULL,NULL,NULL);
 CREATE TABLE sightings (
     id integer primary key,
     name text not null,
@@ -344,10 +345,10 @@ join listing_records on listing_records.listing = scopes.listing
 left join records on records.id = listing_records.record
 left join models on models.id = records.model
 left join gateways on gateways.id = scopes.gateway
-where scopes.asked;
+where scopes.asked and not scopes.lists_groups;
 CREATE VIEW offers as with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
-        from scopes where asked and listing is not null group by listing)
+        from scopes where asked and not lists_groups and listing is not null group by listing)
 select models.name as model, gateways.name as gateway,
        (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id) as scopes,
@@ -362,10 +363,11 @@ select models.name as model, gateways.name as gateway,
 from records
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
-where records.id in (select record from listing_records where listing in (select listing from scopes where asked));
+where records.id in (select record from listing_records where listing in (
+        select listing from scopes where asked and not lists_groups));
 CREATE VIEW prices as with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
-        from scopes where asked and listing is not null group by listing)
+        from scopes where asked and not lists_groups and listing is not null group by listing)
 select models.name as model, gateways.name as gateway, record_prices.meter, record_prices.unit,
        record_prices.from_tokens, record_prices.window, record_prices.currency, record_prices.amount,
        records.price_source, (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
@@ -377,10 +379,11 @@ from records
 join record_prices on record_prices.record = records.id
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
-where records.id in (select record from listing_records where listing in (select listing from scopes where asked));
+where records.id in (select record from listing_records where listing in (
+        select listing from scopes where asked and not lists_groups));
 CREATE VIEW deprecations as with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
-        from scopes where asked and listing is not null group by listing)
+        from scopes where asked and not lists_groups and listing is not null group by listing)
 select records.deprecated_at, records.lifecycle, models.name as model, gateways.name as gateway,
        records.owned_by, (select sum(lists.scopes) from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id) as scopes,
@@ -390,7 +393,8 @@ select records.deprecated_at, records.lifecycle, models.name as model, gateways.
 from records
 left join models on models.id = records.model
 left join gateways on gateways.id = models.gateway
-where records.id in (select record from listing_records where listing in (select listing from scopes where asked))
+where records.id in (select record from listing_records where listing in (
+        select listing from scopes where asked and not lists_groups))
 and (records.deprecated_at is not null or records.lifecycle is not null);
 CREATE VIEW change_log as
 select snapshots.started_at as at,
@@ -418,7 +422,8 @@ left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
 left join field_changes on field_changes.change = changes.id
 left join fields on fields.id = field_changes.field
-where sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
+where sightings.scope not in (select id from scopes where lists_groups)
+    and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing)
 and sightings.outcome in ('moved', 'confirmed')
@@ -447,7 +452,8 @@ join snapshots on snapshots.id = sightings.snapshot
 left join records on records.id = changes.after
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
-where fields.class = 'price' and sightings.outcome = 'moved' and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
+where fields.class = 'price' and sightings.outcome = 'moved' and sightings.scope not in (select id from scopes where lists_groups)
+    and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing);
 CREATE VIEW health as
@@ -455,7 +461,7 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
        case when not scopes.asked then 'retired'
             when sightings.outcome in ('failed', 'held') then sightings.outcome else 'ok' end as state,
        case when sightings.outcome in ('failed', 'held') then began.started_at end as state_since,
-       listings.size as models,
+       iif(scopes.lists_groups, null, listings.size) as models,
        (select snapshots.started_at from snapshots where snapshots.id = (
             select max((select max(covering.id) from snapshots as covering
                         where covering.covered = coverage_scopes.coverage
@@ -481,18 +487,34 @@ left join gateways on gateways.id = scopes.gateway
 left join sightings on sightings.id = scopes.sighting
 left join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
+CREATE VIEW groups as
+select substr(models.name, 7) as group_name,
+       gateways.name as gateway, scopes.name as user,
+       records.body ->> 'ratio' as ratio, records.body ->> 'desc' as description,
+       members.name as scope, listings.size as models, scopes.id as user_id, members.id as scope_id
+from scopes
+join gateways on gateways.id = scopes.gateway
+join listing_records on listing_records.listing = scopes.listing
+join records on records.id = listing_records.record
+join models on models.id = records.model
+left join scopes as members on members.gateway = scopes.gateway and members.asked
+    and members.group_name = substr(models.name, 7)
+    and substr(members.name, 1, length(scopes.name) + 1) = scopes.name || '.'
+left join listings on listings.id = members.listing
+where scopes.asked and scopes.lists_groups;
 CREATE VIEW same_catalog as
 select listings.name as listing, gateways.name as gateway, listings.size as models,
        count(*) as scopes, group_concat(scopes.name, ' ') as scope_names, listings.id as listing_id
 from scopes
 join listings on listings.id = scopes.listing
 join gateways on gateways.id = scopes.gateway
-where scopes.asked
+where scopes.asked and not scopes.lists_groups
 group by listings.id;
 CREATE VIEW matrix as with lists as materialized (
         select listing, count(*) as scopes, group_concat(name, ' ') as names
-        from scopes where asked and listing is not null group by listing), asked as (
-    select gateway, count(*) as scopes from scopes where asked and listing is not null group by gateway
+        from scopes where asked and not lists_groups and listing is not null group by listing), asked as (
+    select gateway, count(*) as scopes from scopes
+    where asked and not lists_groups and listing is not null group by gateway
 )
 select models.name as model, gateways.name as gateway, sum(lists.scopes) as scopes,
        asked.scopes as of_scopes, group_concat(lists.names, ' ') as offered_to, models.id as model_id

@@ -247,7 +247,7 @@ def test_no_cell_is_a_formula(text):
 
 def test_a_report_validates_against_the_schema():
     report = valid(json.loads(as_json(REPORT)))
-    assert report["totals"] == {"added": 1, "removed": 1, "returned": 1, "changed": 2, "shape": 0}
+    assert report["totals"] == {"added": 1, "removed": 1, "returned": 1, "changed": 2, "shape": 0, "group": 0}
     assert [change["quiet"] for change in report["changes"]] == [False, False, False, False, True]
     valid(json.loads(as_json(replace(REPORT, since=None, events=(), recoveries=(), coverage=(NEW,)))))
 
@@ -280,7 +280,7 @@ def test_the_schema_allows_no_unknown_and_few_missing_properties():
             {"flapping", "from_tokens", "window", "currency"},
             {"changes", "seconds"},
             {"models", "listed"},
-            {"pending_removals", "pending_models", "hold"},
+            {"pending_removals", "pending_models", "hold", "listed_groups"},
         )
 
 

@@ -79,9 +79,10 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
                 store.connection.execute(f"update scopes set auth = {value}")
         with pytest.raises(StoreError, match="FOREIGN KEY"), store.transaction():
             store.connection.execute("delete from scopes")
-    scopes = [
-        (*("anonymous" if value == "nobody" else value for value in row), None) for row in before["scopes"]
+    renamed = [
+        tuple("anonymous" if value == "nobody" else value for value in row) for row in before["scopes"]
     ]
+    scopes = [(*row[:6], 0, *row[6:], None) for row in renamed]
     counted = [(*row, started_at[row[4]]) for row in before["missing"]]
     assert after == before | {"scopes": scopes, "missing": counted}
 

@@ -99,6 +99,7 @@ def test_every_view_can_be_read(script: Script) -> None:
         "change_log": 1,
         "price_history": 0,
         "health": 2,
+        "groups": 0,
         "same_catalog": 2,
         "matrix": 2,
         "model_words": 2,

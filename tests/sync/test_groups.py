@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.e2e import Done, Job
+from support.browsing import Site, datasette_on, text
+from support.e2e import Done, Job, valid
 
+from pipeline.browse.datasette import configuration
+from pipeline.browse.queries import QUERIES
 from pipeline.core.times import iso
 from pipeline.maintenance import dialects_of, verify
 from pipeline.simulator import Gateway
@@ -17,6 +21,7 @@ from pipeline.store import Store
 
 BEGIN = datetime(2026, 5, 1, 8, tzinfo=UTC)
 MODELS = [f"model-{number:03}" for number in range(208)]
+TOKEN = "ada-access-token-1234"
 
 
 class Groups:
@@ -34,10 +39,18 @@ class Groups:
             self.at += timedelta(minutes=30)
         return done
 
+    def changes(self) -> list[dict[str, Any]]:
+        """Return the events of the reports so far, oldest first."""
+        found: list[dict[str, Any]] = self.command("changes", "--since", "2026-01-01", "--json").json()
+        return found
+
     def events(self) -> list[tuple[str, str]]:
-        """Return the kind and the model of each event in the reports so far, oldest first."""
-        found = self.job.quick("changes", "--since", "2026-01-01", "--json", at=iso(self.at)).json()
-        return [(each["kind"], each["model"]) for each in found]
+        """Return the kind and the model of each event; of a group, its name and what happened."""
+        return [(each["kind"], each["model"] or _of_group(each)) for each in self.changes()]
+
+    def command(self, *arguments: str) -> Done:
+        """Run a command that reads, at the time of the next run."""
+        return self.job.quick(*arguments, at=iso(self.at))
 
     def coverage(self) -> dict[str, dict[str, Any]]:
         """Return each scope as `scopes` shows it."""
@@ -50,6 +63,12 @@ class Groups:
             assert [problem for each in verify(store, dialects_of(())) for problem in each.problems] == []
             rows = store.rows("select name from sightings order by id")
         return [row["name"].partition(" ")[2] for row in rows if row["name"].startswith(f"{scope} ")]
+
+
+def _of_group(event: dict[str, Any]) -> str:
+    (group,) = event["groups"]
+    sides = next((field for field in event["fields"] if field["field"] == "group"), None)
+    return f"{group} {'changed' if sides is None else 'new' if 'after' in sides else 'gone'}"
 
 
 @pytest.fixture
@@ -78,10 +97,10 @@ def test_a_deleted_group_is_one_removal_and_its_scope_retires(groups: Groups) ->
         assert (scope["state"], scope["models"], scope["last_answered"]) == ("ok", 208, iso(BEGIN))
     done = groups.run()
     assert "group svip is gone (208 models)" in done.stdout + done.stderr
-    assert groups.events() == [("removed", "group:svip")]
+    assert groups.events() == [("group", "svip gone")]
     assert groups.coverage()["local/ada.svip"]["state"] == "retired"
     groups.run(times=20)
-    assert groups.events() == [("removed", "group:svip")]
+    assert groups.events() == [("group", "svip gone")]
     assert groups.outcomes("local/ada.svip") == ["baseline", "retired"]
     assert groups.coverage()["local/ada.svip"]["last_answered"] == iso(BEGIN)
 
@@ -104,7 +123,7 @@ def test_a_group_that_comes_back_is_compared_with_its_last_list(groups: Groups) 
     groups.gateway.group("svip", ratio=0.5)
     groups.gateway.offers("new", to="svip")
     groups.run()
-    assert groups.events() == [("removed", "group:svip"), ("returned", "group:svip"), ("added", "new")]
+    assert groups.events() == [("group", "svip gone"), ("group", "svip new"), ("added", "new")]
     assert groups.outcomes("local/ada.svip") == ["baseline", "retired", "moved"]
     assert groups.coverage()["local/ada.svip"]["state"] == "ok"
     assert groups.coverage()["local/ada.svip"]["models"] == 209
@@ -117,7 +136,7 @@ def test_a_group_that_comes_back_with_the_same_list_answers_again(groups: Groups
     groups.gateway.group("svip", ratio=0.5)
     done = groups.run(times=2)
     assert done.code == 0
-    assert groups.events() == [("removed", "group:svip"), ("returned", "group:svip")]
+    assert groups.events() == [("group", "svip gone"), ("group", "svip new")]
     assert groups.outcomes("local/ada.svip") == ["baseline", "retired", "recovered"]
     assert groups.coverage()["local/ada.svip"]["state"] == "ok"
     groups.gateway.group("svip", usable=False)
@@ -146,3 +165,244 @@ def test_a_deleted_group_that_failed_before_is_retired(groups: Groups) -> None:
     assert groups.outcomes("local/ada.svip") == ["baseline", "failed", "retired"]
     assert groups.coverage()["local/ada.svip"]["state"] == "retired"
     assert groups.run().code == 0
+
+
+def ada(gateway: Gateway, **ratios: float) -> None:
+    """Let the user have the private group svip, and pay ratios of her own."""
+    gateway.user("ada", group="vip", access_token=TOKEN, groups=["svip"], ratios=ratios)
+
+
+@pytest.fixture
+def private(groups: Groups) -> Groups:
+    """A home at a New-API of 2025: the price list shows an access token the public groups and ratios only."""
+    groups.gateway.runs("new-api-2025")
+    groups.gateway.group("vip", ratio=0.8)
+    groups.gateway.group("svip", ratio=0.8, usable=False)
+    groups.gateway.offers("lyra", "vega", to="vip", model_ratio=1.25, completion_ratio=4)
+    groups.gateway.offers(*MODELS, to="svip", model_ratio=1.25, completion_ratio=4)
+    ada(groups.gateway, svip=0.3)
+    return groups
+
+
+def input_prices(groups: Groups, model: str) -> dict[str, float]:
+    """Return the input price of a model in USD per 1M tokens, by scope."""
+    (at,) = groups.command("show", model, "--json").json()["gateways"]
+    return {
+        scope: record["facts"]["input_usd_per_1m"] for record in at["records"] for scope in record["scopes"]
+    }
+
+
+@pytest.mark.parametrize("server", ["new-api-2025", "new-api-2026"])
+def test_a_private_group_has_its_models_at_the_ratio_of_the_user(private: Groups, server: str) -> None:
+    private.gateway.runs(server)
+    private.gateway.offers("common", to="all", model_ratio=1.25)
+    assert private.run().code == 0
+    found = {name: scope["models"] for name, scope in private.coverage().items()}
+    assert found == {"local/ada": None, "local/ada.default": 1, "local/ada.svip": 209, "local/ada.vip": 3}
+    assert input_prices(private, "model-000") == {"local/ada.svip": 0.75}
+    assert input_prices(private, "lyra") == {"local/ada.vip": 2}
+    prices = {"local/ada.default": 2.5, "local/ada.svip": 0.75, "local/ada.vip": 2}
+    assert input_prices(private, "common") == prices
+
+
+def test_the_group_auto_has_the_first_of_its_groups_with_the_model(private: Groups) -> None:
+    private.gateway.auto(["vip", "default"])
+    private.gateway.runs("new-api-2026")
+    private.gateway.offers("lyra", "extra", model_ratio=1.25)
+    assert private.run().code == 0
+    assert input_prices(private, "lyra") == {
+        "local/ada.auto": 2,
+        "local/ada.default": 2.5,
+        "local/ada.vip": 2,
+    }
+    assert input_prices(private, "extra") == {"local/ada.auto": 2.5, "local/ada.default": 2.5}
+    (auto,) = (each for each in private.coverage()["local/ada"]["groups"] if each["group"] == "auto")
+    assert (auto["ratio"], auto["models"]) == ("auto", 3)
+
+
+def test_a_group_that_the_price_list_names_no_more_fails_and_keeps_its_list(private: Groups) -> None:
+    private.run()
+    private.gateway.drops(*MODELS, of="svip")
+    done = private.run(times=12)
+    assert done.code == 3
+    scope = private.coverage()["local/ada.svip"]
+    assert (scope["state"], scope["models"]) == ("failed", 208)
+    assert "the price list has no group 'svip', so that its models are unknown" in scope["error"]["message"]
+    assert 'no_models = ["group:svip"]' in scope["error"]["message"]
+    assert private.events() == []
+    private.gateway.offers(*MODELS, to="svip", model_ratio=1.25, completion_ratio=4)
+    assert private.run().code == 0
+    assert private.events() == []
+
+
+def test_a_group_of_no_models_is_left_out(private: Groups) -> None:
+    config = private.job.config.read_text()
+    private.job.configure(config.replace("[gateways.local]", '[gateways.local]\nno_models = ["group:svip"]'))
+    assert private.run().code == 0
+    assert list(private.coverage()) == ["local/ada", "local/ada.default", "local/ada.vip"]
+    assert [each["group"] for each in private.coverage()["local/ada"]["groups"]] == ["default", "vip"]
+    assert private.gateway.requests[-1].place == "/api/pricing"
+
+
+def test_another_ratio_of_the_user_is_reported_once_for_the_group(private: Groups) -> None:
+    private.job.configure(f'{private.job.config.read_text()}[watch]\nmodels = ["model-007"]\n')
+    private.run()
+    ada(private.gateway, svip=0.6)
+    done = private.run()
+    line = "! ~ ratio of group svip 0.3 → 0.6 (prices of 208 models +100 %), with the watched model-007"
+    assert [each for each in done.stdout.splitlines() if "group svip" in each] == [line]
+    loud = [each for each in private.changes() if not each["quiet"]]
+    assert [(each["kind"], each["groups"], each["scopes"]) for each in loud] == [
+        ("group", ["svip"], ["local/ada"])
+    ]
+    assert (loud[0]["model"], loud[0]["listed"], len(loud[0]["models"])) == ("", 208, 208)
+    assert loud[0]["fields"] == [{"field": "ratio", "class": "price", "before": 0.3, "after": 0.6}]
+    valid(loud[0], "change")
+    (row,) = (row for row in private.command("changes", "--csv").rows() if row["kind"] == "group")
+    assert (row["field"], row["before"], row["after"], row["groups"]) == ("ratio", "0.3", "0.6", "svip")
+    assert (row["model"], row["models"], row["severity"]) == ("", "208", "urgent")
+    assert private.job.latest()["totals"]["group"] == 1
+    printed = private.command("report", "--as", "txt", "--since", "2026-05-01T08:15Z").stdout
+    assert printed.count("+100 %") == 1
+    assert "ratio of group svip 0.3 → 0.6 (prices of 208 models +100 %)" in printed
+    assert input_prices(private, "model-000") == {"local/ada.svip": 1.5}
+
+
+def test_a_new_group_and_one_that_is_gone_are_reported_in_words(groups: Groups) -> None:
+    groups.run()
+    groups.gateway.group("gold", ratio=2)
+    groups.gateway.offers("x", to="gold")
+    groups.run()
+    groups.gateway.group("svip", usable=False)
+    groups.run(times=6)
+    assert groups.events() == [("group", "gold new"), ("group", "svip gone")]
+    for event in groups.changes():
+        valid(event, "change")
+    lines = groups.command("changes").stdout
+    assert "  + group gold is new (1 model)\n" in lines
+    assert "  - group svip is gone (208 models), missing since" in lines
+    report = ("report", "--since", "2026-05-01T08:15Z", "--as")
+    assert "group svip is gone (208 models)" in groups.command(*report, "txt").stdout
+    assert "group svip is gone (208 models)" in text(groups.command(*report, "html").stdout)
+    assert "failed" not in groups.command(*report, "txt").stdout
+
+
+COMMANDS = (
+    ("models",),
+    ("models", "--json"),
+    ("models", "--at", "2026-05-01T09:00"),
+    ("matrix",),
+    ("matrix", "--json"),
+    ("same",),
+    ("same", "--json"),
+    ("scopes",),
+    ("scopes", "--json"),
+    ("scopes", "--csv"),
+    ("status",),
+    ("check",),
+    ("watch", "*"),
+    ("history", "[lgv]*"),
+    ("deprecations",),
+    ("changes", "--all", "--json"),
+    ("changes", "--all", "--csv"),
+    ("changes", "--each", "--all"),
+    ("diff", "2026-05-01T08:15", "now"),
+    ("diff", "local/ada.vip", "local/ada.svip"),
+    ("diff", "local/*@2026-05-01T08:15", "local/*"),
+    ("report", "--as", "json"),
+    ("report", "--as", "csv"),
+    ("report", "--as", "html"),
+    ("report", "--as", "md"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_no_command_takes_a_group_for_a_model(changed: Groups, command: tuple[str, ...]) -> None:
+    done = changed.command(*command)
+    assert done.stdout
+    assert "group:" not in done.output
+
+
+@pytest.fixture
+def changed(groups: Groups) -> Groups:
+    """A home whose groups came, went and changed."""
+    metrics = f'{groups.job.config.read_text()}[metrics]\nfile = "modelwatch.prom"\n'
+    groups.job.configure(metrics)
+    groups.run()
+    groups.gateway.group("gold", ratio=2)
+    groups.gateway.group("vip", ratio=0.9)
+    groups.run()
+    groups.gateway.group("svip", usable=False)
+    groups.run(times=6)
+    return groups
+
+
+def test_a_group_is_no_model_to_ask_for(changed: Groups) -> None:
+    for command in ("show", "history"):
+        done = changed.command(command, "group:vip")
+        assert (done.code, done.stdout) == (2, "")
+    done = changed.command("diff", "local/ada", "local/ada.vip")
+    assert done.code == 2
+    assert "local/ada lists groups, not models: compare the scopes of groups, local/ada.*" in done.stderr
+
+
+def test_scopes_have_the_groups_of_a_user(changed: Groups) -> None:
+    found = changed.coverage()["local/ada"]
+    assert (found["models"], found["listed_groups"]) == (None, 3)
+    groups = {each["group"]: (each["ratio"], each["models"], each["scope"]) for each in found["groups"]}
+    assert groups == {
+        "default": (1, 0, "local/ada.default"),
+        "gold": (2, 0, "local/ada.gold"),
+        "vip": (0.9, 2, "local/ada.vip"),
+    }
+    rows = {row["scope"]: row for row in changed.command("scopes", "--csv").rows()}
+    assert (rows["local/ada"]["groups"], rows["local/ada"]["models"]) == ("default gold vip", "")
+    assert rows["local/ada.vip"]["groups"] == ""
+    assert (
+        'modelwatch_models{gateway="local",scope="local/ada"'
+        not in (changed.job.home / "modelwatch.prom").read_text()
+    )
+
+
+@pytest.fixture
+def site(changed: Groups) -> Site:
+    """The browser on the database of a home whose groups came, went and changed."""
+    with Store.read(changed.job.database) as store:
+        settings = configuration(store, "modelwatch")
+    return Site(datasette_on(changed.job.database, metadata=settings))
+
+
+VIEWS = (
+    "catalog",
+    "offers",
+    "prices",
+    "deprecations",
+    "change_log",
+    "price_history",
+    "same_catalog",
+    "matrix",
+)
+PAGES = ("models", "health", *VIEWS, *(query.name for query in QUERIES))
+
+
+@pytest.mark.parametrize("page", ["/", *(f"/modelwatch/{name}" for name in PAGES)])
+def test_no_page_of_the_browser_takes_a_group_for_a_model(site: Site, page: str) -> None:
+    assert re.findall("group:[a-z]+", site.page(page)) == []
+
+
+def test_the_search_of_the_browser_finds_no_group(site: Site) -> None:
+    assert "group:vip" not in site.page("/modelwatch/models?_search=vip")
+
+
+def test_the_browser_has_a_view_of_groups_with_their_ratios(site: Site) -> None:
+    shown = text(site.page("/modelwatch/groups"))
+    assert all(name in shown for name in ("gold", "vip", "0.9", "local/ada.vip"))
+    assert "svip" not in shown
+
+
+def test_a_pending_removal_of_a_group_names_the_group(groups: Groups) -> None:
+    groups.run()
+    groups.gateway.group("svip", usable=False)
+    groups.run()
+    status = groups.command("status").stdout
+    assert "local/ada: 1 pending removal, not confirmed yet: group svip" in status

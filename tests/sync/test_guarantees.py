@@ -499,7 +499,7 @@ SCENARIOS: dict[str, Scenario] = {
         about="ada.svip",
         watch=("m3", "m4"),
         texts=("group svip is gone (10 models), with the watched m3, m4",),
-        stderr=("group svip is gone (10 models), watched: m3, m4",),
+        stderr=("group svip is gone (10 models), with the watched m3, m4",),
     ),
     # Changes of values.
     "price-rise": Scenario(

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from pipeline.core.impact import direction, is_pressing, is_reduction, is_significant, shutdown_dates
 from pipeline.core.prices import PriceChange
-from pipeline.core.types import GROUP_PREFIX, FieldChange, FlapStep, Kind, Severity
+from pipeline.core.types import GROUP_FIELD, FieldChange, FlapStep, Kind, Severity
 from pipeline.reports.render.fields import distinct, field_now, fields, price, price_now, varying_fields
 from pipeline.reports.render.locales import Locale, Text, untrusted
 from pipeline.reports.render.scopes import scopes_text
@@ -90,6 +90,10 @@ def change_type(change: NetChange) -> ChangeType:
     """
     if change.kind == Kind.SHAPE:
         return _shape_type(change.fields[0])
+    presence = [field for field in change.fields if field.field == GROUP_FIELD]
+    if change.kind == Kind.GROUP and presence:
+        is_back = ChangeType.RETURNED if change.away_seconds else ChangeType.ADDED
+        return ChangeType.REMOVED if presence[0].after is None else is_back
     if change.reverted:
         return ChangeType.KEEPS_CHANGING if change.kind == Kind.CHANGED else ChangeType.FLAPPING
     if change.kind in (Kind.REMOVED, Kind.ADDED):
@@ -223,6 +227,18 @@ def _item(locale: Locale, change: NetChange) -> Item:
     """Return the entry of a change: its models and details."""
     if change.kind == Kind.SHAPE:
         return _shape_item(locale, change)
+    if change.kind == Kind.GROUP:
+        (name,) = change.groups
+        head, *more = group_texts(
+            locale,
+            name,
+            change.prices,
+            change.fields,
+            models=change.listed,
+            watched=change.watched_models,
+            away=change.away_seconds,
+        )
+        return Item(head, tuple(more))
     head = _models(locale, change)
     if change.watched:
         head = locale.text("watched", what=head)
@@ -279,6 +295,52 @@ def shape(locale: Locale, changes: Sequence[FieldChange], number: int, listed: i
     return locale.text("value.repeated", what=head) if step == FlapStep.REPEATED else head
 
 
+def group_texts(
+    locale: Locale,
+    name: str,
+    prices: Sequence[PriceChange],
+    changes: Sequence[FieldChange],
+    *,
+    models: int | None,
+    watched: Sequence[str],
+    away: int | None,
+) -> list[Text]:
+    """Return a change of a group as texts.
+
+    `group svip is gone (208 models)`, `ratio of group vip 0.8 → 1 (prices of 208 models +25 %)`
+
+    Args:
+        locale: its language.
+        name: of the group.
+        prices: its ratio, if that changed.
+        changes: the other fields that differ; none for a group that was gone and is back as it was.
+        models: the number of its models; None where they are unknown.
+        watched: the watched ones of its models.
+        away: for a group that is back, how many seconds it was gone.
+    """
+    group, duration = untrusted(name), locale.duration(away or 0)
+    presence = next((each for each in changes if each.field == GROUP_FIELD), None)
+    found: list[Text] = []
+    if presence or not (prices or changes):
+        is_gone = presence and presence.after is None
+        key = "group.gone" if is_gone else "group.back" if away else "group.new"
+        text = locale.text(key, group=group, duration=duration)
+        found.append(text if models is None else locale.text("with_models", what=text, n=models))
+    for each in prices:
+        if each.before is None or each.after is None or each.percent is None or each.flapping:
+            found.append(locale.text("group.other", group=group, what=price(locale, each)))
+        else:
+            sides = {"before": f"{each.before.normalize():f}", "after": f"{each.after.normalize():f}"}
+            percent = locale.percent(each.percent)
+            found.append(locale.text("group.ratio", group=group, n=models or 0, percent=percent, **sides))
+    others = fields(locale, [each for each in changes if each is not presence])
+    found += [locale.text("group.other", group=group, what=each) for each in others]
+    if watched:
+        names = locale.join_some(map(untrusted, watched), _MAX_MODELS)
+        found[0] = locale.text("group.watched", what=found[0], models=names)
+    return found
+
+
 def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
     if left_out > 0:
         yield locale.text("more_fields", n=left_out, rest=locale.rest)
@@ -303,13 +365,6 @@ def models_count(locale: Locale, number: int, label: str = "") -> Text:
 
 def _models(locale: Locale, change: NetChange) -> Text:
     """Return the ids of a change's models; if they are many or have a label, also their number."""
-    if change.listed is not None and change.kind == Kind.REMOVED:
-        group = untrusted(change.models[0].removeprefix(GROUP_PREFIX))
-        gone = locale.text("group_gone", group=group, n=change.listed)
-        if not change.lost:
-            return gone
-        lost = locale.join_some(map(untrusted, change.lost), _MAX_MODELS)
-        return locale.text("group_gone.watched", what=gone, models=lost)
     named = locale.join_some(map(untrusted, change.models), _MAX_MODELS)
     if not change.label and len(change.models) <= _MAX_MODELS:
         return named

@@ -202,7 +202,11 @@ def _only_news(summary: Summary) -> NetChange | Incident | None:
     news: list[NetChange | Incident] = [*summary.listed, *new]
     if len(news) != 1 or summary.resolved:
         return None
-    named = isinstance(news[0], Incident) or (len(news[0].models) == 1 and news[0].kind != Kind.SHAPE)
+    named = (
+        isinstance(news[0], Incident)
+        or news[0].kind == Kind.GROUP
+        or (len(news[0].models) == 1 and news[0].kind != Kind.SHAPE)
+    )
     return news[0] if named else None
 
 
@@ -252,6 +256,8 @@ def _reason(locale: Locale, incident: Incident, width: int) -> Text:
 
 
 def _short(locale: Locale, change: NetChange, width: int) -> Text:
+    if change.kind == Kind.GROUP:
+        return locale.text("group.name", group=untrusted(change.groups[0], longest=width))
     if len(change.models) == 1:
         return (untrusted(change.models[0], longest=width),)
     return models_count(locale, len(change.models), change.label)

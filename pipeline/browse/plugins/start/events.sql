@@ -9,7 +9,7 @@ moved as materialized (
            exists (select 1 from chosen where chosen.id = scopes.id) as wanted
     from runs
     cross join sightings on sightings.snapshot = runs.id and sightings.outcome in ('moved', 'confirmed')
-    join scopes on scopes.id = sightings.scope
+    join scopes on scopes.id = sightings.scope and not scopes.lists_groups
 ),
 moves as materialized (
     select at, snapshot, transition, min(id) as sighting, min(scope) as scope, count(*) as scopes,

@@ -4,7 +4,7 @@ with shared as (
     select scopes.gateway, scopes.listing, min(scopes.id) as scope, count(*) as scopes,
            row_number() over (partition by scopes.gateway order by count(*) desc, min(scopes.id)) as place
     from scopes
-    where scopes.listing is not null and scopes.asked = (select max(asked) from scopes)
+    where scopes.listing is not null and not scopes.lists_groups and scopes.asked = (select max(asked) from scopes)
     group by scopes.gateway, scopes.listing
 )
 select shared.scope, scopes.name, gateways.name as gateway, shared.scopes, shared.place, shared.listing,

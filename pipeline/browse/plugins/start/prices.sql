@@ -5,6 +5,7 @@ with moved as (
     select sightings.transition, max(snapshots.started_at) as at, count(distinct sightings.scope) as scopes
     from snapshots
     join sightings on sightings.snapshot = snapshots.id and sightings.outcome = 'moved'
+        and sightings.scope not in (select id from scopes where lists_groups)
     where snapshots.started_at >= :since
     group by sightings.transition
 ),

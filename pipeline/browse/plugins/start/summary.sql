@@ -7,6 +7,7 @@ select last.id as snapshot, last.started_at, last.finished_at, last.status, last
        (select count(*) from scopes where asked) as asked,
        (select count(*) from scopes where not asked) as retired,
        (select count(distinct gateway) from scopes where asked) as gateways,
-       (select count(*) from models) as models
+       (select count(*) from models where not (
+            name glob 'group:*' and gateway in (select gateway from scopes where lists_groups))) as models
 from (select 1)
 left join (select * from snapshots order by started_at desc, id desc limit 1) as last
