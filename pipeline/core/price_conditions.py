@@ -110,7 +110,7 @@ _FLAT = frozenset({"input", "output", "cache_read", "cache_write"})
 """The meters that may cost 0; of others, 0 means that they are not billed."""
 
 _ABOVE = re.compile(r"\b(?:above|over) (?:(\d+(?:\.\d+)?)([km])|(\d{4,}))\b(?: tokens?)?")
-_LONG_CONTEXT = re.compile(r"\blong context\b")
+_LONG_CONTEXT = re.compile(r"\blong context\b|\bextended\b")
 _WINDOWS = (
     (re.compile(r"\b(?:above )?1 ?(?:h|hr|hour)\b"), "1h"),
     (re.compile(r"\b(?:batch|batches|batched)(?: api)?\b"), "batch"),
@@ -353,6 +353,9 @@ class _Reader:
             # As in an object with a price, and the unit "image".
             named = (*named, "per", *_unit_beside(item))
             beside = replace(beside, other=False)
+        if start := parse_length(item.get("context_token_threshold")):
+            # https://docs.venice.ai/api-reference/endpoint/models/list
+            condition = _Condition(_rounded(start), condition.windows, tiered=True)
         for name, inner in item.items():
             if inner is not None and name not in LABELS:
                 yield from self.item(inner, (*named, *words(name)), beside, condition, depth - 1)
@@ -413,10 +416,11 @@ class _Reader:
 
     def from_tokens(self, meter: _Meter, condition: _Condition) -> int | None:
         """Return the length of the prompt above which a price holds; None if it is unknown or ambiguous."""
-        own = self.long_context if meter.long_context else meter.from_tokens
-        if own is None or (own and condition.from_tokens):
+        if meter.long_context:
+            return condition.from_tokens or self.long_context
+        if meter.from_tokens and condition.from_tokens:
             return None
-        return own or condition.from_tokens
+        return meter.from_tokens or condition.from_tokens
 
     def amount(self, value: Decimal, meter: _Meter, terms: Terms) -> Decimal | None:
         """Return the amount of a price per unit of its meter; None if it is unknown, or cannot be."""

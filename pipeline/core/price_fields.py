@@ -48,6 +48,9 @@ OUTPUT_WORDS = frozenset(names_in("completion completions generated out output o
 CACHE = frozenset(names_in("cache cached caches"))
 READ = frozenset(names_in("hit hits read reads"))
 WRITE = frozenset(names_in("create created creation write writes"))
+_FIVE_MINUTES = frozenset(names_in("5m 5 min minute minutes"))
+"""How long a cache is kept at the usual price: https://docs.claude.com/en/docs/build-with-claude/prompt-caching"""
+
 _STATES_UNIT = frozenset(names_in("million 1m mtok mtoks mtoken mtokens thousand 1k ktok ktoks 1000000 1000"))
 _VAGUE = frozenset({"m", "k"})
 """Words of names that are no unit: `price_per_m` is USD per 1M tokens at one gateway, and a ten-thousandth of
@@ -230,6 +233,8 @@ def _meter(named: tuple[str, ...]) -> str | None:
             return INPUT
         return OUTPUT if rest and rest <= OUTPUT_WORDS else None
     rest -= INPUT_WORDS
+    if not rest.isdisjoint(("5m", "5")):
+        rest -= _FIVE_MINUTES
     if rest <= READ:
         return CACHE_READ
     return CACHE_WRITE if rest <= WRITE else None

@@ -136,6 +136,13 @@ def test_a_tier_with_a_condition_that_is_unknown_gives_no_price(tier: dict[str, 
     assert not find_conditions({"pricing": {"tiers": listed}}, PER_1M).first_tiers
 
 
+def test_the_plain_price_of_writing_a_cache_is_that_for_five_minutes() -> None:
+    pricing = {"input": 3, "output": 15, "cache_write_5m": Decimal("3.75"), "cache_write_1h": 6}
+    facts = FACTS({"pricing": pricing | {"unit": "per_million_tokens"}})
+    assert facts.cache_write_usd_per_1m == Decimal("3.75")
+    assert [price_as_written(price) for price in facts.more_prices] == ["cache_write 6 USD per 1M tokens, 1h"]
+
+
 def test_a_price_of_an_image_that_is_one_of_a_token_is_left_out() -> None:
     assert read({"input_cost_per_image": Decimal("0.0000008")}) == []
     assert read({"input_cost_per_image": Decimal("0.00006")}) == ["input 0.00006 USD per image"]
