@@ -87,6 +87,20 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
     assert after == before | {"scopes": scopes, "missing": counted}
 
 
+@pytest.mark.parametrize("release", ["initial", "standard_names"])
+def test_a_scope_that_lists_groups_is_marked(release: str, tmp_path: Path) -> None:
+    path = releases.create(release, tmp_path / "old.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("""
+            update listings set reading = json_set(reading, '$.dialect', 'new-api-groups')
+            where id = (select listing from scopes where name = 'acme/test')
+        """)
+    connection.close()
+    with Store.open(path) as store:
+        found = {row["name"]: row["lists_groups"] for row in store.rows("select * from scopes")}
+    assert found == {"acme/prod": 0, "acme/test": 1}
+
+
 def test_each_migration_has_the_text_of_a_database_of_its_release() -> None:
     assert {migration.__name__ for migration in MIGRATIONS} == set(ALL)
 

@@ -15,9 +15,13 @@ from support.e2e import Done, Job, valid
 from pipeline.browse.datasette import configuration
 from pipeline.browse.queries import QUERIES
 from pipeline.core.times import iso
+from pipeline.core.types import Kind
 from pipeline.maintenance import dialects_of, verify
+from pipeline.reports.summary import summarise
+from pipeline.reports.types import Filter
 from pipeline.simulator import Gateway
 from pipeline.store import Store
+from pipeline.store.windows import time_window
 
 BEGIN = datetime(2026, 5, 1, 8, tzinfo=UTC)
 MODELS = [f"model-{number:03}" for number in range(208)]
@@ -406,3 +410,34 @@ def test_a_pending_removal_of_a_group_names_the_group(groups: Groups) -> None:
     groups.run()
     status = groups.command("status").stdout
     assert "local/ada: 1 pending removal, not confirmed yet: group svip" in status
+
+
+def summary_of(home: Groups, **wanted: tuple[str, ...]) -> list[tuple[tuple[str, ...], int, bool]]:
+    """Return the net changes of groups that a destination gets: group, number of models, reverted."""
+    with Store.read(home.job.database) as store:
+        found = summarise(
+            store, time_window(store, since=iso(BEGIN + timedelta(minutes=1))), wanted=Filter(**wanted)
+        )
+    return [
+        (each.groups, len(each.models), each.reverted) for each in found.changes if each.kind == Kind.GROUP
+    ]
+
+
+def test_a_destination_selects_groups_by_name_and_by_their_models(groups: Groups) -> None:
+    groups.run()
+    groups.gateway.group("svip", ratio=0.6)
+    groups.run()
+    assert summary_of(groups) == summary_of(groups, groups=("svip",)) == [(("svip",), 208, False)]
+    assert summary_of(groups, models=("model-00?",)) == [(("svip",), 10, False)]
+    assert summary_of(groups, groups=("vip",)) == summary_of(groups, models=("lyra",)) == []
+
+
+def test_a_group_that_was_gone_and_is_back_is_one_net_change(groups: Groups) -> None:
+    groups.run()
+    groups.gateway.group("svip", usable=False)
+    groups.run(times=6)
+    groups.gateway.group("svip", ratio=0.5)
+    groups.run(times=2)
+    assert summary_of(groups) == [(("svip",), 208, True)]
+    printed = groups.command("report", "--as", "txt", "--since", "2026-05-01T08:15Z").stdout
+    assert "group svip is back after 3 h (208 models)" in printed
