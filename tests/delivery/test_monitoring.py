@@ -429,6 +429,7 @@ def test_the_metrics_have_each_scope_kind_of_change_and_failure(world):
         ("last_run_changes", "returned"): 0,
         ("last_run_changes", "changed"): 0,
         ("last_run_changes", "shape"): 0,
+        ("last_run_changes", "group"): 0,
         ("unsent_reports",): 0,
         ("scopes", "ok"): 1,
         ("scopes", "held"): 0,
