@@ -515,6 +515,13 @@ _HOURS = frozenset(names_in("utc_start utc_end utc_days"))
 _CONDITIONS = _FROM | _TO | _RANGE | _HOURS | {"tier"}
 """The fields of a tier that state where it holds."""
 
+
+def is_condition(path: str) -> bool:
+    """Return whether a path ends in a field that states where a tier holds: `tier.size`, `utc_days.0`."""
+    steps = [step for step in path.split(".") if not step.isdigit()]
+    return steps[-2:] == ["tier", "size"] or not _CONDITIONS.isdisjoint(steps[-1:])
+
+
 _HARMLESS = frozenset(
     names_in("id name label title description note currency unit price_unit price_name type kind")
 )

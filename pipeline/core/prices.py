@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,7 +15,8 @@ from pipeline.core.amounts import USD, parse_amount
 from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
-from pipeline.core.price_conditions import CALL, TOKENS, Price
+from pipeline.core.jsonpath import generalise
+from pipeline.core.price_conditions import CALL, TOKENS, Price, is_condition
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.core.values import is_alike, is_same_number, parse_number, parse_price
 
@@ -282,14 +284,44 @@ def _repeated(
         and (any(_unit_between(raw, price) for price in known) or _is_length(raw, lengths))
     }
     tiers = {match[0] for field in found if (match := _ELEMENT.match(field.field))}
+    found |= _moved_in_lists(sources, raw_prices, known)
+    if any(price.has_condition for price in known):
+        found |= {field for field in sources if is_condition(field.field)}
     for field in sources:
-        if field in raw_prices:
+        if field in raw_prices or field in found:
             continue
         match = _ELEMENT.match(field.field)
         is_label = match is not None and match[0] in tiers and None in (field.before, field.after)
         if is_label or _is_repeated(field, known, lengths):
             found.add(field)
     return found
+
+
+def _moved_in_lists(
+    sources: Sequence[FieldChange],
+    raw_prices: Mapping[FieldChange, PriceChange],
+    prices: Sequence[PriceChange],
+) -> set[FieldChange]:
+    """Return the amounts in lists that only moved to another place, or that prices repeat side by side."""
+    lists: dict[str, list[FieldChange]] = {}
+    for field in sources:
+        if field in raw_prices and _ELEMENT.match(field.field):
+            lists.setdefault(generalise(field.field), []).append(field)
+    found: set[FieldChange] = set()
+    for members in lists.values():
+        raws = [raw_prices[field] for field in members]
+        before = Counter(raw.before for raw in raws if raw.before is not None)
+        after = Counter(raw.after for raw in raws if raw.after is not None)
+        gone = all(_is_side(value, [price.before for price in prices]) for value in before - after)
+        new = all(_is_side(value, [price.after for price in prices]) for value in after - before)
+        if gone and new:
+            found.update(members)
+    return found
+
+
+def _is_side(value: Decimal, sides: Iterable[Decimal | None]) -> bool:
+    """Return whether an amount is one of some sides of prices, in some unit."""
+    return any(_is_equal(value, unit, side) for side in sides if side is not None for unit in _UNITS)
 
 
 def _is_repeated(field: FieldChange, prices: Sequence[PriceChange], lengths: set[int]) -> bool:
@@ -428,6 +460,9 @@ def _completed(
     """
     if price.before is not None and price.after is not None:
         return price
+    if price.meter is not None:
+        # Prices of the table have both sides under the same rules.
+        return price if is_priced else None
     for raw in raw_prices.values():
         for unit in _UNITS:
             if price.before is None and _is_equal(raw.after, unit, price.after):
