@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from pipeline.core.times import iso
 from pipeline.history.changes import find_removals
 from pipeline.store import Store
-from pipeline.store.catalog import scope_listings
+from pipeline.store.catalog import NOW, Moment, scope_listings
 from pipeline.store.changes import announced_removals
 from pipeline.store.models import model_rows
 from pipeline.store.offers import offers
@@ -74,10 +74,19 @@ def find_deprecations(store: Store, *, now: datetime, days: int) -> Deprecations
     return Deprecations(to_come, tuple(gone), later=next(iter(found[len(to_come) :]), None))
 
 
-def announced_shutdowns(store: Store, *, today: date, until: date) -> list[AnnouncedShutdown]:
-    """Return the models on offer with a shutdown date up to a day, by date; overdue ones are included."""
+def announced_shutdowns(
+    store: Store, *, today: date, until: date, moment: Moment = NOW
+) -> list[AnnouncedShutdown]:
+    """Return the models on offer with a shutdown date up to a day, by date; overdue ones are included.
+
+    Args:
+        store: an open database.
+        today: the day from which the days until a shutdown are counted.
+        until: the last day of a shutdown.
+        moment: when the models were on offer.
+    """
     by_listing: dict[int, list[str]] = {}
-    for scope in scope_listings(store):
+    for scope in scope_listings(store, moment):
         if not scope.retired:
             by_listing.setdefault(scope.listing, []).append(scope.scope)
     found: dict[tuple[str, str, str, str | None], list[str]] = {}

@@ -13,7 +13,7 @@ from pipeline.core.impact import by_importance, is_group_gone, is_pressing
 from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.text import count, printable
 from pipeline.core.times import duration, minute
-from pipeline.core.types import GROUP_FIELD, PROBLEMS, FieldChange, Kind, Severity
+from pipeline.core.types import GROUP_FIELD, PROBLEMS, FieldChange, HoldKind, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, ScopeRows
 from pipeline.reports.folding import Batch, Flapping, fold_batches, fold_flapping, worst_first
 from pipeline.reports.render.changes import group_texts, models_count, shape
@@ -231,6 +231,8 @@ def _recovery(end: Recovery) -> str:
     since = minute(end.since)
     if end.accepted:
         return f"answer held since {since} accepted"
+    if end.hold == HoldKind.ANONYMOUS and end.models is not None:
+        return f"own list again ({count(end.models, 'model')}), after {duration(end.seconds)}"
     return f"answer held since {since} dropped, a later answer differed"
 
 

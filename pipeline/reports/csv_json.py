@@ -234,7 +234,7 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
 
 
 def _past_coverage_value(coverage: Coverage) -> dict[str, Any]:
-    """Return the coverage at the end of a window; pending removals are left out, as they are those of now."""
+    """Return the coverage at the end of a window; pending removals are left out."""
     value = coverage_value(coverage)
     del value["pending_removals"], value["pending_models"]
     return value

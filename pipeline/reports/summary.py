@@ -27,7 +27,7 @@ from pipeline.reports.types import (
     Summary,
 )
 from pipeline.store import Store
-from pipeline.store.catalog import history_start
+from pipeline.store.catalog import NOW, Moment, history_start
 from pipeline.store.coverage import (
     coverage,
     first_answers,
@@ -35,6 +35,7 @@ from pipeline.store.coverage import (
     scopes_asked,
 )
 from pipeline.store.offers import ScopeModel
+from pipeline.store.runs import is_newest
 from pipeline.store.scopes import scope_groups
 from pipeline.store.windows import Window, time_window
 
@@ -61,8 +62,8 @@ def summarise(
 ) -> Summary:
     """Return the summary of a window for one filter.
 
-    The same history, window and filter give the same summary, except for pending removals and shutdowns:
-    these are as of now.
+    The same history, window and filter give the same summary, whatever happened after the window; how far
+    pending removals are confirmed is known for the newest run only.
     """
     return Summaries(store, watch).get(window, wanted)
 
@@ -342,12 +343,12 @@ def _resolved(
                 recovery.error_class,
                 recovery.urgent,
                 _was_reported(recovery, data),
+                recovery.hold,
+                (recovery.models, recovery.models_before) if recovery.state == "held" else None,
             )
             incidents.setdefault(key, []).append(recovery)
     for members in incidents.values():
         first = members[0]
-        after = [data.after[recovery.scope] for recovery in members if recovery.scope in data.after]
-        before = [data.before[recovery.scope] for recovery in members if recovery.scope in data.before]
         yield ResolvedIncident(
             severity=Severity.BREAKING if first.accepted else Severity.NOTABLE,
             state=first.state,
@@ -360,17 +361,17 @@ def _resolved(
             error_class=first.error_class,
             urgent=first.urgent,
             reported=_was_reported(first, data),
-            **(_accepted_sizes(before, after, data) if first.accepted else {}),
+            hold=first.hold,
+            size=first.models,
+            size_before=first.models_before,
+            **(_removals_of_accepted(members, data) if first.accepted else {}),
         )
 
 
-def _accepted_sizes(
-    before: Sequence[Coverage], after: Sequence[Coverage], data: _WindowData
-) -> dict[str, Any]:
-    """Return the sizes of lists before and after an answer was accepted, and the removals to be confirmed."""
+def _removals_of_accepted(accepted: Iterable[Recovery], data: _WindowData) -> dict[str, Any]:
+    """Return the number of removals that accepted answers left to be confirmed, and how far they are."""
+    after = [data.after[each.scope] for each in accepted if each.scope in data.after]
     return {
-        "size": _common([scope.models for scope in after]) if after else None,
-        "size_before": _common([scope.models for scope in before]) if before else None,
         "removals": _common([scope.pending_removals for scope in after]) if after else None,
         "removal": _removal(data, [(scope.scope, each) for scope in after for each in scope.pending_models]),
     }
@@ -398,8 +399,10 @@ def _shutdowns(
 ) -> tuple[Shutdown, ...]:
     from pipeline.history.deprecations import announced_shutdowns
 
-    today = date.fromisoformat(preview.run.started_at[:10])
-    found = announced_shutdowns(store, today=today, until=today + timedelta(days=DAYS_AHEAD))
+    run = preview.run
+    today = date.fromisoformat(run.started_at[:10])
+    moment = NOW if is_newest(store, run.snapshot) else Moment(run=run.snapshot)
+    found = announced_shutdowns(store, today=today, until=today + timedelta(days=DAYS_AHEAD), moment=moment)
     return tuple(
         Shutdown(each.day, each.days, each.gateway, each.model, scopes)
         for each in found
@@ -423,7 +426,7 @@ class _WindowData:
             `missing_watched_before`, those of the answers before the window.
         pending: the watched models whose removal is pending, by scope and model, with the start of the run
             that first missed each; `pending_before`, those before the window.
-        removals: how far they, and those of accepted answers, are confirmed now, where that is known.
+        removals: how far they, and those of accepted answers, are confirmed; known for the newest run only.
     """
 
     report: Report
@@ -467,7 +470,7 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
         missing_watched_before=_missing_watched(store, holds, watch, until=window.since),
         pending=pending,
         pending_before=_pending_at(store, watch, asked, window.since),
-        removals=_removals(store, watch, removals),
+        removals=_removals(store, watch, removals) if is_newest(store, report.run.snapshot) else {},
     )
 
 

@@ -153,7 +153,7 @@ class Incident:
         last_answered: the last complete answer of any of the scopes; None where there was none.
         missing_watched: the watched models that the held answer lacks, or whose removal is pending.
         hold: for a hold, why, in one word; see `HoldKind`.
-        removal: how far a pending removal is confirmed now; None if unknown, or if several models differ.
+        removal: how far a pending removal is confirmed; None if unknown, or if several models differ.
     """
 
     severity: Severity
@@ -184,10 +184,11 @@ class ResolvedIncident:
         urgent: the failure was not transient, or lasted; it was reported when it became urgent.
         reported: it began before the window, so that a report may have had it.
         models: the watched models that are back.
-        size: for an accepted answer, the size of the current listing, and `size_before` that of the one
-            before the window; None where the scopes differ.
+        size: the size of the listing that was current from then on, and `size_before` that of the one before
+            an accepted answer; None where there was none.
         removals: for an accepted answer, the number of pending removals; None where the scopes differ.
-        removal: how far they are confirmed now; None if unknown, or if they differ.
+        removal: how far they are confirmed; None if unknown, or if they differ.
+        hold: for a hold, why, in one word; see `HoldKind`.
     """
 
     severity: Severity
@@ -206,6 +207,7 @@ class ResolvedIncident:
     size_before: int | None = None
     removals: int | None = None
     removal: Removal | None = None
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,7 @@ class Summary:
         incidents: those that are open at the end of the window, new ones first.
         resolved: those that ended in the window and whose beginning was severe enough to be reported.
         first_answers: empty if the filter selects models or owners.
-        pending: by scope, the models whose removal is pending; as of now, even for a window of the past.
+        pending: by scope, the models whose removal is pending at the end of the window.
         coverage: the scopes asked in the window that the filter selects, as they stand at its end.
         days: the last four weeks, or all days since the first run, oldest first, without gaps.
         shutdowns: those within the next 90 days, and those that passed lately, by day.

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.core.types import GROUP_PREFIX
+from pipeline.core.types import GROUP_PREFIX, HoldKind
 from pipeline.store.database import Store
+from pipeline.store.offers import pending_before
 from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, URGENT_SIGHTING
+from pipeline.store.runs import is_newest
 from pipeline.store.windows import IN_TIME, IN_WINDOW, Window
 
 
@@ -68,7 +70,17 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
         asked_only: leave out scopes that this run did not ask.
     """
     rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
+    if until is not None and not is_newest(store, until):
+        pending: dict[str, list[str]] = {}
+        for scope, model in pending_before(store, until):
+            pending.setdefault(scope, []).append(model)
+        rows = [row | {"pending_models": json.dumps(pending.get(row["scope"], []))} for row in rows]
     return tuple(_coverage(row) for row in rows)
+
+
+def _hold_kind(word: str | None) -> str | None:
+    """Return why answers are held, by the word of a sighting."""
+    return HoldKind.ALTERNATING if word == HoldKind.CURRENT else word
 
 
 def _coverage(row: dict[str, Any]) -> Coverage:
@@ -76,7 +88,7 @@ def _coverage(row: dict[str, Any]) -> Coverage:
     if row["listed_groups"] is not None:
         pending = tuple(f"group {name.removeprefix(GROUP_PREFIX)}" for name in pending)
     given = {"urgent": bool(row["urgent"]), "pending_models": pending, "pending_removals": len(pending)}
-    return Coverage(**row | given)
+    return Coverage(**row | given | {"hold": _hold_kind(row["hold"])})
 
 
 _URGENT_SIGHTING = URGENT_SIGHTING.replace("scopes.id", "current.id").strip()
@@ -125,8 +137,7 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
             else asked.started_at end as last_answered,
        case when last.outcome = 'failed' then last.error_class end as error_class,
        case when last.outcome in {PROBLEMS} then last.error end as message,
-       case when last.outcome = 'held' then iif(last.error_class = 'current', 'alternating', last.error_class)
-            end as hold,
+       case when last.outcome = 'held' then last.error_class end as hold,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))
        or (last.outcome = 'held' and last.error_class = 'anonymous') as urgent
@@ -153,7 +164,10 @@ class Recovery:
         since: when it began.
         seconds: its duration.
         error_class: the class of its last error, for a failure.
-        urgent: the failure was not transient, or lasted for six hours.
+        urgent: the failure was not transient, or lasted for six hours; or a key got the anonymous list.
+        models: the size of the current listing from then on, and `models_before` that of the one during the
+            hold or failure; None without one.
+        hold: why it was held at last, in one word; see `HoldKind`.
     """
 
     at: str
@@ -165,6 +179,9 @@ class Recovery:
     seconds: int
     error_class: str | None = None
     urgent: bool = False
+    models: int | None = None
+    models_before: int | None = None
+    hold: str | None = None
 
 
 _LACKED = """
@@ -193,6 +210,15 @@ _CONFIRMED_BY_HOLD = """
 """SQL: the removals of a move are confirmed at once: all answers of the hold lacked the models."""
 
 
+def _size_set_by(sighting: str) -> str:
+    """Return SQL: the size of the listing that a scope has after a sighting of it."""
+    return f"""
+        select listings.size from sightings as setting join listings on listings.id = setting.listing
+        where setting.scope = sightings.scope and {sighting} and setting.outcome in {SETS_LISTING}
+        order by setting.id desc limit 1
+    """  # noqa: S608 - our own words
+
+
 def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
     """Return the holds and failures that ended in a window, by time and scope."""
     rows = store.rows(
@@ -207,6 +233,8 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
                (select last.error_class from sightings as last where last.scope = sightings.scope
                 and last.id < sightings.id and last.outcome = problem.outcome
                 order by last.id desc limit 1) as error_class,
+               ({_size_set_by("setting.id <= sightings.id").strip()}) as models,
+               ({_size_set_by("setting.id < sightings.id").strip()}) as models_before,
                exists ({URGENT_SIGHTING.strip()}) or exists (
                    select 1 from sightings as held where held.scope = sightings.scope
                    and held.id < sightings.id and held.snapshot >= began.id
@@ -223,8 +251,14 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         """,  # noqa: S608 - constants only
         asdict(window),
     )
-    flags = ("accepted", "urgent")
-    return tuple(Recovery(**row | {flag: bool(row[flag]) for flag in flags}) for row in rows)
+    return tuple(map(_recovery, rows))
+
+
+def _recovery(row: dict[str, Any]) -> Recovery:
+    flags: dict[str, Any] = {flag: bool(row[flag]) for flag in ("accepted", "urgent")}
+    if row["state"] == "held":
+        flags |= {"error_class": None, "hold": _hold_kind(row["error_class"])}
+    return Recovery(**row | flags)
 
 
 def has_news(store: Store, window: Window) -> bool:

@@ -59,23 +59,44 @@ def offers_ever(store: Store, models: Iterable[int]) -> set[ScopeModel]:
     return {(row["scope"], row["model"]) for row in rows}
 
 
-def pending_at(store: Store, models: Iterable[int], until: int) -> dict[ScopeModel, str]:
+def pending_at(
+    store: Store, models: Iterable[int], until: int, *, flapping: bool = False
+) -> dict[ScopeModel, str]:
     """Return the removals of some models that were pending after a run, with the start of the first miss.
-
-    Models that flap are left out: to be missing from some answers is usual for them.
 
     Args:
         store: an open database.
         models: rows of `models`.
         until: the snapshot of the run.
+        flapping: also those of models that flap, for which it is usual to be missing from some answers.
     """
     rows = store.rows(_PENDING_AT, {"models": json.dumps(sorted(models)), "until": until})
     levels = flap_levels(store, {row["sighting"] for row in rows})
-    return {
-        (row["scope"], row["model"]): row["at"]
-        for row in rows
-        if levels.get((row["sighting"], row["model_id"]), 0) == 0
-    }
+    found: dict[ScopeModel, str] = {}
+    for row in rows:
+        level = levels.get((row["sighting"], row["model_id"]), 0)
+        if level not in json.loads(row["confirmed"]) and (flapping or level == 0):
+            found[row["scope"], row["model"]] = row["at"]
+    return found
+
+
+def pending_before(store: Store, until: int) -> dict[ScopeModel, str]:
+    """Return all removals that were pending after a past run, as `pending_at`; `until` is its snapshot."""
+    rows = store.rows(
+        """
+        with steps as (
+            select missing.transition, 'removed' as kind from missing where missing.since <= :until
+            union
+            select transition, 'removed' from sightings where outcome = 'confirmed' and snapshot > :until
+            union
+            select transition, 'added' from sightings where outcome = 'moved' and snapshot > :until
+        )
+        select distinct changes.model from steps
+        join changes on changes.transition = steps.transition and changes.kind = steps.kind
+        """,
+        {"until": until},
+    )
+    return pending_at(store, (row["model"] for row in rows), until, flapping=True)
 
 
 _PENDING_AT = """
@@ -90,15 +111,15 @@ _PENDING_AT = """
             and sightings.snapshot <= :until
     )
     select scopes.name as scope, models.name as model, steps.model as model_id, steps.id as sighting,
-           snapshots.started_at as at
+           snapshots.started_at as at, (
+        select json_group_array(done.flap_level) from sightings as done
+        where done.scope = steps.scope and done.transition = steps.transition and done.id > steps.id
+        and done.outcome = 'confirmed' and done.snapshot <= :until) as confirmed
     from steps
     join scopes on scopes.id = steps.scope
     join models on models.id = steps.model
     join snapshots on snapshots.id = steps.snapshot
-    where steps.newest = 1 and steps.kind = 'removed' and not exists (
-        select 1 from sightings as done
-        where done.scope = steps.scope and done.transition = steps.transition and done.id > steps.id
-        and done.outcome = 'confirmed' and done.flap_level = 0 and done.snapshot <= :until)
+    where steps.newest = 1 and steps.kind = 'removed'
     order by scopes.name, models.name
 """
 

@@ -52,6 +52,12 @@ def find_run(store: Store, number: int | None = None) -> Run | None:
     return Run(**rows[0]) if rows else None
 
 
+def is_newest(store: Store, snapshot: int) -> bool:
+    """Return whether no run came after a snapshot; imports do not count."""
+    sql = "select 1 from snapshots where id > :snapshot and status <> 'imported' limit 1"
+    return not store.rows(sql, {"snapshot": snapshot})
+
+
 def last_run(store: Store, until: int, end: str = FOREVER) -> Run | None:
     """Return the last run up to a snapshot and before a time; that snapshot if all of them were imported."""
     (row,) = store.rows(

@@ -77,18 +77,18 @@ DECREASE = replace(NOTABLE[0].prices[0], before=Decimal(2), after=Decimal(1))
 END = FieldChange("expiration_date", None, "2027-01-31", "lifecycle")
 
 WORST = [
-    (changed(REDUCTION, prices=(DECREASE,)), "lyra: lower limits", "1 with lower limits"),
+    (changed(REDUCTION, prices=(DECREASE,)), "lyra: lower limits", "1 model with lower limits"),
     (
         replace(changed(REDUCTION), kind=Kind.RETURNED, away_seconds=7200),
         "lyra: lower limits",
-        "1 with lower limits",
+        "1 model with lower limits",
     ),
     (
         changed(FieldChange("features", '["tools"]', "[]", "capabilities")),
         "lyra: capabilities removed",
-        "1 with capabilities removed",
+        "1 model with capabilities removed",
     ),
-    (changed(prices=(replace(DECREASE, before=None),)), "lyra: first price", "1 with a first price"),
+    (changed(prices=(replace(DECREASE, before=None),)), "lyra: first price", "1 model with a first price"),
     (changed(prices=(replace(DECREASE, after=None),)), "lyra: price change", "1 price change"),
     (
         changed(prices=(DECREASE, replace(DECREASE, before=Decimal(0)))),
@@ -96,7 +96,7 @@ WORST = [
         "1 price change",
     ),
     (changed(END), "lyra: shutdown on 31 Jan 2027", "1 shutdown date announced"),
-    (changed(REDUCTION, END), "lyra: lower limits", "1 with lower limits"),
+    (changed(REDUCTION, END), "lyra: lower limits", "1 model with lower limits"),
     (urgent(REDUCTION, END), "urgent: lyra: shutdown on 31 Jan 2027", "1 shutdown date announced"),
     (
         urgent(replace(END, before="2027-06-01")),

@@ -162,7 +162,7 @@ def test_the_mail_of_an_accepted_shorter_list_is_breaking_and_says_what_is_curre
     _, (mail,) = play.run(SHORT)
     assert mail.startswith("[modelwatch] 1 held answer accepted · local MAY BREAK SOMETHING")
     assert "recovered" not in mail
-    assert "A list with 6 models is now current; before, it had 10. 4 removals are not confirmed yet." in mail
+    assert "The accepted list has 6 models; the one before had 10. 4 removals are not confirmed yet." in mail
     assert (
         "Missing from 2 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 11:00 UTC."
         in mail
@@ -176,7 +176,7 @@ def test_the_mail_of_a_hold_that_ends_after_a_day_is_breaking_and_has_the_remova
         play.run(listed("m0", *TEN[5:9]))
     mail = next(mail for mail in play.mails("run") if "held answer accepted" in mail)
     assert "MAY BREAK SOMETHING" in mail
-    assert "A list with 9 models is now current; before, it had 10." in mail
+    assert "The accepted list has 9 models; the one before had 10." in mail
     assert "Removed for local/public" in mail
 
 

@@ -97,7 +97,8 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
     key = problem_key(incident)
     models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
-    head = locale.text(f"incident.{key}", scopes=scopes, when=locale.minute(incident.since), models=models)
+    when, number = locale.minute(incident.since), len(incident.scopes)
+    head = locale.text(f"incident.{key}", scopes=scopes, when=when, models=models, n=number)
     details = list(_causes(locale, incident, models))
     if incident.removal:
         details.append(_progress(locale, incident.removal))
@@ -158,13 +159,20 @@ def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> I
     if incident.state == "failed":
         error_class = incident.error_class if incident.error_class in ERROR_CLASSES else "Unreachable"
         key = "resolved.failed" if incident.reported else f"passed.{error_class}"
-        return Item(locale.text(key, scopes=scopes, duration=duration))
+        return Item(locale.text(key, scopes=scopes, duration=duration, n=len(incident.scopes)))
     if incident.state == "pending":
         models = locale.join_some(map(untrusted, incident.models), _MAX_MODELS)
         return Item(locale.text("resolved.pending", scopes=scopes, models=models, duration=duration))
     when = locale.minute(incident.since)
     if not incident.accepted:
-        return Item(locale.text("resolved.dropped", scopes=scopes, when=when))
+        own = incident.hold == HoldKind.ANONYMOUS and incident.size is not None
+        key = "resolved.own_list" if own else "resolved.dropped"
+        models = locale.text("count.models", n=incident.size or 0)
+        return Item(
+            locale.text(
+                key, scopes=scopes, when=when, models=models, duration=duration, n=len(incident.scopes)
+            )
+        )
     details = []
     if incident.size is not None and incident.size_before is not None:
         details.append(locale.text("resolved.size", n=incident.size, before=incident.size_before))
