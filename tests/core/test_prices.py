@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.core import canonical
 from pipeline.core.diff import field_changes
-from pipeline.core.facts import PER_TOKEN, FactPaths, Prices, to_columns
+from pipeline.core.facts import PER_TOKEN, FactPaths, Facts, Prices, to_columns
 from pipeline.core.price_conditions import Price
 from pipeline.core.prices import (
     MORE_PRICES,
@@ -20,13 +21,14 @@ from pipeline.core.prices import (
     split_prices,
     tokens_text,
 )
+from pipeline.gateways.dialects import all_dialects
 
 FACTS = FactPaths(prices=Prices(unit=PER_TOKEN, input=("pricing.prompt",), output=("pricing.completion",)))
 
 
-def row(body: dict[str, Any]) -> dict[str, Any]:
+def row(body: dict[str, Any], facts_of: Callable[[dict[str, Any]], Facts] = FACTS) -> dict[str, Any]:
     """Return the prices of a record as a query returns them."""
-    facts = FACTS(body)
+    facts = facts_of(body)
     more = [
         [each.meter, each.unit, each.from_tokens, each.window, each.currency, float(each.amount)]
         for each in facts.more_prices
@@ -119,3 +121,21 @@ def test_a_number_of_tokens_is_short_where_it_is_round() -> None:
 def test_a_price_with_a_condition_holds_not_always() -> None:
     assert not PriceChange("input", Decimal(1), Decimal(2), "1M tokens").has_condition
     assert PriceChange("input, batch", Decimal(1), Decimal(2), "1M tokens", window="batch").has_condition
+
+
+EXPRESSION = 'len <= 200000 ? tier("short", p * 3 + c * 15) : tier("long", p * {long} + c * 30)'
+
+
+def test_the_numbers_of_a_billing_expression_are_not_printed_beside_its_prices() -> None:
+    facts = all_dialects()["new-api-pricing"].facts
+    sides = [{"model_name": "lyra", "billing_expr": EXPRESSION.replace("{long}", long)} for long in "67"]
+    known = price_changes(*(row(side, facts) for side in sides))
+    prices, others = split_prices(field_changes(*map(canonical.encode, sides)), known)
+    assert [(price.name, price.before, price.after) for price in prices] == [
+        ("input above 200k tokens", 6, 7)
+    ]
+    assert others == ()
+    other = {"model_name": "lyra", "billing_expr": 'tier("flat", p * 4)'}
+    known = price_changes(row(sides[0], facts), row(other, facts))
+    prices, [left] = split_prices(field_changes(canonical.encode(sides[0]), canonical.encode(other)), known)
+    assert (prices[0].name, prices[0].before, prices[0].after, left.field) == ("input", 3, 4, "billing_expr")
