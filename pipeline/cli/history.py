@@ -21,7 +21,7 @@ from pipeline.core.text import printable as safe
 from pipeline.core.times import duration, minute
 from pipeline.core.types import FlapStep
 from pipeline.history.timeline import FIRST_OFFERS, StepKind, Timeline, TimelineStep
-from pipeline.reports.console import field_texts, price_text, prices_text, state_text
+from pipeline.reports.console import field_texts, price_now_text, price_text, prices_text, state_text
 from pipeline.reports.csv_json import field_value, flap_cell, price_value, sides, write_csv
 
 _MOST_MODELS = 20
@@ -241,7 +241,9 @@ def _charts(steps: Iterable[TimelineStep], *, bars: bool) -> Iterator[str]:
             last = replace(changes[-1], source=None, flapping=None)
             whole = replace(last, before=prices[0], after=prices[-1])
             chart = f"  {sparkline(prices)}" if bars else ""
-            yield f"{price_text(whole)} in {count(len(changes), 'change')}{chart}"
+            is_same = whole.before == whole.after
+            text = f"{price_now_text(whole)}, as before," if is_same else price_text(whole)
+            yield f"{text} in {count(len(changes), 'change')}{chart}"
 
 
 _BARS = "▁▂▃▄▅▆▇█"

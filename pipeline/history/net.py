@@ -30,12 +30,19 @@ def _net_change(steps: Sequence[_Side]) -> _Side:
     loud = [step for step in steps if step.flap_step != FlapStep.REPEATED]
     last = loud[-1] if loud else steps[-1]
     if loud and last.flapping:
-        return last
+        return _at_the_end(last, steps[-1])
     net = replace(steps[-1], before=(loud or steps)[0].before, flapping=last.flapping)
     # A value that keeps changing may have had a new value, and be as before by now.
     marked = [step for step in loud if step.flapping]
     keeps_changing = bool(marked) and marked[-1].flap_step == FlapStep.ANNOUNCED
-    return marked[-1] if keeps_changing and net.before == net.after else net
+    return _at_the_end(marked[-1], steps[-1]) if keeps_changing and net.before == net.after else net
+
+
+def _at_the_end(marked: _Side, last: _Side) -> _Side:
+    """Return an announcement with the value after the last step, beside another that it had."""
+    if marked.flap_step != FlapStep.ANNOUNCED or last.after == marked.after:
+        return marked
+    return replace(last, before=marked.after, flapping=marked.flapping)
 
 
 def net_fields(steps: Iterable[Iterable[FieldChange]]) -> list[FieldChange]:

@@ -146,7 +146,7 @@ def _net_texts(fields: Sequence[FieldChange], prices: Sequence[PriceChange]) -> 
     yield from change_texts(differing, [change for change in prices if change.before != change.after])
     same = [change for change in prices if change.before == change.after is not None and change.unit]
     for change in same:
-        yield f"{plain(price_now(_english(), change))}, as before"
+        yield f"{price_now_text(change)}, as before"
     for field in by_importance(field for field in fields if field.before == field.after):
         if not (same and field.category == "price"):
             yield f"{plain(field_now(_english(), field)) or printable(field.field)}, as before"
@@ -334,6 +334,11 @@ def _english(today: str = "") -> Locale:
 def price_text(change: PriceChange) -> str:
     """Return a price change as in reports: `input $2.00 → $3.00 per 1M tokens (+50 %)`."""
     return plain(price(_english(), change))
+
+
+def price_now_text(change: PriceChange) -> str:
+    """Return the price after a change with its name: `input $3.00 per 1M tokens`."""
+    return plain(price_now(_english(), change))
 
 
 def prices_text(prices: Sequence[PriceChange]) -> str:

@@ -469,8 +469,9 @@ class SettledValue:
         after: the stable value.
         changes: the number of changes.
         began_at: the start of the run with the first change; `changed_at` with the last.
-        category: the category of the field by its meaning in its last change; None where that was pruned.
-        is_shape: nearly all models of a list gained or lost the field at its last change.
+        category: the category of the field by its meaning in its last change in the scope before it settled;
+            None where that was pruned.
+        is_shape: nearly all models of the list gained or lost the field at that change.
         size: the number of models in the scope's listing.
         announced_before: the record before the change that announced it, likewise; `announced_after` the one
             after it.
@@ -539,10 +540,12 @@ def settled_values(store: Store, window: Window, models: ModelIds = None) -> lis
         join listings on listings.id = sightings.listing
         left join fields as last on last.id = (
             select field_changes.field from changes
+            join sightings as moved on moved.transition = changes.transition and moved.scope = flaps.scope
+                and +moved.outcome = 'moved' and +moved.id < flaps.ended
             join field_changes on field_changes.change = changes.id
             join fields on fields.id = field_changes.field and fields.name = flaps.field
             where changes.model = flaps.model and changes.kind = 'changed'
-            order by field_changes.id desc limit 1)
+            order by moved.id desc limit 1)
         left join sightings as announced on announced.id = flaps.announced
         left join changes as announcing on announcing.transition = announced.transition
             and announcing.model = flaps.model and announcing.kind = 'changed'

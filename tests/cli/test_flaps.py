@@ -74,6 +74,10 @@ def _text(file: Path) -> str:
     return f"{mail['subject']}\n{body.get_content()}"
 
 
+def _flat(mail: str) -> str:
+    return " ".join(mail.split())
+
+
 DESTINATIONS = """
 [destinations.each]
 type = "eml"
@@ -123,12 +127,12 @@ def test_a_daily_mail_announces_it_once_and_then_where_it_settled(play: Play) ->
             play.run(context_length=SHORT if (day + hour) % 2 else LONG)
     news = [mail for mail in play.mails("daily") if "vega" in mail]
     assert len(news) == 1
-    assert "context keeps changing between 1,048,576 and 1,000,000" in news[0]
+    assert "context keeps changing between 1,048,576 and 1,000,000, now 1,048,576" in _flat(news[0])
     for _ in range(72):
         play.run(context_length=SHORT)
     news = [mail for mail in play.mails("daily") if "vega" in mail]
     assert len(news) == 2
-    assert "context settled at 1,000,000 after 69 changes in 2.9 days" in news[1]
+    assert "context settled at 1,000,000 (before: 1,048,576) after 69 changes in 2.9 days" in _flat(news[1])
     assert len([mail for mail in play.mails() if "vega" in mail]) == 3
     play.check()
 
@@ -191,7 +195,7 @@ def test_the_commands_say_so_in_words(play: Play) -> None:
         play.run()
     shown = play.job.quick("changes").stdout
     assert "context keeps changing between 1,048,576 and 1,000,000" in shown
-    assert "context settled at 1,000,000 after 3 changes in 2 h" in shown
+    assert "context settled at 1,000,000 (before: 1,048,576) after 3 changes in 2 h" in shown
     assert "(1 quiet: --all shows them)" in shown
     assert (
         "context 1,048,576 → 1,000,000 (−4.6 %) (keeps changing)" in play.job.quick("changes", "--all").stdout
@@ -211,12 +215,12 @@ def test_the_price_of_a_watched_model_is_urgent_twice_and_then_quiet(play: Play)
         play.gateway.offers("watched", to=("default", "vip"), cost={"in": price, "out": 10})
         play.run()
     _, announced = play.mails("pressing")
-    assert "input keeps changing between $2.00 and $3.00 per 1M tokens" in announced
-    assert announced.startswith("[modelwatch] urgent: watched: input keeps changing")
+    assert "input keeps changing between $2.00 and $3.00 per 1M tokens, now $2.00" in _flat(announced)
+    assert announced.startswith("[modelwatch] urgent: watched: input keeps changing, now $2.00 (local")
     for _ in range(24):
         play.run()
     (settled,) = play.mails("pressing")[2:]
-    assert "input settled at $3.00 per 1M tokens after 5 changes in 4 h" in settled
+    assert "input settled at $3.00 per 1M tokens (before: $2.00) after 5 changes in 4 h" in _flat(settled)
     play.check()
 
 
@@ -296,7 +300,7 @@ def test_a_price_without_an_amount_is_removed(play: Play, none: str | None) -> N
     lost, back = play.mails("pressing")
     assert "input $2.00 per 1M tokens, removed" in lost
     assert "input $2.00 → $20.00 per 1M tokens (+900 %)" in back
-    assert "output keeps changing between none and $10.00 per 1M tokens" in back
+    assert "output keeps changing between $10.00 per 1M tokens and none, now $10.00" in _flat(back)
     assert "pricing." not in lost + back
     play.check()
 
@@ -421,3 +425,50 @@ def test_a_change_of_the_clock_does_not_count_answers_twice(play: Play) -> None:
     play.run(hours=0.1)
     play.run(hours=0.1)
     assert play.steps()[-1][3] == "settled"
+
+
+ALL = ("lyra", "orion", "lynx", "rigel", "vega")
+
+
+def test_what_was_reported_stays_as_it_was_when_a_model_begins_to_flap_later(play: Play) -> None:
+    def offer(*models: str, **fields: int) -> None:
+        play.gateway.offers(*models, to=("default", "vip"), **fields)
+        play.run()
+
+    for number in range(9):
+        offer(*ALL, **{} if number % 2 else {"context_length": 8192})
+    for _ in range(27):
+        play.run()
+    settled = play.mails()[-1]
+    assert "context_length: back with 5 of 6 models" in _flat(settled)
+    until = play.now
+    reports = [
+        ("changes", "--json", "--until", until),
+        ("changes", "--csv", "--until", until),
+        ("report", "--since", iso(FIRST), "--until", until),
+    ]
+    before = [play.job.quick(*report, at=play.now).stdout for report in reports]
+    for number in range(6):
+        offer("lyra", context_length=4096 if number % 2 else 8192)
+    assert [play.job.quick(*report, at=until).stdout for report in reports] == before
+    play.check()
+
+
+def test_the_end_of_a_watched_model_that_is_withdrawn_is_said_with_the_date_that_holds_now(
+    play: Play,
+) -> None:
+    for date in ({}, {"shutdown_date": "2026-11-20"}, {}):
+        play.gateway.offers("watched", to=("default", "vip"), **date)
+        play.run()
+    mail = play.mails("pressing")[-1]
+    assert mail.startswith("[modelwatch] urgent: watched: shutdown date keeps changing, now none (local")
+    assert "shutdown date keeps changing between 20 Nov 2026 and none, now none" in _flat(mail)
+
+
+def test_the_history_of_a_price_that_is_back_names_no_change_of_nothing(play: Play) -> None:
+    for price in ("0.000003", "0.000005", "0.000003"):
+        play.gateway.offers("watched", to=("default", "vip"), pricing={"prompt": price})
+        play.run()
+    shown = play.job.quick("history", "watched").stdout
+    assert "0.000003, as before, in 2 changes" in shown
+    assert "+0 %" not in shown

@@ -79,7 +79,7 @@ def test_a_value_that_keeps_changing_is_named() -> None:
     flapping = replace(
         urgent(FieldChange("context_length", "1", "1", "limits")), reverted=True, severity=Severity.NOTABLE
     )
-    assert subject(flapping) == "lyra: context keeps changing (acme/prod)"
+    assert subject(flapping) == "lyra: context keeps changing, now 1 (acme/prod)"
     assert subject(replace(flapping, kind=Kind.REMOVED, fields=())) == (
         "lyra keeps coming and going (acme/prod)"
     )

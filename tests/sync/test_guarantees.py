@@ -620,7 +620,7 @@ SCENARIOS: dict[str, Scenario] = {
         LOST_LIMIT,
         2,
         offers(*TEN, context_length=8192),
-        texts=("context_length: keeps being lost and regained by 10 of 10 models",),
+        texts=("context_length: keeps being lost and regained by 10 of 10 models, now back",),
     ),
     "list-that-keeps-changing-again": Scenario(
         (*LOST_LIMIT, Run(2, offers(*TEN, context_length=8192), "breaking")), 3, offers(*TEN)

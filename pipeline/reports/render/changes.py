@@ -281,7 +281,8 @@ def shape(locale: Locale, changes: Sequence[FieldChange], number: int, listed: i
     lost, step = first.after is None, first.flap_step
     names = locale.join_some((untrusted(each.field) for each in changes), _MAX_FIELDS)
     if step == FlapStep.ANNOUNCED:
-        return locale.text("shape.keeps_changing", fields=names, n=number, listed=listed)
+        now = locale.text("shape.now_lost" if lost else "shape.now_back")
+        return locale.text("shape.keeps_changing", fields=names, n=number, listed=listed, now=now)
     if step == FlapStep.SETTLED and first.flapping:
         return locale.text(
             "shape.gone" if lost else "shape.back",

@@ -52,6 +52,9 @@ def price(locale: Locale, change: PriceChange) -> Text:
         text = locale.text("value.changed", name=name, before=before, after=now)
         tone = {1: "worse", -1: "better"}.get(direction(change), "")
         text = _with_percent(locale, text, change.percent, tone)
+    elif change.flap_step == FlapStep.REPEATED:
+        sides = [locale.text(unit, price=side) if side else None for side in (before, after)]
+        text = _with_none(locale, name, *sides)
     else:
         only = locale.text(unit, price=before or after or ())
         text = locale.text("price.removed" if before else "price.new", name=name, price=only)
@@ -67,18 +70,20 @@ def _flapping(
     *,
     unit: str = "price.no_unit",
 ) -> Text:
-    """Return that a value keeps changing, or where it has settled; a side may be absent."""
+    """Return that a value keeps changing, and its present one, or where it has settled."""
     none = locale.text("value.none")
+    now = locale.text(unit, price=after) if after else none
     if change.flap_step == FlapStep.ANNOUNCED:
-        # The value before the first change is first, except where it is absent in between.
-        one, other = (after, before) if before else (before, after)
-        both = {"one": one or none, "other": locale.text(unit, price=other or none)}
-        return locale.text("value.keeps_changing", name=name, **both)
+        one, other = (after, before) if after else (before, after)
+        one = one if other else locale.text(unit, price=one or none)
+        other = locale.text(unit, price=other) if other else none
+        return locale.text("value.keeps_changing", name=name, one=one or none, other=other, now=after or none)
     mark = change.flapping or FlapMark(FlapStep.SETTLED)
     return locale.text(
         "value.settled" if change.before != change.after else "value.settled_as_before",
         name=name,
-        value=locale.text(unit, price=after) if after else none,
+        value=now,
+        before=before or none,
         n=mark.changes or 0,
         duration=locale.duration(mark.seconds or 0),
     )
@@ -198,13 +203,34 @@ def field(locale: Locale, change: FieldChange, *, date_as_is: bool = False) -> T
     """
     name = (untrusted(change.field),) if date_as_is else _field_name(locale, change)
     if change.flap_step in (FlapStep.ANNOUNCED, FlapStep.SETTLED):
+        before, after = _texts(locale, change)
         if change.flap_step == FlapStep.ANNOUNCED and (what := _list_difference(change)):
-            return locale.text("value.list_keeps_changing", name=name, what=what)
-        return _flapping(locale, name, change, *_texts(locale, change))
+            return locale.text("value.list_keeps_changing", name=name, what=what, now=after or ())
+        return _flapping(locale, name, change, before, after)
     if (dates := shutdown_dates(change)) and not date_as_is:
         name = locale.text("field.shutdown")
-    text = _shutdown(locale, name, *dates) if dates else _changed(locale, name, change)
+    if change.flap_step == FlapStep.REPEATED and (sides := _one_side(locale, change)):
+        text = _with_none(locale, name, *sides)
+    else:
+        text = _shutdown(locale, name, *dates) if dates else _changed(locale, name, change)
     return _repeated(locale, text, change)
+
+
+def _one_side(locale: Locale, change: FieldChange) -> tuple[Text | None, Text | None] | None:
+    """Return the sides of a field that is unset on one of them; None for any other."""
+    is_set = [
+        side is not None for side in limits(change) or shutdown_dates(change) or (change.before, change.after)
+    ]
+    if all(is_set) or not any(is_set):
+        return None
+    before, after = _texts(locale, change)
+    return before if is_set[0] else None, after if is_set[1] else None
+
+
+def _with_none(locale: Locale, name: Text, before: Text | None, after: Text | None) -> Text:
+    """Return the values before and after; a side may be absent."""
+    none = locale.text("value.none")
+    return locale.text("value.changed", name=name, before=before or none, after=after or none)
 
 
 def _changed(locale: Locale, name: Text, change: FieldChange) -> Text:
@@ -271,11 +297,26 @@ def _is_only_spelling(change: FieldChange) -> bool:
 
 
 def field_now(locale: Locale, change: FieldChange) -> Text:
-    """Return the value of a field after a change; empty where the field is absent."""
+    """Return the name and value of a field after a change; empty where the field is absent."""
+    now = _value_now(locale, change)
+    return locale.text("value", name=_field_name(locale, change), value=now) if now else ()
+
+
+def short_now(locale: Locale, change: FieldChange | PriceChange) -> Text:
+    """Return a price, limit or shutdown date after a change, without its name; empty for any other field."""
+    if isinstance(change, PriceChange):
+        now = price_now(locale, change, with_unit=False, with_name=False)
+    elif limits(change) or shutdown_dates(change):
+        now = _value_now(locale, change)
+    else:
+        return ()
+    return now or locale.text("value.none")
+
+
+def _value_now(locale: Locale, change: FieldChange) -> Text:
     if change.after is None:
         return ()
-    now = _texts(locale, replace(change, before=change.after))[1]
-    return locale.text("value", name=_field_name(locale, change), value=now) if now else ()
+    return _texts(locale, replace(change, before=change.after))[1] or ()
 
 
 def varying_fields(locale: Locale, fields: Sequence[FieldChange | PriceChange]) -> Text:

@@ -9,7 +9,7 @@ from pipeline.core.impact import is_pressing
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, HoldKind, Kind, Severity
 from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count, new_shutdown
-from pipeline.reports.render.fields import name
+from pipeline.reports.render.fields import name, short_now
 from pipeline.reports.render.locales import Locale, Piece, Text, plain, untrusted
 from pipeline.reports.render.scopes import count_scopes, problem_key
 from pipeline.reports.render.types import Bar, Chart, Count
@@ -229,15 +229,19 @@ def _place(locale: Locale, summary: Summary, news: NetChange | Incident) -> Text
 def _change_text(locale: Locale, change: NetChange, width: int) -> Text:
     day = new_shutdown(change)
     when = locale.day(day, year=True) if day else ""
-    what, of = _short(locale, change, width), _first_name(locale, change)
-    return locale.text(f"urgent.{change_type(change)}", what=what, day=when, name=of)
+    what, kind, first = _short(locale, change, width), change_type(change), _first(change)
+    of = name(locale, first) if first else locale.text("field.any")
+    text = locale.text(f"urgent.{kind}", what=what, day=when, name=of)
+    is_one = kind == ChangeType.KEEPS_CHANGING and not change.varying
+    now = short_now(locale, first) if is_one and first else ()
+    return locale.text("urgent.now", what=text, now=now) if now else text
 
 
-def _first_name(locale: Locale, change: NetChange) -> Text:
-    """Return the name of the field or price that matters most in a change."""
+def _first(change: NetChange) -> FieldChange | PriceChange | None:
+    """Return the field or price that matters most in a change."""
     pressing = filter(is_pressing, change.fields)
-    changed: tuple[FieldChange | PriceChange, ...] = (*pressing, *change.prices, *change.fields)
-    return name(locale, changed[0]) if changed else locale.text("field.any")
+    found: tuple[FieldChange | PriceChange, ...] = (*pressing, *change.prices, *change.fields)
+    return found[0] if found else None
 
 
 def _reason(locale: Locale, incident: Incident, width: int) -> Text:
