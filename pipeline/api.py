@@ -813,7 +813,7 @@ class Home:
         Args:
             models: ids and globs; none means those of the config.
             scopes: globs of the scopes that matter; none means those of the config.
-            since: compare prices with those of this time.
+            since: report prices that changed after this time.
             days: a shutdown at most this many days away is urgent.
 
         Raises:

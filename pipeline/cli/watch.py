@@ -28,7 +28,11 @@ from pipeline.reports.csv_json import price_value, write_csv
     "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
 )
 @click.option(
-    "--since", type=Time(), default="7d", show_default=True, help="Compare prices with those of this time."
+    "--since",
+    type=Time(),
+    default="7d",
+    show_default=True,
+    help="Report prices that changed after this time.",
 )
 @click.option(
     "--days",

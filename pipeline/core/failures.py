@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.core.times import seconds_between
+from pipeline.core.times import has_lasted, seconds_between
 from pipeline.errors import Throttled, Unreachable
 
 TRANSIENT = (Throttled, Unreachable)
@@ -12,7 +12,7 @@ TRANSIENT_CLASSES = tuple(error.__name__ for error in TRANSIENT)
 """Their names, as sightings store them."""
 
 LASTS_AFTER = 6 * 3600
-"""Seconds from the run in which a transient failure began to the run from which on it lasts."""
+"""Seconds from the run in which a transient failure began to the run from which on it lasts; see `lasts`."""
 
 _REMINDER = 24 * 3600
 """Seconds of a problem after which it is logged again."""
@@ -20,7 +20,7 @@ _REMINDER = 24 * 3600
 
 def lasts(began: str, at: str) -> bool:
     """Return whether a failure that began with one run lasts at another; both are starts (ISO 8601 UTC)."""
-    return seconds_between(began, at) >= LASTS_AFTER
+    return has_lasted(began, at, LASTS_AFTER)
 
 
 def is_reminder(began: str, previous: str | None, at: str) -> bool:

@@ -10,7 +10,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _AGO = re.compile(r"^(\d{1,6})([mhdw])$", re.ASCII)
 _DURATION = re.compile(r"^(\d{1,9})([smhdw]?)$", re.ASCII)
 
-_TOLERANCE = 0.9
+TOLERANCE = 0.9
 """The share of a time after which it counts as passed."""
 
 
@@ -56,7 +56,7 @@ def shifted(at: str, seconds: float) -> str:
 
 def has_lasted(since: str, now: str, seconds: float) -> bool:
     """Return whether nine tenths of a time have passed since a moment (ISO 8601): schedules are not exact."""
-    return not seconds or seconds_between(since, now) >= _TOLERANCE * seconds
+    return not seconds or seconds_between(since, now) >= TOLERANCE * seconds
 
 
 def parse_duration(text: str) -> float:

@@ -70,12 +70,3 @@ def net_changes(events: Sequence[Event]) -> tuple[tuple[PriceChange, ...], tuple
 def _is_net(change: FieldChange | PriceChange) -> bool:
     """Return whether the values differ, or the value has settled."""
     return change.before != change.after or change.flap_step == FlapStep.SETTLED
-
-
-def without_marks(event: Event) -> Event:
-    """Return an event as if none of its values kept changing."""
-    return replace(
-        event,
-        fields=tuple(replace(field, flapping=None) for field in event.fields),
-        prices=tuple(replace(price, flapping=None) for price in event.prices),
-    )

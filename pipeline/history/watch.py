@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from pipeline.core.prices import PriceChange
-from pipeline.core.times import shifted
-from pipeline.core.types import Kind, Thresholds
+from pipeline.core.prices import PriceChange, split_prices
+from pipeline.core.times import seconds_between, shifted
+from pipeline.core.types import FlapStep, Kind, Thresholds
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
 from pipeline.history.model import similar_models
-from pipeline.history.net import net_changes, without_marks
-from pipeline.history.types import Event
 from pipeline.store import Store, answers_needed
-from pipeline.store.catalog import first_answer, history_start
+from pipeline.store.catalog import history_start
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
+from pipeline.store.flaps import RETURN_DAYS
 from pipeline.store.models import model_names, model_rows
 from pipeline.store.offers import PendingMisses, ScopeModel, offers, offers_ever, pending_at, pending_removals
 from pipeline.store.runs import find_run
@@ -51,8 +50,8 @@ class Finding:
 
     Args:
         urgent: it needs attention.
-        since: when the model was first missing, the hold or failure began, or the prices were those that are
-            compared with (ISO 8601 UTC); None if unknown.
+        since: when the model was first missing, the hold or failure began, or the prices changed last
+            (ISO 8601 UTC); None if unknown.
         answers: for a pending removal, the complete answers so far without the model; `needed`, how many
             confirm it; `earliest`, the time (ISO 8601 UTC) before which it is not confirmed; None if unknown,
             or if that has passed.
@@ -115,8 +114,8 @@ class WatchReport:
 
     Args:
         at: the start of that run (ISO 8601 UTC); None without a run.
-        since: the time that prices and old removals are compared with, no earlier than the history begins;
-            None without a run.
+        since: the time from which on removals and changes of prices are reported, no earlier than the history
+            begins; None without a run.
     """
 
     at: str | None
@@ -143,8 +142,8 @@ def check_watched(
     Args:
         store: an open database.
         watch: the models and the scopes.
-        since: the time (ISO 8601 UTC) whose prices are compared with the current ones. A model that only a
-            glob matches is left out if it was missing before then.
+        since: the time (ISO 8601 UTC) after which changes of prices are reported. A model that only a glob
+            matches is left out if it was missing before then.
         today: the day from which the days until a shutdown are counted.
         days: a shutdown is urgent when it is at most so many days away.
     """
@@ -302,20 +301,41 @@ def _shutdowns(store: Store, watched: _Watched, today: date, days: int) -> Itera
 
 
 def _repriced(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFinding]:
-    """Yield the models whose prices differ from those at a time, or from their first ones if added later."""
-    by_model: dict[ScopeModel, list[Event]] = {}
-    for event in find_events(store, time_window(store, since=since), watched.models):
-        # The run that began at this very time has set the prices that are compared with.
-        if event.at > since:
-            for scope in event.scopes:
-                if scope in watched.scopes:
-                    by_model.setdefault((scope, event.model), []).append(event)
-    for (scope, model), events in sorted(by_model.items()):
-        prices, _ = net_changes(list(map(without_marks, events)))
-        if prices:
-            # A scope or model without prices at that time is compared with its first ones.
-            first = events[0].at if events[0].kind == Kind.ADDED else first_answer(store, scope)
-            yield scope, model, Finding(FindingKind.REPRICED, since=max(since, first or since), prices=prices)
+    """Yield the models with prices that changed after a time, and are not as they were before.
+
+    Earlier changes count too, as long as each was at most `RETURN_DAYS` before the next: a price that is back
+    is as it was, wherever the time falls.
+    """
+    recent = find_events(store, time_window(store, since=since), watched.models)
+    models = model_rows(store, {event.model for event in recent if event.at > since and event.fields})
+    if not models:
+        return
+    steps: dict[tuple[str, str, str], list[tuple[str, PriceChange]]] = {}
+    for event in find_events(store, time_window(store), {model.id for model in models}):
+        for price in split_prices(event.fields, event.prices)[0]:
+            if price.flap_step != FlapStep.SETTLED:
+                for scope in watched.scopes.keys() & event.scopes:
+                    steps.setdefault((scope, event.model, price.name), []).append((event.at, price))
+    found: dict[tuple[str, str, str], list[PriceChange]] = {}
+    for (scope, model, _), of_price in sorted(steps.items()):
+        at, last = of_price[-1]
+        first = _first_of_chain(of_price, since)
+        if at > since and first.before != last.after:
+            texts = (first.texts[0], last.texts[1])
+            net = replace(last, before=first.before, texts=texts, flapping=None)
+            found.setdefault((scope, model, at), []).append(net)
+    for (scope, model, at), prices in found.items():
+        yield scope, model, Finding(FindingKind.REPRICED, since=at, prices=tuple(prices))
+
+
+def _first_of_chain(steps: Sequence[tuple[str, PriceChange]], since: str) -> PriceChange:
+    """Return the first change of a price that is later than a time, or that later ones followed soon."""
+    ((later, first), *earlier) = reversed(steps)
+    for at, price in earlier:
+        if at <= since and seconds_between(at, later) > RETURN_DAYS * 24 * 3600:
+            break
+        later, first = at, price
+    return first
 
 
 def _by_model(watched: _Watched, findings: Iterable[_ScopeFinding]) -> tuple[WatchedModel, ...]:

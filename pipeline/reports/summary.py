@@ -193,11 +193,17 @@ def _severity(
     return Severity.URGENT if problem.urgent else Severity.NOTABLE
 
 
-def _is_new(problem: Coverage, data: _WindowData) -> bool:
-    """Return whether a hold or failure began in the window, or became more severe in it."""
+def _began(problem: Coverage, data: _WindowData) -> bool:
+    """Return whether a hold or failure began in the window."""
+    before = data.before.get(problem.scope)
+    return before is None or problem.is_new_since(before)
+
+
+def _is_worse(problem: Coverage, data: _WindowData) -> bool:
+    """Return whether a hold or failure that began before the window became more severe in it."""
     before, since = data.before.get(problem.scope), problem.state_since or ""
-    if before is None or problem.is_new_since(before):
-        return True
+    if before is None or _began(problem, data):
+        return False
     earlier = _severity(before, since, data.missing_watched_before)
     return not earlier.reaches(_severity(problem, since, data.missing_watched))
 
@@ -209,6 +215,7 @@ class _IncidentKey(NamedTuple):
     severity: int
     order: int
     gateway: str
+    lasts: bool
     state: str
     since: str
     error_class: str
@@ -228,10 +235,11 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
         severity = _severity(scope, since, data.missing_watched)
         if severity.reaches(lowest):
             key = _IncidentKey(
-                old=not _is_new(scope, data),
+                old=not (_began(scope, data) or _is_worse(scope, data)),
                 severity=severities.index(severity),
                 order=_PROBLEMS.index(scope.state),
                 gateway=scope.gateway,
+                lasts=scope.state == "failed" and _is_worse(scope, data),
                 state=scope.state,
                 since=since,
                 error_class=scope.error_class or "",
@@ -249,6 +257,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
             scopes=tuple(scope.scope for scope in members),
             since=key.since,
             new=not key.old,
+            lasts=key.lasts,
             error_class=key.error_class or None,
             message=key.message or members[0].message or "",
             models=_common([scope.models for scope in members]),

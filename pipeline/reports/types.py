@@ -146,6 +146,7 @@ class Incident:
         state: `failed`; `held`; or `pending`: watched models are missing, and their removal is not confirmed.
         since: the start of the run in which it began (ISO 8601 UTC, as all times).
         new: it began in this window, or became more severe in it; other incidents were reported before.
+        lasts: it is a failure that began before the window and became more severe in it.
         error_class: for a failure: Unreachable, Throttled, Refused, Unresolved or Unreadable.
         message: the gateway's error, or the reason of the hold.
         models: the size of the current listing, `held_models` that of the held answer; None where the scopes
@@ -162,6 +163,7 @@ class Incident:
     scopes: tuple[str, ...]
     since: str
     new: bool
+    lasts: bool = False
     error_class: str | None = None
     message: str = ""
     models: int | None = None

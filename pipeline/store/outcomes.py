@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeline.core import types
 from pipeline.core.failures import LASTS_AFTER, TRANSIENT_CLASSES
+from pipeline.core.times import TOLERANCE
 from pipeline.store.starts import trusted_start
 
 
@@ -25,6 +26,8 @@ PROBLEMS = sql_list(types.PROBLEMS)
 
 _TRANSIENT = sql_list(TRANSIENT_CLASSES)
 
+_LASTS_AFTER = int(TOLERANCE * LASTS_AFTER)
+
 _BEGAN = trusted_start("began.id", "run.started_at")
 
 
@@ -33,7 +36,7 @@ URGENT_SIGHTING = f"""
     join snapshots as run on run.id = severe.snapshot
     where severe.scope = scopes.id and coalesce(severe.since, severe.snapshot) = began.id
     and severe.outcome = 'failed' and (severe.error_class not in {_TRANSIENT}
-         or strftime('%s', run.started_at) - strftime('%s', {_BEGAN.strip()}) >= {LASTS_AFTER})
+         or strftime('%s', run.started_at) - strftime('%s', {_BEGAN.strip()}) >= {_LASTS_AFTER})
 """  # noqa: S608 - our own words
 """The sightings in which the failure of a scope was urgent: not a transient one, or one that lasted.
 

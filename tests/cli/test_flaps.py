@@ -472,3 +472,16 @@ def test_the_history_of_a_price_that_is_back_names_no_change_of_nothing(play: Pl
     shown = play.job.quick("history", "watched").stdout
     assert "0.000003, as before, in 2 changes" in shown
     assert "+0 %" not in shown
+
+
+def test_watch_names_the_time_of_a_price_change_and_forgets_it_when_the_price_is_back(play: Play) -> None:
+    shown = []
+    for price in ("0.000003", "0.000003", "0.000005", "0.000005", "0.000003", *[""] * 7):
+        if price:
+            play.gateway.offers("watched", to=("default", "vip"), pricing={"prompt": price})
+        play.run(hours=24)
+        shown.append(play.job.quick("watch", "--exit-code", at=play.now))
+    assert [done.code for done in shown] == [0, 0, 1, 1, *[0] * 8]
+    for done in shown[2:4]:
+        assert "0.000003 → 0.000005" in done.stdout
+        assert "since 2026-05-03 06:00" in done.stdout

@@ -110,6 +110,10 @@ def test_a_failure_of_six_hours_is_urgent_for_every_destination(gateway: Gateway
     urgent = "urgent: not reachable (local, 2 keys)"
     assert subjects(job, "each")[1:] == ["not reachable (local, 2 keys)", urgent]
     assert subjects(job, "alarm") == [urgent]
+    begun, lasting = (text for _, text in mails(job, "each")[1:])
+    assert ("New" in begun, "Still failing" in begun, "New" in lasting) == (True, False, False)
+    assert "Still failing" in lasting
+    assert "It has lasted for 6 h." in lasting
     gateway.heals()
     logged(job, range(24, 32), code=0)
     assert subjects(job, "alarm") == [urgent, "2 scopes recovered · local"]

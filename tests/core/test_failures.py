@@ -14,8 +14,11 @@ def test_the_transient_classes_are_those_of_the_errors() -> None:
     assert all(issubclass(getattr(errors, name), errors.FetchError) for name in TRANSIENT_CLASSES)
 
 
-@pytest.mark.parametrize(("hours", "expected"), [(0, False), (5, False), (6, True), (24, True), (-6, False)])
-def test_a_failure_lasts_from_six_hours_on(hours: int, *, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [(0, False), (5, False), (5.4, True), (5.9, True), (6, True), (24, True), (-6, False)],
+)
+def test_a_failure_lasts_from_six_hours_on_or_a_tenth_less(hours: float, *, expected: bool) -> None:
     assert lasts(moment(10), moment(10 + hours)) is expected
 
 

@@ -159,8 +159,9 @@ def test_a_net_price_change_is_one_finding_for_all_scopes_that_share_it(script):
     assert (finding.kind, finding.scopes) == (FindingKind.REPRICED, ("one/a", "one/b"))
     (price,) = finding.prices
     assert (price.before, price.after, price.percent) == (4, 3, Decimal(-25))
-    (price,) = check(script, "alpha", since=moment(2)).models[0].findings[0].prices
-    assert (price.before, price.after) == (9, 3)
+    (finding,) = check(script, "alpha", since=moment(2)).models[0].findings
+    assert [(price.before, price.after) for price in finding.prices] == [(4, 3)]
+    assert finding.since == moment(3)
     assert found(script, "alpha", since=moment(3)) == []
     assert found(script, "beta") == []
 
@@ -243,7 +244,7 @@ def test_prices_of_a_model_that_was_added_later_are_compared_with_its_first_ones
     )
 
 
-def test_prices_are_compared_since_no_earlier_than_the_scope_or_model_was_first_seen(script):
+def test_a_price_is_reported_since_its_last_change_not_since_the_time_that_was_asked_for(script):
     early = "2026-09-01T00:00:00Z"
     script.offers("one/a", "alpha")
     priced(script, "one/a", "alpha", 1)
@@ -260,7 +261,15 @@ def test_prices_are_compared_since_no_earlier_than_the_scope_or_model_was_first_
         report = check(script, "alpha", "fresh", since=since)
         assert report.since == expected
         assert [(f.scopes, f.since) for model in report.models for f in model.findings] == [
-            *([(("one/a",), moment(1)), (("one/b",), moment(2))] if since == early else []),
-            *([(("one/a", "one/b"), moment(2))] if since != early else []),
-            (("one/a",), moment(3)),
+            (("one/a", "one/b"), moment(4)),
+            (("one/a",), moment(4)),
         ]
+
+
+def test_a_price_that_is_back_is_ok_wherever_the_time_falls(script):
+    script.offers("one/a", "alpha")
+    for price in (3, 5, 5, 5, 3, 3):
+        priced(script, "one/a", "alpha", price)
+        script.run()
+    for number in range(1, 7):
+        assert found(script, "alpha", since=moment(number)) == []

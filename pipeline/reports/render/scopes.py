@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.times import elapsed
 from pipeline.core.types import HoldKind
 from pipeline.history.types import Coverage
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
@@ -51,12 +52,13 @@ _KEY_ERRORS = ("Refused", "Unresolved")
 
 def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> Iterator[BlockContent]:
     """Yield some of the open incidents with cause and advice, in short those that were reported before."""
-    new = [_incident(locale, summary, each) for each in chosen if each.new]
-    if new:
-        yield BlockContent(locale.text("incidents.new"), items=new)
-    old = [_incident(locale, summary, each) for each in chosen if not each.new]
-    if old:
-        yield BlockContent(locale.text("incidents.old"), items=old)
+    by_heading: dict[str, list[Item]] = {"new": [], "lasting": [], "old": []}
+    for each in chosen:
+        heading = "lasting" if each.lasts else "new" if each.new else "old"
+        by_heading[heading].append(_incident(locale, summary, each))
+    for heading, items in by_heading.items():
+        if items:
+            yield BlockContent(locale.text(f"incidents.{heading}"), items=items)
 
 
 def problem_key(problem: Incident | Coverage) -> str:
@@ -100,6 +102,9 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     when, number = locale.minute(incident.since), len(incident.scopes)
     head = locale.text(f"incident.{key}", scopes=scopes, when=when, models=models, n=number)
     details = list(_causes(locale, incident, models))
+    if incident.lasts:
+        lasted = locale.duration(elapsed(incident.since, summary.run.started_at))
+        details.insert(0, locale.text("incident.lasts", duration=lasted))
     if incident.removal:
         details.append(_progress(locale, incident.removal))
     if incident.state == "held" or (incident.state == "failed" and (incident.new or key in _KEY_ERRORS)):
