@@ -49,7 +49,7 @@ def test_models_that_need_attention_come_first_with_scopes_and_findings(watched)
         "! heron-3  no scope has ever been offered it: did you mean heron-2 or lumen-3?",
         "! zinc*  matches no model that has ever been offered",
         "! heron-2  offered to one/prod one/public",
-        "      input $5.00 → $2.50 per 1M tokens (−50 %) since 2026-05-01 06:00: one/prod one/public",
+        "      input $5.00 → $2.50 per 1M tokens (−50 %) since 2026-05-02 06:00: one/prod one/public",
         "! lumen-3  offered to one/prod",
         "      shutdown 1 Jun 2026, in 29 days: one/prod",
         "! quarry/slate  offered to no scope",
