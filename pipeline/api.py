@@ -711,7 +711,7 @@ class Home:
     def status(self) -> Status:
         """Return the last run, the state of every scope, and the number of undelivered reports."""
         with self._read() as store:
-            return find_status(store)
+            return find_status(store, self.watch_list)
 
     def show(self, model: str, *, scopes: Globs = (), unlisted: bool = False) -> list[ModelDetails]:
         """Return the details of a model, one value for each gateway.

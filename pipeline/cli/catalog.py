@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -11,8 +11,9 @@ import click
 from pipeline.api import Home, Status, UserGroup
 from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw, table
+from pipeline.cli.watch import group_loss_text
 from pipeline.core.canonical import pretty
-from pipeline.core.text import count
+from pipeline.core.text import count, printable
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
 from pipeline.history.types import Coverage
@@ -177,8 +178,16 @@ def _status_lines(status: Status) -> Iterator[str]:
         return
     answered = f"{run.answered} of {count(run.scopes, 'scope')} answered"
     yield f"last run {minute(run.started_at)} UTC, {run.status}: {answered}"
-    asked = [scope for scope in status.coverage if scope.state != "retired"]
-    yield from incident_lines(asked, last_answers=True)
+    # A group that may be gone is not asked for its models.
+    asked = [
+        scope for scope in status.coverage if scope.state != "retired" and scope.scope not in status.groups
+    ]
+    yield from incident_lines(
+        (replace(scope, pending_removals=0) if scope.listed_groups is not None else scope for scope in asked),
+        last_answers=True,
+    )
+    for name, finding in status.groups.items():
+        yield f"{printable(name)}: {group_loss_text(finding)}"
     for scope in asked:
         if scope.last_asked and scope.last_asked != run.started_at:
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"

@@ -83,6 +83,7 @@ def timeline_value(timeline: Timeline, since: str | None) -> dict[str, Any]:
                 "prices": [price_value(price) for price in step.prices],
                 "fields": [field_value(field) for field in step.fields],
                 "quiet": step.quiet,
+                "group": step.group,
             }
             for step in _later(timeline, since)
         ],
@@ -103,6 +104,7 @@ TIMELINE_COLUMNS = (
     "since",
     "away_seconds",
     "flapping",
+    "group",
 )
 """The columns of the CSV: a row for each scope, step and field."""
 
@@ -114,7 +116,7 @@ def timeline_rows(timeline: Timeline, since: str | None) -> Iterator[Sequence[An
             head = (timeline.gateway, timeline.model, scope, step.at, str(step.kind))
             tail = (step.since, step.away_seconds)
             if not (step.prices or step.fields):
-                yield (*head, None, None, None, None, None, *tail, None)
+                yield (*head, None, None, None, None, None, *tail, None, step.group)
             for price in step.prices:
                 yield (
                     *head,
@@ -125,9 +127,10 @@ def timeline_rows(timeline: Timeline, since: str | None) -> Iterator[Sequence[An
                     price.unit,
                     *tail,
                     flap_cell(price),
+                    step.group,
                 )
             for field in step.fields:
-                yield (*head, field.field, *sides(field), None, None, *tail, flap_cell(field))
+                yield (*head, field.field, *sides(field), None, None, *tail, flap_cell(field), step.group)
 
 
 def _later(timeline: Timeline, since: str | None) -> Sequence[TimelineStep]:
@@ -173,6 +176,11 @@ def _scopes(timeline: Timeline) -> str:
 
 
 def _state(timeline: Timeline) -> str:
+    last = timeline.steps[-1] if timeline.steps else None
+    if last and last.kind == StepKind.GROUP_GONE:
+        return f"not offered, group {safe(last.group or '')} is gone"
+    if last and last.kind == StepKind.GROUP_MISSING:
+        return f"offered in the last list of group {safe(last.group or '')}"
     offered = "offered" if timeline.offered else "not offered"
     if timeline.state == "retired":
         since = f" since {minute(timeline.last_asked)}" if timeline.last_asked else ""
@@ -211,6 +219,13 @@ def _step_texts(step: TimelineStep, *, pruned: bool) -> Iterator[str]:
             yield f"removed{since}"
         case StepKind.RETURNED:
             yield f"returned after {duration(step.away_seconds or 0)}"
+        case StepKind.GROUP_GONE:
+            since = f", missing since {minute(step.since)}" if step.since and step.since != step.at else ""
+            yield f"gone with group {safe(step.group or '')}{since}"
+        case StepKind.GROUP_RETURNED:
+            yield f"back with group {safe(step.group or '')} after {duration(step.away_seconds or 0)}"
+        case StepKind.GROUP_MISSING:
+            yield f"may be gone with group {safe(step.group or '')}, to be confirmed by the next answers"
         case StepKind.CHANGED:
             pass
         case _:

@@ -224,6 +224,11 @@ def _offer_text(offer: ScopeOffer, *, pruned: bool) -> str:
     scope = offer.coverage
     if offer.state == OfferState.UNKNOWN:
         return text
+    if offer.lost:
+        group = safe(offer.lost.group)
+        if offer.lost.pending is None:
+            return f"{text}: group {group} is gone"
+        text += f" (group {group} may be gone since {minute(offer.lost.since)}: this is its last list)"
     if scope.state in ("held", "failed"):
         text += f" ({state_text(scope.state, scope.state_since)}: this is the last known state)"
     if scope.state == "retired" and scope.last_answered:

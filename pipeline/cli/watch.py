@@ -94,6 +94,7 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
                         "date": finding.day,
                         "days": finding.days,
                         "prices": [price_value(price) for price in finding.prices],
+                        "group": finding.group,
                     }
                     for finding in model.findings
                 ],
@@ -124,6 +125,7 @@ WATCH_COLUMNS = (
     "answers",
     "answers_needed",
     "earliest",
+    "group",
 )
 """The columns of the CSV: a row for each model, scope, finding and price, and for each model that is OK."""
 
@@ -132,10 +134,10 @@ def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
     """Yield the rows of the CSV."""
     for each in report.unmatched:
         kind = "gone" if each.offered_before else "unknown"
-        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None, *[None] * 3)
+        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None, *[None] * 4)
     for model in report.models:
         if not model.findings:
-            yield from ((model.model, "ok", None, scope, *[None] * 12) for scope in model.scopes)
+            yield from ((model.model, "ok", None, scope, *[None] * 13) for scope in model.scopes)
         for finding in model.findings:
             yield from _finding_rows(model.model, finding)
 
@@ -143,13 +145,13 @@ def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
 def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
     urgent = "yes" if finding.urgent else None
     dates = (finding.since, finding.day, finding.days)
-    counted = (finding.answers, finding.needed, finding.earliest)
+    tail = (finding.answers, finding.needed, finding.earliest, finding.group)
     for scope in finding.scopes:
         head = (model, str(finding.kind), urgent, scope, *dates)
         if not finding.prices:
-            yield (*head, *[None] * 6, *counted)
+            yield (*head, *[None] * 6, *tail)
         for price in finding.prices:
-            yield (*head, price.name, price.before, price.after, price.percent, price.unit, None, *counted)
+            yield (*head, price.name, price.before, price.after, price.percent, price.unit, None, *tail)
 
 
 def watch_lines(report: WatchReport) -> Iterator[str]:
@@ -200,8 +202,12 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
     began = f" since {minute(finding.since)}" if finding.since else ""
     scopes = _scopes(finding.scopes)
     match finding.kind:
+        case FindingKind.MISSING if finding.group is not None:
+            yield f"gone with group {safe(finding.group)}{began}: {scopes}"
         case FindingKind.MISSING:
             yield f"removed, missing{began}: {scopes}"
+        case FindingKind.UNCONFIRMED if finding.group is not None:
+            yield f"may be gone with group {safe(finding.group)}{began}, {_confirmation(finding)}: {scopes}"
         case FindingKind.UNCONFIRMED:
             yield f"may be missing{began}, {_confirmation(finding)}: {scopes}"
         case FindingKind.HELD:
@@ -223,6 +229,15 @@ def _confirmation(finding: Finding) -> str:
     answers = f"{min(finding.answers or 0, finding.needed)} of {count(finding.needed, 'answer')}"
     text = f"{answers}, removed after {finding.answers_left} more"
     return f"{text}, at the earliest {minute(finding.earliest)}" if finding.earliest else text
+
+
+def group_loss_text(finding: Finding) -> str:
+    """Return how far the loss of a group is confirmed: `group svip may be gone (1 of 2 answers)`."""
+    answers = finding.answers or 0
+    counted = count(answers, "answer")
+    if finding.needed is not None:
+        counted = f"{min(answers, finding.needed)} of {count(finding.needed, 'answer')}"
+    return f"group {safe(finding.group or '')} may be gone ({counted})"
 
 
 def _scopes(names: Sequence[str]) -> str:

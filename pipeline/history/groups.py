@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.core import canonical
+from pipeline.core.impact import is_group_gone
 from pipeline.core.types import GROUP_FIELD, GROUP_PREFIX, FieldChange, Kind
 from pipeline.core.watchlist import Watch
 from pipeline.history.types import Event
@@ -25,7 +26,7 @@ def as_group_events(store: Store, events: Iterable[Event], watch: Watch) -> Iter
     listed = ListedModels(store)
     for event in events:
         group = _name(event)
-        listing = listings.get((event.scopes[0], group, event.snapshot))
+        _, listing = listings.get((event.scopes[0], group, event.snapshot), (None, None))
         models = () if listing is None else tuple(sorted(listed.names(listing).values()))
         yield replace(
             event,
@@ -39,6 +40,19 @@ def as_group_events(store: Store, events: Iterable[Event], watch: Watch) -> Iter
             case_variant=None,
             successor=None,
         )
+
+
+def comings_and_goings(events: Iterable[Event], scope: str, group: str | None) -> list[Event]:
+    """Return the events by which the group of a scope was gone or came back, in their order."""
+    user = scope.rpartition(".")[0]
+    return [
+        each
+        for each in events
+        if each.kind == Kind.GROUP
+        and group in each.groups
+        and user in each.scopes
+        and (each.away_seconds is not None or is_group_gone(each.kind, each.fields))
+    ]
 
 
 def _is_covered(event: Event, watch: Watch) -> bool:

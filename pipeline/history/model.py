@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.types import Kind, Scope, ScopeState
 from pipeline.history.changes import find_events
+from pipeline.history.groups import comings_and_goings
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.catalog import is_pruned
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
+from pipeline.store.groups import LostGroup, group_ids, lost_groups
 from pipeline.store.models import case_variants, model_names, model_rows
 from pipeline.store.presence import ModelSighting, last_break, model_sightings
 from pipeline.store.records import OfferedRecord, offered_records
@@ -59,6 +61,7 @@ class ScopeOffer:
         since: the start of that state (ISO 8601 UTC); None where the model was never offered.
         from_the_beginning: it was in the scope's first answer, at `since`, and may be older.
         record: the id of the current record; None where the model is not offered.
+        lost: the group of the scope, if it is gone with the model, or may be.
     """
 
     coverage: Coverage
@@ -66,6 +69,7 @@ class ScopeOffer:
     since: str | None = None
     from_the_beginning: bool = False
     record: int | None = None
+    lost: LostGroup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,9 @@ def model_details(
     if not (ids or unlisted):
         return []
     events = find_events(store, time_window(store), ids)
+    groups = group_ids(store)
+    of_groups = find_events(store, time_window(store), groups) if groups else ()
+    lost = lost_groups(store)
     pruned = is_pruned(store)
     sightings = model_sightings(store, ids)
     left_at = pruned_departures(store, ids)
@@ -124,6 +131,8 @@ def model_details(
                 [event for event in events if scope.scope in event.scopes],
                 record_ids.get(scope.scope),
             )
+            losses = comings_and_goings(of_groups, scope.scope, scope.group)
+            offer = _offer_in_group(offer, lost.get(scope.scope), losses)
             by_gateway.setdefault(scope.gateway, []).append(offer)
     return [
         ModelDetails(
@@ -185,6 +194,25 @@ def _offer(
             return ScopeOffer(scope, OfferState.OFFERED, first, from_the_beginning=True, record=record)
         case _:
             return ScopeOffer(scope, OfferState.OFFERED, last_break(sightings).at, record=record)
+
+
+def _offer_in_group(offer: ScopeOffer, lost: LostGroup | None, losses: Sequence[Event]) -> ScopeOffer:
+    """Return whether a scope is offered a model, where its group is, was or may be gone.
+
+    Args:
+        offer: by its last list.
+        lost: its group if that is gone now, or may be.
+        losses: the events by which it was gone or came back.
+    """
+    if offer.state != OfferState.OFFERED:
+        return offer
+    if lost:
+        if lost.pending:
+            return replace(offer, lost=lost)
+        return ScopeOffer(offer.coverage, OfferState.REMOVED, lost.since, lost=lost)
+    if losses and losses[-1].at > (offer.since or ""):
+        return replace(offer, since=losses[-1].at, from_the_beginning=False)
+    return offer
 
 
 def _withdrawn_offer(scope: Coverage, first_without: ModelSighting, last: Event | None) -> ScopeOffer:

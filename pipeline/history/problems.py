@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.core.failures import is_reminder
-from pipeline.core.types import PROBLEMS, Kind
+from pipeline.core.types import PROBLEMS
 from pipeline.core.watchlist import Watch
 from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeRows
-from pipeline.history.watch import Finding, FindingKind, WatchedModel, watched_pending
+from pipeline.history.watch import Finding, FindingKind, WatchedModel, not_removed, watched_pending
 from pipeline.store import Store
 from pipeline.store.coverage import coverage, models_missing_from_held
 from pipeline.store.offers import ScopeModel
@@ -75,15 +75,14 @@ def find_problems(
     if absences:
         begun |= _newly_missing_from_held(store, failing, run)
     found = (_due_absence(model, asked, before, due, begun, run.started_at) for model in absences)
-    removed = {(name, each.model) for each in events if each.kind == Kind.REMOVED for name in each.scopes}
     return RunProblems(
         scopes=due,
         absences=tuple(model for model in found if model.findings),
         recoveries=tuple(recoveries),
         returned=tuple(
-            (key, since)
-            for key, since in sorted(pending_before.items())
-            if key[0] in asked and key not in pending and key not in removed
+            (key, each.since)
+            for key, each in sorted(not_removed(pending_before, events).items())
+            if each.asked in asked and key not in pending
         ),
         left_out=tuple(_left_out(store, scopes, left_out_before)),
     )
@@ -120,10 +119,12 @@ def _due_absence(
     due_scopes = {scope.scope for scope in due}
 
     def is_due(scope: str, finding: Finding) -> bool:
-        if scope not in asked:
-            return False
         if (scope, model.model) in begun:
             return True
+        if finding.group is not None:
+            scope = scope.rpartition(".")[0]  # the user's
+        if scope not in asked:
+            return False
         if finding.kind == FindingKind.HELD:
             return scope in due_scopes
         previous = before[scope].last_asked if scope in before else None

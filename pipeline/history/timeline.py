@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from pipeline.core.categories import QUIET_CATEGORIES
+from pipeline.core.impact import is_group_gone
 from pipeline.core.prices import PriceChange, mark_flapping, price_changes, split_prices
 from pipeline.core.text import printable, quoted
 from pipeline.core.types import FieldChange, Kind
 from pipeline.errors import QuestionError
 from pipeline.history.changes import find_events
 from pipeline.history.flaps import restore_prices
+from pipeline.history.groups import comings_and_goings
 from pipeline.history.selectors import matching_models, scope_test, unknown_model
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.catalog import is_pruned
 from pipeline.store.coverage import Coverage, coverage
+from pipeline.store.groups import LostGroup, group_ids, lost_groups
 from pipeline.store.models import model_rows
 from pipeline.store.presence import ModelSighting, last_break, model_sightings
 from pipeline.store.windows import time_window
@@ -28,7 +31,9 @@ class StepKind(StrEnum):
     """The kind of a step; the first four are those of events.
 
     `first`: in the scope's first answer. `missing`: the removal is pending. `listed` and `unlisted`: the
-    listing has the model, or lacks it, since it was derived under new rules.
+    listing has the model, or lacks it, since it was derived under new rules. `group_gone` and
+    `group_returned`: the group of the scope is gone, or is back, with all of its models; `group_missing`: it
+    may be gone.
     """
 
     ADDED = "added"
@@ -39,13 +44,21 @@ class StepKind(StrEnum):
     MISSING = "missing"
     LISTED = "listed"
     UNLISTED = "unlisted"
+    GROUP_GONE = "group_gone"
+    GROUP_RETURNED = "group_returned"
+    GROUP_MISSING = "group_missing"
 
 
 FIRST_OFFERS = frozenset({StepKind.ADDED, StepKind.FIRST, StepKind.LISTED})
 """The steps whose prices have none before them."""
 
-_OFFERED = FIRST_OFFERS | {StepKind.RETURNED, StepKind.CHANGED}
-"""The steps after which the model is offered."""
+_OFFERED = FIRST_OFFERS | {
+    StepKind.RETURNED,
+    StepKind.CHANGED,
+    StepKind.GROUP_RETURNED,
+    StepKind.GROUP_MISSING,
+}
+"""The steps after which the model is offered, by the last list of a group that may be gone."""
 
 _Prices = Mapping[str, Any]
 
@@ -61,6 +74,7 @@ class TimelineStep:
         prices: those that changed; for a first offer, all prices.
         fields: the other fields that changed, without quiet ones.
         quiet: the number of quiet fields that changed.
+        group: the group that is gone, may be gone, or is back.
     """
 
     kind: StepKind
@@ -70,6 +84,7 @@ class TimelineStep:
     prices: tuple[PriceChange, ...] = ()
     fields: tuple[FieldChange, ...] = ()
     quiet: int = 0
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +160,20 @@ def timelines(
     ids = {row.id for row in model_rows(store, [model])}
     events = find_events(store, time_window(store), ids)
     sightings = model_sightings(store, ids)
+    groups = group_ids(store)
+    of_groups = find_events(store, time_window(store), groups) if groups else ()
+    lost = lost_groups(store)
     pruned = is_pruned(store)
     sharing: dict[tuple[Any, ...], list[Coverage]] = {}
     for scope in coverage(store):
         of_scope = sightings.get(scope.scope, ())
         if only(scope.scope) and any(sighting.listed for sighting in of_scope):
-            steps = _steps(of_scope, [event for event in events if scope.scope in event.scopes])
+            steps = _steps(
+                of_scope,
+                [event for event in events if scope.scope in event.scopes],
+                comings_and_goings(of_groups, scope.scope, scope.group),
+                lost.get(scope.scope),
+            )
             last_asked = scope.last_asked if scope.state == "retired" else None
             key = (scope.gateway, scope.state, scope.state_since, last_asked, steps)
             sharing.setdefault(key, []).append(scope)
@@ -170,16 +193,27 @@ def timelines(
     )
 
 
-def _steps(sightings: Sequence[ModelSighting], events: Sequence[Event]) -> tuple[TimelineStep, ...]:
-    """Return the steps of one scope: its events, and the sightings that are no events."""
-    late = [event for event in events if _is_late(event)]
+def _steps(
+    sightings: Sequence[ModelSighting],
+    events: Sequence[Event],
+    of_group: Sequence[Event] = (),
+    lost: LostGroup | None = None,
+) -> tuple[TimelineStep, ...]:
+    """Return the steps of one scope: its events, those of its group, and the sightings that are no events.
+
+    `lost` is its group if that is gone now, or may be.
+    """
+    late = sorted([*filter(_is_late, events), *of_group], key=lambda event: event.snapshot)
     others = {event.snapshot: event for event in events if not _is_late(event)}
     steps: list[TimelineStep] = []
     prices: _Prices | None = None
     listed = False
     for sighting in sightings:
         while late and late[0].snapshot < sighting.snapshot:
-            steps.append(_step(late.pop(0)))
+            steps += _late_steps(late.pop(0), steps, listed=listed)
+        if late and late[0].kind == Kind.GROUP and late[0].snapshot == sighting.snapshot:
+            # The list of a group that is back is compared with its last one.
+            steps += _late_steps(late.pop(0), steps, listed=listed and sighting.listed)
         match sighting.outcome:
             case "moved" if sighting.snapshot in others:
                 steps.append(_step(others[sighting.snapshot], prices, sighting.prices))
@@ -193,7 +227,10 @@ def _steps(sightings: Sequence[ModelSighting], events: Sequence[Event]) -> tuple
                 pass
         listed = sighting.listed
         prices = sighting.prices or prices
-    steps += map(_step, late)
+    for event in late:
+        steps += _late_steps(event, steps, listed=listed)
+    if listed and lost and lost.pending:
+        steps.append(TimelineStep(StepKind.GROUP_MISSING, lost.since, lost.since, group=lost.group))
     if not listed and steps and steps[-1].kind in _OFFERED:
         steps.append(TimelineStep(StepKind.MISSING, last_break(sightings).at))
     return tuple(steps)
@@ -202,6 +239,19 @@ def _steps(sightings: Sequence[ModelSighting], events: Sequence[Event]) -> tuple
 def _is_late(event: Event) -> bool:
     """Return whether an event is of no move: a confirmed removal, or a value that has settled."""
     return event.kind == Kind.REMOVED or event.settled
+
+
+def _late_steps(event: Event, steps: Sequence[TimelineStep], *, listed: bool) -> Iterator[TimelineStep]:
+    """Yield the step of an event that is of no move; of a group, if its list has the model (`listed`)."""
+    if event.kind != Kind.GROUP:
+        yield _step(event)
+        return
+    (group,) = event.groups
+    if is_group_gone(event.kind, event.fields):
+        if listed:
+            yield TimelineStep(StepKind.GROUP_GONE, event.at, event.since, group=group)
+    elif listed and steps and steps[-1].kind == StepKind.GROUP_GONE:
+        yield TimelineStep(StepKind.GROUP_RETURNED, event.at, event.since, event.away_seconds, group=group)
 
 
 def _step(event: Event, before: _Prices | None = None, after: _Prices | None = None) -> TimelineStep:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
+from pipeline.core.impact import is_group_gone
 from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.times import seconds_between, shifted
 from pipeline.core.types import FlapStep, Kind, Thresholds
@@ -14,12 +16,14 @@ from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
 from pipeline.history.model import similar_models
+from pipeline.history.types import Event
 from pipeline.store import Store, answers_needed
 from pipeline.store.catalog import history_start
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
 from pipeline.store.flaps import RETURN_DAYS
-from pipeline.store.models import model_names, model_rows
+from pipeline.store.groups import LostGroup, groups_pending_at, lost_groups
+from pipeline.store.models import ListedModels, model_names, model_rows
 from pipeline.store.offers import PendingMisses, ScopeModel, offers, offers_ever, pending_at, pending_removals
 from pipeline.store.runs import find_run
 from pipeline.store.windows import time_window
@@ -59,6 +63,7 @@ class Finding:
         day: the shutdown date (ISO 8601).
         days: the number of days until then, negative when it has passed.
         prices: the prices that changed.
+        group: for a missing model, or a pending removal, the group that is gone with all of its models.
     """
 
     kind: FindingKind
@@ -72,6 +77,7 @@ class Finding:
     needed: int | None = None
     earliest: str | None = None
     last_answered: str | None = None
+    group: str | None = None
 
     @property
     def answers_left(self) -> int | None:
@@ -179,22 +185,65 @@ def unreported_absences(store: Store, watch: Watch) -> tuple[WatchedModel, ...]:
     return tuple(model for model in models if model.findings)
 
 
-def watched_pending(store: Store, watch: Watch, until: int) -> dict[ScopeModel, str]:
-    """Return the pending removals of watched models after a run, as `pending_at`; `until` is its snapshot."""
+class Pending(NamedTuple):
+    """A watched model in a scope whose removal is pending.
+
+    Args:
+        since: the start of the first run without it (ISO 8601 UTC).
+        asked: the scope whose answer lacks it, or its group.
+        group: the group that may be gone with all of its models.
+    """
+
+    since: str
+    asked: str
+    group: str | None = None
+
+
+def watched_pending(store: Store, watch: Watch, until: int) -> dict[ScopeModel, Pending]:
+    """Return the pending removals of watched models after a run, as `pending_at`; `until` is its snapshot.
+
+    The models of a group whose loss is pending are among them.
+    """
     if not watch.models:
         return {}
+    listed = ListedModels(store)
+    found = {
+        (each.scope, model): Pending(each.since, each.user, each.group)
+        for each in groups_pending_at(store, until)
+        for model in listed.names(each.listing).values()
+        if watch.has(model)
+    }
     models = (model.id for model in model_rows(store) if watch.has(model.name))
-    pending = pending_at(store, models, until)
-    return {key: since for key, since in pending.items() if watch.covers(key[0])}
+    found |= {key: Pending(since, key[0]) for key, since in pending_at(store, models, until).items()}
+    return {key: each for key, each in found.items() if watch.covers(key[0])}
+
+
+def not_removed(pending: Mapping[ScopeModel, Pending], events: Iterable[Event]) -> dict[ScopeModel, Pending]:
+    """Return the pending removals that none of some events confirms."""
+    removed = set()
+    for event in events:
+        if event.kind == Kind.REMOVED:
+            removed |= {(scope, event.model) for scope in event.scopes}
+        elif is_group_gone(event.kind, event.fields):
+            removed |= {(scope, group) for scope in event.scopes for group in event.groups}
+    return {
+        (scope, model): each
+        for (scope, model), each in pending.items()
+        if (each.asked, model if each.group is None else each.group) not in removed
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The watched scopes that are asked, the watched models by row, and which scopes offer which models."""
+    """The watched scopes that are asked, the watched models by row, and which scopes offer which models.
+
+    `lost` has the scopes of groups that are gone, or may be, which offer nothing.
+    """
 
     scopes: dict[str, Coverage]
     models: frozenset[int]
     offers: frozenset[ScopeModel]
+    lost: Mapping[str, LostGroup]
 
 
 _ScopeFinding = tuple[str, str, Finding]
@@ -202,13 +251,15 @@ _ScopeFinding = tuple[str, str, Finding]
 
 
 def _read_watched(store: Store, watch: Watch) -> _Watched:
+    lost = lost_groups(store)
     scopes = {
         scope.scope: scope
         for scope in coverage(store)
-        if scope.state != "retired" and watch.covers(scope.scope)
+        if (scope.state != "retired" or scope.scope in lost) and watch.covers(scope.scope)
     }
     models = frozenset(model.id for model in model_rows(store) if watch.has(model.name))
-    return _Watched(scopes, models, frozenset(each for each in offers(store, models) if each[0] in scopes))
+    offered = (each for each in offers(store, models) if each[0] in scopes and each[0] not in lost)
+    return _Watched(scopes, models, frozenset(offered), lost)
 
 
 def pending_findings(
@@ -217,11 +268,17 @@ def pending_findings(
     """Return how far some pending removals are confirmed now, as far as they are still pending."""
     names = {model for _, model in pending}
     models = [model.id for model in model_rows(store) if model.name in names] if names else []
-    return {
+    lost = lost_groups(store) if names else {}
+    found = {
+        (scope, model): _lost_finding(lost[scope], watch)
+        for scope, model in offers(store, models, scopes=lost)
+        if lost[scope].pending
+    }
+    found |= {
         key: _pending_finding(misses, _thresholds_of(key[0], watch))
         for key, misses in pending_removals(store, models).items()
-        if key in pending
     }
+    return {key: finding for key, finding in found.items() if key in pending}
 
 
 def _thresholds_of(scope: str, watch: Watch) -> Thresholds | None:
@@ -241,6 +298,18 @@ def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Fi
     )
 
 
+def _lost_finding(lost: LostGroup, watch: Watch) -> Finding:
+    if lost.pending is None:
+        return Finding(FindingKind.MISSING, since=lost.since, group=lost.group)
+    return replace(_pending_finding(lost.pending, _thresholds_of(lost.scope, watch)), group=lost.group)
+
+
+def pending_groups(store: Store, watch: Watch) -> dict[str, Finding]:
+    """Return how far the pending losses of groups are confirmed, by the scopes of their models."""
+    lost = lost_groups(store).values()
+    return {each.scope: _lost_finding(each, watch) for each in lost if each.pending is not None}
+
+
 def _absences(store: Store, watched: _Watched, watch: Watch) -> Iterator[_ScopeFinding]:
     """Yield the models that scopes have offered before and do not now."""
     absent = sorted(
@@ -256,9 +325,12 @@ def _absences(store: Store, watched: _Watched, watch: Watch) -> Iterator[_ScopeF
     }
     pending = pending_removals(store, watched.models)
     pruned = pruned_departures(store, watched.models)
+    in_lost = offers(store, watched.models, scopes=watched.lost) if watched.lost else set()
     for scope, model in absent:
         event = last.get((scope, model))
-        if event and event.kind == Kind.REMOVED:
+        if (scope, model) in in_lost:
+            finding = _lost_finding(watched.lost[scope], watch)
+        elif event and event.kind == Kind.REMOVED:
             finding = Finding(FindingKind.MISSING, since=event.since or event.at)
         elif (scope, model) in pending:
             finding = _pending_finding(pending[scope, model], _thresholds_of(scope, watch))

@@ -283,6 +283,9 @@ def sentence(text: str) -> str:
 def _pending(scope: Coverage) -> Iterator[str]:
     if scope.pending_removals:
         names = _some(scope.pending_models, _MAX_MODELS)
+        if scope.listed_groups is not None:
+            yield f"{names} may be gone, not confirmed yet"
+            return
         yield f"{count(scope.pending_removals, 'pending removal')}, not confirmed yet: {names}"
 
 

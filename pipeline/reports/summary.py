@@ -13,7 +13,7 @@ from pipeline.core.types import HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events, select_models
 from pipeline.history.types import Coverage, Event, Recovery
-from pipeline.history.watch import pending_findings, watched_pending
+from pipeline.history.watch import Pending, not_removed, pending_findings, watched_pending
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.reports.types import (
     DayCounts,
@@ -272,8 +272,11 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
 
 def _pending(data: _WindowData, wanted: Filter) -> Iterator[Incident]:
     """Yield the watched models with a pending removal, by scopes and beginning."""
-    for (gateway, since, scopes), models in _by_scopes(data.pending, data, wanted).items():
-        known = any(data.pending_before.get((scope, models[0])) == since for scope in scopes)
+    for (gateway, (since, group), scopes), models in _by_scopes(data.pending, data, wanted).items():
+        known = any(
+            (before := data.pending_before.get((scope, models[0]))) is not None and before.since == since
+            for scope in scopes
+        )
         yield Incident(
             severity=Severity.URGENT,
             state="pending",
@@ -282,6 +285,7 @@ def _pending(data: _WindowData, wanted: Filter) -> Iterator[Incident]:
             since=since,
             new=not known,
             missing_watched=tuple(models),
+            group=group,
             removal=_removal(data, [(scope, model) for scope in scopes for model in models]),
         )
 
@@ -295,16 +299,9 @@ def _removal(data: _WindowData, pending: Iterable[ScopeModel]) -> Removal | None
 def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
     """Yield the watched models that are offered again before their removal was confirmed."""
     at = data.report.run.started_at
-    removed = {
-        (scope, event.model)
-        for event in data.report.events
-        if event.kind == Kind.REMOVED
-        for scope in event.scopes
-    }
-    back = {
-        key: since for key, since in data.pending_before.items() if key not in data.pending.keys() | removed
-    }
-    for (gateway, since, scopes), models in _by_scopes(back, data, wanted).items():
+    unconfirmed = not_removed(data.pending_before, data.report.events)
+    back = {key: each for key, each in unconfirmed.items() if key not in data.pending}
+    for (gateway, (since, _), scopes), models in _by_scopes(back, data, wanted).items():
         yield ResolvedIncident(
             severity=Severity.NOTABLE,
             state="pending",
@@ -319,16 +316,17 @@ def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
 
 
 def _by_scopes(
-    found: Mapping[ScopeModel, str], data: _WindowData, wanted: Filter
-) -> dict[tuple[str, str, tuple[str, ...]], list[str]]:
-    """Return the models that a filter selects, by gateway, time and scopes; `found` has a time for each."""
-    scopes_of: dict[tuple[str, str, str], list[str]] = {}
-    for (scope, model), since in sorted(found.items()):
+    found: Mapping[ScopeModel, Pending], data: _WindowData, wanted: Filter
+) -> dict[tuple[str, tuple[str, str | None], tuple[str, ...]], list[str]]:
+    """Return the models that a filter selects, by gateway, beginning with any lost group, and scopes."""
+    scopes_of: dict[tuple[str, tuple[str, str | None], str], list[str]] = {}
+    for (scope, model), each in sorted(found.items()):
         if matches(model, wanted.models) and not wanted.owners and _selects(wanted, scope, data.groups):
-            scopes_of.setdefault((scope.partition("/")[0], since, model), []).append(scope)
-    models_of: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for (gateway, since, model), scopes in scopes_of.items():
-        models_of.setdefault((gateway, since, tuple(scopes)), []).append(model)
+            key = scope.partition("/")[0], (each.since, each.group), model
+            scopes_of.setdefault(key, []).append(scope)
+    models_of: dict[tuple[str, tuple[str, str | None], tuple[str, ...]], list[str]] = {}
+    for (gateway, begun, model), scopes in scopes_of.items():
+        models_of.setdefault((gateway, begun, tuple(scopes)), []).append(model)
     return models_of
 
 
@@ -433,8 +431,8 @@ class _WindowData:
         first_answers: gateway, scope and number of models of the scopes that answered for the first time.
         missing_watched: by scope and beginning of a hold, the watched models that the held answers lacked;
             `missing_watched_before`, those of the answers before the window.
-        pending: the watched models whose removal is pending, by scope and model, with the start of the run
-            that first missed each; `pending_before`, those before the window.
+        pending: the watched models whose removal is pending, by scope and model; `pending_before`, those
+            before the window.
         removals: how far they, and those of accepted answers, are confirmed; known for the newest run only.
     """
 
@@ -445,8 +443,8 @@ class _WindowData:
     first_answers: tuple[tuple[str, str, int], ...]
     missing_watched: Mapping[tuple[str, str], tuple[str, ...]]
     missing_watched_before: Mapping[tuple[str, str], tuple[str, ...]]
-    pending: Mapping[ScopeModel, str]
-    pending_before: Mapping[ScopeModel, str]
+    pending: Mapping[ScopeModel, Pending]
+    pending_before: Mapping[ScopeModel, Pending]
     removals: Mapping[ScopeModel, Removal]
 
     @property
@@ -492,9 +490,9 @@ def _removals(store: Store, watch: Watch, pending: Collection[ScopeModel]) -> di
     }
 
 
-def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -> dict[ScopeModel, str]:
+def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -> dict[ScopeModel, Pending]:
     """Return the pending removals of watched models after a run, in the scopes that are asked."""
-    return {key: since for key, since in watched_pending(store, watch, until).items() if key[0] in asked}
+    return {key: each for key, each in watched_pending(store, watch, until).items() if each.asked in asked}
 
 
 def _missing_watched(

@@ -155,6 +155,7 @@ class Incident:
         missing_watched: the watched models that the held answer lacks, or whose removal is pending.
         hold: for a hold, why, in one word; see `HoldKind`.
         removal: how far a pending removal is confirmed; None if unknown, or if several models differ.
+        group: for a pending removal, the group that may be gone with all of its models.
     """
 
     severity: Severity
@@ -172,6 +173,7 @@ class Incident:
     missing_watched: tuple[str, ...] = ()
     hold: str | None = None
     removal: Removal | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,13 @@ with current as (
 )
 select scopes.id as scope_id, scopes.name as scope, gateways.name as gateway,
        scopes.group_name as "group", current.listing, listings.reading, listings.size, current.sighting,
-       not scopes.asked and exists (
+       (select last.outcome = 'retired' from sightings as last
+        join snapshots as run on run.id = last.snapshot
+        left join snapshots as point on point.id = :run
+        where last.scope = scopes.id and {_BY_THEN.format(run="run")} order by last.id desc limit 1)
+       or not scopes.asked
+       and coalesce((select outcome from sightings where id = scopes.sighting), '') <> 'retired'
+       and exists (
            select 1 from snapshots as later
            left join snapshots as point on point.id = :run
            where later.scopes > 0 and {_BY_THEN.format(run="later")}

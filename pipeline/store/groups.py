@@ -6,7 +6,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.core.types import GROUP_PREFIX
 from pipeline.store.database import Store
+from pipeline.store.departures import pruned_departures
+from pipeline.store.models import IS_GROUP
+from pipeline.store.offers import PendingMisses, pending_at, pending_removals
 from pipeline.store.outcomes import SETS_LISTING
 
 
@@ -48,8 +52,16 @@ def scopes_of_groups(store: Store) -> frozenset[str]:
     return frozenset(row["name"] for row in store.rows("select name from scopes where lists_groups"))
 
 
-def group_listings(store: Store, wanted: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str, int], int]:
-    """Return the lists of the models of groups, by their rows.
+def group_ids(store: Store) -> frozenset[int]:
+    """Return the rows of `models` that are groups of users."""
+    rows = store.rows(f"select models.id from models where {IS_GROUP.strip()}")  # noqa: S608 - constants only
+    return frozenset(row["id"] for row in rows)
+
+
+def group_listings(
+    store: Store, wanted: Iterable[tuple[str, str, int]]
+) -> dict[tuple[str, str, int], tuple[str, int]]:
+    """Return the scopes of groups, with their lists of models as rows of `listings`.
 
     Args:
         store: an open database.
@@ -57,20 +69,107 @@ def group_listings(store: Store, wanted: Iterable[tuple[str, str, int]]) -> dict
     """
     rows = store.rows(
         f"""
-        select wanted.value ->> 0 as scope, wanted.value ->> 1 as name, wanted.value ->> 2 as until, (
-            select sightings.listing from scopes
-            join sightings on sightings.scope = scopes.id and sightings.outcome in {SETS_LISTING}
-                and sightings.snapshot <= wanted.value ->> 2
-            where scopes.group_name = wanted.value ->> 1
-            and substr(scopes.name, 1, length(wanted.value ->> 0) + 1) = (wanted.value ->> 0) || '.'
-            order by sightings.id desc limit 1
-        ) as listing
-        from json_each(:wanted) as wanted
+        with last as (
+            select wanted.value ->> 0 as user, wanted.value ->> 1 as name, wanted.value ->> 2 as until, (
+                select sightings.id from scopes
+                join sightings on sightings.scope = scopes.id and sightings.outcome in {SETS_LISTING}
+                    and sightings.snapshot <= wanted.value ->> 2
+                where scopes.group_name = wanted.value ->> 1
+                and substr(scopes.name, 1, length(wanted.value ->> 0) + 1) = (wanted.value ->> 0) || '.'
+                order by sightings.id desc limit 1
+            ) as sighting
+            from json_each(:wanted) as wanted
+        )
+        select last.user, last.name, last.until, scopes.name as scope, sightings.listing from last
+        join sightings on sightings.id = last.sighting
+        join scopes on scopes.id = sightings.scope
         """,  # noqa: S608 - constants only
         {"wanted": json.dumps(sorted(wanted))},
     )
-    return {
-        (row["scope"], row["name"], row["until"]): row["listing"]
-        for row in rows
-        if row["listing"] is not None
+    return {(row["user"], row["name"], row["until"]): (row["scope"], row["listing"]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class LostGroup:
+    """A group that its user may not use any more, by the user's newest list of groups.
+
+    Args:
+        user: the scope that lists the groups of the user.
+        group: the name of the group.
+        scope: the scope of its models.
+        since: the start of the first run without the group (ISO 8601 UTC).
+        pending: how far the loss is confirmed; None once it is.
+    """
+
+    user: str
+    group: str
+    scope: str
+    since: str
+    pending: PendingMisses | None
+
+
+def lost_groups(store: Store) -> dict[str, LostGroup]:
+    """Return the groups that are gone, or may be, by the scopes of their models."""
+    rows = store.rows(_LOST)
+    if not rows:
+        return {}
+    pending = pending_removals(store, {row["model_id"] for row in rows})
+    pruned = pruned_departures(store, {row["model_id"] for row in rows})
+    found = {}
+    for row in rows:
+        key = row["user"], row["model"]
+        misses = pending.get(key)
+        since = misses.since if misses else row["gone_since"] or pruned.get(key)
+        if since is not None:
+            found[row["scope"]] = LostGroup(row["user"], row["name"], row["scope"], since, misses)
+    return found
+
+
+_LOST = f"""
+    select users.name as user, members.name as scope, members.group_name as name, models.name as model,
+           models.id as model_id, (
+        select snapshots.started_at from sightings as confirmed
+        join changes on changes.transition = confirmed.transition and changes.model = models.id
+            and changes.kind = 'removed'
+        join snapshots on snapshots.id = confirmed.since
+        where confirmed.scope = users.id and confirmed.outcome = 'confirmed'
+        order by confirmed.id desc limit 1) as gone_since
+    from scopes as users
+    join scopes as members on members.gateway = users.gateway and members.group_name is not null
+        and substr(members.name, 1, length(users.name) + 1) = users.name || '.'
+    join models on models.gateway = users.gateway and models.name = '{GROUP_PREFIX}' || members.group_name
+    where users.lists_groups and users.asked and models.id not in (
+        select records.model from listing_records join records on records.id = listing_records.record
+        where listing_records.listing = users.listing)
+"""  # noqa: S608 - constants only
+
+
+@dataclass(frozen=True, slots=True)
+class PendingGroup:
+    """A group whose loss was pending after a run; see `LostGroup`. `listing` has its models."""
+
+    user: str
+    group: str
+    scope: str
+    since: str
+    listing: int
+
+
+def groups_pending_at(store: Store, until: int) -> tuple[PendingGroup, ...]:
+    """Return the groups with a list of models whose loss was pending after a run, by its snapshot.
+
+    Groups that flap are left out, as by `pending_at`.
+    """
+    groups = group_ids(store)
+    if not groups:
+        return ()
+    pending = pending_at(store, groups, until)
+    users = scopes_of_groups(store)
+    since = {
+        (user, model.removeprefix(GROUP_PREFIX)): at for (user, model), at in pending.items() if user in users
     }
+    found = group_listings(store, ((user, group, until) for user, group in since))
+    return tuple(
+        PendingGroup(user, group, scope, since[user, group], listing)
+        for (user, group, _), (scope, listing) in sorted(found.items())
+    )

@@ -15,13 +15,16 @@ ScopeModel = tuple[str, str]
 """The name of a scope, and the id of a model."""
 
 
-def offers(store: Store, models: Iterable[int], *, held: bool = False) -> set[ScopeModel]:
+def offers(
+    store: Store, models: Iterable[int], *, held: bool = False, scopes: Iterable[str] | None = None
+) -> set[ScopeModel]:
     """Return the scopes that are asked, with those of some models that they offer now.
 
     Args:
         store: an open database.
         models: rows of `models`.
         held: by the answers that are held, instead of the current listings.
+        scopes: by the last listings of these scopes, asked or not, instead of those that are asked.
     """
     rows = store.rows(
         f"""
@@ -29,9 +32,13 @@ def offers(store: Store, models: Iterable[int], *, held: bool = False) -> set[Sc
         join models on models.id = wanted.value
         join records on records.model = models.id
         join listing_records on listing_records.record = records.id
-        join scopes on scopes.{"held" if held else "listing"} = listing_records.listing and scopes.asked
+        join scopes on scopes.{"held" if held else "listing"} = listing_records.listing
+        where iif(:scopes is null, scopes.asked, scopes.name in (select value from json_each(:scopes)))
         """,  # noqa: S608 - our own words
-        {"models": json.dumps(sorted(models))},
+        {
+            "models": json.dumps(sorted(models)),
+            "scopes": None if scopes is None else json.dumps(sorted(scopes)),
+        },
     )
     return {(row["scope"], row["model"]) for row in rows}
 

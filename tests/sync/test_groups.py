@@ -409,7 +409,11 @@ def test_a_pending_removal_of_a_group_names_the_group(groups: Groups) -> None:
     groups.gateway.group("svip", usable=False)
     groups.run()
     status = groups.command("status").stdout
-    assert "local/ada: 1 pending removal, not confirmed yet: group svip" in status
+    assert "local/ada.svip: group svip may be gone (1 of 2 answers)" in status
+    assert status.count("svip may be gone") == 1
+    assert "not asked since" not in status
+    assert "3 of 3 scopes answered" in status
+    assert "3 of 3 scopes are healthy" in status
 
 
 def summary_of(home: Groups, **wanted: tuple[str, ...]) -> list[tuple[tuple[str, ...], int, bool]]:

@@ -248,7 +248,10 @@ def _reason(locale: Locale, incident: Incident, width: int) -> Text:
     """Return an incident in a few words; of a held answer, why, and the watched models that it lacks."""
     key, models = problem_key(incident), _short_models(locale, incident.missing_watched, width)
     if incident.state != "held":
-        return locale.text(f"urgent.{key}", what=models)
+        of = "_group" if incident.group is not None else ""
+        return locale.text(
+            f"urgent.{key}{of}", what=models, group=untrusted(incident.group or "", longest=width)
+        )
     held, current = incident.held_models, incident.models
     if key == HoldKind.LOSS and (held is None or current is None or held >= current):
         key = "large_loss"

@@ -99,8 +99,12 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
     key = problem_key(incident)
     models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
+    group = untrusted(incident.group or "", "name", longest=40)
     when, number = locale.minute(incident.since), len(incident.scopes)
-    head = locale.text(f"incident.{key}", scopes=scopes, when=when, models=models, n=number)
+    of = "_group" if incident.group is not None else ""
+    head = locale.text(
+        f"incident.{key}{of}", scopes=scopes, when=when, models=models, group=group, n=number
+    )
     details = list(_causes(locale, incident, models))
     if incident.lasts:
         lasted = locale.duration(elapsed(incident.since, summary.run.started_at))
