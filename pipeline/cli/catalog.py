@@ -11,9 +11,9 @@ import click
 from pipeline.api import Home, Status, UserGroup
 from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw, table
-from pipeline.cli.watch import group_loss_text
+from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
-from pipeline.core.text import count, printable
+from pipeline.core.text import count
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
 from pipeline.history.types import Coverage
@@ -186,8 +186,7 @@ def _status_lines(status: Status) -> Iterator[str]:
         (replace(scope, pending_removals=0) if scope.listed_groups is not None else scope for scope in asked),
         last_answers=True,
     )
-    for name, finding in status.groups.items():
-        yield f"{printable(name)}: {group_loss_text(finding)}"
+    yield from group_loss_lines(status.groups)
     for scope in asked:
         if scope.last_asked and scope.last_asked != run.started_at:
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"

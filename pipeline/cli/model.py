@@ -226,7 +226,7 @@ def _offer_text(offer: ScopeOffer, *, pruned: bool) -> str:
         return text
     if offer.lost:
         group = safe(offer.lost.group)
-        if offer.lost.pending is None:
+        if offer.lost.is_gone:
             return f"{text}: group {group} is gone"
         text += f" (group {group} may be gone since {minute(offer.lost.since)}: this is its last list)"
     if scope.state in ("held", "failed"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -193,21 +194,43 @@ def _model_lines(model: WatchedModel) -> Iterator[str]:
         yield f"{lead}{safe(model.model)}  OK, {offered}"
         return
     yield f"{lead}{safe(model.model)}  {offered}"
-    for finding in model.findings:
-        for text in _finding_texts(finding):
-            yield f"      {text}"
+    for text in _findings_texts(model.findings):
+        yield f"      {text}"
+
+
+def _findings_texts(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield the texts of findings; those that differ only in the lost group share one."""
+    of_groups: dict[Finding, list[Finding]] = {}
+    for finding in findings:
+        if finding.group is None:
+            yield from _finding_texts(finding)
+        else:
+            of_groups.setdefault(replace(finding, group=None, scopes=()), []).append(finding)
+    for first, members in of_groups.items():
+        began = f" since {minute(first.since)}" if first.since else ""
+        names = _some_groups([safe(each.group or "") for each in members])
+        groups = f"group{'' if len(members) == 1 else 's'} {names}"
+        match first.kind:
+            case FindingKind.MISSING:
+                text = f"gone with {groups}{began}"
+            case FindingKind.UNCONFIRMED:
+                text = f"may be gone with {groups}{began}, {_confirmation(first)}"
+            case _:
+                text = f"missing with {groups} from the answer held{began}"
+        yield f"{text}: {_scopes([scope for each in members for scope in each.scopes])}"
+
+
+def _some_groups(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_GROUPS
+    return f"{', '.join(names[:_MOST_GROUPS])} and {more} more" if more > 0 else ", ".join(names)
 
 
 def _finding_texts(finding: Finding) -> Iterator[str]:
     began = f" since {minute(finding.since)}" if finding.since else ""
     scopes = _scopes(finding.scopes)
     match finding.kind:
-        case FindingKind.MISSING if finding.group is not None:
-            yield f"gone with group {safe(finding.group)}{began}: {scopes}"
         case FindingKind.MISSING:
             yield f"removed, missing{began}: {scopes}"
-        case FindingKind.UNCONFIRMED if finding.group is not None:
-            yield f"may be gone with group {safe(finding.group)}{began}, {_confirmation(finding)}: {scopes}"
         case FindingKind.UNCONFIRMED:
             yield f"may be missing{began}, {_confirmation(finding)}: {scopes}"
         case FindingKind.HELD:
@@ -231,13 +254,28 @@ def _confirmation(finding: Finding) -> str:
     return f"{text}, at the earliest {minute(finding.earliest)}" if finding.earliest else text
 
 
-def group_loss_text(finding: Finding) -> str:
-    """Return how far the loss of a group is confirmed: `group svip may be gone (1 of 2 answers)`."""
-    answers = finding.answers or 0
-    counted = count(answers, "answer")
-    if finding.needed is not None:
-        counted = f"{min(answers, finding.needed)} of {count(finding.needed, 'answer')}"
-    return f"group {safe(finding.group or '')} may be gone ({counted})"
+def group_loss_lines(lost: Mapping[str, Finding]) -> Iterator[str]:
+    """Yield the groups that may be gone, by the scopes of their models, and how far that is confirmed.
+
+    For example `hub/each.svip: group svip may be gone (1 of 2 answers)`. The groups that a held list lacks
+    share a line.
+    """
+    held: dict[str, list[str]] = {}
+    for scope, finding in lost.items():
+        group = safe(finding.group or "")
+        if finding.kind == FindingKind.HELD:
+            held.setdefault(scope.rpartition(".")[0], []).append(group)
+            continue
+        answers = finding.answers or 0
+        counted = count(answers, "answer")
+        if finding.needed is not None:
+            counted = f"{min(answers, finding.needed)} of {count(finding.needed, 'answer')}"
+        yield f"{safe(scope)}: group {group} may be gone ({counted})"
+    for user, groups in held.items():
+        yield f"{safe(user)}: groups missing from the held answer: {_some_groups(groups)}"
+
+
+_MOST_GROUPS = 6
 
 
 def _scopes(names: Sequence[str]) -> str:
@@ -251,9 +289,8 @@ def _scopes(names: Sequence[str]) -> str:
 def pending_lines(models: Iterable[WatchedModel]) -> Iterator[str]:
     """Yield a line for each finding, such as those that no report has yet."""
     for model in models:
-        for finding in model.findings:
-            for text in _finding_texts(finding):
-                yield f"{URGENT_PREFIX}{safe(model.model)}  {text}"
+        for text in _findings_texts(model.findings):
+            yield f"{URGENT_PREFIX}{safe(model.model)}  {text}"
 
 
 def returned_lines(returned: Iterable[tuple[tuple[str, str], str]]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pipeline.store import Store
 from pipeline.store.catalog import is_pruned
 from pipeline.store.coverage import Coverage, coverage
 from pipeline.store.departures import pruned_departures
-from pipeline.store.groups import LostGroup, group_ids, lost_groups
+from pipeline.store.groups import LostGroup, group_ids, lost_groups, scopes_of_groups
 from pipeline.store.models import case_variants, model_names, model_rows
 from pipeline.store.presence import ModelSighting, last_break, model_sightings
 from pipeline.store.records import OfferedRecord, offered_records
@@ -122,8 +122,9 @@ def model_details(
     records = offered_records(store, ids)
     record_ids = {scope: record.id for record in records for scope in record.scopes}
     by_gateway: dict[str, list[ScopeOffer]] = {}
+    users = scopes_of_groups(store)
     for scope in coverage(store):
-        if only(scope.scope):
+        if only(scope.scope) and scope.scope not in users:
             offer = _offer(
                 scope,
                 sightings.get(scope.scope, ()),
@@ -207,7 +208,7 @@ def _offer_in_group(offer: ScopeOffer, lost: LostGroup | None, losses: Sequence[
     if offer.state != OfferState.OFFERED:
         return offer
     if lost:
-        if lost.pending:
+        if not lost.is_gone:
             return replace(offer, lost=lost)
         return ScopeOffer(offer.coverage, OfferState.REMOVED, lost.since, lost=lost)
     if losses and losses[-1].at > (offer.since or ""):

@@ -229,11 +229,21 @@ def _steps(
         prices = sighting.prices or prices
     for event in late:
         steps += _late_steps(event, steps, listed=listed)
+    return (*steps, *_pending_step(sightings, steps, lost, listed=listed))
+
+
+def _pending_step(
+    sightings: Sequence[ModelSighting],
+    steps: Sequence[TimelineStep],
+    lost: LostGroup | None,
+    *,
+    listed: bool,
+) -> Iterator[TimelineStep]:
+    """Yield the step of a model that may be gone now, by itself or with its group."""
     if listed and lost and lost.pending:
-        steps.append(TimelineStep(StepKind.GROUP_MISSING, lost.since, lost.since, group=lost.group))
+        yield TimelineStep(StepKind.GROUP_MISSING, lost.since, lost.since, group=lost.group)
     if not listed and steps and steps[-1].kind in _OFFERED:
-        steps.append(TimelineStep(StepKind.MISSING, last_break(sightings).at))
-    return tuple(steps)
+        yield TimelineStep(StepKind.MISSING, last_break(sightings).at)
 
 
 def _is_late(event: Event) -> bool:

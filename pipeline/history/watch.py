@@ -63,7 +63,7 @@ class Finding:
         day: the shutdown date (ISO 8601).
         days: the number of days until then, negative when it has passed.
         prices: the prices that changed.
-        group: for a missing model, or a pending removal, the group that is gone with all of its models.
+        group: the group that is gone, may be gone, or that the held list lacks, with all of its models.
     """
 
     kind: FindingKind
@@ -237,7 +237,7 @@ def not_removed(pending: Mapping[ScopeModel, Pending], events: Iterable[Event]) 
 class _Watched:
     """The watched scopes that are asked, the watched models by row, and which scopes offer which models.
 
-    `lost` has the scopes of groups that are gone, or may be, which offer nothing.
+    `lost` has the scopes of groups that are gone, or may be, which offer nothing, or that a held list lacks.
     """
 
     scopes: dict[str, Coverage]
@@ -258,7 +258,8 @@ def _read_watched(store: Store, watch: Watch) -> _Watched:
         if (scope.state != "retired" or scope.scope in lost) and watch.covers(scope.scope)
     }
     models = frozenset(model.id for model in model_rows(store) if watch.has(model.name))
-    offered = (each for each in offers(store, models) if each[0] in scopes and each[0] not in lost)
+    absent = {scope for scope, each in lost.items() if not each.held}
+    offered = (each for each in offers(store, models) if each[0] in scopes and each[0] not in absent)
     return _Watched(scopes, models, frozenset(offered), lost)
 
 
@@ -299,15 +300,21 @@ def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Fi
 
 
 def _lost_finding(lost: LostGroup, watch: Watch) -> Finding:
+    if lost.held:
+        return Finding(FindingKind.HELD, since=lost.since, group=lost.group)
     if lost.pending is None:
         return Finding(FindingKind.MISSING, since=lost.since, group=lost.group)
     return replace(_pending_finding(lost.pending, _thresholds_of(lost.scope, watch)), group=lost.group)
 
 
 def pending_groups(store: Store, watch: Watch) -> dict[str, Finding]:
-    """Return how far the pending losses of groups are confirmed, by the scopes of their models."""
-    lost = lost_groups(store).values()
-    return {each.scope: _lost_finding(each, watch) for each in lost if each.pending is not None}
+    """Return the groups that may be gone, and how far that is confirmed, by the scopes of their models.
+
+    Those that a held list lacks are among them.
+    """
+    return {
+        each.scope: _lost_finding(each, watch) for each in lost_groups(store).values() if not each.is_gone
+    }
 
 
 def _absences(store: Store, watched: _Watched, watch: Watch) -> Iterator[_ScopeFinding]:
@@ -328,7 +335,7 @@ def _absences(store: Store, watched: _Watched, watch: Watch) -> Iterator[_ScopeF
     in_lost = offers(store, watched.models, scopes=watched.lost) if watched.lost else set()
     for scope, model in absent:
         event = last.get((scope, model))
-        if (scope, model) in in_lost:
+        if (scope, model) in in_lost and not watched.lost[scope].held:
             finding = _lost_finding(watched.lost[scope], watch)
         elif event and event.kind == Kind.REMOVED:
             finding = Finding(FindingKind.MISSING, since=event.since or event.at)
@@ -352,6 +359,10 @@ def _is_recent(absence: _ScopeFinding, watch: Watch, since: str) -> bool:
 
 def _missing_from_held(store: Store, watched: _Watched) -> Iterator[_ScopeFinding]:
     held = offers(store, watched.models, held=True)
+    for scope, model in sorted(watched.offers):
+        lost = watched.lost.get(scope)
+        if lost and lost.held:
+            yield scope, model, Finding(FindingKind.HELD, since=lost.since, group=lost.group)
     for scope, model in sorted(watched.offers - held):
         if watched.scopes[scope].state == "held":
             yield scope, model, Finding(FindingKind.HELD, since=watched.scopes[scope].state_since)

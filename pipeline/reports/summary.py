@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from pipeline.core.times import elapsed
-from pipeline.core.types import HoldKind, Kind, Severity
+from pipeline.core.types import GROUP_PREFIX, HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events, select_models
 from pipeline.history.types import Coverage, Event, Recovery
@@ -34,6 +34,8 @@ from pipeline.store.coverage import (
     models_missing_from_held,
     scopes_asked,
 )
+from pipeline.store.groups import group_listings, scopes_of_groups
+from pipeline.store.models import ListedModels
 from pipeline.store.offers import ScopeModel
 from pipeline.store.runs import is_newest
 from pipeline.store.scopes import scope_groups
@@ -393,12 +395,12 @@ def _was_reported(recovery: Recovery, data: _WindowData) -> bool:
 def _first_answers(data: _WindowData, wanted: Filter) -> Iterator[FirstAnswer]:
     if not Severity.NOTABLE.reaches(wanted.severity):
         return
-    by_size: dict[tuple[str, int], list[str]] = {}
-    for gateway, scope, models in data.first_answers:
+    by_size: dict[tuple[str, int, bool], list[str]] = {}
+    for gateway, scope, size, lists_groups in data.first_answers:
         if _selects(wanted, scope, data.groups):
-            by_size.setdefault((gateway, models), []).append(scope)
-    for (gateway, models), scopes in by_size.items():
-        yield FirstAnswer(gateway, tuple(scopes), models)
+            by_size.setdefault((gateway, size, lists_groups), []).append(scope)
+    for (gateway, size, lists_groups), scopes in by_size.items():
+        yield FirstAnswer(gateway, tuple(scopes), size, lists_groups)
 
 
 def _shutdowns(
@@ -428,7 +430,7 @@ class _WindowData:
         groups: by scope, its group; scopes without one are left out.
         coverage: the scopes asked in the window, at its end; a scope that left the config is not among them.
         before: by name, the scopes as they stood before the window; empty if no hold or failure is in it.
-        first_answers: gateway, scope and number of models of the scopes that answered for the first time.
+        first_answers: those of the scopes that answered for the first time; see `first_answers`.
         missing_watched: by scope and beginning of a hold, the watched models that the held answers lacked;
             `missing_watched_before`, those of the answers before the window.
         pending: the watched models whose removal is pending, by scope and model; `pending_before`, those
@@ -440,7 +442,7 @@ class _WindowData:
     groups: Mapping[str, str]
     coverage: tuple[Coverage, ...]
     before: Mapping[str, Coverage]
-    first_answers: tuple[tuple[str, str, int], ...]
+    first_answers: tuple[tuple[str, str, int, bool], ...]
     missing_watched: Mapping[tuple[str, str], tuple[str, ...]]
     missing_watched_before: Mapping[tuple[str, str], tuple[str, ...]]
     pending: Mapping[ScopeModel, Pending]
@@ -498,9 +500,28 @@ def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -
 def _missing_watched(
     store: Store, holds: Iterable[tuple[str, str]], watch: Watch, *, until: int
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the watched models that the held answers up to a snapshot lack, by hold."""
+    """Return the watched models that the held answers up to a snapshot lack, by hold.
+
+    A held list of groups lacks the models of the groups that it lacks.
+    """
     if not watch.models:
         return {}
-    lacking = models_missing_from_held(store, {hold for hold in holds if watch.covers(hold[0])}, until=until)
-    watched = {hold: tuple(filter(watch.has, models)) for hold, models in lacking.items()}
+    users = scopes_of_groups(store)
+    chosen = {hold for hold in holds if watch.covers(hold[0]) or hold[0] in users}
+    lacking = models_missing_from_held(store, chosen, until=until)
+    groups = {
+        (scope, name.removeprefix(GROUP_PREFIX), until)
+        for (scope, _), names in lacking.items()
+        if scope in users
+        for name in names
+    }
+    listed = ListedModels(store)
+    of_groups: dict[str, set[str]] = {}
+    for (user, _, _), (scope, listing) in (group_listings(store, groups) if groups else {}).items():
+        if watch.covers(user) or watch.covers(scope):
+            of_groups.setdefault(user, set()).update(listed.names(listing).values())
+    watched = {
+        hold: tuple(filter(watch.has, sorted(of_groups.get(hold[0], ())) if hold[0] in users else models))
+        for hold, models in lacking.items()
+    }
     return {hold: models for hold, models in watched.items() if models}

@@ -216,11 +216,15 @@ class ResolvedIncident:
 
 @dataclass(frozen=True, slots=True)
 class FirstAnswer:
-    """Scopes of a gateway that answered for the first time, with the same number of models: a baseline."""
+    """Scopes of a gateway that answered for the first time, with the same number of models: a baseline.
+
+    With `lists_groups` it is the number of groups of a user.
+    """
 
     gateway: str
     scopes: tuple[str, ...]
     models: int
+    lists_groups: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,21 +290,23 @@ def scopes_asked(store: Store, window: Window) -> frozenset[str]:
     return frozenset(row["name"] for row in rows)
 
 
-def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int], ...]:
-    """Return the first answers in a window: gateway, scope and number of models of each."""
+def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int, bool], ...]:
+    """Return the first answers in a window: gateway, scope, number of models, whether they are groups."""
     rows = store.rows(
         f"""
-        select gateways.name as gateway, scopes.name as scope, listings.size as models from sightings
+        select gateways.name as gateway, scopes.name as scope, listings.size as models,
+               scopes.lists_groups
+        from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join scopes on scopes.id = sightings.scope
         join gateways on gateways.id = scopes.gateway
         join listings on listings.id = sightings.listing
-        where {IN_WINDOW} and sightings.outcome = 'baseline' and not scopes.lists_groups
+        where {IN_WINDOW} and sightings.outcome = 'baseline'
         order by gateways.name, scopes.name
         """,  # noqa: S608 - constants only
         asdict(window),
     )
-    return tuple((row["gateway"], row["scope"], row["models"]) for row in rows)
+    return tuple((row["gateway"], row["scope"], row["models"], bool(row["lists_groups"])) for row in rows)
 
 
 def models_missing_from_held(

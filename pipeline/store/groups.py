@@ -97,8 +97,9 @@ class LostGroup:
         user: the scope that lists the groups of the user.
         group: the name of the group.
         scope: the scope of its models.
-        since: the start of the first run without the group (ISO 8601 UTC).
+        since: the start of the first run without the group, or of the first held answer (ISO 8601 UTC).
         pending: how far the loss is confirmed; None once it is.
+        held: the list of groups without it is held, and the current one has it.
     """
 
     user: str
@@ -106,10 +107,16 @@ class LostGroup:
     scope: str
     since: str
     pending: PendingMisses | None
+    held: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the loss is confirmed."""
+        return self.pending is None and not self.held
 
 
 def lost_groups(store: Store) -> dict[str, LostGroup]:
-    """Return the groups that are gone, or may be, by the scopes of their models."""
+    """Return the groups that are gone, may be gone, or that a held list lacks, by their scopes."""
     rows = store.rows(_LOST)
     if not rows:
         return {}
@@ -118,12 +125,20 @@ def lost_groups(store: Store) -> dict[str, LostGroup]:
     found = {}
     for row in rows:
         key = row["user"], row["model"]
+        names = row["user"], row["name"], row["scope"]
         misses = pending.get(key)
         since = misses.since if misses else row["gone_since"] or pruned.get(key)
-        if since is not None:
-            found[row["scope"]] = LostGroup(row["user"], row["name"], row["scope"], since, misses)
+        if row["is_listed"]:
+            found[row["scope"]] = LostGroup(*names, row["held_since"], None, held=True)
+        elif since is not None:
+            found[row["scope"]] = LostGroup(*names, since, misses)
     return found
 
+
+_GROUPS_OF = """
+    select records.model from listing_records join records on records.id = listing_records.record
+    where listing_records.listing = {listing}
+""".strip()
 
 _LOST = f"""
     select users.name as user, members.name as scope, members.group_name as name, models.name as model,
@@ -133,14 +148,18 @@ _LOST = f"""
             and changes.kind = 'removed'
         join snapshots on snapshots.id = confirmed.since
         where confirmed.scope = users.id and confirmed.outcome = 'confirmed'
-        order by confirmed.id desc limit 1) as gone_since
+        order by confirmed.id desc limit 1) as gone_since, (
+        select snapshots.started_at from sightings as held
+        join snapshots on snapshots.id = coalesce(held.since, held.snapshot)
+        where held.scope = users.id and held.outcome = 'held' order by held.id desc limit 1) as held_since,
+        models.id in ({_GROUPS_OF.format(listing="users.listing")}) as is_listed
     from scopes as users
     join scopes as members on members.gateway = users.gateway and members.group_name is not null
         and substr(members.name, 1, length(users.name) + 1) = users.name || '.'
     join models on models.gateway = users.gateway and models.name = '{GROUP_PREFIX}' || members.group_name
-    where users.lists_groups and users.asked and models.id not in (
-        select records.model from listing_records join records on records.id = listing_records.record
-        where listing_records.listing = users.listing)
+    where users.lists_groups and users.asked and (
+        models.id not in ({_GROUPS_OF.format(listing="users.listing")})
+        or (users.held is not null and models.id not in ({_GROUPS_OF.format(listing="users.held")})))
 """  # noqa: S608 - constants only
 
 

@@ -338,6 +338,7 @@ def _changed(
         thresholds=scope.thresholds,
         incomplete=answer.incomplete,
         name=scope.name,
+        thing="group" if scope.all_groups else "model",
     )
     holds = context.history.holds(state, context.at) if suspicion else _holds(state, context)
     verdict = judge(
@@ -399,6 +400,7 @@ def suspect(
     thresholds: Thresholds,
     incomplete: str | None = None,
     name: str = "",
+    thing: str = "model",
 ) -> Hold | None:
     """Return why an answer is not to be accepted by itself; None if it is.
 
@@ -409,19 +411,20 @@ def suspect(
         thresholds: how many models may be missing at once.
         incomplete: why it may be one page of a longer list.
         name: the name of the scope.
+        thing: the noun for what it lists, `model` or `group`.
     """
     if incomplete is not None:
         return Hold(incomplete, HoldKind.INCOMPLETE)
     if falls_back(new.records.keys(), current.records.keys(), anonymous, thresholds):
         return Hold(fallback_text(name), HoldKind.ANONYMOUS)
-    return _loss(new.records.keys(), current.records.keys(), thresholds)
+    return _loss(new.records.keys(), current.records.keys(), thresholds, thing)
 
 
-def empty_text(models: int, thresholds: Thresholds) -> str:
+def empty_text(models: int, thresholds: Thresholds, thing: str = "model") -> str:
     """Return that a list with some models before is empty, and when that is accepted, for people."""
     least = f", over at least {duration(round(thresholds.empty_after))}" if thresholds.empty_after else ""
     accepted = f"It is accepted after {EMPTY_ANSWERS} empty answers in a row{least}"
-    return f"the list is empty; it had {count(models, 'model')}. {accepted}"
+    return f"the list is empty; it had {count(models, thing)}. {accepted}"
 
 
 def fallback_text(name: str) -> str:
@@ -474,10 +477,12 @@ def _without(listing: Listing, models: Collection[str]) -> Listing:
     return replace(listing, records=records, digest=canonical.digest_of_records(records.values()))
 
 
-def _loss(new: AbstractSet[str], current: AbstractSet[str], thresholds: Thresholds) -> Hold | None:
+def _loss(
+    new: AbstractSet[str], current: AbstractSet[str], thresholds: Thresholds, thing: str = "model"
+) -> Hold | None:
     if current and not new:
-        return Hold(empty_text(len(current), thresholds), HoldKind.EMPTY)
+        return Hold(empty_text(len(current), thresholds, thing), HoldKind.EMPTY)
     gone = len(current - new)
     if gone > allowed_loss(current, thresholds):
-        return Hold(f"{gone} of {len(current)} models are gone at once")
+        return Hold(f"{gone} of {len(current)} {thing}s are gone at once")
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_string
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -445,3 +447,192 @@ def test_a_group_that_was_gone_and_is_back_is_one_net_change(groups: Groups) -> 
     assert summary_of(groups) == [(("svip",), 208, True)]
     printed = groups.command("report", "--as", "txt", "--since", "2026-05-01T08:15Z").stdout
     assert "group svip is back after 3 h (208 models)" in printed
+
+
+@pytest.fixture
+def watched(groups: Groups) -> Groups:
+    """A home that watches a model of two groups and one of the group svip, and writes mails for each run."""
+    groups.gateway.offers("lyra", to="svip")
+    groups.job.configure(
+        f'{groups.job.config.read_text()}[watch]\nmodels = ["lyra", "model-007"]\n[destinations.team]\n'
+        'type = "eml"\ndirectory = "mails"\nfrom = "mw@acme.example"\nto = ["a@acme.example"]\n'
+    )
+    return groups
+
+
+def mails(home: Groups) -> list[str]:
+    """Return the mails so far, oldest first, each with its subject on one line."""
+    found = []
+    for path in sorted((home.job.home / "mails").rglob("*.eml")):
+        mail = message_from_string(path.read_text("utf-8"), policy=default)
+        body = mail.get_body(("plain",))
+        assert body is not None
+        found.append(" ".join([str(mail["subject"]), *body.get_content().split()]))
+    return found
+
+
+def gone(home: Groups, *, runs: int) -> Done:
+    """Run once with the group svip, and so many times without it; return the last run."""
+    home.run()
+    home.gateway.group("svip", usable=False)
+    return home.run(times=runs)
+
+
+def test_the_first_mail_counts_the_groups_of_a_user(watched: Groups) -> None:
+    watched.run()
+    (mail,) = mails(watched)
+    assert "local/ada: 3 groups" in mail
+    assert "local/ada: 3 models" not in mail
+
+
+def test_watch_says_that_a_model_is_gone_with_its_group(watched: Groups) -> None:
+    gone(watched, runs=6)
+    lines = watched.command("watch").stdout.splitlines()
+    text = "      gone with group svip since 2026-05-01 08:30: local/ada.svip"
+    assert lines[:4] == ["! lyra  offered to local/ada.vip", text, "! model-007  offered to no scope", text]
+    (finding,) = watched.command("watch", "lyra", "--json").json()["models"][0]["findings"]
+    assert (finding["kind"], finding["group"], finding["urgent"]) == ("missing", "svip", True)
+    assert [row["group"] for row in watched.command("watch", "lyra", "--csv").rows()] == ["svip"]
+    watched.gateway.group("svip", ratio=0.5)
+    watched.run()
+    assert "lyra  OK, offered to local/ada.svip local/ada.vip" in watched.command("watch").stdout
+
+
+def test_a_model_that_was_removed_before_its_group_is_not_gone_with_it(watched: Groups) -> None:
+    watched.run()
+    watched.gateway.drops("lyra", of="svip")
+    watched.run(times=6)
+    watched.gateway.group("svip", usable=False)
+    watched.run(times=6)
+    text = watched.command("watch", "lyra").stdout
+    assert "removed, missing since 2026-05-01 08:30: local/ada.svip" in text
+    assert "group" not in text
+
+
+def test_a_pending_loss_of_a_group_with_a_watched_model_is_mailed_at_once_and_once(watched: Groups) -> None:
+    done = gone(watched, runs=1)
+    text = "may be gone with group svip since 2026-05-01 08:30, 1 of 2 answers"
+    assert f"! lyra  {text}" in done.stdout
+    shown = watched.command("watch", "lyra").stdout
+    assert text in shown
+    assert "! lyra  offered to local/ada.vip\n" in shown
+    _, mail = mails(watched)
+    assert mail.startswith("[modelwatch] urgent: 2 models gone with group svip, not confirmed yet")
+    assert "lyra, model-007: may be gone with group svip from local/ada.svip" in mail
+    assert "Missing from 1 of 2 answers" in mail
+    watched.run(times=3)
+    assert len(mails(watched)) == 2
+    watched.run()
+    assert len(mails(watched)) == 3
+    assert "group svip is gone (209 models), with the watched lyra, model-007" in mails(watched)[2]
+    assert "offered again" not in mails(watched)[2]
+
+
+def test_a_log_names_a_pending_loss_of_a_group_once(watched: Groups) -> None:
+    watched.run()
+    watched.gateway.group("svip", usable=False)
+    first = watched.job.quick("run", at=iso(watched.at))
+    second = watched.job.quick("run", at=iso(watched.at + timedelta(minutes=30)))
+    assert "! lyra  may be gone with group svip" in first.stderr
+    assert "may be gone" not in second.stderr
+
+
+def test_a_group_that_is_back_before_its_loss_is_confirmed_has_its_models_back(watched: Groups) -> None:
+    gone(watched, runs=2)
+    watched.gateway.group("svip", ratio=0.5)
+    watched.run()
+    assert "lyra, model-007: offered again in local/ada.svip after 1 h" in mails(watched)[-1]
+    assert watched.events() == []
+    assert "may be gone" not in watched.command("status").stdout
+
+
+def test_a_renamed_group_is_new_and_gone(watched: Groups) -> None:
+    watched.run()
+    watched.gateway.group("svip", usable=False)
+    watched.gateway.group("gold", ratio=0.5)
+    watched.gateway.offers("lyra", *MODELS, to="gold")
+    watched.run(times=6)
+    assert watched.events() == [("group", "gold new"), ("group", "svip gone")]
+    text = watched.command("watch", "model-007").stdout
+    assert "! model-007  offered to local/ada.gold\n" in text
+    assert "gone with group svip since 2026-05-01 08:30: local/ada.svip" in text
+
+
+def test_history_says_from_when_to_when_the_group_of_a_model_was_gone(watched: Groups) -> None:
+    history = ("history", "lyra", "--scope", "*.svip")
+    gone(watched, runs=1)
+    text = watched.command(*history).stdout
+    assert "2026-05-01 08:30  may be gone with group svip, to be confirmed by the next answers" in text
+    assert "now               offered in the last list of group svip" in text
+    watched.run(times=5)
+    lost = "2026-05-01 10:30  gone with group svip, missing since 2026-05-01 08:30"
+    text = watched.command(*history).stdout
+    assert lost in text
+    assert "now               not offered, group svip is gone" in text
+    watched.gateway.group("svip", ratio=0.5)
+    watched.run()
+    lines = watched.command(*history).stdout.splitlines()
+    assert [line.strip() for line in lines[-3:]] == [
+        lost,
+        "2026-05-01 11:30  back with group svip after 3 h",
+        "now               offered",
+    ]
+    (timeline,) = watched.command(*history, "--json").json()
+    kinds = [(step["kind"], step["group"]) for step in timeline["steps"][1:]]
+    assert kinds == [("group_gone", "svip"), ("group_returned", "svip")]
+
+
+def test_the_models_of_a_group_are_on_offer_until_its_loss_is_confirmed(watched: Groups) -> None:
+    def offering(command: str, *options: str) -> bool:
+        return "model-007" in watched.command(command, *options).stdout
+
+    gone(watched, runs=1)
+    assert offering("models")
+    assert offering("matrix", "--all")
+    assert "3 scopes" in watched.command("same").stdout
+    show = watched.command("show", "model-007").stdout
+    assert "(group svip may be gone since 2026-05-01 08:30: this is its last list)" in show
+    assert "local/ada " not in show
+    watched.run(times=5)
+    assert not offering("models")
+    assert not offering("matrix", "--all")
+    assert "2 scopes" in watched.command("same").stdout
+    show = watched.command("show", "model-007").stdout
+    assert re.search("local/ada.svip +not offered since 2026-05-01 08:30: group svip is gone", show)
+    watched.gateway.group("svip", ratio=0.5)
+    watched.run()
+    show = watched.command("show", "model-007").stdout
+    assert re.search("local/ada.svip +offered since 2026-05-01 11:30", show)
+    assert offering("models", "--at", "2026-05-01T09:00")
+    assert not offering("models", "--at", "2026-05-01T11:15")
+
+
+def test_a_held_list_of_groups_names_the_watched_models_of_those_it_lacks(watched: Groups) -> None:
+    names = [f"g{number}" for number in range(12)]
+    for name in names:
+        watched.gateway.group(name)
+        watched.gateway.offers("vega", to=name)
+    watched.gateway.offers("model-007", to="g3")
+    config = watched.job.config.read_text()
+    watched.job.configure(config.replace('"lyra", "model-007"', '"*-007", "group:*"'))
+    watched.run()
+    for name in names:
+        watched.gateway.group(name, usable=False)
+    done = watched.run()
+    assert done.code == 5
+    assert "12 of 15 groups are gone at once" in done.stdout
+    assert "Watched models missing from it: model-007" in mails(watched)[-1]
+    text = watched.command("watch").stdout
+    assert "missing with group g3 from the answer held since 2026-05-01 08:30: local/ada.g3" in text
+    status = watched.command("status").stdout
+    assert "local/ada: groups missing from the held answer: g0, g1, g10, g11, g2, g3 and 6 more" in status
+    assert "not asked since" not in status
+    assert "3 of 4 scopes are healthy" in status
+
+
+def test_a_list_without_groups_is_a_failure(watched: Groups) -> None:
+    watched.run()
+    watched.gateway.fails("empty", at="/api/user/self/groups")
+    assert watched.run(times=8).code != 0
+    assert watched.events() == []
+    assert "unknown, the scope is failing" in watched.command("watch", "lyra").stdout

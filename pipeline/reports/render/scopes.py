@@ -102,9 +102,7 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     group = untrusted(incident.group or "", "name", longest=40)
     when, number = locale.minute(incident.since), len(incident.scopes)
     of = "_group" if incident.group is not None else ""
-    head = locale.text(
-        f"incident.{key}{of}", scopes=scopes, when=when, models=models, group=group, n=number
-    )
+    head = locale.text(f"incident.{key}{of}", scopes=scopes, when=when, models=models, group=group, n=number)
     details = list(_causes(locale, incident, models))
     if incident.lasts:
         lasted = locale.duration(elapsed(incident.since, summary.run.started_at))
@@ -197,7 +195,8 @@ def first_answers(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
     items = []
     for each in summary.first_answers:
         scopes = scopes_text(locale, summary, each.scopes, each.gateway)
-        items.append(Item(locale.text("first_answer", n=each.models, scopes=scopes)))
+        key = "first_answer.groups" if each.lists_groups else "first_answer"
+        items.append(Item(locale.text(key, n=each.models, scopes=scopes)))
     if items:
         yield BlockContent((), items=items)
 
