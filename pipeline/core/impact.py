@@ -14,7 +14,7 @@ from pipeline.core.canonical import as_text, from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.prices import PriceChange, is_same_price
 from pipeline.core.types import GROUP_FIELD, FieldChange, FlapStep, Kind, Severity
-from pipeline.core.values import is_alike, parse_date, parse_length, parse_number
+from pipeline.core.values import is_alike, is_same_date, parse_date, parse_length, parse_number
 
 URGENT_CATEGORIES = frozenset({"price", "lifecycle"})
 """The field categories whose changes are urgent for a watched model."""
@@ -89,7 +89,7 @@ def direction(price: PriceChange) -> int:
 def is_significant(field: FieldChange) -> bool:
     """Return whether a field change is not quiet, and not a limit or an end that is unset on both sides.
 
-    A price or limit that is written in another way is none: `8192` and `"8192"`.
+    A price, limit or date that is written in another way is none: `8192` and `"8192"`.
 
     A field of a shape is significant if it is a price, a limit or of the lifecycle. The repeated changes of a
     value that keeps changing are quiet, and that it has settled is significant.
@@ -115,7 +115,7 @@ def is_loud(field: FieldChange) -> bool:
 
 
 def is_same_value(before: str, after: str, category: str) -> bool:
-    """Return whether two values of a field are equal: as amounts of a price, as numbers of a limit.
+    """Return whether two values of a field are equal: as amounts, as numbers of a limit, as dates of an end.
 
     Args:
         before: a value as text, as in a `FieldChange`.
@@ -126,6 +126,8 @@ def is_same_value(before: str, after: str, category: str) -> bool:
         return is_same_price(before, after)
     if category == "limits":
         return before == after or is_alike(from_text(before), from_text(after), _is_same_limit)
+    if category == "lifecycle":
+        return before == after or is_alike(from_text(before), from_text(after), is_same_date)
     return before == after
 
 

@@ -170,6 +170,26 @@ def _are_plain(named: tuple[str, ...], names: tuple[str, ...], *, per_token: boo
     )
 
 
+@dataclass(frozen=True, slots=True)
+class FieldMeter:
+    """What a field is the price of; `is_plain` for a price of tokens without a condition."""
+
+    name: str
+    is_plain: bool
+
+
+def meter_of(path: str) -> FieldMeter | None:
+    """Return what the field at a path is the price of; None if its words name no price that is known here.
+
+    A field of an element of a list is never plain.
+    """
+    named = words(path)
+    meter = _meter(tuple(word for word in named if not word.isdigit()))
+    if meter is None:
+        return None
+    return FieldMeter(meter.name, meter.is_plain and not any(map(str.isdigit, path.split("."))))
+
+
 @lru_cache(8192)
 def _meter(named: tuple[str, ...]) -> _Meter | None:
     """Return what the words of a path say; None if they name no price that is known here."""

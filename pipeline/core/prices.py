@@ -11,12 +11,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from pipeline.core.amounts import USD, parse_amount
+from pipeline.core.amounts import USD, names_in, parse_amount, words
 from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
 from pipeline.core.jsonpath import generalise
-from pipeline.core.price_conditions import CALL, TOKENS, Price, is_condition
+from pipeline.core.price_conditions import CALL, TOKENS, Price, is_condition, meter_of
+from pipeline.core.price_fields import is_possible
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.core.values import is_alike, is_same_number, parse_number, parse_price
 
@@ -40,6 +41,11 @@ _TOLERANCE = Decimal("0.000001")
 
 _UNITS = (*UNITS.values(), Decimal("0.01"))
 """The factors from a price to USD per 1M tokens: those of the config, and of cents per 1M tokens."""
+
+_GOVERNING = frozenset(
+    names_in("currency discount exchange factor markup multiplier per quota ratio ratios scale unit units")
+)
+"""Words of fields that change the prices of other fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,15 @@ class PriceChange:
 
     @property
     def percent(self) -> Decimal | None:
-        """The change in percent, to a tenth; None without a price before (or one of 0), or after."""
+        """The change in percent, to a tenth; to its first digit if it is less than that.
+
+        None without a price before (or one of 0), or after.
+        """
         if not self.before or self.after is None:
             return None
-        return strip_zeros(((self.after - self.before) / self.before * 100).quantize(_PERCENT))
+        exact = (self.after - self.before) / self.before * 100
+        quantum = min(_PERCENT, Decimal(1).scaleb(exact.adjusted())) if exact else _PERCENT
+        return strip_zeros(exact.quantize(quantum))
 
 
 def price_changes(
@@ -118,6 +129,21 @@ def price_changes(
             if not _is_unchanged(old.get(key), new.get(key)) or (equal_too and key in new)
         ),
     )
+
+
+def changed_prices(
+    before: Mapping[str, Any], after: Mapping[str, Any], fields: Iterable[FieldChange]
+) -> tuple[PriceChange, ...]:
+    """Return the prices that differ between two records, and whose fields differ.
+
+    A price that is found in one of the records only, though its field is the same in both, is left out.
+
+    Args:
+        before: as for `price_changes`.
+        after: likewise.
+        fields: the fields that differ.
+    """
+    return tuple(_complete(price_changes(before, after), fields))
 
 
 _Key = tuple[str, str, int, str | None, str]
@@ -248,7 +274,7 @@ def split_prices(
         The prices, those of unknown unit last, and the other fields.
     """
     raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
-    prices = _complete(facts, raw_prices, fields)
+    prices = _complete(facts, fields)
     others = []
     repeated = _repeated(fields, raw_prices, prices)
     for field in (each for each in fields if each.category not in {*QUIET_CATEGORIES, SHAPE}):
@@ -387,7 +413,7 @@ def usd_sides(
         By field; without the fields that belong to no price per 1M tokens.
     """
     raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
-    known = _complete(facts, raw_prices, fields)
+    known = _complete(facts, fields)
     prices = [price for price in known if price.unit == UNIT_1M and price.currency == USD]
     found: dict[FieldChange, tuple[Decimal | None, Decimal | None]] = {}
     for field, raw in raw_prices.items():
@@ -440,36 +466,79 @@ def _number(value: Any) -> Decimal | None:
     return amount.value * (amount.terms.factor or 1)
 
 
-def _complete(
-    facts: Iterable[PriceChange],
-    raw_prices: Mapping[FieldChange, PriceChange],
-    fields: Iterable[FieldChange],
-) -> list[PriceChange]:
+def _complete(facts: Iterable[PriceChange], fields: Iterable[FieldChange]) -> list[PriceChange]:
     """Return the price changes of facts with both sides, without those that only our parsing makes new."""
-    is_priced = any(field.category == "price" for field in fields)
-    completed = (_completed(price, raw_prices, is_priced=is_priced) for price in facts)
+    sources = [field for field in fields if _is_price(field)]
+    completed = (_completed(price, sources) for price in facts)
     return [price for price in completed if price is not None]
 
 
-def _completed(
-    price: PriceChange, raw_prices: Mapping[FieldChange, PriceChange], *, is_priced: bool
-) -> PriceChange | None:
-    """Return a price with both sides; None if only our parsing of it is new.
+def _completed(price: PriceChange, fields: Sequence[FieldChange]) -> PriceChange | None:
+    """Return a price with both sides; None if its field is as before, or has a figure that is not read.
 
-    The facts of a record come from the rules that first parsed it; older rules may not have found its price.
+    Rules that are newer may find a price where older ones did not, and where a unit is concluded from several
+    prices, none is found without one of them.
+
+    Args:
+        price: the price change of a fact.
+        fields: the changed fields that are prices.
     """
     if price.before is not None and price.after is not None:
         return price
     if price.meter is not None:
         # Prices of the table have both sides under the same rules.
-        return price if is_priced else None
-    for raw in raw_prices.values():
-        for unit in _UNITS:
-            if price.before is None and _is_equal(raw.after, unit, price.after):
-                return replace(price, before=None if raw.before is None else strip_zeros(raw.before * unit))
-            if price.after is None and _is_equal(raw.before, unit, price.before):
-                return replace(price, after=None if raw.after is None else strip_zeros(raw.after * unit))
-    return price if is_priced else None
+        return price if any(_may_set(field, price) for field in fields) else None
+    for field in fields:
+        meter = meter_of(field.field)
+        if meter and meter.name != _meter_key(price):
+            continue
+        is_its_own = meter is not None and meter.is_plain
+        raw = _raw_price(field)
+        if raw is None:
+            if is_its_own or any(_unit_of_one_side(part, price) for part in _parts(field)):
+                return price
+            continue
+        unit = _unit_of_one_side(raw, price)
+        other = raw.before if price.before is None else raw.after
+        if unit is None and not is_its_own:
+            continue
+        return price if other is None else _with_both_sides(price, other, unit)
+    return price if any(map(_governs, fields)) else None
+
+
+def _with_both_sides(price: PriceChange, other: Decimal, unit: Decimal | None) -> PriceChange | None:
+    """Return a price with the figure of its field as the other side; None if that cannot be its amount."""
+    amount = strip_zeros(other * unit) if unit else None
+    if amount is None or (price.unit == UNIT_1M and not is_possible(amount)):
+        return None
+    return replace(price, before=amount) if price.before is None else replace(price, after=amount)
+
+
+def _may_set(field: FieldChange, price: PriceChange) -> bool:
+    """Return whether a price of the table may come from a field: not from another plain price of tokens."""
+    meter = meter_of(field.field)
+    if meter is None or not meter.is_plain:
+        return True
+    return meter.name == _meter_key(price) and not (price.from_tokens or price.window)
+
+
+def _meter_key(price: PriceChange) -> str:
+    name = price.meter or price.name
+    return CALL if price.unit == UNIT_CALL else name.replace(" ", "_")
+
+
+def _governs(field: FieldChange) -> bool:
+    """Return whether a field is no amount itself, but may change all prices: a unit, currency or ratio."""
+    if meter_of(field.field):
+        return False
+    sides = [None if side is None else from_text(side) for side in (field.before, field.after)]
+    return not _GOVERNING.isdisjoint(words(field.field)) or not any(_number(side) for side in sides)
+
+
+def _unit_of_one_side(raw: PriceChange, price: PriceChange) -> Decimal | None:
+    """Return the unit in which a field equals the only side of a price; None without one."""
+    mine, usd = (raw.after, price.after) if price.before is None else (raw.before, price.before)
+    return next((unit for unit in _UNITS if _is_equal(mine, unit, usd)), None)
 
 
 def _unit_between(raw: PriceChange, price: PriceChange) -> Decimal | None:

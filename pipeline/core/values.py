@@ -41,6 +41,11 @@ _MILLISECONDS_FROM = 100_000_000_000
 _LATEST = 253_402_300_799  # the last second of the year 9999
 _EPOCH_YEAR = 1970
 _FARTHEST_YEAR = 2090  # later dates mean "never"
+_UNIX = re.compile(r"^[1-9]\d{9}(?:\d{3})?$", re.ASCII)
+"""Seconds or milliseconds since 1970 as text: fewer digits are a version, eight are a day."""
+
+_SLASHES = re.compile(r"^(\d{4})/(\d{2})/(\d{2})(?!/)", re.ASCII)
+_DAY = re.compile(r"^\d{4}([-/]?)\d{2}\1\d{2}$", re.ASCII)
 _THOUSANDS = re.compile(r"^(\d+(?:\.\d+)?)\s*([kKmM])?(?:\s*[Tt]okens?)?$")
 
 
@@ -145,9 +150,15 @@ def _is_set(flag: Any) -> bool:
 
 
 def parse_timestamp(value: Any) -> str | None:
-    """Parse seconds or milliseconds since 1970, or ISO 8601; None for placeholders."""
+    """Parse seconds or milliseconds since 1970, also as text, or ISO 8601, also with slashes.
+
+    None for placeholders.
+    """
     if isinstance(value, str):
-        return _parse_iso(value)
+        text = value.strip()
+        if not _UNIX.match(text):
+            return _parse_iso(_SLASHES.sub(r"\1-\2-\3", text))
+        value = int(text)
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or value in _PLACEHOLDERS:
         return None
     if not 0 < value <= _LATEST * 1000:
@@ -158,7 +169,7 @@ def parse_timestamp(value: Any) -> str | None:
 
 def _parse_iso(value: str) -> str | None:
     try:
-        at = datetime.fromisoformat(value.strip())
+        at = datetime.fromisoformat(value)
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -167,8 +178,30 @@ def _parse_iso(value: str) -> str | None:
     return iso(at)
 
 
+def is_same_date(one: Any, other: Any) -> bool:
+    """Return whether two values are the same date, however they are written.
+
+    2026-12-20    2026-12-20T00:00:00Z    2026/12/20    1797724800    "1797724800000"
+
+    Two with a time of day are the same at the same moment; else they are if their day in UTC is.
+    """
+    days = [parse_date(value) for value in (one, other)]
+    if days[0] is None or days[0] != days[1]:
+        return False
+    if not all(map(_has_time, (one, other))):
+        return True
+    return parse_timestamp(one) == parse_timestamp(other)
+
+
+def _has_time(value: Any) -> bool:
+    """Return whether a date has a time of day."""
+    if isinstance(value, dict):
+        return False
+    return not (isinstance(value, str) and _DAY.match(value.strip()))
+
+
 def parse_date(value: Any) -> str | None:
-    """Parse a date: ISO 8601, seconds since 1970, or {year, month, day}; None from 2090 on, for "never"."""
+    """Parse a date: as a timestamp, or {year, month, day}; None from 2090 on, for "never"."""
     match value:
         case {"year": int(year), "month": int(month), "day": int(number)}:
             found = _date(year, month, number)

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from pipeline.core.diff import field_changes
-from pipeline.core.prices import PriceChange, mark_flapping, price_changes
+from pipeline.core.prices import PriceChange, changed_prices, mark_flapping, price_changes
 from pipeline.core.times import elapsed
 from pipeline.core.types import FieldChange, Kind
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
@@ -334,7 +334,7 @@ def _prices(
     """Return the prices that differ; `lost` has the records before the loss of regained fields."""
     if not (event.before and event.after):
         return ()
-    found = price_changes(prices[event.before], prices[event.after])
+    found = changed_prices(prices[event.before], prices[event.after], fields)
     for record in sorted(lost, reverse=True):
         found = restore_prices(found, price_changes(prices[record], prices[event.after]))
     return mark_flapping(found, fields)

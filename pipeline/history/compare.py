@@ -12,7 +12,7 @@ from pipeline.core.categories import QUIET, SHAPE, categorise
 from pipeline.core.diff import FieldComparer, diff, field_changes
 from pipeline.core.facts import strip_zeros
 from pipeline.core.impact import is_significant
-from pipeline.core.prices import PriceChange, price_changes
+from pipeline.core.prices import PriceChange, changed_prices, price_changes
 from pipeline.core.times import minute
 from pipeline.core.types import Change, FieldChange, Kind, Listing, Record
 from pipeline.errors import QuestionError
@@ -253,8 +253,11 @@ class Comparer:
             return
         old, new = (self._prices(listing) for listing in (before, after))
         for each in differences:
-            prices = price_changes(old[each.model], new[each.model]) if each.fields else ()
-            yield replace(each, prices=prices)
+            if each.fields:
+                prices = changed_prices(old[each.model], new[each.model], each.fields)
+                yield replace(each, prices=prices)
+            else:
+                yield each
 
     def _prices(self, listing: int) -> dict[str, dict[str, Any]]:
         return listing_prices(self._store, listing)

@@ -1,4 +1,7 @@
-"""Prices and limits that a gateway writes in another way: kept, and never reported as a change."""
+"""Prices, limits and dates that a gateway writes in another way: kept, and never reported as a change.
+
+Neither is a price whose field is as before, where only its unit cannot be concluded any more.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,19 @@ SPELLINGS = [
     '{"pricing": {"prompt": "2e-06", "completion": "1E-05"}}',
 ]
 LIMITS = ['{"context_length": 8192}', '{"context_length": "8192"}', '{"context_length": 8192.0}']
+DATE = '{"shutdown_date": "2026-12-20"}'
+DATES = [
+    '"2026-12-20T00:00:00Z"',
+    '"2026-12-20T00:00:00+00:00"',
+    '"2026-12-20T00:00:00.000Z"',
+    '"2026-12-20 00:00:00"',
+    '"2026/12/20"',
+    '"2026-12-20T17:30:00Z"',
+    "1797724800",
+    "1797724800000",
+    '"1797724800"',
+    '"1797724800000"',
+]
 TIERS = [
     '{"pricing": {"tiers": [{"min": 0, "price": "0.10"}]}, "costs": [0.1, 0.2], "unit_cost": "$0.10"}',
     '{"pricing": {"tiers": [{"min": 0, "price": 0.1}]}, "costs": ["0.1", "0.20"], "unit_cost": 0.1}',
@@ -66,7 +82,7 @@ def check_quiet(play: Play) -> None:
         assert (event["quiet"], event["urgent"], event["severity"]) == (True, False, "quiet")
         assert event["prices"] == []
     assert play.job.quick("changes").stdout.startswith("no changes")
-    assert "+0" not in play.job.quick("changes", "--all").output
+    assert "+0 %" not in play.job.quick("changes", "--all").output
     assert "quiet" in {row["severity"] for row in play.job.quick("changes", "--all", "--csv").rows()}
     assert play.job.quick("verify").code == 0
 
@@ -125,3 +141,95 @@ def test_a_price_in_another_spelling_that_rises_is_reported(play: Play) -> None:
     assert {event["severity"] for event in events} == {"breaking", "urgent"}
     (prices,) = {json.dumps([price["name"] for price in event["prices"]]) for event in events}
     assert json.loads(prices) == ["input"]
+
+
+@pytest.mark.parametrize("second", DATES)
+def test_the_same_shutdown_date_in_another_spelling_is_quiet_and_begins_no_episode(
+    play: Play, second: str
+) -> None:
+    for fields in (DATE, f'{{"shutdown_date": {second}}}', DATE):
+        assert play.run(fields) == (0, "")
+    check_quiet(play)
+    assert "flapping" not in json.dumps(play.changes())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('"2026-12-20"', '"2026-12-20T23:00:00-05:00"'),
+        ('"2026-12-20T00:00:00Z"', '"2026-12-20T12:00:00Z"'),
+        ('"2026/12/20"', '"2026/12/21"'),
+        ('"1797724800"', '"1797811200"'),
+    ],
+)
+def test_another_day_or_another_time_of_the_same_day_is_reported(play: Play, first: str, second: str) -> None:
+    play.run(f'{{"shutdown_date": {first}}}')
+    code, error = play.run(f'{{"shutdown_date": {second}}}')
+    assert code == 0
+    assert "m0  shutdown" in error
+
+
+def test_the_two_spellings_of_a_date_are_shown_as_they_are_written(play: Play) -> None:
+    play.run(DATE)
+    play.run('{"shutdown_date": 1797724800}')
+    assert "2026-12-20 → 1797724800" in play.job.quick("changes", "--all").stdout.replace('"', "")
+
+
+BOTH = '{"pricing": {"prompt": "0.000002", "completion": "0.000008"}}'
+"""Prices whose unit both of them show together."""
+
+
+@pytest.mark.parametrize(
+    ("value", "reported"),
+    [
+        ("null", "input $2.00 per 1M tokens, removed"),
+        ('""', "input $2.00 per 1M tokens, removed"),
+        ('"0.5"', "pricing.prompt 0.000002 → 0.5 (+24,999,900 %)"),
+        ("5", "pricing.prompt 0.000002 → 5 (+249,999,900 %)"),
+    ],
+)
+@pytest.mark.parametrize("is_other", [False, True], ids=["prompt", "completion"])
+def test_a_price_whose_field_is_as_before_is_neither_removed_nor_new(
+    play: Play, value: str, reported: str, *, is_other: bool
+) -> None:
+    names = ("completion", "prompt") if is_other else ("prompt", "completion")
+    first = f'{{"pricing": {{"{names[0]}": "0.000002", "{names[1]}": "0.000008"}}}}'
+    if is_other:
+        reported = reported.replace("input", "output").replace("prompt", "completion")
+    play.run(first)
+    code, error = play.run(f'{{"pricing": {{"{names[0]}": {value}, "{names[1]}": "0.000008"}}}}')
+    assert code == 0
+    assert error == f"modelwatch: ! ~ m0  {reported}  local/public\n"
+    kept = "input" if is_other else "output"
+    assert kept not in {price["name"] for event in play.changes() for price in event["prices"]}
+    text = play.job.quick("history", "m0").stdout
+    assert reported.split(" per ")[0] in text
+    assert text.count(f"{kept} $8.00") == 1
+    play.run(first)
+    assert kept not in {price["name"] for event in play.changes() for price in event["prices"]}
+
+
+def test_equal_prices_are_told_apart_by_their_names(play: Play) -> None:
+    play.run('{"pricing": {"prompt": "0.000002", "completion": "0.000002"}}')
+    code, error = play.run('{"pricing": {"prompt": "0.000002", "completion": null}}')
+    assert code == 0
+    assert error == "modelwatch: ! ~ m0  output $2.00 per 1M tokens, removed  local/public\n"
+
+
+@pytest.mark.parametrize("at_first", [False, True])
+def test_a_currency_that_changes_changes_every_price(play: Play, *, at_first: bool) -> None:
+    bodies = [BOTH.replace('"0.000008"', f'"0.000008", "currency": "{each}"') for each in ("USD", "CNY")]
+    if at_first:
+        bodies.reverse()
+    play.run(bodies[0])
+    code, error = play.run(bodies[1])
+    assert code == 0
+    for part in ("input", "output"):
+        assert part in error
+
+
+def test_a_small_change_of_a_price_has_a_percentage_other_than_zero(play: Play) -> None:
+    play.run(BOTH)
+    code, error = play.run(BOTH.replace('"0.000002"', '"0.0000020001"'))
+    assert code == 0
+    assert "input $2.00 → $2.0001 per 1M tokens (+0.005 %)" in error

@@ -147,6 +147,12 @@ WHOLE = [
     ("a list whose next offset is its offset", page("a", "b", offset=0, next=0)),
     ("a list of which nothing remains", page("a", "b", remaining=0, remaining_items=0, remainingPages="0")),
     ("a list with a remaining budget", page("a", "b", remaining=4.25, usage={"remaining": 88})),
+    ("a list with remaining requests", page("a", "b", remaining=59)),
+    (
+        "a list with remaining requests beside its length",
+        page("a", "b", remaining=59, object="list", count=2),
+    ),
+    ("a list with remaining requests in its metadata", page("a", "b", meta={"remaining": 59, "used": 1})),
     ("a list with remaining requests and a flag", page("a", "b", remaining=59, has_more=False)),
     ("a list with a null flag", page("a", "b", has_more=None, last=None, remaining=None)),
     ("a list at its end", page("a", "b", is_end=True, eof=True, isLastPage=1, last="true", done=True)),
@@ -673,14 +679,24 @@ def test_is_read_and_may_be_incomplete(sent: Page, sign: str) -> None:
     assert asked_and_read(gateway(complete=True), [sent]).incomplete is None
 
 
-def test_a_number_that_may_be_of_what_remains_is_read_and_may_be_incomplete() -> None:
-    found = asked_and_read(gateway(), [page("a", remaining=11)])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        page("a", remaining=11, page=1),
+        page("a", remaining=11, offset=0),
+        page("a", remaining=11, limit=60),
+        page("a", cursor="", remaining=11),
+    ],
+    ids=["page", "offset", "limit", "cursor"],
+)
+def test_a_number_of_what_remains_beside_words_about_pages_is_read_and_may_be_incomplete(sent: Page) -> None:
+    found = asked_and_read(gateway(), [sent])
     assert (found.models, found.error) == (["a"], None)
     assert str(found.incomplete).startswith(
         "the answer has 1 row and says remaining: 11, so it may be one page"
     )
     assert "`complete = true` if this is the whole list" in str(found.incomplete)
-    assert asked_and_read(gateway(complete=True), [page("a", remaining=11)]).incomplete is None
+    assert asked_and_read(gateway(complete=True), [sent]).incomplete is None
 
 
 def test_rows_that_are_skipped_or_repeated_count_for_a_total() -> None:

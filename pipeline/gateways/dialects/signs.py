@@ -89,7 +89,7 @@ _LEFT = words(
 """Numbers of records, or of pages, after this page."""
 
 _MAYBE_LEFT = words("remaining")
-"""Such numbers that may also be those of requests or credits."""
+"""Such numbers that are those of requests or credits, unless they stand beside other words about pages."""
 
 _OFFSETS = words("offset skip")
 _PAGE_NUMBERS = words("currentpage number page pageindex pageno pagenum pagenumber")
@@ -98,6 +98,7 @@ _PAGE_PARAMETERS = {"currentpage": "page", "number": "page"}
 """The query parameter of a page number that an answer calls otherwise."""
 
 _LAST_IDS = words("endcursor lastid")
+_BESIDE_WHAT_REMAINS = words("cursor") | _OFFSETS | _PAGE_NUMBERS | _SIZES | _LAST_IDS | _PAGES
 _SELF = words("current self")
 _ROLES = (
     CONTAINERS
@@ -117,7 +118,7 @@ _ROLES = (
     | _SELF
 )
 _HEADER_OBJECTS = words("page pageinfo paging pagination")
-"""Headers whose JSON describes pages."""
+"""Objects that describe pages, also as JSON in headers."""
 
 _NOT_OF_HEADERS = words(
     "complete continue count current done end exhausted found last limit link links meta metadata number"
@@ -355,7 +356,7 @@ def doubtful_sign(
     """Return a number by which the list may have more records than were read; None without one.
 
     It is the largest number of records that the list's own object or the headers have, or a count of what
-    remains.
+    remains beside other words about pages.
 
     Args:
         envelope: a page.
@@ -378,7 +379,8 @@ def doubtful_sign(
         return max(totals, key=lambda each: int(each.value))
     if any(map(_is_last, places)) or any(map(_flags, places)):
         return None
-    left = (sign for place in places if place.own for sign in _left(place, _MAYBE_LEFT))
+    about_pages = (place for place in places if place.own and _is_about_pages(place))
+    left = (sign for place in about_pages for sign in _left(place, _MAYBE_LEFT))
     return next((sign for sign in left if sign.at[-1] not in not_totals), None)
 
 
@@ -482,6 +484,13 @@ def _left(place: _Place, names: Collection[str]) -> Iterator[Sign]:
     for at, _, value in place.named(names):
         if _natural(value):
             yield Sign(at, value, in_header=place.of_headers)
+
+
+def _is_about_pages(place: _Place) -> bool:
+    """Return whether an object has the position or size of a page, or a cursor, or is named for pages."""
+    if place.at and simplified(place.at[-1]) in _HEADER_OBJECTS:
+        return True
+    return any(value is not None for *_, value in place.named(_BESIDE_WHAT_REMAINS))
 
 
 def _with_cursor(flag: Sign, places: Sequence[_Place]) -> Sign:

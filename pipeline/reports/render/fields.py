@@ -207,7 +207,8 @@ def field(locale: Locale, change: FieldChange, *, date_as_is: bool = False) -> T
         if change.flap_step == FlapStep.ANNOUNCED and (what := _list_difference(change)):
             return locale.text("value.list_keeps_changing", name=name, what=what, now=after or ())
         return _flapping(locale, name, change, before, after)
-    if (dates := shutdown_dates(change)) and not date_as_is:
+    dates = None if _is_only_spelling(change) else shutdown_dates(change)
+    if dates and not date_as_is:
         name = locale.text("field.shutdown")
     if change.flap_step == FlapStep.REPEATED and (sides := _one_side(locale, change)):
         text = _with_none(locale, name, *sides)
@@ -274,12 +275,12 @@ def _shutdown(locale: Locale, name: Text, before: str | None, after: str | None)
 
 def _texts(locale: Locale, change: FieldChange) -> tuple[Text | None, Text | None]:
     """Return both sides of a field as text, cut to where they differ if they are long."""
+    if _is_only_spelling(change):
+        one, other = (untrusted(side or "", "value") for side in (change.before, change.after))
+        return (one,), (other,)
     if dates := shutdown_dates(change):
         before, after = (day and (Piece(locale.day(day, year=True)),) for day in dates)
         return before or None, after or None
-    if _is_only_spelling(change):
-        before, after = ((untrusted(side or "", "value"),) for side in (change.before, change.after))
-        return before, after
     sides = [None if side is None else _side(locale, side) for side in (change.before, change.after)]
     if None not in sides and sides[0] == sides[1] and change.before != change.after:
         texts = _unquoted(change.before or ""), _unquoted(change.after or "")
@@ -289,7 +290,7 @@ def _texts(locale: Locale, change: FieldChange) -> tuple[Text | None, Text | Non
 
 
 def _is_only_spelling(change: FieldChange) -> bool:
-    """Return whether the sides are short and the same price or limit, so that quotes and zeros differ."""
+    """Return whether the sides are short and the same value, so that quotes, zeros and the like differ."""
     before, after = change.before, change.after
     if before is None or after is None or before == after or max(len(before), len(after)) > _MAX_VALUE:
         return False
