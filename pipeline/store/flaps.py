@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.diff import field_changes
 from pipeline.core.impact import LOUD_SHAPES, is_same_value
+from pipeline.core.jsonpath import generalise
 from pipeline.core.times import shifted
 from pipeline.core.types import FieldChange
 from pipeline.store.bulk import BulkWriter
@@ -79,8 +80,9 @@ class FlapWriter:
             "since": shifted(at, -RETURN_DAYS * 24 * 3600),
         }
         returns = self._store.rows(_RETURNED, parameters)
+        repeated: set[tuple[object, str]] = set()
         if self.is_any_open:
-            self._record_changes({row["flap"] for row in returns}, parameters)
+            repeated = self._record_changes({row["flap"] for row in returns}, parameters)
         self._record_regains({_place(row) for row in returns}, parameters)
         begun = [row for row in returns if row["flap"] is None and row["is_loud"] and not _is_alike(row)]
         rows = [
@@ -98,15 +100,24 @@ class FlapWriter:
                 "counted_at": at,
                 "announced": row["sighting"],
                 "news": "[]",
-                "repeated": 0,
+                # Reports announce it with those of the list that keep changing, or leave it out with them.
+                "repeated": int((row["sighting"], generalise(row["field"])) in repeated),
             }
             for row in begun
         ]
         self._writer.insert_new("flaps", rows)
         self._is_any_open = self._is_any_open or bool(rows)
 
-    def _record_changes(self, returned: Collection[int | None], parameters: Mapping[str, str]) -> None:
-        """Record the changes of open episodes; those that are not in `returned` changed to a new value."""
+    def _record_changes(
+        self, returned: Collection[int | None], parameters: Mapping[str, str]
+    ) -> set[tuple[object, str]]:
+        """Record the changes of open episodes; those that are not in `returned` changed to a new value.
+
+        Returns:
+            The sightings and fields of the others, which are repeated.
+        """
+        changed = [row for row in self._store.rows(_CHANGED, parameters) if not _is_alike(row)]
+        news = {row["id"] for row in changed if row["is_loud"] and row["id"] not in returned}
         self._store.connection.executemany(
             """
             update flaps set after = :after, changes = changes + 1, changed_at = :at,
@@ -115,12 +126,9 @@ class FlapWriter:
                              repeated = iif(:is_news, 0, repeated + 1)
             where id = :id
             """,
-            [
-                {**row, "at": parameters["at"], "is_news": row["is_loud"] and row["id"] not in returned}
-                for row in self._store.rows(_CHANGED, parameters)
-                if not _is_alike(row)
-            ],
+            [{**row, "at": parameters["at"], "is_news": row["id"] in news} for row in changed],
         )
+        return {(row["sighting"], generalise(row["field"])) for row in changed if row["id"] not in news}
 
     def _record_regains(
         self, returned: Collection[tuple[object, ...]], parameters: Mapping[str, str]
@@ -258,7 +266,7 @@ _READDED = """
 
 _CHANGED = f"""
     {_NOW}
-    select flaps.id, wanted.sighting, now.before, now.after, now.meaning,
+    select flaps.id, wanted.sighting, now.field, now.before, now.after, now.meaning,
            now.class not in {sql_list(_QUIET)} as is_loud
     from flaps
     cross join wanted on wanted.scope = flaps.scope

@@ -459,6 +459,40 @@ def test_a_model_that_joins_a_list_that_flips_is_not_announced_but_its_first_los
     play.check()
 
 
+def test_a_model_that_was_reported_to_lose_a_field_with_a_list_that_flips_is_among_those_that_have_it_back(
+    play: Play,
+) -> None:
+    play.run(**with_context())
+    play.run(**without_context() | {"vega": {"context_length": 8192}})
+    play.run(**with_context())
+    assert "context_length: keeps being lost and regained by 9 of 10 models" in play.mail()
+    play.run(**without_context())
+    assert "context_length: lost by 1 of 10 models" in play.mail()
+    before = play.mails()
+    for _ in range(28):
+        play.run(**with_context())
+    assert play.mails() == before + 1
+    assert "context_length: back with 10 of 10 models after 4 changes in 3 h" in play.mail()
+    play.check()
+
+
+def test_a_watched_model_that_loses_a_field_with_a_list_that_flips_is_reported_as_settled(play: Play) -> None:
+    dated = alike([*TEN, "watched"], shutdown_date="2026-12-20")
+    bare = alike([*TEN, "watched"])
+    play.run(**dated)
+    play.run(**bare | {"watched": dated["watched"]})
+    for offers in (dated, bare, dated):
+        play.run(**offers)
+    assert "keeps changing" in play.mail()
+    before = play.mails()
+    for _ in range(27):
+        play.run(**dated)
+    assert play.mails() == before + 1
+    assert "shutdown date settled at 20 Dec 2026, as before, after 2 changes in 1 h" in play.mail()
+    assert "shutdown_date: back with 10 of 11 models after 4 changes in 3 h" in play.mail()
+    play.check()
+
+
 def priced(price: str, **others: str) -> dict[str, dict[str, Any]]:
     return {m: {"pricing": {"prompt": others.get(m, price), "completion": "0.000006"}} for m in TEN}
 

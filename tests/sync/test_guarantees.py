@@ -549,9 +549,14 @@ SCENARIOS: dict[str, Scenario] = {
         texts=("m0", "vision"),
     ),
     "same-amount": Scenario(
-        (Run(0, offers(*TEN, **PRICE, context_length=8192), "notable"),),
+        (Run(0, offers(*TEN, **PRICE, context_length=8192, shutdown_date="2026-12-20"), "notable"),),
         1,
-        offers(*TEN, pricing={"prompt": "2e-06", "completion": 0.000006}, context_length="8192"),
+        offers(
+            *TEN,
+            pricing={"prompt": "2e-06", "completion": 0.000006},
+            context_length="8192",
+            shutdown_date=1797724800,
+        ),
         watch=("m0",),
     ),
     "counter": Scenario((Run(0, offers(*TEN, downloads=5), "notable"),), 1, offers(*TEN, downloads=6)),
