@@ -61,7 +61,7 @@ from pipeline.store.derivation import record_rules, recorded_rules, rules_of
 from pipeline.store.groups import UserGroup, user_groups
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
-from pipeline.store.scopes import left_out_rows
+from pipeline.store.scopes import left_out_rows, scope_groups
 from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
@@ -672,7 +672,8 @@ class Home:
             require_scopes(store, scopes)
             watch = self.watch_list
             events = mark_urgent(find_events(store, time_window(store, since=start), watch=watch), watch)
-        return select_events(events, scopes=scopes, models=models, kinds=kinds)
+            groups = scope_groups(store)
+        return select_events(events, scopes=scopes, models=models, kinds=kinds, groups=groups)
 
     def models(
         self, *globs: str, at: When | None = None, scopes: Globs = (), owners: Globs = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any
@@ -67,15 +67,38 @@ def find_events(
 
 
 def select_events(
-    events: Iterable[Event], *, scopes: Sequence[str], models: Sequence[str], kinds: Sequence[str]
+    events: Iterable[Event],
+    *,
+    scopes: Sequence[str],
+    models: Sequence[str],
+    kinds: Sequence[str],
+    groups: Mapping[str, str],
 ) -> tuple[Event, ...]:
     """Return the events that match globs of scopes and of models, and kinds; each with its matching scopes.
 
-    No globs, or no kinds, match everything.
+    No globs, or no kinds, match everything; `groups` has the group of each scope that has one.
     """
     of_models = filter(None, (select_models(each, models) for each in events))
-    found = (replace(each, scopes=tuple(s for s in each.scopes if matches(s, scopes))) for each in of_models)
-    return tuple(each for each in found if each.scopes and (not kinds or each.kind in kinds))
+    found = (select_scopes(each, lambda scope, _: matches(scope, scopes), groups) for each in of_models)
+    return tuple(each for each in found if each and (not kinds or each.kind in kinds))
+
+
+def select_scopes(
+    event: Event, selects: Callable[[str, str], bool], groups: Mapping[str, str]
+) -> Event | None:
+    """Return an event with its selected scopes and their groups; None without any.
+
+    Args:
+        event: a change of a group keeps the name of the group.
+        selects: whether a scope is selected, by its name and its group; empty for a scope without one.
+        groups: by scope, its group.
+    """
+    own = dict.fromkeys(event.scopes, event.groups[0]) if event.kind == Kind.GROUP else groups
+    scopes = tuple(scope for scope in event.scopes if selects(scope, own.get(scope, "")))
+    if scopes == event.scopes:
+        return event
+    selected = tuple(sorted({own[scope] for scope in scopes if scope in own}))
+    return replace(event, scopes=scopes, groups=selected) if scopes else None
 
 
 def select_models(event: Event, globs: Sequence[str]) -> Event | None:

@@ -260,6 +260,10 @@ def _change(
 ) -> NetChange:
     scopes = tuple(sorted(by_scope))
     last = [steps[-1] for steps in by_scope.values()]
+    absences = [[each for each in steps if each.kind == Kind.RETURNED] for steps in by_scope.values()]
+    away = (
+        [of_scope[-1].away_seconds for of_scope in absences if of_scope] if net.kind == Kind.RETURNED else []
+    )
     return NetChange(
         severity=_severity(net),
         kind=net.kind,
@@ -276,13 +280,27 @@ def _change(
         at=max(event.at for event in last),
         since=min((event.since for event in last if event.since), default=None),
         last_since=max((event.since for event in last if event.since), default=None),
-        away_seconds=max((event.away_seconds or 0 for event in last), default=0) or None,
-        least_away=min((event.away_seconds for event in last if event.away_seconds), default=None),
+        away_seconds=max(filter(None, away), default=None),
+        least_away=min(filter(None, away), default=None),
+        absence=_common(map(_only_absence, absences)),
         case_variant=net.case_variant,
         successor=net.successor,
         listed=net.listed,
         watched=watch.has(net.model) and any(map(watch.covers, scopes)),
     )
+
+
+def _only_absence(returns: Sequence[Event]) -> tuple[str, str] | None:
+    """Return beginning and end of an absence, if there was only one."""
+    if len(returns) != 1 or returns[0].since is None:
+        return None
+    return returns[0].since, returns[0].at
+
+
+def _common(values: Iterable[_T]) -> _T | None:
+    """Return the value that all values are equal to; None where they differ."""
+    found = list(values)
+    return found[0] if found and found.count(found[0]) == len(found) else None
 
 
 def _count_steps(net: _Net, steps: Sequence[Event]) -> int:
@@ -362,6 +380,7 @@ def _join(changes: Sequence[NetChange], label: str = "") -> NetChange:
         last_since=max((change.last_since for change in changes if change.last_since), default=None),
         away_seconds=max((change.away_seconds or 0 for change in changes), default=0) or None,
         least_away=min((change.least_away for change in changes if change.least_away), default=None),
+        absence=_common(change.absence for change in changes),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from pipeline.core.times import elapsed
 from pipeline.core.types import GROUP_PREFIX, HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
-from pipeline.history.changes import find_events, select_models
+from pipeline.history.changes import find_events, select_models, select_scopes
 from pipeline.history.types import Coverage, Event, Recovery
 from pipeline.history.watch import Pending, not_removed, pending_findings, watched_pending
 from pipeline.reports.report import build_report, mark_urgent
@@ -167,18 +167,17 @@ def _filter_report(report: Report, wanted: Filter, groups: Mapping[str, str]) ->
 
 
 def _filter_events(events: Iterable[Event], wanted: Filter, groups: Mapping[str, str]) -> Iterator[Event]:
+
+    def selects(scope: str, group: str) -> bool:
+        return matches(scope, wanted.scopes) and matches(group, wanted.groups)
+
     for event in filter(None, (select_models(event, wanted.models) for event in events)):
         # A change of shape may be one of models of several owners.
         of_several = event.kind in (Kind.SHAPE, Kind.GROUP) and event.owned_by is None
         if not (of_several or matches(event.owned_by or "", wanted.owners)):
             continue
-        own = dict.fromkeys(event.scopes, event.groups[0]) if event.kind == Kind.GROUP else groups
-        scopes = tuple(scope for scope in event.scopes if _selects(wanted, scope, own))
-        if scopes == event.scopes:
-            yield event
-        elif scopes:
-            selected_groups = tuple(sorted({own[scope] for scope in scopes if scope in own}))
-            yield replace(event, scopes=scopes, groups=selected_groups)
+        if selected := select_scopes(event, selects, groups):
+            yield selected
 
 
 def _severity(

@@ -83,6 +83,8 @@ class NetChange:
             of several models or scopes, the earliest. `last_since` is the latest.
         away_seconds: for a return, the duration of the absence; of several models or scopes, the longest.
             `least_away` is the shortest.
+        absence: beginning and end (ISO 8601 UTC) of the only absence that ended in the window; None without
+            one, with several, or where scopes or models differ.
         case_variant: a model of the same list whose id differs only in case.
         successor: for a removal, the model that probably replaces it.
         watched: the config watches the models in one of these scopes.
@@ -113,6 +115,16 @@ class NetChange:
     last_since: str | None = None
     least_away: int | None = None
     watched_models: tuple[str, ...] = ()
+    absence: tuple[str, str] | None = None
+
+    @property
+    def subjects(self) -> frozenset[tuple[str, ...]]:
+        """What changed, whatever the scopes: models, fields of a shape, or a group; with the gateway."""
+        if self.kind == Kind.GROUP:
+            return frozenset({(self.gateway, "", self.groups[0])})
+        if self.kind == Kind.SHAPE:
+            return frozenset((self.gateway, "", "", field.field) for field in self.fields)
+        return frozenset((self.gateway, model) for model in self.models)
 
     @property
     def size(self) -> int:

@@ -142,9 +142,12 @@ def test_changes_are_filtered_by_time_scope_model_and_kind(history, options, fou
     assert changes_of(history, *options) == found
 
 
-def test_a_change_names_only_the_scopes_that_match(history):
-    (change, *_) = history.quick("changes", "--json", "--scope", "one/public").json()
-    assert change["scopes"] == ["one/public"]
+@pytest.mark.parametrize(("scope", "groups"), [("one/public", []), ("one/prod", ["vip"])])
+def test_a_change_names_only_the_scopes_that_match_and_their_groups(history, scope, groups):
+    (change, *_) = history.quick("changes", "--json", "--scope", scope).json()
+    assert (change["scopes"], change["groups"]) == ([scope], groups)
+    row, *_ = history.quick("changes", "--csv", "--scope", scope).rows()
+    assert (row["scopes"], row["groups"]) == (scope, " ".join(groups))
 
 
 def test_no_changes_print_a_line_an_empty_array_or_the_header_alone(history):

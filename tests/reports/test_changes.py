@@ -81,7 +81,7 @@ WORST = [
     (
         replace(changed(REDUCTION), kind=Kind.RETURNED, away_seconds=7200),
         "lyra: lower limits",
-        "1 model with lower limits",
+        "1 model with lower limits · 1 returned",
     ),
     (
         changed(FieldChange("features", '["tools"]', "[]", "capabilities")),
@@ -96,8 +96,12 @@ WORST = [
         "1 price change",
     ),
     (changed(END), "lyra: shutdown on 31 Jan 2027", "1 shutdown date announced"),
-    (changed(REDUCTION, END), "lyra: lower limits", "1 model with lower limits"),
-    (urgent(REDUCTION, END), "urgent: lyra: shutdown on 31 Jan 2027", "1 shutdown date announced"),
+    (changed(REDUCTION, END), "lyra: lower limits", "1 shutdown date announced · 1 model with lower limits"),
+    (
+        urgent(REDUCTION, END),
+        "urgent: lyra: shutdown on 31 Jan 2027 (acme/one), +1 model with lower limits",
+        "1 shutdown date announced · 1 model with lower limits",
+    ),
     (
         urgent(replace(END, before="2027-06-01")),
         "urgent: lyra: shutdown moved to 31 Jan 2027",
@@ -108,19 +112,25 @@ WORST = [
         "urgent: lyra: shutdown date withdrawn",
         "1 shutdown date withdrawn",
     ),
-    (urgent(REDUCTION, prices=(DECREASE,)), "urgent: lyra: price decrease", "1 price decrease"),
+    (
+        urgent(REDUCTION, prices=(DECREASE,)),
+        "urgent: lyra: price decrease (acme/one), +1 model with lower limits",
+        "1 model with lower limits · 1 price decrease",
+    ),
     (
         replace(urgent(END), kind=Kind.RETURNED, away_seconds=7200),
-        "urgent: lyra: shutdown on 31 Jan 2027",
-        "1 shutdown date announced",
+        "urgent: lyra: shutdown on 31 Jan 2027 (acme/one), +1 returned",
+        "1 shutdown date announced · 1 returned",
     ),
 ]
 
 
 @pytest.mark.parametrize(("change", "subject", "total"), WORST)
-def test_a_change_is_named_and_counted_as_its_worst_part(change: NetChange, subject: str, total: str) -> None:
+def test_a_change_is_named_as_its_worst_part_and_counted_as_each(
+    change: NetChange, subject: str, total: str
+) -> None:
     mail = message_of(only(change, severity=change.severity))
-    assert mail.subject == f"[modelwatch] {subject} (acme/one)"
+    assert mail.subject.replace(" (acme/one)", "") == f"[modelwatch] {subject.replace(' (acme/one)', '')}"
     assert f"\n{total}\n" in mail.text
     assert ("returned after 2 h" in mail.text) == (change.kind == Kind.RETURNED)
 

@@ -80,6 +80,7 @@ def test_a_value_that_keeps_changing_is_named() -> None:
         urgent(FieldChange("context_length", "1", "1", "limits")), reverted=True, severity=Severity.NOTABLE
     )
     assert subject(flapping) == "lyra: context keeps changing, now 1 (acme/prod)"
-    assert subject(replace(flapping, kind=Kind.REMOVED, fields=())) == (
-        "lyra keeps coming and going (acme/prod)"
-    )
+    gone = replace(flapping, kind=Kind.REMOVED, fields=())
+    assert subject(replace(gone, steps=3)) == "lyra keeps coming and going (acme/prod)"
+    assert subject(replace(gone, steps=2)) == "lyra removed (acme/prod)"
+    assert subject(replace(gone, kind=Kind.RETURNED, steps=2)) == "lyra returned (acme/prod)"

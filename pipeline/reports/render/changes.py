@@ -83,10 +83,37 @@ _PRESSING = (
 """The types that make a change of a watched model urgent, the worst first."""
 
 
+_ALSO = (
+    ChangeType.SHUTDOWN_ANNOUNCED,
+    ChangeType.SHUTDOWN_MOVED,
+    ChangeType.PRICE_INCREASE,
+    ChangeType.LIMIT_REDUCTION,
+    ChangeType.CAPABILITY_LOSS,
+    ChangeType.PRICE_CHANGE,
+    ChangeType.RETURNED,
+)
+"""The types that are named and counted beside the type of a change."""
+
+
+def change_types(change: NetChange) -> tuple[ChangeType, ...]:
+    """Return the type of a change, then the others for the worse that apply, and that the model returned."""
+    first = change_type(change)
+    if change.reverted or change.kind not in (Kind.CHANGED, Kind.RETURNED) or first in _COUNTED:
+        return (first,)
+    once = _without_flapping(change)
+    reduced = _reduced(once)
+    found = {_end_type(once), _price_type(once)}
+    found |= {ChangeType.LIMIT_REDUCTION} if "limits" in reduced else set()
+    found |= {ChangeType.CAPABILITY_LOSS} if reduced - {"limits"} else set()
+    found |= {ChangeType.RETURNED} if change.kind == Kind.RETURNED else set()
+    return (first, *(each for each in _ALSO if each in found - {first}))
+
+
 def change_type(change: NetChange) -> ChangeType:
     """Return the type of a change; if several apply, the worst, which also decides its severity.
 
-    What else changed decides before a value that keeps changing, and before one that has settled.
+    What else changed decides before a value that keeps changing, and before one that has settled. A model
+    that was gone once, or offered once, has returned, or was removed: it does not keep coming and going.
     """
     if change.kind == Kind.SHAPE:
         return _shape_type(change.fields[0])
@@ -95,18 +122,35 @@ def change_type(change: NetChange) -> ChangeType:
         is_back = ChangeType.RETURNED if change.away_seconds else ChangeType.ADDED
         return ChangeType.REMOVED if presence[0].after is None else is_back
     if change.reverted:
-        return ChangeType.KEEPS_CHANGING if change.kind == Kind.CHANGED else ChangeType.FLAPPING
+        return _reverted_type(change)
     if change.kind in (Kind.REMOVED, Kind.ADDED):
         return ChangeType(str(change.kind))
-    once = replace(
-        change,
-        prices=tuple(each for each in change.prices if not each.flapping),
-        fields=tuple(each for each in change.fields if not each.flapping),
-    )
+    once = _without_flapping(change)
     if once == change or once.prices or once.fields or change.kind != Kind.CHANGED:
         return _once_type(once)
     steps = {each.flap_step for each in change.fields} | {each.flap_step for each in change.prices}
     return ChangeType.SETTLED if steps == {FlapStep.SETTLED} else ChangeType.KEEPS_CHANGING
+
+
+_THERE_AND_BACK = 2
+"""The number of events of a model that was removed and returned, or was added and removed."""
+
+
+def _reverted_type(change: NetChange) -> ChangeType:
+    """Return the type of a change that ends as it was before."""
+    if change.kind == Kind.CHANGED:
+        return ChangeType.KEEPS_CHANGING
+    if change.steps > _THERE_AND_BACK:
+        return ChangeType.FLAPPING
+    return ChangeType.REMOVED if change.kind == Kind.REMOVED else ChangeType.RETURNED
+
+
+def _without_flapping(change: NetChange) -> NetChange:
+    return replace(
+        change,
+        prices=tuple(each for each in change.prices if not each.flapping),
+        fields=tuple(each for each in change.fields if not each.flapping),
+    )
 
 
 def _shape_type(field: FieldChange) -> ChangeType:
@@ -127,7 +171,7 @@ def _once_type(change: NetChange) -> ChangeType:
         return min(pressing, key=_PRESSING.index)
     if price and 1 in map(direction, change.prices):
         return price
-    reduced = {field.category for field in change.fields if is_reduction(field)}
+    reduced = _reduced(change)
     if reduced:
         return ChangeType.LIMIT_REDUCTION if "limits" in reduced else ChangeType.CAPABILITY_LOSS
     if change.kind == Kind.RETURNED:
@@ -135,6 +179,11 @@ def _once_type(change: NetChange) -> ChangeType:
     found = {field.category for field in change.fields}
     others = (each for category, each in _OF_CATEGORY.items() if category in found)
     return price or end or next(others, ChangeType.CHANGED)
+
+
+def _reduced(change: NetChange) -> set[str]:
+    """Return the categories of the fields that changed for the worse: `limits` and `capabilities`."""
+    return {field.category for field in change.fields if is_reduction(field)}
 
 
 def _end_type(change: NetChange) -> ChangeType | None:
@@ -173,13 +222,13 @@ def blocks(locale: Locale, summary: Summary, changes: Iterable[NetChange]) -> It
     order = list(ChangeType)
     groups: dict[tuple[object, ...], list[NetChange]] = {}
     for change in changes:
-        kind = change_type(change)
+        kind, *also = change_types(change)
         time: tuple[object, ...] = ()
         if kind == ChangeType.REMOVED:
             time = (change.since, change.last_since) if change.since != change.at else ()
         elif kind == ChangeType.RETURNED:
             time = (change.away_seconds, change.least_away)
-        groups.setdefault((kind, change.gateway, change.scopes, time), []).append(change)
+        groups.setdefault((kind, *also, change.gateway, change.scopes, time), []).append(change)
 
     def place(members: Sequence[NetChange]) -> tuple[int, str]:
         kind = change_type(members[0])
@@ -198,9 +247,12 @@ def _time(kind: ChangeType, changes: Sequence[NetChange]) -> str:
 
 def _block(locale: Locale, summary: Summary, changes: Sequence[NetChange]) -> BlockContent:
     first = changes[0]
-    kind = change_type(first)
+    kind, *also = change_types(first)
     scopes = scopes_text(locale, summary, first.scopes, first.gateway, first.groups)
     title = locale.text(f"block.{kind}", scopes=scopes)
+    if also:
+        names = locale.join(locale.text(f"also.{each}") for each in also)
+        title = locale.text("block.also", what=title, also=names)
     if kind == ChangeType.REMOVED and first.since and first.since != first.at:
         last = locale.minute(first.last_since or first.since)
         if locale.minute(first.since) == last:
@@ -242,6 +294,8 @@ def _item(locale: Locale, change: NetChange) -> Item:
     head = _models(locale, change)
     if change.watched:
         head = locale.text("watched", what=head)
+    if change.reverted and change_type(change) == ChangeType.RETURNED:
+        return Item(head, (_absence(locale, change),))
     if change.reverted:
         return Item(head, (locale.text("flapped", n=change.steps, state=_state(locale, change)),))
     details = [price(locale, each) for each in distinct(change.prices) if each.name not in change.varying]
@@ -346,13 +400,30 @@ def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
     if left_out > 0:
         yield locale.text("more_fields", n=left_out, rest=locale.rest)
     if change.kind == Kind.RETURNED and change.away_seconds and change_type(change) != ChangeType.RETURNED:
-        yield locale.text("returned_after", duration=locale.duration(change.away_seconds))
+        yield _absence(locale, change)
     if change.case_variant:
         yield locale.text("case_variant", model=untrusted(change.case_variant))
     if change.successor and change.kind == Kind.REMOVED:
         yield locale.text("successor", model=untrusted(change.successor))
-    if change.steps > 1 and len(change.models) == 1 and change_type(change) not in _COUNTED:
+    is_explained = change.absence is not None and change.steps <= _THERE_AND_BACK
+    if (
+        change.steps > 1
+        and len(change.models) == 1
+        and not is_explained
+        and change_type(change) not in _COUNTED
+    ):
         yield locale.text("net_of", n=change.steps)
+
+
+def _absence(locale: Locale, change: NetChange) -> Text:
+    """Return from when to when a model was missing: `missing from 1 Nov 09:17 to 1 Nov 18:17 UTC (9 h)`."""
+    duration = locale.duration(change.away_seconds or 0)
+    if change.absence is None:
+        return locale.text("returned_after", duration=duration)
+    since, until = change.absence
+    return locale.text(
+        "absence", since=locale.minute(since, zone=False), until=locale.minute(until), duration=duration
+    )
 
 
 def models_count(locale: Locale, number: int, label: str = "") -> Text:

@@ -8,7 +8,14 @@ from typing import NamedTuple
 from pipeline.core.impact import is_pressing
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, HoldKind, Kind, Severity
-from pipeline.reports.render.changes import TONES, ChangeType, change_type, models_count, new_shutdown
+from pipeline.reports.render.changes import (
+    TONES,
+    ChangeType,
+    change_type,
+    change_types,
+    models_count,
+    new_shutdown,
+)
 from pipeline.reports.render.fields import name, short_now
 from pipeline.reports.render.locales import Locale, Piece, Text, plain, untrusted
 from pipeline.reports.render.scopes import count_scopes, problem_key
@@ -70,11 +77,11 @@ def _total_text(locale: Locale, total: _Total) -> str:
 
 def _totals(summary: Summary, *, without: NetChange | Incident | None = None) -> list[_Total]:
     """Return the totals of the news by severity, and recoveries last; without one change or incident."""
-    changes = [change for change in summary.listed if change is not without]
+    named = without if isinstance(without, NetChange) else None
     incidents = [incident for incident in summary.incidents if incident.new and incident is not without]
     accepted = _ended_scopes(summary, accepted=True)
     more = [_Total(_BREAKING, "accepted", accepted)] if accepted else []
-    totals = _sorted([*_change_totals(changes), *_incident_totals(incidents), *more])
+    totals = _sorted([*_change_totals(summary.listed, named), *_incident_totals(incidents), *more])
     last = len(Severity)
     recoveries = [
         _Total(last, "resolved", _ended_scopes(summary)),
@@ -87,16 +94,24 @@ def _sorted(totals: Iterable[_Total]) -> list[_Total]:
     return sorted(totals, key=lambda total: total.severity)
 
 
-def _change_totals(changes: Iterable[NetChange]) -> list[_Total]:
-    """Return the numbers of models by type of change, in the order of the types."""
+def _change_totals(changes: Iterable[NetChange], named: NetChange | None = None) -> list[_Total]:
+    """Return the numbers of models by type of change, in the order of the types.
+
+    A model counts once for each type, whatever its scopes; that of a change that is named does not count
+    for the type by which it is named.
+    """
     by_type: dict[ChangeType, list[NetChange]] = {}
     for change in changes:
-        by_type.setdefault(change_type(change), []).append(change)
-    return [
-        _Total(_worst(by_type[each]), str(each), sum(change.size for change in by_type[each]))
-        for each in ChangeType
-        if each in by_type
-    ]
+        for each in change_types(change):
+            by_type.setdefault(each, []).append(change)
+    found = []
+    for each in ChangeType:
+        known = named.subjects if named and change_type(named) == each else frozenset()
+        members = [change for change in by_type.get(each, ()) if change.subjects - known]
+        if members:
+            subjects = frozenset[tuple[str, ...]]().union(*(change.subjects for change in members))
+            found.append(_Total(_worst(members), str(each), len(subjects - known)))
+    return found
 
 
 def _worst(news: Iterable[NetChange | Incident]) -> int:
