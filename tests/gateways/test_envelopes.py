@@ -121,6 +121,15 @@ def _answer(asking: Pages, sent: Sequence[Page], asked: list[PageRequest]) -> An
 
 WHOLE = [
     ("a plain list", page("a", "b")),
+    ("a first page of one, whatever it is called", page("a", "b", page={"no": 1, "of": 1})),
+    ("a page of one from 0", page("a", "b", pagination={"current": 0, "last": 0})),
+    ("a page of one as a text", page("a", "b", page="1 of 1", pagination="1-2 of 2")),
+    (
+        "a page with the number of its last record",
+        page("a", "b", paging={"page": 1, "first": 1, "last": 2}, pagination={"page": 1, "from": 1, "of": 2}),
+    ),
+    ("a last page without the number of a page", page("a", "b", pagination={"last": 9}, page={"of": 9})),
+    ("an object beside the list with a current and a last", page("a", "b", info={"current": 1, "last": 3})),
     ("a list whose next page is null", page("a", "b", next=None)),
     (
         "a list whose next page is an empty text",
@@ -578,6 +587,33 @@ MORE = [
         'next_token: "x1"',
         'param = "token"',
     ),
+    (
+        "a page of several",
+        page("a", "b", "c", page={"no": 1, "of": 3}),
+        "page.of: 3",
+        'paging = { param = "page", pages = "page.of" }',
+    ),
+    (
+        "a current and a last page",
+        page("a", pagination={"current": 1, "last": 3}),
+        "pagination.last: 3",
+        'pages = "pagination.last"',
+    ),
+    (
+        "a last page after the page 0",
+        page("a", "b", meta={"pageInfo": {"index": 0, "last": "1"}}),
+        'meta.pageInfo.last: "1"',
+        'pages = "meta.pageInfo.last"',
+    ),
+    (
+        "a page object in a header",
+        head(**{"X-Pagination": '{"current": 1, "last": 3}'}),
+        "x-pagination.last: 3",
+        'pages = "x-pagination.last"',
+    ),
+    ("a page of several as a text", page("a", page="1 of 3"), 'page: "1 of 3"', "paging = {"),
+    ("a page of several as a fraction", page("a", meta={"page": "1/3"}), 'meta.page: "1/3"', "paging = {"),
+    ("a part of the records as a text", page("a", pagination="1-1 of 9"), '"1-1 of 9"', "paging = {"),
     ("a status 206", raw({"data": rows("a")}, status=206), "status 206", "complete = true"),
     (
         "a partial Content-Range",
@@ -943,6 +979,43 @@ def test_a_server_that_ignores_the_parameter_of_the_setting_fails(paging: dict[s
     sent = [page("a", "b", pages=3, next=str(number)) for number in (2, 3)]
     error = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), sent).error
     assert "page 2 leads back to a page that was read already" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("paging", "sent", "message"),
+    [
+        (
+            {"pages": "page.of"},
+            page("a", paged={"of": 3}),
+            "page 1 has no number of pages at 'page.of': set `pages` of `paging`, or `complete = true`",
+        ),
+        ({"pages": "of"}, page("a", of="some"), "page 1 has no number of pages at 'of'"),
+        ({"pages": "x-pages"}, page("a"), "page 1 has no number of pages at 'x-pages'"),
+        ({"total": "meta.all"}, page("a"), "page 1 has no number of models at 'meta.all'"),
+        ({"pages": "page.of", "total": "all"}, page("a"), "page 1 has no number of pages at 'page.of'"),
+    ],
+)
+def test_a_numbered_page_without_its_number_of_pages_fails(
+    paging: dict[str, str], sent: Page, message: str
+) -> None:
+    found = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), [sent])
+    assert message in str(found.error)
+    whole = asked_and_read(gateway(paging=(("param", "p"), *paging.items()), complete=True), [sent])
+    assert (whole.models, whole.error) == (["a"], None)
+
+
+@pytest.mark.parametrize(
+    ("paging", "sent"),
+    [
+        ({"pages": "of", "total": "all"}, page("a", all=1)),
+        ({"pages": "of", "total": "all"}, page("a", of=1)),
+        ({"pages": "of"}, page(of=0)),
+        ({"total": "all"}, page(all="0")),
+    ],
+)
+def test_one_number_of_a_numbered_page_is_enough(paging: dict[str, str], sent: Page) -> None:
+    found = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), [sent])
+    assert (found.incomplete, found.error) == (None, None)
 
 
 def test_complete_silences_the_other_signs_beside_paging() -> None:

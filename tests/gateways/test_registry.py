@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pipeline.core.types import Gateway
+from pipeline.core.types import Gateway, Overrides
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import (
     DEFAULT_DIALECT,
@@ -17,6 +18,7 @@ from pipeline.gateways.dialects import (
     answer_dialect,
     request_dialect,
 )
+from pipeline.gateways.dialects.registry import customise
 
 UNKNOWN = Gateway("g", "https://llm.example.com/v1")
 
@@ -85,3 +87,11 @@ def test_numbered_pages_may_be_counted_by_the_total() -> None:
         asking.send(Page(page("c")))
     assert [dict(request.params)["page_no"] for request in asked] == ["1", "2"]
     assert end.value.value == (page("a", "b"), page("c"))
+
+
+def test_settings_of_the_config_keep_what_a_dialect_says_of_success_and_completeness() -> None:
+    dialect = replace(all_dialects()["openai"], success=(("code", 0),), complete=True)
+    kept = customise(dialect, Overrides(noise=("load",)))
+    assert (kept.success, kept.complete) == ((("code", 0),), True)
+    own = customise(dialect, Overrides(success=(("status", "fine"),)))
+    assert (own.success, own.complete) == ((("status", "fine"),), True)

@@ -409,7 +409,7 @@ class Dialect:
             sign = next_page.sign
         known = paging.cursor_paths if paging else frozenset[Path]()
         sign = sign or certain_sign(
-            last, paths[-1], pages=number, url=answer.url, known=known, headers=headers[-1]
+            last, paths[-1], pages=number, records=records, url=answer.url, known=known, headers=headers[-1]
         )
         if sign:
             raise Unreadable(f"the list has more pages than were read ({sign})", cure=sign.cure)

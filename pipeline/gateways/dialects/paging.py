@@ -201,6 +201,8 @@ class _Pager:
         """Return the request of the next page by the dialect's own paging; None at the end."""
         if self.paging is None:
             return None
+        if not self.complete:
+            _check_number(self.paging, envelope, page.values, pages)
         cursor = _next_cursor(self.paging, envelope, page.values, pages, records)
         return None if cursor is None else self._with(cursor)
 
@@ -312,6 +314,21 @@ def _next_cursor(
     if not isinstance(cursor, str | int):
         raise Unreadable(f"page {pages} has no usable cursor: {paging.next_at!r} is neither text nor number")
     return _cursor_params(paging, str(cursor))
+
+
+def _check_number(paging: Paging, envelope: Any, headers: Mapping[str, Any], page: int) -> None:
+    """Raise Unreadable for a numbered page without the number that says whether it is the last one."""
+    paths = {"pages": paging.pages_at, "total": paging.total_at} if paging.numbered else {}
+    paths = {key: path for key, path in paths.items() if path}
+    for path in paths.values():
+        value = _find(envelope, headers, path)
+        if parse_length(value) is not None or whole_number(value) == 0:
+            return
+    if not paths:
+        return
+    key, path = next(iter(paths.items()))
+    what = "number of pages" if key == "pages" else "number of models"
+    raise Unreadable(f"page {page} has no {what} at {path!r}", cure=f"set `{key}` of `paging`, or {WHOLE}")
 
 
 def _find(envelope: Any, headers: Mapping[str, Any], path: str) -> Any:

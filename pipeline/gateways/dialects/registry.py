@@ -118,8 +118,8 @@ def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
         "quiet": (*dialect.quiet, *own.quiet),
         "sets": (*dialect.sets, *own.sets),
         "no_models": (*dialect.no_models, *own.no_models),
-        "complete": own.complete,
-        "success": own.success,
+        "complete": own.complete or dialect.complete,
+        "success": own.success or dialect.success,
         "has_records": dialect.has_records
         and not own.body
         and IdPath.parse(own.id or dialect.id_at).is_plain,

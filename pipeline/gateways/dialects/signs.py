@@ -71,6 +71,20 @@ _PAGES = words(
 )
 """Numbers of pages."""
 
+_PAGE_OBJECTS = words("page pageinfo pageinformation pager paging pagination")
+"""Containers about pages alone, in which shorter names say enough."""
+
+_PAGES_BESIDE_NUMBER = words("last of")
+"""Numbers of pages in such an object, beside the number of a page."""
+
+_NUMBERS_IN_PAGE_OBJECT = words(
+    "current currentpage index no number page pageindex pageno pagenum pagenumber"
+)
+"""Numbers of the page itself in such an object."""
+
+_RANGE = words("end first from start to")
+"""Names beside which the last one may be that of a record."""
+
 _TOTALS = words(
     "allcount availablecount count found fullcount itemcount itemscount itemstotal matchcount"
     " modelcount modelscount nbhits numberofitems numberofmodels numberofrecords numberofresults"
@@ -142,6 +156,11 @@ _PREFIX = re.compile(
 _YES_WORDS = frozenset({"1", "true", "y", "yes"})
 _NO_WORDS = frozenset({"", "0", "false", "n", "no", "none", "null", "nil", "undefined"})
 _FALSE_WORDS = frozenset({"false", "n", "no"})
+_OF_PAGES = re.compile(
+    r"\s*(?:page\s*)?\d{1,9}(?:\s*[-–]\s*(\d{1,9}))?\s*(?:/|of)\s*(\d{1,9})\s*", re.IGNORECASE
+)
+"""A text such as `1 of 3` or `1/3`; or a range of records, `1-20 of 40`."""
+
 _NEEDS_ESCAPES = re.compile(r'["\\\x00-\x1f\x7f*\[]')
 _NEXT_PREFIX = re.compile(r"^next[_-]?", re.IGNORECASE)
 
@@ -191,6 +210,11 @@ class _Place:
     values: Mapping[str, Any]
     own: bool
     of_headers: bool = False
+
+    @property
+    def is_page_object(self) -> bool:
+        """Whether it is an object about pages alone, such as `pagination`."""
+        return bool(self.at) and simplified(self.at[-1]) in _PAGE_OBJECTS
 
     def named(self, names: Collection[str]) -> Iterator[tuple[Path, str, Any]]:
         """Yield path, name and value of the members with these names."""
@@ -265,6 +289,7 @@ def certain_sign(
     to_list: Path,
     *,
     pages: int,
+    records: int,
     url: str = "",
     known: Collection[Path] = (),
     headers: Mapping[str, Any] | None = None,
@@ -275,6 +300,7 @@ def certain_sign(
         envelope: the page.
         to_list: the path of its rows.
         pages: how many pages were read.
+        records: how many rows they have.
         url: the address of the page, "" where it is unknown.
         known: the paths that the paging of the gateway has followed to their end.
         headers: those of the page about pages, by name in lower case; see `header_value`.
@@ -296,6 +322,8 @@ def certain_sign(
         ]
         found += [sign for place in places for sign in _left(place, _LEFT)]
     found += [sign for place in places for sign in _numbers_of_pages(place, pages)]
+    found += [sign for place in places for sign in _numbers_beside(place, pages, records)]
+    found += [sign for place in places for sign in _numbers_in_texts(place, pages)]
     found = [sign for sign in found if sign.at not in known]
     return next((sign for sign in found if sign.paging), found[0] if found else None)
 
@@ -426,7 +454,13 @@ def _header_places(headers: Mapping[str, Any]) -> Iterator[_Place]:
 def _with_containers(
     at: Path, values: Mapping[str, Any], *, own: bool, without: str = "", depth: int = 0
 ) -> Iterator[_Place]:
-    members = {name: value for name, value in values.items() if name != without and has_role(name)}
+    of_pages = bool(at) and simplified(at[-1]) in _PAGE_OBJECTS
+    more = _PAGES_BESIDE_NUMBER | _NUMBERS_IN_PAGE_OBJECT | _RANGE if of_pages else frozenset[str]()
+    members = {
+        name: value
+        for name, value in values.items()
+        if name != without and (has_role(name) or simplified(name) in more)
+    }
     if not members:
         return
     yield _Place(at, members, own)
@@ -589,6 +623,39 @@ def _numbers_of_pages(place: _Place, pages: int) -> Iterator[Sign]:
     for at, _, value in place.named(_PAGES):
         if (_natural(value) or 0) > pages:
             yield Sign(at, value, _setting(param=_page_param(place), pages=at), place.of_headers)
+
+
+def _numbers_beside(place: _Place, pages: int, records: int) -> Iterator[Sign]:
+    """Yield the numbers of pages that are such only beside the number of a page: `{"no": 1, "of": 3}`.
+
+    The same names may be those of a range of records: `{"page": 1, "first": 1, "last": 20, "total": 20}`.
+    """
+    if not place.is_page_object:
+        return
+    numbers = (whole_number(value) for *_, value in place.named(_NUMBERS_IN_PAGE_OBJECT))
+    number = next((number for number in numbers if number is not None), None)
+    if number is None:
+        return
+    may_be_records = any(place.named(_RANGE))
+    for at, name, value in place.named(_PAGES_BESIDE_NUMBER):
+        last = whole_number(value)
+        if last is None or (may_be_records and last in {records, records - 1}):
+            continue
+        # Pages counted from 0 end with the number before that of all pages.
+        all_pages = last + 1 if simplified(name) == "last" and number == pages - 1 else last
+        if all_pages > pages:
+            yield Sign(at, value, _setting(param=_page_param(place), pages=at), place.of_headers)
+
+
+def _numbers_in_texts(place: _Place, pages: int) -> Iterator[Sign]:
+    """Yield the texts that number a page, or its records, and all of them: `"page": "1 of 3"`."""
+    for at, _, value in place.named(_PAGE_NUMBERS | _PAGE_OBJECTS | {"pages"}):
+        found = _OF_PAGES.fullmatch(value) if isinstance(value, str) else None
+        if found:
+            end, last = found.groups()
+            read = int(end) if end else pages
+            if int(last) > read:
+                yield Sign(at, value, in_header=place.of_headers)
 
 
 def _page_param(place: _Place) -> str:
