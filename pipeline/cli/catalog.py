@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -185,6 +186,7 @@ def _status_lines(status: Status) -> Iterator[str]:
     yield from incident_lines(
         (replace(scope, pending_removals=0) if scope.listed_groups is not None else scope for scope in asked),
         last_answers=True,
+        paths=sys.stdout.isatty(),
     )
     yield from group_loss_lines(status.groups)
     for scope in asked:

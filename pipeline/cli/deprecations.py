@@ -75,8 +75,10 @@ def _announced_lines(found: Deprecations, days: int) -> Iterator[str]:
     yield from map(_announced_line, found.announced)
     if found.unannounced:
         number = len({(each.gateway, each.model) for each in found.unannounced})
+        gone = {(each.gateway, each.model) for each in found.unannounced if each.back != each.scopes}
+        back = f", {number - len(gone)} of them offered again" if number > len(gone) else ""
         yield (
-            f"{count(number, 'model')} removed without notice in the last {count(days, 'day')}: "
+            f"{count(number, 'model')} removed without notice in the last {count(days, 'day')}{back}: "
             "--unannounced shows them"
         )
 

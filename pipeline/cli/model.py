@@ -294,7 +294,7 @@ _FACTS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "features": ("features", _names),
     "endpoints": ("endpoints", _names),
     "lifecycle": ("lifecycle", safe),
-    "deprecated_at": ("deprecated", safe),
+    "deprecated_at": ("shutdown", safe),
     "aliases": ("aliases", _names),
 }
 """By column of `records`: the label, and the function that writes the value, unless it is a price."""

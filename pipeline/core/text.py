@@ -46,12 +46,17 @@ def one_line(text: str, longest: int = _LONGEST_LINE) -> str:
     return _clipped(_UNSAFE_RUN.sub(" ", text).strip(), longest)
 
 
+_LONE_COMMA = re.compile(r"[,;]\s*(?=[.,;)]|$)")
+"""A comma before which, or after which, a request id was cut."""
+
+
 def redact(text: str) -> str:
     """Return an error text for storing: on one line, without anything like a key, without request ids.
 
     A request id differs in each answer, so the same error would look like a new one.
     """
-    return one_line(_BEARER.sub(rf"\1{MASK}", _KEY.sub(MASK, _REQUEST_ID.sub("", text))))
+    without_ids = _LONE_COMMA.sub("", _REQUEST_ID.sub("", text))
+    return one_line(_BEARER.sub(rf"\1{MASK}", _KEY.sub(MASK, without_ids)))
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:

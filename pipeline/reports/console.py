@@ -236,10 +236,13 @@ def _recovery(end: Recovery) -> str:
     return f"answer held since {since} dropped, a later answer differed"
 
 
-def incident_lines(coverage: Iterable[Coverage], *, last_answers: bool = False) -> Iterator[str]:
+def incident_lines(
+    coverage: Iterable[Coverage], *, last_answers: bool = False, paths: bool = False
+) -> Iterator[str]:
     """Yield a line for each failure and hold, with what to do about it, and for pending removals.
 
-    With `last_answers` also when failing scopes answered last.
+    With `last_answers` also when failing scopes answered last; with `paths` the files of keys, which only
+    the owner's terminal may show.
     """
     problems: dict[tuple[str, str, str], list[Coverage]] = {}
     pending = []
@@ -251,7 +254,7 @@ def incident_lines(coverage: Iterable[Coverage], *, last_answers: bool = False) 
         pending += [(scope.gateway, scope.scope, line) for line in _pending(scope)]
     for (gateway, key, text), members in problems.items():
         names = tuple(scope.scope for scope in members)
-        advice = cure_text(key, names, [scope.key for scope in members])
+        advice = cure_text(key, names, [scope.key for scope in members], paths=paths)
         yield f"{scopes_text(gateway, names, ())}: {text} {advice}"
     yield from _by_scopes(pending)
 

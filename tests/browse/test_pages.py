@@ -224,7 +224,7 @@ def test_an_empty_database_and_one_run_have_texts_in_place_of_tables(tmp_path: P
         Script(store).offers("acme/prod", "lumen").run()
     shown = text(Site(datasette_on(path)).page("/"))
     assert "No changes in the last 7 days" in shown
-    assert "No price changes in the last 7 days" in shown
+    assert "No price rose or fell in the last 7 days" in shown
     assert "The only scope is healthy" in shown
     assert "With a second one" in shown
     assert "No offered model has an announced shutdown date" in shown

@@ -67,14 +67,14 @@ def test_a_report_of_the_past_is_that_of_its_time(play: Play, form: str) -> None
 def test_a_shutdown_date_is_not_in_reports_from_before_it_was_announced(play: Play) -> None:
     play.run(ending(None))
     play.run(ending("2026-05-01"))
-    assert "announced shutdown" in report(play, 1, "txt")
+    assert "1 shutdown within 90 days" in report(play, 1, "txt")
     assert "shutdown" not in report(play, 0, "txt")
 
 
 def test_a_withdrawn_shutdown_date_stays_in_reports_from_before(play: Play) -> None:
     for day in (None, "2026-05-01", None):
         play.run(ending(day))
-    assert "announced shutdown" in report(play, 1, "txt")
+    assert "1 shutdown within 90 days" in report(play, 1, "txt")
     assert "1 May" in report(play, 1, "txt")
 
 

@@ -51,6 +51,8 @@ def test_long_text_is_clipped() -> None:
         ("Authorization: Bearer abcdefgh", "Authorization: Bearer ***"),
         ("quota exceeded (request id: 2024-abc)", "quota exceeded"),
         ("overloaded [request_id: abc]", "overloaded"),
+        ("upstream down, request_id: abc.", "upstream down."),
+        ("upstream down (request id: abc), try later", "upstream down, try later"),
     ],
 )
 def test_keys_and_request_ids_are_redacted(text: str, redacted: str) -> None:

@@ -34,7 +34,10 @@ def subject(*news: NetChange | Incident) -> str:
     [
         (HELD, "answer held, 20 instead of 300 models, lyra missing (acme/prod)"),
         (replace(HELD, held_models=None), "answer held, many models missing, lyra missing (acme/prod)"),
-        (replace(HELD, hold="empty", held_models=0), "answer held, the list is empty (acme/prod)"),
+        (
+            replace(HELD, hold="empty", held_models=0),
+            "answer held, the list is empty, lyra missing (acme/prod)",
+        ),
         (replace(HELD, hold="anonymous", missing_watched=()), "key gets the anonymous list (acme/prod)"),
         (
             replace(HELD, hold="anonymous", scopes=("acme/a", "acme/b")),
@@ -84,3 +87,21 @@ def test_a_value_that_keeps_changing_is_named() -> None:
     assert subject(replace(gone, steps=3)) == "lyra keeps coming and going (acme/prod)"
     assert subject(replace(gone, steps=2)) == "lyra removed (acme/prod)"
     assert subject(replace(gone, kind=Kind.RETURNED, steps=2)) == "lyra returned (acme/prod)"
+
+
+def test_the_subject_names_the_models_of_a_group_that_is_gone_or_back() -> None:
+    gone = replace(
+        urgent(FieldChange("group", '"svip"', None, "other"), kind=Kind.GROUP),
+        groups=("svip",),
+        listed=2,
+        watched_models=("tern-405b",),
+    )
+    assert subject(gone) == "urgent: group svip is gone (2 models), with the watched tern-405b"
+    back = replace(
+        gone,
+        fields=(FieldChange("group", None, '"svip"', "other"),),
+        severity=Severity.NOTABLE,
+        away_seconds=7200,
+    )
+    expected = "group svip is back after 2 h (2 models), with the watched tern-405b"
+    assert subject(back).removesuffix(" (acme/prod)") == expected

@@ -242,6 +242,8 @@ def _place(locale: Locale, summary: Summary, news: NetChange | Incident) -> Text
 
 
 def _change_text(locale: Locale, change: NetChange, width: int) -> Text:
+    if change.kind == Kind.GROUP and change_type(change) in _GROUP_TEXTS:
+        return _group_text(locale, change, width)
     day = new_shutdown(change)
     when = locale.day(day, year=True) if day else ""
     what, kind, first = _short(locale, change, width), change_type(change), _first(change)
@@ -272,7 +274,7 @@ def _reason(locale: Locale, incident: Incident, width: int) -> Text:
         key = "large_loss"
     number = len(incident.scopes) if key == HoldKind.ANONYMOUS else held or 0
     reason = locale.text(f"urgent.{key}", n=number, current=current or 0)
-    if key in (HoldKind.EMPTY, HoldKind.ANONYMOUS) or not incident.missing_watched:
+    if key == HoldKind.ANONYMOUS or not incident.missing_watched:
         return reason
     return locale.text("urgent.without", reason=reason, what=models)
 
@@ -283,6 +285,24 @@ def _short(locale: Locale, change: NetChange, width: int) -> Text:
     if len(change.models) == 1:
         return (untrusted(change.models[0], longest=width),)
     return models_count(locale, len(change.models), change.label)
+
+
+_GROUP_TEXTS = {
+    ChangeType.REMOVED: "group.gone",
+    ChangeType.ADDED: "group.new",
+    ChangeType.RETURNED: "group.back",
+}
+
+
+def _group_text(locale: Locale, change: NetChange, width: int) -> Text:
+    """Return that a group is new, gone or back, with the number of its models and the watched ones."""
+    group, duration = untrusted(change.groups[0], longest=width), locale.duration(change.away_seconds or 0)
+    text = locale.text(_GROUP_TEXTS[change_type(change)], group=group, duration=duration)
+    if change.listed is not None:
+        text = locale.text("with_models", what=text, n=change.listed)
+    if not change.watched_models:
+        return text
+    return locale.text("group.watched", what=text, models=_short_models(locale, change.watched_models, width))
 
 
 def _short_models(locale: Locale, models: Sequence[str], width: int) -> Text:

@@ -126,7 +126,8 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
     elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
-        yield locale.text("held.reason", message=untrusted(incident.message, "quote", longest=_MAX_QUOTE))
+        reason = incident.message if incident.message.endswith((".", "?", "!")) else f"{incident.message}."
+        yield locale.text("held.reason", message=untrusted(reason, "quote", longest=_MAX_QUOTE))
     elif held and incident.models is not None and incident.held_models is not None:
         yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
     elif incident.message:
