@@ -71,7 +71,7 @@ COLUMNS: Mapping[str, str] = {
     "since": "Run in which it began",
     "error_class": "Class of the error",
     "error": "Error message, without secrets",
-    "flap_level": "Flap level, 0 to 3; each level doubles the answers that confirm a removal",
+    "flap_level": "Flap level of a removal; of a hold or failure, how many times it began in a row",
     "record": "Record of the model",
     "change": "Change that includes it",
     "model_id": "Id of the model in `models`",

@@ -193,7 +193,7 @@ def _status_lines(status: Status) -> Iterator[str]:
         if scope.last_asked and scope.last_asked != run.started_at:
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
         if scope.scope in status.unsteady:
-            yield f"{scope.scope}: unsteady, failed or held thrice in a day: mailed every 6 h at most"
+            yield f"{scope.scope}: unsteady, its problem comes and goes: its end is reported after 24 h"
     for state, number in (("waiting", status.waiting), ("refused", status.refused)):
         if number:
             yield f"reports {state}: {number}; `modelwatch outbox` shows why"

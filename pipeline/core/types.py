@@ -444,7 +444,8 @@ class ScopeState:
 
     `began` is the snapshot with which its present hold or failure began, or that of its last sighting, and
     `sighted` that of its last sighting; both are None before the first. `left_out` is the text of the
-    `LeftOutRows` of its last accepted answer.
+    `LeftOutRows` of its last accepted answer. `flap_level` is that of its last sighting: for a hold or
+    failure, how many times it began in a row; None for once.
     """
 
     id: int
@@ -463,3 +464,4 @@ class ScopeState:
     last_modified: str | None
     sighted: int | None = None
     left_out: str | None = None
+    flap_level: int | None = None

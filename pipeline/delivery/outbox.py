@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pipeline.core.failures import TRANSIENT_CLASSES
 from pipeline.core.times import compact, is_due, shifted
 from pipeline.core.types import Severity
 from pipeline.core.watchlist import Watch
@@ -37,8 +36,8 @@ _FIRST_WAIT = 300
 
 _MAX_BACKOFF = 6 * 3600
 
-_UNSTEADY_INTERVAL = timedelta(hours=6)
-"""The shortest time between two reports with no other news than unsteady scopes, or failures that pass."""
+_CALM_INTERVAL = timedelta(hours=6)
+"""The shortest time between two reports with no other news than failures that pass."""
 
 
 def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, at: str) -> None:
@@ -100,30 +99,18 @@ class _Enqueuer:
     ) -> bool:
         """Return whether there is only news that is no hurry, and the last report is recent.
 
-        That is news of unsteady scopes, except a problem of a kind that none of them had in the last reports,
-        and of transient failures that have not lasted. The window then stays open, and the next report
-        includes this news.
+        That is news of transient failures that have not lasted. The window then stays open, and the next
+        report includes this news.
         """
         each_run = destination.schedule.every == "run" and not destination.empty
-        if destination.name == REPORTS or not each_run or abs(now - reported_at) >= _UNSTEADY_INTERVAL:
+        if destination.name == REPORTS or not each_run or abs(now - reported_at) >= _CALM_INTERVAL:
             return False
         summary = self.summaries.preview(window, destination.filter)
         new = [incident for incident in summary.incidents if incident.new]
         if summary.listed or summary.first_answers or any(each.missing_watched for each in new):
             return False
         problems: list[Incident | ResolvedIncident] = [*new, *summary.resolved]
-        lasting = [each for each in problems if each.state != "failed" or not _is_transient(each)]
-        scopes = {scope for each in lasting for scope in each.scopes}
-        if not scopes:
-            return bool(problems)
-        if any(map(_is_accepted_or_lasting, problems)) or not scopes <= tables.unsteady_scopes(
-            self.store, self.at
-        ):
-            return False
-        known = tables.recent_problems(self.store, self.at, window.since)
-        begun = [each for each in lasting if isinstance(each, Incident)]
-        kinds = {(scope, each.hold or each.error_class or "loss") for each in begun for scope in each.scopes}
-        return kinds <= known
+        return bool(problems) and all(each.state == "failed" and _is_transient(each) for each in problems)
 
     def _matters(self, destination: Destination, window: Window) -> bool:
         """Return whether a window has anything that passes a destination's filter."""
@@ -143,13 +130,6 @@ class _Enqueuer:
             run_started_at=run.started_at,
             message_id=f"<{name}>" if state.token else None,
         )
-
-
-def _is_accepted_or_lasting(problem: Incident | ResolvedIncident) -> bool:
-    """Return whether a held answer was accepted, or a transient failure has become urgent since it lasts."""
-    if isinstance(problem, ResolvedIncident):
-        return problem.accepted
-    return problem.error_class in TRANSIENT_CLASSES and problem.severity == Severity.URGENT
 
 
 def _is_transient(problem: Incident | ResolvedIncident) -> bool:

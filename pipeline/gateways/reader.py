@@ -80,7 +80,9 @@ class AnswerReader:
         if isinstance(parsed, Unreadable):
             return ScopeResult(parsed)
         dialect, read = parsed
-        return ScopeResult(ListingAnswer(read.listing, None, Validators(), dialect, read.incomplete))
+        return ScopeResult(
+            ListingAnswer(read.listing, None, Validators(), dialect, read.incomplete, message=read.message)
+        )
 
     def _request_dialect(self, scope: Scope, state: ScopeState | None) -> Dialect:
         key = (scope.gateway, state.reading if state else None)
@@ -111,7 +113,9 @@ class AnswerReader:
         advice: tuple[str, ...] = ()
         if self._advise and not scope.all_groups:
             advice = dialects.setting_advice(scope.gateway.overrides, dialect, answer)
-        return ListingAnswer(read.listing, fingerprint, validators, dialect, read.incomplete, advice)
+        return ListingAnswer(
+            read.listing, fingerprint, validators, dialect, read.incomplete, advice, read.message
+        )
 
     def _listing(
         self, scope: Scope, requested: Dialect, answer: Answer

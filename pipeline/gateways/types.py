@@ -120,6 +120,7 @@ class ListingAnswer:
         dialect: the dialect that it was read in.
         incomplete: why it may be one page of a longer list, and what to do about it; None for a whole list.
         setting_advice: which paths of the config find nothing in it, where that is wanted.
+        message: the gateway's message beside an empty list.
     """
 
     listing: Listing
@@ -128,6 +129,7 @@ class ListingAnswer:
     dialect: Dialect
     incomplete: str | None = None
     setting_advice: tuple[str, ...] = ()
+    message: str | None = None
 
     def price_advice(self) -> str | None:
         """Return which records have prices that give no figure, and what to set; None if all do."""

@@ -21,7 +21,8 @@ class RunProblems:
     """The problems of a run that are due, and those that ended with it.
 
     A problem is due in the run in which it begins or becomes urgent, and in the first run after each further
-    day; that rows are left out is due once.
+    day; that rows are left out is due once. The problem of an unsteady scope is due when the scope becomes
+    unsteady by it, not when it begins again; its end is due when the scope has been well for a day.
 
     Args:
         scopes: the scopes that are failing or held.
@@ -67,7 +68,7 @@ def find_problems(
     before: Mapping[str, Coverage] = {}
     if failing or absences:
         before = {scope.scope: scope for scope in coverage(store, until=run.snapshot - 1)}
-    due = tuple(scope for scope in failing if _is_due(scope, before.get(scope.scope), run.started_at))
+    due = tuple(scope for scope in failing if _is_due(scope, before.get(scope.scope), run))
     pending = watched_pending(store, watch, run.snapshot)
     pending_before = watched_pending(store, watch, run.snapshot - 1)
     new = set(pending.items() - pending_before.items())
@@ -78,7 +79,7 @@ def find_problems(
     return RunProblems(
         scopes=due,
         absences=tuple(model for model in found if model.findings),
-        recoveries=tuple(recoveries),
+        recoveries=tuple(each for each in recoveries if each.is_news),
         returned=tuple(
             (key, each.since)
             for key, each in sorted(not_removed(pending_before, events).items())
@@ -96,11 +97,16 @@ def _left_out(store: Store, scopes: Sequence[Coverage], before: Collection[str])
             yield ScopeRows(each.scope, each.gateway, now[each.scope], each.scope not in before)
 
 
-def _is_due(scope: Coverage, before: Coverage | None, at: str) -> bool:
-    if before is None or scope.is_new_since(before):
+def _is_due(scope: Coverage, before: Coverage | None, run: Run) -> bool:
+    if before is None or scope.begins_after(run.snapshot - 1) or scope.lasts_after(run.snapshot - 1):
         return True
-    became_urgent = scope.urgent and not before.urgent
-    return became_urgent or is_reminder(scope.state_since or at, before.last_asked, at)
+    began, previous = scope.state_since or run.started_at, before.last_asked
+    goes_on = scope.is_same_problem(before)
+    if scope.recurrence:
+        began = scope.recurrence.since
+        previous = previous if goes_on else scope.recurrence.ended
+    became_urgent = goes_on and scope.urgent and not before.urgent
+    return became_urgent or is_reminder(began, previous, run.started_at)
 
 
 def _due_absence(
@@ -141,8 +147,17 @@ def _due_absence(
 
 
 def _newly_missing_from_held(store: Store, failing: Sequence[Coverage], run: Run) -> set[ScopeModel]:
-    """Return the models that the held answer of this run lacks, and no earlier one of the same hold."""
-    holds = {(scope.scope, scope.state_since or "") for scope in failing if scope.state == "held"}
+    """Return the models that the held answer of this run lacks, and no earlier one of the same hold.
+
+    The holds of an unsteady scope that come and go are one.
+    """
+    holds = {
+        (scope.scope, scope.state_since or ""): scope.recurrence.since
+        if scope.recurrence
+        else scope.state_since or ""
+        for scope in failing
+        if scope.state == "held"
+    }
     if not holds:
         return set()
     now, earlier = (

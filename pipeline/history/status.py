@@ -10,7 +10,8 @@ from pipeline.history.types import Coverage, Run
 from pipeline.history.watch import Finding, pending_groups
 from pipeline.store import Store
 from pipeline.store.coverage import coverage
-from pipeline.store.outbox import unsent, unsteady_scopes
+from pipeline.store.outbox import unsent
+from pipeline.store.recurrences import unsteady_scopes
 from pipeline.store.runs import find_run
 
 
@@ -18,9 +19,9 @@ from pipeline.store.runs import find_run
 class Status:
     """The last run (None before the first), the state of every scope, and how many reports are unsent.
 
-    `unsteady` has the scopes that failed or were held three times in the day before that run: their problems
-    are mailed at most every six hours. `groups` has the scopes whose group may be gone, and how far that is
-    confirmed.
+    `unsteady` has the scopes with a problem that began three times in a row, each less than a day after its
+    last end, and that have not been well for a day since. `groups` has the scopes
+    whose group may be gone, and how far that is confirmed.
     """
 
     run: Run | None
@@ -34,7 +35,7 @@ class Status:
 def find_status(store: Store, watch: Watch = NO_WATCH) -> Status:
     """Return the status as of the last run; `watch` has the thresholds of scopes."""
     run = find_run(store)
-    unsteady = tuple(sorted(unsteady_scopes(store, run.started_at))) if run else ()
+    unsteady = tuple(each.name for each in unsteady_scopes(store, run.started_at)) if run else ()
     return Status(
         run, coverage(store), **unsent(store), unsteady=unsteady, groups=pending_groups(store, watch)
     )

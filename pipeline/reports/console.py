@@ -226,6 +226,10 @@ def recovery_lines(recoveries: Iterable[Recovery]) -> Iterator[str]:
 
 
 def _recovery(end: Recovery) -> str:
+    if end.steady and end.recurrence:
+        verb = "failed" if end.state == "failed" else "was held"
+        times = count(end.recurrence.times, "time")
+        return f"well for 24 h, after it {verb} {times} since {minute(end.recurrence.since)}"
     if end.state == "failed":
         return f"recovered after {duration(end.seconds)}"
     since = minute(end.since)
@@ -272,6 +276,12 @@ def state_text(state: str, since: str | None) -> str:
 def _problem(scope: Coverage, *, last_answer: bool) -> str:
     """Return since when a scope is held or failing, and why, as a sentence."""
     state = state_text(scope.state, scope.state_since)
+    if scope.recurrence and scope.recurrence.lasts_since is not None:
+        state += f", {count(scope.recurrence.times, 'time')} since {minute(scope.recurrence.since)}"
+    elif scope.recurrence:
+        verb = "failing and recovering" if scope.state == "failed" else "being held"
+        times = count(scope.recurrence.times, "time")
+        state = f"answers keep {verb}, {times} since {minute(scope.recurrence.since)}"
     if scope.state == "failed" and last_answer:
         last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
         state = f"{state} ({last})"

@@ -19,7 +19,7 @@ from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.prices import PriceChange, usd_sides
 from pipeline.core.types import FieldChange, FlapStep, Kind
-from pipeline.history.types import Coverage, Event
+from pipeline.history.types import Coverage, Event, Recovery
 from pipeline.reports.types import Report
 
 COLUMNS = (
@@ -166,9 +166,15 @@ def report_value(report: Report) -> dict[str, Any]:
         "run": asdict(report.run),
         "totals": report.totals,
         "changes": [event_value(event) for event in report.events],
-        "recoveries": [asdict(recovery) for recovery in report.recoveries],
+        "recoveries": [_recovery_value(each) for each in report.recoveries if not each.steady],
         "coverage": [_past_coverage_value(coverage) for coverage in report.coverage],
     }
+
+
+def _recovery_value(recovery: Recovery) -> dict[str, Any]:
+    value = asdict(recovery)
+    del value["recurrence"], value["steady"]
+    return value
 
 
 def event_value(event: Event) -> dict[str, Any]:
@@ -227,6 +233,7 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
     """Return a scope's coverage as a JSON object; `error` is null while the scope is healthy."""
     value = asdict(coverage)
     value["pending_models"] = list(coverage.pending_models)
+    del value["began"], value["recurrence"]
     if coverage.listed_groups is None:
         del value["listed_groups"]
     error_class, message = value.pop("error_class"), value.pop("message")

@@ -37,6 +37,7 @@ from pipeline.store.coverage import (
 from pipeline.store.groups import group_listings, scopes_of_groups
 from pipeline.store.models import ListedModels
 from pipeline.store.offers import ScopeModel
+from pipeline.store.recurrences import Recurrence
 from pipeline.store.runs import is_newest
 from pipeline.store.scopes import scope_groups
 from pipeline.store.windows import Window, time_window
@@ -195,18 +196,25 @@ def _severity(
 
 
 def _began(problem: Coverage, data: _WindowData) -> bool:
-    """Return whether a hold or failure began in the window."""
-    before = data.before.get(problem.scope)
-    return before is None or problem.is_new_since(before)
+    """Return whether a hold or failure began in the window, or made its scope unsteady."""
+    return data.before.get(problem.scope) is None or problem.begins_after(data.since)
 
 
 def _is_worse(problem: Coverage, data: _WindowData) -> bool:
-    """Return whether a hold or failure that began before the window became more severe in it."""
+    """Return whether a hold or failure that is not new became more severe, or lacks more watched models."""
     before, since = data.before.get(problem.scope), problem.state_since or ""
     if before is None or _began(problem, data):
         return False
-    earlier = _severity(before, since, data.missing_watched_before)
-    return not earlier.reaches(_severity(problem, since, data.missing_watched))
+    missing, missing_before = (
+        set(each.get((problem.scope, since), ()))
+        for each in (data.missing_watched, data.missing_watched_before)
+    )
+    if problem.lasts_after(data.since) or not missing <= missing_before:
+        return True
+    # An unsteady scope may have been well, or another problem may have interrupted this one.
+    earlier = before if problem.is_same_problem(before) else problem
+    severity = _severity(earlier, since, data.missing_watched_before)
+    return not severity.reaches(_severity(problem, since, data.missing_watched))
 
 
 class _IncidentKey(NamedTuple):
@@ -223,6 +231,7 @@ class _IncidentKey(NamedTuple):
     message: str
     missing_watched: tuple[str, ...]
     hold: str
+    recurrence: Recurrence | None
 
 
 def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) -> Iterator[Incident]:
@@ -248,6 +257,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
                 message="" if scope.hold == HoldKind.ANONYMOUS else scope.message or "",
                 missing_watched=data.missing_watched.get((scope.scope, since), ()),
                 hold=scope.hold or "",
+                recurrence=scope.recurrence,
             )
             incidents.setdefault(key, []).append(scope)
     for key, members in sorted(incidents.items(), key=lambda item: (*item[0][:4], item[1][0].scope)):
@@ -268,6 +278,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
             ),
             missing_watched=key.missing_watched,
             hold=key.hold or None,
+            recurrence=key.recurrence,
         )
 
 
@@ -338,9 +349,12 @@ def _common(numbers: Sequence[int | None]) -> int | None:
 def _resolved(
     recoveries: Iterable[Recovery], data: _WindowData, lowest: Severity
 ) -> Iterator[ResolvedIncident]:
-    """Yield the incidents that ended, except those whose beginning had too low a severity to be reported."""
+    """Yield the incidents that ended, except those whose beginning had too low a severity to be reported.
+
+    Those of a scope that became unsteady in the window are one; if it still has the problem, it is open.
+    """
     incidents: dict[tuple[object, ...], list[Recovery]] = {}
-    for recovery in recoveries:
+    for recovery in _ends(recoveries, data):
         if _severity(recovery, recovery.since, data.missing_watched).reaches(lowest):
             key = (
                 recovery.at,
@@ -353,6 +367,7 @@ def _resolved(
                 _was_reported(recovery, data),
                 recovery.hold,
                 (recovery.models, recovery.models_before) if recovery.state == "held" else None,
+                recovery.recurrence,
             )
             incidents.setdefault(key, []).append(recovery)
     for members in incidents.values():
@@ -372,8 +387,34 @@ def _resolved(
             hold=first.hold,
             size=first.models,
             size_before=first.models_before,
+            recurrence=first.recurrence,
+            steady=first.steady,
             **(_removals_of_accepted(members, data) if first.accepted else {}),
         )
+
+
+def _ends(recoveries: Iterable[Recovery], data: _WindowData) -> Iterator[Recovery]:
+    """Yield the recoveries that are news, with the last one of each problem that began to come and go."""
+    recoveries = list(recoveries)
+    began = {
+        (each.scope, each.state, each.recurrence.since): each
+        for each in recoveries
+        if each.recurrence and not each.is_news and each.recurrence.became > data.since
+    }
+    still_open = {
+        (scope.scope, scope.state, scope.recurrence.since)
+        for scope in data.coverage
+        if scope.recurrence and scope.recurrence.became > data.since
+    }
+    well = {(each.scope, each.state, each.since) for each in recoveries if each.steady}
+    last = [each for key, each in began.items() if key not in still_open | well]
+    for recovery in recoveries:
+        belongs = any(
+            (scope, state) == (recovery.scope, recovery.state) and recovery.since >= since
+            for scope, state, since in began.keys() | still_open
+        )
+        if recovery in last or recovery.accepted or recovery.steady or (recovery.is_news and not belongs):
+            yield recovery
 
 
 def _removals_of_accepted(accepted: Iterable[Recovery], data: _WindowData) -> dict[str, Any]:
@@ -425,6 +466,7 @@ class _WindowData:
     """The content of a window before any filter.
 
     Args:
+        since: the snapshot after which it begins.
         report: every step.
         groups: by scope, its group; scopes without one are left out.
         coverage: the scopes asked in the window, at its end; a scope that left the config is not among them.
@@ -437,6 +479,7 @@ class _WindowData:
         removals: how far they, and those of accepted answers, are confirmed; known for the newest run only.
     """
 
+    since: int
     report: Report
     groups: Mapping[str, str]
     coverage: tuple[Coverage, ...]
@@ -459,8 +502,12 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     report = build_report(store, window, watch)
     asked = scopes_asked(store, window)
     scopes = coverage(store, until=report.run.snapshot)
-    holds = {(scope.scope, scope.state_since or "") for scope in scopes if scope.state == "held"}
-    holds |= {(each.scope, each.since) for each in report.recoveries if each.state == "held"}
+    open_holds = {
+        (scope.scope, scope.state_since or ""): scope.recurrence for scope in scopes if scope.state == "held"
+    }
+    holds = {hold: hold[1] for hold in open_holds}
+    holds |= {(each.scope, each.since): each.since for each in report.recoveries if each.state == "held"}
+    rows_of_holds = holds | {hold: again.since for hold, again in open_holds.items() if again}
     has_problems = report.recoveries or any(scope.state in _PROBLEMS for scope in scopes)
     before = coverage(store, until=window.since) if has_problems else ()
     pending = _pending_at(store, watch, asked, report.run.snapshot)
@@ -469,13 +516,14 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
         (scope.scope, model) for scope in scopes if scope.scope in accepted for model in scope.pending_models
     }
     return _WindowData(
+        since=window.since,
         report=report,
         groups=scope_groups(store),
         coverage=tuple(each for each in scopes if each.scope in asked and each.state != "retired"),
         before={scope.scope: scope for scope in before},
         first_answers=first_answers(store, window),
         missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),
-        missing_watched_before=_missing_watched(store, holds, watch, until=window.since),
+        missing_watched_before=_missing_watched(store, rows_of_holds, watch, until=window.since),
         pending=pending,
         pending_before=_pending_at(store, watch, asked, window.since),
         removals=_removals(store, watch, removals) if is_newest(store, report.run.snapshot) else {},
@@ -497,16 +545,16 @@ def _pending_at(store: Store, watch: Watch, asked: Container[str], until: int) -
 
 
 def _missing_watched(
-    store: Store, holds: Iterable[tuple[str, str]], watch: Watch, *, until: int
+    store: Store, holds: Mapping[tuple[str, str], str], watch: Watch, *, until: int
 ) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the watched models that the held answers up to a snapshot lack, by hold.
+    """Return the watched models that held answers lack, by hold; see `models_missing_from_held`.
 
     A held list of groups lacks the models of the groups that it lacks.
     """
     if not watch.models:
         return {}
     users = scopes_of_groups(store)
-    chosen = {hold for hold in holds if watch.covers(hold[0]) or hold[0] in users}
+    chosen = {hold: first for hold, first in holds.items() if watch.covers(hold[0]) or hold[0] in users}
     lacking = models_missing_from_held(store, chosen, until=until)
     groups = {
         (scope, name.removeprefix(GROUP_PREFIX), until)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, Run
+from pipeline.store.recurrences import Recurrence
 
 FORMS = ("txt", "md", "html", "csv", "json")
 """The formats in which one report can be rendered."""
@@ -168,6 +169,7 @@ class Incident:
         hold: for a hold, why, in one word; see `HoldKind`.
         removal: how far a pending removal is confirmed; None if unknown, or if several models differ.
         group: for a pending removal, the group that may be gone with all of its models.
+        recurrence: how often it came back, where the scopes are unsteady.
     """
 
     severity: Severity
@@ -186,6 +188,7 @@ class Incident:
     hold: str | None = None
     removal: Removal | None = None
     group: str | None = None
+    recurrence: Recurrence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,8 @@ class ResolvedIncident:
         removals: for an accepted answer, the number of pending removals; None where the scopes differ.
         removal: how far they are confirmed; None if unknown, or if they differ.
         hold: for a hold, why, in one word; see `HoldKind`.
+        recurrence: how often it came back, where the scopes are unsteady by it.
+        steady: they have been well for a day since.
     """
 
     severity: Severity
@@ -224,6 +229,8 @@ class ResolvedIncident:
     removals: int | None = None
     removal: Removal | None = None
     hold: str | None = None
+    recurrence: Recurrence | None = None
+    steady: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from pipeline.core.types import GROUP_PREFIX, HoldKind
 from pipeline.store.database import Store
 from pipeline.store.offers import pending_before
 from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, URGENT_SIGHTING
+from pipeline.store.recurrences import UNSTEADY, Recurrence, kind_of, recurrence
 from pipeline.store.runs import is_newest
 from pipeline.store.windows import IN_TIME, IN_WINDOW, Window
 
@@ -35,6 +36,9 @@ class Coverage:
             hours; or a key gets the anonymous list.
         hold: why it is held, in one word; see `HoldKind`.
         listed_groups: for the scope that lists the groups of a user, their number.
+        began: the snapshot with which the hold or failure began; for a hold, the one since which it has
+            its present kind.
+        recurrence: how often its problem came back, where the scope is unsteady.
     """
 
     scope: str
@@ -55,10 +59,21 @@ class Coverage:
     pending_models: tuple[str, ...] = ()
     hold: str | None = None
     listed_groups: int | None = None
+    began: int | None = None
+    recurrence: Recurrence | None = None
 
-    def is_new_since(self, before: Coverage) -> bool:
-        """Return whether its hold or failure is another than that of an earlier state of the scope."""
-        return (before.state, before.state_since) != (self.state, self.state_since)
+    def is_same_problem(self, before: Coverage) -> bool:
+        """Return whether its hold or failure is that of an earlier state of the scope."""
+        return (before.state, before.state_since) == (self.state, self.state_since)
+
+    def begins_after(self, snapshot: int) -> bool:
+        """Return whether its hold or failure began after a snapshot, or its scope became unsteady by it."""
+        began = self.recurrence.became if self.recurrence else self.began
+        return began is not None and began > snapshot
+
+    def lasts_after(self, snapshot: int) -> bool:
+        """Return whether the problem of an unsteady scope has lasted for six hours only after a snapshot."""
+        return self.recurrence is not None and (self.recurrence.lasts_since or 0) > snapshot
 
 
 def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
@@ -75,7 +90,14 @@ def coverage(store: Store, *, until: int | None = None, asked_only: bool = False
         for scope, model in pending_before(store, until):
             pending.setdefault(scope, []).append(model)
         rows = [row | {"pending_models": json.dumps(pending.get(row["scope"], []))} for row in rows]
-    return tuple(_coverage(row) for row in rows)
+    return tuple(map(_coverage, _with_recurrences(store, rows)))
+
+
+def _with_recurrences(store: Store, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield rows with a `recurrence` in place of `unsteady_by`, the sighting of the problem."""
+    for row in rows:
+        sighting = row.pop("unsteady_by")
+        yield row | {"recurrence": None if sighting is None else recurrence(store, sighting)}
 
 
 def _hold_kind(word: str | None) -> str | None:
@@ -140,7 +162,12 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
        case when last.outcome = 'held' then last.error_class end as hold,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))
-       or (last.outcome = 'held' and last.error_class = 'anonymous') as urgent
+       or (last.outcome = 'held' and last.error_class = 'anonymous') as urgent,
+       case last.outcome when 'failed' then began.id when 'held' then (
+            select min(same.snapshot) from sightings as same
+            where same.scope = current.id and same.snapshot between began.id and last.snapshot
+            and same.outcome = 'held' and {kind_of("same")} = {kind_of("last")}) end as began,
+       iif(last.outcome in {PROBLEMS} and last.flap_level >= {UNSTEADY}, last.id, null) as unsteady_by
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting
@@ -168,6 +195,8 @@ class Recovery:
         models: the size of the current listing from then on, and `models_before` that of the one during the
             hold or failure; None without one.
         hold: why it was held at last, in one word; see `HoldKind`.
+        recurrence: how often the problem came back, where the scope was unsteady by it.
+        steady: the scope has been well for a day after it was unsteady; `since` is the first time.
     """
 
     at: str
@@ -182,6 +211,14 @@ class Recovery:
     models: int | None = None
     models_before: int | None = None
     hold: str | None = None
+    recurrence: Recurrence | None = None
+    steady: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether its end is reported: not that of a problem that comes and goes, unless it had lasted."""
+        comes_and_goes = self.recurrence is not None and self.recurrence.lasts_since is None
+        return self.steady or self.accepted or not comes_and_goes
 
 
 _LACKED = """
@@ -238,7 +275,16 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
                exists ({URGENT_SIGHTING.strip()}) or exists (
                    select 1 from sightings as held where held.scope = sightings.scope
                    and held.id < sightings.id and held.snapshot >= began.id
-                   and held.outcome = 'held' and held.error_class = 'anonymous') as urgent
+                   and held.outcome = 'held' and held.error_class = 'anonymous') as urgent,
+               sightings.outcome = 'recovered' and sightings.flap_level is not null as steady, (
+                   select last.id from sightings as last where last.scope = sightings.scope
+                   and last.id < sightings.id and last.outcome in {PROBLEMS}
+                   and last.flap_level >= {UNSTEADY} and (sightings.flap_level is not null or not exists (
+                       select 1 from sightings as part where part.scope = sightings.scope
+                       and part.snapshot >= began.id and part.id < sightings.id
+                       and coalesce(part.since, part.snapshot) = began.id and part.outcome in {PROBLEMS}
+                       and coalesce(part.flap_level, 1) < {UNSTEADY}))
+                   order by last.snapshot desc, last.id desc limit 1) as unsteady_by
         from sightings
         join snapshots on snapshots.id = sightings.snapshot
         join snapshots as began on began.id = sightings.since
@@ -251,11 +297,11 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         """,  # noqa: S608 - constants only
         asdict(window),
     )
-    return tuple(map(_recovery, rows))
+    return tuple(map(_recovery, _with_recurrences(store, rows)))
 
 
 def _recovery(row: dict[str, Any]) -> Recovery:
-    flags: dict[str, Any] = {flag: bool(row[flag]) for flag in ("accepted", "urgent")}
+    flags: dict[str, Any] = {flag: bool(row[flag]) for flag in ("accepted", "urgent", "steady")}
     if row["state"] == "held":
         flags |= {"error_class": None, "hold": _hold_kind(row["error_class"])}
     return Recovery(**row | flags)
@@ -310,16 +356,20 @@ def first_answers(store: Store, window: Window) -> tuple[tuple[str, str, int, bo
 
 
 def models_missing_from_held(
-    store: Store, holds: Iterable[tuple[str, str]], *, until: int
+    store: Store, holds: Mapping[tuple[str, str], str], *, until: int
 ) -> dict[tuple[str, str], list[str]]:
     """Return the models of the current listing that held answers lack, by hold; sorted.
 
     Args:
         store: an open database.
-        holds: scope and beginning (ISO 8601 UTC) of each hold.
+        holds: scope and beginning (ISO 8601 UTC) of each hold, each with the beginning of the first hold
+            whose answers count for it.
         until: the last snapshot whose held answers count.
     """
-    rows = store.rows(_MISSING_FROM_HELD, {"holds": json.dumps(sorted(holds)), "until": until})
+    rows = store.rows(
+        _MISSING_FROM_HELD,
+        {"holds": json.dumps([[*hold, first] for hold, first in sorted(holds.items())]), "until": until},
+    )
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         found.setdefault((row["scope"], row["since"]), []).append(row["model"])
@@ -328,7 +378,7 @@ def models_missing_from_held(
 
 _MISSING_FROM_HELD = f"""
     with held as (
-        select distinct scopes.name as scope, began.started_at as since, sightings.listing, (
+        select distinct scopes.name as scope, hold.value ->> 1 as since, sightings.listing, (
             select earlier.listing from sightings as earlier
             where earlier.scope = sightings.scope and earlier.id < sightings.id
             and earlier.outcome in {SETS_LISTING} order by earlier.id desc limit 1) as current
@@ -337,7 +387,7 @@ _MISSING_FROM_HELD = f"""
         join sightings on sightings.scope = scopes.id and sightings.outcome = 'held'
             and sightings.snapshot <= :until
         join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
-            and began.started_at = hold.value ->> 1
+            and began.started_at between hold.value ->> 2 and hold.value ->> 1
     )
     select distinct held.scope, held.since, models.name as model from held
     join listing_records on listing_records.listing = held.current

@@ -16,6 +16,7 @@ from pipeline.store.flapping import flap_levels
 from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import FactsOf, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
+from pipeline.store.recurrences import LastProblem, UnsteadyScope, last_problem, unsteady_scopes
 from pipeline.store.runs import trusted_starts
 from pipeline.store.transitions import FieldsOf, write_transition
 
@@ -383,6 +384,14 @@ class LedgerWriter:
             {"scope": scope},
         )
         return bool(rows)
+
+    def last_problem(self, scope: int, kind: str) -> LastProblem | None:
+        """Return the last problem of a kind that a scope had; None without one."""
+        return last_problem(self._store, scope, kind)
+
+    def unsteady_scopes(self, at: str) -> list[UnsteadyScope]:
+        """Return the scopes that are unsteady at a time (ISO 8601 UTC)."""
+        return unsteady_scopes(self._store, at)
 
     def held_since(self, scope: int) -> int | None:
         """Return the snapshot at which a scope's answer was last held."""

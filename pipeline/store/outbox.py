@@ -6,12 +6,8 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from pipeline.core.times import shifted
 from pipeline.store.database import Store
-from pipeline.store.outcomes import PROBLEMS
 from pipeline.store.windows import FOREVER, Window
-
-_DAY = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,45 +210,6 @@ def failing_recipients(store: Store) -> dict[tuple[str, str], FailingRecipient]:
         """
     )
     return {(row["destination"], row["recipient"]): FailingRecipient(**row) for row in rows}
-
-
-_UNSTEADY = 3
-"""The number of failures and holds within a day from which a scope is unsteady."""
-
-
-def unsteady_scopes(store: Store, at: str) -> set[str]:
-    """Return the scopes that failed or were held at three separate times in the day before a time."""
-    rows = store.rows(
-        f"""
-        select scopes.name from sightings
-        join snapshots on snapshots.id = sightings.snapshot join scopes on scopes.id = sightings.scope
-        where snapshots.started_at >= :since and snapshots.started_at <= :at
-        and sightings.outcome in {PROBLEMS}
-        group by scopes.id having count(distinct coalesce(sightings.since, sightings.snapshot)) >= {_UNSTEADY}
-        """,  # noqa: S608 - our own words
-        {"since": shifted(at, -_DAY), "at": at},
-    )
-    return {row["name"] for row in rows}
-
-
-def recent_problems(store: Store, at: str, until: int) -> set[tuple[str, str]]:
-    """Return the kinds of problems that scopes had in the day before a time, up to a snapshot.
-
-    Returns:
-        Scopes, each with the class of an error or the kind of a hold, in one word.
-    """
-    rows = store.rows(
-        f"""
-        select distinct scopes.name, case sightings.error_class when 'current' then 'alternating'
-            else coalesce(sightings.error_class, 'loss') end as kind
-        from sightings
-        join snapshots on snapshots.id = sightings.snapshot join scopes on scopes.id = sightings.scope
-        where snapshots.started_at >= :since and snapshots.started_at <= :at and snapshots.id <= :until
-        and sightings.outcome in {PROBLEMS}
-        """,  # noqa: S608 - our own words
-        {"since": shifted(at, -_DAY), "at": at, "until": until},
-    )
-    return {(row["name"], row["kind"]) for row in rows}
 
 
 def shares_second(store: Store, snapshot: int, started_at: str) -> bool:

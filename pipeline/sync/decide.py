@@ -26,6 +26,7 @@ from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways.dialects import dialect_of
 from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged, Validators
 from pipeline.store.ledger import AnonymousScope
+from pipeline.store.recurrences import UNSTEADY
 from pipeline.sync.holds import (
     EMPTY_ANSWERS,
     NO_HOLDS,
@@ -286,7 +287,7 @@ def _decide(
         case ListingAnswer() if _differs(answer, state, before, context):
             return _changed(scope, answer, state, before, context)
         case _:
-            lasting = _lasting(_holds(state, context), context.at)
+            lasting = _lasting(_holds(state, context), state.listing, context)
             goes_on = lasting is not None and state.outcome == Outcome.HELD
             ends = state.outcome in (*PROBLEMS, Outcome.RETIRED) and not goes_on
             same = answer if isinstance(answer, ListingAnswer) else None
@@ -337,6 +338,7 @@ def _changed(
         anonymous=context.anonymous_lists(scope, new),
         thresholds=scope.thresholds,
         incomplete=answer.incomplete,
+        message=answer.message,
         name=scope.name,
         thing="group" if scope.all_groups else "model",
     )
@@ -354,7 +356,7 @@ def _changed(
         case Accept(agreed, listing):
             if listing is not None:
                 answer = replace(answer, listing=listing, fingerprint=None, validators=Validators())
-            lasting = _lasting(holds, context.at) if suspicion is None else None
+            lasting = _lasting(holds, answer.listing, context) if suspicion is None else None
             return Decision(scope, state, Outcome.MOVED, answer, agreement=agreed, lasting=lasting)
         case Hold(reason, kind):
             # A held answer changes nothing, not even the rules of parsing that the listing has.
@@ -366,7 +368,7 @@ def _changed(
                 complete=False,
                 reason=reason,
                 kind=kind,
-                began=holds.open.began if holds.open is not None and holds.open.alternates else None,
+                began=holds.open.began if holds.open is not None and holds.open.goes_on(kind) else None,
             )
 
 
@@ -375,17 +377,25 @@ def _holds(state: ScopeState, context: _Context) -> HoldHistory:
     return NO_HOLDS if state.held is None else context.history.holds(state, context.at)
 
 
-def _lasting(holds: HoldHistory, at: str) -> HoldRecord | None:
-    """Return the hold that an answer like the current list does not end."""
+def _lasting(holds: HoldHistory, listing: Listing | int | None, context: _Context) -> HoldRecord | None:
+    """Return the hold that an answer like the current list does not end; `listing` is that answer."""
     hold = holds.open
-    return hold if hold is not None and hold.alternates and not is_steady(hold, at) else None
+    if hold is None or not hold.alternates or is_steady(hold, context.at):
+        return None
+    assert listing is not None
+    current = context.history.listing(listing) if isinstance(listing, int) else listing
+    return replace(hold, reason=alternation_text(current, hold.answers[-1].listing))
 
 
 def _is_new_failure(error: FetchError, state: ScopeState, context: _Context) -> bool:
-    """Return whether a failure gets a sighting: it is new, has another cause, or is transient and lasts."""
+    """Return whether a failure gets a sighting: it is new, has another cause, or lasts.
+
+    That it lasts is of interest for a transient failure, and for one of an unsteady scope.
+    """
     if state.outcome != Outcome.FAILED or state.error_class != type(error).__name__:
         return True
-    if state.began is None or state.sighted is None or not isinstance(error, TRANSIENT):
+    is_unsteady = (state.flap_level or 1) >= UNSTEADY
+    if state.began is None or state.sighted is None or not (is_unsteady or isinstance(error, TRANSIENT)):
         return False
     starts = context.history.starts({state.began, state.sighted}, context.at)
     began = starts[state.began]
@@ -399,6 +409,7 @@ def suspect(
     anonymous: Sequence[AnonymousList] = (),
     thresholds: Thresholds,
     incomplete: str | None = None,
+    message: str | None = None,
     name: str = "",
     thing: str = "model",
 ) -> Hold | None:
@@ -410,6 +421,7 @@ def suspect(
         anonymous: the lists of the same gateway without a key.
         thresholds: how many models may be missing at once.
         incomplete: why it may be one page of a longer list.
+        message: the gateway's message beside an empty list.
         name: the name of the scope.
         thing: the noun for what it lists, `model` or `group`.
     """
@@ -417,14 +429,15 @@ def suspect(
         return Hold(incomplete, HoldKind.INCOMPLETE)
     if falls_back(new.records.keys(), current.records.keys(), anonymous, thresholds):
         return Hold(fallback_text(name), HoldKind.ANONYMOUS)
-    return _loss(new.records.keys(), current.records.keys(), thresholds, thing)
+    return _loss(new.records.keys(), current.records.keys(), thresholds, thing, message)
 
 
-def empty_text(models: int, thresholds: Thresholds, thing: str = "model") -> str:
+def empty_text(models: int, thresholds: Thresholds, thing: str = "model", message: str | None = None) -> str:
     """Return that a list with some models before is empty, and when that is accepted, for people."""
     least = f", over at least {duration(round(thresholds.empty_after))}" if thresholds.empty_after else ""
     accepted = f"It is accepted after {EMPTY_ANSWERS} empty answers in a row{least}"
-    return f"the list is empty; it had {count(models, thing)}. {accepted}"
+    said = f', with the message "{message}"' if message else ""
+    return f"the list is empty{said}; it had {count(models, thing)}. {accepted}"
 
 
 def fallback_text(name: str) -> str:
@@ -478,10 +491,14 @@ def _without(listing: Listing, models: Collection[str]) -> Listing:
 
 
 def _loss(
-    new: AbstractSet[str], current: AbstractSet[str], thresholds: Thresholds, thing: str = "model"
+    new: AbstractSet[str],
+    current: AbstractSet[str],
+    thresholds: Thresholds,
+    thing: str = "model",
+    message: str | None = None,
 ) -> Hold | None:
     if current and not new:
-        return Hold(empty_text(len(current), thresholds, thing), HoldKind.EMPTY)
+        return Hold(empty_text(len(current), thresholds, thing, message), HoldKind.EMPTY)
     gone = len(current - new)
     if gone > allowed_loss(current, thresholds):
         return Hold(f"{gone} of {len(current)} {thing}s are gone at once")

@@ -68,6 +68,10 @@ class HoldRecord:
         """Whether two lists come in turn."""
         return self.answers[-1].kind in _IN_TURN
 
+    def goes_on(self, kind: HoldKind) -> bool:
+        """Return whether an answer that is held, for a reason of a kind, goes on with it after failures."""
+        return self.alternates or self.answers[-1].kind == kind
+
 
 @dataclass(frozen=True, slots=True)
 class HoldHistory:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.core.times import seconds_between
 from pipeline.core.types import PROBLEMS, HoldKind, Outcome, ScopeState
 from pipeline.gateways.types import ListingAnswer
 from pipeline.store import Sighting, Snapshot
+from pipeline.store.recurrences import WELL_AFTER
 from pipeline.sync.cache import RunCache
 from pipeline.sync.confirm import RemovalCounter
 from pipeline.sync.decide import Decision
@@ -49,7 +51,7 @@ def record(
     totals = _write_snapshot(decisions, cache, started_at, finished_at, imported=imported)
     _write_reparsed(totals.snapshot, decisions, reparsed, cache)
     _write_decisions(totals.snapshot, started_at, decisions, cache)
-    _write_lasting_holds(totals.snapshot, decisions, cache)
+    _write_lasting_holds(totals.snapshot, started_at, decisions, cache)
     _retire_groups(totals.snapshot, decisions, cache)
     return totals
 
@@ -98,7 +100,7 @@ def _write_reparsed(
 
 def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache) -> None:
     ledger = cache.ledger
-    pairs = [(decision, _sighting(decision, cache)) for decision in decisions]
+    pairs = [(decision, _sighting(decision, cache, started_at)) for decision in decisions]
     ledger.point([state for pair in pairs if (state := _state_after(*pair))])
     sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
@@ -135,22 +137,30 @@ def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decisio
     )
     cache.mark_stale(decision.state.id for decision, sighting in pairs if sighting or decision.state.held)
     cache.mark_stale(sighting.scope for sighting in [*confirmed, *settled])
+    listings = {sighting.scope: sighting.listing for sighting in sightings if sighting.listing is not None}
+    _write_steady(snapshot, started_at, decisions, listings, cache)
 
 
-def _write_lasting_holds(snapshot: int, decisions: Sequence[Decision], cache: RunCache) -> None:
+def _write_lasting_holds(
+    snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache
+) -> None:
     """Write that the holds go on whose scope gave its current list; must run after all other sightings."""
     lasting = [(decision.state, decision.lasting) for decision in decisions if decision.lasting]
     cache.ledger.sightings(
         snapshot,
         [
-            Sighting(
-                state.id,
-                state.name,
-                Outcome.HELD,
-                listing=state.held,
-                since=hold.began,
-                error_class=HoldKind.CURRENT,
-                error=hold.reason,
+            _counted(
+                Sighting(
+                    state.id,
+                    state.name,
+                    Outcome.HELD,
+                    listing=state.held,
+                    since=hold.began,
+                    error_class=HoldKind.CURRENT,
+                    error=hold.reason,
+                ),
+                cache,
+                started_at,
             )
             for state, hold in lasting
         ],
@@ -178,7 +188,60 @@ def _retire_groups(snapshot: int, decisions: Sequence[Decision], cache: RunCache
     cache.mark_stale(state.id for state in gone)
 
 
-def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
+def _counted(sighting: Sighting, cache: RunCache, started_at: str) -> Sighting:
+    """Return the sighting of a hold or failure with how many times its kind of problem began in a row."""
+    kind = sighting.error_class or HoldKind.LOSS
+    kind = HoldKind.ALTERNATING if kind == HoldKind.CURRENT else kind
+    last = cache.ledger.last_problem(sighting.scope, kind)
+    if last is None:
+        return sighting
+    times = last.times
+    if last.began != sighting.since:
+        ended = started_at if last.ended is None else cache.starts({last.ended}, started_at)[last.ended]
+        times = times + 1 if seconds_between(ended, started_at) < WELL_AFTER else 1
+    return replace(sighting, flap_level=times if times > 1 else None)
+
+
+def _write_steady(
+    snapshot: int,
+    started_at: str,
+    decisions: Sequence[Decision],
+    listings: Mapping[int, int | None],
+    cache: RunCache,
+) -> None:
+    """Write which scopes have been well for a day after they were unsteady.
+
+    Args:
+        snapshot: the run.
+        started_at: its start (ISO 8601 UTC).
+        decisions: its decisions.
+        listings: the listings that it made current, by the scope's id.
+        cache: the cache of the database.
+    """
+    well = {each.state.id: each.state for each in decisions if each.complete and not each.is_held}
+    found = [
+        each
+        for each in cache.ledger.unsteady_scopes(started_at)
+        if each.id in well and each.ended is not None
+    ]
+    starts = cache.starts({each.ended for each in found if each.ended is not None}, started_at)
+    sightings = [
+        Sighting(
+            each.id,
+            each.name,
+            Outcome.RECOVERED,
+            listing=listings.get(each.id, well[each.id].listing),
+            since=each.began,
+            flap_level=each.times,
+        )
+        for each in found
+        if each.ended is not None and seconds_between(starts[each.ended], started_at) >= WELL_AFTER
+    ]
+    cache.ledger.sightings(snapshot, sightings)
+    cache.mark_stale(each.scope for each in sightings)
+
+
+def _sighting(decision: Decision, cache: RunCache, started_at: str) -> Sighting | None:
     """Return the sighting of a decision; write its listing and transition if they are new."""
     state, outcome = decision.state, decision.outcome
     if outcome is None:
@@ -187,7 +250,11 @@ def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
     match outcome:
         case Outcome.FAILED:
             assert decision.error
-            return replace(sighting, error_class=type(decision.error).__name__, error=decision.error.message)
+            return _counted(
+                replace(sighting, error_class=type(decision.error).__name__, error=decision.error.message),
+                cache,
+                started_at,
+            )
         case Outcome.RECOVERED:
             return replace(sighting, listing=state.listing)
         case _:
@@ -195,6 +262,8 @@ def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
             answer = decision.answer
             listing = cache.listing_id(decision.scope, answer.listing, answer.dialect)
             sighting = replace(sighting, listing=listing, error=decision.reason, error_class=decision.kind)
+            if outcome == Outcome.HELD:
+                return _counted(sighting, cache, started_at)
             if outcome != Outcome.MOVED:
                 return sighting
             assert state.listing is not None

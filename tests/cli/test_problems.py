@@ -130,14 +130,22 @@ def test_a_rejected_key_is_urgent_at_once_for_every_destination(gateway: Gateway
     assert subjects(job, "daily")[-1:] == [urgent]
 
 
-def test_a_failure_that_comes_and_goes_is_at_most_one_mail_in_six_hours(gateway: Gateway, job: Job) -> None:
+def test_a_failure_that_comes_and_goes_is_two_calm_mails_and_one_when_it_is_over_for_a_day(
+    gateway: Gateway, job: Job
+) -> None:
     mailed(job)
     logged(job, range(8), code=0)
     for number in range(8, 32):
         gateway.heals() if number % 2 else gateway.fails("broken", who=PROD)
         logged(job, range(number, number + 1))
-    assert len(subjects(job, "each")) == 1 + 4
-    assert (subjects(job, "alarm"), "urgent" in " ".join(subjects(job, "each"))) == ([], False)
+    assert subjects(job, "each")[1:] == ["not reachable (local/prod)"] * 2
+    assert "It comes and goes: 4 times since 1 May 08:00 UTC" in mails(job, "each")[2][1]
+    gateway.heals()
+    logged(job, range(32, 60), code=0)
+    assert subjects(job, "each")[3:] == ["1 scope recovered · local"]
+    assert "local/prod: well for 24 h, after 12 failures or holds" in mails(job, "each")[3][1]
+    assert subjects(job, "alarm") == []
+    assert "It comes and goes: 12 times since 1 May 08:00 UTC" in mails(job, "daily")[1][1]
 
 
 def test_watched_models_that_are_pending_or_held_are_named_in_the_mail_at_once(
@@ -193,11 +201,25 @@ def test_three_failures_are_logged_as_one_and_their_end(gateway: Gateway, job: J
     assert lines[4] == ["local/prod: recovered after 3 h"]
 
 
-def test_a_failure_that_comes_and_goes_is_logged_each_time(gateway: Gateway, job: Job) -> None:
+def test_a_failure_that_comes_and_goes_is_logged_three_times_then_daily_and_when_it_is_over_for_a_day(
+    gateway: Gateway, job: Job
+) -> None:
     logged(job, range(1))
-    for number in range(1, 9):
+    lines: dict[int, list[str]] = {}
+    for number in range(1, 50):
         gateway.fails("broken", who=PROD) if number % 2 else gateway.heals()
-        assert list(logged(job, range(number, number + 1))) == [number]
+        lines |= logged(job, range(number, number + 1))
+    assert list(lines) == [1, 2, 3, 4, 5, 25, 49]
+    assert lines[4] == ["local/prod: recovered after 1 h"]
+    for number, times in ((5, 3), (25, 13), (49, 25)):
+        text = f"local/prod: answers keep failing and recovering, {times} times since 2026-05-01 01:00: "
+        assert lines[number][0].startswith(text)
+    gateway.heals()
+    assert logged(job, range(50, 80), code=0) == {
+        74: ["local/prod: well for 24 h, after it failed 25 times since 2026-05-01 01:00"]
+    }
+    gateway.fails("broken", who=PROD)
+    assert logged(job, range(80, 81))[80][0].startswith("local/prod: failing since 2026-05-04 08:00: ")
 
 
 @pytest.mark.parametrize("option", ["--repeat", "-v"])

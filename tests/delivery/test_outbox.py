@@ -204,13 +204,38 @@ def unsteady(script: Script, tmp_path: Path) -> list[str]:
     return subjects(tmp_path)
 
 
-def test_an_unsteady_scope_is_reported_three_times_and_then_every_six_hours(unsteady: list[str]) -> None:
+def test_an_unsteady_scope_is_reported_three_times_and_when_it_has_been_well_for_a_day(
+    script: Script, tmp_path: Path, unsteady: list[str]
+) -> None:
     failed = "[modelwatch] urgent: key rejected (acme/prod)"
     recovered = "[modelwatch] 1 scope recovered · acme"
-    assert unsteady[1:] == [failed, recovered, failed, recovered, *[recovered] * 3]
+    assert unsteady[1:] == [failed, recovered, failed, recovered, failed]
+    destinations = configured(tmp_path, eml())
+    for at in range(25, 52):
+        script.run()
+        deliver(script.store, destinations, at)
+    assert subjects(tmp_path)[len(unsteady) :] == [recovered]
 
 
-def test_other_news_is_reported_at_once_with_what_waited(
+def test_a_scope_that_became_unsteady_is_one_line_of_a_daily_mail(script: Script, tmp_path: Path) -> None:
+    destinations = configured(tmp_path, eml("ops", 'every = "day"', 'at = "06:00"'))
+    script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
+    deliver(script.store, destinations, 1)
+    for at in range(2, 56):
+        script.fails("acme/prod") if at in range(6, 30, 3) else script.failures.clear()
+        script.run()
+        deliver(script.store, destinations, at)
+    texts = []
+    for path in sorted((tmp_path / "ops").glob("*.eml")):
+        message = message_from_bytes(path.read_bytes(), policy=policy.default)
+        texts.append(" ".join(message.get_body(("plain",)).get_content().split()))
+    first, *later = texts[-2:]
+    assert "acme/prod: answers keep failing and recovering, 7 times since" in first
+    assert "was not reachable" not in first
+    assert ["acme/prod: well for 24 h, after 8 failures or holds" in text for text in later] == [True]
+
+
+def test_other_news_of_an_unsteady_scope_is_reported_at_once(
     script: Script, tmp_path: Path, unsteady: list[str]
 ) -> None:
     destinations = configured(tmp_path, eml())
@@ -220,20 +245,22 @@ def test_other_news_is_reported_at_once_with_what_waited(
     script.fails("acme/test", REJECTED).run()
     deliver(script.store, destinations, 27)
     assert len(subjects(tmp_path)) == len(unsteady) + 2
-    assert "1 added" in subjects(tmp_path)[-2]
+    assert subjects(tmp_path)[-2] == "[modelwatch] vega added (acme/test)"
 
 
-def test_a_lasting_outage_of_an_unsteady_scope_is_reported_when_the_interval_is_over(
+def test_a_lasting_outage_of_an_unsteady_scope_and_its_end_are_reported(
     script: Script, tmp_path: Path, unsteady: list[str]
 ) -> None:
     destinations = configured(tmp_path, eml())
     if "acme/prod" not in script.failures:
         script.fails("acme/prod", REJECTED)
-    for at in range(25, 32):
+    for at in range(25, 40):
         script.run()
         deliver(script.store, destinations, at)
-    assert len(subjects(tmp_path)) == len(unsteady) + 1
-    assert "key rejected" in subjects(tmp_path)[-1]
+    assert subjects(tmp_path)[len(unsteady) :] == ["[modelwatch] urgent: key rejected (acme/prod)"]
+    script.recovers("acme/prod").run()
+    deliver(script.store, destinations, 40)
+    assert subjects(tmp_path)[len(unsteady) + 1 :] == ["[modelwatch] 1 scope recovered · acme"]
 
 
 def test_a_transient_failure_is_mailed_calmly_at_most_every_six_hours_and_at_once_when_it_lasts(
@@ -256,7 +283,7 @@ def test_a_transient_failure_is_mailed_calmly_at_most_every_six_hours_and_at_onc
     assert len(subjects(tmp_path)) == 2
     script.fails("acme/prod").run()
     deliver(script.store, destinations, 19)
-    assert subjects(tmp_path)[2:] == ["[modelwatch] 1 scope not reachable, 1 scope recovered · acme"]
+    assert subjects(tmp_path)[2:] == ["[modelwatch] not reachable (acme/prod)"]
     assert subjects(tmp_path, "alarm") == []
     for at in range(20, 27):
         script.run()

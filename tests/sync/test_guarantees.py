@@ -249,6 +249,34 @@ RETURNED = (Run(0, limits(), "notable"), Run(1, limits(m0=4096), "breaking"), Ru
 LOST_LIMIT = (Run(0, offers(*TEN, context_length=8192), "notable"), Run(1, offers(*TEN), "breaking"))
 """A list that lost its limits."""
 
+REJECTED_TWICE = (
+    BASE,
+    Run(1, fails("refused"), "urgent", 4),
+    Run(2, offers(*TEN), "urgent"),
+    Run(3, fails("refused"), "urgent", 4),
+    Run(4, offers(*TEN), "urgent"),
+)
+"""A key that was rejected twice within a day."""
+
+REJECTED_THRICE = (*REJECTED_TWICE, Run(5, fails("refused"), "urgent", 4), Run(6, offers(*TEN)))
+"""A key that was rejected three times."""
+
+COUNTED_TWICE = (
+    Run(0, replies(enveloped(*TEN)), "notable"),
+    Run(1, replies(enveloped(*TEN, total=25)), "breaking", 5),
+    Run(2, replies(enveloped(*TEN)), "breaking"),
+    Run(3, replies(enveloped(*TEN, total=25)), "breaking", 5),
+    Run(4, replies(enveloped(*TEN)), "breaking"),
+)
+"""A list that had a larger `total` twice within a day."""
+
+COUNTED_THRICE = (
+    *COUNTED_TWICE,
+    Run(5, replies(enveloped(*TEN, total=25)), "breaking", 5),
+    Run(6, replies(enveloped(*TEN))),
+)
+"""A list that had it three times."""
+
 SCENARIOS: dict[str, Scenario] = {
     # Answers that are accepted.
     "first-answer": Scenario((), 0, offers(*TEN), texts=("10 models",)),
@@ -327,6 +355,14 @@ SCENARIOS: dict[str, Scenario] = {
         offers(*TEN[5:]),
     ),
     "old-list-again": Scenario((BASE, Run(1, offers(*TEN[4:]), "breaking", 5)), 2, offers(*TEN)),
+    "empty-list-with-a-message": Scenario(
+        (Run(0, replies(enveloped(*TEN)), "notable"),),
+        1,
+        replies(b'{"data": [], "message": "unauthorized"}'),
+        gateway=Answers,
+        texts=("unauthorized",),
+        stderr=('the list is empty, with the message "unauthorized"; it had 10 models',),
+    ),
     "empty-list": Scenario(
         (BASE,), 1, fails("empty"), texts=("answer held, the list is empty",), stderr=("empty",)
     ),
@@ -445,6 +481,32 @@ SCENARIOS: dict[str, Scenario] = {
     "transient-failure": Scenario((BASE,), 8, fails("broken"), texts=("500",), stderr=("500",)),
     "transient-failure-after-a-mail": Scenario((BASE,), 1, fails("broken"), stderr=("500",)),
     "transient-failure-again": Scenario((BASE, Run(8, fails("broken"), "notable", 4)), 9),
+    "transient-failure-that-comes-and-goes": Scenario(
+        (
+            BASE,
+            Run(7, fails("broken"), "notable", 4),
+            Run(8, offers(*TEN)),
+            Run(14, fails("broken"), "notable", 4),
+            Run(15, offers(*TEN)),
+        ),
+        21,
+        fails("broken"),
+        texts=("comes and goes: 3 times since 2 Mar 15:00 UTC",),
+        stderr=("keep failing and recovering, 3 times since 2026-03-02 15:00",),
+    ),
+    "transient-failure-that-comes-and-goes-again": Scenario(
+        (
+            BASE,
+            Run(7, fails("broken"), "notable", 4),
+            Run(8, offers(*TEN)),
+            Run(14, fails("broken"), "notable", 4),
+            Run(15, offers(*TEN)),
+            Run(21, fails("broken"), "notable", 4),
+            Run(22, offers(*TEN)),
+        ),
+        29,
+        fails("broken"),
+    ),
     "lasting-failure": Scenario(
         (BASE, Run(8, fails("broken"), "notable", 4), Run(9, None, None, 4)),
         14.5,
@@ -457,6 +519,59 @@ SCENARIOS: dict[str, Scenario] = {
         (BASE, Run(1, fails("refused"), "urgent", 4), Run(20, None, None, 4)), 26, stderr=("401",)
     ),
     "end-of-a-failure": Scenario((BASE, Run(1, fails("refused"), "urgent", 4)), 2, offers(*TEN)),
+    # Problems that come and go.
+    "rejected-key-that-comes-and-goes": Scenario(
+        REJECTED_TWICE,
+        5,
+        fails("refused"),
+        texts=("comes and goes: 3 times since 2 Mar 09:00 UTC", "401"),
+        stderr=("keep failing and recovering, 3 times since 2026-03-02 09:00", "401"),
+    ),
+    "rejected-key-that-comes-and-goes-again": Scenario(REJECTED_THRICE, 7, fails("refused")),
+    "end-while-it-comes-and-goes": Scenario(
+        (*REJECTED_TWICE, Run(5, fails("refused"), "urgent", 4)), 6, offers(*TEN)
+    ),
+    "lasting-failure-after-it-came-and-went": Scenario(
+        (*REJECTED_THRICE, Run(7, fails("refused"), None, 4), Run(10, None, None, 4)),
+        13,
+        texts=("Key rejected",),
+        stderr=("failing since 2026-03-02 15:00, 4 times since 2026-03-02 09:00",),
+    ),
+    "well-for-a-day": Scenario(
+        (*REJECTED_THRICE, Run(20)),
+        30,
+        texts=("well for 24 h, after 3 failures or holds since 2 Mar 09:00 UTC",),
+        stderr=("well for 24 h, after it failed 3 times since 2026-03-02 09:00",),
+    ),
+    "hold-after-a-failure": Scenario(
+        (
+            Run(0, replies(enveloped(*TEN)), "notable"),
+            Run(8, replies(enveloped(*TEN, total=25)), "breaking", 5),
+            Run(15, replies(b"", 500), "notable", 4),
+        ),
+        16,
+        replies(enveloped(*TEN, total=25)),
+        gateway=Answers,
+    ),
+    "hold-that-comes-and-goes": Scenario(
+        COUNTED_TWICE,
+        5,
+        replies(enveloped(*TEN, total=25)),
+        gateway=Answers,
+        texts=("comes and goes: 3 times since 2 Mar 09:00 UTC", "25"),
+        stderr=("answers keep being held, 3 times since 2026-03-02 09:00",),
+    ),
+    "hold-that-comes-and-goes-again": Scenario(
+        COUNTED_THRICE, 7, replies(enveloped(*TEN, total=25)), gateway=Answers
+    ),
+    "another-hold-of-an-unsteady-scope": Scenario(
+        COUNTED_THRICE,
+        7,
+        replies(enveloped()),
+        gateway=Answers,
+        texts=("the list is empty",),
+        stderr=("the list is empty",),
+    ),
     # Removals.
     "removal": Scenario(
         (BASE, Run(1, offers(*TEN[1:])), Run(2)), 3.1, texts=("m0", "missing since 2 Mar 09:00")

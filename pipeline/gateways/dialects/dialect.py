@@ -17,6 +17,7 @@ from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.envelope import (
     Success,
     describe_type,
+    find_message,
     find_rows,
     list_path,
     parse_envelope,
@@ -78,10 +79,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ReadAnswer:
-    """A parsed answer; `incomplete` is why it may be one page of a longer list, and what to do about it."""
+    """A parsed answer.
+
+    Args:
+        listing: its records.
+        incomplete: why it may be one page of a longer list, and what to do about it.
+        message: the gateway's message beside an empty list.
+    """
 
     listing: Listing
     incomplete: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +275,9 @@ class Dialect:
         if len(rows) == 1:
             raise_for_error_row(rows[0])
         incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer)
-        return ReadAnswer(self.listing([self.row(row, answer.asked_at) for row in rows]), incomplete)
+        message = None if rows else find_message(envelope for envelope, _ in pages)
+        listing = self.listing([self.row(row, answer.asked_at) for row in rows])
+        return ReadAnswer(listing, incomplete, message)
 
     def rows(self, body: bytes) -> tuple[Any, list[Any]]:
         """Return the envelope and the rows of a body; a text becomes a record of that id.

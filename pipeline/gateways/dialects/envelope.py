@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -134,6 +134,12 @@ def raise_for_code(envelope: Any, success: Success = ()) -> None:
                 f"the gateway answered {path}: {_json(value)} and no models{_quoted(envelope).rstrip('.')}",
                 cure=_cure(at, value),
             )
+
+
+def find_message(envelopes: Iterable[Any]) -> str | None:
+    """Return the first message in envelopes that is more than a word of success; None without one."""
+    texts = (_text(envelope) for envelope in envelopes if isinstance(envelope, dict))
+    return next((text for text in texts if _is_error_text(text)), None)
 
 
 def raise_for_error_row(row: Any) -> None:

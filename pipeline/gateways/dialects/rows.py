@@ -66,7 +66,7 @@ class RowCache:
         if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer):
             return ReadAnswer(self._listing)
         found = self._split_all(answer)
-        if found is None:
+        if found is None or not found[0]:
             return self._dialect.parse(answer)
         raw_rows, incomplete = found
         try:

@@ -118,6 +118,8 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
 def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
     """Yield the details of a new incident, and the watched models that any held answer lacks."""
     held = incident.state == "held"
+    if again := incident.recurrence:
+        yield locale.text("recurs", n=again.times, when=locale.minute(again.since))
     if not incident.new:
         pass
     elif incident.hold == HoldKind.ANONYMOUS:
@@ -164,6 +166,10 @@ def resolved(locale: Locale, summary: Summary, *, accepted: bool = False) -> Ite
 def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> Item:
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
     duration = locale.duration(incident.seconds)
+    again = incident.recurrence
+    if again and not incident.accepted and (incident.steady or again.lasts_since is None):
+        key = "resolved.steady" if incident.steady else f"resolved.recurs.{incident.state}"
+        return Item(locale.text(key, scopes=scopes, n=again.times, when=locale.minute(again.since)))
     if incident.state == "failed":
         error_class = incident.error_class if incident.error_class in ERROR_CLASSES else "Unreachable"
         key = "resolved.failed" if incident.reported else f"passed.{error_class}"
