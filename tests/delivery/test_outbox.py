@@ -221,7 +221,7 @@ def test_a_scope_that_became_unsteady_is_one_line_of_a_daily_mail(script: Script
     destinations = configured(tmp_path, eml("ops", 'every = "day"', 'at = "06:00"'))
     script.offers("acme/prod", "lyra").offers("acme/test", "lyra").run()
     deliver(script.store, destinations, 1)
-    for at in range(2, 56):
+    for at in range(2, 90):
         script.fails("acme/prod") if at in range(6, 30, 3) else script.failures.clear()
         script.run()
         deliver(script.store, destinations, at)
