@@ -144,4 +144,4 @@ def test_a_failure_that_comes_and_goes_is_not_mailed_again_after_a_wrong_clock(
     for hour in range(1, 49):
         play.run(BROKEN if hour % 2 else FULL, CLOCKS[clock] if hour == 20 else None)
     _, mail = play.mails("run")
-    assert "It comes and goes: 3 times since 2 Mar 09:00 UTC" in mail
+    assert "keep failing and recovering, 3 times since 2 Mar 09:00 UTC" in mail
