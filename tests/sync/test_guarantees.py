@@ -608,7 +608,10 @@ SCENARIOS: dict[str, Scenario] = {
         texts=("svip", "10 models"),
     ),
     "lost-group-of-a-watched-model": Scenario(
-        (Run(0, user_with_groups, "notable"), Run(1, lambda gateway: gateway.group("svip", usable=False))),
+        (
+            Run(0, user_with_groups, "notable"),
+            Run(1, lambda gateway: gateway.group("svip", usable=False), "urgent"),
+        ),
         3.5,
         scopes={"ada": 'access_token = "env:TOKEN", user_id = 1, groups = "all"'},
         about="ada.svip",
