@@ -232,7 +232,8 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
         case FindingKind.MISSING:
             yield f"removed, missing{began}: {scopes}"
         case FindingKind.UNCONFIRMED:
-            yield f"may be missing{began}, {_confirmation(finding)}: {scopes}"
+            flapping = ", it keeps coming and going" if finding.flapping else ""
+            yield f"may be missing{began}{flapping}, {_confirmation(finding)}: {scopes}"
         case FindingKind.HELD:
             yield f"missing from the answer held{began}: {scopes}"
         case FindingKind.SHUTDOWN:
@@ -249,6 +250,8 @@ def _confirmation(finding: Finding) -> str:
     """Return how far a pending removal is confirmed, and when it can be at the earliest."""
     if finding.needed is None:
         return "to be confirmed by the next answers"
+    if finding.earliest and not finding.answers_left:
+        return f"{count(finding.answers or 0, 'answer')}; removed at the earliest {minute(finding.earliest)}"
     answers = f"{min(finding.answers or 0, finding.needed)} of {count(finding.needed, 'answer')}"
     text = f"{answers}, removed after {finding.answers_left} more"
     return f"{text}, at the earliest {minute(finding.earliest)}" if finding.earliest else text

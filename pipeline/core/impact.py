@@ -49,7 +49,7 @@ def severity(
         kind: of the event or net change.
         prices: the prices that differ, with those whose unit is unknown.
         fields: the other fields that differ; those of a shape for the kind `shape`.
-        urgent: a watched model was removed, or has another price or shutdown date.
+        urgent: a watched model was removed or returned, or has another price or shutdown date.
     """
     if kind == Kind.SHAPE:
         loud = [field for field in fields if is_significant(field)]
@@ -62,7 +62,9 @@ def severity(
         return Severity.QUIET
     is_removed = kind == Kind.REMOVED or is_group_gone(kind, significant)
     pressing = any(map(is_pressing, significant)) or any(price.before != price.after for price in prices)
-    if urgent and (is_removed or pressing):
+    # The end of an alarm goes where the alarm went.
+    is_back = kind == Kind.RETURNED or any(field.field == GROUP_FIELD for field in significant)
+    if urgent and (is_removed or is_back or pressing):
         return Severity.URGENT
     increased = any(direction(price) > 0 or price.flap_step == FlapStep.ANNOUNCED for price in prices)
     worse = is_removed or increased or any(map(is_reduction, significant))

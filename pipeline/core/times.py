@@ -10,6 +10,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _AGO = re.compile(r"^(\d{1,6})([mhdw])$", re.ASCII)
 _DURATION = re.compile(r"^(\d{1,9})([smhdw]?)$", re.ASCII)
 
+APART = 60.0
+"""Answers to runs that begin less than so many seconds apart count as one."""
+
 TOLERANCE = 0.9
 """The share of a time after which it counts as passed."""
 
@@ -52,6 +55,11 @@ def elapsed(since: str, until: str) -> int:
 def shifted(at: str, seconds: float) -> str:
     """Return the moment some seconds after another, both ISO 8601 UTC; before it for a negative number."""
     return iso(datetime.fromisoformat(at) + timedelta(seconds=seconds))
+
+
+def are_apart(before: str, after: str) -> bool:
+    """Return whether two runs (starts in ISO 8601 UTC) count as two."""
+    return not 0 <= seconds_between(before, after) < APART
 
 
 def has_lasted(since: str, now: str, seconds: float) -> bool:

@@ -87,6 +87,9 @@ class _Enqueuer:
         if window.since >= self.newest or not is_due(destination.schedule, reported_at, now):
             return
         news = has_news(self.store, window)
+        if destination.name != REPORTS:
+            # A long absence of a flapping model begins without a sighting.
+            news = news or self.summaries.has_new_absences(window)
         if news and self._can_wait(destination, window, reported_at, now):
             return
         if destination.empty or (news and self._matters(destination, window)):

@@ -35,7 +35,8 @@ class Event:
         prices: the prices in USD that differ, likewise.
         case_variant: for an addition or a removal, a model of the same list whose id differs only in case.
         successor: for a removal, the only model with a similar id that was added by the same transition.
-        urgent: it concerns a watched model that was removed, was repriced, or got another shutdown date.
+        urgent: it concerns a watched model that was removed, returned, was repriced, or got another shutdown
+            date.
         models: for a change of shape, the ids of the models, sorted; `fields` has the values of one of them.
             For a change of a group, the ids of its models.
         listed: for a change of shape, the number of models in the list; for one of a group, that of its

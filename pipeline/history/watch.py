@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.core.impact import is_group_gone
 from pipeline.core.prices import PriceChange, split_prices
-from pipeline.core.times import seconds_between, shifted
+from pipeline.core.times import TOLERANCE, are_apart, has_lasted, seconds_between, shifted
 from pipeline.core.types import FlapStep, Kind, Thresholds
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
@@ -24,7 +24,15 @@ from pipeline.store.departures import pruned_departures
 from pipeline.store.flaps import RETURN_DAYS
 from pipeline.store.groups import LostGroup, groups_pending_at, lost_groups
 from pipeline.store.models import ListedModels, model_names, model_rows
-from pipeline.store.offers import PendingMisses, ScopeModel, offers, offers_ever, pending_at, pending_removals
+from pipeline.store.offers import (
+    PendingMisses,
+    ScopeModel,
+    flapping_absences,
+    offers,
+    offers_ever,
+    pending_at,
+    pending_removals,
+)
 from pipeline.store.runs import find_run
 from pipeline.store.windows import time_window
 
@@ -59,6 +67,7 @@ class Finding:
         answers: for a pending removal, the complete answers so far without the model; `needed`, how many
             confirm it; `earliest`, the time (ISO 8601 UTC) before which it is not confirmed; None if unknown,
             or if that has passed.
+        flapping: for a pending removal, the model comes and goes, and so needs more answers.
         last_answered: for a failure, the last complete answer of the scope (ISO 8601 UTC); None without one.
         day: the shutdown date (ISO 8601).
         days: the number of days until then, negative when it has passed.
@@ -78,11 +87,17 @@ class Finding:
     earliest: str | None = None
     last_answered: str | None = None
     group: str | None = None
+    flapping: bool = False
 
     @property
     def answers_left(self) -> int | None:
-        """For a pending removal, how many more answers without the model confirm it; None if unknown."""
-        return None if self.needed is None else max(1, self.needed - (self.answers or 0))
+        """For a pending removal, how many more answers without the model confirm it; None if unknown.
+
+        It is 0 where the answers suffice, and only the time is missing.
+        """
+        if self.needed is None:
+            return None
+        return max(0 if self.earliest else 1, self.needed - (self.answers or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +215,15 @@ class Pending(NamedTuple):
 
 
 def watched_pending(store: Store, watch: Watch, until: int) -> dict[ScopeModel, Pending]:
-    """Return the pending removals of watched models after a run, as `pending_at`; `until` is its snapshot.
+    """Return the pending removals of watched models after a run that are reported.
 
-    The models of a group whose loss is pending are among them.
+    The models of a group whose loss is pending are among them. The removal of a model that flaps is among
+    them from when it would be confirmed if the model did not flap.
+
+    Args:
+        store: an open database.
+        watch: the models and the scopes, with their thresholds.
+        until: the snapshot of the run.
     """
     if not watch.models:
         return {}
@@ -213,8 +234,11 @@ def watched_pending(store: Store, watch: Watch, until: int) -> dict[ScopeModel, 
         for model in listed.names(each.listing).values()
         if watch.has(model)
     }
-    models = (model.id for model in model_rows(store) if watch.has(model.name))
+    models = [model.id for model in model_rows(store) if watch.has(model.name)]
     found |= {key: Pending(since, key[0]) for key, since in pending_at(store, models, until).items()}
+    for key, answers in flapping_absences(store, models, until).items():
+        if answers and _is_long(answers, _thresholds_of(key[0], watch)):
+            found[key] = Pending(answers[0], key[0])
     return {key: each for key, each in found.items() if watch.covers(key[0])}
 
 
@@ -231,6 +255,19 @@ def not_removed(pending: Mapping[ScopeModel, Pending], events: Iterable[Event]) 
         for (scope, model), each in pending.items()
         if (each.asked, model if each.group is None else each.group) not in removed
     }
+
+
+def _is_long(answers: Sequence[str], thresholds: Thresholds | None) -> bool:
+    """Return whether answers confirm a removal of a model that does not flap; they are starts of runs."""
+    if thresholds is None:
+        return False
+    counted: list[str] = []
+    for at in answers:
+        if not counted or are_apart(counted[-1], at):
+            counted.append(at)
+    return len(counted) >= thresholds.confirm and has_lasted(
+        counted[0], counted[-1], thresholds.confirm_after
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +325,13 @@ def _thresholds_of(scope: str, watch: Watch) -> Thresholds | None:
 
 
 def _pending_finding(misses: PendingMisses, thresholds: Thresholds | None) -> Finding:
-    finding = Finding(FindingKind.UNCONFIRMED, since=misses.since, answers=misses.answers)
+    is_flapping = misses.flap_level > 0
+    finding = Finding(
+        FindingKind.UNCONFIRMED, since=misses.since, answers=misses.answers, flapping=is_flapping
+    )
     if thresholds is None:
         return finding
-    earliest = shifted(misses.began_at, thresholds.confirm_after)
+    earliest = shifted(misses.began_at, TOLERANCE * thresholds.confirm_after)
     return replace(
         finding,
         needed=answers_needed(thresholds.confirm, misses.flap_level),

@@ -31,14 +31,15 @@ def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Repor
 
 
 def mark_urgent(events: Iterable[Event], watch: Watch) -> tuple[Event, ...]:
-    """Return the events in their order, those urgent that remove, reprice or retire a watched model."""
+    """Return the events in their order, those urgent that concern a watched model."""
     return tuple(replace(event, urgent=True) if _is_urgent(event, watch) else event for event in events)
 
 
 def _is_urgent(event: Event, watch: Watch) -> bool:
     if event.kind == Kind.GROUP:
-        worse = is_group_gone(event.kind, event.fields) or any(map(is_pressing, event.fields))
-        return worse and bool(event.watched_models)
+        is_back = event.away_seconds is not None
+        moved = is_back or is_group_gone(event.kind, event.fields) or any(map(is_pressing, event.fields))
+        return moved and bool(event.watched_models)
     if not (watch.has(event.model) and any(map(watch.covers, event.scopes))):
         return False
-    return event.kind == Kind.REMOVED or any(map(is_pressing, event.fields))
+    return event.kind in (Kind.REMOVED, Kind.RETURNED) or any(map(is_pressing, event.fields))

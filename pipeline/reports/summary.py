@@ -85,6 +85,7 @@ class Summaries:
         self._windows: dict[Window, _WindowData] = {}
         self._events: dict[Window, tuple[Event, ...]] = {}
         self._previews: dict[tuple[Window, Filter], Summary] = {}
+        self._absences: dict[Window, bool] = {}
 
     def get(self, window: Window, wanted: Filter) -> Summary:
         """Return the summary of a window for one filter."""
@@ -94,6 +95,16 @@ class Summaries:
             days=self._count_days(preview, window, wanted),
             shutdowns=_shutdowns(self._store, preview, wanted, self._read(window).groups),
         )
+
+    def has_new_absences(self, window: Window) -> bool:
+        """Return whether a pending removal of a watched model is to be reported since the window began."""
+        if window not in self._absences:
+            until, since = (
+                watched_pending(self._store, self._watch, run) for run in (window.until, window.since)
+            )
+            self._absences = _newest(self._absences)
+            self._absences[window] = bool(until.items() - since.items())
+        return self._absences[window]
 
     def preview(self, window: Window, wanted: Filter) -> Summary:
         """Return a summary without `days` and `shutdowns`: enough to decide whether there is news."""
@@ -533,7 +544,7 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
 def _removals(store: Store, watch: Watch, pending: Collection[ScopeModel]) -> dict[ScopeModel, Removal]:
     """Return how far pending removals are confirmed now, where that is known."""
     return {
-        key: Removal(each.answers, each.needed, each.answers_left, each.earliest)
+        key: Removal(each.answers, each.needed, each.answers_left, each.earliest, each.flapping)
         for key, each in pending_findings(store, watch, pending).items()
         if each.answers is not None and each.needed is not None and each.answers_left is not None
     }

@@ -141,14 +141,16 @@ class Removal:
 
     Args:
         answers: the complete answers so far without the model; `needed`, how many confirm it; `left`, how
-            many more.
+            many more: 0 where only the time is missing.
         earliest: the time (ISO 8601 UTC) before which it is not confirmed; None if that has passed.
+        flapping: the model comes and goes, and so needs more answers.
     """
 
     answers: int
     needed: int
     left: int
     earliest: str | None
+    flapping: bool = False
 
 
 @dataclass(frozen=True, slots=True)

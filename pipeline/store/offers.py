@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
+from pipeline.core.types import HoldKind
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
-from pipeline.store.outcomes import SETS_LISTING
+from pipeline.store.outcomes import PROBLEMS, SETS_LISTING, sql_list
 from pipeline.store.runs import trusted_starts
 
 ScopeModel = tuple[str, str]
@@ -77,14 +78,57 @@ def pending_at(
         until: the snapshot of the run.
         flapping: also those of models that flap, for which it is usual to be missing from some answers.
     """
+    return {
+        (row["scope"], row["model"]): row["at"]
+        for row, level in _pending_rows(store, models, until)
+        if flapping or level == 0
+    }
+
+
+def _pending_rows(store: Store, models: Iterable[int], until: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the rows of removals that were pending after a run, with the flap level of each."""
     rows = store.rows(_PENDING_AT, {"models": json.dumps(sorted(models)), "until": until})
     levels = flap_levels(store, {row["sighting"] for row in rows})
-    found: dict[ScopeModel, str] = {}
     for row in rows:
         level = levels.get((row["sighting"], row["model_id"]), 0)
-        if level not in json.loads(row["confirmed"]) and (flapping or level == 0):
-            found[row["scope"], row["model"]] = row["at"]
+        if level not in json.loads(row["confirmed"]):
+            yield row, level
+
+
+def flapping_absences(store: Store, models: Iterable[int], until: int) -> dict[ScopeModel, tuple[str, ...]]:
+    """Return the starts of the answers that lack flapping models whose removal was pending after a run.
+
+    Args:
+        store: an open database.
+        models: rows of `models`.
+        until: the snapshot of the run.
+
+    Returns:
+        By scope and model, the starts of these runs (ISO 8601 UTC), oldest first.
+    """
+    found: dict[ScopeModel, tuple[str, ...]] = {}
+    for row, level in _pending_rows(store, models, until):
+        if level:
+            answers = store.rows(
+                _ANSWERS,
+                {"scope": row["scope"], "since": row["since"], "moved": row["moved"], "until": until},
+            )
+            found[row["scope"], row["model"]] = tuple(answer["at"] for answer in answers)
     return found
+
+
+_ANSWERS = f"""
+    select snapshots.started_at as at from scopes
+    join coverage_scopes on coverage_scopes.scope = scopes.id
+    join snapshots on snapshots.covered = coverage_scopes.coverage
+        and snapshots.id >= :since and snapshots.id <= :until
+    where scopes.name = :scope and (snapshots.id < :moved or (
+        select sightings.outcome from sightings
+        where sightings.scope = scopes.id and sightings.snapshot <= snapshots.id
+        order by sightings.id desc limit 1) not in {PROBLEMS})
+    order by snapshots.id
+"""  # noqa: S608 - our own words
+"""The runs that got a complete answer of a scope, and those before `:moved` whose held answers count."""
 
 
 def pending_before(store: Store, until: int) -> dict[ScopeModel, str]:
@@ -106,7 +150,19 @@ def pending_before(store: Store, until: int) -> dict[ScopeModel, str]:
     return pending_at(store, (row["model"] for row in rows), until, flapping=True)
 
 
-_PENDING_AT = """
+_NO_EVIDENCE = sql_list((HoldKind.INCOMPLETE, HoldKind.ANONYMOUS))
+
+_LAST_WITH_MODEL = """
+    coalesce((
+        select max(sightings.id) from sightings
+        where sightings.scope = steps.scope and sightings.id < steps.id
+        and (sightings.error_class is 'current' or exists (
+            select 1 from listing_records join records on records.id = listing_records.record
+            where listing_records.listing = sightings.listing and records.model = steps.model))), 0)
+""".strip()
+"""SQL: the last answer, accepted or held, that had the model of a step."""
+
+_PENDING_AT = f"""
     with steps as (
         select sightings.id, sightings.scope, sightings.snapshot, sightings.transition, changes.model,
                changes.kind,
@@ -118,17 +174,28 @@ _PENDING_AT = """
             and sightings.snapshot <= :until
     )
     select scopes.name as scope, models.name as model, steps.model as model_id, steps.id as sighting,
-           snapshots.started_at as at, (
+           snapshots.started_at as at, snapshots.id as since, steps.snapshot as moved, (
         select json_group_array(done.flap_level) from sightings as done
         where done.scope = steps.scope and done.transition = steps.transition and done.id > steps.id
         and done.outcome = 'confirmed' and done.snapshot <= :until) as confirmed
     from steps
     join scopes on scopes.id = steps.scope
     join models on models.id = steps.model
-    join snapshots on snapshots.id = steps.snapshot
+    join snapshots on snapshots.id = coalesce(
+        (select missing.since from missing
+         where missing.scope = steps.scope and missing.transition = steps.transition
+         and missing.since <= steps.snapshot order by missing.since desc limit 1),
+        (select done.since from sightings as done
+         where done.scope = steps.scope and done.transition = steps.transition and done.id > steps.id
+         and done.outcome = 'confirmed' and done.since <= steps.snapshot order by done.id limit 1),
+        (select min(held.snapshot) from sightings as held
+         where held.scope = steps.scope and held.id < steps.id and held.id > {_LAST_WITH_MODEL}
+         and held.outcome = 'held' and held.error_class not in {_NO_EVIDENCE}),
+        steps.snapshot)
     where steps.newest = 1 and steps.kind = 'removed'
     order by scopes.name, models.name
-"""
+"""  # noqa: S608 - our own words
+"""The first miss is that of the held answers that already lacked the model, where they count."""
 
 
 class PendingMisses(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.core.times import has_lasted
+from pipeline.core.times import are_apart, has_lasted
 from pipeline.core.types import Thresholds
 from pipeline.store import LedgerWriter, PendingRemoval, Sighting, answers_needed
-from pipeline.sync.holds import Agreement, are_apart
+from pipeline.sync.holds import Agreement
 
 
 class RemovalCounter:

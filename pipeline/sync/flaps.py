@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pipeline.core.times import APART
 from pipeline.core.types import Outcome
 from pipeline.store import LedgerWriter, Sighting
-from pipeline.sync.holds import APART
 
 STABLE_FOR = 24 * 3600
 """A value has settled when it was stable for so many seconds…"""

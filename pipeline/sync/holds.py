@@ -6,11 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.core.text import count
-from pipeline.core.times import has_lasted, seconds_between
+from pipeline.core.times import are_apart, has_lasted
 from pipeline.core.types import HoldKind, Listing, Thresholds
-
-APART = 60.0
-"""Answers to runs that begin less than so many seconds apart count as one."""
 
 MOST_BACK = 0.1
 """The share of the models missing from a held answer that may be in another one that agrees with it."""
@@ -100,11 +97,6 @@ class Agreement:
     at: str
     last: str
     answers: int
-
-
-def are_apart(before: str, after: str) -> bool:
-    """Return whether two runs (starts in ISO 8601 UTC) count as two."""
-    return not 0 <= seconds_between(before, after) < APART
 
 
 def allowed_loss(records: Collection[str], thresholds: Thresholds) -> float:

@@ -135,12 +135,15 @@ def test_removals_are_breaking_and_additions_and_returns_notable(kind: str, seve
     assert change.severity == severity
 
 
-def test_a_watched_model_is_urgent_when_removed_or_repriced_but_not_when_it_returned() -> None:
+def test_a_watched_model_is_urgent_when_removed_returned_or_repriced_but_not_when_both_in_one_window() -> (
+    None
+):
     cheaper = event("changed", "vega", prices=(price("2", "1"),), urgent=True)
     gone = event("removed", "lyra", urgent=True)
+    back = event("returned", "lyra", at=2, away_seconds=1, urgent=True)
     assert [change.severity for change in net(cheaper, gone)] == [Severity.URGENT] * 2
-    (back,) = net(gone, event("returned", "lyra", at=2, away_seconds=1))
-    assert back.severity == Severity.NOTABLE
+    assert [change.severity for change in net(back)] == [Severity.URGENT]
+    assert [change.severity for change in net(gone, back)] == [Severity.NOTABLE]
 
 
 @pytest.mark.parametrize(

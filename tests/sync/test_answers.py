@@ -144,15 +144,15 @@ def test_watch_shows_at_once_how_far_a_pending_removal_is_confirmed(runs: Runs) 
     runs.run()
     text = (
         "may be missing since 2026-05-01 08:30, 1 of 2 answers, removed after 1 more, "
-        "at the earliest 2026-05-01 10:30"
+        "at the earliest 2026-05-01 10:18"
     )
     assert f"{text}: local/prod" in runs.ask("watch").stdout
     (model,) = runs.ask("watch", "--json").json()["models"]
     (finding,) = model["findings"]
     assert (finding["answers"], finding["answers_needed"]) == (1, 2)
-    assert finding["earliest"] == "2026-05-01T10:30:00Z"
+    assert finding["earliest"] == "2026-05-01T10:18:00Z"
     (row,) = runs.ask("watch", "--csv").rows()
-    assert (row["answers"], row["answers_needed"], row["earliest"]) == ("1", "2", "2026-05-01T10:30:00Z")
+    assert (row["answers"], row["answers_needed"], row["earliest"]) == ("1", "2", "2026-05-01T10:18:00Z")
     runs.run(times=2)
     assert "3 of 2 answers" not in runs.ask("watch").stdout
     runs.run(times=2)

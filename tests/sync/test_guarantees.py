@@ -277,6 +277,19 @@ COUNTED_THRICE = (
 )
 """A list that had it three times."""
 
+LOWER = {m: {"context_length": 4096 if m == "m0" else 8192} for m in TEN}
+"""The limit of one of ten models is lower."""
+
+FLAPPED_WATCHED = (
+    BASE,
+    *(
+        step
+        for day in (24, 48)
+        for step in (Run(day, offers(*TEN[1:]), "urgent"), Run(day + 1, offers(*TEN), "urgent"))
+    ),
+)
+"""A watched model was missing twice, for one answer."""
+
 SCENARIOS: dict[str, Scenario] = {
     # Answers that are accepted.
     "first-answer": Scenario((), 0, offers(*TEN), texts=("10 models",)),
@@ -339,7 +352,7 @@ SCENARIOS: dict[str, Scenario] = {
         2,
         None,
         texts=("accepted", "4 pending removals"),
-        never=("removed",),
+        never=("Removed for",),
     ),
     "contradicting-answer": Scenario(
         (BASE, Run(1, offers(*TEN[6:]), "breaking", 5)), 2, offers(*TEN[5:]), never=("removed",)
@@ -597,6 +610,29 @@ SCENARIOS: dict[str, Scenario] = {
         76,
         never=("removed",),
     ),
+    "flapping-watched-model": Scenario(
+        (*FLAPPED_WATCHED, Run(72, offers(*TEN[1:])), Run(73)),
+        74,
+        watch=("m0",),
+        texts=("m0", "keeps coming and going", "Missing from 3 of 4 answers"),
+        stderr=("m0", "keeps coming and going"),
+    ),
+    "flapping-watched-model-returns": Scenario(
+        (*FLAPPED_WATCHED, Run(72, offers(*TEN[1:])), Run(73), Run(74, None, "urgent")),
+        75,
+        offers(*TEN),
+        watch=("m0",),
+        texts=("m0", "3 h"),
+        stderr=("m0  offered again, missing since",),
+    ),
+    "watched-return": Scenario(
+        (BASE, Run(1, offers(*TEN[1:]), "urgent"), Run(4, None, "urgent")),
+        28,
+        offers(*TEN),
+        watch=("m0",),
+        texts=("urgent: m0 returned", "1.1 days"),
+        stderr=("m0  returned after 1.1 days",),
+    ),
     "return": Scenario(
         (BASE, Run(1, offers(*TEN[1:])), Run(4, None, "breaking")), 28, offers(*TEN), texts=("m0", "1.1 days")
     ),
@@ -774,6 +810,18 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         29,
         texts=("m0", "8,192"),
+    ),
+    "value-that-settles-lower": Scenario(
+        (
+            Run(0, offers(*TEN, context_length=8192), "notable"),
+            Run(1, offers_each(LOWER), "breaking"),
+            Run(2, offers(*TEN, context_length=8192), "breaking"),
+            Run(3, offers_each(LOWER), "quiet"),
+            Run(4, None),
+            Run(20, None),
+        ),
+        28,
+        texts=("m0", "context settled at 4,096 (before: 8,192) after 3 changes in 2 h"),
     ),
 }
 """The scenario of each row, by its name; the answers are those that the row describes in words."""

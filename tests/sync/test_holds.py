@@ -229,10 +229,7 @@ def test_the_mail_of_an_accepted_shorter_list_is_breaking_and_says_what_is_curre
     assert mail.startswith("[modelwatch] 1 held answer accepted · local MAY BREAK SOMETHING")
     assert "recovered" not in mail
     assert "The accepted list has 6 models; the one before had 10. 4 removals are not confirmed yet." in mail
-    assert (
-        "Missing from 2 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 11:00 UTC."
-        in mail
-    )
+    assert "Missing from 2 answers; removed at the earliest 2 Mar 10:48 UTC." in mail
 
 
 def test_the_mail_of_a_hold_that_ends_after_a_day_is_breaking_and_has_the_removals(play: Play) -> None:
@@ -259,8 +256,8 @@ def test_the_mail_of_a_missing_watched_model_says_as_much_as_standard_error(play
     play.job.configure('watch = { models = ["m0"] }\n' + text)
     play.run(FULL)
     lines, (mail,) = play.run(listed(*TEN[1:]))
-    assert "1 of 2 answers, removed after 1 more, at the earliest 2026-03-02 11:00" in lines[0]
+    assert "1 of 2 answers, removed after 1 more, at the earliest 2026-03-02 10:48" in lines[0]
     assert (
-        "Missing from 1 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 11:00 UTC."
+        "Missing from 1 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 10:48 UTC."
         in mail
     )

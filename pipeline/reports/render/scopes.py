@@ -108,6 +108,8 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
         lasted = locale.duration(elapsed(incident.since, summary.run.started_at))
         details.insert(0, locale.text("incident.lasts", duration=lasted))
     if incident.removal:
+        if incident.removal.flapping:
+            details.append(locale.text("removal.flapping"))
         details.append(_progress(locale, incident.removal))
     if incident.state == "held" or (incident.state == "failed" and (incident.new or key in _KEY_ERRORS)):
         keys = [scope.key for scope in summary.coverage if scope.scope in incident.scopes]
@@ -152,6 +154,8 @@ def _accept_command(scopes: Sequence[str]) -> str:
 def _progress(locale: Locale, removal: Removal) -> Text:
     """Return how many answers lack a model, and how many more confirm its removal."""
     when = locale.minute(removal.earliest) if removal.earliest else ""
+    if removal.earliest and not removal.left:
+        return locale.text("removal.only_time", n=removal.answers, when=when)
     key = "removal.earliest" if removal.earliest else "removal"
     return locale.text(key, n=removal.left, answers=removal.answers, needed=removal.needed, when=when)
 
