@@ -531,6 +531,9 @@ SCENARIOS: dict[str, Scenario] = {
     "rejected-key-after-a-day": Scenario(
         (BASE, Run(1, fails("refused"), "urgent", 4), Run(20, None, None, 4)), 26, stderr=("401",)
     ),
+    "end-of-a-transient-failure": Scenario(
+        (BASE, Run(8, fails("broken"), "notable", 4)), 9, offers(*TEN), stderr=("recovered after 1 h",)
+    ),
     "end-of-a-failure": Scenario((BASE, Run(1, fails("refused"), "urgent", 4)), 2, offers(*TEN)),
     # Problems that come and go.
     "rejected-key-that-comes-and-goes": Scenario(
