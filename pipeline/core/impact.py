@@ -165,7 +165,7 @@ def shutdown_dates(field: FieldChange) -> tuple[str | None, str | None] | None:
 
 
 def is_reduction(field: FieldChange) -> bool:
-    """Return whether a limit is lower than before, or a capability is lost.
+    """Return whether a limit is lower than before or lost, or a capability is lost.
 
     A value that keeps changing is as bad as the worse of the two.
     """
@@ -175,7 +175,7 @@ def is_reduction(field: FieldChange) -> bool:
     match field.category:
         case "limits":
             before, after = limits(field) or (None, None)
-            return before is not None and after is not None and after < before
+            return before is not None and (after is None or after < before)
         case "capabilities":
             old, new = _value(field.before), _value(field.after)
             # A single word is a setting, such as `medium`: another word is not a loss.

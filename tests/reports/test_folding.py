@@ -93,7 +93,7 @@ CHANGED = [
     (field("context_length", "8000", "4000", "limits"), Severity.BREAKING),
     (field("context_length", "8000", "16000", "limits"), Severity.NOTABLE),
     (field("max_output", "8k", "16k", "limits"), Severity.NOTABLE),
-    (field("max_output", "8k", "0", "limits"), Severity.NOTABLE),
+    (field("max_output", "8k", "0", "limits"), Severity.BREAKING),
     (field("max_output", "0", None, "limits"), Severity.QUIET),
     (field("features", '["tools","vision"]', '["vision"]', "capabilities"), Severity.BREAKING),
     (field("features", '["vision"]', '["tools","vision"]', "capabilities"), Severity.NOTABLE),

@@ -105,3 +105,10 @@ def test_the_subject_names_the_models_of_a_group_that_is_gone_or_back() -> None:
     )
     expected = "group svip is back after 2 h (2 models), with the watched tern-405b"
     assert subject(back).removesuffix(" (acme/prod)") == expected
+
+
+def test_a_watched_model_is_named_before_what_else_the_subject_counts() -> None:
+    cut = FieldChange("context_length", "8192", None, "limits")
+    others = replace(urgent(cut, model="vega"), severity=Severity.BREAKING)
+    watched = replace(others, models=("lyra",), watched=True)
+    assert subject(others, watched) == "lyra: lower limits (acme/prod), +1 with lower limits"

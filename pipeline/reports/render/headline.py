@@ -161,6 +161,10 @@ def _subject(locale: Locale, summary: Summary, width: int, most: int, *, with_pl
         return locale.plain("subject.urgent_and_more" if rest else "subject.urgent", what=what, rest=rest)
     if only := _only_news(summary):
         return plain(_named_text(locale, summary, only, width, with_place=with_place))
+    if watched := _watched_news(summary):
+        what = _named_text(locale, summary, watched, width, with_place=with_place)
+        rest = _totals_text(locale, _totals(summary, without=watched), most)
+        return locale.plain("subject.and_more", what=what, rest=rest) if rest else plain(what)
     # Without an urgent one, at least one total is named.
     if what := _totals_text(locale, _totals(summary), max(most, 1)):
         where = _where(locale, summary)
@@ -178,6 +182,11 @@ def headline(locale: Locale, summary: Summary) -> Text:
     if only := _only_news(summary):
         what = _named_text(locale, summary, only, _MODEL_WIDTHS[0])
         return _capitalise(locale.text("headline.urgent", what=what))
+    if watched := _watched_news(summary):
+        what = _named_text(locale, summary, watched, _MODEL_WIDTHS[0])
+        rest = _totals_text(locale, _totals(summary, without=watched), _MAX_TOTALS)
+        key = "headline.urgent_and_more" if rest else "headline.urgent"
+        return _capitalise(locale.text(key, what=what, rest=rest))
     if what := _totals_text(locale, _totals(summary), _MAX_TOTALS):
         return locale.text("headline.at", what=what, where=_where(locale, summary))
     return _capitalise(locale.text("headline.no_changes", what=_no_changes(locale, summary)))
@@ -209,6 +218,16 @@ def _most_urgent(summary: Summary) -> NetChange | Incident | None:
     first, *_ = (*changes, None)
     better = first is not None and TONES.get(change_type(first)) == "better"
     return next(iter(incidents), first) if better or first is None else first
+
+
+def _watched_news(summary: Summary) -> NetChange | None:
+    """Return the worst change of one watched model that is for the worse, if it is among other news."""
+    news = (
+        each
+        for each in summary.listed
+        if each.watched and len(each.models) == 1 and each.severity == Severity.BREAKING
+    )
+    return next(news, None)
 
 
 def _only_news(summary: Summary) -> NetChange | Incident | None:
