@@ -111,4 +111,4 @@ def test_a_watched_model_is_named_before_what_else_the_subject_counts() -> None:
     cut = FieldChange("context_length", "8192", None, "limits")
     others = replace(urgent(cut, model="vega"), severity=Severity.BREAKING)
     watched = replace(others, models=("lyra",), watched=True)
-    assert subject(others, watched) == "lyra: lower limits (acme/prod), +1 with lower limits"
+    assert subject(others, watched) == "lyra: lower limits (acme/prod), +1 model with lower limits"
