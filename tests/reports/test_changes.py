@@ -65,7 +65,7 @@ def test_fields_that_differ_from_model_to_model_are_only_named() -> None:
 def test_a_limit_of_0_is_no_limit() -> None:
     text = one(changed(FieldChange("context_length", "200000", "0", "limits")))
     assert "context 200,000 → none" in text
-    assert "1 limit change" in text
+    assert "1 model with lower limits" in text
     assert "context 8,000 (new)" in one(changed(FieldChange("context_length", "0", "8k", "limits")))
     assert "context unlimited" not in one(changed(FieldChange("context_length", "8", "unlimited", "limits")))
 

@@ -63,7 +63,7 @@ SUBJECTS = [
     ),
     (replace(CALM, changes=URGENT[:1]), "urgent: heron-2 removed (aihubmix, 12 scopes)"),
     (replace(CALM, changes=NOTABLE[2:3]), "29 returned · aihubmix"),
-    (only(BREAKING[0], URGENT[1]), "3 removed, 1 price increase · aihubmix"),
+    (only(BREAKING[0], URGENT[1]), "wren-large: price increase (aihubmix, 2 keys), +3 removed"),
     (replace(CALM, changes=(BREAKING[0], BREAKING[2])), "3 removed, 1 price increase · 2 gateways"),
     (replace(CALM, incidents=INCIDENTS[:1]), "urgent: key rejected (aihubmix/batch)"),
     (replace(CALM, incidents=INCIDENTS[1:2]), "answer held, 20 instead of 300 models (lark-proxy/team)"),
