@@ -28,7 +28,6 @@ _MIGRATION_SET = "modelwatch"
 
 _LARGE_INDEXES = (
     "listing_records_record",
-    "field_changes_change",
     "field_changes_field",
     "records_owned_by",
 )
