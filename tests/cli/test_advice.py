@@ -161,8 +161,8 @@ SETTINGS = [
         f"`prices.input` finds nothing at `cost.inn` in any record: did you mean `cost.in`? {HAVE}",
     ),
     (
-        'paging = { param = "page", pages = "meta.pages" }',
-        "`pages` of `paging` finds nothing at `meta.pages`: the answer has `data`",
+        'paging = { param = "after", next = "next", more = "meta.more" }',
+        "`more` of `paging` finds nothing at `meta.more`: the answer has `data`",
     ),
 ]
 

@@ -70,6 +70,28 @@ def test_check_is_silent_where_prices_are_read_or_there_are_none(
     assert (row["answers"], row["advice"]) == ("yes", None)
 
 
+def test_check_names_the_fields_where_nothing_but_ids_is_read(job: Job) -> None:
+    assert advice_of(job, {"window": 4096, "rates": {"i": 1}}, {"ends": None}) == (
+        "2 models: no context length, no price is read; the records have `rates`, `window`, `ends`:"
+        " set `facts` and `prices` where they are among them"
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"owned_by": "quarry", "created": 1}, {"window": 1, "context_length": 8192}, {"permission": [1]}],
+)
+def test_check_is_silent_where_records_are_plain_or_have_facts(job: Job, record: dict[str, Any]) -> None:
+    assert advice_of(job, record) is None
+
+
+def test_a_text_with_currency_and_unit_is_a_price_whatever_its_name(job: Job) -> None:
+    advice = advice_of(job, {"context_length": 8192, "rates": {"in": "0.25 USD / 1M", "label": "5 stars"}})
+    assert advice == (
+        '`rates.in` is "0.25 USD / 1M"; no price is read: set its path, as `prices = { input = "rates.in" }`'
+    )
+
+
 def test_import_says_what_to_set_on_standard_error(job: Job, tmp_path: Path) -> None:
     saved = tmp_path / "saved"
     saved.mkdir()

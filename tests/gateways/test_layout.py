@@ -62,6 +62,49 @@ def test_lists_in_a_list_give_their_owner_and_keep_equal_ids_apart(job: Job) -> 
     assert owners == {"eu:lyra": "north", "eu:vega": "north", "us:lyra": "stellar"}
 
 
+@pytest.mark.parametrize(
+    ("around", "owner"),
+    [
+        ({"vendor": "quarry"}, "quarry"),
+        ({"name": "Family 2", "organization": "quarry"}, "quarry"),
+        ({"id": "quarry", "vendor": None}, "quarry"),
+        ({"region": "eu"}, None),
+    ],
+)
+def test_the_object_around_a_list_gives_the_owner_that_it_names(
+    job: Job, around: dict[str, Any], owner: str | None
+) -> None:
+    [row] = run(job, {"families": [{**around, "entries": [{"id": "lyra"}]}]}, 'list = "families[].entries"')
+    assert row["owned_by"] == owner
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [{"id": "lyra-8b", "window": 1}, {"id": "vega-2", "window": 2}],
+        {"lyra-8b": {"window": 1}, "vega-2": {"window": 2}},
+    ],
+)
+def test_lists_with_ids_in_a_list_without_are_named_with_a_line_that_reads_them(
+    job: Job, entries: Any
+) -> None:
+    answer = {"families": [{"vendor": "quarry", "entries": entries}]}
+    with Scripted(lambda _: Reply(json.dumps(answer).encode())) as server:
+        job.asks(server.url)
+        (row,) = job.quick("check", "--json").json()
+    assert 'add `list = "families[].entries"`' in row["advice"]
+    assert models(job, answer, 'list = "families[].entries"') == ["lyra-8b", "vega-2"]
+
+
+def test_objects_in_records_with_ids_are_no_lists_of_models(job: Job) -> None:
+    tiers = {"0-128k": {"in": 1}, "128k-1m": {"in": 2}}
+    answer = {"catalogue": [{"slug": f"lyra-{number}", "rates": tiers} for number in range(3)]}
+    with Scripted(lambda _: Reply(json.dumps(answer).encode())) as server:
+        job.asks(server.url)
+        (row,) = job.quick("check", "--json").json()
+    assert 'add `list = "catalogue"` and `id = "slug"`' in row["advice"]
+
+
 def test_equal_ids_of_lists_in_a_list_are_warned_of_with_the_line_to_add(job: Job) -> None:
     answer = {"providers": [{"id": name, "models": [{"id": "lyra"}]} for name in ("north", "south")]}
     body = json.dumps(answer).encode()

@@ -20,6 +20,12 @@ _PLACEHOLDER = re.compile(r"\{(\^?)([^{}]*)\}")
 _OWNERS = ("id", "slug", "name", "provider", "key")
 """Where an object that holds a list of models has its own name, the likeliest first."""
 
+_MAKERS = (
+    *("vendor", "provider", "owner", "owned_by", "ownedBy", "organization", "organisation"),
+    *("publisher", "developer", "creator", "maker", "company"),
+)
+"""Where such an object names the owner of its models."""
+
 CERTAIN_IDS = ("model_id", "modelId", "model_name", "modelName", "model")
 """Names of ids that are nothing else, if each row has another."""
 
@@ -140,8 +146,8 @@ class Placed:
 
     @property
     def owner(self) -> str | None:
-        """The id or name of the object around its list."""
-        return self.enclosing.get("") if self.enclosing else None
+        """The owner that the object around its list names, or else the id or name of that object."""
+        return _text_at(self.enclosing, (*_MAKERS, "")) if self.enclosing else None
 
 
 def rows_by_id(value: Mapping[str, Any]) -> list[Placed]:
@@ -180,8 +186,13 @@ def _lists(value: Any, path: Path, enclosing: Mapping[str, Any] | None) -> Itera
 
 def _name(value: Mapping[str, Any], key: str | None) -> str | None:
     """Return the id or name of an object with a list of models; its key where it has none."""
-    names = (value.get(name) for name in _OWNERS)
-    return next((name for name in names if isinstance(name, str) and name.strip()), key)
+    return _text_at(value, _OWNERS) or key or _text_at(value, _MAKERS)
+
+
+def _text_at(value: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """Return the first text at one of these names; None without one."""
+    texts = (value.get(name) for name in names)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), None)
 
 
 def list_by_id(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,7 @@ _IDS = (
 )
 """Names under which an id may be, the likeliest first."""
 
+_LIKE_ID = re.compile(r"[-/.:]|\d")
 _DEEPEST = 5
 _MOST_MEMBERS = 200
 _MOST_PLACES = 1000
@@ -28,10 +30,14 @@ _SAMPLE = 20
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A list in an envelope: its path as the config writes it, and its rows."""
+    """A list in an envelope: its path as the config writes it, and its rows.
+
+    It is uncertain where only the keys of an object look like ids.
+    """
 
     path: str
     rows: Sequence[Any]
+    is_uncertain: bool = False
 
     @property
     def is_likely(self) -> bool:
@@ -39,12 +45,13 @@ class _Found:
         return isinstance(self.rows[0], dict) or "model" in self.path.lower() or self.path.endswith("*")
 
     @property
-    def rank(self) -> tuple[bool, float, bool, int]:
+    def rank(self) -> tuple[bool, bool, bool, float, int]:
         """How likely it is the list of models."""
         records = [row for row in self.rows[:_SAMPLE] if isinstance(row, dict)]
         share = sum(map(has_facts, records)) / len(records) if records else 0.0
-        has_id = id_name(records, unique=False) is not None
-        return "model" in self.path.lower(), share, has_id, len(self.rows)
+        has_id = not records or id_name(records, unique=False) is not None
+        is_certain = has_id and not self.is_uncertain
+        return "model" in self.path.lower(), is_certain, has_id, share, len(self.rows)
 
 
 def list_advice(envelope: Any) -> str | None:
@@ -118,13 +125,14 @@ def _lists(value: Any, path: str, depth: int, left: Iterator[int]) -> Iterator[_
     if depth > _DEEPEST or not isinstance(value, dict | list) or next(left, None) is None:
         return
     if isinstance(value, dict):
-        if path and is_object_by_id(value):
-            yield _Found(path, [{"id": key, **row} for key, row in value.items()])
+        is_certain = is_object_by_id(value)
+        if path and (is_certain or _has_keys_like_ids(value)):
+            yield _Found(path, [{"id": key, **row} for key, row in value.items()], not is_certain)
         members = {name: each for name, each in islice(value.items(), _MOST_MEMBERS) if _is_step(name)}
         above = f"{path}." if path else ""
         if _is_by_provider(members):
             for each in _together(members.values(), depth, left):
-                yield _Found(f"{above}*{each.path and '.'}{each.path}", each.rows)
+                yield _Found(f"{above}*{each.path and '.'}{each.path}", each.rows, each.is_uncertain)
             return
         for name, member in members.items():
             yield from _lists(member, f"{above}{name}", depth + 1, left)
@@ -142,16 +150,26 @@ def _nested(
     """Yield the lists in the members of a list, by their path from its beginning."""
     for each in _together(rows[:_MOST_MEMBERS], depth, left):
         if each.path:
-            yield _Found(f"{path}[].{each.path}" if path else f"*.{each.path}", each.rows)
+            yield _Found(f"{path}[].{each.path}" if path else f"*.{each.path}", each.rows, each.is_uncertain)
 
 
 def _together(values: Iterable[Any], depth: int, left: Iterator[int]) -> list[_Found]:
     """Return the lists in several values, those at one path as one."""
     found: dict[str, list[Any]] = {}
+    uncertain: set[str] = set()
     for value in values:
         for each in _lists(value, "", depth + 1, left):
             found.setdefault(each.path, []).extend(each.rows)
-    return [_Found(path, rows) for path, rows in found.items()]
+            uncertain |= {each.path} if each.is_uncertain else set()
+    return [_Found(path, rows, path in uncertain) for path, rows in found.items()]
+
+
+def _has_keys_like_ids(value: Mapping[str, Any]) -> bool:
+    """Return whether the members of an object are objects with a common name, and its keys look like ids."""
+    members = list(value.values())
+    if not members or not all(isinstance(row, dict) and row for row in members) or not has_ids(value):
+        return False
+    return bool(set.intersection(*map(set, members))) and all(_LIKE_ID.search(key) for key in value)
 
 
 def _is_by_provider(members: Mapping[str, Any]) -> bool:

@@ -1,22 +1,45 @@
-"""What to set where records have prices that give no figure."""
+"""What to set where records have prices that give no figure, or where nothing but ids is read."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
-from pipeline.core import canonical
+from pipeline.core import canonical, jsonpath
+from pipeline.core.amounts import parse_amount
 from pipeline.core.facts import TOKEN_PRICES, FactPaths
 from pipeline.core.price_fields import FoundPrices, find_prices
 from pipeline.core.text import count
 from pipeline.core.types import Record
 from pipeline.gateways.dialects.dialect import Dialect, may_have_price
+from pipeline.gateways.dialects.list_advice import named
+from pipeline.gateways.dialects.signs import shown, simplified, words
+
+_UNKNOWN = "openai"
+"""The dialect of unknown formats."""
 
 _UNITS = "`token`, `1k`, `1m` or `cents_per_100m`"
+
+_FACTS = (
+    *("context_length", "max_output", "price_source", "more_prices", "input_modalities"),
+    *("output_modalities", "features", "endpoints", "lifecycle", "deprecated_at"),
+)
+_PLAIN = words(
+    "active created createdat description displayname enabled id label modelid modelname name object ownedby"
+    " owner parent permission permissions provider public root slug status tags title type updated updatedat"
+    " vendor"
+)
+"""Names in records that have nothing but ids and owners."""
+
+_SAMPLE = 200
 
 
 def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
     """Return which records have prices of tokens that give no figure, and what to set; None if all do.
+
+    Where no record of an unknown format has a price or another fact, the names of its fields are returned.
 
     Prices of a dialect with paths of its own are in question only where none of them is found.
     """
@@ -25,7 +48,8 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
     by_paths = dialect.facts.prices.has_paths
     unread: list[FoundPrices] = []
     total = 0
-    for record in records:
+    sample = tuple(records)
+    for record in sample:
         total += 1
         if not may_have_price(record.body):
             continue
@@ -37,7 +61,41 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
                 unread.append(found)
         elif by_paths:
             return None
-    return _advice(unread, total) if unread else None
+    return _advice(unread, total) if unread else _without_facts(dialect, sample)
+
+
+def _without_facts(dialect: Dialect, records: Sequence[Record]) -> str | None:
+    """Return what records have from which neither a price nor another fact is read; None where any is."""
+    bodies = [canonical.decode(record.body.encode()) for record in islice(records, _SAMPLE)]
+    facts = [dialect.facts(body) for body in bodies]
+    if any(each.price_source or each.more_prices for each in facts):
+        return None
+    if price := next(filter(None, map(_price_in_text, bodies)), None):
+        path, text = price
+        setting = f"prices = {{ input = {canonical.encode(path)} }}"
+        return f"`{path}` is {shown(text)}; no price is read: set its path, as `{setting}`"
+    if dialect.name != _UNKNOWN or any(getattr(each, name) for each in facts for name in _FACTS):
+        return None
+    *around, name = dialect.id_at.split(".")
+    inner = [jsonpath.find(body, tuple(around)) for body in bodies]
+    others = [
+        {key: value for key, value in body.items() if key != name and simplified(key) not in _PLAIN}
+        for body in inner
+        if isinstance(body, dict)
+    ]
+    if not any(others) or any(may_have_price(record.body) for record in records):
+        return None
+    what = f"{count(len(records), 'model')}: no context length, no price is read"
+    return f"{what}; the records have {named(*others)}: set `facts` and `prices` where they are among them"
+
+
+def _price_in_text(body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return path and text of a price that states its currency and unit, whatever its name; None without."""
+    for path, value in jsonpath.leaves(body):
+        amount = parse_amount(value) if isinstance(value, str) else None
+        if amount and amount.value and amount.terms.currency and amount.terms.factor:
+            return jsonpath.generalise(path), value
+    return None
 
 
 def _advice(unread: list[FoundPrices], total: int) -> str:
