@@ -62,6 +62,10 @@ _OPTIONS = frozenset({"help", "version"})
 """Options of the program that people try as commands."""
 
 
+_AFTER_COMMAND = frozenset({"--config", "--home"})
+"""Options of commands that people write before the command."""
+
+
 class _Commands(click.Group):
     """The commands; the module of one is imported when it is called, so that `--help` is instant."""
 
@@ -79,6 +83,12 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        name = args[0].partition("=")[0] if args else ""
+        if name in _AFTER_COMMAND:
+            ctx.fail(f"The option '{name}' follows the command: modelwatch run {name} …")
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

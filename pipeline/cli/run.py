@@ -126,7 +126,11 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
 
 
 def _cure(key: str, scope: Scope) -> str:
-    return cure_text(key, [scope.name], [scope.key_hint], paths=True)
+    own = scope.gateway.overrides
+    scheme = ""
+    if key == "Refused" and own.key_header and not own.key_scheme:
+        scheme = ' Does the header need a word before the key? Set `key_scheme`, such as "Bearer".'
+    return f"{cure_text(key, [scope.name], [scope.key_hint], paths=True)}{scheme}"
 
 
 @click.command()

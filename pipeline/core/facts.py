@@ -37,6 +37,7 @@ UNITS: dict[str, Decimal] = {
     "token": PER_TOKEN,
     "1k": PER_1K,
     "1m": PER_1M,
+    "cents_per_1m": Decimal(1) / Decimal(100),
     "cents_per_100m": CENTS_PER_100M,
 }
 """Price units by their name in the config: the factor from a price to USD per 1M tokens."""

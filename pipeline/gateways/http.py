@@ -151,7 +151,7 @@ async def _hop(
     content_type = response.headers.get("content-type", "")
     body = redactor.body(as_array(as_utf8(body, content_type), content_type))
     if location is None and _is_error(response.status):
-        raise _error(response, url, body)
+        raise _error(request.method, response, url, body)
     url = without_params(url, {name for name, _ in request.secret_params})
     return Reply(response.status, body, response.headers, response.cookies, _time(response), url), location
 
@@ -199,7 +199,7 @@ def _redirected(url: str, target: str) -> str:
     )
 
 
-def _error(response: HttpResponse, url: str, body: bytes) -> FetchError:
+def _error(method: str, response: HttpResponse, url: str, body: bytes) -> FetchError:
     """Return the error of a status: https://www.rfc-editor.org/rfc/rfc9110#section-15."""
     status = response.status
     message = _error_message(body)
@@ -209,6 +209,9 @@ def _error(response: HttpResponse, url: str, body: bytes) -> FetchError:
     match status:
         case 401 | 403:
             return Refused(text, status=status)
+        case 405 if method == "GET":
+            cure = 'if the documentation of the gateway says POST, set `method = "POST"`'
+            return Unreadable(text, status=status, cure=cure)
         case 429:
             return Throttled(text, status=status, retry_after=wait)
         case 503 if wait is not None:

@@ -65,6 +65,8 @@ def test_help_and_version_import_no_module_of_a_command(option: str) -> None:
         ("model", "No such command 'model'. Did you mean models?"),
         ("help", "No such command 'help'. Did you mean --help?"),
         ("version", "No such command 'version'. Did you mean --version?"),
+        ("--home", "The option '--home' follows the command: modelwatch run --home …"),
+        ("--config=x.toml", "The option '--config' follows the command: modelwatch run --config …"),
         ("xyzzy", "No such command 'xyzzy'.\n"),
     ],
 )

@@ -31,7 +31,7 @@ def test_check_says_what_to_set_where_the_unit_of_prices_is_not_stated(job: Job)
     assert advice_of(job, CHEAP, CHEAP, {}) == (
         "2 of 3 records have `pricing.input`; no price is read:"
         ' set `prices = { unit = "…", input = "pricing.input", output = "pricing.output" }`;'
-        " the unit is `token`, `1k`, `1m` or `cents_per_100m`"
+        " the unit is `token`, `1k`, `1m`, `cents_per_1m` or `cents_per_100m`"
     )
 
 

@@ -917,6 +917,13 @@ def test_a_saved_page_that_announces_more_fails() -> None:
         request_dialect(gateway()).parse(answer)
 
 
+def test_a_saved_page_with_a_number_of_pages_names_the_setting_that_follows_it() -> None:
+    answer = Answer((page("a", page={"page": 1, "pages": 3}).body,), NOW)
+    with pytest.raises(Unreadable) as refused:
+        request_dialect(gateway()).parse(answer)
+    assert 'set `paging = { param = "page", pages = "page.pages" }`' in refused.value.message
+
+
 SETTINGS = [
     (
         "next",
@@ -979,6 +986,7 @@ def test_a_server_that_ignores_the_parameter_of_the_setting_fails(paging: dict[s
     sent = [page("a", "b", pages=3, next=str(number)) for number in (2, 3)]
     error = asked_and_read(gateway(paging=(("param", "p"), *paging.items())), sent).error
     assert "page 2 leads back to a page that was read already" in str(error)
+    assert "the gateway may ignore `p`: check `param` of `paging`" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -1152,8 +1160,10 @@ def test_a_lone_model_with_error_in_its_name_is_a_model(row: dict[str, Any]) -> 
         ({"code": 0}, page("a", code=7, msg="no key"), "code: 7, where `success` has 0: no key"),
         ({"code": 0}, page("a", code="0"), 'code: "0", where `success` has 0'),
         ({"code": 1}, page("a", code=True), "code: true, where `success` has 1"),
-        ({"code": 0}, page("a"), "code: null, where `success` has 0"),
-        ({"code": 0}, raw(rows("a")), "code: null, where `success` has 0"),
+        ({"code": 0}, page("a"), "the answer has no `code`, where `success` has 0"),
+        ({"code": 0}, raw(rows("a")), "the answer has no `code`, where `success` has 0"),
+        ({"code": 0}, page("a", code=None), "code: null, where `success` has 0"),
+        ({"meta.okay": True}, page("a", meta={}), "the answer has no `meta.okay`, where `success` has true"),
         ({"meta.code": "fine"}, page(meta={"code": "fine"}), None),
         ({"status": "failed"}, page("a", status="failed"), None),
         ({"errno": 7}, page("a", errno=7, errmsg="the list of today"), None),

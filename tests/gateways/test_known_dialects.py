@@ -285,7 +285,8 @@ def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
     if "error" in case.expected:
         assert by <= {case.dialect.name}
         return
-    assert by == ({case.dialect.name} if case.recognised else set())
+    wanted = {case.dialect.name} if case.recognised else set()
+    assert by == wanted, f"{case.path.name} has the marks of {by or 'no dialect'}: see `recognises`"
     unknown = Gateway("g", "https://llm.example.com/v1")
     read_in = answer_dialect(unknown, request_dialect(unknown), case.answer)
     assert read_in.name == (case.dialect.name if case.recognised else DEFAULT_DIALECT)
@@ -294,10 +295,14 @@ def test_an_answer_is_recognised_by_its_own_dialect_alone(case: Case) -> None:
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_dialect_has_golden_pairs_with_its_marks(name: str) -> None:
     own = [case for case in map(Case, CASES) if case.dialect.name == name]
+    dialect = all_dialects()[name]
     assert any("models" in case.expected for case in own)
-    assert all_dialects()[name].recognises is NO_MARK or any(
+    assert dialect.recognises is NO_MARK or any(
         case.recognised and "error" not in case.expected for case in own
-    )
+    ), f"no pair of {name} is recognised: `recognises` is asked only of a list at a place of known/openai.py"
+    assert dialect.paging is None or any(
+        len(case.answer.bodies) > 1 and "error" not in case.expected for case in own
+    ), f"{name} has `paging`, and no pair of several pages"
 
 
 def test_golden_pairs_are_complete() -> None:
@@ -306,7 +311,9 @@ def test_golden_pairs_are_complete() -> None:
     assert {path.name for path in GOLDEN.iterdir()} - {"renderings"} == set(KNOWN)
     for case in map(Case, CASES):
         assert set(case.expected) <= EXPECTED_KEYS
-        assert {"models", "records", "error"} & set(case.expected)
+        assert {"models", "records", "error", "same_as"} & set(case.expected), (
+            f"{case.path.name}: its expectation needs `models`, `records`, `error` or `same_as`"
+        )
 
 
 @pytest.mark.parametrize(("url", "name"), ADDRESSES)

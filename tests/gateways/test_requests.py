@@ -298,3 +298,28 @@ def test_the_headers_of_the_config_are_sent_with_a_login_and_for_groups(job: Job
         configured(job, server, 'headers = { "X-Org" = "env:ORG" }', scope)
         job.quick("run")
         assert {each.headers["X-Org"] for each in server.requests} == {ORG}
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "advice"),
+    [
+        ("", 405, 'if the documentation of the gateway says POST, set `method = "POST"`'),
+        ('key_header = "x-acme-key"', 401, 'Set `key_scheme`, such as "Bearer".'),
+    ],
+)
+def test_check_names_the_setting_of_a_request_that_is_refused(
+    job: Job, settings: str, status: int, advice: str
+) -> None:
+    with Scripted(lambda _: Reply(b'{"error": "no"}', status=status)) as server:
+        configured(job, server, settings)
+        [row] = job.quick("check", "--json").json()
+    assert advice in row["advice"]
+
+
+def test_a_request_by_post_or_with_a_scheme_has_no_such_advice(job: Job) -> None:
+    for settings, status in (('method = "POST"', 405), ('key_header = "x"\nkey_scheme = "Bearer"', 401)):
+        with Scripted(lambda _, status=status: Reply(b"{}", status=status)) as server:  # type: ignore[misc]
+            configured(job, server, settings)
+            [row] = job.quick("check", "--json").json()
+        assert "`method" not in row["advice"]
+        assert "`key_scheme`" not in row["advice"]

@@ -98,13 +98,7 @@ def has_role(name: str) -> bool:
 
 def raise_for_error(envelope: Any, success: Success = ()) -> None:
     """Raise Unreadable where an envelope reports an error, or lacks the success that the config declares."""
-    for path, wanted in success:
-        found = jsonpath.find(envelope, jsonpath.parse(path))
-        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
-            raise Unreadable(
-                f"the gateway answered {path}: {_json(found)}, where `success` has {_json(wanted)}"
-                f"{_quoted(envelope)}"
-            )
+    _raise_without_success(envelope, success)
     if not isinstance(envelope, dict):
         return
     declared = {path for path, _ in success}
@@ -118,6 +112,18 @@ def raise_for_error(envelope: Any, success: Success = ()) -> None:
     for written, name, value in members:
         if name in _ERROR_TEXTS and _is_error_text(value) and not success:
             _raise_for_text(envelope, written, value)
+
+
+def _raise_without_success(envelope: Any, success: Success) -> None:
+    for path, wanted in success:
+        found = jsonpath.find(envelope, jsonpath.parse(path))
+        if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
+            if found is None and not _is_null(envelope, jsonpath.parse(path)):
+                raise Unreadable(f"the answer has no `{path}`, where `success` has {_json(wanted)}")
+            raise Unreadable(
+                f"the gateway answered {path}: {_json(found)}, where `success` has {_json(wanted)}"
+                f"{_quoted(envelope)}"
+            )
 
 
 def raise_for_code(envelope: Any, success: Success = ()) -> None:

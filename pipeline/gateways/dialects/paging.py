@@ -166,7 +166,7 @@ def pages(
         if next_request in requested or (found and list(found) == list(before)):
             raise Unreadable(
                 f"page {len(bodies)} leads back to a page that was read already",
-                cure=f"is `dialect` right? If it is, {_CURE}",
+                cure=_cure_of_repetition(paging),
             )
         if next_request is None:
             if paging and not complete:
@@ -179,6 +179,12 @@ def pages(
 
 
 _CURE = f"set `paging` for the gateway, or {WHOLE}"
+
+
+def _cure_of_repetition(paging: Paging | None) -> str:
+    if paging is None or paging.is_guess:
+        return f"is `dialect` right? If it is, {_CURE}"
+    return f"the gateway may ignore `{paging.param}`: check `param` of `paging`, or set {WHOLE}"
 
 
 @dataclass(frozen=True, slots=True)

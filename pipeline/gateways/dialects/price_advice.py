@@ -20,7 +20,7 @@ from pipeline.gateways.dialects.signs import shown, simplified, words
 _UNKNOWN = "openai"
 """The dialect of unknown formats."""
 
-_UNITS = "`token`, `1k`, `1m` or `cents_per_100m`"
+_UNITS = "`token`, `1k`, `1m`, `cents_per_1m` or `cents_per_100m`"
 
 _FACTS = (
     *("context_length", "max_output", "price_source", "more_prices", "input_modalities"),

@@ -370,7 +370,9 @@ def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: i
     after = position.value + (rows if position.is_offset else 1)
     size = ((position.size[0], str(position.size[1])),) if position.size else ()
     params = ((position.param, str(after)), *size)
-    return Following(params, certain, Sign(position.at, position.value)) if more else None
+    pages_at = next((at for at, _, value in position.place.named(_PAGES) if _natural(value)), None)
+    setting = _setting(param=position.param, pages=pages_at) if pages_at and not position.is_offset else None
+    return Following(params, certain, Sign(position.at, position.value, setting)) if more else None
 
 
 def doubtful_sign(
