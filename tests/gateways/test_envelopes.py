@@ -124,6 +124,7 @@ WHOLE = [
     ("a first page of one, whatever it is called", page("a", "b", page={"no": 1, "of": 1})),
     ("a page of one from 0", page("a", "b", pagination={"current": 0, "last": 0})),
     ("a page of one as a text", page("a", "b", page="1 of 1", pagination="1-2 of 2")),
+    ("a month in the place of a page", page("a", "b", page="2026/11")),
     (
         "a page with the number of its last record",
         page("a", "b", paging={"page": 1, "first": 1, "last": 2}, pagination={"page": 1, "from": 1, "of": 2}),
@@ -915,6 +916,12 @@ def test_a_saved_page_that_announces_more_fails() -> None:
     answer = Answer((page("a", offset=0, limit=1, total=9).body,), NOW)
     with pytest.raises(Unreadable, match=r"more pages than were read \(offset: 0\)"):
         request_dialect(gateway()).parse(answer)
+
+
+def test_a_saved_page_without_the_number_of_pages_of_the_config_fails() -> None:
+    own = gateway(paging=(("param", "page"), ("pages", "page.of")))
+    with pytest.raises(Unreadable, match=r"page 1 has no number of pages at 'page\.of'"):
+        request_dialect(own).parse(Answer((page("a").body,), NOW))
 
 
 def test_a_saved_page_with_a_number_of_pages_names_the_setting_that_follows_it() -> None:

@@ -294,7 +294,12 @@ def _linked(page: Page) -> str | None:
 def has_next_page(
     paging: Paging, envelope: Any, headers: Mapping[str, Any], pages: int, records: int
 ) -> bool:
-    """Return whether a page announces another, after so many pages with so many records."""
+    """Return whether a page announces another, after so many pages with so many records.
+
+    Raises:
+        Unreadable: it does not say.
+    """
+    _check_number(paging, envelope, headers, pages)
     return _next_cursor(paging, envelope, headers, pages, records) is not None
 
 

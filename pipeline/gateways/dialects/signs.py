@@ -157,7 +157,7 @@ _YES_WORDS = frozenset({"1", "true", "y", "yes"})
 _NO_WORDS = frozenset({"", "0", "false", "n", "no", "none", "null", "nil", "undefined"})
 _FALSE_WORDS = frozenset({"false", "n", "no"})
 _OF_PAGES = re.compile(
-    r"\s*(?:page\s*)?\d{1,9}(?:\s*[-–]\s*(\d{1,9}))?\s*(?:/|of)\s*(\d{1,9})\s*", re.IGNORECASE
+    r"\s*(?:page\s*)?(\d{1,9})(?:\s*[-–]\s*(\d{1,9}))?\s*(?:/|of)\s*(\d{1,9})\s*", re.IGNORECASE
 )
 """A text such as `1 of 3` or `1/3`; or a range of records, `1-20 of 40`."""
 
@@ -654,9 +654,10 @@ def _numbers_in_texts(place: _Place, pages: int) -> Iterator[Sign]:
     for at, _, value in place.named(_PAGE_NUMBERS | _PAGE_OBJECTS | {"pages"}):
         found = _OF_PAGES.fullmatch(value) if isinstance(value, str) else None
         if found:
-            end, last = found.groups()
+            number, end, last = found.groups()
             read = int(end) if end else pages
-            if int(last) > read:
+            # Not a date, such as 2026/11.
+            if int(last) > read and int(last) >= int(number):
                 yield Sign(at, value, in_header=place.of_headers)
 
 
