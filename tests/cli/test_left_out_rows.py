@@ -11,7 +11,7 @@ import pytest
 from support.e2e import Job, Reply, Scripted
 
 GOOD = [{"id": "lyra"}, {"id": "vega"}]
-ODD = [*GOOD, {"id": None}, {"id": 7}, {"name": "no id"}, "", {"id": "lyra", "tier": 2}]
+ODD = [*GOOD, {"id": None}, {"id": 7}, {"name": "no id"}, "", {"id": "lyra", "owned_by": "acme"}]
 SHOWN = (
     "5 of 7 rows are left out: 4 without a usable id (row 3: its id is null or missing),"
     " 1 with other content of a listed model (lyra)"

@@ -126,7 +126,7 @@ def test_every_known_fact_has_its_line_and_unit(gateway, job):
         ["features", "  tools"],
         ["endpoints", " openai"],
         ["lifecycle", " preview"],
-        ["deprecated", "2027-01-31"],
+        ["shutdown", "  2027-01-31"],
         ["aliases", "   first"],
     ]
 

@@ -344,6 +344,9 @@ def test_a_scope_that_recovers_reports_the_changes_since_it_failed(gateway, job)
             "seconds": 3600,
             "error_class": "Unreachable",
             "urgent": False,
+            "models": 6,
+            "models_before": 5,
+            "hold": None,
         }
     ]
     assert changes(job) == [

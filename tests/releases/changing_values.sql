@@ -479,7 +479,7 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
             select early.started_at from snapshots as early
             where early.id < began.id and early.started_at <= run.started_at and early.status <> 'imported'
             order by early.started_at desc limit 1), ''))
-        order by later.id limit 1), run.started_at)) >= 21600)))
+        order by later.id limit 1), run.started_at)) >= 19440)))
                 or (sightings.outcome = 'held' and sightings.error_class = 'anonymous'), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
