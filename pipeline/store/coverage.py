@@ -222,17 +222,19 @@ class Recovery:
 
 
 _LACKED = """
-    not in (select records.model from listing_records join records on records.id = listing_records.record
+    not in (select records.model from listing_records
+            cross join records on records.id = listing_records.record
             where listing_records.listing = problem.listing)
 """
 
+# With plain joins, SQLite may begin with all records: https://www.sqlite.org/lang_select.html#side_note_special_handling_of_cross_join_
 _ALSO_GONE = f"""
     2 * (select count(*) from changes
          where changes.transition = sightings.transition and changes.kind = 'removed'
          and changes.model {_LACKED.strip()})
     >= max(1, (select count(*) from transitions
-               join listing_records on listing_records.listing = transitions.before
-               join records on records.id = listing_records.record
+               cross join listing_records on listing_records.listing = transitions.before
+               cross join records on records.id = listing_records.record
                where transitions.id = sightings.transition and records.model {_LACKED.strip()}))
 """  # noqa: S608 - our own words
 """SQL: a sighting of a move removes at least half of the models that the held answer `problem` lacked."""
