@@ -17,7 +17,7 @@ from pipeline.core import jsonpath
 from pipeline.core.amounts import USD, Amount, Terms, parse_amount, terms_beside
 from pipeline.core.field_names import Fields
 from pipeline.core.price_conditions import CALL, NOTHING_FOUND, TOKENS, Price, find_conditions
-from pipeline.core.price_fields import FoundPrices, find_prices, is_possible
+from pipeline.core.price_fields import find_prices, is_possible
 from pipeline.core.values import (
     LARGEST,
     parse_date,
@@ -227,10 +227,6 @@ class FactPaths:
             (path, figure) for path, figure in _figures(self.prices, body).values() if figure is not None
         )
         return tuple((path, figure) for path, figure in figures if not is_possible(figure))
-
-    def found_prices(self, body: Body) -> FoundPrices:
-        """Return the prices that a record has under usual names, whether or not they give a figure."""
-        return find_prices(body, self.prices.unit)
 
 
 _USUAL_PATHS: dict[str, tuple[str, ...]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -60,6 +61,15 @@ def shifted(at: str, seconds: float) -> str:
 def are_apart(before: str, after: str) -> bool:
     """Return whether two runs (starts in ISO 8601 UTC) count as two."""
     return not 0 <= seconds_between(before, after) < APART
+
+
+def counted_runs(starts: Iterable[str]) -> list[str]:
+    """Return the starts of runs (ISO 8601 UTC), oldest first, without those that do not count as another."""
+    found: list[str] = []
+    for at in starts:
+        if not found or are_apart(found[-1], at):
+            found.append(at)
+    return found
 
 
 def has_lasted(since: str, now: str, seconds: float) -> bool:

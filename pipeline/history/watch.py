@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pipeline.core.impact import is_group_gone
 from pipeline.core.prices import PriceChange, split_prices
-from pipeline.core.times import TOLERANCE, are_apart, has_lasted, seconds_between, shifted
+from pipeline.core.times import TOLERANCE, counted_runs, has_lasted, seconds_between, shifted
 from pipeline.core.types import FlapStep, Kind, Thresholds
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
@@ -261,10 +261,7 @@ def _is_long(answers: Sequence[str], thresholds: Thresholds | None) -> bool:
     """Return whether answers confirm a removal of a model that does not flap; they are starts of runs."""
     if thresholds is None:
         return False
-    counted: list[str] = []
-    for at in answers:
-        if not counted or are_apart(counted[-1], at):
-            counted.append(at)
+    counted = counted_runs(answers)
     return len(counted) >= thresholds.confirm and has_lasted(
         counted[0], counted[-1], thresholds.confirm_after
     )

@@ -397,11 +397,6 @@ def field_texts(changes: Sequence[FieldChange], *, today: str = "") -> list[str]
     return [plain(text) for text in fields(_english(today[:10]), changes)]
 
 
-def field_text(field: FieldChange) -> str:
-    """Return one field change as in reports; see `field_texts`."""
-    return field_texts([field])[0]
-
-
 def shutdown_text(day: str, days: int) -> str:
     """Return a shutdown date (ISO 8601) and its distance in days: `shutdown 1 Aug 2026, in 92 days`."""
     today = date.fromisoformat(day) - timedelta(days=days)

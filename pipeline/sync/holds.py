@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.core.text import count
-from pipeline.core.times import are_apart, has_lasted
+from pipeline.core.times import counted_runs, has_lasted
 from pipeline.core.types import HoldKind, Listing, Thresholds
 
 MOST_BACK = 0.1
@@ -162,7 +162,7 @@ def suffices(
     """
     if not answers:
         return False
-    number, first = len(_apart([*_times(answers), at])), answers[-1].began_at
+    number, first = len(counted_runs([*_times(answers), at])), answers[-1].began_at
     if not new.records and not (number >= EMPTY_ANSWERS and has_lasted(first, at, thresholds.empty_after)):
         return False
     if alternates:
@@ -175,15 +175,6 @@ def _times(answers: Iterable[HeldAnswer]) -> list[str]:
     return [answer.at for answer in answers][::-1]
 
 
-def _apart(times: Iterable[str]) -> list[str]:
-    """Return the times, oldest first, that count."""
-    found: list[str] = []
-    for at in times:
-        if not found or are_apart(found[-1], at):
-            found.append(at)
-    return found
-
-
 def agreement(answers: Iterable[HeldAnswer], gone: Collection[str]) -> Agreement | None:
     """Return since when answers, newest first, lack some models; None if the newest has one of them."""
     found: list[HeldAnswer] = []
@@ -193,7 +184,7 @@ def agreement(answers: Iterable[HeldAnswer], gone: Collection[str]) -> Agreement
         found.append(answer)
     if not found:
         return None
-    times = _apart(_times(found))
+    times = counted_runs(_times(found))
     return Agreement(found[-1].snapshot, found[-1].began_at, times[-1], len(times))
 
 
@@ -241,7 +232,7 @@ def is_steady(hold: HoldRecord, at: str) -> bool:
         answers.append(answer)
     if not answers:
         return False
-    number = len(_apart([*_times(answers), at]))
+    number = len(counted_runs([*_times(answers), at]))
     return number >= STEADY_ANSWERS and has_lasted(answers[-1].began_at, at, STEADY_AFTER)
 
 

@@ -12,7 +12,7 @@ from support.fakes import moment
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind, Severity
 from pipeline.history.types import Event, Run
-from pipeline.reports.console import event_lines, field_text
+from pipeline.reports.console import event_lines, field_texts
 from pipeline.reports.folding import fold_events
 from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType, change_type
@@ -287,12 +287,12 @@ def test_every_language_has_both_values_or_the_stable_one(language: str, change:
 
 
 def test_the_terminal_has_the_words_of_the_mail() -> None:
-    assert field_text(RETURN) == "context keeps changing between 1,048,576 and 1,000,000, now 1,048,576"
+    assert field_texts([RETURN])[0] == "context keeps changing between 1,048,576 and 1,000,000, now 1,048,576"
     settled = "context settled at 1,000,000 (before: 1,048,576) after 7 changes in 3 days"
-    assert field_text(context(LONG, SHORT, SETTLED)) == settled
+    assert field_texts([context(LONG, SHORT, SETTLED)])[0] == settled
     as_before = "context settled at 1,048,576, as before, after 7 changes in 3 days"
-    assert field_text(context(LONG, LONG, SETTLED)) == as_before
-    assert field_text(AWAY) == "context 1,048,576 → 1,000,000 (−4.6 %) (keeps changing)"
+    assert field_texts([context(LONG, LONG, SETTLED)])[0] == as_before
+    assert field_texts([AWAY])[0] == "context 1,048,576 → 1,000,000 (−4.6 %) (keeps changing)"
 
 
 def test_the_terminal_shows_the_news_of_an_episode_and_folds_the_rest() -> None:

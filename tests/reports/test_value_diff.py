@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.canonical import as_text
 from pipeline.core.types import FieldChange
-from pipeline.reports.console import field_text
+from pipeline.reports.console import field_texts
 from pipeline.reports.value_diff import clip_to_difference, differing_leaves
 
 OLD = {"name": "lyra", "tiers": [{"input": 1, "output": 8}]}
@@ -55,6 +55,7 @@ def test_clipped_texts_differ_where_the_texts_do(begin: str, old: str, new: str)
 
 
 def test_a_line_of_the_terminal_has_the_first_leaves() -> None:
-    assert field_text(field(as_text(OLD), as_text(NEW))) == ("billing: free true (new), tiers.0.output 8 → 9")
+    (text,) = field_texts([field(as_text(OLD), as_text(NEW))])
+    assert text == "billing: free true (new), tiers.0.output 8 → 9"
     many = ({str(n): side for n in range(9)} for side in (1, 2))
-    assert field_text(field(*map(as_text, many))).endswith('"2" 1 → 2 and 6 more')
+    assert field_texts([field(*map(as_text, many))])[0].endswith('"2" 1 → 2 and 6 more')
