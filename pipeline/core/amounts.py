@@ -104,7 +104,7 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(map(str.lower, _WORD.findall(_SEPARATOR.sub("", name))))
 
 
-@lru_cache(2048)
+@lru_cache(512)
 def parse_terms(text: str) -> Terms | None:
     """Parse a unit or a currency; None if it has words of another kind.
 
@@ -217,11 +217,11 @@ def _from_object(value: Mapping[str, Any]) -> Amount | None:
 def terms_beside(value: Mapping[str, Any]) -> Terms:
     """Return the unit and currency that an object states for its prices, as at `unit` or `priceCurrency`."""
     found = NO_TERMS
-    for name, inner in value.items():
-        kind = _states(name)
+    for name, kind in _stating(tuple(value)):
+        inner = value[name]
         if kind == "unit":
             found = found.over(_stated(inner) or NO_TERMS)
-        elif kind == "currency" and isinstance(inner, str) and inner:
+        elif isinstance(inner, str) and inner:
             text = inner[:_LONGEST]
             # A currency that is unknown here is another one.
             code = (parse_terms(text) or NO_TERMS).currency or text
@@ -237,6 +237,12 @@ _ABOUT_PRICES = frozenset(names_in("billing cost costs price prices pricing toke
 def states_terms(name: str) -> bool:
     """Return whether the value of a name may be the unit or the currency of the prices beside it."""
     return _states(name) is not None
+
+
+@lru_cache(512)
+def _stating(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return the names of an object that state a unit or a currency, each with which of both."""
+    return tuple((name, kind) for name in names if (kind := _states(name)))
 
 
 @lru_cache(8192)

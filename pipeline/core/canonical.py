@@ -118,6 +118,12 @@ def differing_members(before: str, after: str) -> tuple[dict[str, Any], dict[str
     return left, right
 
 
+def only_member(body: str, name: str) -> dict[str, Any]:
+    """Return a canonical object without its other members, which are not decoded; {} without this one."""
+    raw = _members(body.encode()).get(name)
+    return {} if raw is None else {name: decode(bytes(raw))}
+
+
 def encode(value: Any) -> str:
     """Return the canonical JSON of a value: keys sorted, no spaces, numbers by value."""
     return _encode(value).decode()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
@@ -131,7 +132,6 @@ class _Shapes:
             for model, record in before.records.items()
             if model in after.records
         ]
-        self._paths: dict[int, frozenset[str]] = {}
         self._found: dict[tuple[str, bool], bool] = {}
 
     def has(self, path: str, *, lost: bool) -> bool:
@@ -161,8 +161,11 @@ class _Shapes:
         gained, lost = Counter[str](), Counter[str]()
         for old, new in self._pairs:
             if old.digest != new.digest:
-                members = canonical.differing_members(old.body, new.body)
-                had, has = (_paths(side) for side in members)
+                before, after = canonical.differing_members(old.body, new.body)
+                values = (*before.values(), *after.values())
+                if before.keys() == after.keys() and not any(map(_is_container, values)):
+                    continue
+                had, has = _paths(before), _paths(after)
                 gained.update(has - had)
                 lost.update(had - has)
         return gained, lost
@@ -171,15 +174,18 @@ class _Shapes:
         """Count the records that had a field, up to a number of them."""
         # Records without the name need no parsing.
         name = f"{jsonpath.last_key(path)}:"
-        found = 0
-        for number, (old, _) in enumerate(self._pairs):
-            if found >= most:
-                break
-            if name in old.body:
-                if number not in self._paths:
-                    self._paths[number] = _paths(canonical.decode(old.body.encode()))
-                found += path in self._paths[number]
-        return found
+        steps = jsonpath.split(path)
+        first = jsonpath.name_of(steps[0])
+        had = (
+            True
+            for old, _ in self._pairs
+            if name in old.body and jsonpath.has_leaf(canonical.only_member(old.body, first), steps)
+        )
+        return sum(islice(had, most))
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def _paths(members: Mapping[str, Any]) -> frozenset[str]:

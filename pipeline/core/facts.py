@@ -250,7 +250,9 @@ _OTHER_NAMES = (
 
 def _first(parse: Callable[[Any], Any], paths: tuple[str, ...], body: Body) -> Any:
     for path in _parsed(paths):
-        value = jsonpath.find(body, path) if len(path) > 1 else body.get(path[0])
+        value = body.get(path[0])
+        if value is not None and len(path) > 1:
+            value = jsonpath.find(value, path[1:])
         if value is None:
             continue
         found = parse(value)

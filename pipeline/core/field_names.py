@@ -139,15 +139,16 @@ class Fields:
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self._objects = list(_objects(body))
-        self._present = frozenset[str]().union(*(named for _, named in self._objects))
+        self._present = frozenset[str]().union(*(named.names for _, named in self._objects))
 
     def first(self, parse: Callable[[Any], Any], names: Names) -> Any:
         """Return the first value of these names that can be parsed; None without one."""
         if self._present.isdisjoint(names.all):
             return None
         for _, named in self._objects:
-            for name in sorted(names.all & named.keys(), key=names.rank.__getitem__):
-                found = None if named[name] is None else parse(named[name])
+            for name in sorted(names.all & named.names.keys(), key=names.rank.__getitem__):
+                value = named.get(name)
+                found = None if value is None else parse(value)
                 if found is not None and found != ():
                     return found
         return None
@@ -194,8 +195,8 @@ class Fields:
         flags = {
             _INPUT_FLAGS[name]
             for _, named in self._objects
-            for name in named.keys() & _INPUT_FLAGS.keys()
-            if _is_on(named[name])
+            for name in named.names.keys() & _INPUT_FLAGS.keys()
+            if _is_on(named.get(name))
         }
         return tuple(sorted({"text"} | flags)) if flags else ()
 
@@ -258,20 +259,33 @@ class Fields:
 _IN_USE = frozenset(names_in("active available enabled ga live normal ok online ready stable"))
 
 
-class _Named(dict[str, Any]):
-    """The values of an object by plain name; `original` has its own names."""
+@lru_cache(512)
+def _names_by_plain(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the names of an object by plain name; records of one list mostly have the same."""
+    return {plain(name): name for name in names}
+
+
+class _Named:
+    """The values of an object by plain name; `original` has its own names, `names` those by plain name."""
+
+    __slots__ = ("names", "original")
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        super().__init__((plain(name), item) for name, item in value.items())
+        self.names = _names_by_plain(tuple(value))
         self.original = value
+
+    def get(self, name: str) -> Any:
+        """Return the value of a plain name; None without one."""
+        original = self.names.get(name)
+        return None if original is None else self.original[original]
 
 
 def _objects(body: Mapping[str, Any], at: str = "", depth: int = 2) -> Iterator[tuple[str, _Named]]:
     named = _Named(body)
     yield at, named
     if depth:
-        for name, value in named.items():
-            if name in CONTAINERS and isinstance(value, dict):
+        for name, original in named.names.items():
+            if name in CONTAINERS and isinstance(value := body[original], dict):
                 yield from _objects(value, name, depth - 1)
 
 
@@ -295,7 +309,7 @@ def _stage(value: Any) -> str | None:
 def _end(value: Any) -> str | None:
     if isinstance(value, dict) and not {"year", "month", "day"} <= value.keys():
         named = _Named(value)
-        dates = (parse_date(named[name]) for name in (*DEPRECATED_AT.rank, *_END_DATES) if name in named)
+        dates = (parse_date(named.get(name)) for name in (*DEPRECATED_AT.rank, *_END_DATES))
         return next((found for found in dates if found), None)
     return parse_date(value)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -84,6 +84,26 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, item in items:
         step = key if isinstance(value, list) else _quoted(key)
         yield from leaves(item, f"{prefix}.{step}" if prefix else step)
+
+
+def has_leaf(value: Any, path: Sequence[str]) -> bool:
+    """Return whether a value has a leaf at these steps, which `generalise` and `split` returned."""
+    if not path:
+        return not ((isinstance(value, dict) and value) or _holds_objects(value))
+    rest = path[1:]
+    match value:
+        case dict():
+            key = name_of(path[0])
+            return key in value and has_leaf(value[key], rest)
+        case list() if path[0] == "*" and _holds_objects(value):
+            return any(has_leaf(item, rest) for item in value)
+        case _:
+            return False
+
+
+def name_of(step: str) -> str:
+    """Return the name that a step stands for."""
+    return json.loads(step) if step.startswith('"') else step
 
 
 def _quoted(key: str) -> str:

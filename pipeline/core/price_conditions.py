@@ -37,10 +37,10 @@ from pipeline.core.price_fields import (
     PER_TOKEN,
     PRICE_WORDS,
     READ,
-    WRAPPERS,
     WRITE,
     is_possible,
     names_price,
+    priced_names,
     terms_of_name,
 )
 from pipeline.core.values import LARGEST, parse_length
@@ -321,14 +321,14 @@ class _Reader:
 
     def fields(self, value: Mapping[str, Any], outer: Terms, depth: int) -> Iterator[_Found]:
         """Yield the prices of a record, or of a wrapper in it."""
-        priced = [name for name in value if names_price(name)]
+        priced, wrappers = priced_names(tuple(value))
         terms = terms_beside(value).over(outer) if priced else outer
         for name in priced:
             if not self.is_plain(value[name], words(name), terms):
                 yield from self.item(value[name], words(name), terms, _ANYWHERE, _DEPTH)
         if depth:
-            for name, inner in value.items():
-                if isinstance(inner, dict) and name.lower() in WRAPPERS:
+            for name in wrappers:
+                if isinstance(inner := value[name], dict):
                     yield from self.fields(inner, terms, depth - 1)
 
     def is_plain(self, item: Any, named: tuple[str, ...], terms: Terms) -> bool:

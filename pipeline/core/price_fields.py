@@ -163,14 +163,20 @@ def _by_meter(found: Iterator[PriceField]) -> tuple[PriceField, ...]:
 
 def _fields(value: Mapping[str, Any], at: tuple[str, ...], outer: Terms) -> Iterator[PriceField]:
     """Yield the prices of a record, or of a wrapper in it."""
-    priced = [name for name in value if names_price(name)]
+    priced, wrappers = priced_names(tuple(value))
     terms = terms_beside(value).over(outer) if priced else outer
     for name in priced:
         yield from _prices((*at, name), value[name], words(name), terms, _DEPTH)
     if len(at) < _DEPTH:
-        for name, item in value.items():
-            if isinstance(item, dict) and name.lower() in WRAPPERS:
+        for name in wrappers:
+            if isinstance(item := value[name], dict):
                 yield from _fields(item, (*at, name), terms)
+
+
+@lru_cache(512)
+def priced_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which names of an object have a word for prices, and which are of wrappers."""
+    return tuple(filter(names_price, names)), tuple(name for name in names if name.lower() in WRAPPERS)
 
 
 @lru_cache(8192)

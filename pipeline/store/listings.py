@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from typing import Any
 
 from pipeline.core import canonical
-from pipeline.core.facts import Facts, is_shared, parse_permissions, to_columns, to_price_rows
+from pipeline.core.facts import Facts, Permission, is_shared, parse_permissions, to_columns, to_price_rows
 from pipeline.core.text import count
 from pipeline.core.types import Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
@@ -62,44 +63,65 @@ def _record_ids(
     records = listing.records.values()
     known = ids.records(gateway, records)
     new = [record for record, row in zip(records, known, strict=True) if row is None]
-    written = _write_records(writer, ids, gateway, new, _facts_in(listing, facts_of)) if new else ()
+    written = _write_records(writer, ids, gateway, new, listing, facts_of) if new else ()
     return [*(row for row in known if row is not None), *written]
 
 
-def _facts_in(listing: Listing, facts_of: FactsOf) -> FactsOf:
-    """Return what parses the facts of a record that is new in a listing; a shared `created` is no fact."""
-    bodies = (canonical.decode(record.body.encode()) for record in listing.records.values())
-    if is_shared(facts_of(body).created for body in bodies):
-        return lambda body: replace(facts_of(body), created=None)
-    return facts_of
-
-
 def _write_records(
-    writer: BulkWriter, ids: RowIds, gateway: int, records: list[Record], facts_of: FactsOf
+    writer: BulkWriter,
+    ids: RowIds,
+    gateway: int,
+    records: list[Record],
+    listing: Listing,
+    facts_of: FactsOf,
 ) -> Sequence[int]:
     records.sort(key=lambda record: record.model)
+    found = list(map(_read(facts_of), records))
+    is_created_shared = _is_created_shared(listing, records, [facts for facts, _ in found], facts_of)
     models = _model_ids(writer, ids, gateway, [record.model for record in records])
     record_ids = writer.new_ids("records", len(records))
     rows, prices, permissions = [], [], []
-    for record_id, record in zip(record_ids, records, strict=True):
-        body = canonical.decode(record.body.encode())
+    for record_id, record, (facts, own_permissions) in zip(record_ids, records, found, strict=True):
         name = f"{record.model}@{record.digest[_DIGEST_SHOWN]}"
-        facts = facts_of(body)
+        columns = to_columns(replace(facts, created=None) if is_created_shared else facts)
         rows.append(
             {"id": record_id, "name": name, "digest": record.digest, "model": models[record.model]}
-            | to_columns(facts)
+            | columns
             | {"body": record.body}
         )
         prices += [{"record": record_id, **price} for price in to_price_rows(facts)]
-        permissions += [
-            {"name": name, "record": record_id, **asdict(permission)}
-            for permission in parse_permissions(body)
-        ]
+        permissions += [{"name": name, "record": record_id, **asdict(each)} for each in own_permissions]
         ids.add_record(gateway, record, record_id)
     writer.insert("records", rows)
     writer.insert("record_prices", prices)
     writer.insert_new("permissions", permissions)
     return record_ids
+
+
+def _read(facts_of: FactsOf) -> Callable[[Record], tuple[Facts, tuple[Permission, ...]]]:
+    """Return what parses the facts and permissions of a record."""
+
+    def read(record: Record) -> tuple[Facts, tuple[Permission, ...]]:
+        body = canonical.decode(record.body.encode())
+        return facts_of(body), parse_permissions(body)
+
+    return read
+
+
+def _is_created_shared(
+    listing: Listing, new: Sequence[Record], facts: Iterable[Facts], facts_of: FactsOf
+) -> bool:
+    """Return whether all records of a listing have one `created`, which then is no fact of a model.
+
+    Those of the records that are new are known; the others are read only where these are equal.
+    """
+    known = {record.model for record in new}
+    others = (
+        facts_of(canonical.decode(record.body.encode()))
+        for record in listing.records.values()
+        if record.model not in known
+    )
+    return is_shared(each.created for each in chain(facts, others))
 
 
 def _model_ids(writer: BulkWriter, ids: RowIds, gateway: int, names: list[str]) -> dict[str, int]:

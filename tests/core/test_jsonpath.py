@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import strategies
 
-from pipeline.core.jsonpath import Path, covers, find, generalise, graft, leaves, parse, remove, transform
+from pipeline.core.jsonpath import (
+    Path,
+    covers,
+    find,
+    generalise,
+    graft,
+    has_leaf,
+    leaves,
+    parse,
+    remove,
+    split,
+    transform,
+)
 
 
 @pytest.mark.parametrize(
@@ -195,3 +207,12 @@ def test_arrays_of_another_length_are_not_grafted() -> None:
 def test_a_removed_field_can_be_grafted_back(value: Any, path: Path) -> None:
     if path[-1] != "*":
         assert graft(remove(value, [path]), value, path) == value
+
+
+@given(strategies.objects, strategies.objects)
+def test_a_value_has_the_leaves_at_the_general_forms_of_its_own_leaves_and_no_others(
+    value: dict[str, Any], other: dict[str, Any]
+) -> None:
+    own = {generalise(leaf) for leaf, _ in leaves(value)}
+    for path in own | {generalise(leaf) for leaf, _ in leaves(other)}:
+        assert has_leaf(value, split(path)) is (path in own)
