@@ -26,6 +26,7 @@ CHANGES_EXIT = 1
 SOME_FAILED_EXIT = 3
 ALL_FAILED_EXIT = 4
 HELD_EXIT = 5
+STREAM_EXIT = 73
 
 
 def exit_status(*, scopes: int, failed: int, held: int = 0) -> int:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
+from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from pipeline import __version__
+from pipeline.cli.streams import Stream, tolerant_streams
+from pipeline.errors import HELD_EXIT, STREAM_EXIT
 
 
 class _Entry(NamedTuple):
-    """A command: its module in this package, and its line in `--help`."""
+    """A command: its module in this package, its line in `--help`, and whether it writes more than output."""
 
     module: str
     help: str
+    writes: bool = False
 
 
 _COMMANDS = {
-    "init": _Entry("setup", "Write a commented config that works without any key."),
+    "init": _Entry("setup", "Write a commented config that works without any key.", writes=True),
     "check": _Entry("run", "Validate the config, ask every scope once, suggest fixes."),
-    "sync": _Entry("run", "Ask every scope and record the answers, without reports."),
-    "run": _Entry("run", "Ask every scope, record, and send the due reports."),
-    "report": _Entry("reports", "Write the report of what changed, or print it with --as."),
-    "send": _Entry("reports", "Send the reports that are due."),
-    "outbox": _Entry("reports", "Show unsent reports; retry or drop them."),
+    "sync": _Entry("run", "Ask every scope and record the answers, without reports.", writes=True),
+    "run": _Entry("run", "Ask every scope, record, and send the due reports.", writes=True),
+    "report": _Entry("reports", "Write the report of what changed, or print it with --as.", writes=True),
+    "send": _Entry("reports", "Send the reports that are due.", writes=True),
+    "outbox": _Entry("reports", "Show unsent reports; retry or drop them.", writes=True),
     "changes": _Entry("catalog", "Show what changed, oldest first."),
     "models": _Entry("catalog", "Show the models on offer, now or at a time."),
     "scopes": _Entry("catalog", "Show every scope: its key, number of models and state."),
@@ -41,22 +44,28 @@ _COMMANDS = {
     "deprecations": _Entry("deprecations", "Show announced shutdowns, and removals without notice."),
     "watch": _Entry("watch", "Check watched models: missing, retiring, repriced or OK."),
     "probe": _Entry("probe", "Show the fields that differ from answer to answer."),
-    "import": _Entry("import_", "Import saved answers into the history of a scope."),
-    "accept": _Entry("run", "Accept the held answers of scopes at once."),
+    "import": _Entry("import_", "Import saved answers into the history of a scope.", writes=True),
+    "accept": _Entry("run", "Accept the held answers of scopes at once.", writes=True),
     "verify": _Entry("maintenance", "Check the database against itself."),
-    "rebuild": _Entry("maintenance", "Derive changes and facts again from the answers."),
-    "prune": _Entry("maintenance", "Drop old history."),
-    "backup": _Entry("maintenance", "Write a consistent copy of the database to a file."),
-    "forget": _Entry("maintenance", "Drop scopes and all that only they needed."),
-    "rename": _Entry("maintenance", "Rename a scope or a gateway, and keep the history."),
+    "rebuild": _Entry("maintenance", "Derive changes and facts again from the answers.", writes=True),
+    "prune": _Entry("maintenance", "Drop old history.", writes=True),
+    "backup": _Entry("maintenance", "Write a consistent copy of the database to a file.", writes=True),
+    "forget": _Entry("maintenance", "Drop scopes and all that only they needed.", writes=True),
+    "rename": _Entry("maintenance", "Rename a scope or a gateway, and keep the history.", writes=True),
     "browse": _Entry("browse", "Show the database in a browser, with Datasette."),
-    "datasette-config": _Entry("browse", "Write the configuration for a Datasette of your own."),
-    "publish": _Entry("browse", "Write a copy of the database that is safe to hand out."),
+    "datasette-config": _Entry("browse", "Write the configuration for a Datasette of your own.", writes=True),
+    "publish": _Entry("browse", "Write a copy of the database that is safe to hand out.", writes=True),
     "schedule": _Entry("schedule", "Print a schedule for cron, systemd, Kubernetes or GitHub."),
-    "demo": _Entry("demo", "Watch a made-up gateway for three weeks, in seconds."),
+    "demo": _Entry("demo", "Watch a made-up gateway for three weeks, in seconds.", writes=True),
     "gateway": _Entry("demo", "Start a reference gateway, with faults on request."),
 }
 
+
+_VERBOSE = frozenset({"-v", "-vv", "--verbose"})
+
+_INTERRUPTED = 130
+
+_PACKAGE = Path(__file__).parents[1]
 
 _OPTIONS = frozenset({"help", "version"})
 """Options of the program that people try as commands."""
@@ -104,14 +113,17 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="modelwatch %(version)s")
+@click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an unexpected error."
+)
 def modelwatch() -> None:
     """Watch which models your LLM gateways really offer, and what changes.
 
     Exit statuses: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
     2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
     written or sent; 65 saved answers cannot be imported; 69 a part of the program is missing; 71 a port
-    cannot be used; 74 the database cannot be used; 75 another run holds the lock; 78 the config cannot be
-    used.
+    cannot be used; 73 standard output or error cannot be written; 74 the database cannot be used; 75
+    another run holds the lock; 78 the config cannot be used.
     """
 
 
@@ -121,27 +133,74 @@ def main(clock: Callable[[], str] | None = None) -> None:
     Args:
         clock: returns the time, as text in ISO 8601 UTC; None for the machine's clock.
     """
+    with tolerant_streams() as (output, error):
+        status = _run(clock)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        status = _after_faults(status, output, error)
+    sys.exit(status)
+
+
+def _run(clock: Callable[[], str] | None) -> int:
+    """Run the command; return the exit status."""
     from pipeline.errors import PipelineError, QuestionError
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A character that the terminal cannot show must not end a run.
-            stream.reconfigure(errors="backslashreplace")
     try:
         status = modelwatch.main(standalone_mode=False, obj=clock)
     except QuestionError as error:
         usage_error = click.UsageError(error.message)
         usage_error.show()
-        sys.exit(usage_error.exit_code)
+        status = usage_error.exit_code
     except PipelineError as error:
         for line in error.message.splitlines():
             click.echo(f"modelwatch: {line}", err=True)
-        sys.exit(error.exit_code)
+        status = error.exit_code
     except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        status = end.exit_code
     except click.Abort:
-        sys.exit(130)
+        status = _INTERRUPTED
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    sys.exit(status if isinstance(status, int) else 0)
+        status = error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last resort
+        status = _unexpected(error)
+    return status if isinstance(status, int) else 0
+
+
+def _unexpected(error: Exception) -> int:
+    """Print the class and place of an error that is a fault of this program; return its exit status.
+
+    Its message may hold anything, a secret too, so it is shown with `-v` only.
+    """
+    import traceback
+
+    from pipeline.errors import PipelineError
+
+    if not _VERBOSE.isdisjoint(sys.argv[1:]):
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
+    place = Path(ours[-1].filename)
+    where = place.relative_to(_PACKAGE.parent) if place.is_relative_to(_PACKAGE) else place.name
+    click.echo(
+        f"modelwatch: unexpected {type(error).__name__} at {where}:{ours[-1].lineno}, a fault of modelwatch:"
+        " report it with what -v shows",
+        err=True,
+    )
+    return PipelineError.exit_code
+
+
+def _after_faults(status: int, output: Stream, error: Stream) -> int:
+    """Report standard streams that could not be written, where there is a place; return the exit status.
+
+    A command that only reads ends quietly where the reader of its pipe has seen enough.
+    """
+    writes = any(_COMMANDS[name].writes for name in sys.argv[1:] if name in _COMMANDS)
+    broken = [each for each in (output, error) if each.fault and (writes or not each.lost_its_reader)]
+    if not broken:
+        return status
+    if error not in broken:
+        click.echo(f"modelwatch: {broken[0].message()}", err=True)
+    elif output not in broken and not output.is_used:
+        click.echo(f"modelwatch: {broken[0].message()}")
+    return STREAM_EXIT if status <= HELD_EXIT and status != click.UsageError.exit_code else status

@@ -55,7 +55,13 @@ def test_help_and_version_import_no_module_of_a_command(option: str) -> None:
         "print(json.dumps([name for name in sys.modules if name.startswith('pipeline')]))"
     )
     loaded = set(json.loads(run_python(source).splitlines()[-1]))
-    assert loaded <= {"pipeline", "pipeline.cli", "pipeline.cli.app", "pipeline.errors"}
+    assert loaded <= {
+        "pipeline",
+        "pipeline.cli",
+        "pipeline.cli.app",
+        "pipeline.cli.streams",
+        "pipeline.errors",
+    }
 
 
 @pytest.mark.parametrize(
