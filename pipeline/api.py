@@ -378,15 +378,18 @@ class Home:
             # A check of keys does not need the history; the run reports what is wrong with it.
             return {}
 
-    def sync(self, *scopes: str, dry_run: bool = False, observer: RunObserver = _SILENT) -> RunResult:
+    def sync(
+        self, *scopes: str, dry_run: bool = False, new: bool = False, observer: RunObserver = _SILENT
+    ) -> RunResult:
         """Ask every scope, or those that match a glob, and record the answers; report nothing. See `run`."""
-        return self.run(*scopes, reports=False, dry_run=dry_run, observer=observer)
+        return self.run(*scopes, reports=False, dry_run=dry_run, new=new, observer=observer)
 
     def run(
         self,
         *scopes: str,
         reports: bool = True,
         dry_run: bool = False,
+        new: bool = False,
         observer: RunObserver = _SILENT,
     ) -> RunResult:
         """Ask every scope, or those that match a glob, record the answers, and send the reports that are due.
@@ -398,6 +401,7 @@ class Home:
             scopes: globs of scopes.
             reports: write and send reports.
             dry_run: compare only; nothing is written or sent.
+            new: begin a new history where the database is lost.
             observer: called as the run proceeds.
 
         Raises:
@@ -417,6 +421,7 @@ class Home:
                     all_scopes=not scopes,
                     deliver=reports and not dry_run,
                     dry_run=dry_run,
+                    new=new,
                     observer=observer,
                 )
             )
@@ -431,6 +436,7 @@ class Home:
         all_scopes: bool,
         deliver: bool,
         dry_run: bool,
+        new: bool,
         observer: RunObserver,
     ) -> RunResult:
         """Ask scopes, record the answers, and send the reports that are due, under the database's lock."""
@@ -440,7 +446,8 @@ class Home:
         from pipeline.sync.run import sync
 
         destinations, watched = destinations_of(config), config.watch
-        with Store.open_copy(config.database) if dry_run else self._write(config, must_exist=False) as store:
+        writing = self._write(config, must_exist=False, new=new)
+        with Store.open_copy(config.database) if dry_run else writing as store:
             self._derive_again(store, config)
             left_out_before = left_out_rows(store)
 
@@ -502,6 +509,7 @@ class Home:
         dialect: str | None = None,
         url: str | None = None,
         time_field: str | None = None,
+        new: bool = False,
         on_answer: Callable[[], None] = lambda: None,
     ) -> ImportResult:
         """Record saved answers in the history of a scope, oldest first.
@@ -513,6 +521,7 @@ class Home:
             dialect: how they are written; None for the config's.
             url: where they came from, for an unknown gateway.
             time_field: the path in an answer to its time; None where file names or lines have the times.
+            new: begin a new history where the database is lost.
             on_answer: called after each answer.
 
         Raises:
@@ -527,7 +536,7 @@ class Home:
         target, asked = target_scope(configured, self.database, scope, dialect=dialect, url=url)
         if not isinstance(answers, Answers):
             answers = saved_answers(Path(answers), time_field, now=self.clock())
-        with self._write(config, must_exist=False) as store:
+        with self._write(config, must_exist=False, new=new) as store:
             if config:
                 self._derive_again(store, config)
             return import_answers(target, answers, store, lambda _answer: on_answer(), asked=asked)
@@ -959,11 +968,13 @@ class Home:
         return Store.read(self.database)
 
     @contextmanager
-    def _write(self, config: Config | None = None, *, must_exist: bool = True) -> Iterator[Store]:
+    def _write(
+        self, config: Config | None = None, *, must_exist: bool = True, new: bool = False
+    ) -> Iterator[Store]:
         """Open the database to write, under its lock; `config` saves reading it again."""
         path = config.database if config else self.database
         if not self.holds_lock:
-            with writing(path, since=self.clock(), must_exist=must_exist) as store:
+            with writing(path, since=self.clock(), must_exist=must_exist, new=new) as store:
                 yield store
             return
         with Store.open(path) as store:

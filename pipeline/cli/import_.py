@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pipeline.api import Answers, Home, ImportResult, LeftOut, in_git, saved_answers
-from pipeline.cli.options import LOG, logged, with_home
+from pipeline.cli.options import LOG, logged, new_option, with_home
 from pipeline.cli.terminal import interruptible, progress, raw
 from pipeline.core import jsonpath
 from pipeline.core.canonical import pretty
@@ -38,6 +38,7 @@ _LINES = (".jsonl", ".ndjson")
 @click.option("--dialect", help="The dialect of the answers, or `auto`.  [default: as in the config]")
 @click.option("--url", help="Where they came from, for a gateway that is not in the config.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a line.")
+@new_option
 def import_(
     home: Home,
     *,
@@ -49,6 +50,7 @@ def import_(
     dialect: str | None,
     url: str | None,
     as_json: bool,
+    new: bool,
     quiet: bool,
     verbose: int,
 ) -> int:
@@ -61,7 +63,7 @@ def import_(
     del verbose
     answers = _answers(source, repository, file, time_field, now=home.clock())
     with progress(answers.count, quiet=quiet, label="importing") as bar, interruptible():
-        result = home.import_(scope, answers, dialect=dialect, url=url, on_answer=bar.step)
+        result = home.import_(scope, answers, dialect=dialect, url=url, new=new, on_answer=bar.step)
     _log_problems(result.left_out, result.totals.unreadable)
     about_rows = (result.doubt, result.totals.left_out_rows)
     for problem in filter(None, (*about_rows, *result.totals.setting_advice, result.totals.price_advice)):

@@ -71,6 +71,11 @@ def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+new_option = click.option(
+    "--new", is_flag=True, help="Begin a new history where the database is lost and has no backup."
+)
+
+
 def csv_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the options `--csv`, whose help is `text`, and `--bom`, passed on as `as_csv` and `bom`."""
 

@@ -21,7 +21,7 @@ from pipeline.api import (
     RunProblems,
     ScopeResult,
 )
-from pipeline.cli.options import LOG, logged, with_home
+from pipeline.cli.options import LOG, logged, new_option, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
@@ -140,6 +140,7 @@ def _cure(key: str, scope: Scope) -> str:
 @_exit_code_option
 @_repeat_option
 @_dry_run_option
+@new_option
 def sync(home: Home, **options: Any) -> int:
     """Ask every scope and record the answers, without reports."""
     return _run(home, reports=False, **options)
@@ -152,6 +153,7 @@ def sync(home: Home, **options: Any) -> int:
 @_exit_code_option
 @_repeat_option
 @_dry_run_option
+@new_option
 def run(home: Home, **options: Any) -> int:
     """Ask every scope, record, and send the reports that are due.
 
@@ -170,13 +172,14 @@ def _run(
     exit_code: bool,
     repeat: bool,
     dry_run: bool,
+    new: bool,
     quiet: bool,
     verbose: int,
 ) -> int:
     prints = dry_run or (not quiet and (verbose > 0 or sys.stdout.isatty()))
     repeat = repeat or verbose > 0 or sys.stderr.isatty()
     observer = _Observer(prints=prints, quiet=quiet, repeat=repeat)
-    result = home.run(*only, reports=reports, dry_run=dry_run, observer=observer)
+    result = home.run(*only, reports=reports, dry_run=dry_run, new=new, observer=observer)
     _log_lines(result.template_problems)
     _log_failures(result.deliveries, repeat=repeat)
     return result.exit_status or (CHANGES_EXIT if exit_code and result.report.events else 0)

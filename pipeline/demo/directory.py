@@ -14,6 +14,8 @@ CONFIG = "modelwatch.toml"
 
 DATABASE = "modelwatch.db"
 
+_MARKER = f".{DATABASE}.history"
+
 REPORTS = "reports"
 
 _MARK = "# Written by `modelwatch demo`"
@@ -61,7 +63,7 @@ def clear(directory: Path) -> None:
         ConfigError: they cannot be removed.
     """
     with _config_errors(directory):
-        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", _MARKER):
             (directory / name).unlink(missing_ok=True)
         for path in (directory / REPORTS).glob("*"):
             if _REPORT.match(path.name):

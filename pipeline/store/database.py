@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errors import StoreError
+from pipeline.store.marker import refuse_lost
 from pipeline.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ class Store:
             allow_empty: open also a file without tables, as a run leaves that is killed at its start.
 
         Raises:
-            StoreError: there is no such file, it is not a database of ours, or it is of another release.
+            StoreError: there is no such file, it is not a database of ours, it is of another release, or it
+                has lost its history.
         """
+        refuse_lost(path)
         if not path.exists():
             raise StoreError("there is no database yet: `modelwatch run` creates it", path=path)
         with store_errors(path):
@@ -106,8 +109,10 @@ class Store:
         """Open a copy in memory of the database at `path`, or an empty one; the file stays as it is.
 
         Raises:
-            StoreError: it is not a database of ours, or it is newer than this program.
+            StoreError: it is not a database of ours, it is newer than this program, or it has lost its
+                history.
         """
+        refuse_lost(path)
         store = cls(_connect(":memory:"), path)
         if path.exists():
             with cls.read(path, allow_old=True, allow_empty=True) as source, store_errors(path):

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from support.fakes import Script, rows_of
 
 from pipeline.errors import Locked, StoreError
-from pipeline.store import Store, lock
+from pipeline.store import Store, lock, writing
 from pipeline.store.database import APPLICATION_ID
 
 NOW = "2026-09-20T06:00:00Z"
@@ -316,6 +317,58 @@ def test_a_lock_may_be_held_before_its_holder_is_written(path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(Locked, match=r"it has just started.*wait for it to end"), lock(path, since=NOW):
             pass
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_the_lock_is_that_of_the_file_by_whatever_name(path: Path, tmp_path: Path, link: Any) -> None:
+    filled(path)
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "elsewhere" / "other.db"
+    link(path, other)
+    with (
+        lock(path, since=NOW),
+        pytest.raises(Locked, match="another run holds the lock"),
+        lock(other, since=NOW),
+    ):
+        pass
+    with (
+        lock(other, since=NOW),
+        pytest.raises(Locked, match="another run holds the lock"),
+        lock(path, since=NOW),
+    ):
+        pass
+    with lock(other, since=NOW):
+        pass
+
+
+def test_the_lock_leaves_those_of_sqlite_alone(path: Path) -> None:
+    filled(path)
+    with lock(path, since=NOW), Store.open(path) as store, store.transaction():
+        with lock(path.with_name("another.db"), since=NOW, create=True):
+            pass
+        with closing(sqlite3.connect(path, timeout=0)) as other:
+            assert other.execute("select count(*) from snapshots").fetchone() == (2,)
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("begin immediate")
+
+
+def test_the_lock_of_a_database_that_does_not_exist_creates_none(path: Path) -> None:
+    with lock(path, since=NOW):
+        assert not path.exists()
+
+
+def test_a_database_with_a_history_gets_a_marker_after_its_first_run(path: Path) -> None:
+    with writing(path, since=NOW) as store:
+        Script(store).offers("acme/prod", "lyra").run()
+    assert (
+        path.parent / ".watch.db.history"
+    ).read_text() == f"watch.db has a history since {NOW} or earlier.\n"
+
+
+def test_a_database_without_a_run_gets_no_marker(path: Path) -> None:
+    with writing(path, since=NOW):
+        pass
+    assert not (path.parent / ".watch.db.history").exists()
 
 
 def test_an_error_releases_the_lock(path: Path) -> None:
