@@ -689,8 +689,8 @@ class Home:
     ) -> list[dict[str, Any]]:
         """Return the models on offer, now or at a moment: one row for each gateway and model.
 
-        A row has gateway, model, owned_by, created, scopes and groups (names), and records (the distinct
-        bodies, as JSON text).
+        A row has gateway, model, owned_by, created, scopes and groups (names), records (the distinct bodies,
+        as JSON text), and facts (of each record: what is known, its `more_prices` and its `scopes`).
 
         Raises:
             QuestionError: `at` is no time or before the history, or a glob matches no scope.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -14,13 +15,15 @@ from pipeline.cli.options import Time, csv_option, with_home
 from pipeline.cli.terminal import raw, table
 from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
+from pipeline.core.facts import strip_zeros
+from pipeline.core.prices import PRICES
 from pipeline.core.text import count
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
 from pipeline.history.types import Coverage
 from pipeline.reports import csv_json
-from pipeline.reports.console import event_lines, incident_lines
-from pipeline.reports.csv_json import coverage_value, event_value, write_csv
+from pipeline.reports.console import event_lines, incident_lines, price_now_text
+from pipeline.reports.csv_json import coverage_value, current_price_value, event_value, write_csv
 
 
 @click.command()
@@ -69,6 +72,20 @@ def changes(
 
 
 _MODEL_COLUMNS = ("gateway", "model", "owned_by", "created", "scopes", "groups")
+_FACT_COLUMNS = (
+    "type",
+    "context_length",
+    "max_output",
+    *PRICES,
+    "price_source",
+    "input_modalities",
+    "output_modalities",
+    "features",
+    "endpoints",
+    "lifecycle",
+    "deprecated_at",
+    "aliases",
+)
 
 
 @click.command()
@@ -92,23 +109,43 @@ def models(
     as_csv: bool,
     bom: bool,
 ) -> None:
-    """Show the models on offer, now or at a time, with their scopes; PATTERNS are globs of model ids."""
+    """Show the models on offer, now or at a time, with their scopes; PATTERNS are globs of model ids.
+
+    JSON and CSV have the facts and prices, too.
+    """
     found = home.models(*patterns, at=at, scopes=scopes, owners=owners)
     if as_json:
-        raw(pretty(found))
-        return
-    rows = [
-        [
-            " ".join(cell) if isinstance(cell, list) else cell
-            for cell in (row[name] for name in _MODEL_COLUMNS)
-        ]
-        for row in found
-    ]
-    if as_csv:
-        raw(write_csv(_MODEL_COLUMNS, rows, bom=bom))
+        raw(pretty([row | {"facts": list(map(_facts_value, row["facts"]))} for row in found]))
+    elif as_csv:
+        columns = (*_MODEL_COLUMNS, *_FACT_COLUMNS, "other_prices", "records")
+        raw(write_csv(columns, map(_model_row, found), bom=bom))
     else:
-        table(_MODEL_COLUMNS, rows)
+        table(_MODEL_COLUMNS, [_cells(row, _MODEL_COLUMNS) for row in found])
         click.echo(count(len(found), "model"))
+
+
+def _cells(row: Mapping[str, Any], columns: Iterable[str]) -> list[Any]:
+    """Return the values of columns, with lists as words and exact amounts; None where there is none."""
+    return [_cell(row.get(name)) for name in columns]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return " ".join(value)
+    return strip_zeros(Decimal(str(value))) if isinstance(value, float) else value
+
+
+def _facts_value(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a record as a JSON object."""
+    value = {name: each for name, each in facts.items() if name != "more_prices"}
+    return value | {"prices": [current_price_value(price) for price in facts["more_prices"]]}
+
+
+def _model_row(row: Mapping[str, Any]) -> list[Any]:
+    """Return a model as a row of the CSV, with the facts of the record that the most scopes get."""
+    facts = max(row["facts"], key=lambda each: len(each["scopes"]))
+    others = "; ".join(map(price_now_text, facts["more_prices"])) or None
+    return [*_cells(row, _MODEL_COLUMNS), *_cells(facts, _FACT_COLUMNS), others, len(row["facts"])]
 
 
 _SCOPE_COLUMNS = ("scope", "group", "auth", "key", "models", "state", "last_answered")

@@ -11,7 +11,7 @@ from pipeline.api import Home, Moment, ScopeListing
 from pipeline.cli.options import csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
-from pipeline.core.prices import usd_sides
+from pipeline.core.prices import prices_of_fields
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
 from pipeline.core.times import minute
@@ -20,7 +20,7 @@ from pipeline.errors import CHANGES_EXIT
 from pipeline.history.compare import ComparedPairs, ComparedSide, Comparison, Difference
 from pipeline.history.types import Event
 from pipeline.reports.console import change_lines, scopes_text
-from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
+from pipeline.reports.csv_json import field_value, price_cells, price_value, sides, usd_cells, write_csv
 
 
 @click.command()
@@ -110,6 +110,10 @@ DIFF_COLUMNS = (
     "after_usd_per_1m",
     "models",
     "shape_of",
+    "before_price",
+    "after_price",
+    "currency",
+    "unit",
 )
 """The columns of the CSV: a row for each pair of scopes, model and field."""
 
@@ -121,16 +125,17 @@ def diff_rows(found: Comparison) -> Iterator[Sequence[Any]]:
             for each in part.differences:
                 head = (old.scope, new.scope, str(each.kind), each.model)
                 if not each.fields:
-                    yield (*head, *[None] * 8)
-                usd = usd_sides(each.fields, each.prices)
+                    yield (*head, *[None] * 12)
+                prices = prices_of_fields(each.fields, each.prices)
                 for field in each.fields:
-                    prices = usd.get(field, (None, None))
+                    price = prices.get(field)
+                    change = (field.field, *sides(field), field.category)
                     shape = (len(each.models) or None, field.shape_of)
-                    yield (*head, field.field, *sides(field), field.category, *prices, *shape)
+                    yield (*head, *change, *usd_cells(price), *shape, *price_cells(price))
     for scope in found.only_before:
-        yield (scope.scope, None, "gone", *[None] * 9)
+        yield (scope.scope, None, "gone", *[None] * 13)
     for scope in found.only_after:
-        yield (None, scope.scope, "new", *[None] * 9)
+        yield (None, scope.scope, "new", *[None] * 13)
 
 
 def diff_lines(found: Comparison, *, quiet_too: bool = False, each: bool = False) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pipeline.cli.options import logged, with_home
 from pipeline.cli.terminal import progress, raw
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.diff import field_changes
-from pipeline.core.prices import PRICES, PriceChange
+from pipeline.core.prices import PRICES
 from pipeline.core.text import printable as safe
 from pipeline.core.text import quoted
 from pipeline.core.times import minute
@@ -22,7 +22,7 @@ from pipeline.core.types import FieldChange
 from pipeline.errors import exit_status
 from pipeline.history.model import ModelDetails, OfferedRecord, OfferState, ScopeOffer
 from pipeline.reports.console import amount_text, event_lines, scopes_text, state_text, usd_text
-from pipeline.reports.csv_json import event_value
+from pipeline.reports.csv_json import current_price_value, event_value
 
 CAVEAT = "gateways of the One-API family may answer here for models that they do not offer: rely on the list"
 
@@ -96,7 +96,7 @@ def _gateway_value(at: ModelDetails, live: _Live) -> dict[str, Any]:
                 "record": record.id,
                 "scopes": [offer.coverage.scope for offer in at.scopes if offer.record == record.id],
                 "facts": record.facts,
-                "prices": [_price_value(price) for price in record.more_prices],
+                "prices": [current_price_value(price) for price in record.more_prices],
                 "body": json.loads(record.body),
             }
             for record in at.records.values()
@@ -106,12 +106,6 @@ def _gateway_value(at: ModelDetails, live: _Live) -> dict[str, Any]:
         ],
         "history": [event_value(event) for event in at.events],
     }
-
-
-def _price_value(price: PriceChange) -> dict[str, Any]:
-    """Return a price beside those of the facts as a JSON object; see the table `record_prices`."""
-    names = ("name", "unit", "from_tokens", "window", "currency")
-    return {name: getattr(price, name) for name in names} | {"amount": price.after}
 
 
 def _scope_value(offer: ScopeOffer, live: _Live) -> dict[str, Any]:

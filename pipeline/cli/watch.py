@@ -18,8 +18,8 @@ from pipeline.core.times import minute
 from pipeline.core.watchlist import is_glob
 from pipeline.errors import CHANGES_EXIT
 from pipeline.history.watch import Finding, FindingKind, UnmatchedPattern, WatchedModel, WatchReport
-from pipeline.reports.console import URGENT_PREFIX, price_text, scopes_text, shutdown_text
-from pipeline.reports.csv_json import price_value, write_csv
+from pipeline.reports.console import URGENT_PREFIX, field_texts, price_text, scopes_text, shutdown_text
+from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
 
 
 @click.command()
@@ -33,7 +33,7 @@ from pipeline.reports.csv_json import price_value, write_csv
     type=Time(),
     default="7d",
     show_default=True,
-    help="Report prices that changed after this time.",
+    help="Report prices and stages that changed after this time.",
 )
 @click.option(
     "--days",
@@ -95,6 +95,7 @@ def watch_value(report: WatchReport) -> dict[str, Any]:
                         "date": finding.day,
                         "days": finding.days,
                         "prices": [price_value(price) for price in finding.prices],
+                        "fields": [field_value(field) for field in finding.fields],
                         "group": finding.group,
                     }
                     for finding in model.findings
@@ -127,18 +128,20 @@ WATCH_COLUMNS = (
     "answers_needed",
     "earliest",
     "group",
+    "field",
+    "currency",
 )
-"""The columns of the CSV: a row for each model, scope, finding and price, and for each model that is OK."""
+"""The columns of the CSV: a row for each model, scope, finding and value, and for each model that is OK."""
 
 
 def watch_rows(report: WatchReport) -> Iterator[Sequence[Any]]:
     """Yield the rows of the CSV."""
     for each in report.unmatched:
         kind = "gone" if each.offered_before else "unknown"
-        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None, *[None] * 4)
+        yield (each.pattern, kind, "yes", *[None] * 9, " ".join(each.similar) or None, *[None] * 6)
     for model in report.models:
         if not model.findings:
-            yield from ((model.model, "ok", None, scope, *[None] * 13) for scope in model.scopes)
+            yield from ((model.model, "ok", None, scope, *[None] * 15) for scope in model.scopes)
         for finding in model.findings:
             yield from _finding_rows(model.model, finding)
 
@@ -149,10 +152,13 @@ def _finding_rows(model: str, finding: Finding) -> Iterator[Sequence[Any]]:
     tail = (finding.answers, finding.needed, finding.earliest, finding.group)
     for scope in finding.scopes:
         head = (model, str(finding.kind), urgent, scope, *dates)
-        if not finding.prices:
-            yield (*head, *[None] * 6, *tail)
+        if not (finding.prices or finding.fields):
+            yield (*head, *[None] * 6, *tail, None, None)
         for price in finding.prices:
-            yield (*head, price.name, price.before, price.after, price.percent, price.unit, None, *tail)
+            sided = (price.name, price.before, price.after, price.percent, price.unit)
+            yield (*head, *sided, None, *tail, None, price.currency if price.unit else None)
+        for field in finding.fields:
+            yield (*head, None, *sides(field), None, None, None, *tail, field.field, None)
 
 
 def watch_lines(report: WatchReport) -> Iterator[str]:
@@ -238,9 +244,9 @@ def _finding_texts(finding: Finding) -> Iterator[str]:
             yield f"missing from the answer held{began}: {scopes}"
         case FindingKind.SHUTDOWN:
             yield f"{shutdown_text(finding.day or '', finding.days or 0)}: {scopes}"
-        case FindingKind.REPRICED:
-            for price in finding.prices:
-                yield f"{price_text(price)}{began}: {scopes}"
+        case FindingKind.REPRICED | FindingKind.STAGE:
+            for text in (*map(price_text, finding.prices), *field_texts(finding.fields)):
+                yield f"{text}{began}: {scopes}"
         case FindingKind.FAILING:
             last = minute(finding.last_answered) if finding.last_answered else "never"
             yield f"unknown, the scope is failing{began}, last offered {last}: {scopes}"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from pipeline.core.amounts import USD, names_in, parse_amount, words
+from pipeline.core.amounts import USD, Amount, names_in, parse_amount, words
 from pipeline.core.canonical import from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
@@ -318,7 +318,9 @@ def _repeated(
             continue
         match = _ELEMENT.match(field.field)
         is_label = match is not None and match[0] in tiers and None in (field.before, field.after)
-        if is_label or _is_repeated(field, known, lengths):
+        amounts = _stated(field)
+        is_amount = any(_are_of(amounts, price) for price in known)
+        if is_label or is_amount or _is_repeated(field, known, lengths):
             found.add(field)
     return found
 
@@ -360,6 +362,45 @@ def _is_repeated(field: FieldChange, prices: Sequence[PriceChange], lengths: set
     return bool(amounts) and all(part in amounts or _is_length(part, lengths) for part in parts)
 
 
+_Amounts = tuple[Amount | None, Amount | None]
+
+
+def _stated(field: FieldChange) -> _Amounts | None:
+    """Return the sides of a field that are amounts, such as `0.5元/百万tokens`; None for other values.
+
+    A side in words is an absent one.
+    """
+    sides = [None if side is None else from_text(side) for side in (field.before, field.after)]
+    if any(isinstance(side, dict | list) for side in sides):
+        return None
+    before, after = map(parse_amount, sides)
+    is_unread = any(
+        amount is None and _HAS_DIGIT.search(str(side))
+        for amount, side in zip((before, after), sides, strict=True)
+    )
+    return None if is_unread or before is after else (before, after)
+
+
+_HAS_DIGIT = re.compile(r"\d")
+
+
+def _are_of(amounts: _Amounts | None, price: PriceChange) -> bool:
+    """Return whether amounts are the sides of a price, each in the unit that it states or in some unit."""
+    return amounts is not None and all(
+        _is_amount_of(amount, side, price.currency)
+        for amount, side in zip(amounts, (price.before, price.after), strict=True)
+    )
+
+
+def _is_amount_of(amount: Amount | None, side: Decimal | None, currency: str) -> bool:
+    if amount is None or side is None:
+        return amount is None and side is None
+    if amount.terms.currency not in (None, currency):
+        return False
+    units = _UNITS if amount.terms.factor is None else (amount.terms.factor,)
+    return any(_is_equal(amount.value, unit, side) for unit in units)
+
+
 def _differ_in_numbers(before: Any, after: Any) -> bool:
     """Return whether two texts are the same but for the numbers in them."""
     texts = [_IN_TEXT.sub("0", value) for value in (before, after) if isinstance(value, str)]
@@ -399,29 +440,34 @@ def _in_currency(value: Any) -> tuple[Decimal | None, str]:
     return parse_number(value), USD
 
 
-def usd_sides(
+def prices_of_fields(
     fields: Sequence[FieldChange], facts: Iterable[PriceChange]
-) -> dict[FieldChange, tuple[Decimal | None, Decimal | None]]:
-    """Return the sides of price fields in USD per 1M tokens, None where a field is absent.
+) -> dict[FieldChange, PriceChange]:
+    """Return the prices to which price fields belong.
 
     Args:
         fields: the changed fields of a record.
-        facts: the price changes of its facts. A field belongs to the first of them with the same values in
-            some unit or, for prices computed from ratios, with the same proportion.
+        facts: the price changes of its facts. A field belongs to the first of them, of its own meter before
+            others and those in USD per 1M tokens before others, with the same values in some unit or, for
+            prices computed from ratios, with the same proportion.
 
     Returns:
-        By field; without the fields that belong to no price per 1M tokens.
+        By field; without the fields that belong to no price of known unit.
     """
-    raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
-    known = _complete(facts, fields)
-    prices = [price for price in known if price.unit == UNIT_1M and price.currency == USD]
-    found: dict[FieldChange, tuple[Decimal | None, Decimal | None]] = {}
-    for field, raw in raw_prices.items():
-        owner = next((price for price in prices if _unit_between(raw, price)), None)
-        owner = owner or next((price for price in prices if _is_its_ratio(raw, price)), None)
-        if owner and _is_price(field):
-            found[field] = (owner.before, owner.after)
+    prices = sorted(_complete(facts, fields), key=lambda price: not _is_usd_per_1m(price))
+    found: dict[FieldChange, PriceChange] = {}
+    for field in filter(_is_price, fields):
+        raw, amounts, meter = _raw_price(field), _stated(field), meter_of(field.field)
+        mine = sorted(prices, key=lambda price: meter is None or meter.name != _meter_key(price))
+        owners = [price for price in mine if (raw and _unit_between(raw, price)) or _are_of(amounts, price)]
+        owners += [price for price in mine if raw and _is_usd_per_1m(price) and _is_its_ratio(raw, price)]
+        if owners:
+            found[field] = owners[0]
     return found
+
+
+def _is_usd_per_1m(price: PriceChange) -> bool:
+    return price.unit == UNIT_1M and price.currency == USD
 
 
 def _is_price(field: FieldChange) -> bool:

@@ -11,7 +11,7 @@ from pipeline.history.compare import Comparer
 from pipeline.store import Store
 from pipeline.store.catalog import NOW, Moment, ScopeListing, scope_listings
 from pipeline.store.models import ListedModels
-from pipeline.store.records import listed_records
+from pipeline.store.records import listed_records, record_facts
 
 
 def catalog(
@@ -25,17 +25,20 @@ def catalog(
         moment: retired scopes are left out, as of then.
 
     Returns:
-        Rows with gateway, model, owned_by, created, scopes (names), groups, and records (the distinct bodies,
-        as JSON text).
+        Rows with gateway, model, owned_by, created, scopes (names), groups, records (the distinct bodies, as
+        JSON text), and in the same order `facts`: by column of `records` the known facts, `more_prices`, the
+        prices beside these columns as those after a change, and `scopes`, the names of those that get it.
     """
     by_listing: dict[int, list[ScopeListing]] = {}
     for scope in scope_listings(store, moment, only):
         if not scope.retired:
             by_listing.setdefault(scope.listing, []).append(scope)
     found: dict[tuple[str, str], dict[str, Any]] = {}
+    getting: dict[tuple[str, str], dict[int, list[str]]] = {}
     for record in listed_records(store, by_listing):
+        key = record.gateway, record.model
         entry = found.setdefault(
-            (record.gateway, record.model),
+            key,
             {
                 "gateway": record.gateway,
                 "model": record.model,
@@ -49,11 +52,22 @@ def catalog(
         scopes = by_listing[record.listing]
         entry["scopes"] += [scope.scope for scope in scopes]
         entry["groups"] += [scope.group for scope in scopes if scope.group]
-        if record.body not in entry["records"]:
+        of_model = getting.setdefault(key, {})
+        if record.record not in of_model:
             entry["records"].append(record.body)
+        of_model.setdefault(record.record, []).extend(scope.scope for scope in scopes)
+    known = record_facts(store, {record for of_model in getting.values() for record in of_model})
     return [
-        entry | {"scopes": sorted(entry["scopes"]), "groups": sorted(set(entry["groups"]))}
-        for entry in found.values()
+        entry
+        | {
+            "scopes": sorted(entry["scopes"]),
+            "groups": sorted(set(entry["groups"])),
+            "facts": [
+                known[record].facts | {"more_prices": known[record].more_prices, "scopes": sorted(scopes)}
+                for record, scopes in getting[key].items()
+            ],
+        }
+        for key, entry in found.items()
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pipeline.core.categories import SHAPE, categorise
 from pipeline.core.impact import is_loud
-from pipeline.core.prices import PriceChange, price_changes, usd_sides
+from pipeline.core.prices import PriceChange, price_changes, prices_of_fields
 from pipeline.core.times import elapsed
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.history.types import Event
@@ -143,7 +143,7 @@ def _prices(
         prices = price_changes(first, records[value.record], equal_too=True)
         prices = tuple(price for price in prices if price.name in names)
         field = _field(value)
-        of_field = [price for price in prices if usd_sides([field], [price])]
+        of_field = [price for price in prices if prices_of_fields([field], [price])]
         for price in of_field or prices:
             found.setdefault(price.name, replace(price, flapping=field.flapping))
     return tuple(found.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pipeline.core.categories import SHAPE
 from pipeline.core.impact import is_significant
 from pipeline.core.jsonpath import generalise
-from pipeline.core.prices import PriceChange, usd_sides
+from pipeline.core.prices import PriceChange, prices_of_fields
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.core.watchlist import Watch
 from pipeline.history.types import Event
@@ -59,7 +59,8 @@ def split_shapes(
     with_both = tuple(
         price for price in prices if None not in (price.before, price.after) and price.before != price.after
     )
-    explained = usd_sides([field for field in fields if field.category == "price"], with_both).values()
+    of_fields = prices_of_fields([field for field in fields if field.category == "price"], with_both)
+    explained = {(price.before, price.after) for price in of_fields.values()}
     is_repriced = any((price.before, price.after) not in explained for price in with_both)
     own: list[FieldChange] = []
     folded: list[FieldChange] = []

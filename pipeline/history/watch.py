@@ -8,10 +8,10 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
-from pipeline.core.impact import is_group_gone
+from pipeline.core.impact import URGENT_CATEGORIES, is_group_gone, is_pressing, shutdown_dates
 from pipeline.core.prices import PriceChange, split_prices
 from pipeline.core.times import TOLERANCE, counted_runs, has_lasted, seconds_between, shifted
-from pipeline.core.types import FlapStep, Kind, Thresholds
+from pipeline.core.types import FieldChange, FlapStep, Kind, Thresholds
 from pipeline.core.watchlist import Watch, is_glob, matches_pattern
 from pipeline.history.changes import find_events
 from pipeline.history.deprecations import announced_shutdowns
@@ -44,14 +44,16 @@ class FindingKind(StrEnum):
     """The kinds of findings about a watched model in a scope that has offered it before.
 
     `missing`: removed. `unconfirmed`: a pending removal. `held`: in the current listing, but not in the held
-    answer. `shutdown`: it has a shutdown date. `repriced`: its price changed. `failing`: the scope fails, so
-    it is unknown whether it still offers the model; never urgent.
+    answer. `shutdown`: it has a shutdown date. `stage`: the stage of its lifecycle changed. `repriced`: its
+    price changed. `failing`: the scope fails, so it is unknown whether it still offers the model; never
+    urgent.
     """
 
     MISSING = "missing"
     UNCONFIRMED = "unconfirmed"
     HELD = "held"
     SHUTDOWN = "shutdown"
+    STAGE = "stage"
     REPRICED = "repriced"
     FAILING = "failing"
 
@@ -62,7 +64,7 @@ class Finding:
 
     Args:
         urgent: it needs attention.
-        since: when the model was first missing, the hold or failure began, or the prices changed last
+        since: when the model was first missing, the hold or failure began, or the values changed last
             (ISO 8601 UTC); None if unknown.
         answers: for a pending removal, the complete answers so far without the model; `needed`, how many
             confirm it; `earliest`, the time (ISO 8601 UTC) before which it is not confirmed; None if unknown,
@@ -72,6 +74,7 @@ class Finding:
         day: the shutdown date (ISO 8601).
         days: the number of days until then, negative when it has passed.
         prices: the prices that changed.
+        fields: the prices that are no amounts, or the stages, that changed.
         group: the group that is gone, may be gone, or that the held list lacks, with all of its models.
     """
 
@@ -81,6 +84,7 @@ class Finding:
     day: str | None = None
     days: int | None = None
     prices: tuple[PriceChange, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
     scopes: tuple[str, ...] = ()
     answers: int | None = None
     needed: int | None = None
@@ -135,8 +139,8 @@ class WatchReport:
 
     Args:
         at: the start of that run (ISO 8601 UTC); None without a run.
-        since: the time from which on removals and changes of prices are reported, no earlier than the history
-            begins; None without a run.
+        since: the time from which on removals and changes of prices and stages are reported, no earlier than
+            the history begins; None without a run.
     """
 
     at: str | None
@@ -163,8 +167,8 @@ def check_watched(
     Args:
         store: an open database.
         watch: the models and the scopes.
-        since: the time (ISO 8601 UTC) after which changes of prices are reported. A model that only a glob
-            matches is left out if it was missing before then.
+        since: the time (ISO 8601 UTC) after which changes of prices and stages are reported. A model that
+            only a glob matches is left out if it was missing before then.
         today: the day from which the days until a shutdown are counted.
         days: a shutdown is urgent when it is at most so many days away.
     """
@@ -174,7 +178,7 @@ def check_watched(
         *_missing_from_held(store, watched),
         *_failing(watched),
         *_shutdowns(store, watched, today, days),
-        *_repriced(store, watched, since),
+        *_changed(store, watched, since),
     ]
     models = _by_model(watched, findings)
     run = find_run(store)
@@ -420,8 +424,12 @@ def _shutdowns(store: Store, watched: _Watched, today: date, days: int) -> Itera
                 yield scope, each.model, finding
 
 
-def _repriced(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFinding]:
-    """Yield the models with prices that changed after a time, and are not as they were before.
+_Pressing = PriceChange | FieldChange
+"""A change that a run reports as urgent for a watched model."""
+
+
+def _changed(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFinding]:
+    """Yield the models with prices or stages that changed after a time, and are not as they were before.
 
     Earlier changes count too, as long as each was at most `RETURN_DAYS` before the next: a price that is back
     is as it was, wherever the time falls.
@@ -430,31 +438,58 @@ def _repriced(store: Store, watched: _Watched, since: str) -> Iterator[_ScopeFin
     models = model_rows(store, {event.model for event in recent if event.at > since and event.fields})
     if not models:
         return
-    steps: dict[tuple[str, str, str], list[tuple[str, PriceChange]]] = {}
+    steps: dict[tuple[str, str, str], list[tuple[str, _Pressing]]] = {}
     for event in find_events(store, time_window(store), {model.id for model in models}):
-        for price in split_prices(event.fields, event.prices)[0]:
-            if price.flap_step != FlapStep.SETTLED:
-                for scope in watched.scopes.keys() & event.scopes:
-                    steps.setdefault((scope, event.model, price.name), []).append((event.at, price))
-    found: dict[tuple[str, str, str], list[PriceChange]] = {}
-    for (scope, model, _), of_price in sorted(steps.items()):
-        at, last = of_price[-1]
-        first = _first_of_chain(of_price, since)
-        if at > since and first.before != last.after:
-            texts = (first.texts[0], last.texts[1])
-            net = replace(last, before=first.before, texts=texts, flapping=None)
-            found.setdefault((scope, model, at), []).append(net)
-    for (scope, model, at), prices in found.items():
-        yield scope, model, Finding(FindingKind.REPRICED, since=at, prices=tuple(prices))
+        for name, change in _pressing(event):
+            for scope in watched.scopes.keys() & event.scopes:
+                steps.setdefault((scope, event.model, name), []).append((event.at, change))
+    found: dict[tuple[str, str, str, FindingKind], list[_Pressing]] = {}
+    for (scope, model, _), of_value in sorted(steps.items()):
+        at, last = of_value[-1]
+        net = _net(_first_of_chain(of_value, since), last)
+        if at > since and _differs(net):
+            is_stage = isinstance(net, FieldChange) and net.category == "lifecycle"
+            kind = FindingKind.STAGE if is_stage else FindingKind.REPRICED
+            found.setdefault((scope, model, at, kind), []).append(net)
+    for (scope, model, at, kind), changes in found.items():
+        prices = tuple(each for each in changes if isinstance(each, PriceChange))
+        fields = tuple(each for each in changes if isinstance(each, FieldChange))
+        yield scope, model, Finding(kind, since=at, prices=prices, fields=fields)
 
 
-def _first_of_chain(steps: Sequence[tuple[str, PriceChange]], since: str) -> PriceChange:
-    """Return the first change of a price that is later than a time, or that later ones followed soon."""
+def _pressing(event: Event) -> list[tuple[str, _Pressing]]:
+    """Return the prices and stages of an event, as a run reports them; dates are findings of their own."""
+    prices, others = split_prices(event.fields, event.prices)
+    found: list[tuple[str, _Pressing]] = [(price.name, price) for price in prices]
+    found += [
+        (field.field, field)
+        for field in others
+        if field.category in URGENT_CATEGORIES and shutdown_dates(field) is None
+    ]
+    return [each for each in found if each[1].flap_step != FlapStep.SETTLED]
+
+
+def _net(first: _Pressing, last: _Pressing) -> _Pressing:
+    """Return one change from the first of some of a value to the last, which may be of the other type."""
+    if isinstance(first, PriceChange) and isinstance(last, PriceChange):
+        texts = (first.texts[0], last.texts[1])
+        return replace(last, before=first.before, texts=texts, flapping=None)
+    if isinstance(first, FieldChange) and isinstance(last, FieldChange):
+        return replace(last, before=first.before, flapping=None)
+    return replace(last, flapping=None)
+
+
+def _differs(change: _Pressing) -> bool:
+    return is_pressing(change) if isinstance(change, FieldChange) else change.before != change.after
+
+
+def _first_of_chain(steps: Sequence[tuple[str, _Pressing]], since: str) -> _Pressing:
+    """Return the first change of a value that is later than a time, or that later ones followed soon."""
     ((later, first), *earlier) = reversed(steps)
-    for at, price in earlier:
+    for at, change in earlier:
         if at <= since and seconds_between(at, later) > RETURN_DAYS * 24 * 3600:
             break
-        later, first = at, price
+        later, first = at, change
     return first
 
 

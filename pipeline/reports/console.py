@@ -365,9 +365,9 @@ def prices_text(prices: Sequence[PriceChange]) -> str:
     by_unit: dict[tuple[str, str | None], list[PriceChange]] = {}
     known = [change for change in prices if change.after is not None and change.unit]
     for change in known:
-        if not change.has_condition:
+        if not (change.from_tokens or change.window):
             by_unit.setdefault((change.unit or "", change.source), []).append(change)
-    others = sum(change.has_condition for change in known)
+    others = len(known) - sum(map(len, by_unit.values()))
     more = [f"{count(others, 'price')} with conditions"] if others else []
     return ", ".join((*map(_with_unit, by_unit.values()), *more))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text, pretty
-from pipeline.core.prices import PriceChange, usd_sides
+from pipeline.core.prices import UNIT_1M, PriceChange, prices_of_fields
 from pipeline.core.types import FieldChange, FlapStep, Kind
 from pipeline.history.types import Coverage, Event, Recovery
 from pipeline.reports.types import Report
@@ -42,6 +42,10 @@ COLUMNS = (
     "flapping",
     "models",
     "shape_of",
+    "before_price",
+    "after_price",
+    "currency",
+    "unit",
 )
 """The columns, in their order; new ones are appended."""
 
@@ -136,14 +140,26 @@ def _rows(event: Event) -> Iterator[tuple[str | int | Decimal | None, ...]]:
     urgent = "yes" if event.urgent else None
     tail = (" ".join(event.scopes), " ".join(event.groups), event.since, event.away_seconds, urgent)
     if event.kind not in (Kind.CHANGED, *_OF_MODELS) or not event.fields:
-        yield (event.at, event.kind, *model, *[None] * 4, *tail, event.severity, *[None] * 5)
-    usd = usd_sides(event.fields, event.prices)
+        yield (event.at, event.kind, *model, *[None] * 4, *tail, event.severity, *[None] * 9)
+    prices = prices_of_fields(event.fields, event.prices)
     for field in event.fields:
         change = (field.field, *sides(field), field.category)
-        prices = usd.get(field, (None, None))
+        price = prices.get(field)
         shape = (len(event.models), field.shape_of) if event.kind in _OF_MODELS else (None, None)
         kind = event.kind if event.kind in _OF_MODELS else Kind.CHANGED
-        yield (event.at, kind, *model, *change, *tail, event.severity, *prices, flap_cell(field), *shape)
+        head = (event.at, kind, *model, *change, *tail, event.severity)
+        yield (*head, *usd_cells(price), flap_cell(field), *shape, *price_cells(price))
+
+
+def usd_cells(price: PriceChange | None) -> tuple[Decimal | None, Decimal | None]:
+    """Return the sides of a price as cells if it is one of 1M tokens in USD."""
+    is_usd = price is not None and (price.unit, price.currency) == (UNIT_1M, USD)
+    return (price.before, price.after) if price and is_usd else (None, None)
+
+
+def price_cells(price: PriceChange | None) -> tuple[Decimal | str | None, ...]:
+    """Return a price as cells: the sides per unit, the currency and the unit."""
+    return (price.before, price.after, price.currency, price.unit) if price else (None,) * 4
 
 
 def schema() -> dict[str, Any]:
@@ -219,6 +235,12 @@ def price_value(price: PriceChange) -> dict[str, Any]:
     conditions = {name: value for name in ("from_tokens", "window") if (value := getattr(price, name))}
     currency = {} if price.currency == USD else {"currency": price.currency}
     return {name: getattr(price, name) for name in names} | conditions | currency | _flapping_value(price)
+
+
+def current_price_value(price: PriceChange) -> dict[str, Any]:
+    """Return a price after a change as a JSON object; see the table `record_prices`."""
+    names = ("name", "unit", "from_tokens", "window", "currency")
+    return {name: getattr(price, name) for name in names} | {"amount": price.after}
 
 
 def _flapping_value(change: FieldChange | PriceChange) -> dict[str, Any]:

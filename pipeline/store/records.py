@@ -44,6 +44,8 @@ _FACTS = (
 )
 """The facts that `offered_records` returns; those of `_SETS` are JSON arrays."""
 
+_FACT_COLUMNS = ", ".join((*(f"records.{name}" for name in _FACTS), _MORE_PRICES.strip()))
+
 
 def record_bodies(store: Store, records: Iterable[int]) -> dict[int, str]:
     """Return the bodies of some records, as JSON text."""
@@ -98,6 +100,7 @@ class ListedRecord:
 
     Args:
         listing: the row in `listings`.
+        record: the row in `records`.
         created: as the gateway dates it (ISO 8601).
         body: JSON text.
         lifecycle: the stage that the gateway names.
@@ -105,6 +108,7 @@ class ListedRecord:
     """
 
     listing: int
+    record: int
     gateway: str
     model: str
     owned_by: str | None
@@ -126,8 +130,9 @@ def listed_records(
     """
     rows = store.rows(
         """
-        select listing_records.listing, gateways.name as gateway, models.name as model, records.owned_by,
-               records.created, records.body, records.lifecycle, records.deprecated_at
+        select listing_records.listing, records.id as record, gateways.name as gateway,
+               models.name as model, records.owned_by, records.created, records.body, records.lifecycle,
+               records.deprecated_at
         from json_each(:listings) as wanted
         join listing_records on listing_records.listing = wanted.value
         join records on records.id = listing_records.record
@@ -139,6 +144,31 @@ def listed_records(
         {"listings": json.dumps(sorted(listings)), "until": deprecated_until},
     )
     return [ListedRecord(**row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFacts:
+    """What is known of a record.
+
+    Args:
+        facts: the known facts, by column of `records`; sets are lists.
+        more_prices: the prices beside the columns, as those after a change.
+    """
+
+    facts: dict[str, Any]
+    more_prices: tuple[PriceChange, ...]
+
+
+def record_facts(store: Store, records: Iterable[int]) -> dict[int, RecordFacts]:
+    """Return what is known of some records."""
+    rows = store.rows(
+        f"""
+        select records.id, {_FACT_COLUMNS} from json_each(:records) as wanted
+        join records on records.id = wanted.value
+        """,  # noqa: S608 - our own names
+        {"records": json.dumps(sorted(set(records)))},
+    )
+    return {row["id"]: RecordFacts(_facts(row), _more_prices(row)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +194,7 @@ def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
     """Return the records of some models in current listings, in the order of their first scopes."""
     rows = store.rows(
         f"""
-        select scopes.name as scope, records.id, records.body,
-               {", ".join(f"records.{name}" for name in _FACTS)}, {_MORE_PRICES.strip()}
+        select scopes.name as scope, records.id, records.body, {_FACT_COLUMNS}
         from json_each(:models) as wanted
         join records on records.model = wanted.value
         join listing_records on listing_records.record = records.id
@@ -184,10 +213,14 @@ def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
             tuple(names),
             _facts(by_id[record]),
             by_id[record]["body"],
-            tuple(price for price in price_changes({}, by_id[record]) if price.meter),
+            _more_prices(by_id[record]),
         )
         for record, names in scopes.items()
     ]
+
+
+def _more_prices(row: Mapping[str, Any]) -> tuple[PriceChange, ...]:
+    return tuple(price for price in price_changes({}, row) if price.meter)
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,10 @@ def test_the_columns_keep_their_order():
         "flapping",
         "models",
         "shape_of",
+        "before_price",
+        "after_price",
+        "currency",
+        "unit",
     )
     assert as_csv(()) == ",".join(COLUMNS) + "\r\n"
 
