@@ -93,6 +93,7 @@ class Accounts:
         self._users: dict[str, User] = {}
         self._keys: dict[str, Key] = {}
         self._sessions: dict[str, str] = {}
+        self._falls_back = False
         self.server = REFERENCE
 
     @property
@@ -216,6 +217,14 @@ class Accounts:
         _require("server", server, SERVERS)
         self.server = server
 
+    def falls_back(self, *, on: bool = True) -> None:
+        """Let callers with a key that is unknown or no longer valid get the anonymous list, without an error.
+
+        AiHubMix lists models without a key, so that its list does not validate one:
+        https://github.com/AIhubmix/skills/blob/main/skills/aihubmix-api/references/model-query.md.
+        """
+        self._falls_back = on
+
     def signs_out(self, name: str) -> None:
         """End a user's sessions.
 
@@ -229,8 +238,15 @@ class Accounts:
     def caller(self, headers: Message) -> Caller | Rejection:
         """Return the caller of a request for a list: a key, a signed-in user or anonymous.
 
-        As on the real servers, a request with an expired session is anonymous and gets no error.
+        As on the real servers, a request with an expired session is anonymous and gets no error; with
+        `falls_back`, so is one with an invalid key.
         """
+        found = self._caller(headers)
+        if self._falls_back and isinstance(found, Rejection):
+            return Caller(who=found.who or ANONYMOUS, group=DEFAULT_GROUP)
+        return found
+
+    def _caller(self, headers: Message) -> Caller | Rejection:
         authorization, named = headers.get("Authorization"), headers.get("New-Api-User")
         with self._lock:
             if self.server != REFERENCE:

@@ -17,6 +17,7 @@ EXAMPLES: dict[str, str] = {
     "offers": '{"models": ["a/b"], "to": "vip", "fields": {"context_length": 8000}}',
     "drops": '{"models": ["a/b"], "of": "vip"}',
     "flaps": '{"models": ["a/b"], "to": "default"}',
+    "alternates": '{"models": ["a/b"], "to": "default", "envelope": {"total": 9}}',
     "fails": '{"fault": "throttled", "who": "anonymous", "times": 2, "options": {"retry_after": 1}}',
     "heals": '{"who": "anonymous"}',
     "shuffles": _ON,
@@ -28,6 +29,7 @@ EXAMPLES: dict[str, str] = {
     "user": '{"name": "carol", "password": "…", "group": "vip"}',
     "auto": '{"groups": ["vip", "default"]}',
     "runs": '{"server": "new-api-2026"}',
+    "falls_back": _ON,
     "key": '{"key": "sk-…", "user": "carol", "models": ["a/b"]}',
     "signs_out": '{"name": "carol"}',
 }

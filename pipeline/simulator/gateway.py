@@ -37,9 +37,10 @@ class Gateway:
     """A gateway of the One-API, New-API and AiHubMix family on a loopback port, for as long as `with` lasts.
 
     `user`, `key` and `group` add or replace; `signs_out` ends a user's sessions; `auto` sets the groups of
-    the group `auto`. `runs` serves sign-in and price list as a release of New-API. `offers`, `drops` and
-    `flaps` change the lists; `shuffles`, `noisy` and `pages` change how they are written; `fails` and `heals`
-    add and end faults. All may be called at any time, from any thread.
+    the group `auto`. `runs` serves sign-in and price list as a release of New-API; `falls_back` gives the
+    anonymous list for invalid keys. `offers`, `drops`, `flaps` and `alternates` change the lists; `shuffles`,
+    `noisy` and `pages` change how they are written; `fails` and `heals` add and end faults. All may be called
+    at any time, from any thread.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class Gateway:
         self.accounts = Accounts()
         self.groups = Groups(clock)
         self.user, self.key, self.signs_out = self.accounts.user, self.accounts.key, self.accounts.signs_out
-        self.runs, self.auto = self.accounts.runs, self.groups.auto
+        self.runs, self.falls_back, self.auto = self.accounts.runs, self.accounts.falls_back, self.groups.auto
         self.group, self.offers, self.drops = self.groups.group, self.groups.offers, self.groups.drops
-        self.flaps, self.shuffles, self.noisy = self.groups.flaps, self.groups.shuffles, self.groups.noisy
+        self.flaps, self.alternates = self.groups.flaps, self.groups.alternates
+        self.shuffles, self.noisy = self.groups.shuffles, self.groups.noisy
         self._faults = Faults()
         self._replay = replay
         self._clock = clock

@@ -68,6 +68,21 @@ class Model:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackEnd:
+    """A second server behind the same address: its models, and more members of its answers."""
+
+    models: tuple[Model, ...]
+    envelope: Mapping[str, Any]
+    turns: Counter[str] = field(default_factory=Counter)
+
+    def answers(self, who: str) -> bool:
+        """Return whether it answers the next request of a caller: each second one."""
+        # Counted per caller, since two callers in turns would each get a constant list.
+        self.turns[who] += 1
+        return self.turns[who] % 2 == 0
+
+
 class Groups:
     """The groups of a gateway and the models they offer; thread-safe."""
 
@@ -79,6 +94,7 @@ class Groups:
         self._offered: dict[str, dict[str, Model]] = {DEFAULT_GROUP: {}}
         self._auto: tuple[str, ...] = ()
         self._flapping: dict[tuple[str, str], Counter[str]] = {}
+        self._second: dict[str, BackEnd] = {}
         self._rotations: Counter[str] = Counter()
         self._shuffled = False
         self._noisy = False
@@ -159,6 +175,31 @@ class Groups:
                     self._put(group, self._offered.get(group, {}).get(model, Model(id=model)))
                     self._flapping[group, model] = Counter()
 
+    def alternates(
+        self,
+        models: Iterable[str] | None,
+        *,
+        to: str | Iterable[str] = DEFAULT_GROUP,
+        envelope: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
+        """Let a second back end with other models answer each second request of a caller; None ends it.
+
+        Args:
+            models: all that it lists, also those that the first one does not offer.
+            to: the groups whose lists alternate; lists of keys with a limit do not.
+            envelope: more members of its answers, such as `total`.
+            fields: added to its records; they replace those of the first back end.
+        """
+        with self._lock:
+            for group in _names(to):
+                self._second.pop(group, None)
+                if models is not None:
+                    offered = self._offered.get(group, {})
+                    own = [offered.get(model, Model(id=model)) for model in models]
+                    own = [replace(model, fields={**model.fields, **fields}) for model in own]
+                    self._second[group] = BackEnd(models=tuple(own), envelope=dict(envelope or {}))
+
     def shuffles(self, *, on: bool = True) -> None:
         """Change the order of the records in each response."""
         with self._lock:
@@ -172,6 +213,9 @@ class Groups:
     def listing(self, caller: Caller) -> Response:
         """Return the complete list of a caller, cached until the offers change."""
         with self._lock:
+            second = self._second.get(caller.group) if caller.models is None else None
+            if second and second.answers(caller.who):
+                return self._encoded(self._rotated(list(second.models), caller.who), second.envelope)
             if self._shuffled or self._noisy or self._flaps_for(caller):
                 return self._encoded(self._rotated(self._current(caller, advance=True), caller.who))
             cached = self._cache.get((caller.group, caller.models))
@@ -280,7 +324,7 @@ class Groups:
         counts = self._flapping.get((caller.group, model))
         if counts is None:
             return True
-        # Counted per caller, since two callers in turns would each get a constant list.
+        # Counted per caller, as the turns of two back ends.
         counts[caller.who] += advance
         return counts[caller.who] == 0 or counts[caller.who] % 2 == 1
 
@@ -298,9 +342,9 @@ class Groups:
         first = self._rotations[who] % len(rows)
         return rows[first:] + rows[:first]
 
-    def _encoded(self, models: Iterable[Model]) -> Response:
+    def _encoded(self, models: Iterable[Model], envelope: Mapping[str, Any] | None = None) -> Response:
         data = [self._record(model) for model in models]
-        return json_response({"success": True, "object": "list", "data": data})
+        return json_response({"success": True, "object": "list", "data": data, **(envelope or {})})
 
     def _record(self, model: Model) -> dict[str, Any]:
         if not self._noisy:

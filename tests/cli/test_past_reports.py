@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.e2e import Job, Question, Reply, Scripted, listed, listing
+from support.e2e import Job, Reply, listed, listing
 from support.plays import BEGIN, Play
 
 from pipeline.core.times import iso
+from pipeline.simulator import Gateway
 
 TEN = tuple(f"m{n}" for n in range(10))
 FULL = listed(*TEN)
@@ -101,25 +102,21 @@ def test_a_key_that_gets_its_own_list_again_is_reported_with_size_and_duration(
     tmp_path: Path,
 ) -> None:
     scopes = {"prod": 'key = "env:PROD"', "batch": 'key = "env:BATCH"', "public": ""}
-    own = listed(*TEN)
-    answers = {"prod": own, "batch": own}
-
-    def answer(question: Question) -> Reply:
-        key = question.headers.get("Authorization", "").removeprefix("Bearer key-of-")
-        return Reply(answers.get(key, listed(*TEN[:3])))
-
-    with Scripted(answer) as server:
-        job = Job(tmp_path / "home", env={"PROD": "key-of-prod", "BATCH": "key-of-batch"})
-        job.asks(server.url, scopes=scopes)
-        at = BEGIN
-        job.quick("run", at=iso(at))
-        for name in answers:
-            answers[name] = listed(*TEN[:3])
-        assert job.quick("run", at=iso(at + timedelta(hours=1))).code == 5
-        answers.update(prod=own, batch=own)
-        done = job.quick("run", at=iso(at + timedelta(hours=29)))
+    secrets = {"PROD": "key-of-prod", "BATCH": "key-of-batch"}
+    with Gateway() as gateway:
+        gateway.falls_back()
+        gateway.offers(*TEN[:3])
+        gateway.offers(*TEN, to="vip")
+        job = Job(tmp_path / "home", env=secrets)
+        job.asks(gateway.url, scopes=scopes)
+        for hours, status, code in ((0, "enabled", 0), (1, "disabled", 5), (29, "enabled", 0)):
+            for key in secrets.values():
+                gateway.key(key, group="vip", status=status)
+            at = BEGIN + timedelta(hours=hours)
+            done = job.quick("run", at=iso(at))
+            assert done.code == code
         assert "local/batch local/prod: own list again (10 models), after 1.2 days" in done.stderr
-        shown = job.quick("report", "--as", "txt", at=iso(at + timedelta(hours=30))).stdout.split()
+        shown = job.quick("report", "--as", "txt", at=iso(at + timedelta(hours=1))).stdout.split()
     expected = "local/batch, local/prod: get their own lists again (10 models), after 1.2 days"
     assert expected in " ".join(shown)
     (end, _) = job.latest()["recoveries"]

@@ -286,6 +286,15 @@ def test_a_total_beyond_the_rows_holds_the_answer_until_it_is_declared_complete(
     assert models(job) == list(MODELS[:4])
 
 
+def test_a_total_of_one_of_two_back_ends_is_held_in_its_turn(job: Job, gateway: Gateway) -> None:
+    gateway.alternates(MODELS, envelope={"total": 9})
+    configured(job, gateway.url)
+    times = [f"2026-10-01T{hour:02}:00:00Z" for hour in range(4)]
+    assert [job.quick("sync", at=at).code for at in times] == [0, 5, 0, 5]
+    assert "the answer has 5 rows and says total: 9" in job.quick("status").output
+    assert models(job) == list(MODELS)
+
+
 def test_a_list_accepted_under_older_rules_is_held_when_it_shows_a_total(job: Job, gateway: Gateway) -> None:
     """An older version had accepted the list, with an ETag, so that its next request would be conditional."""
     gateway.tags()

@@ -466,6 +466,36 @@ def test_a_response_that_was_not_sent_does_not_advance_a_flapping_model(gateway)
     assert [ask(gateway).status, "comet" in ask(gateway).ids()] == [503, True]
 
 
+def test_two_back_ends_answer_each_caller_in_turn(gateway):
+    gateway.alternates(["small", "other"], envelope={"total": 9}, context_length=8)
+    first, second = ask(gateway), ask(gateway)
+    assert (first.ids(), "total" in first.json()) == (["small", "org/large:free"], False)
+    assert (second.ids(), second.json()["total"]) == (["small", "other"], 9)
+    assert [row["context_length"] for row in second.json()["data"]] == [8, 8]
+    assert ask(gateway, key="plain").ids() == ["small", "org/large:free"]
+    assert [len(ask(gateway, key="sk-grouped").ids()) for _ in range(2)] == [3, 3]
+    gateway.alternates(None)
+    assert [len(ask(gateway).ids()) for _ in range(2)] == [2, 2]
+
+
+def test_the_second_back_end_has_pages_and_an_empty_list_too(gateway):
+    gateway.alternates(["a", "b", "c"])
+    gateway.pages("offset", size=2)
+    assert [ask(gateway).json()["total"] for _ in range(2)] == [2, 3]
+    gateway.alternates([])
+    assert [ask(gateway).json()["total"] for _ in range(2)] == [2, 0]
+
+
+@pytest.mark.parametrize("key", ["sk-unknown", "sk-plain", ""])
+def test_an_invalid_key_gets_the_anonymous_list_where_the_gateway_falls_back(gateway, key):
+    gateway.key("sk-plain", user="bob", status="disabled")
+    gateway.falls_back()
+    assert ask(gateway, key=key).body == ask(gateway).body
+    assert ask(gateway, key="sk-grouped").ids() == ["small", "org/large:free", "extra"]
+    gateway.falls_back(on=False)
+    assert ask(gateway, key=key).status == 401
+
+
 def test_shuffling_changes_the_order_in_each_response(gateway):
     gateway.shuffles()
     orders = [(ask(gateway).ids(), ask(gateway, key="plain").ids()) for _ in range(4)]
@@ -802,6 +832,8 @@ def test_control_calls_the_methods_with_arguments_as_json(gateway):
         ("key", {"key": "sk-carol", "user": "carol"}),
         ("key", {"key": "sk-short", "user": "carol", "models": ["c"]}),
         ("fails", {"fault": "throttled", "who": "sk-plain", "times": 1, "options": {"retry_after": 2}}),
+        ("alternates", {"models": ["c"], "to": "vip", "envelope": {"total": 9}}),
+        ("alternates", {"models": None, "to": "vip"}),
     ]
     replies = [post(gateway, f"/control/{verb}", arguments) for verb, arguments in orders]
     rows = ask(gateway, key="sk-carol").json()["data"]
@@ -814,7 +846,7 @@ def test_control_calls_the_methods_with_arguments_as_json(gateway):
 
 
 def test_control_needs_no_body_without_arguments(gateway):
-    for verb in ("shuffles", "noisy", "tags", "compresses", "heals", "pages"):
+    for verb in ("shuffles", "noisy", "tags", "compresses", "heals", "pages", "falls_back"):
         assert post(gateway, f"/control/{verb}").json() == {"ok": True}
     reply = ask(gateway, Accept_Encoding="gzip")
 
