@@ -113,7 +113,10 @@ TABLES: Mapping[str, Description] = {
     ),
     "models": Description(
         "Every model that a gateway has ever offered.",
-        {"name": "Id of the model, as the gateway writes it"},
+        {
+            "name": "Id of the model, as the gateway writes it. `group:NAME` is a group of users, which pages "
+            "and exports leave out: see the view `groups`"
+        },
         sort="name",
         facets=("gateway",),
         search_column="id",

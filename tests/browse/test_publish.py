@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.e2e import TIMEOUT, Job
+from support.browsing import page_by_command
+from support.e2e import Job
 from support.fakes import Script, scope
 
 from pipeline.browse import publish as publishing
@@ -58,16 +58,6 @@ def job(tmp_path: Path) -> Job:
 
 def content(directory: Path) -> dict[str, bytes]:
     return {str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()}
-
-
-def page_by_command(
-    directory: Path, line: str, path: str, program: tuple[str, ...] = (sys.executable, "-m")
-) -> str:
-    """Return a page of the directory by the printed command."""
-    words = [*program, *shlex.split(line), "--get", path]
-    ran = subprocess.run(words, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
 
 
 def test_no_file_has_private_data(job: Job, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -150,6 +151,16 @@ def fetch(base: str, path: str, **parameters: str) -> str:
     query = urllib.parse.urlencode(parameters)
     with urllib.request.urlopen(f"{base}{path}?{query}", timeout=TIMEOUT) as response:
         return str(response.read().decode())
+
+
+def page_by_command(
+    directory: Path, line: str, path: str, program: tuple[str, ...] = (sys.executable, "-m")
+) -> str:
+    """Return a page of the directory by the printed command."""
+    words = [*program, *shlex.split(line), "--get", path]
+    ran = subprocess.run(words, cwd=directory, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
 
 
 class Site:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browsing import Site, datasette_on, text
+from support.browsing import Site, datasette_on, page_by_command, text
 from support.e2e import Done, Job, valid
 
 from pipeline.browse.datasette import configuration
@@ -398,6 +398,41 @@ def test_no_page_of_the_browser_takes_a_group_for_a_model(site: Site, page: str)
 
 def test_the_search_of_the_browser_finds_no_group(site: Site) -> None:
     assert "group:vip" not in site.page("/modelwatch/models?_search=vip")
+
+
+EXPORTS = ("models", "records", "catalog", "offers", "prices", "change_log")
+FORMS = ("csv?_stream=on", "csv?_size=max&_labels=on", "json?_shape=array&_size=max")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("table", EXPORTS)
+def test_no_export_of_the_browser_has_a_group(site: Site, table: str, form: str) -> None:
+    exported = site.page(f"/modelwatch/{table}.{form}")
+    assert re.search("lyra|model-", exported)
+    assert "group:" not in exported
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_groups_of_the_browser_have_an_export_of_their_own(site: Site, form: str) -> None:
+    exported = site.page(f"/modelwatch/groups.{form}")
+    assert all(name in exported for name in ("gold", "0.9", "local/ada.vip"))
+    assert "model-" not in exported
+
+
+def test_the_published_copy_exports_models_and_groups_apart(changed: Groups, tmp_path: Path) -> None:
+    target = tmp_path / "public"
+    serve = next(
+        line
+        for line in changed.command("publish", str(target)).stdout.splitlines()
+        if "datasette serve" in line
+    )
+    pages = {
+        name: page_by_command(target, serve, f"/modelwatch/{name}.csv?_stream=on")
+        for name in ("models", "records", "groups")
+    }
+    assert [name for name, page in pages.items() if "group:" in page] == []
+    assert [pages[name].count("model-") > 0 for name in pages] == [True, True, False]
+    assert "gold" in pages["groups"]
 
 
 def test_the_browser_has_a_view_of_groups_with_their_ratios(site: Site) -> None:
