@@ -114,8 +114,8 @@ TABLES: Mapping[str, Description] = {
     "models": Description(
         "Every model that a gateway has ever offered.",
         {
-            "name": "Id of the model, as the gateway writes it. `group:NAME` is a group of users, which pages "
-            "and exports leave out: see the view `groups`"
+            "name": "Id of the model, as the gateway writes it. `group:NAME` is a group of users, which "
+            "pages and exports leave out: see the view `groups`"
         },
         sort="name",
         facets=("gateway",),
@@ -180,6 +180,7 @@ TABLES: Mapping[str, Description] = {
             "etag": "ETag of the last answer",
             "last_modified": "Last-Modified of the last answer",
             "left_out": "Rows of its last accepted answer that no listing has, and why",
+            "price_advice": "Prices of its current listing that give no figure, and what to set",
         },
         sort="name",
         facets=("gateway", "group_name"),

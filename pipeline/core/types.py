@@ -444,7 +444,8 @@ class ScopeState:
 
     `began` is the snapshot with which its present hold or failure began, or that of its last sighting, and
     `sighted` that of its last sighting; both are None before the first. `left_out` is the text of the
-    `LeftOutRows` of its last accepted answer. `flap_level` is that of its last sighting: for a hold or
+    `LeftOutRows` of its last accepted answer, `price_advice` says which prices of the current listing give no
+    figure. `flap_level` is that of its last sighting: for a hold or
     failure, how many times it began in a row; None for once.
     """
 
@@ -464,4 +465,5 @@ class ScopeState:
     last_modified: str | None
     sighted: int | None = None
     left_out: str | None = None
+    price_advice: str | None = None
     flap_level: int | None = None

@@ -18,8 +18,15 @@ from pipeline.core.facts import (
     to_price_rows,
 )
 from pipeline.core.types import Scope
-from pipeline.gateways.dialects import Dialect, customise, dialect_of, group_models_dialect, groups_dialect
-from pipeline.store import Store
+from pipeline.gateways.dialects import (
+    Dialect,
+    customise,
+    dialect_of,
+    group_models_dialect,
+    groups_dialect,
+    price_advice,
+)
+from pipeline.store import Store, read_listing
 from pipeline.store.bulk import BulkWriter, ids_after
 
 DialectsOf = Callable[[str, str], Sequence[Dialect]]
@@ -198,6 +205,26 @@ def correct_facts(store: Store, dialects_of: DialectsOf, *, only: set[int] | Non
     for record, permissions in sorted(found.permissions.items()):
         _write_permissions(store, record, permissions)
     return CorrectedFacts(len(found.facts), len(found.prices), len(found.permissions), found.unknown)
+
+
+def correct_price_advice(store: Store, dialects_of: DialectsOf) -> None:
+    """Write which prices of current listings give no figure, as they are parsed today."""
+    found: dict[int, str | None] = {}
+    rows = store.rows(
+        """
+        select scopes.id, scopes.listing, gateways.name as gateway, listings.reading from scopes
+        join gateways on gateways.id = scopes.gateway
+        join listings on listings.id = scopes.listing
+        """
+    )
+    for row in rows:
+        dialects = dialects_of(row["gateway"], row["reading"])
+        if not dialects:
+            continue
+        if row["listing"] not in found:
+            records = read_listing(store, row["listing"]).records.values()
+            found[row["listing"]] = price_advice(dialects[0], records)
+        store.db.table("scopes").update(row["id"], {"price_advice": found[row["listing"]]})
 
 
 def _write_prices(store: Store, prices: Mapping[int, list[dict[str, Any]]]) -> None:

@@ -21,7 +21,7 @@ from pipeline.maintenance.derive import (
     stored_changes,
     stored_transitions,
 )
-from pipeline.maintenance.facts import DialectsOf, correct_facts
+from pipeline.maintenance.facts import DialectsOf, correct_facts, correct_price_advice
 from pipeline.maintenance.replay import PointerState, Replay, read_sightings, replay
 from pipeline.maintenance.search import refill_search, unindexed
 from pipeline.maintenance.verify import check_coverages, check_ledger, check_listings, check_records
@@ -69,6 +69,7 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
             transitions = _correct_transitions(store, found)
             changes, fields = _correct_changes(store, dialects_of)
             corrected = correct_facts(store, dialects_of)
+            correct_price_advice(store, dialects_of)
             words = len(unindexed(store))
             if words:
                 refill_search(store)

@@ -11,7 +11,7 @@ from pipeline.core import canonical
 from pipeline.core.types import Scope
 from pipeline.store.database import Store
 
-VERSION = 4
+VERSION = 5
 """The version of the program's own rules; a change of the classes or facts of any record raises it."""
 
 

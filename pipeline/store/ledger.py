@@ -270,11 +270,12 @@ class LedgerWriter:
         return list(ids)
 
     def point(self, states: Iterable[ScopeState]) -> None:
-        """Write the pointers of scopes, and their fingerprints, validators and rows that were left out."""
+        """Write the pointers of scopes, and what describes their last accepted answers."""
         self._connection.executemany(
             """
             update scopes set listing = :listing, held = :held, fingerprint = :fingerprint,
-                              etag = :etag, last_modified = :last_modified, left_out = :left_out
+                              etag = :etag, last_modified = :last_modified, left_out = :left_out,
+                              price_advice = :price_advice
             where id = :id
             """,
             map(asdict, states),

@@ -121,7 +121,8 @@ create table scopes (
     fingerprint text,
     etag text,
     last_modified text,
-    left_out text
+    left_out text,
+    price_advice text
 ) strict;
 create index scopes_gateway on scopes(gateway);
 create index scopes_group_name on scopes(group_name);
@@ -339,7 +340,7 @@ def standard_names(db: Database) -> None:
         """,
     )
     auth = "case auth when 'nobody' then 'anonymous' else auth end"
-    _recreate(db, "scopes", auth=auth, lists_groups="0", left_out="null")
+    _recreate(db, "scopes", auth=auth, lists_groups="0", left_out="null", price_advice="null")
     _run(db, VIEWS)
 
 
@@ -350,13 +351,21 @@ def changing_values(db: Database) -> None:
     """
     _drop_views(db)
     groups = "select id from listings where reading ->> 'dialect' = 'new-api-groups'"
-    _recreate(db, "scopes", lists_groups=f"coalesce(listing in ({groups}), 0)", left_out="null")
+    lists_groups = f"coalesce(listing in ({groups}), 0)"
+    _recreate(db, "scopes", lists_groups=lists_groups, left_out="null", price_advice="null")
     _recreate(db, "sightings")
     _recreate(db, "fields", shape_of="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
     _run(db, _statements("regains"))
     _run(db, _statements("record_prices"))
+    _run(db, VIEWS)
+
+
+def unread_prices(db: Database) -> None:
+    """Add which prices of a scope give no figure; the next run fills it in, as its rules have changed."""
+    _drop_views(db)
+    _recreate(db, "scopes", price_advice="null")
     _run(db, VIEWS)
 
 
@@ -412,5 +421,6 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     initial,
     standard_names,
     changing_values,
+    unread_prices,
 )
 """The migrations, oldest first; sqlite-utils records each by its name."""

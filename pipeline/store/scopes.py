@@ -18,7 +18,7 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
                sightings.outcome, sightings.error_class, sightings.error,
                coalesce(sightings.since, sightings.snapshot) as began,
                scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot as sighted,
-               scopes.left_out, sightings.flap_level
+               scopes.left_out, scopes.price_advice, sightings.flap_level
         from scopes
         left join listings on listings.id = scopes.listing
         left join sightings on sightings.id = scopes.sighting

@@ -15,6 +15,7 @@ from pipeline.gateways.dialects import (
     dialect_of,
     group_models_dialect,
     groups_dialect,
+    price_advice,
 )
 from pipeline.history.selectors import require_scopes
 from pipeline.store import LedgerWriter, Sighting, Snapshot, Store, read_listing, scope_states
@@ -112,9 +113,9 @@ def _accept_held(
     (number,) = ledger.sightings(snapshot, [moved])
     ledger.flaps.record_moves([number], at)
     # Without the validators and the fingerprint of an earlier answer, the next answer is read in full.
-    ledger.point(
-        [replace(state, listing=state.held, held=None, fingerprint=None, etag=None, last_modified=None)]
-    )
+    advice = price_advice(dialect, after.records.values()) if dialect else None
+    accepted = replace(state, listing=state.held, held=None, price_advice=advice)
+    ledger.point([replace(accepted, fingerprint=None, etag=None, last_modified=None)])
     levels = set(ledger.flap_levels([number]).values())
     confirming = ledger.sightings(
         snapshot,

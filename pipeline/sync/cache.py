@@ -9,7 +9,7 @@ from itertools import groupby
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.times import shifted
 from pipeline.core.types import HoldKind, Kind, Listing, Outcome, Scope, ScopeState
-from pipeline.gateways.dialects import AUTO, Dialect
+from pipeline.gateways.dialects import AUTO, Dialect, price_advice
 from pipeline.gateways.types import ListingAnswer, ScopeResult
 from pipeline.store import LedgerWriter, Store, read_listing, scope_states
 from pipeline.store.ledger import AnonymousScope, HoldRow
@@ -48,6 +48,7 @@ class RunCache:
         self._stale: set[int] = set()
         self._listings: dict[int, Listing] = {}
         self._listing_ids: dict[tuple[int, str, str], int] = {}
+        self._price_advice: dict[tuple[int, str, str], str | None] = {}
         self._transitions_by_sides: dict[tuple[int, int], RecordedTransition] = {}
         self._reparsed: dict[tuple[int, str, str], Listing] = {}
         self._anonymous_scopes: dict[str, Sequence[AnonymousScope]] = {}
@@ -140,6 +141,13 @@ class RunCache:
             self._listings[self._listing_ids[key]] = listing
         return self._listing_ids[key]
 
+    def price_advice(self, scope: Scope, listing: Listing, dialect: Dialect) -> str | None:
+        """Return which prices of a listing at a scope's gateway give no figure, and what to set."""
+        key = (self._gateway_ids[scope.gateway.name], listing.digest, listing.reading)
+        if key not in self._price_advice:
+            self._price_advice[key] = price_advice(dialect, listing.records.values())
+        return self._price_advice[key]
+
     def transition(self, before: int, after: int, dialect: Dialect) -> RecordedTransition:
         """Return the transition between two listings; compare them and write it if it is new."""
         sides = (before, after)
@@ -176,6 +184,7 @@ class RunCache:
             fingerprint=None,
             etag=None,
             last_modified=None,
+            price_advice=self.price_advice(scope, listing, answer.dialect),
         )
 
 

@@ -101,7 +101,7 @@ def _write_reparsed(
 def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache) -> None:
     ledger = cache.ledger
     pairs = [(decision, _sighting(decision, cache, started_at)) for decision in decisions]
-    ledger.point([state for pair in pairs if (state := _state_after(*pair))])
+    ledger.point([state for pair in pairs if (state := _state_after(*pair, cache))])
     sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
     moved = {
@@ -282,7 +282,7 @@ def _since(decision: Decision, outcome: Outcome) -> int | None:
     return None if state.outcome not in PROBLEMS or is_new else state.began
 
 
-def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | None:
+def _state_after(decision: Decision, sighting: Sighting | None, cache: RunCache) -> ScopeState | None:
     """Return the state with its new pointers; None if they stay."""
     state, answer = decision.state, decision.answer
     match decision.outcome:
@@ -294,6 +294,7 @@ def _state_after(decision: Decision, sighting: Sighting | None) -> ScopeState | 
                 listing=sighting.listing,
                 held=state.held if decision.lasting else None,
                 **_of_answer(answer),
+                price_advice=cache.price_advice(decision.scope, answer.listing, answer.dialect),
             )
         case Outcome.HELD:
             assert sighting

@@ -1,12 +1,16 @@
-"""Prices that give no figure: `check` and `import` name the field, the reason, and what to set."""
+"""Prices that give no figure: `check`, `import` and the page of a scope name the field and what to set."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.browsing import Site, datasette_on, text
 from support.e2e import Job, Reply, Scripted, listing
+
+from pipeline.simulator import Gateway
 
 CHEAP = {"pricing": {"input": 0.02, "output": 0.04}}
 
@@ -99,6 +103,72 @@ def test_import_says_what_to_set_on_standard_error(job: Job, tmp_path: Path) -> 
     done = job.quick("import", "acme/old", str(saved), "--dialect", "auto")
     assert done.code == 0
     assert "acme/old: 1 of 1 record has `pricing.input`; no price is read: set `prices" in done.stderr
+
+
+UNREAD = "1 of 2 records has `pricing.input`; no price is read: set `prices = {"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway with a model that has a price without a unit."""
+    with Gateway() as made:
+        made.offers("lyra", **CHEAP)
+        made.offers("vega")
+        yield made
+
+
+def notes(job: Job) -> str:
+    """Return the page of the only scope in the browser, up to its history."""
+    site = Site(datasette_on(job.database))
+    return text(site.page("/modelwatch/scopes/1")).partition(" History ")[0]
+
+
+def test_the_page_of_a_scope_says_what_to_set_until_it_is_set(job: Job, gateway: Gateway) -> None:
+    job.asks(gateway.url, attempts=1)
+    config = job.config.read_text("utf-8")
+    job.quick("run", at="2026-05-01T06:00:00Z")
+    assert f"Notes about its last accepted answer about note prices {UNREAD}" in notes(job)
+    job.quick("run", at="2026-05-01T07:00:00Z")
+    assert UNREAD in notes(job)
+    job.configure(config.replace("backoff", 'prices = { unit = "1m" }\nbackoff', 1))
+    job.quick("run", at="2026-05-01T08:00:00Z")
+    assert "Notes" not in notes(job)
+    job.configure(config)
+    job.quick("rebuild")
+    assert UNREAD in notes(job)
+    gateway.offers("lyra", pricing={"input": "$2 / 1M"})
+    job.quick("run", at="2026-05-01T09:00:00Z")
+    assert "Notes" not in notes(job)
+
+
+def test_the_page_of_a_scope_is_about_its_accepted_answer(job: Job, gateway: Gateway) -> None:
+    gateway.offers(*"abcdefgh", pricing={"input": "$2 / 1M"})
+    job.asks(gateway.url, attempts=1)
+    job.quick("run", at="2026-05-01T06:00:00Z")
+    gateway.drops(*"abcdefgh")
+    assert job.quick("run", at="2026-05-01T07:00:00Z").code == 5
+    assert "1 of 10 records has `pricing.input`" in notes(job)
+    job.quick("accept", "local/public", at="2026-05-01T08:00:00Z")
+    assert UNREAD in notes(job)
+
+
+def test_the_page_of_a_scope_has_rows_left_out_and_prices_that_cannot_be(job: Job) -> None:
+    body = listing([{"id": "lyra", "input_cost_per_token": 0.25}, {"id": ""}, {"id": "vega"}])
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url)
+        job.quick("run")
+    shown = notes(job)
+    assert "lyra: input_cost_per_token is $250,000 per 1M tokens" in shown
+    assert " rows 1 of 3 rows is left out" in shown
+    assert "skipped" not in shown
+
+
+def test_an_import_is_noted_on_the_page_of_its_scope(job: Job, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    (saved / "models-2025-10-01.json").write_bytes(listing([{"id": "lyra", **CHEAP}, {"id": "vega"}]))
+    job.quick("import", "acme/old", str(saved), "--dialect", "auto")
+    assert UNREAD in notes(job)
 
 
 def test_the_records_of_a_list_like_openrouters_have_prices_without_a_setting(job: Job) -> None:
