@@ -275,11 +275,16 @@ class Store:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the main file, so that a copy of that file alone is complete.
 
+        While another program reads, as much as possible is moved without waiting; the next run moves the rest.
         See https://www.sqlite.org/pragma.html#pragma_wal_checkpoint.
         """
         with store_errors(self.path, effect="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
-            self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            self.connection.execute("pragma busy_timeout = 0")
+            try:
+                self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            finally:
+                self.connection.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
 
 
 def _skip(_db: Database) -> None:

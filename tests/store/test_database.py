@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from support.fakes import Script, rows_of
 
 from pipeline.errors import Locked, StoreError
 from pipeline.store import Store, lock, writing
-from pipeline.store.database import APPLICATION_ID
+from pipeline.store.database import APPLICATION_ID, BUSY_TIMEOUT_MS
 
 NOW = "2026-09-20T06:00:00Z"
 
@@ -256,6 +257,22 @@ def test_after_a_checkpoint_the_file_alone_is_complete(path: Path, tmp_path: Pat
 def test_after_a_checkpoint_the_log_is_empty(path: Path) -> None:
     with Store.open(path) as store:
         Script(store).offers("acme/prod", "lyra").run()
+        store.checkpoint()
+        assert path.with_name("watch.db-wal").stat().st_size == 0
+
+
+def test_a_reader_with_an_open_transaction_delays_no_checkpoint(path: Path) -> None:
+    filled(path)
+    with closing(sqlite3.connect(path)) as reader, Store.open(path) as store:
+        reader.execute("begin")
+        assert reader.execute("select count(*) from snapshots").fetchone() == (2,)
+        Script(store).offers("acme/prod", "lyra").run()
+        # The least that a wait would take is the whole timeout, half a minute.
+        began = time.monotonic()
+        store.checkpoint()
+        assert time.monotonic() - began < BUSY_TIMEOUT_MS / 2000
+        assert path.with_name("watch.db-wal").stat().st_size > 0
+        reader.execute("rollback")
         store.checkpoint()
         assert path.with_name("watch.db-wal").stat().st_size == 0
 
