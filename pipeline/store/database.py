@@ -275,7 +275,7 @@ class Store:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the main file, so that a copy of that file alone is complete.
 
-        While another program reads, as much as possible is moved without waiting; the next run moves the rest.
+        While another program reads, what can be moved is moved without waiting, and the rest by the next run.
         See https://www.sqlite.org/pragma.html#pragma_wal_checkpoint.
         """
         with store_errors(self.path, effect="what was recorded is kept"):
