@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from pathlib import Path
 
+from pipeline import processes
 from pipeline.core.types import Resolve, Secret
 from pipeline.errors import Unresolved
 
@@ -62,15 +62,14 @@ def _file(name: str, directory: Path) -> Secret:
 def _output(command: str) -> Secret:
     """Return the output of a command; messages show neither its words nor its output."""
     try:
-        words = shlex.split(command)
-        done = subprocess.run(words, capture_output=True, timeout=_COMMAND_TIMEOUT, check=True)  # noqa: S603 - the user's own
-        return Secret(done.stdout.decode("utf-8").strip())
-    except subprocess.TimeoutExpired:
+        done = processes.run(shlex.split(command), timeout=_COMMAND_TIMEOUT)
+        if done.status:
+            raise Unresolved(f"a command: for a key exited with {done.status}; nothing was sent")
+        return Secret(done.output.decode("utf-8").strip())
+    except TimeoutError:
         raise Unresolved(
             f"a command: for a key did not end within {_COMMAND_TIMEOUT} s; nothing was sent"
         ) from None
-    except subprocess.CalledProcessError as error:
-        raise Unresolved(f"a command: for a key exited with {error.returncode}; nothing was sent") from None
     except (OSError, ValueError, IndexError) as error:
         why = getattr(error, "strerror", None) or "check its quotes"
         raise Unresolved(f"a command: for a key cannot be run ({why}); nothing was sent") from None

@@ -32,7 +32,7 @@ from pipeline.delivery.types import (
 from pipeline.reports.types import FORMS, LANGUAGES, Filter
 
 _CHANNEL_KEYS: dict[str, frozenset[str]] = {
-    "smtp": frozenset({"server", "port", "security", "user", "password", "token"})
+    "smtp": frozenset({"server", "port", "security", "user", "password", "token", "helo"})
     | {"from", "to", "reply_to", "timeout", "bom"},
     "sendmail": frozenset({"command", "from", "to", "reply_to", "timeout", "bom"}),
     "eml": frozenset({"directory", "from", "to", "bom"}),
@@ -164,8 +164,26 @@ def _smtp(table: Table) -> Smtp:
         password=password,
         token=token,
         reply_to=_reply_to(table),
+        helo=_helo(table),
         timeout=table.positive("timeout", TIMEOUT),
     )
+
+
+def _helo(table: Table) -> str | None:
+    """Return the name in the greeting: a domain, or an address in brackets (RFC 5321, 4.1.3)."""
+    name = table.text("helo")
+    if name is None:
+        return None
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        pass  # it is a name, not an address
+    else:
+        return f"[IPv6:{address}]" if isinstance(address, ipaddress.IPv6Address) else f"[{address}]"
+    try:
+        return ascii_domain(name)
+    except ValueError:
+        table.fail('must be the name of this machine: write e.g. "watch.example.com"', "helo")
 
 
 def _server(table: Table) -> str:

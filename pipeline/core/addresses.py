@@ -17,6 +17,9 @@ _DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-)
 
 _NAMED = re.compile(r"(.*)<([^<>]*)>")
 
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+"""A quoted name: https://www.rfc-editor.org/rfc/rfc5322#section-3.2.4."""
+
 _MAX_LOCAL, _MAX_ADDRESS = 64, 254
 """https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.1: a path has at most 256, and two are brackets."""
 
@@ -41,7 +44,11 @@ class Mailbox:
         return self.address.partition("@")[2]
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.address}>" if self.name else self.address
+        """Return a text that `mailbox` parses to the same value."""
+        name = self.name
+        if re.search(r'["\\<>]', name):
+            name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+        return f"{name} <{self.address}>" if name else self.address
 
 
 def mailbox(text: str) -> Mailbox:
@@ -53,9 +60,11 @@ def mailbox(text: str) -> Mailbox:
     if not text.isprintable():
         raise ValueError(f"has a character that no address can have: {_EXAMPLES}")
     named = _NAMED.fullmatch(text.strip())
-    name, address = (named[1].strip().strip('"'), named[2].strip()) if named else ("", text.strip())
-    if "<" in name or ">" in name or address.count("@") != 1:
+    name, address = (named[1].strip(), named[2].strip()) if named else ("", text.strip())
+    quoted = _QUOTED.fullmatch(name)
+    if address.count("@") != 1 or (not quoted and re.search("[<>]", name)):
         raise ValueError(f"{text!r} is not a mail address: {_EXAMPLES}")
+    name = re.sub(r"\\(.)", r"\1", quoted[1]).strip() if quoted else name
     return Mailbox(name, _address(address))
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.core.addresses import is_web_address
 from pipeline.core.types import Resolve
+from pipeline.delivery.deadline import Deadline
 from pipeline.delivery.types import MonitoringFailure, Ping
 from pipeline.errors import Unresolved
 
@@ -25,6 +26,9 @@ _START = "start"
 
 _PAUSE = 0.1
 """The share of the timeout to wait between two attempts."""
+
+_MAX_ANSWER = 100
+"""Bytes of the answer that are read."""
 
 _NOT_FOUND = b"(not found)"
 
@@ -70,7 +74,10 @@ class Pings:
             # A start that arrives after the end would begin another run, but the end must not be lost.
             self._start.done.wait(self._timeout / 2)
         attempt = self._send(str(exit_status or ""), summary, until, retry=retry)
-        return attempt.failure if attempt.done.wait(until - time.monotonic()) else self._timed_out()
+        in_time = attempt.done.wait(until - time.monotonic())
+        for each in filter(None, (self._start, attempt)):
+            each.deadline.expire()
+        return attempt.failure if in_time else self._timed_out()
 
     def _send(self, signal: str, body: str, until: float, *, retry: bool) -> _Attempt:
         attempt = _Attempt()
@@ -86,16 +93,17 @@ class Pings:
 
     def _work(self, attempt: _Attempt, signal: str, body: bytes, until: float, retry: bool) -> None:  # noqa: FBT001
         try:
-            attempt.failure = self._try(signal, body, until)
+            attempt.failure = self._try(signal, body, until, attempt.deadline)
             if retry and attempt.failure and not attempt.failure.permanent:
                 time.sleep(self._timeout * _PAUSE)
-                attempt.failure = self._try(signal, body, until)
+                attempt.failure = self._try(signal, body, until, attempt.deadline)
         except Exception as error:  # noqa: BLE001 - log only the class: the text may hold the URL
             attempt.failure = MonitoringFailure(f"the ping failed: {type(error).__name__}", permanent=False)
         finally:
+            attempt.deadline.close()
             attempt.done.set()
 
-    def _try(self, signal: str, body: bytes, until: float) -> MonitoringFailure | None:
+    def _try(self, signal: str, body: bytes, until: float, deadline: Deadline) -> MonitoringFailure | None:
         try:
             base = self._base()
         except Unresolved as error:
@@ -103,32 +111,37 @@ class Pings:
         if not is_web_address(base):
             text = "the ping failed: the secret that [ping] url refers to is not a web address"
             return MonitoringFailure(text, permanent=True)
-        return self._request(ping_url(base, signal, self._run), body, until)
+        return self._request(ping_url(base, signal, self._run), body, until, deadline)
 
     def _base(self) -> str:
         return self._url if is_web_address(self._url) else self._resolve(self._url).reveal().strip()
 
-    def _request(self, url: str, body: bytes, until: float) -> MonitoringFailure | None:
+    def _request(self, url: str, body: bytes, until: float, deadline: Deadline) -> MonitoringFailure | None:
         import httpx
 
         timeout = until - time.monotonic()
         if timeout <= 0:
             return self._timed_out()
+        headers = {"User-Agent": "modelwatch"}
+        if body:
+            headers["Content-Type"] = "text/plain; charset=utf-8"
         try:
             with (
                 _httpx_not_logging(),
-                httpx.Client(timeout=timeout, headers={"User-Agent": "modelwatch"}) as client,
+                httpx.Client(timeout=timeout) as client,
+                client.stream(
+                    "POST" if body else "GET",
+                    url,
+                    content=body or None,
+                    headers=headers,
+                    extensions={"trace": deadline.trace},
+                ) as response,
             ):
-                if body:
-                    headers = {"Content-Type": "text/plain; charset=utf-8"}
-                    response = client.post(url, content=body, headers=headers)
-                else:
-                    response = client.get(url)
+                return _failure(response.status_code, _beginning(response.iter_bytes()))
         except httpx.TimeoutException:
             return self._timed_out()
         except httpx.TransportError:
             return MonitoringFailure("the ping failed: its server cannot be reached", permanent=False)
-        return _failure(response.status_code, response.content)
 
     def _timed_out(self) -> MonitoringFailure:
         return MonitoringFailure(f"the ping failed: no answer within {self._timeout:g} s", permanent=False)
@@ -137,9 +150,10 @@ class Pings:
 class _Attempt:
     """A ping that is being sent; `failure` is valid once it is `done`."""
 
-    __slots__ = ("done", "failure")
+    __slots__ = ("deadline", "done", "failure")
 
     def __init__(self) -> None:
+        self.deadline = Deadline()
         self.done = threading.Event()
         self.failure: MonitoringFailure | None = None
 
@@ -159,11 +173,21 @@ def _httpx_not_logging() -> Iterator[None]:
         logger.removeFilter(is_of_another_thread)
 
 
+def _beginning(chunks: Iterator[bytes]) -> bytes:
+    """Return the first 100 bytes of a body."""
+    body = b""
+    for chunk in chunks:
+        body += chunk
+        if len(body) >= _MAX_ANSWER:
+            break
+    return body[:_MAX_ANSWER]
+
+
 def _failure(status: int, body: bytes) -> MonitoringFailure | None:
     kind = status // 100
     if kind == _SUCCESS:
         # healthchecks.io answers 200 also for a check that does not exist.
-        if _NOT_FOUND not in body[:100]:
+        if _NOT_FOUND not in body:
             return None
         return MonitoringFailure("the ping failed: there is no such check: see [ping] url", permanent=True)
     permanent = kind != _SERVER_ERROR and status not in _TEMPORARY

@@ -41,6 +41,7 @@ class Smtp:
         recipients: the addresses in To.
         user: None where the server needs no authentication.
         password: a reference to a secret; or `token`, a reference to an OAuth2 access token, for XOAUTH2.
+        helo: the name in the greeting (EHLO); None for the full name of this machine.
         timeout: seconds to wait for each response of the server.
     """
 
@@ -56,6 +57,7 @@ class Smtp:
     password: str | None = None
     token: str | None = None
     reply_to: str | None = None
+    helo: str | None = None
     timeout: float = TIMEOUT
 
 

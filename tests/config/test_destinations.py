@@ -72,6 +72,7 @@ def test_a_mail_server_with_every_key(parse):
         from = "模型 <Watch@Example.COM>"
         to = ["Ann <ann@bücher.example>", "bob@example.com", "BOB@example.com"]
         reply_to = "team@example.com"
+        helo = "Watch.bücher.example"
         timeout = 5
     """)
     assert found.channel == Smtp(
@@ -83,8 +84,22 @@ def test_a_mail_server_with_every_key(parse):
         user="watch",
         token="command:oauth2 token",
         reply_to="team@example.com",
+        helo="watch.xn--bcher-kva.example",
         timeout=5.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "greeted"),
+    [
+        ("box.example.com", "box.example.com"),
+        ("192.0.2.1", "[192.0.2.1]"),
+        ("[2001:db8::1]", "[IPv6:2001:db8::1]"),
+    ],
+)
+def test_a_mail_server_is_greeted_with_a_name_or_an_address_in_brackets(parse, name, greeted):
+    (found,) = parse(f'{SMTP}helo = "{name}"')
+    assert found.channel.helo == greeted
 
 
 def test_every_other_type_is_parsed(parse, tmp_path):
@@ -169,6 +184,11 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         (f'{SMTP}password = "env:P"', ".password", "needs `user` beside it"),
         (f'{SMTP}user = "u"\npassword = "env:P"\ntoken = "env:T"', ".token", "remove one of them"),
         (f"{SMTP}timeout = 0", ".timeout", "must be more than 0"),
+        (
+            f'{SMTP}helo = "my box"',
+            ".helo",
+            "must be the name of this machine",
+        ),
         (
             f'{SMTP}reply_to = "team"',
             ".reply_to",

@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import re
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.utils import getaddresses
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from support.mailing import MESSAGE, message_with, read
 from support.summaries import FULL
 
+from pipeline.core.addresses import mailbox
 from pipeline.delivery.channels.mail import compose
 from pipeline.reports.render import without_attachments, write_message
 from pipeline.reports.types import LANGUAGES, Attachment
@@ -100,6 +104,50 @@ def test_the_same_message_gives_the_same_bytes_and_another_has_other_boundaries(
     assert set(re.findall(rb"=_0_\w+", other)).isdisjoint(
         re.findall(rb"=_0_\w+", compose(MESSAGE, sender=SENDER, to=TO))
     )
+
+
+NAMES = [
+    "Doe, Jane",
+    'Jane "JD" Doe',
+    "Ops <night>",
+    "a\\b",
+    "x@y; (z)",
+    '模型 "監視", Ltd',
+    "Doe, Jane, of the team that watches what all the gateways of the company offer to it",
+    "Jane Doe of the team that watches what all the gateways of the company offer to it today",
+    "模型, " * 30 + "監視",
+]
+
+
+def read_addresses(header):
+    """Parse a header as written: the names and addresses.
+
+    Python's own parser inserts a space between the encoded words of a long name.
+    """
+    found = getaddresses([header])
+    return [(str(make_header(decode_header(name))), address) for name, address in found]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_in_quotes_arrives_as_it_was_written(name):
+    written = '"' + name.replace("\\", r"\\").replace('"', r"\"") + '" <ann@example.com>'
+    person = mailbox(written)
+    assert (person.name, mailbox(str(person))) == (name, person)
+    mail = compose(
+        MESSAGE, sender=str(person), to=[str(person), "bob@example.com", str(person)], reply_to=str(person)
+    )
+    headers = mail.partition(b"\r\n\r\n")[0]
+    assert max(map(len, headers.split(b"\r\n"))) <= 100
+    parsed = message_from_bytes(mail, policy=policy.compat32)
+    one = (name, "ann@example.com")
+    assert read_addresses(parsed["From"]) == read_addresses(parsed["Reply-To"]) == [one]
+    assert read_addresses(parsed["To"]) == [one, ("", "bob@example.com"), one]
+
+
+@pytest.mark.parametrize("text", ["Ops <night> <a@example.com>", '"Ops" <night> <a@example.com>', "a@b@c"])
+def test_a_text_with_more_than_one_address_is_none(text):
+    with pytest.raises(ValueError, match="is not a mail address"):
+        mailbox(text)
 
 
 def test_a_mail_without_recipients_has_no_to_header():

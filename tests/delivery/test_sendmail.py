@@ -1,5 +1,6 @@
 """Mails by a program: tried with real processes."""
 
+import os
 import stat
 import sys
 import textwrap
@@ -87,6 +88,27 @@ def test_a_program_that_hangs_is_killed_with_its_children(tmp_path):
     state = Path(f"/proc/{int(started.read_text())}/stat")
     while state.exists() and ") Z " not in state.read_text():
         time.sleep(0.01)
+
+
+def test_a_program_that_never_reads_the_mail_is_stopped(program):
+    began = time.monotonic()
+    result = send_to_all(
+        program("import time\ntime.sleep(60)", timeout=0.3), message_with(text="x" * 1_000_000)
+    )
+    assert time.monotonic() - began < 30
+    assert (result.status, "did not end within 0.3 s" in result.error) == (DeliveryStatus.RETRY, True)
+
+
+def test_a_mail_that_the_program_leaves_to_a_child_is_sent_once(tmp_path):
+    """Exim returns while a child of its delivers: https://www.exim.org (`-odb`)."""
+    path, child = tmp_path / "sendmail", tmp_path / "child"
+    path.write_text(f"#!/bin/sh\ncat >/dev/null\nsleep 60 &\necho $! >{child}\n")
+    path.chmod(0o755)
+    began = time.monotonic()
+    result = send_to_all(Sendmail("w@example.com", (ANN,), (str(path),)))
+    assert time.monotonic() - began < 30
+    assert result.status == DeliveryStatus.SENT
+    os.kill(int(child.read_text()), 9)
 
 
 def test_a_program_that_is_not_installed_is_a_temporary_failure_with_its_cure(tmp_path):

@@ -254,6 +254,76 @@ def test_a_rejected_sender_is_a_temporary_failure():
         )
 
 
+HELO = ": set `helo` to the name of this machine in DNS"
+FROM = ": see `from` and `user`"
+CLIENT = ": it accepts nothing from this machine: set `user` and `password`, or another `server`"
+
+
+@pytest.mark.parametrize(
+    ("answer", "cure"),
+    [
+        ("504 5.5.2 <box>: Helo command rejected: need fully-qualified hostname", HELO),
+        ("550 5.7.1 <box.example>: Helo command rejected: You are not me", HELO),
+        ("550 HELO should be a FQDN or address literal", HELO),
+        ("504 need a full name", HELO),
+        ("550 5.7.1 Client host rejected: cannot find your reverse hostname, [192.0.2.1]", CLIENT),
+        ("554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", CLIENT),
+        ("550-5.7.25 The IP address sending this message does not have a\r\n550 PTR record setup", CLIENT),
+        ("550 5.7.606 Access denied, banned sending IP [192.0.2.1]", CLIENT),
+        (f"554 5.7.1 <{BOB}>: Relay access denied", CLIENT),
+        ("550 relay not permitted", CLIENT),
+        ("553 5.7.1 <watch@example.com>: Sender address rejected: not owned by user watch", FROM),
+        ("550 5.1.8 <watch@example.com>: Sender address rejected: Domain not found", FROM),
+    ],
+)
+@pytest.mark.parametrize("at", [BOB, "DATA"])
+def test_a_refusal_of_this_machine_its_name_or_its_address_is_retried_with_its_cure(answer, cure, at):
+    with serving(Mailbox({at: answer})) as port:
+        result = sent(port)[BOB]
+    assert result.status == DeliveryStatus.RETRY
+    assert result.error.endswith(cure)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"550 5.1.1 <{BOB}>: Recipient address rejected: User unknown in relay recipient table",
+        "550 5.1.1 <client@relay.example>: no such user",
+        "504 5.5.2 <bob>: Recipient address rejected: need fully-qualified address",
+        "550 5.7.1 <bob@example.com>: Recipient address rejected: Access denied",
+        "550 5.2.1 The account that you tried to reach is disabled: spamhaus",
+        "550 no such user",
+    ],
+)
+def test_a_refusal_of_a_recipient_is_permanent_whatever_words_it_has(answer):
+    with serving(Mailbox({BOB: answer})) as port:
+        results = sent(port)
+    assert [result.status for result in results.values()] == [
+        DeliveryStatus.SENT,
+        DeliveryStatus.REFUSED,
+        DeliveryStatus.SENT,
+    ]
+
+
+@pytest.mark.parametrize("at", [BOB, "MAIL"])
+def test_an_address_that_the_server_names_stands_once_in_the_error(at):
+    named = "watch@example.com" if at == "MAIL" else BOB
+    with serving(Mailbox({at: f"550 5.1.1 <{named.capitalize()}>: rejected"})) as port:
+        error = sent(port)[BOB].error
+    assert error.lower().count(named) == 1
+
+
+def test_the_server_is_greeted_with_the_name_of_the_config():
+    def respond(line):
+        return {"": "220 here", "EHLO": "550 5.7.1 who?"}.get(
+            line.partition(" ")[0].upper(), "504 no"
+        ) + "\r\n"
+
+    with Odd(respond) as server:
+        retried(sent(server.port, helo="watch.example.com"), f"answered 504 no{HELO}")
+    assert server.lines[:2] == ["ehlo watch.example.com", "helo watch.example.com"]
+
+
 def test_a_mail_over_the_announced_size_is_sent_without_attachments():
     big = message_with(attachments=(replace(MESSAGE.attachments[0], content=b"x" * 40_000),))
     mailbox = Mailbox()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from pipeline import processes
 from pipeline.core.text import mask, one_line, redact
 from pipeline.core.types import Resolve, Severity
 from pipeline.delivery.channels.secrets import resolve_secret, unresolved, url_parts
@@ -24,6 +28,9 @@ _MENTION = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b)|<(?=[@!#]|at\b|\w
 """The start of a mention or a link in Slack, Discord or Feishu."""
 
 _ZERO_WIDTH_SPACE = "\u200b"
+
+_START = 10.0
+"""Seconds that Apprise may take to start, beside the time for the hand-over."""
 
 _NOT_INSTALLED = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
 
@@ -51,30 +58,87 @@ def send(
 
 
 def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve) -> DeliveryResult:
-    try:
-        import apprise
-    except ImportError:
+    if find_spec("apprise") is None:
         return DeliveryResult(DeliveryStatus.RETRY, f"{reference} {_NOT_INSTALLED}")
     url = resolve_secret(reference, resolve).reveal()
+    limit = TOTAL_TIMEOUT * settings.timeout
+    notice = _Notice(
+        url=url,
+        title=one_line(message.subject, _MAX_TITLE),
+        body=without_mentions(message.markdown),
+        kind=_type(message.severity),
+        timeout=settings.timeout,
+    )
+    try:
+        done = processes.run(
+            [sys.executable, "-c", _PROGRAM, *sys.path],
+            timeout=limit + _START,
+            stdin=json.dumps(asdict(notice)).encode(),
+        )
+        sent, why = json.loads(done.output.splitlines()[-1])
+    except TimeoutError:
+        return DeliveryResult(
+            DeliveryStatus.RETRY, f"{reference}: no answer within {limit:g} s: see `timeout`"
+        )
+    except (OSError, ValueError, IndexError):
+        return DeliveryResult(DeliveryStatus.RETRY, f"{reference}: Apprise could not be started, or failed")
+    if sent is None:
+        return DeliveryResult(DeliveryStatus.REFUSED, f"{reference} holds no URL that Apprise supports")
+    if sent:
+        return DeliveryResult(DeliveryStatus.SENT)
+    return DeliveryResult(DeliveryStatus.RETRY, redact(mask(f"{reference}: {why}", url_parts(url))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """A text for one service; `timeout` bounds each of its answers, in seconds."""
+
+    url: str
+    title: str
+    body: str
+    kind: str
+    timeout: float
+
+
+_PROGRAM = """
+import os, sys
+sys.path[:] = sys.argv[1:]
+from pipeline.delivery.channels.apprise import main
+main()
+sys.stdout.flush()
+os._exit(0)
+"""
+"""The program of the process that is ended at the deadline: Apprise's services cannot be interrupted.
+
+Apprise's own limit leaves their threads behind, for which the interpreter waits at its end:
+https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor
+"""
+
+
+def main() -> None:
+    """Read a notice from standard input and post it; write whether it was sent, and the reason if not.
+
+    Of `[SENT, REASON]`, SENT is null for a URL that Apprise does not support.
+    """
+    notice = _Notice(**json.load(sys.stdin))
+    json.dump(_post(notice), sys.stdout)
+
+
+def _post(notice: _Notice) -> tuple[bool | None, str]:
+    import apprise
+
     with _captured_log(apprise.LOGGER_NAME) as lines:
-        service = apprise.Apprise.instantiate(url, asset=apprise.AppriseAsset(app_id="modelwatch"))
+        service = apprise.Apprise.instantiate(notice.url, asset=apprise.AppriseAsset(app_id="modelwatch"))
         if service is None:
-            return DeliveryResult(DeliveryStatus.REFUSED, f"{reference} holds no URL that Apprise supports")
-        _configure(service, settings)
+            return None, ""
+        _configure(service, notice.timeout)
         post = apprise.Apprise()
         post.add(service)
         sent = post.notify(
-            title=one_line(message.subject, _MAX_TITLE),
-            body=without_mentions(message.markdown),
-            notify_type=_type(message.severity),
-            body_format="markdown",
-            timeout=TOTAL_TIMEOUT * settings.timeout,
+            title=notice.title, body=notice.body, notify_type=notice.kind, body_format="markdown"
         )
-    if sent:
-        return DeliveryResult(DeliveryStatus.SENT)
     # `notify` returns a bool; the reason is only in Apprise's log.
-    why = lines[-1] if lines else "Apprise names no reason"
-    return DeliveryResult(DeliveryStatus.RETRY, redact(mask(f"{reference}: {why}", url_parts(url))))
+    return bool(sent), lines[-1] if lines else "Apprise names no reason"
 
 
 def without_mentions(markdown: str) -> str:
@@ -82,10 +146,10 @@ def without_mentions(markdown: str) -> str:
     return _MENTION.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", markdown)
 
 
-def _configure(service: NotifyBase, settings: Apprise) -> None:
+def _configure(service: NotifyBase, timeout: float) -> None:
     from apprise import OverflowMode
 
-    service.socket_connect_timeout = service.socket_read_timeout = settings.timeout
+    service.socket_connect_timeout = service.socket_read_timeout = timeout
     if service.overflow_mode == OverflowMode.UPSTREAM:
         # The service would refuse a text that is too long.
         service.overflow_mode = OverflowMode.TRUNCATE

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from email.header import Header
-from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
+from email.headerregistry import Address, HeaderRegistry, UniqueAddressHeader, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy, Policy
 from hashlib import sha256
@@ -20,6 +20,9 @@ _MAX_TEXT = 250
 
 _MAX_WORD = 60
 """The length from which a word in a header is encoded: it cannot be folded into lines of 76 characters."""
+
+_MAX_LINE = 76
+"""Characters in a line of a header that can be folded: https://www.rfc-editor.org/rfc/rfc2047#section-2."""
 
 _NOT_IN_IDS = re.compile(r"[^!-~]")
 
@@ -109,10 +112,43 @@ class _TextHeader(UnstructuredHeader):
         return f"{self.name}: {header.encode(linesep=policy.linesep)}{policy.linesep}"  # type: ignore[attr-defined]
 
 
+class _AddressHeader(UniqueAddressHeader):
+    """A header of addresses, folded between words; the folding of the policy loses the quotes of long names.
+
+    See https://github.com/python/cpython/issues/80222.
+    """
+
+    def fold(self, *, policy: Policy) -> str:
+        line, lines = f"{self.name}:", []  # type: ignore[attr-defined]
+        last = len(self.addresses) - 1
+        for number, address in enumerate(self.addresses):
+            comma = "" if number == last else ","
+            name = _phrase(address.display_name, self.name)  # type: ignore[attr-defined]
+            bare = f"<{address.addr_spec}>" if name else address.addr_spec
+            for word in [*name, bare + comma]:
+                if len(line) + 1 + len(word) > _MAX_LINE and line:
+                    lines.append(line)
+                    line = ""
+                line += f" {word}"
+        return policy.linesep.join([*lines, line]) + policy.linesep
+
+
+def _phrase(name: str, header: str) -> list[str]:
+    """Return a name as the words of a header: as it is, quoted, or encoded (RFC 2047).
+
+    See https://www.rfc-editor.org/rfc/rfc5322#section-3.2.5.
+    """
+    if not name.isascii() or len(name) > _MAX_WORD:
+        return Header(name, "utf-8", maxlinelen=_MAX_LINE - len(header) - 4).encode().split()
+    return [str(Address(name, "a", "b")).removesuffix(" <a@b>")] if name else []
+
+
 def _policy() -> EmailPolicy[EmailMessage]:
     headers = HeaderRegistry()
     for name in ("message-id", "references", "list-id", "list-unsubscribe"):
         headers.map_to_type(name, _IdHeader)  # type: ignore[arg-type]  # a mixin, like those of the registry
+    for name in ("from", "to", "reply-to"):
+        headers.map_to_type(name, _AddressHeader)  # type: ignore[arg-type]
     headers.map_to_type("subject", _TextHeader)  # type: ignore[arg-type]
     # A relay without 8BITMIME would recode the mail, which breaks a DKIM signature (RFC 6376, 5.3).
     return SMTP.clone(cte_type="7bit", header_factory=headers)

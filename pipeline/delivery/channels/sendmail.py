@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 
+from pipeline import processes
 from pipeline.core.addresses import mailbox
 from pipeline.core.text import redact
 from pipeline.core.types import Resolve
@@ -44,36 +42,21 @@ def _send(settings: Sendmail, message: Message, recipients: tuple[str, ...]) -> 
     mail = compose(message, sender=settings.sender, to=settings.recipients, reply_to=settings.reply_to)
     try:
         # sendmail expects the line ends of this system: some versions turn CR LF into CR CR LF.
-        status, output = _run(command, mail.replace(b"\r\n", b"\n"), settings.timeout)
-    except subprocess.TimeoutExpired:
+        done = processes.run(
+            command, timeout=settings.timeout, stdin=mail.replace(b"\r\n", b"\n"), with_errors=True
+        )
+    except TimeoutError:
         text = f"{program} did not end within {settings.timeout:g} s, and was stopped: see `timeout`"
         return DeliveryResult(DeliveryStatus.RETRY, redact(text))
     except OSError as error:
         text = f"{program} cannot be started: {error.strerror}: see `command`"
         return DeliveryResult(DeliveryStatus.RETRY, redact(text))
-    if status == 0:
+    if done.status == 0:
         return DeliveryResult(DeliveryStatus.SENT)
-    why = f" ({_PERMANENT[status]})" if status in _PERMANENT else ""
+    lines = done.output.decode("utf-8", "replace").strip().splitlines()
+    last = f": {lines[-1]}" if lines else ""
+    why = f" ({_PERMANENT[done.status]})" if done.status in _PERMANENT else ""
     return DeliveryResult(
-        DeliveryStatus.REFUSED if status in _PERMANENT else DeliveryStatus.RETRY,
-        redact(f"{program} exited with {status}{why}{': ' if output else ''}{output}"),
+        DeliveryStatus.REFUSED if done.status in _PERMANENT else DeliveryStatus.RETRY,
+        redact(f"{program} exited with {done.status}{why}{last}"),
     )
-
-
-def _run(command: list[str], mail: bytes, timeout: float) -> tuple[int, str]:
-    """Run the program; return its exit status and the last line of its output."""
-    with subprocess.Popen(  # noqa: S603 - the user's own
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:
-        try:
-            output, _ = process.communicate(mail, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            # Kill the children too: they keep the pipe open, and reading would go on until they end.
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    return process.returncode, lines[-1] if lines else ""

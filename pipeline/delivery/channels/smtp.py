@@ -10,7 +10,6 @@ import re
 import smtplib
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from pipeline.core.text import mask, redact
 from pipeline.core.types import Resolve, Secret
 from pipeline.delivery.channels.mail import compose
 from pipeline.delivery.channels.secrets import resolve_secret, unresolved
+from pipeline.delivery.deadline import Deadline, within
 from pipeline.delivery.types import TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Smtp
 from pipeline.reports.types import Message
 
@@ -37,6 +37,43 @@ _EXCEEDED = 552
 
 _TEMPORARY_FOR_RECIPIENT = frozenset({_EXCEEDED, 530, 534, 535, 538})
 """Permanent replies to RCPT that do not concern the recipient: a full mailbox, or missing authentication."""
+
+_OF_RECIPIENT = re.compile(
+    r"recipient address rejected|^\d+ 5\.(?:1\.(?:1|2|3|6|10)|2\.\d+)\b", re.IGNORECASE
+)
+"""A reply that concerns the recipient, whatever other words it has.
+
+The second number is an enhanced status code: https://www.iana.org/assignments/smtp-enhanced-status-codes
+"""
+
+_CURES = (
+    (
+        re.compile(r"\b(?:helo|ehlo)\b|^504 ", re.IGNORECASE),
+        ": set `helo` to the name of this machine in DNS",
+    ),
+    (
+        re.compile(r"\bsender\b|\b5\.1\.[78]\b|\bSPF\b|\bDMARC\b|\b5\.7\.2[0-46-9]\b", re.IGNORECASE),
+        ": see `from` and `user`",
+    ),
+    (
+        re.compile(
+            r"\bclient\b|\brelay(?:ing)? (?:access|not|denied|prohibited)|\bunable to relay\b"
+            r"|\breverse (?:dns|host)|\brdns\b|\bptr\b|\bsending ip\b|\bip address\b|\bblocked using\b"
+            r"|\b(?:black|block) ?list|\bdnsbl\b|\bspamhaus\b|\b5\.7\.(?:25|[5-7]\d\d)\b",
+            re.IGNORECASE,
+        ),
+        ": it accepts nothing from this machine: set `user` and `password`, or another `server`",
+    ),
+)
+"""Permanent replies that concern us, and the settings to check: our name, our address, this machine.
+
+Servers also send them as replies to RCPT. Postfix does so that its log names the recipient:
+https://www.postfix.org/postconf.5.html#smtpd_delay_reject. The texts are those of Postfix, Exim, Gmail
+(https://support.google.com/a/answer/3726730) and Exchange
+(https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/).
+"""
+
+_ADDRESS = re.compile(r"\S*@\S*")
 
 _TOO_LARGE = re.compile(r"\d+ 5\.(2\.3|3\.4)\b")
 """Enhanced status codes for a mail that is too large: https://www.rfc-editor.org/rfc/rfc3463"""
@@ -62,11 +99,22 @@ def send(
     """
     reference = settings.password or settings.token
     secret = None if reference is None else resolve_secret(reference, resolve)
+    limit = TOTAL_TIMEOUT * settings.timeout
+    late = f"{_place(settings)} did not accept the mail within {limit:g} s: see `timeout`"
+
+    def hand_over(deadline: Deadline) -> dict[str, DeliveryResult]:
+        try:
+            with _session(settings, secret, deadline) as connection:
+                return _Sender(connection, settings, recipients).send(message)
+        except _Undeliverable as error:
+            why = late if deadline.expired else str(error)
+            return dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, why))
+
     try:
-        with _session(settings, secret) as connection:
-            results = _Sender(connection, settings, recipients).send(message)
-    except _Undeliverable as error:
-        results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, str(error)))
+        results = within(limit, hand_over)
+    except OSError as error:
+        why = late if isinstance(error, TimeoutError) else _why(error, settings)
+        results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, why))
     # A server may repeat the credentials in its reply.
     secrets = _spellings(settings, secret)
     return {
@@ -137,8 +185,13 @@ class _Sender:
             if code == _CLOSING:
                 raise _Undeliverable(f"{_place(self.settings)} accepts no more now: {_reply(code, reply)}")
             if code not in _ACCEPTED:
-                permanent = code >= _PERMANENT and code not in _TEMPORARY_FOR_RECIPIENT
-                error = f"{_place(self.settings)} does not accept mail for {recipient}: {_reply(code, reply)}"
+                text = _reply(code, reply)
+                cure = _cure(code, text)
+                permanent = code >= _PERMANENT and code not in _TEMPORARY_FOR_RECIPIENT and not cure
+                # Servers name the recipient in their reply too.
+                named = recipient.lower() in text.lower()
+                what = "the mail" if named else f"mail for {recipient}"
+                error = f"{_place(self.settings)} does not accept {what}: {text}{cure}"
                 refused[recipient] = DeliveryResult(_status(permanent=permanent), error)
         return refused
 
@@ -147,13 +200,23 @@ class _Sender:
         place = _place(self.settings)
         if refused.sender and not refused.too_large:
             sender = mailbox(self.settings.sender).address
-            error = f"{place} accepts no mail from {sender}: {refused}: see `from` and `user`"
-            result = DeliveryResult(DeliveryStatus.RETRY, error)
+            what = "mail" if sender.lower() in str(refused).lower() else f"mail from {sender}"
+            cure = _cure(refused.code, str(refused)) or ": see `from` and `user`"
+            result = DeliveryResult(DeliveryStatus.RETRY, f"{place} accepts no {what}: {refused}{cure}")
         else:
-            permanent = refused.code >= _PERMANENT
-            error = f"{place} does not accept the mail: {refused}"
+            cure = _cure(refused.code, str(refused))
+            permanent = refused.code >= _PERMANENT and not cure
+            error = f"{place} does not accept the mail: {refused}{cure}"
             result = DeliveryResult(_status(permanent=permanent), error)
         return dict.fromkeys(self.recipients, result)
+
+
+def _cure(code: int, reply: str) -> str:
+    """Return the settings to check after a permanent reply that concerns us; "" for any other."""
+    text = _ADDRESS.sub("", reply)
+    if code < _PERMANENT or _OF_RECIPIENT.search(text):
+        return ""
+    return next((cure for words, cure in _CURES if words.search(text)), "")
 
 
 def _status(*, permanent: bool) -> DeliveryStatus:
@@ -161,17 +224,16 @@ def _status(*, permanent: bool) -> DeliveryStatus:
 
 
 @contextmanager
-def _session(settings: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
+def _session(settings: Smtp, secret: Secret | None, deadline: Deadline) -> Iterator[smtplib.SMTP]:
     """Open an authenticated connection.
 
     Raises:
         _Undeliverable: it cannot be opened, breaks or takes too long, also while it is used.
     """
     connection: _Connection | None = None
-    watchdog = _Watchdog(TOTAL_TIMEOUT * settings.timeout)
     try:
         context = None if settings.security == "none" else ssl.create_default_context()
-        connection = _connect(settings, context, watchdog)
+        connection = _connect(settings, context, deadline)
         _greet(connection, settings, context)
         if secret is not None:
             _authenticate(connection, settings, secret)
@@ -180,60 +242,31 @@ def _session(settings: Smtp, secret: Secret | None) -> Iterator[smtplib.SMTP]:
         with suppress(smtplib.SMTPException, OSError):
             connection.quit()
     except (smtplib.SMTPException, OSError) as error:
-        limit = f"{_place(settings)} did not accept the mail within {watchdog.seconds:g} s: see `timeout`"
-        raise _Undeliverable(limit if watchdog.expired else _why(error, settings)) from error
+        raise _Undeliverable(_why(error, settings)) from error
     finally:
-        watchdog.stop()
         if connection is not None:
             connection.close()
 
 
-class _Watchdog:
-    """Shuts a connection down after some seconds: a server that sends single bytes would never time out."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.expired = False
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-        self._socket: socket.socket | None = None
-
-    def start(self, connection: socket.socket) -> None:
-        """Watch a connection from now on."""
-        # A duplicate, as `SSLContext.wrap_socket` detaches the original.
-        self._socket = connection.dup()
-        self._timer.start()
-
-    def _expire(self) -> None:
-        self.expired = True
-        with suppress(OSError):  # closed at the same moment
-            if self._socket:
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def stop(self) -> None:
-        """Stop watching."""
-        if self._socket:
-            self._timer.cancel()
-            self._socket.close()
-
-
 class _Connection(smtplib.SMTP):
-    """A connection with a watchdog, and with TLS from the start if it has a context."""
+    """A connection with a deadline, and with TLS from the start if it has a context."""
 
-    def __init__(self, settings: Smtp, context: ssl.SSLContext | None, watchdog: _Watchdog) -> None:
+    def __init__(self, settings: Smtp, context: ssl.SSLContext | None, deadline: Deadline) -> None:
         self._context = context
-        self._watchdog = watchdog
-        super().__init__(settings.server, settings.port, timeout=settings.timeout)
+        self._deadline = deadline
+        super().__init__(
+            settings.server, settings.port, local_hostname=settings.helo, timeout=settings.timeout
+        )
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((host, port), timeout)
-        self._watchdog.start(plain)
+        self._deadline.watch(plain)
         return self._context.wrap_socket(plain, server_hostname=host) if self._context else plain
 
 
-def _connect(settings: Smtp, context: ssl.SSLContext | None, watchdog: _Watchdog) -> _Connection:
+def _connect(settings: Smtp, context: ssl.SSLContext | None, deadline: Deadline) -> _Connection:
     try:
-        return _Connection(settings, context if settings.security == "tls" else None, watchdog)
+        return _Connection(settings, context if settings.security == "tls" else None, deadline)
     except smtplib.SMTPConnectError as error:
         reply = _reply(error.smtp_code, error.smtp_error)
         raise _Undeliverable(f"{_place(settings)} accepts no mail now: {reply}") from error
@@ -324,7 +357,8 @@ def _why(error: Exception, settings: Smtp) -> str:
         case socket.gaierror():
             return f"{place} cannot be found ({cause.strerror}): see `server`"
         case smtplib.SMTPResponseException():
-            return f"{place} answered {_reply(cause.smtp_code, cause.smtp_error)}"
+            reply = _reply(cause.smtp_code, cause.smtp_error)
+            return f"{place} answered {reply}{_cure(cause.smtp_code, reply)}"
         case OSError() if not isinstance(cause, smtplib.SMTPException):
             return f"{place} cannot be reached ({cause.strerror or cause}): see `server` and `port`"
         case _:

@@ -16,6 +16,7 @@ from pipeline.core.text import mask, redact
 from pipeline.core.times import retry_after
 from pipeline.core.types import REFERENCE_PREFIXES, Resolve, Secret
 from pipeline.delivery.channels.secrets import resolve_header, resolve_secret, unresolved, url_parts
+from pipeline.delivery.deadline import Deadline, within
 from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
 from pipeline.reports.types import Message
 
@@ -107,27 +108,45 @@ def _headers(settings: Webhook, resolve: Resolve) -> tuple[dict[str, str], list[
 
 
 def _post(place: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> DeliveryResult:
-    end = time.monotonic() + TOTAL_TIMEOUT * timeout
+    limit = TOTAL_TIMEOUT * timeout
+    late = DeliveryResult(DeliveryStatus.RETRY, f"no complete answer from {place} within {limit:g} s")
+
+    def post(deadline: Deadline) -> DeliveryResult:
+        try:
+            with (
+                httpx.Client(timeout=timeout, follow_redirects=False) as client,
+                client.stream(
+                    "POST", url, content=body, headers=headers, extensions={"trace": deadline.trace}
+                ) as response,
+            ):
+                return _result(response, place)
+        except (httpx.TransportError, httpx.InvalidURL, OSError, ValueError) as error:
+            return late if deadline.expired else _failure(error, place, timeout)
+
     try:
-        with (
-            httpx.Client(timeout=timeout, follow_redirects=False) as client,
-            client.stream("POST", url, content=body, headers=headers) as response,
-        ):
-            return _result(response, place, end)
-    except httpx.TimeoutException:
-        return DeliveryResult(DeliveryStatus.RETRY, f"no answer from {place} within {timeout:g} s")
-    except httpx.TransportError as error:
-        text = f"{place} cannot be reached: {connection_reason(error)}"
-        return DeliveryResult(DeliveryStatus.RETRY, text)
-    except httpx.InvalidURL as error:
-        return DeliveryResult(DeliveryStatus.REFUSED, f"{place} is not a web address: {error}")
-    except (OSError, ValueError) as error:
-        # httpx reads the proxies and certificates in the environment when a client is made.
-        text = f"{place} cannot be reached, see SSL_CERT_FILE and the proxies: {error}"
-        return DeliveryResult(DeliveryStatus.RETRY, text)
+        return within(limit, post)
+    except TimeoutError:
+        return late
+    except OSError as error:
+        return _failure(error, place, timeout)
 
 
-def _result(response: httpx.Response, place: str, end: float) -> DeliveryResult:
+def _failure(error: Exception, place: str, timeout: float) -> DeliveryResult:
+    match error:
+        case httpx.TimeoutException():
+            return DeliveryResult(DeliveryStatus.RETRY, f"no answer from {place} within {timeout:g} s")
+        case httpx.TransportError():
+            text = f"{place} cannot be reached: {connection_reason(error)}"
+            return DeliveryResult(DeliveryStatus.RETRY, text)
+        case httpx.InvalidURL():
+            return DeliveryResult(DeliveryStatus.REFUSED, f"{place} is not a web address: {error}")
+        case _:
+            # httpx reads the proxies and certificates in the environment when a client is made.
+            text = f"{place} cannot be reached, see SSL_CERT_FILE and the proxies: {error}"
+            return DeliveryResult(DeliveryStatus.RETRY, text)
+
+
+def _result(response: httpx.Response, place: str) -> DeliveryResult:
     status = response.status_code
     if response.is_success:
         return DeliveryResult(DeliveryStatus.SENT)
@@ -135,7 +154,7 @@ def _result(response: httpx.Response, place: str, end: float) -> DeliveryResult:
         target = _place(str(response.next_request.url)) if response.next_request else "elsewhere"
         text = f"{place} redirects to {target}: nothing was sent there; see `url`"
         return DeliveryResult(DeliveryStatus.REFUSED, text)
-    excerpt = _excerpt(response, end)
+    excerpt = _excerpt(response)
     excerpt = f": {excerpt}" if excerpt else ""
     if status in _TEMPORARY or status >= _SERVER_ERROR:
         return DeliveryResult(DeliveryStatus.RETRY, f"{place} answered {status}{excerpt}", _wait(response))
@@ -143,13 +162,13 @@ def _result(response: httpx.Response, place: str, end: float) -> DeliveryResult:
     return DeliveryResult(DeliveryStatus.REFUSED, f"{place} answered {status} ({hint}){excerpt}")
 
 
-def _excerpt(response: httpx.Response, end: float) -> str:
+def _excerpt(response: httpx.Response) -> str:
     """Read and return the beginning of an error's body; an empty text if it is HTML."""
     body = b""
-    with suppress(httpx.HTTPError):  # wrongly encoded or cut off: the status is enough
+    with suppress(httpx.HTTPError):  # wrongly encoded or cut off, maybe by the deadline: the status is enough
         for chunk in response.iter_bytes():
             body += chunk
-            if len(body) > _MAX_BODY or time.monotonic() > end:
+            if len(body) > _MAX_BODY:
                 break
     text = body[:_MAX_BODY].decode("utf-8", "replace").strip()
     return "" if text.startswith("<") else text
