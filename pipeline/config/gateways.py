@@ -16,6 +16,7 @@ from pipeline.config.requests import REQUEST_KEYS, check_headers, parse_request
 from pipeline.config.toml import INVALID_NAME, Table, read_text, reference_required
 from pipeline.core import jsonpath
 from pipeline.core.addresses import is_http_url
+from pipeline.core.amounts import parse_currency
 from pipeline.core.facts import UNITS
 from pipeline.core.types import (
     AccessToken,
@@ -64,7 +65,7 @@ _PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'
 
 _PAGING = ("param", "next", "more", "pages", "total", "size")
 
-_PRICES = ("unit", "input", "output", "cache_read", "cache_write", "per_call")
+_PRICES = ("unit", "currency", "input", "output", "cache_read", "cache_write", "per_call")
 
 _KEYS_HEADER = ["name", "key", "group"]
 
@@ -355,7 +356,10 @@ def _check_paging(table: Table, key: str, value: str) -> None:
 
 
 def _check_price(table: Table, key: str, value: str) -> None:
-    if key != "unit":
+    if key == "currency":
+        if parse_currency(value) is None:
+            table.fail(f"{value!r} is not a currency: write its code, such as CNY", key)
+    elif key != "unit":
         _check_place(table, key, value)
 
 

@@ -59,6 +59,7 @@ class Prices:
         unit: the factor from a price to USD per 1M tokens; None if it is unknown.
         source: exact, estimate or ratio.
         by_name: whether prices are found by their names where no path of a token price is set.
+        currency: that of prices that do not state theirs.
     """
 
     unit: Decimal | None = None
@@ -69,6 +70,12 @@ class Prices:
     per_call: tuple[str, ...] = ()
     source: str = "exact"
     by_name: bool = True
+    currency: str = USD
+
+    @property
+    def other_currency(self) -> str | None:
+        """The currency of prices that do not state theirs; None if it is USD."""
+        return None if self.currency == USD else self.currency
 
     @property
     def has_paths(self) -> bool:
@@ -222,7 +229,7 @@ class FactPaths:
         if not _may_have_prices(self.prices):
             return ()
         if _is_by_name(self.prices):
-            return find_prices(body, self.prices.unit).impossible
+            return find_prices(body, self.prices.unit, self.prices.other_currency).impossible
         figures = (
             (path, figure) for path, figure in _figures(self.prices, body).values() if figure is not None
         )
@@ -319,13 +326,17 @@ def _prices(paths: Prices, body: Body) -> dict[str, Any]:
     found: dict[str, Any] = {"usd_per_call": per_call}
     unit = paths.unit
     if _is_by_name(paths):
-        by_name = find_prices(body, unit)
-        unit = by_name.unit
+        by_name = find_prices(body, unit, paths.other_currency)
+        unit, overrules = by_name.unit, by_name.overrules
         figures: Mapping[str, Decimal | None] = by_name.usd
-        more = NOTHING_FOUND if by_name.impossible else find_conditions(body, unit)
+        more = (
+            NOTHING_FOUND
+            if by_name.impossible
+            else find_conditions(body, unit, paths.other_currency, overrules=overrules)
+        )
     else:
         figures = {name: figure for name, (_, figure) in _figures(paths, body).items()}
-        more = find_conditions(body, unit) if _may_have_prices(paths) else NOTHING_FOUND
+        more = find_conditions(body, unit, paths.other_currency) if _may_have_prices(paths) else NOTHING_FOUND
     if more.first_tiers:
         tiers = {name: more.first_tiers.get(attribute) for name, attribute in TOKEN_PRICES.items()}
         figures = {**{name: tier for name, tier in tiers.items() if tier is not None}, **figures}
@@ -348,7 +359,7 @@ def _scaled(price: Price) -> Price:
 
 def _per_call(paths: Prices, body: Body) -> Decimal | None:
     _, amount = _first_amount(paths.per_call, body)
-    return amount.value if amount and amount.terms.currency in (None, USD) else None
+    return amount.value if amount and (amount.terms.currency or paths.currency) == USD else None
 
 
 def _figures(paths: Prices, body: Body) -> dict[str, tuple[str, Decimal | None]]:
@@ -356,6 +367,8 @@ def _figures(paths: Prices, body: Body) -> dict[str, tuple[str, Decimal | None]]
     found: dict[str, tuple[str, Decimal | None]] = {}
     for name, attribute in TOKEN_PRICES.items():
         path, amount = _first_amount(getattr(paths, attribute), body)
+        if amount and not amount.terms.currency and paths.currency != USD:
+            continue
         factor = (amount.terms.factor or paths.unit) if amount else None
         if amount is None or factor is None or amount.terms.currency not in (None, USD):
             continue

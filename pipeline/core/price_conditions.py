@@ -12,36 +12,58 @@ A price with a word or a condition that is unknown here is left out, and so is o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from pipeline.core.amounts import (
+    CURRENCY_WORDS,
     NO_TERMS,
     USD,
     Terms,
+    in_one_currency,
     names_in,
     parse_amount,
+    scaled_amount,
     states_terms,
     terms_beside,
     words,
 )
 from pipeline.core.price_fields import (
     CACHE,
+    EPHEMERAL,
     INPUT_WORDS,
     LABELS,
+    MISS,
     NEUTRAL,
     OUTPUT_WORDS,
     PER_TOKEN,
     PRICE_WORDS,
     READ,
     WRITE,
+    in_order,
     is_possible,
+    is_unit,
     names_price,
     priced_names,
     terms_of_name,
+)
+from pipeline.core.price_tiers import (
+    CONDITIONS,
+    FROM,
+    HOURS,
+    RANGE,
+    is_variant,
+    rounded,
+    start_of,
+    thresholds_of,
+    variants_of,
+    with_starts,
+    with_tiers,
+    without_end,
 )
 from pipeline.core.values import LARGEST, parse_length
 
@@ -109,13 +131,17 @@ class _Meter:
 _FLAT = frozenset({"input", "output", "cache_read", "cache_write"})
 """The meters that may cost 0; of others, 0 means that they are not billed."""
 
-_ABOVE = re.compile(r"\b(?:above|over) (?:(\d+(?:\.\d+)?)([km])|(\d{4,}))\b(?: tokens?)?")
+_ABOVE = re.compile(
+    r"(?:\b(?:above|over|beyond|exceeding|more than|greater than|gte?)|[>≥]=?)"
+    r" (?:(\d+(?:\.\d+)?)([km])|(\d{4,}))\b(?: tokens?)?"
+)
 _LONG_CONTEXT = re.compile(r"\blong context\b|\bextended\b")
 _WINDOWS = (
     (re.compile(r"\b(?:above )?1 ?(?:h|hr|hour)\b"), "1h"),
     (re.compile(r"\b(?:batch|batches|batched)(?: api)?\b"), "batch"),
     (re.compile(r"\bflex\b"), "flex"),
     (re.compile(r"\bpriority\b"), "priority"),
+    (re.compile(r"\bfast\b"), "fast"),
     (re.compile(r"\boff ?peak\b"), "off-peak"),
     (re.compile(r"\bpeak\b"), "peak"),
 )
@@ -129,12 +155,16 @@ _UNITS = {
     **dict.fromkeys(("image", "images"), "image"),
     **dict.fromkeys(("second", "seconds", "sec"), "second"),
     **dict.fromkeys(("minute", "minutes", "min"), "minute"),
+    **dict.fromkeys(("hour", "hours"), "hour"),
     **dict.fromkeys(("request", "requests", "call", "calls"), "request"),
     **dict.fromkeys(("search", "searches"), "search"),
     **dict.fromkeys(("query", "queries"), "query"),
     **dict.fromkeys(("character", "characters", "char", "chars"), "character"),
     **dict.fromkeys(("pixel", "pixels"), "pixel"),
     **dict.fromkeys(("page", "pages"), "page"),
+    **dict.fromkeys(("megapixel", "megapixels"), "megapixel"),
+    **dict.fromkeys(("step", "steps"), "step"),
+    **dict.fromkeys(("session", "sessions"), "session"),
 }
 _SIZES = {
     **dict.fromkeys(("k", "1k", "1000", "thousand"), 1000),
@@ -144,6 +174,17 @@ _PER_UNIT = re.compile(
     rf"\bper (?:({'|'.join(_SIZES)}) )?({'|'.join(sorted(_UNITS, key=len, reverse=True))})\b(?! tokens?\b)"
 )
 
+_SEARCHES = re.compile(rf"\b(search(?:es)?) per ({'|'.join(_SIZES)})$")
+"""Searches by the thousand, whose name is not repeated: `web_search_per_1k`."""
+
+_OTHER_WORDS = (
+    (re.compile(r"\bimage dimension quality\b"), "per image"),
+    (re.compile(r"\bvideo duration\b"), "video"),
+    (re.compile(r"\btranscription duration\b"), "audio"),
+    (re.compile(r"\bspeech input character\b"), "input per character"),
+)
+"""Names of Vercel's: https://ai-gateway.vercel.sh/v1/models"""
+
 _MODALITIES = {
     "audio": "audio",
     **dict.fromkeys(("image", "images"), "image"),
@@ -151,9 +192,9 @@ _MODALITIES = {
 }
 _REASONING = frozenset(names_in("reasoning thinking"))
 _SEARCH = (frozenset({"search"}), frozenset({"web", "search"}))
-_OF_TIERS = frozenset(names_in("tiered context overrides"))
+_OF_TIERS = frozenset(names_in("tiered context overrides service"))
 _NUMBER = re.compile(r"[\d.]+(?:[eE][-+]?\d+)?")
-_DEPTH = 5
+_DEPTH = 6
 
 
 def _is_plain_number(value: Any) -> bool:
@@ -193,7 +234,7 @@ def meter_of(path: str) -> FieldMeter | None:
 @lru_cache(8192)
 def _meter(named: tuple[str, ...]) -> _Meter | None:
     """Return what the words of a path say; None if they name no price that is known here."""
-    text = " ".join(named)
+    text = " ".join(without_end(named))
     windows = []
     from_tokens = 0
     if above := _ABOVE.search(text):
@@ -207,6 +248,9 @@ def _meter(named: tuple[str, ...]) -> _Meter | None:
         if pattern.search(text):
             windows.append(window)
             text = pattern.sub("", text)
+    for pattern, plain in _OTHER_WORDS:
+        text = pattern.sub(plain, text)
+    text = _SEARCHES.sub(r"\1 per \2 searches", text)
     per = _PER_UNIT.search(text)
     unit = _UNITS[per[2]] if per else TOKENS
     if per:
@@ -219,13 +263,14 @@ def _meter(named: tuple[str, ...]) -> _Meter | None:
         return None
     terms = terms_of_name(tuple(word for word in kept if word not in _MODALITIES))
     size_of = _SIZES[per[1]] if per and per[1] else 1
-    is_plain = name in _FLAT and unit == TOKENS and not (from_tokens or windows or long_context)
+    has_condition = bool(from_tokens or windows or long_context or terms.currency not in (None, USD))
+    is_plain = name in _FLAT and unit == TOKENS and not has_condition
     return _Meter(name, unit, from_tokens, tuple(windows), size_of, long_context, terms, is_plain)
 
 
 def _billed(named: frozenset[str], unit: str) -> str | None:
     """Return the meter that words name, without those of prices and units; None for any other word."""
-    rest = named - PRICE_WORDS - NEUTRAL - _OF_TIERS
+    rest = named - PRICE_WORDS - NEUTRAL - _OF_TIERS - CURRENCY_WORDS
     modalities = {_MODALITIES[word] for word in rest if word in _MODALITIES}
     rest -= _MODALITIES.keys()
     modality = "".join(modalities)
@@ -249,7 +294,9 @@ def _special_tokens(rest: frozenset[str], modality: str) -> str | None:
     if rest.isdisjoint(CACHE):
         others = rest - OUTPUT_WORDS - {"internal"}
         return "reasoning" if others and others <= _REASONING and not modality else None
-    rest = rest - CACHE - INPUT_WORDS
+    if rest - CACHE - INPUT_WORDS == MISS:
+        return "input" if not modality else None
+    rest = rest - CACHE - INPUT_WORDS - EPHEMERAL
     access = "read" if rest <= READ else "write" if rest <= WRITE else None
     return f"cache_{access}" + (f"_{modality}" if modality else "") if access else None
 
@@ -274,37 +321,47 @@ class FoundConditions:
 NOTHING_FOUND = FoundConditions()
 
 
-def find_conditions(body: Mapping[str, Any], unit: Decimal | None) -> FoundConditions:
+def find_conditions(
+    body: Mapping[str, Any], unit: Decimal | None, currency: str | None = None, *, overrules: bool = False
+) -> FoundConditions:
     """Return the prices of a record that have conditions or other units than tokens.
 
     Args:
         body: the record.
         unit: the factor from a price of tokens to that of 1M tokens, where a price does not state it; None if
             it is unknown.
+        currency: that of prices that do not state theirs; None for USD.
+        overrules: whether `unit` holds against the unit that a price states.
     """
-    first: dict[tuple[object, ...], Price] = {}
+    found: list[Price] = []
     tiers: dict[str, Decimal] = {}
-    for price, tiered in _of_record(body, unit):
+    for price, tiered in _of_record(body, unit, currency, overrules=overrules):
         if price.is_plain and price.meter in _FLAT and price.unit == TOKENS:
             if tiered:
                 tiers.setdefault(price.meter, price.amount)
             continue
         if price.amount or (price.meter in _FLAT and price.unit == TOKENS):
-            key = (price.meter, price.unit, price.from_tokens, price.window or "", price.currency)
-            first.setdefault(key, price)
-    if not first and not tiers:
+            found.append(price)
+    if not found and not tiers:
         return NOTHING_FOUND
-    return FoundConditions(tuple(price for _, price in sorted(first.items(), key=_by_key)), tiers)
+    return FoundConditions(in_order_of_rows(found), tiers)
 
 
-def _by_key(item: tuple[tuple[Any, ...], Price]) -> tuple[Any, ...]:
-    return item[0]
+def in_order_of_rows(prices: Iterable[Price]) -> tuple[Price, ...]:
+    """Return prices sorted as the rows of a record are, the first of those with the same condition."""
+    first: dict[tuple[str, str, int, str, str], Price] = {}
+    for price in prices:
+        key = (price.meter, price.unit, price.from_tokens, price.window or "", price.currency)
+        first.setdefault(key, price)
+    return tuple(first[key] for key in sorted(first))
 
 
-def _of_record(body: Mapping[str, Any], unit: Decimal | None) -> Iterator[_Found]:
-    threshold = parse_length(body.get("long_context_threshold"))
-    reader = _Reader(unit, _rounded(threshold) if threshold else None)
-    yield from reader.fields(body, NO_TERMS, 3)
+def _of_record(
+    body: Mapping[str, Any], unit: Decimal | None, currency: str | None, *, overrules: bool
+) -> Iterator[_Found]:
+    if any(priced_names(tuple(body))):
+        outer = Terms(currency=currency) if currency else NO_TERMS
+        yield from _Reader(body, unit, overrules).fields(body, outer, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,12 +369,20 @@ class _Reader:
     """A walk through the prices of a record.
 
     Args:
+        body: the record.
         unit: as of `find_conditions`.
-        long_context: the length of the prompt that the record calls a long context; None if it names none.
+        overrules: as of `find_conditions`.
     """
 
+    body: Mapping[str, Any]
     unit: Decimal | None
-    long_context: int | None
+    overrules: bool = False
+
+    @property
+    def long_context(self) -> int | None:
+        """The length of the prompt that the record calls a long context; None if it names none."""
+        priced = (value for name, value in self.body.items() if names_price(name))
+        return thresholds_of(chain((self.body,), priced))
 
     def fields(self, value: Mapping[str, Any], outer: Terms, depth: int) -> Iterator[_Found]:
         """Yield the prices of a record, or of a wrapper in it."""
@@ -348,10 +413,13 @@ class _Reader:
         if depth == 0 or item is None:
             return
         match item:
+            case dict() if scaled_amount(item) is not None:
+                if found := self.price(item, named, terms, condition):
+                    yield found
             case dict():
-                yield from self.object(item, named, terms, condition, depth)
+                yield from self.object(with_tiers(in_one_currency(item)), named, terms, condition, depth)
             case [dict(), *_]:
-                for each in item:
+                for each in with_starts(item):
                     yield from self.element(each, named, terms, condition, depth, alone=len(item) == 1)
             case list():
                 return
@@ -375,9 +443,10 @@ class _Reader:
             beside = replace(beside, other=False)
         if start := parse_length(item.get("context_token_threshold")):
             # https://docs.venice.ai/api-reference/endpoint/models/list
-            condition = _Condition(_rounded(start), condition.windows, tiered=True)
-        for name, inner in item.items():
-            if inner is not None and name not in LABELS:
+            condition = _Condition(rounded(start), condition.windows, tiered=True)
+        for name in in_order(tuple(item)):
+            inner = item[name]
+            if inner is not None and name not in LABELS and not is_unit(name, inner):
                 yield from self.item(inner, (*named, *words(name)), beside, condition, depth - 1)
             if (depth == _DEPTH or condition.tiered) and self.unit == PER_TOKEN and name in _BARE:
                 yield from self.bare(name, inner, beside, condition)
@@ -396,15 +465,23 @@ class _Reader:
         own = _condition_of(item, condition) if isinstance(item, dict) else None
         if own is None:
             return
-        rest = {name: inner for name, inner in item.items() if name not in _CONDITIONS}
+        rest = {
+            name: inner
+            for name, inner in item.items()
+            if name not in CONDITIONS and not is_variant(name, inner)
+        }
         labelled = named
         for label in LABELS:
             text = rest.get(label)
             if isinstance(text, str) and label != "unit" and not (label == "name" and own.tiered):
                 labelled = (*labelled, *words(text))
+        if variants := variants_of(item):
+            own = _Condition(own.from_tokens, (*own.windows, *variants), tiered=True)
         is_own = own.tiered or alone or labelled != named
         # A field that is unknown here may be a condition.
-        if is_own and all(self.is_known(name, inner, labelled) for name, inner in rest.items()):
+        is_of_other = terms_beside(rest).other and not terms.other
+        billed = (*labelled, "per", *_unit_beside(rest)) if is_of_other else labelled
+        if is_own and all(self.is_known(name, inner, billed) for name, inner in rest.items()):
             yield from self.object(rest, labelled, terms, own, depth - 1)
 
     def is_known(self, name: str, value: Any, named: tuple[str, ...]) -> bool:
@@ -446,7 +523,7 @@ class _Reader:
         """Return the amount of a price per unit of its meter; None if it is unknown, or cannot be."""
         in_usd = terms.currency in (None, USD)
         if meter.unit == TOKENS:
-            factor = terms.factor or self.unit
+            factor = self.unit if self.overrules else terms.factor or self.unit
             amount = None if factor is None else value * factor
             return amount if amount is not None and _may_be(amount, meter.name, in_usd=in_usd) else None
         if terms.currency is None and self.unit is not None and self.unit < 1:
@@ -521,83 +598,34 @@ See https://openrouter.ai/docs/guides/overview/models#pricing-object and
 https://vercel.com/docs/ai-gateway/models-and-providers
 """
 
-_FROM = frozenset(
-    names_in(
-        "min min_tokens min_prompt_tokens min_input_tokens min_context from from_tokens above above_tokens"
-        " threshold context_threshold prompt_tokens_from"
-    )
-)
-_TO = frozenset(
-    names_in("max max_tokens max_prompt_tokens max_input_tokens max_context to to_tokens up_to up_to_tokens")
-)
-_RANGE = frozenset(names_in("range token_range context_range input_range range_name"))
-_HOURS = frozenset(names_in("utc_start utc_end utc_days"))
-_CONDITIONS = _FROM | _TO | _RANGE | _HOURS | {"tier"}
-"""The fields of a tier that state where it holds."""
-
 
 def is_condition(path: str) -> bool:
     """Return whether a path ends in a field that states where a tier holds: `tier.size`, `utc_days.0`."""
     steps = [step for step in path.split(".") if not step.isdigit()]
-    return steps[-2:] == ["tier", "size"] or not _CONDITIONS.isdisjoint(steps[-1:])
+    return steps[-2:] == ["tier", "size"] or not CONDITIONS.isdisjoint(steps[-1:])
 
 
 _HARMLESS = frozenset(
     names_in("id name label title description note currency unit price_unit price_name type kind")
 )
 
-_LENGTH = r"(\d+(?:\.\d+)?)\s*([km]?)"
-_RANGE_START = re.compile(rf"{_LENGTH}\s*(?:tokens?)?\s*[<≤]")
-_RANGE_ABOVE = re.compile(rf"[>≥]=?\s*{_LENGTH}")
-_RANGE_FROM_ZERO = re.compile(rf"default|(?:input|tokens?|prompt|context)\s*[<≤]=?\s*{_LENGTH}")
-
 
 def _condition_of(item: Mapping[str, Any], outer: _Condition) -> _Condition | None:
     """Return where an element of a list holds; None if its condition is unknown here."""
-    stated = [name for name in item if name in _CONDITIONS and item[name] is not None]
+    stated = [name for name in item if name in CONDITIONS and item[name] is not None]
     if not stated:
         return outer
-    starts = [_start(name, item[name]) for name in stated if name in _FROM | _RANGE | {"tier"}]
+    starts = [start_of(name, item[name]) for name in stated if name in FROM | RANGE | {"tier"}]
     known = [start for start in starts if start is not None]
     if len(known) != len(starts) or len(set(known)) > 1:
         return None
-    if not known and not any(name in _HOURS for name in stated):
+    if not known and not any(name in HOURS for name in stated):
         # Only the end of a range is stated.
         return None
     hours = _hours(item)
     if hours is None:
         return None
     return _Condition(known[0] if known else outer.from_tokens, (*outer.windows, *hours), tiered=True)
-
-
-def _start(name: str, value: Any) -> int | None:
-    """Return the length of the prompt from which a tier holds; None if it is stated otherwise."""
-    match value:
-        case {"type": "context", "size": size} if name == "tier":
-            return _start("from", size)
-        case [start, _] if name in _RANGE:
-            return _start("from", start)
-        case str() if name == "range_name":
-            return _start_of_text(value)
-        case 0 | "0":
-            return 0
-        case _:
-            length = parse_length(value) if name in _FROM else None
-            return None if length is None else _rounded(length)
-
-
-def _start_of_text(text: str) -> int | None:
-    """Parse `32K<Input<=128K`, `Input>128K` or `Input<=32K`."""
-    text = text.strip().lower()
-    if _RANGE_FROM_ZERO.fullmatch(text):
-        return 0
-    match = _RANGE_START.match(text) or _RANGE_ABOVE.search(text)
-    return parse_length(match[1] + match[2]) or 0 if match else None
-
-
-def _rounded(length: int) -> int:
-    """Return a length without the token by which some gateways begin a tier: 200001 is above 200000."""
-    return length - 1 if length % 1000 == 1 else length
 
 
 def _hours(item: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -7,22 +7,28 @@ possible. An unsure price gives no figure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from pipeline.core.amounts import (
+    CURRENCY_WORDS,
     NO_TERMS,
     USD,
     Amount,
     Terms,
+    in_one_currency,
     names_in,
     parse_amount,
+    scaled_amount,
+    stated_unit,
+    states_terms,
     terms_beside,
     terms_of,
     words,
 )
+from pipeline.core.price_tiers import first_tier, with_tiers, without_end
 
 INPUT, OUTPUT = "input_usd_per_1m", "output_usd_per_1m"
 CACHE_READ, CACHE_WRITE = "cache_read_usd_per_1m", "cache_write_usd_per_1m"
@@ -35,7 +41,7 @@ CHEAPEST = Decimal("0.00000001")
 
 PER_TOKEN, _PER_1M, _CENTS_PER_100M = Decimal(1_000_000), Decimal(1), Decimal("0.0001")
 
-PRICE_WORDS = frozenset(names_in("cost costs price prices pricing pricings tariff tariffs"))
+PRICE_WORDS = frozenset(names_in("cost costs price prices pricing pricings tariff tariffs 价格"))
 NEUTRAL = frozenset(
     names_in(
         "amount base cent cents default demand dollar dollars fee list llm normal on per rate rates"
@@ -43,11 +49,14 @@ NEUTRAL = frozenset(
         " 1m k ktok ktoks m million mtok mtoken mtokens mtoks thousand"
     )
 )
-INPUT_WORDS = frozenset(names_in("in input inputs prompt prompts"))
-OUTPUT_WORDS = frozenset(names_in("completion completions generated out output outputs"))
+INPUT_WORDS = frozenset(names_in("in input inputs prompt prompts 输入"))
+OUTPUT_WORDS = frozenset(names_in("completion completions generated out output outputs 输出"))
 CACHE = frozenset(names_in("cache cached caches"))
 READ = frozenset(names_in("hit hits read reads"))
 WRITE = frozenset(names_in("create created creation write writes"))
+MISS = frozenset({"miss"})
+"""Input that the cache does not have: https://api-docs.deepseek.com/quick_start/pricing"""
+EPHEMERAL = frozenset({"ephemeral"})
 _FIVE_MINUTES = frozenset(names_in("5m 5 min minute minutes"))
 """How long a cache is kept at the usual price: https://docs.claude.com/en/docs/build-with-claude/prompt-caching"""
 
@@ -67,7 +76,7 @@ WRAPPERS = frozenset(
 LABELS = ("type", "name", "meter", "kind", "token_type", "tokenType", "direction", "usage", "unit")
 """Names of texts that say what an element of a list of prices is for."""
 
-_DEPTH = 4
+_DEPTH = 5
 
 _OPENROUTER = frozenset(
     names_in("architecture canonical_slug per_request_limits supported_parameters top_provider")
@@ -105,6 +114,7 @@ class FoundPrices:
         impossible: those whose figure cannot be a price, with the figure.
         why_none: why there is no figure: `unit` (it is not stated), the name of a currency, or None.
         unit: the factor to USD per 1M tokens of prices that do not state theirs; None if it is unknown.
+        overrules: whether `unit` holds against the unit that the record states, which cannot be.
     """
 
     usd: Mapping[str, Decimal]
@@ -112,24 +122,41 @@ class FoundPrices:
     impossible: tuple[tuple[str, Decimal], ...] = ()
     why_none: str | None = None
     unit: Decimal | None = None
+    overrules: bool = False
 
 
 _NONE = FoundPrices({})
 
 
-def find_prices(body: Mapping[str, Any], unit: Decimal | None = None) -> FoundPrices:
+def find_prices(
+    body: Mapping[str, Any], unit: Decimal | None = None, currency: str | None = None
+) -> FoundPrices:
     """Return the prices of a record of an unknown format.
 
     Args:
         body: the record.
         unit: the factor to USD per 1M tokens of prices whose unit it does not state; None to conclude it.
+        currency: that of prices that do not state theirs; None for USD.
     """
-    fields = _by_meter(_fields(body, (), NO_TERMS))
+    outer = Terms(currency=currency) if currency else NO_TERMS
+    fields = _by_meter(_fields(body, (), outer)) if any(priced_names(tuple(body))) else ()
     if not fields:
         return _NONE if unit is None else FoundPrices({}, unit=unit)
-    currency = next((each.amount.terms.currency for each in fields if each.amount.terms.currency), None)
-    if currency not in (None, USD):
-        return FoundPrices({}, fields, why_none=currency, unit=_common_unit(fields) or unit)
+    others = [each.amount.terms.currency for each in fields if each.amount.terms.currency not in (None, USD)]
+    if others:
+        # A price without a currency is in that of the others.
+        in_usd = tuple(each for each in fields if each.amount.terms.currency == USD)
+        if not any(each.meter in (INPUT, OUTPUT) for each in in_usd):
+            return FoundPrices({}, fields, why_none=others[0], unit=_common_unit(fields) or unit)
+        fields = in_usd
+    if _is_per_token_in_truth(fields):
+        unit, overrules = PER_TOKEN, True
+        fields = tuple(replace(each, amount=Amount(each.amount.value)) for each in fields)
+        return replace(_in_usd(fields, body, unit), overrules=overrules)
+    return _in_usd(fields, body, unit)
+
+
+def _in_usd(fields: tuple[PriceField, ...], body: Mapping[str, Any], unit: Decimal | None) -> FoundPrices:
     unit = _common_unit(fields) or unit or _unit_of_shape(fields, body) or _unit_by_magnitude(fields)
     figures: dict[str, Decimal] = {}
     impossible: list[tuple[str, Decimal]] = []
@@ -145,7 +172,46 @@ def find_prices(body: Mapping[str, Any], unit: Decimal | None = None) -> FoundPr
     if impossible:
         # The unit of the others is the same, so they are wrong too, though their figures look possible.
         return FoundPrices({}, fields, tuple(impossible))
+    for meter in (CACHE_READ, CACHE_WRITE):
+        if meter in figures:
+            figures[meter] = _cache_price(figures[meter], figures.get(INPUT))
     return FoundPrices(figures, fields, why_none=None if figures else "unit", unit=unit)
+
+
+_TOO_CHEAP = Decimal("0.0001")
+"""USD per 1M tokens: no input and output of a model that are not free both cost less."""
+
+
+def _is_per_token_in_truth(fields: Sequence[PriceField]) -> bool:
+    """Return whether prices that are said to be per 1M tokens are per token.
+
+    As those of https://api.digitalocean.com/v2/gen-ai/models/catalog, whose names end in `_per_million`.
+    """
+    if fields[0].amount.terms.factor != _PER_1M:
+        return False
+    base = {each.meter: each.amount for each in fields if each.meter in (INPUT, OUTPUT)}
+    values = [amount.value for amount in base.values() if amount.value]
+    is_said = all(amount.terms.factor == _PER_1M for amount in base.values())
+    return (
+        len(base) > 1
+        and bool(values)
+        and is_said
+        and all(CHEAPEST <= value < _TOO_CHEAP and _LEAST <= value * PER_TOKEN <= _MOST for value in values)
+    )
+
+
+_FAR = Decimal(1000)
+
+
+def _cache_price(figure: Decimal, of_input: Decimal | None) -> Decimal:
+    """Return the price of a cache, which a gateway may state per token beside others per 1M tokens.
+
+    As `input_cache_read` at https://cloud-api.near.ai/v1/models.
+    """
+    if not of_input or not figure or figure * _FAR >= of_input:
+        return figure
+    per_token = figure * PER_TOKEN
+    return per_token if of_input / _FAR <= per_token <= of_input * 10 else figure
 
 
 def is_possible(figure: Decimal) -> bool:
@@ -157,8 +223,36 @@ def _by_meter(found: Iterator[PriceField]) -> tuple[PriceField, ...]:
     """Return the first price of each meter; a record without an input or output price has none."""
     first: dict[str, PriceField] = {}
     for each in found:
-        first.setdefault(each.meter, each)
-    return tuple(first.values()) if INPUT in first or OUTPUT in first else ()
+        other = first.setdefault(each.meter, each)
+        if other is not each and _rank(each) < _rank(other):
+            first[each.meter] = each
+    meters = (INPUT, OUTPUT, CACHE_READ, CACHE_WRITE)
+    found_meters = tuple(first[meter] for meter in meters if meter in first)
+    return found_meters if INPUT in first or OUTPUT in first else ()
+
+
+_QUALIFIERS = frozenset(names_in("base default list normal original regular standard"))
+"""Words of the prices of others, or before a discount, where they stand beside the plain price.
+
+As `list_pricing` at https://api.edenai.run/v3/models, and `base_input_per_million_tokens` at
+https://inference.maxlayer.cloud/v1/models.
+"""
+
+
+def _rank(field: PriceField) -> tuple[bool, bool]:
+    """Return a key by which the prices of one meter are sorted: in USD first, without a qualifier first."""
+    return field.amount.terms.currency not in (None, USD), _is_qualified(field.path)
+
+
+@lru_cache(8192)
+def _is_qualified(name: str) -> bool:
+    return not _QUALIFIERS.isdisjoint(words(name))
+
+
+@lru_cache(512)
+def in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names, those with a qualifier last."""
+    return tuple(sorted(names, key=_is_qualified))
 
 
 def _fields(value: Mapping[str, Any], at: tuple[str, ...], outer: Terms) -> Iterator[PriceField]:
@@ -176,13 +270,20 @@ def _fields(value: Mapping[str, Any], at: tuple[str, ...], outer: Terms) -> Iter
 @lru_cache(512)
 def priced_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which names of an object have a word for prices, and which are of wrappers."""
-    return tuple(filter(names_price, names)), tuple(name for name in names if name.lower() in WRAPPERS)
+    priced = in_order(tuple(filter(names_price, names)))
+    return priced, tuple(name for name in names if name.lower() in WRAPPERS)
 
 
 @lru_cache(8192)
 def names_price(name: str) -> bool:
-    """Return whether a name has a word for prices."""
-    return not PRICE_WORDS.isdisjoint(words(name))
+    """Return whether a name has a word for prices, or says what is billed and for how many tokens.
+
+    As `input_per_1m` at https://api.aiand.com/v1/models.
+    """
+    found = words(name)
+    if not PRICE_WORDS.isdisjoint(found):
+        return True
+    return "per" in found and terms_of_name(found).factor is not None and _meter(found) is not None
 
 
 def _prices(
@@ -192,27 +293,48 @@ def _prices(
         return
     match item:
         case dict():
+            if scaled_amount(item) is not None:
+                if price := _price(at, item, named, terms):
+                    yield price
+                return
             beside = terms_beside(item).over(terms)
-            for name, inner in item.items():
-                yield from _prices((*at, name), inner, (*named, *words(name)), beside, depth - 1)
+            for name, inner in with_tiers(in_one_currency(item)).items():
+                if not (states_terms(name) and is_unit(name, inner)):
+                    yield from _prices((*at, name), inner, (*named, *words(name)), beside, depth - 1)
         case [dict(), *_]:
             yield from _listed(at, item, named, terms, depth)
         case list():
             return
         case _:
-            meter = _meter(named)
-            amount = parse_amount(item) if meter else None
-            if meter and amount:
-                full = amount.terms.over(terms_of_name(named)).over(terms)
-                if not full.other:
-                    path = ".".join(at).replace(".*", "[]")
-                    yield PriceField(path, meter, Amount(amount.value, full), not _VAGUE.isdisjoint(named))
+            if price := _price(at, item, named, terms):
+                yield price
+
+
+def _price(at: tuple[str, ...], item: Any, named: tuple[str, ...], terms: Terms) -> PriceField | None:
+    """Return a value as a price; None if its name is not that of one, or its unit is another."""
+    meter = _meter(named)
+    amount = parse_amount(item) if meter else None
+    if meter is None or amount is None:
+        return None
+    full = amount.terms.over(terms_of_name(named)).over(terms)
+    if full.other:
+        return None
+    path = ".".join(at).replace(".*", "[]")
+    return PriceField(path, meter, Amount(amount.value, full), not _VAGUE.isdisjoint(named))
+
+
+def is_unit(name: str, value: Any) -> bool:
+    """Return whether a field of an object with prices is the number of tokens that they are for."""
+    if isinstance(value, str | list | dict) or not states_terms(name):
+        return False
+    stated = stated_unit(name, value)
+    return PRICE_WORDS.isdisjoint(words(name)) or (stated is not None and stated.factor is not None)
 
 
 def _listed(
     at: tuple[str, ...], items: Sequence[Any], named: tuple[str, ...], terms: Terms, depth: int
 ) -> Iterator[PriceField]:
-    """Yield the prices of a list: of its labelled elements, else of the first, which is the base tier."""
+    """Yield the prices of a list: of its labelled elements, else of the tier for any prompt."""
     labelled = False
     for item in items:
         if not isinstance(item, dict):
@@ -225,13 +347,13 @@ def _listed(
                 yield from _prices((*at, "*"), rest, (*named, *words(text)), terms, depth - 1)
                 break
     if not labelled:
-        yield from _prices((*at, "*"), items[0], named, terms, depth - 1)
+        yield from _prices((*at, "*"), first_tier(items), named, terms, depth - 1)
 
 
 @lru_cache(8192)
 def _meter(named: tuple[str, ...]) -> str | None:
     """Return the column of the price that these words name; None for any other price."""
-    rest = set(named) - PRICE_WORDS - NEUTRAL
+    rest = set(without_end(named)) - PRICE_WORDS - NEUTRAL - CURRENCY_WORDS
     is_cache = not rest.isdisjoint(CACHE)
     rest -= CACHE
     if not is_cache:
@@ -241,6 +363,9 @@ def _meter(named: tuple[str, ...]) -> str | None:
     rest -= INPUT_WORDS
     if not rest.isdisjoint(("5m", "5")):
         rest -= _FIVE_MINUTES
+    if rest == MISS:
+        return INPUT
+    rest -= EPHEMERAL
     if rest <= READ:
         return CACHE_READ
     return CACHE_WRITE if rest <= WRITE else None
@@ -251,7 +376,7 @@ def terms_of_name(named: tuple[str, ...]) -> Terms:
     """Return the unit and currency that the words of a name state: `input_cost_per_token`, `usd_per_1m`."""
     states = not _STATES_UNIT.isdisjoint(named)
     per_token = "per" in named and not {"token", "tokens"}.isdisjoint(named) and _VAGUE.isdisjoint(named)
-    kept = [word for word in named if word in ("usd", "cent", "cents", "dollar", "dollars")]
+    kept = [word for word in named if word in CURRENCY_WORDS]
     if states:
         kept += [word for word in named if word in _STATES_UNIT]
     elif per_token:
@@ -280,6 +405,19 @@ def _unit_of_shape(fields: Sequence[PriceField], body: Mapping[str, Any]) -> Dec
         # https://github.com/anomalyco/models.dev#schema-reference
         return _PER_1M if min((value for value in values if value), default=1) >= Decimal("0.001") else None
     return None
+
+
+def names_unread_price(path: str) -> bool:
+    """Return whether a path is that of a price of tokens, by its words, wherever it is in a record."""
+    named = set(words(path))
+    if PRICE_WORDS.isdisjoint(named) and not any(map(names_price, path.split("."))):
+        return False
+    return not named.isdisjoint(INPUT_WORDS | OUTPUT_WORDS) or named <= PRICE_WORDS | NEUTRAL | CURRENCY_WORDS
+
+
+def plain_meter(path: str) -> str | None:
+    """Return the column of the plain price that a path of names is that of; None for any other."""
+    return _meter(words(path)) if PRICE_WORDS & set(words(path)) else None
 
 
 _LEAST, _MOST = Decimal("0.001"), Decimal(1000)

@@ -74,6 +74,32 @@ def test_check_is_silent_where_prices_are_read_or_there_are_none(
     assert (row["answers"], row["advice"]) == ("yes", None)
 
 
+@pytest.mark.parametrize(
+    ("record", "path"),
+    [
+        (
+            {"vendors": {"north": {"pricing": {"input_per_million": 2.5}}}},
+            "vendors.north.pricing.input_per_million",
+        ),
+        ({"official_price": {"input": 1}}, "official_price.input"),
+        ({"pricing": {"input": [1, 2, 3]}}, "pricing.input"),
+        ({"pricing": {"input": "₦2 / 1M"}}, "pricing.input"),
+        ({"price": 0.5}, "price"),
+    ],
+)
+def test_check_names_a_price_that_is_not_read_wherever_it_is(
+    job: Job, record: dict[str, Any], path: str
+) -> None:
+    assert advice_of(job, record, {"context_length": 8192}) == (
+        f"1 of 2 records has `{path}`; no price is read: set the unit and the paths of `prices`"
+    )
+
+
+def test_check_names_a_text_that_is_no_price(job: Job) -> None:
+    text = {"pricing": {"input": "$0.50 - $1.00 / 1M", "output": "$2 / 1M"}}
+    assert advice_of(job, text) == '`pricing.input` is "$0.50 - $1.00 / 1M", which is not read as a price'
+
+
 def test_check_names_the_fields_where_nothing_but_ids_is_read(job: Job) -> None:
     assert advice_of(job, {"window": 4096, "rates": {"i": 1}}, {"ends": None}) == (
         "2 models: no context length, no price is read; the records have `rates`, `window`, `ends`:"

@@ -76,7 +76,7 @@ def test_a_name_may_state_another_unit_than_tokens(name: str, expected: str) -> 
         "input_cost_per_token_eu",
         "output_cost_per_second_1080p",
         "batch_discount_price",
-        "price_per_hour",
+        "price_per_day",
         "average_cost_per_request",
         "input_dbu_cost_per_token_batches",
         "audio_image_cost_per_token",
@@ -231,6 +231,20 @@ def test_a_price_with_tiers_only_has_the_first_as_its_plain_price() -> None:
 def test_prices_that_cannot_be_take_those_with_conditions_with_them() -> None:
     record = {"pricing": {"input": 50_000_000, "batch": {"input": 1}, "unit": "per_million_tokens"}}
     assert FACTS(record).all_prices == ()
+
+
+def test_an_element_of_a_list_may_be_the_price_of_one_resolution_or_quality() -> None:
+    listed = [
+        {"resolution": "720p", "audio": True, "cost_per_second": "0.1"},
+        {"resolution": "1080p", "audio": False, "cost_per_second": "0.2"},
+    ]
+    assert read({"pricing": {"video": listed}}) == [
+        "video 0.2 USD per second, 1080p, without audio",
+        "video 0.1 USD per second, 720p, with audio",
+    ]
+    by_quality = [{"quality": "low", "input": 1}, {"quality": "high", "input": 2}]
+    facts = FACTS({"pricing": {"tiers": by_quality, "unit": "per_million_tokens"}})
+    assert facts.input_usd_per_1m is None
 
 
 @given(strategies.rows)

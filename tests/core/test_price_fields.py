@@ -157,6 +157,11 @@ def test_an_unsure_price_gives_no_figure(value: dict[str, Any]) -> None:
         ({"pricing": {"input": 4, "output": 16, "unit": "CNY per 1M tokens"}}, "CNY"),
         ({"pricing": {"prompt": "4", "completion": "8", "currency": "credits"}}, "credits"),
         ({"price_per_token": {"input_cents": 3, "output_cents": 4}}, None),
+        ({"price": {"input": "￥4", "output": "￥16"}}, "CNY"),
+        ({"pricing": {"input_cny": 4, "output_cny": 16}}, "CNY"),
+        ({"inputPriceRubPerMillion": 45, "outputPriceRubPerMillion": 90}, "RUB"),
+        ({"pricing": {"EUR": {"input": 4, "output": 16}}}, "EUR"),
+        ({"pricing": {"input": "¥4 / 1M", "output": 16}}, "CNY"),
     ],
 )
 def test_another_currency_gives_no_figure_in_usd(value: dict[str, Any], currency: str | None) -> None:
@@ -199,6 +204,60 @@ def test_a_unit_without_paths_is_that_of_the_prices_found_by_name() -> None:
     reading = FactPaths(prices=Prices(PER_1M))
     assert reading(record({"pricing": {"input": 0.03, "output": 0.06}})).input_usd_per_1m == Decimal("0.03")
     assert FactPaths(prices=NO_PRICES)(record({"input_price_per_million": 3})).input_usd_per_1m is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {"pricing": {"input": 1.4, "output": 4.4, "input_cache_read": "0.00000026"}},
+            {"in": "1.4", "out": "4.4", "read": "0.26"},
+        ),
+        (
+            {"pricing": {"input": 3, "output": 15, "cache_read": 0.003}},
+            {"in": "3", "out": "15", "read": "0.003"},
+        ),
+        (
+            {"pricing": {"input_price_per_million": 3e-6, "output_price_per_million": 1.5e-5}},
+            {"in": "3", "out": "15"},
+        ),
+        ({"input_price_per_million": 3e-6}, {"in": "0.000003"}),
+        ({"input_price_per_million": 0.01, "output_price_per_million": 0.02}, {"in": "0.01", "out": "0.02"}),
+    ],
+)
+def test_a_price_in_another_unit_than_the_others_or_its_name_says_is_read_in_its_own(
+    value: dict[str, Any], expected: dict[str, str]
+) -> None:
+    assert prices(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"list_price": {"input": 9, "output": 99}, "price": {"input": 3, "output": 15}},
+        {"base_input_per_1m": 9, "base_output_per_1m": 99, "input_per_1m": 3, "output_per_1m": 15},
+        {"cost": {"default": {"input": 9}, "input": 3, "output": 15}},
+        {"pricing": {"eur": {"input": 9, "output": 99}, "usd": {"input": 3, "output": 15}}},
+    ],
+)
+def test_the_plain_price_in_usd_goes_before_others(value: dict[str, Any]) -> None:
+    assert prices(value) == {"in": "3", "out": "15"}
+
+
+def test_a_number_of_tokens_is_no_price() -> None:
+    tokens = {
+        "input": {"price": {"USD": 2.5}, "units": 1000000},
+        "output": {"price": {"USD": 10}, "units": 1000000},
+    }
+    assert prices({"pricing": {"tokens": tokens}}) == {"in": "2.5", "out": "10"}
+
+
+def test_prices_without_a_currency_are_in_that_of_the_dialect() -> None:
+    reading = FactPaths(
+        prices=Prices(PER_1M, input=("in",), output=("out",), per_call=("call",), currency="CNY")
+    )
+    facts = reading(record({"in": 4, "out": "$2", "call": 3}))
+    assert (facts.input_usd_per_1m, facts.output_usd_per_1m, facts.usd_per_call) == (None, 2, None)
 
 
 @given(strategies.rows)

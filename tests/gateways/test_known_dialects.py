@@ -51,6 +51,8 @@ ADDRESSES = [
     ("https://api.moonshot.ai/v1", "moonshot"),
     ("https://api.moonshot.cn/v1", "moonshot"),
     ("https://api.portkey.ai/v1", "portkey"),
+    ("https://router.shengsuanyun.com/api/v1", "shengsuanyun"),
+    ("https://ai.zenifra.com/v1", "zenifra"),
     ("https://api.anthropic.com", "anthropic"),
     ("https://generativelanguage.googleapis.com/v1beta", "gemini"),
     ("https://generativelanguage.googleapis.com/v1beta/openai/", "gemini-openai"),

@@ -13,6 +13,7 @@ UNKNOWN = "https://llm.example.com/v1"
 CATWALK = "https://github.com/charmbracelet/catwalk/blob/main/cmd"
 CONF = "https://github.com/ThinkInAIXYZ/PublicProviderConf/blob/main/src/providers"
 LOBE = "https://github.com/lobehub/lobe-chat/blob/main/packages/model-runtime/src/providers"
+SYNC = "https://github.com/anomalyco/models.dev/blob/dev/packages/core/src/sync/providers"
 ROO = "https://github.com/RooCodeInc/Roo-Code/blob/main/src/api/providers/fetchers"
 
 
@@ -57,7 +58,7 @@ def _labelled(into: str, out: str) -> list[dict[str, str]]:
 
 
 def prices(
-    into: str, out: str, read: str | None = None, write: str | None = None, source: str = "exact"
+    into: str, out: str | None, read: str | None = None, write: str | None = None, source: str = "exact"
 ) -> dict[str, Any]:
     """Return facts about prices in USD per 1M tokens."""
     return {
@@ -694,6 +695,322 @@ OPENAI_LIKE = (
         },
         url="https://zenmux.ai/api/v1",
         source=f"{CONF}/ZenMuxProvider.ts",
+    ),
+)
+
+MORE_GATEWAYS = (
+    Shape(
+        "NEAR AI",
+        data(
+            row(
+                "north/lyra",
+                pricing={"input": 1.4, "output": 4.4, "input_cache_read": "0.00000026"},
+                context_length=131072,
+                max_output_length=65536,
+            )
+        ),
+        {"north/lyra": {"context_length": 131072, "max_output": 65536} | prices("1.4", "4.4", "0.26")},
+        url="https://cloud-api.near.ai/v1",
+        source=f"{SYNC}/nearai.ts",
+    ),
+    Shape(
+        "amounts with a scale",
+        data(
+            row(
+                "lyra",
+                inputCostPerToken={"amount": 500, "scale": 9, "currency": "USD"},
+                outputCostPerToken={"amount": 2000, "scale": 9, "currency": "USD"},
+            )
+        ),
+        {"lyra": prices("0.5", "2")},
+        source="https://cloud-api.near.ai/v1/model/list",
+    ),
+    Shape(
+        "DigitalOcean, catalogue",
+        data(
+            {
+                "model_id": "lyra",
+                "context_window": "200000",
+                "max_output_tokens": 64000,
+                "pricing": {
+                    "input_price_per_million": 3e-06,
+                    "output_price_per_million": 1.5e-05,
+                    "cache_read_input_price_per_million": 3e-07,
+                },
+            }
+        ),
+        {"lyra": {"context_length": 200000, "max_output": 64000} | prices("3", "15", "0.3")},
+        url="https://api.digitalocean.com/v2/gen-ai/models/catalog",
+        config='path = "/v2/gen-ai/models/catalog"',
+        source=f"{SYNC}/digitalocean.ts",
+    ),
+    Shape(
+        "Eden AI",
+        data(
+            row(
+                "north/lyra",
+                context_length=128000,
+                list_pricing={
+                    "input_cost_per_token": 2.5e-06,
+                    "output_cost_per_token": 1e-05,
+                    "input_cost_per_token_above_200k_tokens": 5e-06,
+                },
+                pricing={
+                    "input_cost_per_token": 2e-06,
+                    "output_cost_per_token": 8e-06,
+                    "input_cost_per_token_above_200k_tokens": 4e-06,
+                },
+            )
+        ),
+        {"north/lyra": {"context_length": 128000} | prices("2", "8")},
+        url="https://api.edenai.run/v3",
+        config='path = "/v3/models"',
+        source=f"{SYNC}/edenai.ts",
+        more={"north/lyra": ["input 4 USD per 1M tokens, above 200000"]},
+    ),
+    Shape(
+        "Maxlayer",
+        data(
+            {
+                "id": "north/lyra",
+                "context_window": 128000,
+                "pricing": {
+                    "currency": "USD",
+                    "base_input_per_million_tokens": "0.45",
+                    "base_output_per_million_tokens": "1.8",
+                    "input_per_million_tokens": "0.5",
+                    "output_per_million_tokens": "2",
+                    "cached_input_per_million_tokens": "0.05",
+                },
+            }
+        ),
+        {"north/lyra": {"context_length": 128000} | prices("0.5", "2", "0.05")},
+        url="https://inference.maxlayer.cloud/v1",
+        source=f"{SYNC}/maxlayer.ts",
+    ),
+    Shape(
+        "Parasail",
+        [
+            {
+                "externalAlias": "parasail-lyra",
+                "contextLength": 131072,
+                "inputCost": 0.6,
+                "outputCost": 2.2,
+                "cachedCost": 0.1,
+            }
+        ],
+        {"parasail-lyra": {"context_length": 131072} | prices("0.6", "2.2", "0.1")},
+        url="https://platform.parasail.io/api/v1/prices/serverlessEndpoints",
+        config='path = "/api/v1/prices/serverlessEndpoints"\nid = "externalAlias"',
+        source=f"{SYNC}/parasail.ts",
+    ),
+    Shape(
+        "TokenMix",
+        {
+            "code": 0,
+            "data": [
+                {
+                    "model_id": "lyra",
+                    "context_length": 128000,
+                    "max_output": 16384,
+                    "input_price": 0.5,
+                    "output_price": 2,
+                    "support_vision": True,
+                    "support_tools": True,
+                }
+            ],
+        },
+        {
+            "lyra": {
+                "context_length": 128000,
+                "max_output": 16384,
+                "input_modalities": BOTH,
+                "features": ["tools", "vision"],
+            }
+            | prices("0.5", "2")
+        },
+        url="https://api.tokenmix.ai/api/models",
+        config='path = "/api/models"',
+        source=f"{SYNC}/tokenmix.ts",
+    ),
+    Shape(
+        "ai&, billed in dollars",
+        data(row("lyra", context_window=131072, currency="usd", input_per_1m="0.45", output_per_1m="0.90")),
+        {"lyra": {"context_length": 131072} | prices("0.45", "0.9")},
+        url="https://api.aiand.com/v1",
+        source=f"{SYNC}/aiand.ts",
+    ),
+    Shape(
+        "ai&, billed in yen",
+        data(row("lyra", context_window=131072, currency="jpy", input_per_1m="45.0", output_per_1m="90.0")),
+        {"lyra": {"context_length": 131072} | NO_PRICE},
+        url="https://api.aiand.com/v1",
+        source=f"{SYNC}/aiand.ts",
+        more={"lyra": ["input 45 JPY per 1M tokens", "output 90 JPY per 1M tokens"]},
+    ),
+    Shape(
+        "Hubris",
+        {
+            "items": [
+                {
+                    "id": "north/lyra",
+                    "contextWindow": 131072,
+                    "inputPriceRubPerMillion": 45.5,
+                    "outputPriceRubPerMillion": 180,
+                    "pricingUnit": "token",
+                }
+            ]
+        },
+        {"north/lyra": {"context_length": 131072} | NO_PRICE},
+        url="https://hubris.pw/api/internal/models/catalog",
+        config='path = "/api/internal/models/catalog"',
+        source=f"{SYNC}/hubris.ts",
+        more={"north/lyra": ["input 45.5 RUB per 1M tokens", "output 180 RUB per 1M tokens"]},
+    ),
+    Shape(
+        "ShengSuanYun",
+        data(row("north/lyra", context_window=131072, pricing={"prompt": 2.4, "completion": 9.6})),
+        {"north/lyra": {"context_length": 131072} | NO_PRICE},
+        url="https://router.shengsuanyun.com/api/v1",
+        source=f"{SYNC}/shengsuanyun.ts",
+        more={"north/lyra": ["input 2.4 CNY per 1M tokens", "output 9.6 CNY per 1M tokens"]},
+    ),
+    Shape(
+        "CrossModel",
+        data(
+            {
+                "id": "north/lyra",
+                "context_window_tokens": 200000,
+                "currency": "USD",
+                "pricing": {
+                    "tiers": [
+                        {"threshold": 0, "input_micro_per_1m": 2500000, "output_micro_per_1m": 10000000},
+                        {"threshold": 200000, "input_micro_per_1m": 5000000},
+                    ]
+                },
+            }
+        ),
+        {"north/lyra": {"context_length": 200000} | prices("2.5", "10")},
+        url="https://www.crossmodel.ai/api/models",
+        config='path = "/api/models"',
+        source=f"{SYNC}/crossmodel.ts",
+        more={"north/lyra": ["input 5 USD per 1M tokens, above 200000"]},
+    ),
+    Shape(
+        "SayGM",
+        data(
+            {
+                "id": "lyra",
+                "price_range": {
+                    "unit": "ndollars_per_mtok",
+                    "currency": "USD",
+                    "ceiling": {
+                        "dimensions": {
+                            "input_per_mtok_ndollars": 2500000000,
+                            "output_per_mtok_ndollars": 10000000000,
+                        }
+                    },
+                },
+            }
+        ),
+        {"lyra": prices("2.5", "10")},
+        url="https://api.saygm.com/v1",
+        config='prices = { input = "price_range.ceiling.dimensions.input_per_mtok_ndollars",'
+        ' output = "price_range.ceiling.dimensions.output_per_mtok_ndollars" }',
+        source=f"{SYNC}/saygm.ts",
+    ),
+    Shape(
+        "Opper",
+        {
+            "models": [
+                {
+                    "id": "cobalt/lyra",
+                    "type": "llm",
+                    "context_window": 1000000,
+                    "pricing": {
+                        "billing_unit": "1M tokens",
+                        "thresholds": [131072],
+                        "input": [0.05, 0.12],
+                        "output": [0.2, 0.4],
+                    },
+                },
+                {
+                    "id": "cobalt/vega",
+                    "type": "llm",
+                    "pricing": {"billing_unit": "1M tokens", "input": [2.5], "output": [10]},
+                },
+            ]
+        },
+        {
+            "cobalt/lyra": {"context_length": 1000000} | prices("0.05", "0.2"),
+            "cobalt/vega": prices("2.5", "10"),
+        },
+        url="https://api.opper.ai/v3",
+        config='path = "/v3/models"',
+        source=f"{SYNC}/opper.ts",
+        more={
+            "cobalt/lyra": [
+                "input 0.12 USD per 1M tokens, above 131072",
+                "output 0.4 USD per 1M tokens, above 131072",
+            ]
+        },
+    ),
+    Shape(
+        "Concentrate",
+        data(
+            {
+                "id": "lyra",
+                "pricing": {
+                    "tokens": {
+                        "input": {"price": {"USD": 0.0025}, "units": 1000},
+                        "output": {"price": {"USD": 10}, "units": 1000000},
+                    }
+                },
+            }
+        ),
+        {"lyra": prices("2.5", "10")},
+        source=f"{SYNC}/concentrate.ts",
+    ),
+    Shape(
+        "Charm Hyper",
+        data(
+            row(
+                "lyra",
+                context_window=128000,
+                cost_per_1m_in=0.5,
+                cost_per_1m_out=2,
+                cost_per_1m_in_cached=0.05,
+                cost_per_1m_out_cached=0.25,
+            )
+        ),
+        {"lyra": {"context_length": 128000} | prices("0.5", "2", "0.05")},
+        url="https://hyper.charm.land/v1",
+        source=f"{SYNC}/hyper.ts",
+    ),
+    Shape(
+        "GPU Flow",
+        data(
+            {
+                "schema_version": "2.4",
+                "id": "lyra",
+                "input_modalities": [
+                    {
+                        "type": "text",
+                        "supported_inputs": {"max_context_length": {"value": 131072, "unit": "tokens"}},
+                        "pricing": [{"type": "prompt", "unit": "token", "cost_usd": "0.0000005"}],
+                    }
+                ],
+                "output_modalities": [
+                    {
+                        "type": "text",
+                        "pricing": [{"type": "completion", "unit": "token", "cost_usd": "0.000002"}],
+                    }
+                ],
+            }
+        ),
+        {"lyra": {"context_length": 131072, "input_modalities": ["text"]} | prices("0.5", "2")},
+        url="https://api.gpuflow.ai/v1",
+        source="https://openrouter.ai/docs/guides/providers/integration",
     ),
 )
 
@@ -1815,6 +2132,63 @@ FORMS = (
         {"lyra": NO_PRICE},
     ),
     Shape(
+        "prices with full-width signs",
+        data({"id": "lyra", "pricing": {"input": "￥4/百万tokens", "output": "￥16/百万tokens"}}),
+        {"lyra": NO_PRICE},
+        more={"lyra": ["input 4 CNY per 1M tokens", "output 16 CNY per 1M tokens"]},
+    ),
+    Shape(
+        "prices of ten thousand tokens",
+        data({"id": "lyra", "pricing": {"input": "0.04元/万tokens", "output": "0.16元每万个词元"}}),
+        {"lyra": NO_PRICE},
+        more={"lyra": ["input 4 CNY per 1M tokens", "output 16 CNY per 1M tokens"]},
+    ),
+    Shape(
+        "prices in dollars of another country",
+        data({"id": "lyra", "pricing": {"input": "A$0.50 / 1M", "output": "HK$2 / 1M"}}),
+        {"lyra": NO_PRICE},
+        more={"lyra": ["input 0.5 AUD per 1M tokens", "output 2 HKD per 1M tokens"]},
+    ),
+    Shape(
+        "prices with a decimal comma",
+        data({"id": "lyra", "pricing": {"input": "0,50 $ / 1M", "output": "1,25 $ / 1M"}}),
+        {"lyra": prices("0.5", "1.25")},
+    ),
+    Shape(
+        "currencies in names",
+        data(
+            {
+                "id": "lyra",
+                "pricing": {"input_usd_per_1m": 0.7, "input_cny_per_1m": 5, "output_cny_per_1m": 9},
+            }
+        ),
+        {"lyra": prices("0.7", None)},
+        more={"lyra": ["input 5 CNY per 1M tokens", "output 9 CNY per 1M tokens"]},
+    ),
+    Shape(
+        "a currency by its number",
+        data({"id": "lyra", "pricing": {"input": 4, "output": 16, "currency_code": 156}}),
+        {"lyra": NO_PRICE},
+    ),
+    Shape(
+        "cents beside the unit",
+        data({"id": "lyra", "pricing": {"input": 50, "output": 150, "currency": "USD_CENTS", "unit": "1M"}}),
+        {"lyra": prices("0.5", "1.5")},
+    ),
+    Shape(
+        "a currency that the list does not state",
+        data({"id": "lyra", "pricing": {"input": 4, "output": 16}}),
+        {"lyra": NO_PRICE},
+        config='prices = { unit = "1m", currency = "CNY" }',
+        more={"lyra": ["input 4 CNY per 1M tokens", "output 16 CNY per 1M tokens"]},
+    ),
+    Shape(
+        "prices of input that a cache has or has not",
+        data({"id": "lyra", "pricing": {"prompt_cache_hit": 0.07, "prompt_cache_miss": 0.27, "output": 1.1}}),
+        {"lyra": prices("0.27", "1.1", "0.07")},
+        source="https://api-docs.deepseek.com/quick_start/pricing",
+    ),
+    Shape(
         "prices in yuan as texts",
         data({"id": "lyra", "pricing": {"input": "4元/百万tokens", "output": "16元/百万tokens"}}),
         {"lyra": NO_PRICE},
@@ -2098,6 +2472,105 @@ CONDITIONS = (
         more={"lyra": ["input 4 CNY per 1M tokens", "output 16 CNY per 1M tokens"]},
     ),
     Shape(
+        "tiers that state where they end",
+        data(
+            row(
+                "lyra",
+                pricing={"tiers": [{"up_to": 200000, "input": 2.5, "output": 10}, {"input": 5, "output": 15}]}
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("2.5", "10")},
+        more={
+            "lyra": ["input 5 USD per 1M tokens, above 200000", "output 15 USD per 1M tokens, above 200000"]
+        },
+    ),
+    Shape(
+        "tiers that begin with the last one",
+        data(
+            row(
+                "lyra",
+                pricing={
+                    "tiers": [
+                        {"above": 200000, "input": 5, "output": 15},
+                        {"up_to": 200000, "input": 2.5, "output": 10},
+                    ]
+                }
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("2.5", "10")},
+        more={
+            "lyra": ["input 5 USD per 1M tokens, above 200000", "output 15 USD per 1M tokens, above 200000"]
+        },
+    ),
+    Shape(
+        "lengths as names",
+        data(
+            row(
+                "lyra",
+                pricing={
+                    "input": {"<=200k": 1.25, ">200k": 2.5},
+                    "output": {"up_to_200k": 10, "over_200k": 15},
+                }
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("1.25", "10")},
+        source="https://ai.google.dev/gemini-api/docs/pricing",
+        more={
+            "lyra": ["input 2.5 USD per 1M tokens, above 200000", "output 15 USD per 1M tokens, above 200000"]
+        },
+    ),
+    Shape(
+        "a long context whose length stands beside it",
+        data(
+            row(
+                "lyra",
+                pricing={
+                    "input": 1.25,
+                    "output": 10,
+                    "long_context_input": 2.5,
+                    "long_context_threshold": 200000,
+                }
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("1.25", "10")},
+        more={"lyra": ["input 2.5 USD per 1M tokens, above 200000"]},
+    ),
+    Shape(
+        "caches by how long they are kept",
+        data(
+            row(
+                "lyra",
+                pricing={
+                    "input": 3,
+                    "output": 15,
+                    "cache_creation": {"ephemeral_5m_input_tokens": 3.75, "ephemeral_1h_input_tokens": 6},
+                }
+                | PER_MILLION,
+            )
+        ),
+        {"lyra": prices("3", "15", write="3.75")},
+        source="https://docs.claude.com/en/docs/build-with-claude/prompt-caching",
+        more={"lyra": ["cache_write 6 USD per 1M tokens, 1h"]},
+    ),
+    Shape(
+        "prices of hours, megapixels and thousands of searches",
+        data(
+            row("hear", pricing={"input": 0.111, "unit": "hour"}),
+            row("sketch", pricing={"per_megapixel": 0.0027}),
+            row("seek", pricing={"web_search_per_1k": 10}),
+        ),
+        {name: {"input_usd_per_1m": None, "price_source": None} for name in ("hear", "sketch", "seek")},
+        more={
+            "hear": ["input 0.111 USD per hour"],
+            "sketch": ["megapixel 0.0027 USD per megapixel"],
+            "seek": ["search 0.01 USD per search"],
+        },
+    ),
+    Shape(
         "tiers by a condition that is not the length of the prompt",
         data(
             row(
@@ -2111,7 +2584,7 @@ CONDITIONS = (
     ),
 )
 
-SHAPES = (*OPENAI_LIKE, *OPENROUTER_LIKE, *FAMILIES, *FORMS, *PLACES, *CONDITIONS)
+SHAPES = (*OPENAI_LIKE, *MORE_GATEWAYS, *OPENROUTER_LIKE, *FAMILIES, *FORMS, *PLACES, *CONDITIONS)
 
 NEEDS_NO_LINE = sum(not shape.config for shape in SHAPES)
 """The number of shapes that are read without a line in the config beside `url`."""

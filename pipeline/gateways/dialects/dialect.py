@@ -435,7 +435,10 @@ class Dialect:
 
 def may_have_price(body: str) -> bool:
     """Return whether a record, as text, has a name or value that may be a price."""
-    return "pric" in body or "Pric" in body or "cost" in body or "Cost" in body
+    return any(part in body for part in _OF_PRICES)
+
+
+_OF_PRICES = ("pric", "Pric", "cost", "Cost", "per_1", "per_m", "Per1", "PerM", "价格")
 
 
 def _wrong_prices(rows: Sequence[Row]) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
-from pipeline.core.amounts import parse_amount
-from pipeline.core.facts import TOKEN_PRICES, FactPaths
-from pipeline.core.price_fields import FoundPrices, find_prices
+from pipeline.core.amounts import parse_amount, states_terms
+from pipeline.core.facts import TOKEN_PRICES, FactPaths, Facts
+from pipeline.core.price_fields import FoundPrices, find_prices, names_unread_price, plain_meter
 from pipeline.core.text import count
 from pipeline.core.types import Record
 from pipeline.gateways.dialects.dialect import Dialect, may_have_price
@@ -45,23 +46,73 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
     """
     if not isinstance(dialect.facts, FactPaths) or not dialect.facts.prices.by_name:
         return None
-    by_paths = dialect.facts.prices.has_paths
-    unread: list[FoundPrices] = []
-    total = 0
+    prices = dialect.facts.prices
     sample = tuple(records)
-    for record in sample:
-        total += 1
-        if not may_have_price(record.body):
-            continue
-        body = canonical.decode(record.body.encode())
-        facts = dialect.facts(body)
-        if facts.price_source is None:
-            found = find_prices(body, dialect.facts.prices.unit)
-            if not found.impossible and any(each.amount.value for each in found.fields):
-                unread.append(found)
-        elif by_paths:
-            return None
-    return _advice(unread, total) if unread else _without_facts(dialect, sample)
+    bodies = [canonical.decode(record.body.encode()) for record in sample if may_have_price(record.body)]
+    priced = [(body, dialect.facts(body)) for body in bodies]
+    if prices.has_paths and any(facts.price_source for _, facts in priced):
+        return None
+    without = [(body, facts) for body, facts in priced if facts.price_source is None]
+    found = [find_prices(body, prices.unit, prices.other_currency) for body, _ in without]
+    unread = [
+        each for each in found if not each.impossible and any(field.amount.value for field in each.fields)
+    ]
+    if unread:
+        return _advice(unread, len(sample))
+    nothing = [
+        body
+        for (body, facts), each in zip(without, found, strict=True)
+        if not (each.fields or facts.more_prices)
+    ]
+    return _without_facts(dialect, sample) or _of_others(nothing, priced, len(sample))
+
+
+def _of_others(
+    nothing: Iterable[Mapping[str, Any]], priced: Iterable[tuple[Mapping[str, Any], Facts]], total: int
+) -> str | None:
+    """Return which records have prices at names that are not read, or texts that are none.
+
+    Args:
+        nothing: the records of which no price is read.
+        priced: all records that may have prices, with their facts.
+        total: the number of all records.
+    """
+    elsewhere = Counter(path for body in nothing for path in islice(_paths_elsewhere(body), 1))
+    if elsewhere:
+        path, number = elsewhere.most_common(1)[0]
+        return f"{_which(number, total, path)}; no price is read: set the unit and the paths of `prices`"
+    unparsed = (found for body, facts in priced if facts.price_source for found in _unparsed(body, facts))
+    path, text = next(unparsed, ("", ""))
+    return f"`{path}` is {shown(text)}, which is not read as a price" if path else None
+
+
+def _paths_elsewhere(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths of amounts whose names are those of prices of tokens."""
+    for path, value in jsonpath.leaves(body):
+        if names_unread_price(path) and not states_terms(path.rpartition(".")[2]) and _has_amount(value):
+            yield jsonpath.generalise(path)
+
+
+def _has_amount(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_has_amount, value))
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_PRICE and _NOT_ZERO.search(value) is not None and value[0] != "-"
+    amount = parse_amount(value)
+    return amount is not None and amount.value > 0
+
+
+_LONGEST_PRICE = 80
+_NOT_ZERO = re.compile(r"[1-9]")
+
+
+def _unparsed(body: Mapping[str, Any], facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield the paths of texts with a digit at the name of a price that is not read, with the texts."""
+    for path, value in jsonpath.leaves(body):
+        if isinstance(value, str) and _has_amount(value) and parse_amount(value) is None:
+            meter = plain_meter(path)
+            if meter and getattr(facts, meter) is None:
+                yield jsonpath.generalise(path), value
 
 
 def _without_facts(dialect: Dialect, records: Sequence[Record]) -> str | None:
@@ -103,10 +154,14 @@ def _advice(unread: list[FoundPrices], total: int) -> str:
     why, number = reasons.most_common(1)[0]
     example = next(found for found in unread if found.why_none == why)
     first = example.fields[0].path
-    which = f"{number} of {count(total, 'record')} {'has' if number == 1 else 'have'} `{first}`"
+    which = _which(number, total, first)
     if why not in (None, "unit"):
         return f"{which} in {why}: no price in USD is read"
     return f"{which}; no price is read: set `prices = {{ {_setting(example)} }}`; the unit is {_UNITS}"
+
+
+def _which(number: int, total: int, path: str) -> str:
+    return f"{number} of {count(total, 'record')} {'has' if number == 1 else 'have'} `{path}`"
 
 
 def _setting(found: FoundPrices) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pipeline.core import canonical
+from pipeline.core.amounts import parse_currency
 from pipeline.core.facts import UNITS, FactPaths
 from pipeline.core.types import Gateway, Overrides
 from pipeline.errors import Unreadable
@@ -202,7 +203,8 @@ def _fact_paths(dialect: Dialect, own: Overrides) -> FactPaths:
     prices = dict(own.prices)
     if prices:
         unit = UNITS[prices.pop("unit")] if "unit" in prices else facts.prices.unit
+        currency = parse_currency(prices.pop("currency", "")) or facts.prices.currency
         paths: dict[str, Any] = {name: (path,) for name, path in prices.items()}
-        facts = replace(facts, prices=replace(facts.prices, unit=unit, **paths))
+        facts = replace(facts, prices=replace(facts.prices, unit=unit, currency=currency, **paths))
     named: dict[str, Any] = {name: (path,) for name, path in own.facts}
     return replace(facts, **named)

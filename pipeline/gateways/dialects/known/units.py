@@ -1,4 +1,4 @@
-"""Gateways in OpenAI's shape that need a query for facts, or do not state the unit of their prices.
+"""Gateways in OpenAI's shape that need a query for facts, or do not state units or currencies of prices.
 
 Other gateways of this shape need no dialect: see `core/field_names.py` and `core/price_fields.py`.
 """
@@ -88,5 +88,20 @@ DIALECTS = (
                 cache_write=("caching_price",),
             ),
         ),
+    ),
+    Dialect(
+        name="shengsuanyun",
+        # https://github.com/anomalyco/models.dev/blob/dev/packages/core/src/sync/providers/shengsuanyun.ts
+        hosts=("router.shengsuanyun.com",),
+        path="/api/v1/models",
+        # The list does not state it.
+        facts=FactPaths(prices=Prices(unit=PER_1M, currency="CNY")),
+    ),
+    Dialect(
+        name="zenifra",
+        # https://github.com/anomalyco/models.dev/blob/dev/packages/core/src/sync/providers/zenifra.ts
+        hosts=("ai.zenifra.com",),
+        # The list does not state it.
+        facts=FactPaths(prices=Prices(unit=PER_1M, currency="BRL")),
     ),
 )
