@@ -198,18 +198,22 @@ class CheckResult:
         results: by the name of the scope.
         missing: by destination, a line for each secret, program or library that it lacks.
         fallbacks: a message for each scope whose key had a list of its own and now gets the anonymous one.
+        parts: for each scope with a current listing whose answer may be one page of a list, why.
     """
 
     scopes: tuple[Scope, ...]
     results: Mapping[str, ScopeResult]
     missing: Mapping[str, Sequence[str]]
     fallbacks: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_status(self) -> int:
         """The exit status of the command."""
         failed = sum(isinstance(each.answer, FetchError) for each in self.results.values())
-        status = exit_status(scopes=len(self.results), failed=failed, held=len(self.fallbacks))
+        status = exit_status(
+            scopes=len(self.results), failed=failed, held=len({*self.fallbacks, *self.parts})
+        )
         return status or (DeliveryError.exit_code if self.missing else 0)
 
 
@@ -349,6 +353,7 @@ class Home:
             QuestionError: a glob matches no scope.
         """
         from pipeline.delivery.channels import missing
+        from pipeline.sync.decide import first_answer_error
         from pipeline.sync.run import fetch_once
 
         config = self.config
@@ -356,27 +361,35 @@ class Home:
         found = _in_event_loop(lambda: fetch_once(asked, client_factory(config), on_result))
         resolve = secret_resolver(config)
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
-        return CheckResult(
-            found.scopes,
-            found.results,
-            {name: lines for name, lines in lacking.items() if lines},
-            self._fallbacks(found),
-        )
+        fallbacks, parts, known = self._holds(found)
+        results = {
+            name: result
+            if (error := first_answer_error(result.answer, known.get(name))) is None
+            else replace(result, answer=error)
+            for name, result in found.results.items()
+        }
+        lines = {name: lines for name, lines in lacking.items() if lines}
+        return CheckResult(found.scopes, results, lines, fallbacks, parts)
 
-    def _fallbacks(self, found: Results) -> dict[str, str]:
-        """Return a message for each scope whose key now gets the anonymous list; none without a history."""
+    def _holds(self, found: Results) -> tuple[dict[str, str], dict[str, str], dict[str, int | None]]:
+        """Return a message for each scope whose key now gets the anonymous list, or whose list may be a part.
+
+        The third value has the current listings of scopes; without a history, there are none.
+        """
         from pipeline.sync.cache import RunCache
-        from pipeline.sync.decide import find_fallbacks
+        from pipeline.sync.decide import find_fallbacks, find_parts
 
         if not self.database.exists():
-            return {}
+            return {}, {}, {}
         try:
             with Store.read(self.database) as store:
                 cache = RunCache(store)
-                return find_fallbacks(found.results, found.scopes, cache.states, cache)
+                arguments = (found.results, found.scopes, cache.states, cache)
+                listings = {name: state.listing for name, state in cache.states.items()}
+                return find_fallbacks(*arguments), find_parts(*arguments), listings
         except StoreError:
             # A check of keys does not need the history; the run reports what is wrong with it.
-            return {}
+            return {}, {}, {}
 
     def sync(
         self, *scopes: str, dry_run: bool = False, new: bool = False, observer: RunObserver = _SILENT

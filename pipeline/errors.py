@@ -19,6 +19,7 @@ PipelineError              exit 70
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -59,20 +60,27 @@ class ConfigError(PipelineError):
 class FetchError(PipelineError):
     """A scope failed; `status` is the HTTP status, where there is one.
 
-    `cure`, which ends the message, is what to do about this failure; None where the class says enough.
+    `cure`, which ends the message, is what to do about this failure; None where only general words of the
+    class fit. `problem` is the message without it.
     """
 
     exit_code = SOME_FAILED_EXIT
 
     def __init__(self, message: str, *, status: int | None = None, cure: str | None = None) -> None:
         super().__init__(f"{message}: {cure}" if cure else message)
+        self.problem = message
         self.status = status
         self.cure = cure
 
-    def reword(self, message: str) -> None:
-        """Replace the message by one without secrets and unsafe characters."""
-        self.message = message
-        self.args = (message,)
+    def reword(self, redact: Callable[[str], str]) -> None:
+        """Replace problem and cure by texts without secrets and unsafe characters.
+
+        Each is redacted alone, so that a long problem does not cut the cure off.
+        """
+        self.problem = redact(self.problem)
+        self.cure = self.cure and redact(self.cure)
+        self.message = f"{self.problem}: {self.cure}" if self.cure else self.problem
+        self.args = (self.message,)
 
 
 class Unreachable(FetchError):  # noqa: N818 - named for what the gateway is, as in the drawing above

@@ -222,6 +222,7 @@ TABLES: Mapping[str, Description] = {
             "failed, recovered, reread (parsed by new rules), settled (a value is stable again) or retired "
             "(its group is gone)",
             "error_class": "Class of the error; for a held answer, why it is held, in one word",
+            "cure": "The end of the error that says what to do; null where only general words fit",
         },
         sort="-id",
         facets=("outcome",),

@@ -25,7 +25,7 @@ from pipeline.cli.options import LOG, logged, new_option, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
-from pipeline.core.text import count, printable
+from pipeline.core.text import count, printable, sentence
 from pipeline.core.types import PROBLEMS, Scope
 from pipeline.errors import CHANGES_EXIT, FetchError
 from pipeline.history.types import Coverage, Event
@@ -39,7 +39,6 @@ from pipeline.reports.console import (
     recovery_lines,
     report_lines,
     scopes_text,
-    sentence,
 )
 from pipeline.reports.types import Report
 
@@ -110,7 +109,7 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
             advice = "; ".join(notes) or None
             if fallback:
                 advice = f"{fallback} {_cure('Refused', scope)}"
-            answers = "anonymous list" if fallback else "yes"
+            answers = "anonymous list" if fallback else "held" if scope.name in found.parts else "yes"
             models = None if scope.all_groups else len(listing)
             row |= {"answers": answers, "dialect": dialect.name, "models": models}
             row |= {"error": None, "advice": advice}
@@ -130,7 +129,8 @@ def _cure(key: str, scope: Scope) -> str:
     scheme = ""
     if key == "Refused" and own.key_header and not own.key_scheme:
         scheme = ' Does the header need a word before the key? Set `key_scheme`, such as "Bearer".'
-    return f"{cure_text(key, [scope.name], [scope.key_hint], paths=True)}{scheme}"
+    text = cure_text(key, [scope.name], [scope.key_hint], auth=scope.auth, paths=True)
+    return f"{text}{scheme}"
 
 
 @click.command()

@@ -68,6 +68,11 @@ def mask(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def sentence(text: str) -> str:
+    """Return a text that ends like a sentence."""
+    return text if text.endswith((".", "?", "!", "…")) else f"{text}."
+
+
 def count(number: int, thing: str) -> str:
     """Return a number with its noun: `1 model`, `2 models`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

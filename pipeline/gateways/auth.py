@@ -24,7 +24,7 @@ from pipeline.core.types import (
     is_reference,
 )
 from pipeline.errors import Refused, Unreadable, Unresolved
-from pipeline.gateways.dialects import Dialect
+from pipeline.gateways.dialects import Dialect, named, simplified
 from pipeline.gateways.http import Reply
 from pipeline.gateways.types import HttpRequest
 
@@ -34,8 +34,15 @@ _USER_HEADER = "New-Api-User"
 See `docs/en/api/auth-system-description.md` of https://github.com/QuantumNous/new-api-docs.
 """
 
-_TOKENS = ("access_token", "token")
-"""The fields in the answer to a login that may hold an access token."""
+_TOKENS = ("accesstoken", "token", "jwt", "jwttoken", "bearertoken", "authtoken", "sessiontoken", "apitoken")
+"""The fields in the answer to a login that may hold an access token, the likeliest first."""
+
+_TOKEN_OBJECTS = ("data", "result", "user", "session", "tokens", "token", "auth")
+"""The objects in the answer to a login that may have such a field."""
+
+_REASONS = ("message", "msg", "error_description", "detail", "reason", "error")
+_DEEPEST_TOKEN = 2
+_CAPTCHA = re.compile(r"captcha|turnstile|geetest|human verification|验证码|人机", re.IGNORECASE)
 
 _TOKEN = re.compile(r"[\w.~+/-]+=*", re.ASCII)
 """The form of a bearer token: https://www.rfc-editor.org/rfc/rfc6750#section-2.1."""
@@ -210,10 +217,12 @@ def _login_data(reply: Reply, login: Login) -> Any:
             f"the answer of {login.path} is not JSON",
             cure="is `url` the gateway, and `login_path` where its web page signs in?",
         ) from error
-    if not isinstance(answer, dict) or not answer.get("success", "data" in answer):
-        message = answer.get("message") if isinstance(answer, dict) else None
-        raise Refused(f"{login.username} cannot sign in: {message or 'the gateway gives no reason'}")
-    data = answer.get("data")
+    data = answer.get("data", answer) if isinstance(answer, dict) else answer
+    if isinstance(data, dict):
+        data = answer | data
+    has_token = isinstance(answer, dict) and ("data" in answer or _access_token(answer) is not None)
+    if not (isinstance(answer, dict) and answer.get("success", has_token)):
+        raise _refusal(login, answer)
     if isinstance(data, dict) and data.get("require_2fa"):
         raise Refused(
             f"{login.username} needs a second factor to sign in", cure="use an access token instead"
@@ -221,10 +230,32 @@ def _login_data(reply: Reply, login: Login) -> Any:
     return data
 
 
-def _access_token(data: Any) -> str | None:
+def _refusal(login: Login, answer: Any) -> Refused | Unreadable:
+    """Return the error of an answer that accepts no login, or does not say that it does."""
+    names = _REASONS if isinstance(answer, dict) else ()
+    said = next((text for name in names if isinstance(text := answer.get(name), str) and text), None)
+    if said is None and isinstance(answer, dict) and "success" not in answer and answer:
+        return Unreadable(
+            f"the answer to the login of {login.username} has no access token: it has {named(answer)}",
+            cure="sign in with a `cookie` or an `access_token` instead",
+        )
+    text = f"{login.username} cannot sign in: {said or 'the gateway gives no reason'}"
+    if said and _CAPTCHA.search(said):
+        cure = "no program can pass this; use an `access_token` with `user_id`, or a `cookie`, instead"
+        return Refused(text, cure=cure)
+    return Refused(text)
+
+
+def _access_token(data: Any, depth: int = 0) -> str | None:
     """Return the access token in the answer to a login; One-API's user has one that is empty."""
-    candidates = [data.get(name) for name in _TOKENS] if isinstance(data, dict) else [data]
-    return next((each for each in candidates if isinstance(each, str) and _TOKEN.fullmatch(each)), None)
+    if not isinstance(data, dict):
+        return data if isinstance(data, str) and _TOKEN.fullmatch(data) else None
+    by_name = {simplified(name): value for name, value in data.items()}
+    texts = (by_name.get(name) for name in _TOKENS)
+    found = next((each for each in texts if isinstance(each, str) and _TOKEN.fullmatch(each)), None)
+    inner = (by_name.get(name) for name in _TOKEN_OBJECTS) if depth < _DEEPEST_TOKEN else ()
+    below = (_access_token(each, depth + 1) for each in inner if isinstance(each, dict))
+    return found or next((each for each in below if each), None)
 
 
 def _user_id(data: Any) -> str | None:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Self
 from urllib.request import getproxies
 
-from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope
+from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope, is_reference
 from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
 from pipeline.gateways.auth import Authentication, authenticate, configured, sign_in
 from pipeline.gateways.bodies import check_json
@@ -139,7 +139,7 @@ class GatewayClient:
             try:
                 reply = await self._send(http_request, gateway, auth)
             except Refused as error:
-                raise _advised(error, request.scope, page.path) from error
+                raise _advised(error, request.scope, dialect, page.path) from error
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(Validators() if first else request.validators, started)
             first, headers = first or reply, auth.headers
@@ -148,7 +148,7 @@ class GatewayClient:
                 check_json(reply.body, reply.headers.get("content-type", ""))
                 page = pages.send(received[-1])
             except FetchError as error:
-                error.reword(redactor.text(error.message))
+                error.reword(redactor.text)
                 raise
             except StopIteration as end:
                 answer = Answer(end.value, first.time, reply.url, tuple(each.values for each in received))
@@ -176,7 +176,7 @@ class GatewayClient:
                 ),
             )
         except FetchError as error:
-            error.reword(Redactor(auth.secrets).text(error.message))
+            error.reword(Redactor(auth.secrets).text)
             raise
 
     async def _settings(self, dialect: Dialect) -> Authentication:
@@ -217,17 +217,26 @@ def _is_slow(credential: Credential) -> bool:
     return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
 
 
-def _advised(error: Refused, scope: Scope, path: str) -> Refused:
-    """Return the refusal of a signed-in user with the settings that work where a list accepts keys only.
+def _advised(error: Refused, scope: Scope, dialect: Dialect, path: str) -> Refused:
+    """Return a refusal with what to check: secret headers of the config, or the list of a signed-in user.
 
     The relay API of One-API and New-API knows no sessions:
     https://github.com/QuantumNous/new-api/blob/main/middleware/auth.go (`TokenAuth`).
     """
+    if error.cure:
+        return error
+    own = dialect.headers if isinstance(scope.credential, Anonymous) else ()
+    if secret := [name for name, value in own if is_reference(value)]:
+        names = ", ".join(f"`{name}`" for name in secret)
+        return Refused(error.problem, status=error.status, cure=f"check the secret of {names} in `headers`")
     if scope.auth != "session" or path.startswith("/api/"):
         return error
-    asked = "" if isinstance(scope.credential, Login) else f"is the sign-in in {scope.key_hint} valid? "
+    # The message is stored, and a path of a file never is.
+    hint = scope.key_hint or ""
+    asked = f"is the sign-in {f'in {hint} ' * hint.startswith('env:')}valid? "
+    asked = "" if isinstance(scope.credential, Login) else asked
     return Refused(
-        error.message,
+        error.problem,
         status=error.status,
         cure=f'{asked}This list may accept keys only: as a signed-in user set `dialect = "user-models"` or'
         ' `groups = "all"` (New-API), or `dialect = "available-models"` (One-API)',

@@ -18,6 +18,7 @@ from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreada
 from pipeline.gateways.bodies import as_array, as_utf8
 from pipeline.gateways.decompress import decompress
 from pipeline.gateways.redact import Redactor
+from pipeline.gateways.refusals import cure_of_message, cure_of_refusal, longest_sentence
 from pipeline.gateways.types import HttpRequest, HttpResponse, Transport
 from pipeline.gateways.urls import (
     is_same_gateway,
@@ -109,7 +110,7 @@ async def _attempt(transport: Transport, request: HttpRequest, limits: Limits, r
     try:
         return await _follow(transport, request, limits, redactor)
     except FetchError as error:
-        error.reword(redactor.text(error.message))
+        error.reword(redactor.text)
         raise
     except ValueError as error:
         message = f"{without_query(request.url)} cannot be asked: {error}"
@@ -151,7 +152,7 @@ async def _hop(
     content_type = response.headers.get("content-type", "")
     body = redactor.body(as_array(as_utf8(body, content_type), content_type))
     if location is None and _is_error(response.status):
-        raise _error(request.method, response, url, body)
+        raise _error(request, response, url, body)
     url = without_params(url, {name for name, _ in request.secret_params})
     return Reply(response.status, body, response.headers, response.cookies, _time(response), url), location
 
@@ -199,7 +200,7 @@ def _redirected(url: str, target: str) -> str:
     )
 
 
-def _error(method: str, response: HttpResponse, url: str, body: bytes) -> FetchError:
+def _error(request: HttpRequest, response: HttpResponse, url: str, body: bytes) -> FetchError:
     """Return the error of a status: https://www.rfc-editor.org/rfc/rfc9110#section-15."""
     status = response.status
     message = _error_message(body)
@@ -208,14 +209,17 @@ def _error(method: str, response: HttpResponse, url: str, body: bytes) -> FetchE
     wait = retry_after(response.headers.get("retry-after", ""), _time(response))
     match status:
         case 401 | 403:
-            return Refused(text, status=status)
-        case 405 if method == "GET":
+            params = [name for name, _ in request.secret_params]
+            challenge = response.headers.get("www-authenticate", "")
+            cure = cure_of_refusal(message, challenge, headers=request.headers, params=params)
+            return Refused(text, status=status, cure=cure)
+        case 400 | 422:
+            return Unreadable(text, status=status, cure=cure_of_message(message))
+        case 405 if request.method == "GET":
             cure = 'if the documentation of the gateway says POST, set `method = "POST"`'
             return Unreadable(text, status=status, cure=cure)
-        case 429:
-            return Throttled(text, status=status, retry_after=wait)
-        case 503 if wait is not None:
-            # Without a time to wait, the server may be down just as well.
+        case 429 | 503 if status < HTTPStatus.INTERNAL_SERVER_ERROR or wait is not None:
+            # Without a time to wait, a server that answers 503 may be down just as well.
             return Throttled(text, status=status, retry_after=wait)
         case _ if status >= 500:  # noqa: PLR2004 - the class of server errors
             return Unreachable(text, status=status)
@@ -236,7 +240,8 @@ def _error_message(body: bytes) -> str:
     if isinstance(value, list) and value:
         value = value[0]
     if isinstance(value, dict):
-        value = value.get("message") or value.get("detail") or value.get("msg") or ""
+        said = value.get("message") or value.get("detail") or value.get("msg")
+        value = said or longest_sentence(value)
     return str(value or "")
 
 

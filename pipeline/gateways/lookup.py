@@ -150,11 +150,11 @@ def _is_unknown_model(error: FetchError, model: str) -> bool:
     """Return whether an error is about the model: a 404 may also mean that there is no such address."""
     if error.status == HTTPStatus.NOT_FOUND:
         # The message begins with the address that was asked.
-        said = _REQUESTED.sub("", error.message.partition(f" answered {error.status}")[2])
+        said = _REQUESTED.sub("", error.problem.partition(f" answered {error.status}")[2])
         return "model" in said.lower() or "模型" in said or model in said
     # Some servers report an unknown model with status 200.
     unknown = error.status is None and isinstance(error, Unreadable)
-    return unknown and bool(_UNKNOWN_MODEL.search(error.message))
+    return unknown and bool(_UNKNOWN_MODEL.search(error.problem))
 
 
 def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:

@@ -11,7 +11,7 @@ from itertools import groupby
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.impact import by_importance, is_group_gone, is_pressing
 from pipeline.core.prices import PriceChange, split_prices
-from pipeline.core.text import count, printable
+from pipeline.core.text import count, printable, sentence
 from pipeline.core.times import duration, minute
 from pipeline.core.types import GROUP_FIELD, PROBLEMS, FieldChange, HoldKind, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, ScopeRows
@@ -29,6 +29,7 @@ KIND_SYMBOLS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.RETURNED: "↩", Kind.C
 
 _MAX_SCOPES = 3
 _MAX_MODELS = 6
+_LONGEST_MESSAGE = 1000
 
 
 def report_lines(report: Report) -> Iterator[str]:
@@ -248,24 +249,38 @@ def incident_lines(
     With `last_answers` also when failing scopes answered last; with `paths` the files of keys, which only
     the owner's terminal may show.
     """
-    problems: dict[tuple[str, str, str], list[Coverage]] = {}
+    problems: dict[tuple[str, str, str, bool], list[Coverage]] = {}
     pending = []
     for scope in coverage:
         if scope.state in PROBLEMS:
             problems.setdefault(
-                (scope.gateway, problem_key(scope), _problem(scope, last_answer=last_answers)), []
+                (
+                    scope.gateway,
+                    problem_key(scope),
+                    _problem(scope, last_answer=last_answers),
+                    scope.cure is not None,
+                ),
+                [],
             ).append(scope)
         pending += [(scope.gateway, scope.scope, line) for line in _pending(scope)]
-    for (gateway, key, text), members in problems.items():
+    for (gateway, key, text, has_cure), members in problems.items():
         names = tuple(scope.scope for scope in members)
-        advice = cure_text(key, names, [scope.key for scope in members], paths=paths)
-        yield f"{scopes_text(gateway, names, ())}: {text} {advice}"
+        keys = [scope.key for scope in members]
+        advice = "" if has_cure else f" {cure_text(key, names, keys, auth=members[0].auth, paths=paths)}"
+        yield f"{scopes_text(gateway, names, ())}: {text}{advice}"
     yield from _by_scopes(pending)
 
 
-def cure_text(key: str, scopes: Sequence[str], keys: Sequence[str | None], *, paths: bool = False) -> str:
+def cure_text(
+    key: str,
+    scopes: Sequence[str],
+    keys: Sequence[str | None],
+    *,
+    auth: str = "key",
+    paths: bool = False,
+) -> str:
     """Return what to do about a failure or hold, as in reports; the arguments are those of `cure`."""
-    return plain(cure(_english(), key, scopes, keys, paths=paths))
+    return plain(cure(_english(), key, scopes, keys, auth=auth, paths=paths))
 
 
 def state_text(state: str, since: str | None) -> str:
@@ -285,12 +300,7 @@ def _problem(scope: Coverage, *, last_answer: bool) -> str:
     if scope.state == "failed" and last_answer:
         last = f"last answered {minute(scope.last_answered)}" if scope.last_answered else "never answered"
         state = f"{state} ({last})"
-    return sentence(f"{state}: {printable(scope.message or '')}")
-
-
-def sentence(text: str) -> str:
-    """Return a text that ends like a sentence."""
-    return text if text.endswith((".", "?", "!", "…")) else f"{text}."
+    return sentence(f"{state}: {printable(scope.message or '', longest=_LONGEST_MESSAGE)}")
 
 
 def _pending(scope: Coverage) -> Iterator[str]:

@@ -255,7 +255,7 @@ def coverage_value(coverage: Coverage) -> dict[str, Any]:
     """Return a scope's coverage as a JSON object; `error` is null while the scope is healthy."""
     value = asdict(coverage)
     value["pending_models"] = list(coverage.pending_models)
-    del value["began"], value["recurrence"]
+    del value["began"], value["recurrence"], value["cure"]
     if coverage.listed_groups is None:
         del value["listed_groups"]
     error_class, message = value.pop("error_class"), value.pop("message")

@@ -240,6 +240,7 @@ class _IncidentKey(NamedTuple):
     since: str
     error_class: str
     message: str
+    cure: str
     missing_watched: tuple[str, ...]
     hold: str
     recurrence: Recurrence | None
@@ -266,6 +267,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
                 error_class=scope.error_class or "",
                 # The message names the scope.
                 message="" if scope.hold == HoldKind.ANONYMOUS else scope.message or "",
+                cure=scope.cure or "",
                 missing_watched=data.missing_watched.get((scope.scope, since), ()),
                 hold=scope.hold or "",
                 recurrence=scope.recurrence,
@@ -282,6 +284,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
             lasts=key.lasts,
             error_class=key.error_class or None,
             message=key.message or members[0].message or "",
+            cure=key.cure or None,
             models=_common([scope.models for scope in members]),
             held_models=_common([scope.held_models for scope in members]),
             last_answered=max(

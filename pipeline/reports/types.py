@@ -164,6 +164,7 @@ class Incident:
         lasts: it is a failure that began before the window and became more severe in it.
         error_class: for a failure: Unreachable, Throttled, Refused, Unresolved or Unreadable.
         message: the gateway's error, or the reason of the hold.
+        cure: the end of this message that says what to do; None where only general words fit.
         models: the size of the current listing, `held_models` that of the held answer; None where the scopes
             differ.
         last_answered: the last complete answer of any of the scopes; None where there was none.
@@ -191,6 +192,7 @@ class Incident:
     removal: Removal | None = None
     group: str | None = None
     recurrence: Recurrence | None = None
+    cure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

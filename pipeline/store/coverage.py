@@ -31,6 +31,7 @@ class Coverage:
         last_answered: its last complete answer.
         error_class: the class of the error, for a failure.
         message: why it is held or failed.
+        cure: the end of this message that says what to do, for a failure; None where only general words fit.
         pending_models: the ids of these models, sorted.
         urgent: it fails or is held and needs a person: the failure is not transient, or has lasted for six
             hours; or a key gets the anonymous list.
@@ -61,6 +62,7 @@ class Coverage:
     listed_groups: int | None = None
     began: int | None = None
     recurrence: Recurrence | None = None
+    cure: str | None = None
 
     def is_same_problem(self, before: Coverage) -> bool:
         """Return whether its hold or failure is that of an earlier state of the scope."""
@@ -159,6 +161,7 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
             else asked.started_at end as last_answered,
        case when last.outcome = 'failed' then last.error_class end as error_class,
        case when last.outcome in {PROBLEMS} then last.error end as message,
+       case when last.outcome = 'failed' then last.cure end as cure,
        case when last.outcome = 'held' then last.error_class end as hold,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))

@@ -34,6 +34,7 @@ class Sighting:
     flap_level: int | None = None
     error_class: str | None = None
     error: str | None = None
+    cure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,7 @@ class LedgerWriter:
                     "flap_level": sighting.flap_level,
                     "error_class": sighting.error_class,
                     "error": sighting.error,
+                    "cure": sighting.cure,
                 }
                 for sighting in sightings
             ],

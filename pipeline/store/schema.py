@@ -184,7 +184,8 @@ create table sightings (
     since integer references snapshots(id),
     flap_level integer,
     error_class text,
-    error text
+    error text,
+    cure text
 ) strict;
 create index sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 create index sightings_scope on sightings(scope, snapshot);
@@ -353,7 +354,7 @@ def changing_values(db: Database) -> None:
     groups = "select id from listings where reading ->> 'dialect' = 'new-api-groups'"
     lists_groups = f"coalesce(listing in ({groups}), 0)"
     _recreate(db, "scopes", lists_groups=lists_groups, left_out="null", price_advice="null")
-    _recreate(db, "sightings")
+    _recreate(db, "sightings", cure="null")
     _recreate(db, "fields", shape_of="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
@@ -363,9 +364,13 @@ def changing_values(db: Database) -> None:
 
 
 def unread_prices(db: Database) -> None:
-    """Add which prices of a scope give no figure; the next run fills it in, as its rules have changed."""
+    """Add which prices of a scope give no figure, and what to do about a failure.
+
+    The next run fills in the first, as its rules have changed.
+    """
     _drop_views(db)
     _recreate(db, "scopes", price_advice="null")
+    _recreate(db, "sightings", cure="null")
     _run(db, VIEWS)
 
 

@@ -268,6 +268,34 @@ def find_fallbacks(
     return found
 
 
+def find_parts(
+    results: Mapping[str, ScopeResult],
+    scopes: Sequence[Scope],
+    states: Mapping[str, ScopeState],
+    history: History,
+) -> dict[str, str]:
+    """Return for each scope whose answer a run would hold, since it may have more pages, the reason.
+
+    Args:
+        results: by the name of the scope.
+        scopes: those that were asked.
+        states: the states of recorded scopes.
+        history: what is recorded of them.
+    """
+    found = {}
+    for scope in scopes:
+        answer, state = results[scope.name].answer, states.get(scope.name)
+        if (
+            isinstance(answer, ListingAnswer)
+            and answer.incomplete is not None
+            and state is not None
+            and state.listing is not None
+            and (answer.listing.digest != state.digest or not history.is_accepted_part(state))
+        ):
+            found[scope.name] = answer.incomplete
+    return found
+
+
 def _decide(
     scope: Scope,
     answer: ListingAnswer | Unchanged | GroupGone | FetchError,
@@ -308,7 +336,9 @@ def first_answer_error(answer: object, listing: int | None) -> FetchError | None
         case FetchError():
             return answer
         case ListingAnswer(incomplete=str(reason)) if listing is None:
-            return Unreadable(reason)
+            # The reason of a hold ends with what to do.
+            problem, _, cure = reason.rpartition(": ")
+            return Unreadable(problem or cure, cure=cure if problem else None)
         case _:
             return None
 

@@ -250,11 +250,13 @@ def _sighting(decision: Decision, cache: RunCache, started_at: str) -> Sighting 
     match outcome:
         case Outcome.FAILED:
             assert decision.error
-            return _counted(
-                replace(sighting, error_class=type(decision.error).__name__, error=decision.error.message),
-                cache,
-                started_at,
+            sighting = replace(
+                sighting,
+                error_class=type(decision.error).__name__,
+                error=decision.error.message,
+                cure=decision.error.cure,
             )
+            return _counted(sighting, cache, started_at)
         case Outcome.RECOVERED:
             return replace(sighting, listing=state.listing)
         case _:

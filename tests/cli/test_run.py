@@ -925,7 +925,7 @@ def test_check_asks_each_scope_once_and_writes_nothing(gateway, job):
         ("refused", "Set a valid key in $PROD."),
         ("reset", "check url in the config, and that this machine"),
         ("html", "a web page, not JSON: check that `url` is the address of the API"),
-        ("garbage", "check url and dialect in the config"),
+        ("garbage", "check url, path and dialect in the config"),
     ],
 )
 def test_check_has_a_cure_for_each_class_of_failure(tmp_path, gateway, fault, advice):

@@ -23,6 +23,7 @@ SOURCES = ROOT / "pipeline" / "reports" / "render"
 SHARED_WORDS = {"UTC", "modelwatch", "changes", "csv", "ops", "accept", "all"} | {
     "concurrency",
     "dialect",
+    "path",
     "url",
 }
 """Words that every language has: the program, its commands, files and settings, the time zone."""

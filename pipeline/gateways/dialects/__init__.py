@@ -11,6 +11,7 @@ from pipeline.gateways.dialects.dialect import (
     group_record,
     storable_id,
 )
+from pipeline.gateways.dialects.list_advice import named
 from pipeline.gateways.dialects.paging import Page, PageRequest, Pages, reads_header
 from pipeline.gateways.dialects.price_advice import price_advice
 from pipeline.gateways.dialects.registry import (
@@ -27,6 +28,7 @@ from pipeline.gateways.dialects.registry import (
 )
 from pipeline.gateways.dialects.rows import RowCache
 from pipeline.gateways.dialects.setting_advice import setting_advice
+from pipeline.gateways.dialects.signs import simplified
 
 __all__ = [
     "AUTO",
@@ -48,9 +50,11 @@ __all__ = [
     "group_models_dialect",
     "group_record",
     "groups_dialect",
+    "named",
     "price_advice",
     "reads_header",
     "request_dialect",
     "setting_advice",
+    "simplified",
     "storable_id",
 ]

@@ -15,6 +15,7 @@ from pipeline.gateways.bodies import as_utf8, json_lines, not_json
 from pipeline.gateways.dialects.layout import list_by_id, nested_rows, rows_by_id
 from pipeline.gateways.dialects.list_advice import list_advice, named
 from pipeline.gateways.dialects.signs import is_yes, simplified, words
+from pipeline.gateways.refusals import cure_of_message, longest_sentence
 
 Success = tuple[tuple[str, Scalar], ...]
 """The value that an envelope must have at each path, where a gateway's config says so."""
@@ -105,10 +106,13 @@ def raise_for_error(envelope: Any, success: Success = ()) -> None:
     members = [(name, simplified(name), value) for name, value in envelope.items() if name not in declared]
     for _, name, value in members:
         if name in _ERRORS and _is_error(value):
-            raise Unreadable(f"the gateway answered with an error: {_message(value)}")
+            raise _reported(_message(value))
     for written, name, value in members:
         if _is_negative(name, value):
-            raise Unreadable(f"the gateway answered {written}: {_json(value)}{_quoted(envelope)}")
+            raise Unreadable(
+                f"the gateway answered {written}: {_json(value)}{_quoted(envelope)}",
+                cure=cure_of_message(_text(envelope)),
+            )
     for written, name, value in members:
         if name in _ERROR_TEXTS and _is_error_text(value) and not success:
             _raise_for_text(envelope, written, value)
@@ -134,12 +138,16 @@ def raise_for_code(envelope: Any, success: Success = ()) -> None:
     for at, value in _codes(envelope):
         path = ".".join(at)
         if simplified(at[-1]) in _ERRORS and path not in declared and _is_error(value):
-            raise Unreadable(f"the gateway answered with an error: {_message(value)}")
+            raise _reported(_message(value))
         if path not in declared and not _is_success(value):
             raise Unreadable(
                 f"the gateway answered {path}: {_json(value)} and no models{_quoted(envelope).rstrip('.')}",
-                cure=_cure(at, value),
+                cure=cure_of_message(_text(envelope)) or _cure(at, value),
             )
+
+
+def _reported(message: str) -> Unreadable:
+    return Unreadable(f"the gateway answered with an error: {message}", cure=cure_of_message(message))
 
 
 def find_message(envelopes: Iterable[Any]) -> str | None:
@@ -270,7 +278,8 @@ def _raise_for_text(envelope: Mapping[str, Any], name: str, text: str) -> None:
     at, value = codes[0] if codes else ((name,), text)
     code = f" ({'.'.join(at)}: {_json(value)})" if codes else ""
     raise Unreadable(
-        f"the gateway answered with an error: {redact(text).rstrip('.')}{code}", cure=_cure(at, value)
+        f"the gateway answered with an error: {redact(text).rstrip('.')}{code}",
+        cure=cure_of_message(text) or _cure(at, value),
     )
 
 
@@ -347,7 +356,8 @@ def _message(problem: Any) -> str:
     if isinstance(problem, list):
         problem = next(filter(_is_error, problem))
     if isinstance(problem, dict):
-        return _text(problem) or redact(canonical.as_text(problem.get("code") or problem))
+        said = _text(problem) or redact(longest_sentence(problem))
+        return said or redact(canonical.as_text(problem.get("code") or problem))
     return redact(canonical.as_text(problem))
 
 

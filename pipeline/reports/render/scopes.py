@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.text import sentence
 from pipeline.core.times import elapsed
 from pipeline.core.types import HoldKind
 from pipeline.history.types import Coverage
@@ -17,6 +18,7 @@ ERROR_CLASSES = ("Unreachable", "Throttled", "Refused", "Unresolved", "Unreadabl
 _MAX_SCOPES = 3
 _MAX_MODELS = 12
 _MAX_QUOTE = 200
+_MAX_CURE = 300
 
 
 def scopes_text(
@@ -73,15 +75,22 @@ def problem_key(problem: Incident | Coverage) -> str:
 
 
 def cure(
-    locale: Locale, key: str, scopes: Sequence[str], keys: Sequence[str | None], *, paths: bool = False
+    locale: Locale,
+    key: str,
+    scopes: Sequence[str],
+    keys: Sequence[str | None],
+    *,
+    auth: str = "key",
+    paths: bool = False,
 ) -> Text:
-    """Return what to do about a failure or hold.
+    """Return what to do about a failure without a cure of its own, or about a hold.
 
     Args:
         locale: its language.
         key: that of `problem_key`.
         scopes: the names of its scopes.
         keys: the references of their keys, such as `env:PROD`; None for an anonymous scope.
+        auth: the kind of their credentials.
         paths: name files of keys too, which only the owner's terminal may show.
     """
     hints = list(dict.fromkeys(hint for hint in keys if hint))
@@ -91,7 +100,8 @@ def cure(
     named += [untrusted(hint[5:], "command") for hint in hints if paths and hint.startswith("file:")]
     place = locale.join_some(named, _MAX_SCOPES) if named and len(named) == len(hints) else None
     command = Piece(_accept_command(scopes), "command")
-    return locale.text(f"advice.{key}", place=place or locale.text("advice.place"), command=command)
+    message = "advice.Refused.session" if (key, auth) == ("Refused", "session") else f"advice.{key}"
+    return locale.text(message, place=place or locale.text("advice.place"), command=command)
 
 
 def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
@@ -112,8 +122,13 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
             details.append(locale.text("removal.flapping"))
         details.append(_progress(locale, incident.removal))
     if incident.state == "held" or (incident.state == "failed" and (incident.new or key in _KEY_ERRORS)):
-        keys = [scope.key for scope in summary.coverage if scope.scope in incident.scopes]
-        details.append(cure(locale, key, incident.scopes, keys))
+        asked = [scope for scope in summary.coverage if scope.scope in incident.scopes]
+        if incident.cure:
+            own = incident.cure[:1].upper() + incident.cure[1:]
+            details.append((untrusted(sentence(own), "quote", longest=_MAX_CURE),))
+        else:
+            keys, auth = [scope.key for scope in asked], asked[0].auth if asked else "key"
+            details.append(cure(locale, key, incident.scopes, keys, auth=auth))
     return Item(head, tuple(details))
 
 
@@ -130,12 +145,13 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
     elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
-        reason = incident.message if incident.message.endswith((".", "?", "!")) else f"{incident.message}."
+        reason = sentence(incident.message)
         yield locale.text("held.reason", message=untrusted(reason, "quote", longest=_MAX_QUOTE))
     elif held and incident.models is not None and incident.held_models is not None:
         yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
     elif incident.message:
-        yield locale.text("error", message=untrusted(incident.message, "quote", longest=_MAX_QUOTE))
+        problem = incident.message.removesuffix(f": {incident.cure}")
+        yield locale.text("error", message=untrusted(problem, "quote", longest=_MAX_QUOTE))
     if held and incident.missing_watched:
         yield locale.text("held.missing_watched", models=models)
     if incident.new and incident.state == "failed":
