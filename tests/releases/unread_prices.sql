@@ -251,14 +251,15 @@ CREATE TABLE sightings (
     since integer references snapshots(id),
     flap_level integer,
     error_class text,
-    error text
+    error text,
+    cure text
 ) strict;
-INSERT INTO "sightings" VALUES(1,'acme/prod baseline',1,1,'baseline',1,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "sightings" VALUES(2,'acme/test baseline',1,2,'baseline',2,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "sightings" VALUES(3,'acme/prod moved',2,1,'moved',3,1,NULL,NULL,NULL,NULL);
-INSERT INTO "sightings" VALUES(4,'acme/test failed',2,2,'failed',NULL,NULL,NULL,NULL,'Unreachable','the connection was reset');
-INSERT INTO "sightings" VALUES(5,'acme/prod moved',3,1,'moved',4,2,NULL,NULL,NULL,NULL);
-INSERT INTO "sightings" VALUES(6,'acme/test recovered',3,2,'recovered',2,NULL,2,NULL,NULL,NULL);
+INSERT INTO "sightings" VALUES(1,'acme/prod baseline',1,1,'baseline',1,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "sightings" VALUES(2,'acme/test baseline',1,2,'baseline',2,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "sightings" VALUES(3,'acme/prod moved',2,1,'moved',3,1,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "sightings" VALUES(4,'acme/test failed',2,2,'failed',NULL,NULL,NULL,NULL,'Unreachable','the connection was reset',NULL);
+INSERT INTO "sightings" VALUES(5,'acme/prod moved',3,1,'moved',4,2,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "sightings" VALUES(6,'acme/test recovered',3,2,'recovered',2,NULL,2,NULL,NULL,NULL,NULL);
 CREATE TABLE snapshots (
     id integer primary key,
     name text not null,
