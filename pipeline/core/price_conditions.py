@@ -166,6 +166,9 @@ _UNITS = {
     **dict.fromkeys(("step", "steps"), "step"),
     **dict.fromkeys(("session", "sessions"), "session"),
 }
+OTHER_UNITS = frozenset(_UNITS.values())
+"""The units of prices beside tokens and calls; each has its words in every language of reports."""
+
 _SIZES = {
     **dict.fromkeys(("k", "1k", "1000", "thousand"), 1000),
     **dict.fromkeys(("m", "1m", "1000000", "million"), 10**6),

@@ -39,8 +39,8 @@ MORE_PRICES = "more_prices"
 _PERCENT = Decimal("0.1")
 _TOLERANCE = Decimal("0.000001")
 
-_UNITS = (*UNITS.values(), Decimal("0.01"))
-"""The factors from a price to USD per 1M tokens: those of the config, and of cents per 1M tokens."""
+_UNITS = (*UNITS.values(), *map(Decimal, ("0.01", "0.001", "1e-6", "1e-9")))
+"""The factors to USD per 1M tokens: those of the config, of parts of a dollar, and of amounts with a scale."""
 
 _GOVERNING = frozenset(
     names_in("currency discount exchange factor markup multiplier per quota ratio ratios scale unit units")
@@ -309,6 +309,10 @@ def _repeated(
         if (raw := raw_prices.get(field))
         and (any(_unit_between(raw, price) for price in known) or _is_length(raw, lengths))
     }
+    if any(map(_says_currency, sources)):
+        found |= {
+            field for field, raw in raw_prices.items() if field.category == "price" and _is_split(raw, known)
+        }
     tiers = {match[0] for field in found if (match := _ELEMENT.match(field.field))}
     found |= _moved_in_lists(sources, raw_prices, known)
     if any(price.has_condition for price in known):
@@ -323,6 +327,12 @@ def _repeated(
         if is_label or is_amount or _is_repeated(field, known, lengths):
             found.add(field)
     return found
+
+
+def _is_split(raw: PriceChange, prices: Sequence[PriceChange]) -> bool:
+    """Return whether the sides of an amount are those of two prices, in two currencies."""
+    sides = ((raw.before, [price.before for price in prices]), (raw.after, [price.after for price in prices]))
+    return all(value is not None and _is_side(value, others) for value, others in sides)
 
 
 def _moved_in_lists(
@@ -534,6 +544,9 @@ def _completed(price: PriceChange, fields: Sequence[FieldChange]) -> PriceChange
     if price.meter is not None:
         # Prices of the table have both sides under the same rules.
         return price if any(_may_set(field, price) for field in fields) else None
+    if any(_says_currency(field) for field in fields):
+        # The other side is in another currency.
+        return price
     for field in fields:
         meter = meter_of(field.field)
         if meter and meter.name != _meter_key(price):
@@ -571,6 +584,10 @@ def _may_set(field: FieldChange, price: PriceChange) -> bool:
 def _meter_key(price: PriceChange) -> str:
     name = price.meter or price.name
     return CALL if price.unit == UNIT_CALL else name.replace(" ", "_")
+
+
+def _says_currency(field: FieldChange) -> bool:
+    return "currency" in words(field.field)
 
 
 def _governs(field: FieldChange) -> bool:

@@ -168,3 +168,76 @@ def test_prices_that_only_the_program_reads_anew_are_no_news(tmp_path: Path) -> 
         gateway.offers("long", **LONG | {"input_cost_per_token_batches": 3e-7})
         job.quick("run", at="2026-05-03T06:00:00Z")
     assert "input, batch $0.60 → $0.30 per 1M tokens (−50 %)" in job.quick("changes").stdout
+
+
+def test_a_price_in_another_currency_is_a_new_one(tmp_path: Path) -> None:
+    job = Job(tmp_path / "home")
+    per_million = {"unit": "per_million_tokens"}
+    with Gateway() as gateway:
+        job.asks(gateway.url, scopes={"public": ""})
+        gateway.offers("heron", pricing={"input": 4, "output": 16, "currency": "USD"} | per_million)
+        job.quick("run", at="2026-05-01T06:00:00Z")
+        gateway.offers("heron", pricing={"input": 28, "output": 112, "currency": "CNY"} | per_million)
+        job.quick("run", at="2026-05-02T06:00:00Z")
+    text = job.quick("changes").stdout
+    for expected in (
+        "input $4.00 per 1M tokens, removed",
+        "output $16.00 per 1M tokens, removed",
+        "input CNY 28 per 1M tokens, new",
+        "output CNY 112 per 1M tokens, new",
+        "pricing.currency USD → CNY",
+    ):
+        assert expected in text
+    assert "%" not in text
+    rows = {row["field"]: row["after_usd_per_1m"] for row in job.quick("changes", "--csv").rows()}
+    assert rows == {"pricing.input": "", "pricing.output": "", "pricing.currency": ""}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            {"input": "￥4/百万tokens"},
+            {"input": "￥5/百万tokens"},
+            "input CNY 4 → CNY 5 per 1M tokens (+25 %)",
+        ),
+        (
+            {"input": 0.1, "unit": "hour"},
+            {"input": 0.2, "unit": "hour"},
+            "input $0.10 → $0.20 per hour (+100 %)",
+        ),
+        (
+            {"tiers": [{"up_to": 8000, "input": 1}, {"input": 2}], "unit": "1M"},
+            {"tiers": [{"up_to": 8000, "input": 1}, {"input": 3}], "unit": "1M"},
+            "input above 8k tokens $2.00 → $3.00 per 1M tokens (+50 %)",
+        ),
+        (
+            {"input": [1, 2], "thresholds": [8000], "unit": "1M"},
+            {"input": [1, 3], "thresholds": [8000], "unit": "1M"},
+            "input above 8k tokens $2.00 → $3.00 per 1M tokens (+50 %)",
+        ),
+        (
+            {"input_micro_usd_per_1m": 2000000},
+            {"input_micro_usd_per_1m": 3000000},
+            "input $2.00 → $3.00 per 1M tokens (+50 %)",
+        ),
+        (
+            {"video": [{"resolution": "720p", "cost_per_second": "0.1"}]},
+            {"video": [{"resolution": "720p", "cost_per_second": "0.2"}]},
+            "video, 720p $0.10 → $0.20 per second (+100 %)",
+        ),
+    ],
+)
+def test_a_change_of_a_price_is_one_line_however_it_is_written(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], expected: str
+) -> None:
+    job = Job(tmp_path / "home")
+    with Gateway() as gateway:
+        job.asks(gateway.url, scopes={"public": ""})
+        gateway.offers("heron", pricing=before)
+        job.quick("run", at="2026-05-01T06:00:00Z")
+        gateway.offers("heron", pricing=after)
+        job.quick("run", at="2026-05-02T06:00:00Z")
+    assert " ".join(job.quick("changes").stdout.split()) == (
+        f"2026-05-02 06:00 local/public ~ heron {expected}"
+    )

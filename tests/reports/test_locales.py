@@ -12,6 +12,7 @@ import pytest
 from support import ROOT
 from support.summaries import AT, CALM, COVERAGE, FULL, INCIDENTS, SOME
 
+from pipeline.core.price_conditions import OTHER_UNITS
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType
@@ -45,6 +46,12 @@ def test_every_language_has_a_catalogue() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_all_catalogues_have_the_same_keys_in_the_same_order(language: str) -> None:
     assert list(load_messages(language)) == list(load_messages("en"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_unit_of_a_price_has_its_words(language: str) -> None:
+    keys = load_messages(language).keys()
+    assert {f"price.{name}" for unit in OTHER_UNITS for name in (unit, f"per_{unit}")} <= keys
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
