@@ -235,6 +235,23 @@ def test_a_change_of_a_price_with_a_stated_unit_is_one_line_in_usd(
     )
 
 
+def test_units_that_a_record_states_are_obeyed_by_a_run(job: Job, gateway: Gateway) -> None:
+    gateway.offers("lyra", context_length="128K", pricing={"input": "$0.50 / 1M", "output": "1.5 USD/1M"})
+    gateway.offers(
+        "vega", context_window="1M", price={"input": 4, "currency": "CNY", "unit": "per_million_tokens"}
+    )
+    job.asks(gateway.url)
+    job.quick("run")
+    facts = {
+        model: job.quick("show", model, "--json").json()["gateways"][0]["records"][0]["facts"]
+        for model in ("lyra", "vega")
+    }
+    lyra = facts["lyra"]
+    assert (lyra["context_length"], lyra["input_usd_per_1m"], lyra["output_usd_per_1m"]) == (128000, 0.5, 1.5)
+    assert facts["vega"]["context_length"] == 1000000
+    assert facts["vega"].get("input_usd_per_1m") is None
+
+
 def test_check_says_what_to_set_where_a_configured_path_finds_no_price(job: Job) -> None:
     body = listing([{"id": "lyra", **CHEAP}])
     with Scripted(lambda _: Reply(body)) as server:

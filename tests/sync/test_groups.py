@@ -226,6 +226,15 @@ def test_the_group_auto_has_the_first_of_its_groups_with_the_model(private: Grou
     assert (auto["ratio"], auto["models"]) == ("auto", 3)
 
 
+def test_an_anonymous_price_list_has_the_models_of_public_groups(private: Groups) -> None:
+    config = private.job.config.read_text("utf-8")
+    prices = f'[gateways.prices]\nurl = "{private.gateway.url}"\nscopes.public = {{}}\n'
+    private.job.configure(f'{config}{prices}dialect = "new-api-pricing"\n')
+    private.run()
+    assert private.coverage()["prices/public"]["models"] == 2
+    assert private.coverage()["local/ada.svip"]["models"] == 208
+
+
 def test_a_group_that_the_price_list_names_no_more_fails_and_keeps_its_list(private: Groups) -> None:
     private.run()
     private.gateway.drops(*MODELS, of="svip")
