@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli.test_price_notation import DESTINATIONS, console, mail, plain_html
+from support.browsing import Site, datasette_on, text
 from support.e2e import Job
 
 from pipeline.simulator import Gateway
@@ -92,6 +94,18 @@ def test_changes_of_prices_with_conditions_are_written_in_the_usual_notation(job
     # The fields that these prices are read from are not printed a second time.
     for field in ("input_cost_per_token_above", "price_per_image", "pricing.tiers", "pricing.input"):
         assert field not in text
+
+
+def test_the_browser_has_the_prices_with_conditions_of_a_model_and_of_all(job: Job) -> None:
+    site = Site(datasette_on(job.database))
+    with closing(sqlite3.connect(job.database)) as database:
+        ((model,),) = database.execute("select id from models where name = 'long'").fetchall()
+    page = text(site.page(f"/modelwatch/models/{model}"))
+    assert "Prices with conditions" in page
+    for column in ("input above 200k", "input, batch", "$5", "$2.5"):
+        assert column in page
+    prices = text(site.page("/modelwatch/prices?_size=max"))
+    assert all(part in prices for part in ("long", "batch", "200000", "image", "CNY"))
 
 
 def test_a_watched_model_with_another_price_for_long_prompts_is_urgent(job: Job) -> None:

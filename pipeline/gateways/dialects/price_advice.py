@@ -48,10 +48,10 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
         return None
     prices = dialect.facts.prices
     sample = tuple(records)
-    bodies = [canonical.decode(record.body.encode()) for record in sample if may_have_price(record.body)]
-    priced = [(body, dialect.facts(body)) for body in bodies]
-    if prices.has_paths and any(facts.price_source for _, facts in priced):
+    # Ends at the first price: a run asks this of each new list.
+    if prices.has_paths and any(facts.price_source for _, facts in _priced(dialect, sample)):
         return None
+    priced = list(_priced(dialect, sample))
     without = [(body, facts) for body, facts in priced if facts.price_source is None]
     found = [find_prices(body, prices.unit, prices.other_currency) for body, _ in without]
     unread = [
@@ -65,6 +65,14 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
         if not (each.fields or facts.more_prices)
     ]
     return _without_facts(dialect, sample) or _of_others(nothing, priced, len(sample))
+
+
+def _priced(dialect: Dialect, records: Iterable[Record]) -> Iterator[tuple[Mapping[str, Any], Facts]]:
+    """Yield the records that may have a price, with their facts."""
+    for record in records:
+        if may_have_price(record.body):
+            body = canonical.decode(record.body.encode())
+            yield body, dialect.facts(body)
 
 
 def _of_others(
