@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.config.requests import REQUEST_KEYS, check_headers, parse_request
+from pipeline.config.requests import REQUEST_KEYS, check_headers, check_key_param, parse_request
 from pipeline.config.toml import INVALID_NAME, Table, read_text, reference_required
 from pipeline.core import jsonpath
 from pipeline.core.addresses import is_http_url
@@ -63,7 +63,7 @@ SCOPE_KEYS = frozenset({*_CREDENTIALS, *_SIGN_IN, "group", "groups", "dialect"})
 
 _PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'
 
-_PAGING = ("param", "next", "more", "pages", "total", "size")
+_PAGING = ("param", "next", "more", "pages", "total", "size", "first")
 
 _PRICES = ("unit", "currency", "input", "output", "cache_read", "cache_write", "per_call")
 
@@ -105,6 +105,7 @@ def _gateway(name: str, table: Table) -> list[Scope]:
     scopes = [_scope(label, below, gateway, thresholds) for label, below in table.table("scopes").tables()]
     if table.text("keys") is not None:
         check_headers(table, gateway.overrides, _headers_of(Key(""), gateway))
+        check_key_param(table, gateway.overrides)
         scopes += _read_keys(table.file("keys"), gateway, thresholds)
     if not scopes:
         table.fail("has no scopes: add e.g. `scopes.public = {}` to ask without a key")
@@ -145,13 +146,16 @@ def _settings(default: _Settings, table: Table) -> _Settings:
 def _setting(table: Table, key: str, default: float) -> float:
     value = table.duration(key, default) if key in _DURATIONS else table.number(key, default)
     if value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
-        table.fail("must be more than 0", key)
+        table.fail("must be 0 or more" if key in _MAY_BE_ZERO else "must be more than 0", key)
     if key == "max_loss" and value > 1:
         table.fail("is a share: write 0.25 for a quarter", key)
     return value
 
 
 def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -> Scope:
+    for key in table.values:
+        if key in GATEWAY_KEYS - SCOPE_KEYS:
+            table.fail(f"is a key of the gateway: move it to [gateways.{gateway.name}]", key)
     table.check_keys(SCOPE_KEYS)
     if not is_valid_name(label):
         table.fail(INVALID_NAME)
@@ -159,6 +163,8 @@ def _scope(label: str, table: Table, gateway: Gateway, thresholds: Thresholds) -
     own = replace(own, dialect=_dialect(table)) if "dialect" in table else own
     credential = _credential(table)
     check_headers(table, own.overrides, _headers_of(credential, own))
+    if isinstance(credential, Key):
+        check_key_param(table, own.overrides)
     return Scope(
         name=f"{gateway.name}/{label}",
         gateway=own,
@@ -351,7 +357,9 @@ def _paging(table: Table) -> Pairs:
 
 
 def _check_paging(table: Table, key: str, value: str) -> None:
-    if key != "size":
+    if key == "first" and (value not in ("0", "1") or "next" in table):
+        table.fail("is the number of the first page, 0 or 1, where `pages` or `total` counts them", "first")
+    if key not in ("size", "first"):
         _check_place(table, key, value)
 
 
@@ -384,8 +392,9 @@ def _pairs(
 ) -> Pairs:
     table.check_keys(known)
     found = []
-    for key in table.values:
-        value = table.text(key)
+    for key, given in table.values.items():
+        is_number = key == "first" and isinstance(given, int) and not isinstance(given, bool)
+        value = str(given) if is_number else table.text(key)
         assert value is not None
         check(table, key, value)
         found.append((key, value))

@@ -18,8 +18,6 @@ REQUEST_KEYS = frozenset(
 )
 """The keys of a gateway, or a scope, about its requests."""
 
-_PLACES_OF_KEY = ("key_header", "key_scheme", "key_param")
-
 _RESERVED = frozenset(
     {
         "accept-encoding",
@@ -60,8 +58,10 @@ def parse_request(table: Table, inherited: Overrides) -> Overrides:
         ConfigError: names the line; never shows a value that may be a secret.
     """
     own = inherited
-    if any(key in table for key in _PLACES_OF_KEY):
-        own = replace(own, key_header=None, key_scheme=None, key_param=None)
+    if "key_param" in table:
+        own = replace(own, key_header=None, key_scheme=None)
+    elif "key_header" in table or "key_scheme" in table:
+        own = replace(own, key_param=None)
     return replace(
         own,
         path=_path(table) or own.path,
@@ -79,6 +79,22 @@ def check_headers(table: Table, own: Overrides, taken: frozenset[str]) -> None:
     for name, _ in own.headers:
         if name.lower() in taken:
             table.fail(f"the credential of this scope sets the header {name}: remove it from `headers`")
+
+
+def check_key_param(table: Table, own: Overrides) -> None:
+    """Reject a query parameter for the key of a scope that another setting sends, too."""
+    name = own.key_param
+    if name is None:
+        return
+    query = parse_qsl((own.path or "").partition("?")[2], keep_blank_values=True)
+    others: dict[str, list[str | None]] = {
+        "params": [param for param, _ in own.params],
+        "path": [param for param, _ in query],
+        "paging": [] if own.body else [dict(own.paging).get("param")],
+    }
+    for setting, names in others.items():
+        if name in names:
+            table.fail(f"`key_param` and `{setting}` have the same parameter {name!r}: keep one of them")
 
 
 def _path(table: Table) -> str | None:

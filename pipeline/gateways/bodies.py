@@ -17,6 +17,9 @@ _LINES = re.compile(
 _ASCII_LIKE = frozenset({"ascii", "iso8859-1", "cp1252"})
 """Charsets that servers declare by default, whatever the body is in."""
 
+_WIDE = ("utf-16", "utf-32")
+"""Charsets that `json.detect_encoding` finds by zeros in the first bytes; without them the label is wrong."""
+
 _SLOW = frozenset({"idna", "punycode"})
 _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\S)")
 _SAMPLE = 4096
@@ -70,7 +73,8 @@ def as_utf8(body: bytes, content_type: str = "") -> bytes:
     declared = _CHARSET.search(content_type)
     try:
         if encoding.startswith("utf-8") and declared:
-            encoding = codecs.lookup(declared[1]).name
+            name = codecs.lookup(declared[1]).name
+            encoding = encoding if name.startswith(_WIDE) else name
         if encoding in ("utf-8", "utf-8-sig") or encoding in _SLOW:
             return body
         if encoding in _ASCII_LIKE and _is_utf8(body):
@@ -89,11 +93,29 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def as_array(body: bytes, content_type: str) -> bytes:
-    """Return a body with a JSON value in each line as an array, if its content type says that it is one."""
+    """Return a body with a JSON value in each line as an array, if its content type says that it is one.
+
+    An array, an envelope with one, and JSON over several lines are left as they are, in spite of the type.
+    """
     if not _LINES.match(content_type):
         return body
     lines = [line for line in body.splitlines() if line.strip()]
+    try:
+        first = canonical.decode(lines[0]) if lines else None
+    except ValueError:
+        return body
+    if len(lines) == 1 and (isinstance(first, list) or _is_envelope(first)):
+        return body
     return b"[" + b",".join(lines) + b"]" if lines else body
+
+
+def _is_envelope(value: object) -> bool:
+    """Return whether a value is an object with an array and without an id, so hardly a record."""
+    return (
+        isinstance(value, dict)
+        and "id" not in value
+        and any(isinstance(each, list) for each in value.values())
+    )
 
 
 def json_lines(body: bytes) -> list[object] | None:

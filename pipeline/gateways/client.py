@@ -93,7 +93,7 @@ class GatewayClient:
         try:
             async with asyncio.timeout(self._deadline), self._semaphore(gateway):
                 auth = await self._authenticate(scope, dialect)
-                url = list_url(gateway.url, dialect.path) + path
+                url = _list_url(gateway, dialect.path) + path
                 request = HttpRequest(url, params=dialect.params, headers=auth.headers)
                 return await self._send(request, gateway, auth)
         except TimeoutError:
@@ -132,7 +132,7 @@ class GatewayClient:
         headers = auth.headers | ({} if page.body else request.validators.headers())
         received: list[Page] = []
         while True:
-            url = page.url or list_url(gateway.url, page.path)
+            url = page.url or _list_url(gateway, page.path)
             http_request = HttpRequest(url, params=page.params, headers=headers)
             if page.body:
                 http_request = replace(http_request, method="POST", json=json.loads(page.body))
@@ -210,6 +210,11 @@ def _transport(user_agent: str, *, many: bool) -> Transport:
     from pipeline.gateways.transport_httpx import HttpxTransport
 
     return HttpxTransport(headers, proxies=proxies)
+
+
+def _list_url(gateway: Gateway, path: str) -> str:
+    own = gateway.overrides.path
+    return list_url(gateway.url, path, own=own is not None and own.partition("?")[0] == path)
 
 
 def _is_slow(credential: Credential) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import brotli
@@ -21,6 +22,12 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]|\xff\xfe|\xfe\xff")
 """The beginning of JSON, in UTF-8 or with the mark of UTF-16."""
 
+_PLAIN = re.compile(r"\ufeff?\s*[\[{<][\s\x20-\x7e\xa0-\U0010ffff]*")
+"""The beginning of JSON or of a web page, without the control characters that compressed bytes have."""
+
+_ENOUGH = 24
+"""So many bytes show whether a body is plain: a compressed one may begin with `{`, too."""
+
 Decoder = Callable[[bytes], Iterator[bytes]]
 """Decodes the chunks of a body in turn; an empty chunk is its end."""
 
@@ -28,7 +35,8 @@ Decoder = Callable[[bytes], Iterator[bytes]]
 async def decompress(response: HttpResponse) -> AsyncIterator[bytes]:
     """Yield a response's body in chunks, decoded by its `Content-Encoding`.
 
-    A body of gzip without a label is decoded too, and plain JSON under an unknown label is left as it is.
+    A body of gzip without a label is decoded too. Plain JSON, or a web page, under a label is left as it is:
+    some proxies keep the label of what they have decoded.
 
     Raises:
         Unreadable: the encoding was not requested, or the body is not in it.
@@ -39,7 +47,7 @@ async def decompress(response: HttpResponse) -> AsyncIterator[bytes]:
     try:
         async for encoded in response.chunks:
             waiting += encoded
-            if decode is None and len(waiting) >= len(_GZIP):
+            if decode is None and len(waiting) >= _ENOUGH:
                 decode = _decoder(encoding, waiting)
             if decode:
                 for chunk in decode(waiting) if waiting else ():
@@ -58,6 +66,8 @@ def _decoder(encoding: str, start: bytes) -> Decoder:
     match encoding:
         case "" | "identity" if not start.startswith(_GZIP):
             return lambda encoded: iter((encoded,))
+        case _ if _is_plain(start):
+            return lambda encoded: iter((encoded,))
         case "" | "identity" | "gzip" | "x-gzip" | "deflate":
             return _ZlibDecoder()
         case "br":
@@ -66,6 +76,15 @@ def _decoder(encoding: str, start: bytes) -> Decoder:
             return lambda encoded: iter((encoded,))
         case _:
             raise Unreadable(f"the answer is encoded as {encoding!r}, which was not asked for")
+
+
+def _is_plain(start: bytes) -> bool:
+    """Return whether a body begins as JSON or a web page does, in UTF-8."""
+    try:
+        text = getincrementaldecoder("utf-8")().decode(start[:_ENOUGH])
+    except UnicodeDecodeError:
+        return False
+    return bool(_PLAIN.fullmatch(text))
 
 
 class _ZlibDecoder:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
 from pipeline.core.network import connection_reason, lacks_tls
+from pipeline.core.text import MASK
 from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
@@ -24,7 +25,6 @@ from pipeline.gateways.urls import (
     is_same_gateway,
     origin,
     with_params,
-    without_params,
     without_query,
     without_user,
 )
@@ -43,7 +43,7 @@ class Reply:
     """A response with status 2xx or 304, its body decompressed and redacted.
 
     `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`;
-    `url` is its address after redirects, without parameters that are secret.
+    `url` is its address after redirects, with parameters that are secret masked.
     """
 
     status: int
@@ -153,7 +153,7 @@ async def _hop(
     body = redactor.body(as_array(as_utf8(body, content_type), content_type))
     if location is None and _is_error(response.status):
         raise _error(request, response, url, body)
-    url = without_params(url, {name for name, _ in request.secret_params})
+    url = with_params(url, [(name, MASK) for name, _ in request.secret_params])
     return Reply(response.status, body, response.headers, response.cookies, _time(response), url), location
 
 

@@ -6,21 +6,27 @@ import re
 from collections.abc import Collection, Sequence
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
+from pipeline.core.text import MASK
+
 _VERSION = re.compile(r"^v\d+[a-z0-9]*$")
 
 
-def list_url(base: str, path: str) -> str:
+def list_url(base: str, path: str, *, own: bool = False) -> str:
     """Join a gateway's base and the path of a list.
 
     The base may end anywhere in the path: `https://host`, `…/v1` and `…/v1/models` give the same URL.
     A version in the base (`…/api/v3`) replaces that of the path.
+
+    Args:
+        base: the `url` of the gateway.
+        path: of its dialect, or that of the config.
+        own: it is that of the config, which counts more than the end or the version of the base.
     """
     base = base.rstrip("/")
     segments = path.strip("/").split("/")
-    if segments[:2] == ["api", "user"]:
-        base = base.removesuffix("/models")
-    elif base.endswith("/models"):
+    if base.endswith("/models") and segments[-1] == "models" and segments[:2] != ["api", "user"] and not own:
         return base
+    base = base.removesuffix("/models")
     if segments[0] == "api" and _VERSION.match(base.rpartition("/")[2]):
         # The API of the dashboard is beside the versions of the model API, not below one of them.
         base = root_url(base)
@@ -29,7 +35,10 @@ def list_url(base: str, path: str) -> str:
         if base_segments[-shared:] == segments[:shared]:
             return "/".join([base, *segments[shared:]])
     if _VERSION.match(segments[0]) and _VERSION.match(base_segments[-1]):
-        segments = segments[1:]
+        if own:
+            base = root_url(base)
+        else:
+            segments = segments[1:]
     return "/".join([base, *segments])
 
 
@@ -52,17 +61,24 @@ def is_same_gateway(url: str, target: str) -> bool:
 
 
 def same_page(one: str, other: str) -> bool:
-    """Return whether two URLs mean one page: the same host, path and parameters, in any order."""
-    return _page_of(one) == _page_of(other)
+    """Return whether two URLs mean one page: the same host, path and parameters, in any order.
+
+    A parameter that is masked in one of them does not count.
+    """
+    masked = masked_params(one) | masked_params(other)
+    return _page_of(one, masked) == _page_of(other, masked)
 
 
-def _page_of(url: str) -> tuple[str, str, list[tuple[str, str]]]:
+def _page_of(url: str, masked: frozenset[str]) -> tuple[str, str, list[tuple[str, str]]]:
     parts = urlsplit(url)
-    return (
-        parts.netloc.lower(),
-        parts.path.rstrip("/"),
-        sorted(parse_qsl(parts.query, keep_blank_values=True)),
-    )
+    params = parse_qsl(parts.query, keep_blank_values=True)
+    counted = sorted(param for param in params if param[0] not in masked)
+    return parts.netloc.lower(), parts.path.rstrip("/"), counted
+
+
+def masked_params(url: str) -> frozenset[str]:
+    """Return the names of the query parameters whose value is masked."""
+    return frozenset(name for name, value in parse_qsl(urlsplit(url).query) if value == MASK)
 
 
 def with_params(url: str, params: Sequence[tuple[str, str]]) -> str:

@@ -164,6 +164,11 @@ SETTINGS = [
         'paging = { param = "after", next = "next", more = "meta.more" }',
         "`more` of `paging` finds nothing at `meta.more`: the answer has `data`",
     ),
+    (
+        'paging = { param = "after", next = "dada" }',
+        "`next` of `paging` finds nothing at `dada` in any page, which is right only if the last page has no "
+        + "cursor: did you mean `data`? the answer has `data`",
+    ),
 ]
 
 
@@ -191,9 +196,9 @@ def test_paths_that_find_something_are_not_reported(job: Job) -> None:
     settings = (
         'noise = ["load", "replicas[].load", "*.in"]\nsets = ["tags"]\n'
         'prices = { unit = "1m", input = "cost.in", output = "cost.out" }\n'
-        'paging = { param = "page", total = "x-all" }'
+        'paging = { param = "page", total = "x-all", next = "x-next-page" }'
     )
-    row = checked(job, {"data": RECORDS}, settings, **{"X-All": "2"})
+    row = checked(job, {"data": RECORDS}, settings, **{"X-All": "2", "X-Next-Page": ""})
     assert (row["answers"], row["advice"]) == ("yes", None)
 
 

@@ -98,7 +98,44 @@ def test_a_scope_may_put_its_key_elsewhere_and_ask_otherwise(written):
     config = written(
         f'{GATEWAY}key_header = "x-key"\nmethod = "POST"\nbody = {{ a = 1 }}\npath = "/a"\n'
         'scopes.a = { key_param = "key", path = "/b" }\nscopes.b = { method = "GET", key_scheme = "Token" }\n'
+        'scopes.c = { key_header = "y-key" }\n'
     )
-    a, b = (scope.gateway.overrides for scope in config.scopes)
+    a, b, c = (scope.gateway.overrides for scope in config.scopes)
     assert (a.key_header, a.key_param, a.path, a.body) == (None, "key", "/b", '{"a":1}')
-    assert (b.key_header, b.key_scheme, b.path, b.body) == (None, "Token", "/a", None)
+    assert (b.key_header, b.key_scheme, b.path, b.body) == ("x-key", "Token", "/a", None)
+    assert (c.key_header, c.key_scheme, c.path, c.body) == ("y-key", None, "/a", '{"a":1}')
+
+
+def test_a_scope_keeps_the_scheme_of_its_gateway_in_another_header_and_leaves_its_parameter(written):
+    config = written(f'{GATEWAY}key_scheme = "Token"\nscopes.a = {{ key_header = "x-key" }}\n')
+    own = only(config).gateway.overrides
+    assert (own.key_header, own.key_scheme, own.key_param) == ("x-key", "Token", None)
+    config = written(f'{GATEWAY}key_param = "key"\nscopes.a = {{ key_scheme = "Token" }}\n')
+    own = only(config).gateway.overrides
+    assert (own.key_header, own.key_scheme, own.key_param) == (None, "Token", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "other"),
+    [
+        ('params = { k = "env:B" }', "params"),
+        ('path = "/models?k="', "path"),
+        ('paging = { param = "k", next = "next" }', "paging"),
+    ],
+)
+def test_a_parameter_for_the_key_that_another_setting_sends_is_rejected(rejected, settings, other):
+    expected = f"`key_param` and `{other}` have the same parameter 'k': keep one of them"
+    text = f'{GATEWAY}{settings}\nscopes.a = {{ key = "env:A", key_param = "k" }}\n'
+    assert rejected(text) == f"modelwatch.toml:4: gateways.one.scopes.a: {expected}"
+    whole = f'{GATEWAY}key_param = "k"\n{settings}\nkeys = "keys.csv"\n'
+    assert expected in rejected(whole, keys="name,key\na,env:A\n")
+
+
+def test_a_scope_without_a_key_may_have_the_parameter_of_keys(written):
+    text = f'{GATEWAY}key_param = "k"\nparams = {{ k = "env:B" }}\nscopes.a = {{}}\n'
+    assert only(written(text)).gateway.overrides.params == (("k", "env:B"),)
+
+
+def test_a_page_in_the_body_may_have_the_name_of_the_parameter_for_the_key(written):
+    text = f'{GATEWAY}method = "POST"\nkey_param = "token"\npaging = {{ param = "token", next = "next" }}\n'
+    assert only(written(f'{text}scopes.a = {{ key = "env:A" }}\n')).gateway.overrides.key_param == "token"

@@ -37,7 +37,7 @@ from support.configs import GATEWAY, SCOPED, SECRET
         ),
         (
             f"{GATEWAY}scopes.a = {{ timeout = 3 }}\n",
-            "gateways.one.scopes.a.timeout: is not a known key here",
+            "gateways.one.scopes.a.timeout: is a key of the gateway: move it to [gateways.one]",
         ),
         (
             f'{GATEWAY}dialect = "klingon"\n',

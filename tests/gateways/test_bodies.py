@@ -48,6 +48,13 @@ READ = [
     pytest.param(GZIP, {"content_encoding": "identity"}, NAME, id="gzip as identity"),
     pytest.param(BODY.encode(), {"content_encoding": "utf-8"}, NAME, id="a charset as an encoding"),
     pytest.param(BODY.encode(), {"content_encoding": "aws-chunked"}, NAME, id="an unknown encoding"),
+    *(
+        pytest.param(BODY.encode(), {"content_encoding": label}, NAME, id=f"plain JSON as {label}")
+        for label in ("gzip", "x-gzip", "deflate", "br", "gzip, gzip")
+    ),
+    pytest.param(
+        f"\ufeff\n {BODY}".encode(), {"content_encoding": "gzip"}, NAME, id="plain JSON with a mark as gzip"
+    ),
     pytest.param(GZIP + b"\0" * 512, {"content_encoding": "gzip"}, NAME, id="gzip with zeros behind it"),
     pytest.param(GZIP + b"\r\n", {"content_encoding": "gzip"}, NAME, id="gzip with a line end behind it"),
     pytest.param(
@@ -72,6 +79,25 @@ READ = [
         BODY.encode("gb18030"), {"content_type": 'application/json;charset="GB18030"'}, NAME, id="GB18030"
     ),
     pytest.param(BODY.encode(), {"content_type": "application/json; charset=none"}, NAME, id="no charset"),
+    *(
+        pytest.param(
+            BODY.encode() + b" " * (len(BODY.encode()) % 2),
+            {"content_type": f"text/json; charset={charset}"},
+            NAME,
+            id=f"UTF-8 as {charset}",
+        )
+        for charset in ("utf-16", "utf-16le", "utf-32")
+    ),
+    *(
+        pytest.param(
+            body.encode(), {"content_type": "application/x-ndjson"}, NAME, id=f"{what} as lines of JSON"
+        )
+        for what, body in {
+            "a list": BODY,
+            "a list over lines": json.dumps(json.loads(BODY), indent=1),
+            "an array": json.dumps(json.loads(BODY)["data"]),
+        }.items()
+    ),
 ]
 
 
@@ -90,6 +116,7 @@ LOGIN = b"""<!DOCTYPE html><html><form><input name=u><input name="p" type="passw
 NAMED = [
     pytest.param(LOGIN, {}, "is a sign-in page, not JSON: check that `url` is", id="a sign-in page"),
     pytest.param(b"<html><p>hello", {}, "is a web page, not JSON: check that", id="a web page"),
+    pytest.param(b"<html><p>hello", {"content_encoding": "gzip"}, "is a web page, not", id="a page as gzip"),
     pytest.param(b'<?xml version="1.0"?><models/>', {}, "is XML, not JSON: set `path`", id="XML"),
     pytest.param(b"<models/>", {}, "is XML, not JSON: set `path`", id="XML without a head"),
     pytest.param(b'cb({"data": []});', {}, "is JSONP, a call of a function with JSON", id="JSONP"),

@@ -618,7 +618,7 @@ def test_malformed_http_is_not_quoted_in_the_error(job):
 
 
 def test_a_body_not_encoded_as_announced_is_unreadable(job):
-    with Scripted(lambda _: Reply(listed("a"), headers=(("Content-Encoding", "gzip"),))) as server:
+    with Scripted(lambda _: Reply(b"\x01\x02 models", headers=(("Content-Encoding", "gzip"),))) as server:
         job.asks(server.url)
         error = error_of_one_run(job)
     assert error["class"] == "Unreadable"

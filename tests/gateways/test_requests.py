@@ -7,7 +7,7 @@ import sqlite3
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from support.e2e import Done, Job, Question, Reply, Scripted, listed
@@ -144,6 +144,56 @@ def test_a_key_in_the_query_is_sent_with_each_request_and_shown_nowhere(job: Job
     for secret in (KEY, ORG):
         assert not any(form in stored for form in forms(secret))
     assert "answered 400: bad" in stored
+
+
+@pytest.mark.parametrize("key", [KEY, "short-1"])
+@pytest.mark.parametrize("place", ["Link", "next"])
+def test_the_last_page_may_name_its_own_address_with_the_key(job: Job, place: str, key: str) -> None:
+    """As servers do that write the address of the last page as the next one, with the query as it came."""
+
+    def answer(question: Question) -> Reply:
+        asked = dict(query(question))
+        url = f"/v1/models?{urlencode({'key': asked['key'], 'page': 2})}"
+        rows = [{"id": "vega" if "page" in asked else "lyra"}]
+        link = (("Link", f"<{url}>; rel=next"),) if place == "Link" else ()
+        return Reply(json.dumps({"data": rows} | ({} if link else {"next": url})).encode(), headers=link)
+
+    job.env["KEY"] = key
+    with Scripted(answer) as server:
+        settings = "" if place == "Link" else '\npath = "/v1/models?page=2"'
+        configured(job, server, f'key_param = "key"{settings}')
+        ran(job)
+        asked = [sorted(query(each)) for each in server.requests]
+    pages = [[("key", key)], [("key", key), ("page", "2")]]
+    assert asked == (pages if place == "Link" else pages[1:])
+
+
+def test_pages_may_be_counted_from_0(job: Job) -> None:
+    """As Spring does: https://docs.spring.io/spring-data/rest/reference/paging-and-sorting.html"""
+    ids = [f"lyra-{number}" for number in range(5)]
+
+    def answer(question: Question) -> Reply:
+        at = int(dict(query(question))["page"]) * 2
+        return Reply(json.dumps({"data": [{"id": each} for each in ids[at : at + 2]], "sheets": 3}).encode())
+
+    with Scripted(answer) as server:
+        configured(job, server, 'paging = { param = "page", pages = "sheets" }')
+        done = job.quick("run")
+        assert done.code == 4
+        assert "page 3 is empty although the one before announces it: if the gateway counts pages from 0" in (
+            done.stderr
+        )
+        configured(job, server, 'paging = { param = "page", pages = "sheets", first = 0 }')
+        assert job.quick("run").code == 0
+    assert [row["model"] for row in job.quick("models", "--json").json()] == ids
+
+
+def test_the_path_of_a_config_is_below_a_url_that_ends_with_a_list(job: Job) -> None:
+    with Scripted(answering()) as server:
+        configured(job, server, 'path = "/v2/catalog"')
+        job.configure(job.config.read_text().replace(server.url, f"{server.url}/v1/models"))
+        ran(job)
+        assert [asked.path for asked in server.requests] == ["/v2/catalog"]
 
 
 def test_a_key_in_the_query_is_carried_to_no_other_host(job: Job) -> None:

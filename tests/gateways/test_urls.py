@@ -53,6 +53,27 @@ def test_another_api_is_beside_the_versions() -> None:
     assert list_url("https://gw.example/v1/", "/api/pricing") == "https://gw.example/api/pricing"
 
 
+@pytest.mark.parametrize("path", ["/api/pricing", "/api/tags"])
+def test_a_url_that_ends_with_the_list_of_keys_leads_to_other_lists(path: str) -> None:
+    assert list_url("https://gw.example/v1/models", path) == f"https://gw.example{path}"
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "asked"),
+    [
+        ("https://gw.example/v1/models", "/catalog", "https://gw.example/v1/catalog"),
+        ("https://gw.example/v1/models", "/models", "https://gw.example/v1/models"),
+        ("https://gw.example/v1/models", "/v2/models", "https://gw.example/v2/models"),
+        ("https://gw.example/v1", "/v2/catalog", "https://gw.example/v2/catalog"),
+        ("https://gw.example/v1", "/v1/catalog", "https://gw.example/v1/catalog"),
+        ("https://gw.example/v1", "/catalog", "https://gw.example/v1/catalog"),
+        ("https://gw.example/proxy/v1", "/api/list", "https://gw.example/proxy/api/list"),
+    ],
+)
+def test_the_path_of_the_config_counts_more_than_the_end_of_the_url(base: str, path: str, asked: str) -> None:
+    assert list_url(base, path, own=True) == asked
+
+
 @pytest.mark.parametrize(
     "base", ["https://gw.example", "https://gw.example/v1/", "https://gw.example/v1/models"]
 )

@@ -25,7 +25,14 @@ from pipeline.gateways.dialects.signs import (
     is_set,
     whole_number,
 )
-from pipeline.gateways.urls import is_same_gateway, origin, same_page, without_user
+from pipeline.gateways.urls import (
+    is_same_gateway,
+    masked_params,
+    origin,
+    same_page,
+    without_params,
+    without_user,
+)
 
 MAX_PAGES = 1000
 
@@ -51,7 +58,8 @@ class PageRequest:
 class Page:
     """The body of one response, its headers by lower-case name, and its address.
 
-    Of the headers, those about further pages are enough; see `reads_header`.
+    Of the headers, those about further pages are enough; see `reads_header`. In the address, parameters with
+    secrets are masked.
     """
 
     body: bytes
@@ -77,7 +85,8 @@ class Paging:
         param: the query parameter that selects a page; of a list requested by POST, the path in the body.
         next_at: the path of `param`'s value for the next page; a URL is parsed for its parameters.
         more_at: the path of the flag for further pages; without it, a next cursor means further pages.
-        numbered: pages are counted from 1; `pages_at`, or else `total_at`, has their number.
+        numbered: pages are counted; `pages_at`, or else `total_at`, has their number.
+        first: the number of the first page, if they are counted.
         pages_at: the path of the number of pages.
         size: the parameters that ask for large pages.
         total_at: the path of the number of records on all pages.
@@ -88,6 +97,7 @@ class Paging:
     next_at: str = ""
     more_at: str = ""
     numbered: bool = False
+    first: int = 1
     pages_at: str = ""
     size: Params = ()
     total_at: str = ""
@@ -160,8 +170,8 @@ def pages(
         count += len(found)
         next_request = pager.by_paging(page, envelope, len(bodies), count)
         next_request = next_request or pager.announced(page, envelope, len(found), len(bodies), count)
-        if next_request and not found:
-            raise Unreadable(f"page {len(bodies)} is empty although it announces a next one", cure=_CURE)
+        if not found:
+            _check_empty(paging, len(bodies), announces=next_request is not None, complete=complete)
         # A server that ignores the parameters of a page sends the same rows again.
         if next_request in requested or (found and list(found) == list(before)):
             raise Unreadable(
@@ -179,6 +189,19 @@ def pages(
 
 
 _CURE = f"set `paging` for the gateway, or {WHOLE}"
+
+
+def _check_empty(paging: Paging | None, page: int, *, announces: bool, complete: bool) -> None:
+    """Raise Unreadable for an empty page beside others: a list counted from 0 seems to end with one."""
+    is_counted = paging is not None and paging.numbered
+    if announces:
+        reason = f"page {page} is empty although it announces a next one"
+    elif is_counted and page > 1 and not complete:
+        reason = f"page {page} is empty although the one before announces it"
+    else:
+        return
+    from_zero = "if the gateway counts pages from 0, set `first = 0` in `paging`; or " if is_counted else ""
+    raise Unreadable(reason, cure=f"{from_zero}{_CURE}")
 
 
 def _cure_of_repetition(paging: Paging | None) -> str:
@@ -201,7 +224,8 @@ class _Pager:
     def first(self) -> PageRequest:
         if self.paging is None:
             return PageRequest(self.path, self.params, body=self.body)
-        return self._with(((self.paging.param, "1"),) if self.paging.numbered else ())
+        number = ((self.paging.param, str(self.paging.first)),)
+        return self._with(number if self.paging.numbered else ())
 
     def by_paging(self, page: Page, envelope: Any, pages: int, records: int) -> PageRequest | None:
         """Return the request of the next page by the dialect's own paging; None at the end."""
@@ -267,6 +291,8 @@ def _check_head(page: Page) -> None:
 def _linked(page: Page) -> str | None:
     """Return the address of the next page in the `Link` header, with the scheme of this page.
 
+    It is without the parameters that are masked in the address of this page: the client adds them.
+
     Raises:
         Unreadable: it is on another server, which must not get the credentials.
     """
@@ -281,7 +307,7 @@ def _linked(page: Page) -> str | None:
             # Behind a proxy that ends TLS, servers write http where they are asked by https.
             url = urlsplit(url)._replace(scheme=urlsplit(page.url).scheme).geturl()
         if is_same_gateway(page.url, url):
-            return without_user(url)
+            return without_params(without_user(url), masked_params(page.url))
         where = origin(url)
     except ValueError:
         where = redact(target)
@@ -311,7 +337,7 @@ def _next_cursor(
         last = parse_length(_find(envelope, headers, paging.pages_at))
         total = parse_length(_find(envelope, headers, paging.total_at))
         more = pages < last if last else records < (total or 0)
-        return ((paging.param, str(pages + 1)),) if more else None
+        return ((paging.param, str(paging.first + pages)),) if more else None
     if paging.more_at and not is_set(_find(envelope, headers, paging.more_at)):
         return None
     cursor = _find(envelope, headers, paging.next_at)

@@ -192,6 +192,7 @@ def _paging(own: dict[str, str]) -> Paging:
         next_at=own.get("next", ""),
         more_at=own.get("more", ""),
         numbered="next" not in own,
+        first=int(own.get("first", "1")),
         pages_at=own.get("pages", ""),
         size=tuple(parse_qsl(own.get("size", ""))),
         total_at=own.get("total", ""),

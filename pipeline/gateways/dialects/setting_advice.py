@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,7 +13,7 @@ from pipeline.gateways.dialects.dialect import Answer, Dialect
 from pipeline.gateways.dialects.list_advice import named
 
 _NO_PATHS = frozenset({"unit"})
-_PAGES = ("pages", "total", "more")
+_PAGES = ("pages", "total", "more", "next")
 _SAMPLE = 200
 
 
@@ -38,7 +38,7 @@ def setting_advice(own: Overrides, dialect: Dialect, answer: Answer) -> tuple[st
     ]
     places = [*(envelope for envelope, _ in pages), *answer.headers]
     found += [
-        f"`{name}` of `paging` finds nothing at `{paging[name]}`: the answer has {named(pages[0][0])}"
+        _paging_message(name, paging[name], pages[0][0])
         for name in _PAGES
         if name in paging and isinstance(pages[0][0], dict) and not _is_in_pages(places, paging[name])
     ]
@@ -74,11 +74,24 @@ def _is_in_pages(places: Sequence[Any], path: str) -> bool:
     return any(_has(place, form) for place in places for form in forms)
 
 
+def _paging_message(name: str, path: str, envelope: Mapping[str, Any]) -> str:
+    known = [*envelope]
+    for outer, value in envelope.items():
+        known += [f"{outer}.{inner}" for inner in value] if isinstance(value, dict) else []
+    where = " in any page, which is right only if the last page has no cursor" if name == "next" else ""
+    hint = _hint(path, known)
+    return f"`{name}` of `paging` finds nothing at `{path}`{where}: {hint}the answer has {named(envelope)}"
+
+
 def _message(setting: str, path: str, records: Sequence[Mapping[str, Any]]) -> str:
     leaves = {
         jsonpath.generalise(leaf) for record in records[:_SAMPLE] for leaf, _ in jsonpath.leaves(dict(record))
     }
     known = leaves | {".".join(jsonpath.split(leaf)[:at]) for leaf in leaves for at in range(1, 4)}
-    near = get_close_matches(".".join(jsonpath.parse(path)), sorted(known), n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
+    hint = _hint(".".join(jsonpath.parse(path)), known)
     return f"`{setting}` finds nothing at `{path}` in any record: {hint}the records have {named(*records)}"
+
+
+def _hint(path: str, known: Iterable[str]) -> str:
+    near = get_close_matches(path, sorted(known), n=1)
+    return f"did you mean `{near[0]}`? " if near else ""
