@@ -29,6 +29,9 @@ VALUES = {
 
 SESSION = "c2Vzc2lvbi1vZi10aGUtbG9naW4"
 
+TOKEN = "eyJhbGciOi9KV1QifQ.c2Vzc2lvbg+b2Y/bG9naW4."
+"""The access token that a sign-in answers."""
+
 SCOPES = {
     "key": 'key = "env:KEY"',
     "bare-key": 'key = "env:BARE_KEY"',
@@ -184,7 +187,7 @@ def assert_nowhere(job: Job, *outputs: str) -> None:
     found |= {Path(f"output {number}"): text.encode() for number, text in enumerate(outputs)}
     leaks = [
         (name, path.name)
-        for name, secret in {**VALUES, "session": SESSION}.items()
+        for name, secret in {**VALUES, "session": SESSION, "token of the login": TOKEN}.items()
         for spelling in spellings(secret)
         for path, content in found.items()
         if spelling in content
@@ -216,6 +219,26 @@ def test_a_secret_that_a_gateway_echoes_is_neither_stored_nor_printed(job, how):
 def test_a_password_that_a_sign_in_echoes_is_neither_stored_nor_printed(job, how):
     with echo_of_login(how) as server:
         asks(job, server.url, "echo", "password", "short-password")
+        outputs = everything(job)
+    assert_nowhere(job, *outputs)
+
+
+@pytest.mark.parametrize("how", ECHOES)
+@pytest.mark.parametrize("place", ["data", "beside", "cookie"])
+def test_an_access_token_of_a_sign_in_that_a_gateway_echoes_is_neither_stored_nor_printed(job, how, place):
+    """Alone, in or beside `data`, and with a cookie; the sign-in itself may fail with it, too."""
+    token = {"access_token": TOKEN, "id": 7}
+    login = {"success": True, "data": {}, **token} if place == "beside" else {"success": True, "data": token}
+    cookie = (("Set-Cookie", f"session={SESSION}; Path=/"),) if place == "cookie" else ()
+
+    def answer(asked: Question) -> Reply:
+        if asked.path == "/api/user/login":
+            return Reply(as_json(login), headers=cookie)
+        assert asked.headers["Authorization"] == f"Bearer {TOKEN}"
+        return ECHOES[how](TOKEN)
+
+    with Scripted(answer) as server:
+        asks(job, server.url, "echo", "password")
         outputs = everything(job)
     assert_nowhere(job, *outputs)
 

@@ -299,13 +299,18 @@ def _result_text(result: LookupResult | None, offer: ScopeOffer) -> str:
         return "not asked: the config has no such scope, or the scope has no address for one model"
     texts = {
         Verdict.SAME: "the same as in the list",
-        Verdict.UNLISTED: "found, but not in the list",
+        Verdict.UNLISTED: f"found{_other_id(result)}, but not in the list",
         Verdict.DIFFERS: f"differs from the list: {_some([_field_text(field) for field in result.fields])}",
         Verdict.NOT_FOUND: f"not found, {'and not' if offer.record is None else 'but'} in the list",
         Verdict.NO_ADDRESS: "no answer about a model: this gateway may have no address for one",
         Verdict.ERROR: f"no answer: {safe(result.message or '')}",
     }
     return texts[result.verdict]
+
+
+def _other_id(result: LookupResult) -> str:
+    """Return ` as ID` for a record with another id than was asked for."""
+    return "".join(f" as {_short(field.after)}" for field in result.fields)
 
 
 def _field_text(field: FieldChange) -> str:

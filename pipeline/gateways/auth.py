@@ -25,10 +25,11 @@ from pipeline.core.types import (
 )
 from pipeline.errors import Refused, Unreadable, Unresolved
 from pipeline.gateways.dialects import Dialect, named, simplified
+from pipeline.gateways.dialects.envelope import find_message
 from pipeline.gateways.http import Reply
 from pipeline.gateways.types import HttpRequest
 
-_USER_HEADER = "New-Api-User"
+USER_HEADER = "New-Api-User"
 """The header in which New-API expects the user's id beside a session or an access token.
 
 See `docs/en/api/auth-system-description.md` of https://github.com/QuantumNous/new-api-docs.
@@ -40,7 +41,6 @@ _TOKENS = ("accesstoken", "token", "jwt", "jwttoken", "bearertoken", "authtoken"
 _TOKEN_OBJECTS = ("data", "result", "user", "session", "tokens", "token", "auth")
 """The objects in the answer to a login that may have such a field."""
 
-_REASONS = ("message", "msg", "error_description", "detail", "reason", "error")
 _DEEPEST_TOKEN = 2
 _CAPTCHA = re.compile(r"captcha|turnstile|geetest|human verification|验证码|人机", re.IGNORECASE)
 
@@ -105,10 +105,10 @@ def authenticate(credential: Credential, resolve: Resolve, dialect: Dialect) -> 
             return _with_key(_checked(reference, resolve(reference)), dialect)
         case Cookie(reference, user_id):
             cookie = _checked(reference, resolve(reference))
-            return _of_cookie(cookie, {_USER_HEADER: user_id} if user_id else {})
+            return _of_cookie(cookie, {USER_HEADER: user_id} if user_id else {})
         case AccessToken(reference, user_id):
             token = _checked(reference, resolve(reference))
-            return Authentication({"Authorization": token.reveal(), _USER_HEADER: user_id}, (token,))
+            return Authentication({"Authorization": token.reveal(), USER_HEADER: user_id}, (token,))
         case Login(_, reference):
             return Authentication(secrets=(_checked(reference, resolve(reference)),))
 
@@ -198,7 +198,7 @@ async def sign_in(
         headers["Authorization"] = f"Bearer {token}"
     user_id = _user_id(data) or login.user_id
     if user_id:
-        headers[_USER_HEADER] = user_id
+        headers[USER_HEADER] = user_id
     secrets = [*cookies.values(), *filter(None, [token])]
     return Authentication(headers, (password, *map(Secret, secrets)))
 
@@ -217,11 +217,14 @@ def _login_data(reply: Reply, login: Login) -> Any:
             f"the answer of {login.path} is not JSON",
             cure="is `url` the gateway, and `login_path` where its web page signs in?",
         ) from error
-    data = answer.get("data", answer) if isinstance(answer, dict) else answer
-    if isinstance(data, dict):
-        data = answer | data
-    has_token = isinstance(answer, dict) and ("data" in answer or _access_token(answer) is not None)
-    if not (isinstance(answer, dict) and answer.get("success", has_token)):
+    if not isinstance(answer, dict):
+        raise _refusal(login, answer)
+    data = answer.get("data", answer)
+    if isinstance(data, dict) and not reply.cookies:
+        # Beside a session, a token outside `data` may be against forged requests; an id is not the user's.
+        data = {name: value for name, value in answer.items() if name != "id"} | data
+    has_session = reply.cookies or answer.get("data") is not None or _access_token(answer) is not None
+    if not answer.get("success", has_session):
         raise _refusal(login, answer)
     if isinstance(data, dict) and data.get("require_2fa"):
         raise Refused(
@@ -232,8 +235,7 @@ def _login_data(reply: Reply, login: Login) -> Any:
 
 def _refusal(login: Login, answer: Any) -> Refused | Unreadable:
     """Return the error of an answer that accepts no login, or does not say that it does."""
-    names = _REASONS if isinstance(answer, dict) else ()
-    said = next((text for name in names if isinstance(text := answer.get(name), str) and text), None)
+    said = find_message([answer])
     if said is None and isinstance(answer, dict) and "success" not in answer and answer:
         return Unreadable(
             f"the answer to the login of {login.username} has no access token: it has {named(answer)}",

@@ -13,7 +13,7 @@ from urllib.request import getproxies
 
 from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope, is_reference
 from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
-from pipeline.gateways.auth import Authentication, authenticate, configured, sign_in
+from pipeline.gateways.auth import USER_HEADER, Authentication, authenticate, configured, sign_in
 from pipeline.gateways.bodies import check_json
 from pipeline.gateways.decompress import ACCEPT_ENCODING
 from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
@@ -139,7 +139,8 @@ class GatewayClient:
             try:
                 reply = await self._send(http_request, gateway, auth)
             except Refused as error:
-                raise _advised(error, request.scope, dialect, page.path) from error
+                has_user_id = USER_HEADER in auth.headers
+                raise _advised(error, request.scope, dialect, page.path, has_user_id=has_user_id) from error
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 return _not_modified(Validators() if first else request.validators, started)
             first, headers = first or reply, auth.headers
@@ -222,7 +223,7 @@ def _is_slow(credential: Credential) -> bool:
     return not isinstance(credential, Anonymous) and credential.reference.startswith("command:")
 
 
-def _advised(error: Refused, scope: Scope, dialect: Dialect, path: str) -> Refused:
+def _advised(error: Refused, scope: Scope, dialect: Dialect, path: str, *, has_user_id: bool) -> Refused:
     """Return a refusal with what to check: secret headers of the config, or the list of a signed-in user.
 
     The relay API of One-API and New-API knows no sessions:
@@ -234,18 +235,20 @@ def _advised(error: Refused, scope: Scope, dialect: Dialect, path: str) -> Refus
     if secret := [name for name, value in own if is_reference(value)]:
         names = ", ".join(f"`{name}`" for name in secret)
         return Refused(error.problem, status=error.status, cure=f"check the secret of {names} in `headers`")
-    if scope.auth != "session" or path.startswith("/api/"):
+    is_for_users = path.startswith("/api/")
+    if scope.auth != "session" or (is_for_users and has_user_id):
         return error
     # The message is stored, and a path of a file never is.
     hint = scope.key_hint or ""
     asked = f"is the sign-in {f'in {hint} ' * hint.startswith('env:')}valid? "
     asked = "" if isinstance(scope.credential, Login) else asked
-    return Refused(
-        error.problem,
-        status=error.status,
-        cure=f'{asked}This list may accept keys only: as a signed-in user set `dialect = "user-models"` or'
-        ' `groups = "all"` (New-API), or `dialect = "available-models"` (One-API)',
+    cure = (
+        "On New-API, set `user_id`, the number of the user, beside it"
+        if is_for_users
+        else 'This list may accept keys only: as a signed-in user set `dialect = "user-models"` or'
+        ' `groups = "all"` (New-API), or `dialect = "available-models"` (One-API)'
     )
+    return Refused(error.problem, status=error.status, cure=f"{asked}{cure}")
 
 
 def _not_modified(sent: Validators, started: float) -> NotModified:

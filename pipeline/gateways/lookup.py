@@ -60,7 +60,8 @@ class LookupResult:
 
     Args:
         verdict: how the records compare.
-        fields: for `differs`, the fields; `before` is the value in the list.
+        fields: for `differs`, the fields; `before` is the value in the list. For `unlisted`, the id that the
+            record has instead of the one that was asked for.
         message: for `error`, the message.
         lenient: such a gateway may answer for models that it does not offer.
     """
@@ -108,7 +109,7 @@ async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
     for path in record_paths(wanted.dialect, wanted.model):
         try:
             reply = await client.get(wanted.scope, wanted.dialect, path)
-            if not _is_no_record(reply.body):
+            if not _is_no_record(reply.body, wanted):
                 return compare_record(wanted, reply)
         except FetchError as error:
             if _is_unknown_model(error, wanted.model):
@@ -118,13 +119,15 @@ async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
     return LookupResult(verdict)
 
 
-def _is_no_record(body: bytes) -> bool:
+def _is_no_record(body: bytes, wanted: Lookup) -> bool:
     """Return whether a body is a web page, or a list: servers with one for any address send them."""
     if body.lstrip().startswith(b"<"):
         return True
     value = parse_json(body)
     inner = value.get("data") if isinstance(value, dict) else value
-    return isinstance(inner, list) and len(inner) > 1
+    if not isinstance(inner, list) or not inner:
+        return False
+    return len(inner) > 1 or wanted.dialect.find_id(inner[0]) != wanted.model
 
 
 def record_paths(dialect: Dialect, model: str) -> Iterator[str]:
@@ -168,7 +171,10 @@ def compare_record(wanted: Lookup, reply: Reply) -> LookupResult:
     as_list = replace(wanted.dialect, list_at=("data",), paging=None, success=())
     records = list(as_list.read(Answer((body,), reply.time)).records.values())
     if wanted.listed is None or not records:
-        return LookupResult(Verdict.UNLISTED)
+        # Some servers answer the model that an alias stands for: https://docs.anthropic.com/en/api/models
+        others = (record.model for record in records if record.model != wanted.model)
+        fields = tuple(FieldChange(wanted.dialect.id_at, None, other, "other") for other in others)
+        return LookupResult(Verdict.UNLISTED, fields)
     listed = wanted.dialect.normalise(canonical.decode(wanted.listed.encode()))
     differing = field_changes(canonical.encode(listed), records[0].body)
     return LookupResult(Verdict.DIFFERS if differing else Verdict.SAME, differing)

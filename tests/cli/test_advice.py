@@ -166,8 +166,7 @@ SETTINGS = [
     ),
     (
         'paging = { param = "after", next = "dada" }',
-        "`next` of `paging` finds nothing at `dada` in any page, which is right only if the last page has no "
-        + "cursor: did you mean `data`? the answer has `data`",
+        "`next` of `paging` finds nothing at `dada` in any page, which is right only if the last page has no",
     ),
 ]
 
@@ -212,3 +211,14 @@ def test_a_path_in_the_list_to_add_can_be_written_to_the_config(path: str) -> No
         all_dialects()["mistral"].read(Answer((json.dumps({path: {"models": ROWS}}).encode(),), 0))
     for line in str(refused.value).split("`")[1::2]:
         assert "list" not in tomllib.loads(line) if "=" in line else True
+
+
+def test_ids_that_hold_what_the_config_calls_a_secret_are_named(job: Job) -> None:
+    """Bodies are masked, so that an organisation that is given as a secret changes the ids with its name."""
+    job.env["ORG"] = "acme-corp"
+    row = checked(
+        job, {"data": [{"id": "acme-corp/lyra"}, {"id": "vega"}]}, 'headers = { "X-Org" = "env:ORG" }'
+    )
+    assert row["advice"].startswith(
+        "1 model with `***` for a secret in the id, such as ***/lyra: what is no secret,"
+    )

@@ -352,6 +352,7 @@ def test_live_sends_the_dots_of_an_id_as_they_are(gateway, job, model):
         (Reply(b'{"detail": "The model `x` does not exist"}', status=404), "not_found"),
         (Reply(b'{"error": {"message": "The model alpha does not exist"}}'), "not_found"),
         (Reply(listed("alpha")), "same"),
+        (Reply(listed("beta")), "no_address"),
     ],
 )
 def test_live_tells_an_unknown_model_from_an_address_that_does_not_exist(tmp_path, answer, verdict):
@@ -407,6 +408,16 @@ def test_live_finds_models_outside_the_list_and_misses_models_in_it(gateway, job
     lines = job.lines("alpha", "--live") + job.lines("omega", "--live")
     assert "  local/vip     not found, but in the list" in lines
     assert "  local/public  found, but not in the list" in lines
+
+
+def test_live_names_the_id_of_a_record_that_an_alias_stands_for(tmp_path):
+    """As Anthropic answers for aliases: https://docs.anthropic.com/en/api/models"""
+    record = Reply(b'{"id": "alpha-2026", "object": "model"}')
+    with Scripted(lambda asked: Reply(listed("beta")) if asked.path == "/v1/models" else record) as server:
+        job = Job(tmp_path, server.url)
+        job.runs()
+        lines = job.lines("alpha-latest", "--live", "--scope", "*/public")
+        assert "  local/public  found as alpha-2026, but not in the list" in lines
 
 
 def test_live_failures_set_the_exit_status_and_show_no_key(gateway, job):

@@ -217,6 +217,39 @@ def test_a_login_with_a_second_factor_advises_an_access_token(job):
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        {"success": False, "message": "no such user"},
+        {"code": 1, "msg": "no such user", "data": None},
+        {"code": 40101, "message": "no such user"},
+        {"status": "error", "detail": "no such user"},
+        {"data": None, "error": {"message": "no such user"}},
+    ],
+)
+def test_a_rejected_login_says_what_the_gateway_says(job, answer):
+    with Scripted(lambda _: Reply(json.dumps(answer).encode())) as server:
+        job.asks(server.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
+        error = error_of_one_run(job)
+    assert error == {"class": "Refused", "message": "ann cannot sign in: no such user"}
+
+
+def test_a_token_outside_the_data_is_not_sent_beside_a_session(job):
+    """It may be one against forged requests: https://owasp.org/www-community/attacks/csrf"""
+
+    def reply(asked):
+        if asked.method == "GET":
+            return Reply(listed("a"))
+        answer = {"success": True, "token": "of-a-form", "data": {"id": 7}}
+        return Reply(json.dumps(answer).encode(), headers=(("Set-Cookie", "session=abc=="),))
+
+    with Scripted(reply) as server:
+        job.asks(server.url, scopes={"me": 'username = "ann", password = "env:PASSWORD"'})
+        assert job.quick("sync").code == 0
+        assert server.requests[1].headers["Authorization"] is None
+        assert server.requests[1].headers["Cookie"] == "session=abc=="
+
+
+@pytest.mark.parametrize(
     ("reply", "kind"),
     [
         (Reply(b"<!doctype html><title>Welcome</title>"), "Unreadable"),
@@ -255,11 +288,20 @@ def test_new_api_gets_the_user_id_beside_a_cookie(gateway, job):
 
 
 @pytest.mark.parametrize(
-    "data",
-    [{"access_token": "token-of-ann="}, {"token": "token-of-ann=", "access_token": ""}, "token-of-ann="],
+    "answer",
+    [
+        {"success": True, "data": {"access_token": "token-of-ann="}},
+        {"success": True, "data": {"token": "token-of-ann=", "access_token": ""}},
+        {"success": True, "data": {"accessToken": "token-of-ann="}},
+        {"success": True, "data": "token-of-ann="},
+        {"success": True, "token": "token-of-ann="},
+        {"code": 0, "data": {"token": "token-of-ann="}},
+        # https://www.rfc-editor.org/rfc/rfc6749#section-5.1
+        {"access_token": "token-of-ann=", "token_type": "bearer"},
+    ],
 )
-def test_a_login_may_answer_with_an_access_token_alone(job, data):
-    answer = json.dumps({"success": True, "data": data}).encode()
+def test_a_login_may_answer_with_an_access_token_alone(job, answer):
+    answer = json.dumps(answer).encode()
 
     def reply(asked):
         return Reply(answer) if asked.method == "POST" else Reply(listed("a", note="token-of-ann="))
@@ -309,6 +351,26 @@ def test_a_refused_session_is_advised_to_be_renewed_or_to_ask_elsewhere(gateway,
     assert 'dialect = "user-models"' in message
     (row,) = job.quick("check", "--json").json()
     assert row["advice"] == message
+
+
+def test_a_refused_session_without_the_number_of_its_user_names_the_setting(gateway, job, tmp_path):
+    """The place of a file is not in the message, which is stored and sent."""
+    gateway.runs("new-api-2025")
+    (tmp_path / "session").write_text("stale")
+    job.asks(gateway.url, scopes={"web": f'cookie = "file:{tmp_path}/session", groups = "all"'})
+    message = error_of_one_run(job)["message"]
+    assert "is the sign-in valid? On New-API, set `user_id`, the number of the user, beside it" in message
+    assert str(tmp_path) not in message
+
+
+def test_what_to_do_is_not_cut_off_behind_a_long_message(job):
+    words = "the gateway says so much " * 40
+    with Scripted(lambda _: Reply(json.dumps({"error": words}).encode(), 401)) as server:
+        job.asks(server.url, scopes={"web": 'access_token = "env:TOKEN", user_id = 7'})
+        job.env["TOKEN"] = "token-123456"
+        done = job.quick("run")
+    assert '`dialect = "available-models"` (One-API)' in done.stderr
+    assert '`dialect = "available-models"` (One-API)' in job.quick("status").stdout
 
 
 def test_a_cookie_never_travels_with_another_scopes_request(gateway, job):

@@ -1165,7 +1165,12 @@ def test_a_lone_model_with_error_in_its_name_is_a_model(row: dict[str, Any]) -> 
         ({"code": 0}, page("a", code=0.0), None),
         ({"code": 1}, page(code=1), None),
         ({"code": 0}, page("a", code=7, msg="no key"), "code: 7, where `success` has 0: no key"),
-        ({"code": 0}, page("a", code="0"), 'code: "0", where `success` has 0'),
+        (
+            {"code": 0},
+            page("a", code="0"),
+            'code: "0", where `success` has 0: if that is a success, set `success = { code = "0" }`',
+        ),
+        ({"ok": True}, page("a", ok="true"), 'set `success = { ok = "true" }` for the gateway'),
         ({"code": 1}, page("a", code=True), "code: true, where `success` has 1"),
         ({"code": 0}, page("a"), "the answer has no `code`, where `success` has 0"),
         ({"code": 0}, raw(rows("a")), "the answer has no `code`, where `success` has 0"),

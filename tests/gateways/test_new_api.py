@@ -57,6 +57,16 @@ def test_a_group_has_the_models_enabled_for_it() -> None:
     assert names(envelope, "default") == ["orion"]
 
 
+def test_an_empty_price_list_is_no_reason_to_leave_a_group_out() -> None:
+    with pytest.raises(
+        Unreadable, match="the price list is empty, so that the models of group 'gold' are"
+    ) as error:
+        models_of_group(prices(group_ratio={}, usable_group={}), "gold")
+    assert "no_models" not in error.value.message
+    with pytest.raises(Unreadable, match=r"has no group 'gold'.*no_models"):
+        models_of_group(prices(enabled(ORION, "x"), group_ratio={}, usable_group={}), "gold")
+
+
 def test_prices_are_multiplied_by_the_ratio_of_the_group() -> None:
     tokens, calls = models_of_group(prices(enabled(ORION, "gold"), enabled(SKETCH, "gold")), "gold")
     assert facts(tokens).input_usd_per_1m == Decimal("2.1")

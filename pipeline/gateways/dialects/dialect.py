@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,7 +11,7 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.diff import FieldRules
 from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
-from pipeline.core.text import count, printable
+from pipeline.core.text import MASK, count, printable
 from pipeline.core.types import GROUP_PREFIX, LeftOutRows, Listing, Record
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.envelope import (
@@ -336,7 +336,7 @@ class Dialect:
             f"{model} is listed {number} times with different content; one is kept{cure}"
             for model, number in repeated.items()
         ]
-        warnings += _wrong_prices(rows)
+        warnings += [*_wrong_prices(rows), *_masked_ids(by_model)]
         return Listing(
             by_model,
             canonical.digest_of_records(by_model.values()),
@@ -449,6 +449,17 @@ def _wrong_prices(rows: Sequence[Row]) -> list[str]:
     model = wrong[0].record.model if wrong[0].record else ""
     which = f"{printable(model)}: {wrong[0].wrong_price}"
     return [f"{count(len(wrong), 'model')} with a price that cannot be, which gives no figure: {which}"]
+
+
+def _masked_ids(models: Collection[str]) -> list[str]:
+    """Return a warning about the ids that hold a masked secret; none without such an id."""
+    masked = [model for model in models if MASK in model]
+    if not masked:
+        return []
+    which = (
+        f"{count(len(masked), 'model')} with `{MASK}` for a secret in the id, such as {printable(masked[0])}"
+    )
+    return [f"{which}: what is no secret, write it in the config as it is, not as a reference"]
 
 
 def _skipped_rows(rows: Sequence[Row]) -> list[tuple[int, str]]:

@@ -124,9 +124,11 @@ def _raise_without_success(envelope: Any, success: Success) -> None:
         if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
             if found is None and not _is_null(envelope, jsonpath.parse(path)):
                 raise Unreadable(f"the answer has no `{path}`, where `success` has {_json(wanted)}")
+            is_spelt_otherwise = str(found).lower() == str(wanted).lower()
             raise Unreadable(
                 f"the gateway answered {path}: {_json(found)}, where `success` has {_json(wanted)}"
-                f"{_quoted(envelope)}"
+                f"{_quoted(envelope)}",
+                cure=_cure(jsonpath.parse(path), found) if is_spelt_otherwise else None,
             )
 
 

@@ -12,7 +12,7 @@ from pipeline.core.price_conditions import CALL, TOKENS, Price
 from pipeline.core.values import parse_price
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.billing_expression import parse_expression
-from pipeline.gateways.dialects.dialect import SETS, Dialect
+from pipeline.gateways.dialects.dialect import SETS, Dialect, group_record
 from pipeline.gateways.dialects.known.one_api import NO_MODELS, PERMISSION_NOISE, has_constant_created
 
 PRICES_DIALECT = "new-api-pricing"
@@ -60,7 +60,12 @@ def models_of_group(
     if group == AUTO_GROUP:
         candidates = [name for name in _array(envelope, "auto_groups") if own is None or name in own]
     if not _names_group(envelope, rows, candidates):
-        raise Unreadable(f"the price list has no group {group!r}, so that its models are unknown")
+        if not rows:
+            raise Unreadable(f"the price list is empty, so that the models of group {group!r} are unknown")
+        raise Unreadable(
+            f"the price list has no group {group!r}, so that its models are unknown",
+            cure=f'ask with a key of this group, or leave it out: no_models = ["{group_record(group)}"]',
+        )
     ratios = {**ratios, **{name: ratio for name, ratio in (own or {}).items() if ratio is not None}}
     found = []
     for row in rows:

@@ -53,8 +53,7 @@ def _models(
     try:
         return _answer(models_of_group(prices, group, own), source)
     except Unreadable as error:
-        cure = f'ask with a key of this group, or leave it out: no_models = ["{group_record(group)}"]'
-        return Unreadable(error.problem, cure=cure)
+        return error
 
 
 def _group_rows(named: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
