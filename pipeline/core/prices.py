@@ -40,7 +40,7 @@ _PERCENT = Decimal("0.1")
 _TOLERANCE = Decimal("0.000001")
 
 _UNITS = (*UNITS.values(), *map(Decimal, ("0.01", "0.001", "1e-6", "1e-9")))
-"""The factors to USD per 1M tokens: those of the config, of parts of a dollar, and of amounts with a scale."""
+"""The factors to USD per 1M tokens: those of the config, of parts of a dollar, and of scaled amounts."""
 
 _GOVERNING = frozenset(
     names_in("currency discount exchange factor markup multiplier per quota ratio ratios scale unit units")

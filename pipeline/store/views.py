@@ -58,6 +58,15 @@ _FACTS = """
 _BEFORE, _AFTER = (f"trim(field_changes.{side}, '\"')" for side in ("before", "after"))
 """The values of a field as numbers, since gateways write some prices as JSON strings."""
 
+_NO_NUMBER = "'*[^-+0-9.eE]*'"
+_CHANGE = f"round(100.0 * cast({_AFTER} as real) / nullif(cast({_BEFORE} as real), 0) - 100, 9)"
+PERCENT = f"""
+    case when {_BEFORE} glob {_NO_NUMBER} or {_AFTER} glob {_NO_NUMBER} then null
+        when abs({_CHANGE}) between 1e-9 and 0.1 then cast(printf('%.1g', {_CHANGE}) as real)
+        else round({_CHANGE}, 1) end
+"""
+"""A change in percent, to a tenth; to its first digit if it is less than that."""
+
 VIEWS = f"""
 create view catalog as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
@@ -132,7 +141,7 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
 create view price_history as
 select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
        {_BEFORE} as before, {_AFTER} as after,
-       round(100.0 * cast({_AFTER} as real) / nullif(cast({_BEFORE} as real), 0) - 100, 1) as percent,
+       {PERCENT.strip()} as percent,
        records.input_usd_per_1m, records.output_usd_per_1m,
        (select count(*) {_SAME_SIGHTINGS.strip()}) as scopes,
        (select group_concat(maker.name, ' ') {_SAME_SIGHTINGS.strip()}) as scope_names,

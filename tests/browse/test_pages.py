@@ -547,7 +547,9 @@ def test_json_and_csv_have_ids_unchanged(site: Site) -> None:
         ("1", "0", ""),
         ("1", None, ""),
         ("word", "2", ""),
-        ("1e-9", "1e-6", "−100%"),
+        ("1e-9", "1e-6", "−99.9%"),
+        ("100.01", "100", "+0.01%"),
+        ("0.3", "0.1", "+200%"),
     ],
 )
 def test_percent_has_two_digits_and_is_empty_without_numbers(

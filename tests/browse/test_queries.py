@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from pipeline.history.changes import find_events
 from pipeline.history.types import Event
 from pipeline.store import Store
 from pipeline.store.flapping import FLAP_DAYS, MAX_LEVEL
+from pipeline.store.views import PERCENT
 from pipeline.store.windows import Window
 
 MAY_BE_SCANNED = {
@@ -328,3 +330,24 @@ def test_the_search_follows_changes_of_ids_and_owners(recorded: Script) -> None:
             "select rowid from models_fts where models_fts match :words", {"words": words}
         )
         assert len(rows) == count, words
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "percent"),
+    [
+        ("1", "1.5", 50.0),
+        ("3", "1", -66.7),
+        ("100", "100.01", 0.01),
+        ("200", "199.9999", -0.00005),
+        ("0.50", "0.5", 0.0),
+        ("0", "1", None),
+        ("1", "free", None),
+        ("[1]", "2", None),
+    ],
+)
+def test_a_percentage_is_to_a_tenth_or_to_its_first_digit(
+    before: str, after: str, percent: float | None
+) -> None:
+    values = {"before": f'"{before}"', "after": f'"{after}"'}
+    sql = f"select {PERCENT} from (select :before as before, :after as after) as field_changes"
+    assert sqlite3.connect(":memory:").execute(sql, values).fetchone() == (percent,)

@@ -437,7 +437,9 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
 CREATE VIEW price_history as
 select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
        trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
-       round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 1) as percent,
+       case when trim(field_changes.before, '"') glob '*[^-+0-9.eE]*' or trim(field_changes.after, '"') glob '*[^-+0-9.eE]*' then null
+        when abs(round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 9)) between 1e-9 and 0.1 then cast(printf('%.1g', round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 9)) as real)
+        else round(round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 9), 1) end as percent,
        records.input_usd_per_1m, records.output_usd_per_1m,
        (select count(*) from sightings as alike join scopes as maker on maker.id = alike.scope
     where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition

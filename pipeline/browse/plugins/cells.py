@@ -83,12 +83,16 @@ def number(text: Any) -> Decimal | None:
 
 
 def percent(after: Any, before: Any) -> str:
-    """Return the change of a number, such as `+12.5%`; empty if either side is not a number."""
+    """Return the change of a number, such as `+12.5%` or `+0.01%`; empty if either side is not a number."""
     now, was = number(after), number(before)
     if now is None or not was:
         return ""
     share = (now / was - 1) * 100
     rounded = round(share, 1 if abs(share) < 10 else 0)  # noqa: PLR2004 - one decimal only below 10 %
+    if share != rounded and rounded in (0, -100):
+        # A small change is not none, and a small rest is not nothing.
+        rest = share - rounded
+        rounded = share.quantize(min(Decimal("0.1"), Decimal(1).scaleb(rest.adjusted())))
     return f"{rounded.normalize():+f}%".replace("-", "\N{MINUS SIGN}") if rounded else "±0%"
 
 
