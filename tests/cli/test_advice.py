@@ -222,3 +222,71 @@ def test_ids_that_hold_what_the_config_calls_a_secret_are_named(job: Job) -> Non
     assert row["advice"].startswith(
         "1 model with `***` for a secret in the id, such as ***/lyra: what is no secret,"
     )
+
+
+LOST = [
+    pytest.param(
+        {"data": [{"id": "lyra"}, {"error": {"message": "upstream is down"}}, {"id": "vega"}]},
+        "",
+        "row 2 of 3 is an error: upstream is down; so the list may lack models",
+        id="a row",
+    ),
+    pytest.param(
+        {"providers": [{"id": "acme", "models": [{"id": "a"}]}, {"id": "zed", "error": "timed out"}]},
+        'list = "providers[].models"',
+        "of the lists in the list, zed has none: the gateway answered with an error: timed out; so the list",
+        id="a member",
+    ),
+    pytest.param(
+        {"acme": [{"id": "a"}], "zed": {"status": "error", "message": "timed out"}},
+        'list = "*"',
+        'zed has none: the gateway answered status: "error": timed out; so the list may lack models',
+        id="a member by name",
+    ),
+    pytest.param(
+        {"providers": [{"id": "acme", "models": [{"id": "a"}]}, {"id": "zed", "models": [], "ok": False}]},
+        'list = "providers[].models"',
+        "zed has none: the gateway answered ok: false; so the list may lack models",
+        id="an empty member",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "setting", "advice"), LOST)
+def test_a_list_with_an_error_in_place_of_models_is_no_whole_list(
+    job: Job, answer: Any, setting: str, advice: str
+) -> None:
+    """Its missing models would be reported as removed."""
+    row = checked(job, answer, setting)
+    assert advice in row["advice"]
+    assert row["advice"].count("set `complete = true` if this is the whole list") == 1
+    with Scripted(lambda _: Reply(json.dumps(answer).encode())) as server:
+        configured(job, server.url, setting)
+        assert "so the list may lack models" in job.quick("run").stderr
+        configured(job, server.url, f"{setting}\ncomplete = true")
+        assert job.quick("run").code == 0
+
+
+def test_a_model_that_an_error_replaces_is_not_removed(job: Job) -> None:
+    answers = [{"data": [{"id": "lyra"}, {"id": "vega"}, {"id": "rigel"}]}]
+    answers += [{"data": [{"id": "lyra"}, {"id": "rigel"}, {"error": "vega: upstream is down"}]}] * 4
+    turns = iter(answers)
+    with Scripted(lambda _: Reply(json.dumps(next(turns)).encode())) as server:
+        configured(job, server.url, 'confirm_after = "0"')
+        codes = [job.quick("run", at=f"2026-05-01T0{hour}:00:00Z").code for hour in range(5)]
+    assert codes == [0, 5, 5, 5, 5]
+    assert [row["model"] for row in job.quick("models", "--json").json()] == ["lyra", "rigel", "vega"]
+
+
+def test_members_without_a_list_and_without_an_error_have_no_models(job: Job) -> None:
+    answer = {"providers": [{"id": "acme", "models": [{"id": "a"}]}, {"id": "zed", "status": "disabled"}]}
+    row = checked(job, answer, 'list = "providers[].models"')
+    assert (row["answers"], row["models"], row["advice"]) == ("yes", 1, None)
+
+
+def test_the_lists_of_providers_by_name_are_named_together(job: Job) -> None:
+    one, two = ({"lyra-1": {"context_length": 1000}}, {"lyra-1": {"context_length": 2000}, "vega-2": {}})
+    answer = {"providers": {"acme": {"models": one}, "zed": {"models": two}}}
+    assert 'add `list = "providers.*.models"` and `id = "{^}/{id}"`' in checked(job, answer)["advice"]
+    row = checked(job, answer, 'list = "providers.*.models"\nid = "{^}/{id}"')
+    assert row["models"] == 3

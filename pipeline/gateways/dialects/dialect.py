@@ -17,9 +17,11 @@ from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.envelope import (
     Success,
     describe_type,
+    error_of_row,
     find_message,
     find_rows,
     list_path,
+    lost_list,
     parse_envelope,
     raise_for_error_row,
 )
@@ -276,8 +278,26 @@ class Dialect:
             raise_for_error_row(rows[0])
         incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer)
         message = None if rows else find_message(envelope for envelope, _ in pages)
-        listing = self.listing([self.row(row, answer.asked_at) for row in rows])
-        return ReadAnswer(listing, incomplete, message)
+        parsed = [self.row(row, answer.asked_at) for row in rows]
+        listing = self.listing(parsed)
+        lost = self.lost_rows(parsed, [envelope for envelope, _ in pages])
+        return ReadAnswer(listing, incomplete or lost, message)
+
+    def lost_rows(self, rows: Sequence[Row], envelopes: Sequence[Any] = ()) -> str | None:
+        """Return why a list may lack models: an error where a record, or a list in the list, should be."""
+        if self.complete:
+            return None
+        skipped = ((number, row.value) for number, row in enumerate(rows, 1) if row.skipped)
+        errors = (
+            f"row {n} of {len(rows)} is an error: {text}" for n, v in skipped if (text := error_of_row(v))
+        )
+        lost = (
+            f"of the lists in the list, {text}"
+            for each in envelopes
+            if (text := lost_list(each, self.list_at))
+        )
+        reason = next(errors, None) or next(lost, None)
+        return reason and f"{reason.rstrip('.')}; so the list may lack models: set {WHOLE}"
 
     def rows(self, body: bytes) -> tuple[Any, list[Any]]:
         """Return the envelope and the rows of a body; a text becomes a record of that id.

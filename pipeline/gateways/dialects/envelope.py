@@ -12,7 +12,7 @@ from pipeline.core.text import redact
 from pipeline.core.types import Scalar
 from pipeline.errors import Unreadable
 from pipeline.gateways.bodies import as_utf8, json_lines, not_json
-from pipeline.gateways.dialects.layout import list_by_id, nested_rows, rows_by_id
+from pipeline.gateways.dialects.layout import list_by_id, members_without_rows, nested_rows, rows_by_id
 from pipeline.gateways.dialects.list_advice import list_advice, named
 from pipeline.gateways.dialects.signs import is_yes, simplified, words
 from pipeline.gateways.refusals import cure_of_message, longest_sentence
@@ -160,15 +160,31 @@ def find_message(envelopes: Iterable[Any]) -> str | None:
 
 def raise_for_error_row(row: Any) -> None:
     """Raise Unreadable where the only row of a list is an error."""
+    if text := error_of_row(row):
+        raise Unreadable(f"the only row of the list is an error: {text}")
+
+
+def error_of_row(row: Any) -> str | None:
+    """Return the message of a row that is an error instead of a record; None for any other row."""
     if not isinstance(row, dict):
-        return
+        return None
     kinds = {str(row.get(name)).lower() for name in _KINDS}
     is_named_error = str(row.get("id")).lower() == "error" and "model" not in kinds
     is_without_id = not row.get("id") and _is_error(row.get("error"))
     if "error" in kinds or is_without_id or (is_named_error and _text(row)):
-        raise Unreadable(
-            f"the only row of the list is an error: {_text(row) or redact(canonical.as_text(row))}"
-        )
+        return _text(row) or redact(canonical.as_text(row))
+    return None
+
+
+def lost_list(envelope: Any, paths: tuple[str, ...]) -> str | None:
+    """Return which list in a list is missing because of an error there, with the error; None without one."""
+    steps = next((steps for path in paths if "*" in (steps := jsonpath.parse(path) if path else ())), ())
+    for name, member in members_without_rows(envelope, steps) if steps else ():
+        try:
+            raise_for_error(member)
+        except Unreadable as error:
+            return f"{redact(name or 'one of them')} has none: {error.problem}"
+    return None
 
 
 def find_rows(

@@ -172,16 +172,25 @@ def _lists(value: Any, path: Path, enclosing: Mapping[str, Any] | None) -> Itera
         elif isinstance(found, dict) and all(isinstance(row, dict) for row in found.values()):
             yield [Placed(row, key, enclosing) for key, row in found.items()]
         return
+    for key, each in _members(value, path):
+        around = {**each, "": _name(each, key)} if isinstance(each, dict) else {"": key}
+        yield from _lists(each, path[path.index("*") + 1 :], around)
+
+
+def _members(value: Any, path: Path) -> list[tuple[str | None, Any]]:
+    """Return the members of what is before the first `*` of a path, with their keys in an object."""
     star = path.index("*")
     outer = jsonpath.find(value, path[:star]) if star else value
-    members: Sequence[tuple[str | None, Any]] = ()
     if isinstance(outer, dict):
-        members = tuple(outer.items())
-    elif isinstance(outer, list):
-        members = tuple((None, each) for each in outer)
-    for key, each in members:
-        around = {**each, "": _name(each, key)} if isinstance(each, dict) else {"": key}
-        yield from _lists(each, path[star + 1 :], around)
+        return list(outer.items())
+    return [(None, each) for each in outer] if isinstance(outer, list) else []
+
+
+def members_without_rows(value: Any, path: Path) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    """Yield the objects around the lists in a list that have none, or an empty one, with id or name."""
+    for key, each in _members(value, path):
+        if isinstance(each, dict) and not any(_lists(each, path[path.index("*") + 1 :], None)):
+            yield _name(each, key), each
 
 
 def _name(value: Mapping[str, Any], key: str | None) -> str | None:

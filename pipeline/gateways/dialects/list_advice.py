@@ -187,6 +187,10 @@ def _are(kind: type, values: Iterable[Any]) -> bool:
 
 
 def _share_a_list(values: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether objects have a list at a common name."""
-    names = [{name for name, inner in each.items() if isinstance(inner, list)} for each in values]
+    """Return whether objects have a list, or an object of objects, at a common name."""
+    names = [{name for name, inner in each.items() if _may_be_list(inner)} for each in values]
     return bool(set.intersection(*names))
+
+
+def _may_be_list(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and bool(value) and _are(dict, value.values()))

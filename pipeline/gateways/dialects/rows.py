@@ -76,8 +76,10 @@ class RowCache:
             # A row is not strict JSON; the dialect parses leniently.
             return self._dialect.parse(answer)
         listing = self._dialect.listing(rows)
-        self._remember(answer, raw_rows, rows, listing)
-        return ReadAnswer(listing, incomplete)
+        lost = self._dialect.lost_rows(rows)
+        if lost is None:
+            self._remember(answer, raw_rows, rows, listing)
+        return ReadAnswer(listing, incomplete or lost)
 
     def _page(self, body: bytes) -> tuple[Any, Sequence[Any]]:
         page = self._split_page(body)
