@@ -17,7 +17,7 @@ from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.facts import UNITS, strip_zeros
 from pipeline.core.jsonpath import generalise
 from pipeline.core.price_conditions import CALL, TOKENS, Price, is_condition, meter_of
-from pipeline.core.price_fields import is_possible
+from pipeline.core.price_fields import is_possible, names_price
 from pipeline.core.types import FieldChange, FlapMark, FlapStep
 from pipeline.core.values import is_alike, is_same_number, parse_number, parse_price
 
@@ -63,6 +63,7 @@ class PriceChange:
         from_tokens: the length of the prompt above which it holds, in tokens.
         window: another condition, such as `batch`.
         currency: USD, or what the record states.
+        is_comparable: whether both sides are in one unit and currency, as far as the record says.
     """
 
     name: str
@@ -76,6 +77,7 @@ class PriceChange:
     from_tokens: int = 0
     window: str | None = None
     currency: str = USD
+    is_comparable: bool = True
 
     @property
     def flap_step(self) -> FlapStep | None:
@@ -91,9 +93,9 @@ class PriceChange:
     def percent(self) -> Decimal | None:
         """The change in percent, to a tenth; to its first digit if it is less than that.
 
-        None without a price before (or one of 0), or after.
+        None without a price before (or one of 0), or after, or where the sides cannot be compared.
         """
-        if not self.before or self.after is None:
+        if not self.before or self.after is None or not self.is_comparable:
             return None
         exact = (self.after - self.before) / self.before * 100
         quantum = min(_PERCENT, Decimal(1).scaleb(exact.adjusted())) if exact else _PERCENT
@@ -273,7 +275,12 @@ def split_prices(
     Returns:
         The prices, those of unknown unit last, and the other fields.
     """
-    raw_prices = {field: raw for field in fields if (raw := _raw_price(field))}
+    comparable = not any(map(_is_of_scale, fields))
+    raw_prices = {
+        field: raw if comparable else replace(raw, is_comparable=False)
+        for field in fields
+        if (raw := _raw_price(field))
+    }
     prices = _complete(facts, fields)
     others = []
     repeated = _repeated(fields, raw_prices, prices)
@@ -584,6 +591,17 @@ def _may_set(field: FieldChange, price: PriceChange) -> bool:
 def _meter_key(price: PriceChange) -> str:
     name = price.meter or price.name
     return CALL if price.unit == UNIT_CALL else name.replace(" ", "_")
+
+
+_SCALES = frozenset(names_in("currency decimals exponent scale unit units"))
+
+
+def _is_of_scale(field: FieldChange) -> bool:
+    """Return whether a field is the unit, the currency or the scale of the amounts beside it."""
+    named = words(field.field.rpartition(".")[2])
+    return (
+        _is_price(field) and not _SCALES.isdisjoint(named) and not names_price(field.field.rpartition(".")[2])
+    )
 
 
 def _says_currency(field: FieldChange) -> bool:

@@ -255,3 +255,29 @@ def test_a_change_of_a_price_is_one_line_however_it_is_written(
     assert " ".join(job.quick("changes").stdout.split()) == (
         f"2026-05-02 06:00 local/public ~ heron {expected}"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            {"unit": "1M tokens", "input": 0.5, "output": 1.5},
+            {"unit": "1K tokens", "input": 0.0005, "output": 0.0015},
+        ),
+        ({"unit": "cents per 1M", "input": 50, "output": 150}, {"unit": "1M", "input": 0.5, "output": 1.5}),
+        ({"input": {"amount": 5, "scale": 1}}, {"input": {"amount": 50, "scale": 2}}),
+    ],
+)
+def test_amounts_in_two_units_have_no_percentage(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    job = Job(tmp_path / "home")
+    with Gateway() as gateway:
+        job.asks(gateway.url, scopes={"public": ""})
+        gateway.offers("heron", pricing=before)
+        job.quick("run", at="2026-05-01T06:00:00Z")
+        gateway.offers("heron", pricing=after)
+        job.quick("run", at="2026-05-02T06:00:00Z")
+    text = job.quick("changes").stdout
+    assert "~ heron" in text
+    assert "%" not in text
