@@ -105,6 +105,13 @@ _PRICE = {
     "amount": "Price of one unit, in the currency",
 }
 
+_CHANGED_PRICE = {
+    "field": "Price with its condition: `input above 200k tokens`; the path of one of unknown unit",
+    "percent": "Change in percent; negative for a decrease",
+    "currency": f"{_PRICE['currency']}; empty for a price of unknown unit",
+    "unit": "What the amounts buy: `1M tokens`, `call`, `image` …",
+}
+
 TABLES: Mapping[str, Description] = {
     "gateways": Description(
         "The watched gateways.",
@@ -365,10 +372,32 @@ VIEWS: Mapping[str, Description] = {
         facets=("gateway", "kind", "class"),
         search_column="model_id",
     ),
+    "price_changes": Description(
+        "The prices that differ between the records of each change, per `unit` in `currency`: a row for each "
+        "price, also those with conditions.",
+        {
+            **_CHANGED_PRICE,
+            "meter": _PRICE["meter"],
+            "from_tokens": _PRICE["from_tokens"],
+            "window": _PRICE["window"],
+            "class": "price, or shape where nearly all records gained or lost its fields",
+        },
+        sort="-change_id",
+        search_column="model_id",
+    ),
+    "changed_fields": Description(
+        "The changed fields of each changed record, without those that repeat a price of `price_changes`.",
+        {
+            "shape_of": "For the class shape: the class by the meaning of the field",
+            "field_change_id": "Id in `field_changes`",
+        },
+        sort="-field_change_id",
+        hidden=True,
+    ),
     "price_history": Description(
-        "Every price change, the newest first. `before` and `after` are as the gateway writes them; the USD "
-        "prices are those after the change.",
-        {"percent": "Change in percent; negative for a decrease", **_CHANGED_SCOPES},
+        "Every price change, the newest first: per `unit` in `currency`, or as the gateway writes a price of "
+        "unknown unit. The USD prices are those after the change.",
+        {**_CHANGED_PRICE, **_CHANGED_SCOPES},
         sort="-at",
         search_column="model_id",
     ),

@@ -141,8 +141,8 @@ _PRICES_OF = Query(
     "prices_of",
     "Price history of a model",
     """
-    Every price change of `model`, the newest first. `model` is the id as the gateway writes it. Default:
-    all models.
+    Every price change of `model`, the newest first, per `unit` in `currency`; a price of unknown unit by its
+    path, as the gateway writes it. `model` is the id as the gateway writes it. Default: all models.
     """,
     ("model",),
     """
@@ -151,11 +151,11 @@ with found as (
     union all
     select * from price_history where :model = ''
 )
-select at, gateway, model, field, before, after, percent, input_usd_per_1m, output_usd_per_1m,
+select at, gateway, model, field, before, after, percent, currency, unit, input_usd_per_1m, output_usd_per_1m,
        sum(scopes) as scopes, group_concat(scope_names, ' ') as scope_names, model_id,
        min(change_id) as change_id
 from found
-group by at, snapshot_id, model_id, field, before, after, input_usd_per_1m, output_usd_per_1m
+group by at, snapshot_id, model_id, field, currency, unit, before, after, input_usd_per_1m, output_usd_per_1m
 order by at desc, snapshot_id desc, model, field
 """,
 )

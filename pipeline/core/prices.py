@@ -39,7 +39,7 @@ MORE_PRICES = "more_prices"
 _PERCENT = Decimal("0.1")
 _TOLERANCE = Decimal("0.000001")
 
-_UNITS = (*UNITS.values(), *map(Decimal, ("0.01", "0.001", "1e-6", "1e-9")))
+UNIT_FACTORS = (*UNITS.values(), *map(Decimal, ("0.01", "0.001", "1e-6", "1e-9")))
 """The factors to USD per 1M tokens: those of the config, of parts of a dollar, and of scaled amounts."""
 
 _GOVERNING = frozenset(
@@ -366,7 +366,7 @@ def _moved_in_lists(
 
 def _is_side(value: Decimal, sides: Iterable[Decimal | None]) -> bool:
     """Return whether an amount is one of some sides of prices, in some unit."""
-    return any(_is_equal(value, unit, side) for side in sides if side is not None for unit in _UNITS)
+    return any(_is_equal(value, unit, side) for side in sides if side is not None for unit in UNIT_FACTORS)
 
 
 def _is_repeated(field: FieldChange, prices: Sequence[PriceChange], lengths: set[int]) -> bool:
@@ -414,7 +414,7 @@ def _is_amount_of(amount: Amount | None, side: Decimal | None, currency: str) ->
         return amount is None and side is None
     if amount.terms.currency not in (None, currency):
         return False
-    units = _UNITS if amount.terms.factor is None else (amount.terms.factor,)
+    units = UNIT_FACTORS if amount.terms.factor is None else (amount.terms.factor,)
     return any(_is_equal(amount.value, unit, side) for unit in units)
 
 
@@ -619,13 +619,13 @@ def _governs(field: FieldChange) -> bool:
 def _unit_of_one_side(raw: PriceChange, price: PriceChange) -> Decimal | None:
     """Return the unit in which a field equals the only side of a price; None without one."""
     mine, usd = (raw.after, price.after) if price.before is None else (raw.before, price.before)
-    return next((unit for unit in _UNITS if _is_equal(mine, unit, usd)), None)
+    return next((unit for unit in UNIT_FACTORS if _is_equal(mine, unit, usd)), None)
 
 
 def _unit_between(raw: PriceChange, price: PriceChange) -> Decimal | None:
     """Return the unit in which a field equals a price on both sides; None without one."""
     sides = ((raw.before, price.before), (raw.after, price.after))
-    units = (unit for unit in _UNITS if all(_is_equal(mine, unit, usd) for mine, usd in sides))
+    units = (unit for unit in UNIT_FACTORS if all(_is_equal(mine, unit, usd) for mine, usd in sides))
     return next(units, None)
 
 

@@ -364,7 +364,7 @@ def changing_values(db: Database) -> None:
 
 
 def unread_prices(db: Database) -> None:
-    """Add which prices of a scope give no figure, and what to do about a failure.
+    """Add which prices of a scope give no figure, what to do about a failure, and views of changed prices.
 
     The next run fills in the first, as its rules have changed.
     """

@@ -7,6 +7,7 @@ Optimization" in https://www.sqlite.org/optoverview.html).
 
 from __future__ import annotations
 
+from pipeline.core.prices import UNIT_FACTORS
 from pipeline.core.types import GROUP_PREFIX
 from pipeline.store.outcomes import PROBLEMS, URGENT_SIGHTING
 
@@ -55,17 +56,87 @@ _FACTS = """
        records.lifecycle, records.deprecated_at, records.aliases
 """
 
-_BEFORE, _AFTER = (f"trim(field_changes.{side}, '\"')" for side in ("before", "after"))
+_BEFORE, _AFTER = (f"trim(fields_of.{side}, '\"')" for side in ("before", "after"))
 """The values of a field as numbers, since gateways write some prices as JSON strings."""
 
-_NO_NUMBER = "'*[^-+0-9.eE]*'"
-_CHANGE = f"round(100.0 * cast({_AFTER} as real) / nullif(cast({_BEFORE} as real), 0) - 100, 9)"
-PERCENT = f"""
-    case when {_BEFORE} glob {_NO_NUMBER} or {_AFTER} glob {_NO_NUMBER} then null
-        when abs({_CHANGE}) between 1e-9 and 0.1 then cast(printf('%.1g', {_CHANGE}) as real)
-        else round({_CHANGE}, 1) end
+
+def _is_same(one: str, other: str) -> str:
+    """Return SQL for whether two prices are of the same meter, unit and conditions."""
+    return f"""{one}.meter = {other}.meter and {one}.unit = {other}.unit
+        and {one}.from_tokens = {other}.from_tokens and {one}.window is {other}.window
+        and {one}.currency = {other}.currency"""
+
+
+def percent(before: str, after: str) -> str:
+    """Return SQL for a change in percent, to a tenth; to its first digit if it is less than that.
+
+    Null if a side is no number.
+    """
+    no_number = "'*[^-+0-9.eE]*'"
+    change = f"round(100.0 * cast({after} as real) / nullif(cast({before} as real), 0) - 100, 9)"
+    return f"""case when {before} glob {no_number} or {after} glob {no_number} then null
+        when abs({change}) between 1e-9 and 0.1 then cast(printf('%.1g', {change}) as real)
+        else round({change}, 1) end"""
+
+
+_PRICE_NAME = """
+    iif(own.meter = 'call', 'a call', replace(own.meter, '_', ' '))
+    || case when own.from_tokens = 0 then ''
+            when own.from_tokens % 1000000 = 0 then ' above ' || (own.from_tokens / 1000000) || 'M tokens'
+            when own.from_tokens % 1000 = 0 then ' above ' || (own.from_tokens / 1000) || 'k tokens'
+            else printf(' above %,d tokens', own.from_tokens) end
+    || coalesce(', ' || own.window, '')
 """
-"""A change in percent, to a tenth; to its first digit if it is less than that."""
+"""As `core.prices.price_name`, without the unit and the currency, which are columns of their own."""
+
+
+def _is_number(side: str) -> str:
+    return f"({side} glob '*[0-9]*' and {side} not glob '*[^0-9.eE+-]*')"
+
+
+def _is_side(side: str, amount: str) -> str:
+    """Return SQL for whether a value of a field is an amount in a unit of `sizes`, or has its digits.
+
+    Units are powers of ten, so the digits of a text are tested once.
+    """
+    digits = f"trim(replace(printf('%.12f', {amount}), '.', ''), '0')"
+    return f"""case when {amount} is null then {side} is null or {side} not glob '*[0-9]*'
+        when {_is_number(side)} then abs({side} * sizes.column1 - {amount}) <= 0.000001
+        else sizes.column1 = 1 and instr(replace(replace({side}, '.', ''), ',', ''), {digits}) end"""
+
+
+def _is_length(side: str) -> str:
+    is_one = f"{side} + 0 in (0, new.from_tokens, new.from_tokens + 1)"
+    return f"({side} is null or ({_is_number(side)} and {is_one}))"
+
+
+_SIZES = "(values " + ", ".join(f"({float(size)!r})" for size in dict.fromkeys(UNIT_FACTORS)) + ") as sizes"
+
+_REPEATS_PRICE = f"""
+    (exists (
+        select 1 from record_prices as new, {_SIZES}
+        where new.record = changes.after and {_is_side(_AFTER, "new.amount")} and (
+            select {_is_side(_BEFORE, "max(old.amount)")} from record_prices as old
+            where old.record = changes.before and {_is_same("old", "new")}))
+    or (fields_of.before is not null and coalesce({_AFTER}, '') not glob '*[0-9]*' and exists (
+        select 1 from record_prices as old, {_SIZES}
+        where old.record = changes.before and {_is_side(_BEFORE, "old.amount")} and not exists (
+            select 1 from record_prices as new
+            where new.record = changes.after and {_is_same("new", "old")})))
+    or (fields.name glob '*.[0-9]*' and exists (
+        select 1 from record_prices as new
+        where new.record in (changes.before, changes.after) and new.from_tokens > 0 and (
+            ({_is_length(_BEFORE)} and {_is_length(_AFTER)})
+            or ((fields_of.before is null or fields_of.after is null)
+                and coalesce({_BEFORE}, {_AFTER}) not glob '*[0-9]*')))))
+"""  # noqa: S608 - our own words
+"""Whether a field repeats a price of the table: its amount, where its tier begins, the label of a tier."""
+
+_PRICED = """
+    select change from field_changes where field in (
+        select id from fields where class in ('price', 'shape') and 'price' in (class, shape_of))
+"""
+"""The changes with a field of a price."""
 
 VIEWS = f"""
 create view catalog as
@@ -138,24 +209,64 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
         on listing_records.listing = sightings.listing and listing_records.record = records.id
     where records.model = changes.model)));
 
+create view price_changes as
+select gateways.name as gateway, models.name as model, {_PRICE_NAME.strip()} as field,
+       iif(own.record = changes.after, other.amount, own.amount) as before,
+       iif(own.record = changes.after, own.amount, null) as after,
+       iif(own.record = changes.after, {percent("other.amount", "own.amount")}, null) as percent,
+       own.currency, own.unit, own.meter, own.from_tokens, own.window,
+       (select min(fields.class) from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)) as class,
+       models.id as model_id, changes.id as change_id
+from changes
+join record_prices as own on own.record in (changes.before, changes.after)
+left join record_prices as other
+    on other.record = iif(own.record = changes.after, changes.before, changes.after)
+    and {_is_same("other", "own")}
+left join models on models.id = changes.model
+left join gateways on gateways.id = models.gateway
+where changes.kind = 'changed' and (
+    (other.record is not null and own.record = changes.after
+     and abs(own.amount - other.amount) > 1e-12 * max(own.amount, other.amount)
+     and exists (
+        select 1 from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)))
+    or (other.record is null and exists (
+        select 1 from field_changes as fields_of join fields on fields.id = fields_of.field
+        where fields_of.change = changes.id and 'price' in (fields.class, fields.shape_of)
+        and not coalesce({_is_number(_BEFORE)} and {_is_number(_AFTER)}, 0))));
+
+create view changed_fields as
+select fields.name as field, fields.class, fields.shape_of, fields_of.before, fields_of.after,
+       fields_of.change as change_id, fields_of.id as field_change_id
+from field_changes as fields_of
+join fields on fields.id = fields_of.field
+join changes on changes.id = fields_of.change
+where 'price' not in (fields.class, coalesce(fields.shape_of, '')) or not {_REPEATS_PRICE.strip()};
+
 create view price_history as
-select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
-       {_BEFORE} as before, {_AFTER} as after,
-       {PERCENT.strip()} as percent,
+select snapshots.started_at as at, gateways.name as gateway, models.name as model,
+       price.value ->> 0 as field, price.value ->> 1 as before, price.value ->> 2 as after,
+       price.value ->> 3 as percent, price.value ->> 4 as currency, price.value ->> 5 as unit,
        records.input_usd_per_1m, records.output_usd_per_1m,
        (select count(*) {_SAME_SIGHTINGS.strip()}) as scopes,
        (select group_concat(maker.name, ' ') {_SAME_SIGHTINGS.strip()}) as scope_names,
        models.id as model_id, changes.id as change_id, changes.after as record_id,
        sightings.snapshot as snapshot_id
-from fields
-join field_changes on field_changes.field = fields.id
-join changes on changes.id = field_changes.change
+from changes
 join sightings on sightings.transition = changes.transition
 join snapshots on snapshots.id = sightings.snapshot
+join json_each((select json_group_array(json_array(field, before, after, percent, currency, unit)) from (
+    select field, before, after, percent, currency, unit from price_changes
+    where change_id = changes.id and class = 'price'
+    union all
+    select field, {_BEFORE}, {_AFTER},
+           {percent(_BEFORE, _AFTER)}, null, null
+    from changed_fields as fields_of where change_id = changes.id and class = 'price') as both)) as price
 left join records on records.id = changes.after
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
-where fields.class = 'price' and sightings.outcome = 'moved' and {_FIRST_SIGHTING.strip()};
+where changes.id in ({_PRICED.strip()}) and sightings.outcome = 'moved' and {_FIRST_SIGHTING.strip()};
 
 create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,

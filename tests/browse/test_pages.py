@@ -86,13 +86,13 @@ def test_changes_of_watched_models_come_first_and_are_urgent(database: Path) -> 
 
 
 def test_a_change_has_before_after_and_percent(start: str) -> None:
-    assert "wren pricing.input 2 3 +50% 2 scopes" in text(card(start, "recent"))
+    assert "wren input $2.00 $3.00 per 1M +50% 2 scopes" in text(card(start, "recent"))
 
 
 def test_price_changes_are_sorted_by_size(start: str) -> None:
     shown = text(card(start, "prices"))
-    assert "heron pricing.input 5 2.5 ▼ −50%" in shown
-    assert "wren pricing.input 2 3 ▲ +50%" in shown
+    assert "heron input $5.00 $2.50 per 1M ▼ −50%" in shown
+    assert "wren input $2.00 $3.00 per 1M ▲ +50%" in shown
     assert shown.index("−50%") < shown.index("+20%")
 
 
@@ -326,9 +326,9 @@ def test_the_page_of_a_model_has_offers_prices_and_changes(site: Site, database:
     page = site.page(f"/modelwatch/models/{id_of(database, 'models', 'heron')}")
     shown = text(page)
     assert "gateway router" in shown
-    assert re.search(r"Offered now .* 1 router/prod \$6 \$20 128,000", shown)
-    assert re.search(r"Prices over time .*UTC \$6 \$20 .*UTC \$5 \$20 ", shown)
-    assert "pricing.prompt 0.000005 0.000006 +20%" in shown
+    assert re.search(r"Offered now .* 1 router/prod \$6.00 \$20.00 128,000", shown)
+    assert re.search(r"Prices over time .*UTC \$6.00 \$20.00 .*UTC \$5.00 \$20.00 ", shown)
+    assert "input $5.00 $6.00 per 1M tokens +20%" in shown
     assert page.count('<figure class="mw-chart"') == 1
 
 
@@ -393,7 +393,7 @@ def test_the_page_of_a_model_has_its_prices_with_conditions(tmp_path: Path) -> N
     assert "input 1M tokens 200,000" in shown or "input 1M tokens 200000" in shown
     assert "output image" in shown
     assert {label for label, _, _ in points(page)} == {"input above 200k", "input", "output per image"}
-    assert re.search(r"input above 200k \$/1M .* \$5", text(page))
+    assert re.search(r"input above 200k \$/1M .* \$5.00", text(page))
     record = site.page(f"/modelwatch/records/{id_of(path, 'records', 'heron@%')}")
     assert "output image" in section(record, "Prices")
     assert "heron" in text(site.page("/modelwatch/prices"))

@@ -434,12 +434,77 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
     select 1 from records cross join listing_records
         on listing_records.listing = sightings.listing and listing_records.record = records.id
     where records.model = changes.model)));
+CREATE VIEW price_changes as
+select gateways.name as gateway, models.name as model, iif(own.meter = 'call', 'a call', replace(own.meter, '_', ' '))
+    || case when own.from_tokens = 0 then ''
+            when own.from_tokens % 1000000 = 0 then ' above ' || (own.from_tokens / 1000000) || 'M tokens'
+            when own.from_tokens % 1000 = 0 then ' above ' || (own.from_tokens / 1000) || 'k tokens'
+            else printf(' above %,d tokens', own.from_tokens) end
+    || coalesce(', ' || own.window, '') as field,
+       iif(own.record = changes.after, other.amount, own.amount) as before,
+       iif(own.record = changes.after, own.amount, null) as after,
+       iif(own.record = changes.after, case when other.amount glob '*[^-+0-9.eE]*' or own.amount glob '*[^-+0-9.eE]*' then null
+        when abs(round(100.0 * cast(own.amount as real) / nullif(cast(other.amount as real), 0) - 100, 9)) between 1e-9 and 0.1 then cast(printf('%.1g', round(100.0 * cast(own.amount as real) / nullif(cast(other.amount as real), 0) - 100, 9)) as real)
+        else round(round(100.0 * cast(own.amount as real) / nullif(cast(other.amount as real), 0) - 100, 9), 1) end, null) as percent,
+       own.currency, own.unit, own.meter, own.from_tokens, own.window,
+       (select min(fields.class) from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)) as class,
+       models.id as model_id, changes.id as change_id
+from changes
+join record_prices as own on own.record in (changes.before, changes.after)
+left join record_prices as other
+    on other.record = iif(own.record = changes.after, changes.before, changes.after)
+    and other.meter = own.meter and other.unit = own.unit
+        and other.from_tokens = own.from_tokens and other.window is own.window
+        and other.currency = own.currency
+left join models on models.id = changes.model
+left join gateways on gateways.id = models.gateway
+where changes.kind = 'changed' and (
+    (other.record is not null and own.record = changes.after
+     and abs(own.amount - other.amount) > 1e-12 * max(own.amount, other.amount)
+     and exists (
+        select 1 from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)))
+    or (other.record is null and exists (
+        select 1 from field_changes as fields_of join fields on fields.id = fields_of.field
+        where fields_of.change = changes.id and 'price' in (fields.class, fields.shape_of)
+        and not coalesce((trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*') and (trim(fields_of.after, '"') glob '*[0-9]*' and trim(fields_of.after, '"') not glob '*[^0-9.eE+-]*'), 0))));
+CREATE VIEW changed_fields as
+select fields.name as field, fields.class, fields.shape_of, fields_of.before, fields_of.after,
+       fields_of.change as change_id, fields_of.id as field_change_id
+from field_changes as fields_of
+join fields on fields.id = fields_of.field
+join changes on changes.id = fields_of.change
+where 'price' not in (fields.class, coalesce(fields.shape_of, '')) or not (exists (
+        select 1 from record_prices as new, (values (1000000.0), (1000.0), (1.0), (0.01), (0.0001), (0.001), (1e-06), (1e-09)) as sizes
+        where new.record = changes.after and case when new.amount is null then trim(fields_of.after, '"') is null or trim(fields_of.after, '"') not glob '*[0-9]*'
+        when (trim(fields_of.after, '"') glob '*[0-9]*' and trim(fields_of.after, '"') not glob '*[^0-9.eE+-]*') then abs(trim(fields_of.after, '"') * sizes.column1 - new.amount) <= 0.000001
+        else sizes.column1 = 1 and instr(replace(replace(trim(fields_of.after, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', new.amount), '.', ''), '0')) end and (
+            select case when max(old.amount) is null then trim(fields_of.before, '"') is null or trim(fields_of.before, '"') not glob '*[0-9]*'
+        when (trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*') then abs(trim(fields_of.before, '"') * sizes.column1 - max(old.amount)) <= 0.000001
+        else sizes.column1 = 1 and instr(replace(replace(trim(fields_of.before, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', max(old.amount)), '.', ''), '0')) end from record_prices as old
+            where old.record = changes.before and old.meter = new.meter and old.unit = new.unit
+        and old.from_tokens = new.from_tokens and old.window is new.window
+        and old.currency = new.currency))
+    or (fields_of.before is not null and coalesce(trim(fields_of.after, '"'), '') not glob '*[0-9]*' and exists (
+        select 1 from record_prices as old, (values (1000000.0), (1000.0), (1.0), (0.01), (0.0001), (0.001), (1e-06), (1e-09)) as sizes
+        where old.record = changes.before and case when old.amount is null then trim(fields_of.before, '"') is null or trim(fields_of.before, '"') not glob '*[0-9]*'
+        when (trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*') then abs(trim(fields_of.before, '"') * sizes.column1 - old.amount) <= 0.000001
+        else sizes.column1 = 1 and instr(replace(replace(trim(fields_of.before, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', old.amount), '.', ''), '0')) end and not exists (
+            select 1 from record_prices as new
+            where new.record = changes.after and new.meter = old.meter and new.unit = old.unit
+        and new.from_tokens = old.from_tokens and new.window is old.window
+        and new.currency = old.currency)))
+    or (fields.name glob '*.[0-9]*' and exists (
+        select 1 from record_prices as new
+        where new.record in (changes.before, changes.after) and new.from_tokens > 0 and (
+            ((trim(fields_of.before, '"') is null or ((trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*') and trim(fields_of.before, '"') + 0 in (0, new.from_tokens, new.from_tokens + 1))) and (trim(fields_of.after, '"') is null or ((trim(fields_of.after, '"') glob '*[0-9]*' and trim(fields_of.after, '"') not glob '*[^0-9.eE+-]*') and trim(fields_of.after, '"') + 0 in (0, new.from_tokens, new.from_tokens + 1))))
+            or ((fields_of.before is null or fields_of.after is null)
+                and coalesce(trim(fields_of.before, '"'), trim(fields_of.after, '"')) not glob '*[0-9]*')))));
 CREATE VIEW price_history as
-select snapshots.started_at as at, gateways.name as gateway, models.name as model, fields.name as field,
-       trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
-       case when trim(field_changes.before, '"') glob '*[^-+0-9.eE]*' or trim(field_changes.after, '"') glob '*[^-+0-9.eE]*' then null
-        when abs(round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 9)) between 1e-9 and 0.1 then cast(printf('%.1g', round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 9)) as real)
-        else round(round(100.0 * cast(trim(field_changes.after, '"') as real) / nullif(cast(trim(field_changes.before, '"') as real), 0) - 100, 9), 1) end as percent,
+select snapshots.started_at as at, gateways.name as gateway, models.name as model,
+       price.value ->> 0 as field, price.value ->> 1 as before, price.value ->> 2 as after,
+       price.value ->> 3 as percent, price.value ->> 4 as currency, price.value ->> 5 as unit,
        records.input_usd_per_1m, records.output_usd_per_1m,
        (select count(*) from sightings as alike join scopes as maker on maker.id = alike.scope
     where alike.snapshot = sightings.snapshot and alike.transition = sightings.transition
@@ -449,15 +514,23 @@ select snapshots.started_at as at, gateways.name as gateway, models.name as mode
     and alike.outcome = sightings.outcome and alike.listing = sightings.listing) as scope_names,
        models.id as model_id, changes.id as change_id, changes.after as record_id,
        sightings.snapshot as snapshot_id
-from fields
-join field_changes on field_changes.field = fields.id
-join changes on changes.id = field_changes.change
+from changes
 join sightings on sightings.transition = changes.transition
 join snapshots on snapshots.id = sightings.snapshot
+join json_each((select json_group_array(json_array(field, before, after, percent, currency, unit)) from (
+    select field, before, after, percent, currency, unit from price_changes
+    where change_id = changes.id and class = 'price'
+    union all
+    select field, trim(fields_of.before, '"'), trim(fields_of.after, '"'),
+           case when trim(fields_of.before, '"') glob '*[^-+0-9.eE]*' or trim(fields_of.after, '"') glob '*[^-+0-9.eE]*' then null
+        when abs(round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9)) between 1e-9 and 0.1 then cast(printf('%.1g', round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9)) as real)
+        else round(round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9), 1) end, null, null
+    from changed_fields as fields_of where change_id = changes.id and class = 'price') as both)) as price
 left join records on records.id = changes.after
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
-where fields.class = 'price' and sightings.outcome = 'moved' and sightings.scope not in (select id from scopes where lists_groups)
+where changes.id in (select change from field_changes where field in (
+        select id from fields where class in ('price', 'shape') and 'price' in (class, shape_of))) and sightings.outcome = 'moved' and sightings.scope not in (select id from scopes where lists_groups)
     and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing);

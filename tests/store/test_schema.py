@@ -97,6 +97,8 @@ def test_every_view_can_be_read(script: Script) -> None:
         "prices": 0,
         "deprecations": 0,
         "change_log": 1,
+        "price_changes": 0,
+        "changed_fields": 1,
         "price_history": 0,
         "health": 2,
         "groups": 0,

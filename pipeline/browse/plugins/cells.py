@@ -58,9 +58,9 @@ def prepare_jinja2_environment(env: Any) -> None:
         "mw_number": number,
         "mw_percent": percent,
         "mw_plain": plain,
+        "mw_price": price,
         "mw_side": side,
         "mw_time": time,
-        "mw_usd": usd,
         "mw_value": value,
     }
 
@@ -128,9 +128,17 @@ def words(text: str) -> str | None:
     return ", ".join(parsed) if all(isinstance(each, str) for each in parsed) else None
 
 
-def usd(amount: float | None) -> str:
-    """Return a price in US dollars."""
-    return "–" if amount is None else f"${Decimal(repr(amount)).normalize():f}"
+def price(amount: float | None, currency: str = "USD", unit: str | None = None) -> str:
+    """Return a price as in reports: `$2.50`, `CNY 4 per 1M tokens`; a copy of `reports/render/locales.py`."""
+    if amount is None:
+        return "–"
+    figure = Decimal(repr(amount)).normalize()
+    text = f"{figure:,f}"
+    if currency == "USD":
+        text = f"${text if len(text.partition('.')[2]) > 1 else f'{figure:,.2f}'}"
+    else:
+        text = f"{currency} {text}"
+    return f"{text} per {unit}" if unit else text
 
 
 def side(text: str | None) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -54,33 +54,33 @@ def over_time(rows: Sequence[Row], names: Collection[str]) -> dict[str, Any] | N
 
     Args:
         rows: a row for each record of each scope, by scope and time; without a record the model was missing.
-        names: the paths of price fields, drawn where a record has no price in USD.
+        names: the paths of price fields, drawn where no record has a price of known unit.
     """
-    prices = {row["record"]: _usd(row) for row in rows if row["record"] is not None}
-    in_usd = any(prices.values())
-    if not in_usd:
-        prices = {row["record"]: dict(_raw(row["body"], names)) for row in rows if row["record"] is not None}
+    records = {row["record"]: row for row in rows if row["record"] is not None}
+    read = {record: json.loads(row["prices"]) for record, row in records.items()}
+    currency = _currency(read.values())
+    prices: dict[int, Prices] = {
+        record: {name: amount for its, name, amount in each if its == currency}
+        for record, each in read.items()
+    }
+    if currency is None:
+        prices = {record: dict(_raw(row["body"], names)) for record, row in records.items()}
     lines = _lines(rows, prices)
     changed = {label: points for label, points in lines.items() if len({value for _, value in points}) > 1}
     if not changed:
         return None
     drawn = dict([*changed.items(), *(each for each in lines.items() if each[0] not in changed)][:MOST_LINES])
     return {
-        "in_usd": in_usd,
+        "currency": currency,
         "points": [(label, *point) for label, line in drawn.items() for point in _closed(line)],
         **_table(rows, prices),
     }
 
 
-def _usd(row: Row) -> Prices:
-    """Return the prices of a record in USD: of the columns, then those with conditions or of other units."""
-    columns = {
-        column.removesuffix("_usd").replace("_", " "): value
-        for column, value in row.items()
-        if column.endswith("_usd") and value is not None
-    }
-    more: dict[str, float] = json.loads(row["conditional"] or "{}")
-    return columns | more
+def _currency(records: Iterable[Sequence[tuple[str, str, float]]]) -> str | None:
+    """Return the currency to draw: USD if any price is in it, else the first; None without prices."""
+    found = dict.fromkeys(currency for prices in records for currency, _, _ in prices)
+    return "USD" if "USD" in found else next(iter(found), None)
 
 
 def _raw(body: str, names: Collection[str]) -> Iterator[tuple[str, float]]:

@@ -27,26 +27,26 @@
     const labels = [...new Set(data.map((row) => row.label))];
     const style = getComputedStyle(figure);
     const colours = labels.map((_, n) => style.getPropertyValue(`--line-${n % 8}`).trim());
-    const isMoney = figure.dataset.unit === "usd";
+    const sign = figure.dataset.unit ?? "";
     const [low, high] = d3.extent(data, (row) => row.value);
     const room = Math.max((high - low) * 0.15, high * 0.02, Number.MIN_VALUE);
     const plot = Plot.plot({
       width: Math.max(figure.clientWidth, 240),
       height: Number(figure.dataset.height ?? 190),
-      marginLeft: isMoney ? 52 : 44,
+      marginLeft: 44 + 8 * sign.length,
       marginRight: 12,
       ariaLabel: figure.getAttribute("aria-label"),
       x: { type: "utc", label: null, ticks: Math.max(2, Math.floor(figure.clientWidth / 110)) },
       y: {
         label: null, grid: true, ticks: 4, domain: [Math.max(0, low - room), high + room], nice: true,
-        tickFormat: isMoney ? (value) => `$${d3.format("~g")(value)}` : d3.format(","),
+        tickFormat: sign ? (value) => sign + d3.format("~g")(value) : d3.format(","),
       },
       color: { domain: labels, range: colours },
       marks: [
         Plot.lineY(data, { x: "at", y: "value", stroke: "label", strokeWidth: 1.75, curve: "step-after" }),
         Plot.tip(data, Plot.pointer({
           x: "at", y: "value", fill: style.getPropertyValue("--card").trim() || "white",
-          title: (row) => `${row.label}\n${row.at.toLocaleString()}\n${isMoney ? "$" : ""}${row.value.toLocaleString(undefined, { maximumSignificantDigits: 6 })}`,
+          title: (row) => `${row.label}\n${row.at.toLocaleString()}\n${sign}${row.value.toLocaleString(undefined, { maximumSignificantDigits: 6 })}`,
         })),
       ],
     });

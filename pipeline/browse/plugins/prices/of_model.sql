@@ -29,18 +29,17 @@ steps as (
         and sightings.outcome in ('baseline', 'reread')
 )
 select snapshots.started_at as at, steps.scope, scopes.name as scope_name, health.last_answered as until, steps.record,
-       records.name as record_name, records.body, records.input_usd_per_1m as input_usd,
-       records.output_usd_per_1m as output_usd, records.cache_read_usd_per_1m as cache_read_usd,
-       records.cache_write_usd_per_1m as cache_write_usd, records.usd_per_call as call_usd, (
-           select json_group_object(
-               replace(meter, '_', ' ') || iif(unit = '1M tokens', '', ' per ' || unit)
-               || iif(from_tokens, ' above ' || iif(from_tokens % 1000, from_tokens, (from_tokens / 1000) || 'k'), '')
-               || coalesce(', ' || window, ''), amount)
-           from record_prices
-           where record_prices.record = records.id and currency = 'USD' and unit <> 'call'
-           and (from_tokens > 0 or window is not null or unit <> '1M tokens'
-                or meter not in ('input', 'output', 'cache_read', 'cache_write'))
-       ) as conditional
+       records.name as record_name, records.body, (
+           select json_group_array(json_array(currency,
+               replace(meter, '_', ' ') || iif(unit in ('1M tokens', meter), '', ' per ' || unit)
+               || case when from_tokens = 0 then ''
+                       when from_tokens % 1000000 = 0 then ' above ' || (from_tokens / 1000000) || 'M'
+                       when from_tokens % 1000 = 0 then ' above ' || (from_tokens / 1000) || 'k'
+                       else printf(' above %,d', from_tokens) end
+               || coalesce(', ' || window, ''), amount))
+           from (select * from record_prices where record_prices.record = records.id
+                 order by from_tokens > 0 or window is not null, place)
+       ) as prices
 from steps
 join snapshots on snapshots.id = steps.snapshot
 join scopes on scopes.id = steps.scope

@@ -14,11 +14,12 @@ select records.input_usd_per_1m as input_usd, records.output_usd_per_1m as outpu
 from changes join records on records.id = changes.after
 where changes.id = :id and changes.kind = 'added'
 
--- ## Changed fields | each with its value before and after | field_changes?change=:id
-select fields.name as field, fields.class, field_changes.before, field_changes.after
-from field_changes join fields on fields.id = field_changes.field
-where field_changes.change = :id
-order by field_changes.id
+-- ## Changed fields | prices, then the other fields, each with its value before and after | field_changes?change=:id
+select field, class, currency as "currency#", unit as "unit#", before, after from (
+    select field, class, currency, unit, before, after, 0 as place from price_changes where change_id = :id
+    union all
+    select field, class, null, null, before, after, field_change_id from changed_fields where change_id = :id)
+order by place
 limit 200
 
 -- ## Scopes | the scopes with this change; a removal is missing first and removed once it is confirmed | change_log?change_id=:id

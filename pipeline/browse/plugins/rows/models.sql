@@ -16,12 +16,12 @@ group by records.id
 order by 1 desc
 limit 100
 
--- ## Prices with conditions | those of the records that are offered now, and prices of other units than tokens | prices?model_id=:id
+-- ## Prices with conditions | those of the records that are offered now, and prices of other units and currencies | prices?model_id=:id
 with lists as (
     select listing, count(*) as scopes from scopes where asked and listing is not null group by listing
 )
 select record_prices.meter, record_prices.unit, nullif(record_prices.from_tokens, 0) as above_tokens,
-       record_prices.window, nullif(record_prices.currency, 'USD') as currency, record_prices.amount,
+       record_prices.window, record_prices.currency as "currency#", record_prices.amount,
        sum(lists.scopes) as scopes, records.id as "records#", records.name as record
 from records
 join record_prices on record_prices.record = records.id
@@ -35,18 +35,27 @@ group by records.id, record_prices.place
 order by 7 desc, records.id, record_prices.place
 limit 100
 
--- ## Price changes | as the gateway writes the prices, the newest first | change_log?model_id=:id&class__in=price,shape&_sort_desc=at
-select max(snapshots.started_at) as at, group_concat(distinct fields.name) as field,
-       trim(field_changes.before, '"') as before, trim(field_changes.after, '"') as after,
-       count(distinct sightings.scope) as scopes, changes.id as "changes#", 'open' as change
-from changes
-join field_changes on field_changes.change = changes.id
-join fields on fields.id = field_changes.field and 'price' in (fields.class, fields.shape_of)
-join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
-join snapshots on snapshots.id = sightings.snapshot
-where changes.model = :id and changes.kind = 'changed'
-group by changes.id, trim(field_changes.before, '"'), trim(field_changes.after, '"')
-order by at desc, min(field_changes.id)
+-- ## Price changes | the newest first; those of unknown unit as the gateway writes them | price_history?model_id=:id&_sort_desc=at
+with made as materialized (
+    select changes.id, max(snapshots.started_at) as at, count(distinct sightings.scope) as scopes
+    from changes
+    join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+    join snapshots on snapshots.id = sightings.snapshot
+    where changes.model = :id and changes.kind = 'changed'
+    group by changes.id
+)
+select at, group_concat(distinct field) as field, currency as "currency#", unit as "unit#", before, after, scopes,
+       id as "changes#", 'open' as change
+from (
+    select made.*, price.field, price.currency, price.unit, price.before, price.after, 0 as place
+    from made join price_changes as price on price.change_id = made.id
+    union all
+    select made.*, others.field, null, null, trim(others.before, '"'), trim(others.after, '"'),
+           others.field_change_id
+    from made join changed_fields as others on others.change_id = made.id
+    where 'price' in (others.class, others.shape_of))
+group by id, currency, unit, before, after, iif(currency is null, '', field)
+order by at desc, min(place)
 limit 60
 
 -- ## Other changes | the newest first | change_log?model_id=:id&_sort_desc=at

@@ -9,21 +9,30 @@ order by scopes.name
 limit 20
 
 -- ## Changes | the changes to and from this record, by field | changes?after=:id
-select min(snapshots.started_at) as at, case when changes.after = :id then 'to this record' else 'from this record' end as direction,
-       fields.name as field, field_changes.before, field_changes.after, changes.id as "changes#",
-       'open' as change
-from changes
-join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
-join snapshots on snapshots.id = sightings.snapshot
-left join field_changes on field_changes.change = changes.id
-left join fields on fields.id = field_changes.field
-where changes.before = :id or changes.after = :id
-group by changes.id, field_changes.id
-order by at, changes.id, field_changes.id
+with made as materialized (
+    select changes.id, min(snapshots.started_at) as at,
+           case when changes.after = :id then 'to this record' else 'from this record' end as direction
+    from changes
+    join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+    join snapshots on snapshots.id = sightings.snapshot
+    where changes.before = :id or changes.after = :id
+    group by changes.id
+)
+select at, direction, field, currency as "currency#", unit as "unit#", before, after, id as "changes#", 'open' as change
+from (
+    select made.*, price.field, price.currency, price.unit, price.before, price.after, 0 as place
+    from made join price_changes as price on price.change_id = made.id
+    union all
+    select made.*, others.field, null, null, others.before, others.after, others.field_change_id
+    from made join changed_fields as others on others.change_id = made.id
+    union all
+    select made.*, null, null, null, null, null, 0 from made
+    where not exists (select 1 from field_changes where field_changes.change = made.id))
+order by at, id, place
 limit 100
 
 -- ## Prices | with their conditions | prices?record_id=:id
-select meter, unit, nullif(from_tokens, 0) as above_tokens, window, currency, amount
+select meter, unit, nullif(from_tokens, 0) as above_tokens, window, currency as "currency#", amount
 from record_prices
 where record = :id
 order by place

@@ -1,6 +1,7 @@
 -- The changes since :since by category, the latest of each category; those of watched models separately. The rules of
 -- events are in events.sql, which is inserted at its name; a model is missing as long as its removal is pending.
--- Gateways write some numbers as JSON strings, which keep their quotes here.
+-- Gateways write some numbers as JSON strings, which keep their quotes here. Prices are those of price_changes, and the
+-- fields that repeat none of these; `lost` is that of a price before its loss.
 with runs as materialized (
     select id, started_at as at from snapshots where started_at >= :since
 ),
@@ -28,14 +29,28 @@ categorised as materialized (
                             when max(class = 'limits' and difference > 0) then 'higher_limits'
                             when max(class in ('price', 'limits', 'capabilities', 'lifecycle'))
                             then 'changed' else 'other' end
-                from (select iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as class,
-                             coalesce(regains.before, field_changes.before) as before, field_changes.after,
-                             cast(trim(field_changes.after, '"') as real)
-                                 - cast(trim(coalesce(regains.before, field_changes.before), '"') as real) as difference
-                      from field_changes join fields on fields.id = field_changes.field
+                from (select iif(regains.id is null, others.class, coalesce(others.shape_of, others.class)) as class,
+                             coalesce(regains.before, others.before) as before, others.after,
+                             iif('price' in (others.class, others.shape_of)
+                                 and trim(others.after || coalesce(regains.before, others.before), '"')
+                                     glob '*[^0-9.eE+"-]*', null,
+                                 cast(trim(others.after, '"') as real)
+                                     - cast(trim(coalesce(regains.before, others.before), '"') as real)) as difference
+                      from changed_fields as others
                       left join regains on regains.sighting = steps.sighting and regains.model = steps.model
-                          and regains.field = fields.name
-                      where field_changes.change = steps.fields_of)) end as category
+                          and regains.field = others.field
+                      where others.change_id = steps.fields_of
+                      union all
+                      select iif(before is null and lost is not null, 'price', class), null, null,
+                             after - coalesce(before, lost)
+                      from (
+                          select price.*, (
+                              select was.amount from regains join record_prices as was on was.record = regains.record
+                                  and was.meter = price.meter and was.unit = price.unit
+                                  and was.from_tokens = price.from_tokens and was.window is price.window
+                                  and was.currency = price.currency
+                              where regains.sighting = steps.sighting and regains.model = steps.model) as lost
+                          from price_changes as price where price.change_id = steps.fields_of))) end as category
     from (select at, kind, model, change, fields_of, scope, scopes, sighting from found
           union all select * from pending) as steps
     join changes on changes.id = steps.change
@@ -51,19 +66,33 @@ ranked as (
 )
 select ranked.category, ranked.watched, ranked.total, ranked.at, ranked.scopes, ranked.change, ranked.model,
        models.name, scopes.name as scope,
-       (select json_group_array(json_object('field', field, 'before', before, 'after', after)) from (
-            select fields.name as field, coalesce(regains.before, field_changes.before) as before, field_changes.after,
-                   iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as own_class
-            from field_changes join fields on fields.id = field_changes.field
+       (select json_group_array(json_object('field', field, 'currency', currency, 'unit', unit, 'before', before,
+                                            'after', after)) from (
+            select others.field, null as currency, null as unit, coalesce(regains.before, others.before) as before,
+                   others.after, others.field_change_id as place,
+                   iif(regains.id is null, others.class, coalesce(others.shape_of, others.class)) as own_class
+            from changed_fields as others
             left join regains on regains.sighting = ranked.sighting and regains.model = ranked.model
-                and regains.field = fields.name
-            where field_changes.change = ranked.change and own_class = case
+                and regains.field = others.field
+            where others.change_id = ranked.change
+            union all
+            select field, currency, unit, coalesce(before, lost), after, 0,
+                   iif(before is null and lost is not null, 'price', class)
+            from (
+                          select price.*, (
+                              select was.amount from regains join record_prices as was on was.record = regains.record
+                                  and was.meter = price.meter and was.unit = price.unit
+                                  and was.from_tokens = price.from_tokens and was.window is price.window
+                                  and was.currency = price.currency
+                              where regains.sighting = ranked.sighting and regains.model = ranked.model) as lost
+                          from price_changes as price where price.change_id = ranked.change))
+        where own_class = case
                 when category in ('price_increase', 'price_decrease') then 'price'
                 when category in ('lower_limits', 'higher_limits') then 'limits'
                 when category = 'lost_capabilities' then 'capabilities'
                 when category = 'shutdown' then 'lifecycle' else own_class end
             and own_class not in ('text', 'counters', 'shape', 'other')
-            order by fields.name like '%cache%', field_changes.id limit 2)) as fields
+        order by field like '%cache%', place limit 2) as fields
 from ranked
 join models on models.id = ranked.model
 join scopes on scopes.id = ranked.scope

@@ -1,6 +1,7 @@
 -- The largest price change of each model since :since, the largest first; one of a cache price only where no other
 -- price changed. The size is the factor, up or down alike; a change to 0 is the largest. Prices that were removed
--- later are left out. Gateways write some numbers as JSON strings, which keep their quotes here.
+-- later are left out. Prices are those of price_changes, and the fields with numbers that repeat none of these; gateways
+-- write some numbers as JSON strings, which keep their quotes here.
 with moved as (
     select sightings.transition, max(snapshots.started_at) as at, count(distinct sightings.scope) as scopes
     from snapshots
@@ -9,30 +10,34 @@ with moved as (
     where snapshots.started_at >= :since
     group by sightings.transition
 ),
-steps as (
-    select changes.id as change, changes.model, fields.name as field, moved.at, moved.scopes,
-           field_changes.before, field_changes.after, field_changes.id,
-           cast(trim(field_changes.before, '"') as real) as was, cast(trim(field_changes.after, '"') as real) as now
+steps as materialized (
+    select changes.id as change, changes.model, moved.at, moved.scopes, price.field, price.currency, price.unit,
+           price.before, price.after, price.before as was, 1.0 * price.after as now, 0 as place
     from moved
     join changes on changes.transition = moved.transition and changes.kind = 'changed'
-    join field_changes on field_changes.change = changes.id and field_changes.after is not null
-    join fields on fields.id = field_changes.field and fields.class = 'price'
+    join price_changes as price on price.change_id = changes.id
+    where price.class = 'price'
+    union all
+    select changes.id, changes.model, moved.at, moved.scopes, others.field, null, null, others.before, others.after,
+           cast(trim(others.before, '"') as real), cast(trim(others.after, '"') as real), others.field_change_id
+    from moved
+    join changes on changes.transition = moved.transition and changes.kind = 'changed'
+    join changed_fields as others on others.change_id = changes.id
+    where others.class = 'price' and coalesce(trim(others.before, '"'), '') not glob '*[^0-9.eE+-]*'
+    and coalesce(trim(others.after, '"'), '') not glob '*[^0-9.eE+-]*'
 ),
 ranked as (
     select *, 100 * now / was - 100 as percent, coalesce(max(now / was, was / now), 9e999) as factor,
            row_number() over (
                partition by model
-               order by field like '%cache%', coalesce(max(now / was, was / now), 9e999) desc, at desc, id) as place
-    from steps where was > 0 and now >= 0 and now <> was and not exists (
-        select 1 from changes as removal
-        join field_changes on field_changes.change = removal.id and field_changes.after is null
-        join fields on fields.id = field_changes.field and fields.name = steps.field
-        join moved as later on later.transition = removal.transition and later.at > steps.at
-        where removal.model = steps.model and removal.kind = 'changed')
+               order by field like '%cache%', coalesce(max(now / was, was / now), 9e999) desc, at desc, place) as rank
+    from (select *, max(iif(after is null, at, '')) over (partition by model, field, currency, unit) as removed_at
+          from steps)
+    where was > 0 and now >= 0 and now <> was and removed_at <= at
 )
-select ranked.model, models.name, ranked.change, ranked.field, ranked.before, ranked.after, ranked.percent, ranked.at,
-       ranked.scopes, count(*) over () as total
+select ranked.model, models.name, ranked.change, ranked.field, ranked.currency, ranked.unit, ranked.before, ranked.after,
+       ranked.percent, ranked.at, ranked.scopes, count(*) over () as total
 from ranked join models on models.id = ranked.model
-where ranked.place = 1
+where ranked.rank = 1
 order by ranked.factor desc, ranked.at desc, models.name
 limit :most
