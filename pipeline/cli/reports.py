@@ -16,8 +16,8 @@ from pipeline.cli.run import log_deliveries
 from pipeline.cli.terminal import raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.times import minute
-from pipeline.reports.render import render
 from pipeline.reports.render.locales import Text as StyledText
+from pipeline.reports.render.message import render
 from pipeline.reports.render.page import draft_page
 from pipeline.reports.render.types import Page, Section
 from pipeline.reports.types import FORMS, LANGUAGES, Summary

@@ -18,7 +18,7 @@ from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.windows import Window
 
 if TYPE_CHECKING:
-    from pipeline.reports.render import Entry
+    from pipeline.reports.render.feeds import Entry
 
 _FEED_ENTRIES = 20
 
@@ -44,10 +44,10 @@ def render_message(
     store: Store, summaries: Summaries, destination: Destination, delivery: Delivery, problems: list[str]
 ) -> Message:
     """Return the message of a delivery; append the problems with the user's templates to `problems`."""
-    from pipeline.reports import render
+    from pipeline.reports.render import message
 
     assert delivery.message_id
-    written = render.write_message(
+    written = message.write_message(
         summaries.get(delivery.window, destination.filter),
         destination=destination.name,
         message_id=delivery.message_id,
@@ -81,15 +81,15 @@ def render_files(
 
 def render_form(summary: Summary, form: str, destination: Destination, problems: list[str]) -> str:
     """Render a report as csv, json, html, md or txt; append problems with templates to `problems`."""
-    from pipeline.reports import render
+    from pipeline.reports.render import message
 
     templates = _templates(destination, problems)
     language, bom = destination.language, destination.bom
     try:
-        return render.render(summary, form, language=language, templates=templates, bom=bom)
+        return message.render(summary, form, language=language, templates=templates, bom=bom)
     except ConfigError as error:
         problems.append(_problem(destination, error.message))
-        return render.render(summary, form, language=language, bom=bom)
+        return message.render(summary, form, language=language, bom=bom)
 
 
 def render_window(
@@ -110,23 +110,21 @@ def _rolling_files(
     forms: Collection[str],
     delivery: Delivery,
 ) -> dict[str, str]:
-    from pipeline.reports import render
+    from pipeline.reports.render import feeds
 
     language, title = destination.language, f"modelwatch: {destination.name}"
     texts = {}
     if "ics" in forms:
         summary = summaries.get(delivery.window, destination.filter)
-        texts["ends.ics"] = render.calendar(
-            summary.shutdowns, stamp=summary.run.started_at, language=language
-        )
+        texts["ends.ics"] = feeds.calendar(summary.shutdowns, stamp=summary.run.started_at, language=language)
     if {"atom", "feed"}.isdisjoint(forms):
         return texts
     entries = _feed_entries(store, summaries, destination, delivery)
     if "atom" in forms:
         feed_id = thread_id(store, destination)
-        texts["feed.atom"] = render.atom(title, entries, feed_id=feed_id, at=delivery.at, language=language)
+        texts["feed.atom"] = feeds.atom(title, entries, feed_id=feed_id, at=delivery.at, language=language)
     if "feed" in forms:
-        texts["feed.json"] = render.json_feed(title, entries, language=language)
+        texts["feed.json"] = feeds.json_feed(title, entries, language=language)
     return texts
 
 
@@ -134,7 +132,7 @@ def _feed_entries(
     store: Store, summaries: Summaries, destination: Destination, newest: Delivery
 ) -> list[Entry]:
     """Return the last reports up to a delivery as feed entries, newest first."""
-    from pipeline.reports import render
+    from pipeline.reports.render import feeds
 
     past = [
         each
@@ -144,7 +142,7 @@ def _feed_entries(
     messages = [
         render_message(store, summaries, destination, each, []) for each in reversed(past[-_FEED_ENTRIES:])
     ]
-    return [render.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in messages]
+    return [feeds.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in messages]
 
 
 def _templates(destination: Destination, problems: list[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from support.summaries import FULL, HOSTILE, hostile
 
 from pipeline.cli.reports import print_summary
 from pipeline.core.text import UNSAFE
-from pipeline.reports.render import render
+from pipeline.reports.render.message import render
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -16,7 +16,7 @@ from support.summaries import FULL
 
 from pipeline.core.addresses import mailbox
 from pipeline.delivery.channels.mail import compose
-from pipeline.reports.render import without_attachments, write_message
+from pipeline.reports.render.message import without_attachments, write_message
 from pipeline.reports.types import LANGUAGES, Attachment
 
 SENDER = "模型 watch, <watch@example.com>"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.summaries import FULL, LONG, NASTY, hostile, many
 
-from pipeline.reports.render import render
+from pipeline.reports.render.message import render
 from pipeline.reports.types import LANGUAGES, Summary
 
 CHROMIUM = shutil.which("chromium")

@@ -14,7 +14,7 @@ from support.summaries import AT, BEFORE, NIGHT, NOTABLE, only
 
 from pipeline.core.canonical import as_text
 from pipeline.core.types import FieldChange, Kind, Severity
-from pipeline.reports.render import render
+from pipeline.reports.render.message import render
 from pipeline.reports.types import NetChange
 
 

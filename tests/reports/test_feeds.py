@@ -11,7 +11,7 @@ import pytest
 from support.renderings import message_of
 from support.summaries import AT, CALM, FULL, HOSTILE, hostile
 
-from pipeline.reports.render import Entry, atom, calendar, json_feed
+from pipeline.reports.render.feeds import Entry, atom, calendar, json_feed
 from pipeline.reports.types import LANGUAGES, Shutdown, Summary
 
 

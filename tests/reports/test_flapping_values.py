@@ -14,10 +14,10 @@ from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind, Severity
 from pipeline.history.types import Event, Run
 from pipeline.reports.console import event_lines, field_texts
 from pipeline.reports.folding import fold_events
-from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType, change_type
 from pipeline.reports.render.fields import field, price
 from pipeline.reports.render.locales import Locale, plain
+from pipeline.reports.render.message import write_message
 from pipeline.reports.types import LANGUAGES, NetChange, Summary
 
 ANNOUNCED, REPEATED = FlapMark(FlapStep.ANNOUNCED), FlapMark(FlapStep.REPEATED)

@@ -14,9 +14,9 @@ from support.summaries import AT, CALM, COVERAGE, FULL, INCIDENTS, SOME
 
 from pipeline.core.price_conditions import OTHER_UNITS
 from pipeline.core.types import FieldChange, Kind, Severity
-from pipeline.reports.render import write_message
 from pipeline.reports.render.changes import ChangeType
 from pipeline.reports.render.locales import CatalogueMessage, Locale, load_messages
+from pipeline.reports.render.message import write_message
 from pipeline.reports.render.scopes import ERROR_CLASSES, HOLDS
 from pipeline.reports.types import LANGUAGES, FirstAnswer, NetChange, Summary
 

@@ -30,7 +30,8 @@ from support.summaries import (
 from pipeline.core.text import UNSAFE
 from pipeline.core.types import Severity
 from pipeline.reports.csv_json import as_csv
-from pipeline.reports.render import calendar, render
+from pipeline.reports.render.feeds import calendar
+from pipeline.reports.render.message import render
 from pipeline.reports.render.scopes import ERROR_CLASSES
 from pipeline.reports.types import FORMS, LANGUAGES, Incident, ResolvedIncident, Summary
 

@@ -12,7 +12,7 @@ from support.renderings import message_of, rendered
 from support.summaries import CALM, FULL, hostile
 
 from pipeline.errors import ConfigError
-from pipeline.reports.render import render
+from pipeline.reports.render.message import render
 
 
 def test_a_user_s_template_replaces_or_extends_the_built_in_one() -> None:
@@ -80,5 +80,5 @@ def test_a_name_that_is_a_template_is_not_filled() -> None:
 
 
 def test_jinja_is_imported_only_for_rendering() -> None:
-    code = "import pipeline.reports.render, sys; sys.exit('jinja2' in sys.modules)"
+    code = "import pipeline.reports.render.message, sys; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,14 +14,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.reports.render import (
-    Entry,
-    RenderedMessage,
-    atom,
-    calendar,
-    json_feed,
-    write_message,
-)
+from pipeline.reports.render.feeds import Entry, atom, calendar, json_feed
+from pipeline.reports.render.message import RenderedMessage, write_message
 from pipeline.reports.types import LANGUAGES, Message, Summary
 from support import TESTS
 from support.summaries import AT, FULL, NASTY, NIGHT, hostile

@@ -152,7 +152,7 @@ class _Sender:
         except _MailRefused as refused:
             if not (refused.too_large and message.attachments):
                 return self._result(refused)
-        from pipeline.reports.render import without_attachments
+        from pipeline.reports.render.message import without_attachments
 
         self.connection.rset()
         try:
