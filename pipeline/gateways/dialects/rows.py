@@ -64,9 +64,10 @@ class RowCache:
         Raises:
             Unreadable: it is not a list of models, or not complete.
         """
-        if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer):
+        pages = [self._split_page(body) for body in answer.bodies]
+        if self._listing and self._is_long_after(answer.asked_at) and self._has_same_rows(answer, pages):
             return ReadAnswer(self._listing)
-        found = self._split_all(answer)
+        found = self._rows_and_doubts(answer, pages)
         if found is None or not found[0]:
             return self._dialect.parse(answer)
         raw_rows, incomplete = found
@@ -82,7 +83,7 @@ class RowCache:
         return ReadAnswer(listing, incomplete or lost)
 
     def _page(self, body: bytes) -> tuple[Any, Sequence[Any]]:
-        page = self._split_page(body)
+        page = self._split_page(body, keep=True)
         if page:
             return page.envelope, page.rows
         parsed = self._parsed.get(body)
@@ -100,9 +101,9 @@ class RowCache:
             self._frame.remember(answer.bodies[0], raw_rows)
             self._listing, self._last = listing, (raw_rows, rows)
 
-    def _has_same_rows(self, answer: Answer) -> bool:
+    def _has_same_rows(self, answer: Answer, pages: Sequence[_SplitPage | None]) -> bool:
         """Return whether only the envelope is new, for example with the time of the answer."""
-        page = self._split_page(answer.bodies[0]) if len(answer.bodies) == 1 else None
+        page = pages[0] if len(pages) == 1 else None
         if page is None or page.rows is not self._last[0]:
             return False
         # The text tells 1 from True, which are equal.
@@ -121,31 +122,38 @@ class RowCache:
         """Return whether all rows of the last answer were created well before this time."""
         return asked_at > self._newest + REQUEST_TIME_WINDOW
 
-    def _split_all(self, answer: Answer) -> tuple[list[msgspec.Raw], str | None] | None:
+    def _rows_and_doubts(
+        self, answer: Answer, pages: Sequence[_SplitPage | None]
+    ) -> tuple[list[msgspec.Raw], str | None] | None:
         """Return the rows of an answer, and its doubts; None for one that the dialect must parse."""
-        pages: list[tuple[Any, int]] = []
+        counts: list[tuple[Any, int]] = []
         rows: list[msgspec.Raw] = []
-        for body in answer.bodies:
-            page = self._split_page(body)
+        for page in pages:
             # An answer without rows may have a code that is an error, and one with a single row may be one.
             if page is None or len(page.rows) <= 1:
                 return None
-            pages.append((page.envelope, len(page.rows)))
+            counts.append((page.envelope, len(page.rows)))
             rows += page.rows
         try:
-            return rows, self._dialect.doubts(pages, answer)
+            return rows, self._dialect.doubts(counts, answer)
         except Unreadable:
             return None
 
-    def _split_page(self, body: bytes) -> _SplitPage | None:
-        """Return a split page; None for one that the dialect must parse."""
+    def _split_page(self, body: bytes, *, keep: bool = False) -> _SplitPage | None:
+        """Return a split page; None for one that the dialect must parse.
+
+        Args:
+            body: the body of the page.
+            keep: the same body will be split again: it was fetched, and is parsed later.
+        """
         if self._split is None:
             return None
         try:
             page = self._page_with_same_rows(self._split, body) or self._pages.get(body)
             if page is None:
                 page = self._split(body)
-                self._pages.put(body, page)
+                if keep:
+                    self._pages.put(body, page)
             envelopes.raise_for_error(page.envelope, self._dialect.success)
         except (ValueError, RecursionError, Unreadable):
             return None
