@@ -16,7 +16,7 @@ from pipeline.store.flapping import flap_levels
 from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import FactsOf, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
-from pipeline.store.recurrences import LastProblem, UnsteadyScope, last_problem, unsteady_scopes
+from pipeline.store.recurrences import LastProblem, UnsteadyScope, has_unsteady, last_problem, unsteady_scopes
 from pipeline.store.runs import trusted_starts
 from pipeline.store.transitions import FieldsOf, write_transition
 
@@ -128,6 +128,7 @@ class LedgerWriter:
         self.flaps = FlapWriter(store, self._writer)
         self._coverages: dict[tuple[int, ...], int] = {}
         self._none_pending = False
+        self._may_be_unsteady: bool | None = None
 
     def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
         """Return the id of a listing at a gateway; write it with its records and facts if it is new."""
@@ -246,6 +247,8 @@ class LedgerWriter:
         """Write sightings and point each scope at its last one; return their ids."""
         if not sightings:
             return []
+        if any(sighting.flap_level is not None for sighting in sightings):
+            self._may_be_unsteady = None
         ids = self._writer.insert_new(
             "sightings",
             [
@@ -394,7 +397,9 @@ class LedgerWriter:
 
     def unsteady_scopes(self, at: str) -> list[UnsteadyScope]:
         """Return the scopes that are unsteady at a time (ISO 8601 UTC)."""
-        return unsteady_scopes(self._store, at)
+        if self._may_be_unsteady is None:
+            self._may_be_unsteady = has_unsteady(self._store)
+        return unsteady_scopes(self._store, at) if self._may_be_unsteady else []
 
     def held_since(self, scope: int) -> int | None:
         """Return the snapshot at which a scope's answer was last held."""
@@ -407,9 +412,10 @@ class LedgerWriter:
         """Return whether a listing still lacks any model that a transition removed."""
         rows = self._store.rows(
             """
-            select 1 from changes where transition = :transition and kind = 'removed' and model not in (
-                select records.model from listing_records join records on records.id = listing_records.record
-                where listing_records.listing = :listing
+            select 1 from changes where transition = :transition and kind = 'removed' and not exists (
+                select 1 from records cross join listing_records
+                    on listing_records.listing = :listing and listing_records.record = records.id
+                where records.model = changes.model
             ) limit 1
             """,
             {"transition": transition, "listing": listing},

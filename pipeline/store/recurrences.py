@@ -133,6 +133,12 @@ def recurrence(store: Store, sighting: int) -> Recurrence:
     return Recurrence(**row)
 
 
+def has_unsteady(store: Store) -> bool:
+    """Return whether any scope is or was unsteady."""
+    sql = f"select 1 from sightings where outcome in {PROBLEMS} and flap_level >= {UNSTEADY} limit 1"  # noqa: S608 - our own words
+    return bool(store.rows(sql))
+
+
 def unsteady_scopes(store: Store, at: str) -> list[UnsteadyScope]:
     """Return the scopes that are unsteady at a time (ISO 8601 UTC), by name; those that are well included."""
     rows = store.rows(
