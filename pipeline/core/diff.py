@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -18,6 +19,9 @@ SHAPE_RECORDS = 5
 
 SHAPE_SHARE = (4, 5)
 """The share of the records that must gain or lose a field together, as a fraction."""
+
+Leaves = Mapping[str, Any]
+"""The leaves of the members of a record that the other record does not have, by path."""
 
 Differing = tuple[str, str | None, str | None]
 """A path, and its value before and after, as text; None where the field is absent."""
@@ -67,24 +71,41 @@ def field_changes(
         after: the other.
         categories_of: by default, the category follows from the path and the values.
     """
-    return tuple(
-        FieldChange(*each, *(categories_of or _own_categories)(each)) for each in _differing(before, after)
-    )
+    return _changes_of(_differing_leaves(before, after), categories_of or _own_categories)
+
+
+def _changes_of(sides: tuple[Leaves, Leaves], categories_of: CategoriesOf) -> tuple[FieldChange, ...]:
+    return tuple(FieldChange(*each, *categories_of(each)) for each in _differing(*sides))
 
 
 def _own_categories(differing: Differing) -> tuple[str, None]:
     return categorise_change(*differing), None
 
 
-def _differing(before: str, after: str) -> Iterator[Differing]:
-    old, new = map(_leaves, canonical.differing_members(before, after))
-    for path in sorted(old.keys() | new.keys()):
-        if old.get(path) != new.get(path):
-            yield path, old.get(path), new.get(path)
+def _differing(old: Leaves, new: Leaves) -> Iterator[Differing]:
+    paths = [path for path in old.keys() | new.keys() if not _is_same(old.get(path), new.get(path))]
+    for path in sorted(paths):
+        before, after = _text(old, path), _text(new, path)
+        if before != after:
+            yield path, before, after
 
 
-def _leaves(members: Mapping[str, Any]) -> dict[str, str]:
-    return {path: canonical.as_text(leaf) for path, leaf in jsonpath.leaves(members)} if members else {}
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two leaves are the same text or number, which need no canonical form to be compared."""
+    return type(one) is type(other) and isinstance(one, str | int | Decimal) and one == other
+
+
+def _text(leaves: Leaves, path: str) -> str | None:
+    return canonical.as_text(leaves[path]) if path in leaves else None
+
+
+def _differing_leaves(before: str, after: str) -> tuple[Leaves, Leaves]:
+    old, new = canonical.differing_members(before, after)
+    return _leaves(old), _leaves(new)
+
+
+def _leaves(members: Mapping[str, Any]) -> Leaves:
+    return dict(jsonpath.leaves(members)) if members else {}
 
 
 class FieldComparer:
@@ -104,6 +125,7 @@ class FieldComparer:
 
     def __init__(self, before: Listing, after: Listing, rules: FieldRules = NO_RULES) -> None:
         self._quiet = [jsonpath.parse(path) for path in rules.quiet]
+        self._is_quiet: dict[str, bool] = {}
         self._facts = rules.facts
         self._shapes = _Shapes(before, after)
 
@@ -111,11 +133,13 @@ class FieldComparer:
         """Return the fields in which a changed record differs."""
         if change.before is None or change.after is None:
             return ()
-        return field_changes(change.before.body, change.after.body, self._categories)
+        return _changes_of(self._shapes.leaves(change.before, change.after), self._categories)
 
     def _categories(self, differing: Differing) -> tuple[str, str | None]:
         path, before, after = differing
-        if any(jsonpath.covers(quiet, path) for quiet in self._quiet):
+        if path not in self._is_quiet:
+            self._is_quiet[path] = any(jsonpath.covers(quiet, path) for quiet in self._quiet)
+        if self._is_quiet[path]:
             return QUIET, None
         meaning = categorise_change(path, before, after, self._facts)
         if (before is None or after is None) and self._shapes.has(path, lost=after is None):
@@ -133,6 +157,14 @@ class _Shapes:
             if model in after.records
         ]
         self._found: dict[tuple[str, bool], bool] = {}
+        self._leaves: dict[tuple[str, str], tuple[Leaves, Leaves]] = {}
+
+    def leaves(self, old: Record, new: Record) -> tuple[Leaves, Leaves]:
+        """Return the leaves of each of two records that may differ."""
+        key = (old.digest, new.digest)
+        if key not in self._leaves:
+            self._leaves[key] = _differing_leaves(old.body, new.body)
+        return self._leaves[key]
 
     def has(self, path: str, *, lost: bool) -> bool:
         """Return whether nearly all records gain the field of a path, or lose it."""
@@ -161,13 +193,11 @@ class _Shapes:
         gained, lost = Counter[str](), Counter[str]()
         for old, new in self._pairs:
             if old.digest != new.digest:
-                before, after = canonical.differing_members(old.body, new.body)
-                values = (*before.values(), *after.values())
-                if before.keys() == after.keys() and not any(map(_is_container, values)):
-                    continue
-                had, has = _paths(before), _paths(after)
-                gained.update(has - had)
-                lost.update(had - has)
+                before, after = self.leaves(old, new)
+                if before.keys() != after.keys():
+                    had, has = _paths(before), _paths(after)
+                    gained.update(has - had)
+                    lost.update(had - has)
         return gained, lost
 
     def _count_having(self, path: str, most: int) -> int:
@@ -184,14 +214,8 @@ class _Shapes:
         return sum(islice(had, most))
 
 
-def _is_container(value: Any) -> bool:
-    return isinstance(value, dict | list)
-
-
-def _paths(members: Mapping[str, Any]) -> frozenset[str]:
-    if not members:
-        return frozenset()
-    return frozenset(jsonpath.generalise(path) for path, _ in jsonpath.leaves(members))
+def _paths(leaves: Leaves) -> frozenset[str]:
+    return frozenset(map(jsonpath.generalise, leaves))
 
 
 def _is_nearly_all(part: int, of: int) -> bool:
