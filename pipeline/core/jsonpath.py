@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 _STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
+_MAY_BE_INDEX = re.compile(r"(?:^|\.)\d+(?:\.|$)")
 _NEEDS_QUOTES = re.compile(r"[.\"*\[\]]")
 
 Path = tuple[str, ...]
@@ -83,7 +84,11 @@ def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             return
     for key, item in items:
         step = key if isinstance(value, list) else _quoted(key)
-        yield from leaves(item, f"{prefix}.{step}" if prefix else step)
+        path = f"{prefix}.{step}" if prefix else step
+        if isinstance(item, dict | list):
+            yield from leaves(item, path)
+        else:
+            yield path, item
 
 
 def has_leaf(value: Any, path: Sequence[str]) -> bool:
@@ -141,6 +146,8 @@ def covers(path: Path, leaf: str) -> bool:
 
 def generalise(leaf: str) -> str:
     """Return a leaf's path with `*` for its indexes in arrays."""
+    if not _MAY_BE_INDEX.search(leaf):
+        return leaf
     return ".".join("*" if step.isdecimal() else step for step in split(leaf))
 
 
