@@ -8,9 +8,16 @@ from datetime import datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
-from pipeline.core.types import Gateway, LeftOutRows, Scope, is_valid_name
+from pipeline.core.types import Gateway, LeftOutRows, Listing, Scope, is_valid_name
 from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
-from pipeline.gateways.dialects import AUTO, Answer, all_dialects, setting_advice
+from pipeline.gateways.dialects import (
+    AUTO,
+    Answer,
+    Dialect,
+    all_dialects,
+    request_dialect,
+    setting_advice,
+)
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import ListingAnswer
 from pipeline.store import Store, scope_states
@@ -163,10 +170,11 @@ def backfill(
         with store.transaction() if before else store.bulk_load():
             for each in chain((first,), islice(new, batch - 1)):
                 totals.add(each, *importer.record(each))
+            importer.write_price_advice()
     totals.window = Window(before, time_window(store).until)
     if importer.last:
         last, answer = importer.last
-        totals.price_advice = last.price_advice()
+        totals.price_advice = importer.price_advice(last.listing, last.dialect)
         totals.setting_advice = setting_advice(scope.gateway.overrides, last.dialect, answer)
     return totals
 
@@ -239,6 +247,21 @@ class _Importer:
             asked=self._asked,
         )
         return totals, rows
+
+    def price_advice(self, listing: Listing, dialect: Dialect) -> str | None:
+        """Return which prices of a listing give no figure, and what to set."""
+        return self._cache.price_advice(self._scope, listing, dialect)
+
+    def write_price_advice(self) -> None:
+        """Write the advice about the prices of the current listing, after the answers of a transaction."""
+        self._cache.refresh()
+        state = self._cache.states.get(self._scope.name)
+        if state is None or state.listing is None:
+            return
+        dialect = request_dialect(self._scope.gateway, state.reading)
+        advice = self.price_advice(self._cache.listing(state.listing), dialect)
+        self._cache.ledger.point([replace(state, price_advice=advice)])
+        self._cache.mark_stale([state.id])
 
 
 def target_scope(

@@ -50,7 +50,7 @@ def record(
     """
     totals = _write_snapshot(decisions, cache, started_at, finished_at, imported=imported)
     _write_reparsed(totals.snapshot, decisions, reparsed, cache)
-    _write_decisions(totals.snapshot, started_at, decisions, cache)
+    _write_decisions(totals.snapshot, started_at, decisions, cache, imported=imported)
     _write_lasting_holds(totals.snapshot, started_at, decisions, cache)
     _retire_groups(totals.snapshot, decisions, cache)
     return totals
@@ -98,10 +98,14 @@ def _write_reparsed(
     cache.mark_stale(state.id for state in states)
 
 
-def _write_decisions(snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache) -> None:
+def _write_decisions(
+    snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache, *, imported: bool
+) -> None:
     ledger = cache.ledger
     pairs = [(decision, _sighting(decision, cache, started_at)) for decision in decisions]
-    ledger.point([state for pair in pairs if (state := _state_after(*pair, cache))])
+    # An import writes the advice about prices once, at its end.
+    advisor = None if imported else cache
+    ledger.point([state for pair in pairs if (state := _state_after(*pair, advisor))])
     sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
     moved = {
@@ -284,19 +288,22 @@ def _since(decision: Decision, outcome: Outcome) -> int | None:
     return None if state.outcome not in PROBLEMS or is_new else state.began
 
 
-def _state_after(decision: Decision, sighting: Sighting | None, cache: RunCache) -> ScopeState | None:
-    """Return the state with its new pointers; None if they stay."""
+def _state_after(
+    decision: Decision, sighting: Sighting | None, advisor: RunCache | None
+) -> ScopeState | None:
+    """Return the state with its new pointers and the advice about prices, if asked for; None if it stays."""
     state, answer = decision.state, decision.answer
     match decision.outcome:
         case Outcome.BASELINE | Outcome.MOVED:
             assert answer
             assert sighting
+            advice = advisor.price_advice(decision.scope, answer.listing, answer.dialect) if advisor else None
             return replace(
                 state,
                 listing=sighting.listing,
                 held=state.held if decision.lasting else None,
                 **_of_answer(answer),
-                price_advice=cache.price_advice(decision.scope, answer.listing, answer.dialect),
+                price_advice=advice,
             )
         case Outcome.HELD:
             assert sighting
