@@ -1,6 +1,10 @@
 # Creates a virtual environment with this project, once. Sourced by the launcher, tests/run and .ci/run.
 #
-#   prepare ROOT NAME [EXTRA]    ROOT/NAME gets the project (editable) and the packages of its extra EXTRA
+#   prepare ROOT NAME [--newest] [EXTRA ...]    ROOT/NAME gets the project (editable) with these extras
+#
+# Packages have the versions and digests of cron/requirements/: base.txt, and one file for each extra. --newest
+# installs the newest versions instead, unchecked; the environment then stays with them. So does a Python or
+# platform for which one of them does not list wheels. That never depends on what an index answers.
 #
 # The stamp in the environment is written last, so that an incomplete one is never used; comparing it starts
 # no Python. Exits with 69 if the environment cannot be created, with 75 if another process keeps the lock.
@@ -11,9 +15,17 @@ PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 
 prepare() {
-    root=$1 venv=$1/$2 extra=${3:-}
+    root=$1 venv=$1/$2 newest='' extras='' requirements=cron/requirements/base.txt
     stamp=$venv/.modelwatch log=$venv/setup.log
-    sum=$(cksum <"$root/pyproject.toml")
+    shift 2
+    for each in "$@"; do
+        case $each in
+        --newest) newest=yes ;;
+        *) extras=${extras:+$extras,}$each requirements="$requirements cron/requirements/$each.txt" ;;
+        esac
+    done
+    # shellcheck disable=SC2086  # they are words
+    sum=$(cd -P -- "$root" && cat pyproject.toml $requirements | cksum)
     is_ready && return
     [ -w "$root" ] || fail 69 "cannot write to $root: start this once as its owner, to set up $venv"
     take_lock "$venv.lock"
@@ -22,7 +34,7 @@ prepare() {
 }
 
 is_ready() {
-    is_complete && [ "$stamped_sum" = "$sum" ]
+    [ -z "$newest" ] && is_complete && [ "$stamped_sum" = "$sum" ]
 }
 
 # False after Python was upgraded or removed (a dangling link) and after the tree was moved (a wrong path).
@@ -32,8 +44,12 @@ is_complete() {
 }
 
 set_up() {
+    # Chosen before, and kept also where the environment is made again.
+    [ ! -e "$venv/.newest" ] || newest=yes
     if is_complete; then
-        message "pyproject.toml has changed: updating $venv (up to a minute)"
+        why='since its requirements have changed'
+        [ -z "$newest" ] || why='to the newest packages, unchecked'
+        message "updating $venv, $why (up to a minute)"
         rm "$stamp"
     else
         message "setting up $venv, this once (about a minute)"
@@ -41,10 +57,64 @@ set_up() {
         make_directory
         run_step "$python" -m venv "$venv" || fail 69 "$python could not create a virtual environment:" "$(cat "$log")"
     fi
-    run_step env PIP_USER=0 "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-        --editable ".${extra:+[$extra]}" ||
-        fail 69 "pip could not install the project; the next start tries again:" "$(cat "$log")"
+    if [ -n "$newest" ]; then
+        : >"$venv/.newest"
+        install_newest
+    elif has_wheels; then
+        install_locked
+    else
+        message "cron/requirements/ does not cover Python ${target#* } on ${target% *}: \
+installing the newest versions, unchecked"
+        install_newest
+    fi
     printf '%s\n' "$root" "$sum" >"$stamp"
+}
+
+install_locked() {
+    # shellcheck disable=SC2046  # they are words
+    pip_install --require-hashes $(printf ' --requirement %s' $requirements) || fail_pip
+    pip_install --no-deps --no-build-isolation --editable . || fail_pip
+}
+
+install_newest() {
+    pip_install --upgrade --upgrade-strategy eager --editable ".${extras:+[$extras]}" || fail_pip
+}
+
+# An editable project has no file whose digest could be required, so that the machine's pip may not ask for one.
+pip_install() {
+    run_step env PIP_USER=0 PIP_REQUIRE_HASHES=0 "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check "$@"
+}
+
+# Whether each file of requirements lists wheels for the platform and version of this Python; $target has both.
+has_wheels() {
+    target=$("$venv/bin/python" -c '
+import os, sys, sysconfig
+platform = (sysconfig.get_config_var("SOABI") or "").split("-", 2)[-1]
+if sys.implementation.name != "cpython": platform = sys.implementation.name
+if platform == "darwin": platform = os.uname().machine + "-darwin"
+print(platform or sys.platform, "%d.%d" % sys.version_info[:2] + sys.abiflags)')
+    for each in $requirements; do
+        grep -q -e "^# ${target% *}:.* ${target#* } " -e "^# ${target% *}:.* ${target#* }\$" "$root/$each" || return 1
+    done
+}
+
+fail_pip() {
+    output=$(cat "$log")
+    case $output in
+    *'DO NOT MATCH THE HASHES'*)
+        cause='a package is not the file that cron/requirements/ names, and was not installed'
+        cure='Find out who altered it: the package index, a proxy, or a cache' ;;
+    *'Retrying (Retry('* | *'Max retries exceeded'* | *'Could not fetch URL'*)
+        cause='pip cannot reach a package index'
+        cure="Check the network, HTTPS_PROXY and 'pip config list'; PIP_INDEX_URL names another index" ;;
+    *'No matching distribution found'*)
+        cause='the package index lacks a version that is needed'
+        cure='Use another index (PIP_INDEX_URL), or accept other, unchecked versions: start once with --newest' ;;
+    *)
+        cause='pip could not install the project'
+        cure='Its output says why' ;;
+    esac
+    fail 69 "$cause. $cure; the next start tries again:" "$output"
 }
 
 # Only a directory with our log is removed; any other was not created here.

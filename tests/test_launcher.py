@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -10,24 +12,30 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from zipfile import ZipFile
 
 import pytest
 from support import ROOT
 
 # Stands in for Python where only the launcher's own steps matter: it answers the probe, makes an
-# environment of two files, installs a program that prints how it was started, and logs each call.
+# environment of two files, names a platform and version, installs a program that prints how it was started,
+# and logs each call.
 FAKE = r"""#!/bin/sh
 state=@STATE@
 case "$1 $2" in
+-c*SOABI*) echo target >>"$state/calls"; cat "$state/target" ;;
 -c*) echo probe >>"$state/calls"; echo "$state/python" ;;
 "-m venv")
     echo venv >>"$state/calls"
     mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
 "-m pip")
     echo "pip $PWD: $*" >>"$state/calls"
-    [ -p "$state/gate" ] && cat "$state/gate"
-    [ -e "$state/broken" ] && { echo "no matching distribution"; exit 1; }
+    [ -p "$state/gate" ] && { cat "$state/gate"; rm -f "$state/gate"; }
+    [ -e "$state/broken" ] && { cat "$state/broken"; exit 1; }
     cat >"${0%/python}/modelwatch" <<'PROGRAM'
 #!/bin/sh
 case "$1" in
@@ -41,6 +49,12 @@ PROGRAM
 *) exit 99 ;;
 esac
 """
+
+FIRST = ["probe", "venv", "target", "pip", "pip"]
+"""The calls of a first start."""
+
+UPDATE = ["target", "pip", "pip"]
+"""The calls of a start after the requirements have changed."""
 
 TINY_PROJECT = """
 [build-system]
@@ -91,9 +105,15 @@ class Tree:
 
     @property
     def calls(self) -> list[str]:
-        """The calls of the fake Python, in order: probe, venv, pip."""
+        """The calls of the fake Python, in order: probe, venv, target, pip."""
         log = self.state / "calls"
         return [line.partition(" ")[0] for line in log.read_text().splitlines()] if log.exists() else []
+
+    @property
+    def installed(self) -> list[str]:
+        """The arguments of each call of pip, without those that are always the same."""
+        log = (self.state / "calls").read_text().splitlines()
+        return [line.partition("--disable-pip-version-check ")[2] for line in log if line.startswith("pip ")]
 
     def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         return {"PYTHON": str(self.python), **(extra or {})}
@@ -134,6 +154,19 @@ class Tree:
         return {path.name for path in self.root.iterdir()} <= {"cron", "tests", "pyproject.toml", ".venv"}
 
 
+PROJECT = "--no-deps --no-build-isolation --editable ."
+
+
+def locked(*names: str) -> str:
+    """Return the arguments of pip that install locked requirements."""
+    return " ".join(["--require-hashes", *(f"--requirement cron/requirements/{name}.txt" for name in names)])
+
+
+def newest(extras: str) -> str:
+    """Return the arguments of pip that install the newest versions."""
+    return f"--upgrade --upgrade-strategy eager --editable .[{extras}]"
+
+
 def first_line(process: subprocess.Popen[str]) -> str:
     assert process.stderr
     return process.stderr.readline()
@@ -153,6 +186,8 @@ def tree(tmp_path: Path) -> Tree:
     (root / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "run", root / "tests")
     (root / "pyproject.toml").write_text("# as it was\n")
+    state.mkdir()
+    (state / "target").write_text("x86_64-linux-gnu 3.13\n")
     script(state / "python", FAKE.replace("@STATE@", shlex.quote(str(state))))
     return Tree(root, state)
 
@@ -163,10 +198,9 @@ def test_the_first_start_sets_up_in_order_and_runs_the_program(tree: Tree) -> No
     assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run", "two words"]
     (line,) = ran.stderr.splitlines()
     assert line == f"modelwatch: setting up {tree.root}/.venv, this once (about a minute)"
-    assert tree.calls == ["probe", "venv", "pip"]
-    log = (tree.state / "calls").read_text()
-    assert f"pip {tree.root}: -m pip install --quiet" in log
-    assert log.endswith("--editable .[browse]\n")
+    assert tree.calls == FIRST
+    assert f"pip {tree.root}: -m pip install --quiet" in (tree.state / "calls").read_text()
+    assert tree.installed == [locked("base", "browse"), PROJECT]
     assert tree.is_clean()
 
 
@@ -213,9 +247,21 @@ def test_a_changed_pyproject_is_installed_once_in_the_same_environment(tree: Tre
     tree.start("run")
     (tree.root / "pyproject.toml").write_text("# as it is now\n")
     ran = tree.start("run")
-    assert tree.calls == ["probe", "venv", "pip", "pip"]
-    assert "pyproject.toml has changed" in ran.stderr
+    assert tree.calls == FIRST + UPDATE
+    assert f"updating {tree.root}/.venv, since its requirements have changed" in ran.stderr
     assert tree.start("run").stderr == ""
+
+
+def test_a_changed_lock_is_installed_once_and_that_of_another_environment_is_not(tree: Tree) -> None:
+    tree.start("run")
+    locks = tree.root / "cron" / "requirements"
+    (locks / "test.txt").write_text("# as it is now\n")
+    assert tree.start("run").stderr == ""
+    with (locks / "browse.txt").open("a") as lock:
+        lock.write("# as it is now\n")
+    assert f"updating {tree.root}/.venv" in tree.start("run").stderr
+    assert tree.start("run").stderr == ""
+    assert tree.calls == FIRST + UPDATE
 
 
 def test_an_environment_with_a_dangling_python_is_made_again(tree: Tree) -> None:
@@ -224,7 +270,7 @@ def test_an_environment_with_a_dangling_python_is_made_again(tree: Tree) -> None
     python.unlink()
     python.symlink_to("/nowhere/python3")
     assert tree.start("leave", "5").returncode == 5
-    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.calls == FIRST * 2
     assert tree.is_clean()
 
 
@@ -234,19 +280,20 @@ def test_a_tree_that_moved_is_set_up_again(tree: Tree, tmp_path: Path) -> None:
     moved = Tree(tree.root.rename(tmp_path / "another place"), tree.state)
     ran = moved.start("run")
     assert ran.stdout.splitlines()[0] == str(moved.root / "data")
-    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.calls == FIRST * 2
 
 
 def test_a_failed_pip_is_shown_and_the_next_start_repeats_the_set_up(tree: Tree) -> None:
     """The exit status is 69."""
-    (tree.state / "broken").touch()
+    (tree.state / "broken").write_text("ERROR: a reason of its own\n")
     failed = tree.start("run")
     assert (failed.returncode, failed.stdout) == (69, "")
-    assert "no matching distribution" in failed.stderr
+    assert "pip could not install the project" in failed.stderr
+    assert "a reason of its own" in failed.stderr
     assert not (tree.root / ".venv" / ".modelwatch").exists()
     (tree.state / "broken").unlink()
     assert tree.start("leave", "3").returncode == 3
-    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.calls == FIRST[:-1] + FIRST
     assert tree.is_clean()
 
 
@@ -301,7 +348,7 @@ def test_the_message_on_a_python_without_venv_names_the_package(tree: Tree, shim
 def test_a_python3_that_does_not_work_is_skipped(tree: Tree, shims: Path) -> None:
     shutil.copy(tree.python, shims / "python3.13")
     ran = tree.start("leave", "5", env={"PATH": f"{shims}:{os.defpath}", "PYTHON": "/nowhere/python"})
-    assert (ran.returncode, tree.calls) == (5, ["probe", "venv", "pip"])
+    assert (ran.returncode, tree.calls) == (5, FIRST)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +383,7 @@ def test_of_two_first_starts_one_sets_up_and_the_other_waits(tree: Tree) -> None
         second.communicate(timeout=60)
     assert line == f"modelwatch: waiting for process {first.pid}, which is setting up {tree.root}/.venv\n"
     assert (first.returncode, second.returncode) == (3, 4)
-    assert calls == tree.calls == ["probe", "venv", "pip"]
+    assert (calls, tree.calls) == (FIRST[:-1], FIRST)
     assert tree.is_clean()
 
 
@@ -345,7 +392,7 @@ def test_many_first_starts_at_once_set_up_once_and_all_run(tree: Tree) -> None:
     for code, process in enumerate(started):
         process.communicate(timeout=60)
         assert process.returncode == code
-    assert tree.calls.count("pip") == 1
+    assert tree.calls == FIRST
     assert tree.is_clean()
 
 
@@ -394,7 +441,7 @@ def test_after_a_killed_set_up_the_next_start_waits_for_its_pip_and_begins_again
             following.communicate(timeout=60)
     assert line == f"modelwatch: waiting for process {killed.pid}, which is setting up {tree.root}/.venv\n"
     assert following.returncode == 5
-    assert tree.calls == ["probe", "venv", "pip"] * 2
+    assert tree.calls == FIRST[:-1] + FIRST
     assert tree.is_clean()
 
 
@@ -410,19 +457,182 @@ def test_a_set_up_ended_by_sigterm_leaves_no_lock_and_does_not_start_the_program
 
 
 def test_the_launcher_of_the_tests_sets_up_its_own_environment(tree: Tree) -> None:
-    """With the extra `test`; arguments go to pytest."""
+    """With the extra `test` and those that it names; arguments go to pytest."""
     ran = tree.start("-k", "two words", at=tree.root / "tests" / "run")
     assert ran.stdout.splitlines() == [str(tree.root), "-m", "pytest", "-k", "two words"]
-    assert (tree.state / "calls").read_text().endswith("--editable .[test]\n")
+    assert tree.installed == [locked("base", "browse", "notify", "test"), PROJECT]
     assert (tree.root / ".venv-test" / ".modelwatch").exists()
     assert not (tree.root / ".venv").exists()
 
 
-def test_a_tiny_project_is_installed_by_real_python_and_pip_without_a_network(tree: Tree) -> None:
+@pytest.mark.parametrize(
+    "target",
+    ["x86_64-linux-gnu 3.11", "x86_64-linux-gnu 3.14", "aarch64-linux-musl 3.12", "arm64-darwin 3.13"],
+)
+def test_a_platform_and_version_of_the_locks_gets_the_locked_packages(tree: Tree, target: str) -> None:
+    (tree.state / "target").write_text(target)
+    assert len(tree.start("run").stderr.splitlines()) == 1
+    assert tree.installed == [locked("base", "browse"), PROJECT]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "x86_64-linux-gnu 3.15",
+        "x86_64-linux-gnu 3.13t",
+        "x86_64-linux-gnu 3.1",
+        "arm-linux-gnueabihf 3.11",
+        "linux-gnu 3.11",
+        "pypy 3.11",
+    ],
+)
+def test_any_other_platform_or_version_gets_the_newest_packages_with_a_warning(
+    tree: Tree, target: str
+) -> None:
+    (tree.state / "target").write_text(target)
+    platform, version = target.split()
+    ran = tree.start("leave", "5")
+    assert ran.returncode == 5
+    warning = f"cron/requirements/ does not cover Python {version} on {platform}"
+    assert ran.stderr.splitlines()[1:] == [
+        f"modelwatch: {warning}: installing the newest versions, unchecked"
+    ]
+    assert tree.installed == [newest("browse")]
+    assert tree.start("run").stderr == ""
+
+
+def test_a_lock_that_lacks_what_another_has_is_enough_for_the_newest(tree: Tree) -> None:
+    """The tests' lock has no wheels for Alpine Linux; that of the program has them."""
+    (tree.state / "target").write_text("x86_64-linux-musl 3.12")
+    tree.start("run")
+    tree.start(at=tree.root / "tests" / "run")
+    assert tree.installed == [locked("base", "browse"), PROJECT, newest("browse,notify,test")]
+
+
+def test_newest_installs_the_newest_packages_now_and_is_not_passed_on(tree: Tree) -> None:
+    tree.start("run")
+    ran = tree.start("--newest", "run", "--newest")
+    assert ran.stdout.splitlines() == [str(tree.root / "data"), "/", "run", "--newest"]
+    assert f"updating {tree.root}/.venv, to the newest packages, unchecked" in ran.stderr
+    assert tree.start("--newest", "leave", "5").returncode == 5
+    assert tree.installed[2:] == [newest("browse")] * 2
+    ran = tree.start("--newest", "-k", "one", at=tree.root / "tests" / "run")
+    assert ran.stdout.splitlines() == [str(tree.root), "-m", "pytest", "-k", "one"]
+    assert tree.installed[4:] == [newest("browse,notify,test")]
+
+
+def test_an_environment_stays_with_the_newest_packages(tree: Tree, tmp_path: Path) -> None:
+    """Also after a change of the requirements, a failed update, and a new Python."""
+    tree.start("--newest", "run")
+    assert tree.start("run").stderr == ""
+    (tree.root / "pyproject.toml").write_text("# as it is now\n")
+    (tree.state / "broken").touch()
+    assert tree.start("run").returncode == 69
+    (tree.state / "broken").unlink()
+    assert tree.start("run").returncode == 0
+    (tree.root / ".venv" / "bin" / "python").unlink()
+    assert tree.start("run").returncode == 0
+    assert tree.installed == [newest("browse")] * 4
+    shutil.rmtree(tree.root / ".venv")
+    tree.start("run")
+    assert tree.installed[4:] == [locked("base", "browse"), PROJECT]
+
+
+CAUSES = {
+    "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.": "Find out who altered it",
+    "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError\nERROR: No matching "
+    "distribution found for httpx==0.28.1": "pip cannot reach a package index",
+    "ERROR: No matching distribution found for httpx==0.28.1": "start once with --newest",
+}
+
+
+@pytest.mark.parametrize("output", CAUSES)
+def test_a_failure_of_pip_has_its_cause_and_cure_in_the_first_line(tree: Tree, output: str) -> None:
+    """The locked packages are never replaced by others because of what an index answers."""
+    (tree.state / "broken").write_text(output)
+    failed = tree.start("run")
+    assert failed.returncode == 69
+    line, *rest = failed.stderr.splitlines()[1:]
+    assert CAUSES[output] in line
+    assert "\n".join(rest) == output
+    assert tree.installed == [locked("base", "browse")]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiny:
+    """A tree whose project is tiny and needs one wheel; set up by real Python and pip."""
+
+    tree: Tree
+    wheel: Path
+
+    def start(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self.tree.start(
+            *arguments, env={"PYTHON": sys.executable, "PIP_CONFIG_FILE": os.devnull, **env}
+        )
+
+    def has_installed_the_wheel(self) -> bool:
+        return bool(list((self.tree.root / ".venv").glob("lib/*/site-packages/stone.py")))
+
+
+def write_wheel(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with ZipFile(path, "w") as archive:
+        archive.writestr("stone.py", text)
+        archive.writestr("stone-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: stone\nVersion: 1")
+        archive.writestr(
+            "stone-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any"
+        )
+        archive.writestr("stone-1.dist-info/RECORD", "")
+
+
+@pytest.fixture
+def tiny(tree: Tree) -> Tiny:
     (tree.root / "pyproject.toml").write_text(TINY_PROJECT)
     (tree.root / "backend.py").write_text(TINY_BACKEND)
-    first = tree.start("run", env={"PYTHON": sys.executable})
+    wheel = tree.state / "wheels" / "stone-1-py3-none-any.whl"
+    write_wheel(wheel, "weight = 1")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    for lock in (tree.root / "cron" / "requirements").iterdir():
+        head = re.findall(r"# .*\n|--only.*\n", lock.read_text())
+        lock.write_text("".join([*head, f"stone==1 --hash=sha256:{digest}\n"]))
+    return Tiny(tree, wheel)
+
+
+def test_a_tiny_project_is_installed_by_real_python_and_pip_from_the_index_of_the_machine(tiny: Tiny) -> None:
+    """Also where pip is told to require hashes, which a project in a directory cannot have.
+
+    The listing of a directory is an index as pip wants it.
+    """
+    served = tiny.tree.state / "index" / "stone"
+    served.parent.mkdir()
+    tiny.wheel.parent.rename(served)
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(served.parent))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        index = f"http://127.0.0.1:{server.server_port}/"
+        first = tiny.start("run", PIP_INDEX_URL=index, PIP_REQUIRE_HASHES="1")
+        server.shutdown()
     assert (first.returncode, first.stdout) == (5, "run /\n"), first.stderr
     assert len(first.stderr.splitlines()) == 1
-    second = tree.start("run", env={})
+    second = tiny.tree.start("run", env={})
     assert (second.returncode, second.stdout, second.stderr) == (5, "run /\n", "")
+    assert tiny.has_installed_the_wheel()
+
+
+def test_real_pip_refuses_a_package_that_is_not_the_locked_one(tiny: Tiny) -> None:
+    write_wheel(tiny.wheel, "weight = 0")
+    failed = tiny.start("run", PIP_NO_INDEX="1", PIP_FIND_LINKS=tiny.wheel.parent.as_uri())
+    assert failed.returncode == 69
+    assert "Find out who altered it" in failed.stderr
+    assert not tiny.has_installed_the_wheel()
+
+
+def test_real_pip_without_a_network_names_the_network_and_installs_no_other_version(tiny: Tiny) -> None:
+    """Port 9 of this machine has no server."""
+    write_wheel(tiny.wheel.with_name("stone-2-py3-none-any.whl"), "weight = 2")
+    tiny.wheel.unlink()
+    links = tiny.wheel.parent.as_uri()
+    failed = tiny.start("run", PIP_INDEX_URL="http://127.0.0.1:9/", PIP_FIND_LINKS=links, PIP_RETRIES="1")
+    assert failed.returncode == 69
+    assert "pip cannot reach a package index" in failed.stderr
+    assert not tiny.has_installed_the_wheel()

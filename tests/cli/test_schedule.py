@@ -19,7 +19,7 @@ from pipeline.cli.schedule import KINDS, schedule_files
 from pipeline.errors import QuestionError
 
 CRON = ROOT / "cron"
-NOT_SCHEDULES = {"README.md", "modelwatch", "setup.sh"}
+NOT_SCHEDULES = {"README.md", "modelwatch", "requirements", "setup.sh"}
 FILES = {
     "crontab": ["crontab"],
     "systemd": ["modelwatch.service", "modelwatch.timer"],

@@ -1,0 +1,139 @@
+"""What is installed is what was read: locked packages, vendored scripts and actions, each by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from support import ROOT
+from support.locks import (
+    BASE,
+    LEFT_OUT,
+    LOCKS,
+    PYTHONS,
+    below,
+    build_requirements,
+    extras,
+    own_extras,
+    project,
+)
+
+VENDORED = ROOT / "pipeline" / "browse" / "static" / "vendor"
+NAMES = (BASE, *extras())
+
+
+@cache
+def pinned(lock: str) -> tuple[Requirement, ...]:
+    """Return the requirements of a lock, with their markers."""
+    found = re.findall(r"^([a-z].*?) \\$", (LOCKS / f"{lock}.txt").read_text(), re.MULTILINE)
+    return tuple(Requirement(entry) for entry in found)
+
+
+def declared(lock: str) -> list[Requirement]:
+    """Return what `pyproject.toml` asks for, without the project's own extras."""
+    if lock == BASE:
+        return [
+            Requirement(entry) for entry in (*project()["project"]["dependencies"], *build_requirements())
+        ]
+    return [Requirement(entry) for entry in extras()[lock] if not own_extras(entry)]
+
+
+def test_each_extra_has_a_lock_and_no_other_file_is_there() -> None:
+    assert {path.name for path in LOCKS.iterdir()} == {f"{name}.txt" for name in NAMES}
+
+
+@pytest.mark.parametrize("lock", NAMES)
+def test_every_line_of_a_lock_is_a_version_or_a_digest(lock: str) -> None:
+    """So that no lock has the address of an index, a package without digest, or an option of pip but one."""
+    lines = (LOCKS / f"{lock}.txt").read_text().splitlines()
+    option = lines.index("--only-binary :all:")
+    assert all(line.startswith("# ") for line in lines[:option])
+    assert "://" not in "".join(lines[:option])
+    after_digests = True
+    for line in lines[option + 1 :]:
+        begins = re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [\w.'=!<> ()]+)? \\", line)
+        assert begins if after_digests else re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line)
+        after_digests = not line.endswith("\\")
+    assert after_digests
+
+
+@pytest.mark.parametrize("lock", NAMES)
+def test_a_lock_has_every_requirement_of_pyproject_in_a_version_that_it_allows(lock: str) -> None:
+    """If this fails, write the locks again: `cd tests && python -m support.locks`."""
+    versions = {
+        canonicalize_name(pin.name): next(iter(pin.specifier)).version
+        for each in (*below(lock), lock)
+        for pin in pinned(each)
+    }
+    for wanted in declared(lock):
+        version = versions.get(canonicalize_name(wanted.name))
+        assert version is not None, f"{lock}.txt has no {wanted.name}"
+        assert wanted.specifier.contains(version), f"{lock}.txt has {wanted.name} {version}, wanted {wanted}"
+
+
+def test_no_package_has_two_versions_so_that_the_tests_test_what_the_program_runs() -> None:
+    versions: dict[str, set[str]] = {}
+    for lock in NAMES:
+        for pin in pinned(lock):
+            versions.setdefault(pin.name, set()).add(str(pin.specifier))
+    assert {name: each for name, each in versions.items() if len(each) > 1} == {}
+    assert not LEFT_OUT & versions.keys()
+
+
+@pytest.mark.parametrize("lock", NAMES)
+@pytest.mark.parametrize("platform", ["x86_64-linux-gnu", "aarch64-linux-gnu", "arm64-darwin"])
+def test_a_lock_has_wheels_of_every_supported_python(lock: str, platform: str) -> None:
+    assert f"# {platform}: {' '.join(PYTHONS)}\n" in (LOCKS / f"{lock}.txt").read_text()
+
+
+def test_the_program_is_locked_for_alpine_linux_and_older_macs_too() -> None:
+    for lock in (BASE, "browse", "notify"):
+        for platform in ("x86_64-linux-musl", "aarch64-linux-musl", "x86_64-darwin"):
+            assert f"# {platform}: {' '.join(PYTHONS)}\n" in (LOCKS / f"{lock}.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "extra"),
+    [
+        ("cron/modelwatch", "browse"),
+        ("tests/run", "test"),
+        (".ci/run", "check"),
+        ("tests/bench/run", "bench"),
+    ],
+)
+def test_a_set_up_installs_the_locks_below_its_own_first(script: str, extra: str) -> None:
+    (names,) = re.findall(r"\bprepare \S+ \S+ (?:\$newest )?(.+)", (ROOT / script).read_text())
+    assert (BASE, *names.split()) == (*below(extra), extra)
+
+
+def test_the_container_installs_the_lock_and_then_the_project_alone() -> None:
+    text = (ROOT / "cron" / "kubernetes.yaml").read_text()
+    installed = re.findall(r"pip install --no-cache-dir ([^&\\\n]+)", text)
+    assert [each.strip() for each in installed] == [
+        f"--require-hashes --requirement /src/cron/requirements/{BASE}.txt",
+        "--no-deps --no-build-isolation /src",
+    ]
+
+
+def vendored_digests() -> dict[str, str]:
+    lines = (VENDORED / "SHA256SUMS").read_text().splitlines()
+    return {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+
+def test_every_vendored_file_has_the_digest_beside_it() -> None:
+    files = [path for path in VENDORED.iterdir() if path.name not in {"README.md", "SHA256SUMS"}]
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} == vendored_digests()
+
+
+def test_every_action_of_the_workflows_is_named_by_its_commit() -> None:
+    """A tag of another's repository can be moved to another commit."""
+    workflows = [path for folder in ("cron", ".github") for path in Path(ROOT, folder).rglob("*.y*ml")]
+    uses = [line for path in workflows for line in re.findall(r"uses: *(.+)", path.read_text())]
+    assert uses
+    for line in uses:
+        assert re.fullmatch(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
