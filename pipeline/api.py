@@ -54,7 +54,7 @@ from pipeline.history.watch import (
 )
 from pipeline.reports.report import build_report, mark_urgent
 from pipeline.secret_refs import resolver
-from pipeline.store import Store, lock, scope_states, write_backup, writing
+from pipeline.store import Store, lock, open_to_send, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from pipeline.delivery.content import RenderedReport
     from pipeline.delivery.monitoring import Monitor
     from pipeline.delivery.preview import Preview, write_preview
-    from pipeline.delivery.send import DeliverySummary
+    from pipeline.delivery.send import DeliverySummary, Sending
     from pipeline.delivery.types import Destination
     from pipeline.gateways.client import GatewayClient
     from pipeline.gateways.lookup import LookupResult, Verdict
@@ -452,9 +452,9 @@ class Home:
         new: bool,
         observer: RunObserver,
     ) -> RunResult:
-        """Ask scopes, record the answers, and send the reports that are due, under the database's lock."""
+        """Ask scopes and record the answers, under the lock; then send the reports that are due."""
         from pipeline.delivery.outbox import enqueue
-        from pipeline.delivery.send import DeliverySummary, send_due
+        from pipeline.delivery.send import DeliverySummary
         from pipeline.history.problems import find_problems
         from pipeline.sync.run import sync
 
@@ -493,9 +493,8 @@ class Home:
                     watch=watched,
                 )
             )
-            sent = DeliverySummary()
-            if deliver:
-                sent = send_due(store, destinations, watched, self.clock, secret_resolver(config))
+            sending = self._write_due(store, config) if deliver else None
+        sent = self._send(sending, config) if sending else DeliverySummary()
         return RunResult(report, totals, absences, sent)
 
     def accept(self, *scopes: str) -> Acceptance:
@@ -512,7 +511,8 @@ class Home:
             snapshot = accept(store, held, dialect_of_scopes(config.scopes), at=self.clock())
             found = find_events(store, Window(snapshot - 1, snapshot), watch=config.watch)
             events = mark_urgent(found, config.watch)
-            return Acceptance(tuple(held), events, self._send(store, config))
+            sending = self._enqueue_and_write(store, config)
+        return Acceptance(tuple(held), events, self._send(sending, config))
 
     def import_(
         self,
@@ -574,7 +574,7 @@ class Home:
         config = self.config
         with self._write(config) as store:
             if since is None:
-                return self._send(store, config, only=REPORTS)
+                return self._enqueue_and_write(store, config, only=REPORTS).summary
             period = report_window(store, since=self._time(since), until=self._optional_time(until))
             return DeliverySummary(write_window(store, config.reports, period, watch=config.watch))
 
@@ -623,7 +623,8 @@ class Home:
         if to:
             self._destination(to)
         with self._write(config) as store:
-            return self._send(store, config, only=to)
+            sending = self._enqueue_and_write(store, config, only=to)
+        return self._send(sending, config)
 
     def preview(self, *, to: str | None = None) -> tuple[Preview, ...]:
         """Return what `send` would send now; nothing is sent or written.
@@ -651,16 +652,15 @@ class Home:
             QuestionError: a number is unknown, or its report is sent already.
         """
         from pipeline.delivery.outbox import retry
-        from pipeline.delivery.send import DeliverySummary, send_due
+        from pipeline.delivery.send import DeliverySummary
 
         config = self.config
         with self._write(config) as store:
             changed = retry(store, numbers)
             if not changed:
                 return changed, DeliverySummary()
-            return changed, send_due(
-                store, destinations_of(config), config.watch, self.clock, secret_resolver(config)
-            )
+            sending = self._write_due(store, config)
+        return changed, self._send(sending, config)
 
     def drop(self, *numbers: int) -> list[Delivery]:
         """Give up unsent deliveries by their numbers; return those that changed.
@@ -1008,13 +1008,26 @@ class Home:
             maintenance.rebuild(store, maintenance.dialects_of(config.scopes))
         record_rules(store, rules)
 
-    def _send(self, store: Store, config: Config, only: str | None = None) -> DeliverySummary:
-        """Enqueue the reports that are due, and send them."""
-        from pipeline.delivery.send import enqueue_and_send
+    def _enqueue_and_write(self, store: Store, config: Config, only: str | None = None) -> Sending:
+        """Enqueue the reports that are due, and write those for directories; `_send` sends the others."""
+        from pipeline.delivery.outbox import enqueue
 
-        return enqueue_and_send(
-            store, destinations_of(config), config.watch, self.clock, secret_resolver(config), only=only
-        )
+        with store.transaction():
+            enqueue(store, destinations_of(config), config.watch, at=self.clock())
+        return self._write_due(store, config, only=only)
+
+    def _write_due(self, store: Store, config: Config, only: str | None = None) -> Sending:
+        """Write the reports that are due into directories, under the lock of the database."""
+        from pipeline.delivery.send import Sending
+
+        found = Sending(destinations_of(config), config.watch, self.clock, secret_resolver(config), only=only)
+        found.write(store)
+        return found
+
+    def _send(self, sending: Sending, config: Config) -> DeliverySummary:
+        """Send the reports that are due to the other destinations; no lock is held meanwhile."""
+        with open_to_send(config.database) as store:
+            return sending.send(store)
 
     def _destination(self, name: str) -> Destination:
         known = {each.name: each for each in destinations_of(self.config)}

@@ -328,6 +328,7 @@ TABLES: Mapping[str, Description] = {
             "attempts": "Number of attempts",
             "due_at": "Time of the next attempt (UTC)",
             "sent_at": "Time of delivery (UTC)",
+            "leased_until": "Until when a process may be sending it (UTC)",
         },
         sort="-id",
         hidden=True,

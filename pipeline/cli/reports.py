@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from pipeline.api import RenderedReport
+    from pipeline.api import DeliverySummary, RenderedReport
 
 _OUTBOX_COLUMNS = ("id", "destination", "recipient", "at", "state", "attempts", "due_at", "error")
 
@@ -140,7 +140,8 @@ def send(
     deliveries = home.send(to=name)
     if not quiet:
         _print_deliveries("sent", deliveries.sent)
-        if not deliveries.sent and not deliveries.failed:
+        _print_busy(deliveries)
+        if not (deliveries.sent or deliveries.failed or deliveries.busy):
             click.echo("nothing is due")
     log_deliveries(deliveries)
 
@@ -173,6 +174,11 @@ def _print_deliveries(result: str, deliveries: Iterable[Delivery]) -> None:
         click.echo(f"{each.destination}: {each.recipient}: {result}, {_run_text(each.at)}")
 
 
+def _print_busy(deliveries: DeliverySummary) -> None:
+    for name, end in deliveries.busy.items():
+        click.echo(f"{name}: another run is sending to it, until {minute(end)} UTC at the latest")
+
+
 def _run_text(at: str) -> str:
     return f"of the run of {minute(at)} UTC"
 
@@ -195,6 +201,8 @@ def outbox(
     if retry:
         _, deliveries = home.retry(*retry)
         _print_changed(home, retry, "sent", deliveries.sent, as_json=as_json)
+        if not as_json:
+            _print_busy(deliveries)
         log_deliveries(deliveries)
         return
     if drop:

@@ -186,7 +186,7 @@ def _exit_status(error: BaseException) -> int:
     if isinstance(error, QuestionError):
         return _USAGE  # the command shows it as a usage error
     status = getattr(error, "exit_code", None)
-    return status if isinstance(status, int) else 1
+    return status if isinstance(status, int) else PipelineError.exit_code
 
 
 def _log_failure(failure: MonitoringFailure) -> None:

@@ -171,8 +171,16 @@ def record_result(store: Store, delivery: Delivery, result: DeliveryResult, *, a
             state, error = "refused", f"failed {attempts} times, last: {error}"
         case DeliveryStatus.REFUSED:
             state = "refused"
-    now = replace(delivery, state=state, attempts=attempts, due_at=due_at, sent_at=sent_at, error=error)
-    tables.update_deliveries(store, [now])
+    now = replace(
+        delivery,
+        state=state,
+        attempts=attempts,
+        due_at=due_at,
+        sent_at=sent_at,
+        error=error,
+        leased_until=None,
+    )
+    tables.record_attempt(store, now)
     return now
 
 
@@ -206,15 +214,19 @@ def _update(
     store: Store, ids: Collection[int], states: Sequence[str], change: Callable[[Delivery], Delivery]
 ) -> list[Delivery]:
     """Change the deliveries with these ids, which must be in these states; return them."""
-    found = [each for each in tables.deliveries(store) if each.id in ids]
-    unknown = set(ids) - {each.id for each in found}
-    if unknown:
-        raise QuestionError(f"no delivery has the number {_numbers(unknown)}: see `modelwatch outbox --all`")
-    done = {each.id for each in found if each.state not in states}
-    if done:
-        raise QuestionError(f"nothing to do for {_numbers(done)}: see `modelwatch outbox --all`")
-    changed = list(map(change, found))
-    tables.update_deliveries(store, changed)
+    # A process that sends may record a result at any time.
+    with store.transaction():
+        found = [each for each in tables.deliveries(store) if each.id in ids]
+        unknown = set(ids) - {each.id for each in found}
+        if unknown:
+            raise QuestionError(
+                f"no delivery has the number {_numbers(unknown)}: see `modelwatch outbox --all`"
+            )
+        done = {each.id for each in found if each.state not in states}
+        if done:
+            raise QuestionError(f"nothing to do for {_numbers(done)}: see `modelwatch outbox --all`")
+        changed = list(map(change, found))
+        tables.update_deliveries(store, changed)
     return changed
 
 

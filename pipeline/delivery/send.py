@@ -18,21 +18,40 @@ from pipeline.delivery.outbox import enqueue, record_result
 from pipeline.delivery.types import (
     MAX_WAIT,
     REPORTS,
+    TOTAL_TIMEOUT,
+    ChannelSettings,
     DeliveryResult,
     DeliveryStatus,
     Destination,
     Files,
+    MailDirectory,
 )
 from pipeline.errors import DeliveryError
 from pipeline.reports.report import build_report
 from pipeline.reports.summary import Summaries
 from pipeline.reports.types import Filter
 from pipeline.store import Store
-from pipeline.store.outbox import Delivery, FailingRecipient, deliveries, failing_recipients
+from pipeline.store.outbox import (
+    Delivery,
+    FailingRecipient,
+    deliveries,
+    end_lease,
+    failing_recipients,
+    lease,
+)
 from pipeline.store.runs import find_run, last_start
 
 _TIME_FOR_FAILURES = 5 * 60
 """Seconds for failed attempts in one run; after them, the rest of the outbox is left for the next run."""
+
+_LEASE_MARGIN = 5 * 60
+"""Seconds that a lease is longer than the hand-over: for secrets, for the text, and to record the result."""
+
+
+def _lease_seconds(channel: ChannelSettings, recipients: int) -> float:
+    """Return how long a lease of some deliveries lasts: Apprise takes its recipients one by one."""
+    timeout = 0 if isinstance(channel, MailDirectory | Files) else channel.timeout
+    return TOTAL_TIMEOUT * timeout * recipients + _LEASE_MARGIN
 
 
 @dataclass(slots=True)
@@ -45,6 +64,7 @@ class DeliverySummary:
         failed: the others; each waits for its next attempt or is refused.
         problems: problems with the user's templates; the built-in ones were used instead.
         due: a line for each recipient whose failure begins, lasts another full day, or is over.
+        busy: the destinations to which another process is sending, and until when at the latest.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -52,6 +72,7 @@ class DeliverySummary:
     failed: list[Delivery] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     due: list[str] = field(default_factory=list)
+    busy: dict[str, str] = field(default_factory=dict)
 
     @property
     def incomplete(self) -> bool:
@@ -98,6 +119,81 @@ def all_destinations(reports: Path, configured: Iterable[Destination]) -> tuple[
     return (Destination(REPORTS, Files(reports), Filter(severity=Severity.QUIET)), *configured)
 
 
+class Sending:
+    """Sends the deliveries that are due, oldest first, in two steps: `write` and `send`.
+
+    Each result is recorded at once. A delivery whose process is killed before that is sent again, with the
+    same message id. Deliveries to recipients that have left the config are refused.
+
+    Args:
+        destinations: those of the config, and the reports directory.
+        watch: the watch list of the config.
+        clock: returns the current time (ISO 8601 UTC).
+        resolve: resolves references to secrets.
+        only: the name of the one destination to send to.
+    """
+
+    def __init__(
+        self,
+        destinations: Iterable[Destination],
+        watch: Watch,
+        clock: Callable[[], str],
+        resolve: Resolve,
+        *,
+        only: str | None = None,
+    ) -> None:
+        self.summary = DeliverySummary()
+        self._by_name = {each.name: each for each in destinations}
+        self._watch, self._clock, self._resolve, self._only = watch, clock, resolve, only
+        self._before: Mapping[tuple[str, str], FailingRecipient] = {}
+
+    def write(self, store: Store) -> None:
+        """Write what goes into directories of this machine, and refuse what is for nobody.
+
+        The caller holds the lock of the database: two processes must not write into one directory.
+        """
+        self._before = failing_recipients(store)
+        self._deliver(store, local=True)
+
+    def send(self, store: Store) -> DeliverySummary:
+        """Send the rest to receivers, each leased meanwhile; return the result of both steps.
+
+        The lock of the database is not needed: a slow receiver delays no other run. A destination to which
+        another process sends is left to that; what it does not send goes with the next run.
+        """
+        self._deliver(store, local=False)
+        if self._before or self.summary.failed:
+            self.summary.due += _due_lines(store, self._before, self.summary)
+        busy = _leased(deliveries(store, "waiting"), self._clock())
+        self.summary.busy |= {name: end for name, end in busy.items() if self._only in (None, name)}
+        return self.summary
+
+    def _deliver(self, store: Store, *, local: bool) -> None:
+        sender = _Sender(
+            store, self._watch, self._clock, self._resolve, Summaries(store, self._watch), self.summary
+        )
+        failing: set[str] = set()
+        spent = 0.0
+        for batch in due_deliveries(store, self._clock(), only=self._only):
+            name = batch[0].destination
+            destination = self._by_name.get(name)
+            is_local = not current_recipients(destination, batch) or (
+                destination is not None and destination.channel.is_local
+            )
+            if name in failing or is_local != local:
+                continue
+            began = self._clock()
+            if local:
+                results, ended = sender.send(destination, batch)
+            else:
+                results, ended = sender.send_leased(destination, batch, at=began)
+            if any(result.status == DeliveryStatus.RETRY for result in results.values()):
+                failing.add(name)
+                spent += seconds_between(began, ended)
+            if spent > _TIME_FOR_FAILURES:
+                break
+
+
 def enqueue_and_send(
     store: Store,
     destinations: Sequence[Destination],
@@ -107,56 +203,12 @@ def enqueue_and_send(
     *,
     only: str | None = None,
 ) -> DeliverySummary:
-    """Enqueue the reports that are due, then send the deliveries that are due; see `send_due`."""
+    """Enqueue the reports that are due, then send the deliveries that are due; see `Sending`."""
     with store.transaction():
         enqueue(store, destinations, watch, at=clock())
-    return send_due(store, destinations, watch, clock, resolve, only=only)
-
-
-def send_due(
-    store: Store,
-    destinations: Iterable[Destination],
-    watch: Watch,
-    clock: Callable[[], str],
-    resolve: Resolve,
-    *,
-    only: str | None = None,
-) -> DeliverySummary:
-    """Send the deliveries that are due, oldest first.
-
-    Each result is recorded at once. A delivery whose process is killed before that is sent again, with the
-    same message id. Deliveries to recipients that have left the config are refused.
-
-    Args:
-        store: an open database.
-        destinations: those of the config, and the reports directory.
-        watch: the watch list of the config.
-        clock: returns the current time (ISO 8601 UTC).
-        resolve: resolves references to secrets.
-        only: the name of the one destination to send to.
-    """
-    by_name = {each.name: each for each in destinations}
-    sender = _Sender(store, watch, resolve, Summaries(store, watch), DeliverySummary())
-    failing: set[str] = set()
-    spent = 0.0
-    before = failing_recipients(store)
-    for batch in due_deliveries(store, clock(), only=only):
-        name = batch[0].destination
-        if name in failing:
-            continue
-        began = clock()
-        results = sender.send(by_name.get(name), batch)
-        ended = clock()
-        for delivery in batch:
-            sender.record(delivery, results[delivery.recipient], at=ended)
-        if any(result.status == DeliveryStatus.RETRY for result in results.values()):
-            failing.add(name)
-            spent += seconds_between(began, ended)
-        if spent > _TIME_FOR_FAILURES:
-            break
-    if before or sender.summary.failed:
-        sender.summary.due += _due_lines(store, before, sender.summary)
-    return sender.summary
+    sending = Sending(destinations, watch, clock, resolve, only=only)
+    sending.write(store)
+    return sending.send(store)
 
 
 def _due_lines(
@@ -195,14 +247,16 @@ def _due_lines(
 def due_deliveries(store: Store, at: str, *, only: str | None = None) -> list[list[Delivery]]:
     """Return the deliveries that are due at a time, in batches of one report to one destination.
 
-    Destinations without a failed attempt come first; within each part, the oldest reports.
+    Destinations without a failed attempt come first; within each part, the oldest reports. Those to which
+    another process is sending are left out.
     """
-    # A due time beyond the longest wait was set by a clock that ran ahead: ignore it.
-    furthest = shifted(at, MAX_WAIT)
+    is_ahead = _ahead(at)
+    found = deliveries(store, "waiting")
+    leased = _leased(found, at)
     waiting = [
         each
-        for each in deliveries(store, "waiting")
-        if only in (None, each.destination) and not at < (each.due_at or "") <= furthest
+        for each in found
+        if only in (None, each.destination) and each.destination not in leased and not is_ahead(each.due_at)
     ]
     tried = {each.destination for each in waiting if each.attempts}
     waiting.sort(
@@ -223,18 +277,55 @@ def current_recipients(destination: Destination | None, batch: Iterable[Delivery
     return [each.recipient for each in batch if destination.channel.may_move or each.recipient in configured]
 
 
+def _leased(waiting: Iterable[Delivery], at: str) -> dict[str, str]:
+    """Return the destinations to which a process is sending, and the end of its lease."""
+    is_live = _ahead(at)
+    ends = sorted((each.leased_until or "", each.destination) for each in waiting)
+    return {destination: end for end, destination in ends if is_live(end)}
+
+
+def _ahead(at: str) -> Callable[[str | None], bool]:
+    """Return the test whether a time is to come: that of a next attempt, or the end of a lease."""
+    # A time beyond the longest wait was set by a clock that ran ahead: ignore it.
+    furthest = shifted(at, MAX_WAIT)
+    return lambda time: at < (time or "") <= furthest
+
+
 @dataclass(frozen=True, slots=True)
 class _Sender:
     """Sends batches of deliveries, and records their results in a summary."""
 
     store: Store
     watch: Watch
+    clock: Callable[[], str]
     resolve: Resolve
     summaries: Summaries
     summary: DeliverySummary
 
-    def send(self, destination: Destination | None, batch: list[Delivery]) -> dict[str, DeliveryResult]:
-        """Send one report to all recipients of a batch; return the result for each."""
+    def send_leased(
+        self, destination: Destination | None, batch: list[Delivery], *, at: str
+    ) -> tuple[dict[str, DeliveryResult], str]:
+        """Send a batch as `send` does, unless another process does so; return no results then."""
+        assert destination
+        until = shifted(at, _lease_seconds(destination.channel, len(batch)))
+        leased = lease(self.store, batch, is_live=_ahead(at), until=until)
+        try:
+            return self.send(destination, leased) if leased else ({}, at)
+        finally:
+            # None has a lease any more, unless the sending was interrupted.
+            end_lease(self.store, leased, until=until)
+
+    def send(
+        self, destination: Destination | None, batch: list[Delivery]
+    ) -> tuple[dict[str, DeliveryResult], str]:
+        """Send one report to all recipients of a batch and record it; return each result, and the time."""
+        results = self._results(destination, batch)
+        at = self.clock()
+        for delivery in batch:
+            self._record(delivery, results[delivery.recipient], at=at)
+        return results, at
+
+    def _results(self, destination: Destination | None, batch: list[Delivery]) -> dict[str, DeliveryResult]:
         to = current_recipients(destination, batch)
         gone = DeliveryResult(DeliveryStatus.REFUSED, "the recipient is no longer in the config")
         results = {each.recipient: gone for each in batch if each.recipient not in to}
@@ -242,7 +333,8 @@ class _Sender:
             return results
         if isinstance(destination.channel, Files):
             return results | dict.fromkeys(to, self._write(destination, destination.channel, batch[0]))
-        content = render_message(self.store, self.summaries, destination, batch[0], self.summary.problems)
+        with self.store.read_transaction():
+            content = render_message(self.store, self.summaries, destination, batch[0], self.summary.problems)
         return results | channels.send(destination.channel, content, to, self.resolve)
 
     def _write(self, destination: Destination, channel: Files, delivery: Delivery) -> DeliveryResult:
@@ -258,7 +350,7 @@ class _Sender:
             return DeliveryResult(DeliveryStatus.RETRY, error.message, retry_after=0)
         return DeliveryResult(DeliveryStatus.SENT)
 
-    def record(self, delivery: Delivery, result: DeliveryResult, *, at: str) -> None:
+    def _record(self, delivery: Delivery, result: DeliveryResult, *, at: str) -> None:
         """Record the result of one delivery."""
         recorded = record_result(self.store, delivery, result, at=at)
         (self.summary.sent if result.status == DeliveryStatus.SENT else self.summary.failed).append(recorded)

@@ -47,6 +47,7 @@ class Smtp:
 
     attaches_files: ClassVar[bool] = True
     may_move: ClassVar[bool] = False
+    is_local: ClassVar[bool] = False
 
     server: str
     port: int
@@ -67,6 +68,7 @@ class Sendmail:
 
     attaches_files: ClassVar[bool] = True
     may_move: ClassVar[bool] = False
+    is_local: ClassVar[bool] = False
 
     sender: str
     recipients: tuple[str, ...]
@@ -81,6 +83,7 @@ class MailDirectory:
 
     attaches_files: ClassVar[bool] = True
     may_move: ClassVar[bool] = True
+    is_local: ClassVar[bool] = True
 
     path: Path
     sender: str = "modelwatch <modelwatch@localhost>"
@@ -99,6 +102,7 @@ class Webhook:
 
     attaches_files: ClassVar[bool] = False
     may_move: ClassVar[bool] = True
+    is_local: ClassVar[bool] = False
 
     url: str
     secret: str | None = None
@@ -112,6 +116,7 @@ class Apprise:
 
     attaches_files: ClassVar[bool] = False
     may_move: ClassVar[bool] = False
+    is_local: ClassVar[bool] = False
 
     urls: tuple[str, ...]
     timeout: float = TIMEOUT
@@ -123,16 +128,18 @@ class Files:
 
     attaches_files: ClassVar[bool] = False
     may_move: ClassVar[bool] = True
+    is_local: ClassVar[bool] = True
 
     path: Path
     forms: tuple[str, ...] = ("csv", "json")
 
 
 ChannelSettings = Smtp | Sendmail | MailDirectory | Webhook | Apprise | Files
-"""The settings of any channel. Each type declares two traits:
+"""The settings of any channel. Each type declares three traits:
 
 `attaches_files`: a message is sent with its attachments, and its text may refer to them.
 `may_move`: the recipient is one place; what waits for its old address is sent to the new one.
+`is_local`: it is a directory of this machine, and written while the lock of the database is held.
 """
 
 

@@ -5,7 +5,7 @@ from pipeline.store.database import Store
 from pipeline.store.flapping import answers_needed, flap_levels
 from pipeline.store.ledger import LedgerWriter, PendingRemoval, Sighting, Snapshot
 from pipeline.store.listings import read_listing
-from pipeline.store.lock import lock, writing
+from pipeline.store.lock import lock, open_to_send, writing
 from pipeline.store.scopes import scope_states
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "compact",
     "flap_levels",
     "lock",
+    "open_to_send",
     "read_listing",
     "scope_states",
     "write_backup",

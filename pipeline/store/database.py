@@ -25,6 +25,9 @@ APPLICATION_ID = 0x6D6F6477
 BUSY_TIMEOUT_MS = 30_000
 """How long to wait for another program that writes: https://www.sqlite.org/c3ref/busy_timeout.html"""
 
+SENDING_TIMEOUT_MS = 240_000
+"""How long the result of a delivery waits for others that write: they may derive a whole history again."""
+
 _MIGRATION_SET = "modelwatch"
 
 _LARGE_INDEXES = (
@@ -271,6 +274,10 @@ class Store:
         """Query with named parameters; yield each row as a tuple."""
         with store_errors(self.path):
             yield from self.connection.execute(sql, dict(parameters or {}))
+
+    def wait_for_others(self, milliseconds: int) -> None:
+        """Wait up to so long for other programs that write, instead of `BUSY_TIMEOUT_MS`."""
+        self.connection.execute(f"pragma busy_timeout = {milliseconds:d}")
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the main file, so that a copy of that file alone is complete.

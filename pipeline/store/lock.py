@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.errors import Locked
-from pipeline.store.database import Store, store_errors
+from pipeline.store.database import SENDING_TIMEOUT_MS, Store, store_errors
 from pipeline.store.marker import marker_of, refuse_lost
 
 _LOCKED_BYTE = 1 << 62
@@ -44,6 +44,21 @@ def writing(path: Path, *, since: str, must_exist: bool = False, new: bool = Fal
         finally:
             _mark_history(store, since)
         store.checkpoint()
+
+
+@contextmanager
+def open_to_send(path: Path) -> Iterator[Store]:
+    """Open a database to record what is sent, without its lock: other processes may write meanwhile.
+
+    Each write waits for theirs, so that no result is lost: see `SENDING_TIMEOUT_MS`.
+
+    Raises:
+        StoreError: it cannot be used, or does not exist.
+    """
+    Store.read(path, allow_old=True).close()
+    with Store.open(path) as store:
+        store.wait_for_others(SENDING_TIMEOUT_MS)
+        yield store
 
 
 def _mark_history(store: Store, now: str) -> None:

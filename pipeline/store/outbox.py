@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from pipeline.store.database import Store
 from pipeline.store.windows import FOREVER, Window
+
+IsLive = Callable[[str | None], bool]
+"""Returns whether a lease, by its end (ISO 8601 UTC), has not expired; None is no lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Delivery:
         state: waiting, sent, refused (not retried) or dropped (by the user).
         due_at: when to try next; None for at once.
         error: why the last try failed.
+        leased_until: until when a process may be sending it, and others do not; None if none does.
     """
 
     id: int
@@ -54,6 +58,7 @@ class Delivery:
     due_at: str | None
     sent_at: str | None
     error: str | None
+    leased_until: str | None = None
 
     @property
     def window(self) -> Window:
@@ -148,7 +153,7 @@ def deliveries(store: Store, *states: str) -> list[Delivery]:
         select deliveries.id, snapshots.started_at as at, destinations.name as destination,
                deliveries.recipient, coalesce(deliveries.since, 0) as since, deliveries.until,
                deliveries.message_id, deliveries.state, deliveries.attempts, deliveries.due_at,
-               deliveries.sent_at, deliveries.error
+               deliveries.sent_at, deliveries.error, deliveries.leased_until
         from deliveries
         join destinations on destinations.id = deliveries.destination
         join snapshots on snapshots.id = deliveries.until
@@ -161,11 +166,66 @@ def deliveries(store: Store, *states: str) -> list[Delivery]:
 
 
 def update_deliveries(store: Store, changed: Collection[Delivery]) -> None:
-    """Write the state, attempts, times and error of deliveries, in one transaction."""
+    """Write the state, attempts, times and error of deliveries, inside an open transaction."""
+    store.connection.executemany(
+        "update deliveries set state = ?, attempts = ?, due_at = ?, sent_at = ?, error = ? where id = ?",
+        [[each.state, each.attempts, each.due_at, each.sent_at, each.error, each.id] for each in changed],
+    )
+
+
+def record_attempt(store: Store, delivery: Delivery) -> None:
+    """Write the result of an attempt, and end the lease.
+
+    A delivery that was dropped meanwhile stays dropped, unless it was sent.
+    """
+    with store.transaction():
+        store.connection.execute(
+            """
+            update deliveries set state = :state, attempts = :attempts, due_at = :due_at, sent_at = :sent_at,
+                error = :error, leased_until = null
+            where id = :id and (state = 'waiting' or :state = 'sent')
+            """,
+            {
+                "id": delivery.id,
+                "state": delivery.state,
+                "attempts": delivery.attempts,
+                "due_at": delivery.due_at,
+                "sent_at": delivery.sent_at,
+                "error": delivery.error,
+            },
+        )
+
+
+def lease(store: Store, batch: Collection[Delivery], *, is_live: IsLive, until: str) -> list[Delivery]:
+    """Lease deliveries to one destination, so that no other process sends them; return those leased.
+
+    Left out are those that another process has sent, tried or dropped since they were read. None is leased
+    while another process sends to the destination, so that its reports arrive in their order.
+
+    Args:
+        store: an open database; its lock is not needed.
+        batch: the deliveries, as they were read.
+        is_live: returns whether a lease, by its end, has not expired.
+        until: the end of the lease (ISO 8601 UTC).
+    """
+    with store.transaction():
+        now = {each.id: each for each in deliveries(store, "waiting")}
+        destinations = {each.destination for each in batch}
+        if any(each.destination in destinations and is_live(each.leased_until) for each in now.values()):
+            return []
+        leased = [each for each in batch if now.get(each.id) == each]
+        store.connection.executemany(
+            "update deliveries set leased_until = ? where id = ?", [[until, each.id] for each in leased]
+        )
+    return leased
+
+
+def end_lease(store: Store, batch: Collection[Delivery], *, until: str) -> None:
+    """End the lease, until this time, of deliveries that have no result."""
     with store.transaction():
         store.connection.executemany(
-            "update deliveries set state = ?, attempts = ?, due_at = ?, sent_at = ?, error = ? where id = ?",
-            [[each.state, each.attempts, each.due_at, each.sent_at, each.error, each.id] for each in changed],
+            "update deliveries set leased_until = null where id = ? and leased_until = ?",
+            [[each.id, until] for each in batch],
         )
 
 

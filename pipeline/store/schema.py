@@ -312,7 +312,8 @@ create table deliveries (
     attempts integer not null,
     due_at text,
     sent_at text,
-    error text
+    error text,
+    leased_until text
 ) strict;
 create index deliveries_destination on deliveries(destination, until);
 create index deliveries_state on deliveries(state);
@@ -364,13 +365,14 @@ def changing_values(db: Database) -> None:
 
 
 def unread_prices(db: Database) -> None:
-    """Add which prices of a scope give no figure, what to do about a failure, and views of changed prices.
+    """Add prices without a figure, what to do about a failure, views of changed prices, and leases.
 
     The next run fills in the first, as its rules have changed.
     """
     _drop_views(db)
     _recreate(db, "scopes", price_advice="null")
     _recreate(db, "sightings", cure="null")
+    _recreate(db, "deliveries", leased_until="null")
     _run(db, VIEWS)
 
 

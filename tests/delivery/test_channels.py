@@ -25,7 +25,7 @@ def test_every_channel_has_keys_and_a_parser_in_the_config_and_a_module_except_f
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize("trait", ["attaches_files", "may_move"])
+@pytest.mark.parametrize("trait", ["attaches_files", "may_move", "is_local"])
 def test_every_channel_declares_its_traits(settings, trait):
     assert isinstance(vars(settings).get(trait), bool)
 

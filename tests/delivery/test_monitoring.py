@@ -184,13 +184,10 @@ def test_a_run_that_cannot_start_pings_its_failure(world):
 
 
 def test_an_unexpected_exception_pings_a_failure_by_its_class(world):
-    with (
-        mock.patch("pipeline.delivery.send.send_due", side_effect=ValueError("secret words")),
-        pytest.raises(ValueError, match="secret words"),
-    ):
-        world.job.quick("run")
-    assert world.switch.paths == ["/start", "/1"]
-    assert world.switch.server.requests[1].body == b"the run exited with 1\nValueError"
+    with mock.patch("pipeline.delivery.send.failing_recipients", side_effect=ValueError("secret words")):
+        assert world.job.quick("run").code == 70
+    assert world.switch.paths == ["/start", "/70"]
+    assert world.switch.server.requests[1].body == b"the run exited with 70\nValueError"
 
 
 def test_the_start_ping_does_not_delay_the_run(world):

@@ -19,7 +19,7 @@ from pipeline.core.times import iso
 from pipeline.core.types import Secret
 from pipeline.core.watchlist import NO_WATCH
 from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, record_result, retry
-from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send, send_due
+from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination
 from pipeline.errors import DeliveryError, QuestionError, Refused
 from pipeline.maintenance import dialects_of, prune, verify
@@ -186,7 +186,7 @@ def test_a_delivery_whose_result_was_lost_is_sent_again_byte_by_byte(script: Scr
     with script.store.transaction():
         script.store.connection.execute("update deliveries set state = 'waiting'")
     before = {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()}
-    assert len(send_due(script.store, destinations, NO_WATCH, lambda: moment(2), Secret).sent) == 1 + 1
+    assert len(deliver(script.store, destinations, 2).sent) == 1 + 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "ops").iterdir()} == before
 
 

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from support import TESTS
 from support.e2e import TIMEOUT, Job, Reply, Scripted, listed
 from support.mailing import SECRET, Certificates, Mailbox, read, serving
 from support.proving import problems
+
+from pipeline.core.times import iso
 
 pytestmark = pytest.mark.proofs
 
@@ -31,13 +34,15 @@ PLACES = (
     ("run", "after", "pipeline.sync.run:record"),
     ("run", "after", "pipeline.store.outbox:set_reported"),
     ("run", "after", "pipeline.delivery.outbox:enqueue"),
-    ("run", "before", "pipeline.delivery.send:send_due"),
+    ("run", "before", "pipeline.delivery.send:failing_recipients"),
     ("run", "after", "pipeline.delivery.files:write_files"),
     ("run", "before", "pipeline.delivery.content:render_message"),
     ("run", "after", "pipeline.delivery.content:render_message"),
     ("run", "before", "pipeline.delivery.channels.smtp:_connect"),
     ("run", "after", "pipeline.delivery.channels.smtp:send"),
+    ("run", "after", "pipeline.store.outbox:lease"),
     ("run", "after", "pipeline.delivery.outbox:record_result"),
+    ("run", "before", "pipeline.store.outbox:end_lease"),
     ("run", "before", "pipeline.cli.run:_log_failures"),
     ("send", "after", "pipeline.delivery.outbox:enqueue"),
     ("send", "after", "pipeline.delivery.channels.smtp:send"),
@@ -161,6 +166,11 @@ def killed_inside(job: Job, command: str, when: str, place: str) -> None:
     assert process.returncode == -signal.SIGKILL, (place, process.stderr)
 
 
+def when_leases_have_expired() -> str:
+    """Return a time at which no killed process may be sending."""
+    return iso(datetime.now(UTC) + timedelta(minutes=30))
+
+
 def test_a_program_killed_at_any_point_loses_and_doubles_no_mail(tmp_path: Path) -> None:
     certificates = Certificates(trustme.CA())
     certificates.write(tmp_path / "ca.pem")
@@ -193,7 +203,7 @@ def test_a_program_killed_at_any_point_loses_and_doubles_no_mail(tmp_path: Path)
                 if command == "send":
                     assert job.quick("sync").code == 0
                 killed_inside(job, command, when, place)
-            done = job.quick("run")
+            done = job.quick("run", at=when_leases_have_expired())
             assert done.code == 0, (point, done)
         assert job.quick("outbox", "--json").json() == []
     taken = [(envelope.rcpt_tos, bytes(envelope.original_content or b"")) for envelope in mailbox.taken]
@@ -256,7 +266,7 @@ def test_each_recipient_keeps_its_status_when_the_program_is_killed(tmp_path: Pa
         job = home_with_mail(tmp_path, gateway.url, port, ANN, BOB, EVE)
         for place in ("pipeline.delivery.channels.smtp:send", "pipeline.delivery.outbox:record_result"):
             killed_inside(job, "run", "after", place)
-            done = job.quick("run", "--repeat")
+            done = job.quick("run", "--repeat", at=when_leases_have_expired())
             assert done.code == 6
             assert f"team: localhost:{port} does not accept mail for {BOB}: 550 5.1.1" in done.stderr
             models.append(f"m{len(models)}")

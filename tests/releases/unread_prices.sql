@@ -46,7 +46,8 @@ CREATE TABLE deliveries (
     attempts integer not null,
     due_at text,
     sent_at text,
-    error text
+    error text,
+    leased_until text
 ) strict;
 CREATE TABLE departures (
     id integer primary key,

@@ -84,8 +84,8 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
     ]
     scopes = [(*row[:6], 0, *row[6:], None, None) for row in renamed]
     counted = [(*row, started_at[row[4]]) for row in before["missing"]]
-    sightings = [(*row, None) for row in before["sightings"]]
-    assert after == before | {"scopes": scopes, "missing": counted, "sightings": sightings}
+    widened = {name: [(*row, None) for row in before[name]] for name in ("sightings", "deliveries")}
+    assert after == before | {"scopes": scopes, "missing": counted} | widened
 
 
 @pytest.mark.parametrize("release", ["initial", "standard_names"])
