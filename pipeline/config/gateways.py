@@ -63,7 +63,7 @@ SCOPE_KEYS = frozenset({*_CREDENTIALS, *_SIGN_IN, "group", "groups", "dialect"})
 
 _PATHS_EXAMPLE = '["benchmarks", "providers.*.latency"]'
 
-_PAGING = ("param", "next", "more", "pages", "total", "size", "first")
+_PAGING = ("param", "offset", "next", "more", "pages", "total", "size", "first")
 
 _PRICES = ("unit", "currency", "input", "output", "cache_read", "cache_write", "per_call")
 
@@ -345,8 +345,15 @@ def _check(table: Table, key: str, value: str, parse: Callable[[str], object]) -
 
 def _paging(table: Table) -> Pairs:
     found = _pairs(table.table("paging"), _PAGING, _check_paging)
+    if "offset" in dict(found):
+        if others := {"param", "next", "more", "pages"} & dict(found).keys():
+            table.fail(f"`offset` cannot stand beside `{min(others)}`: it counts records", "paging")
+        return found
     if found and "param" not in dict(found):
-        table.fail("needs `param`: the query parameter that selects a page", "paging")
+        table.fail(
+            "needs `param`, the query parameter that selects a page, or `offset`, one that counts records",
+            "paging",
+        )
     if found and not {"next", "pages", "total"} & dict(found).keys():
         table.fail(
             "needs `next` (the path of the next cursor), `pages` (that of their number)"

@@ -23,6 +23,7 @@ from pipeline.gateways.dialects.signs import (
     header_value,
     is_cursor,
     is_set,
+    stated_offset,
     whole_number,
 )
 from pipeline.gateways.urls import (
@@ -86,7 +87,8 @@ class Paging:
         next_at: the path of `param`'s value for the next page; a URL is parsed for its parameters.
         more_at: the path of the flag for further pages; without it, a next cursor means further pages.
         numbered: pages are counted; `pages_at`, or else `total_at`, has their number.
-        first: the number of the first page, if they are counted.
+        by_offset: `param` counts records; without `total_at`, a shorter or empty page is the last one.
+        first: the number of the first page, or record, if they are counted.
         pages_at: the path of the number of pages.
         size: the parameters that ask for large pages.
         total_at: the path of the number of records on all pages.
@@ -98,6 +100,7 @@ class Paging:
     more_at: str = ""
     numbered: bool = False
     first: int = 1
+    by_offset: bool = False
     pages_at: str = ""
     size: Params = ()
     total_at: str = ""
@@ -168,7 +171,7 @@ def pages(
             return (page.body,)
         bodies.append(page.body)
         count += len(found)
-        next_request = pager.by_paging(page, envelope, len(bodies), count)
+        next_request = pager.by_paging(page, envelope, len(found), len(bodies), count)
         next_request = next_request or pager.announced(page, envelope, len(found), len(bodies), count)
         if not found:
             _check_empty(paging, len(bodies), announces=next_request is not None, complete=complete)
@@ -207,7 +210,10 @@ def _check_empty(paging: Paging | None, page: int, *, announces: bool, complete:
 def _cure_of_repetition(paging: Paging | None) -> str:
     if paging is None or paging.is_guess:
         return f"is `dialect` right? If it is, {_CURE}"
-    return f"the gateway may ignore `{paging.param}`: check `param` of `paging`, or set {WHOLE}"
+    if paging.by_offset:
+        return f"the gateway may ignore `{paging.param}`: check `offset` of `paging`, or set {WHOLE}"
+    counts = ", write `offset` in its place if the parameter counts records" if paging.numbered else ""
+    return f"the gateway may ignore `{paging.param}`: check `param` of `paging`{counts}, or set {WHOLE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +233,20 @@ class _Pager:
         number = ((self.paging.param, str(self.paging.first)),)
         return self._with(number if self.paging.numbered else ())
 
-    def by_paging(self, page: Page, envelope: Any, pages: int, records: int) -> PageRequest | None:
+    def by_paging(self, page: Page, envelope: Any, rows: int, pages: int, records: int) -> PageRequest | None:
         """Return the request of the next page by the dialect's own paging; None at the end."""
         if self.paging is None:
             return None
         if not self.complete:
             _check_number(self.paging, envelope, page.values, pages)
+        if self.paging.by_offset:
+            total = whole_number(_find(envelope, page.values, self.paging.total_at))
+            # Each page but the last is as long as the first.
+            if records >= total if total is not None else rows * pages < records or not rows:
+                return None
+            stated = stated_offset(envelope, self.list_path(envelope), self.paging.param)
+            first = 1 if stated == records - rows + 1 else self.paging.first
+            return self._with(((self.paging.param, str(first + records)),))
         cursor = _next_cursor(self.paging, envelope, page.values, pages, records)
         return None if cursor is None else self._with(cursor)
 
@@ -251,7 +265,9 @@ class _Pager:
 
     def _with(self, cursor: Params) -> PageRequest:
         assert self.paging
-        return self._selecting(merged(self.paging.size, cursor), numbers=self.paging.numbered)
+        return self._selecting(
+            merged(self.paging.size, cursor), numbers=self.paging.numbered or self.paging.by_offset
+        )
 
     def _selecting(self, page: Params, *, numbers: bool) -> PageRequest:
         """Return the request of a page; in a body, `numbers` are written as such, but never a cursor."""
@@ -326,6 +342,8 @@ def has_next_page(
         Unreadable: it does not say.
     """
     _check_number(paging, envelope, headers, pages)
+    if paging.by_offset:
+        return records < (whole_number(_find(envelope, headers, paging.total_at)) or 0)
     return _next_cursor(paging, envelope, headers, pages, records) is not None
 
 
@@ -355,7 +373,9 @@ def _next_cursor(
 
 def _check_number(paging: Paging, envelope: Any, headers: Mapping[str, Any], page: int) -> None:
     """Raise Unreadable for a numbered page without the number that says whether it is the last one."""
-    paths = {"pages": paging.pages_at, "total": paging.total_at} if paging.numbered else {}
+    paths = (
+        {"pages": paging.pages_at, "total": paging.total_at} if paging.numbered or paging.by_offset else {}
+    )
     paths = {key: path for key, path in paths.items() if path}
     for path in paths.values():
         value = _find(envelope, headers, path)
@@ -387,4 +407,7 @@ def _cursor_params(paging: Paging, cursor: str) -> Params:
 def _check_total(paging: Paging, envelope: Any, headers: Mapping[str, Any], count: int) -> None:
     total = whole_number(_find(envelope, headers, paging.total_at))
     if total is not None and total != count:
-        raise Unreadable(f"the list announces {total} records, and {count} were read")
+        cure = None
+        if paging.numbered:
+            cure = f"if `{paging.param}` counts records, write `offset` of `paging` in place of `param`"
+        raise Unreadable(f"the list announces {total} records, and {count} were read", cure=cure)

@@ -188,11 +188,12 @@ def _name(reading: str | None) -> str | None:
 
 def _paging(own: dict[str, str]) -> Paging:
     return Paging(
-        param=own["param"],
+        param=own.get("offset") or own["param"],
         next_at=own.get("next", ""),
         more_at=own.get("more", ""),
-        numbered="next" not in own,
-        first=int(own.get("first", "1")),
+        numbered="next" not in own and "offset" not in own,
+        by_offset="offset" in own,
+        first=int(own.get("first", "0" if "offset" in own else "1")),
         pages_at=own.get("pages", ""),
         size=tuple(parse_qsl(own.get("size", ""))),
         total_at=own.get("total", ""),

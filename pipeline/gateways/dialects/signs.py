@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from pipeline.core import canonical
+from pipeline.core import canonical, jsonpath
 from pipeline.core.jsonpath import Path
 from pipeline.core.text import count, redact
 from pipeline.gateways.urls import same_page
@@ -39,6 +39,9 @@ _NEXT = words(
     " nextcontinuationtoken nextcursor nexthref nextid nextindex nextkey nextlink nextmarker nextoffset"
     " nextpage nextpagecursor nextpagekey nextpagelink nextpagenumber nextpagestart nextpagetoken"
     " nextpageuri nextpageurl nextrecordsurl nextskip nextstart nextstartkey nexttoken nexturi nexturl"
+    " nextafter nextanchor nextbookmark nextchunk nextcontinuation nextfrom nextitem nextitemid nextlastid"
+    " nextposition nextreference nextrow nextseq nextsequence nextset nextsince nextstartafter nextstartid"
+    " nextstartingafter nextstartingtoken nextstarttoken nextstate"
     " odatanextlink pagenext paginationtoken resumetoken resumptiontoken scrollid"
 )
 """Cursors and addresses of the next page."""
@@ -106,6 +109,10 @@ _MAYBE_LEFT = words("remaining")
 """Such numbers that are those of requests or credits, unless they stand beside other words about pages."""
 
 _OFFSETS = words("offset skip")
+_STARTS = words("firstresult start startindex")
+"""Offsets that are such only beside a total, and not beside the end of a range."""
+
+_ENDS = words("end last to")
 _PAGE_NUMBERS = words("currentpage number page pageindex pageno pagenum pagenumber")
 _SIZES = words("itemsperpage limit pagelimit pagesize perpage size take top")
 _PAGE_PARAMETERS = {"currentpage": "page", "number": "page"}
@@ -126,6 +133,7 @@ _ROLES = (
     | _LEFT
     | _MAYBE_LEFT
     | _OFFSETS
+    | _STARTS
     | _PAGE_NUMBERS
     | _SIZES
     | _LAST_IDS
@@ -143,6 +151,7 @@ _NOT_OF_HEADERS = words(
 _TARGETS = ("href", "url", "uri", "link", "cursor", "token", "page", "offset", "id")
 """What an object named `next` has, the likeliest first."""
 
+_TIMES = ("at", "date", "in", "refresh", "reset", "time", "update")
 _DEPTH = 3
 _MOST_LINKS = 32
 _LONGEST_VALUE = 60
@@ -169,12 +178,16 @@ WHOLE = "`complete = true` if this is the whole list"
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A sign of more pages: where it is, its value, and the setting that follows it (None if unknown)."""
+    """A sign of more pages: where it is, its value, and the setting that follows it (None if unknown).
+
+    `is_total` for a number of records, which does not tell how a page is selected.
+    """
 
     at: Path
     value: Any
     paging: str | None = None
     in_header: bool = False
+    is_total: bool = False
 
     def __str__(self) -> str:
         where = "header " if self.in_header else ""
@@ -184,7 +197,11 @@ class Sign:
     def cure(self) -> str:
         """What to add to the gateway's table in the config."""
         paging = self.paging or 'paging = { param = "…", next = "…" }'
-        return f"set `{paging}` for the gateway, or {WHOLE}"
+        by_offset = ""
+        if self.is_total and self.paging:
+            offset = self.paging.replace('param = "page"', 'offset = "…"')
+            by_offset = f" (`{offset}` with the name of a parameter that counts records)"
+        return f"set `{paging}` for the gateway{by_offset}, or {WHOLE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +233,12 @@ class _Place:
         """Whether it is an object about pages alone, such as `pagination`."""
         return bool(self.at) and simplified(self.at[-1]) in _PAGE_OBJECTS
 
+    def cursors(self) -> Iterator[tuple[Path, str, Any]]:
+        """Yield path, name and value of the cursors: in an object about pages, of all that is `next`."""
+        yield from self.named(_NEXT)
+        if self.is_page_object:
+            yield from self.named({name for name in map(simplified, self.values) if _is_next(name)} - _NEXT)
+
     def named(self, names: Collection[str]) -> Iterator[tuple[Path, str, Any]]:
         """Yield path, name and value of the members with these names."""
         for name, value in self.values.items():
@@ -240,6 +263,11 @@ class _Position:
 def simplified(name: str) -> str:
     """Return a name in lower case, without punctuation and `X-`."""
     return _PUNCTUATION.sub("", _PREFIX.sub("", name)).lower()
+
+
+def _is_next(name: str) -> bool:
+    """Return whether a name in an object about pages is that of a cursor, and not of a time."""
+    return name.startswith("next") and not name.endswith(_TIMES)
 
 
 @lru_cache(maxsize=4096)
@@ -333,8 +361,11 @@ def first_page_sign(envelope: Any, to_list: Path) -> Sign | None:
     for place in _places(envelope, to_list):
         sizes = any(_natural(value) for *_, value in place.named(_SIZES))
         for at, _, value in place.named(_OFFSETS):
-            if _is_text(value) or (_natural(value) and sizes):
+            if _is_text(value):
                 return Sign(at, value, _cursor_setting(at, value))
+            # Without an offset in the request, 1 is that of the first record.
+            if (_natural(value) or 0) > 1 and sizes:
+                return Sign(at, value, f'paging = {{ offset = "{at[-1]}" }}')
         for at, _, value in place.named(_PAGE_NUMBERS):
             if sizes and (_natural(value) or 0) > 1:
                 return Sign(at, value)
@@ -356,11 +387,12 @@ def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: i
     if flags == {False} or any(map(_is_last, places)):
         return None
     position = next((found for place in places if (found := _position(place))), None)
-    if position is None or (pages == 1 and position.value > (0 if position.is_offset else 1)):
+    if position is None or (pages == 1 and position.value > 1):
         return None
     total = _total(position.place, places)
     if total is not None:
-        read = max(position.value + rows, records) if position.is_offset else records
+        first = 1 if position.value - (records - rows) == 1 else 0
+        read = max(position.value - first + rows, records) if position.is_offset else records
         more = read < total
     elif position.last:
         more = pages < position.last and position.value < position.last
@@ -373,6 +405,18 @@ def following(envelope: Any, to_list: Path, *, rows: int, records: int, pages: i
     pages_at = next((at for at, _, value in position.place.named(_PAGES) if _natural(value)), None)
     setting = _setting(param=position.param, pages=pages_at) if pages_at and not position.is_offset else None
     return Following(params, certain, Sign(position.at, position.value, setting)) if more else None
+
+
+def stated_offset(envelope: Any, to_list: Path, param: str) -> int | None:
+    """Return the offset that an answer states under the name of its parameter; None without one."""
+    for depth in range(len(to_list)):
+        around = jsonpath.find(envelope, to_list[:depth])
+        inner = [each for name, each in around.items() if simplified(name) in CONTAINERS]
+        for place in (around, *(each for each in inner if isinstance(each, dict))):
+            for name, value in place.items():
+                if simplified(name) == simplified(param) and (found := whole_number(value)) is not None:
+                    return found
+    return None
 
 
 def doubtful_sign(
@@ -404,7 +448,7 @@ def doubtful_sign(
                 path, total = ((*at, "value"), value.get("value")) if isinstance(value, dict) else (at, value)
                 number = _natural(total)
                 if number and number > records and name not in not_totals:
-                    totals.append(Sign(path, number, _total_setting(path), place.of_headers))
+                    totals.append(Sign(path, number, _total_setting(path), place.of_headers, is_total=True))
     if totals:
         return max(totals, key=lambda each: int(each.value))
     if any(map(_is_last, places)) or any(map(_flags, places)):
@@ -461,7 +505,8 @@ def _with_containers(
     members = {
         name: value
         for name, value in values.items()
-        if name != without and (has_role(name) or simplified(name) in more)
+        if name != without
+        and (has_role(name) or simplified(name) in more or (of_pages and _is_next(simplified(name))))
     }
     if not members:
         return
@@ -544,7 +589,7 @@ def _with_cursor(flag: Sign, places: Sequence[_Place]) -> Sign:
 
 
 def _cursors(place: _Place, present: Sequence[str], url: str) -> Iterator[Sign]:
-    for at, name, value in place.named(_NEXT):
+    for at, name, value in place.cursors():
         if simplified(name) == "cursor" and isinstance(value, dict):
             continue
         several = isinstance(value, list)
@@ -673,6 +718,12 @@ def _position(place: _Place) -> _Position | None:
     pages = next((found for *_, value in place.named(_PAGES) if (found := _natural(value))), None)
     for at, name, value in place.named(_OFFSETS):
         if size and (number := whole_number(value)) is not None:
+            return _Position(place, at, name, number, is_offset=True, size=size)
+    # SCIM: https://www.rfc-editor.org/rfc/rfc7644#section-3.4.2.4.
+    is_range = any(place.named(_ENDS))
+    totals = any(whole_number(value) is not None for *_, value in place.named(_TOTALS - {"count"}))
+    for at, name, value in () if is_range or not totals else place.named(_STARTS):
+        if (number := whole_number(value)) is not None:
             return _Position(place, at, name, number, is_offset=True, size=size)
     for at, name, value in place.named(_PAGE_NUMBERS):
         if (size or pages) and (number := whole_number(value)) is not None:
