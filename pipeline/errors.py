@@ -61,14 +61,22 @@ class FetchError(PipelineError):
     """A scope failed; `status` is the HTTP status, where there is one.
 
     `cure`, which ends the message, is what to do about this failure; None where only general words of the
-    class fit. `problem` is the message without it.
+    class fit. `problem` is the message without it. A cure `about_request` helps no saved answer.
     """
 
     exit_code = SOME_FAILED_EXIT
 
-    def __init__(self, message: str, *, status: int | None = None, cure: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        cure: str | None = None,
+        about_request: bool = False,
+    ) -> None:
         super().__init__(f"{message}: {cure}" if cure else message)
         self.problem = message
+        self.about_request = about_request
         self.status = status
         self.cure = cure
 

@@ -145,6 +145,7 @@ def _import_line(result: ImportResult) -> str:
         "recorded already": totals.known,
         "replaced within their second": totals.repeated,
         "could not be read": len(totals.unreadable),
+        "left out for their time": sum(each.is_answer for each in result.left_out),
     }
     parts += [f"{number:,} {why}" for why, number in skipped.items() if number]
     if result.is_held:

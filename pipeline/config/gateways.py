@@ -125,7 +125,10 @@ def _url(table: Table) -> str:
         table.fail('is not a web address: write e.g. "https://gateway.example"', "url")
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        table.fail("must have no user, no `?…` and no `#…`: write keys in a scope", "url")
+        table.fail(
+            "must have no user, no `?…` and no `#…`: write parameters in `params` or `path`, keys in a scope",
+            "url",
+        )
     return url.rstrip("/")
 
 
@@ -183,7 +186,7 @@ def _all_groups(table: Table) -> bool:
         table.fail('can only be "all": every group that this user may use', "groups")
     if not _SIGNED_IN & table.values.keys():
         table.fail(
-            "needs a signed-in user: write access_token and user_id, cookie, or username and password",
+            "needs a signed-in user: write access_token or cookie, with user_id, or username and password",
             "groups",
         )
     if "group" in table:

@@ -158,8 +158,8 @@ def not_json(body: bytes, error: ValueError, content_type: str = "") -> Unreadab
     for pattern, message, cure in _KINDS:
         if pattern.match(start):
             if message == _WEB_PAGE and _PASSWORD.search(body):
-                return Unreadable("the answer is a sign-in page, not JSON", cure=_SIGN_IN)
-            return Unreadable(message, cure=cure)
+                return Unreadable("the answer is a sign-in page, not JSON", cure=_SIGN_IN, about_request=True)
+            return Unreadable(message, cure=cure, about_request=True)
     kind = redact(content_type.partition(";")[0].strip()) or "a text"
     return Unreadable(f"the answer is {kind}, not JSON: {_quoted(start)}")
 

@@ -145,7 +145,10 @@ def probed_scope(configured: Sequence[Scope], gateway: str, name: str | None) ->
     if found:
         return found[0]
     if not scopes:
-        raise QuestionError(f"{gateway} has no list: it is asked by groups only")
+        raise QuestionError(
+            f"{gateway} has no list of its own to repeat, since its scopes ask for all groups of a user:"
+            " add a scope with a key, or one without `groups`"
+        )
     names = ", ".join(scope.name for scope in scopes)
     raise QuestionError(
         f"{gateway} has no scope {quoted(name or '')} with a list of its own: there are {names}"

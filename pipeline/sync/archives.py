@@ -50,10 +50,11 @@ class SavedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file or line that is not an answer, and the reason."""
+    """A file or line that is not imported, and the reason; `is_answer` if only its time cannot be."""
 
     source: str
     reason: str
+    is_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,13 @@ def left_out(source: str, at: str | None, reason: str, *, now: str) -> LeftOut |
         return LeftOut(source, reason)
     if at < EARLIEST:
         return LeftOut(
-            f"{source} ({minute(at)})", f"a time before {EARLIEST[:10]}, when there was no gateway"
+            f"{source} ({minute(at)})",
+            f"a time before {EARLIEST[:10]}, when there was no gateway",
+            is_answer=True,
         )
-    return LeftOut(f"{source} ({minute(at)})", "a time in the future") if at > now else None
+    if at > now:
+        return LeftOut(f"{source} ({minute(at)})", "a time in the future", is_answer=True)
+    return None
 
 
 def none_found(where: object, others: Sequence[LeftOut]) -> SavedError:

@@ -81,7 +81,7 @@ class BackfillTotals:
             self.partial += 1
             self.rows = self.rows.plus(rows, saved.source)
         if isinstance(run, FetchError):
-            self.unreadable[saved.source] = run.message
+            self.unreadable[saved.source] = run.problem if run.about_request else run.message
             return
         self.answers += 1
         self.first, self.last = self.first or saved.at, saved.at

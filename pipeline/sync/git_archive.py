@@ -100,6 +100,11 @@ def in_git(repository: Path, file: str, *, now: str, environment: Mapping[str, s
             others.append(found)
         else:
             versions.append(found)
+    if not (versions or others):
+        raise SavedError(
+            "no commit of the current branch has this file: check --path, which begins at that directory",
+            where=f"{repository}: {file}",
+        )
     if not versions:
         raise none_found(f"{repository}: {file}", others)
     ordered = sorted(versions)

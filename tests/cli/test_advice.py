@@ -122,6 +122,65 @@ def test_the_line_to_add_for_ids_at_another_place_is_named(job: Job, rows: Any, 
     assert row["advice"] == f"none of the 2 rows has a model id at 'id': {advice}"
 
 
+JOINED = [
+    pytest.param(
+        [{"vendor": "a", "name": "x"}, {"vendor": "b", "name": "x"}], "{vendor}/{name}", id="an owner"
+    ),
+    pytest.param(
+        [
+            {"vendor": "a", "name": "x", "version": "1"},
+            {"vendor": "a", "name": "x", "version": "2"},
+            {"vendor": "b", "name": "x", "version": "1"},
+        ],
+        "{vendor}/{name}-{version}",
+        id="an owner and a version",
+    ),
+    pytest.param(
+        [{"name": "x", "version": "1"}, {"name": "x", "version": "2"}], "{name}-{version}", id="a version"
+    ),
+    pytest.param(
+        [
+            {"model": {"vendor": "a", "code": "x"}, "region": "eu"},
+            {"model": {"vendor": "a", "code": "x"}, "region": "us"},
+            {"model": {"vendor": "b", "code": "x"}, "region": "eu"},
+        ],
+        "{model.vendor}/{model.code}-{region}",
+        id="in an object",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rows", "joined"), JOINED)
+def test_fields_that_are_an_id_together_are_named_and_work(job: Job, rows: Any, joined: str) -> None:
+    row = checked(job, {"data": rows})
+    assert row["advice"].endswith(f'no field alone tells the records apart: add `id = "{joined}"`')
+    assert checked(job, {"data": rows}, f'id = "{joined}"')["models"] == len(rows)
+
+
+@pytest.mark.parametrize("name", ["modelCode", "model_code", "model-slug", "modelKey"])
+def test_an_id_is_found_in_any_spelling_of_its_name(job: Job, name: str) -> None:
+    row = checked(job, {"data": [{name: "x", "inputPrice": 1}, {name: "y", "inputPrice": 2}]})
+    assert row["advice"].endswith(f'add `id = "{name}"`')
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("{vendor}/{nam}", "{vendor}/{name}"), ("{vendr}/{nam}", "{vendor}/{name}"), ("nane", "name")],
+)
+def test_a_mistyped_id_is_corrected(job: Job, wrong: str, right: str) -> None:
+    rows = [{"vendor": "a", "name": "x"}, {"vendor": "b", "name": "y"}]
+    row = checked(job, {"data": rows}, f'id = "{wrong}"')
+    assert f'did you mean `id = "{right}"`?' in row["advice"]
+    assert checked(job, {"data": rows}, f'id = "{right}"')["models"] == 2
+
+
+def test_fields_in_objects_are_named_where_no_id_is_likely(job: Job) -> None:
+    row = checked(job, {"data": [{"spec": {"size": 1, "kind": 2}, "n": 1}, {"spec": {"size": 1}, "n": 2}]})
+    assert row["advice"].endswith("the records have `spec.size`, `spec.kind`, `n`") or (
+        "`spec.kind`, `spec.size`" in row["advice"]
+    )
+
+
 def test_the_line_to_add_is_on_standard_error_of_a_run_too(job: Job) -> None:
     with Scripted(lambda _: Reply(json.dumps({"result": {"catalogue": ROWS}}).encode())) as server:
         configured(job, server.url)
@@ -136,7 +195,9 @@ def test_a_null_list_names_the_line_for_an_empty_one_which_works(job: Job) -> No
 
 def test_an_answer_without_any_list_is_described_by_its_names(job: Job) -> None:
     row = checked(job, {"service": "llm", "docs": "https://llm.example.com", "x" * 99: 1})
-    assert row["advice"].startswith("'data' or 'models' or 'result.models' or the answer itself is an object")
+    assert row["advice"].startswith(
+        "no list is at 'data', 'models', 'result.models' or another usual place, and the answer is not"
+    )
     assert f"the answer has `docs`, `service`, `{'x' * 39}…`" in row["advice"] or (
         f"the answer has `service`, `docs`, `{'x' * 39}…`" in row["advice"]
     )

@@ -40,7 +40,7 @@ def advice(job: Job, reply: Reply, scope: str = KEY, settings: str = "") -> str:
     said = str(row["advice"])
     assert said.removesuffix(".") in error.removesuffix("\n").removesuffix(".")
     assert error.rstrip().removesuffix(".").endswith(said.removesuffix("."))
-    assert "…" not in error
+    assert error.count("…") == said.count("…")
     return said
 
 
@@ -169,8 +169,9 @@ PRECISE = [
     ),
     pytest.param(
         {"data": [{"id": "lyra"}], "total": 40},
-        'set `paging = { param = "page", total = "total" }` for the gateway,'
-        " or `complete = true` if this is the whole list",
+        'set `paging = { param = "page", total = "total" }` for the gateway'
+        ' (`paging = { offset = "…", total = "total" }` with'
+        " the name of a parameter that counts records), or `complete = true` if this is the whole list",
         id="a page",
     ),
 ]
@@ -238,3 +239,22 @@ def test_check_says_that_a_run_would_hold_a_part_of_a_known_list(job: Job) -> No
         job.quick("accept", "g/prod")
         checked = job.quick("check", "--json")
         assert (checked.json()[0]["answers"], checked.code) == ("yes", 0)
+
+
+def test_parameters_in_a_url_are_sent_to_params_or_path(job: Job) -> None:
+    configured(job, "http://a.test/v1?api-version=1")
+    done = job.quick("check")
+    assert done.code == 78
+    assert "write parameters in `params` or `path`, keys in a scope" in done.stderr
+
+
+def test_groups_of_a_cookie_need_a_user_in_the_words_of_the_config_too(job: Job) -> None:
+    configured(job, "http://a.test", 'prod = { key = "env:PROD", groups = "all" }')
+    assert "write access_token or cookie, with user_id, or username and password" in job.quick("check").stderr
+
+
+def test_a_probe_of_groups_alone_names_a_scope_that_works(job: Job) -> None:
+    configured(job, "http://a.test", 'me = { access_token = "env:PROD", user_id = 7, groups = "all" }')
+    done = job.quick("probe", "g")
+    assert done.code == 2
+    assert "add a scope with a key, or one without `groups`" in done.stderr

@@ -234,8 +234,10 @@ NOW = "2026-01-01T12:00:00Z"
 
 
 def sentences(done: Done) -> list[str]:
-    """Return the lines on standard error of an import that records one answer."""
-    assert done.stdout == "1 answer of acme/old from 2025-10-01 00:00 to 2025-10-01 00:00: no change\n"
+    """Return the lines on standard error of an import that records one answer; its summary counts others."""
+    left_out = sum(line.count(" (") for line in done.stderr.splitlines() if EARLY in line or LATE in line)
+    more = f"; {left_out} left out for their time" if left_out else ""
+    assert done.stdout == f"1 answer of acme/old from 2025-10-01 00:00 to 2025-10-01 00:00: no change{more}\n"
     return [line.removeprefix("modelwatch: ") for line in done.stderr.splitlines()]
 
 

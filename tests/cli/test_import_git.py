@@ -44,12 +44,26 @@ def test_commits_from_the_future_and_from_before_2020_are_left_out_and_named(
     for at in ("2019-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2026-01-01T00:00:01Z"):
         repository.commit(at, **{FILE: listed("c", at)})
     done = imports(job, repository)
-    assert done.stdout == WHOLE
+    assert done.stdout == WHOLE.replace("\n", "; 3 left out for their time\n")
     early, late = done.stderr.splitlines()
     assert early.count(f"{FILE}@") == 2
     assert "(2019-12-31 23:59)" in early
     assert early.endswith(": a time before 2020-01-01, when there was no gateway")
     assert late.endswith(" (2026-01-01 00:00): a time in the future")
+
+
+def test_a_web_page_in_a_commit_is_named_without_advice_for_a_request(
+    job: Job, repository: Repository
+) -> None:
+    repository.commit("2025-10-04T00:00:00Z", **{FILE: b"<!doctype html><title>Down</title>"})
+    done = imports(job, repository)
+    assert done.stdout == WHOLE.replace("\n", "; 1 could not be read\n")
+    assert done.stderr.endswith(": the answer is a web page, not JSON\n")
+
+
+def test_a_file_that_no_commit_has_is_named_as_such(job: Job, repository: Repository) -> None:
+    done = job.quick("import", "acme/old", "--git", str(repository.path), "--path", "nope.json")
+    one_line(done, 65, "nope.json: no commit of the current branch has this file: check --path")
 
 
 def test_without_a_commit_of_a_possible_date_the_first_is_named(job: Job, tmp_path: Path) -> None:

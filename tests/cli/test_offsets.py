@@ -71,8 +71,13 @@ def test_a_list_of_full_pages_ends_with_an_empty_one(job: Job) -> None:
     assert (row["answers"], row["models"], asked) == ("yes", 8, ["", "skip=4", "skip=8"])
 
 
-def test_an_offset_of_any_name_may_count_from_1(job: Job) -> None:
-    row, asked = served(job, 'paging = { offset = "skip" }', first=1, offset="skip")
+@pytest.mark.parametrize(
+    ("setting", "stated"),
+    [('{ offset = "skip" }', {"offset": "skip"}), ('{ offset = "skip", first = 1 }', {})],
+    ids=["as the answer states", "as the config says"],
+)
+def test_an_offset_of_any_name_may_count_from_1(job: Job, setting: str, stated: dict[str, str]) -> None:
+    row, asked = served(job, f"paging = {setting}", first=1, **stated)
     assert (row["answers"], row["models"], asked) == ("yes", 10, ["", "skip=5", "skip=9"])
 
 

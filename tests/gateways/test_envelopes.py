@@ -1127,7 +1127,7 @@ ERRORS = [
     (
         "a list that is missing",
         raw({"object": "list"}),
-        "or the answer itself is an object, not the list of models",
+        "or another usual place, and the answer is not the list of models",
     ),
     (
         "a list that is null deeper",

@@ -36,8 +36,10 @@ def test_a_report_shows_changes_then_recoveries_then_failures_and_holds_with_the
             "one/public: held since 2026-05-02 06:00: the list is empty. "
             "To accept it now: modelwatch accept one/public"
         ),
-        "one/me: failing since 2026-05-01 06:00: no. "
-        "Set a valid cookie, access token or password in the place that the config names.",
+        (
+            "one/me: failing since 2026-05-01 06:00: no. "
+            "Set a valid cookie, access token or password in the place that the config names."
+        ),
         "one/prod: 1 pending removal, not confirmed yet: gone",
     ]
 

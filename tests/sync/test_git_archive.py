@@ -104,7 +104,7 @@ def test_errors_of_git_are_one_line(
     with pytest.raises(SavedError, match="git: fatal: "):
         in_git(repository.path, "models")
     repository.commit("2025-10-01T00:00:00Z", **{"below/models": b"1"})
-    with pytest.raises(SavedError, match="models: holds no saved answer"):
+    with pytest.raises(SavedError, match="models: no commit of the current branch has this file"):
         in_git(repository.path, "models")
     with pytest.raises(SavedError, match="below: is a directory"):
         in_git(repository.path, "below")

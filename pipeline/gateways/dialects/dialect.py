@@ -348,7 +348,7 @@ class Dialect:
         skipped = [] if len(records) == len(rows) else _skipped_rows(rows)
         if rows and len(skipped) == len(rows):
             reason = f"none of the {len(rows)} rows has a model id at {self.id_at!r}"
-            raise Unreadable(reason, cure=id_advice(row.value for row in rows))
+            raise Unreadable(reason, cure=id_advice((row.value for row in rows), self.id_at))
         by_model, repeated = _unique(records)
         cure = self._cure_of_equal_ids() if repeated else ""
         warnings = [f"row {number} of {len(rows)} is skipped: {why}" for number, why in skipped]

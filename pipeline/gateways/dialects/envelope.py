@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -112,6 +112,7 @@ def raise_for_error(envelope: Any, success: Success = ()) -> None:
             raise Unreadable(
                 f"the gateway answered {written}: {_json(value)}{_quoted(envelope)}",
                 cure=cure_of_message(_text(envelope)),
+                about_request=True,
             )
     for written, name, value in members:
         if name in _ERROR_TEXTS and _is_error_text(value) and not success:
@@ -149,7 +150,8 @@ def raise_for_code(envelope: Any, success: Success = ()) -> None:
 
 
 def _reported(message: str) -> Unreadable:
-    return Unreadable(f"the gateway answered with an error: {message}", cure=cure_of_message(message))
+    problem = f"the gateway answered with an error: {message}"
+    return Unreadable(problem, cure=cure_of_message(message), about_request=True)
 
 
 def find_message(envelopes: Iterable[Any]) -> str | None:
@@ -225,14 +227,20 @@ def find_rows(
     if nulls:
         cure = "if that is an empty list, add `null_is_empty = true`"
         raise Unreadable(f"{nulls[0]!r} is null, not the list of models{_quoted(envelope)}", cure=cure)
-    tried = [repr(path) if path else "the answer itself" for path in paths]
-    # An unknown gateway's list is looked for at more places than a message should name.
-    places = " or ".join(tried if len(tried) <= _MOST_PLACES else [*tried[:3], tried[-1]])
     said = _quoted(envelope)
     advice = list_advice(envelope)
     if advice is None and envelope and not said:
         advice = f"the answer has {named(envelope)}"
-    raise Unreadable(f"{places} is {describe_type(found)}, not the list of models{said}", cure=advice)
+    raise Unreadable(f"{_without_list(paths, found)}{said}", cure=advice)
+
+
+def _without_list(paths: Sequence[str], found: Any) -> str:
+    """Return that no path has a list; an unknown gateway's is looked for at more than a message can name."""
+    tried = [repr(path) if path else "the answer itself" for path in paths]
+    if len(tried) > _MOST_PLACES:
+        some = ", ".join(tried[:3])
+        return f"no list is at {some} or another usual place, and the answer is not the list of models"
+    return f"{' or '.join(tried)} is {describe_type(found)}, not the list of models"
 
 
 def list_path(envelope: Any, paths: tuple[str, ...], *, by_id: bool = False) -> Path:

@@ -5,19 +5,38 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from difflib import get_close_matches
+from itertools import islice, product
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.text import printable
-from pipeline.gateways.dialects.layout import has_facts, has_ids, is_object_by_id
+from pipeline.gateways.dialects.layout import IdPath, has_facts, has_ids, is_object_by_id
+from pipeline.gateways.dialects.signs import simplified
 
 _IDS = (
-    *("id", "model_id", "modelId", "model", "model_name", "modelName", "slug", "name", "key", "code"),
-    *("identifier", "uid", "display_name", "displayName", "title"),
+    *("id", "modelid", "model", "modelname", "modelcode", "modelslug", "modelkey", "modelidentifier", "slug"),
+    *("name", "key", "code", "identifier", "uid", "displayname", "title"),
 )
-"""Names under which an id may be, the likeliest first."""
+"""Names under which an id may be, as `simplified` gives them, the likeliest first."""
 
+_OWNERS = (
+    *("vendor", "provider", "owner", "ownedby", "organization", "org", "publisher", "author", "company"),
+    *("namespace", "maker", "brand", "creator"),
+)
+"""Names of the text before the name of a model."""
+
+_VARIANTS = (
+    *("version", "variant", "revision", "release", "tag", "region", "location", "size", "quantization"),
+    *("tier", "edition", "type", "endpoint", "channel", "group"),
+)
+"""Names of the text after the name of a model."""
+
+_MOST_PARTS = 6
+"""So many owners, and so many variants, are tried."""
+
+_PATHS = re.compile(r"\{([^{}]+)\}")
+_NEAR = 0.6
 _LIKE_ID = re.compile(r"[-/.:]|\d")
 _DEEPEST = 5
 _MOST_MEMBERS = 200
@@ -69,32 +88,105 @@ def list_advice(envelope: Any) -> str | None:
     return f"the list may be {where}: add {' and '.join(f'`{printable(line)}`' for line in lines)}"
 
 
-def id_advice(rows: Iterable[Any]) -> str | None:
-    """Return which field of rows may be the id, with the line to add; else which fields they have."""
+def id_advice(rows: Iterable[Any], id_at: str = "id") -> str | None:
+    """Return which fields of rows may be the id, with the line to add; else which fields they have.
+
+    Args:
+        rows: those of a list without ids.
+        id_at: where they were looked for; a name that is nearly one of a record is corrected.
+    """
     records = [row for row in rows if isinstance(row, dict) and row]
     if not records:
         return None
+    flat = [_flat(record) for record in records]
+    if meant := _corrected(id_at, flat):
+        return f"did you mean `id = {canonical.encode(meant)}`? The records have {named(*flat)}"
     if name := id_name(records):
         return f"each record has `{name}`: add `id = {canonical.encode(name)}`"
-    return f"the records have {named(*records)}"
+    if joined := _joined_id(records):
+        return f"no field alone tells the records apart: add `id = {canonical.encode(joined)}`"
+    return f"the records have {named(*flat)}"
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a record, and those of its objects by their paths."""
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict) and value and _is_step(name):
+            found |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _corrected(id_at: str, records: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the place of ids with the names that no record has replaced by near ones; None without any."""
+    found = id_at
+    names = sorted({name for record in records[:_MOST_MEMBERS] for name in record})
+    for path in _PATHS.findall(id_at) or [id_at]:
+        if path == "id" or path.startswith("^") or any(path in record for record in records):
+            continue
+        near = get_close_matches(path, names, n=1, cutoff=_NEAR)
+        if not near:
+            return None
+        found = found.replace(f"{{{path}}}", f"{{{near[0]}}}") if "{" in found else near[0]
+    return found if found != id_at else None
+
+
+def _joined_id(records: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return an id of several fields that tells records apart; None without one."""
+    main = id_name(records, unique=False)
+    if main is None:
+        return None
+    owners, variants = (
+        [path for path in _paths_named(records[0], names) if path != main and _is_text(records, path)]
+        for names in (_OWNERS, _VARIANTS)
+    )
+    before = ["", *(f"{{{path}}}/" for path in owners[:_MOST_PARTS])]
+    after = ["", *(f"-{{{path}}}" for path in variants[:_MOST_PARTS])]
+    forms = sorted(product(before, after), key=lambda form: (bool(form[1]), not form[0]))
+    for start, end in forms:
+        joined = f"{start}{{{main}}}{end}"
+        ids = [IdPath.parse(joined).find(record) for record in records] if start or end else []
+        if ids and len(set(ids)) == len(ids):
+            return joined
+    return None
+
+
+def _is_text(records: Sequence[Mapping[str, Any]], path: str) -> bool:
+    """Return whether each record has a text at a path."""
+    texts = (jsonpath.find(record, jsonpath.parse(path)) for record in records)
+    return all(isinstance(text, str) and text.strip() for text in texts)
 
 
 def id_name(records: Sequence[Mapping[str, Any]], *, unique: bool = True) -> str | None:
     """Return the path of the likeliest id: each record has a text there, another one if that is asked."""
     for path in _id_paths(records[0]) if records else ():
-        texts = [jsonpath.find(record, jsonpath.parse(path)) for record in records]
-        are_texts = all(isinstance(text, str) and text.strip() for text in texts)
-        if are_texts and (not unique or len(set(texts)) == len(texts)):
+        if not _is_text(records, path):
+            continue
+        texts = {jsonpath.find(record, jsonpath.parse(path)) for record in records}
+        if not unique or len(texts) == len(records):
             return path
     return None
 
 
 def _id_paths(record: Mapping[str, Any]) -> list[str]:
     """Return the paths in a record at which an id may be: those in the record first, then the likeliest."""
+    return _paths_named(record, _IDS)
+
+
+def _paths_named(record: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the paths with the simplified names: those in the record first, in the order of the names."""
     inner = [(name, value) for name, value in record.items() if isinstance(value, dict) and _is_step(name)]
     return [
-        *(name for name in _IDS if name in record),
-        *(f"{outer}.{name}" for name in _IDS for outer, value in inner if name in value),
+        *(own for name in names for own in record if simplified(own) == name and _is_step(own)),
+        *(
+            f"{outer}.{own}"
+            for name in names
+            for outer, value in inner
+            for own in value
+            if simplified(own) == name and _is_step(own)
+        ),
     ]
 
 
