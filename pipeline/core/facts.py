@@ -204,7 +204,7 @@ class FactPaths:
     def __call__(self, body: Body) -> Facts:
         """Return the facts of a record."""
         prices = _prices(self.prices, body)
-        found = Facts(
+        found = dict[str, Any](
             object=parse_text(body.get("object")),
             owned_by=_first(parse_text, self.owned_by, body),
             created=_first(parse_timestamp, self.created, body),
@@ -222,7 +222,8 @@ class FactPaths:
             aliases=_first(parse_names, self.aliases, body) or (),
             **prices,
         )
-        return _without_impossible_prices(self.adjust(_completed(self, found, body), body))
+        facts = Facts(**{**found, **_by_other_names(self, found, body)})
+        return _without_impossible_prices(self.adjust(facts, body))
 
     def impossible_prices(self, body: Body) -> tuple[tuple[str, Decimal], ...]:
         """Return the paths of prices that cannot be, with their figures in USD per 1M tokens."""
@@ -282,19 +283,18 @@ TOKEN_PRICES = {
 """The facts that are prices of tokens, with the names of their paths in `Prices`."""
 
 
-def _completed(paths: FactPaths, found: Facts, body: Body) -> Facts:
-    """Return facts completed from fields of other names, where a dialect has no paths of its own."""
+def _by_other_names(paths: FactPaths, found: Mapping[str, Any], body: Body) -> dict[str, Any]:
+    """Return facts from fields of other names, where a dialect has no paths of its own."""
     others = Fields(body)
     more: dict[str, Any] = {}
     for name in _OTHER_NAMES:
-        if getattr(found, name) in (None, ()) and getattr(paths, name) is _USUAL_PATHS[name]:
+        if found[name] in (None, ()) and getattr(paths, name) is _USUAL_PATHS[name]:
             more[name] = getattr(others, name)()
-    if found.max_output is None and paths.max_output is _USUAL_PATHS["max_output"]:
-        more["max_output"] = others.max_output(more.get("context_length") or found.context_length)
+    if found["max_output"] is None and paths.max_output is _USUAL_PATHS["max_output"]:
+        more["max_output"] = others.max_output(more.get("context_length") or found["context_length"])
     if paths.lifecycle is _USUAL_PATHS["lifecycle"]:
-        more["lifecycle"] = others.lifecycle(found.lifecycle)
-    more = {name: value for name, value in more.items() if value not in (None, (), getattr(found, name))}
-    return replace(found, **more) if more else found
+        more["lifecycle"] = others.lifecycle(found["lifecycle"])
+    return {name: value for name, value in more.items() if value not in (None, ())}
 
 
 def _without_impossible_prices(facts: Facts) -> Facts:
