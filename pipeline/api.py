@@ -954,18 +954,27 @@ class Home:
 
     # The browser.
 
-    def datasette_config(self) -> dict[str, Any]:
-        """Return the configuration with which Datasette shows the database."""
+    def datasette_config(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the configuration with which Datasette shows the database.
+
+        Args:
+            names: the host names that the server answers to, beside those of this machine and addresses.
+        """
         from pipeline.browse.datasette import configuration
 
         with self._read() as store:
-            return configuration(store, self.database.stem, self.watch_list.models)
+            return configuration(store, self.database.stem, self.watch_list.models, names)
 
-    def publish(self, directory: Path | str) -> int:
-        """Write a copy of the database without what is private, ready to serve; return its size in bytes."""
+    def publish(self, directory: Path | str, names: Sequence[str] = ()) -> int:
+        """Write a copy of the database without what is private, ready to serve; return its size in bytes.
+
+        Args:
+            directory: it is replaced where it has an earlier publication.
+            names: the only host names that a server of it answers to, beside addresses; none for any.
+        """
         from pipeline.browse.publish import publish
 
-        return publish(self.database, Path(directory))
+        return publish(self.database, Path(directory), names)
 
     def _now(self) -> datetime:
         return datetime.fromisoformat(self.clock())

@@ -63,13 +63,17 @@ class Address:
             return Address(self.host, probe.getsockname()[1])
 
 
-def configuration(store: Store, database: str, watch: Sequence[str] = ()) -> dict[str, Any]:
+def configuration(
+    store: Store, database: str, watch: Sequence[str] = (), names: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Return the content of `datasette.yaml`.
 
     Args:
         store: the open database, for the tables and columns that it has.
         database: its name in Datasette: that of its file without the suffix.
         watch: ids and globs of watched models, for the start page.
+        names: the host names that the server answers to, beside those of this machine and addresses; None for
+            any.
     """
     columns = describe_columns(store)
     tables = {
@@ -80,7 +84,7 @@ def configuration(store: Store, database: str, watch: Sequence[str] = ()) -> dic
     return {
         "title": "modelwatch",
         "description": "Models that LLM gateways offer to each key and group, and how they changed.",
-        "plugins": {"modelwatch": {"watch": list(watch)}},
+        "plugins": {"modelwatch": {"watch": list(watch)} | ({} if names is None else {"names": list(names)})},
         "databases": {
             database: {
                 "description": "The whole history. Start with the views offers (models offered now), "
@@ -102,17 +106,18 @@ def major_version() -> int | None:
         return 0
 
 
-def arguments(config: Path, *, major: int, assets: Path = ASSETS) -> list[str]:
+def arguments(config: Path, *, major: int, assets: Path = ASSETS, sql: bool = True) -> list[str]:
     """Return the arguments of `datasette serve` that follow the database.
 
     Args:
         config: the file with the configuration.
         major: the major version of Datasette.
         assets: the directory with plug-ins and templates, as seen from the working directory.
+        sql: allow queries of the visitor's own.
     """
     found = ["-m", str(config), *(["-c", str(config)] if major else [])]
     found += ["--plugins-dir", str(assets / "plugins"), "--template-dir", str(assets / "templates")]
-    for name, value in SETTINGS.items():
+    for name, value in (SETTINGS if sql else SETTINGS | {"default_allow_sql": "off"}).items():
         found += ["--setting", name, value]
     return found
 
@@ -122,7 +127,7 @@ def command(database: Path, config: Path, *, major: int) -> str:
     return shlex.join(["datasette", "serve", str(database), *arguments(config, major=major)])
 
 
-def serve(database: Path, config: Path, address: Address, *, major: int, opens: bool) -> NoReturn:
+def serve(database: Path, config: Path, address: Address, *, major: int, opens: bool, sql: bool) -> NoReturn:
     """Serve the database until a signal ends the process by `SystemExit`.
 
     Datasette opens the file read-only and sees what runs write meanwhile.
@@ -133,13 +138,16 @@ def serve(database: Path, config: Path, address: Address, *, major: int, opens: 
         address: where to listen.
         major: the major version of Datasette.
         opens: open a browser.
+        sql: allow queries of the visitor's own.
     """
     # Uvicorn would end the process without the clean-up of the caller.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listen = ["--host", address.host, "--port", str(address.port), *["--open"] * opens]
     from datasette.cli import cli
 
-    cli.main(["serve", str(database), *arguments(config, major=major), *listen], prog_name="datasette")
+    cli.main(
+        ["serve", str(database), *arguments(config, major=major, sql=sql), *listen], prog_name="datasette"
+    )
     sys.exit(0)
 
 

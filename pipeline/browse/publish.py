@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -33,10 +33,15 @@ _REMOVE_PRIVATE = (
 """Statements that remove references to secrets, validators of servers, error messages and deliveries."""
 
 
-def publish(source: Path, target: Path) -> int:
+def publish(source: Path, target: Path, names: Sequence[str] = ()) -> int:
     """Write the directory in one step, replace an earlier publication, and return the size in bytes.
 
     The names of scopes and groups are published. A server of the earlier publication continues to serve it.
+
+    Args:
+        source: the database.
+        target: the directory.
+        names: the only host names that a server of it answers to, beside addresses; none for any.
 
     Raises:
         StoreError: there is no database, the directory has other files, or it cannot be written.
@@ -49,7 +54,7 @@ def publish(source: Path, target: Path) -> int:
     try:
         _write_database(source, draft / DATABASE)
         with store_errors(target):
-            _write_other_files(draft)
+            _write_other_files(draft, names)
             for path in draft.rglob("*"):
                 flush(path)
             _swap(draft, target)
@@ -111,10 +116,12 @@ def _public_url(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _write_other_files(draft: Path) -> None:
+def _write_other_files(draft: Path, names: Sequence[str]) -> None:
     """Write the configuration, the counts of rows, plug-ins, templates, static files and the manifest."""
     with Store.read(draft / DATABASE) as store:
-        (draft / CONFIG).write_text(pretty(configuration(store, Path(DATABASE).stem)), "utf-8")
+        (draft / CONFIG).write_text(
+            pretty(configuration(store, Path(DATABASE).stem, names=names or None)), "utf-8"
+        )
         (draft / INSPECT).write_text(pretty(_inspect(store, draft / DATABASE)), "utf-8")
     for name in ("plugins", "templates", "static"):
         shutil.copytree(ASSETS / name, draft / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import click
 
@@ -14,12 +16,21 @@ from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
 from pipeline.errors import MissingPart, PortError, StoreError
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 _INSTALL = "Datasette is not installed: pip install 'modelwatch[browse]'"
 
 _PUBLIC_WARNING = (
     "modelwatch: whoever reaches this port sees the whole database: models, prices, names of scopes and "
     "groups, where secrets are kept (not the secrets), who gets reports, why requests failed"
 )
+
+
+def _name_option(text: str) -> Callable[[_Function], _Function]:
+    return click.option("--name", "names", multiple=True, metavar="HOST", help=text)
+
+
+_answers_to = _name_option("Answer to this host name too, as behind a proxy; may be repeated.")
 
 
 @click.command()
@@ -29,7 +40,9 @@ _PUBLIC_WARNING = (
 )
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @click.option("--public", is_flag=True, help="Listen on all addresses: whoever reaches the port sees all.")
-def browse(home: Home, *, port: int, opens: bool, public: bool) -> None:
+@_answers_to
+@click.option("--sql", is_flag=True, help="With --public: allow queries of the visitor's own.")
+def browse(home: Home, *, port: int, opens: bool, public: bool, names: tuple[str, ...], sql: bool) -> None:
     """Show the database in a browser, with Datasette.
 
     Datasette only reads; runs may write meanwhile. With --public other machines see everything in the
@@ -39,7 +52,7 @@ def browse(home: Home, *, port: int, opens: bool, public: bool) -> None:
     major = major_version()
     if major is None:
         raise MissingPart(_INSTALL)
-    config = pretty(home.datasette_config())
+    config = pretty(home.datasette_config(names))
     address = _free_address(ALL_ADDRESSES if public else LOOPBACK, port)
     if public:
         click.echo(_PUBLIC_WARNING, err=True)
@@ -47,7 +60,7 @@ def browse(home: Home, *, port: int, opens: bool, public: bool) -> None:
     with TemporaryDirectory(prefix="modelwatch-") as directory:
         path = Path(directory) / "datasette.yaml"
         path.write_text(config, "utf-8")
-        serve(home.database, path, address, major=major, opens=opens)
+        serve(home.database, path, address, major=major, opens=opens, sql=sql or not public)
 
 
 def _free_address(host: str, port: int) -> Address:
@@ -63,9 +76,10 @@ def _free_address(host: str, port: int) -> Address:
     "--output", type=click.Path(path_type=Path), help="[default: datasette.yaml beside the database]"
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-def datasette_config(home: Home, *, output: Path | None, force: bool) -> None:
+@_answers_to
+def datasette_config(home: Home, *, output: Path | None, force: bool, names: tuple[str, ...]) -> None:
     """Write the configuration for a Datasette of your own, and print how to start it."""
-    database, config = home.database, pretty(home.datasette_config())
+    database, config = home.database, pretty(home.datasette_config(names))
     file = output or database.with_name("datasette.yaml")
     if file.exists() and not force:
         raise StoreError("exists: name another file, or add --force", path=file)
@@ -81,14 +95,15 @@ def datasette_config(home: Home, *, output: Path | None, force: bool) -> None:
 @click.command()
 @with_home
 @click.argument("target", type=click.Path(path_type=Path), metavar="DIR")
-def publish(home: Home, target: Path) -> None:
+@_name_option("Have its server answer to this host name and addresses only; may be repeated.")
+def publish(home: Home, target: Path, *, names: tuple[str, ...]) -> None:
     """Write a copy of the database that is safe to hand out, to the directory DIR.
 
     Any Datasette can serve it. The copy does not have where secrets are kept, why requests failed, the
     validators of servers, and where reports went. It has the names of scopes and groups. A copy published
     there before is replaced; a directory with other files is refused.
     """
-    size = home.publish(target)
+    size = home.publish(target, names)
     click.echo(f"{target}: {size / 1_000_000:,.1f} MB; serve it from there with\n")
     click.echo(
         f"  {published_command(0)}\n\nwhich is Datasette 0.65, or with 1.0\n\n  {published_command(1)}"

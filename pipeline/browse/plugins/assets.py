@@ -120,11 +120,26 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
     def wrapped(app: App) -> App:
         async def serve(scope: Message, receive: Receive, send: Send) -> None:
             policy = await _policy(datasette, scope["path"]) if scope["type"] == "http" else None
+            if policy and scope["method"] not in _READING and not _is_of_datasette(datasette, scope["path"]):
+                await Response.text("Only GET is served here.\n", status=405, headers=_ALLOWED).asgi_send(
+                    send
+                )
+                return
             await app(scope, receive, send if policy is None else _Page(send, policy).send)
 
         return serve
 
     return wrapped
+
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_ALLOWED = {"allow": "GET, HEAD"}
+
+
+def _is_of_datasette(datasette: Any, path: str) -> bool:
+    """Return whether a path is of Datasette itself, as `/-/logout` is."""
+    return path.removeprefix(datasette.setting("base_url").rstrip("/")).startswith("/-/")
 
 
 class _Page:
