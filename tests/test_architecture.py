@@ -58,7 +58,7 @@ OWNERS = {
     "msgspec": {"core", "gateways"},
     "rich": {"cli"},
     "smtplib": {"delivery"},
-    "sqlite3": {"store"},
+    "sqlite3": {"browse", "store"},
     "sqlite_utils": {"store"},
     "stamina": {"gateways"},
     "tomllib": {"config"},

@@ -117,13 +117,14 @@ def test_a_change_is_exactly_these_rows(gateway, job):
     gateway.offers("new/model:free", to="vip", owned_by="someone")
     assert job.quick("run", at=hour(7)).code == 0
     everyone = "local/prod local/public local/test,default vip,,,,notable"
+    beta = f"{hour(7)},changed,local,beta"
     assert ",".join(COLUMNS).startswith("at,kind,gateway,model,field,before,after,class,scopes,groups,since,")
     assert job.written()["20260501T070000Z.csv"].decode().split("\r\n") == [
         ",".join(COLUMNS),
-        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,,,",
-        f"{hour(7)},changed,local,beta,context_length,8000,16000,limits,{everyone},,,,,",
-        f"{hour(7)},changed,local,beta,pricing.input,0.5,0.25,price,{everyone},0.5,0.25,,,",
-        f"{hour(7)},changed,local,beta,pricing.output,,2,price,{everyone},,2,,,",
+        f"{hour(7)},added,local,new/model:free,,,,,local/prod,vip,,,,notable,,,,,,,,,",
+        f"{beta},context_length,8000,16000,limits,{everyone},,,,,,,,,",
+        f"{beta},pricing.input,0.5,0.25,price,{everyone},0.5,0.25,,,,0.5,0.25,USD,1M tokens",
+        f"{beta},pricing.output,,2,price,{everyone},,2,,,,,2,USD,1M tokens",
         "",
     ]
 
