@@ -290,6 +290,26 @@ def test_the_start_page_loads_nothing_inline_or_from_elsewhere(site: Site, start
     assert "eval" not in lenient
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/modelwatch", "/modelwatch/catalog", "/modelwatch/models/1", "/-/settings"]
+)
+@pytest.mark.parametrize(
+    "directive",
+    ["object-src 'none'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'self'"],
+)
+def test_every_page_forbids_plug_ins_other_bases_forms_elsewhere_and_frames(
+    site: Site, path: str, directive: str
+) -> None:
+    policy = site.get(path).headers["content-security-policy"]
+    assert directive in policy.split("; ")
+
+
+def test_no_type_of_an_answer_is_guessed(site: Site, start: str) -> None:
+    (address,) = re.findall(r'src="(/[^"]*times\.js)"', start)
+    for path in ("/", "/modelwatch/models", "/modelwatch/models.json", address):
+        assert site.get(path).headers["x-content-type-options"] == "nosniff"
+
+
 def test_static_files_are_immutable_and_no_path_leads_out_of_their_directory(site: Site, start: str) -> None:
     (address,) = re.findall(r'src="(/[^"]*times\.js)"', start)
     answer = site.get(address)
@@ -619,7 +639,7 @@ def test_no_query_of_a_page_scans_a_large_table(database: Path, file: Path) -> N
         db.create_function("is_lost", 2, start_page.is_lost)
         for sql in parts:
             plan = [row[3] for row in db.execute(f"explain query plan {sql}", values)]
-            aliases = dict(re.findall(r"join (\w+) as (\w+)", sql))
+            aliases = {alias: table for table, alias in re.findall(r"(?:from|join) (\w+) as (\w+)", sql)}
             scanned = {found[1] for step in plan if (found := re.match(r"SCAN (\w+)", step))}
             assert not {aliases.get(name, name) for name in scanned} & LARGE, plan
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -240,7 +241,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore a client that has closed its connection, such as a killed one."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
@@ -248,19 +249,30 @@ class Scripted:
     """A server on loopback that answers by a function, for answers that the simulator never gives.
 
     The function is called in a thread for each request.
+
+    Args:
+        answer: the function.
+        tls: the certificate of a server over TLS, whose name is `localhost`; None for one without TLS.
     """
 
-    def __init__(self, answer: Callable[[Question], Reply]) -> None:
+    def __init__(self, answer: Callable[[Question], Reply], *, tls: ssl.SSLContext | None = None) -> None:
         self._answer = answer
+        self._tls = tls
         self._lock = threading.Lock()
         self._requests: list[Question] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
+        if tls:
+            # A handshake at the first read is one in the thread of the connection.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
         """The base URL, without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        start = "https://localhost" if self._tls else "http://127.0.0.1"
+        return f"{start}:{self._server.server_port}"
 
     @property
     def requests(self) -> list[Question]:

@@ -70,7 +70,7 @@ async def _file(request: Any) -> Response:
     name = request.url_vars["name"]
     if name not in _FILES:
         return Response.text("There is no such file.", status=404)
-    headers = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
     return Response(_FILES[name].decode(), headers=headers, content_type=TYPES[Path(name).suffix])
 
 
@@ -125,7 +125,7 @@ def asgi_wrapper(datasette: Any) -> Callable[[App], App]:
                     send
                 )
                 return
-            await app(scope, receive, send if policy is None else _Page(send, policy).send)
+            await app(scope, receive, send if policy is None else _Page(_unguessed(send), policy).send)
 
         return serve
 
@@ -140,6 +140,21 @@ _ALLOWED = {"allow": "GET, HEAD"}
 def _is_of_datasette(datasette: Any, path: str) -> bool:
     """Return whether a path is of Datasette itself, as `/-/logout` is."""
     return path.removeprefix(datasette.setting("base_url").rstrip("/")).startswith("/-/")
+
+
+def _unguessed(send: Send) -> Send:
+    """Return `send` for an answer whose type no browser may guess."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [pair for pair in message["headers"] if pair[0].lower() != _NO_GUESS[0]]
+            message = {**message, "headers": [*headers, _NO_GUESS]}
+        await send(message)
+
+    return sent
+
+
+_NO_GUESS = (b"x-content-type-options", b"nosniff")
 
 
 class _Page:
