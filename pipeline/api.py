@@ -53,7 +53,7 @@ from pipeline.history.watch import (
     unreported_absences,
 )
 from pipeline.reports.report import build_report, mark_urgent
-from pipeline.secret_refs import resolver
+from pipeline.secret_refs import COMMAND_TIMEOUT, resolver
 from pipeline.store import Store, lock, open_to_send, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
@@ -1077,9 +1077,9 @@ def client_factory(config: Config) -> Callable[[], GatewayClient]:
     """Return the function that makes a client with a config's settings, inside the event loop."""
     from pipeline.gateways.client import GatewayClient
 
-    return lambda: GatewayClient(
-        secret_resolver(config), user_agent=f"modelwatch/{__version__}", deadline=config.deadline
-    )
+    # The event loop ends when its threads do, so that the commands in them must not outlast the run.
+    resolve = resolver(config.path.parent, timeout=min(COMMAND_TIMEOUT, config.deadline))
+    return lambda: GatewayClient(resolve, user_agent=f"modelwatch/{__version__}", deadline=config.deadline)
 
 
 def destinations_of(config: Config) -> tuple[Destination, ...]:

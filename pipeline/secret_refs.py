@@ -10,11 +10,11 @@ from pipeline import processes
 from pipeline.core.types import Resolve, Secret
 from pipeline.errors import Unresolved
 
-_COMMAND_TIMEOUT = 30
-"""Seconds."""
+COMMAND_TIMEOUT = 30.0
+"""Seconds that a command may take, unless a run must end earlier."""
 
 
-def resolver(directory: Path) -> Resolve:
+def resolver(directory: Path, *, timeout: float = COMMAND_TIMEOUT) -> Resolve:
     """Return the function that resolves references to secrets.
 
     `env:NAME` is a variable, `file:PATH` the content of a file, `command:PROGRAM ARGUMENTS` the output of a
@@ -30,7 +30,7 @@ def resolver(directory: Path) -> Resolve:
             case "file":
                 return _file(rest, directory)
             case "command":
-                return _output(rest)
+                return _output(rest, timeout)
             case _:
                 raise Unresolved("a reference to a secret begins with env:, file: or command:")
 
@@ -59,17 +59,15 @@ def _file(name: str, directory: Path) -> Secret:
         raise Unresolved(f"file:{name} cannot be read; nothing was sent: {found}: {why}") from error
 
 
-def _output(command: str) -> Secret:
+def _output(command: str, timeout: float) -> Secret:
     """Return the output of a command; messages show neither its words nor its output."""
     try:
-        done = processes.run(shlex.split(command), timeout=_COMMAND_TIMEOUT)
+        done = processes.run(shlex.split(command), timeout=timeout)
         if done.status:
             raise Unresolved(f"a command: for a key exited with {done.status}; nothing was sent")
         return Secret(done.output.decode("utf-8").strip())
     except TimeoutError:
-        raise Unresolved(
-            f"a command: for a key did not end within {_COMMAND_TIMEOUT} s; nothing was sent"
-        ) from None
+        raise Unresolved(f"a command: for a key did not end within {timeout:g} s; nothing was sent") from None
     except (OSError, ValueError, IndexError) as error:
         why = getattr(error, "strerror", None) or "check its quotes"
         raise Unresolved(f"a command: for a key cannot be run ({why}); nothing was sent") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import processes, secret_refs
+from pipeline import processes
 from pipeline.errors import Unresolved
 from pipeline.secret_refs import resolver
 
@@ -93,21 +93,17 @@ def test_a_program_that_cannot_be_started_raises_the_error_of_the_system() -> No
 
 
 @pytest.mark.parametrize("script", ["sleep 60", "echo part; sleep 60", "yes"])
-def test_a_command_for_a_secret_is_stopped_at_its_time_limit(
-    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(secret_refs, "_COMMAND_TIMEOUT", SHORT)
+def test_a_command_for_a_secret_is_stopped_at_its_time_limit(script: str, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(Unresolved, match=r"did not end within 0\.3 s"):
-        resolver(tmp_path)(f"command:/bin/sh -c '{script}'")
+        resolver(tmp_path, timeout=SHORT)(f"command:/bin/sh -c '{script}'")
     assert time.monotonic() - began < SOON
 
 
-def test_a_command_that_leaves_a_child_with_its_pipe_gives_its_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(secret_refs, "_COMMAND_TIMEOUT", SOON)
+def test_a_command_that_leaves_a_child_with_its_pipe_gives_its_secret(tmp_path: Path) -> None:
     child = tmp_path / "child"
-    secret = resolver(tmp_path)(f"command:/bin/sh -c 'echo s3cr3t; sleep 60 & echo $! >{child}'")
+    secret = resolver(tmp_path, timeout=SOON)(
+        f"command:/bin/sh -c 'echo s3cr3t; sleep 60 & echo $! >{child}'"
+    )
     assert secret.reveal() == "s3cr3t"
     os.kill(int(child.read_text()), 9)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import ssl
 from collections.abc import Iterator
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 """OpenSSL's reasons for a reply that is not TLS; they differ between its versions."""
+
+_CALL = "Connect call failed"
+"""The words of asyncio, which replace the system's and repeat the address that stands before them.
+
+See `_connect_sock` of https://github.com/python/cpython/blob/main/Lib/asyncio/base_events.py.
+"""
+
+_REASONS = {
+    errno.ECONNREFUSED: "Connection refused",
+    errno.EHOSTUNREACH: "No route to host",
+    errno.ENETUNREACH: "Network is unreachable",
+    errno.ETIMEDOUT: "Connection timed out",
+    errno.EACCES: "Permission denied",
+    errno.EADDRNOTAVAIL: "Cannot assign requested address",
+}
+"""The system's reasons: https://man7.org/linux/man-pages/man2/connect.2.html"""
 
 
 def connection_reason(error: BaseException) -> str:
@@ -17,9 +35,17 @@ def connection_reason(error: BaseException) -> str:
                 break
             case ConnectionRefusedError():
                 return "Connection refused"
-            case OSError(errno=int(), strerror=str(reason)):
-                return reason
+            case OSError(errno=int(number), strerror=str(reason)):
+                return _of_system(number) if _CALL in reason else reason
+            case OSError() if _CALL in str(cause):
+                # The failures of several addresses of one name, as one text.
+                numbers = dict.fromkeys(map(int, re.findall(r"\[Errno (\d+)\]", str(cause))))
+                return ", ".join(map(_of_system, numbers))
     return str(error) or type(error).__name__
+
+
+def _of_system(number: int) -> str:
+    return _REASONS.get(number) or errno.errorcode.get(number, f"error {number}")
 
 
 def lacks_tls(error: BaseException) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpx
 
@@ -29,9 +31,21 @@ class HttpxTransport:
         self, request: HttpRequest, url: str, *, read_timeout: float
     ) -> AsyncIterator[HttpResponse]:
         """Send a request; see `Transport.send`."""
+        opened: list[Any] = []
+
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            # See https://www.encode.io/httpcore/extensions/#trace.
+            if event.endswith(".connect_tcp.complete"):
+                opened.append(info["return_value"])
+
         try:
             async with self._client(url).stream(
-                request.method, url, headers=request.headers, json=request.json, timeout=read_timeout
+                request.method,
+                url,
+                headers=request.headers,
+                json=request.json,
+                timeout=read_timeout,
+                extensions={"trace": trace},
             ) as response:
                 # The raw stream: `aiter_bytes` decodes a whole chunk at once, whatever its decoded size.
                 assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -39,6 +53,12 @@ class HttpxTransport:
                 yield HttpResponse(
                     response.status_code, headers, headers.get_list("set-cookie"), response.stream
                 )
+        except asyncio.CancelledError:
+            # httpcore leaves a connection open whose TLS handshake is cancelled: `AnyIOStream.start_tls` of
+            # https://github.com/encode/httpcore/blob/1.0.9/httpcore/_backends/anyio.py
+            for stream in opened:
+                await stream.aclose()
+            raise
         except httpx.TimeoutException as error:
             raise TimeoutError from error
         except httpx.TransportError as error:

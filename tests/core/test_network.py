@@ -23,6 +23,18 @@ REFUSED = ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 9)")
     [
         (caused(REFUSED), "Connection refused"),
         (caused(ExceptionGroup("two attempts", [OSError(101, "no route"), REFUSED])), "Connection refused"),
+        (caused(OSError(113, "Connect call failed ('192.0.2.1', 81)")), "No route to host"),
+        (OSError(101, "Connect call failed ('2001:db8::1', 81, 0, 0)"), "Network is unreachable"),
+        (OSError(71, "Connect call failed ('192.0.2.1', 81)"), "EPROTO"),
+        (
+            caused(
+                OSError(
+                    "Multiple exceptions: [Errno 113] Connect call failed ('192.0.2.1', 81),"
+                    " [Errno 101] Connect call failed ('2001:db8::1', 81, 0, 0)"
+                )
+            ),
+            "No route to host, Network is unreachable",
+        ),
         (caused(socket.gaierror(-2, "Name or service not known")), "Name or service not known"),
         (caused(ssl.SSLCertVerificationError(1, "self-signed")), "All connection attempts failed"),
         (ConnectionError("the server sent no status"), "the server sent no status"),

@@ -421,6 +421,17 @@ def test_a_server_that_sends_single_bytes_is_cut_off(security, begins, why):
         thread.join()
 
 
+@pytest.mark.parametrize("at", ["", "EHLO", f"RCPT TO:<{ANN}>"])
+def test_a_server_that_floods_is_cut_off(at):
+    def respond(line):
+        answer = {"": "220 here\r\n", "DATA": "354 go on\r\n"}.get(line, "250 fine\r\n")
+        found = line[:4].upper() == at or line == at
+        return "250-more and more\r\n" * 100_000 if found else answer
+
+    with Odd(lambda line: respond(line.replace("rcpt", "RCPT"))) as server:
+        retried(sent(server.port), "answered 500 with too many lines")
+
+
 def test_a_busy_server_is_retried():
     with Odd(lambda _: "421 4.3.2 too many connections\r\n") as server:
         retried(sent(server.port), "accepts no mail now: 421 4.3.2 too many connections")

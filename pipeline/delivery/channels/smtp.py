@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from io import BufferedReader
 
 from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.text import mask, redact
@@ -74,6 +75,9 @@ https://www.postfix.org/postconf.5.html#smtpd_delay_reject. The texts are those 
 """
 
 _ADDRESS = re.compile(r"\S*@\S*")
+
+_MAX_REPLIES = 1024 * 1024
+"""Bytes of replies on one connection."""
 
 _TOO_LARGE = re.compile(r"\d+ 5\.(2\.3|3\.4)\b")
 """Enhanced status codes for a mail that is too large: https://www.rfc-editor.org/rfc/rfc3463"""
@@ -248,8 +252,28 @@ def _session(settings: Smtp, secret: Secret | None, deadline: Deadline) -> Itera
             connection.close()
 
 
+class _Replies:
+    """The replies of a server, in a bounded number of bytes: smtplib keeps all lines of one."""
+
+    def __init__(self, lines: BufferedReader) -> None:
+        self.close = lines.close
+        self._lines = lines
+        self._left = _MAX_REPLIES
+
+    def readline(self, size: int) -> bytes:
+        """Return the next line."""
+        line = self._lines.readline(size)
+        self._left -= len(line)
+        if self._left < 0:
+            # As smtplib does for a line that is too long.
+            raise smtplib.SMTPResponseException(500, "with too many lines")
+        return line
+
+
 class _Connection(smtplib.SMTP):
     """A connection with a deadline, and with TLS from the start if it has a context."""
+
+    _replies: _Replies | None = None
 
     def __init__(self, settings: Smtp, context: ssl.SSLContext | None, deadline: Deadline) -> None:
         self._context = context
@@ -257,6 +281,15 @@ class _Connection(smtplib.SMTP):
         super().__init__(
             settings.server, settings.port, local_hostname=settings.helo, timeout=settings.timeout
         )
+
+    @property
+    def file(self) -> _Replies | None:
+        """The replies, which smtplib opens and reads."""
+        return self._replies
+
+    @file.setter
+    def file(self, lines: BufferedReader | None) -> None:
+        self._replies = None if lines is None else _Replies(lines)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((host, port), timeout)
