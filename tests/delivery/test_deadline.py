@@ -90,10 +90,8 @@ def test_a_ping_is_answered_by_the_beginning_of_an_endless_body() -> None:
     [("json", HEADERS, b"a"), ("json", BODY, b"a"), ("json", b"", CONTINUE), ("jsons", TLS, b"\0")],
 )
 def test_a_dripping_chat_service_is_left_when_its_process_is_ended(
-    scheme: str, begins: bytes, each: bytes, monkeypatch: pytest.MonkeyPatch
+    scheme: str, begins: bytes, each: bytes
 ) -> None:
-    # Apprise starts within a second, or later on a busy machine; it is ended in both cases.
-    monkeypatch.setattr(apprise_channel, "_START", 2.0)
     with Dripping(begins, each) as server:
         began = time.monotonic()
         result = send_to_all(
@@ -101,8 +99,19 @@ def test_a_dripping_chat_service_is_left_when_its_process_is_ended(
             secrets={"env:CHAT": f"{scheme}://127.0.0.1:{server.port}/room"},
         )
         assert time.monotonic() - began < 2 * SOON
+        assert result.error
+        assert "Apprise failed" not in result.error
         assert result.status == DeliveryStatus.RETRY
         assert server.is_left(SOON) or not server.connections
+
+
+def test_a_chat_service_that_does_not_end_by_itself_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apprise_channel, "_START", 0.2)
+    monkeypatch.setattr(apprise_channel, "_PROGRAM", "while True: pass")
+    began = time.monotonic()
+    result = send_to_all(Apprise(("env:CHAT",), timeout=TIMEOUT), secrets={"env:CHAT": "json://127.0.0.1:9"})
+    assert time.monotonic() - began < SOON
+    assert result.error == "env:CHAT: no answer within 0.4 s: see `timeout`"
 
 
 def test_work_that_hangs_without_a_connection_is_left_alone_and_connects_to_nothing_later() -> None:

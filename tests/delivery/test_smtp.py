@@ -256,6 +256,7 @@ def test_a_rejected_sender_is_a_temporary_failure():
 
 HELO = ": set `helo` to the name of this machine in DNS"
 FROM = ": see `from` and `user`"
+RELAY = ": sign in with `user` and `password`, or set another `server`"
 CLIENT = ": it accepts nothing from this machine: set `user` and `password`, or another `server`"
 
 
@@ -270,8 +271,8 @@ CLIENT = ": it accepts nothing from this machine: set `user` and `password`, or 
         ("554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", CLIENT),
         ("550-5.7.25 The IP address sending this message does not have a\r\n550 PTR record setup", CLIENT),
         ("550 5.7.606 Access denied, banned sending IP [192.0.2.1]", CLIENT),
-        (f"554 5.7.1 <{BOB}>: Relay access denied", CLIENT),
-        ("550 relay not permitted", CLIENT),
+        (f"554 5.7.1 <{BOB}>: Relay access denied", RELAY),
+        ("550 relay not permitted", RELAY),
         ("553 5.7.1 <watch@example.com>: Sender address rejected: not owned by user watch", FROM),
         ("550 5.1.8 <watch@example.com>: Sender address rejected: Domain not found", FROM),
     ],
@@ -303,6 +304,13 @@ def test_a_refusal_of_a_recipient_is_permanent_whatever_words_it_has(answer):
         DeliveryStatus.REFUSED,
         DeliveryStatus.SENT,
     ]
+
+
+def test_a_recipient_to_whom_a_server_relays_no_mail_of_its_own_users_is_refused(trusted):
+    mailbox = Mailbox({BOB: "554 5.7.1 Relay access denied"})
+    with serving(mailbox, tls=trusted.context(), auth_require_tls=False) as port:
+        results = sent(port, security="tls", user="watch", password="env:PASSWORD")
+    assert (results[ANN].status, results[BOB].status) == (DeliveryStatus.SENT, DeliveryStatus.REFUSED)
 
 
 @pytest.mark.parametrize("at", [BOB, "MAIL"])

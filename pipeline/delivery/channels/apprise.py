@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,6 +33,9 @@ _ZERO_WIDTH_SPACE = "\u200b"
 
 _START = 10.0
 """Seconds that Apprise may take to start, beside the time for the hand-over."""
+
+_LATE = 9
+"""The exit status of the process that ends itself at the deadline."""
 
 _NOT_INSTALLED = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
 
@@ -68,20 +73,29 @@ def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve)
         body=without_mentions(message.markdown),
         kind=_type(message.severity),
         timeout=settings.timeout,
+        limit=limit,
     )
+    late = DeliveryResult(DeliveryStatus.RETRY, f"{reference}: no answer within {limit:g} s: see `timeout`")
     try:
         done = processes.run(
             [sys.executable, "-c", _PROGRAM, *sys.path],
             timeout=limit + _START,
             stdin=json.dumps(asdict(notice)).encode(),
         )
-        sent, why = json.loads(done.output.splitlines()[-1])
     except TimeoutError:
-        return DeliveryResult(
-            DeliveryStatus.RETRY, f"{reference}: no answer within {limit:g} s: see `timeout`"
-        )
-    except (OSError, ValueError, IndexError):
-        return DeliveryResult(DeliveryStatus.RETRY, f"{reference}: Apprise could not be started, or failed")
+        return late
+    except OSError as error:
+        text = f"{reference}: Apprise cannot be started: {error.strerror}"
+        return DeliveryResult(DeliveryStatus.RETRY, text)
+    return late if done.status == _LATE else _result(done.output, reference, url)
+
+
+def _result(output: bytes, reference: str, url: str) -> DeliveryResult:
+    """Return the result that `main` wrote."""
+    try:
+        sent, why = json.loads(output.splitlines()[-1])
+    except (ValueError, IndexError):
+        return DeliveryResult(DeliveryStatus.RETRY, f"{reference}: Apprise failed without a result")
     if sent is None:
         return DeliveryResult(DeliveryStatus.REFUSED, f"{reference} holds no URL that Apprise supports")
     if sent:
@@ -91,13 +105,14 @@ def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve)
 
 @dataclass(frozen=True, slots=True)
 class _Notice:
-    """A text for one service; `timeout` bounds each of its answers, in seconds."""
+    """A text for one service; `timeout` bounds each of its answers, and `limit` all, in seconds."""
 
     url: str
     title: str
     body: str
     kind: str
     timeout: float
+    limit: float
 
 
 _PROGRAM = """
@@ -108,7 +123,7 @@ main()
 sys.stdout.flush()
 os._exit(0)
 """
-"""The program of the process that is ended at the deadline: Apprise's services cannot be interrupted.
+"""The program of the process that ends at the deadline: Apprise's services cannot be interrupted.
 
 Apprise's own limit leaves their threads behind, for which the interpreter waits at its end:
 https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor
@@ -127,6 +142,9 @@ def main() -> None:
 def _post(notice: _Notice) -> tuple[bool | None, str]:
     import apprise
 
+    deadline = threading.Timer(notice.limit, os._exit, (_LATE,))
+    deadline.daemon = True
+    deadline.start()
     with _captured_log(apprise.LOGGER_NAME) as lines:
         service = apprise.Apprise.instantiate(notice.url, asset=apprise.AppriseAsset(app_id="modelwatch"))
         if service is None:

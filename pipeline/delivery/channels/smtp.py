@@ -58,9 +58,8 @@ _CURES = (
     ),
     (
         re.compile(
-            r"\bclient\b|\brelay(?:ing)? (?:access|not|denied|prohibited)|\bunable to relay\b"
-            r"|\breverse (?:dns|host)|\brdns\b|\bptr\b|\bsending ip\b|\bip address\b|\bblocked using\b"
-            r"|\b(?:black|block) ?list|\bdnsbl\b|\bspamhaus\b|\b5\.7\.(?:25|[5-7]\d\d)\b",
+            r"\bclient\b|\breverse (?:dns|host)|\brdns\b|\bptr\b|\bsending ip\b|\bip address\b"
+            r"|\bblocked using\b|\b(?:black|block) ?list|\bdnsbl\b|\bspamhaus\b|\b5\.7\.(?:25|[5-7]\d\d)\b",
             re.IGNORECASE,
         ),
         ": it accepts nothing from this machine: set `user` and `password`, or another `server`",
@@ -73,6 +72,9 @@ https://www.postfix.org/postconf.5.html#smtpd_delay_reject. The texts are those 
 (https://support.google.com/a/answer/3726730) and Exchange
 (https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online/).
 """
+
+_RELAY = re.compile(r"\brelay(?:ing)? (?:access|not|denied|prohibited)|\bunable to relay\b", re.IGNORECASE)
+"""The words of a server that takes mail for elsewhere from its own users only; to them, they are final."""
 
 _ADDRESS = re.compile(r"\S*@\S*")
 
@@ -190,7 +192,7 @@ class _Sender:
                 raise _Undeliverable(f"{_place(self.settings)} accepts no more now: {_reply(code, reply)}")
             if code not in _ACCEPTED:
                 text = _reply(code, reply)
-                cure = _cure(code, text)
+                cure = _cure(code, text, self.settings)
                 permanent = code >= _PERMANENT and code not in _TEMPORARY_FOR_RECIPIENT and not cure
                 # Servers name the recipient in their reply too.
                 named = recipient.lower() in text.lower()
@@ -205,21 +207,23 @@ class _Sender:
         if refused.sender and not refused.too_large:
             sender = mailbox(self.settings.sender).address
             what = "mail" if sender.lower() in str(refused).lower() else f"mail from {sender}"
-            cure = _cure(refused.code, str(refused)) or ": see `from` and `user`"
+            cure = _cure(refused.code, str(refused), self.settings) or ": see `from` and `user`"
             result = DeliveryResult(DeliveryStatus.RETRY, f"{place} accepts no {what}: {refused}{cure}")
         else:
-            cure = _cure(refused.code, str(refused))
+            cure = _cure(refused.code, str(refused), self.settings)
             permanent = refused.code >= _PERMANENT and not cure
             error = f"{place} does not accept the mail: {refused}{cure}"
             result = DeliveryResult(_status(permanent=permanent), error)
         return dict.fromkeys(self.recipients, result)
 
 
-def _cure(code: int, reply: str) -> str:
+def _cure(code: int, reply: str, settings: Smtp) -> str:
     """Return the settings to check after a permanent reply that concerns us; "" for any other."""
     text = _ADDRESS.sub("", reply)
     if code < _PERMANENT or _OF_RECIPIENT.search(text):
         return ""
+    if _RELAY.search(text):
+        return "" if settings.user else ": sign in with `user` and `password`, or set another `server`"
     return next((cure for words, cure in _CURES if words.search(text)), "")
 
 
@@ -391,7 +395,7 @@ def _why(error: Exception, settings: Smtp) -> str:
             return f"{place} cannot be found ({cause.strerror}): see `server`"
         case smtplib.SMTPResponseException():
             reply = _reply(cause.smtp_code, cause.smtp_error)
-            return f"{place} answered {reply}{_cure(cause.smtp_code, reply)}"
+            return f"{place} answered {reply}{_cure(cause.smtp_code, reply, settings)}"
         case OSError() if not isinstance(cause, smtplib.SMTPException):
             return f"{place} cannot be reached ({cause.strerror or cause}): see `server` and `port`"
         case _:
