@@ -243,6 +243,42 @@ def test_an_access_token_of_a_sign_in_that_a_gateway_echoes_is_neither_stored_no
     assert_nowhere(job, *outputs)
 
 
+PARTS = {
+    "a cookie of one pair": ('cookie = "env:S"', "sid=first-value-1", ("first-value-1",)),
+    "a cookie of several pairs": (
+        'cookie = "env:S"',
+        "sid=first-value-1; csrf = second-value-2;last=third=value=3",
+        ("first-value-1", "second-value-2", "third=value=3"),
+    ),
+    "a bare cookie": ('cookie = "env:S"', "bare-value-of-a-session==", ("bare-value-of-a-session==",)),
+    "user and password": ('key = "env:S"', "reader:pass-word-4", ("pass-word-4", "reader:pass-word-4")),
+    "a key with a prefix": ('key = "env:S"', "sk-after-the-prefix", ("after-the-prefix",)),
+}
+"""A scope, its secret, and what a gateway may quote of it."""
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_the_parts_of_which_a_secret_is_made_are_masked_on_their_own(tmp_path, case):
+    inside, secret, parts = PARTS[case]
+    job = Job(tmp_path / "home", {"S": secret})
+    turns = iter(range(100))
+
+    def answer(asked: Question) -> Reply:
+        notes = {f"part {number}": f"{part} {next(turns)}" for number, part in enumerate(parts)}
+        return Reply(listing([{"id": "kept", **notes}]))
+
+    settings = {"key_scheme": "Basic"} if ":" in secret else {}
+    with Scripted(answer) as server:
+        job.asks(server.url, scopes={"one": inside}, **settings)
+        outputs = everything(job)
+    files = {path.name: path.read_bytes() for path in job.home.rglob("*") if path.is_file()} | {
+        "output": "".join(outputs).encode()
+    }
+    del files[job.config.name]
+    assert b"***" in files[job.database.name]
+    assert [(name, part) for name, content in files.items() for part in parts if part.encode() in content] == []
+
+
 def test_changes_of_records_that_echo_a_secret_are_reported_without_it(job):
     turns = iter(range(100))
 

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 from support.e2e import Job, Reply, Scripted, listed
 
@@ -40,7 +41,14 @@ def asked(job: Job, body: bytes, **headers: str) -> dict[str, Any]:
     return dict(row)
 
 
+def raw_deflate(body: bytes) -> bytes:
+    """Return deflate without the header of zlib, as some servers send it."""
+    return zlib.compress(body, wbits=-zlib.MAX_WBITS)
+
+
 GZIP = gzip.compress(BODY.encode())
+TWO_MEMBERS = gzip.compress(BODY[:30].encode()) + gzip.compress(BODY[30:].encode())
+PACKED = {"gzip": GZIP, "deflate": zlib.compress(BODY.encode()), "br": brotli.compress(BODY.encode())}
 LATIN = BODY.replace(" 苍鹭", "").encode("latin-1")
 
 READ = [
@@ -60,12 +68,16 @@ READ = [
     pytest.param(
         zlib.compress(BODY.encode()) + b"\0\0", {"content_encoding": "deflate"}, NAME, id="padded deflate"
     ),
-    pytest.param(
-        gzip.compress(BODY[:30].encode()) + gzip.compress(BODY[30:].encode()),
-        {"content_encoding": "gzip"},
-        NAME,
-        id="gzip of two members",
+    pytest.param(TWO_MEMBERS, {"content_encoding": "gzip"}, NAME, id="gzip of two members"),
+    pytest.param(TWO_MEMBERS, {}, NAME, id="gzip of two members without a label"),
+    pytest.param(raw_deflate(BODY.encode()), {"content_encoding": "deflate"}, NAME, id="raw deflate"),
+    # Names of codings are case-insensitive: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1
+    *(
+        pytest.param(body, {"content_encoding": label}, NAME, id=f"as {label!r}")
+        for coding, body in PACKED.items()
+        for label in (coding, coding.upper(), f" {coding.title()} ")
     ),
+    pytest.param(GZIP, {"content_encoding": "X-GZIP"}, NAME, id="as 'X-GZIP'"),
     pytest.param(BODY.encode("utf-16"), {}, NAME, id="UTF-16 with its mark"),
     pytest.param(BODY.encode("utf-16-le"), {}, NAME, id="UTF-16 without a mark"),
     pytest.param(BODY.encode("utf-32"), {}, NAME, id="UTF-32"),
@@ -141,7 +153,17 @@ NAMED = [
     pytest.param(b"(\xb5/\xfd abc", {}, "is compressed with zstd, not JSON", id="zstd"),
     pytest.param(b"{'data': []}", {}, "is not JSON, or was cut off on its way", id="Python"),
     pytest.param(b"\x00\x01", {"content_encoding": "zstd"}, "is encoded as 'zstd', which was", id="a label"),
-    pytest.param(GZIP[:-9], {"content_encoding": "gzip"}, "cannot be decompressed", id="cut-off gzip"),
+    *(
+        pytest.param(body[:end], {"content_encoding": label}, "cannot be decompressed", id=f"{label} to {end}")
+        for label, body in (*PACKED.items(), ("deflate", raw_deflate(BODY.encode())))
+        for end in (1, 12, -9, -1)
+    ),
+    *(
+        pytest.param(
+            TWO_MEMBERS[:end], {"content_encoding": "gzip"}, "cannot be decompressed", id=f"two to {end}"
+        )
+        for end in (len(gzip.compress(BODY[:30].encode())) + 12, -9, -1)
+    ),
     pytest.param(GZIP[:-9], {}, "cannot be decompressed", id="cut-off gzip without a label"),
     pytest.param(b"", {"content_encoding": "utf-8"}, "is empty", id="nothing"),
 ]
