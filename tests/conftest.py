@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.e2e import default_signals
 from support.fakes import Script
 from support.list_shapes import NEEDS_NO_LINE, SHAPES
 
 from pipeline.store import Store
+
+default_signals()
 
 settings.register_profile(
     "modelwatch",

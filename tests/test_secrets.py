@@ -276,7 +276,9 @@ def test_the_parts_of_which_a_secret_is_made_are_masked_on_their_own(tmp_path, c
     }
     del files[job.config.name]
     assert b"***" in files[job.database.name]
-    assert [(name, part) for name, content in files.items() for part in parts if part.encode() in content] == []
+    assert [
+        (name, part) for name, content in files.items() for part in parts if part.encode() in content
+    ] == []
 
 
 def test_changes_of_records_that_echo_a_secret_are_reported_without_it(job):

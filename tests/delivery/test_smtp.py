@@ -16,7 +16,6 @@ from support.mailing import (
     MESSAGE,
     SECRET,
     SECRETS,
-    TOKEN,
     Certificates,
     Mailbox,
     Odd,
@@ -351,6 +350,52 @@ def test_a_mail_rejected_as_too_large_after_data_is_sent_without_attachments():
     assert mail.get_content_type() == "multipart/alternative"
 
 
+def verbs(server):
+    """Return the commands that a server got, without their arguments."""
+    return [line.partition(" ")[0].upper() for line in server.lines]
+
+
+def follows(*refused):
+    """Return a server that insists on the order of commands, and first refuses mails at these verbs."""
+    left, begun = list(refused), False
+
+    def respond(line):
+        nonlocal begun
+        word = line.partition(" ")[0].upper()
+        if left and word == left[0]:
+            left.pop(0)
+            begun = True
+            return "552 5.3.4 message too big\r\n"
+        if word == "MAIL" and begun:
+            # https://www.rfc-editor.org/rfc/rfc5321#section-4.1.4
+            return "503 5.5.1 nested MAIL command\r\n"
+        begun = word == "MAIL" or (begun and word not in ("RSET", "."))
+        answers = {"": "220 here", "DATA": "354 go on", "QUIT": "221 bye"}
+        return f"{answers.get(word, '250 fine')}\r\n"
+
+    return respond
+
+
+def test_a_session_ends_with_quit_once_the_mail_is_accepted():
+    with Odd(follows()) as server:
+        assert same(sent(server.port)) == (DeliveryStatus.SENT, None)
+    assert verbs(server) == ["EHLO", "MAIL", "RCPT", "RCPT", "RCPT", "DATA", ".", "QUIT"]
+
+
+@pytest.mark.parametrize("at", ["MAIL", "."])
+def test_a_refused_transaction_is_reset_before_the_next_one(at):
+    with Odd(follows(at)) as server:
+        assert same(sent(server.port)) == (DeliveryStatus.SENT, None)
+    words = verbs(server)
+    assert words[words.index("RSET") + 1 :] == ["MAIL", "RCPT", "RCPT", "RCPT", "DATA", ".", "QUIT"]
+
+
+def test_a_session_without_a_mail_that_is_accepted_ends_with_quit_too():
+    with Odd(follows("MAIL", "MAIL")) as server:
+        assert same(sent(server.port))[0] == DeliveryStatus.REFUSED
+    assert verbs(server) == ["EHLO", "MAIL", "RSET", "MAIL", "QUIT"]
+
+
 def test_a_mail_too_large_without_attachments_is_refused():
     big = message_with(text="words " * 10_000, attachments=())
     with serving(Mailbox(), data_size_limit=20_000) as port:
@@ -421,12 +466,13 @@ def test_a_server_that_sends_single_bytes_is_cut_off(security, begins, why):
             while not gone.wait(0.02):
                 connection.sendall(b"\0")
 
-    thread = threading.Thread(target=send_bytes)
+    thread = threading.Thread(target=send_bytes, daemon=True)
     thread.start()
     with listening:
         retried(sent(listening.getsockname()[1], timeout=0.25, security=security), why)
         gone.set()
-        thread.join()
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("at", ["", "EHLO", f"RCPT TO:<{ANN}>"])

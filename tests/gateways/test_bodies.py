@@ -154,7 +154,9 @@ NAMED = [
     pytest.param(b"{'data': []}", {}, "is not JSON, or was cut off on its way", id="Python"),
     pytest.param(b"\x00\x01", {"content_encoding": "zstd"}, "is encoded as 'zstd', which was", id="a label"),
     *(
-        pytest.param(body[:end], {"content_encoding": label}, "cannot be decompressed", id=f"{label} to {end}")
+        pytest.param(
+            body[:end], {"content_encoding": label}, "cannot be decompressed", id=f"{label} to {end}"
+        )
         for label, body in (*PACKED.items(), ("deflate", raw_deflate(BODY.encode())))
         for end in (1, 12, -9, -1)
     ),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -129,8 +130,8 @@ class Job:
         return {**self.bare, **self.env}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command in a process."""
-        return subprocess.Popen(
+        """Start the command in a process; as a context, it is ended when the test fails."""
+        return _Process(
             self.command(*arguments),
             env=self.environment(),
             stdin=subprocess.DEVNULL,
@@ -162,6 +163,25 @@ class Job:
             sys.stderr.flush()
         assert isinstance(code, int)
         return Done(code, stdout.getvalue().decode(), stderr.getvalue().decode())
+
+
+class _Process(subprocess.Popen[str]):
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Wait for the process; kill it if the test has failed, as the process may wait for the test."""
+        if kind:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
+def default_signals() -> None:
+    """Let processes that tests start be interrupted, although this one ignores the signals.
+
+    Shells start jobs in the background so, and the processes inherit it:
+    https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_11
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str]) -> Done:
