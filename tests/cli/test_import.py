@@ -17,6 +17,7 @@ import pytest
 from support.e2e import Done, Job, Reply, Scripted, listed, one_line, usage_error
 
 from pipeline.store import Store, lock
+from pipeline.store.runs import find_run
 
 
 @pytest.fixture
@@ -362,3 +363,21 @@ def test_a_compressed_source_is_refused_with_the_cure(job: Job, tmp_path: Path) 
     (tmp_path / "empty.jsonl").touch()
     one_line(imports(job, tmp_path / "empty.jsonl"), 65, "empty.jsonl: holds no saved answer")
     assert not job.database.exists()
+
+
+@pytest.mark.parametrize("first", ["acme/older", "acme/newer"])
+def test_the_newest_import_is_that_of_the_newest_answer_whichever_came_last(
+    job: Job, tmp_path: Path, first: str
+) -> None:
+    for name, year in (("acme/older", 2023), ("acme/newer", 2024)):
+        directory = tmp_path / name.partition("/")[2]
+        directory.mkdir()
+        for day in (1, 2):
+            (directory / f"{year}-05-0{day}.json").write_bytes(listed("a", f"{year}-{day}"))
+    for name in (first, *({"acme/older", "acme/newer"} - {first})):
+        assert imports(job, tmp_path / name.partition("/")[2], scope=name).code == 0
+    assert "the imported answers end at 2024-05-02 00:00 UTC" in job.quick("status").stdout
+    with Store.read(job.database) as store:
+        run = find_run(store)
+        assert run is not None
+        assert (run.started_at, run.status) == ("2024-05-02T00:00:00Z", "imported")
