@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -164,6 +164,60 @@ def test_a_reader_and_a_writer_do_not_wait_for_each_other(path: Path) -> None:
             assert reader.rows("select count(*) as found from snapshots where name = 'half done'") == [
                 {"found": 0}
             ]
+
+
+def newest(store: Store) -> int:
+    """Return the number of the newest run."""
+    (row,) = store.rows("select max(id) as newest from snapshots")
+    return int(row["newest"])
+
+
+def test_a_steady_read_sees_one_state_while_runs_are_written_beside_it(path: Path) -> None:
+    with Store.open(filled(path)) as writer, Store.read(path) as reader:
+        script = Script(writer).offers("acme/prod", "lyra")
+        with reader.read_transaction():
+            before = rows_of(reader)
+            script.run(times=2)
+            assert (newest(reader), newest(writer)) == (2, 4)
+            assert rows_of(reader) == before
+        assert newest(reader) == 4
+
+
+def test_a_steady_read_sees_what_was_written_until_its_first_query(path: Path) -> None:
+    with Store.open(filled(path)) as writer, Store.read(path) as reader:
+        script = Script(writer).offers("acme/prod", "lyra")
+        script.run()
+        with reader.read_transaction():
+            assert newest(reader) == 3
+            script.run()
+            assert newest(reader) == 3
+        assert newest(reader) == 4
+
+
+def test_a_steady_read_ends_with_its_block_also_by_an_error(path: Path) -> None:
+    with Store.open(filled(path)) as writer, Store.read(path) as reader:
+        with suppress(ZeroDivisionError), reader.read_transaction():
+            assert newest(reader) == 2
+            raise ZeroDivisionError
+        Script(writer).offers("acme/prod", "lyra").run()
+        assert newest(reader) == 3
+
+
+def test_a_checkpoint_beside_a_steady_read_does_not_wait_and_a_later_one_is_complete(path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    with Store.open(filled(path)) as writer, Store.read(path) as reader:
+        script = Script(writer).offers("acme/prod", "lyra")
+        with reader.read_transaction():
+            assert newest(reader) == 2
+            script.run()
+            began = time.monotonic()
+            writer.checkpoint()
+            assert time.monotonic() - began < BUSY_TIMEOUT_MS / 2000
+            assert log.stat().st_size > 0
+            assert newest(reader) == 2
+        script.run()
+        writer.checkpoint()
+        assert (log.stat().st_size, newest(reader)) == (0, 4)
 
 
 AS_ANOTHER_USER = """
