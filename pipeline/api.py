@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline import __version__
 from pipeline import config as configs
 from pipeline.config import Config
+from pipeline.core.masking import SHORTEST_IN_BODY
 from pipeline.core.text import quoted
 from pipeline.core.times import iso
 from pipeline.core.types import Resolve, Scope
@@ -53,7 +54,7 @@ from pipeline.history.watch import (
     unreported_absences,
 )
 from pipeline.reports.report import build_report, mark_urgent
-from pipeline.secret_refs import COMMAND_TIMEOUT, resolver
+from pipeline.secret_refs import COMMAND_TIMEOUT, noting_short, resolver
 from pipeline.store import Store, lock, open_to_send, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
@@ -199,6 +200,7 @@ class CheckResult:
         missing: by destination, a line for each secret, program or library that it lacks.
         fallbacks: a message for each scope whose key had a list of its own and now gets the anonymous one.
         parts: for each scope with a current listing whose answer may be one page of a list, why.
+        short: the references of secrets that are too short to be masked in answers.
     """
 
     scopes: tuple[Scope, ...]
@@ -206,6 +208,7 @@ class CheckResult:
     missing: Mapping[str, Sequence[str]]
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    short: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -358,8 +361,9 @@ class Home:
 
         config = self.config
         asked = matching_scopes(config.scopes, scopes)
-        found = _in_event_loop(lambda: fetch_once(asked, client_factory(config), on_result))
-        resolve = secret_resolver(config)
+        short: dict[str, None] = {}
+        resolve = noting_short(secret_resolver(config), SHORTEST_IN_BODY, short)
+        found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, short), on_result))
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
         fallbacks, parts, known = self._holds(found)
         results = {
@@ -369,7 +373,7 @@ class Home:
             for name, result in found.results.items()
         }
         lines = {name: lines for name, lines in lacking.items() if lines}
-        return CheckResult(found.scopes, results, lines, fallbacks, parts)
+        return CheckResult(found.scopes, results, lines, fallbacks, parts, tuple(short))
 
     def _holds(self, found: Results) -> tuple[dict[str, str], dict[str, str], dict[str, int | None]]:
         """Return a message for each scope whose key now gets the anonymous list, or whose list may be a part.
@@ -1073,12 +1077,17 @@ def secret_resolver(config: Config) -> Resolve:
     return resolver(config.path.parent)
 
 
-def client_factory(config: Config) -> Callable[[], GatewayClient]:
-    """Return the function that makes a client with a config's settings, inside the event loop."""
+def client_factory(config: Config, short: dict[str, None] | None = None) -> Callable[[], GatewayClient]:
+    """Return the function that makes a client with a config's settings, inside the event loop.
+
+    It adds the references of secrets that are too short to be masked to `short`.
+    """
     from pipeline.gateways.client import GatewayClient
 
     # The event loop ends when its threads do, so that the commands in them must not outlast the run.
     resolve = resolver(config.path.parent, timeout=min(COMMAND_TIMEOUT, config.deadline))
+    if short is not None:
+        resolve = noting_short(resolve, SHORTEST_IN_BODY, short)
     return lambda: GatewayClient(resolve, user_agent=f"modelwatch/{__version__}", deadline=config.deadline)
 
 

@@ -108,7 +108,19 @@ class Refused(FetchError):  # noqa: N818
 
 
 class Unresolved(FetchError):  # noqa: N818
-    """A reference to a secret cannot be resolved; nothing was sent."""
+    """A reference to a secret cannot be resolved; nothing was sent.
+
+    `path` is that of its file, which only the owner's terminal may show; None for other references.
+    """
+
+    def __init__(self, message: str, *, cure: str | None = None, path: Path | None = None) -> None:
+        super().__init__(message, cure=cure)
+        self.path = path
+
+    @property
+    def on_terminal(self) -> str:
+        """The message with the path."""
+        return f"{self.message} ({self.path})" if self.path else self.message
 
 
 class Unreadable(FetchError):  # noqa: N818

@@ -37,6 +37,18 @@ def resolver(directory: Path, *, timeout: float = COMMAND_TIMEOUT) -> Resolve:
     return resolve
 
 
+def noting_short(resolve: Resolve, shortest: int, found: dict[str, None]) -> Resolve:
+    """Return a function that resolves references, and adds those of secrets with fewer letters to `found`."""
+
+    def noting(reference: str) -> Secret:
+        secret = resolve(reference)
+        if 0 < len(secret.reveal().strip()) < shortest:
+            found[reference] = None
+        return secret
+
+    return noting
+
+
 def _variable(name: str) -> Secret:
     value = os.environ.get(name)
     if value is None:
@@ -53,10 +65,18 @@ def _file(name: str, directory: Path) -> Secret:
         places.insert(0, Path(credentials) / path)
     found = next((place for place in places if place.is_file()), places[-1])
     try:
-        return Secret(found.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise Unresolved(f"file:{name} cannot be read; nothing was sent: {found}: {why}") from error
+        # Editors of Windows begin UTF-8 with a byte order mark.
+        text = found.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise Unresolved(f"file: cannot be read; nothing was sent: {why}", path=found) from None
+    except UnicodeDecodeError:
+        text = "\x00"
+    if "\x00" in text:
+        raise Unresolved("file: is no text in UTF-8; nothing was sent", cure="save it as UTF-8", path=found)
+    if text and not text.strip():
+        raise Unresolved("file: has only blanks; nothing was sent", cure="put the secret there", path=found)
+    return Secret(text.strip())
 
 
 def _output(command: str, timeout: float) -> Secret:
@@ -64,10 +84,12 @@ def _output(command: str, timeout: float) -> Secret:
     try:
         done = processes.run(shlex.split(command), timeout=timeout)
         if done.status:
-            raise Unresolved(f"a command: for a key exited with {done.status}; nothing was sent")
+            raise Unresolved(f"command: exited with {done.status}; nothing was sent")
         return Secret(done.output.decode("utf-8").strip())
     except TimeoutError:
-        raise Unresolved(f"a command: for a key did not end within {timeout:g} s; nothing was sent") from None
+        raise Unresolved(f"command: did not end within {timeout:g} s; nothing was sent") from None
+    except UnicodeDecodeError:
+        raise Unresolved("command: printed no text in UTF-8; nothing was sent") from None
     except (OSError, ValueError, IndexError) as error:
         why = getattr(error, "strerror", None) or "check its quotes"
-        raise Unresolved(f"a command: for a key cannot be run ({why}); nothing was sent") from None
+        raise Unresolved(f"command: cannot be run ({why}); nothing was sent") from None

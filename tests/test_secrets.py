@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.e2e import Job, Question, Reply, Scripted, listing
+from support.spellings import SPELLINGS
 
 from pipeline.core.types import Secret
 from pipeline.gateways.redact import Redactor
@@ -307,7 +308,7 @@ def test_of_secrets_in_variables_files_and_commands_only_the_reference_is_shown(
     assert_nowhere(job, done.output)
     assert {row["key"] for row in job.quick("scopes", "--json").json()} == {
         "env:KEY",
-        f"file:{job.home.parent}/secrets/file-key",
+        "file:",
         "command:",
     }
 
@@ -316,9 +317,9 @@ def test_of_secrets_in_variables_files_and_commands_only_the_reference_is_shown(
     "reference", ["env:{s}", "command:sh -c 'echo {s}; exit 3'", "command:/absent {s}", "file:{s}"]
 )
 def test_a_failed_reference_shows_neither_the_words_nor_the_output_of_a_command(job, reference):
-    """Both may hold the secret."""
+    """Both may hold the secret, and the path of a file is for the owner's terminal only."""
     secret = VALUES["command-key"]
-    shown = reference.startswith(("env", "file"))
+    shown = reference.startswith("env")
     job.asks(
         "http://127.0.0.1:9", attempts=1, scopes={"a": f"key = {json.dumps(reference.format(s=secret))}"}
     )
@@ -343,6 +344,150 @@ def test_a_secret_prints_as_stars_and_cannot_be_pickled_or_copied():
         pickle.dumps(secret)
     with pytest.raises(TypeError):
         copy.copy(secret)
+
+
+def in_every_spelling(secret: str) -> str:
+    """Return a text of JSON that spells a secret in every way."""
+    return json.dumps(" ".join(spell(secret) for spell in SPELLINGS.values()))
+
+
+def assert_no_spelling(job: Job, secret: str, *outputs: str) -> None:
+    """Assert that a secret is in no spelling in some output, or in any file of the home but its config."""
+    found = {path: path.read_bytes() for path in job.home.rglob("*") if path.is_file() and path != job.config}
+    found |= {Path(f"output {number}"): text.encode() for number, text in enumerate(outputs)}
+    leaks = [
+        (name, path.name)
+        for name, spell in SPELLINGS.items()
+        for written in [spell(secret).encode()[4:-4] if "base64" in name else spell(secret).encode()]
+        for path, content in found.items()
+        if written in content
+    ]
+    assert leaks == []
+
+
+EVERY = {
+    "list": lambda said: Reply(b'{"data": [{"id": "a", "note": %b}, {"id": %b}]}' % (said, said)),
+    "refused": lambda said: Reply(b'{"error": {"message": %b}}' % said, 401),
+    "unsuccessful": lambda said: Reply(b'{"success": false, "message": %b}' % said),
+    "in words": lambda said: Reply(json.loads(said).encode(), 400),
+}
+
+
+@pytest.mark.parametrize("how", EVERY)
+@pytest.mark.parametrize("kind", ["key", "cookie", "token", "password"])
+def test_a_secret_is_stored_sent_and_printed_in_no_spelling(job, how, kind):
+    """Neither those that a gateway echoes, nor those of the receiver of the reports."""
+    secret, hook = VALUES[kind], "Bearer h00k-s3cret/with+letters=="
+    job.env["HOOK"] = hook
+
+    def answer(asked: Question) -> Reply:
+        if asked.path == "/hook":
+            return Reply(b"no " + in_every_spelling(hook.partition(" ")[2]).encode(), 503)
+        return EVERY[how](in_every_spelling(secret).encode())
+
+    with Scripted(answer) as server:
+        job.configure(
+            f"""
+            [metrics]
+            file = "metrics.prom"
+            [destinations.hook]
+            type = "webhook"
+            url = "{server.url}/hook"
+            headers = {{ Authorization = "env:HOOK" }}
+            [destinations.mails]
+            type = "eml"
+            directory = "mails"
+            from = "w@example.com"
+            to = "me@example.com"
+            """
+        )
+        job.asks(server.url, attempts=1, scopes={kind: SCOPES[kind]})
+        outputs = [
+            job.quick(*command).output for command in (("run", "-vv"), ("check",), ("outbox", "--json"))
+        ]
+    assert_no_spelling(job, secret, *outputs)
+    assert_no_spelling(job, hook.partition(" ")[2], *outputs)
+    assert (job.home / "mails").exists()
+    assert "***" in outputs[0]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_tag_that_spells_a_secret_or_a_part_of_it_is_not_kept(spelling):
+    secret = VALUES["key"]
+    redactor = Redactor([Secret(secret)])
+    assert redactor.header(f'W/"{SPELLINGS[spelling](secret)}"') is None
+    if "base64" not in spelling:
+        assert redactor.header(f'"{SPELLINGS[spelling](secret[5:17])}"') is None
+    assert redactor.header('W/"abc"') == 'W/"abc"'
+
+
+@pytest.mark.parametrize(
+    ("reference", "cause"),
+    [
+        ("command:", "exited with 3"),
+        ("command:/nowhere/{s}", "No such file"),
+        ("command:sh -c ': {s}; true'", "is empty"),
+        ("command:sh -c ': {s}; exit 3'", "exited with 3"),
+        ("command:sh -c 'echo {s} >&2; exit 3'", "exited with 3"),
+        ("command:printf '\\303\\251 %s' {s}", "characters that no HTTP header can carry"),
+        ("command:sh -c 'echo one; echo {s}'", "has several lines"),
+        ("command:sh -c '{s}", "check its quotes"),
+        ("file:{s}", "cannot be read"),
+        ("file:/{s}/of/key", "cannot be read"),
+        ("file:{home}/{s}-of-blanks", "has only blanks"),
+        ("file:{home}/{s}-of-lines", "has several lines"),
+        ("file:{home}/{s}-of-letters", "characters that no HTTP header can carry"),
+    ],
+)
+def test_a_reference_is_quoted_in_nothing_that_is_stored_or_sent(job, reference, cause):
+    """In keys, headers, addresses of webhooks and chats, secrets of signatures, passwords and pings."""
+    canary = "canary-of-words"
+    job.home.mkdir(exist_ok=True)
+    for name, text in {"blanks": " \n", "lines": "a\nb", "letters": "é"}.items():
+        (job.home / f"{canary}-of-{name}").write_text(text)
+    written = (
+        json.dumps(reference.format(s=canary, home=job.home))
+        if reference != "command:"
+        else (json.dumps(f"command:sh -c 'exit 3' {canary}"))
+    )
+    with Scripted(lambda _: Reply(listing([{"id": "a"}]))) as server:
+        job.configure(
+            f"""
+            [metrics]
+            file = "metrics.prom"
+            [ping]
+            url = {written}
+            [destinations.hook]
+            type = "webhook"
+            url = {written}
+            [destinations.signed]
+            type = "webhook"
+            url = "{server.url}/hook"
+            headers = {{ X-Key = {written} }}
+            [destinations.chat]
+            type = "apprise"
+            urls = [{written}, {json.dumps(f"file:{canary}-2")}]
+            [destinations.mails]
+            type = "eml"
+            directory = "mails"
+            from = "w@example.com"
+            to = "me@example.com"
+            """
+        )
+        job.asks(
+            server.url, attempts=1, scopes={"a": f"key = {written}", "b": f"cookie = {written}", "c": ""}
+        )
+        outputs = [
+            job.quick(*command).output for command in (("run", "-vv"), ("outbox",), ("status",), ("scopes",))
+        ]
+    found = {path: path.read_bytes() for path in job.home.rglob("*") if path.is_file() and path != job.config}
+    assert [path.name for path, content in found.items() if canary.encode() in content] == []
+    assert not any(canary in output for output in outputs)
+    error = job.latest()["coverage"][0]["error"]
+    assert error["class"] == "Unresolved"
+    assert cause in error["message"]
+    outbox = job.quick("outbox", "--json").json()
+    assert {row["recipient"] for row in outbox if row["destination"] == "chat"} >= {"file:"}
 
 
 LETTERS = st.sampled_from('nu\\"/0') | st.characters(min_codepoint=32, max_codepoint=126)
@@ -370,3 +515,18 @@ def test_a_secret_is_redacted_in_every_spelling_of_json_and_json_remains(letters
     found = json.loads(Redactor([Secret(secret)]).body(body.encode()))
     assert secret not in found["said"]
     assert found["more"] == "\n"
+
+
+def test_check_warns_of_secrets_of_fewer_than_eight_letters(job):
+    job.env |= {"SHORT": "1234567", "LONG": "12345678", "EMPTY": "", "TOKEN": "abc"}
+    (job.home.parent / "secrets" / "short").write_text("1234567\n")
+    with Scripted(lambda _: Reply(listing([{"id": "a"}]))) as server:
+        job.configure(f'[destinations.a]\ntype = "webhook"\nurl = "{server.url}"\nsecret = "env:TOKEN"\n')
+        scopes = {"a": 'key = "env:SHORT"', "b": 'cookie = "env:LONG"', "c": 'key = "env:EMPTY"', "d": ""}
+        scopes |= {"e": f'key = "file:{job.home.parent}/secrets/short"', "f": 'key = "command:echo 1234567"'}
+        job.asks(server.url, attempts=1, scopes=scopes)
+        done = job.quick("check")
+    warned = [line.partition(": the secret has fewer than 8 letters")[0] for line in done.stdout.splitlines()]
+    named = ["env:SHORT", f"file:{job.home.parent}/secrets/short", "command:", "env:TOKEN"]
+    assert [line for line in warned if line in named] == named
+    assert "1234567" not in done.output

@@ -177,7 +177,7 @@ TABLES: Mapping[str, Description] = {
         {
             "name": "Name, `gateway/name`",
             "auth": _AUTH,
-            "key_hint": "Reference to the secret, never the secret",
+            "key_hint": "Kind of the reference to the secret, with the name of a variable; never the secret",
             "lists_groups": "1 if it lists the groups of a user, each with a scope of its own, and no models",
             "asked": "1 if runs ask it; 0 if it is retired",
             "listing": "Current listing: the last accepted one",

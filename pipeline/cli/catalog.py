@@ -20,6 +20,7 @@ from pipeline.core.prices import PRICES
 from pipeline.core.text import count
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
+from pipeline.errors import ConfigError
 from pipeline.history.types import Coverage
 from pipeline.reports import csv_json
 from pipeline.reports.console import event_lines, incident_lines, price_now_text
@@ -203,10 +204,20 @@ def status(home: Home, *, as_json: bool) -> None:
         }
         raw(pretty(value))
     else:
-        click.echo("\n".join(_status_lines(found)))
+        click.echo("\n".join(_status_lines(found, _references(home))))
 
 
-def _status_lines(status: Status) -> Iterator[str]:
+def _references(home: Home) -> dict[str, str | None]:
+    """Return the references of the keys by scope, for a terminal only: they name files."""
+    if not sys.stdout.isatty():
+        return {}
+    try:
+        return {scope.name: scope.reference for scope in home.config.scopes}
+    except ConfigError:
+        return {}
+
+
+def _status_lines(status: Status, references: Mapping[str, str | None]) -> Iterator[str]:
     run = status.run
     if run is None:
         yield "the job has not run yet: start `modelwatch run`"
@@ -223,7 +234,7 @@ def _status_lines(status: Status) -> Iterator[str]:
     yield from incident_lines(
         (replace(scope, pending_removals=0) if scope.listed_groups is not None else scope for scope in asked),
         last_answers=True,
-        paths=sys.stdout.isatty(),
+        references=references,
     )
     yield from group_loss_lines(status.groups)
     for scope in asked:

@@ -25,9 +25,10 @@ from pipeline.cli.options import LOG, logged, new_option, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
+from pipeline.core.masking import SHORTEST_IN_BODY
 from pipeline.core.text import count, printable, sentence
-from pipeline.core.types import PROBLEMS, Scope
-from pipeline.errors import CHANGES_EXIT, FetchError
+from pipeline.core.types import PROBLEMS, Scope, reference_name
+from pipeline.errors import CHANGES_EXIT, FetchError, Unresolved
 from pipeline.history.types import Coverage, Event
 from pipeline.history.watch import WatchedModel
 from pipeline.reports.console import (
@@ -94,6 +95,13 @@ def _print_checks(rows: Sequence[dict[str, Any]]) -> None:
 def _missing_lines(found: CheckResult) -> Iterator[str]:
     for destination, lines in found.missing.items():
         yield from (f"destination {destination}: {line}" for line in lines)
+    for reference in found.short:
+        # Only the owner's terminal may show the path of a file.
+        name = reference if reference.startswith("file:") else reference_name(reference)
+        yield (
+            f"{name}: the secret has fewer than {SHORTEST_IN_BODY} letters, so that it is not masked in an"
+            " answer that echoes it: use a longer one"
+        )
 
 
 def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
@@ -115,9 +123,12 @@ def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
             row |= {"error": None, "advice": advice}
         case FetchError() as error:
             problem = {"class": type(error).__name__, "message": error.message}
-            advice = error.message
             if not error.cure:
-                advice = f"{sentence(advice)} {_cure(type(error).__name__, scope)}"
+                advice = f"{sentence(error.message)} {_cure(type(error).__name__, scope)}"
+            elif isinstance(error, Unresolved):
+                advice = error.on_terminal
+            else:
+                advice = error.message
             row |= {"answers": "no", "dialect": None, "models": None, "error": problem, "advice": advice}
         case _:
             raise AssertionError("a check sends no validators, so no answer is unchanged")
@@ -129,7 +140,7 @@ def _cure(key: str, scope: Scope) -> str:
     scheme = ""
     if key == "Refused" and own.key_header and not own.key_scheme:
         scheme = ' Does the header need a word before the key? Set `key_scheme`, such as "Bearer".'
-    text = cure_text(key, [scope.name], [scope.key_hint], auth=scope.auth, paths=True)
+    text = cure_text(key, [scope.name], [scope.reference], auth=scope.auth)
     return f"{text}{scheme}"
 
 

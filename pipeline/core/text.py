@@ -1,11 +1,10 @@
-"""Make foreign text safe to show: escape it for the terminal, put it on one line, redact it, mask secrets."""
+"""Make foreign text safe to show: escape it for the terminal, put it on one line, redact it."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
-from urllib.parse import quote
+
+from pipeline.core.masking import MASK
 
 UNSAFE = (
     "\x00-\x1f\x7f-\x9f"  # control characters
@@ -16,11 +15,8 @@ UNSAFE = (
 )
 """The characters never shown as they are, as the inside of a regular expression's `[…]`."""
 
-MASK = "***"
-
 _LONGEST = 200
 _LONGEST_LINE = 300
-_SHORTEST_SECRET = 4
 
 _UNSAFE = re.compile(f"[{UNSAFE}]")
 _UNSAFE_RUN = re.compile(f"[{UNSAFE}]+")
@@ -59,13 +55,16 @@ def redact(text: str) -> str:
     return one_line(_BEARER.sub(rf"\1{MASK}", _KEY.sub(MASK, without_ids)))
 
 
-def mask(text: str, secrets: Iterable[str]) -> str:
-    """Return a text with secrets masked, plain or as JSON and URLs escape them."""
-    for value in secrets:
-        if len(value) >= _SHORTEST_SECRET:
-            for form in (value, json.dumps(value)[1:-1], quote(value), quote(value, safe="")):
-                text = re.sub(re.escape(form), MASK, text, flags=re.IGNORECASE)
-    return text
+def header_problem(secret: str) -> str | None:
+    """Return why no header can carry a secret, and what to do: https://www.rfc-editor.org/rfc/rfc9110#section-5.5.
+
+    None if one can.
+    """
+    if len(secret.splitlines()) > 1:
+        return "has several lines: put the secret alone there, on one line"
+    if not (secret.isascii() and secret.isprintable()):
+        return "holds characters that no HTTP header can carry: put the secret alone there"
+    return None
 
 
 def sentence(text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, TypeGuard
 
 Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
@@ -40,9 +40,27 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-def is_reference(value: object) -> bool:
+def is_reference(value: object) -> TypeGuard[str]:
     """Return whether a value is a reference to a secret."""
     return isinstance(value, str) and value.startswith(REFERENCE_PREFIXES) and value not in REFERENCE_PREFIXES
+
+
+def reference_name(reference: str) -> str:
+    """Return how a reference is named in all that is stored or sent: `env:NAME`, `file:` or `command:`.
+
+    The words of a command may hold a secret, and the path of a file tells about its machine.
+    """
+    return reference if reference.startswith("env:") else f"{reference.partition(':')[0]}:"
+
+
+def reference_names(references: Iterable[str]) -> dict[str, str]:
+    """Return references by their names; a second one of the same name has a number: `file: (2)`."""
+    found: dict[str, str] = {}
+    for reference in dict.fromkeys(references):
+        name = reference_name(reference)
+        number = 1 + sum(reference_name(other) == name for other in found.values())
+        found[name if number == 1 else f"{name} ({number})"] = reference
+    return found
 
 
 Resolve = Callable[[str], Secret]
@@ -217,12 +235,17 @@ class Scope:
 
     @property
     def key_hint(self) -> str | None:
-        """The reference of its secret, but `command:` without the command; None without a credential."""
+        """The name of the reference of its secret; None without a credential. See `reference_name`."""
+        return None if self.reference is None else reference_name(self.reference)
+
+    @property
+    def reference(self) -> str | None:
+        """The whole reference of its secret, which is neither stored nor sent; None without a credential."""
         match self.credential:
             case Anonymous():
                 return None
             case Key(reference) | Cookie(reference) | AccessToken(reference) | Login(_, reference):
-                return "command:" if reference.startswith("command:") else reference
+                return reference
 
 
 @dataclass(frozen=True, slots=True)

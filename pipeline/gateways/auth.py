@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import quote, quote_plus
 
+from pipeline.core.text import header_problem
 from pipeline.core.types import (
     AccessToken,
     Anonymous,
@@ -22,6 +22,7 @@ from pipeline.core.types import (
     Resolve,
     Secret,
     is_reference,
+    reference_name,
 )
 from pipeline.errors import Refused, Unreadable, Unresolved
 from pipeline.gateways.dialects import Dialect, named, simplified
@@ -83,7 +84,7 @@ def configured(dialect: Dialect, resolve: Resolve) -> Authentication:
         if is_reference(value):
             secret = _checked(value, resolve(value))
             params.append((name, secret.reveal()))
-            secrets += _in_urls(secret)
+            secrets.append(secret)
     return Authentication(headers, tuple(secrets), tuple(params))
 
 
@@ -121,7 +122,7 @@ def _with_key(key: Secret, dialect: Dialect) -> Authentication:
     """
     value = key.reveal()
     if dialect.key_param:
-        return Authentication(secrets=_in_urls(key), params=((dialect.key_param, value),))
+        return Authentication(secrets=(key,), params=((dialect.key_param, value),))
     scheme = dialect.key_scheme or ("Bearer" if dialect.key_header.lower() == "authorization" else "raw")
     if scheme.lower() == "raw":
         return Authentication({dialect.key_header: value}, (key,))
@@ -131,12 +132,6 @@ def _with_key(key: Secret, dialect: Dialect) -> Authentication:
     encoded = b64encode(f"{user}:{password}".encode()).decode()
     secrets = (Secret(encoded), key, *([Secret(password)] if password else []))
     return Authentication({dialect.key_header: f"{scheme} {encoded}"}, secrets)
-
-
-def _in_urls(secret: Secret) -> tuple[Secret, ...]:
-    """Return a secret, and its forms in a URL."""
-    value = secret.reveal()
-    return tuple(map(Secret, dict.fromkeys((value, quote(value), quote(value, safe=""), quote_plus(value)))))
 
 
 def _of_cookie(cookie: Secret, headers: dict[str, str]) -> Authentication:
@@ -154,19 +149,12 @@ def _of_cookie(cookie: Secret, headers: dict[str, str]) -> Authentication:
 
 def _checked(reference: str, secret: Secret) -> Secret:
     """Return a secret without surrounding space; refuse one that no header can carry."""
-    value = secret.reveal().strip()
+    value, name = secret.reveal().strip(), reference_name(reference)
     if not value:
-        raise Unresolved(f"{reference} is empty, so nothing was sent", cure="put the key there")
-    if not _fits_header(value):
-        raise Unresolved(
-            f"{reference} holds characters that no HTTP header can carry", cure="store the key alone there"
-        )
+        raise Unresolved(f"{name} is empty, so nothing was sent", cure="put the key there")
+    if problem := header_problem(value):
+        raise Unresolved(f"{name} {problem}")
     return Secret(value)
-
-
-def _fits_header(value: str) -> bool:
-    """Return whether a header can carry a text: https://www.rfc-editor.org/rfc/rfc9110#section-5.5."""
-    return value.isascii() and value.isprintable()
 
 
 async def sign_in(
@@ -264,7 +252,7 @@ def _user_id(data: Any) -> str | None:
     """Return the id of the user who signed in; New-API of 2026 has it below `user`."""
     for user in (data, data.get("user") if isinstance(data, dict) else None):
         number = user.get("id") if isinstance(user, dict) else None
-        if isinstance(number, int | str) and not isinstance(number, bool) and _fits_header(str(number)):
+        if isinstance(number, int | str) and not isinstance(number, bool) and not header_problem(str(number)):
             return str(number)
     return None
 

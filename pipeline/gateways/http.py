@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
+from pipeline.core.masking import MASK
 from pipeline.core.network import connection_reason, lacks_tls
-from pipeline.core.text import MASK
 from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
-from pipeline.core.text import MASK
+from pipeline.core.masking import MASK
 
 _VERSION = re.compile(r"^v\d+[a-z0-9]*$")
 

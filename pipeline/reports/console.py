@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
+from types import MappingProxyType
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.impact import by_importance, is_group_gone, is_pressing
@@ -242,12 +243,15 @@ def _recovery(end: Recovery) -> str:
 
 
 def incident_lines(
-    coverage: Iterable[Coverage], *, last_answers: bool = False, paths: bool = False
+    coverage: Iterable[Coverage],
+    *,
+    last_answers: bool = False,
+    references: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield a line for each failure and hold, with what to do about it, and for pending removals.
 
-    With `last_answers` also when failing scopes answered last; with `paths` the files of keys, which only
-    the owner's terminal may show.
+    With `last_answers` also when failing scopes answered last. `references` are those of the keys by scope,
+    which name files; only the owner's terminal may show them.
     """
     problems: dict[tuple[str, str, str, bool], list[Coverage]] = {}
     pending = []
@@ -265,8 +269,8 @@ def incident_lines(
         pending += [(scope.gateway, scope.scope, line) for line in _pending(scope)]
     for (gateway, key, text, has_cure), members in problems.items():
         names = tuple(scope.scope for scope in members)
-        keys = [scope.key for scope in members]
-        advice = "" if has_cure else f" {cure_text(key, names, keys, auth=members[0].auth, paths=paths)}"
+        keys = [references.get(scope.scope, scope.key) for scope in members]
+        advice = "" if has_cure else f" {cure_text(key, names, keys, auth=members[0].auth)}"
         yield f"{scopes_text(gateway, names, ())}: {text}{advice}"
     yield from _by_scopes(pending)
 
@@ -277,10 +281,9 @@ def cure_text(
     keys: Sequence[str | None],
     *,
     auth: str = "key",
-    paths: bool = False,
 ) -> str:
     """Return what to do about a failure or hold, as in reports; the arguments are those of `cure`."""
-    return plain(cure(_english(), key, scopes, keys, auth=auth, paths=paths))
+    return plain(cure(_english(), key, scopes, keys, auth=auth))
 
 
 def state_text(state: str, since: str | None) -> str:

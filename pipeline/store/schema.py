@@ -376,6 +376,66 @@ def unread_prices(db: Database) -> None:
     _run(db, VIEWS)
 
 
+def unquoted_references(db: Database) -> None:
+    """Remove the words of commands and the paths of files from what older versions stored of references."""
+    # Nothing of them remains on free pages either: https://www.sqlite.org/pragma.html#pragma_secure_delete
+    db.execute("pragma secure_delete = on")
+    db.execute("""
+        update scopes set key_hint = substr(key_hint, 1, instr(key_hint, ':'))
+        where key_hint glob 'file:*' or key_hint glob 'command:*'
+    """)
+    for table, column in (("sightings", "error"), ("sightings", "cure"), ("deliveries", "error")):
+        for row in db.table(table).rows_where(f"{column} glob '*file:*' or {column} glob '*command:*'"):
+            db.table(table).update(row["id"], {column: _unquoted(row[column])})
+    _rename_recipients(db)
+
+
+_QUOTED = re.compile(
+    r"(^(?:failed \d+ times, last: )?(?:no (?:complete )?answer from )?|is the sign-in in )"
+    r"(command|file):(?! for a key )"
+)
+"""Where the errors of older versions quote a reference: a gateway may say `file:` anywhere else."""
+
+_AFTER = re.compile(
+    r" (?:is empty|holds |has characters|cannot be |answered \d|redirects to |is not |within \d|needs Apprise"
+    r"|valid\?)"
+    r"|: (?:no answer within|Apprise could not)"
+)
+
+_FILE_READ = re.compile(r"(?<=; nothing was sent): .*: ", re.DOTALL)
+
+
+def _unquoted(text: str) -> str:
+    """Return an error without the words of references.
+
+    These may be any, so that only what follows the last of our own words remains.
+    """
+    found = _QUOTED.search(text)
+    if not found:
+        return text
+    rest = text[found.end() :]
+    after = [each.start() for each in _AFTER.finditer(rest)]
+    kept = _FILE_READ.sub(": ", rest[after[-1] :]) if after else " …"
+    return f"{text[: found.end()]}{kept}"
+
+
+def _rename_recipients(db: Database) -> None:
+    """Name recipients by the kinds of their references, numbered in each report, as in the config."""
+    rows = db.execute("""
+        select id, destination, until, recipient from deliveries
+        where recipient glob 'file:*' or recipient glob 'command:*' order by id
+    """)
+    numbers: dict[tuple[int, int, str], list[str]] = {}
+    for key, destination, until, recipient in rows.fetchall():
+        name = f"{recipient.partition(':')[0]}:"
+        known = numbers.setdefault((destination, until, name), [])
+        if recipient not in known:
+            known.append(recipient)
+        number = known.index(recipient) + 1
+        new = name if number == 1 else f"{name} ({number})"
+        db.execute("update deliveries set recipient = ? where id = ?", [new, key])
+
+
 def _run(db: Database, script: str) -> None:
     """Execute statements one by one, since `executescript` would commit the transaction.
 
@@ -429,5 +489,6 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     standard_names,
     changing_values,
     unread_prices,
+    unquoted_references,
 )
 """The migrations, oldest first; sqlite-utils records each by its name."""

@@ -329,7 +329,7 @@ def test_an_invalid_or_reserved_name_is_rejected(rejected, name):
 MISSING = [
     (SMTP + 'user = "w"\npassword = "env:NO_SUCH_VARIABLE"\n', ["env:NO_SUCH_VARIABLE is not set"]),
     ('type = "webhook"\nurl = "https://hook.example"\nsecret = "file:nowhere"\n',
-     ["file:nowhere cannot be read"]),
+     ["nowhere)"]),
     ('type = "apprise"\nurls = ["env:NO_SUCH_VARIABLE"]\n', ["env:NO_SUCH_VARIABLE is not set"]),
     ('type = "sendmail"\ncommand = "/no/such/program"\nfrom = "w@example.com"\nto = "me@example.com"\n',
      ["there is no program /no/such/program"]),

@@ -41,8 +41,8 @@ def test_each_module_has_the_functions_of_a_channel(name):
     [
         (Webhook("env:HOOK"), {}, "env:HOOK is not set"),
         (Webhook("env:HOOK"), {"env:HOOK": " "}, "env:HOOK is empty"),
-        (Webhook("env:HOOK"), {"env:HOOK": "https://x/é\n1"}, "env:HOOK has characters"),
-        (Webhook("https://x", headers=(("A", "env:A"),)), {"env:A": "1\r\nB: 2"}, "env:A has characters"),
+        (Webhook("env:HOOK"), {"env:HOOK": "https://x/é\n1"}, "env:HOOK has several lines"),
+        (Webhook("https://x", headers=(("A", "env:A"),)), {"env:A": "1\r\nB: 2"}, "env:A has several lines"),
         (Webhook("https://x", "env:KEY"), {}, "env:KEY is not set"),
         (Apprise(("env:CHAT",)), {}, "env:CHAT is not set"),
         (Apprise(("env:CHAT",)), {"env:CHAT": ""}, "env:CHAT is empty"),

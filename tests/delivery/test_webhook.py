@@ -11,6 +11,7 @@ import pytest
 from support import ROOT
 from support.e2e import Reply, Scripted
 from support.mailing import MESSAGE, message_with, send_to_all
+from support.spellings import SPELLINGS
 
 from pipeline.delivery.channels import recipients
 from pipeline.delivery.types import DeliveryStatus, Webhook
@@ -79,7 +80,7 @@ def test_a_secret_url_is_shown_as_its_reference():
         assert recipients(channel) == ("env:HOOK",)
         result = send_to_all(channel, secrets={"env:HOOK": f"{server.url}/T0123/B4567"})
     assert server.requests[0].path == "/T0123/B4567"
-    assert result.error == "env:HOOK answered 404 (see `url`): no /***/*** here"
+    assert result.error == "env:HOOK answered 404 (see `url`): no *** here"
 
 
 @pytest.mark.parametrize(
@@ -156,3 +157,18 @@ def test_a_silent_webhook_times_out():
         DeliveryStatus.RETRY,
         f"no answer from {server.url} within 0.1 s",
     )
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_secret_that_a_receiver_echoes_is_masked_in_every_spelling(spelling):
+    """A header, the key of the signature, and a part of the address."""
+    secrets = {"env:AUTH": "Bearer t0ken/of+the?hook", "env:KEY": KEY, "env:HOOK": "/T0123/B4567-s3cret"}
+    inner = ["t0ken/of+the?hook", KEY, "B4567-s3cret"]
+    echoed = " ".join(SPELLINGS[spelling](secret) for secret in inner)
+    with Scripted(lambda _: Reply(f"no {echoed}".encode(), 403)) as server:
+        secrets["env:HOOK"] = f"{server.url}/T0123/B4567-s3cret"
+        result = send_to_all(Webhook("env:HOOK", "env:KEY", (("X", "env:AUTH"),)), secrets=secrets)
+    assert result.error.startswith("env:HOOK answered 403")
+    for secret in inner:
+        written = SPELLINGS[spelling](secret)
+        assert (written[4:-4] if "base64" in spelling else written) not in result.error

@@ -170,8 +170,8 @@ def test_a_secret_is_read_from_each_kind_of_reference(gateway, job, tmp_path, ke
     [
         ("env:NOT_SET", "env:NOT_SET is not set"),
         ("env:EMPTY", "env:EMPTY is empty"),
-        ("env:TWO_LINES", "env:TWO_LINES holds characters"),
-        ("file:absent", "file:absent cannot be read"),
+        ("env:TWO_LINES", "env:TWO_LINES has several lines"),
+        ("file:absent", "file: cannot be read"),
         ("command:false", "exited with 1"),
         ("command:/absent/program", "cannot be run"),
         ("command:'", "cannot be run"),
@@ -934,3 +934,36 @@ def test_a_repeated_content_length_is_accepted(job):
         job.asks(server.url, backoff=0)
         assert job.quick("sync").code == 0
     assert scopes(job)["public"]["models"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xef\xbb\xbfsk-prod-12345678\r\n", None),
+        ("sk-prod-12345678\n".encode("utf-16"), "is no text in UTF-8; nothing was sent: save it as UTF-8"),
+        ("sk-prod-12345678\n".encode("utf-16-le"), "is no text in UTF-8"),
+        (b"sk-\xff\xfe-12345678", "is no text in UTF-8"),
+        (b"sk-prod\x0012345678", "is no text in UTF-8"),
+        (b"sk-prod-12345678\nsk-test-12345678\n", "has several lines: put the secret alone there"),
+        (b"# the key\r\nsk-test-12345678\r\n", "has several lines"),
+        (b" \n\t\r\n", "has only blanks; nothing was sent: put the secret there"),
+        (b"\xc2\xa0", "has only blanks"),
+        (b"\xef\xbb\xbf \n", "has only blanks"),
+        (b"", "is empty, so nothing was sent: put the key there"),
+        ("sk-prod\u200b-12345678".encode(), "holds characters that no HTTP header can carry"),
+    ],
+)
+def test_a_file_that_an_editor_saved_in_another_way_is_read_or_named(gateway, job, content, problem):
+    job.asks(gateway.url, scopes={"prod": 'key = "file:key"'})
+    (job.home / "key").write_bytes(content)
+    if problem is None:
+        assert job.quick("sync").code == 0
+        assert bearers(gateway) == ["Bearer sk-prod-12345678"]
+        return
+    error = error_of_one_run(job)
+    assert error["class"] == "Unresolved"
+    assert f"file: {problem}" in error["message"]
+    assert gateway.requests == []
+    checked = job.quick("check").output
+    assert f"file: {problem}" in checked
+    assert "key" in checked.rpartition("file:")[2]

@@ -160,3 +160,71 @@ def test_a_newer_database_is_refused_and_unchanged(tmp_path: Path, monkeypatch: 
         with pytest.raises(StoreError, match=r"newer modelwatch \(it has second\): upgrade"):
             opened(path)
     assert content(path) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("command:pass show s3cret holds characters that no", "command: holds characters that no"),
+        ("command:echo s3cret is empty is empty, so nothing", "command: is empty, so nothing"),
+        (
+            "file:/home/s3cret/key cannot be read; nothing was sent: /home/s3cret/key: No such file",
+            "file: cannot be read; nothing was sent: No such file",
+        ),
+        (
+            "failed 20 times, last: file:s3cret answered 500: no",
+            "failed 20 times, last: file: answered 500: no",
+        ),
+        ("no answer from command:echo s3cret within 20 s", "no answer from command: within 20 s"),
+        ("command:echo s3cret and more words, cut o…", "command: …"),
+        ("file:s3cret: https://*** is down", "file: …"),
+        (
+            "u answered 401: is the sign-in in file:/s3cret valid? On",
+            "u answered 401: is the sign-in in file: valid? On",
+        ),
+        # What quotes no reference.
+        ("a command: for a key exited with 1; nothing", "a command: for a key exited with 1; nothing"),
+        ("https://a.example/ answered 404: no file: x", "https://a.example/ answered 404: no file: x"),
+        ("env:NAME is empty, so nothing was sent", "env:NAME is empty, so nothing was sent"),
+    ],
+)
+def test_stored_errors_no_longer_quote_commands_and_files(tmp_path: Path, before: str, after: str) -> None:
+    path = releases.create("unread_prices", tmp_path / "old.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("update sightings set error = ?, cure = ? where outcome = 'failed'", [before] * 2)
+        connection.execute("insert into destinations values (7, 'boss', 2, '2026-05-01T00:00:00Z', 'token')")
+        values = "(3, 'x', 7, 'a@b', null, 2, null, 'waiting', 1, null, null, ?, null)"
+        connection.execute(f"insert into deliveries values {values}", [before])
+    connection.close()
+    with Store.open(path) as store:
+        assert store.rows("select distinct error, cure from sightings where outcome = 'failed'") == [
+            {"error": after, "cure": after}
+        ]
+        assert store.rows("select error from deliveries") == [{"error": after}]
+
+
+def test_stored_recipients_and_hints_no_longer_quote_commands_and_files(tmp_path: Path) -> None:
+    path = releases.create("unread_prices", tmp_path / "old.db")
+    recipients = {
+        1: ["file:/home/s3cret", "command:echo s3cret", "file:other", "env:NAME", "a@b"],
+        2: ["file:other", "https://a.example/", "file:other"],
+    }
+    with sqlite3.connect(path) as connection:
+        connection.execute("update scopes set key_hint = 'file:/home/s3cret' where name = 'acme/prod'")
+        connection.execute("update scopes set key_hint = 'env:NAME' where name = 'acme/test'")
+        connection.execute("insert into destinations values (7, 'boss', 2, '2026-05-01T00:00:00Z', 'token')")
+        connection.executemany(
+            "insert into deliveries (name, destination, recipient, until, state, attempts)"
+            " values ('x', 7, ?, ?, 'sent', 1)",
+            [(name, until) for until, names in recipients.items() for name in names],
+        )
+    connection.close()
+    with Store.open(path) as store:
+        found = [row["recipient"] for row in store.rows("select recipient from deliveries order by id")]
+        hints = [row["key_hint"] for row in store.rows("select key_hint from scopes order by name")]
+    assert found == [
+        *("file:", "command:", "file: (2)", "env:NAME", "a@b"),
+        *("file:", "https://a.example/", "file:"),
+    ]
+    assert hints == ["file:", "env:NAME"]
+    assert b"s3cret" not in path.read_bytes()

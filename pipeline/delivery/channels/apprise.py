@@ -15,8 +15,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pipeline import processes
-from pipeline.core.text import mask, one_line, redact
-from pipeline.core.types import Resolve, Severity
+from pipeline.core.masking import Masker
+from pipeline.core.text import one_line, redact
+from pipeline.core.types import Resolve, Severity, reference_names
 from pipeline.delivery.channels.secrets import resolve_secret, unresolved, url_parts
 from pipeline.delivery.types import TOTAL_TIMEOUT, Apprise, DeliveryResult, DeliveryStatus
 from pipeline.reports.types import Message
@@ -41,8 +42,8 @@ _NOT_INSTALLED = "needs Apprise, which is not installed: pip install 'modelwatch
 
 
 def recipients(settings: Apprise) -> tuple[str, ...]:
-    """Return the references to the URLs."""
-    return settings.urls
+    """Return the names of the references to the URLs."""
+    return tuple(reference_names(settings.urls))
 
 
 def missing(settings: Apprise, resolve: Resolve) -> list[str]:
@@ -59,12 +60,13 @@ def send(
     Raises:
         Unresolved: a reference cannot be resolved.
     """
-    return {reference: _send(settings, message, reference, resolve) for reference in recipients}
+    references = reference_names(settings.urls)
+    return {name: _send(settings, message, name, references[name], resolve) for name in recipients}
 
 
-def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve) -> DeliveryResult:
+def _send(settings: Apprise, message: Message, name: str, reference: str, resolve: Resolve) -> DeliveryResult:
     if find_spec("apprise") is None:
-        return DeliveryResult(DeliveryStatus.RETRY, f"{reference} {_NOT_INSTALLED}")
+        return DeliveryResult(DeliveryStatus.RETRY, f"{name} {_NOT_INSTALLED}")
     url = resolve_secret(reference, resolve).reveal()
     limit = TOTAL_TIMEOUT * settings.timeout
     notice = _Notice(
@@ -75,7 +77,7 @@ def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve)
         timeout=settings.timeout,
         limit=limit,
     )
-    late = DeliveryResult(DeliveryStatus.RETRY, f"{reference}: no answer within {limit:g} s: see `timeout`")
+    late = DeliveryResult(DeliveryStatus.RETRY, f"{name}: no answer within {limit:g} s: see `timeout`")
     try:
         done = processes.run(
             [sys.executable, "-c", _PROGRAM, *sys.path],
@@ -85,22 +87,22 @@ def _send(settings: Apprise, message: Message, reference: str, resolve: Resolve)
     except TimeoutError:
         return late
     except OSError as error:
-        text = f"{reference}: Apprise cannot be started: {error.strerror}"
+        text = f"{name}: Apprise cannot be started: {error.strerror}"
         return DeliveryResult(DeliveryStatus.RETRY, text)
-    return late if done.status == _LATE else _result(done.output, reference, url)
+    return late if done.status == _LATE else _result(done.output, name, url)
 
 
-def _result(output: bytes, reference: str, url: str) -> DeliveryResult:
+def _result(output: bytes, name: str, url: str) -> DeliveryResult:
     """Return the result that `main` wrote."""
     try:
         sent, why = json.loads(output.splitlines()[-1])
     except (ValueError, IndexError):
-        return DeliveryResult(DeliveryStatus.RETRY, f"{reference}: Apprise failed without a result")
+        return DeliveryResult(DeliveryStatus.RETRY, f"{name}: Apprise failed without a result")
     if sent is None:
-        return DeliveryResult(DeliveryStatus.REFUSED, f"{reference} holds no URL that Apprise supports")
+        return DeliveryResult(DeliveryStatus.REFUSED, f"{name} holds no URL that Apprise supports")
     if sent:
         return DeliveryResult(DeliveryStatus.SENT)
-    return DeliveryResult(DeliveryStatus.RETRY, redact(mask(f"{reference}: {why}", url_parts(url))))
+    return DeliveryResult(DeliveryStatus.RETRY, redact(f"{name}: {Masker(url_parts(url)).text(why)}"))
 
 
 @dataclass(frozen=True, slots=True)

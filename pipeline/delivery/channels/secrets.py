@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from pipeline.core.types import Resolve, Secret
+from pipeline.core.text import header_problem
+from pipeline.core.types import Resolve, Secret, reference_name
 from pipeline.errors import Unresolved
 
 
@@ -18,7 +19,7 @@ def resolve_secret(reference: str, resolve: Resolve) -> Secret:
     """
     secret = Secret(resolve(reference).reveal().strip())
     if not secret.reveal():
-        raise Unresolved(f"{reference} is empty; nothing was sent: set the secret there")
+        raise Unresolved(f"{reference_name(reference)} is empty; nothing was sent: set the secret there")
     return secret
 
 
@@ -29,19 +30,19 @@ def resolve_header(reference: str, resolve: Resolve) -> Secret:
         Unresolved: it cannot be resolved, is empty, or has characters that HTTP cannot carry.
     """
     secret = resolve_secret(reference, resolve)
-    if not (secret.reveal().isascii() and secret.reveal().isprintable()):
-        raise Unresolved(f"{reference} has characters that cannot be sent: set the bare value there")
+    if problem := header_problem(secret.reveal()):
+        raise Unresolved(f"{reference_name(reference)} {problem}")
     return secret
 
 
 def unresolved(references: Iterable[str], resolve: Resolve) -> list[str]:
-    """Return a line for each reference that cannot be resolved."""
+    """Return a line, for the owner's terminal, for each reference that cannot be resolved."""
     found = []
     for reference in references:
         try:
             resolve_secret(reference, resolve)
         except Unresolved as error:
-            found.append(error.message)
+            found.append(error.on_terminal)
     return found
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from io import BufferedReader
 
 from pipeline.core.addresses import is_this_machine, mailbox
-from pipeline.core.text import mask, redact
+from pipeline.core.masking import Masker
+from pipeline.core.text import redact
 from pipeline.core.types import Resolve, Secret
 from pipeline.delivery.channels.mail import compose
 from pipeline.delivery.channels.secrets import resolve_secret, unresolved
@@ -122,9 +123,9 @@ def send(
         why = late if isinstance(error, TimeoutError) else _why(error, settings)
         results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, why))
     # A server may repeat the credentials in its reply.
-    secrets = _spellings(settings, secret)
+    masker = Masker(_spellings(settings, secret))
     return {
-        recipient: replace(result, error=result.error and redact(mask(result.error, secrets)))
+        recipient: replace(result, error=result.error and redact(masker.text(result.error)))
         for recipient, result in results.items()
     }
 
@@ -364,11 +365,11 @@ def _base64(text: str) -> str:
 
 
 def _spellings(settings: Smtp, secret: Secret | None) -> list[str]:
-    """Return the secret in every form in which it is sent, the longest first."""
+    """Return the secret, alone and with the user, as it is sent; Masker finds it in base64 alone."""
     if secret is None:
         return []
     credentials = (_credentials(mechanism, settings, secret) for mechanism in ("PLAIN", "XOAUTH2"))
-    return [*credentials, _base64(secret.reveal()), secret.reveal()]
+    return [*credentials, secret.reveal()]
 
 
 def _place(settings: Smtp) -> str:

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pipeline.core.masking import Masker
 from pipeline.core.network import connection_reason
-from pipeline.core.text import mask, redact
+from pipeline.core.text import redact
 from pipeline.core.times import retry_after
-from pipeline.core.types import REFERENCE_PREFIXES, Resolve, Secret
+from pipeline.core.types import Resolve, Secret, is_reference, reference_name
 from pipeline.delivery.channels.secrets import resolve_header, resolve_secret, unresolved, url_parts
 from pipeline.delivery.deadline import Deadline, within
 from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
@@ -39,14 +40,18 @@ _HINTS = {
 
 
 def recipients(settings: Webhook) -> tuple[str, ...]:
-    """Return the URL, or the reference to it, as in the config."""
-    return (settings.url,)
+    """Return the URL, or the name of the reference to it."""
+    return (_shown(settings.url),)
+
+
+def _shown(url: str) -> str:
+    return reference_name(url) if is_reference(url) else url
 
 
 def missing(settings: Webhook, resolve: Resolve) -> list[str]:
     """Return a line for each reference that cannot be resolved."""
     values = (settings.url, settings.secret, *(value for _, value in settings.headers))
-    return unresolved((value for value in values if value and value.startswith(REFERENCE_PREFIXES)), resolve)
+    return unresolved(filter(is_reference, values), resolve)
 
 
 def send(
@@ -57,16 +62,16 @@ def send(
     Raises:
         Unresolved: a URL, secret or header cannot be resolved.
     """
-    secret_url = settings.url.startswith(REFERENCE_PREFIXES)
+    secret_url = is_reference(settings.url)
     url = resolve_header(settings.url, resolve).reveal() if secret_url else settings.url
     headers, secrets = _headers(settings, resolve)
     key = resolve_secret(settings.secret, resolve) if settings.secret else None
     body = payload(message)
     headers |= signature_headers(body, message, key, at=int(time.time()))
     secrets += [*([key.reveal()] if key else []), *(url_parts(url) if secret_url else [])]
-    place = settings.url if secret_url else _place(url)
+    place = _shown(settings.url) if secret_url else _place(url)
     result = _post(place, url, body, headers, settings.timeout)
-    error = result.error and redact(mask(result.error, secrets))
+    error = result.error and redact(Masker(secrets).text(result.error))
     return dict.fromkeys(recipients, DeliveryResult(result.status, error, result.retry_after))
 
 
@@ -101,7 +106,7 @@ def _headers(settings: Webhook, resolve: Resolve) -> tuple[dict[str, str], list[
     secrets = {
         name: resolve_header(value, resolve).reveal()
         for name, value in settings.headers
-        if value.startswith(REFERENCE_PREFIXES)
+        if is_reference(value)
     }
     own = {"Content-Type": "application/json", "User-Agent": "modelwatch"}
     return own | dict(settings.headers) | secrets, list(secrets.values())

@@ -11,7 +11,8 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.diff import FieldRules
 from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
-from pipeline.core.text import MASK, count, printable
+from pipeline.core.masking import MASK
+from pipeline.core.text import count, printable
 from pipeline.core.types import GROUP_PREFIX, LeftOutRows, Listing, Record
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects.envelope import (

@@ -81,7 +81,6 @@ def cure(
     keys: Sequence[str | None],
     *,
     auth: str = "key",
-    paths: bool = False,
 ) -> Text:
     """Return what to do about a failure without a cure of its own, or about a hold.
 
@@ -89,15 +88,15 @@ def cure(
         locale: its language.
         key: that of `problem_key`.
         scopes: the names of its scopes.
-        keys: the references of their keys, such as `env:PROD`; None for an anonymous scope.
+        keys: the names of the references of their keys, such as `env:PROD`, or for the owner's terminal the
+            references; None for an anonymous scope.
         auth: the kind of their credentials.
-        paths: name files of keys too, which only the owner's terminal may show.
     """
     hints = list(dict.fromkeys(hint for hint in keys if hint))
     if key == "Refused" and not hints:
         return locale.text("advice.no_key")
     named = [untrusted(f"${hint[4:]}", "command") for hint in hints if hint.startswith("env:")]
-    named += [untrusted(hint[5:], "command") for hint in hints if paths and hint.startswith("file:")]
+    named += [untrusted(hint[5:], "command") for hint in hints if hint.startswith("file:") and hint[5:]]
     place = locale.join_some(named, _MAX_SCOPES) if named and len(named) == len(hints) else None
     command = Piece(_accept_command(scopes), "command")
     message = "advice.Refused.session" if (key, auth) == ("Refused", "session") else f"advice.{key}"

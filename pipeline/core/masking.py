@@ -1,0 +1,265 @@
+"""Mask secrets in what gateways and receivers send: they may echo one in any spelling, or a part of it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+MASK = "***"
+
+SHORTEST_IN_BODY = 8
+"""The letters that a secret needs to be masked in a body: a shorter one could be a part of an id."""
+
+_SHORTEST_IN_TEXT = 4
+_SHORTEST_IN_BASE64 = 6
+_SHORTEST_PART = 12
+
+_LEVELS = 4
+"""How often escapes are decoded: JSON in JSON in a URL has three."""
+
+_SCHEME = re.compile(r"(?:bearer|basic|token|api-?key|key)\s+(\S+)", re.IGNORECASE)
+"""A header with a word before the secret: https://www.rfc-editor.org/rfc/rfc9110#section-11.4."""
+
+_PREFIX = "sk-"
+
+# Escapes, in lower case, of a letter itself, or of its number. The narrow ones are those of ASCII: a text in
+# Chinese has many others. JSON: https://www.rfc-editor.org/rfc/rfc8259#section-7
+_JSON = re.compile(rb"""\\(?:(["\\/])|u00([2-7][\da-f]))""")
+_JSON_WIDE = re.compile(rb"""\\(?:(["\\/])|u(d[89ab][\da-f]{2}\\ud[c-f][\da-f]{2}|[\da-f]{4}))""")
+# Also those of JavaScript, URLs (https://www.rfc-editor.org/rfc/rfc3986#section-2.1) and HTML
+# (https://html.spec.whatwg.org/multipage/syntax.html#character-references).
+_ANY = re.compile(
+    rb"""\\(?:(["'\\/])|(?:u00|x)([2-7][\da-f])|u\{0*([2-7][\da-f])\})|%(?:u00)?([2-7][\da-f])"""
+    rb"""|&(?:\#0*(\d{2,3})(?!\d);?|\#x0*([2-7][\da-f])(?![\da-f]);?|([a-z]{2,8});)"""
+)
+_ANY_WIDE = re.compile(
+    rb"""\\(?:(["'\\/])|u(d[89ab][\da-f]{2}\\ud[c-f][\da-f]{2}|[\da-f]{4})"""
+    rb"""|u\{0*([\da-f]{2,6})\})|%(?:u00)?([\da-f]{2})"""
+    rb"""|&(?:\#0*(\d{2,7})(?!\d);?|\#x0*([\da-f]{2,6})(?![\da-f]);?|([a-z]{2,8});)"""
+)
+_ITSELF, _BYTE, _DECIMAL, _NAME = 1, 4, 5, 7
+"""The groups of these patterns that are no hexadecimal number of a letter."""
+
+_NOT_OF_JSON = re.compile(rb"%u?[\da-f]|&[#a-z]|\\[x']|\\u\{")
+
+
+class Span(NamedTuple):
+    """A part of a text in bytes: its first one, and the one behind its last."""
+
+    start: int
+    end: int
+
+
+class Masker:
+    """Masks secrets in any case, also as JSON, URLs, HTML, base64 and hexadecimal digits write them.
+
+    Such escapes may be within others, and mixed.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        values = {word for secret in secrets for word in (secret, *_SCHEME.findall(secret))}
+        self._secrets = sorted(values, key=len, reverse=True)
+        is_ascii = all(secret.isascii() for secret in self._secrets)
+        self._is_plain = is_ascii and not any(letter in secret for secret in values for letter in '"\\')
+        self._json, self._any = (_JSON, _ANY) if is_ascii else (_JSON_WIDE, _ANY_WIDE)
+        self._needles: dict[int, list[bytes]] = {}
+        self._parts: dict[int, set[bytes]] | None = None
+
+    def body(self, body: bytes) -> bytes:
+        """Return a body with whole secrets of at least eight letters masked; JSON remains JSON.
+
+        Parts of a secret are left: masking them could alter a model's id.
+        """
+        return _masked(body, self._spans(body, SHORTEST_IN_BODY, parts=False))
+
+    def text(self, text: str) -> str:
+        """Return a text with secrets, and parts of them of twelve letters or more, masked."""
+        data = text.encode("utf-8", "surrogatepass")
+        spans = self._spans(data, _SHORTEST_IN_TEXT, parts=True)
+        return _masked(data, spans).decode("utf-8", "surrogatepass")
+
+    def _spans(self, data: bytes, shortest: int, *, parts: bool) -> list[Span]:
+        """Return where the secrets are, in order."""
+        needles = self._needles_from(shortest)
+        if not needles:
+            return []
+        lower = data.lower()
+        spans, decoded = self._decoded_spans(lower, self._json, needles, parts=parts)
+        # JSON alone comes first: the letters of a secret may be an escape elsewhere.
+        is_coded = b"%" in decoded or b"&" in decoded or b"\\" in decoded
+        if is_coded and _NOT_OF_JSON.search(decoded):
+            spans += self._decoded_spans(lower, self._any, needles, parts=parts)[0]
+        return _merged(_with_backslash(lower, span) for span in spans)
+
+    def _decoded_spans(
+        self, data: bytes, escapes: re.Pattern[bytes], needles: Sequence[bytes], *, parts: bool
+    ) -> tuple[list[Span], bytes]:
+        """Decode a text over and over; return where the secrets are in it, and the last text."""
+        spans: list[Span] = []
+        texts = [data]
+        while True:
+            found = [span for needle in needles for span in _occurrences(texts[-1], needle)]
+            found += self._part_spans(texts[-1]) if parts else []
+            for text in reversed(texts[:-1] if found else []):
+                found = _before_decoding(found, text, escapes)
+            spans += found
+            may_hide = self._may_hide(texts[-1]) if escapes is self._json else True
+            decoded = escapes.sub(_letter, texts[-1]) if may_hide else texts[-1]
+            if decoded == texts[-1] or len(texts) > _LEVELS:
+                return spans, texts[-1]
+            texts.append(decoded)
+
+    def _may_hide(self, data: bytes) -> bool:
+        """Return whether escapes of JSON may hide a secret: most answers escape only line ends and quotes."""
+        if not (self._is_plain and b"\\" in data):
+            return b"\\" in data
+        return b"\\u00" in data or b"\\/" in data
+
+    def _part_spans(self, data: bytes) -> list[Span]:
+        if self._parts is None:
+            self._parts = _parts(self._secrets)
+        return [
+            Span(at, at + length)
+            for length, parts in self._parts.items()
+            for at in range(len(data) - length + 1)
+            if data[at : at + length] in parts
+        ]
+
+    def _needles_from(self, shortest: int) -> list[bytes]:
+        """Return what to look for: secrets of so many letters or more in each spelling without escapes."""
+        if shortest not in self._needles:
+            found = (form for secret in self._secrets for form in _forms(secret, self._any, shortest))
+            self._needles[shortest] = list(dict.fromkeys(found))
+        return self._needles[shortest]
+
+
+def _forms(secret: str, escapes: re.Pattern[bytes], shortest: int) -> Iterator[bytes]:
+    """Yield a secret in lower case: as it is, without its prefix, as decoding leaves it, and encoded."""
+    bare = secret.removeprefix(_PREFIX)
+    for text in dict.fromkeys((secret, bare, secret.replace(" ", "+"))):
+        plain = text.encode("utf-8", "surrogatepass").lower()
+        decoded = plain
+        for _ in range(_LEVELS):
+            decoded = escapes.sub(_letter, decoded)
+        yield from (form for form in {plain, decoded} if len(form) >= shortest)
+    if len(bare) >= shortest:
+        yield from (form for form in _in_base64(bare) if len(form) >= _SHORTEST_IN_BASE64)
+        yield bare.encode("utf-8", "surrogatepass").hex().encode()
+
+
+def _in_base64(secret: str) -> Iterator[bytes]:
+    """Yield base64 of a secret in lower case, at each place in its groups of three bytes.
+
+    The letters at the ends, which the bytes beside the secret change, are left out. URLs have two other
+    letters: https://www.rfc-editor.org/rfc/rfc4648#section-5.
+    """
+    data = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        encoded = b64encode(b"\0" * before + data)
+        core = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6].lower()
+        yield from dict.fromkeys((core, core.translate(bytes.maketrans(b"+/", b"-_"))))
+
+
+def _parts(secrets: Iterable[str]) -> dict[int, set[bytes]]:
+    """Return parts of twelve letters, plain, in base64 and in hexadecimal digits, by their length."""
+    found: dict[int, set[bytes]] = {}
+    for secret in secrets:
+        plain = secret.encode("utf-8", "surrogatepass")
+        for length, texts in (
+            (_SHORTEST_PART, [plain.lower()]),
+            (_SHORTEST_PART * 8 // 6, _in_base64(secret)),
+            (_SHORTEST_PART * 2, [plain.hex().encode()]),
+        ):
+            for text in texts:
+                places = range(len(text) - length + 1)
+                found.setdefault(length, set()).update(text[at : at + length] for at in places)
+    return found
+
+
+def _letter(escape: re.Match[bytes]) -> bytes:
+    """Return the letter of an escape in lower case; an escape of none as it is."""
+    kind = escape.lastindex or 0
+    value = escape[kind]
+    if kind == _ITSELF:
+        return value
+    if kind == _BYTE:
+        return bytes([int(value, 16)]).lower()
+    if kind == _NAME:
+        return _named_letters().get(value, escape[0])
+    if b"\\" in value:  # a surrogate pair
+        pair = bytes.fromhex(value.replace(b"\\u", b"").decode())
+        return pair.decode("utf-16-be").encode().lower()
+    number = int(value, 10 if kind == _DECIMAL else 16)
+    try:
+        return chr(number).encode("utf-8", "surrogatepass").lower()
+    except (ValueError, OverflowError):
+        return escape[0]
+
+
+@cache
+def _named_letters() -> dict[bytes, bytes]:
+    """Return the letters of ASCII that have a name in HTML: `amp`, `sol`, `lowbar`."""
+    from html.entities import html5
+
+    return {
+        name.rstrip(";").lower().encode(): letter.lower().encode()
+        for name, letter in html5.items()
+        if letter.isascii() and letter.isprintable()
+    }
+
+
+def _occurrences(data: bytes, needle: bytes) -> Iterator[Span]:
+    at = data.find(needle)
+    while at >= 0:
+        yield Span(at, at + len(needle))
+        at = data.find(needle, at + 1)
+
+
+def _before_decoding(spans: Iterable[Span], data: bytes, escapes: re.Pattern[bytes]) -> list[Span]:
+    """Return where parts of a decoded text were before, with the whole of each escape."""
+    letters: list[Span] = [Span(0, 0)]
+    origins: list[Span] = [Span(0, 0)]
+    for escape in escapes.finditer(data):
+        start = letters[-1].end + escape.start() - origins[-1].end
+        letters.append(Span(start, start + len(_letter(escape))))
+        origins.append(Span(*escape.span()))
+    starts = [letter.start for letter in letters]
+    found = []
+    for span in spans:
+        first, last = bisect_right(starts, span.start) - 1, bisect_left(starts, span.end) - 1
+        start = origins[first].end + span.start - letters[first].end
+        end = origins[last].end + span.end - letters[last].end
+        inside = span.start < letters[first].end
+        found.append(Span(origins[first].start if inside else start, max(end, origins[last].end)))
+    return found
+
+
+def _with_backslash(data: bytes, span: Span) -> Span:
+    """Return a span with the backslash before it that would escape the mask: JSON would not remain JSON."""
+    start = span.start
+    while start and data[start - 1 : start] == b"\\":
+        start -= 1
+    return Span(span.start - (span.start - start) % 2, span.end)
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Return spans in order, those that touch as one."""
+    merged: list[Span] = []
+    for span in sorted(spans):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = Span(merged[-1].start, max(span.end, merged[-1].end))
+        else:
+            merged.append(span)
+    return merged
+
+
+def _masked(data: bytes, spans: Iterable[Span]) -> bytes:
+    pieces, at = [], 0
+    for span in spans:
+        pieces += [data[at : span.start], MASK.encode()]
+        at = span.end
+    return b"".join([*pieces, data[at:]]) if pieces else data
