@@ -79,7 +79,7 @@ FAILED = Coverage(
     "one",
     None,
     "session",
-    "file:me",
+    "file:",
     "failed",
     BEFORE,
     7,
