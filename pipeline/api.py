@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from pipeline.config import Config
 from pipeline.core.masking import SHORTEST_IN_BODY
 from pipeline.core.text import quoted
 from pipeline.core.times import iso
-from pipeline.core.types import Resolve, Scope
+from pipeline.core.types import Resolve, Scope, Share
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
 from pipeline.errors import (
     ConfigError,
@@ -54,11 +55,13 @@ from pipeline.history.watch import (
     unreported_absences,
 )
 from pipeline.reports.report import build_report, mark_urgent
-from pipeline.secret_refs import COMMAND_TIMEOUT, noting_short, resolver
+from pipeline.secret_refs import COMMAND_TIMEOUT, noting, resolver, secret_file
 from pipeline.store import Store, lock, open_to_send, scope_states, write_backup, writing
 from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
+from pipeline.store.database import store_errors
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
+from pipeline.store.files import atomic_write, clear_drafts, exposure, make_directory
 from pipeline.store.groups import UserGroup, user_groups
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
@@ -201,6 +204,7 @@ class CheckResult:
         fallbacks: a message for each scope whose key had a list of its own and now gets the anonymous one.
         parts: for each scope with a current listing whose answer may be one page of a list, why.
         short: the references of secrets that are too short to be masked in answers.
+        exposed: a line for the config and for each file of a secret that other users may read or write.
     """
 
     scopes: tuple[Scope, ...]
@@ -209,6 +213,7 @@ class CheckResult:
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     short: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -304,8 +309,9 @@ class Home:
         Raises:
             ConfigError: it cannot be used, or it was named and does not exist.
         """
-        exists = self.config_required or (self.config_path is not None and self.config_path.exists())
-        return self.config if exists else None
+        # False where this user may not look: the database names the cause.
+        exists = self.config_path is not None and os.access(self.config_path, os.F_OK)
+        return self.config if exists or self.config_required else None
 
     @property
     def database(self) -> Path:
@@ -321,6 +327,12 @@ class Home:
         config = self.optional_config
         return config.watch if config else NO_WATCH
 
+    @property
+    def share(self) -> Share:
+        """Who may read what is written, beside its owner."""
+        config = self.optional_config
+        return config.share if config else Share.OWNER
+
     def write_config(self, text: str, *, overwrite: bool = False) -> Path:
         """Validate the text of a config, and write it; return its path.
 
@@ -328,7 +340,7 @@ class Home:
             ConfigError: the text is invalid, or the file exists or cannot be written.
         """
         assert self.config_path, "a database alone has no config"
-        configs.write(self.config_path, text, overwrite=overwrite)
+        configs.write(self.config_path, text, overwrite=overwrite, make_directory=make_directory)
         return self.config_path
 
     @contextmanager
@@ -338,7 +350,7 @@ class Home:
         Raises:
             Locked: another run holds the lock.
         """
-        with lock(self.database, since=self.clock()):
+        with lock(self.database, since=self.clock(), share=self.share):
             yield replace(self, holds_lock=True)
 
     # Runs.
@@ -361,9 +373,9 @@ class Home:
 
         config = self.config
         asked = matching_scopes(config.scopes, scopes)
-        short: dict[str, None] = {}
-        resolve = noting_short(secret_resolver(config), SHORTEST_IN_BODY, short)
-        found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, short), on_result))
+        used: dict[str, int] = {}
+        found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, used), on_result))
+        resolve = noting(secret_resolver(config), used)
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
         fallbacks, parts, known = self._holds(found)
         results = {
@@ -373,7 +385,9 @@ class Home:
             for name, result in found.results.items()
         }
         lines = {name: lines for name, lines in lacking.items() if lines}
-        return CheckResult(found.scopes, results, lines, fallbacks, parts, tuple(short))
+        short = tuple(each for each, letters in used.items() if 0 < letters < SHORTEST_IN_BODY)
+        exposed = tuple(_exposed_files(config, used))
+        return CheckResult(found.scopes, results, lines, fallbacks, parts, short, exposed)
 
     def _holds(self, found: Results) -> tuple[dict[str, str], dict[str, str], dict[str, int | None]]:
         """Return a message for each scope whose key now gets the anonymous list, or whose list may be a part.
@@ -383,7 +397,7 @@ class Home:
         from pipeline.sync.cache import RunCache
         from pipeline.sync.decide import find_fallbacks, find_parts
 
-        if not self.database.exists():
+        if not os.access(self.database, os.F_OK):
             return {}, {}, {}
         try:
             with Store.read(self.database) as store:
@@ -580,7 +594,8 @@ class Home:
             if since is None:
                 return self._enqueue_and_write(store, config, only=REPORTS).summary
             period = report_window(store, since=self._time(since), until=self._optional_time(until))
-            return DeliverySummary(write_window(store, config.reports, period, watch=config.watch))
+            written = write_window(store, config.reports, period, watch=config.watch, share=config.share)
+            return DeliverySummary(written)
 
     def render(
         self,
@@ -923,7 +938,7 @@ class Home:
 
     def backup(self, file: Path | str, *, overwrite: bool = False) -> int:
         """Write a consistent copy of the database, also during a run; return its size in bytes."""
-        return write_backup(self.database, Path(file), overwrite=overwrite)
+        return write_backup(self.database, Path(file), overwrite=overwrite, share=self.share)
 
     def scope_names(self, *globs: str) -> list[str]:
         """Return the names of the scopes in the history that match one of some globs.
@@ -969,6 +984,21 @@ class Home:
         with self._read() as store:
             return configuration(store, self.database.stem, self.watch_list.models, names)
 
+    def write_datasette_config(
+        self, file: Path | None = None, names: Sequence[str] = (), *, overwrite: bool = False
+    ) -> Path:
+        """Write that configuration, all or nothing, into a file or beside the database; return its path."""
+        from pipeline.core.canonical import pretty
+
+        content = pretty(self.datasette_config(names)).encode()
+        file = file or self.database.with_name("datasette.yaml")
+        with store_errors(file):
+            if file.exists() and not overwrite:
+                raise StoreError("exists: name another file, or add --force", path=file)
+            clear_drafts(file.absolute().parent)
+            atomic_write(file.absolute(), content, share=self.share)
+        return file
+
     def publish(self, directory: Path | str, names: Sequence[str] = ()) -> int:
         """Write a copy of the database without what is private, ready to serve; return its size in bytes.
 
@@ -999,11 +1029,12 @@ class Home:
     ) -> Iterator[Store]:
         """Open the database to write, under its lock; `config` saves reading it again."""
         path = config.database if config else self.database
+        share = config.share if config else self.share
         if not self.holds_lock:
-            with writing(path, since=self.clock(), must_exist=must_exist, new=new) as store:
+            with writing(path, since=self.clock(), must_exist=must_exist, new=new, share=share) as store:
                 yield store
             return
-        with Store.open(path) as store:
+        with Store.open(path, share=share) as store:
             yield store
             store.checkpoint()
 
@@ -1066,7 +1097,7 @@ def home(place: Path | str = "data", *, config: Path | str | None = None, clock:
     """
     path = Path(place)
     config_path = None if config is None else Path(config)
-    if path.is_file():
+    if os.access(path, os.F_OK) and path.is_file():
         return Home(path.parent, config_path, path, clock, config_required=config is not None)
     default = path / "modelwatch.toml"
     return Home(path, config_path or default, clock=clock, config_required=config is not None)
@@ -1077,17 +1108,28 @@ def secret_resolver(config: Config) -> Resolve:
     return resolver(config.path.parent)
 
 
-def client_factory(config: Config, short: dict[str, None] | None = None) -> Callable[[], GatewayClient]:
+def _exposed_files(config: Config, references: Iterable[str]) -> Iterator[str]:
+    """Yield a line for the config, and for each file of a secret, that other users may read or write."""
+    files = {secret_file(each, config.path.parent) for each in references if each.startswith("file:")}
+    # The words of a command may be secret; anything else in the config is not.
+    has_words = any(each.startswith("command:") for each in references)
+    for path, is_secret in [(config.path, has_words), *((file, True) for file in sorted(files))]:
+        others = exposure(path, is_secret=is_secret)
+        if others:
+            yield f"{path}: {others}"
+
+
+def client_factory(config: Config, used: dict[str, int] | None = None) -> Callable[[], GatewayClient]:
     """Return the function that makes a client with a config's settings, inside the event loop.
 
-    It adds the references of secrets that are too short to be masked to `short`.
+    The references to secrets that it resolves are added to `used`, with the numbers of their letters.
     """
     from pipeline.gateways.client import GatewayClient
 
     # The event loop ends when its threads do, so that the commands in them must not outlast the run.
     resolve = resolver(config.path.parent, timeout=min(COMMAND_TIMEOUT, config.deadline))
-    if short is not None:
-        resolve = noting_short(resolve, SHORTEST_IN_BODY, short)
+    if used is not None:
+        resolve = noting(resolve, used)
     return lambda: GatewayClient(resolve, user_agent=f"modelwatch/{__version__}", deadline=config.deadline)
 
 
@@ -1095,7 +1137,7 @@ def destinations_of(config: Config) -> tuple[Destination, ...]:
     """Return the destinations of a config, and its reports directory."""
     from pipeline.delivery.send import all_destinations
 
-    return all_destinations(config.reports, config.destinations)
+    return all_destinations(config.reports, config.destinations, config.share)
 
 
 def run_monitor(config: Config, *, dry_run: bool = False) -> AbstractContextManager[Monitor]:

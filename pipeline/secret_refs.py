@@ -37,16 +37,19 @@ def resolver(directory: Path, *, timeout: float = COMMAND_TIMEOUT) -> Resolve:
     return resolve
 
 
-def noting_short(resolve: Resolve, shortest: int, found: dict[str, None]) -> Resolve:
-    """Return a function that resolves references, and adds those of secrets with fewer letters to `found`."""
+def noting(resolve: Resolve, found: dict[str, int]) -> Resolve:
+    """Return a function that resolves references, and adds each to `found` with the letters of its secret.
 
-    def noting(reference: str) -> Secret:
+    They are 0 where there is no secret.
+    """
+
+    def resolve_and_note(reference: str) -> Secret:
+        found.setdefault(reference, 0)
         secret = resolve(reference)
-        if 0 < len(secret.reveal().strip()) < shortest:
-            found[reference] = None
+        found[reference] = len(secret.reveal().strip())
         return secret
 
-    return noting
+    return resolve_and_note
 
 
 def _variable(name: str) -> Secret:
@@ -57,13 +60,19 @@ def _variable(name: str) -> Secret:
     return Secret(value)
 
 
-def _file(name: str, directory: Path) -> Secret:
+def secret_file(reference: str, directory: Path) -> Path:
+    """Return the path of the file that a reference `file:PATH` names; see `resolver`."""
+    name = reference.partition(":")[2]
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(name.replace("$CREDENTIALS_DIRECTORY", credentials or "$CREDENTIALS_DIRECTORY")).expanduser()
     places = [directory / path]
     if credentials:
         places.insert(0, Path(credentials) / path)
-    found = next((place for place in places if place.is_file()), places[-1])
+    return next((place for place in places if place.is_file()), places[-1])
+
+
+def _file(name: str, directory: Path) -> Secret:
+    found = secret_file(f"file:{name}", directory)
     try:
         # Editors of Windows begin UTF-8 with a byte order mark.
         text = found.read_bytes().decode("utf-8-sig")

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
 from pipeline.browse.datasette import ASSETS, arguments, configuration
 from pipeline.core.canonical import pretty
 from pipeline.errors import StoreError
 from pipeline.store import Store, write_backup
-from pipeline.store.backup import flush
 from pipeline.store.database import store_errors
+from pipeline.store.files import (
+    clear_drafts,
+    draft_directory,
+    flush,
+    follow_umask,
+    make_directory,
+    replace_directory,
+)
 
 DATABASE = "modelwatch.db"
 CONFIG = "datasette.yaml"
@@ -46,21 +53,20 @@ def publish(source: Path, target: Path, names: Sequence[str] = ()) -> int:
     Raises:
         StoreError: there is no database, the directory has other files, or it cannot be written.
     """
-    _check(target)
     with store_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # mkdtemp makes it private to this user; it becomes public once private data are removed.
-        draft = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        _write_database(source, draft / DATABASE)
-        with store_errors(target):
+        _check(target)
+        target = Path(os.path.realpath(target))
+        make_directory(target.parent, None)
+        clear_drafts(target.parent)
+        with draft_directory(target) as draft:
+            _write_database(source, draft / DATABASE)
             _write_other_files(draft, names)
-            for path in draft.rglob("*"):
+            # It was private to this user while it had private data.
+            follow_umask(draft)
+            for path in (draft, *draft.rglob("*")):
                 flush(path)
-            _swap(draft, target)
-            return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+            replace_directory(draft, target)
+        return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
 def command(major: int) -> str:
@@ -94,7 +100,6 @@ def _published(manifest: Path) -> set[str]:
 
 def _write_database(source: Path, copy: Path) -> None:
     write_backup(source, copy, overwrite=False)
-    copy.chmod(0o644)
     with Store.open(copy) as store, store_errors(copy):
         with store.transaction():
             for statement in _REMOVE_PRIVATE:
@@ -126,7 +131,6 @@ def _write_other_files(draft: Path, names: Sequence[str]) -> None:
     for name in ("plugins", "templates", "static"):
         shutil.copytree(ASSETS / name, draft / name, ignore=shutil.ignore_patterns("__pycache__"))
     (draft / MANIFEST).write_text(pretty(sorted(path.name for path in draft.iterdir())), "utf-8")
-    draft.chmod(0o755)
 
 
 def _inspect(store: Store, file: Path) -> dict[str, object]:
@@ -142,18 +146,3 @@ def _inspect(store: Store, file: Path) -> dict[str, object]:
 def _count(store: Store, table: str) -> Iterator[int]:
     for (count,) in store.stream(f'select count(*) from "{table}"'):  # noqa: S608 - a name from the schema
         yield int(count)
-
-
-def _swap(draft: Path, target: Path) -> None:
-    """Replace the old directory by the new one."""
-    old = draft.with_name(f"{draft.name}.old")
-    if target.exists():
-        target.rename(old)
-    try:
-        draft.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    flush(target.parent)
-    shutil.rmtree(old, ignore_errors=True)

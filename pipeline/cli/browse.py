@@ -14,7 +14,7 @@ from pipeline.browse.datasette import ALL_ADDRESSES, LOOPBACK, Address, command,
 from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
-from pipeline.errors import MissingPart, PortError, StoreError
+from pipeline.errors import MissingPart, PortError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -79,14 +79,8 @@ def _free_address(host: str, port: int) -> Address:
 @_answers_to
 def datasette_config(home: Home, *, output: Path | None, force: bool, names: tuple[str, ...]) -> None:
     """Write the configuration for a Datasette of your own, and print how to start it."""
-    database, config = home.database, pretty(home.datasette_config(names))
-    file = output or database.with_name("datasette.yaml")
-    if file.exists() and not force:
-        raise StoreError("exists: name another file, or add --force", path=file)
-    try:
-        file.write_text(config, "utf-8")
-    except OSError as error:
-        raise StoreError(f"cannot be written: {error.strerror}", path=file) from error
+    database = home.database
+    file = home.write_datasette_config(output, names, overwrite=force)
     click.echo(f"wrote {file}; start Datasette 0.65 with\n")
     click.echo(f"  {command(database, file, major=0)}\n\nand Datasette 1.0 with\n")
     click.echo(f"  {command(database, file, major=1)}")

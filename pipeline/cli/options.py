@@ -47,7 +47,8 @@ def home_option(text: str) -> Callable[[_Function], _Function]:
     return click.option(
         "--home",
         "directory",
-        type=click.Path(path_type=Path, file_okay=False),
+        # What may not be read is an error of the database, which has the cure.
+        type=click.Path(path_type=Path, file_okay=False, readable=False),
         envvar="MODELWATCH_HOME",
         default=Path("data"),
         show_default=True,

@@ -102,6 +102,7 @@ def _missing_lines(found: CheckResult) -> Iterator[str]:
             f"{name}: the secret has fewer than {SHORTEST_IN_BODY} letters, so that it is not masked in an"
             " answer that echoes it: use a longer one"
         )
+    yield from (f"warning: {line}" for line in found.exposed)
 
 
 def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config.destinations import parse_destinations
 from pipeline.config.gateways import parse_gateways, scope_globs
 from pipeline.config.toml import Table, read_text
 from pipeline.core.addresses import is_web_address
-from pipeline.core.types import Scope, is_reference
+from pipeline.core.types import Scope, Share, is_reference
 from pipeline.core.watchlist import NO_WATCH, Watch
-from pipeline.delivery.types import PING_TIMEOUT, Destination, Ping
+from pipeline.delivery.types import PING_TIMEOUT, Destination, MailDirectory, Ping
 from pipeline.errors import ConfigError
 
-_TOP = frozenset({"database", "reports", "deadline", "gateways", "watch", "destinations", "ping", "metrics"})
+_TOP = frozenset(
+    {"database", "reports", "share", "deadline", "gateways", "watch", "destinations", "ping", "metrics"}
+)
 
 _MAX_PING_TIMEOUT = 60
 
@@ -39,6 +41,7 @@ class Config:
         destinations: those of the config, without the directory `reports`, in the file's order.
         ping: the check to ping; None for none.
         metrics: the file for node_exporter; None for none.
+        share: who may read the database and what is written, beside their owner.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Config:
     destinations: tuple[Destination, ...] = ()
     ping: Ping | None = None
     metrics: Path | None = None
+    share: Share = Share.OWNER
 
 
 def load(path: Path) -> Config:
@@ -73,6 +77,7 @@ def parse(text: str, path: Path) -> Config:
     scopes = parse_gateways(table.table("gateways"))
     if not scopes:
         table.fail("has no gateway: add [gateways.NAME] with its url and scopes")
+    share = table.choice("share", tuple(Share), Share.OWNER)
     return Config(
         path=path.absolute(),
         database=table.file("database", "modelwatch.db"),
@@ -80,23 +85,42 @@ def parse(text: str, path: Path) -> Config:
         deadline=table.positive("deadline", 600.0),
         scopes=scopes,
         watch=_watch(table.table("watch"), scopes),
-        destinations=parse_destinations(table.table("destinations"), scopes),
+        destinations=_shared(parse_destinations(table.table("destinations"), scopes), share),
         ping=_ping(table.table("ping")) if "ping" in table else None,
         metrics=_metrics(table.table("metrics")) if "metrics" in table else None,
+        share=share,
     )
 
 
-def write(path: Path, text: str, *, overwrite: bool = False) -> None:
+def _shared(destinations: Sequence[Destination], share: Share) -> tuple[Destination, ...]:
+    """Return the destinations; mails in a directory are readable for those that `share` names."""
+    return tuple(
+        replace(each, channel=replace(each.channel, share=share))
+        if isinstance(each.channel, MailDirectory)
+        else each
+        for each in destinations
+    )
+
+
+def write(
+    path: Path, text: str, *, make_directory: Callable[[Path, Share], None], overwrite: bool = False
+) -> None:
     """Validate the text of a config file, and write it.
+
+    Args:
+        path: the file.
+        text: all of it.
+        make_directory: creates its directory, for those that `share` in it names.
+        overwrite: replace an existing file.
 
     Raises:
         ConfigError: the text is invalid, or the file exists or cannot be written.
     """
     if path.exists() and not overwrite:
         raise ConfigError("exists: edit it, or overwrite it with --force", where=str(path))
-    parse(text, path)
+    share = parse(text, path).share
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent, share)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error

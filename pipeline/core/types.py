@@ -21,6 +21,14 @@ REFERENCE_PREFIXES = ("env:", "file:", "command:")
 """The prefixes of references to secrets."""
 
 
+class Share(StrEnum):
+    """Who may read the files of a home: their owner alone, its group too, or all users of the machine."""
+
+    OWNER = "owner"
+    GROUP = "group"
+    ALL = "all"
+
+
 class Secret:
     """A value that prints as `***`; `reveal()` is called only where it is sent."""
 

@@ -1,12 +1,12 @@
-"""Atomic writes of files, and the report files, named after their run."""
+"""Report files, written whole or not at all, and named after their run."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.core.times import compact
+from pipeline.core.types import Share
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.errors import DeliveryError
 from pipeline.history.types import Run
@@ -14,70 +14,51 @@ from pipeline.reports.csv_json import as_csv, as_json
 from pipeline.reports.report import build_report
 from pipeline.reports.types import Report
 from pipeline.store import Store
+from pipeline.store.files import atomic_write, clear_drafts, make_directory
 from pipeline.store.outbox import shares_second
 from pipeline.store.windows import Window
 
-_DRAFT = ".draft"
 
-
-def atomic_write(
-    path: Path, content: bytes, *, mode: int | None = None, durable: bool = True, shared: bool = False
-) -> None:
-    """Write a hidden draft beside a file, then replace the file with it.
+def write_files(directory: Path, texts: Mapping[str, str], *, share: Share | None) -> list[Path]:
+    """Write texts by file name, so that they survive a power failure; return the paths.
 
     Args:
-        path: in an existing directory.
-        content: all of the file.
-        mode: the permissions, whatever the umask; None for those that the umask leaves.
-        durable: wait until the content is on disk, where it survives a power failure.
-        shared: other processes may write the same file at the same time.
-
-    Raises:
-        OSError: it cannot be written; the file is unchanged.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}{_DRAFT}" if shared else f".{path.name}{_DRAFT}")
-    try:
-        with draft.open("wb") as file:
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_files(directory: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Write texts by file name; return the paths.
+        directory: is created as needed.
+        texts: by the name of the file.
+        share: who may read new files and directories, beside their owner; None for those whom the umask
+            lets.
 
     Raises:
         DeliveryError: the directory or a file cannot be written.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        # Drafts of a killed run: this process holds the lock, so no other is writing here.
-        for draft in directory.glob(f".*{_DRAFT}"):
-            draft.unlink(missing_ok=True)
+        make_directory(directory, share)
+        clear_drafts(directory)
         for name, text in texts.items():
             # The database, which survives a power failure, will record the delivery as sent.
-            atomic_write(directory / name, text.encode())
+            atomic_write(directory / name, text.encode(), share=share)
     except OSError as error:
         raise DeliveryError(f"{directory}: the report cannot be written: {error.strerror}") from error
     return [directory / name for name in texts]
 
 
-def write_report(store: Store, directory: Path, report: Report) -> list[Path]:
+def write_report(store: Store, directory: Path, report: Report, *, share: Share | None) -> list[Path]:
     """Write a report as CSV and JSON, named after its run and `latest`; return the paths of the former.
 
     Raises:
         DeliveryError: a file cannot be written.
     """
-    return _write(directory, report, stem=run_stem(store, report.run), latest=True)
+    return _write(directory, report, stem=run_stem(store, report.run), latest=True, share=share)
 
 
-def write_window(store: Store, directory: Path, window: Window, *, watch: Watch = NO_WATCH) -> list[Path]:
+def write_window(
+    store: Store,
+    directory: Path,
+    window: Window,
+    *,
+    watch: Watch = NO_WATCH,
+    share: Share,
+) -> list[Path]:
     """Write the report of a window, in which there was a run, beside the regular reports; return the paths.
 
     Raises:
@@ -85,13 +66,14 @@ def write_window(store: Store, directory: Path, window: Window, *, watch: Watch 
     """
     report = build_report(store, window, watch)
     stem = f"{compact(window.start)}--{run_stem(store, report.run)}"
-    return _write(directory, report, stem=stem, latest=False)
+    return _write(directory, report, stem=stem, latest=False, share=share)
 
 
-def _write(directory: Path, report: Report, *, stem: str, latest: bool) -> list[Path]:
+def _write(directory: Path, report: Report, *, stem: str, latest: bool, share: Share | None) -> list[Path]:
     texts = {".csv": as_csv(report.events), ".json": as_json(report)}
     names = (stem, "latest") if latest else (stem,)
-    written = write_files(directory, {f"{name}{end}": text for end, text in texts.items() for name in names})
+    files = {f"{name}{end}": text for end, text in texts.items() for name in names}
+    written = write_files(directory, files, share=share)
     return [path for path in written if path.stem == stem]
 
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.core.text import printable
-from pipeline.delivery.files import atomic_write
 from pipeline.delivery.types import RunHealth
 from pipeline.errors import FetchError
 from pipeline.history.types import Coverage, Run
+from pipeline.store.files import atomic_write, clear_drafts
 
 _STATES = ("ok", "held", "failed", "new", "retired")
 """The states of a scope; each has a sample, even if no scope is in it."""
@@ -35,12 +35,13 @@ def metrics_text(health: RunHealth) -> str:
 
 
 def write_metrics(path: Path, content: str) -> None:
-    """Write the file, readable for the collector, which runs as another user.
+    """Write the file, readable for those that the umask allows: the collector runs as another user.
 
     Raises:
         OSError: it cannot be written.
     """
-    atomic_write(path, content.encode(), mode=0o644, durable=False, shared=True)
+    clear_drafts(path.parent)
+    atomic_write(path, content.encode(), share=None, durable=False)
 
 
 def _job_metrics(health: RunHealth) -> Iterator[Metric]:

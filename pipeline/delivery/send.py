@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.core.failures import is_reminder
 from pipeline.core.times import duration, elapsed, minute, seconds_between, shifted
-from pipeline.core.types import Resolve, Severity
+from pipeline.core.types import Resolve, Severity, Share
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
 from pipeline.delivery.content import render_files, render_message
@@ -114,9 +114,11 @@ def _place(destination: str, recipient: str) -> str:
     return "".join(f"{name}: " for name in names if name)
 
 
-def all_destinations(reports: Path, configured: Iterable[Destination]) -> tuple[Destination, ...]:
+def all_destinations(
+    reports: Path, configured: Iterable[Destination], share: Share = Share.OWNER
+) -> tuple[Destination, ...]:
     """Return the reports directory, which gets every change, and the destinations of a config."""
-    return (Destination(REPORTS, Files(reports), Filter(severity=Severity.QUIET)), *configured)
+    return (Destination(REPORTS, Files(reports, share=share), Filter(severity=Severity.QUIET)), *configured)
 
 
 class Sending:
@@ -342,10 +344,10 @@ class _Sender:
         try:
             if destination.name == REPORTS:
                 report = build_report(self.store, delivery.window, self.watch)
-                self.summary.written += write_report(self.store, channel.path, report)
+                self.summary.written += write_report(self.store, channel.path, report, share=channel.share)
             else:
                 texts = render_files(self.store, self.summaries, destination, delivery, self.summary.problems)
-                self.summary.written += write_files(channel.path, texts)
+                self.summary.written += write_files(channel.path, texts, share=channel.share)
         except DeliveryError as error:
             return DeliveryResult(DeliveryStatus.RETRY, error.message, retry_after=0)
         return DeliveryResult(DeliveryStatus.SENT)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pipeline.core.times import Schedule
+from pipeline.core.types import Share
 from pipeline.history.types import Coverage, Run
 from pipeline.reports.types import Filter
 
@@ -79,7 +80,7 @@ class Sendmail:
 
 @dataclass(frozen=True, slots=True)
 class MailDirectory:
-    """A directory in which each mail becomes an `.eml` file."""
+    """A directory in which each mail becomes an `.eml` file, for the owner and those that `share` names."""
 
     attaches_files: ClassVar[bool] = True
     may_move: ClassVar[bool] = True
@@ -88,6 +89,7 @@ class MailDirectory:
     path: Path
     sender: str = "modelwatch <modelwatch@localhost>"
     recipients: tuple[str, ...] = ()
+    share: Share = Share.OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,13 @@ class Apprise:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A directory of report files; `forms` are some of csv, json, html, md, txt, atom, feed and ics."""
+    """A directory of report files.
+
+    Args:
+        path: the directory.
+        forms: some of csv, json, html, md, txt, atom, feed and ics.
+        share: who may read them, beside their owner; None for those that the umask allows.
+    """
 
     attaches_files: ClassVar[bool] = False
     may_move: ClassVar[bool] = True
@@ -132,6 +140,7 @@ class Files:
 
     path: Path
     forms: tuple[str, ...] = ("csv", "json")
+    share: Share | None = None
 
 
 ChannelSettings = Smtp | Sendmail | MailDirectory | Webhook | Apprise | Files

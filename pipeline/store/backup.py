@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
+from pipeline.core.types import Share
 from pipeline.errors import StoreError
 from pipeline.store.database import Store, store_errors
+from pipeline.store.files import clear_drafts, draft_file, flush, restrict
 
 
-def write_backup(source: Path, target: Path, *, overwrite: bool) -> int:
+def write_backup(source: Path, target: Path, *, overwrite: bool, share: Share = Share.OWNER) -> int:
     """Write a copy of one state of a database, all or nothing; return its size in bytes.
 
     See https://www.sqlite.org/lang_vacuum.html#vacuuminto.
 
+    Args:
+        source: the database.
+        target: the copy; an existing file keeps its mode, a new one is not readable for more than the source.
+        overwrite: replace an existing file.
+        share: who may read a new file, beside its owner, if they may read the source.
+
     Raises:
         StoreError: there is nothing to copy, the target exists, or the copy cannot be written.
     """
-    _refuse(source, target, overwrite=overwrite)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with Store.read(source, allow_old=True) as store:
+    with Store.read(source, allow_old=True) as store, store_errors(target):
+        _refuse(source, target, overwrite=overwrite)
+        clear_drafts(target.parent)
+        with draft_file(target, share) as (draft, descriptor):
+            if not target.exists():
+                restrict(descriptor, source)
             _copy(store, draft, target)
-        with store_errors(target):
-            shutil.copymode(source, draft)
             flush(draft)
             draft.replace(target)
             flush(target.parent)
             return target.stat().st_size
-    finally:
-        for ending in ("", "-journal", "-wal", "-shm"):
-            draft.with_name(draft.name + ending).unlink(missing_ok=True)
 
 
 def _refuse(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -54,15 +57,6 @@ def _copy(store: Store, draft: Path, target: Path) -> None:
         faults = [message for (message,) in copy.stream("pragma integrity_check") if message != "ok"]
     if faults:
         raise StoreError(f"the copy is damaged ({faults[0]}): check the disk", path=target)
-
-
-def flush(path: Path) -> None:
-    """Flush a file, or the entries of a directory, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def compact(store: Store) -> tuple[int, int]:

@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.core.types import Share
 from pipeline.errors import StoreError
+from pipeline.store.files import create_file, make_directory
 from pipeline.store.marker import refuse_lost
 from pipeline.store.schema import MIGRATIONS
 
@@ -56,11 +58,12 @@ class Store:
         return Database(self.connection, recursive_triggers=False, execute_plugins=False)
 
     @classmethod
-    def open(cls, path: Path | None) -> Self:
+    def open(cls, path: Path | None, *, share: Share = Share.OWNER) -> Self:
         """Open to write; create the file and migrate its schema as needed.
 
         Args:
             path: the file; None for a database in memory.
+            share: who may read a new file and new directories, beside their owner.
 
         Raises:
             StoreError: it cannot be created, is not a database of ours, or is newer than this program.
@@ -68,7 +71,10 @@ class Store:
         where = path or Path(":memory:")
         with store_errors(where):
             if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                # SQLite would create it as the umask says; its logs have the mode of the database.
+                database = Path(os.path.realpath(path))
+                make_directory(database.parent, share)
+                create_file(database, share)
             store = cls(_connect(str(where)), where)
             with store._closed_on_error():
                 store._refuse_foreign()
@@ -89,9 +95,7 @@ class Store:
             StoreError: there is no such file, it is not a database of ours, it is of another release, or it
                 has lost its history.
         """
-        refuse_lost(path)
-        if not path.exists():
-            raise StoreError("there is no database yet: `modelwatch run` creates it", path=path)
+        _refuse_unreadable(path)
         with store_errors(path):
             store = cls(_connect_to_read(path), path)
             with store._closed_on_error():
@@ -166,6 +170,8 @@ class Store:
         return {migration.__name__ for migration in MIGRATIONS} > set(self._applied())
 
     def _set_up(self) -> None:
+        # A commit survives a loss of power: https://www.sqlite.org/pragma.html#pragma_synchronous
+        self.connection.execute("pragma synchronous = full")
         self.connection.execute("pragma cache_size = -65536")
         if self._pending():
             self._migrate()
@@ -304,18 +310,46 @@ def _connect(where: str) -> sqlite3.Connection:
     )
 
 
+def _refuse_unreadable(path: Path) -> None:
+    """Raise `StoreError` for a database that is missing, has lost its history, or is closed to this user."""
+    try:
+        refuse_lost(path)
+        path.stat()
+        closed = not os.access(path, os.R_OK)
+    except FileNotFoundError:
+        raise StoreError("there is no database yet: `modelwatch run` creates it", path=path) from None
+    except PermissionError:
+        closed = True
+    except OSError as error:
+        raise StoreError(f"cannot be used: {error.strerror}", path=path) from error
+    if closed:
+        raise StoreError(
+            "this user may not read it: run the command as its owner, or let the owner share it:"
+            ' `share = "group"` or `"all"` in the config for new files, chmod for those that are there',
+            path=path,
+        )
+
+
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     """Connect so that a write-ahead log is read too.
 
     With write permission, SQLite opens the file as usual; the last connection removes the log. Without it,
-    SQLite reads the log if it can. `immutable` skips the log, so it is for a database without a log only.
-    There it is needed: SQLite would create a log that the owner could not write to, see
+    or on a full disk, SQLite reads the log if it can. `immutable` skips the log, so it is for a database
+    without a log only. There it is needed: SQLite would create a log that the owner could not write to, see
     https://www.sqlite.org/wal.html#read_only_databases
     """
     uri = path.absolute().as_uri()
-    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
-        return _connect(f"{uri}?mode=rw")
     log = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        connection = _connect(f"{uri}?mode=rw")
+        try:
+            connection.execute("select 1 from sqlite_master").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            if not _is_full(path) or (log.exists() and log.stat().st_size):
+                raise
+        else:
+            return connection
     if log.exists():
         connection = _connect(f"{uri}?mode=ro")
         try:
@@ -364,6 +398,15 @@ _CURES = {
     "CORRUPT": "is damaged: restore it from a backup",
 }
 """What to do, by the name of SQLite's primary result code: https://www.sqlite.org/rescode.html"""
+
+
+def _is_full(path: Path) -> bool:
+    """Return whether the disk of a file has no block or no file left for this user."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return not disk.f_bavail or bool(disk.f_files and not disk.f_favail)
 
 
 def _cure(error: sqlite3.Error) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pipeline.core.types import Share
 from pipeline.errors import Locked
 from pipeline.store.database import SENDING_TIMEOUT_MS, Store, store_errors
+from pipeline.store.files import atomic_write, clear_drafts, make_directory, open_file
 from pipeline.store.marker import marker_of, refuse_lost
 
 _LOCKED_BYTE = 1 << 62
@@ -21,7 +23,9 @@ See https://www.sqlite.org/fileformat.html#the_lock_byte_page.
 
 
 @contextmanager
-def writing(path: Path, *, since: str, must_exist: bool = False, new: bool = False) -> Iterator[Store]:
+def writing(
+    path: Path, *, since: str, must_exist: bool = False, new: bool = False, share: Share = Share.OWNER
+) -> Iterator[Store]:
     """Open a database to write, under its lock; checkpoint it at the end of the block.
 
     Args:
@@ -29,6 +33,7 @@ def writing(path: Path, *, since: str, must_exist: bool = False, new: bool = Fal
         since: the time now, in ISO 8601, which the error of a second process shows.
         must_exist: refuse to create it.
         new: begin a new history where an earlier one is lost.
+        share: who may read new files and directories, beside their owner.
 
     Raises:
         Locked: another process holds the lock.
@@ -37,12 +42,12 @@ def writing(path: Path, *, since: str, must_exist: bool = False, new: bool = Fal
     if must_exist:
         Store.read(path, allow_old=True).close()
     refuse_lost(path, new=new)
-    with lock(path, since=since, create=True), Store.open(path) as store:
-        _mark_history(store, since)
+    with lock(path, since=since, create=True, share=share), Store.open(path, share=share) as store:
+        _mark_history(store, since, share)
         try:
             yield store
         finally:
-            _mark_history(store, since)
+            _mark_history(store, since, share)
         store.checkpoint()
 
 
@@ -61,17 +66,19 @@ def open_to_send(path: Path) -> Iterator[Store]:
         yield store
 
 
-def _mark_history(store: Store, now: str) -> None:
+def _mark_history(store: Store, now: str, share: Share) -> None:
     """Write the marker of a database with a history, if there is none; see `refuse_lost`."""
     marker = marker_of(store.path)
     if marker.exists() or not store.rows("select 1 from snapshots limit 1"):
         return
     with store_errors(marker, effect="the history is recorded"):
-        marker.write_text(f"{store.path.name} has a history since {now} or earlier.\n", encoding="utf-8")
+        clear_drafts(marker.parent)
+        content = f"{store.path.name} has a history since {now} or earlier.\n"
+        atomic_write(marker, content.encode(), share=share)
 
 
 @contextmanager
-def lock(path: Path, *, since: str, create: bool = False) -> Iterator[None]:
+def lock(path: Path, *, since: str, create: bool = False, share: Share = Share.OWNER) -> Iterator[None]:
     """Hold the lock of a database until the end of the block; it also ends with the process.
 
     Two locks are held. That of the file beside the database is https://man7.org/linux/man-pages/man2/flock.2.html;
@@ -84,6 +91,7 @@ def lock(path: Path, *, since: str, create: bool = False) -> Iterator[None]:
         path: the database.
         since: the time now, in ISO 8601, which the error of a second process shows.
         create: create the database, empty, where there is none.
+        share: who may read new files and directories, beside their owner.
 
     Raises:
         Locked: another process holds it; the message has its id, and since when it runs.
@@ -92,12 +100,12 @@ def lock(path: Path, *, since: str, create: bool = False) -> Iterator[None]:
     file = database.with_name(database.name + ".lock")
     with ExitStack() as held:
         with store_errors(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = _open(file, held, os.O_CREAT)
+            make_directory(file.parent, share)
+            descriptor = _open(file, held, share, create=True)
         _lock_beside(descriptor, file)
         with store_errors(database):
             if create or database.exists():
-                _lock_itself(_open(database, held, os.O_CREAT if create else 0), file)
+                _lock_itself(_open(database, held, share, create=create), file)
         with store_errors(file):
             os.truncate(descriptor, 0)
             os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
@@ -105,8 +113,8 @@ def lock(path: Path, *, since: str, create: bool = False) -> Iterator[None]:
         os.truncate(descriptor, 0)
 
 
-def _open(file: Path, held: ExitStack, flags: int) -> int:
-    descriptor = os.open(file, os.O_RDWR | flags, 0o644)
+def _open(file: Path, held: ExitStack, share: Share, *, create: bool) -> int:
+    descriptor = open_file(file, share, create=create)
     held.callback(os.close, descriptor)
     return descriptor
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -160,21 +161,79 @@ def test_after_a_failure_the_earlier_publication_remains(
         assert {path.name for path in tmp_path.iterdir()} == {"home", "public"}
 
 
+STEP = 5
+"""Every so many system calls, the process is killed."""
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.browse import publish as publishing
-publishing._swap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from pipeline.store import files
+
+calls = int(sys.argv[3])
+
+def counted(real):
+    def call(*arguments, **named):
+        global calls
+        calls -= 1
+        if calls == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named)
+    return call
+
+for name in ("rename", "replace", "rmdir", "mkdir", "open"):
+    setattr(os, name, counted(getattr(os, name)))
+files._exchange = counted(files._exchange)
 publishing.publish(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-def test_a_killed_process_leaves_no_directory_and_the_next_one_succeeds(job: Job, tmp_path: Path) -> None:
+def test_a_process_killed_at_any_call_leaves_a_whole_directory_and_the_next_one_clears_its_draft(
+    job: Job, tmp_path: Path
+) -> None:
     target = tmp_path / "public"
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(job.database), str(target)], check=False)
-    assert ran.returncode == -signal.SIGKILL
-    assert not target.exists()
-    assert job.quick("publish", str(target)).code == 0
+    publish(job.database, target)
+    old = content(target)
+    with Store.open(job.database) as store:
+        Script(store, runs=4).offers("acme/prod", "lyra", "nova").run()
+        store.checkpoint()
+    publish(job.database, tmp_path / "expected")
+    new = content(tmp_path / "expected")
+    found = set()
+    for calls in range(1, 400, STEP):
+        command = [sys.executable, "-c", KILLED, str(job.database), str(target), str(calls)]
+        if not subprocess.run(command, check=False).returncode:
+            break
+        present = content(target)
+        assert present.keys() in (old.keys(), new.keys())
+        assert present["inspect.json"] in (old["inspect.json"], new["inspect.json"])
+        assert json.loads(present["inspect.json"])["modelwatch"]["size"] == len(present["modelwatch.db"])
+        found.add(present["inspect.json"])
+    else:
+        pytest.fail("each process was killed")
+    assert found == {old["inspect.json"], new["inspect.json"]}
+    publish(job.database, target)
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "public", "expected"}
+
+
+def test_a_link_to_the_directory_is_followed(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "public")
+    for _ in range(2):
+        publish(job.database, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert "modelwatch.db" in content(tmp_path / "public")
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "public", "link"}
+
+
+def test_a_published_copy_follows_the_umask(job: Job, tmp_path: Path) -> None:
+    for umask, file, directory in ((0o022, 0o644, 0o755), (0o027, 0o640, 0o750)):
+        before = os.umask(umask)
+        try:
+            publish(job.database, tmp_path / "public")
+        finally:
+            os.umask(before)
+        for path in (tmp_path / "public", *(tmp_path / "public").rglob("*")):
+            assert stat.S_IMODE(path.stat().st_mode) == (directory if path.is_dir() else file)
 
 
 def test_without_a_database_publish_fails(tmp_path: Path) -> None:

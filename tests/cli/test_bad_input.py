@@ -348,7 +348,7 @@ def test_a_run_waits_for_a_short_lock(gateway, job):
 
 def test_a_database_that_is_a_directory_is_one_line(job):
     job.database.mkdir()
-    one_line(job.quick("run"), 74, str(job.database), "cannot be opened")
+    one_line(job.quick("run"), 74, str(job.database), "Is a directory")
     for command in ("changes", "status", "report"):
         one_line(job.quick(command), 74, str(job.database))
 
@@ -461,7 +461,7 @@ def test_a_database_removed_during_a_run_is_an_error(tmp_path):
 
 def test_drafts_of_a_killed_run_are_deleted(gateway, job):
     job.reports.mkdir()
-    (job.reports / ".20260101T000000Z.csv.draft").write_text("at,kind")
+    (job.reports / ".20260101T000000Z.csv.0123abcd.draft").write_text("at,kind")
     assert job.quick("run").code == 0
     assert {file.suffix for file in job.reports.iterdir()} == {".csv", ".json"}
 

@@ -506,14 +506,15 @@ def test_a_run_without_lock_or_database_leaves_the_file(world):
     assert file.read_bytes() == before
 
 
-def test_the_file_is_readable_whatever_the_umask_and_no_draft_is_left(world):
-    before = os.umask(0o077)
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_the_file_is_readable_for_those_whom_the_umask_lets_and_no_draft_is_left(world, umask, mode):
+    before = os.umask(umask)
     try:
         world.job.quick("run")
     finally:
         os.umask(before)
     file = world.job.home / "modelwatch.prom"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert stat.S_IMODE(file.stat().st_mode) == mode
     assert file.read_bytes().endswith(b"\n")
     assert [each.name for each in world.job.home.iterdir() if "prom" in each.name] == ["modelwatch.prom"]
 

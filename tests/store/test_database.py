@@ -19,7 +19,7 @@ import pytest
 from support.fakes import Script, rows_of
 
 from pipeline.errors import Locked, StoreError
-from pipeline.store import Store, lock, writing
+from pipeline.store import Store, database, lock, writing
 from pipeline.store.database import APPLICATION_ID, BUSY_TIMEOUT_MS
 
 NOW = "2026-09-20T06:00:00Z"
@@ -57,6 +57,24 @@ def test_opening_to_write_creates_the_directory_and_a_marked_file(path: Path) ->
         assert store.rows("pragma journal_mode") == [{"journal_mode": "wal"}]
         assert store.rows("pragma foreign_keys") == [{"foreign_keys": 1}]
     assert path.exists()
+
+
+@pytest.mark.parametrize("default", ["off", "normal", "extra"])
+def test_each_commit_waits_for_the_disk_whatever_the_library_does_by_default(
+    path: Path, monkeypatch: pytest.MonkeyPatch, default: str
+) -> None:
+    """Some builds of SQLite commit to a write-ahead log without a flush: SQLITE_DEFAULT_WAL_SYNCHRONOUS."""
+    connect = database._connect
+
+    def connect_as_built(where: str) -> sqlite3.Connection:
+        connection = connect(where)
+        connection.execute(f"pragma synchronous = {default}")
+        return connection
+
+    monkeypatch.setattr(database, "_connect", connect_as_built)
+    for _ in range(2):
+        with Store.open(path) as store:
+            assert store.rows("pragma synchronous") == [{"synchronous": 2}]
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:

@@ -7,9 +7,9 @@ import re
 from pipeline.core.text import redact
 from pipeline.core.types import Resolve
 from pipeline.delivery.channels.mail import compose
-from pipeline.delivery.files import atomic_write
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, MailDirectory
 from pipeline.reports.types import Message
+from pipeline.store.files import atomic_write, clear_drafts, make_directory
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._@+-]+")
 
@@ -36,8 +36,9 @@ def send(
 def _write(settings: MailDirectory, message: Message) -> DeliveryResult:
     content = compose(message, sender=settings.sender, to=settings.recipients)
     try:
-        settings.path.mkdir(parents=True, exist_ok=True)
-        atomic_write(settings.path / _file_name(message), content)
+        make_directory(settings.path, settings.share)
+        clear_drafts(settings.path)
+        atomic_write(settings.path / _file_name(message), content, share=settings.share)
     except OSError as error:
         text = f"{settings.path}: the mail cannot be written: {error.strerror}"
         return DeliveryResult(DeliveryStatus.RETRY, redact(text))
