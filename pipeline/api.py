@@ -984,6 +984,11 @@ class Home:
         with self._read() as store:
             return configuration(store, self.database.stem, self.watch_list.models, names)
 
+    def is_immutable(self) -> bool:
+        """Return whether the database can only be read as a file that nobody changes."""
+        with self._read() as store:
+            return store.is_immutable
+
     def write_datasette_config(
         self, file: Path | None = None, names: Sequence[str] = (), *, overwrite: bool = False
     ) -> Path:

@@ -127,7 +127,16 @@ def command(database: Path, config: Path, *, major: int) -> str:
     return shlex.join(["datasette", "serve", str(database), *arguments(config, major=major)])
 
 
-def serve(database: Path, config: Path, address: Address, *, major: int, opens: bool, sql: bool) -> NoReturn:
+def serve(
+    database: Path,
+    config: Path,
+    address: Address,
+    *,
+    major: int,
+    opens: bool,
+    sql: bool,
+    immutable: bool = False,
+) -> NoReturn:
     """Serve the database until a signal ends the process by `SystemExit`.
 
     Datasette opens the file read-only and sees what runs write meanwhile.
@@ -139,15 +148,15 @@ def serve(database: Path, config: Path, address: Address, *, major: int, opens: 
         major: the major version of Datasette.
         opens: open a browser.
         sql: allow queries of the visitor's own.
+        immutable: open it as a file that nobody changes, where SQLite can write no log beside it.
     """
     # Uvicorn would end the process without the clean-up of the caller.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listen = ["--host", address.host, "--port", str(address.port), *["--open"] * opens]
     from datasette.cli import cli
 
-    cli.main(
-        ["serve", str(database), *arguments(config, major=major, sql=sql), *listen], prog_name="datasette"
-    )
+    file = [*["--immutable"] * immutable, str(database)]
+    cli.main(["serve", *file, *arguments(config, major=major, sql=sql), *listen], prog_name="datasette")
     sys.exit(0)
 
 

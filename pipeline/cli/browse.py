@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from pipeline.browse.datasette import ALL_ADDRESSES, LOOPBACK, Address, command,
 from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
-from pipeline.errors import MissingPart, PortError
+from pipeline.errors import MissingPart, PortError, StoreError
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -31,6 +32,11 @@ def _name_option(text: str) -> Callable[[_Function], _Function]:
 
 
 _answers_to = _name_option("Answer to this host name too, as behind a proxy; may be repeated.")
+
+_IMMUTABLE = (
+    "modelwatch: nothing can be written beside the database: its present state is shown; "
+    "start again after the next run"
+)
 
 
 @click.command()
@@ -57,10 +63,31 @@ def browse(home: Home, *, port: int, opens: bool, public: bool, names: tuple[str
     if public:
         click.echo(_PUBLIC_WARNING, err=True)
     click.echo(f"http://{LOOPBACK}:{address.port} – press Ctrl-C to stop")
-    with TemporaryDirectory(prefix="modelwatch-") as directory:
-        path = Path(directory) / "datasette.yaml"
+    immutable = home.is_immutable()
+    if immutable:
+        click.echo(_IMMUTABLE, err=True)
+    with ExitStack() as stack:
+        path = _temporary(config, stack)
+        serve(
+            home.database,
+            path,
+            address,
+            major=major,
+            opens=opens,
+            sql=sql or not public,
+            immutable=immutable,
+        )
+
+
+def _temporary(config: str, stack: ExitStack) -> Path:
+    """Write the configuration into a temporary directory of the stack; return its path."""
+    try:
+        path = Path(stack.enter_context(TemporaryDirectory(prefix="modelwatch-"))) / "datasette.yaml"
         path.write_text(config, "utf-8")
-        serve(home.database, path, address, major=major, opens=opens, sql=sql or not public)
+    except OSError as error:
+        why = f"cannot be written: {error.strerror}: name a directory with space in $TMPDIR"
+        raise StoreError(why, path=Path(error.filename or "the temporary directory")) from error
+    return path
 
 
 def _free_address(host: str, port: int) -> Address:

@@ -84,7 +84,7 @@ def write_config(directory: Path, *, url: str, secrets: Mapping[str, str]) -> No
     keys = "\n".join(_KEY.format(alias=alias, group=group) for alias, group in KEYS.items())
     with _config_errors(directory):
         (directory / CONFIG).write_text(_TEXT.format(mark=_MARK, url=url, keys=keys), encoding="utf-8")
-        (directory / "keys").mkdir(exist_ok=True)
+        (directory / "keys").mkdir(0o700, exist_ok=True)
         for alias, secret in secrets.items():
             file = directory / "keys" / alias
             file.touch(mode=0o600)

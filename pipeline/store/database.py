@@ -42,9 +42,11 @@ _LARGE_INDEXES = (
 class Store:
     """An open database; made by `Store.open` to write or `Store.read` to read."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, is_immutable: bool = False) -> None:
         self.connection = connection
         self.path = path
+        self.is_immutable = is_immutable
+        """Whether it is read as a file that nobody changes: SQLite could write no log beside it."""
         self._file: os.stat_result | None = None
 
     @cached_property
@@ -97,7 +99,8 @@ class Store:
         """
         _refuse_unreadable(path)
         with store_errors(path):
-            store = cls(_connect_to_read(path), path)
+            connection, is_immutable = _connect_to_read(path)
+            store = cls(connection, path, is_immutable=is_immutable)
             with store._closed_on_error():
                 store.connection.execute("pragma query_only = on")
                 store._refuse_foreign()
@@ -330,8 +333,8 @@ def _refuse_unreadable(path: Path) -> None:
         )
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    """Connect so that a write-ahead log is read too.
+def _connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Connect so that a write-ahead log is read too; return also whether as an immutable file.
 
     With write permission, SQLite opens the file as usual; the last connection removes the log. Without it,
     or on a full disk, SQLite reads the log if it can. `immutable` skips the log, so it is for a database
@@ -349,7 +352,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
             if not _is_full(path) or (log.exists() and log.stat().st_size):
                 raise
         else:
-            return connection
+            return connection, False
     if log.exists():
         connection = _connect(f"{uri}?mode=ro")
         try:
@@ -365,8 +368,8 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
                     path=path,
                 ) from None
         else:
-            return connection
-    return _connect(f"{uri}?mode=ro&immutable=1")
+            return connection, False
+    return _connect(f"{uri}?mode=ro&immutable=1"), True
 
 
 @contextmanager

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import stat
 import subprocess
 import sys
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from support.browsing import browse_server
 from support.e2e import Job, Reply, Scripted, ended, listed, one_line
 from support.mounts import can_mount, with_own_mounts
 
+from pipeline.cli import browse
 from pipeline.delivery import send
+from pipeline.store import Store
 
 DESTINATIONS = """
 [metrics]
@@ -359,3 +365,47 @@ def test_publish_reads_where_nothing_can_be_written(shared, place, tmp_path):
 def test_writing_names_why_nothing_can_be_written(shared, place, cause, words):
     words = [word.replace("HOME", str(shared.home)) for word in words]
     one_line(in_mounts(shared, place, *words), 74, cause)
+
+
+@needs_mount
+@pytest.mark.parametrize("place", [READ_ONLY, FULL], ids=["read-only", "full"])
+def test_browse_shows_the_present_state_where_nothing_can_be_written(shared, place, tmp_path):
+    program = tmp_path / "python"
+    words = shlex.join(with_own_mounts("sh", "-c", place, "sh", sys.executable))
+    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    program.chmod(0o755)
+    job = Job(shared.home, {"HOME_OF_JOB": str(shared.home)})
+    with (
+        browse_server(job, python=program) as (url, _),
+        urllib.request.urlopen(f"{url}/modelwatch/offers") as page,
+    ):
+        assert "heron" in page.read().decode()
+
+
+def test_browse_names_the_temporary_directory_that_is_full(shared, monkeypatch):
+    def full(*_arguments, **_named):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/modelwatch-1")
+
+    monkeypatch.setattr(browse, "TemporaryDirectory", full)
+    done = shared.quick("browse", "--port", "0")
+    assert done.code == 74
+    assert "/tmp/modelwatch-1: cannot be written: No space left on device" in done.stderr
+    assert "$TMPDIR" in done.stderr
+
+
+@needs_root
+def test_a_log_that_this_user_may_not_read_is_not_skipped(shared):
+    """A run under way has written to it."""
+    shared.database.chmod(0o644)
+    with Store.open(shared.database) as store, store.transaction():
+        store.connection.execute("update scopes set group_name = 'new'")
+    with Store.open(shared.database) as store:
+        with store.transaction():
+            store.connection.execute("update scopes set group_name = 'newer'")
+        log = shared.database.with_name("modelwatch.db-wal")
+        assert log.stat().st_size
+        assert stat.S_IMODE(log.stat().st_mode) == 0o644
+        assert "newer" in as_other_user(shared, "scopes").stdout
+        for file in (log, shared.database.with_name("modelwatch.db-shm")):
+            file.chmod(0o600)
+        one_line(as_other_user(shared, "scopes"), 74, "-wal", "run the command as the owner")
