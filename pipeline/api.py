@@ -334,13 +334,23 @@ class Home:
         return config.share if config else Share.OWNER
 
     def write_config(self, text: str, *, overwrite: bool = False) -> Path:
-        """Validate the text of a config, and write it; return its path.
+        """Validate the text of a config, and write it, all or nothing; return its path.
 
         Raises:
             ConfigError: the text is invalid, or the file exists or cannot be written.
         """
         assert self.config_path, "a database alone has no config"
-        configs.write(self.config_path, text, overwrite=overwrite, make_directory=make_directory)
+        path = Path(os.path.realpath(self.config_path))
+        try:
+            if path.exists() and not overwrite:
+                raise ConfigError(
+                    "exists: edit it, or overwrite it with --force", where=str(self.config_path)
+                )
+            make_directory(path.parent, configs.parse(text, self.config_path).share)
+            clear_drafts(path.parent)
+            atomic_write(path, text.encode(), share=None)
+        except OSError as error:
+            raise ConfigError(f"cannot be written: {error.strerror}", where=str(self.config_path)) from error
         return self.config_path
 
     @contextmanager

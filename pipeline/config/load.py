@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,30 +100,6 @@ def _shared(destinations: Sequence[Destination], share: Share) -> tuple[Destinat
         else each
         for each in destinations
     )
-
-
-def write(
-    path: Path, text: str, *, make_directory: Callable[[Path, Share], None], overwrite: bool = False
-) -> None:
-    """Validate the text of a config file, and write it.
-
-    Args:
-        path: the file.
-        text: all of it.
-        make_directory: creates its directory, for those that `share` in it names.
-        overwrite: replace an existing file.
-
-    Raises:
-        ConfigError: the text is invalid, or the file exists or cannot be written.
-    """
-    if path.exists() and not overwrite:
-        raise ConfigError("exists: edit it, or overwrite it with --force", where=str(path))
-    share = parse(text, path).share
-    try:
-        make_directory(path.parent, share)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _watch(table: Table, scopes: Sequence[Scope]) -> Watch:

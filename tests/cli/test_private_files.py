@@ -187,6 +187,28 @@ def test_init_creates_a_private_home(tmp_path):
     assert modes(tmp_path)["one/"] == modes(tmp_path)["one/home/"] == 0o700
 
 
+def test_a_config_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    job = Job(tmp_path / "home")
+    job.configure("# mine\n")
+    job.config.chmod(0o600)
+    link = tmp_path / "link"
+    link.mkdir()
+    (link / "modelwatch.toml").symlink_to(job.config)
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        one_line(job.quick("init", "--force"), 78, "cannot be written: No space left on device")
+    assert job.config.read_text() == "# mine\n"
+    assert list(job.home.iterdir()) == [job.config]
+    assert Job(link).quick("init", "--force").code == 0
+    assert (link / "modelwatch.toml").is_symlink()
+    assert "[gateways." in job.config.read_text()
+    assert stat.S_IMODE(job.config.stat().st_mode) == 0o600
+
+
 def test_another_share_is_an_error_of_the_config(tmp_path):
     job = Job(tmp_path)
     job.configure('share = "everyone"\n')
