@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 
-from pipeline.core.text import printable
+from pipeline.core.text import UNSAFE, printable
 
 _GAP = "   "
 
@@ -78,8 +79,17 @@ def _folded_table(
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
+_STEERING = re.compile(rf"(?!\t|\r?\n)[{UNSAFE}]")
+"""The characters that could steer a terminal, or change what is seen there; no ends of lines."""
+
+
 def raw(text: str) -> None:
-    """Print a text as UTF-8, its line ends unchanged."""
+    """Print a text as UTF-8, its line ends unchanged.
+
+    On a terminal, other control characters are escaped as JSON does; JSON remains the same value.
+    """
+    if sys.stdout.isatty():
+        text = _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8"))
     sys.stdout.buffer.flush()

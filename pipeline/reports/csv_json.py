@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.prices import UNIT_1M, PriceChange, prices_of_fields
+from pipeline.core.text import UNSAFE
 from pipeline.core.types import FieldChange, FlapStep, Kind
 from pipeline.history.types import Coverage, Event, Recovery
 from pipeline.reports.types import Report
@@ -52,8 +53,22 @@ COLUMNS = (
 SCHEMA = "modelwatch/report/2"
 """The value of `schema` in every report."""
 
-# https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile("^[=+\\-@\t\r\n\x00＝＋－＠]")
+_INVISIBLE = (
+    "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff"
+)
+_EQUALS = "=\u207c\u208c\u2e40\u30a0\ua78a\ufe66\uff1d\U0001f7f0"
+_PLUSES = "+\u207a\u208a\u2795\ufb29\ufe62\uff0b"
+_DASHES = (
+    "\\-\u02d7\u058a\u05be\u2010-\u2015\u2043\u207b\u208b\u2212\u2796"
+    "\u2e3a\u2e3b\ufe31\ufe32\ufe58\ufe63\uff0d"
+)
+_ATS = "@\ufe6b\uff20"
+_FORMULA = re.compile(f"[\t\r\n\x00]|[\\s{UNSAFE}{_INVISIBLE}]*[{_EQUALS}{_PLUSES}{_DASHES}{_ATS}]")
+"""The beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection.
+
+Spreadsheets skip blanks, drop what is invisible, and take signs of other widths, and dashes, for those of a
+formula.
+"""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 

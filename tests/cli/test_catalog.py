@@ -1,9 +1,14 @@
 """The commands changes, models, scopes and status: output, filters, and names that cannot harm."""
 
 import json
+import os
+import pty
+import re
 import sqlite3
 import stat
+import subprocess
 import unicodedata
+from contextlib import suppress
 
 import pytest
 from support.e2e import Job, Reply, Scripted, listed, listing, one_line, printed, rows, usage_error, valid
@@ -370,6 +375,28 @@ def test_no_name_can_steer_the_terminal(hostile, command):
     assert done.code == 0
     assert harmful(done.output) == set()
     assert "x" * 1000 not in done.stdout
+
+
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+@pytest.mark.parametrize("command", ["changes", "models", "same"])
+def test_no_data_can_steer_the_terminal_and_a_pipe_gets_it_unchanged(hostile, command, form):
+    master, terminal = pty.openpty()
+    with os.fdopen(master, "rb", buffering=0) as screen:
+        with subprocess.Popen(
+            hostile.command(command, form), env=hostile.environment(), stdout=terminal
+        ) as process:
+            os.close(terminal)
+            shown = b""
+            with suppress(OSError):  # EIO at the end, as Linux has it
+                while chunk := screen.read(65536):
+                    shown += chunk
+        assert process.returncode == 0
+    assert harmful(re.sub(r"\r+\n|\t", "\n", shown.decode())) == set()
+    piped = hostile.run(command, form).stdout
+    if form == "--json":
+        assert json.loads(shown) == json.loads(piped)
+    if command == "models":
+        assert "\u202e" in piped
 
 
 def test_a_line_break_in_a_name_begins_no_line(hostile):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+import unicodedata
 
 import pytest
 
-from pipeline.cli.terminal import can_draw, width
+from pipeline.cli.terminal import can_draw, raw, width
+from pipeline.core.canonical import pretty
 
 
 class Screen(io.TextIOWrapper):
@@ -38,3 +41,28 @@ def test_charts_are_drawn_only_on_a_terminal_with_their_characters(
 def test_a_pipe_gets_no_chart_and_lines_of_eighty_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
     assert (can_draw(), width()) == (False, 80)
+
+
+STEERING = 'a\x1b[2Jb\x9b31mc\x07d\u202ee\u200bf\ufeffg\x7fh\ri "ü模型😀"'
+
+
+def test_on_a_terminal_control_characters_are_escaped_and_json_stays_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = pretty({"id": STEERING, "lines": "one\ntwo\tthree"})
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", Screen(shown, encoding="utf-8"))
+    raw(data)
+    raw("model,id\r\nx\ty,\u202ez\r\n")
+    text = shown.getvalue().decode()
+    assert not any(unicodedata.category(letter) in {"Cc", "Cf"} for letter in text if letter not in "\r\n\t")
+    written, csv = text.split("model,")
+    assert json.loads(written) == json.loads(data)
+    assert csv == "id\r\nx\ty,\\u202ez\r\n"
+
+
+def test_off_a_terminal_every_character_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="utf-8"))
+    raw(STEERING)
+    assert shown.getvalue().decode() == STEERING

@@ -130,7 +130,7 @@ def test_in_a_csv_for_a_spreadsheet_no_id_is_a_formula(model: str, settings: dic
     text = as_csv([replace(ADDED, model=model)], **settings)
     assert text.startswith("\ufeff") == ("bom" in settings)
     (row,) = rows(text.removeprefix("\ufeff"))
-    is_formula = model[0] in "=+-@\t\r＝－" and model != "-1"
+    is_formula = model.lstrip()[0] in "=+-@＝－" and model != "-1"
     assert row["model"] == ("'" if is_formula else "") + model
 
 
@@ -247,6 +247,36 @@ def test_no_cell_is_a_formula(text):
         Decimal(safe)
     except ArithmeticError:
         assert not safe.startswith(tuple("=+-@\t\r\n\0＝＋－＠"))
+
+
+BLANKS = (
+    "",
+    " ",
+    "\xa0",
+    "\u3000",
+    "\u2003 ",
+    "\u200b",
+    "\ufeff",
+    "\u2060\u200d",
+    "\u202e",
+    "\xad",
+    "\u3164",
+    "\x1b",
+)
+SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−‐‑–—―➖➕˗꞊"
+
+
+@pytest.mark.parametrize("blanks", BLANKS)
+def test_signs_that_a_spreadsheet_may_take_for_those_of_a_formula_are_guarded(blanks):
+    for sign in SIGNS:
+        assert cell(f"{blanks}{sign}1+cmd|x").startswith("'")
+    for text in (f"{blanks}gpt=4", f"{blanks}größe-模型", f"{blanks}1-2", f"{blanks}模型-1"):
+        assert cell(text) == text
+
+
+@pytest.mark.parametrize("number", ["-1", "+1.5", "-2e-6"])
+def test_no_number_is_guarded(number):
+    assert cell(number) == number
 
 
 def test_a_report_validates_against_the_schema():
