@@ -154,7 +154,7 @@ class GatewayClient:
             except StopIteration as end:
                 answer = Answer(end.value, first.time, reply.url, tuple(each.values for each in received))
                 validators = _validators(first, redactor) if len(end.value) == 1 else Validators()
-                return FetchResult(answer, validators, time.perf_counter() - started)
+                return FetchResult(answer, validators, time.perf_counter() - started, redactor.mask)
 
     async def _authenticate(self, scope: Scope, dialect: Dialect) -> Authentication:
         settings = await self._settings(dialect)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from hashlib import sha256
 
@@ -62,8 +63,14 @@ class AnswerReader:
 
     def read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
         """Parse the outcome of a scope; a scope of all groups has a result of its own and one per group."""
-        if scope.all_groups:
-            return list(self._read_groups(scope, outcome))
+        found = (
+            list(self._read_groups(scope, outcome)) if scope.all_groups else self._read_one(scope, outcome)
+        )
+        if isinstance(outcome, FetchResult):
+            return [(each, replace(read, answer=_masked(read.answer, outcome.mask))) for each, read in found]
+        return found
+
+    def _read_one(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
         match outcome:
             case FetchError():
                 return [(scope, ScopeResult(outcome))]
@@ -211,3 +218,20 @@ def _digest(bodies: Sequence[bytes]) -> str:
         digest.update(len(body).to_bytes(8, "big"))
         digest.update(body)
     return digest.hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+def _masked(
+    parsed: ListingAnswer | Unchanged | GroupGone | FetchError, mask: Callable[[str], str]
+) -> ListingAnswer | Unchanged | GroupGone | FetchError:
+    """Return what was parsed with the texts of the gateway masked; scopes with equal answers share it."""
+    match parsed:
+        case ListingAnswer(incomplete=incomplete, message=message) if incomplete or message:
+            return replace(
+                parsed, incomplete=incomplete and mask(incomplete), message=message and mask(message)
+            )
+        case FetchError():
+            error = copy(parsed)
+            error.reword(mask)
+            return error
+        case _:
+            return parsed

@@ -23,8 +23,12 @@ class Redactor:
         """Return a validator; None where it could not be sent back, or holds a secret or a part of one."""
         if value is None or not (value.isascii() and value.isprintable()):
             return None
-        return value if self._masker.text(value) == value else None
+        return value if self.mask(value) == value else None
+
+    def mask(self, text: str) -> str:
+        """Return a text with secrets, and parts of them, masked."""
+        return self._masker.text(text)
 
     def text(self, text: str) -> str:
         """Return an error text fit to be stored and shown; see `core.text.redact`."""
-        return redact(self._masker.text(text))
+        return redact(self.mask(text))

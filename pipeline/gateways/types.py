@@ -92,11 +92,16 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """A complete answer, its validators, and how many seconds it took."""
+    """A complete answer, its validators, and how many seconds it took.
+
+    `mask` masks the secrets of its scope, and parts of them, in texts that are made of the answer: its body
+    has whole secrets masked only.
+    """
 
     answer: Answer
     validators: Validators
     seconds: float
+    mask: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
