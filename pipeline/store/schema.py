@@ -269,7 +269,6 @@ create table changes (
 ) strict;
 create index changes_transition on changes(transition, kind);
 create index changes_model on changes(model, kind);
-create index changes_kind on changes(kind);
 create index changes_before on changes(before);
 create index changes_after on changes(after);
 
@@ -367,9 +366,11 @@ def changing_values(db: Database) -> None:
 def unread_prices(db: Database) -> None:
     """Add prices without a figure, what to do about a failure, views of changed prices, and leases.
 
-    The next run fills in the first, as its rules have changed.
+    The next run fills in the first, as its rules have changed. The index of the kinds of changes is dropped,
+    since no query needs it.
     """
     _drop_views(db)
+    db.execute("drop index changes_kind")
     _recreate(db, "scopes", price_advice="null")
     _recreate(db, "sightings", cure="null")
     _recreate(db, "deliveries", leased_until="null")

@@ -100,9 +100,11 @@ def _is_side(side: str, amount: str) -> str:
     Units are powers of ten, so the digits of a text are tested once.
     """
     digits = f"trim(replace(printf('%.12f', {amount}), '.', ''), '0')"
+    is_amount = f"abs({side} * sizes.column1 - {amount}) <= 0.000001"
     return f"""case when {amount} is null then {side} is null or {side} not glob '*[0-9]*'
-        when {_is_number(side)} then abs({side} * sizes.column1 - {amount}) <= 0.000001
-        else sizes.column1 = 1 and instr(replace(replace({side}, '.', ''), ',', ''), {digits}) end"""
+        when sizes.column1 <> 1 then {is_amount} and {_is_number(side)}
+        when {_is_number(side)} then {is_amount}
+        else instr(replace(replace({side}, '.', ''), ',', ''), {digits}) end"""
 
 
 def _is_length(side: str) -> str:
@@ -132,11 +134,11 @@ _REPEATS_PRICE = f"""
 """  # noqa: S608 - our own words
 """Whether a field repeats a price of the table: its amount, where its tier begins, the label of a tier."""
 
-_PRICED = """
-    select change from field_changes where field in (
-        select id from fields where class in ('price', 'shape') and 'price' in (class, shape_of))
+_IS_PRICED = """
+    exists (select 1 from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of))
 """
-"""The changes with a field of a price."""
+"""Whether a change has a field of a price; asked of each change, so that SQLite may begin with the newest."""
 
 VIEWS = f"""
 create view catalog as
@@ -266,7 +268,7 @@ join json_each((select json_group_array(json_array(field, before, after, percent
 left join records on records.id = changes.after
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
-where changes.id in ({_PRICED.strip()}) and sightings.outcome = 'moved' and {_FIRST_SIGHTING.strip()};
+where {_IS_PRICED.strip()} and sightings.outcome = 'moved' and {_FIRST_SIGHTING.strip()};
 
 create view health as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes.auth,

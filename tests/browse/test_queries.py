@@ -35,7 +35,7 @@ MAY_BE_SCANNED = {
     "same_catalog",
     "wanted",
     "found",
-    "moved",
+    *("moved", "moves"),
     *("runs", "affected", "of", "went", "levels", "confirmations", "removals", "additions", "back"),
     *("json_each", "price", "sizes", "both"),
 }
@@ -98,6 +98,18 @@ def test_no_stored_query_scans_a_growing_table(query: Query, recorded: Script) -
     assert scanned <= MAY_BE_SCANNED
     assert set(re.findall(r"(?<!:):([a-z_]+)", query.sql)) == set(query.params)
     assert all(f"`{name}`" in query.description for name in query.params)
+
+
+def test_the_first_page_of_price_history_begins_at_the_newest_run(recorded: Script) -> None:
+    recorded.store.connection.executescript(f"""
+        {LARGE}
+        update sqlite_stat1 set stat = '1000000 200000' where idx = 'sightings_outcome';
+        analyze sqlite_schema;
+    """)
+    sql = "explain query plan select * from price_history order by at desc limit 101"
+    plan = [row["detail"] for row in recorded.store.rows(sql)]
+    assert plan[0] == "SCAN snapshots USING COVERING INDEX snapshots_started_at"
+    assert not [step for step in plan if "ORDER BY" in step]
 
 
 def test_what_changed_has_one_row_for_all_scopes_with_the_same_change(recorded: Script) -> None:

@@ -26,14 +26,20 @@ steps as materialized (
     where others.class = 'price' and coalesce(trim(others.before, '"'), '') not glob '*[^0-9.eE+-]*'
     and coalesce(trim(others.after, '"'), '') not glob '*[^0-9.eE+-]*'
 ),
+removed as materialized (
+    select model, field, currency, unit, max(at) as at from steps where after is null
+    group by model, field, currency, unit
+),
 ranked as (
-    select *, 100 * now / was - 100 as percent, coalesce(max(now / was, was / now), 9e999) as factor,
+    select steps.*, 100 * now / was - 100 as percent, coalesce(max(now / was, was / now), 9e999) as factor,
            row_number() over (
-               partition by model
-               order by field like '%cache%', coalesce(max(now / was, was / now), 9e999) desc, at desc, place) as rank
-    from (select *, max(iif(after is null, at, '')) over (partition by model, field, currency, unit) as removed_at
-          from steps)
-    where was > 0 and now >= 0 and now <> was and removed_at <= at
+               partition by steps.model
+               order by steps.field like '%cache%', coalesce(max(now / was, was / now), 9e999) desc, steps.at desc,
+                        place) as rank
+    from steps
+    left join removed on removed.model = steps.model and removed.field = steps.field
+        and removed.currency is steps.currency and removed.unit is steps.unit and removed.at > steps.at
+    where was > 0 and now >= 0 and now <> was and removed.model is null
 )
 select ranked.model, models.name, ranked.change, ranked.field, ranked.currency, ranked.unit, ranked.before, ranked.after,
        ranked.percent, ranked.at, ranked.scopes, count(*) over () as total
