@@ -225,6 +225,12 @@ class FactPaths:
         facts = Facts(**{**found, **_by_other_names(self, found, body)})
         return _without_impossible_prices(self.adjust(facts, body))
 
+    def priced(self, body: Body) -> Facts:
+        """Return the facts of a record that are prices; also others, where the prices may depend on them."""
+        if self.adjust is not _same:
+            return self(body)
+        return _without_impossible_prices(Facts(**_prices(self.prices, body)))
+
     def impossible_prices(self, body: Body) -> tuple[tuple[str, Decimal], ...]:
         """Return the paths of prices that cannot be, with their figures in USD per 1M tokens."""
         if not _may_have_prices(self.prices):

@@ -139,18 +139,15 @@ class Fields:
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self._objects = list(_objects(body))
-        self._present = frozenset[str]().union(*(named.names for _, named in self._objects))
+        self._layout = _layout(tuple(named.names for _, named in self._objects))
 
     def first(self, parse: Callable[[Any], Any], names: Names) -> Any:
         """Return the first value of these names that can be parsed; None without one."""
-        if self._present.isdisjoint(names.all):
-            return None
-        for _, named in self._objects:
-            for name in sorted(names.all & named.names.keys(), key=names.rank.__getitem__):
-                value = named.get(name)
-                found = None if value is None else parse(value)
-                if found is not None and found != ():
-                    return found
+        for place, name in self._layout.places(names):
+            value = self._objects[place][1].original[name]
+            found = None if value is None else parse(value)
+            if found is not None and found != ():
+                return found
         return None
 
     def context_length(self) -> int | None:
@@ -190,7 +187,7 @@ class Fields:
         found = self._modalities(INPUT_MODALITIES, "input", 1)
         if found:
             return found
-        if self._present.isdisjoint(_INPUT_FLAGS):
+        if self._layout.present.isdisjoint(_INPUT_FLAGS):
             return ()
         flags = {
             _INPUT_FLAGS[name]
@@ -225,8 +222,6 @@ class Fields:
         if found:
             return found
         flags: set[str] = set()
-        if len(self._objects) == 1 and not any(map(_FEATURE_FLAG.match, self._objects[0][1].original)):
-            return ()
         for at, named in self._objects:
             flags |= set(_flags(named.original, all_flags=at in _ABILITIES))
         return tuple(sorted(flags))
@@ -243,7 +238,7 @@ class Fields:
         return known or self.first(_stage, LIFECYCLE) or self._flagged(_EARLY_FLAGS)
 
     def _flagged(self, stages: Mapping[str, str]) -> str | None:
-        if self._present.isdisjoint(stages):
+        if self._layout.present.isdisjoint(stages):
             return None
         on = (
             stage for _, named in self._objects for name, stage in stages.items() if named.get(name) is True
@@ -260,9 +255,41 @@ _IN_USE = frozenset(names_in("active available enabled ga live normal ok online 
 
 
 @lru_cache(512)
-def _names_by_plain(names: tuple[str, ...]) -> Mapping[str, str]:
+def _names_by_plain(names: tuple[str, ...]) -> _ByPlain:
     """Return the names of an object by plain name; records of one list mostly have the same."""
-    return {plain(name): name for name in names}
+    return _ByPlain((plain(name), name) for name in names)
+
+
+class _ByPlain(dict[str, str]):
+    """The names of an object by plain name; compared as an object, not by content."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+class _Layout:
+    """Where names are in the objects of a record; `present` are all plain names in them."""
+
+    def __init__(self, objects: tuple[_ByPlain, ...]) -> None:
+        self.present = frozenset[str]().union(*objects)
+        self._objects = objects
+        self._places: dict[Names, tuple[tuple[int, str], ...]] = {}
+
+    def places(self, names: Names) -> tuple[tuple[int, str], ...]:
+        """Return the names that are there, each with the number of its object, the likeliest first."""
+        if names not in self._places:
+            self._places[names] = tuple(
+                (place, by_plain[name])
+                for place, by_plain in enumerate(self._objects)
+                for name in sorted(names.all & by_plain.keys(), key=names.rank.__getitem__)
+            )
+        return self._places[names]
+
+
+@lru_cache(512)
+def _layout(objects: tuple[_ByPlain, ...]) -> _Layout:
+    """Return the layout of a record with these objects; records of one list mostly have the same."""
+    return _Layout(objects)
 
 
 class _Named:
@@ -320,11 +347,20 @@ def _is_on(value: Any) -> bool:
 
 def _flags(value: Mapping[str, Any], *, all_flags: bool) -> Iterator[str]:
     """Yield the features of the flags of an object: those called `supports_…`, or all of them."""
-    for name, flag in value.items():
-        prefix = _FEATURE_FLAG.match(name)
-        if not (prefix or all_flags):
-            continue
+    for name, feature in _flag_names(tuple(value), all_flags=all_flags):
+        flag = value[name]
         if _is_on(flag):
-            yield "_".join(words(name[prefix.end() :] if prefix else name)) or name
+            yield feature
         elif all_flags and isinstance(flag, dict):
             yield from ("_".join(words(inner)) or inner for inner, on in flag.items() if on is True)
+
+
+@lru_cache(512)
+def _flag_names(names: tuple[str, ...], *, all_flags: bool) -> tuple[tuple[str, str], ...]:
+    """Return the names of an object that are flags, each with its feature."""
+    found = []
+    for name in names:
+        prefix = _FEATURE_FLAG.match(name)
+        if prefix or all_flags:
+            found.append((name, "_".join(words(name[prefix.end() :] if prefix else name)) or name))
+    return tuple(found)

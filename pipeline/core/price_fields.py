@@ -293,8 +293,8 @@ def _prices(
         return
     match item:
         case dict():
-            if scaled_amount(item) is not None:
-                if price := _price(at, item, named, terms):
+            if (amount := scaled_amount(item)) is not None:
+                if price := _price(at, amount, named, terms):
                     yield price
                 return
             beside = terms_beside(item).over(terms)
@@ -306,15 +306,21 @@ def _prices(
         case list():
             return
         case _:
-            if price := _price(at, item, named, terms):
+            if price := _price_of(at, item, named, terms):
                 yield price
 
 
-def _price(at: tuple[str, ...], item: Any, named: tuple[str, ...], terms: Terms) -> PriceField | None:
-    """Return a value as a price; None if its name is not that of one, or its unit is another."""
+@lru_cache(8192, typed=True)
+def _price_of(at: tuple[str, ...], item: Any, named: tuple[str, ...], terms: Terms) -> PriceField | None:
+    """Return a number or text as a price; records of one list mostly have few different ones."""
+    amount = parse_amount(item) if _meter(named) else None
+    return _price(at, amount, named, terms) if amount else None
+
+
+def _price(at: tuple[str, ...], amount: Amount, named: tuple[str, ...], terms: Terms) -> PriceField | None:
+    """Return an amount as a price; None if its name is not that of one, or its unit is another."""
     meter = _meter(named)
-    amount = parse_amount(item) if meter else None
-    if meter is None or amount is None:
+    if meter is None:
         return None
     full = amount.terms.over(terms_of_name(named)).over(terms)
     if full.other:

@@ -170,6 +170,8 @@ def backfill(
         with store.transaction() if before else store.bulk_load():
             for each in chain((first,), islice(new, batch - 1)):
                 totals.add(each, *importer.record(each))
+    if importer.last:
+        with store.transaction():
             importer.write_price_advice()
     totals.window = Window(before, time_window(store).until)
     if importer.last:
@@ -253,7 +255,7 @@ class _Importer:
         return self._cache.price_advice(self._scope, listing, dialect)
 
     def write_price_advice(self) -> None:
-        """Write the advice about the prices of the current listing, after the answers of a transaction."""
+        """Write the advice about the prices of the current listing, after the last answer."""
         self._cache.refresh()
         state = self._cache.states.get(self._scope.name)
         if state is None or state.listing is None:

@@ -68,11 +68,12 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
 
 
 def _priced(dialect: Dialect, records: Iterable[Record]) -> Iterator[tuple[Mapping[str, Any], Facts]]:
-    """Yield the records that may have a price, with their facts."""
+    """Yield the records that may have a price, with their prices."""
+    assert isinstance(dialect.facts, FactPaths)
     for record in records:
         if may_have_price(record.body):
             body = canonical.decode(record.body.encode())
-            yield body, dialect.facts(body)
+            yield body, dialect.facts.priced(body)
 
 
 def _of_others(
@@ -82,7 +83,7 @@ def _of_others(
 
     Args:
         nothing: the records of which no price is read.
-        priced: all records that may have prices, with their facts.
+        priced: all records that may have prices, with these.
         total: the number of all records.
     """
     elsewhere = Counter(path for body in nothing for path in islice(_paths_elsewhere(body), 1))
@@ -126,9 +127,11 @@ def _unparsed(body: Mapping[str, Any], facts: Facts) -> Iterator[tuple[str, str]
 def _without_facts(dialect: Dialect, records: Sequence[Record]) -> str | None:
     """Return what records have from which neither a price nor another fact is read; None where any is."""
     bodies = [canonical.decode(record.body.encode()) for record in islice(records, _SAMPLE)]
-    facts = [dialect.facts(body) for body in bodies]
-    if any(each.price_source or each.more_prices for each in facts):
-        return None
+    facts: list[Facts] = []
+    for each in map(dialect.facts, bodies):
+        if each.price_source or each.more_prices:
+            return None
+        facts.append(each)
     if price := next(filter(None, map(_price_in_text, bodies)), None):
         path, text = price
         setting = f"prices = {{ input = {canonical.encode(path)} }}"
