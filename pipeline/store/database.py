@@ -17,6 +17,7 @@ from pipeline.errors import StoreError
 from pipeline.store.files import create_file, make_directory
 from pipeline.store.marker import refuse_lost
 from pipeline.store.schema import MIGRATIONS
+from pipeline.store.search import FILLING, REFILL
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -230,20 +231,23 @@ class Store:
 
     @contextmanager
     def bulk_load(self) -> Iterator[None]:
-        """Write many rows, all or nothing; check foreign keys and create the large indexes at the end."""
+        """Write many rows, all or nothing; check keys, and fill large indexes and the search, at the end."""
         # The pragma has no effect inside a transaction: https://www.sqlite.org/pragma.html#pragma_foreign_keys
         self.connection.execute("pragma foreign_keys = off")
         try:
             with self.transaction():
-                indexes = self.rows(
-                    "select name, sql from sqlite_master where name in (select value from json_each(:large))",
-                    {"large": json.dumps(_LARGE_INDEXES)},
+                dropped = self.rows(
+                    """
+                    select type, name, sql from sqlite_master
+                    where name in (select value from json_each(:names))
+                    """,
+                    {"names": json.dumps([*_LARGE_INDEXES, *FILLING])},
                 )
-                for index in indexes:
-                    self.connection.execute(f"drop index {index['name']}")
+                for each in dropped:
+                    self.connection.execute(f"drop {each['type']} {each['name']}")
                 yield
-                for index in indexes:
-                    self.connection.execute(index["sql"])
+                for statement in (*(each["sql"] for each in dropped), *REFILL):
+                    self.connection.execute(statement)
                 self.check_foreign_keys()
         finally:
             self.connection.execute("pragma foreign_keys = on")

@@ -72,6 +72,9 @@ SEARCH = (
 )
 """The statements that create the search."""
 
+FILLING = ("models_found", "records_found")
+"""The triggers that fill the search as rows are inserted; for many rows, `REFILL` takes less."""
+
 REFILL = ("delete from models_fts", _INSERT)
 """The statements that fill the search again from the models and records."""
 

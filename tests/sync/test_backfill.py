@@ -24,6 +24,7 @@ from pipeline.reports.report import build_report
 from pipeline.store import Store, scope_states
 from pipeline.store.coverage import coverage, has_news, recoveries
 from pipeline.store.runs import find_run
+from pipeline.store.search import DIFFERENCES
 from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.backfill import BackfillTotals, backfill
@@ -114,6 +115,16 @@ def test_an_import_writes_a_snapshot_for_each_answer_and_no_run(store: Store) ->
     newest = find_run(store)
     assert newest
     assert (newest.started_at, newest.status) == (moment(1), "done")
+
+
+def test_an_import_in_several_transactions_leaves_a_complete_search(store: Store) -> None:
+    """Also for the runs that follow."""
+    named = SavedAnswer(day(3), body(row("vega-2") | {"owned_by": "acme", "name": "Vega Two"}), "day 3")
+    backfill(OLD, [*days("a", "ab"), named], store, batch=2)
+    record_live(store, [saved(4, "heron")])
+    found = store.rows("select name from models_fts where models_fts match 'acme two OR heron' order by 1")
+    assert found == [{"name": "heron"}, {"name": "vega-2"}]
+    assert store.rows(DIFFERENCES) == []
 
 
 def test_recorded_answers_are_skipped(store: Store) -> None:
