@@ -269,6 +269,7 @@ create table changes (
 ) strict;
 create index changes_transition on changes(transition, kind);
 create index changes_model on changes(model, kind);
+create index changes_kind on changes(kind);
 create index changes_before on changes(before);
 create index changes_after on changes(after);
 
@@ -366,11 +367,9 @@ def changing_values(db: Database) -> None:
 def unread_prices(db: Database) -> None:
     """Add prices without a figure, what to do about a failure, views of changed prices, and leases.
 
-    The next run fills in the first, as its rules have changed. The index of the kinds of changes is dropped,
-    since no query needs it.
+    The next run fills in the first, as its rules have changed.
     """
     _drop_views(db)
-    db.execute("drop index changes_kind")
     _recreate(db, "scopes", price_advice="null")
     _recreate(db, "sightings", cure="null")
     _recreate(db, "deliveries", leased_until="null")
@@ -378,7 +377,10 @@ def unread_prices(db: Database) -> None:
 
 
 def unquoted_references(db: Database) -> None:
-    """Remove the words of commands and the paths of files from what older versions stored of references."""
+    """Remove the words of commands and the paths of files from what older versions stored of references.
+
+    The view `price_history` begins at the newest run.
+    """
     # Nothing of them remains on free pages either: https://www.sqlite.org/pragma.html#pragma_secure_delete
     db.execute("pragma secure_delete = on")
     db.execute("""
@@ -389,6 +391,8 @@ def unquoted_references(db: Database) -> None:
         for row in db.table(table).rows_where(f"{column} glob '*file:*' or {column} glob '*command:*'"):
             db.table(table).update(row["id"], {column: _unquoted(row[column])})
     _rename_recipients(db)
+    _drop_views(db)
+    _run(db, VIEWS)
 
 
 _QUOTED = re.compile(

@@ -35,7 +35,7 @@ MAY_BE_SCANNED = {
     "same_catalog",
     "wanted",
     "found",
-    *("moved", "moves"),
+    "moved",
     *("runs", "affected", "of", "went", "levels", "confirmations", "removals", "additions", "back"),
     *("json_each", "price", "sizes", "both"),
 }

@@ -325,6 +325,7 @@ CREATE INDEX departures_model on departures(model);
 CREATE INDEX departures_record on departures(record);
 CREATE INDEX changes_transition on changes(transition, kind);
 CREATE INDEX changes_model on changes(model, kind);
+CREATE INDEX changes_kind on changes(kind);
 CREATE INDEX changes_before on changes(before);
 CREATE INDEX changes_after on changes(after);
 CREATE UNIQUE INDEX fields_name on fields(name, class, coalesce(shape_of, ''));
@@ -478,22 +479,19 @@ join changes on changes.id = fields_of.change
 where 'price' not in (fields.class, coalesce(fields.shape_of, '')) or not (exists (
         select 1 from record_prices as new, (values (1000000.0), (1000.0), (1.0), (0.01), (0.0001), (0.001), (1e-06), (1e-09)) as sizes
         where new.record = changes.after and case when new.amount is null then trim(fields_of.after, '"') is null or trim(fields_of.after, '"') not glob '*[0-9]*'
-        when sizes.column1 <> 1 then abs(trim(fields_of.after, '"') * sizes.column1 - new.amount) <= 0.000001 and (trim(fields_of.after, '"') glob '*[0-9]*' and trim(fields_of.after, '"') not glob '*[^0-9.eE+-]*')
         when (trim(fields_of.after, '"') glob '*[0-9]*' and trim(fields_of.after, '"') not glob '*[^0-9.eE+-]*') then abs(trim(fields_of.after, '"') * sizes.column1 - new.amount) <= 0.000001
-        else instr(replace(replace(trim(fields_of.after, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', new.amount), '.', ''), '0')) end and (
+        else sizes.column1 = 1 and instr(replace(replace(trim(fields_of.after, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', new.amount), '.', ''), '0')) end and (
             select case when max(old.amount) is null then trim(fields_of.before, '"') is null or trim(fields_of.before, '"') not glob '*[0-9]*'
-        when sizes.column1 <> 1 then abs(trim(fields_of.before, '"') * sizes.column1 - max(old.amount)) <= 0.000001 and (trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*')
         when (trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*') then abs(trim(fields_of.before, '"') * sizes.column1 - max(old.amount)) <= 0.000001
-        else instr(replace(replace(trim(fields_of.before, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', max(old.amount)), '.', ''), '0')) end from record_prices as old
+        else sizes.column1 = 1 and instr(replace(replace(trim(fields_of.before, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', max(old.amount)), '.', ''), '0')) end from record_prices as old
             where old.record = changes.before and old.meter = new.meter and old.unit = new.unit
         and old.from_tokens = new.from_tokens and old.window is new.window
         and old.currency = new.currency))
     or (fields_of.before is not null and coalesce(trim(fields_of.after, '"'), '') not glob '*[0-9]*' and exists (
         select 1 from record_prices as old, (values (1000000.0), (1000.0), (1.0), (0.01), (0.0001), (0.001), (1e-06), (1e-09)) as sizes
         where old.record = changes.before and case when old.amount is null then trim(fields_of.before, '"') is null or trim(fields_of.before, '"') not glob '*[0-9]*'
-        when sizes.column1 <> 1 then abs(trim(fields_of.before, '"') * sizes.column1 - old.amount) <= 0.000001 and (trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*')
         when (trim(fields_of.before, '"') glob '*[0-9]*' and trim(fields_of.before, '"') not glob '*[^0-9.eE+-]*') then abs(trim(fields_of.before, '"') * sizes.column1 - old.amount) <= 0.000001
-        else instr(replace(replace(trim(fields_of.before, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', old.amount), '.', ''), '0')) end and not exists (
+        else sizes.column1 = 1 and instr(replace(replace(trim(fields_of.before, '"'), '.', ''), ',', ''), trim(replace(printf('%.12f', old.amount), '.', ''), '0')) end and not exists (
             select 1 from record_prices as new
             where new.record = changes.after and new.meter = old.meter and new.unit = old.unit
         and new.from_tokens = old.from_tokens and new.window is old.window
@@ -532,8 +530,8 @@ join json_each((select json_group_array(json_array(field, before, after, percent
 left join records on records.id = changes.after
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
-where exists (select 1 from field_changes join fields on fields.id = field_changes.field
-        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)) and sightings.outcome = 'moved' and sightings.scope not in (select id from scopes where lists_groups)
+where changes.id in (select change from field_changes where field in (
+        select id from fields where class in ('price', 'shape') and 'price' in (class, shape_of))) and sightings.outcome = 'moved' and sightings.scope not in (select id from scopes where lists_groups)
     and sightings.id = (select min(alike.id) from sightings as alike where alike.snapshot = sightings.snapshot
         and alike.transition = sightings.transition and alike.outcome = sightings.outcome
         and alike.listing = sightings.listing);
