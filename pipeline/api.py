@@ -23,6 +23,7 @@ from pipeline.errors import (
     ConfigError,
     DeliveryError,
     FetchError,
+    PipelineError,
     QuestionError,
     StoreError,
     exit_status,
@@ -935,15 +936,18 @@ class Home:
         """Drop history older than `keep`; reports on the time since stay the same.
 
         Args:
-            keep: the age.
+            keep: the age, at the time of the newest run.
             dry_run: count what would be dropped; write nothing.
             vacuum: return the freed space to the disk.
+
+        Raises:
+            StoreError: the clock is far ahead of the runs.
         """
         from pipeline import maintenance
 
-        bound = iso(self._now() - keep)
-        with Store.open_copy(self.database) if dry_run else self._write() as store:
+        with self.explained(), Store.open_copy(self.database) if dry_run else self._write() as store:
             vacuum = vacuum and not dry_run
+            bound = maintenance.prune_bound(store, keep, self.clock())
             return maintenance.prune(store, self._dialects(), bound=bound, vacuum=vacuum)
 
     def backup(self, file: Path | str, *, overwrite: bool = False) -> int:
@@ -1034,9 +1038,37 @@ class Home:
     def _optional_time(self, when: When | None) -> str | None:
         return None if when is None else self._time(when)
 
-    def _read(self) -> Store:
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Translate any unexpected error in the block to a `StoreError`, if the database is damaged.
+
+        A damaged value may raise any error where it is used, so the database is verified then. An error that
+        comes from a sound database is a fault of the program and stays as it is.
+        """
+        try:
+            yield
+        except PipelineError:
+            raise
+        except Exception as error:
+            damage = self._damage()
+            if damage is None:
+                raise
+            raise damage from error
+
+    def _damage(self) -> StoreError | None:
+        from pipeline.maintenance.damage import find_damage
+
+        try:
+            path = self.database
+            return find_damage(path, self._dialects()) if path.is_file() else None
+        except (PipelineError, OSError):
+            return None
+
+    @contextmanager
+    def _read(self) -> Iterator[Store]:
         """Open the database to read."""
-        return Store.read(self.database)
+        with self.explained(), Store.read(self.database) as store:
+            yield store
 
     @contextmanager
     def _write(
@@ -1045,13 +1077,14 @@ class Home:
         """Open the database to write, under its lock; `config` saves reading it again."""
         path = config.database if config else self.database
         share = config.share if config else self.share
-        if not self.holds_lock:
-            with writing(path, since=self.clock(), must_exist=must_exist, new=new, share=share) as store:
+        with self.explained():
+            if not self.holds_lock:
+                with writing(path, since=self.clock(), must_exist=must_exist, new=new, share=share) as store:
+                    yield store
+                return
+            with Store.open(path, share=share) as store:
                 yield store
-            return
-        with Store.open(path, share=share) as store:
-            yield store
-            store.checkpoint()
+                store.checkpoint()
 
     def _derive_again(self, store: Store, config: Config) -> None:
         """Derive classes and facts again if the rules of the program or the config have changed.

@@ -36,6 +36,7 @@ _NOUNS = {
     "words": "models' words for the search",
     "field_changes": "field changes",
     "listing_records": "lines of listings",
+    "schema": "indexes, views and triggers",
 }
 """What the rows of a table are called, where it is not the table's name."""
 
@@ -126,6 +127,7 @@ def _counts(rows: Mapping[str, int]) -> str:
 def prune(home: Home, *, keep: timedelta, dry_run: bool, vacuum: bool, as_json: bool) -> None:
     """Drop old history.
 
+    The age counts from the newest run. Where the clock is far ahead of the runs, nothing is dropped.
     Reports on the time that is kept stay the same, and a model that returns is still reported as returned.
     """
     pruned = home.prune(keep=keep, dry_run=dry_run, vacuum=vacuum)

@@ -67,7 +67,13 @@ def with_home(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def wrapper(*, directory: Path, config: Path | None, **options: Any) -> Any:
-        return command(home=api.home(directory, config=config, clock=clock()), **options)
+        home = api.home(directory, config=config, clock=clock())
+        with home.explained():
+            try:
+                return command(home=home, **options)
+            except (click.ClickException, click.Abort, click.exceptions.Exit) as end:
+                ended: Exception = end
+        raise ended
 
     return wrapper
 

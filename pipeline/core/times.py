@@ -160,14 +160,19 @@ class Schedule:
 def is_due(schedule: Schedule, previous: datetime, now: datetime) -> bool:
     """Return whether the next report is due.
 
-    A previous time in the future counts as due: the clock was wrong then.
+    A previous time in the future is one before the clock was set back: the next report is due as if it were
+    right. One that is more than a day or week ahead, as the schedule has it, counts as due: the clock was
+    wrong then, and the next report may be years away.
 
     Args:
         schedule: how often.
         previous: when the last report was due; aware.
         now: aware.
     """
-    return schedule.every == "run" or previous > now or previous < last_due(schedule, now)
+    if schedule.every == "run":
+        return True
+    period = timedelta(weeks=1) if schedule.every == "week" else timedelta(days=1)
+    return previous > now + period or previous < last_due(schedule, now)
 
 
 def last_due(schedule: Schedule, now: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.maintenance.facts import DialectsOf, dialects_of
-from pipeline.maintenance.prune import PruneResult, prune
+from pipeline.maintenance.prune import PruneResult, prune, prune_bound
 from pipeline.maintenance.rebuild import RebuildTotals, rebuild
 from pipeline.maintenance.scopes import forget, rename, rename_gateway, rename_scope
 from pipeline.maintenance.verify import Check, Cure, Problem, verify
@@ -18,6 +18,7 @@ __all__ = [
     "dialects_of",
     "forget",
     "prune",
+    "prune_bound",
     "rebuild",
     "rename",
     "rename_gateway",

@@ -17,10 +17,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
 
-from pipeline.core.times import shifted
+from pipeline.core.times import iso, minute, shifted
 from pipeline.core.types import PROBLEMS, SETS_LISTING
+from pipeline.errors import StoreError
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.maintenance.replay import SightingRow, read_sightings
@@ -48,6 +50,50 @@ class PruneResult:
     bound: str
     rows: Mapping[str, int]
     sizes: tuple[int, int] | None
+
+
+_JUMP = timedelta(days=31)
+"""A clock is not trusted if it is further ahead of the newest run, or a run of the one before it."""
+
+_SETTLED = timedelta(days=7)
+"""A jump of the clock is trusted when runs have gone on for so long after it."""
+
+
+def prune_bound(store: Store, keep: timedelta, now: str) -> str:
+    """Return the oldest time to keep (ISO 8601 UTC): an age before the newest run, or before now if earlier.
+
+    Args:
+        store: an open database.
+        keep: the age.
+        now: the time now, in ISO 8601 UTC.
+
+    Raises:
+        StoreError: the clock, or that of the newest runs, is far ahead of the other runs.
+    """
+    rows = store.stream("select started_at from snapshots where status <> 'imported' order by id desc")
+    starts = [datetime.fromisoformat(at) for (at,) in rows]
+    here = datetime.fromisoformat(now)
+    if not starts:
+        return iso(here - keep)
+    newest = starts[0]
+    if here - newest > _JUMP:
+        raise StoreError(
+            f"the clock says {minute(now)}, far after the newest run of {minute(iso(newest))}; nothing was"
+            " dropped: set the clock, or if it is right, run `modelwatch run` first",
+            path=store.path,
+        )
+    # Runs that seem to be later than the newest were recorded by a clock that was wrong for a time.
+    for later, earlier in pairwise(each for each in starts if each <= newest):
+        if newest - later > _SETTLED:
+            break
+        if later - earlier > _JUMP:
+            raise StoreError(
+                f"the run of {minute(iso(later))} is far after the one before it, of {minute(iso(earlier))};"
+                " nothing was dropped: set the clock if it is wrong, or prune when runs have gone on for"
+                f" {_SETTLED.days} days",
+                path=store.path,
+            )
+    return iso(min(newest, here) - keep)
 
 
 def prune(store: Store, dialects_of: DialectsOf, *, bound: str, vacuum: bool = False) -> PruneResult:

@@ -23,10 +23,18 @@ from pipeline.maintenance.derive import (
 )
 from pipeline.maintenance.facts import DialectsOf, correct_facts, correct_price_advice
 from pipeline.maintenance.replay import PointerState, Replay, read_sightings, replay
-from pipeline.maintenance.search import refill_search, unindexed
-from pipeline.maintenance.verify import check_coverages, check_ledger, check_listings, check_records
+from pipeline.maintenance.search import correct_search
+from pipeline.maintenance.verify import (
+    Cure,
+    check_coverages,
+    check_ledger,
+    check_listings,
+    check_records,
+    check_values,
+)
 from pipeline.store import Store
 from pipeline.store.bulk import BulkWriter, RowIds, ids_after
+from pipeline.store.integrity import changed_parts
 from pipeline.store.transitions import summary, write_changes
 
 
@@ -35,7 +43,7 @@ class RebuildTotals:
     """How many rows were corrected, by kind.
 
     `words` counts models that the search did not find; `unknown` counts records of unknown dialects, whose
-    facts were left alone.
+    facts were left alone; `schema` counts indexes, views and triggers.
     """
 
     scopes: int = 0
@@ -47,6 +55,7 @@ class RebuildTotals:
     permissions: int = 0
     words: int = 0
     unknown: int = 0
+    schema: int = 0
 
 
 def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
@@ -65,14 +74,13 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
         with store.transaction():
             found = replay(read_sightings(store))
             _refuse_damage(store, found)
+            schema = _correct_schema(store)
             scopes = _correct_scopes(store, found)
             transitions = _correct_transitions(store, found)
             changes, fields = _correct_changes(store, dialects_of)
             corrected = correct_facts(store, dialects_of)
             correct_price_advice(store, dialects_of)
-            words = len(unindexed(store))
-            if words:
-                refill_search(store)
+            words = correct_search(store)
             store.check_foreign_keys()
     finally:
         store.connection.execute("pragma foreign_keys = on")
@@ -86,12 +94,19 @@ def rebuild(store: Store, dialects_of: DialectsOf) -> RebuildTotals:
         corrected.permissions,
         words,
         corrected.unknown,
+        schema,
     )
 
 
 def _refuse_damage(store: Store, found: Replay) -> None:
-    checks = (check_records(store), check_listings(store), check_coverages(store), check_ledger(found, 0))
-    problems = [problem for check in checks for problem in check.problems]
+    checks = (
+        check_records(store),
+        check_listings(store),
+        check_coverages(store),
+        check_ledger(found, 0),
+        check_values(store),
+    )
+    problems = [problem for check in checks for problem in check.problems if problem.cure == Cure.RESTORE]
     if problems:
         first = problems[0]
         raise StoreError(
@@ -99,6 +114,18 @@ def _refuse_damage(store: Store, found: Replay) -> None:
             " restore it from a backup; `modelwatch verify` shows all",
             path=store.path,
         )
+
+
+def _correct_schema(store: Store) -> int:
+    """Create indexes, views and triggers that are missing or differ; return their number."""
+    parts = list(changed_parts(store))
+    for _, found in parts:
+        if found:
+            store.connection.execute(f'drop {found.kind} "{found.name}"')
+    for wanted, _ in parts:
+        if wanted.sql:
+            store.connection.execute(wanted.sql)
+    return len(parts)
 
 
 def _correct_scopes(store: Store, found: Replay) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -12,6 +12,7 @@ from operator import itemgetter
 from pipeline.core import canonical
 from pipeline.core.diff import NO_RULES, FieldRules
 from pipeline.core.types import Digest, Record
+from pipeline.errors import StoreError
 from pipeline.maintenance.derive import (
     ListingLoader,
     Transition,
@@ -24,7 +25,9 @@ from pipeline.maintenance.derive import (
 from pipeline.maintenance.facts import DialectsOf, fact_differences
 from pipeline.maintenance.replay import PointerState, Replay, read_sightings, replay
 from pipeline.maintenance.search import unindexed
+from pipeline.maintenance.values import value_problems
 from pipeline.store import Store, flap_levels
+from pipeline.store.integrity import SEARCH_TABLE, changed_parts, changed_tables, index_fault
 
 _FILE = "the file"
 
@@ -66,37 +69,87 @@ class Check:
 def verify(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
     """Check everything, one after the other; write nothing.
 
-    A file that SQLite finds damaged is not checked further. If records or listings are damaged, the rows
-    derived from them are not checked.
+    A file that SQLite finds damaged, or whose tables differ, is not checked further. If records or listings
+    are damaged, the rows derived from them are not checked. A check that stops at a damaged value is a
+    problem itself.
 
     Args:
         store: an open database.
         dialects_of: returns the dialects that may have parsed a listing.
+
+    Raises:
+        Exception: a check stopped, and nothing is wrong with the database: a fault of this program.
     """
+    checking = _Checking()
     with store.read_transaction():
-        file = check_file(store)
-        yield file
-        if any(problem.table == _FILE for problem in file.problems):
+        yield from checking.run("pages", lambda: [check_file(store)])
+        if checking.stopped or any(problem.table == _FILE for problem in checking.problems):
             return
-        contents = [check_records(store), check_listings(store), check_coverages(store)]
-        yield from contents
-        sightings = read_sightings(store)
-        found = replay(sightings)
-        yield check_ledger(found, len(sightings))
-        yield _check_scopes(store, found)
-        yield check_departures(store)
-        yield check_flaps(store)
-        yield check_regains(store)
-        yield check_deliveries(store)
-        yield _check_search(store)
-        problems = [problem for check in (file, *contents) for problem in check.problems]
-        if any(problem.cure == Cure.RESTORE for problem in problems):
-            yield check_pending_removals(store, only_moves=True)
+        yield from checking.run("tables", lambda: [check_schema(store)])
+        if any(problem.cure == Cure.RESTORE for problem in checking.problems if problem.id is None):
             return
-        transitions = _check_transitions(store, dialects_of, found)
-        yield transitions
-        yield check_pending_removals(store, only_moves=bool(transitions.problems))
-        yield from _check_facts(store, dialects_of)
+        yield from checking.run("values", lambda: [check_values(store)])
+        yield from checking.run("records", lambda: [check_records(store)])
+        yield from checking.run("listings", lambda: [check_listings(store)])
+        yield from checking.run("coverages", lambda: [check_coverages(store)])
+        contents_are_right = not any(problem.cure == Cure.RESTORE for problem in checking.problems)
+        yield from checking.run("sightings", lambda: _check_pointers(store))
+        yield from checking.run("departures", lambda: [check_departures(store)])
+        yield from checking.run("values that keep changing", lambda: [check_flaps(store)])
+        yield from checking.run("values that came back different", lambda: [check_regains(store)])
+        yield from checking.run("deliveries", lambda: [check_deliveries(store)])
+        yield from checking.run("models", lambda: [_check_search(store)])
+        if contents_are_right:
+            yield from checking.run("transitions", lambda: _check_derived(store, dialects_of))
+        else:
+            pending = "removals to be confirmed"
+            yield from checking.run(pending, lambda: [check_pending_removals(store, only_moves=True)])
+    checking.raise_fault()
+
+
+class _Checking:
+    """The checks so far.
+
+    Args:
+        problems: those that were found.
+        stopped: the errors of checks that could not be finished.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.stopped: list[Exception] = []
+
+    def run(self, subject: str, check: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+        """Yield the results of checks; an error at a damaged value is a problem of its subject."""
+        try:
+            for found in check():
+                self.problems += found.problems
+                yield found
+        except Exception as error:  # noqa: BLE001 - a damaged value may raise any
+            self.stopped.append(error)
+            cause = error.__cause__ if isinstance(error, StoreError) else error
+            message = f"they cannot be checked: {type(cause).__name__}: {cause}"
+            yield Check(subject, 0, "", (Problem(subject, None, message, Cure.RESTORE),))
+
+    def raise_fault(self) -> None:
+        """Raise the error of a check that stopped, unless the database has a problem that may explain it."""
+        faults = [error for error in self.stopped if not isinstance(error, StoreError)]
+        if faults and not self.problems:
+            raise faults[0]
+
+
+def _check_pointers(store: Store) -> Iterator[Check]:
+    sightings = read_sightings(store)
+    found = replay(sightings)
+    yield check_ledger(found, len(sightings))
+    yield _check_scopes(store, found)
+
+
+def _check_derived(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
+    transitions = _check_transitions(store, dialects_of, replay(read_sightings(store)))
+    yield transitions
+    yield check_pending_removals(store, only_moves=bool(transitions.problems))
+    yield from _check_facts(store, dialects_of)
 
 
 def check_file(store: Store) -> Check:
@@ -104,7 +157,9 @@ def check_file(store: Store) -> Check:
 
     See https://www.sqlite.org/pragma.html#pragma_integrity_check.
     """
-    pages = [message for (message,) in store.stream("pragma integrity_check") if message != "ok"]
+    messages = [message for (message,) in store.stream("pragma integrity_check") if message != "ok"]
+    # Newer releases of SQLite check the search index too, which is checked below and can be made again.
+    pages = [message for message in messages if SEARCH_TABLE not in message]
     found = [Problem(_FILE, None, message, Cure.RESTORE) for message in pages]
     if not pages:
         links = store.stream('select "table", rowid, parent from pragma_foreign_key_check')
@@ -114,6 +169,31 @@ def check_file(store: Store) -> Check:
         ]
     ((size,),) = store.stream("select page_count from pragma_page_count")
     return Check("pages", size, "SQLite finds no fault, and every link leads to a row", tuple(found))
+
+
+def check_schema(store: Store) -> Check:
+    """Check the columns of tables, and every index, view and trigger."""
+    problems = [
+        Problem(table, None, message, Cure.RESTORE) for table, message in changed_tables(store).items()
+    ]
+    parts = list(changed_parts(store))
+    for wanted, found in parts:
+        message = "is missing" if found is None else "differs from that of this release"
+        problems.append(Problem(wanted.name, None, f"the {wanted.kind} {message}", Cure.REBUILD))
+    ((count,),) = store.stream(
+        "select count(*) from sqlite_master where sql is not null and name not like '!_%' escape '!'"
+    )
+    return Check("parts of the schema", count, "they are those of this release", tuple(problems))
+
+
+def check_values(store: Store) -> Check:
+    """Check that times, JSON, names and validators can be read."""
+    problems = [
+        Problem(each.table, each.id, each.message, Cure.REBUILD if each.derived else Cure.RESTORE)
+        for each in value_problems(store)
+    ]
+    ((count,),) = store.stream("select count(*) from snapshots")
+    return Check("runs", count, "their times, and all other stored values, can be read", tuple(problems))
 
 
 def _cure_of_link(table: str, parent: str) -> Cure:
@@ -335,7 +415,12 @@ def check_deliveries(store: Store) -> Check:
 def _check_search(store: Store) -> Check:
     ((count,),) = store.stream("select count(*) from models")
     message = "the search does not find it by its id, owner and name"
-    problems = (Problem("models", number, message, Cure.REBUILD) for number in unindexed(store))
+    fault = index_fault(store)
+    if fault:
+        broken = f"the pages of its index are damaged: {fault}"
+        problems = [Problem(SEARCH_TABLE, None, broken, Cure.REBUILD)]
+    else:
+        problems = [Problem("models", number, message, Cure.REBUILD) for number in unindexed(store)]
     return Check("models", count, "the search finds each by its id, owner and name", tuple(problems))
 
 

@@ -286,7 +286,17 @@ class Store:
     def stream(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Iterator[tuple[Any, ...]]:
         """Query with named parameters; yield each row as a tuple."""
         with store_errors(self.path):
-            yield from self.connection.execute(sql, dict(parameters or {}))
+            # `yield from` would close the cursor, which fails where an error has closed the connection.
+            for row in self.connection.execute(sql, dict(parameters or {})):  # noqa: UP028 - see above
+                yield row
+
+    def damage(self, table: str, row: int, message: str) -> StoreError:
+        """Return the error of a row that is not as it was written."""
+        return StoreError(
+            f"is damaged in {table} {row} ({message}): restore it from a backup;"
+            " `modelwatch verify` shows all",
+            path=self.path,
+        )
 
     def wait_for_others(self, milliseconds: int) -> None:
         """Wait up to so long for other programs that write, instead of `BUSY_TIMEOUT_MS`."""
@@ -385,7 +395,7 @@ def store_errors(path: Path, *, effect: str = "nothing was written") -> Iterator
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_cure(error).format(effect=effect), path=path) from error
+        raise StoreError(_cure(error).format(effect=effect, message=error), path=path) from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         cure = _CURES["FULL"].format(effect=effect) if full else f"cannot be used: {error.strerror or error}"
@@ -403,6 +413,8 @@ _CURES = {
     "NOTADB": "is not an SQLite database: set another file as `database`",
     "IOERR": "cannot be read or written: check that it is a file, and that the disk works",
     "CORRUPT": "is damaged: restore it from a backup",
+    "ERROR": "has tables or values that cannot be read ({message}): `modelwatch verify` shows what to do",
+    "": "has text that is not UTF-8: `modelwatch verify` shows where",
 }
 """What to do, by the name of SQLite's primary result code: https://www.sqlite.org/rescode.html"""
 
@@ -417,6 +429,8 @@ def _is_full(path: Path) -> bool:
 
 
 def _cure(error: sqlite3.Error) -> str:
+    # The error of a text that cannot be decoded is made by Python, and has no code.
     name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
-    message = str(error).replace("{", "{{").replace("}", "}}")
-    return _CURES.get(name, f"SQLite: {message}")
+    if not name and "decode" not in str(error):
+        name = "UNKNOWN"
+    return _CURES.get(name, "SQLite: {message}")

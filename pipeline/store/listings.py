@@ -14,6 +14,7 @@ from pipeline.core.text import count
 from pipeline.core.types import Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
+from pipeline.store.records import require_intact
 
 FactsOf = Callable[[dict[str, Any]], Facts]
 """Parses the facts of a record's body, as its dialect does."""
@@ -23,18 +24,26 @@ _DIGEST_SHOWN = slice(2, 10)
 
 
 def read_listing(store: Store, listing_id: int) -> Listing:
-    """Return a recorded listing, without its warnings."""
+    """Return a recorded listing, without its warnings.
+
+    Raises:
+        StoreError: the listing or a record of it is not as it was written.
+    """
     rows = store.rows(
         """
-        select models.name as model, records.digest, records.body from listing_records
+        select records.id, models.name as model, records.digest, records.body from listing_records
         join records on records.id = listing_records.record
         join models on models.id = records.model
         where listing_records.listing = :listing
         """,
         {"listing": listing_id},
     )
+    require_intact(store, rows)
+    records = {row["model"]: Record(row["model"], row["digest"], row["body"]) for row in rows}
     (head,) = store.rows("select digest, reading from listings where id = :listing", {"listing": listing_id})
-    return Listing({row["model"]: Record(**row) for row in rows}, head["digest"], head["reading"])
+    if canonical.digest_of_records(records.values()) != head["digest"]:
+        raise store.damage("listings", listing_id, "its digest is not that of its records")
+    return Listing(records, head["digest"], head["reading"])
 
 
 def write_listing(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from pipeline.core import canonical
 from pipeline.core.amounts import USD
 from pipeline.core.prices import MORE_PRICES, PRICES, UNIT_1M, UNIT_CALL, PriceChange, price_changes
 from pipeline.store.database import Store
@@ -47,15 +48,31 @@ _FACTS = (
 _FACT_COLUMNS = ", ".join((*(f"records.{name}" for name in _FACTS), _MORE_PRICES.strip()))
 
 
+def require_intact(store: Store, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Compare the digests of records with their bodies; rows have id, digest and body.
+
+    Raises:
+        StoreError: a body is not as it was written.
+    """
+    for row in rows:
+        if canonical.digest(row["body"]) != row["digest"]:
+            raise store.damage("records", row["id"], "its digest is not that of its body")
+
+
 def record_bodies(store: Store, records: Iterable[int]) -> dict[int, str]:
-    """Return the bodies of some records, as JSON text."""
+    """Return the bodies of some records, as JSON text.
+
+    Raises:
+        StoreError: a body is not as it was written.
+    """
     rows = store.rows(
         """
-        select records.id, records.body from json_each(:records) as wanted
+        select records.id, records.digest, records.body from json_each(:records) as wanted
         join records on records.id = wanted.value
         """,
         {"records": json.dumps(sorted(set(records)))},
     )
+    require_intact(store, rows)
     return {row["id"]: row["body"] for row in rows}
 
 
@@ -118,6 +135,9 @@ class ListedRecord:
     deprecated_at: str | None
 
 
+_LISTED = tuple(each.name for each in fields(ListedRecord))
+
+
 def listed_records(
     store: Store, listings: Collection[int], *, deprecated_until: str | None = None
 ) -> list[ListedRecord]:
@@ -127,12 +147,15 @@ def listed_records(
         store: an open database.
         listings: rows of `listings`.
         deprecated_until: only records with a shutdown date up to this day (ISO 8601).
+
+    Raises:
+        StoreError: a record is not as it was written.
     """
     rows = store.rows(
         """
-        select listing_records.listing, records.id as record, gateways.name as gateway,
-               models.name as model, records.owned_by, records.created, records.body, records.lifecycle,
-               records.deprecated_at
+        select listing_records.listing, records.id, records.id as record, gateways.name as gateway,
+               models.name as model, records.owned_by, records.created, records.digest, records.body,
+               records.lifecycle, records.deprecated_at
         from json_each(:listings) as wanted
         join listing_records on listing_records.listing = wanted.value
         join records on records.id = listing_records.record
@@ -143,7 +166,8 @@ def listed_records(
         """,
         {"listings": json.dumps(sorted(listings)), "until": deprecated_until},
     )
-    return [ListedRecord(**row) for row in rows]
+    require_intact(store, {row["id"]: row for row in rows}.values())
+    return [ListedRecord(**{name: row[name] for name in _LISTED}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +218,7 @@ def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
     """Return the records of some models in current listings, in the order of their first scopes."""
     rows = store.rows(
         f"""
-        select scopes.name as scope, records.id, records.body, {_FACT_COLUMNS}
+        select scopes.name as scope, records.id, records.digest, records.body, {_FACT_COLUMNS}
         from json_each(:models) as wanted
         join records on records.model = wanted.value
         join listing_records on listing_records.record = records.id
@@ -207,6 +231,7 @@ def offered_records(store: Store, models: Iterable[int]) -> list[OfferedRecord]:
     for row in rows:
         scopes.setdefault(row["id"], []).append(row["scope"])
     by_id = {row["id"]: row for row in rows}
+    require_intact(store, by_id.values())
     return [
         OfferedRecord(
             record,

@@ -170,23 +170,22 @@ def test_a_named_config_that_does_not_exist_is_an_error_and_nothing_is_written(
 
 
 def test_prune_drops_old_runs_and_a_dry_run_only_counts_them(job: Job) -> None:
-    with sqlite3.connect(job.database) as raw:
-        raw.execute("update snapshots set started_at = '2020-01-01T00:00:00Z' where id = 1")
-        raw.execute("update deliveries set state = 'sent'")
-    raw.close()
-    for _ in range(3):
-        job.quick("run")
-    change(job, "update snapshots set started_at = '2020-01-02T00:00:00Z' where id < 5")
+    times = ["2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z", "2021-06-01T00:00:00Z", "2021-06-02T00:00:00Z"]
+    change(job, f"update snapshots set started_at = '{times[0]}', name = '{times[0]}'")
+    change(job, "update deliveries set state = 'sent'")
+    for at in (*times[1:], "2021-06-09T00:00:01Z"):
+        assert job.quick("run", at=at).code == 0
+    now = "2021-06-10T00:00:00Z"
     before = job.database.read_bytes()
-    dry = job.run("prune", "--keep", "365d", "--dry-run")
+    dry = job.quick("prune", "--keep", "365d", "--dry-run", at=now)
     assert dry.stdout.startswith("would drop: ")
     assert job.database.read_bytes() == before
-    done = job.run("prune", "--keep", "365d")
+    done = job.quick("prune", "--keep", "365d", at=now)
     assert done.stdout.splitlines()[0] == dry.stdout.strip().replace("would drop", "dropped")
     assert "MB before, " in done.stdout
     assert job.run("verify").code == 0
-    assert job.run("prune", "--keep", "365d").stdout.startswith("nothing is older than ")
-    assert job.quick("prune", "--keep", "1y", "--json").json()["dropped"] == {}
+    assert job.quick("prune", "--keep", "365d", at=now).stdout.startswith("nothing is older than ")
+    assert job.quick("prune", "--keep", "1y", "--json", at=now).json()["dropped"] == {}
 
 
 @pytest.mark.parametrize("keep", ["365", "0d", "x", "-1d"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from email.utils import formatdate
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -67,7 +69,7 @@ def test_a_schedule_of_every_run_is_always_due() -> None:
     assert is_due(Schedule("run"), utc("2026-05-01T07:00"), utc("2026-05-01T07:00"))
 
 
-def test_a_previous_time_in_the_future_is_due() -> None:
+def test_a_previous_time_years_in_the_future_is_due() -> None:
     assert is_due(Schedule("day"), utc("2027-05-01T07:00"), utc("2026-05-01T06:00"))
 
 
@@ -161,3 +163,33 @@ def test_another_text_is_no_duration(text: str) -> None:
 )
 def test_a_time_has_lasted_after_nine_tenths(since: str, seconds: float, *, lasted: bool) -> None:
     assert has_lasted(since, "2026-05-01T08:00:00Z", seconds) == lasted
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "UTC"])
+@pytest.mark.parametrize("every", ["day", "week"])
+@pytest.mark.parametrize("at", ["01:45", "02:15", "02:30", "07:00"])
+def test_each_day_or_week_has_one_due_report_through_both_changes_to_daylight_saving(
+    zone: str, every: str, at: str
+) -> None:
+    """In the gap of the spring and the hour that comes twice in autumn, too."""
+    schedule = Schedule(every, time.fromisoformat(at), on=6, zone=zone)
+    previous = now = utc("2026-03-01T00:00")
+    days: list[date] = []
+    while now < utc("2026-11-20T00:00"):
+        if is_due(schedule, previous, now):
+            days.append(now.astimezone(ZoneInfo(zone)).date())
+            previous = now
+        now += timedelta(minutes=15)
+    # The first run reports what was due before it.
+    step = 7 if every == "week" else 1
+    assert {(later - earlier).days for earlier, later in pairwise(days[1:])} == {step}
+    assert every == "day" or {day.weekday() for day in days[1:]} == {6}
+
+
+@pytest.mark.parametrize(("every", "back"), [("day", 1), ("day", 20), ("week", 1), ("week", 100)])
+def test_a_clock_that_is_set_back_makes_no_second_report_of_a_day_or_week(every: str, back: int) -> None:
+    schedule = Schedule(every, time(7), on=3)
+    sent = utc("2026-05-07T07:10")
+    for hours in range(back + 12):
+        assert not is_due(schedule, sent, sent + timedelta(hours=hours - back))
+    assert is_due(schedule, sent, sent + timedelta(days=7 if every == "week" else 1))

@@ -124,7 +124,8 @@ def test_the_window_of_a_due_report_is_not_pruned(store: Store) -> None:
         record_run(store, 100 * day, {"acme/one": {"lyra": {"form": day}}})
     store.connection.execute("insert into destinations values (1, 'reports', 2, ?, null)", [at(100)])
     store.connection.execute(
-        "insert into deliveries values (1, 'x', 1, 'files', null, 2, null, 'waiting', 0, null, null, null)"
+        "insert into deliveries (id, name, destination, recipient, until, state, attempts)"
+        " values (1, 'x', 1, 'files', 2, 'waiting', 0)"
     )
     before = rows_of(store)
     assert prune(store, KNOWN, bound=at(1000)).bound == at(0)

@@ -99,11 +99,11 @@ HISTORY = [
     ("update missing set flap_level = 3", "missing"),
     ("delete from missing", "missing"),
     ("update missing set transition = 1", "missing"),
-    ("insert into deliveries values (1, 'x', 1, 'y', null, 99, null, 'sent', 1, null, null, null)",
+    ("insert into deliveries values (1, 'x', 1, 'y', null, 99, null, 'sent', 1, null, null, null, null)",
      "deliveries"),
-    ("insert into deliveries values (1, 'x', 1, 'y', 3, 2, null, 'waiting', 0, null, null, null)",
+    ("insert into deliveries values (1, 'x', 1, 'y', 3, 2, null, 'waiting', 0, null, null, null, null)",
      "deliveries"),
-    ("insert into destinations values (1, 'x', 99, '2026-05-01T00:00:00Z', null)", "destinations"),
+    ("insert into destinations values (1, 'x', 99, '2026-05-01T00:00:00Z', 'y')", "destinations"),
     ("insert into departures values (1, 'x', 1, 1, 2, null, 0)", "departures"),
 ]  # fmt: skip
 DERIVED = [
