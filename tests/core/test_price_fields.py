@@ -12,7 +12,7 @@ from support import strategies
 
 from pipeline.core.canonical import decode
 from pipeline.core.facts import NO_PRICES, PER_1M, PER_TOKEN, FactPaths, Prices
-from pipeline.core.price_fields import find_prices
+from pipeline.core.price_fields import find_prices, names_unread_price
 
 NAMES = {"in": "input_usd_per_1m", "out": "output_usd_per_1m", "read": "cache_read_usd_per_1m"}
 NAMES["write"] = "cache_write_usd_per_1m"
@@ -265,3 +265,25 @@ def test_any_record_has_possible_prices(row: dict[str, Any]) -> None:
     found = find_prices(row)
     assert all(figure >= 0 for figure in found.usd.values())
     FactPaths().impossible_prices(row)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("pricing.input", True),
+        ("cost.completion", True),
+        ("price", True),
+        ("usd_price", True),
+        ("billing.prompt_price", True),
+        ("inputPrice", True),
+        ("input", False),
+        ("input_tokens", False),
+        ("max_output_tokens", False),
+        ("prompt_template", False),
+        ("limits.input", False),
+        ("price_of_gold", False),
+        ("description", False),
+    ],
+)
+def test_a_name_of_a_price_of_tokens_has_a_word_for_prices(path: str, *, expected: bool) -> None:
+    assert names_unread_price(path) is expected

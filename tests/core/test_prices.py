@@ -18,9 +18,11 @@ from pipeline.core.prices import (
     PriceChange,
     price_changes,
     price_name,
+    prices_of_fields,
     split_prices,
     tokens_text,
 )
+from pipeline.core.types import FieldChange
 from pipeline.gateways.dialects import all_dialects
 
 FACTS = FactPaths(prices=Prices(unit=PER_TOKEN, input=("pricing.prompt",), output=("pricing.completion",)))
@@ -139,3 +141,31 @@ def test_the_numbers_of_a_billing_expression_are_not_printed_beside_its_prices()
     known = price_changes(row(sides[0], facts), row(other, facts))
     prices, [left] = split_prices(field_changes(canonical.encode(sides[0]), canonical.encode(other)), known)
     assert (prices[0].name, prices[0].before, prices[0].after, left.field) == ("input", 3, 4, "billing_expr")
+
+
+@pytest.mark.parametrize(
+    ("source", "raw", "price", "expected"),
+    [
+        ("ratio", ("1.5", "3"), ("3", "6"), True),
+        ("ratio", ("3", "1.5"), ("6", "3"), True),
+        ("ratio", ("1.5", "3"), ("3", "7"), False),
+        ("exact", ("1.5", "3"), ("3", "6"), False),
+        (None, ("1.5", "3"), ("3", "6"), False),
+        ("ratio", (None, "3"), ("3", "6"), False),
+        ("ratio", ("1.5", None), ("3", "6"), False),
+        ("ratio", ("1.5", "3"), (None, "6"), False),
+        ("ratio", ("1.5", "3"), ("3", None), False),
+        ("ratio", ("0", "3"), ("3", "6"), False),
+    ],
+)
+def test_a_ratio_belongs_to_the_price_that_is_computed_from_it_alone(
+    source: str | None,
+    raw: tuple[str | None, str | None],
+    price: tuple[str | None, str | None],
+    *,
+    expected: bool,
+) -> None:
+    field = FieldChange("model_ratio", *raw, "price")
+    sides = (None if side is None else Decimal(side) for side in price)
+    change = PriceChange("input", *sides, "1M tokens", source)
+    assert (field in prices_of_fields([field], [change])) is expected

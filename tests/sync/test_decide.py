@@ -12,7 +12,7 @@ from support.fakes import listing
 
 from pipeline.core.times import iso
 from pipeline.core.types import HoldKind, Listing, Thresholds
-from pipeline.sync.decide import Accept, AnonymousList, Hold, Verdict, judge, suspect
+from pipeline.sync.decide import Accept, AnonymousList, Hold, Verdict, falls_back, judge, suspect
 from pipeline.sync.holds import Agreement, HeldAnswer, HoldHistory, HoldRecord, is_steady
 
 STRICT = Thresholds(max_loss=0.25, floor=0)
@@ -452,3 +452,26 @@ def test_a_held_answer_removes_no_model_that_an_answer_of_the_hold_has(
         agreeing = [each for each in answers if each.at >= verdict.agreement.at]
         evidence = [each for each in agreeing if each.kind == HoldKind.LOSS]
         assert all(gone.isdisjoint(answer.listing.records) for answer in evidence)
+
+
+KEYS, FREE, OTHER = (frozenset(each) for each in ("abcdef", "ab", "abc"))
+
+
+@pytest.mark.parametrize(
+    ("new", "lists", "expected"),
+    [
+        (FREE, [(FREE, FREE)], True),
+        (FREE, [(FREE, KEYS)], False),
+        (FREE, [(FREE, FREE), (FREE, KEYS)], False),
+        (FREE, [(FREE, KEYS), (FREE, FREE)], False),
+        (FREE, [(FREE, FREE), (OTHER, KEYS)], True),
+        (OTHER, [(FREE, FREE)], False),
+        (KEYS, [(KEYS, FREE)], False),
+        (FREE, [], False),
+    ],
+)
+def test_a_key_falls_back_if_none_of_the_lists_that_it_equals_was_its_own(
+    new: frozenset[str], lists: list[tuple[frozenset[str], frozenset[str]]], *, expected: bool
+) -> None:
+    anonymous = [AnonymousList(now, (now, before)) for now, before in lists]
+    assert falls_back(new, KEYS, anonymous, Thresholds()) is expected
