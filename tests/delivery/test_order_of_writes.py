@@ -85,4 +85,4 @@ def test_reports_mails_and_files_are_synced_before_and_after_their_renaming_and_
     kinds = {name.rpartition(".")[2] for name in renamed}
     assert {"csv", "json", "eml", "html", "atom"} <= kinds, renamed
     assert [name for name, n in renamed.items() if not lasting(calls, n)] == []
-    assert [kind for kind, _ in calls].count("mark") == 2
+    assert [kind for kind, _ in calls].count("mark") == 3
