@@ -12,11 +12,13 @@ from pipeline.core.categories import SHAPE
 from pipeline.core.types import FieldChange, FlapMark, FlapStep, Kind
 from pipeline.core.watchlist import Watch
 from pipeline.history.changes import find_events, select_models
+from pipeline.history.compare import ComparedPairs
 from pipeline.history.selectors import unknown_model
 from pipeline.history.shapes import group_shapes
 from pipeline.history.types import Event
 from pipeline.history.watch import Pending, not_removed
 from pipeline.reports.summary import summarise
+from pipeline.store.catalog import ScopeListing
 from pipeline.store.windows import Window
 
 
@@ -142,3 +144,19 @@ def test_the_events_of_a_run_are_by_kind_and_then_by_name(script: Script) -> Non
     )
     assert [model for _, kind, model in found if kind == Kind.ADDED] == ["b", "y"]
     assert [model for _, kind, model in found if kind == Kind.REMOVED] == ["a", "z"]
+
+
+def listing_of(scope_id: int, sighting: int) -> ScopeListing:
+    """Return the listing of a scope at a moment."""
+    return ScopeListing(scope_id, f"acme/{scope_id}", "acme", None, 1, "reading", 3, sighting, retired=False)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [(((1, 1),), True), (((1, 1), (2, 2)), True), (((1, 2),), False), (((1, 1), (1, 2)), False)],
+)
+def test_only_scopes_that_are_all_compared_with_themselves_are_compared_in_time(
+    pairs: tuple[tuple[int, int], ...], *, expected: bool
+) -> None:
+    listings = tuple((listing_of(before, 1), listing_of(after, 2)) for before, after in pairs)
+    assert ComparedPairs(listings, ()).in_time is expected

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.events import ADDED, CHANGED, RECOVERY, REMOVED, REPORT, RETURNED
 
+from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Event
 from pipeline.reports.console import change_texts, event_lines, recovery_lines, report_lines
@@ -180,3 +184,29 @@ def test_urgent_events_are_never_folded() -> None:
     lines = list(event_lines(flapping))
     assert "flapping" not in lines
     assert sum(line.startswith("! ") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (("2", "3", "2", "3"), ["      input $2.00 → $3.00 per 1M tokens (+50 %)"]),
+        (("2", "3", "4", "2"), ["      input $2.00 per 1M tokens, as before"]),
+        ((None, "2", "3", None), ["      pricing.input, as before"]),
+        ((None, "2", None, "3"), ["      input $3.00 per 1M tokens, new"]),
+        (("2", None, "3", "2"), ["      input $2.00 per 1M tokens, as before"]),
+    ],
+)
+def test_a_price_that_changed_repeatedly_has_its_present_side(
+    values: tuple[str | None, ...], expected: list[str]
+) -> None:
+    def change(way: tuple[str | None, str | None]) -> PriceChange:
+        sides = (None if side is None else Decimal(side) for side in way)
+        return PriceChange("input", *sides, unit="1M tokens", source="exact")
+
+    steps = [
+        replace(CHANGED, fields=(FieldChange("pricing.input", *way, "price"),), prices=(change(way),))
+        for way in pairwise(values)
+    ]
+    heading, line, *lines = event_lines(steps)
+    assert (heading, line.partition(" since ")[0]) == ("flapping", "  ~ moved  3 changes")
+    assert lines == expected
