@@ -114,6 +114,27 @@ def test_a_chat_service_that_does_not_end_by_itself_is_ended(monkeypatch: pytest
     assert result.error == "env:CHAT: no answer within 0.4 s: see `timeout`"
 
 
+def test_an_error_with_an_endless_body_is_read_to_the_length_that_is_quoted() -> None:
+    with Dripping(BODY, b"a" * 500) as server:
+        began = time.monotonic()
+        result = send_to_all(Webhook(f"http://127.0.0.1:{server.port}/hook", timeout=4 * SOON))
+        assert time.monotonic() - began < SOON
+        assert "answered 500: aaa" in str(result.error)
+        assert server.is_left(SOON)
+
+
+def test_nothing_stays_of_a_hand_over_that_has_ended() -> None:
+    """Neither its thread nor the duplicates of its connections, by which a receiver would wait on."""
+    with Dripping(b"HTTP/1.1 204 Gone\r\n\r\n", b"") as server:
+        before = threading.active_count()
+        for _ in range(3):
+            result = send_to_all(Webhook(f"http://127.0.0.1:{server.port}/hook", timeout=SOON))
+            assert result.status == DeliveryStatus.SENT
+        assert "hand-over" not in [thread.name for thread in threading.enumerate()]
+        assert server.is_left(SOON)
+        assert threading.active_count() <= before + server.connections
+
+
 def test_work_that_hangs_without_a_connection_is_left_alone_and_connects_to_nothing_later() -> None:
     found, outcome = threading.Event(), []
 

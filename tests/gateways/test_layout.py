@@ -10,6 +10,7 @@ import pytest
 from support.e2e import Job, Reply, Scripted
 
 from pipeline.gateways.dialects import Answer, all_dialects
+from pipeline.gateways.dialects.layout import IdPath
 
 
 @pytest.fixture
@@ -252,3 +253,21 @@ def test_a_path_that_names_no_one_place_is_an_error_of_the_config(
     assert done.code == 78
     assert ":3: gateways.g." in done.stderr
     assert expected in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "enclosing", "plain"),
+    [
+        ("id", False, True),
+        ("model.name", False, True),
+        ("{id}", False, True),
+        ("{provider}/{name}", False, False),
+        ("{^name}/{id}", True, False),
+        ("{id}-{^}", True, False),
+    ],
+)
+def test_an_id_has_a_part_of_the_enclosing_object_only_if_it_is_marked_so(
+    text: str, *, enclosing: bool, plain: bool
+) -> None:
+    found = IdPath.parse(text)
+    assert (found.has_enclosing, found.is_plain) == (enclosing, plain)
