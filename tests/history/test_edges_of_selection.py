@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,9 @@ from pipeline.history.watch import Pending, not_removed
 from pipeline.reports.summary import summarise
 from pipeline.store.catalog import ScopeListing
 from pipeline.store.windows import Window
+
+BEGIN = datetime.fromisoformat("2026-09-20T06:00:00+00:00")
+"""When the first run of a script begins."""
 
 
 def event(kind: Kind, model: str = "", **more: Any) -> Event:
@@ -160,3 +164,14 @@ def test_only_scopes_that_are_all_compared_with_themselves_are_compared_in_time(
 ) -> None:
     listings = tuple((listing_of(before, 1), listing_of(after, 2)) for before, after in pairs)
     assert ComparedPairs(listings, ()).in_time is expected
+
+
+def test_removals_that_began_in_unlike_runs_and_are_confirmed_in_one_are_by_name(script: Script) -> None:
+    patient = replace(NOTHING_HELD, confirm=2, confirm_after=7200.0)
+    script.has(scope("acme/one", thresholds=patient)).offers("acme/one", "z", "m", "a", "kept").run()
+    for hours, gone in ((2, "z"), (2.5, "a"), (3, "m")):
+        script.drops("acme/one", gone).run_at(BEGIN + timedelta(hours=hours))
+    assert find_events(script.store, Window(1, script.runs)) == ()
+    script.run_at(BEGIN + timedelta(hours=9))
+    found = find_events(script.store, Window(1, script.runs))
+    assert [(each.kind, each.model) for each in found] == [(Kind.REMOVED, each) for each in "amz"]

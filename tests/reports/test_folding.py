@@ -327,3 +327,27 @@ def test_reverted_changes_are_folded_by_label_or_from_three_models_on() -> None:
     came = [event(kind, model, at=at) for model in "abc" for at, kind in ((1, "added"), (2, "removed"))]
     (change,) = net(*came)
     assert (change.models, change.reverted, change.steps) == (("a", "b", "c"), True, 2)
+
+
+@pytest.mark.parametrize(
+    "small",
+    [
+        field("max_output", "0", None, "limits"),
+        field("max_output", "8000", "8000.0", "limits"),
+        field("shutdown_date", "null", None, "lifecycle"),
+    ],
+)
+def test_fields_that_differ_in_form_alone_are_shown_only_where_nothing_else_changed(
+    small: FieldChange,
+) -> None:
+    limit = field("context_length", "8000", "16000", "limits")
+    (both,) = net(event("changed", fields=(small, limit)))
+    (priced,) = net(
+        event(
+            "changed",
+            fields=(small, field("pricing.input", "1", "2", "price")),
+            prices=(price("1", "2"),),
+        )
+    )
+    (alone,) = net(event("changed", fields=(small,)))
+    assert (both.fields, priced.fields, alone.fields) == ((limit,), (), (small,))
