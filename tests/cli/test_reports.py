@@ -194,6 +194,26 @@ def test_a_dry_run_prints_what_is_due_and_sends_and_writes_nothing(job, certific
     assert b"ibis-3" in mail.read_bytes()
 
 
+def test_a_dry_run_names_each_recipient_that_the_config_has_no_more(job, certificates):
+    models = ["heron-2"]
+    with (
+        Scripted(lambda _: Answer(listed(*models))) as gateway,
+        serving(Mailbox(), starttls=certificates.context(), auth_required=True) as port,
+    ):
+        made = job(gateway.url, port)
+        assert made.quick("run").code == 0
+        models.append("ibis-3")
+        made.env["PASSWORD"] = "wrong-0123456789"
+        made.quick("run", "-q")
+        due = max(each["due_at"] for each in made.quick("outbox", "--json").json())
+        made.configure(made.config.read_text("utf-8").replace(ANN, "cy@example.com"))
+        lines = made.quick("send", "--dry-run", at=due).stdout.splitlines()
+    assert [line for line in lines if line.startswith("team: ")] == [
+        f"team: {ANN}: nothing, it is no longer in the config",
+        f"team: {BOB}",
+    ]
+
+
 def contents(home):
     """Return every file of a home, without the WAL files of SQLite."""
     files = (path for path in home.rglob("*") if path.is_file() and path.suffix not in {".db-wal", ".db-shm"})

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from unittest import mock
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +21,11 @@ from support.e2e import Done, Job, Reply, Scripted, ended, listed
 
 import pipeline
 from pipeline.core.text import printable
+from pipeline.core.types import Secret
+from pipeline.delivery.monitoring import Monitor
 from pipeline.delivery.prometheus import metrics_text
-from pipeline.delivery.types import RunHealth
+from pipeline.delivery.types import Ping, RunHealth
+from pipeline.errors import ConfigError, Locked, QuestionError, StoreError
 from pipeline.history.types import Coverage, Run
 from pipeline.store import Store, lock
 
@@ -597,3 +602,24 @@ def test_home_run_pings_and_writes_metrics(world):
     assert world.metrics["exit_status",] == 2
     with Store.read(world.job.database) as store:
         assert store.rows("select count(*) as runs from snapshots") == [{"runs": 2}]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyboardInterrupt(), 130),
+        (QuestionError("no such scope"), 2),
+        (click.UsageError("no such option"), 2),
+        (ConfigError("wrong", where="a.toml"), 78),
+        (StoreError("broken", path=Path("a.db")), 74),
+        (Locked("another run", path=Path("a.db")), 75),
+        (RuntimeError("unknown"), 70),
+        (MemoryError(), 70),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
+)
+def test_an_error_is_pinged_with_the_status_that_the_command_exits_with(world, error, status):
+    monitor = Monitor(Ping(world.switch.url), None, world.job.database, Secret)
+    monitor.fail(error)
+    assert world.switch.paths == [f"/{status}"]
+    assert world.switch.server.requests[-1].body.decode().startswith(f"the run exited with {status}")

@@ -172,3 +172,31 @@ def test_a_secret_that_a_receiver_echoes_is_masked_in_every_spelling(spelling):
     for secret in inner:
         written = SPELLINGS[spelling](secret)
         assert (written[4:-4] if "base64" in spelling else written) not in result.error
+
+
+@pytest.mark.parametrize(
+    ("status", "retried", "words"),
+    [
+        (400, False, "it does not accept the request: see its own log"),
+        (401, False, "see `secret` and `headers`"),
+        (402, False, "it does not accept the report"),
+        (403, False, "see `secret` and `headers`"),
+        (404, False, "see `url`"),
+        (405, False, "see `url`: it accepts no POST"),
+        (406, False, "it does not accept the report"),
+        (408, True, None),
+        (410, False, "it was removed: see `url`"),
+        (413, False, "the report is too large for it"),
+        (425, True, None),
+        (429, True, None),
+        (499, False, "it does not accept the report"),
+        (500, True, None),
+        (503, True, None),
+    ],
+)
+def test_each_status_is_temporary_or_has_its_cure(status, retried, words):
+    with Scripted(lambda _: Reply(b"no", status)) as server:
+        result = send_to_all(Webhook(server.url))
+        assert result.status == (DeliveryStatus.RETRY if retried else DeliveryStatus.REFUSED)
+        hint = "" if words is None else f" ({words})"
+        assert result.error == f"{server.url} answered {status}{hint}: no"

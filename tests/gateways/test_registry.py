@@ -95,3 +95,31 @@ def test_settings_of_the_config_keep_what_a_dialect_says_of_success_and_complete
     assert (kept.success, kept.complete) == ((("code", 0),), True)
     own = customise(dialect, Overrides(success=(("status", "fine"),)))
     assert (own.success, own.complete) == ((("status", "fine"),), True)
+
+
+NO_ADDRESS_OF_ONE_MODEL = {
+    "aihubmix-catalog",
+    "available-models",
+    "cloudflare",
+    "databricks",
+    "github-models",
+    "litellm-group-info",
+    "litellm-info",
+    "litellm-prices",
+    "models-dev-catalogue",
+    "new-api-groups",
+    "new-api-pricing",
+    "ollama",
+    "one-hub-models",
+    "openrouter",
+    "openrouter-provider",
+    "ovh",
+    "user-models",
+    "watsonx",
+}
+"""Files, price lists, lists of names, and gateways whose documentation has no such address."""
+
+
+def test_one_model_is_asked_for_only_where_it_has_an_address() -> None:
+    found = {name for name, dialect in all_dialects().items() if not dialect.has_records}
+    assert found == NO_ADDRESS_OF_ONE_MODEL
