@@ -454,24 +454,24 @@ def test_a_held_answer_removes_no_model_that_an_answer_of_the_hold_has(
         assert all(gone.isdisjoint(answer.listing.records) for answer in evidence)
 
 
-KEYS, FREE, OTHER = (frozenset(each) for each in ("abcdef", "ab", "abc"))
+OF_KEY, OF_ALL, OF_FEW = (frozenset(each) for each in ("abcdef", "ab", "abc"))
 
 
 @pytest.mark.parametrize(
     ("new", "lists", "expected"),
     [
-        (FREE, [(FREE, FREE)], True),
-        (FREE, [(FREE, KEYS)], False),
-        (FREE, [(FREE, FREE), (FREE, KEYS)], False),
-        (FREE, [(FREE, KEYS), (FREE, FREE)], False),
-        (FREE, [(FREE, FREE), (OTHER, KEYS)], True),
-        (OTHER, [(FREE, FREE)], False),
-        (KEYS, [(KEYS, FREE)], False),
-        (FREE, [], False),
+        (OF_ALL, [(OF_ALL, OF_ALL)], True),
+        (OF_ALL, [(OF_ALL, OF_KEY)], False),
+        (OF_ALL, [(OF_ALL, OF_ALL), (OF_ALL, OF_KEY)], False),
+        (OF_ALL, [(OF_ALL, OF_KEY), (OF_ALL, OF_ALL)], False),
+        (OF_ALL, [(OF_ALL, OF_ALL), (OF_FEW, OF_KEY)], True),
+        (OF_FEW, [(OF_ALL, OF_ALL)], False),
+        (OF_KEY, [(OF_KEY, OF_ALL)], False),
+        (OF_ALL, [], False),
     ],
 )
 def test_a_key_falls_back_if_none_of_the_lists_that_it_equals_was_its_own(
     new: frozenset[str], lists: list[tuple[frozenset[str], frozenset[str]]], *, expected: bool
 ) -> None:
     anonymous = [AnonymousList(now, (now, before)) for now, before in lists]
-    assert falls_back(new, KEYS, anonymous, Thresholds()) is expected
+    assert falls_back(new, OF_KEY, anonymous, Thresholds()) is expected
