@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -13,7 +14,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli.streams import Stream, tolerant_streams
-from pipeline.errors import HELD_EXIT, STREAM_EXIT
+from pipeline.errors import HELD_EXIT, STREAM_EXIT, PortError
 
 
 class _Entry(NamedTuple):
@@ -122,8 +123,8 @@ def modelwatch() -> None:
     Exit statuses: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
     2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
     written or sent; 65 saved answers cannot be imported; 69 a part of the program is missing; 71 a port
-    cannot be used; 73 standard output or error cannot be written; 74 the database cannot be used; 75
-    another run holds the lock; 78 the config cannot be used.
+    cannot be used, or too many files are open; 73 standard output or error cannot be written; 74 the
+    database cannot be used; 75 another run holds the lock; 78 the config cannot be used.
     """
 
 
@@ -163,8 +164,18 @@ def _run(clock: Callable[[], str] | None) -> int:
         error.show()
         status = error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort
-        status = _unexpected(error)
+        status = _too_few_files() if _lacks_files(error) else _unexpected(error)
     return status if isinstance(status, int) else 0
+
+
+def _lacks_files(error: Exception) -> bool:
+    """Return whether an error is that no more files can be opened, which may happen anywhere."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def _too_few_files() -> int:
+    click.echo("modelwatch: too many open files: raise the limit (`ulimit -n`)", err=True)
+    return PortError.exit_code
 
 
 def _unexpected(error: Exception) -> int:

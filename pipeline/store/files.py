@@ -163,8 +163,10 @@ def draft_file(target: Path, share: Share | None) -> Iterator[tuple[Path, int]]:
         try:
             yield draft, descriptor
         finally:
-            for ending in _ENDINGS:
-                draft.with_name(draft.name + ending).unlink(missing_ok=True)
+            # What cannot be removed is left to `clear_drafts`: the file may have been replaced.
+            with suppress(OSError):
+                for ending in _ENDINGS:
+                    draft.with_name(draft.name + ending).unlink(missing_ok=True)
 
 
 @contextmanager

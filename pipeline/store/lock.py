@@ -6,7 +6,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pipeline.core.types import Share
@@ -110,7 +110,9 @@ def lock(path: Path, *, since: str, create: bool = False, share: Share = Share.O
             os.truncate(descriptor, 0)
             os.write(descriptor, f"pid {os.getpid()}, since {since}\n".encode())
         yield
-        os.truncate(descriptor, 0)
+        # The note is for others only: the work is done.
+        with suppress(OSError):
+            os.truncate(descriptor, 0)
 
 
 def _open(file: Path, held: ExitStack, share: Share, *, create: bool) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 
 import pytest
@@ -107,6 +109,17 @@ def test_the_option_for_tracebacks_is_known_to_the_program_too():
     assert "-v, --verbose" in modelwatch.get_help(
         modelwatch.make_context("modelwatch", [], resilient_parsing=True)
     )
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("words", [("run", "-v"), ("models",)])
+def test_too_many_open_files_are_one_line_with_the_cure(job, monkeypatch, code, words):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Home, words[0], refuse)
+    done = job.quick(*words)
+    assert done == Done(71, "", "modelwatch: too many open files: raise the limit (`ulimit -n`)\n")
 
 
 def fail(*_: object, **__: object) -> None:

@@ -29,10 +29,10 @@ from pipeline.store import Store
 pytestmark = pytest.mark.proofs
 
 
-RUNS_KILLED, IMPORTS_KILLED = 28, 22
-"""The kills in each of four cases, two hundred in all."""
+RUNS_KILLED, IMPORTS_KILLED = 10, 8
+"""The kills in each of two cases; test_faults.py has two hundred others, of every command."""
 
-ATTEMPTS = 150
+ATTEMPTS = 60
 """The maximum of attempts, since some processes end before they are killed."""
 
 
@@ -57,7 +57,7 @@ def killed(process: subprocess.Popen[str], seconds: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("seed", [11, 12, 13, 14])
+@pytest.mark.parametrize("seed", [11, 12])
 def test_a_run_killed_at_any_point_loses_and_repeats_nothing(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     world = World(chance)
@@ -129,7 +129,7 @@ def importing(job: Job, source: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("seed", [21, 22, 23, 24])
+@pytest.mark.parametrize("seed", [21, 22])
 def test_an_import_killed_at_any_point_can_be_completed(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     source = save(tmp_path / "saved", chance)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from support import ROOT
 from support.browsing import HOSTILE, browse_server
 from support.e2e import Job
@@ -33,21 +31,6 @@ WIDTHS = (390, 1200)
 """The widths of a phone and of a desktop window, in pixels."""
 
 KEYS = {"prod": "sk-prod-12345678", "batch": "sk-batch-12345678"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium; without it the tests are skipped, or fail if MODELWATCH_EVERYTHING is set."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None and "MODELWATCH_EVERYTHING" not in os.environ:
-        pytest.skip("needs chromium (Debian, Ubuntu: apt install chromium)")
-    assert program, "MODELWATCH_EVERYTHING is set: apt install chromium"
-    with sync_playwright() as playwright:
-        # Chromium refuses to start as root with its sandbox.
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        chromium = playwright.chromium.launch(executable_path=program, args=flags)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=["0.65", ALPHA])

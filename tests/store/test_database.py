@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,6 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import pytest
 from support.fakes import Script, rows_of
@@ -464,6 +466,17 @@ def test_an_error_releases_the_lock(path: Path) -> None:
     with pytest.raises(LookupError), lock(path, since=NOW):
         raise LookupError
     with lock(path, since=NOW):
+        pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_the_note_of_a_lock_fails_its_start_but_not_work_that_is_done(
+    path: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = mock.Mock(side_effect=OSError(code, os.strerror(code)))
+    with lock(path, since="2026-09-19T00:00:00Z"):
+        monkeypatch.setattr(os, "truncate", failing)
+    with pytest.raises(StoreError), lock(path, since="2026-09-19T00:00:00Z"):
         pass
 
 

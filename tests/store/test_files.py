@@ -306,3 +306,14 @@ def test_a_file_in_a_directory_that_others_may_not_enter_is_not_exposed(open_pat
     assert exposure(path, is_secret=True)
     path.parent.parent.chmod(0o700)
     assert exposure(path, is_secret=True) is None
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError])
+def test_a_draft_that_cannot_be_removed_does_not_fail_what_is_written(
+    tmp_path: Path, error: type[OSError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report"
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", mock.Mock(side_effect=error(5, "Input/output error")))
+        atomic_write(target, b"whole", share=None)
+    assert target.read_bytes() == b"whole"
