@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 CHANGES_EXIT = 1
 SOME_FAILED_EXIT = 3
@@ -89,6 +89,11 @@ class FetchError(PipelineError):
         self.cure = self.cure and redact(self.cure)
         self.message = f"{self.problem}: {self.cure}" if self.cure else self.problem
         self.args = (self.message,)
+
+    def as_value(self) -> Self:
+        """Return this error without the frames in which it was raised: they keep the bodies of answers."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
 
 class Unreachable(FetchError):  # noqa: N818 - named for what the gateway is, as in the drawing above

@@ -11,9 +11,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
+from pipeline.core.caches import cache_short
+from pipeline.core.limits import MAX_NAME, MAX_NAMES
 from pipeline.core.values import is_amount
 
 USD = "USD"
@@ -152,7 +153,7 @@ class Amount:
     terms: Terms = NO_TERMS
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def words(name: str) -> tuple[str, ...]:
     """Return the words of a name or a short text in lower case: `inputPrice` gives input, price."""
     if not name.isascii():
@@ -160,7 +161,7 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(map(str.lower, _WORD.findall(_SEPARATOR.sub("", name))))
 
 
-@lru_cache(512)
+@cache_short(512, MAX_NAME)
 def parse_terms(text: str) -> Terms | None:
     """Parse a unit or a currency; None if it has words of another kind.
 
@@ -291,7 +292,7 @@ def in_one_currency(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: inner for name, inner in value.items() if name not in others} if others else value
 
 
-@lru_cache(512)
+@cache_short(512, MAX_NAMES)
 def _other_currencies(names: tuple[str, ...]) -> frozenset[str]:
     """Return the names of currencies beside that of USD; none without it."""
     currencies = {name: _CURRENCIES.get(name.lower()) for name in names}
@@ -388,13 +389,13 @@ def states_terms(name: str) -> bool:
     return _states(name) is not None
 
 
-@lru_cache(512)
+@cache_short(512, MAX_NAMES)
 def _stating(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the names of an object that state a unit or a currency, each with which of both."""
     return tuple((name, kind) for name in names if (kind := _states(name)))
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def _states(name: str) -> str | None:
     """Return what a name says that its value states: `unit`, `currency`, or None."""
     found = frozenset(words(name))

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.core.limits import MAX_NAME, MAX_VALUES
 from pipeline.core.types import Digest, Record
 
 VERSION = "01"
@@ -22,6 +23,7 @@ _MAX_INTEGER_DIGITS = 4000
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MAY_BE_JSON = re.compile(r'\s*[-\d"\[{tfnNI]')
 _BRACKETS = re.compile(r"[\[\]{}]")
+_MAY_HAVE_SURROGATES = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXACT = Context(prec=10_000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -46,13 +48,32 @@ _encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
 
 
+class TooManyValues(ValueError):  # noqa: N818 - named for what the body has
+    """A body has more values than may be decoded."""
+
+
+def check_values(body: bytes) -> None:
+    """Refuse a body with more values than `MAX_VALUES`, before it is decoded.
+
+    Raises:
+        TooManyValues: it has; those in texts count, too.
+    """
+    if len(body) > MAX_VALUES and count_values(body) > MAX_VALUES:
+        raise TooManyValues(f"the answer has more than {MAX_VALUES:,} values")
+
+
+def count_values(body: bytes) -> int:
+    """Return at least the number of values of a body: that of its commas and opening brackets."""
+    return sum(map(body.count, (b",", b"[", b"{")))
+
+
 def decode(body: bytes) -> Any:
     """Parse JSON leniently: a BOM, NaN, lone surrogates and invalid UTF-8 are accepted.
 
     Numbers are int or Decimal, exact. NaN and infinities become None; invalid characters become U+FFFD.
 
     Raises:
-        ValueError: it is not JSON, or is nested too deeply.
+        ValueError: it is not JSON, is nested too deeply, or has too many values.
     """
     try:
         return decode_strictly(body)
@@ -67,8 +88,9 @@ def decode_strictly(body: bytes) -> Any:
     See https://www.rfc-editor.org/rfc/rfc8259.
 
     Raises:
-        ValueError: it is not JSON in UTF-8, or is nested too deeply.
+        ValueError: it is not JSON in UTF-8, is nested too deeply, or has too many values.
     """
+    check_values(body)
     try:
         return _decode(body)
     except RecursionError:
@@ -79,7 +101,7 @@ def _decode_leniently(body: bytes) -> Any:
     text = body.decode("utf-8-sig", "replace")
     try:
         value = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=lambda _: None)
-        return _without_surrogates(value)
+        return _without_surrogates(value) if _MAY_HAVE_SURROGATES.search(text) else value
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -164,6 +186,18 @@ def from_text(text: str) -> Any:
         return _decode(text.encode())
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return text
+
+
+def longest_name(text: str) -> int:
+    """Return the length of the longest name in a canonical text, as it is written; 0 for a short one."""
+    if "\\" in text:
+        text = text.replace("\\\\", "..").replace('\\"', "..")
+    # Each part but the last one ends with a name.
+    parts = text.split('":')
+    parts.pop()
+    if not parts or len(max(parts, key=len)) <= MAX_NAME:
+        return 0
+    return max(len(part.rpartition('"')[2]) for part in parts)
 
 
 def is_deep(text: str) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from pipeline.core import jsonpath
+from pipeline.core.caches import cache_short
 from pipeline.core.canonical import from_text
+from pipeline.core.limits import MAX_NAME
 from pipeline.core.values import parse_date
 
 QUIET = "text"
@@ -153,7 +154,7 @@ def categorise(path: str) -> str:
     return "lifecycle" if found == _DATED else found
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def _by_words(path: str) -> str:
     words = _in_words(path)
     return next((name for name, pattern in _CATEGORIES if pattern.search(words)), "other")
@@ -195,7 +196,7 @@ def _of_fact(path: str, category: str, facts: Mapping[str, str]) -> str | None:
     return found if found in ("capabilities", "lifecycle") else None
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def _in_words(path: str) -> str:
     """Return a path with the words of each step in lower case, joined by `_`: `rate_limits.max_tokens`."""
     steps = (step for step in jsonpath.split(path) if not step.isdecimal())

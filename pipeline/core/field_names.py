@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.core.amounts import names_in, words
+from pipeline.core.caches import cache_short
+from pipeline.core.limits import MAX_NAME, MAX_NAMES
 from pipeline.core.values import parse_date, parse_length, parse_names, parse_text, parse_timestamp
 
 _PUNCTUATION = re.compile(r"[\W_]+")
@@ -128,7 +130,7 @@ _EARLY_FLAGS = {
 _MODALITY = re.compile(r"^([a-z+]+)\s*->\s*([a-z+]+)$")
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def plain(name: str) -> str:
     """Return a name in lower case without punctuation."""
     return _PUNCTUATION.sub("", name).lower()
@@ -254,7 +256,7 @@ class Fields:
 _IN_USE = frozenset(names_in("active available enabled ga live normal ok online ready stable"))
 
 
-@lru_cache(512)
+@cache_short(512, MAX_NAMES)
 def _names_by_plain(names: tuple[str, ...]) -> _ByPlain:
     """Return the names of an object by plain name; records of one list mostly have the same."""
     return _ByPlain((plain(name), name) for name in names)
@@ -286,9 +288,13 @@ class _Layout:
         return self._places[names]
 
 
-@lru_cache(512)
 def _layout(objects: tuple[_ByPlain, ...]) -> _Layout:
     """Return the layout of a record with these objects; records of one list mostly have the same."""
+    return _Layout(objects) if any(len(each) > MAX_NAMES for each in objects) else _cached_layout(objects)
+
+
+@lru_cache(512)
+def _cached_layout(objects: tuple[_ByPlain, ...]) -> _Layout:
     return _Layout(objects)
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
+
+from pipeline.core.caches import cache_short
+from pipeline.core.limits import MAX_NAME
 
 _STEP = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
 _MAY_BE_INDEX = re.compile(r"(?:^|\.)\d+(?:\.|$)")
@@ -161,7 +164,7 @@ def last_key(leaf: str) -> str:
     return name if name.startswith('"') else json.dumps(name, ensure_ascii=False)
 
 
-@lru_cache(4096)
+@cache_short(4096, MAX_NAME)
 def split(leaf: str) -> list[str]:
     """Return the steps of a leaf's path; a name that is quoted stays so."""
     return _STEP.findall(leaf)

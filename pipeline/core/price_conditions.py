@@ -32,6 +32,8 @@ from pipeline.core.amounts import (
     terms_beside,
     words,
 )
+from pipeline.core.caches import cache_short
+from pipeline.core.limits import MAX_NAMES
 from pipeline.core.price_fields import (
     CACHE,
     EPHEMERAL,
@@ -234,7 +236,7 @@ def meter_of(path: str) -> FieldMeter | None:
     return FieldMeter(meter.name, meter.is_plain and not any(map(str.isdigit, path.split("."))))
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAMES)
 def _meter(named: tuple[str, ...]) -> _Meter | None:
     """Return what the words of a path say; None if they name no price that is known here."""
     text = " ".join(without_end(named))
@@ -407,7 +409,7 @@ class _Reader:
         if any(isinstance(each, dict | list) or not _is_plain_number(each) for each in values):
             return False
         names = tuple(item) if isinstance(item, dict) else ("",)
-        return _are_plain(named, names, per_token=self.unit == PER_TOKEN)
+        return len(names) <= MAX_NAMES and _are_plain(named, names, per_token=self.unit == PER_TOKEN)
 
     def item(
         self, item: Any, named: tuple[str, ...], terms: Terms, condition: _Condition, depth: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from pipeline.core.amounts import (
@@ -28,6 +27,8 @@ from pipeline.core.amounts import (
     terms_of,
     words,
 )
+from pipeline.core.caches import cache_short
+from pipeline.core.limits import MAX_NAME, MAX_NAMES
 from pipeline.core.price_tiers import first_tier, with_tiers, without_end
 
 INPUT, OUTPUT = "input_usd_per_1m", "output_usd_per_1m"
@@ -244,12 +245,12 @@ def _rank(field: PriceField) -> tuple[bool, bool]:
     return field.amount.terms.currency not in (None, USD), _is_qualified(field.path)
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def _is_qualified(name: str) -> bool:
     return not _QUALIFIERS.isdisjoint(words(name))
 
 
-@lru_cache(512)
+@cache_short(512, MAX_NAMES)
 def in_order(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names, those with a qualifier last."""
     return tuple(sorted(names, key=_is_qualified))
@@ -267,14 +268,14 @@ def _fields(value: Mapping[str, Any], at: tuple[str, ...], outer: Terms) -> Iter
                 yield from _fields(item, (*at, name), terms)
 
 
-@lru_cache(512)
+@cache_short(512, MAX_NAMES)
 def priced_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which names of an object have a word for prices, and which are of wrappers."""
     priced = in_order(tuple(filter(names_price, names)))
     return priced, tuple(name for name in names if name.lower() in WRAPPERS)
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAME)
 def names_price(name: str) -> bool:
     """Return whether a name has a word for prices, or says what is billed and for how many tokens.
 
@@ -356,7 +357,7 @@ def _listed(
         yield from _prices((*at, "*"), first_tier(items), named, terms, depth - 1)
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAMES)
 def _meter(named: tuple[str, ...]) -> str | None:
     """Return the column of the price that these words name; None for any other price."""
     rest = set(without_end(named)) - PRICE_WORDS - NEUTRAL - CURRENCY_WORDS
@@ -377,7 +378,7 @@ def _meter(named: tuple[str, ...]) -> str | None:
     return CACHE_WRITE if rest <= WRITE else None
 
 
-@lru_cache(8192)
+@cache_short(8192, MAX_NAMES)
 def terms_of_name(named: tuple[str, ...]) -> Terms:
     """Return the unit and currency that the words of a name state: `input_cost_per_token`, `usd_per_1m`."""
     states = not _STATES_UNIT.isdisjoint(named)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, TypeGuard
 
+from pipeline.core.limits import MAX_BODY, MAX_MODELS
+
 Digest = NewType("Digest", str)
 """A version byte and 128 bits of BLAKE2b, in hexadecimal."""
 
@@ -121,14 +123,18 @@ Credential = Anonymous | Key | Cookie | AccessToken | Login
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of the requests to a gateway; times in seconds, sizes in bytes after decompression."""
+    """Limits of the requests to a gateway; times in seconds, sizes in bytes after decompression.
+
+    `max_body` and `max_models` count all pages of a list. See also `core.limits`.
+    """
 
     concurrency: int = 8
     timeout: float = 30.0
     attempts: int = 4
     backoff: float = 0.5
     max_wait: float = 60.0
-    max_body: int = 64 * 1024 * 1024
+    max_body: int = MAX_BODY
+    max_models: int = MAX_MODELS
 
 
 @dataclass(frozen=True, slots=True)

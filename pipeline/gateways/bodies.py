@@ -7,6 +7,7 @@ import json
 import re
 
 from pipeline.core import canonical
+from pipeline.core.limits import MAX_VALUES
 from pipeline.core.text import redact
 from pipeline.errors import Unreadable
 
@@ -99,7 +100,7 @@ def as_array(body: bytes, content_type: str) -> bytes:
     """
     if not _LINES.match(content_type):
         return body
-    lines = [line for line in body.splitlines() if line.strip()]
+    lines = _lines(body)
     try:
         first = canonical.decode(lines[0]) if lines else None
     except ValueError:
@@ -107,6 +108,13 @@ def as_array(body: bytes, content_type: str) -> bytes:
     if len(lines) == 1 and (isinstance(first, list) or _is_envelope(first)):
         return body
     return b"[" + b",".join(lines) + b"]" if lines else body
+
+
+def _lines(body: bytes) -> list[bytes]:
+    """Return the lines of a body that are not blank; none of one with more than it may have values."""
+    if max(body.count(b"\n"), body.count(b"\r")) > MAX_VALUES:
+        return []
+    return [line for line in body.splitlines() if line.strip()]
 
 
 def _is_envelope(value: object) -> bool:
@@ -123,7 +131,7 @@ def json_lines(body: bytes) -> list[object] | None:
 
     See https://jsonlines.org/.
     """
-    lines = [line for line in body.splitlines() if line.strip()]
+    lines = _lines(body)
     if len(lines) > 1 and all(line.lstrip().startswith(b"{") for line in lines):
         try:
             return [canonical.decode(line) for line in lines]
@@ -152,9 +160,13 @@ def not_json(body: bytes, error: ValueError, content_type: str = "") -> Unreadab
     if not start:
         return Unreadable("the answer is empty")
     if start[0] in "{[":
-        is_deep = "nested" in str(error)
-        how = "nested too deeply to be a list of models" if is_deep else "not JSON, or was cut off on its way"
-        return Unreadable(f"the answer is {how}")
+        if isinstance(error, canonical.TooManyValues):
+            problem, cure = str(error), "ask for a part of it, with `path`, `params` or `paging`"
+        elif "nested" in str(error):
+            problem, cure = "the answer is nested too deeply to be a list of models", None
+        else:
+            problem, cure = "the answer is not JSON, or was cut off on its way", None
+        return Unreadable(problem, cure=cure)
     for pattern, message, cure in _KINDS:
         if pattern.match(start):
             if message == _WEB_PAGE and _PASSWORD.search(body):

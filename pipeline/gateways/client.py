@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Self
@@ -25,6 +26,7 @@ from pipeline.gateways.types import (
     FetchResult,
     HttpRequest,
     NotModified,
+    Room,
     Transport,
     Validators,
 )
@@ -53,6 +55,7 @@ class GatewayClient:
         self._user_agent = user_agent
         self._deadline = deadline
         self._semaphores: dict[str, asyncio.Semaphore] = {}
+        self._large_answers: dict[str, asyncio.Lock] = {}
         self._transport: Transport | None = None
         self._configured: dict[tuple[Pairs, Pairs], asyncio.Future[Authentication]] = {}
 
@@ -66,16 +69,27 @@ class GatewayClient:
     async def fetch_all(self, requests: Sequence[FetchRequest]) -> AsyncGenerator[tuple[Scope, FetchOutcome]]:
         """Yield the outcome of each scope as it arrives; a failure is a value and stops no other scope."""
         self._connect(len(requests))
-        outcomes: asyncio.Queue[tuple[Scope, FetchOutcome]] = asyncio.Queue(_MAX_WAITING_RESULTS)
-        expires = None if self._deadline is None else asyncio.get_running_loop().time() + self._deadline
+        outcomes: asyncio.Queue[tuple[Scope, FetchOutcome, Room]] = asyncio.Queue(_MAX_WAITING_RESULTS)
+        loop = asyncio.get_running_loop()
+        expires = None if self._deadline is None else loop.time() + self._deadline
 
         async def fetch(request: FetchRequest) -> None:
-            await outcomes.put((request.scope, await self._outcome(request, expires)))
+            gateway = request.scope.gateway
+            room = Room(gateway.limits.max_body, self._large_answer(gateway))
+            async with AsyncExitStack() as slot:
+                # The slot is kept until the answer can be read: answers come faster than they are read.
+                outcome = await self._outcome(request, room, expires, slot)
+                await outcomes.put((request.scope, outcome, room))
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(fetch(request)) for request in requests]
             for _ in tasks:
-                yield await outcomes.get()
+                scope, outcome, room = await outcomes.get()
+                if expires is not None and isinstance(outcome, FetchResult) and loop.time() > expires:
+                    outcome = self._too_late("the answer was not read")
+                yield scope, outcome
+                del outcome
+                room.close()
 
     async def get(self, scope: Scope, dialect: Dialect, path: str) -> Reply:
         """Send one GET request as a scope.
@@ -103,22 +117,28 @@ class GatewayClient:
         if self._transport is None:
             self._transport = _transport(self._user_agent, many=scopes >= MANY_SCOPES)
 
-    async def _outcome(self, request: FetchRequest, expires: float | None) -> FetchOutcome:
+    async def _outcome(
+        self, request: FetchRequest, room: Room, expires: float | None, slot: AsyncExitStack
+    ) -> FetchOutcome:
         try:
-            async with asyncio.timeout_at(expires), self._semaphore(request.scope.gateway):
-                return await self._fetch(request)
+            async with asyncio.timeout_at(expires):
+                await slot.enter_async_context(self._semaphore(request.scope.gateway))
+                return await self._fetch(request, room)
         except TimeoutError:
             return self._too_late()
         except FetchError as error:
-            return error
+            return error.as_value()
 
     def _semaphore(self, gateway: Gateway) -> asyncio.Semaphore:
         return self._semaphores.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))
 
-    def _too_late(self) -> Unreachable:
-        return Unreachable(f"no answer within the {self._deadline:g} s of `deadline`")
+    def _large_answer(self, gateway: Gateway) -> asyncio.Lock:
+        return self._large_answers.setdefault(gateway.name, asyncio.Lock())
 
-    async def _fetch(self, request: FetchRequest) -> FetchResult | NotModified:
+    def _too_late(self, problem: str = "no answer") -> Unreachable:
+        return Unreachable(f"{problem} within the {self._deadline:g} s of `deadline`")
+
+    async def _fetch(self, request: FetchRequest, room: Room) -> FetchResult | NotModified:
         """Send the requests of a dialect until its list is complete.
 
         A list of several pages has no validators: those of its first page say nothing of the others.
@@ -133,7 +153,7 @@ class GatewayClient:
         received: list[Page] = []
         while True:
             url = page.url or _list_url(gateway, page.path)
-            http_request = HttpRequest(url, params=page.params, headers=headers)
+            http_request = HttpRequest(url, params=page.params, headers=headers, room=room)
             if page.body:
                 http_request = replace(http_request, method="POST", json=json.loads(page.body))
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -20,7 +21,7 @@ from pipeline.gateways.bodies import as_array, as_utf8
 from pipeline.gateways.decompress import decompress
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.refusals import cure_of_message, cure_of_refusal, longest_sentence
-from pipeline.gateways.types import HttpRequest, HttpResponse, Transport
+from pipeline.gateways.types import HttpRequest, HttpResponse, Room, Transport
 from pipeline.gateways.urls import (
     is_same_gateway,
     origin,
@@ -132,11 +133,12 @@ async def _hop(
     transport: Transport, request: HttpRequest, url: str, limits: Limits, redactor: Redactor
 ) -> tuple[Reply, str | None]:
     """Return the reply of one URL, and the location that it redirects to."""
+    room = request.room or Room(limits.max_body, asyncio.Lock())
     try:
         sent_to = with_params(url, request.secret_params)
         async with transport.send(request, sent_to, read_timeout=limits.timeout) as response:
             location = response.headers.get("location") if response.status in _REDIRECTS else None
-            body = b"" if location else await _read_body(response, limits.max_body)
+            body = b"" if location else await _read_body(response, room)
     except TimeoutError as error:
         raise Unreachable(f"no answer from {without_query(url)} within {limits.timeout:g} s") from error
     except ConnectionError as error:
@@ -161,30 +163,32 @@ def _is_error(status: int) -> bool:
     return status not in _SUCCESS and status != HTTPStatus.NOT_MODIFIED
 
 
-async def _read_body(response: HttpResponse, limit: int) -> bytes:
+async def _read_body(response: HttpResponse, room: Room) -> bytes:
     """Return the decoded body; of an error response only its beginning, and b"" where it cannot be decoded.
 
     The body of an error only explains its status: a failure to read it must not replace the status.
     """
+    # Not a list of chunks: each of a few bytes takes ten times as much.
+    body = bytearray()
     if response.status in _SUCCESS:
-        return await _read(response, limit, cut=False)
+        try:
+            async for chunk in decompress(response):
+                await room.take(len(chunk))
+                body += chunk
+        except BaseException:
+            room.leave(len(body))
+            # The error would keep it.
+            body.clear()
+            raise
+        return bytes(body)
     try:
-        return await _read(response, _MAX_ERROR_BODY, cut=True)
+        async for chunk in decompress(response):
+            body += chunk
+            if len(body) > _MAX_ERROR_BODY:
+                break
     except Unreadable:
         return b""
-
-
-async def _read(response: HttpResponse, limit: int, *, cut: bool) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in decompress(response):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > limit:
-            if cut:
-                break
-            raise Unreadable(f"the answer is larger than {limit:,} bytes", cure="the limit is `max_body`")
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def _redirected(url: str, target: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from hashlib import sha256
 
 from pipeline.core import canonical
-from pipeline.core.types import Gateway, Outcome, Scope, ScopeState
+from pipeline.core.limits import NEW_RECORDS_PER_BODY, RECORD_OVERHEAD
+from pipeline.core.types import Digest, Gateway, Outcome, Scope, ScopeState
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
 from pipeline.gateways.cache import BodyCache
@@ -43,7 +44,9 @@ class AnswerReader:
         self._advise = advise
         self._requested: dict[str, Dialect] = {}
         self._dialects: dict[tuple[Gateway, str | None], Dialect] = {}
-        self._row_caches: dict[Dialect, RowCache] = {}
+        self._row_caches: dict[tuple[Dialect, int], RowCache] = {}
+        self._new_records: dict[str, set[Digest]] = {}
+        self._new_bytes: dict[str, int] = {}
         self._fingerprints: BodyCache[str] = BodyCache()
         self._parsed: dict[tuple[Gateway, Dialect, str], tuple[Dialect, ReadAnswer] | Unreadable] = {}
 
@@ -56,7 +59,7 @@ class AnswerReader:
         state = self._states.get(scope.name)
         dialect = self._request_dialect(scope, state)
         self._requested[scope.name] = dialect
-        pages = self._row_cache(dialect).pages
+        pages = self._row_cache(dialect, scope.gateway).pages
         if state is None or state.reading != dialect.reading:
             return FetchRequest(scope, dialect, pages)
         return FetchRequest(scope, dialect, pages, Validators(state.etag, state.last_modified))
@@ -97,10 +100,11 @@ class AnswerReader:
             self._dialects[key] = dialects.request_dialect(*key)
         return self._dialects[key]
 
-    def _row_cache(self, dialect: Dialect) -> RowCache:
-        if dialect not in self._row_caches:
-            self._row_caches[dialect] = RowCache(dialect)
-        return self._row_caches[dialect]
+    def _row_cache(self, dialect: Dialect, gateway: Gateway) -> RowCache:
+        key = (dialect, gateway.limits.max_models)
+        if key not in self._row_caches:
+            self._row_caches[key] = RowCache(*key)
+        return self._row_caches[key]
 
     def _parse(
         self, scope: Scope, requested: Dialect, answer: Answer, validators: Validators
@@ -112,7 +116,7 @@ class AnswerReader:
         # The gateway is in the key: its settings decide whether another dialect may be recognised.
         key = (scope.gateway, requested, fingerprint)
         if key not in self._parsed:
-            self._parsed[key] = self._listing(scope, requested, answer)
+            self._parsed[key] = self._bounded(scope.gateway, self._listing(scope, requested, answer))
         parsed = self._parsed[key]
         if isinstance(parsed, Unreadable):
             return parsed
@@ -131,15 +135,39 @@ class AnswerReader:
         gateway = scope.gateway
         dialect = dialects.answer_dialect(gateway, requested, answer)
         try:
-            return dialect, self._row_cache(dialect).parse(answer)
+            return dialect, self._row_cache(dialect, gateway).parse(answer)
         except Unreadable as error:
             other = dialects.answer_dialect(gateway, dialects.request_dialect(gateway), answer)
             if scope.all_groups or gateway.dialect != dialects.AUTO or other.name == dialect.name:
-                return error
+                return error.as_value()
             try:
-                return other, self._row_cache(other).parse(answer)
+                return other, self._row_cache(other, gateway).parse(answer)
             except Unreadable:
-                return error
+                return error.as_value()
+
+    def _bounded(
+        self, gateway: Gateway, parsed: tuple[Dialect, ReadAnswer] | Unreadable
+    ) -> tuple[Dialect, ReadAnswer] | Unreadable:
+        """Return what was parsed, or an error where the records of the gateway are too much for one run."""
+        if isinstance(parsed, Unreadable):
+            return parsed
+        known = self._new_records.setdefault(gateway.name, set())
+        records = parsed[1].listing.records
+        new = {
+            record.digest: len(record.body) + RECORD_OVERHEAD
+            for record in records.values()
+            if record.digest not in known
+        }
+        size = self._new_bytes.get(gateway.name, 0) + sum(new.values())
+        if size > NEW_RECORDS_PER_BODY * gateway.limits.max_body:
+            return Unreadable(
+                f"the lists of {gateway.name} have too many unlike records for one run: {size:,} bytes",
+                cure="if they differ at each answer, set `noise`, which `modelwatch probe` finds;"
+                " else raise `max_body`, a quarter of the limit",
+            )
+        known.update(new)
+        self._new_bytes[gateway.name] = size
+        return parsed
 
     def _fingerprint(self, answer: Answer) -> str:
         bodies: Sequence[bytes] = answer.bodies
@@ -200,7 +228,7 @@ def _group_answers(dialect: Dialect, outcome: FetchOutcome) -> GroupAnswers | Fe
     try:
         return dialect.groups.split(outcome.answer)
     except Unreadable as error:
-        return error
+        return error.as_value()
 
 
 def _group_scope(scope: Scope, group: str) -> Scope:

@@ -2,21 +2,65 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pipeline.core.limits import SMALL_ANSWER
 from pipeline.core.types import Listing, Scope
-from pipeline.errors import FetchError
+from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways.dialects import Answer, Dialect, Pages, price_advice
+
+
+class Room:
+    """The memory for the bodies of one list, as they come.
+
+    Of the large answers of a gateway, one has it at a time.
+
+    Args:
+        max_body: the bytes of all bodies.
+        large: the lock of the gateway for answers above `SMALL_ANSWER`.
+    """
+
+    def __init__(self, max_body: int, large: asyncio.Lock) -> None:
+        self._max_body = max_body
+        self._large = large
+        self._size = 0
+        self._is_large = False
+
+    async def take(self, size: int) -> None:
+        """Count so many more bytes; wait where other answers of the gateway are as large.
+
+        Raises:
+            Unreadable: the list is larger than `max_body`.
+        """
+        self._size += size
+        if self._size > self._max_body:
+            limit = f"the answer is larger than {self._max_body:,} bytes"
+            raise Unreadable(limit, cure="if it is right, raise `max_body`")
+        if self._size > SMALL_ANSWER and not self._is_large:
+            await self._large.acquire()
+            self._is_large = True
+
+    def leave(self, size: int) -> None:
+        """Forget some bytes: those of an attempt that failed."""
+        self._size -= size
+
+    def close(self) -> None:
+        """Let the next large answer come."""
+        if self._is_large:
+            self._is_large = False
+            self._large.release()
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A request as it is sent; what holds secrets is left out of the repr.
 
-    `secret_params` are query parameters too, added to the URL of each redirect within the gateway.
+    `secret_params` are query parameters too, added to the URL of each redirect within the gateway. `room` is
+    that of a list of several requests.
     """
 
     url: str
@@ -25,6 +69,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Any = field(default=None, repr=False)
     secret_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    room: Room | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

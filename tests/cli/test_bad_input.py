@@ -157,7 +157,7 @@ def test_a_body_that_is_no_list_is_one_line_and_keeps_the_last_list(tmp_path, bo
         (b'{"data": [{"id": "a", "created": 99999999999999999999, "owned_by": {"x": 1}}]}', 1),
         (b'{"data": [{"id": "a", "created": -1e30, "permission": [null, 3, {"group": []}]}]}', 1),
         (b'{"data": [{"id": "a", "permission": {"id": 1}, "root": [], "parent": false}]}', 1),
-        (json.dumps({"data": [{"id": "x" * 100_000, "k" * 100_000: "v" * 100_000}]}).encode(), 1),
+        (json.dumps({"data": [{"id": "x" * 256, "k" * 256: "v" * 100_000}]}).encode(), 1),
     ],
     ids=range(13),
 )

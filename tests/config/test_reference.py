@@ -366,6 +366,7 @@ OTHER_VALUES: Mapping[str, tuple[str, Proof]] = {
     "backoff": ("0", pauses_for(0)),
     "max_wait": ("20", waits_no_half_minute),
     "max_body": ("100", rejects_a_large_answer),
+    "max_models": ("9", rejects_a_large_answer),
     "max_loss": ("0.5", accepts_a_loss_of(5)),
     "floor": ("5", accepts_a_loss_of(5)),
     "confirm": ("3", has_removed(0, 2, more="confirm_after = 0")),

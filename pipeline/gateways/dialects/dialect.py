@@ -11,6 +11,7 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.diff import FieldRules
 from pipeline.core.facts import FactPaths, Facts
 from pipeline.core.jsonpath import Path
+from pipeline.core.limits import MAX_MODELS, MAX_NAME, MAX_RECORD
 from pipeline.core.masking import MASK
 from pipeline.core.text import count, printable
 from pipeline.core.types import GROUP_PREFIX, LeftOutRows, Listing, Record
@@ -266,8 +267,12 @@ class Dialect:
         """
         return self.parse(answer).listing
 
-    def parse(self, answer: Answer) -> ReadAnswer:
+    def parse(self, answer: Answer, *, max_models: int = MAX_MODELS) -> ReadAnswer:
         """Parse one answer, and find whether it may be incomplete.
+
+        Args:
+            answer: the answer.
+            max_models: the rows that it may have.
 
         Raises:
             Unreadable: it is not a list of models, or not complete; the message says why.
@@ -275,6 +280,7 @@ class Dialect:
         pages = [self.rows(body) for body in answer.bodies]
         selected = (self.select(*page) if self.select else page[1] for page in pages)
         rows = [row for found in selected for row in found]
+        check_number(len(rows), max_models)
         if len(rows) == 1:
             raise_for_error_row(rows[0])
         incomplete = self.doubts([(envelope, len(found)) for envelope, found in pages], answer)
@@ -330,8 +336,7 @@ class Dialect:
             return Row(skipped=f"its id is {describe_type(model)}", value=value)
         created = value.get("created")
         body = canonical.encode(self.normalise(_without_request_time(value, asked_at)))
-        if canonical.is_deep(body):
-            raise Unreadable(f"the record of {model} is nested too deeply")
+        check_record(model, body)
         record = Record(storable_id(model), canonical.digest(body), body)
         return Row(
             record,
@@ -452,6 +457,38 @@ class Dialect:
         )
         total = max((each for each in found if each), key=lambda each: int(each.value), default=None)
         return incomplete_reason(total, records) if total else None
+
+
+def check_number(rows: int, max_models: int) -> None:
+    """Refuse a list with more rows than are to be parsed.
+
+    Raises:
+        Unreadable: it has.
+    """
+    if rows > max_models:
+        cure = "if it is right, raise `max_models`"
+        raise Unreadable(f"the list has {rows:,} models, more than {max_models:,}", cure=cure)
+
+
+def check_record(model: str, body: str) -> None:
+    """Refuse a record, as canonical JSON, beyond the limits of one.
+
+    Raises:
+        Unreadable: it is too large or too deep, or a name in it, or its id, is too long.
+    """
+    which = f"the record of {printable(model, longest=_SHOWN_ID)}"
+    noise = "if it is no part of the model, set `noise`"
+    if len(body) > MAX_RECORD:
+        raise Unreadable(f"{which} has more than {MAX_RECORD:,} characters", cure=noise)
+    if len(model) > MAX_NAME:
+        raise Unreadable(f"an id has {len(model):,} characters, more than {MAX_NAME}: {model[:_SHOWN_ID]}…")
+    if (longest := canonical.longest_name(body)) > MAX_NAME:
+        raise Unreadable(f"{which} has a name of {longest:,} characters, more than {MAX_NAME}", cure=noise)
+    if canonical.is_deep(body):
+        raise Unreadable(f"{which} is nested too deeply")
+
+
+_SHOWN_ID = 60
 
 
 def may_have_price(body: str) -> bool:

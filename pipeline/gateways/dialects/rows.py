@@ -9,22 +9,30 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from pipeline.core import canonical, jsonpath
+from pipeline.core.caches import cache_short
+from pipeline.core.limits import MAX_MODELS, MAX_NAME, MAX_RAW_RECORD, VALUE_SIZE
 from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
 from pipeline.gateways.cache import BodyCache
 from pipeline.gateways.dialects import envelope as envelopes
 from pipeline.gateways.dialects import signs
-from pipeline.gateways.dialects.dialect import REQUEST_TIME_WINDOW, Answer, Dialect, ReadAnswer, Row
+from pipeline.gateways.dialects.dialect import (
+    REQUEST_TIME_WINDOW,
+    Answer,
+    Dialect,
+    ReadAnswer,
+    Row,
+    check_number,
+)
 from pipeline.gateways.dialects.paging import Pages
 
 _MAX_ENVELOPE = 4096
-_MAX_ROW_BYTES = 64 * 1024 * 1024
+_MAX_ROW_BYTES = 16 * 1024 * 1024
 _SPACE = b" \t\r\n"
 _MISSING = msgspec.Raw()
 
@@ -33,10 +41,15 @@ class RowCache:
     """A parser of successive answers in one dialect; equal to `Dialect.read`, as a property test checks.
 
     Rows are cached by their bytes. The dialect parses anything that is not a plain list in one array.
+
+    Args:
+        dialect: the dialect.
+        max_models: the rows that an answer may have.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, max_models: int = MAX_MODELS) -> None:
         self._dialect = dialect
+        self._max_models = max_models
         path = dialect.list_at[0]
         is_deep = bool(path) and len(jsonpath.parse(path)) > 1
         self._split = None if is_deep or dialect.select else _Splitter(path, _names(dialect))
@@ -69,13 +82,14 @@ class RowCache:
             return ReadAnswer(self._listing)
         found = self._rows_and_doubts(answer, pages)
         if found is None or not found[0]:
-            return self._dialect.parse(answer)
+            return self._dialect.parse(answer, max_models=self._max_models)
         raw_rows, incomplete = found
+        check_number(len(raw_rows), self._max_models)
         try:
             rows = self._parse(raw_rows, answer.asked_at)
         except ValueError:
             # A row is not strict JSON; the dialect parses leniently.
-            return self._dialect.parse(answer)
+            return self._dialect.parse(answer, max_models=self._max_models)
         listing = self._dialect.listing(rows)
         lost = self._dialect.lost_rows(rows)
         if lost is None:
@@ -89,7 +103,7 @@ class RowCache:
         parsed = self._parsed.get(body)
         if parsed is None:
             parsed = self._dialect.rows(body)
-            self._parsed.put(body, parsed)
+            self._parsed.put(body, parsed, VALUE_SIZE * canonical.count_values(body))
         return parsed
 
     def _remember(
@@ -185,6 +199,8 @@ class RowCache:
     def _look_up(self, raw: bytes, asked_at: int) -> Row:
         row = self._rows.get(raw)
         if row is None or _has_request_time(row, asked_at):
+            if len(raw) > MAX_RAW_RECORD:
+                raise Unreadable(f"a record has {len(raw):,} bytes, more than {MAX_RAW_RECORD:,}")
             row = self._dialect.row(canonical.decode_strictly(raw), asked_at)
             if not _has_request_time(row, asked_at):
                 self._keep(raw, row)
@@ -212,7 +228,7 @@ class _SplitPage:
     rows: list[msgspec.Raw]
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, MAX_NAME)
 def _has_role(name: str) -> bool:
     return envelopes.has_role(name) or signs.has_role(name)
 
@@ -249,6 +265,7 @@ class _Splitter:
         Raises:
             ValueError: it is not a plain list.
         """
+        canonical.check_values(body)
         found = self._decode(body)
         if self._frame is None:
             return _SplitPage([], found)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from pipeline.core import canonical, jsonpath
+from pipeline.core.caches import cache_short
 from pipeline.core.jsonpath import Path
+from pipeline.core.limits import MAX_NAME
 from pipeline.core.text import count, redact
 from pipeline.gateways.urls import same_page
 
@@ -259,7 +260,7 @@ class _Position:
     last: int | None = None
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, MAX_NAME)
 def simplified(name: str) -> str:
     """Return a name in lower case, without punctuation and `X-`."""
     return _PUNCTUATION.sub("", _PREFIX.sub("", name)).lower()
@@ -270,13 +271,13 @@ def _is_next(name: str) -> bool:
     return name.startswith("next") and not name.endswith(_TIMES)
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, MAX_NAME)
 def has_role(name: str) -> bool:
     """Return whether a member of an envelope with this name may describe pages."""
     return simplified(name) in _ROLES
 
 
-@lru_cache(maxsize=4096)
+@cache_short(4096, MAX_NAME)
 def header_has_role(name: str) -> bool:
     """Return whether a header of this name may describe pages."""
     plain = name.lower().removeprefix("x-")
