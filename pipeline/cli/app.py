@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
@@ -123,7 +124,7 @@ def modelwatch() -> None:
     Exit statuses: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
     2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
     written or sent; 65 saved answers cannot be imported; 69 a part of the program is missing; 71 a port
-    cannot be used, or too many files are open; 73 standard output or error cannot be written; 74 the
+    cannot be used, or memory or open files run out; 73 standard output or error cannot be written; 74 the
     database cannot be used; 75 another run holds the lock; 78 the config cannot be used.
     """
 
@@ -164,17 +165,27 @@ def _run(clock: Callable[[], str] | None) -> int:
         error.show()
         status = error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort
-        status = _too_few_files() if _lacks_files(error) else _unexpected(error)
+        status = _exhausted(error) or _unexpected(error)
     return status if isinstance(status, int) else 0
 
 
-def _lacks_files(error: Exception) -> bool:
-    """Return whether an error is that no more files can be opened, which may happen anywhere."""
-    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
-
-
-def _too_few_files() -> int:
-    click.echo("modelwatch: too many open files: raise the limit (`ulimit -n`)", err=True)
+def _exhausted(error: Exception) -> int:
+    """Print which resource of the system an error is about; return its exit status, 0 for any other error."""
+    match error:
+        case MemoryError():
+            text = "there is not enough memory: see `ulimit -v`"
+        case OSError(errno=errno.EMFILE):
+            text = "too many open files: raise the limit (`ulimit -n`)"
+        case OSError(errno=errno.ENFILE):
+            text = "too many open files on this machine"
+        case RuntimeError() if "start new thread" in str(error):
+            text = "no thread can be started: raise `ulimit -u`"
+        case _:
+            return 0
+    # A loop of asyncio that could not be made complains when it is dropped.
+    sys.unraisablehook = lambda _: None
+    warnings.simplefilter("ignore")
+    click.echo(f"modelwatch: {text}", err=True)
     return PortError.exit_code
 
 

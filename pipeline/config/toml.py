@@ -30,6 +30,10 @@ _KINDS = f"{', '.join(REFERENCE_PREFIXES[:-1])} or {REFERENCE_PREFIXES[-1]}"
 _Choice = TypeVar("_Choice", bound=str)
 
 
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){100}""")
+"""A key of a hundred parts: the time and memory that `tomllib` takes for one grow with their square."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table of a file.
@@ -54,9 +58,17 @@ class Table:
             ConfigError: it is not valid TOML.
         """
         try:
+            if _LONG_KEY.search(source):
+                raise RecursionError
             return cls(path, source, tomllib.loads(source))
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"is not valid TOML: {error}", where=str(path)) from error
+        except RecursionError as error:
+            raise ConfigError("is not valid TOML: it is nested too deeply", where=str(path)) from error
+        except ValueError as error:
+            # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
+            text = "is not valid TOML: a number has too many digits"
+            raise ConfigError(text, where=str(path)) from error
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -234,7 +246,7 @@ def _names(line: str) -> KeyPath:
     """Return the names in a table's header, or before an equals sign."""
     try:
         value: Any = tomllib.loads(line)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return ()
     names: list[str] = []
     while isinstance(value, dict | list) and value:

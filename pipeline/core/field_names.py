@@ -353,7 +353,9 @@ def _is_on(value: Any) -> bool:
 
 def _flags(value: Mapping[str, Any], *, all_flags: bool) -> Iterator[str]:
     """Yield the features of the flags of an object: those called `supports_…`, or all of them."""
-    for name, feature in _flag_names(tuple(value), all_flags=all_flags):
+    names = tuple(value)
+    found = _cached_flag_names if len(names) <= MAX_NAMES else _flag_names
+    for name, feature in found(names, all_flags=all_flags):
         flag = value[name]
         if _is_on(flag):
             yield feature
@@ -361,7 +363,6 @@ def _flags(value: Mapping[str, Any], *, all_flags: bool) -> Iterator[str]:
             yield from ("_".join(words(inner)) or inner for inner, on in flag.items() if on is True)
 
 
-@lru_cache(512)
 def _flag_names(names: tuple[str, ...], *, all_flags: bool) -> tuple[tuple[str, str], ...]:
     """Return the names of an object that are flags, each with its feature."""
     found = []
@@ -370,3 +371,6 @@ def _flag_names(names: tuple[str, ...], *, all_flags: bool) -> tuple[tuple[str, 
         if prefix or all_flags:
             found.append((name, "_".join(words(name[prefix.end() :] if prefix else name)) or name))
     return tuple(found)
+
+
+_cached_flag_names = lru_cache(512)(_flag_names)

@@ -30,7 +30,7 @@ MAX_NAME = 256
 NEW_RECORDS_PER_BODY = 4
 """So many times `max_body` may all distinct records of a gateway in one run take, which stay in memory."""
 
-RECORD_OVERHEAD = 500
+RECORD_OVERHEAD = 1000
 """The bytes that a record takes beside its text."""
 
 SMALL_ANSWER = 2 * 1024 * 1024

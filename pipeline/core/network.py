@@ -27,8 +27,17 @@ _REASONS = {
 """The system's reasons: https://man7.org/linux/man-pages/man2/connect.2.html"""
 
 
+class ProxiedConnectionError(ConnectionError):
+    """A connection through a proxy of the environment failed."""
+
+
 def connection_reason(error: BaseException) -> str:
     """Return the system's reason for an error, such as `Connection refused`; else the error's own text."""
+    through = ", through the proxy of the environment" if isinstance(error, ProxiedConnectionError) else ""
+    return f"{_reason(error)}{through}"
+
+
+def _reason(error: BaseException) -> str:
     for cause in _causes(error):
         match cause:
             case ssl.SSLError():
@@ -52,6 +61,23 @@ def lacks_tls(error: BaseException) -> bool:
     """Return whether a connection failed because the server does not speak TLS."""
     errors = (cause for cause in _causes(error) if isinstance(cause, ssl.SSLError))
     return any(getattr(cause, "reason", None) in _NO_TLS for cause in errors)
+
+
+def lacks_trust(error: BaseException) -> bool:
+    """Return whether a connection failed because the certificate of the server could not be verified."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def tls_problem(error: OSError) -> str:
+    """Return why no TLS context could be made: a file that a variable of the environment names.
+
+    Python names the file of `SSLKEYLOGFILE` in the error, and OpenSSL none:
+    https://docs.python.org/3/library/ssl.html#ssl.SSLContext.keylog_filename.
+    """
+    reason = error.strerror or error
+    if error.filename:
+        return f"SSLKEYLOGFILE in the environment names a file that cannot be written ({reason}): unset it"
+    return f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({reason}): correct or unset it"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from pipeline.core.amounts import (
@@ -311,9 +312,15 @@ def _prices(
                 yield price
 
 
-@lru_cache(8192, typed=True)
 def _price_of(at: tuple[str, ...], item: Any, named: tuple[str, ...], terms: Terms) -> PriceField | None:
     """Return a number or text as a price; records of one list mostly have few different ones."""
+    if isinstance(item, str) and len(item) > MAX_NAME:
+        return None
+    return _short_price(at, item, named, terms)
+
+
+@lru_cache(8192, typed=True)
+def _short_price(at: tuple[str, ...], item: Any, named: tuple[str, ...], terms: Terms) -> PriceField | None:
     amount = parse_amount(item) if _meter(named) else None
     return _price(at, amount, named, terms) if amount else None
 

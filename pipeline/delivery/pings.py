@@ -119,6 +119,8 @@ class Pings:
     def _request(self, url: str, body: bytes, until: float, deadline: Deadline) -> MonitoringFailure | None:
         import httpx
 
+        from pipeline.delivery.http_client import UnusableEnvironment, client_for
+
         timeout = until - time.monotonic()
         if timeout <= 0:
             return self._timed_out()
@@ -128,7 +130,7 @@ class Pings:
         try:
             with (
                 _httpx_not_logging(),
-                httpx.Client(timeout=timeout) as client,
+                client_for(url, timeout) as client,
                 client.stream(
                     "POST" if body else "GET",
                     url,
@@ -140,6 +142,8 @@ class Pings:
                 return _failure(response.status_code, _beginning(response.iter_bytes()))
         except httpx.TimeoutException:
             return self._timed_out()
+        except UnusableEnvironment as error:
+            return MonitoringFailure(f"the ping failed: {error}", permanent=False)
         except httpx.TransportError:
             return MonitoringFailure("the ping failed: its server cannot be reached", permanent=False)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Self
 from urllib.request import getproxies
 
+from pipeline.core.proxies import skipped_exceptions
 from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope, is_reference
 from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
 from pipeline.gateways.auth import USER_HEADER, Authentication, authenticate, configured, sign_in
@@ -31,6 +33,8 @@ from pipeline.gateways.types import (
     Validators,
 )
 from pipeline.gateways.urls import list_url, root_url
+
+_LOG = logging.getLogger("modelwatch")
 
 MANY_SCOPES = 24
 """The number of scopes from which aiohttp's higher throughput outweighs its longer import.
@@ -218,16 +222,17 @@ class GatewayClient:
 
 
 def _transport(user_agent: str, *, many: bool) -> Transport:
-    """Return a transport for few or many scopes; only that of httpx supports proxies.
-
-    See https://www.python-httpx.org/environment_variables/.
-    """
+    """Return a transport for few or many scopes; only that of httpx supports proxies."""
     headers = {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
-    proxies = bool(getproxies())
-    if many and not proxies:
-        from pipeline.gateways.transport_aiohttp import AiohttpTransport
+    proxies = getproxies()
+    for each in skipped_exceptions(proxies):
+        _LOG.warning("NO_PROXY in the environment: %s is skipped, it is no name, address or network", each)
+    if many and not proxies.keys() - {"no"}:
+        # aiohttp makes a TLS context when it is imported, which fails without the file of SSLKEYLOGFILE.
+        with suppress(OSError):
+            from pipeline.gateways.transport_aiohttp import AiohttpTransport
 
-        return AiohttpTransport(headers)
+            return AiohttpTransport(headers)
     from pipeline.gateways.transport_httpx import HttpxTransport
 
     return HttpxTransport(headers, proxies=proxies)

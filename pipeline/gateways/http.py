@@ -13,7 +13,7 @@ from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
 from pipeline.core.masking import MASK
-from pipeline.core.network import connection_reason, lacks_tls
+from pipeline.core.network import connection_reason, lacks_tls, lacks_trust
 from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
@@ -146,6 +146,9 @@ async def _hop(
         if lacks_tls(error):
             cure = f"write http://{urlsplit(url).netloc} where `url` has https://"
             raise Unreachable(f"{text}: the server speaks no TLS", cure=cure) from error
+        if lacks_trust(error):
+            cure = "for your own CA, add its certificate to the file that SSL_CERT_FILE names"
+            raise Unreachable(f"{text}: {connection_reason(error)}", cure=cure) from error
         # A parser's message quotes the bytes at which it failed: part of a key would not be redacted.
         reason = _QUOTED_BYTES.sub("", connection_reason(error))
         raise Unreachable(f"{text}: {reason}") from error

@@ -69,7 +69,7 @@ class AiohttpTransport:
         from pipeline.gateways.transport_httpx import HttpxTransport
 
         if self._fallback is None:
-            self._fallback = HttpxTransport(self._headers, proxies=False)
+            self._fallback = HttpxTransport(self._headers, proxies={})
         return self._fallback
 
     def _session(self, url: str) -> aiohttp.ClientSession:

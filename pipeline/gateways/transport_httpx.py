@@ -11,20 +11,19 @@ from typing import Any
 
 import httpx
 
+from pipeline.core.network import ProxiedConnectionError, tls_problem
+from pipeline.core.proxies import proxy_of
 from pipeline.errors import Unreachable
 from pipeline.gateways.types import HttpRequest, HttpResponse
 
 
 class HttpxTransport:
-    """A transport for few scopes, or for the proxy that the environment names.
+    """A transport for few scopes, or for the proxies that the environment names; see `proxy_of`."""
 
-    See https://www.python-httpx.org/environment_variables/.
-    """
-
-    def __init__(self, headers: Mapping[str, str], *, proxies: bool) -> None:
+    def __init__(self, headers: Mapping[str, str], *, proxies: Mapping[str, str]) -> None:
         self._headers = dict(headers)
         self._proxies = proxies
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[bool, str | None], httpx.AsyncClient] = {}
 
     @asynccontextmanager
     async def send(
@@ -62,31 +61,38 @@ class HttpxTransport:
         except httpx.TimeoutException as error:
             raise TimeoutError from error
         except httpx.TransportError as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
+            failed = ProxiedConnectionError if proxy_of(url, self._proxies) else ConnectionError
+            raise failed(str(error) or type(error).__name__) from error
         except httpx.InvalidURL as error:
             raise ValueError(str(error)) from error
 
     def _client(self, url: str) -> httpx.AsyncClient:
         # Loading certificates takes as long as the rest of a short run, so plain HTTP does without:
         # https://github.com/encode/httpx/issues/3627
-        secure = self._proxies or not url.startswith("http://")
-        if secure not in self._clients:
-            self._clients[secure] = self._new_client(secure=secure)
-        return self._clients[secure]
-
-    def _new_client(self, *, secure: bool) -> httpx.AsyncClient:
         try:
-            return httpx.AsyncClient(
-                verify=load_certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                headers=self._headers,
-                # One scope's session cookie must never travel with another scope's request; no public switch:
-                # https://github.com/encode/httpx/issues/2992
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-                follow_redirects=False,
-            )
+            proxy = proxy_of(url, self._proxies)
         except ValueError as error:
-            raise Unreachable(f"a proxy variable of the environment cannot be used: {error}") from error
+            raise Unreachable(str(error)) from error
+        key = (proxy is not None or not url.startswith("http://"), proxy)
+        if key not in self._clients:
+            try:
+                self._clients[key] = self._new_client(*key)
+            except (ImportError, ValueError, httpx.InvalidURL) as error:
+                raise Unreachable(f"the proxy of the environment cannot be used: {error}") from error
+        return self._clients[key]
+
+    def _new_client(self, secure: bool, proxy: str | None) -> httpx.AsyncClient:  # noqa: FBT001 - a key
+        return httpx.AsyncClient(
+            verify=load_certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            headers=self._headers,
+            # One scope's session cookie must never travel with another scope's request; no public switch:
+            # https://github.com/encode/httpx/issues/2992
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            follow_redirects=False,
+            proxy=proxy,
+            trust_env=False,
+        )
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -100,11 +106,9 @@ def load_certificates() -> ssl.SSLContext:
     See https://www.python-httpx.org/advanced/ssl/.
 
     Raises:
-        Unreachable: the certificates that the environment names cannot be read.
+        Unreachable: a file that the environment names cannot be used.
     """
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        raise Unreachable(
-            f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}"
-        ) from error
+        raise Unreachable(tls_problem(error)) from error

@@ -397,12 +397,13 @@ def store_errors(path: Path, *, effect: str = "nothing was written") -> Iterator
     except sqlite3.Error as error:
         raise StoreError(_cure(error).format(effect=effect, message=error), path=path) from error
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = _CURES["FULL"].format(effect=effect) if full else f"cannot be used: {error.strerror or error}"
-        raise StoreError(cure, path=path) from error
+        cure = _CURES_OF_SYSTEM.get(error.errno or 0, f"cannot be used: {error.strerror or error}")
+        raise StoreError(cure.replace("{effect}", effect), path=path) from error
 
 
 _BUSY = f"another program kept it locked for {BUSY_TIMEOUT_MS // 1000} s; {{effect}}: run again"
+
+_NO_LOCKS = "is on a file system without locks: put the database on a local disk, with `database`"
 
 _CURES = {
     "FULL": "the disk is full; {effect}: free some space and run again",
@@ -411,7 +412,10 @@ _CURES = {
     "BUSY": _BUSY,
     "LOCKED": _BUSY,
     "NOTADB": "is not an SQLite database: set another file as `database`",
-    "IOERR": "cannot be read or written: check that it is a file, and that the disk works",
+    "IOERR": "cannot be read or written: check that it is a file, that the disk works, and that no limit on"
+    " the size of files (`ulimit -f`) is reached",
+    "IOERR_LOCK": _NO_LOCKS,
+    "NOMEM": "needs more memory than there is: see `ulimit -v`",
     "CORRUPT": "is damaged: restore it from a backup",
     "ERROR": "has tables or values that cannot be read ({message}): `modelwatch verify` shows what to do",
     "": "has text that is not UTF-8: `modelwatch verify` shows where",
@@ -428,9 +432,24 @@ def _is_full(path: Path) -> bool:
     return not disk.f_bavail or bool(disk.f_files and not disk.f_favail)
 
 
+_CURES_OF_SYSTEM = {
+    errno.ENOSPC: _CURES["FULL"],
+    errno.EDQUOT: _CURES["FULL"],
+    errno.EFBIG: "would be larger than files may be here; {effect}: see `ulimit -f`",
+    errno.EMFILE: "cannot be opened, since too many files are open: raise `ulimit -n`",
+    errno.ENFILE: "cannot be opened, since too many files are open on this machine",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    errno.ENOTSUP: _NO_LOCKS,
+    errno.ENOSYS: _NO_LOCKS,
+}
+"""What to do, by the error of the system: https://man7.org/linux/man-pages/man2/fcntl.2.html"""
+
+
 def _cure(error: sqlite3.Error) -> str:
     # The error of a text that cannot be decoded is made by Python, and has no code.
-    name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
+    full_name = getattr(error, "sqlite_errorname", "").partition("_")[2]
+    name = full_name if full_name in _CURES else full_name.partition("_")[0]
     if not name and "decode" not in str(error):
         name = "UNKNOWN"
     return _CURES.get(name, "SQLite: {message}")

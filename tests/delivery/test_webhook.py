@@ -141,6 +141,24 @@ def test_certificates_that_cannot_be_read_are_a_temporary_failure(monkeypatch, t
     assert "SSL_CERT_FILE" in result.error
 
 
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"SSLKEYLOGFILE": "/dev/null/keys"}, "SSLKEYLOGFILE"),
+        ({"SSL_CERT_FILE": "/dev/null"}, "SSL_CERT_FILE"),
+        ({"HTTPS_PROXY": "http://u:secret@h:p"}, "HTTPS_PROXY"),
+        ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "["}, "Connection refused"),
+    ],
+)
+def test_a_variable_of_the_environment_is_named_and_never_final(monkeypatch, variables, named):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    result = send_to_all(Webhook("https://127.0.0.1:1/"))
+    assert result.status == DeliveryStatus.RETRY
+    assert named in result.error
+    assert "secret" not in result.error
+
+
 def test_an_unreachable_webhook_is_retried():
     with Scripted(lambda _: Reply()) as server:
         url = server.url

@@ -17,6 +17,7 @@ from io import BufferedReader
 
 from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.masking import Masker
+from pipeline.core.network import tls_problem
 from pipeline.core.text import redact
 from pipeline.core.types import Resolve, Secret
 from pipeline.delivery.channels.mail import compose
@@ -241,7 +242,7 @@ def _session(settings: Smtp, secret: Secret | None, deadline: Deadline) -> Itera
     """
     connection: _Connection | None = None
     try:
-        context = None if settings.security == "none" else ssl.create_default_context()
+        context = None if settings.security == "none" else _certificates()
         connection = _connect(settings, context, deadline)
         _greet(connection, settings, context)
         if secret is not None:
@@ -255,6 +256,13 @@ def _session(settings: Smtp, secret: Secret | None, deadline: Deadline) -> Itera
     finally:
         if connection is not None:
             connection.close()
+
+
+def _certificates() -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context()
+    except OSError as error:
+        raise _Undeliverable(tls_problem(error)) from error
 
 
 class _Replies:

@@ -18,6 +18,7 @@ from pipeline.core.times import retry_after
 from pipeline.core.types import Resolve, Secret, is_reference, reference_name
 from pipeline.delivery.channels.secrets import resolve_header, resolve_secret, unresolved, url_parts
 from pipeline.delivery.deadline import Deadline, within
+from pipeline.delivery.http_client import UnusableEnvironment, client_for
 from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
 from pipeline.reports.types import Message
 
@@ -119,12 +120,14 @@ def _post(place: str, url: str, body: bytes, headers: Mapping[str, str], timeout
     def post(deadline: Deadline) -> DeliveryResult:
         try:
             with (
-                httpx.Client(timeout=timeout, follow_redirects=False) as client,
+                client_for(url, timeout) as client,
                 client.stream(
                     "POST", url, content=body, headers=headers, extensions={"trace": deadline.trace}
                 ) as response,
             ):
                 return _result(response, place)
+        except UnusableEnvironment as error:
+            return DeliveryResult(DeliveryStatus.RETRY, f"{place} cannot be reached: {error}")
         except (httpx.TransportError, httpx.InvalidURL, OSError, ValueError) as error:
             return late if deadline.expired else _failure(error, place, timeout)
 
@@ -146,9 +149,7 @@ def _failure(error: Exception, place: str, timeout: float) -> DeliveryResult:
         case httpx.InvalidURL():
             return DeliveryResult(DeliveryStatus.REFUSED, f"{place} is not a web address: {error}")
         case _:
-            # httpx reads the proxies and certificates in the environment when a client is made.
-            text = f"{place} cannot be reached, see SSL_CERT_FILE and the proxies: {error}"
-            return DeliveryResult(DeliveryStatus.RETRY, text)
+            return DeliveryResult(DeliveryStatus.RETRY, f"{place} cannot be reached: {error}")
 
 
 def _result(response: httpx.Response, place: str) -> DeliveryResult:

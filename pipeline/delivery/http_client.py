@@ -1,0 +1,37 @@
+"""The HTTP client of deliveries and pings, with the proxies and certificates of the environment."""
+
+from __future__ import annotations
+
+import ssl
+from urllib.request import getproxies
+
+import httpx
+
+from pipeline.core.network import tls_problem
+from pipeline.core.proxies import proxy_of
+
+
+class UnusableEnvironment(Exception):  # noqa: N818 - named for what it is
+    """A variable of the environment, which the message names, allows no connection."""
+
+
+def client_for(url: str, timeout: float) -> httpx.Client:
+    """Return a client for requests to one URL; it follows no redirects.
+
+    Raises:
+        UnusableEnvironment: the proxy, or a file for TLS, that the environment names cannot be used.
+    """
+    try:
+        proxy = proxy_of(url, getproxies())
+        is_plain = proxy is None and url.lower().startswith("http://")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else httpx.create_ssl_context()
+    except OSError as error:
+        raise UnusableEnvironment(tls_problem(error)) from error
+    except ValueError as error:
+        raise UnusableEnvironment(str(error)) from error
+    try:
+        return httpx.Client(
+            timeout=timeout, follow_redirects=False, verify=context, proxy=proxy, trust_env=False
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise UnusableEnvironment(f"the proxy of the environment cannot be used: {error}") from error
