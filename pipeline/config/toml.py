@@ -57,9 +57,9 @@ class Table:
         Raises:
             ConfigError: it is not valid TOML.
         """
+        if _LONG_KEY.search(source):
+            raise ConfigError("is not valid TOML: it is nested too deeply", where=str(path))
         try:
-            if _LONG_KEY.search(source):
-                raise RecursionError
             return cls(path, source, tomllib.loads(source))
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"is not valid TOML: {error}", where=str(path)) from error

@@ -192,7 +192,7 @@ def test_unlike_lists_of_one_gateway_have_a_limit_in_a_run(job):
         assert "the lists of local have too many unlike records for one run" in line
         assert "raise `max_body`, a quarter of the limit" in line
         states = {row["scope"]: row["models"] for row in job.quick("scopes", "--json").json()}
-    assert list(states.values()).count(2) == 6
+    assert list(states.values()).count(2) == 5
 
 
 def test_answers_that_cannot_be_read_within_the_deadline_fail():
