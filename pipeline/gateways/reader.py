@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 from pipeline.core import canonical
-from pipeline.core.limits import NEW_RECORDS_PER_BODY, RECORD_OVERHEAD
+from pipeline.core.limits import MAX_BODY, NEW_RECORDS_PER_BODY, RECORD_OVERHEAD
 from pipeline.core.types import Digest, Gateway, Outcome, Scope, ScopeState
 from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
@@ -159,7 +159,7 @@ class AnswerReader:
             if record.digest not in known
         }
         size = self._new_bytes.get(gateway.name, 0) + sum(new.values())
-        if size > NEW_RECORDS_PER_BODY * gateway.limits.max_body:
+        if size > NEW_RECORDS_PER_BODY * max(gateway.limits.max_body, MAX_BODY):
             return Unreadable(
                 f"the lists of {gateway.name} have too many unlike records for one run: {size:,} bytes",
                 cure="if they differ at each answer, set `noise`, which `modelwatch probe` finds;"

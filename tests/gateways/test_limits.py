@@ -15,6 +15,7 @@ from pipeline.core.field_names import plain
 from pipeline.core.limits import MAX_MODELS, MAX_NAME, MAX_RECORD, MAX_VALUES, SMALL_ANSWER
 from pipeline.core.types import Gateway, Scope
 from pipeline.errors import Unreadable
+from pipeline.gateways import reader
 from pipeline.gateways.client import GatewayClient
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import FetchResult, Room
@@ -180,7 +181,9 @@ def test_the_body_of_an_answer_that_failed_is_not_kept(job):
     assert peak < 60_000_000
 
 
-def test_unlike_lists_of_one_gateway_have_a_limit_in_a_run(job):
+def test_unlike_lists_of_one_gateway_have_a_limit_in_a_run(job, monkeypatch):
+    monkeypatch.setattr(reader, "MAX_BODY", 1)
+
     def unlike(question):
         return Reply(listed("a", "b", text=question.headers["Authorization"] + "x" * 9000))
 
@@ -199,7 +202,7 @@ def test_answers_that_cannot_be_read_within_the_deadline_fail():
     async def run():
         with Scripted(lambda _: Reply(listed("a", "b"))) as server:
             gateway = Gateway("g", server.url)
-            reader = AnswerReader({})
+            answers = AnswerReader({})
             scopes = [Scope(name, gateway) for name in ("g/a", "g/b")]
             loop = asyncio.get_running_loop()
             late = 0.0
@@ -208,7 +211,7 @@ def test_answers_that_cannot_be_read_within_the_deadline_fail():
             loop.time = lambda: real() + late
             client = GatewayClient(lambda _: None, user_agent="test", deadline=30)
             async with client:
-                async for _, outcome in client.fetch_all([reader.request(scope) for scope in scopes]):
+                async for _, outcome in client.fetch_all([answers.request(scope) for scope in scopes]):
                     found.append(outcome)
                     await asyncio.sleep(0.2)
                     late = 60.0
