@@ -174,10 +174,8 @@ def _exhausted(error: Exception) -> int:
     match error:
         case MemoryError():
             text = "there is not enough memory: see `ulimit -v`"
-        case OSError(errno=errno.EMFILE):
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
             text = "too many open files: raise the limit (`ulimit -n`)"
-        case OSError(errno=errno.ENFILE):
-            text = "too many open files on this machine"
         case RuntimeError() if "start new thread" in str(error):
             text = "no thread can be started: raise `ulimit -u`"
         case _:
