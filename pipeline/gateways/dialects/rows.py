@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.caches import cache_short
-from pipeline.core.limits import MAX_MODELS, MAX_NAME, MAX_RAW_RECORD, VALUE_SIZE
+from pipeline.core.limits import MAX_MODELS, MAX_NAME, MAX_RAW_RECORD, RECORD_OVERHEAD, VALUE_SIZE
 from pipeline.core.types import Listing
 from pipeline.errors import Unreadable
 from pipeline.gateways.cache import BodyCache
@@ -32,7 +32,7 @@ from pipeline.gateways.dialects.dialect import (
 from pipeline.gateways.dialects.paging import Pages
 
 _MAX_ENVELOPE = 4096
-_MAX_ROW_BYTES = 16 * 1024 * 1024
+_MAX_ROW_BYTES = 32 * 1024 * 1024
 _SPACE = b" \t\r\n"
 _MISSING = msgspec.Raw()
 
@@ -207,10 +207,11 @@ class RowCache:
         return row
 
     def _keep(self, raw: bytes, row: Row) -> None:
-        self._size += len(raw)
+        size = len(raw) + RECORD_OVERHEAD
+        self._size += size
         if self._size > _MAX_ROW_BYTES:
             self._rows.clear()
-            self._size = len(raw)
+            self._size = size
         self._rows[raw] = row
 
 
