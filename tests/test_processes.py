@@ -69,7 +69,7 @@ def test_the_children_of_a_stopped_program_are_stopped_too(tmp_path: Path) -> No
     assert gone(int(child.read_text()))
 
 
-@pytest.mark.parametrize("leaves", ["sleep 60 &", "setsid sleep 60 &", "(while :; do echo noise; done) &"])
+@pytest.mark.parametrize("leaves", ["sleep 60 &", "setsid sleep 60 &"])
 def test_a_child_that_keeps_the_pipes_delays_nothing_and_goes_on(leaves: str, tmp_path: Path) -> None:
     child = tmp_path / "child"
     began = time.monotonic()
@@ -80,6 +80,21 @@ def test_a_child_that_keeps_the_pipes_delays_nothing_and_goes_on(leaves: str, tm
     number = int(child.read_text())
     assert not gone(number)
     os.kill(number, 9)
+
+
+def test_a_child_that_goes_on_printing_delays_nothing(tmp_path: Path) -> None:
+    """It ends by itself when nobody reads its pipe any more."""
+    child = tmp_path / "child"
+    began = time.monotonic()
+    noise = f"(while :; do echo noise; done) & echo $! >{child}; exit 0"
+    done = processes.run(shell(f"echo secret; {noise}"), timeout=60)
+    assert time.monotonic() - began < SOON
+    assert done.status == 0
+    assert done.output.startswith(b"secret\n")
+    end = time.monotonic() + SOON
+    while not gone(int(child.read_text())) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert gone(int(child.read_text()))
 
 
 def test_of_an_endless_output_the_first_megabyte_is_kept() -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 import pytest
 from support.e2e import Job, Reply, Scripted, listed, listing, one_line, printed, rows, usage_error, valid
 
+from pipeline.core.limits import MAX_NAME
 from pipeline.reports.csv_json import COLUMNS
 from pipeline.simulator import Gateway
 
@@ -33,7 +34,7 @@ HOSTILE = {
     "full-width": "＝1+1",
     "quotes": 'a"b,c;d"',
     "markup": "[bold red]loud[/]",
-    "long": "x" * 5000,
+    "long": "x" * MAX_NAME,
     "nul": "before\x00after",
     "surrogate": "half\ud83d",
 }

@@ -167,11 +167,12 @@ def test_after_a_prune_the_first_answer_is_only_the_first_that_is_kept(tmp_path:
         job.quick("run", at="2026-02-01T06:00:00Z")
         one.offers("gamma")
         job.quick("run", at="2026-05-01T06:00:00Z")
-    now = "2026-05-01T07:00:00Z"
+        job.quick("run", at="2026-05-09T06:00:00Z")
+    now = "2026-05-09T07:00:00Z"
     before = printed(job, "history", "alpha", at=now), printed(job, "show", "alpha", at=now)
     assert "    2026-01-01 06:00  offered, in the first answer" in before[0]
     assert any("offered since the beginning, 2026-01-01 06:00" in line for line in before[1])
-    assert job.quick("prune", "--keep", "2d", at=now).code == 0
+    assert job.quick("prune", "--keep", "10d", at=now).code == 0
     after = printed(job, "history", "alpha", at=now), printed(job, "show", "alpha", at=now)
     assert "    2026-02-01 06:00  offered, in the first kept answer" in after[0]
     assert any("offered in the first kept answer, 2026-02-01 06:00, and since" in line for line in after[1])

@@ -144,8 +144,9 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
     elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
+        # It ends with the setting to add, which a mail must not cut.
         reason = sentence(incident.message)
-        yield locale.text("held.reason", message=untrusted(reason, "quote", longest=_MAX_QUOTE))
+        yield locale.text("held.reason", message=untrusted(reason, "quote", longest=_MAX_QUOTE + _MAX_CURE))
     elif held and incident.models is not None and incident.held_models is not None:
         yield locale.text("held.sizes", n=incident.held_models, current=incident.models)
     elif incident.message:
