@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import amount
 from support.e2e import Job, Question, Reply, Scripted
 from support.fakes import rows_of
 from support.faults import FAIL, KILL, LOG, TEAR, Ended, Worker, worker
@@ -37,10 +38,10 @@ from pipeline.store import Store
 
 pytestmark = pytest.mark.proofs
 
-KILLS = 16
+KILLS = amount(6, 16)
 """The kills of each command, more than two hundred in all."""
 
-FAILURES = 28
+FAILURES = amount(10, 28)
 """The most calls of each command that fail."""
 
 NOW = "2026-05-04T06:00:00Z"

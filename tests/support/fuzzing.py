@@ -6,11 +6,11 @@ import gzip
 import json
 import random
 import re
-import resource
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.core.canonical import decode
 from pipeline.core.facts import parse_permissions, to_columns
@@ -160,7 +160,9 @@ def main(seed: int, number: int) -> None:
             ends[read_one(body)] += 1
         except BaseException:  # noqa: BLE001 - each is a fault
             errors.append([traceback.format_exc(limit=-6), repr(body[:2000])])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # The peak of `getrusage` is at least that of the process which started this one.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
     sys.stdout.write(json.dumps({"ends": ends, "errors": errors, "peak": peak}))
 
 
