@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from support import amount
 from support.e2e import Job, Reply, Scripted
 
 pytestmark = pytest.mark.proofs
@@ -49,8 +50,10 @@ BODIES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_no_answer_takes_more_than_300_megabytes(tmp_path, body):
+@pytest.mark.parametrize("name", list(BODIES)[:: amount(2, 1)])
+def test_no_answer_takes_more_than_300_megabytes(tmp_path, name):
+    body = BODIES[name]
+
     def unlike(question):
         own = question.headers["Authorization"].encode()[-2:]
         packed = gzip.compress(body.replace(b'"m', b'"' + own), 1)
