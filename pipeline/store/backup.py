@@ -71,9 +71,7 @@ def compact(store: Store) -> tuple[int, int]:
     try:
         with store_errors(store.path):
             store.connection.execute("vacuum")
-            # Do not wait for readers: the next run moves the log into the file.
-            store.connection.execute("pragma busy_timeout = 0")
-            store.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            store.try_checkpoint()
     except StoreError as error:
         raise StoreError(
             "its unused space could not be freed: free some space on the disk and prune again",

@@ -310,11 +310,15 @@ class Store:
         """
         with store_errors(self.path, effect="what was recorded is kept"):
             self.connection.execute("pragma optimize").fetchall()
-            self.connection.execute("pragma busy_timeout = 0")
-            try:
-                self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
-            finally:
-                self.connection.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
+            self.try_checkpoint()
+
+    def try_checkpoint(self) -> None:
+        """Move what can be moved of the write-ahead log into the main file, without waiting for readers."""
+        self.wait_for_others(0)
+        try:
+            self.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+        finally:
+            self.wait_for_others(BUSY_TIMEOUT_MS)
 
 
 def _skip(_db: Database) -> None:
