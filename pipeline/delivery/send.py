@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +14,7 @@ from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
 from pipeline.delivery.content import render_files, render_message
 from pipeline.delivery.files import write_files, write_report
-from pipeline.delivery.outbox import enqueue, record_result
+from pipeline.delivery.outbox import record_result
 from pipeline.delivery.types import (
     MAX_WAIT,
     REPORTS,
@@ -194,23 +194,6 @@ class Sending:
                 spent += seconds_between(began, ended)
             if spent > _TIME_FOR_FAILURES:
                 break
-
-
-def enqueue_and_send(
-    store: Store,
-    destinations: Sequence[Destination],
-    watch: Watch,
-    clock: Callable[[], str],
-    resolve: Resolve,
-    *,
-    only: str | None = None,
-) -> DeliverySummary:
-    """Enqueue the reports that are due, then send the deliveries that are due; see `Sending`."""
-    with store.transaction():
-        enqueue(store, destinations, watch, at=clock())
-    sending = Sending(destinations, watch, clock, resolve, only=only)
-    sending.write(store)
-    return sending.send(store)
 
 
 def _due_lines(

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.fakes import Script, moment
+from support.sending import enqueue_and_send
 
 from pipeline.config import parse
 from pipeline.core.times import iso
 from pipeline.core.types import Secret
 from pipeline.core.watchlist import NO_WATCH
 from pipeline.delivery.outbox import MAX_ATTEMPTS, drop, enqueue, record_result, retry
-from pipeline.delivery.send import DeliverySummary, all_destinations, enqueue_and_send
+from pipeline.delivery.send import DeliverySummary, all_destinations
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination
 from pipeline.errors import DeliveryError, QuestionError, Refused
 from pipeline.maintenance import dialects_of, prune, verify

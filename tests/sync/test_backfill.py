@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import Script, body, moment, result_of, row, rows_of, scope
+from support.sending import enqueue_and_send
 
 from pipeline.api import destinations_of
 from pipeline.config import parse
 from pipeline.core.types import Kind, Scope, Secret, Thresholds
-from pipeline.delivery.send import DeliverySummary, enqueue_and_send
+from pipeline.delivery.send import DeliverySummary
 from pipeline.errors import SavedError
 from pipeline.gateways.dialects import Answer, all_dialects
 from pipeline.history.changes import find_events
