@@ -151,11 +151,7 @@ class _Shapes:
     """The fields that nearly all common records of two listings gain or lose."""
 
     def __init__(self, before: Listing, after: Listing) -> None:
-        self._pairs = [
-            (record, after.records[model])
-            for model, record in before.records.items()
-            if model in after.records
-        ]
+        self._before, self._after = before, after
         self._found: dict[tuple[str, bool], bool] = {}
         self._leaves: dict[tuple[str, str], tuple[Leaves, Leaves]] = {}
 
@@ -186,6 +182,12 @@ class _Shapes:
         # If one more record than this had the field, those that lost it are not nearly all.
         had = self._count_having(path, lost * SHAPE_SHARE[1] // SHAPE_SHARE[0] + 1)
         return had >= SHAPE_RECORDS and _is_nearly_all(lost, had)
+
+    @cached_property
+    def _pairs(self) -> list[tuple[Record, Record]]:
+        """The records of the models in both listings."""
+        after = self._after.records
+        return [(old, after[model]) for model, old in self._before.records.items() if model in after]
 
     @cached_property
     def _counts(self) -> tuple[Counter[str], Counter[str]]:

@@ -281,27 +281,37 @@ _IN_DAYS = """
         and snapshots.started_at >= :since and snapshots.started_at <= :at)
 """
 
-# Without the unary plus, SQLite would search by outcome and id instead of by transition and scope:
-# https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
-_PAST = f"""
-    {_NOW},
-    past as materialized (
-        select lists.transition, changes.model, fields.name as field, field_changes.before,
-               field_changes.after, changes.before as record
-        from (
-            select distinct sightings.transition from snapshots
-            cross join sightings on sightings.snapshot = snapshots.id and +sightings.outcome = 'moved'
-            where snapshots.started_at >= :since and snapshots.started_at <= :at
-        ) as lists
-        cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
-            and changes.model in (select model from now)
-        cross join field_changes on field_changes.change = changes.id
-        cross join fields on fields.id = field_changes.field
-    )
-"""  # noqa: S608 - our own words
+_LOUD = f"now.meaning not in {sql_list(_QUIET)}"
+
+_GAINS = f"""
+    {_LOUD} and {_is_unset("now.before", "now.meaning")} and not {_is_unset("now.after", "now.meaning")}
+"""
+
+
+def _past(condition: str) -> str:
+    """Return SQL for the earlier changes, within some days, of the models whose change meets a condition."""
+    # Without the unary plus, SQLite would search by outcome and id instead of by transition and scope:
+    # https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_
+    return f"""
+        {_NOW},
+        past as materialized (
+            select lists.transition, changes.model, fields.name as field, field_changes.before,
+                   field_changes.after, changes.before as record
+            from (
+                select distinct sightings.transition from snapshots
+                cross join sightings on sightings.snapshot = snapshots.id and +sightings.outcome = 'moved'
+                where snapshots.started_at >= :since and snapshots.started_at <= :at
+            ) as lists
+            cross join changes on changes.transition = lists.transition and changes.kind = 'changed'
+                and changes.model in (select model from now where {condition})
+            cross join field_changes on field_changes.change = changes.id
+            cross join fields on fields.id = field_changes.field
+        )
+    """  # noqa: S608 - our own words
+
 
 _RETURNED = f"""
-    {_PAST},
+    {_past(_LOUD)},
     returned as materialized (
         select wanted.sighting, wanted.scope, now.model, now.field, now.meaning, now.before, now.after,
                now.class not in {sql_list(_QUIET)} as is_loud, max(earlier.id) as first, (
@@ -313,7 +323,7 @@ _RETURNED = f"""
             and (now.scope is null or now.scope = wanted.scope)
         cross join sightings as earlier on earlier.transition = past.transition
             and earlier.scope = wanted.scope and +earlier.outcome = 'moved' and +earlier.id < wanted.sighting
-        where now.meaning not in {sql_list(_QUIET)} and {_IN_DAYS.strip()}
+        where {_LOUD} and {_IN_DAYS.strip()}
         group by wanted.sighting, now.model, now.field
     )
     select sighting, scope, model, field, meaning, before, after, is_loud, flap, null as model_name,
@@ -335,16 +345,11 @@ _RETURNED = f"""
     order by sighting, model, field
 """  # noqa: S608 - our own words
 
-_GAINS = f"""
-    now.meaning not in {sql_list(_QUIET)}
-    and {_is_unset("now.before", "now.meaning")} and not {_is_unset("now.after", "now.meaning")}
-"""
-
 _GAINED = f"{_NOW} select 1 from now where {_GAINS.strip()} limit 1"  # noqa: S608 - our own words
 
 # The row of the last loss: https://www.sqlite.org/lang_select.html#bare_columns_in_an_aggregate_query
 _LOST = f"""
-    {_PAST}
+    {_past(_GAINS.strip())}
     select wanted.sighting, wanted.scope, now.model, models.name as model_name, now.field, now.meaning,
            past.before, now.after, past.record, max(earlier.id) as lost
     from now

@@ -75,8 +75,8 @@ SEARCH = (
 FILLING = ("models_found", "records_found")
 """The triggers that fill the search as rows are inserted; for many rows, `REFILL` takes less."""
 
-REFILL = ("delete from models_fts", _INSERT)
-"""The statements that fill the search again from the models and records."""
+REFILL = ("delete from models_fts", _INSERT, "insert into models_fts (models_fts) values ('optimize')")
+"""The statements that fill the search again from the models and records, in as few pages as it can have."""
 
 DIFFERENCES = """
     select id from (select * from model_words except select rowid, name, parts, owner, title from models_fts)
