@@ -79,11 +79,14 @@ class FlapWriter:
             "at": at,
             "since": shifted(at, -RETURN_DAYS * 24 * 3600),
         }
-        returns = self._store.rows(_RETURNED, parameters)
+        (seen,) = self._store.rows(_SEEN, parameters)
+        # The earlier changes of a model are looked up only for what is reported one by one.
+        returns = self._store.rows(_RETURNED, parameters) if seen["loud"] else []
         repeated: set[tuple[object, str]] = set()
         if self.is_any_open:
             repeated = self._record_changes({row["flap"] for row in returns}, parameters)
-        self._record_regains({_place(row) for row in returns}, parameters)
+        if seen["gained"]:
+            self._record_regains({_place(row) for row in returns}, parameters)
         begun = [row for row in returns if row["flap"] is None and row["is_loud"] and not _is_alike(row)]
         rows = [
             {
@@ -134,8 +137,6 @@ class FlapWriter:
         self, returned: Collection[tuple[object, ...]], parameters: Mapping[str, str]
     ) -> None:
         """Record the fields that are back with a value that is neither the lost one nor in `returned`."""
-        if not self._store.rows(_GAINED, parameters):
-            return
         rows = [
             {
                 "name": f"{row['field']} of {row['model_name']}",
@@ -345,7 +346,11 @@ _RETURNED = f"""
     order by sighting, model, field
 """  # noqa: S608 - our own words
 
-_GAINED = f"{_NOW} select 1 from now where {_GAINS.strip()} limit 1"  # noqa: S608 - our own words
+_SEEN = f"""
+    {_NOW}
+    select exists (select 1 from now where {_LOUD}) as loud,
+           exists (select 1 from now where {_GAINS.strip()}) as gained
+"""  # noqa: S608 - our own words
 
 # The row of the last loss: https://www.sqlite.org/lang_select.html#bare_columns_in_an_aggregate_query
 _LOST = f"""
