@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline import __version__
 from pipeline import config as configs
@@ -194,8 +196,7 @@ class RunObserver:
 _SILENT = RunObserver()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """The answers of a check.
 
     Args:
@@ -226,8 +227,7 @@ class CheckResult:
         return status or (DeliveryError.exit_code if self.missing else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """The result of a run.
 
     Args:
@@ -256,8 +256,7 @@ class RunResult:
         return exit_status(scopes=totals.scopes, failed=totals.failed, held=totals.held)
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """Held answers that were accepted: their scopes, the changes, and what became of the reports."""
 
     scopes: tuple[str, ...]
@@ -265,8 +264,7 @@ class Acceptance:
     deliveries: DeliverySummary
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """A directory with a config, a database and reports; made by `pipeline.home`.
 
     Nothing stays open between two calls: a home needs no closing and may be used from any thread. Only

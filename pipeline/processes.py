@@ -9,7 +9,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _MAX_OUTPUT = 1024 * 1024
 """Bytes of output that are kept; later ones are read and dropped, so that the program is not blocked."""
@@ -23,8 +24,7 @@ _GRACE = 1.0
 """Seconds to wait for the end of a program that was killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """A program that ended by itself: its exit status, and the first megabyte of its output."""
 
     status: int

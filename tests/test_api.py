@@ -7,11 +7,11 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 from support import ROOT
 from support.e2e import Job, Reply, Scripted, listed
 

@@ -50,6 +50,7 @@ OWNERS = {
     "apprise": {"delivery"},
     "brotli": {"gateways"},
     "click": {"cli"},
+    "dataclasses": {"config", "demo", "simulator"},
     "datasette": {"browse"},
     "httpx": {"gateways", "delivery"},
     "idna": {"core"},
@@ -63,7 +64,10 @@ OWNERS = {
     "stamina": {"gateways"},
     "tomllib": {"config"},
 }
-"""Which packages may import a library that does I/O or is not of the standard library."""
+"""Which packages may import a library that does I/O, is slow, or is not of the standard library."""
+
+VALUES = frozenset({"msgspec.Struct", "msgspec.field", "msgspec.structs"})
+"""What every package may import of msgspec: the base of value classes."""
 
 IO = frozenset({"os", "socket", "subprocess", "time", "random", "secrets", "tempfile", "shutil", "sys"})
 """Modules of the standard library for files, network, clock and chance."""
@@ -125,7 +129,7 @@ def _imports(path: Path) -> Iterator[Import]:
             assert node.module
             for alias in node.names:
                 deeper = f"{node.module}.{alias.name}"
-                yield Import(deeper if deeper in known else node.module, node.lineno)
+                yield Import(deeper if deeper in known | VALUES else node.module, node.lineno)
 
 
 def own(path: Path) -> list[Import]:
@@ -139,7 +143,9 @@ def own(path: Path) -> list[Import]:
 
 def outside(path: Path) -> list[Import]:
     """Return what a module imports from elsewhere, by the name of the whole library."""
-    found = (Import(each.target.split(".")[0], each.line) for each in imports(path))
+    found = (
+        Import(each.target.split(".")[0], each.line) for each in imports(path) if each.target not in VALUES
+    )
     return [each for each in found if each.target not in ("pipeline", "__future__")]
 
 

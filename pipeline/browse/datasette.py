@@ -11,11 +11,12 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
+
+from msgspec import Struct
 
 from pipeline.browse.descriptions import (
     DESCRIPTIONS,
@@ -46,8 +47,7 @@ SETTINGS = {
 """Datasette's settings, passed on the command line, since 0.65 reads them nowhere else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """An address to listen on; port 0 means any free port."""
 
     host: str = LOOPBACK

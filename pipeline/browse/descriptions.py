@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pipeline.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """The description of a table or view, and how Datasette shows it.
 
     Attributes:
@@ -497,8 +497,7 @@ def describe_columns(store: Store) -> dict[str, dict[str, str]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaEntry:
+class SchemaEntry(Struct, frozen=True):
     """A table or view of a new database: its columns, and those that reference another table."""
 
     name: str

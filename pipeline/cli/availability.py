@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pipeline.api import Home
 from pipeline.cli import terminal
@@ -66,8 +67,7 @@ def matrix(
 _NO_GROUP = "(no group)"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One scope, or all scopes of a group."""
 
     name: str
@@ -79,8 +79,7 @@ class Column:
         return "no" if not number else "yes" if number == len(self.scopes) else "some"
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """The columns of a matrix, and the cells of each model shown, in the order of the columns."""
 
     matrix: Matrix
@@ -135,8 +134,7 @@ def _matrix_table(grids: Sequence[Grid]) -> tuple[list[str], list[list[str | Non
     return ["gateway", "model", *names], rows
 
 
-@dataclass(frozen=True, slots=True)
-class _SharedColumn:
+class _SharedColumn(Struct, frozen=True):
     """Columns with equal cells: a short label, their names, and the cells."""
 
     label: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
 import click
+from msgspec.structs import asdict, replace
 
 from pipeline.api import Home, Status, UserGroup
 from pipeline.cli.options import Time, csv_option, with_home

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from pipeline.api import Home
 from pipeline.cli.options import Time, csv_option, with_home

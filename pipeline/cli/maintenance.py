@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from pipeline.api import Check, Cure, Home
 from pipeline.cli.options import with_home

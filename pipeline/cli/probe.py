@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from pipeline.api import FieldDifference, Home, ProbeResult, ScopeProbe
 from pipeline.cli.options import LOG, logged, with_home

@@ -6,10 +6,11 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from pipeline.config.gateways import scope_globs
 from pipeline.config.toml import HEADER_NAME, INVALID_NAME, SECRET_HEADER, Table, reference_required

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec.structs import fields, replace
 
 from pipeline.config.requests import REQUEST_KEYS, check_headers, check_key_param, parse_request
 from pipeline.config.toml import INVALID_NAME, Table, read_text, reference_required

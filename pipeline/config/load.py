@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.config.destinations import parse_destinations
 from pipeline.config.gateways import parse_gateways, scope_globs
@@ -27,8 +29,7 @@ _PASTED = frozenset("\"',")
 """Characters around an id that was copied from a list in JSON or Python."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """The values of a config file; paths are absolute.
 
     Args:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 from urllib.parse import parse_qsl
+
+from msgspec.structs import replace
 
 from pipeline.config.toml import HEADER_NAME, SECRET_HEADER, Table, reference_required
 from pipeline.core import canonical

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~][\w!#$%&'*+/=?^`{|}~-]*(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
 """A dot-atom of RFC 5322, except that a leading `-` would look like an option to sendmail.
@@ -26,8 +27,7 @@ _MAX_LOCAL, _MAX_ADDRESS = 64, 254
 _EXAMPLES = "write e.g. watch@example.com, or modelwatch <watch@example.com>"
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Struct, frozen=True):
     """An address in ASCII, with its domain in lower case, and a name, which may be empty."""
 
     name: str

@@ -9,9 +9,11 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.caches import cache_short
 from pipeline.core.limits import MAX_NAME, MAX_NAMES
@@ -109,8 +111,7 @@ CURRENCY_WORDS = (frozenset(_CURRENCIES) | frozenset(_PARTS)) - {"dbu"}
 """The words of names that state a currency, or a part of a dollar."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a name or text says about an amount; None where it does not say.
 
     Args:
@@ -145,8 +146,7 @@ class Terms:
 NO_TERMS = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Struct, frozen=True):
     """A number that is not negative, and its terms."""
 
     value: Decimal

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct, field
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.categories import QUIET, SHAPE, categorise_change
@@ -30,8 +31,7 @@ CategoriesOf = Callable[[Differing], tuple[str, str | None]]
 """Returns the category of a field and, if that is `shape`, the category of its meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRules:
+class FieldRules(Struct, frozen=True):
     """A dialect's rules for the categories of fields.
 
     Args:

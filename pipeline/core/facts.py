@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core import jsonpath
 from pipeline.core.amounts import USD, Amount, Terms, parse_amount, terms_beside
@@ -48,8 +50,7 @@ _FINEST = Decimal("0.000000000001")
 Body = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Prices:
+class Prices(Struct, frozen=True):
     """The paths of a record's prices, each tried in turn, and their unit.
 
     A unit or currency that a record states is obeyed: it replaces `unit`, and a price that is not in USD
@@ -87,8 +88,7 @@ NO_PRICES = Prices(by_name=False)
 """No prices are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """The facts of a record; None or () for those that it does not have.
 
     `created` and `deprecated_at` are ISO 8601; lengths are in tokens; prices are exact, in USD per 1M tokens
@@ -136,8 +136,7 @@ def _same(facts: Facts, _body: Body) -> Facts:
     return facts
 
 
-@dataclass(frozen=True, slots=True)
-class FactPaths:
+class FactPaths(Struct, frozen=True):
     """The paths of the facts in a record, each tried in turn until one has a value.
 
     A fact whose paths are not set is also looked for under other names that gateways use, in the record and
@@ -199,7 +198,7 @@ class FactPaths:
         "planned_deprecation_date",
     )
     aliases: tuple[str, ...] = ("aliases",)
-    adjust: Callable[[Facts, Body], Facts] = field(default=_same)
+    adjust: Callable[[Facts, Body], Facts] = _same
 
     def __call__(self, body: Body) -> Facts:
         """Return the facts of a record."""
@@ -244,7 +243,9 @@ class FactPaths:
 
 
 _USUAL_PATHS: dict[str, tuple[str, ...]] = {
-    item.name: item.default for item in fields(FactPaths) if isinstance(item.default, tuple)
+    name: default
+    for name, default in zip(FactPaths.__struct_fields__, FactPaths.__struct_defaults__, strict=True)
+    if isinstance(default, tuple)
 }
 """By fact, the paths of a dialect that has none of its own."""
 
@@ -442,7 +443,7 @@ def is_shared(created: Iterable[str | None]) -> bool:
     return number >= SHARED_RECORDS
 
 
-FACT_COLUMNS = tuple(item.name for item in fields(Facts) if item.name != "more_prices")
+FACT_COLUMNS = tuple(name for name in Facts.__struct_fields__ if name != "more_prices")
 """The facts that are columns of `records`."""
 
 
@@ -490,8 +491,7 @@ FLAGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """One entry of `permission[]`; flags are 0, 1, or None if the entry does not have them."""
 
     allow_create_engine: int | None

@@ -6,9 +6,10 @@ For the worse are a higher price, a lower limit and a lost capability.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.canonical import as_text, from_text
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE

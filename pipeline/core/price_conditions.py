@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.amounts import (
     CURRENCY_WORDS,
@@ -73,8 +75,7 @@ TOKENS = "1M tokens"
 CALL = "call"
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """A price of a record.
 
     Args:
@@ -100,8 +101,7 @@ class Price:
         return self.from_tokens == 0 and self.window is None and self.currency == USD
 
 
-@dataclass(frozen=True, slots=True)
-class _Condition:
+class _Condition(Struct, frozen=True):
     """Where a price holds, as far as the objects around it say; `tiered` is True inside a list of tiers."""
 
     from_tokens: int = 0
@@ -112,8 +112,7 @@ class _Condition:
 _ANYWHERE = _Condition()
 
 
-@dataclass(frozen=True, slots=True)
-class _Meter:
+class _Meter(Struct, frozen=True):
     """What a name says: the meter, the unit, a condition, and the unit or currency of the amount.
 
     `size` is the number of units that the amount buys; `long_context` is a condition whose length another
@@ -216,8 +215,7 @@ def _are_plain(named: tuple[str, ...], names: tuple[str, ...], *, per_token: boo
     )
 
 
-@dataclass(frozen=True, slots=True)
-class FieldMeter:
+class FieldMeter(Struct, frozen=True):
     """What a field is the price of; `is_plain` for a price of tokens without a condition."""
 
     name: str
@@ -310,8 +308,7 @@ _Found = tuple[Price, bool]
 """A price in a record, and whether it stands in a list of tiers."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundConditions:
+class FoundConditions(Struct, frozen=True):
     """The prices of a record beside the plain prices of tokens.
 
     Args:
@@ -369,8 +366,7 @@ def _of_record(
         yield from _Reader(body, unit, overrules).fields(body, outer, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     """A walk through the prices of a record.
 
     Args:
@@ -570,8 +566,7 @@ def _may_be(amount: Decimal, meter: str, *, in_usd: bool) -> bool:
     return is_possible(amount) and (not is_modality or amount <= _DEAREST_MODALITY)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bare:
+class _Bare(Struct, frozen=True):
     """A price whose name states no unit, and the amounts of which the unit is certain."""
 
     meter: str

@@ -7,10 +7,12 @@ possible. An unsure price gives no figure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.amounts import (
     CURRENCY_WORDS,
@@ -89,8 +91,7 @@ See https://openrouter.ai/docs/models
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PriceField:
+class PriceField(Struct, frozen=True):
     """A price of tokens in a record.
 
     Args:
@@ -106,8 +107,7 @@ class PriceField:
     vague: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPrices:
+class FoundPrices(Struct, frozen=True):
     """The prices of a record.
 
     Args:

@@ -6,10 +6,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.amounts import USD, Amount, names_in, parse_amount, words
 from pipeline.core.canonical import from_text
@@ -48,8 +50,7 @@ _GOVERNING = frozenset(
 """Words of fields that change the prices of other fields."""
 
 
-@dataclass(frozen=True, slots=True)
-class PriceChange:
+class PriceChange(Struct, frozen=True):
     """A price before and after; None where there was none.
 
     Args:

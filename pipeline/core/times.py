@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+
+from msgspec import Struct
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"^(\d{1,6})([mhdw])$", re.ASCII)
@@ -140,8 +141,7 @@ def retry_after(value: str, now: float) -> float | None:
     return None if at is None else max(0.0, at - now)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When a destination gets its report: after every `run`, or once a `day` or `week` at a time of day.
 
     Args:

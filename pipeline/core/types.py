@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, TypeGuard
+
+from msgspec import Struct, field
 
 from pipeline.core.limits import MAX_BODY, MAX_MODELS
 
@@ -77,36 +78,31 @@ Resolve = Callable[[str], Secret]
 """Returns the secret of a reference such as `env:NAME`; raises Unresolved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anonymous:
+class Anonymous(Struct, frozen=True):
     """No credential: the gateway's default group."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """An API key, by its reference: `env:PROD_KEY`."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(Struct, frozen=True):
     """The session cookie of a signed-in user, by its reference; a `user_id` is sent as `New-Api-User`."""
 
     reference: str
     user_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AccessToken:
+class AccessToken(Struct, frozen=True):
     """The access token of a user, by its reference, and the user's id (sent as `New-Api-User`)."""
 
     reference: str
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """A user who signs in at `path` in each run; `reference` is that of the password.
 
     `user_id` is sent as `New-Api-User` where the answer to the login names none.
@@ -121,8 +117,7 @@ class Login:
 Credential = Anonymous | Key | Cookie | AccessToken | Login
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Limits of the requests to a gateway; times in seconds, sizes in bytes after decompression.
 
     `max_body` and `max_models` count all pages of a list. See also `core.limits`.
@@ -137,8 +132,7 @@ class Limits:
     max_models: int = MAX_MODELS
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(Struct, frozen=True):
     """The thresholds for accepting an answer and confirming a removal.
 
     Args:
@@ -161,8 +155,7 @@ Pairs = tuple[tuple[str, str], ...]
 Scalar = str | int | float | bool
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(Struct, frozen=True):
     """A gateway's own settings of its dialect; None and () keep those of the dialect.
 
     `noise` to `no_models` extend those of the dialect, `headers` and `params` too, where the same name
@@ -211,8 +204,7 @@ class Overrides:
     success: tuple[tuple[str, Scalar], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(Struct, frozen=True):
     """A server with a model list; `url` is its base, with or without `/v1`."""
 
     name: str
@@ -222,8 +214,7 @@ class Gateway:
     overrides: Overrides = field(default_factory=Overrides)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """A view of a gateway: that of a key, of a signed-in user, or the anonymous one.
 
     With `all_groups` the user's groups are listed, and each is a scope of its own beside this one.
@@ -262,8 +253,7 @@ class Scope:
                 return reference
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A model as its gateway describes it, without noise, in canonical JSON."""
 
     model: str
@@ -271,8 +261,7 @@ class Record:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOutRows:
+class LeftOutRows(Struct, frozen=True):
     """The rows of answers that their listings leave out.
 
     Args:
@@ -316,8 +305,7 @@ class LeftOutRows:
         return f"{self.number:,} of {self.rows:,} rows{of} {are} left out: {', '.join(parts)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """One complete answer: its records by model id, and a digest that ignores order.
 
     `left_out` is None if it has all rows of the answer, and where it is read from the database.
@@ -348,8 +336,7 @@ class Kind(StrEnum):
     GROUP = "group"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A model that differs between two listings; the record is None in a listing without it."""
 
     model: str
@@ -376,8 +363,7 @@ class FlapStep(StrEnum):
     SETTLED = "settled"
 
 
-@dataclass(frozen=True, slots=True)
-class FlapMark:
+class FlapMark(Struct, frozen=True):
     """The mark of a value that keeps changing; of a settled one, the number of changes and the seconds."""
 
     step: FlapStep
@@ -385,8 +371,7 @@ class FlapMark:
     seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Struct, frozen=True):
     """One field of a changed record.
 
     `before` and `after` are the values as text (see `canonical.as_text`); None means the field was absent.
@@ -475,8 +460,7 @@ class Severity(StrEnum):
         return order.index(self) <= order.index(least)
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeState:
+class ScopeState(Struct, frozen=True):
     """A scope's row: its current listing, its held listing, and its last outcome.
 
     `began` is the snapshot with which its present hold or failure began, or that of its last sighting, and

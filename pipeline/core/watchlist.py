@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+
+from msgspec import Struct, field
 
 from pipeline.core.text import quoted
 from pipeline.core.types import Scope, Thresholds
@@ -50,8 +51,7 @@ def matches_pattern(pattern: str, model: str) -> bool:
     return pattern == model or fnmatchcase(model, pattern)
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """The watched models: those that the user depends on.
 
     Args:
@@ -63,7 +63,7 @@ class Watch:
 
     models: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
-    thresholds: Mapping[str, Thresholds] = field(default_factory=dict, compare=False, repr=False)
+    thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
 
     def covers(self, scope: str) -> bool:
         """Return whether models are watched in a scope."""

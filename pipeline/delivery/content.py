@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.files import run_stem
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _FEED_ENTRIES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedReport:
+class RenderedReport(Struct, frozen=True):
     """A report in one form.
 
     Args:

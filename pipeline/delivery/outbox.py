@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.times import compact, is_due, shifted
 from pipeline.core.types import Severity
@@ -62,8 +64,7 @@ def enqueue(store: Store, destinations: Iterable[Destination], watch: Watch, *, 
         tables.set_reported(store, state, None, at=at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Enqueuer:
+class _Enqueuer(Struct, frozen=True):
     """Enqueues reports up to the newest run."""
 
     store: Store

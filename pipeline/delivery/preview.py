@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
+
+from msgspec import Struct
 
 from pipeline.core.watchlist import Watch
 from pipeline.delivery import channels
@@ -18,8 +19,7 @@ from pipeline.reports.types import Message
 from pipeline.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """One report that is due to one destination.
 
     Args:

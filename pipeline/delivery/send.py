@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from pipeline.core.failures import is_reminder
 from pipeline.core.times import duration, elapsed, minute, seconds_between, shifted
@@ -54,8 +55,7 @@ def _lease_seconds(channel: ChannelSettings, recipients: int) -> float:
     return TOTAL_TIMEOUT * timeout * recipients + _LEASE_MARGIN
 
 
-@dataclass(slots=True)
-class DeliverySummary:
+class DeliverySummary(Struct):
     """The result of sending the deliveries that were due.
 
     Args:
@@ -276,8 +276,7 @@ def _ahead(at: str) -> Callable[[str | None], bool]:
     return lambda time: at < (time or "") <= furthest
 
 
-@dataclass(frozen=True, slots=True)
-class _Sender:
+class _Sender(Struct, frozen=True):
     """Sends batches of deliveries, and records their results in a summary."""
 
     store: Store

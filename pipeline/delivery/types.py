@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
+
+from msgspec import Struct, field
 
 from pipeline.core.times import Schedule
 from pipeline.core.types import Share
@@ -32,8 +33,7 @@ REPORTS = "reports"
 """The name of the destination that every config has: the reports directory, with CSV and JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Smtp:
+class Smtp(Struct, frozen=True):
     """A mail server.
 
     Args:
@@ -63,8 +63,7 @@ class Smtp:
     timeout: float = TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class Sendmail:
+class Sendmail(Struct, frozen=True):
     """A program that reads a mail from standard input, as sendmail does: `command` and its arguments."""
 
     attaches_files: ClassVar[bool] = True
@@ -78,8 +77,7 @@ class Sendmail:
     timeout: float = TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class MailDirectory:
+class MailDirectory(Struct, frozen=True):
     """A directory in which each mail becomes an `.eml` file, for the owner and those that `share` names."""
 
     attaches_files: ClassVar[bool] = True
@@ -92,8 +90,7 @@ class MailDirectory:
     share: Share = Share.OWNER
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Struct, frozen=True):
     """A URL to which the report is posted as JSON.
 
     Args:
@@ -112,8 +109,7 @@ class Webhook:
     timeout: float = TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class Apprise:
+class Apprise(Struct, frozen=True):
     """Services that Apprise supports (Slack, Discord, Telegram, Feishu …); `urls` are references."""
 
     attaches_files: ClassVar[bool] = False
@@ -124,8 +120,7 @@ class Apprise:
     timeout: float = TIMEOUT
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """A directory of report files.
 
     Args:
@@ -152,8 +147,7 @@ ChannelSettings = Smtp | Sendmail | MailDirectory | Webhook | Apprise | Files
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """A receiver of reports, with its filter, schedule and language.
 
     Args:
@@ -180,8 +174,7 @@ class DeliveryStatus(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryResult:
+class DeliveryResult(Struct, frozen=True):
     """The outcome of one attempt for one recipient.
 
     Args:
@@ -194,8 +187,7 @@ class DeliveryResult:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(Struct, frozen=True):
     """A check at healthchecks.io or a compatible server.
 
     Args:
@@ -203,12 +195,14 @@ class Ping:
         timeout: seconds that a ping may take, both attempts together.
     """
 
-    url: str = field(repr=False)
+    url: str
     timeout: float = PING_TIMEOUT
 
+    def __repr__(self) -> str:
+        return f"Ping(timeout={self.timeout!r})"
 
-@dataclass(frozen=True, slots=True)
-class MonitoringFailure:
+
+class MonitoringFailure(Struct, frozen=True):
     """The reason why a ping was not sent or the metrics were not written.
 
     Args:
@@ -220,8 +214,7 @@ class MonitoringFailure:
     permanent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RunHealth:
+class RunHealth(Struct, frozen=True):
     """The state of the job at the end of a run.
 
     Args:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from shlex import quote
 from textwrap import wrap
+
+from msgspec import Struct
 
 from pipeline.api import Home
 from pipeline.core.times import minute
@@ -27,8 +28,7 @@ _YEAR = len("2026-")
 _MARGIN = len("01-01 00:00") + 2
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(Struct, frozen=True):
     """How to write commands: the program, a program for SQLite files, and the demo's directory."""
 
     program: str

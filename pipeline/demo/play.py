@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from pipeline import api
 from pipeline.core.times import iso
@@ -21,8 +22,7 @@ _MOST_EVENTS = 3
 """So many events of one run are printed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A run with news, or after a scene.
 
     Args:
@@ -36,8 +36,7 @@ class Step:
     lines: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Clock:
+class _Clock(Struct):
     """The time in the script, for both gateway and job."""
 
     at: datetime

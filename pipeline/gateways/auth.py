@@ -6,9 +6,10 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
+
+from msgspec import Struct, field
 
 from pipeline.core.text import header_problem
 from pipeline.core.types import (
@@ -49,16 +50,18 @@ _TOKEN = re.compile(r"[\w.~+/-]+=*", re.ASCII)
 """The form of a bearer token: https://www.rfc-editor.org/rfc/rfc6750#section-2.1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(Struct, frozen=True):
     """Headers and query parameters of a scope's requests, and the secrets to redact from its answers.
 
     `params` are those with a secret; the others are in the requests of a dialect.
     """
 
-    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    headers: dict[str, str] = field(default_factory=dict)
     secrets: tuple[Secret, ...] = ()
-    params: Pairs = field(default=(), repr=False)
+    params: Pairs = ()
+
+    def __repr__(self) -> str:
+        return f"Authentication(secrets={self.secrets!r})"
 
     def __or__(self, other: Authentication) -> Authentication:
         """Return both together; the headers of the other replace those of the same name."""

@@ -8,10 +8,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Self
 from urllib.request import getproxies
+
+from msgspec.structs import replace
 
 from pipeline.core.proxies import skipped_exceptions
 from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope, is_reference

@@ -8,9 +8,10 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct
 
 from pipeline.core.masking import MASK
 from pipeline.core.network import connection_reason, lacks_tls, lacks_trust
@@ -39,8 +40,7 @@ _MAX_ERROR_BODY = 64 * 1024
 _QUOTED_BYTES = re.compile(r":\s+(?:bytearray\()?b['\"].*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A response with status 2xx or 304, its body decompressed and redacted.
 
     `time` is the moment of the response in Unix seconds, by the server's clock where it sends a `Date`;

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.categories import categorise
@@ -33,8 +35,7 @@ _IMPORTANT_CATEGORIES = frozenset({"price", "limits", "lifecycle"})
 _LONG_AGO = -(10**15)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldDifference:
+class FieldDifference(Struct, frozen=True):
     """A field that is not the same in all answers.
 
     Args:
@@ -67,8 +68,7 @@ class FieldDifference:
         return bool(set(self.path.replace(ELEMENT, "").split(".")) - {ANY})
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(Struct, frozen=True):
     """The comparison of several answers to one request.
 
     Args:
@@ -90,8 +90,7 @@ class ProbeResult:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeProbe:
+class ScopeProbe(Struct, frozen=True):
     """A probe of one scope.
 
     Args:

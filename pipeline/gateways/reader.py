@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from hashlib import sha256
+
+from msgspec.structs import replace
 
 from pipeline.core import canonical
 from pipeline.core.limits import MAX_BODY, NEW_RECORDS_PER_BODY, RECORD_OVERHEAD

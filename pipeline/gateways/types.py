@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from pipeline.core.limits import SMALL_ANSWER
 from pipeline.core.types import Listing, Scope
@@ -55,8 +56,7 @@ class Room:
             self._large.release()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     """A request as it is sent; what holds secrets is left out of the repr.
 
     `secret_params` are query parameters too, added to the URL of each redirect within the gateway. `room` is
@@ -66,14 +66,16 @@ class HttpRequest:
     url: str
     method: str = "GET"
     params: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    json: Any = field(default=None, repr=False)
-    secret_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    room: Room | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    secret_params: tuple[tuple[str, str], ...] = ()
+    room: Room | None = None
+
+    def __repr__(self) -> str:
+        return f"HttpRequest(url={self.url!r}, method={self.method!r}, params={self.params!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(Struct, frozen=True):
     """The head of a response, and its body as it arrives, still encoded by its `Content-Encoding`.
 
     `headers` are looked up in lower case; `cookies` are the values of `Set-Cookie`.
@@ -109,8 +111,7 @@ class Transport(Protocol):
         """Close every connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
+class Validators(Struct, frozen=True):
     """The validators of the last answer, which make the next request conditional.
 
     See https://www.rfc-editor.org/rfc/rfc9110#section-13.1.
@@ -125,8 +126,7 @@ class Validators:
         return {name: value for name, value in headers.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
+class FetchRequest(Struct, frozen=True):
     """One scope to fetch: its dialect, the requests to send, and the validators of its last answer."""
 
     scope: Scope
@@ -135,8 +135,7 @@ class FetchRequest:
     validators: Validators = field(default_factory=Validators)
 
 
-@dataclass(frozen=True, slots=True)
-class FetchResult:
+class FetchResult(Struct, frozen=True):
     """A complete answer, its validators, and how many seconds it took.
 
     `mask` masks the secrets of its scope, and parts of them, in texts that are made of the answer: its body
@@ -149,8 +148,7 @@ class FetchResult:
     mask: Callable[[str], str] = str
 
 
-@dataclass(frozen=True, slots=True)
-class NotModified:
+class NotModified(Struct, frozen=True):
     """A response 304: the last answer is still valid."""
 
     seconds: float
@@ -159,8 +157,7 @@ class NotModified:
 FetchOutcome = FetchResult | NotModified | FetchError
 
 
-@dataclass(frozen=True, slots=True)
-class ListingAnswer:
+class ListingAnswer(Struct, frozen=True):
     """A scope's complete answer, and the dialect that it was read in.
 
     Args:
@@ -186,20 +183,17 @@ class ListingAnswer:
         return price_advice(self.dialect, self.listing.records.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(Struct, frozen=True):
     """The scope's answer equals its last one: the same bytes, or a 304."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupGone:
+class GroupGone(Struct, frozen=True):
     """The group of the scope is not among those of its user; `record` is its id in the list of groups."""
 
     record: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeResult:
+class ScopeResult(Struct, frozen=True):
     """The result of one scope, and how many seconds it took (None where nothing was fetched)."""
 
     answer: ListingAnswer | Unchanged | GroupGone | FetchError

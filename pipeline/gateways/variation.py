@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.core import canonical
 
@@ -22,8 +23,7 @@ _MAX_KEY = 60
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Variation:
+class Variation(Struct, frozen=True):
     """A place where values differ, and its different values as text; None where the place is absent."""
 
     at: Steps

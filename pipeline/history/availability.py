@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.core.types import Kind
 from pipeline.history.compare import Comparer
@@ -71,8 +72,7 @@ def catalog(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """The models of one gateway, and the scopes that are offered each of them now.
 
     Args:
@@ -114,8 +114,7 @@ def _scopes_by_model(scopes: Iterable[ScopeListing], listed: ListedModels) -> di
     return {model: frozenset(found[model]) for model in sorted(found)}
 
 
-@dataclass(frozen=True, slots=True)
-class NearestList:
+class NearestList(Struct, frozen=True):
     """The differences between a list and the most similar other list.
 
     Args:
@@ -129,8 +128,7 @@ class NearestList:
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EqualScopes:
+class EqualScopes(Struct, frozen=True):
     """Scopes of one gateway with exactly the same list.
 
     Args:

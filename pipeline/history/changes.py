@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline.core.diff import field_changes
 from pipeline.core.prices import PriceChange, changed_prices, mark_flapping, price_changes
@@ -115,8 +117,7 @@ def find_removals(store: Store, window: Window) -> tuple[Event, ...]:
     return _build_events(store, window, confirmations, {})
 
 
-@dataclass(frozen=True, slots=True)
-class _SharedEvent:
+class _SharedEvent(Struct, frozen=True):
     """The part of an event that is equal for all its scopes.
 
     `before` and `after` are the rows of the records that differ; None for a model that was added or removed,
@@ -133,7 +134,6 @@ class _SharedEvent:
     after: int | None
     case_variant: str | None
     successor: str | None
-    owned_by: str | None = field(compare=False)
 
 
 _Differing = tuple[tuple[FieldChange, ...], frozenset[int]]
@@ -157,13 +157,15 @@ def _build_events(
     levels = flap_levels_of_confirmations(store, [each for each in sightings if each.outcome == "confirmed"])
     rules = _EventRules(ListedModels(store), departures, readded, levels, changes)
     found: dict[_SharedEvent, list[TransitionSighting]] = {}
+    owners: dict[_SharedEvent, str | None] = {}
     for sighting in sightings:
         for change in changes.get(sighting.transition, ()):
             event = rules.event(sighting, change) if models is None or change.model in models else None
             if event:
                 found.setdefault(event, []).append(sighting)
+                owners.setdefault(event, change.owned_by)
     values = episodes(store, window, models), regains(store, window, models)
-    events = _complete(store, found, changes, *values)
+    events = _complete(store, found, owners, changes, *values)
     events += settled_events(store, settled)
     moves: dict[tuple[int, str], TransitionSighting | SettledValue] = {
         (each.snapshot, each.scope_name): each for each in settled
@@ -198,8 +200,7 @@ def _order_times(sightings: Iterable[TransitionSighting | SettledValue]) -> dict
     return times
 
 
-@dataclass(frozen=True, slots=True)
-class _EventRules:
+class _EventRules(Struct, frozen=True):
     """The rules by which a change, at a sighting of its transition, is an event or none.
 
     Args:
@@ -287,7 +288,6 @@ def _shared(
         kind=kind,
         gateway=sighting.gateway,
         model=change.model_name,
-        owned_by=change.owned_by,
         since=since,
         before=before,
         after=change.after if before is not None else None,
@@ -299,6 +299,7 @@ def _shared(
 def _complete(
     store: Store,
     found: Mapping[_SharedEvent, Sequence[TransitionSighting]],
+    owners: Mapping[_SharedEvent, str | None],
     changes: Mapping[int, Sequence[ChangeRow]],
     flapping: Episodes,
     regained: Regains,
@@ -333,7 +334,7 @@ def _complete(
                 model=event.model,
                 scopes=tuple(sorted({sighting.scope_name for sighting in members})),
                 groups=tuple(sorted({sighting.group_name for sighting in members if sighting.group_name})),
-                owned_by=event.owned_by,
+                owned_by=owners[event],
                 since=event.since,
                 away_seconds=elapsed(event.since, event.at)
                 if event.since and event.kind == Kind.RETURNED

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core import canonical
 from pipeline.core.categories import QUIET, SHAPE, categorise
@@ -37,8 +39,7 @@ _COMMON_FACTS = (
 """The facts that mean the same at every gateway."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedSide:
+class ComparedSide(Struct, frozen=True):
     """Some scopes at a moment.
 
     Args:
@@ -51,8 +52,7 @@ class ComparedSide:
     scopes: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A model that only one of two lists has, or whose records differ: `changed`, with fields and prices.
 
     A difference in the shape of the lists has no `model` but `models`: nearly all that both lists have.
@@ -74,8 +74,7 @@ ScopePair = tuple[ScopeListing, ScopeListing]
 """The listings that are compared: one of the first side, and one of the second."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedPairs:
+class ComparedPairs(Struct, frozen=True):
     """At least one pair of listings; all pairs have the same sizes and the same differences."""
 
     pairs: tuple[ScopePair, ...]
@@ -97,8 +96,7 @@ class ComparedPairs:
         return all(before.scope_id == after.scope_id for before, after in self.pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """The result of comparing two sides.
 
     Args:

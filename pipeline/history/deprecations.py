@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from msgspec import Struct
 
 from pipeline.core.times import iso
 from pipeline.history.changes import find_removals
@@ -16,8 +17,7 @@ from pipeline.store.records import listed_records
 from pipeline.store.windows import time_window
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncedShutdown:
+class AnnouncedShutdown(Struct, frozen=True):
     """A model on offer with a shutdown date.
 
     Args:
@@ -35,8 +35,7 @@ class AnnouncedShutdown:
     lifecycle: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class UnannouncedRemoval:
+class UnannouncedRemoval(Struct, frozen=True):
     """A removal of a model whose last record had no shutdown date; times in ISO 8601 UTC.
 
     Args:
@@ -54,8 +53,7 @@ class UnannouncedRemoval:
     back: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Deprecations:
+class Deprecations(Struct, frozen=True):
     """Announced shutdowns, by day, and removals without notice, oldest first.
 
     `later` is the first shutdown after the days that were asked for; None without one.

@@ -6,7 +6,8 @@ And values that came back different: their changes from the value before the los
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pipeline.core.categories import SHAPE, categorise
 from pipeline.core.impact import is_loud

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.types import Kind, Scope, ScopeState
 from pipeline.history.changes import find_events
@@ -51,8 +53,7 @@ class OfferState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeOffer:
+class ScopeOffer(Struct, frozen=True):
     """Whether one scope is offered a model.
 
     Args:
@@ -72,8 +73,7 @@ class ScopeOffer:
     lost: LostGroup | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelDetails:
+class ModelDetails(Struct, frozen=True):
     """Everything recorded of a model at one gateway.
 
     Args:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.failures import is_reminder
 from pipeline.core.types import PROBLEMS
@@ -16,8 +18,7 @@ from pipeline.store.offers import ScopeModel
 from pipeline.store.scopes import left_out_rows
 
 
-@dataclass(frozen=True, slots=True)
-class RunProblems:
+class RunProblems(Struct, frozen=True):
     """The problems of a run that are due, and those that ended with it.
 
     A problem is due in the run in which it begins or becomes urgent, and in the first run after each further

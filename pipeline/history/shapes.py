@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.categories import SHAPE
 from pipeline.core.impact import is_significant
@@ -137,8 +139,7 @@ def with_meaning(field: FieldChange) -> FieldChange:
     return replace(field, category=field.shape_of or "other", shape_of=None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """The fields of an event that are folded."""
 
     event: Event

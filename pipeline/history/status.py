@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.types import Coverage, Run
@@ -15,8 +16,7 @@ from pipeline.store.recurrences import unsteady_scopes
 from pipeline.store.runs import find_run
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """The last run (None before the first), the state of every scope, and how many reports are unsent.
 
     `unsteady` has the scopes with a problem that began three times in a row, each less than a day after its

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.core.categories import QUIET_CATEGORIES
 from pipeline.core.impact import is_group_gone
@@ -63,8 +64,7 @@ _OFFERED = FIRST_OFFERS | {
 _Prices = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineStep:
+class TimelineStep(Struct, frozen=True):
     """One step of a timeline; times in ISO 8601 UTC.
 
     Args:
@@ -87,8 +87,7 @@ class TimelineStep:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """The history of a model in scopes where it is exactly the same; times in ISO 8601 UTC.
 
     Args:

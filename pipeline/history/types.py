@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pipeline.core.impact import is_significant, severity
 from pipeline.core.prices import PriceChange, split_prices
@@ -13,8 +13,7 @@ from pipeline.store.runs import Run
 __all__ = ["Coverage", "Event", "Recovery", "Run", "ScopeRows"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A change of one model in a window, one for all the scopes that had it in the same run.
 
     A change of shape is one of several models: nearly all of a list gained, or lost, the same fields. By a
@@ -91,8 +90,7 @@ class Event:
         return severity(self.kind, prices, fields, urgent=self.urgent)
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeRows:
+class ScopeRows(Struct, frozen=True):
     """The rows of a scope's last accepted answer that are left out, for people.
 
     `is_new` is set in the run that begins to leave out rows.

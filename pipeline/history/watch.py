@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.impact import URGENT_CATEGORIES, is_group_gone, is_pressing, shutdown_dates
 from pipeline.core.prices import PriceChange, split_prices
@@ -58,8 +60,7 @@ class FindingKind(StrEnum):
     FAILING = "failing"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A finding about a watched model, with all the scopes that share it.
 
     Args:
@@ -104,8 +105,7 @@ class Finding:
         return max(0 if self.earliest else 1, self.needed - (self.answers or 0))
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedModel:
+class WatchedModel(Struct, frozen=True):
     """A watched model, the scopes that offer it now, and the findings about it; none if it is OK."""
 
     model: str
@@ -118,8 +118,7 @@ class WatchedModel:
         return any(finding.urgent for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class UnmatchedPattern:
+class UnmatchedPattern(Struct, frozen=True):
     """A pattern, an id or a glob of ids, without a model to check.
 
     Args:
@@ -133,8 +132,7 @@ class UnmatchedPattern:
     similar: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WatchReport:
+class WatchReport(Struct, frozen=True):
     """The state of the watched models after the newest run.
 
     Args:
@@ -271,8 +269,7 @@ def _is_long(answers: Sequence[str], thresholds: Thresholds | None) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Watched:
+class _Watched(Struct, frozen=True):
     """The watched scopes that are asked, the watched models by row, and which scopes offer which models.
 
     `lost` has the scopes of groups that are gone, or may be, which offer nothing, or that a held list lacks.

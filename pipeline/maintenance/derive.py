@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
+
+from msgspec import Struct
 
 from pipeline.core.categories import QUIET
 from pipeline.core.diff import NO_RULES, FieldComparer, FieldRules, diff
@@ -21,8 +22,7 @@ Sides = tuple[str, int | None, int | None]
 """A change's kind, and its rows of `records` before and after."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """A row of `transitions`."""
 
     id: int
@@ -48,8 +48,7 @@ def field_rules(store: Store, dialects_of: DialectsOf) -> dict[int, list[FieldRu
     return {listing: rules_of(gateway, reading) for listing, gateway, reading in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedChange:
+class DerivedChange(Struct, frozen=True):
     """A change as it follows from two listings; `model` is a row of `models`."""
 
     change: Change
@@ -58,16 +57,14 @@ class DerivedChange:
     fields: tuple[FieldChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredField:
+class StoredField(Struct, frozen=True):
     """A row of `field_changes`."""
 
     id: int
     field: FieldChange
 
 
-@dataclass(frozen=True, slots=True)
-class StoredChange:
+class StoredChange(Struct, frozen=True):
     """A row of `changes` with its fields."""
 
     id: int
@@ -76,8 +73,7 @@ class StoredChange:
     fields: tuple[StoredField, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedListing:
+class LoadedListing(Struct, frozen=True):
     """A listing, and the rows of `models` and `records` of each of its models, by the model's name."""
 
     listing: Listing

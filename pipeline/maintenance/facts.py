@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from pipeline.core import canonical
 from pipeline.core.facts import (
@@ -32,7 +34,7 @@ from pipeline.store.bulk import BulkWriter, ids_after
 DialectsOf = Callable[[str, str], Sequence[Dialect]]
 """Returns the dialects that may have parsed a listing, by its gateway and `reading`; the likeliest first."""
 
-_PERMISSION_COLUMNS = tuple(item.name for item in fields(Permission))
+_PERMISSION_COLUMNS = Permission.__struct_fields__
 
 
 def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
@@ -58,8 +60,7 @@ def dialects_of(scopes: Iterable[Scope]) -> DialectsOf:
     return found
 
 
-@dataclass(slots=True)
-class FactDifferences:
+class FactDifferences(Struct):
     """Where facts, prices and permissions differ from those that are parsed today.
 
     Args:
@@ -186,8 +187,7 @@ def _stored_prices(store: Store) -> dict[int, list[tuple[Any, ...]]]:
     return {record: [row[1:] for row in group] for record, group in groupby(rows, key=itemgetter(0))}
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectedFacts:
+class CorrectedFacts(Struct, frozen=True):
     """The numbers of records with other facts, prices and permissions, and of unknown dialects."""
 
     facts: int

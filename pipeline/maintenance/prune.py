@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
+
+from msgspec import Struct
 
 from pipeline.core.times import iso, minute, shifted
 from pipeline.core.types import PROBLEMS, SETS_LISTING
@@ -35,8 +36,7 @@ _LAST_ID = 1 << 62
 """Larger than any id."""
 
 
-@dataclass(frozen=True, slots=True)
-class PruneResult:
+class PruneResult(Struct, frozen=True):
     """The result of dropping old history.
 
     Args:
@@ -144,8 +144,7 @@ def _due_reports(store: Store) -> list[str]:
     return [row["at"] for row in rows if row["at"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """The sightings that a scope keeps, by id.
 
     Args:

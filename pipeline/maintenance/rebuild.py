@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from pipeline.core.diff import NO_RULES, FieldRules
 from pipeline.core.types import Change, FieldChange
@@ -38,8 +40,7 @@ from pipeline.store.integrity import changed_parts
 from pipeline.store.transitions import summary, write_changes
 
 
-@dataclass(frozen=True, slots=True)
-class RebuildTotals:
+class RebuildTotals(Struct, frozen=True):
     """How many rows were corrected, by kind.
 
     `words` counts models that the search did not find; `unknown` counts records of unknown dialects, whose

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from pipeline.core.types import PROBLEMS, SETS_LISTING
 from pipeline.store import Store
@@ -24,8 +25,7 @@ class SightingRow(NamedTuple):
     since: int | None
 
 
-@dataclass(slots=True)
-class PointerState:
+class PointerState(Struct):
     """The pointers of a scope: its current listing, its held listing, and its last sighting."""
 
     listing: int | None = None
@@ -33,8 +33,7 @@ class PointerState:
     sighting: int | None = None
 
 
-@dataclass(slots=True)
-class Replay:
+class Replay(Struct):
     """The result of a replay.
 
     Args:

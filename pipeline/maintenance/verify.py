@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
+
+from msgspec import Struct
 
 from pipeline.core import canonical
 from pipeline.core.diff import NO_RULES, FieldRules
@@ -39,8 +40,7 @@ class Cure(StrEnum):
     RESTORE = "restore a backup"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """An error in a row; `id` is None if it is not of a single row."""
 
     table: str
@@ -49,8 +49,7 @@ class Problem:
     cure: Cure
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check.
 
     Args:

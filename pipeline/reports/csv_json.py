@@ -10,10 +10,11 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from importlib import resources
 from typing import Any
+
+from msgspec.structs import asdict
 
 from pipeline.core.amounts import USD
 from pipeline.core.canonical import from_text, pretty

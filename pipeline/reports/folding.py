@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.impact import by_importance, is_group_gone, is_reduction, is_significant, severity
 from pipeline.core.jsonpath import generalise
@@ -168,8 +170,7 @@ class _ListSteps:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Net:
+class _Net(Struct, frozen=True):
     """The net change of a model in one scope; scopes with equal ones share a `NetChange`."""
 
     gateway: str
@@ -384,8 +385,7 @@ def _join(changes: Sequence[NetChange], label: str = "") -> NetChange:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch(Generic[_T]):
+class Batch(Struct, Generic[_T], frozen=True):
     """Items to show as one: they have a common label or, if it is empty, the same change."""
 
     label: str
@@ -484,8 +484,7 @@ def worst_first(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=place)
 
 
-@dataclass(frozen=True, slots=True)
-class Flapping:
+class Flapping(Struct, frozen=True):
     """Several events of one model in the same scopes: the last, the first, their number, the net changes."""
 
     last: Event

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.times import elapsed
 from pipeline.core.types import GROUP_PREFIX, HoldKind, Kind, Severity
@@ -475,8 +477,7 @@ def _shutdowns(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _WindowData:
+class _WindowData(Struct, frozen=True):
     """The content of a window before any filter.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.core.prices import PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity
@@ -17,8 +18,7 @@ LANGUAGES = ("en", "ja", "zh-CN")
 """The languages of mails and reports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """The part of a report that a destination receives; an empty tuple of globs matches everything.
 
     Args:
@@ -36,8 +36,7 @@ class Filter:
     severity: Severity = Severity.NOTABLE
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Every step of a window, as in CSV and JSON; the same history gives the same report.
 
     Args:
@@ -61,8 +60,7 @@ class Report:
         return {str(kind): counts[kind] for kind in Kind}
 
 
-@dataclass(frozen=True, slots=True)
-class NetChange:
+class NetChange(Struct, frozen=True):
     """The net change of one model, or of several models alike, between the two ends of a window.
 
     Args:
@@ -135,8 +133,7 @@ class NetChange:
         return len(self.fields) if self.kind == Kind.SHAPE else len(self.models)
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(Struct, frozen=True):
     """How far a removal is confirmed.
 
     Args:
@@ -153,8 +150,7 @@ class Removal:
     flapping: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Struct, frozen=True):
     """Scopes of a gateway in the same trouble at the end of the window, for the same reason.
 
     Args:
@@ -195,8 +191,7 @@ class Incident:
     cure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedIncident:
+class ResolvedIncident(Struct, frozen=True):
     """Scopes of a gateway whose failure or hold ended in the window, or that have watched models back.
 
     Args:
@@ -237,8 +232,7 @@ class ResolvedIncident:
     steady: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FirstAnswer:
+class FirstAnswer(Struct, frozen=True):
     """Scopes of a gateway that answered for the first time, with the same number of models: a baseline.
 
     With `lists_groups` it is the number of groups of a user.
@@ -250,8 +244,7 @@ class FirstAnswer:
     lists_groups: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(Struct, frozen=True):
     """A model with an announced shutdown date (ISO 8601); `days` until then, negative when it has passed."""
 
     day: str
@@ -261,8 +254,7 @@ class Shutdown:
     scopes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DayCounts:
+class DayCounts(Struct, frozen=True):
     """The number of changes on one day (ISO 8601 date, UTC), by kind."""
 
     day: str
@@ -280,8 +272,7 @@ class DayCounts:
         return of_models + self.shape + self.group
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """The net, folded content of one report, for the renderings.
 
     Args:
@@ -356,8 +347,7 @@ class Summary:
         return next((severity for severity in Severity if severity in found), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """A file that goes with a mail: its name, such as `changes.csv`, its media type and its bytes."""
 
     name: str
@@ -365,8 +355,7 @@ class Attachment:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A report in all the formats of a mail, addressed and ready to send.
 
     Args:

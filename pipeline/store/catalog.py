@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.store.database import Store
 from pipeline.store.outcomes import SETS_LISTING
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """A moment of the history: a time (ISO 8601 UTC), the end of a run (its snapshot), or now."""
 
     at: str | None = None
@@ -20,8 +20,7 @@ class Moment:
 NOW = Moment()
 
 
-@dataclass(frozen=True, slots=True)
-class ScopeListing:
+class ScopeListing(Struct, frozen=True):
     """The current listing of a scope at a moment.
 
     Args:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pipeline.core.categories import QUIET
 from pipeline.core.types import FieldChange
@@ -20,8 +22,7 @@ def _as_json(models: ModelIds) -> str | None:
     return None if models is None else json.dumps(sorted(models))
 
 
-@dataclass(frozen=True, slots=True)
-class TransitionSighting:
+class TransitionSighting(Struct, frozen=True):
     """A sighting by which a scope moved along a transition, or confirmed its removals.
 
     Args:
@@ -77,8 +78,7 @@ def transition_sightings(store: Store, window: Window, models: ModelIds = None) 
     return [TransitionSighting(**row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRow:
+class ChangeRow(Struct, frozen=True):
     """A row of `changes`; `owned_by` is the owner in the newer record."""
 
     id: int

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pipeline.core.types import GROUP_PREFIX, HoldKind
 from pipeline.store.database import Store
@@ -16,8 +18,7 @@ from pipeline.store.runs import is_newest
 from pipeline.store.windows import IN_TIME, IN_WINDOW, Window
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """The state of one scope at the end of a run; times are starts of runs (ISO 8601 UTC).
 
     Args:
@@ -183,8 +184,7 @@ order by current.name
 """  # noqa: S608 - constants only
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+class Recovery(Struct, frozen=True):
     """The end of a scope's hold or failure; times are starts of runs (ISO 8601 UTC).
 
     Args:

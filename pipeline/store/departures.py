@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from pipeline.store.changes import ModelIds
 from pipeline.store.database import Store
@@ -13,8 +14,7 @@ from pipeline.store.flapping import flap_levels
 from pipeline.store.windows import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(Struct, frozen=True):
     """A model's last record in a scope, and when it left (ISO 8601 UTC); None if that was not confirmed."""
 
     record: int

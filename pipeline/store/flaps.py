@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.diff import field_changes
@@ -41,8 +43,7 @@ _CATEGORY = f"""
 """SQL: the category of a field that decides whether it has episodes; see `is_loud`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """The episodes of a scope whose values are stable: rows of `flaps`, and the scope's current listing."""
 
     scope: int
@@ -401,8 +402,7 @@ _STABLE = f"""
 """  # noqa: S608 - our own words
 
 
-@dataclass(frozen=True, slots=True)
-class Episode:
+class Episode(Struct, frozen=True):
     """A value that keeps changing in a scope.
 
     Args:
@@ -442,8 +442,7 @@ def episodes(store: Store, window: Window, models: ModelIds = None) -> Episodes:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Regain:
+class Regain(Struct, frozen=True):
     """The value that a field had before it was lost, and the record of the model with it."""
 
     before: str
@@ -475,8 +474,7 @@ def regains(store: Store, window: Window, models: ModelIds = None) -> Regains:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class SettledValue:
+class SettledValue(Struct, frozen=True):
     """A value that kept changing, and is stable since a sighting.
 
     Args:

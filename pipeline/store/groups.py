@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.core.types import GROUP_PREFIX
 from pipeline.store.database import Store
@@ -14,8 +15,7 @@ from pipeline.store.offers import PendingMisses, pending_at, pending_removals
 from pipeline.store.outcomes import SETS_LISTING
 
 
-@dataclass(frozen=True, slots=True)
-class UserGroup:
+class UserGroup(Struct, frozen=True):
     """A group that a user may use now.
 
     Args:
@@ -89,8 +89,7 @@ def group_listings(
     return {(row["user"], row["name"], row["until"]): (row["scope"], row["listing"]) for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class LostGroup:
+class LostGroup(Struct, frozen=True):
     """A group that its user may not use any more, by the user's newest list of groups.
 
     Args:
@@ -163,8 +162,7 @@ _LOST = f"""
 """  # noqa: S608 - constants only
 
 
-@dataclass(frozen=True, slots=True)
-class PendingGroup:
+class PendingGroup(Struct, frozen=True):
     """A group whose loss was pending after a run; see `LostGroup`. `listing` has its models."""
 
     user: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pipeline.core import canonical
 from pipeline.core.text import count
@@ -21,8 +23,7 @@ from pipeline.store.runs import trusted_starts
 from pipeline.store.transitions import FieldsOf, write_transition
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """An outcome of a scope at a snapshot; ids are those of the tables."""
 
     scope: int
@@ -37,8 +38,7 @@ class Sighting:
     cure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One run, and how many of its scopes answered, moved, were held or failed.
 
     Times are ISO 8601 UTC; status is done, partial, failed or imported; `covered` is a row of `coverages`.
@@ -55,8 +55,7 @@ class Snapshot:
     failed: int
 
 
-@dataclass(slots=True)
-class PendingRemoval:
+class PendingRemoval(Struct):
     """The removals of one flap level in a scope's move.
 
     Args:

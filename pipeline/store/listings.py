@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from pipeline.core import canonical
 from pipeline.core.facts import Facts, Permission, is_shared, parse_permissions, to_columns, to_price_rows

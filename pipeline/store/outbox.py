@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.store.database import Store
 from pipeline.store.windows import FOREVER, Window
@@ -13,8 +14,7 @@ IsLive = Callable[[str | None], bool]
 """Returns whether a lease, by its end (ISO 8601 UTC), has not expired; None is no lease."""
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationState:
+class DestinationState(Struct, frozen=True):
     """A destination as recorded: up to which run it has been sent reports.
 
     Args:
@@ -31,8 +31,7 @@ class DestinationState:
     token: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """One report on its way to one recipient.
 
     Args:
@@ -236,8 +235,7 @@ def unsent(store: Store) -> dict[str, int]:
     return {state: found.get(state, 0) for state in ("waiting", "refused")}
 
 
-@dataclass(frozen=True, slots=True)
-class FailingRecipient:
+class FailingRecipient(Struct, frozen=True):
     """A recipient whose last attempted delivery was not sent; times are starts of runs (ISO 8601 UTC).
 
     Args:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.store.database import Store
 from pipeline.store.records import PRICE_COLUMNS
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSighting:
+class ModelSighting(Struct, frozen=True):
     """A sighting that may change whether a scope lists a model, or which record of it.
 
     Args:

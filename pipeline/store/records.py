@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.core import canonical
 from pipeline.core.amounts import USD
@@ -111,8 +112,7 @@ def _of_listing(store: Store, listing: int, columns: str) -> dict[str, dict[str,
     return {row.pop("model"): row for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class ListedRecord:
+class ListedRecord(Struct, frozen=True):
     """A record of a listing.
 
     Args:
@@ -135,7 +135,7 @@ class ListedRecord:
     deprecated_at: str | None
 
 
-_LISTED = tuple(each.name for each in fields(ListedRecord))
+_LISTED = ListedRecord.__struct_fields__
 
 
 def listed_records(
@@ -170,8 +170,7 @@ def listed_records(
     return [ListedRecord(**{name: row[name] for name in _LISTED}) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFacts:
+class RecordFacts(Struct, frozen=True):
     """What is known of a record.
 
     Args:
@@ -195,8 +194,7 @@ def record_facts(store: Store, records: Iterable[int]) -> dict[int, RecordFacts]
     return {row["id"]: RecordFacts(_facts(row), _more_prices(row)) for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedRecord:
+class OfferedRecord(Struct, frozen=True):
     """A record of a model in current listings.
 
     Args:

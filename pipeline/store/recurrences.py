@@ -8,8 +8,9 @@ sighting `recovered` with a `flap_level` is written.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from pipeline.core.failures import LASTS_AFTER
 from pipeline.core.times import TOLERANCE, shifted
@@ -27,8 +28,7 @@ _RECENT = 30 * 24 * 3600
 """The seconds for which a scope without a complete answer stays unsteady."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recurrence:
+class Recurrence(Struct, frozen=True):
     """A problem of an unsteady scope.
 
     Args:

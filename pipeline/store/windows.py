@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pipeline.store.database import Store
 
@@ -10,8 +10,7 @@ FOREVER = "~"
 """Later than any time in ISO 8601."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The runs after `since` up to `until`, by snapshot id, that began before `end` (ISO 8601 UTC).
 
     `since` 0 begins with the history. An import gives new ids to old answers: those before `start` are left

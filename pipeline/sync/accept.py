@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pipeline.core.diff import NO_RULES, FieldComparer, diff
 from pipeline.core.types import Outcome, Scope, ScopeState

@@ -12,11 +12,12 @@ import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from msgspec import Struct
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.times import iso, minute
@@ -39,8 +40,7 @@ _MAGIC = (_GZIP_MAGIC, b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
 _MAGIC_BYTES = 6
 
 
-@dataclass(frozen=True, slots=True)
-class SavedAnswer:
+class SavedAnswer(Struct, frozen=True):
     """One complete answer: its time (ISO 8601 UTC), its bytes, and its source for messages."""
 
     at: str
@@ -48,8 +48,7 @@ class SavedAnswer:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A file or line that is not imported, and the reason; `is_answer` if only its time cannot be."""
 
     source: str
@@ -57,8 +56,7 @@ class LeftOut:
     is_answer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """Saved answers: their number, and an iterator that reads one after the other.
 
     `doubt` is a message about times that contradict each other; None where they do not.
@@ -143,8 +141,7 @@ def in_directory(
     return Answers(len(found), answers, tuple(others))
 
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
+class _Directory(Struct, frozen=True):
     """The files of a directory, each by its path below it."""
 
     path: Path

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline.core.types import Gateway, LeftOutRows, Listing, Scope, is_valid_name
 from pipeline.errors import ALL_FAILED_EXIT, HELD_EXIT, FetchError, QuestionError, SavedError
@@ -37,8 +39,7 @@ NO_ROWS = LeftOutRows(0)
 OnAnswer = Callable[[SavedAnswer], None]
 
 
-@dataclass(slots=True)
-class BackfillTotals:
+class BackfillTotals(Struct):
     """The counts of an import.
 
     Args:
@@ -89,8 +90,7 @@ class BackfillTotals:
         self.held += run.held
 
 
-@dataclass(frozen=True, slots=True)
-class ImportResult:
+class ImportResult(Struct, frozen=True):
     """The result of an import.
 
     Args:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.times import shifted
@@ -23,8 +25,7 @@ _ANONYMOUS_LISTINGS = 3
 """The last lists without a key that count as those of a moment: caches of a gateway differ for a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedTransition:
+class RecordedTransition(Struct, frozen=True):
     """A transition's id, and whether it removed a model."""
 
     id: int

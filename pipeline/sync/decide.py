@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core import canonical
 from pipeline.core.failures import TRANSIENT, lasts
@@ -64,8 +66,7 @@ class History(Protocol):
         """Return the anonymous scopes of a gateway that have answered, by the name of the gateway."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The decision on a scope's answer.
 
     Args:
@@ -101,8 +102,7 @@ class Decision:
         return self.outcome == Outcome.HELD or self.lasting is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(Struct, frozen=True):
     """A list becomes the current one.
 
     Args:
@@ -114,8 +114,7 @@ class Accept:
     listing: Listing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """The current listing stays; `reason` is for people."""
 
     reason: str
@@ -125,8 +124,7 @@ class Hold:
 Verdict = Accept | Hold
 
 
-@dataclass(frozen=True, slots=True)
-class AnonymousList:
+class AnonymousList(Struct, frozen=True):
     """The ids that a gateway lists without a key: now, and in its last accepted lists, the newest first."""
 
     now: AbstractSet[str]
@@ -167,8 +165,7 @@ def decide(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
+class _Context(Struct, frozen=True):
     """What the decisions of one run share."""
 
     results: Mapping[str, ScopeResult]

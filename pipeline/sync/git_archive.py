@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from msgspec import Struct
 
 from pipeline.core.text import count
 from pipeline.core.times import minute
@@ -170,8 +171,7 @@ def _doubt(file: str, versions: Sequence[_Version]) -> str | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Git:
+class _Git(Struct, frozen=True):
     """The user's git in a repository, with an environment."""
 
     repository: Path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.core.text import count
 from pipeline.core.times import counted_runs, has_lasted
@@ -32,8 +33,7 @@ _NO_EVIDENCE = (HoldKind.INCOMPLETE, HoldKind.ANONYMOUS)
 _MAX_NAMES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class HeldAnswer:
+class HeldAnswer(Struct, frozen=True):
     """A complete answer in a hold: the start of its run (ISO 8601 UTC), its snapshot, and its list.
 
     For the kind `current` the answer was the current list, and `listing` is the last held one. `trusted_at`
@@ -52,8 +52,7 @@ class HeldAnswer:
         return self.at if self.trusted_at is None else self.trusted_at
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRecord:
+class HoldRecord(Struct, frozen=True):
     """A hold: the snapshot with which its present state began, why, and its answers, oldest first."""
 
     began: int
@@ -70,8 +69,7 @@ class HoldRecord:
         return self.alternates or self.answers[-1].kind == kind
 
 
-@dataclass(frozen=True, slots=True)
-class HoldHistory:
+class HoldHistory(Struct, frozen=True):
     """The holds of a scope: the open one, and those that ended in the last seven days."""
 
     open: HoldRecord | None = None
@@ -82,8 +80,7 @@ NO_HOLDS = HoldHistory()
 """The holds of a scope without any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Struct, frozen=True):
     """The held answers that lacked all models that an accepted one lacks.
 
     Args:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.times import seconds_between
 from pipeline.core.types import PROBLEMS, HoldKind, Outcome, ScopeState
@@ -17,8 +19,7 @@ from pipeline.sync.decide import Decision
 from pipeline.sync.flaps import settle_flaps
 
 
-@dataclass(frozen=True, slots=True)
-class RunTotals:
+class RunTotals(Struct, frozen=True):
     """The counts of a run; `snapshot` is its row in the database."""
 
     snapshot: int

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.types import Scope, ScopeState
 from pipeline.gateways.reader import AnswerReader
@@ -70,8 +72,7 @@ def sync(
     return totals
 
 
-@dataclass(frozen=True, slots=True)
-class Results:
+class Results(Struct, frozen=True):
     """The result of every scope, by its name; `scopes` includes those of a user's groups."""
 
     scopes: tuple[Scope, ...]

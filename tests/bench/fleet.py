@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
 from figures import Figure, at_most, faster, size, slower
 from measure import Command, Measured, always, database_bytes, interleaved, modelwatch, once, python
+from msgspec.structs import replace
 from serve import serving
 from setting import CLIENTS, Setting, configure
 

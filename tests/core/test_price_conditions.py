@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from gateways.test_known_dialects import price_as_written
 from hypothesis import given
+from msgspec.structs import replace
 from support import strategies
 
 from pipeline.core.facts import PER_1M, PER_TOKEN, FactPaths, Prices, strip_zeros, to_price_rows

@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from dataclasses import FrozenInstanceError, asdict, dataclass
 
+import msgspec
 import pytest
 from support.fakes import listing, scope
 
 from pipeline.core.types import AccessToken, Anonymous, Change, Cookie, Credential, Key, Kind, Login, Secret
 
 
-@dataclass(frozen=True)
-class _Holder:
+class _Holder(msgspec.Struct, frozen=True):
     secret: Secret
 
 
@@ -34,11 +33,11 @@ def test_a_secret_prints_as_stars() -> None:
 
 def test_a_secret_cannot_be_serialised() -> None:
     secret = Secret("hunter2")
-    for write in (pickle.dumps, copy.deepcopy, json.dumps):
+    for write in (pickle.dumps, copy.deepcopy, json.dumps, msgspec.json.encode):
         with pytest.raises(TypeError):
             write(secret)
     with pytest.raises(TypeError):
-        asdict(_Holder(secret))
+        msgspec.json.encode(_Holder(secret))
 
 
 def test_the_kind_of_a_change_follows_from_its_sides() -> None:
@@ -63,7 +62,7 @@ def test_a_scope_has_a_kind_of_credential(credential: Credential, auth: str) -> 
 
 
 def test_a_scope_is_immutable() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         scope("acme/prod").name = "other"  # type: ignore[misc]
 
 

@@ -7,13 +7,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from msgspec.structs import replace
 from support.e2e import TIMEOUT, Job, Question, Reply, Scripted, ended, listed
 
 from pipeline.core.times import iso

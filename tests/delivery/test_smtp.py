@@ -7,10 +7,10 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 import trustme
+from msgspec.structs import replace
 from support import ROOT
 from support.mailing import (
     MESSAGE,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import asdict
 from support import ROOT
 
 from pipeline.config import parse

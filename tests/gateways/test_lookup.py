@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.core.types import Gateway as GatewayConfig
 from pipeline.core.types import Key, Limits, Scope, Secret

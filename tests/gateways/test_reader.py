@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.fakes import ASKED_AT, body, row
 
 from pipeline.core.types import Gateway, Overrides, Scope, ScopeState

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.fakes import NOTHING_HELD, Script, moment, scope
 
 from pipeline.core.categories import SHAPE

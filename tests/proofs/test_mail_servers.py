@@ -4,10 +4,10 @@ import csv
 import io
 import json
 import os
-from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 import pytest
+from msgspec.structs import replace
 from support.mailing import MESSAGE, message_with, read, resolve
 from support.postfix import Relay, mail_server, missing
 

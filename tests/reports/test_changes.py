@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.renderings import message_of
 from support.summaries import AT, BEFORE, NIGHT, NOTABLE, only
 

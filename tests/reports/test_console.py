@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.events import ADDED, CHANGED, RECOVERY, REMOVED, REPORT, RETURNED
 
 from pipeline.core.prices import PriceChange

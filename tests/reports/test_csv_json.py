@@ -4,13 +4,13 @@ import copy
 import csv
 import io
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
+from msgspec.structs import replace
 from support.e2e import rows, valid
 from support.events import ADDED, AT, BEFORE, CHANGED, EVENTS, NEW, QUIET, REMOVED, REPORT
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.renderings import message_of
 from support.summaries import AT, CALM, FULL, INCIDENTS, NOTABLE, URGENT
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 from support import ROOT
 from support.summaries import AT, CALM, COVERAGE, FULL, INCIDENTS, SOME
 

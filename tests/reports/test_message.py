@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from support.e2e import valid
 from support.renderings import GOLDEN, message_of, rendered, renderings
 from support.summaries import (

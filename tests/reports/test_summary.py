@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from support.fakes import NOTHING_HELD, Script, moment, scope
 
 from pipeline.core.types import Kind, Severity, Thresholds

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.fakes import NOTHING_HELD, Script, moment, scope
 
 from pipeline.core.prices import PriceChange

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
+from msgspec.structs import asdict
 from support.fakes import Script, record_run, scope
 
 from pipeline.core.types import Anonymous, Thresholds

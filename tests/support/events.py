@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from pipeline.core.types import FieldChange, Kind
 from pipeline.history.types import Coverage, Event, Recovery, Run

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from pipeline.core.prices import UNIT_1M, UNIT_CALL, PriceChange
 from pipeline.core.types import FieldChange, Kind, Severity

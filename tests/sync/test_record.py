@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from support.fakes import NOTHING_HELD, Script, moment, rows_of, scope
 
 from pipeline.core.types import Anonymous, Kind, Thresholds

@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from pipeline import processes
 from pipeline.core.masking import Masker
@@ -105,8 +107,7 @@ def _result(output: bytes, name: str, url: str) -> DeliveryResult:
     return DeliveryResult(DeliveryStatus.RETRY, redact(f"{name}: {Masker(url_parts(url)).text(why)}"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Notice:
+class _Notice(Struct, frozen=True):
     """A text for one service; `timeout` bounds each of its answers, and `limit` all, in seconds."""
 
     url: str

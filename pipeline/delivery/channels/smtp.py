@@ -12,8 +12,10 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from io import BufferedReader
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.masking import Masker
@@ -145,8 +147,7 @@ class _MailRefused(Exception):  # noqa: N818 - names the state of the message
         self.too_large = code == _EXCEEDED or bool(_TOO_LARGE.match(str(self)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sender:
+class _Sender(Struct, frozen=True):
     """Sends messages over an authenticated connection."""
 
     connection: smtplib.SMTP

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, field
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.diff import FieldRules
@@ -68,8 +70,7 @@ SETS = (
 """Fields whose order has no meaning, by the names that most gateways use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The bodies of one complete list, and when they were requested (Unix seconds).
 
     `url` is the address of the last body, "" for saved answers; `headers` are those about pages, by body.
@@ -81,8 +82,7 @@ class Answer:
     headers: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAnswer:
+class ReadAnswer(Struct, frozen=True):
     """A parsed answer.
 
     Args:
@@ -96,8 +96,7 @@ class ReadAnswer:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A parsed row: a record, or the reason why it is skipped; neither for an id that is not a model.
 
     `value` is a skipped row that is an object. `created` is the value in the row (Unix seconds) if it is an
@@ -106,13 +105,12 @@ class Row:
 
     record: Record | None = None
     skipped: str | None = None
-    value: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    value: dict[str, Any] | None = None
     created: int | None = None
     wrong_price: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAnswers:
+class GroupAnswers(Struct, frozen=True):
     """The groups of one user as a list, each with the id of `group_record`, and their answers by name.
 
     Instead of an answer, a group may have the reason why its models are unknown.
@@ -127,8 +125,7 @@ def group_record(group: str) -> str:
     return f"{GROUP_PREFIX}{group}"
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
+class Groups(Struct, frozen=True):
     """How a dialect lists the groups of a signed-in user, and the models of each.
 
     Args:
@@ -150,8 +147,7 @@ def _never(_envelope: Any, _rows: list[dict[str, Any]]) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(Struct, frozen=True, dict=True):
     """The list format of one family of gateways; it does no I/O.
 
     Args:
@@ -183,7 +179,6 @@ class Dialect:
         groups: how the groups of a user are listed; None for a dialect without groups.
         has_records: each model may have an address of its own, its id below the address of the list.
         lenient_records: this address may answer for models that the caller is not offered.
-        reading: the rules of parsing a listing, as canonical JSON: equal rules give equal text.
     """
 
     name: str
@@ -207,18 +202,16 @@ class Dialect:
     not_totals: frozenset[str] = frozenset()
     complete: bool = False
     success: Success = ()
-    recognises: Recognises = field(default=_never, repr=False)
-    select: Callable[[Any, list[Any]], list[Any]] | None = field(default=None, repr=False)
-    facts: Callable[[dict[str, Any]], Facts] = field(default_factory=FactPaths, repr=False)
-    groups: Groups | None = field(default=None, repr=False)
+    recognises: Recognises = _never
+    select: Callable[[Any, list[Any]], list[Any]] | None = None
+    facts: Callable[[dict[str, Any]], Facts] = field(default_factory=FactPaths)
+    groups: Groups | None = None
     has_records: bool = True
     lenient_records: bool = False
-    reading: str = field(init=False, repr=False, compare=False)
-    _id: IdPath = field(init=False, repr=False, compare=False)
-    _noise: tuple[Path, ...] = field(init=False, repr=False, compare=False)
-    _sets: tuple[Path, ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def reading(self) -> str:
+        """The rules of parsing a listing, as canonical JSON: equal rules give equal text."""
         rules: dict[str, Any] = {
             "rules": RULES,
             "dialect": self.name,
@@ -233,10 +226,19 @@ class Dialect:
             rules["success"] = dict(self.success)
         if self.select:
             rules["select"] = True
-        object.__setattr__(self, "reading", canonical.encode(rules))
-        object.__setattr__(self, "_id", IdPath.parse(self.id_at))
-        object.__setattr__(self, "_noise", tuple(map(jsonpath.parse, self.noise)))
-        object.__setattr__(self, "_sets", tuple(map(jsonpath.parse, self.sets)))
+        return canonical.encode(rules)
+
+    @cached_property
+    def _id(self) -> IdPath:
+        return IdPath.parse(self.id_at)
+
+    @cached_property
+    def _noise(self) -> tuple[Path, ...]:
+        return tuple(map(jsonpath.parse, self.noise))
+
+    @cached_property
+    def _sets(self) -> tuple[Path, ...]:
+        return tuple(map(jsonpath.parse, self.sets))
 
     @property
     def field_rules(self) -> FieldRules:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.core import jsonpath
 from pipeline.core.facts import FactPaths
@@ -37,8 +38,7 @@ _FACTS = ("owned_by", "context_length", "max_output", "price_source", "input_mod
 _SAMPLE = 20
 
 
-@dataclass(frozen=True, slots=True)
-class IdPath:
+class IdPath(Struct, frozen=True):
     """Where in a row the id of its model is: a path, or a text with paths in braces.
 
     `{provider}/{name}` joins two fields; `{^name}` is a field of the object around the list, and `{^}` the id
@@ -130,8 +130,7 @@ def certain_id(rows: Sequence[Any]) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A row that does not stand in one array of rows.
 
     Args:

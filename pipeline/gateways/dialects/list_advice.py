@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice, product
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.text import printable
@@ -47,8 +48,7 @@ _LONGEST_NAME = 40
 _SAMPLE = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """A list in an envelope: its path as the config writes it, and its rows.
 
     It is uncertain where only the keys of an object look like ids.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from msgspec import Struct, field
 
 from pipeline.core import jsonpath
 from pipeline.core.jsonpath import Path
@@ -41,8 +42,7 @@ _RANGES = ("content-range", "x-content-range")
 _STANDARD = frozenset({*_RANGES, "link"})
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(Struct, frozen=True):
     """A request of a dialect: a path below the gateway's base, such as `/v1/models`.
 
     `url` is the whole address of a page that a `Link` header names; "" for one of the dialect's own.
@@ -55,8 +55,7 @@ class PageRequest:
     body: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """The body of one response, its headers by lower-case name, and its address.
 
     Of the headers, those about further pages are enough; see `reads_header`. In the address, parameters with
@@ -78,8 +77,7 @@ Pages = Generator[PageRequest, Page, tuple[bytes, ...]]
 """Yields requests, is sent their pages, and returns the bodies that make the list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
+class Paging(Struct, frozen=True):
     """How a list is cut into pages; paths are those of a page's envelope, or else of its headers.
 
     Args:
@@ -216,8 +214,7 @@ def _cure_of_repetition(paging: Paging | None) -> str:
     return f"the gateway may ignore `{paging.param}`: check `param` of `paging`{counts}, or set {WHOLE}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pager:
+class _Pager(Struct, frozen=True):
     """Makes the requests of pages; see `pages`."""
 
     path: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from msgspec.structs import replace
 
 from pipeline.core import canonical
 from pipeline.core.amounts import parse_currency
@@ -27,7 +28,7 @@ DEFAULT_DIALECT = "openai"
 GROUPS_DIALECT = "new-api-groups"
 """The dialect in which a user's groups are listed, unless the gateway's own dialect lists groups."""
 
-FACT_NAMES = tuple(item.name for item in fields(FactPaths) if item.name not in ("prices", "adjust"))
+FACT_NAMES = tuple(name for name in FactPaths.__struct_fields__ if name not in ("prices", "adjust"))
 """The facts whose path the config may set."""
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.caches import cache_short
@@ -221,8 +221,7 @@ def _has_request_time(row: Row, asked_at: int) -> bool:
     return created is not None and abs(created - asked_at) <= REQUEST_TIME_WINDOW
 
 
-@dataclass(frozen=True, slots=True)
-class _SplitPage:
+class _SplitPage(Struct, frozen=True):
     """What the envelope of a body says of errors and pages, without its rows, and the rows."""
 
     envelope: Any

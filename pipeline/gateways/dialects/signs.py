@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.caches import cache_short
@@ -177,8 +179,7 @@ _NEXT_PREFIX = re.compile(r"^next[_-]?", re.IGNORECASE)
 WHOLE = "`complete = true` if this is the whole list"
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """A sign of more pages: where it is, its value, and the setting that follows it (None if unknown).
 
     `is_total` for a number of records, which does not tell how a page is selected.
@@ -205,8 +206,7 @@ class Sign:
         return f"set `{paging}` for the gateway{by_offset}, or {WHOLE}"
 
 
-@dataclass(frozen=True, slots=True)
-class Following:
+class Following(Struct, frozen=True):
     """The parameters of the next page, by the offset or page number that a page has.
 
     `certain` is False for a page that is just full: it may be the last one.
@@ -217,8 +217,7 @@ class Following:
     sign: Sign
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """The members about pages of an object of the envelope, or the headers about them.
 
     `own` if it is the list's own object or in it; that of headers is, too.
@@ -247,8 +246,7 @@ class _Place:
                 yield (*self.at, name), name, value
 
 
-@dataclass(frozen=True, slots=True)
-class _Position:
+class _Position(Struct, frozen=True):
     """The offset or number of a page with its query parameter, the size of pages, and their number."""
 
     place: _Place

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from functools import cache, partial
 from itertools import groupby
+
+from msgspec.structs import replace
 
 from pipeline.core.impact import direction, is_pressing, is_reduction, is_significant, shutdown_dates
 from pipeline.core.prices import PriceChange

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import blake2b
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
+
+from msgspec import Struct
 
 from pipeline.reports.render.locales import Locale, untrusted
 from pipeline.reports.types import Shutdown
@@ -26,8 +27,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPED_IN_CALENDARS = re.compile(r"[\\;,]")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A report in a feed.
 
     Args:

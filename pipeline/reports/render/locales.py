@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
+
+from msgspec import Struct
 
 from pipeline.core.text import printable
 
@@ -17,8 +18,7 @@ MAX_TEXT = 80
 """The number of characters shown of a gateway's text: an id, a name, a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A printable part of a text, and its style.
 
     Args:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.text import printable
 from pipeline.errors import ConfigError
@@ -25,8 +27,7 @@ _MAX_SUBJECT = 200
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedMessage:
+class RenderedMessage(Struct, frozen=True):
     """A message, and the mistakes in the user's templates, each replaced by the built-in one."""
 
     message: Message

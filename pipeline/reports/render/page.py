@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from importlib.metadata import version
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.types import Severity
 from pipeline.reports.render.changes import blocks
@@ -15,8 +17,7 @@ from pipeline.reports.render.types import Page, SectionDraft, as_lazy, tone_of
 from pipeline.reports.types import Summary
 
 
-@dataclass(frozen=True, slots=True)
-class PageDraft:
+class PageDraft(Struct, frozen=True):
     """A page whose sections are not cut yet."""
 
     page: Page

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.types import Severity
 from pipeline.reports.render.locales import Locale, Text
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """A number, its noun, and both as text; `tone` is worse, better or empty."""
 
     number: str
@@ -20,8 +21,7 @@ class Count:
     tone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One entry of a list, its details, and notes about it."""
 
     head: Text
@@ -29,8 +29,7 @@ class Item:
     notes: tuple[Text, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Entries under one title: those without details in one row, then the others.
 
     Args:
@@ -43,8 +42,7 @@ class Block:
     more: Text = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """Blocks under one heading; `tone` is a severity or `calm`."""
 
     name: str
@@ -54,8 +52,7 @@ class Section:
     more: Text = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A day of the chart: its height in percent of the highest day, and its removals in percent of it."""
 
     day: str
@@ -64,8 +61,7 @@ class Bar:
     removed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """The numbers of changes on the last days; `legend` explains the red part of the bars."""
 
     bars: tuple[Bar, ...]
@@ -73,8 +69,7 @@ class Chart:
     legend: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A whole report in one language.
 
     Args:
@@ -98,8 +93,7 @@ class Page:
     footer: tuple[Text, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockContent:
+class BlockContent(Struct, frozen=True):
     """The whole content of a block, before it is cut."""
 
     title: Text
@@ -107,8 +101,7 @@ class BlockContent:
     items: Sequence[Item] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LazyBlock:
+class LazyBlock(Struct, frozen=True):
     """A block of `size` entries whose content is made only if there is room for it."""
 
     size: int
@@ -120,8 +113,7 @@ def as_lazy(contents: Iterable[BlockContent]) -> list[LazyBlock]:
     return [LazyBlock(len(each.row) + len(each.items), partial(replace, each)) for each in contents]
 
 
-@dataclass(frozen=True, slots=True)
-class SectionDraft:
+class SectionDraft(Struct, frozen=True):
     """A section before it is cut."""
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from pipeline.core.facts import Body, FactPaths, Facts
 from pipeline.core.values import parse_text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core import jsonpath
 from pipeline.core.facts import PER_1K, PER_1M, Body, FactPaths, Facts, scale_price

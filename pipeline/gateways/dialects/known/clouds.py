@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pipeline.core import jsonpath
 from pipeline.core.facts import NO_PRICES, Body, FactPaths, Facts

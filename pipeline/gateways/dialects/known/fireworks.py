@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.facts import Body, FactPaths, Facts
 from pipeline.gateways.dialects.dialect import Dialect

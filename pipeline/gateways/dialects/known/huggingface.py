@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, scale_price
 from pipeline.core.values import parse_length, parse_price

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.facts import PER_TOKEN, FactPaths, Facts, Prices
 from pipeline.core.values import LITELLM_CREATED, parse_names

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.facts import PER_1M, Body, FactPaths, Facts, Prices
 from pipeline.gateways.dialects.dialect import Dialect

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.facts import PER_1M, TOKEN_PRICES, Body, FactPaths, Facts, scale_price
 from pipeline.core.price_conditions import CALL, TOKENS, Price

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core.facts import Body, FactPaths, Facts, Prices, scale_price
 from pipeline.core.values import ONE_API_CREATED, parse_price

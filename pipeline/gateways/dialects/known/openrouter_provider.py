@@ -6,8 +6,9 @@ See https://openrouter.ai/docs/guides/providers/integration.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pipeline.core import jsonpath
 from pipeline.core.facts import NO_PRICES, PER_TOKEN, TOKEN_PRICES, Body, FactPaths, Facts, Prices

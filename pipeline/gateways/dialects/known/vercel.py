@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from pipeline.core.facts import PER_TOKEN, Body, FactPaths, Facts, Prices
 from pipeline.gateways.dialects.dialect import Dialect
