@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from pipeline.core.text import quoted
 from pipeline.core.times import iso
 from pipeline.core.types import Resolve, Scope, Share
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
+from pipeline.delivery.types import REPORTS
 from pipeline.errors import (
     ConfigError,
     DeliveryError,
@@ -66,9 +67,10 @@ from pipeline.store.database import store_errors
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
 from pipeline.store.files import atomic_write, clear_drafts, exposure, make_directory
 from pipeline.store.groups import UserGroup, user_groups
+from pipeline.store.models import model_names
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
-from pipeline.store.scopes import left_out_rows, scope_groups
+from pipeline.store.scopes import left_out_rows, scope_gateways, scope_groups
 from pipeline.store.windows import Window, time_window
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ __all__ = [
     "ListingAnswer",
     "LookupResult",
     "Moment",
+    "Names",
     "Preview",
     "ProbeResult",
     "RenderedReport",
@@ -262,6 +265,15 @@ class Acceptance(Struct, frozen=True):
     scopes: tuple[str, ...]
     events: tuple[Event, ...]
     deliveries: DeliverySummary
+
+
+class Names(Struct, frozen=True):
+    """Names that exist, sorted: of models, scopes, gateways and destinations."""
+
+    models: list[str]
+    scopes: list[str]
+    gateways: list[str]
+    destinations: list[str]
 
 
 class Home(Struct, frozen=True):
@@ -960,6 +972,26 @@ class Home(Struct, frozen=True):
         """
         with Store.read(self.database, allow_old=True) as store:
             return selected_scopes(store, globs)
+
+    def names(self) -> Names:
+        """Return the names that the config and the history have, to complete a text with; writes nothing.
+
+        What cannot be read has no names.
+        """
+        config, models, scopes = None, list[str](), dict[str, str]()
+        with suppress(PipelineError):
+            config = self.optional_config
+        with suppress(PipelineError), Store.glance(self.database) as store, store_errors(self.database):
+            scopes = scope_gateways(store)
+            models = model_names(store)
+        for scope in config.scopes if config else ():
+            scopes[scope.name] = scope.gateway.name
+        return Names(
+            models=models,
+            scopes=sorted(scopes),
+            gateways=sorted(set(scopes.values())),
+            destinations=sorted((REPORTS, *(each.name for each in config.destinations)) if config else ()),
+        )
 
     def forget(self, *scopes: str) -> dict[str, int]:
         """Drop the scopes that match one of some globs, and all that only they needed; return rows by table.

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from pipeline import __version__
+from pipeline.cli import COMPLETE_VARIABLE
 from pipeline.cli.streams import Stream, tolerant_streams
 from pipeline.errors import HELD_EXIT, STREAM_EXIT, PortError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _Entry(NamedTuple):
@@ -26,41 +31,57 @@ class _Entry(NamedTuple):
     writes: bool = False
 
 
-_COMMANDS = {
-    "init": _Entry("setup", "Write a commented config that works without any key.", writes=True),
-    "check": _Entry("run", "Validate the config, ask every scope once, suggest fixes."),
-    "sync": _Entry("run", "Ask every scope and record the answers, without reports.", writes=True),
-    "run": _Entry("run", "Ask every scope, record, and send the due reports.", writes=True),
-    "report": _Entry("reports", "Write the report of what changed, or print it with --as.", writes=True),
-    "send": _Entry("reports", "Send the reports that are due.", writes=True),
-    "outbox": _Entry("reports", "Show unsent reports; retry or drop them.", writes=True),
-    "changes": _Entry("catalog", "Show what changed, oldest first."),
-    "models": _Entry("catalog", "Show the models on offer, now or at a time."),
-    "scopes": _Entry("catalog", "Show every scope: its key, number of models and state."),
-    "status": _Entry("catalog", "Show the last run, and which scopes are held or failing."),
-    "show": _Entry("model", "Show one model at every gateway."),
-    "history": _Entry("history", "Show the timeline of a model."),
-    "diff": _Entry("compare", "Compare two moments, or two scopes."),
-    "matrix": _Entry("availability", "Show models that only some scopes are offered."),
-    "same": _Entry("availability", "Show scopes with equal lists."),
-    "deprecations": _Entry("deprecations", "Show announced shutdowns, and removals without notice."),
-    "watch": _Entry("watch", "Check watched models: missing, retiring, repriced or OK."),
-    "probe": _Entry("probe", "Show the fields that differ from answer to answer."),
-    "import": _Entry("import_", "Import saved answers into the history of a scope.", writes=True),
-    "accept": _Entry("run", "Accept the held answers of scopes at once.", writes=True),
-    "verify": _Entry("maintenance", "Check the database against itself."),
-    "rebuild": _Entry("maintenance", "Derive changes and facts again from the answers.", writes=True),
-    "prune": _Entry("maintenance", "Drop old history.", writes=True),
-    "backup": _Entry("maintenance", "Write a consistent copy of the database to a file.", writes=True),
-    "forget": _Entry("maintenance", "Drop scopes and all that only they needed.", writes=True),
-    "rename": _Entry("maintenance", "Rename a scope or a gateway, and keep the history.", writes=True),
-    "browse": _Entry("browse", "Show the database in a browser, with Datasette."),
-    "datasette-config": _Entry("browse", "Write the configuration for a Datasette of your own.", writes=True),
-    "publish": _Entry("browse", "Write a copy of the database that is safe to hand out.", writes=True),
-    "schedule": _Entry("schedule", "Print a schedule for cron, systemd, Kubernetes or GitHub."),
-    "demo": _Entry("demo", "Watch a made-up gateway for three weeks, in seconds.", writes=True),
-    "gateway": _Entry("demo", "Start a reference gateway, with faults on request."),
+_PURPOSES = {
+    "Set up": {
+        "init": _Entry("setup", "Write a commented config that works without any key.", writes=True),
+        "check": _Entry("run", "Validate the config, ask every scope once, suggest fixes."),
+        "schedule": _Entry("schedule", "Print a schedule for cron, systemd, Kubernetes or GitHub."),
+        "import": _Entry("import_", "Import saved answers into the history of a scope.", writes=True),
+        "probe": _Entry("probe", "Show the fields that differ from answer to answer."),
+        "completion": _Entry("completion", "Print the completion script of your shell."),
+        "demo": _Entry("demo", "Watch a made-up gateway for three weeks, in seconds.", writes=True),
+        "gateway": _Entry("demo", "Start a reference gateway, with faults on request."),
+    },
+    "Run": {
+        "run": _Entry("run", "Ask every scope, record, and send the due reports.", writes=True),
+        "sync": _Entry("run", "Ask every scope and record the answers, without reports.", writes=True),
+        "accept": _Entry("run", "Accept the held answers of scopes at once.", writes=True),
+    },
+    "Look": {
+        "status": _Entry("catalog", "Show the last run, and which scopes are held or failing."),
+        "watch": _Entry("watch", "Check watched models: missing, retiring, repriced or OK."),
+        "models": _Entry("catalog", "List models with prices and limits; filter and sort them."),
+        "show": _Entry("model", "Show one model at every gateway."),
+        "scopes": _Entry("catalog", "Show every scope: its key, number of models and state."),
+        "matrix": _Entry("availability", "Show models that only some scopes are offered."),
+        "same": _Entry("availability", "Show scopes with equal lists."),
+    },
+    "Ask the past": {
+        "changes": _Entry("catalog", "Show what changed, oldest first."),
+        "history": _Entry("history", "Show the timeline of a model."),
+        "diff": _Entry("compare", "Compare two moments, or two scopes."),
+        "deprecations": _Entry("deprecations", "Show announced shutdowns, and removals without notice."),
+    },
+    "Share": {
+        "report": _Entry("reports", "Write the report of what changed, or print it with --as.", writes=True),
+        "send": _Entry("reports", "Send the reports that are due.", writes=True),
+        "outbox": _Entry("reports", "Show unsent reports; retry or drop them.", writes=True),
+        "browse": _Entry("browse", "Show the database in a browser, with Datasette."),
+        "publish": _Entry("browse", "Write a copy of the database that is safe to hand out.", writes=True),
+        "datasette-config": _Entry("browse", "Write the config for a Datasette of your own.", writes=True),
+    },
+    "Care": {
+        "verify": _Entry("maintenance", "Check the database against itself."),
+        "backup": _Entry("maintenance", "Write a consistent copy of the database to a file.", writes=True),
+        "rebuild": _Entry("maintenance", "Derive changes and facts again from the answers.", writes=True),
+        "prune": _Entry("maintenance", "Drop old history.", writes=True),
+        "forget": _Entry("maintenance", "Drop scopes and all that only they needed.", writes=True),
+        "rename": _Entry("maintenance", "Rename a scope or a gateway, and keep the history.", writes=True),
+    },
 }
+"""The commands by purpose, in the order of `--help`."""
+
+_COMMANDS = {name: entry for entries in _PURPOSES.values() for name, entry in entries.items()}
 
 
 _VERBOSE = frozenset({"-v", "-vv", "--verbose"})
@@ -73,8 +94,17 @@ _OPTIONS = frozenset({"help", "version"})
 """Options of the program that people try as commands."""
 
 
-_AFTER_COMMAND = frozenset({"--config", "--home"})
-"""Options of commands that people write before the command."""
+_FOR_COMMANDS = ("home", "config")
+"""Options of commands that may also stand before the command."""
+
+_EXIT_STATUSES = (
+    "0 done; 1 there are changes, a watched model needs attention, or a scope is not healthy (only with "
+    "--exit-code); 2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a "
+    "report could not be written or sent; 65 saved answers cannot be imported; 69 a part of the program "
+    "is missing; 71 a port cannot be used, or memory or open files run out; 73 standard output or error "
+    "cannot be written; 74 the database cannot be used; 75 another run holds the lock; 78 the config "
+    "cannot be used."
+)
 
 
 class _Commands(click.Group):
@@ -91,41 +121,64 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(f"pipeline.cli.{entry.module}"), name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by purpose, then the options."""
+        # All sections begin their second column at the same place.
+        widest = max(map(len, _COMMANDS))
+        for purpose, entries in _PURPOSES.items():
+            with formatter.section(purpose):
+                formatter.write_dl([(name.ljust(widest), entry.help) for name, entry in entries.items()])
+        click.Command.format_options(self, ctx, formatter)
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        name = args[0].partition("=")[0] if args else ""
-        if name in _AFTER_COMMAND:
-            ctx.fail(f"The option '{name}' follows the command: modelwatch run {name} …")
-        return super().parse_args(ctx, args)
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Exit statuses"):
+            formatter.write_text(_EXIT_STATUSES)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in _COMMANDS and name[:1].isalnum():
+        name, *rest = args
+        if name not in _COMMANDS and name[:1].isalnum() and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
             near = [f"--{name}"] if name in _OPTIONS else get_close_matches(name, _COMMANDS, n=1)
             ctx.fail(f"No such command '{name}'.{f' Did you mean {near[0]}?' if near else ''}")
-        return super().resolve_command(ctx, args)
+        given = [
+            word for key in _FOR_COMMANDS if ctx.params.get(key) for word in (f"--{key}", ctx.params[key])
+        ]
+        return super().resolve_command(ctx, [name, *given, *rest])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin with a text, without importing them, or options of the program."""
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=entry.help)
+            for name, entry in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, readable=False),
+    help="The directory of config, database and reports.",
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, readable=False),
+    help="The config file.",
+)
 @click.version_option(__version__, message="modelwatch %(version)s")
 @click.option(
     "-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an unexpected error."
 )
-def modelwatch() -> None:
+def modelwatch(**_for_commands: str | None) -> None:
     """Watch which models your LLM gateways really offer, and what changes.
 
-    Exit statuses: 0 done; 1 there are changes, or a watched model needs attention (only with --exit-code);
-    2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a report could not be
-    written or sent; 65 saved answers cannot be imported; 69 a part of the program is missing; 71 a port
-    cannot be used, or memory or open files run out; 73 standard output or error cannot be written; 74 the
-    database cannot be used; 75 another run holds the lock; 78 the config cannot be used.
+    Try it with `modelwatch demo`; begin with `modelwatch init`.
     """
 
 
@@ -136,11 +189,20 @@ def main(clock: Callable[[], str] | None = None) -> None:
         clock: returns the time, as text in ISO 8601 UTC; None for the machine's clock.
     """
     with tolerant_streams() as (output, error):
-        status = _run(clock)
+        asked = os.environ.get(COMPLETE_VARIABLE)
+        status = _complete(asked) if asked else _run(clock)
         sys.stdout.flush()
         sys.stderr.flush()
         status = _after_faults(status, output, error)
     sys.exit(status)
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that completes a line; return the exit status."""
+    from pipeline.cli.completion import complete
+
+    complete(instruction, modelwatch)
+    return 0
 
 
 def _run(clock: Callable[[], str] | None) -> int:

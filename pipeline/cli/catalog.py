@@ -11,7 +11,7 @@ import click
 from msgspec.structs import asdict, replace
 
 from pipeline.api import Home, Status, UserGroup
-from pipeline.cli.options import Time, csv_option, with_home
+from pipeline.cli.options import Name, Time, csv_option, with_home
 from pipeline.cli.terminal import raw, table
 from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
@@ -31,9 +31,19 @@ from pipeline.reports.csv_json import coverage_value, current_price_value, event
 @with_home
 @click.option("--since", type=Time(), help="From this time on: 2h, 1d, 3w (ago), or a date.")
 @click.option(
-    "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
+    "--scope",
+    "scopes",
+    type=Name("scopes"),
+    multiple=True,
+    help="Only in scopes that match this glob; may be repeated.",
 )
-@click.option("--model", "models", multiple=True, help="Only models that match this glob; may be repeated.")
+@click.option(
+    "--model",
+    "models",
+    type=Name("models"),
+    multiple=True,
+    help="Only models that match this glob; may be repeated.",
+)
 @click.option(
     "--kind",
     "kinds",
@@ -91,9 +101,13 @@ _FACT_COLUMNS = (
 
 @click.command()
 @with_home
-@click.argument("patterns", nargs=-1)
+@click.argument("patterns", nargs=-1, type=Name("models"))
 @click.option(
-    "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
+    "--scope",
+    "scopes",
+    type=Name("scopes"),
+    multiple=True,
+    help="Only in scopes that match this glob; may be repeated.",
 )
 @click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
 @click.option("--at", type=Time(), help="The models of this time: 2h, 1d, 3w (ago), or a date.")

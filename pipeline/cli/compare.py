@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pipeline.api import Home, Moment, ScopeListing
-from pipeline.cli.options import csv_option, with_home
+from pipeline.cli.options import Name, csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.prices import prices_of_fields
@@ -25,8 +25,8 @@ from pipeline.reports.csv_json import field_value, price_cells, price_value, sid
 
 @click.command()
 @with_home
-@click.argument("before")
-@click.argument("after", default="now")
+@click.argument("before", type=Name("scopes"))
+@click.argument("after", default="now", type=Name("scopes"))
 @click.option("--all", "quiet_too", is_flag=True, help="Show quiet differences too: names, descriptions.")
 @click.option("--each", is_flag=True, help="Show each difference, bulk additions and removals too.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when they differ.")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pipeline.api import Answers, Home, ImportResult, LeftOut, in_git, saved_answers
-from pipeline.cli.options import LOG, logged, new_option, with_home
+from pipeline.cli.options import LOG, Name, logged, new_option, with_home
 from pipeline.cli.terminal import interruptible, progress, raw
 from pipeline.core import jsonpath
 from pipeline.core.canonical import pretty
@@ -26,7 +26,7 @@ _LINES = (".jsonl", ".ndjson")
 @click.command("import")
 @with_home
 @logged
-@click.argument("scope", metavar="SCOPE")
+@click.argument("scope", type=Name("scopes"), metavar="SCOPE")
 @click.argument("source", required=False, type=click.Path(path_type=Path), metavar="[DIRECTORY|FILE.jsonl]")
 @click.option(
     "--git", "repository", type=click.Path(path_type=Path), help="Import a file's history in this repository."

@@ -13,7 +13,7 @@ import click
 from msgspec.structs import asdict
 
 from pipeline.api import Check, Cure, Home
-from pipeline.cli.options import with_home
+from pipeline.cli.options import Name, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count, printable
@@ -164,7 +164,7 @@ def backup(home: Home, file: Path, *, force: bool) -> None:
 
 @click.command()
 @with_home
-@click.argument("scopes", nargs=-1, required=True, metavar="SCOPE...")
+@click.argument("scopes", nargs=-1, type=Name("scopes"), required=True, metavar="SCOPE...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def forget(home: Home, scopes: tuple[str, ...], *, yes: bool) -> None:
     """Drop scopes and all that only they needed; SCOPE may be a glob, such as 'aihubmix/*'."""
@@ -184,7 +184,7 @@ def forget(home: Home, scopes: tuple[str, ...], *, yes: bool) -> None:
 
 @click.command()
 @with_home
-@click.argument("old")
+@click.argument("old", type=Name("scopes"))
 @click.argument("new")
 def rename(home: Home, old: str, new: str) -> None:
     """Rename a scope, gateway/name, or a gateway with all its scopes, and keep the history."""

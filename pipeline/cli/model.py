@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.api import Home, LookupResult, Verdict
-from pipeline.cli.options import logged, with_home
+from pipeline.cli.options import Name, logged, with_home
 from pipeline.cli.terminal import progress, raw
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.diff import field_changes
@@ -43,8 +43,14 @@ _Live = Mapping[str, LookupResult] | None
 @click.command()
 @with_home
 @logged
-@click.argument("model")
-@click.option("--scope", "globs", multiple=True, help="Only in scopes that match this glob; may be repeated.")
+@click.argument("model", type=Name("models"))
+@click.option(
+    "--scope",
+    "globs",
+    type=Name("scopes"),
+    multiple=True,
+    help="Only in scopes that match this glob; may be repeated.",
+)
 @click.option(
     "--live",
     is_flag=True,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,7 +18,12 @@ from pipeline.api import Clock
 from pipeline.core.text import printable
 from pipeline.core.times import parse_moment
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 LOG = logging.getLogger("modelwatch")
+
+_HOME = Path("data")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -42,6 +47,40 @@ def clock() -> Clock:
     return found or api.now
 
 
+class Name(click.ParamType[str]):
+    """A text in which a shell completes the names of one kind.
+
+    Args:
+        kind: the attribute of `api.Names` that has them.
+    """
+
+    name = "text"
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin with the text; those in the line already are left out."""
+        from click.shell_completion import CompletionItem
+
+        home = api.home(ctx.params.get("directory") or _HOME, config=ctx.params.get("config"))
+        given = ctx.params.get(param.name or "")
+        used = {given} if isinstance(given, str) else set(given or ())
+        names = getattr(home.names(), self._kind)
+        return [
+            CompletionItem(name)
+            for name in names
+            if name.startswith(incomplete) and name not in used and _is_plain(name)
+        ]
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a shell takes a name as it is: gateways choose the ids of models."""
+    return name[:1] != "-" and all(letter.isalnum() or letter in "._/:@+-" for letter in name)
+
+
 def home_option(text: str) -> Callable[[_Function], _Function]:
     """Return the option that names the home, passed on as `directory`; `text` is its help."""
     return click.option(
@@ -50,7 +89,7 @@ def home_option(text: str) -> Callable[[_Function], _Function]:
         # What may not be read is an error of the database, which has the cure.
         type=click.Path(path_type=Path, file_okay=False, readable=False),
         envvar="MODELWATCH_HOME",
-        default=Path("data"),
+        default=_HOME,
         show_default=True,
         help=f"{text}  [env: MODELWATCH_HOME]",
     )

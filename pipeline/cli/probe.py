@@ -11,7 +11,7 @@ import click
 from msgspec.structs import asdict
 
 from pipeline.api import FieldDifference, Home, ProbeResult, ScopeProbe
-from pipeline.cli.options import LOG, logged, with_home
+from pipeline.cli.options import LOG, Name, logged, with_home
 from pipeline.cli.terminal import progress, raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count, printable
@@ -33,8 +33,10 @@ _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 @click.command()
 @with_home
 @logged
-@click.argument("gateway")
-@click.option("--scope", "name", help="Ask as this scope.  [default: the gateway's first]")
+@click.argument("gateway", type=Name("gateways"))
+@click.option(
+    "--scope", "name", type=Name("scopes"), help="Ask as this scope.  [default: the gateway's first]"
+)
 @click.option(
     "--times", type=click.IntRange(min=2), default=3, show_default=True, help="The number of requests."
 )

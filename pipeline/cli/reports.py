@@ -11,7 +11,7 @@ import click
 from msgspec.structs import asdict
 
 from pipeline.api import Delivery, Home, Preview, write_preview
-from pipeline.cli.options import LOG, Time, logged, with_home
+from pipeline.cli.options import LOG, Name, Time, logged, with_home
 from pipeline.cli.run import log_deliveries
 from pipeline.cli.terminal import raw, table
 from pipeline.core.canonical import pretty
@@ -58,7 +58,12 @@ _BARS = "▁▂▃▄▅▆▇█"
 )
 @click.option("--until", type=Time(), help="With --since: end before this time.")
 @click.option("--as", "form", type=click.Choice(FORMS), help="Print the report in this form; write no file.")
-@click.option("--to", "name", help="With --as: use the filter, language and templates of this destination.")
+@click.option(
+    "--to",
+    "name",
+    type=Name("destinations"),
+    help="With --as: use the filter, language and templates of this destination.",
+)
 @click.option("--language", type=click.Choice(LANGUAGES), help="With --as: in this language.")
 @click.option(
     "--bom", is_flag=True, help="With --as csv: for Excel, with a byte order mark and guarded model ids."
@@ -116,7 +121,7 @@ def _write_report(home: Home, since: str | None, until: str | None, *, quiet: bo
 @click.command()
 @with_home
 @logged
-@click.option("--to", "name", help="Only to this destination of the config.")
+@click.option("--to", "name", type=Name("destinations"), help="Only to this destination of the config.")
 @click.option("--dry-run", is_flag=True, help="Print what is due, send nothing.")
 @click.option(
     "--output",

@@ -21,7 +21,7 @@ from pipeline.api import (
     RunProblems,
     ScopeResult,
 )
-from pipeline.cli.options import LOG, logged, new_option, with_home
+from pipeline.cli.options import LOG, Name, logged, new_option, with_home
 from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
@@ -49,7 +49,11 @@ _CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds")
 _CHECK_HEADINGS = ("scope", "asks as", "answers", "dialect", "models", "seconds")
 
 _scope_option = click.option(
-    "--scope", "only", multiple=True, help="Ask only scopes that match this glob; may be repeated."
+    "--scope",
+    "only",
+    type=Name("scopes"),
+    multiple=True,
+    help="Ask only scopes that match this glob; may be repeated.",
 )
 _exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 1 when there are changes.")
 _repeat_option = click.option(
@@ -300,7 +304,7 @@ def log_deliveries(deliveries: DeliverySummary) -> None:
 
 @click.command()
 @with_home
-@click.argument("scopes", nargs=-1, required=True, metavar="SCOPE...")
+@click.argument("scopes", nargs=-1, type=Name("scopes"), required=True, metavar="SCOPE...")
 def accept(home: Home, scopes: tuple[str, ...]) -> None:
     """Accept the held answers of scopes at once; SCOPE may be a glob, such as 'aihubmix/*'."""
     found = home.accept(*scopes)

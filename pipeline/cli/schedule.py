@@ -37,9 +37,14 @@ _HOME = "/opt/modelwatch/data"
 _PATHS = re.compile(f"{re.escape(_COMMAND)}|{re.escape(_HOME)}")
 
 
+def _kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the kinds that begin with a text, for completion in a shell."""
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
 @click.command()
 @with_home
-@click.argument("kind")
+@click.argument("kind", shell_complete=_kinds)
 def schedule(home: Home, *, kind: str) -> None:
     """Print a schedule for cron, systemd, Kubernetes or GitHub Actions.
 

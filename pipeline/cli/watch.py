@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from pipeline.api import Home
-from pipeline.cli.options import Time, csv_option, with_home
+from pipeline.cli.options import Name, Time, csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
@@ -24,9 +24,13 @@ from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
 
 @click.command()
 @with_home
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, type=Name("models"), metavar="[MODEL]...")
 @click.option(
-    "--scope", "scopes", multiple=True, help="Only in scopes that match this glob; may be repeated."
+    "--scope",
+    "scopes",
+    type=Name("scopes"),
+    multiple=True,
+    help="Only in scopes that match this glob; may be repeated.",
 )
 @click.option(
     "--since",

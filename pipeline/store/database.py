@@ -119,6 +119,21 @@ class Store:
             return store
 
     @classmethod
+    def glance(cls, path: Path) -> Self:
+        """Open to read the file alone, without its write-ahead log; write, lock and wait for nothing.
+
+        The newest changes may be missing, and reads during a checkpoint may fail.
+
+        Raises:
+            StoreError: there is no such file, or it is not a database of ours.
+        """
+        with store_errors(path):
+            store = cls(_connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1"), path, is_immutable=True)
+            with store._closed_on_error():
+                store._refuse_foreign()
+            return store
+
+    @classmethod
     def open_copy(cls, path: Path) -> Self:
         """Open a copy in memory of the database at `path`, or an empty one; the file stays as it is.
 

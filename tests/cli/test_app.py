@@ -39,12 +39,51 @@ def test_every_command_of_the_table_exists_under_its_name_and_has_help(name: str
     assert command.help
 
 
-def test_help_has_one_line_for_each_command(job: Job) -> None:
+PURPOSES = ["Set up", "Run", "Look", "Ask the past", "Share", "Care"]
+
+
+def test_help_has_one_line_for_each_command_by_purpose(job: Job) -> None:
     done = job.quick("--help", home=False)
     assert (done.code, done.stderr) == (0, "")
-    lines = done.stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines] == COMMANDS
-    assert all(line.endswith(".") and len(line) <= 80 for line in lines)
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    headings = [line[:-1] for line in done.stdout.splitlines() if line[:1].isalpha() and line.endswith(":")]
+    assert headings == [*PURPOSES, "Options", "Exit statuses"]
+    lines = done.stdout.partition("Set up:\n")[2].partition("Options:\n")[0].splitlines()
+    commands = [line for line in lines if line.startswith("  ")]
+    assert [line.split()[0] for line in commands] == COMMANDS
+    assert all(line.endswith(".") for line in commands)
+    assert len({len(line) - len(line[2:].partition(" ")[2].lstrip()) for line in commands}) == 1
+
+
+@pytest.mark.parametrize("place", ["before", "after", "both"])
+@pytest.mark.parametrize("glued", [False, True])
+def test_home_and_config_may_stand_before_the_command_or_after_it(
+    tmp_path: Path, place: str, *, glued: bool
+) -> None:
+    job = Job(tmp_path / "real")
+    other = tmp_path / "other.toml"
+    job.asks("http://127.0.0.1:9")
+    job.config.rename(other)
+    given = {"--home": str(job.home), "--config": str(other)}
+    options = [
+        word for key, value in given.items() for word in ([f"{key}={value}"] if glued else [key, value])
+    ]
+    wrong = ["--home", str(tmp_path / "wrong"), "--config", str(tmp_path / "wrong.toml")]
+    before = {"before": options, "after": [], "both": wrong}[place]
+    after = [] if place == "before" else options
+    done = job.quick(*before, "run", "--scope", "nope/*", *after, home=False)
+    assert done.stderr == "Error: no scope matches 'nope/*': there are local/public\n"
+
+
+def test_a_home_before_the_command_prevails_over_the_environment(past: Job, tmp_path: Path) -> None:
+    job = Job(tmp_path, {"MODELWATCH_HOME": str(tmp_path)})
+    assert "one/prod" in job.quick("--home", str(past.home), "scopes", home=False).stdout
+
+
+def test_a_command_without_a_home_refuses_one_before_it(job: Job) -> None:
+    done = job.quick("--home", "x", "completion", "bash", home=False)
+    assert done.code == 2
+    assert "No such option '--home'" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--help", "--version", "-h"])
@@ -71,8 +110,6 @@ def test_help_and_version_import_no_module_of_a_command(option: str) -> None:
         ("model", "No such command 'model'. Did you mean models?"),
         ("help", "No such command 'help'. Did you mean --help?"),
         ("version", "No such command 'version'. Did you mean --version?"),
-        ("--home", "The option '--home' follows the command: modelwatch run --home …"),
-        ("--config=x.toml", "The option '--config' follows the command: modelwatch run --config …"),
         ("xyzzy", "No such command 'xyzzy'.\n"),
     ],
 )
