@@ -165,6 +165,8 @@ def _table(description: Description, columns: dict[str, str], *, is_table: bool)
         "description": without_backquotes(description.text),
         "columns": {name: without_backquotes(text) for name, text in columns.items()},
     }
+    if description.title:
+        found["title"] = description.title
     if description.sort:
         direction = "sort_desc" if description.sort.startswith("-") else "sort"
         found[direction] = description.sort.removeprefix("-")

@@ -20,6 +20,7 @@ class Description(Struct, frozen=True):
         facets: the columns whose values are counted above the rows; small tables or indexed columns only.
         search_column: the column with the id of a model, for the search of models.
         hidden: whether Datasette lists it only on request.
+        title: the heading of its page; None for its name.
     """
 
     text: str
@@ -28,6 +29,7 @@ class Description(Struct, frozen=True):
     facets: tuple[str, ...] = ()
     search_column: str | None = None
     hidden: bool = False
+    title: str | None = None
 
 
 COLUMNS: Mapping[str, str] = {
@@ -117,6 +119,7 @@ TABLES: Mapping[str, Description] = {
         "The watched gateways.",
         {"url": "Base URL", "dialect": "Format of its lists; `auto` until the first answer"},
         sort="name",
+        title="Gateways",
     ),
     "models": Description(
         "Every model that a gateway has ever offered.",
@@ -127,6 +130,7 @@ TABLES: Mapping[str, Description] = {
         sort="name",
         facets=("gateway",),
         search_column="id",
+        title="All models",
     ),
     "records": Description(
         "Every distinct record of a model: its description by the gateway.",
@@ -139,6 +143,7 @@ TABLES: Mapping[str, Description] = {
         sort="-id",
         facets=("owned_by",),
         search_column="model",
+        title="Records of models",
     ),
     "permissions": Description(
         "The entries of `permission` in a record.",
@@ -158,6 +163,7 @@ TABLES: Mapping[str, Description] = {
     "record_prices": Description(
         "The prices of each record, the plain ones too: one row for each meter, unit and condition.",
         {"place": "Place among the prices of the record", **_PRICE},
+        title="Prices of records",
     ),
     "listings": Description(
         "Every distinct listing: a complete list of models, stored once for all scopes that get it.",
@@ -169,6 +175,7 @@ TABLES: Mapping[str, Description] = {
         },
         sort="-id",
         facets=("gateway",),
+        title="Lists of models",
     ),
     "listing_records": Description("The records of each listing.", hidden=True),
     "scopes": Description(
@@ -191,6 +198,7 @@ TABLES: Mapping[str, Description] = {
         },
         sort="name",
         facets=("gateway", "group_name"),
+        title="Scopes",
     ),
     "coverages": Description("Every distinct set of scopes that a run has asked.", sort="id", hidden=True),
     "coverage_scopes": Description("The scopes of each set.", {"coverage": "Set of scopes"}, hidden=True),
@@ -209,6 +217,7 @@ TABLES: Mapping[str, Description] = {
             "failed": "Number of scopes that failed",
         },
         sort="-started_at",
+        title="Runs",
     ),
     "transitions": Description(
         "Every distinct pair of listings, before and after, stored once for all scopes that changed so.",
@@ -221,6 +230,7 @@ TABLES: Mapping[str, Description] = {
             "changed": "Number of models changed",
         },
         sort="-id",
+        title="Pairs of lists",
     ),
     "sightings": Description(
         "The outcomes of each scope, by run; a run that found nothing new for a scope has no row.",
@@ -233,6 +243,7 @@ TABLES: Mapping[str, Description] = {
         },
         sort="-id",
         facets=("outcome",),
+        title="Events of scopes",
     ),
     "missing": Description(
         "Pending removals: models that are missing, and not yet confirmed as removed.",
@@ -294,6 +305,7 @@ TABLES: Mapping[str, Description] = {
         sort="-id",
         facets=("kind",),
         search_column="model",
+        title="Changes of records",
     ),
     "fields": Description(
         "Every field that has ever changed.",
@@ -305,6 +317,7 @@ TABLES: Mapping[str, Description] = {
         "The changed fields of each changed record.",
         sort="-id",
         facets=("field",),
+        title="Changed fields",
     ),
     "destinations": Description(
         "The destinations of reports.",
@@ -347,8 +360,13 @@ VIEWS: Mapping[str, Description] = {
         sort="model",
         facets=("gateway", "owned_by", "type"),
         search_column="model_id",
+        title="Models offered now",
     ),
-    "catalog": Description("The models that are offered now, by scope.", search_column="model_id"),
+    "catalog": Description(
+        "The models that are offered now, by scope.",
+        search_column="model_id",
+        title="Models offered now, by scope",
+    ),
     "prices": Description(
         "The prices of the models that are offered now, with their conditions: a row for each price of each "
         "distinct record.",
@@ -360,6 +378,7 @@ VIEWS: Mapping[str, Description] = {
         sort="model",
         facets=("meter", "unit", "window"),
         search_column="model_id",
+        title="Prices with their conditions",
     ),
     "change_log": Description(
         "Every change, the newest first: a row for each changed field and each added or removed model, "
@@ -370,8 +389,8 @@ VIEWS: Mapping[str, Description] = {
             **_CHANGED_SCOPES,
         },
         sort="-at",
-        facets=("gateway", "kind", "class"),
         search_column="model_id",
+        title="All changes, by field",
     ),
     "price_changes": Description(
         "The prices that differ between the records of each change, per `unit` in `currency`: a row for each "
@@ -385,6 +404,7 @@ VIEWS: Mapping[str, Description] = {
         },
         sort="-change_id",
         search_column="model_id",
+        title="Prices that differ, by change",
     ),
     "changed_fields": Description(
         "The changed fields of each changed record, without those that repeat a price of `price_changes`.",
@@ -401,6 +421,7 @@ VIEWS: Mapping[str, Description] = {
         {**_CHANGED_PRICE, **_CHANGED_SCOPES},
         sort="-at",
         search_column="model_id",
+        title="All price changes",
     ),
     "deprecations": Description(
         "The offered models with an announced shutdown date or a lifecycle stage, the next shutdown first.",
@@ -411,6 +432,7 @@ VIEWS: Mapping[str, Description] = {
         sort="deprecated_at",
         facets=("gateway", "lifecycle"),
         search_column="model_id",
+        title="Announced shutdowns",
     ),
     "matrix": Description(
         "The models that are offered now, with the scopes that each is offered to.",
@@ -422,6 +444,7 @@ VIEWS: Mapping[str, Description] = {
         sort="model",
         facets=("gateway",),
         search_column="model_id",
+        title="Models and their scopes",
     ),
     "groups": Description(
         'The groups that signed-in users may use, by scopes with `groups = "all"`.',
@@ -435,6 +458,7 @@ VIEWS: Mapping[str, Description] = {
         },
         sort="user",
         facets=("gateway", "user"),
+        title="Groups of users",
     ),
     "same_catalog": Description(
         "The scopes that have the same current listing.",
@@ -445,6 +469,7 @@ VIEWS: Mapping[str, Description] = {
             "scope_names": "Names of the scopes with this listing, separated by spaces",
         },
         sort="-scopes",
+        title="Scopes with the same list",
     ),
     "health": Description(
         "The state of each scope, with its last answer and its current error.",
@@ -460,6 +485,7 @@ VIEWS: Mapping[str, Description] = {
         },
         sort="scope",
         facets=("gateway", "state"),
+        title="State of each scope",
     ),
     "model_words": Description("The content of `models_fts`.", _SEARCH_COLUMNS, hidden=True),
 }

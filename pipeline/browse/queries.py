@@ -8,6 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from pipeline.browse.descriptions import without_backquotes
+from pipeline.store.outcomes import SETS_LISTING
+from pipeline.store.views import PRICE_NAME, is_same_price, percent
 
 
 class Query(Struct, frozen=True):
@@ -64,6 +66,50 @@ def _models_of(condition: str) -> str:
                 select listing from scopes where asked and {condition}))"""  # noqa: S608 - our own words
 
 
+_MOST = 401
+"""The rows of a long answer: one more than the server returns, so that it says that there are more."""
+
+
+def _has_all(parameter: str, column: str) -> str:
+    """Return a condition: a JSON array has each word of a parameter, which commas separate."""
+    words = f"'[' || replace(json_quote(replace({parameter}, ' ', '')), ',', '\",\"') || ']'"
+    return f"""not exists (
+    select 1 from json_each({words}) as wanted
+    where wanted.value <> '' and wanted.value not in (select value from json_each({column})))"""  # noqa: S608
+
+
+def _scope_named(parameter: str) -> str:
+    """Return SQL for the id of a scope; a name that no scope has raises an SQL error that says so."""
+    message = f"{parameter} is no scope: write its whole name, such as acme/prod"
+    return f"coalesce((select id from scopes where name = :{parameter}), json_extract('0', '{message}'))"  # noqa: S608
+
+
+def _listing_at(side: str) -> str:
+    """Return SQL for the listing of a scope at a moment, `first` or `second`."""
+    return f"""(
+        select sightings.listing from sightings join snapshots on snapshots.id = sightings.snapshot
+        where sightings.scope = {side}.scope and sightings.outcome in {SETS_LISTING}
+        and snapshots.started_at <= moments.{side}
+        order by snapshots.started_at desc, sightings.id desc limit 1)"""  # noqa: S608 - our own words
+
+
+_FACTS = ", ".join(
+    f"json_array('{name}', own.{column}, pair.{column})"
+    for name, column in {
+        "context": "context_length",
+        "max output": "max_output",
+        "owner": "owned_by",
+        "type": "type",
+        "input": "input_modalities",
+        "output": "output_modalities",
+        "features": "features",
+        "endpoints": "endpoints",
+        "lifecycle": "lifecycle",
+        "shutdown": "deprecated_at",
+    }.items()
+)
+"""The facts of two records, `own` and `pair`, that a comparison shows."""
+
 _TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or relative: 2h, 1d, 3w."
 
 
@@ -93,24 +139,38 @@ with runs as materialized (
 chosen as materialized (
     select id from scopes where :scope = '' or name glob :scope
 ),
-{EVENTS}
-select found.at, found.kind, gateways.name as gateway, models.name as model, fields.name as field,
-       coalesce(regains.before, field_changes.before) as before, field_changes.after,
-       iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as class,
-       sum(found.scopes) as scopes, group_concat(found.scope_names, ' ') as scope_names,
-       models.id as model_id, min(found.change) as change_id, found.since
-from found
-join models on models.id = found.model
-join gateways on gateways.id = models.gateway
-left join field_changes on field_changes.change = found.fields_of
-left join fields on fields.id = field_changes.field
-left join regains on regains.sighting = found.sighting and regains.model = found.model
-    and regains.field = fields.name and found.kind = 'changed'
-where case when :class = '' then fields.class is not 'shape' or regains.id is not null
-           else iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) = :class end
-group by 1, found.snapshot, found.model, 2, found.since, 5, 6, 7, 8
-having max(found.wanted)
-order by found.at desc, found.snapshot desc, gateway, model, field
+{EVENTS},
+names as materialized (
+    select sighting as of, scope_names from moves
+    union all
+    select -scope, scope_names from alike
+),
+newest as (
+    select found.at, found.snapshot, found.kind, found.model, fields.name as field,
+           coalesce(regains.before, field_changes.before) as before, field_changes.after,
+           iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) as class,
+           sum(found.scopes) as scopes, json_group_array(found.names_of) as names_of,
+           min(found.change) as change, found.since, gateways.name as gateway, models.name as name
+    from found
+    join models on models.id = found.model
+    join gateways on gateways.id = models.gateway
+    left join field_changes on field_changes.change = found.fields_of
+    left join fields on fields.id = field_changes.field
+    left join regains on regains.sighting = found.sighting and regains.model = found.model
+        and regains.field = fields.name and found.kind = 'changed'
+    where case when :class = '' then fields.class is not 'shape' or regains.id is not null
+               else iif(regains.id is null, fields.class, coalesce(fields.shape_of, fields.class)) = :class
+          end
+    group by 1, found.snapshot, found.model, 3, found.since, 5, 6, 7, 8
+    having max(found.wanted)
+    order by found.at desc, found.snapshot desc, gateway, models.name, field
+    limit {_MOST}
+)
+select at, kind, gateway, name as model, field, before, after, class, scopes, (
+           select group_concat(names.scope_names, ' ') from json_each(names_of) join names on names.of = value
+       ) as scope_names, model as model_id, change as change_id, since
+from newest
+order by at desc, snapshot desc, gateway, name, field
 """,  # noqa: S608 - our own words
 )
 
@@ -145,11 +205,12 @@ _PRICES_OF = Query(
     path, as the gateway writes it. `model` is the id as the gateway writes it. Default: all models.
     """,
     ("model",),
-    """
+    f"""
 with found as (
-    select * from price_history where model_id in (select id from models where name = :model)
+    select price_history.* from models cross join price_history on price_history.model_id = models.id
+    where models.name = :model
     union all
-    select * from price_history where :model = ''
+    select * from (select * from price_history where :model = '' order by at desc limit {_MOST})
 )
 select at, gateway, model, field, before, after, percent, currency, unit, input_usd_per_1m, output_usd_per_1m,
        sum(scopes) as scopes, group_concat(scope_names, ' ') as scope_names, model_id,
@@ -157,36 +218,141 @@ select at, gateway, model, field, before, after, percent, currency, unit, input_
 from found
 group by at, snapshot_id, model_id, field, currency, unit, before, after, input_usd_per_1m, output_usd_per_1m
 order by at desc, snapshot_id desc, model, field
-""",
+limit {_MOST}
+""",  # noqa: S608 - our own words
 )
 
 
 _CHEAPEST = Query(
     "cheapest",
-    "Cheapest models with given capabilities",
+    "Cheapest models for a need",
     """
     Offered models by the USD price of 1 million tokens of input plus 1 million tokens of output, the
     cheapest first. Models without a known price are left out. `features` are required capabilities,
-    separated by commas, such as tools, reasoning. `context_length` is the minimum in tokens. `scope` is a
-    glob of scope names; at least one of them is offered the model. Empty parameters exclude nothing.
+    separated by commas, such as tools, reasoning. `context_length` is the minimum in tokens. `input_modality`
+    and `output_modality` are what a model must accept and produce, such as image. `scope` is a glob of scope
+    names; at least one of them is offered the model. Empty parameters exclude nothing.
     """,
-    ("features", "context_length", "scope"),
-    """
-select round(input_usd_per_1m + coalesce(output_usd_per_1m, 0), 6) as input_and_output_usd_per_1m,
-       model, gateway, input_usd_per_1m, output_usd_per_1m, context_length, max_output, type, features,
-       price_source, scopes, model_id, record_id
+    ("context_length", "features", "input_modality", "output_modality", "scope"),
+    f"""
+select model, gateway, input_usd_per_1m, output_usd_per_1m,
+       round(input_usd_per_1m + coalesce(output_usd_per_1m, 0), 6) as input_and_output_usd_per_1m,
+       context_length, max_output, input_modalities, output_modalities, features, type, price_source, scopes,
+       model_id, record_id
 from offers
 where input_usd_per_1m is not null
 and (:context_length = '' or context_length >= cast(:context_length as integer))
-and not exists (
-    select 1
-    from json_each('[' || replace(json_quote(replace(:features, ' ', '')), ',', '","') || ']') as wanted
-    where wanted.value <> '' and wanted.value not in (select value from json_each(offers.features)))
+and {_has_all(":features", "features")}
+and {_has_all(":input_modality", "input_modalities")}
+and {_has_all(":output_modality", "output_modalities")}
 and (:scope = '' or exists (
     select 1 from listing_records join scopes on scopes.listing = listing_records.listing and scopes.asked
     where listing_records.record = record_id and scopes.name glob :scope))
 order by input_and_output_usd_per_1m, model
-""",
+limit {_MOST}
+""",  # noqa: S608 - our own words
+)
+
+
+_SIDES = f"""
+first as (
+    select case when :scope <> '' then {_scope_named("scope")} else (
+        select min(id) from scopes where listing is not null and not lists_groups
+        group by listing order by max(asked) desc, count(*) desc, min(id) limit 1) end as scope
+),
+second as (
+    select case when :other_scope <> '' then {_scope_named("other_scope")}
+                when :at <> '' or :other_at <> '' then first.scope
+                else coalesce((
+                    select min(other.id) from scopes join scopes as other
+                        on other.gateway = scopes.gateway and other.listing <> scopes.listing
+                        and other.asked and not other.lists_groups
+                    where scopes.id = first.scope
+                    group by other.listing order by count(*) desc, min(other.id) limit 1), first.scope)
+                end as scope
+    from first
+),
+moments as (
+    select case when :at = '' and :other_at = '' and first.scope = second.scope
+                then (select strftime('%Y-%m-%dT%H:%M:%SZ', max(started_at), '-7 days') from snapshots)
+                else {time_parameter("at", "'9999'")} end as first,
+           {time_parameter("other_at", "'9999'")} as second
+    from first, second
+),
+lists as materialized (
+    select {_listing_at("first")} as first, {_listing_at("second")} as second
+    from first, second, moments
+)"""  # noqa: S608 - our own words
+
+_COMPARE = Query(
+    "compare",
+    "Differences of two scopes, or of two days",
+    f"""
+    The models that only one of two lists has, and those that differ in prices, limits, capabilities or dates.
+    The first list is that of `scope` on the day `at`, the second that of `other_scope` on the day `other_at`.
+    An empty day means now, and a day its beginning. Default: the scope of the most shared list, and another
+    of its gateway with another list; if there is none, the same scope 7 days before the last run and now.
+    {_TIMES}
+    """,
+    ("scope", "at", "other_scope", "other_at"),
+    f"""
+with {_SIDES.strip()},
+own as materialized (
+    select records.* from lists cross join listing_records on listing_records.listing = lists.first
+    join records on records.id = listing_records.record
+),
+other as materialized (
+    select records.* from lists cross join listing_records on listing_records.listing = lists.second
+    join records on records.id = listing_records.record
+),
+names as (
+    select (select name from scopes, first where scopes.id = first.scope)
+               || iif(moments.first < '9999', ' on ' || substr(moments.first, 1, 10), '') as first,
+           (select name from scopes, second where scopes.id = second.scope)
+               || iif(moments.second < '9999', ' on ' || substr(moments.second, 1, 10), '') as second
+    from moments
+),
+pairs as materialized (
+    select own.model, own.id as first, other.id as second from own join other on other.model = own.model
+    where other.id <> own.id
+),
+differences as (
+    select 1 as place, 'only ' || names.first as difference, own.model, null as field, null as first,
+           null as second, null as percent, null as unit, own.id as record
+    from own, names where own.model not in (select model from other)
+    union all
+    select 2, 'only ' || names.second, other.model, null, null, null, null, null, other.id
+    from other, names where other.model not in (select model from own)
+    union all
+    select 3, 'differs', pairs.model, {PRICE_NAME}, own.amount, pair.amount,
+           {percent("own.amount", "pair.amount")}, own.currency || ' per ' || own.unit, pairs.second
+    from pairs
+    cross join record_prices as own on own.record = pairs.first
+    left join record_prices as pair on pair.record = pairs.second and {is_same_price("pair", "own")}
+    where pair.amount is null or abs(own.amount - pair.amount) > 1e-12 * max(own.amount, pair.amount)
+    union all
+    select 3, 'differs', pairs.model, {PRICE_NAME}, null, own.amount, null,
+           own.currency || ' per ' || own.unit, pairs.second
+    from pairs
+    cross join record_prices as own on own.record = pairs.second
+    where not exists (select 1 from record_prices as pair
+                      where pair.record = pairs.first and {is_same_price("pair", "own")})
+    union all
+    select 4, 'differs', pairs.model, fact.value ->> 0, fact.value ->> 1, fact.value ->> 2, null, null,
+           pairs.second
+    from pairs
+    cross join records as own on own.id = pairs.first
+    cross join records as pair on pair.id = pairs.second
+    join json_each(json_array({_FACTS})) as fact
+    where fact.value ->> 1 is not fact.value ->> 2
+)
+select differences.difference, models.name as model, differences.field, differences.first, differences.second,
+       differences.percent, differences.unit, differences.model as model_id, differences.record as record_id
+from differences join models on models.id = differences.model
+order by differences.place > 2, differences.place * (differences.place < 3), models.name, differences.place,
+         differences.field
+limit {_MOST}
+""",  # noqa: S608 - our own words
 )
 
 
@@ -293,8 +459,9 @@ select * from same_catalog where :gateway = '' or gateway = :gateway order by ga
 
 QUERIES = (
     _WHAT_CHANGED,
-    _PRICES_OF,
     _CHEAPEST,
+    _COMPARE,
+    _PRICES_OF,
     _WHO_SEES,
     _ONLY_SEEN_BY,
     _LOST_AND_RETURNED,

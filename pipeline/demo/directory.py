@@ -33,6 +33,9 @@ backoff = 0.01
 [gateways.demo.scopes]
 public = {{}}
 {keys}
+
+[watch]
+models = ["heron-2*", "lumen-voice"]
 """
 
 _KEY = '{alias} = {{ key = "file:keys/{alias}", group = "{group}" }}'

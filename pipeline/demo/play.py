@@ -12,7 +12,7 @@ from msgspec import Struct
 from pipeline import api
 from pipeline.core.times import iso
 from pipeline.demo.directory import clear, refuse_foreign_files, write_config
-from pipeline.demo.script import INTERVAL, KEYS, RUNS, SCENES, Stage
+from pipeline.demo.script import ENDS_AFTER, INTERVAL, KEYS, RUNS, SCENES, Stage
 from pipeline.history.types import Coverage, Event
 from pipeline.reports.console import event_lines, incident_lines, recovery_lines, report_lines, scopes_text
 from pipeline.reports.types import Report
@@ -67,7 +67,11 @@ def play(directory: Path, *, until: datetime, runs: int = RUNS) -> Generator[Ste
         Gateway(control=False, clock=clock.timestamp) as gateway,
     ):
         clear(directory)
-        stage = Stage(gateway, {alias: f"sk-{secrets.token_hex(16)}" for alias in KEYS})
+        stage = Stage(
+            gateway,
+            {alias: f"sk-{secrets.token_hex(16)}" for alias in KEYS},
+            (until + ENDS_AFTER).date().isoformat(),
+        )
         write_config(directory, url=gateway.url, secrets=stage.secrets)
         for number in range(runs):
             scene = SCENES.get(number)

@@ -12,6 +12,9 @@ from pipeline.simulator import Gateway
 INTERVAL = timedelta(hours=12)
 """The time from one run to the next."""
 
+ENDS_AFTER = timedelta(days=45)
+"""The time from the last run to the announced shutdown of a model."""
+
 RUNS = 43
 """The number of runs in three weeks, with the first and the last."""
 
@@ -25,10 +28,11 @@ _VIP = ("vip",)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The gateway, and the made-up secrets of its keys by alias."""
+    """The gateway, the made-up secrets of its keys by alias, and the shutdown date of a model (ISO 8601)."""
 
     gateway: Gateway
     secrets: Mapping[str, str] = field(repr=False)
+    ends: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +51,48 @@ class _Model:
     fields: Mapping[str, Any]
 
 
-def _model(groups: tuple[str, ...], input_price: float, output_price: float, context: int) -> _Model:
-    pricing = {"input": input_price, "output": output_price}
-    return _Model(groups, {"pricing": pricing, "context_length": context})
+def _pricing(input_price: float, output_price: float) -> dict[str, Any]:
+    return {"input": input_price, "output": output_price, "unit": "USD per 1M tokens"}
+
+
+def _model(
+    groups: tuple[str, ...],
+    input_price: float,
+    output_price: float,
+    context: int,
+    features: str = "",
+    modalities: str = "text -> text",
+) -> _Model:
+    """Return a model; `features` are words, and `modalities` those of input and output."""
+    sides = [side.split() for side in modalities.split("->")]
+    fields = {
+        "pricing": _pricing(input_price, output_price),
+        "context_length": context,
+        "features": features.split(),
+        "input_modalities": sides[0],
+        "output_modalities": sides[1],
+    }
+    return _Model(groups, fields)
 
 
 _MODELS = {
-    "heron-2": _model(_EVERYONE, 2.4, 9.6, 200_000),
-    "heron-2-mini": _model(_EVERYONE, 0.3, 1.2, 200_000),
-    "heron-embed-1": _model(_EVERYONE, 0.05, 0, 8_000),
-    "lumen-3": _model(_EVERYONE, 1.1, 4.4, 128_000),
-    "lumen-3-fast": _model(_EVERYONE, 0.4, 1.6, 128_000),
-    "lumen-canvas": _model(_EVERYONE, 3.5, 14, 32_000),
+    "heron-2": _model(_EVERYONE, 2.4, 9.6, 200_000, "tools vision", "text image -> text"),
+    "heron-2-mini": _model(_EVERYONE, 0.3, 1.2, 200_000, "tools"),
+    "heron-embed-1": _model(_EVERYONE, 0.05, 0, 8_000, modalities="text -> embedding"),
+    "lumen-3": _model(_EVERYONE, 1.1, 4.4, 128_000, "tools vision", "text image -> text"),
+    "lumen-3-fast": _model(_EVERYONE, 0.4, 1.6, 128_000, "tools"),
+    "lumen-canvas": _model(_EVERYONE, 3.5, 14, 32_000, modalities="text image -> image"),
     "basalt/8b": _model(_EVERYONE, 0.06, 0.12, 32_000),
     "basalt/8b:free": _model(_EVERYONE, 0, 0, 16_000),
-    "basalt/70b": _model(_EVERYONE, 0.45, 0.9, 64_000),
-    "basalt/Code": _model(_EVERYONE, 0.5, 1, 64_000),
-    "basalt/Vision": _model(_EVERYONE, 0.7, 1.4, 64_000),
-    "heron-2-pro": _model(_VIP, 12, 48, 400_000),
-    "lumen-3-long": _model(_VIP, 2.2, 8.8, 1_000_000),
-    "lumen-voice": _model(_VIP, 6, 24, 16_000),
+    "basalt/70b": _model(_EVERYONE, 0.45, 0.9, 64_000, "tools"),
+    "basalt/Code": _model(_EVERYONE, 0.5, 1, 64_000, "tools"),
+    "basalt/Vision": _model(_EVERYONE, 0.7, 1.4, 64_000, "vision", "text image -> text"),
+    "heron-2-pro": _model(_VIP, 12, 48, 400_000, "tools vision reasoning", "text image -> text"),
+    "lumen-3-long": _model(_VIP, 2.2, 8.8, 1_000_000, "tools"),
+    "lumen-voice": _model(_VIP, 6, 24, 16_000, modalities="text audio -> text audio"),
     # From here on: not offered at first.
-    "heron-3": _model(_VIP, 6, 24, 400_000),
-    "heron-3-mini": _model(_EVERYONE, 0.5, 2, 200_000),
+    "heron-3": _model(_VIP, 6, 24, 400_000, "tools vision reasoning", "text image -> text"),
+    "heron-3-mini": _model(_EVERYONE, 0.5, 2, 200_000, "tools reasoning"),
 }
 
 _LATER = ("heron-3", "heron-3-mini")
@@ -102,12 +125,12 @@ def _renew_key(stage: Stage) -> None:
 
 
 def _reprice_and_shrink(stage: Stage) -> None:
-    _offer(stage, "heron-2", pricing={"input": 1.8, "output": 9.6})
+    _offer(stage, "heron-2", pricing=_pricing(1.8, 9.6))
     _offer(stage, "lumen-3-long", context_length=256_000)
 
 
 def _improve(stage: Stage) -> None:
-    _offer(stage, "heron-3", pricing={"input": 5, "output": 20})
+    _offer(stage, "heron-3", pricing=_pricing(5, 20))
     _offer(stage, "heron-3-mini", context_length=400_000)
 
 
@@ -133,6 +156,10 @@ SCENES: Mapping[int, Scene] = {
     28: Scene("prod gets its whole list again.", lambda stage: stage.gateway.heals()),
     33: Scene("All models of basalt are gone at once.", lambda stage: stage.gateway.drops(*_BASALT)),
     38: Scene("lumen-3-fast is offered again.", lambda stage: _offer(stage, "lumen-3-fast")),
+    40: Scene(
+        "The end of heron-2-mini is announced.",
+        lambda stage: _offer(stage, "heron-2-mini", deprecation_date=stage.ends),
+    ),
     42: Scene("heron-3 gets cheaper, heron-3-mini gets twice the context.", _improve),
 }
 """The scene before each run, counted from 0; other runs have none."""

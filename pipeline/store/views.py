@@ -60,7 +60,7 @@ _BEFORE, _AFTER = (f"trim(fields_of.{side}, '\"')" for side in ("before", "after
 """The values of a field as numbers, since gateways write some prices as JSON strings."""
 
 
-def _is_same(one: str, other: str) -> str:
+def is_same_price(one: str, other: str) -> str:
     """Return SQL for whether two prices are of the same meter, unit and conditions."""
     return f"""{one}.meter = {other}.meter and {one}.unit = {other}.unit
         and {one}.from_tokens = {other}.from_tokens and {one}.window is {other}.window
@@ -79,7 +79,7 @@ def percent(before: str, after: str) -> str:
         else round({change}, 1) end"""
 
 
-_PRICE_NAME = """
+PRICE_NAME = """
     iif(own.meter = 'call', 'a call', replace(own.meter, '_', ' '))
     || case when own.from_tokens = 0 then ''
             when own.from_tokens % 1000000 = 0 then ' above ' || (own.from_tokens / 1000000) || 'M tokens'
@@ -119,12 +119,12 @@ _REPEATS_PRICE = f"""
         select 1 from record_prices as new, {_SIZES}
         where new.record = changes.after and {_is_side(_AFTER, "new.amount")} and (
             select {_is_side(_BEFORE, "max(old.amount)")} from record_prices as old
-            where old.record = changes.before and {_is_same("old", "new")}))
+            where old.record = changes.before and {is_same_price("old", "new")}))
     or (fields_of.before is not null and coalesce({_AFTER}, '') not glob '*[0-9]*' and exists (
         select 1 from record_prices as old, {_SIZES}
         where old.record = changes.before and {_is_side(_BEFORE, "old.amount")} and not exists (
             select 1 from record_prices as new
-            where new.record = changes.after and {_is_same("new", "old")})))
+            where new.record = changes.after and {is_same_price("new", "old")})))
     or (fields.name glob '*.[0-9]*' and exists (
         select 1 from record_prices as new
         where new.record in (changes.before, changes.after) and new.from_tokens > 0 and (
@@ -212,7 +212,7 @@ and (sightings.outcome = 'moved' or (changes.kind = 'removed' and not exists (
     where records.model = changes.model)));
 
 create view price_changes as
-select gateways.name as gateway, models.name as model, {_PRICE_NAME.strip()} as field,
+select gateways.name as gateway, models.name as model, {PRICE_NAME.strip()} as field,
        iif(own.record = changes.after, other.amount, own.amount) as before,
        iif(own.record = changes.after, own.amount, null) as after,
        iif(own.record = changes.after, {percent("other.amount", "own.amount")}, null) as percent,
@@ -224,7 +224,7 @@ from changes
 join record_prices as own on own.record in (changes.before, changes.after)
 left join record_prices as other
     on other.record = iif(own.record = changes.after, changes.before, changes.after)
-    and {_is_same("other", "own")}
+    and {is_same_price("other", "own")}
 left join models on models.id = changes.model
 left join gateways on gateways.id = models.gateway
 where changes.kind = 'changed' and (

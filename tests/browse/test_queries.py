@@ -37,6 +37,8 @@ MAY_BE_SCANNED = {
     "found",
     "moved",
     *("runs", "affected", "of", "went", "levels", "confirmations", "removals", "additions", "back"),
+    *("windowed", "movements", "pasts", "alike", "chosen", "names", "newest", "moves"),
+    *("first", "second", "moments", "own", "other", "pairs", "differences", "fact"),
     *("json_each", "price", "sizes", "both"),
 }
 """Tables and subqueries that a stored query may scan: those of the present, and its own results."""
@@ -95,7 +97,7 @@ def test_no_stored_query_scans_a_growing_table(query: Query, recorded: Script) -
     sql = f"explain query plan {query.sql}"
     plan = [row["detail"] for row in recorded.store.rows(sql, dict.fromkeys(query.params, ""))]
     scanned = {step.split()[1] for step in plan if step.startswith("SCAN") and "CONSTANT" not in step}
-    assert scanned <= MAY_BE_SCANNED
+    assert {each for each in scanned if not each.startswith("(subquery-")} <= MAY_BE_SCANNED
     assert set(re.findall(r"(?<!:):([a-z_]+)", query.sql)) == set(query.params)
     assert all(f"`{name}`" in query.description for name in query.params)
 

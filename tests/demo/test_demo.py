@@ -104,6 +104,21 @@ def test_prices_and_limits_are_reported_as_changes_of_one_field(events: tuple[Ev
     }
 
 
+def test_the_demo_has_prices_features_modalities_and_a_shutdown_date_for_every_page(
+    steps: dict[str, Step], home: Path
+) -> None:
+    """The cheapest models, with their capabilities, the watched models, and an announced shutdown."""
+    with Store.read(home / "demo" / "modelwatch.db") as store:
+        offers = store.rows("select * from offers")
+        (ends,) = store.rows("select model, deprecated_at from deprecations")
+    for column in ("input_usd_per_1m", "output_usd_per_1m", "context_length", "input_modalities", "owned_by"):
+        assert all(row[column] is not None for row in offers), column
+    assert any("reasoning" in (row["features"] or "") for row in offers)
+    assert ends["model"] == "heron-2-mini"
+    assert ends["deprecated_at"] > iso(UNTIL)
+    assert load(home / "demo" / "modelwatch.toml").watch.models == ("heron-2*", "lumen-voice")
+
+
 def test_a_model_that_one_answer_lacks_is_neither_removed_nor_returned(events: tuple[Event, ...]) -> None:
     assert of(events, "lumen-canvas") == []
 
@@ -161,8 +176,8 @@ def test_noise_makes_neither_records_nor_sightings(steps: dict[str, Step], home:
             store.rows(f"select count(*) as n from {table}")[0]["n"]
             for table in ("models", "records", "(select distinct snapshot from sightings)")
         )
-    repriced_or_resized = 4
-    assert records == models + repriced_or_resized
+    repriced_resized_or_ending = 5
+    assert records == models + repriced_resized_or_ending
     assert written == len(steps)
 
 
@@ -172,7 +187,9 @@ def test_steps_have_the_lines_of_the_reports_and_leave_none_out_silently(
     for step in steps.values():
         here = [event for event in events if event.at == step.at]
         lines = [line.removeprefix("  ") for event in here for line in list(event_lines([event]))[1:]]
-        printed = [line for line in lines if any(each.startswith(line) for each in step.lines)]
+        printed = [
+            line for line in lines if any(each.removeprefix("! ").startswith(line) for each in step.lines)
+        ]
         left_out = [line for line in step.lines if line.startswith("… and")]
         assert len(printed) == len(lines) or left_out == [f"… and {len(lines) - len(printed)} more"]
 

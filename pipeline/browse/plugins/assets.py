@@ -76,15 +76,14 @@ async def _file(request: Any) -> Response:
 
 @hookimpl
 def extra_css_urls(database: str | None, view_name: str, datasette: Any) -> Any:
-    """Add a style sheet to the pages of databases of modelwatch."""
-    return _for_ours(database, view_name, datasette, ("tables.css",))
+    """Add style sheets to Datasette's pages of databases of modelwatch."""
+    return _for_ours(database, view_name, datasette, ("site.css", "tables.css"))
 
 
 @hookimpl
 def extra_js_urls(database: str | None, view_name: str, datasette: Any) -> Any:
-    """Add scripts to the pages of databases of modelwatch: local times, and charts on pages of rows."""
-    charts = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "charts.js") if view_name == "row" else ()
-    return _for_ours(database, view_name, datasette, ("times.js", "tables.js", *charts))
+    """Add scripts to Datasette's pages of databases of modelwatch: local times, and folded SQL."""
+    return _for_ours(database, view_name, datasette, ("times.js", "tables.js"))
 
 
 def _for_ours(database: str | None, view_name: str, datasette: Any, names: tuple[str, ...]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,23 @@ OURS = frozenset({"catalog", "change_log", "health"})
 BADGES = frozenset({"kind", "outcome", "state"})
 """Columns shown as badges."""
 
+PAIR = frozenset({"first", "second"})
+"""The columns of a comparison."""
+
+STORED = frozenset(
+    (
+        "coverages",
+        "field_changes",
+        "gateways",
+        "listing_records",
+        "changes",
+        "permissions",
+        "records",
+        "models",
+    )
+)
+"""Tables whose numbers are left as they are, since most of them are ids."""
+
 SIDES = frozenset({"before", "after"})
 """Columns of text whose numbers are aligned to the right."""
 
@@ -35,6 +52,7 @@ LINKS = {
     "field": ("change_id", "changes"),
     "kind": ("change_id", "changes"),
     "listing": ("listing_id", "listings"),
+    "difference": ("record_id", "records"),
     "model": ("model_id", "models"),
     "scope": ("scope_id", "scopes"),
 }
@@ -42,6 +60,23 @@ LINKS = {
 
 NAMES = frozenset({"gateway", "model", "name", "scope"})
 """Columns of names, which gateways choose."""
+
+NAME_LISTS = frozenset({"scope_names", "offered_to"})
+"""Columns of names separated by spaces."""
+
+MANY = 8
+"""Names above which a list of names is cut."""
+
+NOTHING = Markup('<i class="mw-nothing"></i>')
+"""An empty cell, which narrow screens leave out."""
+
+FEW = 3
+"""Names of a list that are shown, of a long one."""
+
+COUNTS = frozenset(
+    {"added", "changed", "context_length", "from_tokens", "max_output", "models", "removed", "scopes", "size"}
+)
+"""Columns of whole numbers that are no ids and no years."""
 
 _BREAKING = re.compile("[\t\n\r]")
 _ours: set[tuple[int, str]] = set()
@@ -55,10 +90,12 @@ def prepare_jinja2_environment(env: Any) -> None:
         "mw_cut": cut,
         "mw_field": field,
         "mw_name": name,
+        "mw_names": names,
         "mw_number": number,
         "mw_percent": percent,
         "mw_plain": plain,
         "mw_price": price,
+        "mw_shown": shown_columns,
         "mw_side": side,
         "mw_time": time,
         "mw_value": value,
@@ -190,6 +227,12 @@ def folded(text: str, parsed: Any) -> Markup:
         return escape(listed)
     if len(text) <= SHORT:
         return Markup("<code>{}</code>").format(text)
+    if listed is not None:
+        some = ", ".join(parsed[:FEW])
+        summary = f"{some if len(some) <= SHORT else cut(some, SHORT)} and {len(parsed) - FEW:,} more"
+        return Markup('<details class="mw-json"><summary>{}</summary>{}</details>').format(
+            summary if len(parsed) > FEW else cut(some, SHORT), listed
+        )
     noun = ("field" if isinstance(parsed, dict) else "item") + ("" if len(parsed) == 1 else "s")
     return Markup('<details class="mw-json"><summary>{} {}</summary><pre>{}</pre></details>').format(
         f"{len(parsed):,}", noun, json.dumps(parsed, indent=1, ensure_ascii=False)
@@ -214,15 +257,54 @@ def _path(datasette: Any, database: str, table: str) -> str:
     return str(datasette.urls.table(database, table))
 
 
+def shown_columns(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[int, str]]:
+    """Return the columns to show of the result of a query, each with its place.
+
+    Those of ids are for links, and an empty one says nothing.
+    """
+    return [
+        (place, column)
+        for place, column in enumerate(columns)
+        if not column.endswith("_id") and any(row[place] != NOTHING for row in rows)
+    ]
+
+
+def names(text: str) -> str:
+    """Return names separated by spaces: a few of many, and how many more."""
+    each = text.split(" ")
+    if len(each) <= MANY:
+        return " ".join(map(cut, each))
+    return f"{' '.join(map(cut, each[:FEW]))} and {len(each) - FEW:,} more"
+
+
+def figure(number: float, column: str) -> Markup | None:
+    """Return a price, a percentage or a count formatted; None for an id, or a number of another kind."""
+    if column.endswith("_usd_per_1m") or column == "usd_per_call":
+        text = price(number)
+    elif column == "percent":
+        text = f"{number:+,g}%".replace("-", "\N{MINUS SIGN}")
+    elif column in COUNTS or column in SIDES | PAIR:
+        text = f"{number:,}" if isinstance(number, int) else f"{Decimal(repr(number)).normalize():,f}"
+    else:
+        return None
+    return Markup('<span class="mw-number">%s</span>') % text
+
+
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, table: str | None, database: str, datasette: Any) -> Any:
     """Format a cell of a database of modelwatch, and link a name to its row."""
-    if not isinstance(value, str) or (id(datasette), database) not in _ours:
+    if (id(datasette), database) not in _ours:
         return None
+    if isinstance(value, int | float):
+        return figure(value, column) if table not in STORED else None
+    if not isinstance(value, str):
+        return NOTHING if value is None else None
+    if column in NAME_LISTS:
+        return names(value)
     shown = (
         Markup('<span class="mw-badge mw-%s">%s</span>') % (value, value) if column in BADGES else cell(value)
     )
-    if shown is None and column in SIDES and number(value) is not None:
+    if shown is None and column in SIDES | PAIR and number(value) is not None:
         shown = Markup('<span class="mw-number">%s</span>') % value.strip('"')
     if shown is None and column in NAMES:
         shown = escape(cut(value))

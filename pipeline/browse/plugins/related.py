@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,33 @@ OURS = frozenset({"catalog", "change_log", "health"})
 
 SIDES = {"before", "after"}
 """Columns shown together or not at all; any other is shown unless it is empty in every row."""
+
+KINDS = {"snapshots": "run", "sightings": "event of a scope"}
+"""What a row of a table is, where that is not the name of the table without its s."""
+
+_FACTS = (
+    ("owner", "owned_by"),
+    ("type", "type"),
+    ("context", "context_length"),
+    ("max output", "max_output"),
+    ("input", "input_modalities"),
+    ("output", "output_modalities"),
+    ("features", "features"),
+    ("endpoints", "endpoints"),
+    ("stage", "lifecycle"),
+    ("shutdown", "deprecated_at"),
+    ("also named", "aliases"),
+)
+"""The facts of a model: of each the label, and the column of `records`."""
+
+_LATEST = """
+select records.* from records
+left join listing_records on listing_records.record = records.id and listing_records.listing in (
+    select distinct listing from scopes where asked and listing is not null)
+where records.model = :id
+order by listing_records.listing is null, records.id desc
+"""
+"""The records of a model: those that are offered now first, the newest of each before the others."""
 
 _NUMBER = re.compile(r'"?-?\d+(\.\d+)?(e-?\d+)?"?')
 _LIMIT = re.compile(r"\nlimit (\d+)$")
@@ -32,10 +60,25 @@ class Section(NamedTuple):
     sql: str
 
 
+_SHARED = {
+    file.name: re.sub(r"^--.*\n", "", file.read_text("utf-8"), flags=re.MULTILINE).strip()
+    for file in (Path(__file__).parent / "shared").glob("*.sql")
+}
+"""Parts of several statements, by file name."""
+
+
+def whole(sql: str) -> str:
+    """Return a statement with shared parts in place of `/* NAME.sql */`, or `/* NAME.sql: CONDITION */`."""
+    while found := re.search(r"/\* (\w+\.sql)(?:: (.+?))? \*/", sql):
+        part = _SHARED[found[1]].replace("/* condition */", found[2] or "")
+        sql = sql.replace(found[0], part)
+    return sql
+
+
 def _sections(text: str) -> list[Section]:
     """Parse a file of sections; each begins with `-- ## title | note | link`, and `:id` is the row."""
     found = []
-    for part in re.split(r"^-- ## ", text, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^-- ## ", whole(text), flags=re.MULTILINE)[1:]:
         heading, _, sql = part.partition("\n")
         title, note, link = (each.strip() for each in heading.split("|"))
         found.append(Section(title, note, link, sql.strip()))
@@ -62,6 +105,8 @@ def extra_template_vars(view_name: str, table: str | None, request: Any, dataset
         row = (await db.execute(f"select * from {table} where id = :id", {"id": int(id_)})).first()  # noqa: S608
         return {
             "modelwatch_database": db.name,
+            "modelwatch_kind": KINDS.get(table, table.replace("_", " ").removesuffix("s")),
+            "modelwatch_facts": await _facts(db, int(id_)) if table == "models" else [],
             "modelwatch_row": row["name"] if row and "name" in row.keys() else None,  # noqa: SIM118 - no mapping
             "modelwatch_parents": await _parents(db, table, row) if row else [],
             "modelwatch_sections": [each for each in sections if each["rows"] != []],
@@ -69,6 +114,30 @@ def extra_template_vars(view_name: str, table: str | None, request: Any, dataset
         }
 
     return found
+
+
+async def _facts(db: Any, model: int) -> list[tuple[str, str]]:
+    """Return the facts of the newest record of a model that is offered now, else of its newest record."""
+    try:
+        row = (await db.execute(_LATEST, {"id": model})).first()
+    except QueryInterrupted:
+        return []
+    return (
+        []
+        if row is None
+        else [(label, _fact(row[name])) for label, name in _FACTS if row[name] not in (None, "[]")]
+    )
+
+
+def _fact(value: Any) -> str:
+    """Return a fact as text: a number with thousands separators, a JSON array as words."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    try:
+        listed = json.loads(value) if value.startswith("[") else None
+    except ValueError:
+        listed = None
+    return ", ".join(map(str, listed)) if isinstance(listed, list) else str(value)
 
 
 async def _parents(db: Any, table: str, row: Any) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@
         })),
       ],
     });
-    // The policy of the page forbids inline styles; start.css and tables.css have these rules.
+    // The policy of the page forbids inline styles; pages.css has these rules.
     plot.querySelectorAll("style").forEach((inline) => inline.remove());
     figure.replaceChildren(plot);
     if (figure.dataset.legend) figure.append(legend(figure.dataset.legend, labels));

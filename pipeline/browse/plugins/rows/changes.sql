@@ -15,10 +15,10 @@ from changes join records on records.id = changes.after
 where changes.id = :id and changes.kind = 'added'
 
 -- ## Changed fields | prices, then the other fields, each with its value before and after | field_changes?change=:id
+with made as (select :id as id)
 select field, class, currency as "currency#", unit as "unit#", before, after from (
-    select field, class, currency, unit, before, after, 0 as place from price_changes where change_id = :id
-    union all
-    select field, class, null, null, before, after, field_change_id from changed_fields where change_id = :id)
+    /* changed_fields.sql */
+)
 order by place
 limit 200
 
@@ -26,11 +26,13 @@ limit 200
 select snapshots.started_at as at,
        case when changes.kind = 'removed' and sightings.outcome = 'moved' then 'missing' else changes.kind end as kind,
        scopes.id as "scopes#", scopes.name as scope, sightings.snapshot as "snapshots#", snapshots.name as run
-from changes
+from changes as one
+join changes on changes.model = one.model and changes.kind = one.kind and changes.before is one.before
+    and changes.after is one.after
 join sightings on sightings.transition = changes.transition and sightings.outcome in ('moved', 'confirmed')
     and (sightings.outcome = 'moved' or changes.kind = 'removed')
 join scopes on scopes.id = sightings.scope
 join snapshots on snapshots.id = sightings.snapshot
-where changes.id = :id
+where one.id = :id
 order by at, scopes.name
 limit 20

@@ -20,13 +20,9 @@ with made as materialized (
 )
 select at, direction, field, currency as "currency#", unit as "unit#", before, after, id as "changes#", 'open' as change
 from (
-    select made.*, price.field, price.currency, price.unit, price.before, price.after, 0 as place
-    from made join price_changes as price on price.change_id = made.id
+    /* changed_fields.sql */
     union all
-    select made.*, others.field, null, null, others.before, others.after, others.field_change_id
-    from made join changed_fields as others on others.change_id = made.id
-    union all
-    select made.*, null, null, null, null, null, 0 from made
+    select made.*, null, null, null, null, null, 0, null, null from made
     where not exists (select 1 from field_changes where field_changes.change = made.id))
 order by at, id, place
 limit 100

@@ -10,7 +10,7 @@ chosen as materialized (
 ),
 /* events.sql */,
 pending as (
-    select moved.at, 'missing' as kind, changes.model, changes.id as change, null as fields_of, moved.scope, 1 as scopes,
+    select moved.at, 'missing' as kind, changes.model, changes.id as change, null as fields_of, moved.scope, moved.scopes,
            null as sighting
     from moved
     join missing on missing.transition = moved.transition and missing.scope = moved.scope

@@ -1,37 +1,75 @@
 -- Subqueries for the events of the snapshots in `runs`; the last is `found`, with a row for each event. They follow the
 -- rules of history/changes.py, and are part of changes.sql and of the stored query what_changed. `chosen` has the ids of
--- the scopes that matter: `wanted` is true for events of at least one of them. A changed record has one row for all
--- scopes with the same move, any other event one for each scope. `place` is a model in a scope, as one number, by which
--- SQLite indexes subqueries. A field that came back with another value than was lost has its value before the loss in
--- `regains`, by `sighting`: the first of the scopes with the same move.
-moved as materialized (
-    select runs.at, sightings.*, scopes.name as scope_name,
-           exists (select 1 from chosen where chosen.id = scopes.id) as wanted
-    from runs
+-- the scopes that matter: `wanted` is true for events of at least one of them. Scopes that made the same moves have the
+-- same events: `alike` has one of them, with their number and names, and only its sightings are read. A changed record
+-- has one row for all scopes with the same move, any other event one for each scope of `alike`. `place` is a model in a
+-- scope, as one number, by which SQLite indexes subqueries. A field that came back with another value than was lost has
+-- its value before the loss in `regains`, by `sighting`: the first of the scopes with the same move.
+windowed as materialized (
+    select distinct sightings.transition from runs
     cross join sightings on sightings.snapshot = runs.id and sightings.outcome in ('moved', 'confirmed')
-    join scopes on scopes.id = sightings.scope and not scopes.lists_groups
-),
-moves as materialized (
-    select at, snapshot, transition, min(id) as sighting, min(scope) as scope, count(*) as scopes,
-           group_concat(scope_name, ' ') as scope_names, max(wanted) as wanted
-    from moved where outcome = 'moved' group by snapshot, transition
 ),
 affected as materialized (
-    select distinct changes.model from (select distinct transition from moved) as of
-    cross join changes on changes.transition = of.transition and changes.kind in ('added', 'removed')
+    select distinct changes.model from windowed
+    cross join changes on changes.transition = windowed.transition and changes.kind in ('added', 'removed')
+),
+movements as materialized (
+    select transition from windowed
+    union
+    select changes.transition from affected
+    cross join changes on changes.model = affected.model and changes.kind in ('added', 'removed')
+),
+pasts as materialized (
+    select scope, group_concat(past, ';') as past
+    from (select sightings.scope, sightings.snapshot || ',' || sightings.outcome || ',' || sightings.transition || ','
+                 || sightings.listing || ',' || coalesce(sightings.since, '') || ','
+                 || coalesce(sightings.flap_level, '') as past
+          from movements
+          cross join sightings on sightings.transition = movements.transition
+              and sightings.outcome in ('moved', 'confirmed')
+          order by sightings.scope, sightings.id)
+    where scope not in (select id from scopes where lists_groups)
+    group by scope
+),
+alike as materialized (
+    select min(scopes.id) as scope, count(*) as scopes, group_concat(scopes.name, ' ') as scope_names,
+           max(scopes.id in (select id from chosen)) as wanted
+    from pasts join scopes on scopes.id = pasts.scope
+    group by pasts.past, iif(exists (select 1 from regains where regains.scope = scopes.id)
+                             or exists (select 1 from departures where departures.scope = scopes.id), scopes.id, 0)
+),
+moved as materialized (
+    select runs.at, sightings.*, alike.scopes, alike.scope_names, alike.wanted
+    from alike
+    cross join movements
+    cross join sightings on sightings.transition = movements.transition and sightings.scope = alike.scope
+        and sightings.outcome in ('moved', 'confirmed')
+    join runs on runs.id = sightings.snapshot
+),
+moves as materialized (
+    select at, snapshot, transition, (
+               select min(same.id) from sightings as same
+               where same.snapshot = moved.snapshot and same.transition = moved.transition and same.outcome = 'moved'
+           ) as sighting, min(scope) as scope, sum(scopes) as scopes, group_concat(scope_names, ' ') as scope_names,
+           max(wanted) as wanted
+    from moved where outcome = 'moved' group by snapshot, transition
 ),
 came as materialized (
     select changes.model << 32 | sightings.scope as place, sightings.id, sightings.snapshot
     from affected
     cross join changes on changes.model = affected.model and changes.kind = 'added'
-    cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+    cross join alike
+    cross join sightings on sightings.transition = changes.transition and sightings.scope = alike.scope
+        and sightings.outcome = 'moved'
 ),
 went as materialized (
     select changes.model << 32 | sightings.scope as place, sightings.id, sightings.transition, changes.model,
            changes.before, snapshots.started_at as at
     from affected
     cross join changes on changes.model = affected.model and changes.kind = 'removed'
-    cross join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+    cross join alike
+    cross join sightings on sightings.transition = changes.transition and sightings.scope = alike.scope
+        and sightings.outcome = 'moved'
     join snapshots on snapshots.id = sightings.snapshot
 ),
 levels as materialized (
@@ -47,7 +85,8 @@ confirmations as materialized (
         where earliest.transition = confirmed.transition and earliest.scope = confirmed.scope
         and earliest.outcome = 'moved' and earliest.snapshot >= confirmed.since) as move
     from (select distinct transition from went) as of
-    cross join sightings as confirmed on confirmed.transition = of.transition
+    cross join alike
+    cross join sightings as confirmed on confirmed.transition = of.transition and confirmed.scope = alike.scope
         and confirmed.outcome = 'confirmed'
     join snapshots as first on first.id = confirmed.since
 ),
@@ -90,12 +129,12 @@ back as materialized (
 ),
 found as (
     select moves.at, moves.snapshot, 'changed' as kind, changes.model, changes.id as change,
-           changes.id as fields_of, moves.scope, moves.scopes, moves.scope_names, moves.wanted, null as since,
+           changes.id as fields_of, moves.scope, moves.scopes, moves.sighting as names_of, moves.wanted, null as since,
            moves.sighting
     from moves
     join changes on changes.transition = moves.transition and changes.kind = 'changed'
     union all
-    select at, snapshot, 'removed', model, change, null, scope, 1, scope_name, wanted, since_at, null
+    select at, snapshot, 'removed', model, change, null, scope, scopes, -scope, wanted, since_at, null
     from removals
     union all
     select at, snapshot, case when before is null then 'added' when left_at is null then 'changed'
@@ -103,6 +142,6 @@ found as (
            iif(before is null or before = record, null, (
                select min(same.id) from changes as same
                where same.model = back.model and same.before = back.before and same.after = back.record)),
-           scope, 1, scope_name, wanted, left_at, id
+           scope, scopes, -scope, wanted, left_at, id
     from back where before is null or left_at is not null or before <> record
 )
