@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.history.watch import WatchReport
     from pipeline.reports.types import Report
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ConfigError",

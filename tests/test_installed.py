@@ -6,8 +6,11 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support import ROOT
@@ -137,3 +140,32 @@ def test_every_action_of_the_workflows_is_named_by_its_commit() -> None:
     assert uses
     for line in uses:
         assert re.fullmatch(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_a_release_has_absolute_links_to_the_files_of_its_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "https://git.example/team/modelwatch"
+    monkeypatch.setenv("MODELWATCH_REPOSITORY", f"{address}/")
+    metadata = project_metadata()
+    assert metadata["urls"]["Homepage"] == address
+    found = re.findall(r"\]\(([^)]+)\)", metadata["readme"])
+    assert f"{address}/raw/v{metadata['version']}/tests/pictures/mail.png" in found
+    assert f"{address}/blob/v{metadata['version']}/cron/README.md" in found
+    inside = [each for each in found if not each.startswith("#")]
+    assert all(each.startswith("https://") for each in inside)
+    tree = f"{address}/(?:raw|blob)/v{re.escape(metadata['version'])}/"
+    files = [re.sub(tree, "", each).partition("#")[0] for each in inside if re.match(tree, each)]
+    assert [each for each in files if not (ROOT / each).exists()] == []
+
+
+def test_a_build_without_an_address_has_the_readme_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELWATCH_REPOSITORY", raising=False)
+    metadata = project_metadata()
+    assert "urls" not in metadata
+    assert metadata["readme"] == (ROOT / "README.md").read_text("utf-8")
+
+
+def project_metadata() -> dict[str, Any]:
+    """Return the metadata that a build of this tree would have, as hatchling computes it."""
+    found = ProjectMetadata(str(ROOT), PluginManager())
+    urls = found.core.urls
+    return {"version": found.version, "readme": found.core.readme, **({"urls": urls} if urls else {})}
