@@ -33,7 +33,7 @@ MANIFEST = "published.json"
 
 _REMOVE_PRIVATE = (
     "update scopes set key_hint = null, fingerprint = null, etag = null, last_modified = null",
-    "update sightings set error = null",
+    "update sightings set error = null, cure = null",
     "delete from deliveries",
     "delete from destinations",
 )

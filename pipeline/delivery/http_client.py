@@ -10,6 +10,9 @@ import httpx
 from pipeline.core.network import tls_problem
 from pipeline.core.proxies import proxy_of
 
+PLAIN = {"Accept-Encoding": "identity"}
+"""The header that asks for an answer as it is; see `beginning`."""
+
 
 class UnusableEnvironment(Exception):  # noqa: N818 - named for what it is
     """A variable of the environment, which the message names, allows no connection."""
@@ -35,3 +38,18 @@ def client_for(url: str, timeout: float) -> httpx.Client:
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise UnusableEnvironment(f"the proxy of the environment cannot be used: {error}") from error
+
+
+def beginning(response: httpx.Response, limit: int) -> bytes:
+    """Return the first bytes of a body; nothing of an encoded one: decoded, a few bytes may take gigabytes.
+
+    Raises:
+        httpx.HTTPError: the body cannot be read.
+    """
+    body = b""
+    if response.headers.get("content-encoding", "identity").strip().lower() in ("", "identity"):
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) >= limit:
+                break
+    return body[:limit]

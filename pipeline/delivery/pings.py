@@ -119,12 +119,12 @@ class Pings:
     def _request(self, url: str, body: bytes, until: float, deadline: Deadline) -> MonitoringFailure | None:
         import httpx
 
-        from pipeline.delivery.http_client import UnusableEnvironment, client_for
+        from pipeline.delivery.http_client import PLAIN, UnusableEnvironment, beginning, client_for
 
         timeout = until - time.monotonic()
         if timeout <= 0:
             return self._timed_out()
-        headers = {"User-Agent": "modelwatch"}
+        headers = {"User-Agent": "modelwatch", **PLAIN}
         if body:
             headers["Content-Type"] = "text/plain; charset=utf-8"
         try:
@@ -139,7 +139,7 @@ class Pings:
                     extensions={"trace": deadline.trace},
                 ) as response,
             ):
-                return _failure(response.status_code, _beginning(response.iter_bytes()))
+                return _failure(response.status_code, beginning(response, _MAX_ANSWER))
         except httpx.TimeoutException:
             return self._timed_out()
         except UnusableEnvironment as error:
@@ -175,16 +175,6 @@ def _httpx_not_logging() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(is_of_another_thread)
-
-
-def _beginning(chunks: Iterator[bytes]) -> bytes:
-    """Return the first 100 bytes of a body."""
-    body = b""
-    for chunk in chunks:
-        body += chunk
-        if len(body) >= _MAX_ANSWER:
-            break
-    return body[:_MAX_ANSWER]
 
 
 def _failure(status: int, body: bytes) -> MonitoringFailure | None:

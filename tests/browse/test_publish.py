@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.browsing import page_by_command
-from support.e2e import Job
+from support.e2e import Job, Reply, Scripted, listed
 from support.fakes import Script, scope
 
 from pipeline.browse import publish as publishing
@@ -81,6 +81,27 @@ def test_no_file_has_private_data(job: Job, tmp_path: Path) -> None:
             ("acme/prod", "vip"),
             ("acme/test", None),
         ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ('cookie = "env:ACME_PLACE"', 401),
+        ('cookie = "env:ACME_PLACE", user_id = 7, dialect = "user-models"', 403),
+        ('key = "env:ACME_PLACE"', 401),
+        ('headers = { X-Org = "env:ACME_PLACE" }', 401),
+        ('params = { token = "env:ACME_PLACE" }', 200),
+    ],
+)
+def test_no_file_says_where_a_secret_is_kept_whether_a_gateway_takes_or_refuses_it(
+    tmp_path: Path, scope: str, status: int
+) -> None:
+    job = Job(tmp_path / "home", {"ACME_PLACE": "a-secret-of-acme"})
+    with Scripted(lambda _: Reply(listed("lyra"), status)) as server:
+        job.asks(server.url, attempts=1, scopes={"prod": scope})
+        assert job.quick("run").code == (0 if status == 200 else 4)
+    assert job.quick("publish", str(tmp_path / "public")).code == 0
+    assert not [name for name, body in content(tmp_path / "public").items() if b"ACME_PLACE" in body]
 
 
 def test_the_copy_has_the_whole_history_and_the_original_is_unchanged(job: Job, tmp_path: Path) -> None:

@@ -1,14 +1,20 @@
 """Reports by Apprise: tried with its own JSON service."""
 
+import gzip
 import json
 import logging
+import re
 import sys
 import threading
+from functools import partial
 
+import brotli
+import pytest
 from support.e2e import Reply, Scripted
 from support.mailing import MESSAGE, message_with, send_to_all
 
 from pipeline.core.types import Secret, Severity
+from pipeline.delivery.channels import apprise as apprise_channel
 from pipeline.delivery.channels import recipients, send
 from pipeline.delivery.types import Apprise, DeliveryStatus
 
@@ -63,6 +69,24 @@ def test_a_silent_service_times_out():
         gone.set()
     assert result.status == DeliveryStatus.RETRY
     assert result.error.startswith("env:CHAT: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
+def test_an_answer_that_is_too_large_fails_and_takes_little_memory(monkeypatch, tmp_path, encoding):
+    status = tmp_path / "status"
+    program = apprise_channel._PROGRAM.replace(
+        "os._exit", f"os.system(f'cp /proc/{{os.getpid()}}/status {status}'); os._exit"
+    )
+    monkeypatch.setattr(apprise_channel, "_PROGRAM", program)
+    pack = {"gzip": gzip.compress, "br": partial(brotli.compress, quality=3)}.get(encoding, bytes)
+    answer = Reply(pack(b"0" * 400_000_000), 500, (("Content-Encoding", encoding),))
+    with Scripted(lambda _: answer) as server:
+        result = send_to_all(Apprise(("env:CHAT",)), secrets={"env:CHAT": service_url(server)})
+    assert result.status == DeliveryStatus.RETRY
+    assert result.error.startswith("env:CHAT: ")
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())
+    assert int(peak) < 320_000
 
 
 def test_no_part_of_a_url_is_in_the_error_or_the_log(caplog):

@@ -1,20 +1,25 @@
 """Reports posted to a URL: tried with a real server."""
 
+import gzip
 import hashlib
 import hmac
 import json
 import re
 import threading
 import time
+import tracemalloc
 
+import brotli
 import pytest
 from support import ROOT
 from support.e2e import Reply, Scripted
 from support.mailing import MESSAGE, message_with, send_to_all
 from support.spellings import SPELLINGS
 
+from pipeline.core.types import Secret
 from pipeline.delivery.channels import recipients
-from pipeline.delivery.types import DeliveryStatus, Webhook
+from pipeline.delivery.pings import Pings
+from pipeline.delivery.types import DeliveryStatus, Ping, Webhook
 
 KEY = "whsec-0123456789"
 
@@ -132,6 +137,26 @@ def test_a_body_that_cannot_be_decoded_is_left_out_of_the_error():
     with Scripted(lambda _: Reply(b"no gzip", 500, packed)) as server:
         result = send_to_all(Webhook(server.url))
     assert (result.status, result.error) == (DeliveryStatus.RETRY, f"{server.url} answered 500")
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip", "GZIP, br"])
+@pytest.mark.parametrize("status", [200, 301, 401, 503])
+def test_a_bomb_is_not_decoded(encoding, status):
+    """A receiver that ignores that the answer is asked for as it is may send a gigabyte in a few bytes."""
+    squeeze = gzip.compress if encoding == "gzip" else brotli.compress
+    headers = (("Content-Encoding", encoding), ("Location", "/elsewhere"))
+    bomb = Reply(squeeze(b"0" * 40_000_000), status, headers)
+    with Scripted(lambda _: bomb) as server:
+        tracemalloc.start()
+        try:
+            result = send_to_all(Webhook(server.url))
+            ping = Pings(Ping(f"{server.url}/check", timeout=20), Secret).end(0, "fine")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 10_000_000
+    assert (result.status == DeliveryStatus.SENT, ping is None) == (status == 200,) * 2
+    assert {asked.headers["Accept-Encoding"] for asked in server.requests} == {"identity"}
 
 
 def test_certificates_that_cannot_be_read_are_a_temporary_failure(monkeypatch, tmp_path):

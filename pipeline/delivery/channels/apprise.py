@@ -37,6 +37,9 @@ _ZERO_WIDTH_SPACE = "\u200b"
 _START = 10.0
 """Seconds that Apprise may take to start, beside the time for the hand-over."""
 
+_MOST_MEMORY = 300_000_000
+"""Bytes that the process may take: services read an answer whole, whatever its size when it is decoded."""
+
 _LATE = 9
 """The exit status of the process that ends itself at the deadline."""
 
@@ -143,8 +146,13 @@ def main() -> None:
 
 
 def _post(notice: _Notice) -> tuple[bool | None, str]:
+    import resource
+
     import apprise
 
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    memory = _MOST_MEMORY if most == resource.RLIM_INFINITY else min(most, _MOST_MEMORY)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, most))
     deadline = threading.Timer(notice.limit, os._exit, (_LATE,))
     deadline.daemon = True
     deadline.start()

@@ -18,7 +18,7 @@ from pipeline.core.times import retry_after
 from pipeline.core.types import Resolve, Secret, is_reference, reference_name
 from pipeline.delivery.channels.secrets import resolve_header, resolve_secret, unresolved, url_parts
 from pipeline.delivery.deadline import Deadline, within
-from pipeline.delivery.http_client import UnusableEnvironment, client_for
+from pipeline.delivery.http_client import PLAIN, UnusableEnvironment, beginning, client_for
 from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
 from pipeline.reports.types import Message
 
@@ -109,7 +109,7 @@ def _headers(settings: Webhook, resolve: Resolve) -> tuple[dict[str, str], list[
         for name, value in settings.headers
         if is_reference(value)
     }
-    own = {"Content-Type": "application/json", "User-Agent": "modelwatch"}
+    own = {"Content-Type": "application/json", "User-Agent": "modelwatch", **PLAIN}
     return own | dict(settings.headers) | secrets, list(secrets.values())
 
 
@@ -169,14 +169,11 @@ def _result(response: httpx.Response, place: str) -> DeliveryResult:
 
 
 def _excerpt(response: httpx.Response) -> str:
-    """Read and return the beginning of an error's body; an empty text if it is HTML."""
+    """Read and return the beginning of an error's body; an empty text if it is HTML, or encoded."""
     body = b""
-    with suppress(httpx.HTTPError):  # wrongly encoded or cut off, maybe by the deadline: the status is enough
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > _MAX_BODY:
-                break
-    text = body[:_MAX_BODY].decode("utf-8", "replace").strip()
+    with suppress(httpx.HTTPError):  # cut off, maybe by the deadline: the status is enough
+        body = beginning(response, _MAX_BODY)
+    text = body.decode("utf-8", "replace").strip()
     return "" if text.startswith("<") else text
 
 
