@@ -21,7 +21,7 @@ from pipeline.reports.render.changes import group_texts, models_count, shape
 from pipeline.reports.render.fields import field_now, fields, price, price_now, shutdown, usd, with_source
 from pipeline.reports.render.locales import Locale, plain, untrusted
 from pipeline.reports.render.scopes import cure, problem_key
-from pipeline.reports.types import Report
+from pipeline.reports.types import FirstAnswer, Report
 
 URGENT_PREFIX = "! "
 """Marks the line of an urgent event."""
@@ -36,7 +36,7 @@ _LONGEST_MESSAGE = 1000
 def report_lines(report: Report) -> Iterator[str]:
     """Yield the lines of a report: changes, the worst first, then recoveries, failures and holds.
 
-    Without changes the last line is that there were none.
+    Without changes the last line is that there were none, or that answers are a baseline.
     """
     shown = worst_first(event for event in report.events if not event.quiet)
     quiet = len(report.events) - len(shown)
@@ -47,8 +47,20 @@ def report_lines(report: Report) -> Iterator[str]:
     run = report.run
     yield from recovery_lines(report.recoveries)
     yield from incident_lines(report.coverage)
+    baseline = _baseline(report.first_answers)
     if not shown:
-        yield f"no changes; {run.answered} of {count(run.scopes, 'scope')} answered"
+        yield f"{baseline or 'no changes'}; {run.answered} of {count(run.scopes, 'scope')} answered"
+    elif baseline:
+        yield baseline
+
+
+def _baseline(first_answers: Sequence[FirstAnswer]) -> str:
+    """Return the sizes of the scopes that answered for the first time; empty if there is none."""
+    texts = []
+    for each in first_answers:
+        size = count(each.models, "group" if each.lists_groups else "model")
+        texts.append(f"{scopes_text(each.gateway, each.scopes, ())} {size}{' each' * (len(each.scopes) > 1)}")
+    return f"Baseline recorded: {_some(texts, _MAX_MODELS)}" if texts else ""
 
 
 def _shape_lines(events: Iterable[Event]) -> Iterator[str]:

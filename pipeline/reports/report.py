@@ -11,9 +11,9 @@ from pipeline.core.types import Kind
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.changes import find_events
 from pipeline.history.types import Event
-from pipeline.reports.types import Report
+from pipeline.reports.types import FirstAnswer, Report
 from pipeline.store import Store
-from pipeline.store.coverage import coverage, recoveries
+from pipeline.store.coverage import coverage, first_answers, recoveries
 from pipeline.store.runs import last_run, last_run_of
 from pipeline.store.windows import Window
 
@@ -28,6 +28,18 @@ def build_report(store: Store, window: Window, watch: Watch = NO_WATCH) -> Repor
         events=mark_urgent(find_events(store, window, watch=watch), watch),
         recoveries=recoveries(store, window),
         coverage=coverage(store, until=run.snapshot, asked_only=True),
+        first_answers=_first_answers(store, window),
+    )
+
+
+def _first_answers(store: Store, window: Window) -> tuple[FirstAnswer, ...]:
+    """Return the first answers in a window, those of a gateway with the same number of models together."""
+    by_size: dict[tuple[str, int, bool], list[str]] = {}
+    for gateway, scope, size, lists_groups in first_answers(store, window):
+        by_size.setdefault((gateway, size, lists_groups), []).append(scope)
+    return tuple(
+        FirstAnswer(gateway, tuple(scopes), size, lists_groups)
+        for (gateway, size, lists_groups), scopes in by_size.items()
     )
 
 

@@ -32,7 +32,6 @@ from pipeline.store import Store
 from pipeline.store.catalog import NOW, Moment, history_start
 from pipeline.store.coverage import (
     coverage,
-    first_answers,
     models_missing_from_held,
     scopes_asked,
 )
@@ -451,12 +450,10 @@ def _was_reported(recovery: Recovery, data: _WindowData) -> bool:
 def _first_answers(data: _WindowData, wanted: Filter) -> Iterator[FirstAnswer]:
     if not Severity.NOTABLE.reaches(wanted.severity):
         return
-    by_size: dict[tuple[str, int, bool], list[str]] = {}
-    for gateway, scope, size, lists_groups in data.first_answers:
-        if _selects(wanted, scope, data.groups):
-            by_size.setdefault((gateway, size, lists_groups), []).append(scope)
-    for (gateway, size, lists_groups), scopes in by_size.items():
-        yield FirstAnswer(gateway, tuple(scopes), size, lists_groups)
+    for each in data.report.first_answers:
+        scopes = tuple(scope for scope in each.scopes if _selects(wanted, scope, data.groups))
+        if scopes:
+            yield FirstAnswer(each.gateway, scopes, each.models, each.lists_groups)
 
 
 def _shutdowns(
@@ -486,7 +483,6 @@ class _WindowData(Struct, frozen=True):
         groups: by scope, its group; scopes without one are left out.
         coverage: the scopes asked in the window, at its end; a scope that left the config is not among them.
         before: by name, the scopes as they stood before the window; empty if no hold or failure is in it.
-        first_answers: those of the scopes that answered for the first time; see `first_answers`.
         missing_watched: by scope and beginning of a hold, the watched models that the held answers lacked;
             `missing_watched_before`, those of the answers before the window.
         pending: the watched models whose removal is pending, by scope and model; `pending_before`, those
@@ -499,7 +495,6 @@ class _WindowData(Struct, frozen=True):
     groups: Mapping[str, str]
     coverage: tuple[Coverage, ...]
     before: Mapping[str, Coverage]
-    first_answers: tuple[tuple[str, str, int, bool], ...]
     missing_watched: Mapping[tuple[str, str], tuple[str, ...]]
     missing_watched_before: Mapping[tuple[str, str], tuple[str, ...]]
     pending: Mapping[ScopeModel, Pending]
@@ -536,7 +531,6 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
         groups=scope_groups(store),
         coverage=tuple(each for each in scopes if each.scope in asked and each.state != "retired"),
         before={scope.scope: scope for scope in before},
-        first_answers=first_answers(store, window),
         missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),
         missing_watched_before=_missing_watched(store, rows_of_holds, watch, until=window.since),
         pending=pending,

@@ -45,6 +45,7 @@ class Report(Struct, frozen=True):
         events: by time, then gateway, kind and model.
         recoveries: by time, then scope.
         coverage: the scopes that the last run asked.
+        first_answers: the scopes whose first answer is in the window; they are in no file.
     """
 
     since: str | None
@@ -52,6 +53,7 @@ class Report(Struct, frozen=True):
     events: tuple[Event, ...]
     recoveries: tuple[Recovery, ...]
     coverage: tuple[Coverage, ...]
+    first_answers: tuple[FirstAnswer, ...] = ()
 
     @property
     def totals(self) -> dict[str, int]:

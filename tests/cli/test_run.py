@@ -525,7 +525,7 @@ def test_with_exit_code_the_status_is_1_for_a_change_and_0_otherwise(gateway, al
 def test_a_dry_run_before_the_first_run_leaves_only_the_config(alone):
     done = alone.quick("run", "--dry-run")
     assert done.code == 0
-    assert "no change" in done.stdout
+    assert "Baseline recorded" in done.stdout
     assert list(alone.home.iterdir()) == [alone.config]
 
 
@@ -980,3 +980,35 @@ def test_characters_that_the_output_cannot_encode_are_escaped(gateway, alone, en
     done = alone.run("changes")
     assert (done.code, done.stderr) == (0, "")
     assert "context 1" in done.stdout
+
+
+def test_the_first_run_says_how_many_models_each_scope_has_and_a_new_scope_likewise(tmp_path):
+    job = Job(tmp_path, {"PROD": "sk-prod-12345678"})
+    with Gateway() as one:
+        one.key("sk-prod-12345678", group="vip")
+        one.offers("heron-2", to=("default", "vip"))
+        one.offers("quarry/slate", to="vip")
+        job.asks(one.url, scopes={"prod": 'key = "env:PROD"', "public": ""})
+        first = job.quick("run", "-v", at="2026-05-01T06:00:00Z").stdout.splitlines()
+        assert first == [
+            "Baseline recorded: local/prod 2 models, local/public 1 model; 2 of 2 scopes answered"
+        ]
+        second = job.quick("run", "-v", at="2026-05-01T07:00:00Z").stdout.splitlines()
+        assert second == ["no changes; 2 of 2 scopes answered"]
+        one.drops("quarry/slate")
+        one.offers("lumen-3", to="vip")
+        job.configure(job.config.read_text("utf-8") + "scopes.a = {}\nscopes.b = {}\n")
+        third = job.quick("run", "-v", at="2026-05-01T08:00:00Z").stdout.splitlines()
+        assert "  + lumen-3" in third
+        assert third[-1] == "Baseline recorded: local/a local/b 1 model each"
+
+
+def test_the_baseline_of_a_dozen_scopes_is_one_line_and_off_a_terminal_none(tmp_path):
+    job = Job(tmp_path)
+    with Gateway() as one:
+        one.offers("heron-2")
+        job.asks(one.url, scopes={f"s{number}": "" for number in range(12)})
+        assert job.quick("run", "--dry-run").stdout.splitlines()[-1] == (
+            "Baseline recorded: local: 12 scopes 1 model each; 12 of 12 scopes answered"
+        )
+        assert job.quick("run").output == ""
