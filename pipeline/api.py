@@ -65,7 +65,7 @@ from pipeline.store.catalog import Moment, ScopeListing, history_start
 from pipeline.store.coverage import coverage
 from pipeline.store.database import store_errors
 from pipeline.store.derivation import record_rules, recorded_rules, rules_of
-from pipeline.store.files import atomic_write, clear_drafts, exposure, make_directory
+from pipeline.store.files import atomic_write, clear_drafts, exposure, make_directory, write_private
 from pipeline.store.groups import UserGroup, user_groups
 from pipeline.store.models import model_names
 from pipeline.store.outbox import Delivery, deliveries
@@ -344,6 +344,45 @@ class Home(Struct, frozen=True):
         config = self.optional_config
         return config.share if config else Share.OWNER
 
+    def require_no_config(self) -> None:
+        """Raise an error if there is a config already.
+
+        Raises:
+            ConfigError: it names the file.
+        """
+        if self.config_path and os.access(self.config_path, os.F_OK):
+            raise ConfigError("exists: edit it, or overwrite it with --force", where=str(self.config_path))
+
+    def parse_config(self, text: str) -> Config:
+        """Return the values of a config that is not written yet.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        assert self.config_path, "a database alone has no config"
+        return configs.parse(text, self.config_path)
+
+    def absent_secret(self, reference: str) -> Path | None:
+        """Return the path of the file that a reference `file:PATH` names, if it does not exist; else None."""
+        assert self.config_path, "a database alone has no config"
+        path = secret_file(reference, self.config_path.absolute().parent)
+        return path if reference.startswith("file:") and not os.access(path, os.F_OK) else None
+
+    def store_secret(self, reference: str, secret: str) -> Path:
+        """Write a secret into the new file of a reference `file:PATH`, for its owner only; return its path.
+
+        Raises:
+            ConfigError: the file exists or cannot be written.
+        """
+        assert self.config_path, "a database alone has no config"
+        path = secret_file(reference, self.config_path.absolute().parent)
+        try:
+            make_directory(path.parent, Share.OWNER)
+            write_private(path, secret.encode() + b"\n")
+        except OSError as error:
+            raise ConfigError(f"cannot be written: {error.strerror}", where=str(path)) from error
+        return path
+
     def write_config(self, text: str, *, overwrite: bool = False) -> Path:
         """Validate the text of a config, and write it, all or nothing; return its path.
 
@@ -353,10 +392,8 @@ class Home(Struct, frozen=True):
         assert self.config_path, "a database alone has no config"
         path = Path(os.path.realpath(self.config_path))
         try:
-            if path.exists() and not overwrite:
-                raise ConfigError(
-                    "exists: edit it, or overwrite it with --force", where=str(self.config_path)
-                )
+            if not overwrite:
+                self.require_no_config()
             make_directory(path.parent, configs.parse(text, self.config_path).share)
             clear_drafts(path.parent)
             atomic_write(path, text.encode(), share=None)
@@ -388,17 +425,29 @@ class Home(Struct, frozen=True):
         Raises:
             QuestionError: a glob matches no scope.
         """
+        return self._check(self.config, scopes, on_result)
+
+    def check_text(self, text: str) -> CheckResult:
+        """Check, as `check` does, the text of a config that is not written yet.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        return self._check(self.parse_config(text), (), lambda _scope, _result: None)
+
+    def _check(
+        self, config: Config, scopes: Globs, on_result: Callable[[Scope, ScopeResult], None]
+    ) -> CheckResult:
         from pipeline.delivery.channels import missing
         from pipeline.sync.decide import first_answer_error
         from pipeline.sync.run import fetch_once
 
-        config = self.config
         asked = matching_scopes(config.scopes, scopes)
         used: dict[str, int] = {}
         found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, used), on_result))
         resolve = noting(secret_resolver(config), used)
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
-        fallbacks, parts, known = self._holds(found)
+        fallbacks, parts, known = self._holds(found, config.database)
         results = {
             name: result
             if (error := first_answer_error(result.answer, known.get(name))) is None
@@ -410,7 +459,9 @@ class Home(Struct, frozen=True):
         exposed = tuple(_exposed_files(config, used))
         return CheckResult(found.scopes, results, lines, fallbacks, parts, short, exposed)
 
-    def _holds(self, found: Results) -> tuple[dict[str, str], dict[str, str], dict[str, int | None]]:
+    def _holds(
+        self, found: Results, database: Path
+    ) -> tuple[dict[str, str], dict[str, str], dict[str, int | None]]:
         """Return a message for each scope whose key now gets the anonymous list, or whose list may be a part.
 
         The third value has the current listings of scopes; without a history, there are none.
@@ -418,10 +469,10 @@ class Home(Struct, frozen=True):
         from pipeline.sync.cache import RunCache
         from pipeline.sync.decide import find_fallbacks, find_parts
 
-        if not os.access(self.database, os.F_OK):
+        if not os.access(database, os.F_OK):
             return {}, {}, {}
         try:
-            with Store.read(self.database) as store:
+            with Store.read(database) as store:
                 cache = RunCache(store)
                 arguments = (found.results, found.scopes, cache.states, cache)
                 listings = {name: state.listing for name, state in cache.states.items()}

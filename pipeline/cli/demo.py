@@ -15,6 +15,7 @@ import click
 
 from pipeline import api
 from pipeline.cli.options import clock, home_option
+from pipeline.cli.terminal import program_words, relative_path
 from pipeline.demo import Shell, closing_lines, opening_lines, play, step_lines
 from pipeline.errors import PortError
 from pipeline.simulator import Gateway, Replay, describe, sample
@@ -41,7 +42,7 @@ def demo(*, directory: Path) -> None:
         for count, step in enumerate(steps, 1):
             _echo(opening_lines() if count == 1 else ())
             _echo(step_lines(step, width=width))
-    shell = Shell(_program(), _sql(), str(_relative(directory)))
+    shell = Shell(program_words(), _sql(), str(relative_path(directory)))
     _echo(closing_lines(api.home(directory, clock=clock()), shell, steps=count))
 
 
@@ -50,27 +51,9 @@ def _echo(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _program() -> str:
-    """Return how to start this program from here: its launcher, its name or its path."""
-    root = Path(__file__).resolve().parents[2]
-    if Path(sys.prefix).resolve() == root / ".venv":
-        return shlex.quote(str(_relative(root / "cron" / "modelwatch")))
-    started = Path(sys.argv[0])
-    if started.name != "modelwatch":
-        return f"{shlex.quote(sys.executable)} -m pipeline"
-    found = shutil.which(started.name)
-    return started.name if found and Path(found).samefile(started) else shlex.quote(str(_relative(started)))
-
-
 def _sql() -> str:
     """Return how to start a program for SQLite files: sqlite3, or sqlite-utils, which is always installed."""
     return "sqlite3" if shutil.which("sqlite3") else f"{shlex.quote(sys.executable)} -m sqlite_utils"
-
-
-def _relative(path: Path) -> Path:
-    """Return a path below the working directory as relative, any other as absolute."""
-    absolute, here = path.absolute(), Path.cwd()
-    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
 @click.command()

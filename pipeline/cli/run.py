@@ -76,18 +76,18 @@ def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
     del verbose
     with progress(len(home.config.scopes), quiet=quiet) as bar, interruptible():
         found = home.check(on_result=lambda _scope, _result: bar.step())
-    rows = [_check_row(scope, found) for scope in found.scopes]
+    rows = [check_row(scope, found) for scope in found.scopes]
     if as_json:
         raw(pretty(rows))
     elif not quiet:
-        _print_checks(rows)
+        print_checks(rows)
     if not quiet:
-        for line in _missing_lines(found):
+        for line in missing_lines(found):
             click.echo(line, err=as_json)
     return found.exit_status
 
 
-def _print_checks(rows: Sequence[dict[str, Any]]) -> None:
+def print_checks(rows: Sequence[dict[str, Any]]) -> None:
     """Print a table, and the advice below it, where it has the full width."""
     cells = [[row[column] for column in _CHECK_COLUMNS] for row in rows]
     table(_CHECK_HEADINGS, cells, right=("models", "seconds"))
@@ -96,7 +96,8 @@ def _print_checks(rows: Sequence[dict[str, Any]]) -> None:
             click.echo(f"{row['scope']}: {printable(row['advice'], longest=_LONGEST_ADVICE)}")
 
 
-def _missing_lines(found: CheckResult) -> Iterator[str]:
+def missing_lines(found: CheckResult) -> Iterator[str]:
+    """Yield a line for what destinations lack, and for secrets that are short or that others may read."""
     for destination, lines in found.missing.items():
         yield from (f"destination {destination}: {line}" for line in lines)
     for reference in found.short:
@@ -109,7 +110,8 @@ def _missing_lines(found: CheckResult) -> Iterator[str]:
     yield from (f"warning: {line}" for line in found.exposed)
 
 
-def _check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
+def check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
+    """Return the result of one scope: whether it answers, its dialect, models, error and advice."""
     result = found.results[scope.name]
     row: dict[str, Any] = {"scope": scope.name, "auth": scope.auth, "group": scope.group}
     seconds = None if result.seconds is None else round(result.seconds, 2)

@@ -50,6 +50,11 @@ def schedule(home: Home, *, kind: str) -> None:
 
     KIND is crontab, systemd, kubernetes or github-actions. The paths are those of this installation.
     """
+    print_schedule(home, kind)
+
+
+def print_schedule(home: Home, kind: str) -> None:
+    """Print the schedule of one kind."""
     click.echo(schedule_files(kind, command=_program(), home=str(home.directory.absolute())), nl=False)
 
 

@@ -1,61 +1,519 @@
-"""The command `init`: write a config to start from."""
+"""The command `init`: ask for a gateway, its keys and a destination, try them, and write the config."""
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
 import click
+from msgspec.structs import replace
 
-from pipeline.api import Home
+from pipeline.api import CheckResult, Home, ListingAnswer
+from pipeline.cli.first_config import Answers, KeyAnswer, MailAnswer, first_config, gateway_name
 from pipeline.cli.options import with_home
+from pipeline.cli.run import check_row, missing_lines, print_checks
+from pipeline.cli.schedule import KINDS, print_schedule
+from pipeline.cli.terminal import program_words, relative_path
+from pipeline.core.addresses import is_this_machine
+from pipeline.core.text import count, printable
+from pipeline.core.types import is_reference
+from pipeline.errors import ConfigError
 
-_CONFIG = """\
-# modelwatch: the gateways to ask, and the keys to ask with. Try it with `modelwatch check`.
-#
-# Paths are relative to this file. Uncomment what you want to change.
+_URL = "https://aihubmix.com"
 
-# database = "modelwatch.db"      # the SQLite file with the history
-# reports = "reports"             # the directory of the CSV and JSON reports
-# deadline = 600                  # seconds that one run may take
+_MOST_MODELS = 8
 
-[gateways.{name}]
-url = "{url}"
+_LONGEST = 1000
 
-# keys = "keys.csv"               # many keys at once: a CSV file `name,key,group`, with references in it
-# dialect = "auto"                # the format of the gateway's list
-# concurrency = 8                 # requests at a time
-# timeout = 30                    # seconds to wait for an answer
-# attempts = 4                    # tries, when it cannot be reached or asks to slow down
-# max_loss = 0.25                 # hold an answer that lacks more than this share of the models…
-# floor = 3                       # …and more than this many
-# confirm = 2                     # a model is removed when so many complete answers in a row lack it…
-# confirm_after = "2h"            # …for so long
+_NO_KEYS = "none"
 
-# Each scope is one place to ask from. Do not write secrets here, but references to them:
-# "env:NAME" (a variable), "file:PATH" (a file, or a systemd credential), "command:PROGRAM ARGUMENTS".
-[gateways.{name}.scopes]
-public = {{}}                       # anonymous: the gateway's default group
-# prod = {{ key = "env:PROD_KEY", group = "vip" }}
-# mine = {{ access_token = "file:token", user_id = 17 }}
-# browser = {{ cookie = "env:SESSION" }}
-# login = {{ username = "me", password = "command:pass show gateway" }}
+_PRICE_LISTS = {"new-api": "new-api-pricing"}
+"""By dialect of a gateway, that of its public price list, which names its groups."""
 
-# The models that you depend on, as ids or globs: see `modelwatch watch`. Reports mark their urgent changes.
-# [watch]
-# models = ["some-model", "vendor/*"]
+_STARTTLS_PORTS = (25, 587)
 
-# Monitor the job: a check at healthchecks.io or a compatible server, and a file for node_exporter.
-# [ping]
-# url = "env:PING_URL"
-# [metrics]
-# file = "modelwatch.prom"
-"""
+_TLS_PORTS = (465, 587)
+
+
+class _Reference(click.ParamType[str]):
+    """A reference to a secret; a secret itself is refused and not shown."""
+
+    name = "reference"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the reference."""
+        if not is_reference(value):
+            self.fail(_way_of(f"{param.opts[0]} " if param else ""), param, ctx)
+        return str(value)
+
+
+class _Pair(click.ParamType[tuple[str, str]]):
+    """A name and a value, `NAME=VALUE`."""
+
+    name = "pair"
+
+    def __init__(self, *, is_secret: bool = False) -> None:
+        self._is_secret = is_secret
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Split the pair; one with a secret is refused and not shown."""
+        name, equals, text = str(value).partition("=")
+        if self._is_secret and not (equals and is_reference(text)):
+            # The name may be a secret, too, where somebody forgot it.
+            self.fail(_way_of(f"{param.opts[0]} NAME=" if param else "NAME="), param, ctx)
+        if not (name and text):
+            self.fail("write NAME=VALUE", param, ctx)
+        return name, text
+
+
+def _way_of(before: str) -> str:
+    """Return how to refer to a secret, after the beginning of an option."""
+    return (
+        f"must refer to the secret, never be the secret itself: write {before}env:PROD_KEY (a variable), "
+        f"{before}file:prod.key (a file beside the config) or {before}command:… (the output of a program)"
+    )
 
 
 @click.command()
 @with_home
-@click.option("--url", default="https://aihubmix.com", show_default=True, help="The gateway's address.")
-@click.option("--name", default="aihubmix", show_default=True, help="The gateway's name in the config.")
+@click.option("--url", help=f"The gateway's address.  [default: {_URL}]")
+@click.option("--name", help="The gateway's name in the config.  [default: from its address]")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=_Pair(is_secret=True),
+    metavar="NAME=REFERENCE",
+    help="A key, as env:NAME, file:PATH or command:PROGRAM; may be repeated.",
+)
+@click.option("--keys", "keys_file", metavar="FILE", help="A CSV file of keys: name,key,group.")
+@click.option("--anonymous", is_flag=True, help="Ask without a key too; the default without keys.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    type=_Pair(),
+    metavar="NAME=LABEL",
+    help="The group of a key, as a label in reports; may be repeated.",
+)
+@click.option("--mail-to", multiple=True, metavar="ADDRESS", help="Send reports there; may be repeated.")
+@click.option("--mail-server", metavar="HOST[:PORT]", help="The mail server.  [default port: 465, with TLS]")
+@click.option(
+    "--mail-security", type=click.Choice(["tls", "starttls", "none"]), help="[default: what fits the port]"
+)
+@click.option(
+    "--mail-from", metavar="ADDRESS", help="The sender.  [default: the user, or the first --mail-to]"
+)
+@click.option("--mail-user", metavar="NAME", help="The user of the mail server, if it needs one.")
+@click.option("--mail-password", type=_Reference(), metavar="REFERENCE", help="The password of the user.")
+@click.option("--mail-at", metavar="HH:MM", help="Send once a day.  [default: after each run with news]")
+@click.option("--mail-zone", metavar="ZONE", help="The time zone of --mail-at.  [default: the machine's]")
+@click.option("--schedule", type=click.Choice(KINDS), help="Print the schedule of this kind afterwards.")
+@click.option("--no-check", is_flag=True, help="Do not ask the gateway before the config is written.")
 @click.option("--force", is_flag=True, help="Overwrite an existing config.")
-def init(home: Home, *, url: str, name: str, force: bool) -> None:
-    """Write a commented config whose default works without any key."""
-    path = home.write_config(_CONFIG.format(name=name, url=url), overwrite=force)
-    click.echo(f"wrote {path}\nnext: `modelwatch check`, then `modelwatch run`")
+def init(home: Home, *, no_check: bool, force: bool, schedule: str | None, **options: Any) -> int:
+    """Write a first config, from options and, on a terminal, from answers to questions.
+
+    Keys are references: the config never has a secret. The gateway is asked with each key before anything is
+    written. Without any option, off a terminal, the config is a commented one that needs no key.
+    """
+    if not force:
+        home.require_no_config()
+    given = {name: value for name, value in options.items() if value}
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        answers = _Questions(home, given, check=not no_check).ask()
+        schedule = schedule or _ask_schedule()
+        found = None
+    else:
+        answers = _from_options(home, given)
+        found = home.check_text(first_config(answers)) if given and not no_check else None
+        if found is not None and found.exit_status:
+            _print_check(found)
+            click.echo("modelwatch: no config was written: correct this, or add --no-check", err=True)
+            return found.exit_status
+    path = home.write_config(first_config(answers), overwrite=force)
+    if given or sys.stdout.isatty():
+        found = found or (None if no_check else home.check())
+        if found is not None:
+            _print_check(found)
+            _print_models(found)
+    click.echo(f"wrote {relative_path(path)}")
+    if schedule:
+        click.echo()
+        print_schedule(home, schedule)
+        click.echo()
+    steps = ("run",) if found else ("check", "run")
+    click.echo(f"next: {', then '.join(f'`{_command(home, step)}`' for step in steps)}")
+    return 0
+
+
+def _from_options(home: Home, given: dict[str, Any]) -> Answers:
+    """Return the answers that are given as options; the others have their defaults."""
+    url = given.get("url", _URL)
+    return Answers(
+        url,
+        given.get("name") or gateway_name(url),
+        keys=_keys_of(given),
+        keys_file=_keys_file(home, given["keys_file"]) if "keys_file" in given else None,
+        anonymous=given.get("anonymous", False),
+        mail=_mail_of(given),
+    )
+
+
+def _keys_of(given: dict[str, Any]) -> tuple[KeyAnswer, ...]:
+    keys: tuple[tuple[str, str], ...] = given.get("keys", ())
+    groups = dict(given.get("groups", ()))
+    for name in groups:
+        if name not in dict(keys):
+            raise click.UsageError(f"--group {printable(name)}=…: no --key has this name")
+    return tuple(KeyAnswer(name, reference, groups.get(name)) for name, reference in keys)
+
+
+def _keys_file(home: Home, text: str) -> str:
+    """Return the path of a file of keys as the config has it: relative to the config where it is below it.
+
+    Raises:
+        ConfigError: there is no such file, here or beside the config.
+    """
+    assert home.config_path, "a database alone has no config"
+    beside = home.config_path.absolute().parent
+    for path in (Path(text).expanduser().absolute(), beside / text):
+        if path.is_file():
+            return str(path.relative_to(beside) if path.is_relative_to(beside) else path)
+    raise ConfigError("does not exist: write it first, with the line `name,key,group`", where=text)
+
+
+def _mail_of(given: dict[str, Any]) -> MailAnswer | None:
+    """Return the destination that options describe; None without any."""
+    mail = {name.removeprefix("mail_"): value for name, value in given.items() if name.startswith("mail_")}
+    if not mail:
+        return None
+    for name in ("to", "server"):
+        if name not in mail:
+            raise click.UsageError(f"mail needs --mail-{name}, too")
+    server, port = _host_and_port(mail["server"])
+    user = mail.get("user")
+    return MailAnswer(
+        to=tuple(mail["to"]),
+        server=server,
+        port=port,
+        security=mail.get("security") or _security(server, port),
+        sender=mail.get("from") or (user if user and "@" in user else mail["to"][0]),
+        user=user,
+        password=mail.get("password"),
+        at=mail.get("at"),
+        zone=mail.get("zone") or _machine_zone(),
+    )
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    host, colon, port = text.rpartition(":")
+    has_port = colon and port.isdecimal() and (":" not in host or host.endswith("]"))
+    return (host.strip("[]"), int(port)) if has_port else (text.strip("[]"), None)
+
+
+def _security(server: str, port: int | None) -> str:
+    """Return the usual security of a port; empty for TLS from the start, the default of the config."""
+    if port in _STARTTLS_PORTS and not is_this_machine(server):
+        return "starttls"
+    return "none" if is_this_machine(server) and port not in _TLS_PORTS else ""
+
+
+def _machine_zone() -> str | None:
+    """Return the IANA name of the machine's time zone; None where it has none."""
+    zone = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime")
+    name = zone.partition("zoneinfo/")[2] if zone.startswith("/") else zone
+    return name if "/" in name else None
+
+
+class _Questions:
+    """The questions on a terminal. What options answer is not asked; what fails is asked again.
+
+    Args:
+        home: where the config will be.
+        given: the options.
+        check: whether addresses and keys are tried.
+    """
+
+    def __init__(self, home: Home, given: dict[str, Any], *, check: bool) -> None:
+        self._home = home
+        self._given = given
+        self._check = check
+        self._has_public_list = False
+        self._is_recognised = False
+        self._stored: Path | None = None
+        self._groups: tuple[str, ...] = ()
+
+    def ask(self) -> Answers:
+        """Return all answers."""
+        answers = self._address()
+        if "keys_file" in self._given:
+            file = _keys_file(self._home, self._given["keys_file"])
+            answers = self._with_keys_file(answers, file) or answers
+        for key in _keys_of(self._given):
+            answers = self._with_key(answers, key) or answers
+        if not self._given.keys() & {"keys", "keys_file", "anonymous"}:
+            answers = self._keys(answers)
+        anonymous = self._given.get("anonymous", False)
+        if not anonymous and self._has_public_list and (answers.keys or answers.keys_file):
+            anonymous = click.confirm("Ask without a key too?")
+        return self._mail(replace(answers, anonymous=anonymous))
+
+    def _address(self) -> Answers:
+        """Ask for the address until it answers, or is confirmed, and for the name."""
+        before: str | None = None
+        url: str | None = self._given.get("url")
+        while True:
+            url = url or click.prompt("Address of the gateway", default=before or _URL)
+            answers = Answers(url, "gateway", anonymous=True)
+            problem = self._problem(lambda: self._try_address(answers))  # noqa: B023 - called at once
+            if problem is None or url == before:
+                break
+            click.echo(f"  {problem}")
+            before = url if self._is_valid(answers) else None
+            click.echo(f"  Correct the address{', or press Enter to keep it' if before else ''}.")
+            url = None
+        name = self._given.get("name") or gateway_name(url)
+        while True:
+            if "name" not in self._given:
+                name = click.prompt("Its name in the config and in reports", default=name)
+            problem = self._problem(lambda: self._parse(replace(answers, name=name)))  # noqa: B023
+            if problem is None:
+                return Answers(url, name)
+            click.echo(f"  {problem}")
+            self._given.pop("name", None)
+            name = gateway_name(url)
+
+    def _problem(self, work: Callable[[], str | None]) -> str | None:
+        """Return what `work` returns, or the text of the config error that it raises."""
+        try:
+            return work()
+        except ConfigError as error:
+            return error.message.removeprefix(f"{error.where}: ")
+
+    def _is_valid(self, answers: Answers) -> bool:
+        return self._problem(lambda: self._parse(answers)) is None
+
+    def _parse(self, answers: Answers) -> None:
+        self._home.parse_config(first_config(answers))
+
+    def _try_address(self, answers: Answers) -> str | None:
+        """Ask without a key; return what is wrong with the address, if anything is."""
+        self._parse(answers)
+        if not self._check:
+            return None
+        (row,) = _rows(self._home.check_text(first_config(answers)))
+        if row["error"] is None:
+            self._has_public_list = True
+            click.echo(f"  {count(row['models'], 'model')} without a key")
+            self._recognise(answers.url, row["dialect"])
+        elif row["error"]["class"] == "Refused":
+            click.echo("  it answers, and wants a key")
+        else:
+            return printable(row["advice"], longest=_LONGEST)
+        return None
+
+    def _recognise(self, url: str, dialect: str) -> None:
+        """Print the kind of the gateway, once, and the groups that it names."""
+        if self._is_recognised:
+            return
+        self._is_recognised = True
+        click.echo(f"  the format of its list is recognised: {dialect}")
+        if dialect in _PRICE_LISTS:
+            self._groups = self._named_groups(url, _PRICE_LISTS[dialect])
+        if self._groups:
+            click.echo(f"  groups in its price list: {', '.join(map(printable, self._groups))}")
+
+    def _named_groups(self, url: str, dialect: str) -> tuple[str, ...]:
+        """Return the groups that a public price list names."""
+        text = f'[gateways.x]\nurl = {json.dumps(url)}\ndialect = "{dialect}"\nscopes.x = {{}}\n'
+        (result,) = self._home.check_text(text).results.values()
+        if not isinstance(result.answer, ListingAnswer):
+            return ()
+        bodies = (json.loads(record.body) for record in result.answer.listing.records.values())
+        names = (name for body in bodies for name in body.get("enable_groups") or ())
+        return tuple(sorted({name for name in names if isinstance(name, str)} - {"all"}))
+
+    def _keys(self, answers: Answers) -> Answers:
+        """Ask for keys, one by one, until there is no more."""
+        click.echo(
+            "Keys by reference, prod=env:PROD_KEY (a variable) or prod=file:prod.key (a file); or a CSV file."
+        )
+        while True:
+            text = click.prompt(
+                "Next key" if answers.keys else "Key",
+                default="" if answers.keys else _NO_KEYS,
+                show_default=not answers.keys,
+            ).strip()
+            if text in ("", _NO_KEYS):
+                return answers
+            name, equals, reference = text.partition("=")
+            if not equals and (text.endswith(".csv") or Path(text).is_file()):
+                found = self._with_asked_file(answers, text)
+                if found:
+                    return found
+            elif not (equals and is_reference(reference)):
+                click.echo(f"  {_way_of('NAME=')}")
+            else:
+                self._offer_to_store(reference)
+                answers = self._with_key(answers, KeyAnswer(name, reference), is_asked=True) or answers
+
+    def _with_asked_file(self, answers: Answers, text: str) -> Answers | None:
+        try:
+            file = _keys_file(self._home, text)
+        except ConfigError as error:
+            click.echo(f"  {error.message}")
+            return None
+        return self._with_keys_file(answers, file)
+
+    def _with_keys_file(self, answers: Answers, file: str) -> Answers | None:
+        """Return answers with a file of keys, if its keys work or it is kept all the same."""
+        tried = replace(answers, keys_file=file)
+        problem = self._problem(lambda: self._try_keys(replace(tried, keys=())))
+        return tried if self._keeps(problem) else None
+
+    def _with_key(self, answers: Answers, key: KeyAnswer, *, is_asked: bool = False) -> Answers | None:
+        """Return answers with a key, if it works or is kept all the same."""
+        problem = self._problem(lambda: self._try_keys(replace(answers, keys=(key,), keys_file=None)))
+        if not self._keeps(problem):
+            if self._stored:
+                self._stored.unlink(missing_ok=True)
+            return None
+        if is_asked and self._groups:
+            group = click.prompt("  Its group, a label for reports", default="", show_default=False)
+            key = replace(key, group=group.strip() or None)
+        others = tuple(each for each in answers.keys if each.name != key.name)
+        return replace(answers, keys=(*others, key))
+
+    def _try_keys(self, answers: Answers) -> str | None:
+        """Ask with keys, and print the size of each list; return what is wrong, if anything is."""
+        self._parse(answers)
+        if not self._check:
+            return None
+        rows = _rows(self._home.check_text(first_config(answers)))
+        for row in rows:
+            if row["error"] is None:
+                click.echo(f"  {row['scope']}: {count(row['models'] or 0, 'model')}")
+                self._recognise(answers.url, row["dialect"])
+        problems = [
+            f"{row['scope']}: {printable(row['advice'], longest=_LONGEST)}" for row in rows if row["error"]
+        ]
+        return "\n  ".join(problems) or None
+
+    @staticmethod
+    def _keeps(problem: str | None) -> bool:
+        if problem is None:
+            return True
+        click.echo(f"  {problem}")
+        return click.confirm("  Keep it all the same?")
+
+    def _offer_to_store(self, reference: str) -> None:
+        """Offer to write the secret of `file:PATH` where there is no such file; it is not shown."""
+        self._stored = None
+        path = self._home.absent_secret(reference)
+        if path is None:
+            return
+        secret = click.prompt(
+            f"  {relative_path(path)} does not exist. Paste the secret to store it there, or press Enter",
+            default="",
+            hide_input=True,
+            show_default=False,
+        ).strip()
+        if secret:
+            self._stored = self._home.store_secret(reference, secret)
+
+    def _mail(self, answers: Answers) -> Answers:
+        """Ask for a destination of mail, and see what it lacks."""
+        given = {name: value for name, value in self._given.items() if name.startswith("mail_")}
+        while True:
+            if not given:
+                to = click.prompt("Mail reports to (address, Enter for none)", default="", show_default=False)
+                if not to.strip():
+                    return answers
+                given = self._mail_answers(to.strip())
+            with_mail = replace(answers, mail=_mail_of(given))
+            if self._keeps(self._problem(lambda: self._try_mail(with_mail))):  # noqa: B023 - called at once
+                return with_mail
+            given = {}
+
+    def _mail_answers(self, to: str) -> dict[str, Any]:
+        answers: dict[str, Any] = {"mail_to": to.replace(",", " ").split()}
+        answers["mail_server"] = click.prompt("  Mail server (HOST or HOST:PORT)", default="localhost")
+        answers["mail_from"] = click.prompt("  From", default=answers["mail_to"][0])
+        user = click.prompt("  User (Enter for none)", default="", show_default=False).strip()
+        if user:
+            answers["mail_user"] = user
+            answers["mail_password"] = self._password()
+        at = click.prompt(
+            "  Daily at (HH:MM; Enter: after each run with news)", default="", show_default=False
+        )
+        if at.strip():
+            answers["mail_at"] = at.strip()
+            answers["mail_zone"] = click.prompt("  In the time zone", default=_machine_zone() or "UTC")
+        return answers
+
+    def _password(self) -> str:
+        while True:
+            reference: str = click.prompt("  Password, by reference", default="file:smtp.password").strip()
+            if is_reference(reference):
+                self._offer_to_store(reference)
+                return reference
+            click.echo(f"  {_way_of('')}")
+
+    def _try_mail(self, answers: Answers) -> str | None:
+        self._parse(answers)
+        if not self._check:
+            return None
+        lacking = self._home.check_text(first_config(answers)).missing
+        return "\n  ".join(printable(line) for lines in lacking.values() for line in lines) or None
+
+
+def _ask_schedule() -> str | None:
+    kind: str = click.prompt("Schedule", type=click.Choice([*KINDS, "none"]), default="none")
+    return None if kind == "none" else kind
+
+
+def _rows(found: CheckResult) -> list[dict[str, Any]]:
+    return [check_row(scope, found) for scope in found.scopes]
+
+
+def _print_check(found: CheckResult) -> None:
+    print_checks(_rows(found))
+    for line in missing_lines(found):
+        click.echo(line)
+
+
+def _print_models(found: CheckResult) -> None:
+    """Print the beginning of each distinct list."""
+    lists: dict[tuple[str, ...], list[str]] = {}
+    for name, result in found.results.items():
+        if isinstance(result.answer, ListingAnswer):
+            lists.setdefault(tuple(result.answer.listing.records), []).append(name)
+    for models, scopes in lists.items():
+        click.echo(f"{' '.join(scopes)}: {_beginning(models)}")
+
+
+def _beginning(models: Sequence[str]) -> str:
+    more = len(models) - _MOST_MODELS
+    shown = ", ".join(printable(model) for model in models[:_MOST_MODELS])
+    return f"{shown} and {more} more" if more > 0 else shown or "no models"
+
+
+def _command(home: Home, name: str) -> str:
+    """Return how to start a command in this home from here."""
+    named: Iterable[tuple[str, Path | None]] = (("directory", home.directory), ("config", home.config_path))
+    return " ".join((program_words(), name, *_place(named)))
+
+
+def _place(named: Iterable[tuple[str, Path | None]]) -> Iterator[str]:
+    context = click.get_current_context()
+    for parameter, path in named:
+        if context.get_parameter_source(parameter) == click.core.ParameterSource.COMMANDLINE:
+            yield f"--{'home' if parameter == 'directory' else parameter} {shlex.quote(str(path))}"

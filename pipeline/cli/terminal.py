@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -185,3 +187,23 @@ def can_draw() -> bool:
 def width() -> int:
     """Return the characters of a line: the terminal's, 80 elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_WIDTH
+
+
+def program_words() -> str:
+    """Return how to start this program from here: its launcher, its name or its path."""
+    root = Path(__file__).resolve().parents[2]
+    if Path(sys.prefix).resolve() == root / ".venv":
+        return shlex.quote(str(relative_path(root / "cron" / "modelwatch")))
+    started = Path(sys.argv[0])
+    if started.name != "modelwatch":
+        return f"{shlex.quote(sys.executable)} -m pipeline"
+    found = shutil.which(started.name)
+    return (
+        started.name if found and Path(found).samefile(started) else shlex.quote(str(relative_path(started)))
+    )
+
+
+def relative_path(path: Path) -> Path:
+    """Return a path below the working directory as relative, any other as absolute."""
+    absolute, here = path.absolute(), Path.cwd()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute

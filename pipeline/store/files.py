@@ -119,6 +119,17 @@ def _add_mode(descriptor: int, mode: int) -> None:
         os.fchmod(descriptor, present | mode)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file that its owner alone may read, whatever its directory and the umask allow.
+
+    Raises:
+        OSError: there is one, or it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open
+        file.write(content)
+
+
 def restrict(descriptor: int, source: Path) -> None:
     """Take the permissions from a file that another file does not have."""
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode) & (source.stat().st_mode | 0o600)

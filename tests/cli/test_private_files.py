@@ -183,7 +183,7 @@ def test_reports_mails_and_files_are_on_disk_before_they_are_recorded_as_sent(tm
 def test_init_creates_a_private_home(tmp_path):
     job = Job(tmp_path / "one" / "home")
     with umask(0o022):
-        assert job.quick("init", "--url", "https://llm.example.com/v1").code == 0
+        assert job.quick("init", "--no-check", "--url", "https://llm.example.com/v1").code == 0
     assert modes(tmp_path)["one/"] == modes(tmp_path)["one/home/"] == 0o700
 
 

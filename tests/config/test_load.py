@@ -182,7 +182,7 @@ def test_the_readme_names_every_setting_with_its_default():
 
 def test_init_writes_a_valid_config_and_overwrites_none(tmp_path):
     job = Job(tmp_path / "new" / "home")
-    assert job.quick("init", "--url", "https://gateway.example/v1", "--name", "mine").code == 0
+    assert job.quick("init", "--no-check", "--url", "https://gateway.example/v1", "--name", "mine").code == 0
     assert only(load(job.config)).name == "mine/public"
     before = job.config.read_bytes()
     one_line(job.quick("init"), 78, "exists", "--force")
@@ -193,7 +193,7 @@ def test_init_writes_a_valid_config_and_overwrites_none(tmp_path):
 
 def test_the_commented_settings_of_init_are_valid_and_the_defaults(tmp_path):
     job = Job(tmp_path)
-    job.quick("init", "--name", "mine")
+    job.quick("init", "--no-check", "--name", "mine")
     job.configure(re.sub(r"^# (?=\w+ = |\[)", "", job.config.read_text("utf-8"), flags=re.MULTILINE))
     (tmp_path / "keys.csv").write_text("name,key,group\na,env:A,vip\n")
     config = load(job.config)
@@ -210,5 +210,5 @@ def test_the_commented_settings_of_init_are_valid_and_the_defaults(tmp_path):
 )
 def test_init_writes_nothing_for_invalid_options(tmp_path, option):
     job = Job(tmp_path)
-    assert SECRET not in one_line(job.quick("init", *option), 78)
+    assert SECRET not in one_line(job.quick("init", "--no-check", *option), 78)
     assert not job.config.exists()
