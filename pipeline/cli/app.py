@@ -33,7 +33,7 @@ class _Entry(NamedTuple):
 
 _PURPOSES = {
     "Set up": {
-        "init": _Entry("setup", "Write a commented config that works without any key.", writes=True),
+        "init": _Entry("setup", "Ask for a gateway, keys and mail, and write the config.", writes=True),
         "check": _Entry("run", "Validate the config, ask every scope once, suggest fixes."),
         "schedule": _Entry("schedule", "Print a schedule for cron, systemd, Kubernetes or GitHub."),
         "import": _Entry("import_", "Import saved answers into the history of a scope.", writes=True),
