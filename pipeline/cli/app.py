@@ -227,6 +227,9 @@ def _run(clock: Callable[[], str] | None) -> int:
         error.show()
         status = error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort
+        from pipeline.core.faults import cause
+
+        error = cause(error)
         status = _exhausted(error) or _unexpected(error)
     return status if isinstance(status, int) else 0
 
@@ -256,17 +259,13 @@ def _unexpected(error: Exception) -> int:
     """
     import traceback
 
+    from pipeline.core.faults import describe
     from pipeline.errors import PipelineError
 
     if not _VERBOSE.isdisjoint(sys.argv[1:]):
         traceback.print_exception(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_PACKAGE)] or frames
-    place = Path(ours[-1].filename)
-    where = place.relative_to(_PACKAGE.parent) if place.is_relative_to(_PACKAGE) else place.name
     click.echo(
-        f"modelwatch: unexpected {type(error).__name__} at {where}:{ours[-1].lineno}, a fault of modelwatch:"
-        " report it with what -v shows",
+        f"modelwatch: {describe(error)}, a fault of modelwatch: report it with what -v shows",
         err=True,
     )
     return PipelineError.exit_code

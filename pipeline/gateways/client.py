@@ -21,6 +21,7 @@ from pipeline.gateways.auth import USER_HEADER, Authentication, authenticate, co
 from pipeline.gateways.bodies import check_json
 from pipeline.gateways.decompress import ACCEPT_ENCODING
 from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
+from pipeline.gateways.faults import unexpected
 from pipeline.gateways.http import Reply, send
 from pipeline.gateways.redact import Redactor
 from pipeline.gateways.types import (
@@ -133,6 +134,10 @@ class GatewayClient:
             return self._too_late()
         except FetchError as error:
             return error.as_value()
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no gateway stops the run of the others
+            return unexpected(error)
 
     def _semaphore(self, gateway: Gateway) -> asyncio.Semaphore:
         return self._semaphores.setdefault(gateway.name, asyncio.Semaphore(gateway.limits.concurrency))

@@ -22,7 +22,8 @@ from pipeline.gateways.dialects.envelope import parse_json, raise_for_error, rai
 
 if TYPE_CHECKING:
     from pipeline.gateways.client import GatewayClient
-    from pipeline.gateways.http import Reply
+from pipeline.gateways.faults import unexpected
+from pipeline.gateways.http import Reply
 
 _UNKNOWN_MODEL = re.compile(r"not[ _-]?found|does ?n[o']t exist|no such|unknown model|不存在", re.IGNORECASE)
 
@@ -116,6 +117,8 @@ async def _lookup(client: GatewayClient, wanted: Lookup) -> LookupResult:
                 verdict = Verdict.NOT_FOUND
             elif error.status not in _NO_ADDRESS:
                 return LookupResult(Verdict.ERROR, message=error.message)
+        except RecursionError as error:
+            return LookupResult(Verdict.ERROR, message=unexpected(error).message)
     return LookupResult(verdict)
 
 

@@ -15,6 +15,7 @@ from pipeline.errors import FetchError, Unreadable
 from pipeline.gateways import dialects
 from pipeline.gateways.cache import BodyCache
 from pipeline.gateways.dialects import Answer, Dialect, GroupAnswers, ReadAnswer, RowCache
+from pipeline.gateways.faults import unexpected
 from pipeline.gateways.types import (
     FetchOutcome,
     FetchRequest,
@@ -67,12 +68,18 @@ class AnswerReader:
 
     def read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
         """Parse the outcome of a scope; a scope of all groups has a result of its own and one per group."""
-        found = (
-            list(self._read_groups(scope, outcome)) if scope.all_groups else self._read_one(scope, outcome)
-        )
+        try:
+            found = self._read(scope, outcome)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no gateway stops the run of the others
+            found = self._read(scope, unexpected(error))
         if isinstance(outcome, FetchResult):
             return [(each, replace(read, answer=_masked(read.answer, outcome.mask))) for each, read in found]
         return found
+
+    def _read(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
+        return list(self._read_groups(scope, outcome)) if scope.all_groups else self._read_one(scope, outcome)
 
     def _read_one(self, scope: Scope, outcome: FetchOutcome) -> list[Pair]:
         match outcome:
@@ -87,7 +94,10 @@ class AnswerReader:
     def read_archived(self, scope: Scope, answer: Answer) -> ScopeResult:
         """Parse an answer that was saved outside the database."""
         requested = self._request_dialect(scope, self._states.get(scope.name))
-        parsed = self._listing(scope, requested, answer)
+        try:
+            parsed = self._listing(scope, requested, answer)
+        except RecursionError as error:
+            parsed = unexpected(error)
         if isinstance(parsed, Unreadable):
             return ScopeResult(parsed)
         dialect, read = parsed
