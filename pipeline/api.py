@@ -17,7 +17,7 @@ from pipeline import __version__
 from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.core.masking import SHORTEST_IN_BODY
-from pipeline.core.text import quoted
+from pipeline.core.text import choices, quoted
 from pipeline.core.times import iso
 from pipeline.core.types import Resolve, Scope, Share
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
@@ -31,7 +31,15 @@ from pipeline.errors import (
     StoreError,
     exit_status,
 )
-from pipeline.history.availability import EqualScopes, Matrix, catalog, equal_scopes, matrices
+from pipeline.history.availability import (
+    NO_NEEDS,
+    EqualScopes,
+    Matrix,
+    Needs,
+    catalog,
+    equal_scopes,
+    matrices,
+)
 from pipeline.history.changes import find_events, select_events
 from pipeline.history.compare import Comparison, compare
 from pipeline.history.deprecations import Deprecations, find_deprecations
@@ -111,6 +119,7 @@ __all__ = [
     "LookupResult",
     "Moment",
     "Names",
+    "Needs",
     "Preview",
     "ProbeResult",
     "RenderedReport",
@@ -789,7 +798,12 @@ class Home(Struct, frozen=True):
         return select_events(events, scopes=scopes, models=models, kinds=kinds, groups=groups)
 
     def models(
-        self, *globs: str, at: When | None = None, scopes: Globs = (), owners: Globs = ()
+        self,
+        *globs: str,
+        at: When | None = None,
+        scopes: Globs = (),
+        owners: Globs = (),
+        needs: Needs = NO_NEEDS,
     ) -> list[dict[str, Any]]:
         """Return the models on offer, now or at a moment: one row for each gateway and model.
 
@@ -802,7 +816,7 @@ class Home(Struct, frozen=True):
         with self._read() as store:
             only = scope_test(store, scopes)
             moment = Moment(at=None if at is None else require_history(store, self._time(at)))
-            rows = catalog(store, only, moment)
+            rows = catalog(store, only, moment, needs)
         return [
             row for row in rows if matches(row["model"], globs) and matches(row["owned_by"] or "", owners)
         ]
@@ -1205,7 +1219,9 @@ class Home(Struct, frozen=True):
     def _destination(self, name: str) -> Destination:
         known = {each.name: each for each in destinations_of(self.config)}
         if name not in known:
-            raise QuestionError(f"no destination is named {quoted(name)}: there are {', '.join(known)}")
+            raise QuestionError(
+                f"no destination is named {quoted(name)}: {choices(name, known, none='there is none')}"
+            )
         return known[name]
 
     def _dialects(self) -> DialectsOf:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 from msgspec.structs import asdict, replace
 
-from pipeline.api import Home, Status, UserGroup
-from pipeline.cli.options import Name, Time, csv_option, with_home
-from pipeline.cli.terminal import raw, table
+from pipeline.api import Home, Needs, Status, UserGroup
+from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
+from pipeline.cli.terminal import STATE_COLOURS, Column, raw, table
 from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.facts import strip_zeros
 from pipeline.core.prices import PRICES
-from pipeline.core.text import count
+from pipeline.core.text import count, did_you_mean, quoted
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
 from pipeline.errors import ConfigError
 from pipeline.history.types import Coverage
 from pipeline.reports import csv_json
-from pipeline.reports.console import event_lines, incident_lines, price_now_text
+from pipeline.reports.console import dollars_text, event_lines, incident_lines, price_now_text, scopes_text
 from pipeline.reports.csv_json import coverage_value, current_price_value, event_value, write_csv
 
 
@@ -99,6 +101,62 @@ _FACT_COLUMNS = (
 )
 
 
+_MODELS_TABLE = (
+    Column("model"),
+    Column("input", right=True),
+    Column("output", right=True),
+    Column("context", right=True, spare=1),
+    Column("max output", right=True, spare=4),
+    Column("other prices", folds=True, spare=7),
+    Column("modalities", folds=True, spare=5),
+    Column("features", folds=True, spare=6),
+    Column("shutdown", spare=3),
+    Column("owner", spare=8),
+    Column("created", spare=9),
+    Column("offered to", folds=True, spare=2),
+)
+
+_SORT_FACTS = {
+    "input": "input_usd_per_1m",
+    "output": "output_usd_per_1m",
+    "context": "context_length",
+    "max-output": "max_output",
+    "shutdown": "deprecated_at",
+}
+_SORT_ROWS = {"model": "model", "owner": "owned_by", "created": "created"}
+
+
+class Tokens(click.ParamType[int]):
+    """A number of tokens: `128000`, `128,000`, `128k` or `1m`."""
+
+    name = "tokens"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse the number."""
+        found = _TOKENS.match(str(value).lower().replace(",", "").replace("_", ""))
+        if not found:
+            self.fail(f"{value!r} is not a number of tokens: write 128000, 128k or 1m", param, ctx)
+        return int(Decimal(found[1]) * _THOUSANDS[found[2]])
+
+
+_TOKENS = re.compile(r"^(\d{1,12}(?:\.\d{1,6})?)([km]?)$", re.ASCII)
+
+_THOUSANDS = {"": 1, "k": 1000, "m": 1_000_000}
+
+
+class Amount(click.ParamType[Decimal]):
+    """A price in USD per 1M tokens: `1`, `0.25` or `$0.25`."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Parse the price."""
+        text = str(value).removeprefix("$")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,12})?", text, re.ASCII):
+            self.fail(f"{value!r} is not a price: write USD per 1M tokens, such as 0.25", param, ctx)
+        return Decimal(text)
+
+
 @click.command()
 @with_home
 @click.argument("patterns", nargs=-1, type=Name("models"))
@@ -110,7 +168,27 @@ _FACT_COLUMNS = (
     help="Only in scopes that match this glob; may be repeated.",
 )
 @click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
-@click.option("--at", type=Time(), help="The models of this time: 2h, 1d, 3w (ago), or a date.")
+@click.option(
+    "--feature", "features", multiple=True, help="Only with this feature, such as tools; may be repeated."
+)
+@click.option(
+    "--modality",
+    "modalities",
+    multiple=True,
+    help="Only those that take or return this, such as image; may be repeated.",
+)
+@click.option("--context", type=Tokens(), help="Only with a context of at least so many tokens: 128k, 1m.")
+@click.option(
+    "--max-input", type=Amount(), help="Only with an input price of at most this: USD per 1M tokens."
+)
+@click.option("--max-output", type=Amount(), help="The same for the output price.")
+@click.option(
+    "--sort",
+    type=click.Choice([*_SORT_ROWS, *_SORT_FACTS]),
+    help="Sort by this, unknown values last.  [default: gateway, then model]",
+)
+@click.option("--reverse", is_flag=True, help="With --sort: from the highest to the lowest.")
+@click.option("--at", type=Time(), help=f"The models of this time: {MOMENTS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with each model's record.")
 @csv_option("Print CSV.")
 def models(
@@ -119,24 +197,112 @@ def models(
     *,
     scopes: tuple[str, ...],
     owners: tuple[str, ...],
+    features: tuple[str, ...],
+    modalities: tuple[str, ...],
+    context: int | None,
+    max_input: Decimal | None,
+    max_output: Decimal | None,
+    sort: str | None,
+    reverse: bool,
     at: str | None,
     as_json: bool,
     as_csv: bool,
     bom: bool,
 ) -> None:
-    """Show the models on offer, now or at a time, with their scopes; PATTERNS are globs of model ids.
+    """List the models on offer, now or at a time, with prices and limits; PATTERNS are globs of model ids.
 
-    JSON and CSV have the facts and prices, too.
+    A filter leaves out the scopes for which the model does not pass it, as scopes may have other prices.
+    Prices are in USD per 1M tokens. JSON and CSV have every fact and price.
     """
-    found = home.models(*patterns, at=at, scopes=scopes, owners=owners)
+    if reverse and not sort:
+        raise click.UsageError("--reverse needs --sort: what to sort by")
+    prices = {"input_usd_per_1m": max_input, "output_usd_per_1m": max_output}
+    needs = Needs(
+        features=features,
+        modalities=modalities,
+        context=context,
+        max_prices={column: most for column, most in prices.items() if most is not None},
+    )
+    found = home.models(*patterns, at=at, scopes=scopes, owners=owners, needs=needs)
+    if sort:
+        found = _sorted(found, sort, reverse=reverse)
     if as_json:
         raw(pretty([row | {"facts": list(map(_facts_value, row["facts"]))} for row in found]))
     elif as_csv:
         columns = (*_MODEL_COLUMNS, *_FACT_COLUMNS, "other_prices", "records")
         raw(write_csv(columns, map(_model_row, found), bom=bom))
     else:
-        table(_MODEL_COLUMNS, [_cells(row, _MODEL_COLUMNS) for row in found])
-        click.echo(count(len(found), "model"))
+        table(_MODELS_TABLE, map(_models_cells, found))
+        priced = any(
+            facts.get(column) is not None for row in found for facts in row["facts"] for column in prices
+        )
+        click.echo(f"{count(len(found), 'model')}{'; prices in USD per 1M tokens' if priced else ''}")
+        if not found:
+            every = home.models(at=at, scopes=scopes)
+            for line in _unknown_names(every, patterns, owners, features, modalities):
+                click.echo(line)
+
+
+def _sorted(rows: Iterable[dict[str, Any]], sort: str, *, reverse: bool) -> list[dict[str, Any]]:
+    """Return models by a value, those without it last; of several records, that of the most scopes."""
+
+    def value(row: Mapping[str, Any]) -> Any:
+        fact = _SORT_FACTS.get(sort)
+        return row[_SORT_ROWS[sort]] if fact is None else _main_facts(row).get(fact)
+
+    known = [row for row in rows if value(row) is not None]
+    return [*sorted(known, key=value, reverse=reverse), *(row for row in rows if value(row) is None)]
+
+
+def _models_cells(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Return the cells of a model in the table; values that differ between scopes are `least – most`."""
+
+    def values(column: str) -> list[Any]:
+        return sorted({facts.get(column) for facts in row["facts"] if facts.get(column) is not None})
+
+    def span(column: str, show: Callable[[Any], str]) -> str | None:
+        found = values(column)
+        return " – ".join(dict.fromkeys((show(found[0]), show(found[-1])))) if found else None
+
+    facts = _main_facts(row)
+    taken, given = (" ".join(facts.get(f"{side}_modalities") or ()) for side in ("input", "output"))
+    return (
+        row["model"],
+        span("input_usd_per_1m", dollars_text),
+        span("output_usd_per_1m", dollars_text),
+        span("context_length", "{:,}".format),
+        span("max_output", "{:,}".format),
+        ", ".join(map(price_now_text, facts["more_prices"])) or None,
+        f"{taken} → {given}" if taken and given else taken or (f"→ {given}" if given else None),
+        " ".join(facts.get("features") or ()) or None,
+        (facts.get("deprecated_at") or "")[:10] or None,
+        row["owned_by"],
+        (row["created"] or "")[:10] or None,
+        scopes_text(row["gateway"], tuple(row["scopes"]), ()),
+    )
+
+
+def _unknown_names(
+    every: Sequence[Mapping[str, Any]],
+    patterns: Iterable[str],
+    owners: Iterable[str],
+    features: Iterable[str],
+    modalities: Iterable[str],
+) -> Iterator[str]:
+    """Yield a line for each filter that no model on offer passes, with a similar name."""
+    facts = [facts for row in every for facts in row["facts"]]
+    taken = {name for each in facts for name in each.get("input_modalities") or ()}
+    given = {name for each in facts for name in each.get("output_modalities") or ()}
+    for noun, globs, names in (
+        ("model", patterns, {row["model"] for row in every}),
+        ("owner", owners, {row["owned_by"] for row in every if row["owned_by"]}),
+        ("feature", features, {name for each in facts for name in each.get("features") or ()}),
+        ("modality", modalities, taken | given),
+    ):
+        for glob in globs:
+            if not any(fnmatchcase(name, glob) for name in names):
+                near = did_you_mean(glob, sorted(names))
+                yield f"no {noun} on offer matches {quoted(glob)}{near and f': {near}'}"
 
 
 def _cells(row: Mapping[str, Any], columns: Iterable[str]) -> list[Any]:
@@ -150,6 +316,12 @@ def _cell(value: Any) -> Any:
     return strip_zeros(Decimal(str(value))) if isinstance(value, float) else value
 
 
+def _main_facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of the record of a model that the most scopes get."""
+    found: dict[str, Any] = max(row["facts"], key=lambda facts: len(facts["scopes"]))
+    return found
+
+
 def _facts_value(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of a record as a JSON object."""
     value = {name: each for name, each in facts.items() if name != "more_prices"}
@@ -158,13 +330,30 @@ def _facts_value(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model_row(row: Mapping[str, Any]) -> list[Any]:
     """Return a model as a row of the CSV, with the facts of the record that the most scopes get."""
-    facts = max(row["facts"], key=lambda each: len(each["scopes"]))
+    facts = _main_facts(row)
     others = "; ".join(map(price_now_text, facts["more_prices"])) or None
     return [*_cells(row, _MODEL_COLUMNS), *_cells(facts, _FACT_COLUMNS), others, len(row["facts"])]
 
 
 _SCOPE_COLUMNS = ("scope", "group", "auth", "key", "models", "state", "last_answered")
-_GROUP_COLUMNS = ("user", "group", "ratio", "models", "description")
+
+_SCOPES_TABLE = (
+    Column("scope"),
+    Column("models", right=True),
+    Column("state", colours=STATE_COLOURS),
+    Column("last answer (UTC)", spare=1),
+    Column("asks as", spare=2),
+    Column("group", spare=3),
+    Column("key", spare=4),
+)
+
+_GROUPS_TABLE = (
+    Column("user"),
+    Column("group"),
+    Column("ratio", right=True),
+    Column("models", right=True),
+    Column("description", folds=True, spare=1),
+)
 
 
 @click.command()
@@ -182,11 +371,20 @@ def scopes(home: Home, *, as_json: bool, as_csv: bool, bom: bool) -> None:
             row.append(" ".join(group.group for group in groups if group.user == scope.scope))
         raw(write_csv((*_SCOPE_COLUMNS, "groups"), rows, bom=bom))
     else:
-        table(_SCOPE_COLUMNS, rows, right=("models",))
+        table(_SCOPES_TABLE, [_scope_cells(scope) for scope in coverage])
+        if not coverage:
+            click.echo("no scope yet: `modelwatch run` asks those of the config")
         if groups:
             click.echo()
-            of_users = [[getattr(group, name) for name in _GROUP_COLUMNS] for group in groups]
-            table(_GROUP_COLUMNS, of_users, right=("ratio", "models"))
+            table(
+                _GROUPS_TABLE,
+                [(group.user, group.group, group.ratio, group.models, group.description) for group in groups],
+            )
+
+
+def _scope_cells(scope: Coverage) -> tuple[Any, ...]:
+    answered = minute(scope.last_answered) if scope.last_answered else None
+    return scope.scope, scope.models, scope.state, answered, scope.auth, scope.group, scope.key
 
 
 def _scope_value(scope: Coverage, groups: Sequence[UserGroup]) -> dict[str, Any]:

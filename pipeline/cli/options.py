@@ -21,6 +21,9 @@ from pipeline.core.times import parse_moment
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+MOMENTS = "2h, 1d, 3w (ago), or a date"
+"""The help on a time."""
+
 LOG = logging.getLogger("modelwatch")
 
 _HOME = Path("data")

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from pipeline.api import FieldDifference, Home, ProbeResult, ScopeProbe
 from pipeline.cli.options import LOG, Name, logged, with_home
-from pipeline.cli.terminal import progress, raw, table
+from pipeline.cli.terminal import Column, progress, raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count, printable
 from pipeline.errors import exit_status
@@ -124,12 +124,21 @@ def _remarks(found: ScopeProbe, result: ProbeResult) -> Iterator[str]:
         yield "the order of the models differs, which is never reported"
 
 
+_COLUMNS = (
+    Column("field"),
+    Column("models", right=True, spare=2),
+    Column("values", right=True, spare=3),
+    Column("examples", folds=True, spare=1),
+    Column("treatment", folds=True),
+)
+
+
 def _print_differences(result: ProbeResult) -> None:
     rows = [
         (each.path, each.models, each.values, " | ".join(map(_example, each.examples)), _treatment(each))
         for each in result.differences[:_MOST_ROWS]
     ]
-    table(("field", "models", "values", "examples", "treatment"), rows, right=("models", "values"))
+    table(_COLUMNS, rows)
     more = len(result.differences) - _MOST_ROWS
     if more > 0:
         click.echo(f"and {more} more: --json has all")

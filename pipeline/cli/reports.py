@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import asdict
@@ -13,8 +13,9 @@ from msgspec.structs import asdict
 from pipeline.api import Delivery, Home, Preview, write_preview
 from pipeline.cli.options import LOG, Name, Time, logged, with_home
 from pipeline.cli.run import log_deliveries
-from pipeline.cli.terminal import raw, table
+from pipeline.cli.terminal import Column, raw, table
 from pipeline.core.canonical import pretty
+from pipeline.core.text import printable
 from pipeline.core.times import minute
 from pipeline.reports.render.locales import Text as StyledText
 from pipeline.reports.render.message import render
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
 
     from pipeline.api import DeliverySummary, RenderedReport
 
-_OUTBOX_COLUMNS = ("id", "destination", "recipient", "at", "state", "attempts", "due_at", "error")
+_OUTBOX_TABLE = (
+    Column("id", right=True),
+    Column("destination", spare=1),
+    Column("state", colours={"sent": "green", "waiting": "yellow", "refused": "red"}),
+    Column("run (UTC)"),
+    Column("due (UTC)", spare=2),
+    Column("attempts", right=True, spare=4),
+    Column("recipient", spare=3),
+)
+
+_LONGEST_ERROR = 1000
 
 _MOST_LINES = 200
 """So many lines of each section are printed on a terminal."""
@@ -217,10 +228,30 @@ def outbox(
     if as_json:
         raw(pretty(rows))
     elif rows:
-        cells = [[row[column] for column in _OUTBOX_COLUMNS] for row in rows]
-        table(_OUTBOX_COLUMNS, cells, right=("id", "attempts"))
+        _print_outbox(rows)
     else:
         click.echo("nothing is waiting, and nothing was refused")
+
+
+def _print_outbox(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a table, and the errors below it, where they have the full width."""
+    rows = list(rows)
+    cells = [
+        (
+            row["id"],
+            row["destination"],
+            row["state"],
+            minute(row["at"]),
+            minute(row["due_at"]) if row["due_at"] else None,
+            row["attempts"],
+            row["recipient"],
+        )
+        for row in rows
+    ]
+    table(_OUTBOX_TABLE, cells)
+    for row in rows:
+        if row["error"]:
+            click.echo(f"{row['id']}: {printable(row['error'], longest=_LONGEST_ERROR)}")
 
 
 def _print_changed(

@@ -22,7 +22,7 @@ from pipeline.api import (
     ScopeResult,
 )
 from pipeline.cli.options import LOG, Name, logged, new_option, with_home
-from pipeline.cli.terminal import Bar, interruptible, progress, raw, table, terminable
+from pipeline.cli.terminal import Bar, Column, interruptible, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.masking import SHORTEST_IN_BODY
@@ -46,7 +46,14 @@ from pipeline.reports.types import Report
 _LONGEST_ADVICE = 1000
 
 _CHECK_COLUMNS = ("scope", "auth", "answers", "dialect", "models", "seconds")
-_CHECK_HEADINGS = ("scope", "asks as", "answers", "dialect", "models", "seconds")
+_CHECK_TABLE = (
+    Column("scope"),
+    Column("asks as", spare=2),
+    Column("answers", colours={"yes": "green", "no": "red", "held": "yellow", "anonymous list": "yellow"}),
+    Column("dialect", spare=1),
+    Column("models", right=True),
+    Column("seconds", right=True, spare=3),
+)
 
 _scope_option = click.option(
     "--scope",
@@ -90,7 +97,7 @@ def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
 def print_checks(rows: Sequence[dict[str, Any]]) -> None:
     """Print a table, and the advice below it, where it has the full width."""
     cells = [[row[column] for column in _CHECK_COLUMNS] for row in rows]
-    table(_CHECK_HEADINGS, cells, right=("models", "seconds"))
+    table(_CHECK_TABLE, cells)
     for row in rows:
         if row["advice"]:
             click.echo(f"{row['scope']}: {printable(row['advice'], longest=_LONGEST_ADVICE)}")

@@ -13,6 +13,7 @@ import click
 
 from pipeline.api import Home
 from pipeline.cli.options import with_home
+from pipeline.core.text import did_you_mean
 from pipeline.errors import MissingPart, QuestionError
 
 _FILES = {
@@ -82,7 +83,8 @@ def schedule_files(kind: str, *, command: str, home: str) -> str:
         QuestionError: the kind is unknown, or this scheduler cannot use a path.
     """
     if kind not in _FILES:
-        raise QuestionError(f"{kind!r} is not a kind of schedule: use one of {', '.join(KINDS)}")
+        near = did_you_mean(kind, KINDS) or f"use one of {', '.join(KINDS)}"
+        raise QuestionError(f"{kind!r} is not a kind of schedule: {near}")
     for path in (command, home):
         _check(kind, path)
     paths = {_COMMAND: command, _HOME: home}

@@ -9,21 +9,26 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import click
 
 from pipeline.core.text import UNSAFE, printable
 
-_GAP = "   "
+_GAP = "  "
 
 _PLAIN_WIDTH = 80
 
 _WIDEST_TABLE = 500
-"""Columns of a table off a terminal; a wider one is folded."""
+"""The width of a table off a terminal."""
+
+_NARROWEST = 24
+"""The least width of the last column of a table, if it folds."""
 
 _SIGNALLED = 128
 """A process that a signal ends has this exit status plus the signal's number."""
@@ -34,51 +39,140 @@ _SHOW_CURSOR = b"\x1b[?25h"
 """Undoes what the progress bar did to the terminal; see https://en.wikipedia.org/wiki/ANSI_escape_code."""
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Print a table, folded where it is wider than the terminal.
+STATE_COLOURS = {"ok": "green", "failed": "red", "held": "yellow"}
+"""The colours of the states of scopes."""
+
+
+class Column(NamedTuple):
+    """A column of a table.
 
     Args:
-        columns: their headings.
-        rows: the cells; None is an empty one.
-        right: headings of the columns that are aligned right.
+        heading: its first line.
+        right: its cells are aligned right.
+        folds: its cells are words, which may continue on the next line.
+        spare: where a table is too wide, the column with the highest number is left out first; 0 never is.
+        colours: the colour of a cell, by its text.
+    """
+
+    heading: str
+    right: bool = False
+    folds: bool = False
+    spare: int = 0
+    colours: Mapping[str, str] = MappingProxyType({})
+
+
+_USUAL = 0.9
+"""The share of the cells of a column for which its width is chosen; longer ones take more lines."""
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table as wide as the terminal has room for; print nothing where there are no rows.
+
+    Cells of columns that fold continue between two words; no word is broken, so that ids and times can be
+    copied. If that is not enough, columns are left out and named below. Empty columns are left out. The few
+    longest names of the first column may have a line of their own.
+
+    Args:
+        columns: from left to right.
+        rows: their cells; None is an empty one.
     """
     from rich.cells import cell_len
 
     cells = [["" if value is None else printable(str(value)) for value in row] for row in rows]
-    places = range(len(columns))
-    widths = [max(cell_len(row[at]) for row in (columns, *cells)) for at in places]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST_TABLE
-    if sum(widths) + len(_GAP) * (len(columns) - 1) > room:
-        _folded_table(columns, cells, right, room)
+    places = [at for at, _ in enumerate(columns) if any(row[at] for row in cells)]
+    if not places:
         return
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST_TABLE
+    widths = {at: max(cell_len(columns[at].heading), *(cell_len(row[at]) for row in cells)) for at in places}
+    left_out = _fit(columns, cells, widths, room)
 
-    def line(row: Sequence[str]) -> str:
-        spaces = [" " * (widths[at] - cell_len(row[at])) for at in places]
-        padded = (spaces[at] + row[at] if columns[at] in right else row[at] + spaces[at] for at in places)
-        return _GAP.join(padded).rstrip()
+    def text(at: int, cell: str) -> str:
+        spaces = " " * (widths[at] - cell_len(cell))
+        cell = coloured(cell, columns[at].colours.get(cell))
+        return spaces + cell if columns[at].right else cell + spaces
 
-    rule = "─" * (sum(widths) + len(_GAP) * (len(columns) - 1))
-    click.echo("\n".join((line(columns), rule, *map(line, cells))))
+    def lines(row: Sequence[str]) -> Iterator[str]:
+        parts = [_folded(row[at], widths[at]) if columns[at].folds else [row[at]] for at in widths]
+        if cell_len(parts[0][0]) > widths[places[0]]:
+            yield parts[0][0]
+            parts[0] = []
+        for line in zip_longest(*parts, fillvalue=""):
+            yield _GAP.join(map(text, widths, line)).rstrip()
+
+    headings = _GAP.join(text(at, columns[at].heading) for at in widths).rstrip()
+    rule = "─" * min(room, sum(widths.values()) + len(_GAP) * (len(widths) - 1))
+    click.echo(
+        "\n".join((coloured(headings, bold=True), rule, *(line for row in cells for line in lines(row))))
+    )
+    if left_out:
+        click.echo(coloured(f"(no room for: {', '.join(left_out)})", faint=True))
 
 
-def _folded_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str], room: int
-) -> None:
-    """Print a table in which long cells continue on the next line."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _fit(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], widths: dict[int, int], room: int
+) -> list[str]:
+    """Narrow and remove columns until they fit into a width, as far as they can; return those removed."""
+    from rich.cells import cell_len
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(Text, row))
-    console = Console(width=room, highlight=False)
-    with console.capture() as capture:
-        console.print(drawn)
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    def usual(at: int) -> int:
+        lengths = sorted(cell_len(row[at]) for row in rows)
+        return lengths[int(_USUAL * (len(lengths) - 1))]
+
+    def folded(at: int) -> int:
+        longest_word = max(cell_len(word) for row in rows for word in row[at].split() or [""])
+        # A column that can be left out gets no more than two lines for most of the rows.
+        half = (usual(at) + 1) // 2 if columns[at].spare else 0
+        return max(cell_len(columns[at].heading), longest_word, half)
+
+    least = {at: folded(at) if columns[at].folds else width for at, width in widths.items()}
+    last = max(widths)
+    if columns[last].folds:
+        # Where a long word of the last column ends does not matter to the others.
+        least[last] = min(least[last], max(_NARROWEST, cell_len(columns[last].heading)))
+    first = min(widths)
+    if not columns[first].right:
+        least[first] = max(cell_len(columns[first].heading), min(usual(first), room // 2))
+    left_out = []
+    while sum(least[at] for at in widths) + len(_GAP) * (len(widths) - 1) > room:
+        at = max(widths, key=lambda at: columns[at].spare)
+        if not columns[at].spare:
+            break
+        del widths[at]
+        left_out.append(columns[at].heading)
+    while sum(widths.values()) + len(_GAP) * (len(widths) - 1) > room:
+        at = max(widths, key=lambda at: widths[at] if widths[at] > least[at] else 0)
+        if widths[at] <= least[at]:
+            break
+        widths[at] -= 1
+    return left_out
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Return the lines of a text, broken between words."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in text.split(" "):
+        line = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(line) <= width:
+            lines[-1] = line
+        elif lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = word
+    return lines
+
+
+def has_colours() -> bool:
+    """Return whether standard output shows colours; see https://no-color.org/."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def coloured(text: str, colour: str | None = None, *, bold: bool = False, faint: bool = False) -> str:
+    """Return a text in a colour of click, where standard output shows colours."""
+    if not has_colours() or not (colour or bold or faint):
+        return text
+    return click.style(text, fg=colour, bold=bold or None, dim=faint or None)
 
 
 _STEERING = re.compile(rf"(?!\t|\r?\n)[{UNSAFE}]")

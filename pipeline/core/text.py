@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from pipeline.core.masking import MASK
 
@@ -16,6 +17,7 @@ UNSAFE = (
 """The characters never shown as they are, as the inside of a regular expression's `[…]`."""
 
 _LONGEST = 200
+_MOST_NAMES = 10
 _LONGEST_LINE = 300
 
 _UNSAFE = re.compile(f"[{UNSAFE}]")
@@ -35,6 +37,38 @@ def printable(text: str, *, longest: int = _LONGEST) -> str:
 def quoted(text: str) -> str:
     """Return a name in quotes, as `printable` shows it."""
     return f"'{printable(text)}'"
+
+
+def similar(name: str, names: Iterable[str], *, most: int = 3, least: float = 0.4) -> list[str]:
+    """Return up to `most` names that are similar to another, best first; case does not count.
+
+    `least` is the least similarity, from 0 to 1 for equal: that of `difflib.get_close_matches`.
+    """
+    from difflib import get_close_matches  # slow to import, and needed only for mistakes
+
+    by_folded: dict[str, list[str]] = {}
+    for each in names:
+        by_folded.setdefault(each.casefold(), []).append(each)
+    found = get_close_matches(name.casefold(), by_folded, n=most, cutoff=least)
+    return [each for folded in found for each in by_folded[folded]][:most]
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return `did you mean x?` for a name that does not exist; empty where no name is similar."""
+    found = similar(name, names, most=1, least=0.6)
+    return f"did you mean {printable(found[0])}?" if found else ""
+
+
+def choices(name: str, names: Iterable[str], *, none: str) -> str:
+    """Return what may be written instead of a name that does not exist: a similar one, else the first few.
+
+    For example `did you mean acme/prod?` or `there are acme/prod, acme/web`; `none` where there are no names.
+    """
+    known = list(names)
+    if not known:
+        return none
+    shown = ", ".join(map(printable, known[:_MOST_NAMES]))
+    return did_you_mean(name, known) or f"there are {shown}{' …' if len(known) > _MOST_NAMES else ''}"
 
 
 def one_line(text: str, longest: int = _LONGEST_LINE) -> str:

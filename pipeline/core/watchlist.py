@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct, field
 
-from pipeline.core.text import quoted
+from pipeline.core.text import choices, quoted
 from pipeline.core.types import Scope, Thresholds
 from pipeline.errors import QuestionError
 
@@ -34,7 +34,7 @@ def matching_scopes(scopes: Sequence[Scope], globs: Sequence[str]) -> tuple[Scop
     names = [scope.name for scope in scopes]
     glob = unmatched_glob(globs, names)
     if glob is not None:
-        raise QuestionError(f"no scope matches {quoted(glob)}: there are {', '.join(names)}")
+        raise QuestionError(f"no scope matches {quoted(glob)}: {choices(glob, names, none='there is none')}")
     return tuple(scope for scope in scopes if matches(scope.name, globs))
 
 

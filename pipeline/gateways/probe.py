@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pipeline.core import canonical, jsonpath
 from pipeline.core.categories import categorise
-from pipeline.core.text import quoted
+from pipeline.core.text import choices, quoted
 from pipeline.core.types import Listing, Scope
 from pipeline.errors import FetchError, QuestionError, Unreadable
 from pipeline.gateways.dialects import (
@@ -137,7 +137,8 @@ def probed_scope(configured: Sequence[Scope], gateway: str, name: str | None) ->
     """
     gateways = list(dict.fromkeys(scope.gateway.name for scope in configured))
     if gateway not in gateways:
-        raise QuestionError(f"no gateway is named {quoted(gateway)}: there are {', '.join(gateways)}")
+        existing = choices(gateway, gateways, none="there is none")
+        raise QuestionError(f"no gateway is named {quoted(gateway)}: {existing}")
     # An `all_groups` scope puts its list together from other answers; there is no one list to repeat.
     scopes = [scope for scope in configured if scope.gateway.name == gateway and not scope.all_groups]
     found = [scope for scope in scopes if name in (None, scope.name, scope.name.partition("/")[2])]

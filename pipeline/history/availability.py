@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any
 
 from msgspec import Struct
@@ -15,8 +17,45 @@ from pipeline.store.models import ListedModels
 from pipeline.store.records import listed_records, record_facts
 
 
+class Needs(Struct, frozen=True):
+    """What a model must have.
+
+    Args:
+        features: globs; it has a feature for each.
+        modalities: globs; it takes or returns one for each.
+        context: the least context in tokens.
+        max_prices: the highest price, by column of `PRICES`, as it is there; a price must be known.
+    """
+
+    features: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    context: int | None = None
+    max_prices: Mapping[str, Decimal] = {}
+
+    def are_met(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether a model with some facts, by column of `records`, has all of this."""
+        modalities = [*(facts.get("input_modalities") or ()), *(facts.get("output_modalities") or ())]
+        return (
+            all(
+                any(fnmatchcase(each, glob) for each in facts.get("features") or ()) for glob in self.features
+            )
+            and all(any(fnmatchcase(each, glob) for each in modalities) for glob in self.modalities)
+            and (self.context is None or (facts.get("context_length") or 0) >= self.context)
+            and all(
+                facts.get(column) is not None and Decimal(str(facts.get(column))) <= most
+                for column, most in self.max_prices.items()
+            )
+        )
+
+
+NO_NEEDS = Needs()
+
+
 def catalog(
-    store: Store, only: Callable[[str], bool] = lambda _scope: True, moment: Moment = NOW
+    store: Store,
+    only: Callable[[str], bool] = lambda _scope: True,
+    moment: Moment = NOW,
+    needs: Needs = NO_NEEDS,
 ) -> list[dict[str, Any]]:
     """Return the models on offer at a moment, by gateway and model.
 
@@ -24,6 +63,7 @@ def catalog(
         store: an open database.
         only: the test for the names of scopes.
         moment: retired scopes are left out, as of then.
+        needs: records that do not meet them are left out, with the scopes that get them.
 
     Returns:
         Rows with gateway, model, owned_by, created, scopes (names), groups, records (the distinct bodies, as
@@ -35,41 +75,34 @@ def catalog(
         if not scope.retired:
             by_listing.setdefault(scope.listing, []).append(scope)
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    getting: dict[tuple[str, str], dict[int, list[str]]] = {}
+    bodies: dict[int, str] = {}
+    getting: dict[tuple[str, str], dict[int, list[ScopeListing]]] = {}
     for record in listed_records(store, by_listing):
         key = record.gateway, record.model
-        entry = found.setdefault(
+        found.setdefault(
             key,
             {
                 "gateway": record.gateway,
                 "model": record.model,
                 "owned_by": record.owned_by,
                 "created": record.created,
-                "scopes": [],
-                "groups": [],
-                "records": [],
             },
         )
-        scopes = by_listing[record.listing]
-        entry["scopes"] += [scope.scope for scope in scopes]
-        entry["groups"] += [scope.group for scope in scopes if scope.group]
-        of_model = getting.setdefault(key, {})
-        if record.record not in of_model:
-            entry["records"].append(record.body)
-        of_model.setdefault(record.record, []).extend(scope.scope for scope in scopes)
-    known = record_facts(store, {record for of_model in getting.values() for record in of_model})
-    return [
-        entry
-        | {
-            "scopes": sorted(entry["scopes"]),
-            "groups": sorted(set(entry["groups"])),
-            "facts": [
-                known[record].facts | {"more_prices": known[record].more_prices, "scopes": sorted(scopes)}
-                for record, scopes in getting[key].items()
-            ],
-        }
-        for key, entry in found.items()
-    ]
+        bodies[record.record] = record.body
+        getting.setdefault(key, {}).setdefault(record.record, []).extend(by_listing[record.listing])
+    known = record_facts(store, bodies)
+    for key, entry in found.items():
+        kept = {record: to for record, to in getting[key].items() if needs.are_met(known[record].facts)}
+        offered_to = [scope for scopes in kept.values() for scope in scopes]
+        entry["scopes"] = sorted(scope.scope for scope in offered_to)
+        entry["groups"] = sorted({scope.group for scope in offered_to if scope.group})
+        entry["records"] = [bodies[record] for record in kept]
+        entry["facts"] = [
+            known[record].facts
+            | {"more_prices": known[record].more_prices, "scopes": sorted(scope.scope for scope in scopes)}
+            for record, scopes in kept.items()
+        ]
+    return [entry for entry in found.values() if entry["records"]]
 
 
 class Matrix(Struct, frozen=True):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.core.text import similar
 from pipeline.core.types import Kind, Scope, ScopeState
 from pipeline.history.changes import find_events
 from pipeline.history.groups import comings_and_goings
@@ -36,8 +36,6 @@ __all__ = [
     "model_details",
     "similar_models",
 ]
-
-_SIMILARITY = 0.4
 
 
 class OfferState(StrEnum):
@@ -234,8 +232,4 @@ def _events_of(scopes: set[str], events: Iterable[Event]) -> Iterator[Event]:
 
 def similar_models(store: Store, model: str, count: int = 3) -> list[str]:
     """Return the recorded ids most similar to another, best first; case does not count."""
-    by_folded: dict[str, list[str]] = {}
-    for name in model_names(store):
-        by_folded.setdefault(name.casefold(), []).append(name)
-    similar = get_close_matches(model.casefold(), by_folded, n=count, cutoff=_SIMILARITY)
-    return [name for folded in similar for name in by_folded[folded]][:count]
+    return similar(model, model_names(store), most=count)

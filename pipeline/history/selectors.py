@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from pipeline.core.text import choices, did_you_mean, quoted
 from pipeline.core.text import printable as safe
-from pipeline.core.text import quoted
 from pipeline.core.times import iso, minute, parse_moment
 from pipeline.core.watchlist import is_glob, matches, unmatched_glob
 from pipeline.errors import QuestionError
@@ -24,8 +24,6 @@ When = datetime | str
 """A moment: a `datetime` (UTC unless it has a zone), or `2h`, `1d`, `3w` ago, a date, or a date and time."""
 
 _MOMENTS = "2026-05-01, 2d (ago), now or '#123'"
-_MOST_NAMES = 10
-"""The most scopes that an error message names."""
 
 
 def parse_time(when: When, now: datetime) -> str:
@@ -60,7 +58,7 @@ def parse_side(store: Store, side: When, now: datetime) -> ComparedSide:
         scopes = _find_scopes(store, name) if name else None
         moment = _parse_moment(store, when, now)
         if scopes == frozenset():
-            raise QuestionError(f"no scope is named {quoted(name)}: {_existing_scopes(store)}")
+            raise QuestionError(f"no scope is named {quoted(name)}: {_existing_scopes(store, name)}")
         if moment is None:
             raise QuestionError(
                 f"{safe(when)!r} in {safe(text)} is no time and no snapshot: write {_MOMENTS}"
@@ -70,9 +68,10 @@ def parse_side(store: Store, side: When, now: datetime) -> ComparedSide:
     if scopes and moment:
         raise QuestionError(f"{safe(text)} is a time and a scope: write @{safe(text)} or {safe(text)}@now")
     if not scopes and not moment:
+        near = did_you_mean(text, scope_gateways(store))
         raise QuestionError(
             f"{safe(text)!r} is no time, no snapshot and no scope: "
-            f"write {_MOMENTS}; {_existing_scopes(store)}"
+            + (near or f"write {_MOMENTS}; {_existing_scopes(store, text)}")
         )
     return ComparedSide(text, moment or NOW, scopes or None)
 
@@ -153,10 +152,8 @@ def _nearest_run(store: Store, last: str | None) -> str:
     return f"the last one before was at {minute(last)}" if last else f"the history begins at {minute(start)}"
 
 
-def _existing_scopes(store: Store) -> str:
-    names = list(map(safe, scope_gateways(store)))
-    more = " …" if len(names) > _MOST_NAMES else ""
-    return f"there are {', '.join(names[:_MOST_NAMES])}{more}" if names else "there is no scope yet"
+def _existing_scopes(store: Store, asked: str) -> str:
+    return choices(asked, scope_gateways(store), none="there is no scope yet")
 
 
 def require_scopes(store: Store, globs: Iterable[str]) -> None:
@@ -167,7 +164,7 @@ def require_scopes(store: Store, globs: Iterable[str]) -> None:
     """
     glob = unmatched_glob(globs, scope_gateways(store))
     if glob is not None:
-        raise QuestionError(f"no scope matches {quoted(glob)}: {_existing_scopes(store)}")
+        raise QuestionError(f"no scope matches {quoted(glob)}: {_existing_scopes(store, glob)}")
 
 
 def scope_test(store: Store, globs: Sequence[str]) -> Callable[[str], bool]:
@@ -213,7 +210,7 @@ def require_gateway(store: Store, gateway: str) -> None:
     """
     gateways = dict.fromkeys(scope_gateways(store).values())
     if gateway not in gateways:
-        existing = f"there are {', '.join(map(safe, gateways))}" if gateways else "there is no gateway yet"
+        existing = choices(gateway, gateways, none="there is no gateway yet")
         raise QuestionError(f"no gateway is named {quoted(gateway)}: {existing}")
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.core import canonical
-from pipeline.core.text import count, quoted
+from pipeline.core.text import count, did_you_mean, quoted
 from pipeline.core.types import is_valid_name
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
@@ -117,7 +117,7 @@ def rename(store: Store, old: str, new: str) -> list[tuple[str, str]]:
         )
     names = set(scope_states(store)) if slash else {row["name"] for row in store.rows(_GATEWAYS)}
     if old not in names:
-        raise QuestionError(f"{old} is unknown: see `modelwatch scopes`")
+        raise QuestionError(f"{old} is unknown: {did_you_mean(old, names) or 'see `modelwatch scopes`'}")
     if new == old:
         raise QuestionError(f"{new} is already its name: give another one")
     if new in names:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from pipeline.core.categories import QUIET_CATEGORIES, SHAPE
 from pipeline.core.impact import by_importance, is_group_gone, is_pressing
-from pipeline.core.prices import PriceChange, split_prices
+from pipeline.core.prices import UNIT_1M, PriceChange, split_prices
 from pipeline.core.text import count, printable, sentence
 from pipeline.core.times import duration, minute
 from pipeline.core.types import GROUP_FIELD, PROBLEMS, FieldChange, HoldKind, Kind, Severity
@@ -407,6 +407,12 @@ def amount_text(change: PriceChange) -> str:
     """Return the price after a change without its name: `$0.04 per image`."""
     english = _english()
     return plain(with_source(english, price_now(english, change, with_name=False), change.source))
+
+
+def dollars_text(amount: float) -> str:
+    """Return an amount in USD as in reports, without a unit: `$2.00`."""
+    change = PriceChange("", None, Decimal(str(amount)), UNIT_1M)
+    return plain(price_now(_english(), change, with_unit=False, with_name=False))
 
 
 def usd_text(amount: Decimal, unit: str, source: str | None = None) -> str:

@@ -77,7 +77,7 @@ def test_exit_code_1_means_that_the_sides_differ(past: Job) -> None:
 @pytest.mark.parametrize(
     ("sides", "parts"),
     [
-        (("prod",), ("'prod' is no time, no snapshot and no scope", "there are one/prod, one/public")),
+        (("prod",), ("'prod' is no time, no snapshot and no scope", "did you mean one/prod?")),
         (("other@now",), ("no scope is named 'other'",)),
         (("one/prod@soon",), ("'soon' in one/prod@soon is no time",)),
         (("#9",), ("there is no snapshot #9: the newest is #5",)),

@@ -43,7 +43,7 @@ def test_each_glob_must_match_a_scope(script: Script) -> None:
 def test_a_gateway_must_have_a_scope(script: Script) -> None:
     script.offers("acme/a", "lyra").offers("umbra/a", "lyra").run()
     require_gateway(script.store, "umbra")
-    with pytest.raises(QuestionError, match="no gateway is named 'acme/a': there are acme, umbra"):
+    with pytest.raises(QuestionError, match="no gateway is named 'acme/a': did you mean acme"):
         require_gateway(script.store, "acme/a")
 
 

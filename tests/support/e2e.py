@@ -145,16 +145,28 @@ class Job:
         with self.start(*arguments) as process:
             return ended(process)
 
-    def quick(self, *arguments: str, at: str | None = None, home: bool = True) -> Done:
-        """Run the command inside this process; `at` is the time of its clock (ISO 8601 UTC)."""
+    def quick(
+        self, *arguments: str, at: str | None = None, home: bool = True, width: int | None = None
+    ) -> Done:
+        """Run the command inside this process.
+
+        Args:
+            arguments: those of the command.
+            at: the time of its clock (ISO 8601 UTC).
+            home: add `--home`.
+            width: run it as in a terminal of so many columns.
+        """
         place = ["--home", str(self.home)] if home else []
         code: object = None
         with ExitStack() as stack:
             # No gateway of the tests uses TLS; reading the system's certificates would take half of each run.
             certificates = {"SSL_CERT_DIR": str(self.home)}
-            environment = dict.fromkeys(os.environ) | certificates | self.environment()
-            stdout, stderr, _ = stack.enter_context(CliRunner().isolation(env=environment))
+            terminal = {"TERM": "xterm", "COLUMNS": str(width)} if width else {}
+            environment = dict.fromkeys(os.environ) | certificates | terminal | self.environment()
+            stdout, stderr, _ = stack.enter_context(CliRunner().isolation(env=environment, color=bool(width)))
             stack.enter_context(mock.patch.object(sys, "argv", ["modelwatch", *arguments, *place]))
+            if width:
+                stack.enter_context(mock.patch.object(sys.stdout, "isatty", return_value=True))
             try:
                 main(None if at is None else lambda: at)
             except SystemExit as end:
