@@ -240,6 +240,9 @@ TABLES: Mapping[str, Description] = {
             "(its group is gone)",
             "error_class": "Class of the error; for a held answer, why it is held, in one word",
             "cure": "The end of the error that says what to do; null where only general words fit",
+            "added_bytes": "About how many bytes of new records a held list brought; null where few",
+            "shortened_from": "Number of models of a held list of which only those are kept that the current "
+            "listing had; null for a whole list",
         },
         sort="-id",
         facets=("outcome",),

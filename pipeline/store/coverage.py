@@ -143,7 +143,7 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
        case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
        iif(current.lists_groups, null, listings.size) as models,
        iif(current.lists_groups, listings.size, null) as listed_groups,
-       case when last.outcome = 'held' then held.size end as held_models,
+       case when last.outcome = 'held' then coalesce(last.shortened_from, held.size) end as held_models,
        (select json_group_array(distinct models.name) from missing
         join changes on changes.transition = missing.transition and changes.kind = 'removed'
         join models on models.id = changes.model

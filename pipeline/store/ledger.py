@@ -11,12 +11,12 @@ from msgspec.structs import asdict
 
 from pipeline.core import canonical
 from pipeline.core.text import count
-from pipeline.core.types import Change, Listing, Outcome, Scope, ScopeState
+from pipeline.core.types import Change, Digest, Listing, Outcome, Scope, ScopeState
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
 from pipeline.store.flapping import flap_levels
 from pipeline.store.flaps import FlapWriter
-from pipeline.store.listings import FactsOf, write_listing
+from pipeline.store.listings import FactsOf, WrittenListing, drop_listing, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
 from pipeline.store.recurrences import LastProblem, UnsteadyScope, has_unsteady, last_problem, unsteady_scopes
 from pipeline.store.runs import trusted_starts
@@ -36,6 +36,7 @@ class Sighting(Struct, frozen=True):
     error_class: str | None = None
     error: str | None = None
     cure: str | None = None
+    added_bytes: int | None = None
 
 
 class Snapshot(Struct, frozen=True):
@@ -90,6 +91,7 @@ class HoldRow(NamedTuple):
         kind: why it is held.
         began: the snapshot with which the hold began.
         reason: why it is held, for people.
+        digest: that of the list; None where the listing has only a part of it.
     """
 
     outcome: str
@@ -99,6 +101,25 @@ class HoldRow(NamedTuple):
     kind: str | None
     began: int
     reason: str | None
+    digest: Digest | None
+
+
+class LargeHold(NamedTuple):
+    """A held list that brought many new records.
+
+    Args:
+        sighting: the row in `sightings`.
+        listing: the list.
+        size: how many models it has.
+        current: the listing that was the current one then.
+        is_history: it was the current listing of a scope since.
+    """
+
+    sighting: int
+    listing: int
+    size: int
+    current: int
+    is_history: bool
 
 
 class AnonymousScope(NamedTuple):
@@ -129,8 +150,8 @@ class LedgerWriter:
         self._none_pending = False
         self._may_be_unsteady: bool | None = None
 
-    def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
-        """Return the id of a listing at a gateway; write it with its records and facts if it is new."""
+    def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> WrittenListing:
+        """Write a listing at a gateway, with its records and facts, if it is new."""
         return write_listing(self._writer, self._ids, gateway, listing, facts_of)
 
     def transition(self, sides: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf) -> int:
@@ -263,6 +284,7 @@ class LedgerWriter:
                     "error_class": sighting.error_class,
                     "error": sighting.error,
                     "cure": sighting.cure,
+                    "added_bytes": sighting.added_bytes,
                 }
                 for sighting in sightings
             ],
@@ -337,8 +359,10 @@ class LedgerWriter:
             f"""
             select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,
                    sightings.error_class as kind, coalesce(sightings.since, sightings.snapshot) as began,
-                   sightings.error as reason
+                   sightings.error as reason,
+                   iif(sightings.shortened_from is null, listings.digest, null) as digest
             from sightings join snapshots on snapshots.id = sightings.snapshot
+            left join listings on listings.id = sightings.listing
             where sightings.scope = :scope and sightings.outcome in {HOLD_OUTCOMES}
             and sightings.id > coalesce((
                 select max(early.id) from sightings as early
@@ -351,6 +375,61 @@ class LedgerWriter:
             {"scope": scope, "since": since, "until": until},
         )
         return [HoldRow(**row) for row in rows]
+
+    def added_by_hold(self, listing: int) -> int | None:
+        """Return the bytes that a listing brought when it was first held; None where few, or never held."""
+        (row,) = self._store.rows(
+            "select max(added_bytes) as added from sightings where listing = :listing", {"listing": listing}
+        )
+        added: int | None = row["added"]
+        return added
+
+    def large_holds(self, scope: int) -> list[LargeHold]:
+        """Return the held lists of a scope that are kept whole and brought many new records, newest first."""
+        rows = self._store.rows(
+            f"""
+            select held.id as sighting, held.listing, listings.size, (
+                       select last.listing from sightings as last
+                       where last.scope = held.scope and last.id < held.id and last.outcome in {SETS_LISTING}
+                       order by last.id desc limit 1) as current,
+                   exists (select 1 from sightings as other
+                           where other.listing = held.listing and other.outcome <> 'held') as is_history
+            from sightings as held join listings on listings.id = held.listing
+            where held.scope = :scope and held.outcome = 'held' and held.added_bytes is not null
+            order by held.id desc
+            """,  # noqa: S608 - constants only
+            {"scope": scope},
+        )
+        return [LargeHold(**row) for row in rows]
+
+    def shorten_hold(self, hold: LargeHold, listing: int | None) -> None:
+        """Let a held answer have a listing with a part of its models; with None, it keeps its own."""
+        self._connection.execute(
+            """
+            update sightings set added_bytes = null, listing = coalesce(:listing, listing),
+                   shortened_from = iif(:listing is null, null, :size)
+            where id = :sighting
+            """,
+            {"sighting": hold.sighting, "listing": listing, "size": hold.size},
+        )
+
+    def drop_listing(self, listing: int) -> bool:
+        """Delete a listing, and the records that only it has, if nothing refers to it; return whether."""
+        rows = self._store.rows(
+            """
+            select exists (select 1 from sightings where listing = :listing)
+                   or exists (select 1 from scopes where listing = :listing)
+                   or exists (select 1 from scopes where held = :listing)
+                   or exists (select 1 from transitions where before = :listing)
+                   or exists (select 1 from transitions where after = :listing) as is_needed
+            """,
+            {"listing": listing},
+        )
+        if rows[0]["is_needed"]:
+            return False
+        drop_listing(self._store, listing)
+        self._ids = RowIds(self._store)
+        return True
 
     def anonymous_scopes(self, gateway: str, at_most: int) -> list[AnonymousScope]:
         """Return the anonymous scopes of a gateway that are asked, with so many of their last listings."""

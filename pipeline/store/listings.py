@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import asdict, replace
 
 from pipeline.core import canonical
 from pipeline.core.facts import Facts, Permission, is_shared, parse_permissions, to_columns, to_price_rows
+from pipeline.core.limits import RECORD_OVERHEAD
 from pipeline.core.text import count
 from pipeline.core.types import Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
@@ -47,16 +48,88 @@ def read_listing(store: Store, listing_id: int) -> Listing:
     return Listing(records, head["digest"], head["reading"])
 
 
-def write_listing(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf) -> int:
-    """Return the id of a listing at a gateway; write it and its new records if it is new."""
+def listing_models(store: Store, listing_id: int) -> frozenset[str]:
+    """Return the ids of the models of a recorded listing, without reading its records.
+
+    Raises:
+        StoreError: the listing is not as it was written.
+    """
+    rows = store.rows(
+        """
+        select models.name as model, records.digest from listing_records
+        join records on records.id = listing_records.record
+        join models on models.id = records.model
+        where listing_records.listing = :listing
+        """,
+        {"listing": listing_id},
+    )
+    (head,) = store.rows("select digest from listings where id = :listing", {"listing": listing_id})
+    if canonical.digest_of_records(Record(row["model"], row["digest"], "") for row in rows) != head["digest"]:
+        raise store.damage("listings", listing_id, "its digest is not that of its records")
+    return frozenset(row["model"] for row in rows)
+
+
+def drop_listing(store: Store, listing_id: int) -> None:
+    """Delete a listing that nothing refers to, with the records and models that only it has."""
+    connection = store.connection
+
+    def ids(sql: str, **given: Any) -> str:
+        return json.dumps([row["id"] for row in store.rows(sql, given)])
+
+    records = ids("select record as id from listing_records where listing = :listing", listing=listing_id)
+    connection.execute("delete from listing_records where listing = ?", [listing_id])
+    connection.execute("delete from listings where id = ?", [listing_id])
+    own = ids(
+        """
+        select value as id from json_each(:records)
+        where not exists (select 1 from listing_records where record = value)
+        and not exists (select 1 from changes where before = value)
+        and not exists (select 1 from changes where after = value)
+        and not exists (select 1 from departures where record = value)
+        and not exists (select 1 from regains where record = value)
+        """,
+        records=records,
+    )
+    models = ids(
+        "select distinct model as id from records where id in (select value from json_each(:own))", own=own
+    )
+    for table, column in (("permissions", "record"), ("record_prices", "record"), ("records", "id")):
+        connection.execute(
+            f"delete from {table} where {column} in (select value from json_each(?))",  # noqa: S608 - our own names
+            [own],
+        )
+    connection.execute(
+        """
+        delete from models where id in (select value from json_each(?))
+        and not exists (select 1 from records where model = models.id)
+        and not exists (select 1 from changes where model = models.id)
+        and not exists (select 1 from departures where model = models.id)
+        and not exists (select 1 from flaps where model = models.id)
+        and not exists (select 1 from regains where model = models.id)
+        """,
+        [models],
+    )
+
+
+class WrittenListing(NamedTuple):
+    """A listing's id, and about how many bytes it added to the database."""
+
+    id: int
+    added_bytes: int
+
+
+def write_listing(
+    writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf
+) -> WrittenListing:
+    """Write a listing at a gateway, and its new records, if it is new."""
     identity = {"gateway": gateway, "digest": listing.digest, "reading": listing.reading}
     found = writer.store.rows(
         "select id from listings where gateway = :gateway and digest = :digest and reading = :reading",
         identity,
     )
     if found:
-        return int(found[0]["id"])
-    records = _record_ids(writer, ids, gateway, listing, facts_of)
+        return WrittenListing(int(found[0]["id"]), 0)
+    records, added = _record_ids(writer, ids, gateway, listing, facts_of)
     row = identity | {
         "name": f"{count(len(listing), 'model')} @{listing.digest[_DIGEST_SHOWN]}",
         "size": len(listing),
@@ -64,17 +137,19 @@ def write_listing(writer: BulkWriter, ids: RowIds, gateway: int, listing: Listin
     }
     listing_id = writer.insert_one("listings", row)
     writer.link("listing_records", ("listing", "record"), listing_id, records)
-    return listing_id
+    return WrittenListing(listing_id, added)
 
 
 def _record_ids(
     writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf
-) -> list[int]:
+) -> tuple[list[int], int]:
+    """Return the ids of the records of a listing, and about how many bytes those added that were new."""
     records = listing.records.values()
     known = ids.records(gateway, records)
     new = [record for record, row in zip(records, known, strict=True) if row is None]
     written = _write_records(writer, ids, gateway, new, listing, facts_of) if new else ()
-    return [*(row for row in known if row is not None), *written]
+    added = sum(RECORD_OVERHEAD + len(record.body) for record in new)
+    return [*(row for row in known if row is not None), *written], added
 
 
 def _write_records(

@@ -185,7 +185,9 @@ create table sightings (
     flap_level integer,
     error_class text,
     error text,
-    cure text
+    cure text,
+    added_bytes integer,
+    shortened_from integer
 ) strict;
 create index sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 create index sightings_scope on sightings(scope, snapshot);
@@ -355,7 +357,7 @@ def changing_values(db: Database) -> None:
     groups = "select id from listings where reading ->> 'dialect' = 'new-api-groups'"
     lists_groups = f"coalesce(listing in ({groups}), 0)"
     _recreate(db, "scopes", lists_groups=lists_groups, left_out="null", price_advice="null")
-    _recreate(db, "sightings", cure="null")
+    _recreate(db, "sightings", **_NEW_IN_SIGHTINGS)
     _recreate(db, "fields", shape_of="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
@@ -371,7 +373,7 @@ def unread_prices(db: Database) -> None:
     """
     _drop_views(db)
     _recreate(db, "scopes", price_advice="null")
-    _recreate(db, "sightings", cure="null")
+    _recreate(db, "sightings", **_NEW_IN_SIGHTINGS)
     _recreate(db, "deliveries", leased_until="null")
     _run(db, VIEWS)
 
@@ -394,6 +396,16 @@ def unquoted_references(db: Database) -> None:
     _drop_views(db)
     _run(db, VIEWS)
 
+
+def shortened_holds(db: Database) -> None:
+    """Add what held lists brought, and from how many models those that are not kept whole were shortened."""
+    _drop_views(db)
+    _recreate(db, "sightings", added_bytes="null", shortened_from="null")
+    _run(db, VIEWS)
+
+
+_NEW_IN_SIGHTINGS = {"cure": "null", "added_bytes": "null", "shortened_from": "null"}
+"""The columns of `sightings` that the first releases lack."""
 
 _QUOTED = re.compile(
     r"(^(?:failed \d+ times, last: )?(?:no (?:complete )?answer from )?|is the sign-in in )"
@@ -495,5 +507,6 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     changing_values,
     unread_prices,
     unquoted_references,
+    shortened_holds,
 )
 """The migrations, oldest first; sqlite-utils records each by its name."""

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.core import canonical
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.times import shifted
 from pipeline.core.types import HoldKind, Kind, Listing, Outcome, Scope, ScopeState
 from pipeline.gateways.dialects import AUTO, Dialect, price_advice
 from pipeline.gateways.types import ListingAnswer, ScopeResult
 from pipeline.store import LedgerWriter, Store, read_listing, scope_states
-from pipeline.store.ledger import AnonymousScope, HoldRow
+from pipeline.store.ledger import AnonymousScope, HoldRow, LargeHold
+from pipeline.store.listings import listing_models
 from pipeline.store.runs import trusted_starts
-from pipeline.sync.holds import SIMILAR_WITHIN, HeldAnswer, HoldHistory, HoldRecord
+from pipeline.sync.holds import SIMILAR_WITHIN, HeldAnswer, HeldList, HoldHistory, HoldRecord
 from pipeline.sync.reparse import reparse
 
 _MAX_LISTINGS = 64
+
+_MOST_HELD_MODELS = 200_000
+"""The ids of models of held listings that are kept in memory."""
+
+LARGE_HOLD = 64 * 1024
+"""The bytes of new records above which a held list is large."""
+
+WHOLE_HOLDS = 3
+"""The last large held lists of a scope that stay whole."""
 
 _ANONYMOUS_LISTINGS = 3
 """The last lists without a key that count as those of a moment: caches of a gateway differ for a while."""
@@ -53,6 +65,8 @@ class RunCache:
         self._transitions_by_sides: dict[tuple[int, int], RecordedTransition] = {}
         self._reparsed: dict[tuple[int, str, str], Listing] = {}
         self._anonymous_scopes: dict[str, Sequence[AnonymousScope]] = {}
+        self._held_models: dict[int, frozenset[str]] = {}
+        self._added_bytes: dict[int, int] = {}
         self._starts_at = ""
         self._starts: dict[int, str] = {}
 
@@ -104,9 +118,8 @@ class RunCache:
                 last = held
                 assert held.listing is not None
                 kind = HoldKind(held.kind or HoldKind.LOSS)
-                answers.append(
-                    HeldAnswer(held.at, snapshot, self.listing(held.listing), kind, starts[snapshot])
-                )
+                listing = HeldList(held.digest, partial(self._models, held.listing))
+                answers.append(HeldAnswer(held.at, snapshot, listing, kind, starts[snapshot]))
             elif last:
                 records.append(HoldRecord(last.began, tuple(answers), last.reason or ""))
                 answers, last = [], None
@@ -114,6 +127,49 @@ class RunCache:
         if last:
             records.append(HoldRecord(last.began, tuple(answers), last.reason or ""))
         return HoldHistory(records.pop() if is_open else None, tuple(records))
+
+    def _models(self, listing_id: int) -> frozenset[str]:
+        """Return the ids of the models of a held listing; the last ones are cached."""
+        found = self._held_models.pop(listing_id, None)
+        if found is None:
+            found = listing_models(self.store, listing_id)
+        self._held_models[listing_id] = found
+        while len(self._held_models) > 1 and sum(map(len, self._held_models.values())) > _MOST_HELD_MODELS:
+            del self._held_models[next(iter(self._held_models))]
+        return found
+
+    def added_by_hold(self, listing_id: int) -> int | None:
+        """Return about how many bytes a held listing brought; None where they are few."""
+        added = self._added_bytes.get(listing_id)
+        if added is None:
+            added = self.ledger.added_by_hold(listing_id) or 0
+        return added if added > LARGE_HOLD else None
+
+    def shorten_holds(self, scope: Scope, dialect: Dialect) -> None:
+        """Let only the last held lists of a scope that brought many records stay whole.
+
+        Of the others, the models that the current listing had remain: these decide what all answers lacked.
+        """
+        holds = self.ledger.large_holds(self.states[scope.name].id)
+        whole = list(dict.fromkeys(hold.listing for hold in holds))[:WHOLE_HOLDS]
+        for hold in holds:
+            if hold.listing in whole:
+                continue
+            listing = None if hold.is_history else self._common_part(scope, hold, dialect)
+            self.ledger.shorten_hold(hold, listing)
+            if self.ledger.drop_listing(hold.listing):
+                self._listings.pop(hold.listing, None)
+                self._held_models.pop(hold.listing, None)
+                self._listing_ids = {
+                    key: number for key, number in self._listing_ids.items() if number != hold.listing
+                }
+
+    def _common_part(self, scope: Scope, hold: LargeHold, dialect: Dialect) -> int:
+        """Return the listing of those models of the then current listing that a held list has, too."""
+        current, models = self.listing(hold.current), self._models(hold.listing)
+        records = {model: record for model, record in current.records.items() if model in models}
+        digest = canonical.digest_of_records(records.values())
+        return self.listing_id(scope, Listing(records, digest, current.reading), dialect)
 
     def starts(self, runs: Collection[int], at: str) -> Mapping[int, str]:
         """Return when runs began by the clock of a run at a time, by their snapshots."""
@@ -138,8 +194,11 @@ class RunCache:
         """Return the id of a listing at a scope's gateway; write it if it is new."""
         key = (self._gateway_ids[scope.gateway.name], listing.digest, listing.reading)
         if key not in self._listing_ids:
-            self._listing_ids[key] = self.ledger.listing(key[0], listing, dialect.facts)
-            self._listings[self._listing_ids[key]] = listing
+            number, added = self.ledger.listing(key[0], listing, dialect.facts)
+            self._listing_ids[key] = number
+            self._listings[number] = listing
+            if added:
+                self._added_bytes[number] = added
         return self._listing_ids[key]
 
     def price_advice(self, scope: Scope, listing: Listing, dialect: Dialect) -> str | None:

@@ -411,7 +411,7 @@ def _lasting(holds: HoldHistory, listing: Listing | int | None, context: _Contex
         return None
     assert listing is not None
     current = context.history.listing(listing) if isinstance(listing, int) else listing
-    return replace(hold, reason=alternation_text(current, hold.answers[-1].listing))
+    return replace(hold, reason=alternation_text(current.records.keys(), hold.answers[-1].listing.models))
 
 
 def _is_new_failure(error: FetchError, state: ScopeState, context: _Context) -> bool:
@@ -508,7 +508,7 @@ def judge(
         since = agreement(reversed(evidence(holds.open)), lost)
         return Accept(since, _without(current, lost))
     if comes_in_turn(new, current, holds, thresholds):
-        return Hold(alternation_text(current, new), HoldKind.ALTERNATING)
+        return Hold(alternation_text(current.records.keys(), new.records.keys()), HoldKind.ALTERNATING)
     return suspicion
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
 from pipeline.core.text import count
 from pipeline.core.times import counted_runs, has_lasted
-from pipeline.core.types import HoldKind, Listing, Thresholds
+from pipeline.core.types import Digest, HoldKind, Listing, Thresholds
 
 MOST_BACK = 0.1
 """The share of the models missing from a held answer that may be in another one that agrees with it."""
@@ -33,6 +34,26 @@ _NO_EVIDENCE = (HoldKind.INCOMPLETE, HoldKind.ANONYMOUS)
 _MAX_NAMES = 3
 
 
+class HeldList(Struct, frozen=True):
+    """A held list: its digest, and what returns the ids of its models.
+
+    Without a digest it has only those models that were in the current listing, and agrees with no answer.
+    """
+
+    digest: Digest | None
+    load: Callable[[], AbstractSet[str]]
+
+    @classmethod
+    def of(cls, listing: Listing) -> HeldList:
+        """Return a whole list."""
+        return cls(listing.digest, listing.records.keys)
+
+    @property
+    def models(self) -> AbstractSet[str]:
+        """The ids of its models."""
+        return self.load()
+
+
 class HeldAnswer(Struct, frozen=True):
     """A complete answer in a hold: the start of its run (ISO 8601 UTC), its snapshot, and its list.
 
@@ -42,7 +63,7 @@ class HeldAnswer(Struct, frozen=True):
 
     at: str
     snapshot: int
-    listing: Listing
+    listing: HeldList
     kind: HoldKind = HoldKind.LOSS
     trusted_at: str | None = None
 
@@ -101,20 +122,23 @@ def allowed_loss(records: Collection[str], thresholds: Thresholds) -> float:
     return max(thresholds.max_loss * len(records), thresholds.floor)
 
 
-def agrees(held: Listing, new: Listing, current: Listing, thresholds: Thresholds) -> bool:
+def agrees(held: HeldList, new: Listing, current: Listing, thresholds: Thresholds) -> bool:
     """Return whether a new answer confirms what a held one lacked of the current list.
 
     At most a tenth of the models that were missing may be back, and no more models of the held answer may be
     missing than `max_loss` and `floor` allow. An empty list agrees with an empty one only.
     """
+    if held.digest is None:
+        return False
     if held.digest == new.digest:
         return True
-    if not held.records or not new.records:
-        return not held.records and not new.records
-    missing = current.records.keys() - held.records.keys()
-    lost = held.records.keys() - new.records.keys()
+    models = held.models
+    if not models or not new.records:
+        return not models and not new.records
+    missing = current.records.keys() - models
+    lost = models - new.records.keys()
     return len(missing & new.records.keys()) <= MOST_BACK * len(missing) and len(lost) <= allowed_loss(
-        held.records, thresholds
+        models, thresholds
     )
 
 
@@ -176,7 +200,7 @@ def agreement(answers: Iterable[HeldAnswer], gone: Collection[str]) -> Agreement
     """Return since when answers, newest first, lack some models; None if the newest has one of them."""
     found: list[HeldAnswer] = []
     for answer in answers:
-        if not answer.listing.records.keys().isdisjoint(gone):
+        if not answer.listing.models.isdisjoint(gone):
             break
         found.append(answer)
     if not found:
@@ -200,7 +224,9 @@ def common_loss(new: Listing, current: Listing, hold: HoldRecord | None, at: str
         return frozenset()
     lacking = set(current.records) - new.records.keys()
     for answer in hold.answers:
-        lacking -= answer.listing.records.keys()
+        lacking -= answer.listing.models
+        if not lacking:
+            break
     return frozenset(lacking if len(lacking) < len(current) else ())
 
 
@@ -233,12 +259,12 @@ def is_steady(hold: HoldRecord, at: str) -> bool:
     return number >= STEADY_ANSWERS and has_lasted(answers[-1].began_at, at, STEADY_AFTER)
 
 
-def alternation_text(current: Listing, other: Listing) -> str:
+def alternation_text(current: AbstractSet[str], other: AbstractSet[str]) -> str:
     """Return why two lists that come in turn are held, for people."""
-    if not other.records:
+    if not other:
         return f"a list of {count(len(current), 'model')} and an empty one alternate"
     text = f"two lists alternate: {len(current)} and {len(other)} models"
-    only = sorted(other.records.keys() - current.records.keys())
+    only = sorted(other - current)
     if not only:
         return text
     names = ", ".join(only[:_MAX_NAMES])

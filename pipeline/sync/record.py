@@ -54,6 +54,8 @@ def record(
     _write_decisions(totals.snapshot, started_at, decisions, cache, imported=imported)
     _write_lasting_holds(totals.snapshot, started_at, decisions, cache)
     _retire_groups(totals.snapshot, decisions, cache)
+    if not imported:
+        _shorten_holds(decisions, cache)
     return totals
 
 
@@ -163,6 +165,7 @@ def _write_lasting_holds(
                     since=hold.began,
                     error_class=HoldKind.CURRENT,
                     error=hold.reason,
+                    added_bytes=state.held and cache.added_by_hold(state.held),
                 ),
                 cache,
                 started_at,
@@ -171,6 +174,19 @@ def _write_lasting_holds(
         ],
     )
     cache.mark_stale(state.id for state, _ in lasting)
+
+
+def _shorten_holds(decisions: Sequence[Decision], cache: RunCache) -> None:
+    """Shorten older held lists of the scopes whose answer is held and brought many new records.
+
+    A gateway that sends other models at each run must not fill the disk.
+    """
+    for decision in decisions:
+        if decision.outcome == Outcome.HELD:
+            assert decision.answer
+            dialect = decision.answer.dialect
+            if cache.added_by_hold(cache.listing_id(decision.scope, decision.answer.listing, dialect)):
+                cache.shorten_holds(decision.scope, dialect)
 
 
 def _retire_groups(snapshot: int, decisions: Sequence[Decision], cache: RunCache) -> None:
@@ -270,6 +286,7 @@ def _sighting(decision: Decision, cache: RunCache, started_at: str) -> Sighting 
             listing = cache.listing_id(decision.scope, answer.listing, answer.dialect)
             sighting = replace(sighting, listing=listing, error=decision.reason, error_class=decision.kind)
             if outcome == Outcome.HELD:
+                sighting = replace(sighting, added_bytes=cache.added_by_hold(listing))
                 return _counted(sighting, cache, started_at)
             if outcome != Outcome.MOVED:
                 return sighting

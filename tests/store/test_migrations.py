@@ -84,7 +84,8 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
     ]
     scopes = [(*row[:6], 0, *row[6:], None, None) for row in renamed]
     counted = [(*row, started_at[row[4]]) for row in before["missing"]]
-    widened = {name: [(*row, None) for row in before[name]] for name in ("sightings", "deliveries")}
+    new = {"sightings": (None, None, None), "deliveries": (None,)}
+    widened = {name: [(*row, *columns) for row in before[name]] for name, columns in new.items()}
     assert after == before | {"scopes": scopes, "missing": counted} | widened
 
 

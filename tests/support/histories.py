@@ -12,7 +12,7 @@ from pipeline.errors import FetchError, Refused, Unreachable
 from pipeline.gateways.types import ScopeResult
 from pipeline.store import Store, scope_states
 from pipeline.sync.decide import AnonymousList, Hold, judge, suspect
-from pipeline.sync.holds import HeldAnswer, HoldHistory, HoldRecord, is_steady
+from pipeline.sync.holds import HeldAnswer, HeldList, HoldHistory, HoldRecord, is_steady
 from support.fakes import NOTHING_HELD, UNCHANGED, moment, offered, record_run, result_of, scope
 
 CAUTIOUS = Thresholds(max_loss=0.5, floor=1, confirm=2, confirm_after=0.0)
@@ -51,7 +51,7 @@ class Expected:
     runs: int = 0
 
     @property
-    def held(self) -> dict[str, Listing]:
+    def held(self) -> dict[str, HeldList]:
         """The held listings."""
         return {name: answers[-1].listing for name, answers in self.holds.items()}
 
@@ -90,7 +90,7 @@ class Expected:
         at = moment(self.runs)
         verdict = judge(new, suspicion, current=current, holds=holds, thresholds=asked.thresholds, at=at)
         if isinstance(verdict, Hold):
-            self.holds.setdefault(name, []).append(HeldAnswer(at, self.runs, new, verdict.kind))
+            self.holds.setdefault(name, []).append(HeldAnswer(at, self.runs, HeldList.of(new), verdict.kind))
         else:
             self._accept(name, new)
 

@@ -13,7 +13,7 @@ from support.fakes import listing
 from pipeline.core.times import iso
 from pipeline.core.types import HoldKind, Listing, Thresholds
 from pipeline.sync.decide import Accept, AnonymousList, Hold, Verdict, falls_back, judge, suspect
-from pipeline.sync.holds import Agreement, HeldAnswer, HoldHistory, HoldRecord, is_steady
+from pipeline.sync.holds import Agreement, HeldAnswer, HeldList, HoldHistory, HoldRecord, is_steady
 
 STRICT = Thresholds(max_loss=0.25, floor=0)
 NOW = datetime.fromisoformat("2026-09-20T12:00:00+00:00")
@@ -31,7 +31,10 @@ def some(count: int, *, first: int = 0) -> Listing:
 
 def hold(*answers: tuple[float, Listing], kind: HoldKind = HoldKind.LOSS, began: int = 1) -> HoldRecord:
     """Return a hold of answers that came so many hours ago, oldest first; their snapshots count from 1."""
-    held = (HeldAnswer(at(hours), number, each, kind) for number, (hours, each) in enumerate(answers, began))
+    held = (
+        HeldAnswer(at(hours), number, HeldList.of(each), kind)
+        for number, (hours, each) in enumerate(answers, began)
+    )
     return HoldRecord(began, tuple(held), "two lists alternate" if kind == HoldKind.ALTERNATING else "held")
 
 
@@ -365,7 +368,11 @@ def test_few_of_many_models_in_some_answers_are_named() -> None:
 def in_turn(*answers: tuple[float, HoldKind]) -> HoldHistory:
     """Return an open hold in which two lists come in turn."""
     return HoldHistory(
-        HoldRecord(1, tuple(HeldAnswer(at(hours), 1, OTHER, kind) for hours, kind in answers), "two lists")
+        HoldRecord(
+            1,
+            tuple(HeldAnswer(at(hours), 1, HeldList.of(OTHER), kind) for hours, kind in answers),
+            "two lists",
+        )
     )
 
 
@@ -436,7 +443,7 @@ def test_a_held_answer_removes_no_model_that_an_answer_of_the_hold_has(
 ) -> None:
     """Except where the last answers in a row agree."""
     answers = tuple(
-        HeldAnswer(at(hours), 1, each, kind or HoldKind.LOSS)
+        HeldAnswer(at(hours), 1, HeldList.of(each), kind or HoldKind.LOSS)
         for hours, each, kind in sorted(held, key=lambda one: -one[0])
     )
     verdict = judged(new, current, holds=HoldHistory(HoldRecord(1, answers) if answers else None))

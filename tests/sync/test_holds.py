@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from support.e2e import Reply, listed, listing
 from support.plays import Play
 from support.proving import problems
+
+from pipeline.store import read_listing
+from pipeline.sync import cache
 
 TEN = tuple(f"m{n}" for n in range(10))
 FULL = listed(*TEN)
@@ -261,3 +265,124 @@ def test_the_mail_of_a_missing_watched_model_says_as_much_as_standard_error(play
         "Missing from 1 of 2 answers; the removal is confirmed after 1 more, at the earliest 2 Mar 10:48 UTC."
         in mail
     )
+
+
+# Held lists that bring many new models.
+
+
+def strange(run: int, *models: str, wide: int = 400) -> bytes:
+    """Return a list of some models, and of two hundred that no other run has."""
+    others = [{"id": f"new-{run}-{n}", "object": "model", "text": "x" * wide} for n in range(200)]
+    return listing([*({"id": model, "object": "model"} for model in models), *others])
+
+
+def totalled(body: bytes) -> bytes:
+    return json.dumps(json.loads(body) | {"total": 1000}).encode()
+
+
+LARGE: dict[str, Callable[[int], Sequence[bytes]]] = {
+    "other models at each run": lambda run: [strange(run)],
+    "other models of fewer records that are larger": lambda run: [strange(run, wide=4000)],
+    "a total that is larger": lambda run: [totalled(strange(run, *TEN))],
+    "other models in turn with the current list": lambda run: [strange(run), FULL, FULL],
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_hold_does_not_grow_the_database_at_each_run(play: Play, name: str) -> None:
+    play.run(FULL)
+    sizes = []
+    for run in range(7):
+        for answer in LARGE[name](run):
+            play.run(answer)
+        with sqlite3.connect(play.job.database) as connection:
+            connection.execute("pragma wal_checkpoint(truncate)")
+            sizes.append(connection.execute("select count(*) from records").fetchone()[0])
+        connection.close()
+    assert max(sizes) <= 10 + 3 * 200
+    assert sizes[-3:] == [sizes[-1]] * 3
+
+
+def test_lists_that_many_keys_get_are_shortened_once_none_needs_them(tmp_path: Path) -> None:
+    keys = {f"K{n}": f"a-secret-key-{n:02}" for n in range(3)}
+    with Play(tmp_path / "home", scopes={f"s{n}": f'key = "env:K{n}"' for n in range(3)}) as play:
+        play.job.env.update(keys)
+        play.run(FULL)
+        for run in range(8):
+            play.run(strange(run))
+        with sqlite3.connect(play.job.database) as connection:
+            (records,) = connection.execute("select count(*) from records").fetchone()
+        connection.close()
+        assert records <= 10 + 3 * 200
+        assert problems(play.job.database) == []
+
+
+def test_a_hold_ends_on_an_answer_that_agrees_after_others_were_shortened(play: Play) -> None:
+    play.run(FULL)
+    for run in range(8):
+        play.run(strange(run))
+    assert play.health()["held_models"] == 200
+    play.run(strange(7, "m0"))
+    assert play.health()["models"] == 201
+    assert play.health()["state"] == "ok"
+
+
+def test_a_list_that_was_shortened_does_not_agree_with_an_empty_one(play: Play) -> None:
+    play.run(FULL)
+    for run in range(5):
+        play.run(strange(run))
+    for run in range(5, 9):
+        play.run(totalled(strange(run)), hours=2)
+    for _ in range(4):
+        play.run(listed(), hours=2)
+        assert play.health()["state"] == "held"
+    play.run(listed(), hours=2)
+    assert play.health()["models"] == 0
+
+
+def test_models_that_all_answers_of_a_day_lack_are_removed_though_the_lists_were_shortened(
+    play: Play,
+) -> None:
+    play.run(FULL)
+    for run in range(25):
+        # Each has another one of the first five models.
+        play.run(strange(run, TEN[run % 5]))
+    assert play.health()["models"] == 5
+    kinds = json.loads(play.command("changes", "--json"))
+    assert sorted(each["model"] for each in kinds if each["kind"] == "removed") == list(TEN[5:])
+
+
+def test_the_last_held_list_is_accepted_whole(play: Play) -> None:
+    play.run(FULL)
+    for run in range(6):
+        play.run(strange(run, "m1"))
+    play.command("accept", "local/public")
+    assert play.health()["models"] == 201
+    play.run(strange(5, "m1"))
+    assert play.health()["state"] == "ok"
+
+
+def test_a_list_that_was_shortened_may_come_again_and_be_accepted(play: Play) -> None:
+    play.run(FULL)
+    for run in range(6):
+        play.run(strange(run))
+    play.run(strange(0))
+    play.run(strange(0))
+    assert play.health()["models"] == 200
+    for run in range(6):
+        play.run(strange(10 + run))
+    play.run(strange(0))
+    assert play.health()["models"] == 200
+    assert play.health()["state"] == "ok"
+
+
+def test_a_run_reads_no_records_of_held_lists(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    play.run(FULL)
+    for run in range(4):
+        play.run(strange(run))
+    read: list[int] = []
+    monkeypatch.setattr(
+        cache, "read_listing", lambda store, number: read.append(number) or read_listing(store, number)
+    )
+    play.run(strange(9))
+    assert read == [1]
