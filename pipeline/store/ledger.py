@@ -19,6 +19,7 @@ from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import FactsOf, WrittenListing, drop_listing, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
 from pipeline.store.recurrences import LastProblem, UnsteadyScope, has_unsteady, last_problem, unsteady_scopes
+from pipeline.store.repetitions import drop_repetitions
 from pipeline.store.runs import trusted_starts
 from pipeline.store.transitions import FieldsOf, write_transition
 
@@ -383,6 +384,10 @@ class LedgerWriter:
         )
         added: int | None = row["added"]
         return added
+
+    def drop_repetitions(self, scope: int, at: str) -> None:
+        """Delete the sightings of a scope's problems that repeat others, at the start of a run."""
+        drop_repetitions(self._store, scope, at)
 
     def large_holds(self, scope: int) -> list[LargeHold]:
         """Return the held lists of a scope that are kept whole and brought many new records, newest first."""

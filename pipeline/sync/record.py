@@ -56,6 +56,9 @@ def record(
     _retire_groups(totals.snapshot, decisions, cache)
     if not imported:
         _shorten_holds(decisions, cache)
+        for decision in decisions:
+            if decision.outcome in PROBLEMS or decision.lasting:
+                cache.ledger.drop_repetitions(decision.state.id, started_at)
     return totals
 
 
