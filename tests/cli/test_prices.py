@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,19 @@ def test_check_says_what_to_set_where_the_unit_of_prices_is_not_stated(job: Job)
         ' set `prices = { unit = "…", input = "pricing.input", output = "pricing.output" }`;'
         " the unit is `token`, `1k`, `1m`, `cents_per_1m` or `cents_per_100m`"
     )
+
+
+def test_advice_about_a_long_list_is_that_of_some_thousand_of_its_records(job: Job) -> None:
+    records = [CHEAP if number % 2 else {"description": "x"} for number in range(2500)]
+    found = advice_of(job, *records, CHEAP)
+    assert found is not None
+    assert re.match(r"\d{3} of 834 records have `pricing.input`; no price is read", found)
+
+
+def test_advice_about_a_long_list_without_facts_counts_all_of_its_records(job: Job) -> None:
+    found = advice_of(job, *({"weight": 7} for _ in range(2500)))
+    assert found is not None
+    assert found.startswith("2500 models: ")
 
 
 def test_check_names_another_currency(job: Job) -> None:

@@ -36,18 +36,23 @@ _PLAIN = words(
 
 _SAMPLE = 200
 
+_MOST_PRICED = 1000
+"""The records of a list whose prices are looked at, spread over all: a list may have tens of thousands."""
+
 
 def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
     """Return which records have prices of tokens that give no figure, and what to set; None if all do.
 
     Where no record of an unknown format has a price or another fact, the names of its fields are returned.
 
-    Prices of a dialect with paths of its own are in question only where none of them is found.
+    Prices of a dialect with paths of its own are in question only where none of them is found. Of a list of
+    more than a thousand records, some thousand are looked at, and are those that are counted.
     """
     if not isinstance(dialect.facts, FactPaths) or not dialect.facts.prices.by_name:
         return None
     prices = dialect.facts.prices
-    sample = tuple(records)
+    every = sorted(records, key=lambda record: record.model)
+    sample = every[:: -(-len(every) // _MOST_PRICED) or 1]
     # Ends at the first price: a run asks this of each new list.
     if prices.has_paths and any(facts.price_source for _, facts in _priced(dialect, sample)):
         return None
@@ -64,7 +69,7 @@ def price_advice(dialect: Dialect, records: Iterable[Record]) -> str | None:
         for (body, facts), each in zip(without, found, strict=True)
         if not (each.fields or facts.more_prices)
     ]
-    return _without_facts(dialect, sample) or _of_others(nothing, priced, len(sample))
+    return _without_facts(dialect, sample, len(every)) or _of_others(nothing, priced, len(sample))
 
 
 def _priced(dialect: Dialect, records: Iterable[Record]) -> Iterator[tuple[Mapping[str, Any], Facts]]:
@@ -124,7 +129,7 @@ def _unparsed(body: Mapping[str, Any], facts: Facts) -> Iterator[tuple[str, str]
                 yield jsonpath.generalise(path), value
 
 
-def _without_facts(dialect: Dialect, records: Sequence[Record]) -> str | None:
+def _without_facts(dialect: Dialect, records: Sequence[Record], total: int) -> str | None:
     """Return what records have from which neither a price nor another fact is read; None where any is."""
     bodies = [canonical.decode(record.body.encode()) for record in islice(records, _SAMPLE)]
     facts: list[Facts] = []
@@ -147,7 +152,7 @@ def _without_facts(dialect: Dialect, records: Sequence[Record]) -> str | None:
     ]
     if not any(others) or any(may_have_price(record.body) for record in records):
         return None
-    what = f"{count(len(records), 'model')}: no context length, no price is read"
+    what = f"{count(total, 'model')}: no context length, no price is read"
     return f"{what}; the records have {named(*others)}: set `facts` and `prices` where they are among them"
 
 
