@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
-from pipeline import processes
+from pipeline import processes, user_files
 from pipeline.core.types import Resolve, Secret
 from pipeline.errors import Unresolved
 
 COMMAND_TIMEOUT = 30.0
 """Seconds that a command may take, unless a run must end earlier."""
+
+LONGEST_SECRET = 64 * 1024
+"""Bytes of a secret: no server takes a longer header, and texts of a gateway are searched for its parts."""
 
 
 def resolver(directory: Path, *, timeout: float = COMMAND_TIMEOUT) -> Resolve:
@@ -26,11 +30,11 @@ def resolver(directory: Path, *, timeout: float = COMMAND_TIMEOUT) -> Resolve:
         kind, _, rest = reference.partition(":")
         match kind:
             case "env":
-                return _variable(rest)
+                return _of_bounded_length(kind, rest, _variable(rest))
             case "file":
                 return _file(rest, directory)
             case "command":
-                return _output(rest, timeout)
+                return _of_bounded_length(kind, "", _output(rest, timeout))
             case _:
                 raise Unresolved("a reference to a secret begins with env:, file: or command:")
 
@@ -52,6 +56,12 @@ def noting(resolve: Resolve, found: dict[str, int]) -> Resolve:
     return resolve_and_note
 
 
+def _of_bounded_length(kind: str, name: str, secret: Secret) -> Secret:
+    if len(secret.reveal()) > LONGEST_SECRET:
+        raise Unresolved(f"{kind}:{name} gives more than {LONGEST_SECRET:,} letters; nothing was sent")
+    return secret
+
+
 def _variable(name: str) -> Secret:
     value = os.environ.get(name)
     if value is None:
@@ -64,18 +74,21 @@ def secret_file(reference: str, directory: Path) -> Path:
     """Return the path of the file that a reference `file:PATH` names; see `resolver`."""
     name = reference.partition(":")[2]
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(name.replace("$CREDENTIALS_DIRECTORY", credentials or "$CREDENTIALS_DIRECTORY")).expanduser()
+    path = Path(name.replace("$CREDENTIALS_DIRECTORY", credentials or "$CREDENTIALS_DIRECTORY"))
+    with suppress(RuntimeError):  # there is no such user
+        path = path.expanduser()
     places = [directory / path]
     if credentials:
         places.insert(0, Path(credentials) / path)
-    return next((place for place in places if place.is_file()), places[-1])
+    # `Path.is_file` raises for a name that is too long.
+    return next((place for place in places if os.path.isfile(place)), places[-1])  # noqa: PTH113
 
 
 def _file(name: str, directory: Path) -> Secret:
     found = secret_file(f"file:{name}", directory)
     try:
         # Editors of Windows begin UTF-8 with a byte order mark.
-        text = found.read_bytes().decode("utf-8-sig")
+        text = user_files.read(found, LONGEST_SECRET).decode("utf-8-sig")
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise Unresolved(f"file: cannot be read; nothing was sent: {why}", path=found) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -139,7 +140,7 @@ def _templates(table: Table) -> Path | None:
     if table.text("templates") is None:
         return None
     path = table.file("templates")
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises for a name that is too long
         table.fail(f"there is no directory {path}: create it, or remove this line", "templates")
     return path
 

@@ -7,9 +7,11 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeVar
 
+from pipeline import user_files
 from pipeline.core.times import parse_duration
 from pipeline.core.types import REFERENCE_PREFIXES, is_reference
 from pipeline.errors import ConfigError
@@ -26,6 +28,9 @@ SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECA
 """A part of the name of a header whose value is a secret."""
 
 _KINDS = f"{', '.join(REFERENCE_PREFIXES[:-1])} or {REFERENCE_PREFIXES[-1]}"
+
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a file that the config refers to."""
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -174,7 +179,14 @@ class Table:
 
     def file(self, key: str, default: str = "") -> Path:
         """Return an absolute path; a relative one in the file is relative to the file's directory."""
-        return self.path.absolute().parent / Path(self.text(key) or default).expanduser()
+        text = self.text(key) or default
+        try:
+            path = self.path.absolute().parent / Path(text).expanduser()
+        except RuntimeError:
+            self.fail(f"there is no home of the user in {text!r}", key)
+        if "\0" in text:
+            self.fail("has a NUL, which no path can have", key)
+        return path
 
     def required_file(self, key: str, example: str) -> Path:
         """Return a path, as `file` does, that must not be absent."""
@@ -209,14 +221,15 @@ def read_text(path: Path, *, if_absent: str | None = None) -> str:
     """Read the config, or a file that it refers to.
 
     Args:
-        path: the file.
-        if_absent: the message if it does not exist.
+        path: the file; the config may be a pipe, such as `<(sops -d file)` in a shell.
+        if_absent: the message if it does not exist, for the config.
 
     Raises:
         ConfigError: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = user_files.read(path, _LARGEST) if if_absent is None else path.read_bytes()
+        return StringIO(content.decode("utf-8-sig"), newline=None).read()
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8: save it as UTF-8", where=str(path)) from error
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from pipeline import user_files
 from pipeline.core.watchlist import Watch
 from pipeline.delivery.files import run_stem
 from pipeline.delivery.outbox import thread_id
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pipeline.reports.render.feeds import Entry
 
 _FEED_ENTRIES = 20
+
+_LARGEST_TEMPLATE = 1024 * 1024
+"""Bytes of a template."""
 
 
 class RenderedReport(Struct, frozen=True):
@@ -160,7 +164,7 @@ def _templates(destination: Destination, problems: list[str]) -> dict[str, str]:
         return found
     for path in paths:
         try:
-            found[path.name] = path.read_text(encoding="utf-8")
+            found[path.name] = user_files.read(path, _LARGEST_TEMPLATE).decode()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is not UTF-8"
             problems.append(_problem(destination, f"{path.name}: cannot be read: {why}"))

@@ -360,7 +360,7 @@ def exposure(path: Path, *, is_secret: bool) -> str | None:
     try:
         file = path.resolve(strict=True)
         mode, above = file.stat(), [each.stat() for each in file.parents]
-    except OSError:
+    except (OSError, RuntimeError, ValueError):  # also a loop of links, and a NUL
         return None
     reach = stat.S_IRWXG | stat.S_IRWXO
     if _is_private_group(mode.st_gid, {mode.st_uid, os.geteuid()}):
