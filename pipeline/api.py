@@ -51,6 +51,7 @@ from pipeline.history.selectors import (
     parse_time,
     report_window,
     require_history,
+    require_order,
     require_scopes,
     scope_test,
     selected_scopes,
@@ -776,24 +777,34 @@ class Home(Struct, frozen=True):
     # The history.
 
     def changes(
-        self, *, since: When | None = None, scopes: Globs = (), models: Globs = (), kinds: Sequence[str] = ()
+        self,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        scopes: Globs = (),
+        models: Globs = (),
+        kinds: Sequence[str] = (),
     ) -> tuple[Event, ...]:
         """Return the events, oldest first; an event of a watched model may be `urgent`.
 
         Args:
             since: leave out earlier events.
+            until: leave out the events of this time and later.
             scopes: globs of scopes; an event names the matching scopes only.
             models: globs of model ids.
             kinds: `added`, `removed`, `returned`, `changed`, `shape`; none means all.
 
         Raises:
-            QuestionError: `since` is no time, or a glob matches no scope.
+            QuestionError: a time is no time, `until` is not after `since`, or a glob matches no scope.
         """
-        start = self._optional_time(since)
+        start, end = self._optional_time(since), self._optional_time(until)
+        require_order(start, end)
         with self._read() as store:
             require_scopes(store, scopes)
             watch = self.watch_list
-            events = mark_urgent(find_events(store, time_window(store, since=start), watch=watch), watch)
+            events = mark_urgent(
+                find_events(store, time_window(store, since=start, until=end), watch=watch), watch
+            )
             groups = scope_groups(store)
         return select_events(events, scopes=scopes, models=models, kinds=kinds, groups=groups)
 

@@ -33,6 +33,18 @@ class Query(Struct, frozen=True):
         }
 
 
+# SQLite counts the days of the week from Sunday: https://www.sqlite.org/lang_datefunc.html
+_WEEKDAYS = (
+    ("sunday", "sun"),
+    ("monday", "mon"),
+    ("tuesday", "tue"),
+    ("wednesday", "wed"),
+    ("thursday", "thu"),
+    ("friday", "fri"),
+    ("saturday", "sat"),
+)
+
+
 def time_parameter(name: str, default: str) -> str:
     """Return SQL that parses a time as the commands do.
 
@@ -42,11 +54,24 @@ def time_parameter(name: str, default: str) -> str:
         name: of the parameter.
         default: the SQL expression for an empty parameter.
     """
-    message = f"{name} is not a time: write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z"
-    return f"""case when :{name} = '' then {default} else coalesce(case
+    message = f"{name} is not a time: write 2h, 3d, yesterday, monday, 2026-05-01 or 2026-05-01T08:00Z"
+    days = " ".join(
+        f"when '{day}' then strftime('%Y-%m-%dT00:00:00Z', 'now', '-6 days', 'weekday {number}')"
+        for number, names in enumerate(_WEEKDAYS)
+        for day in names
+    )
+    return f"""case when :{name} = '' then {default} else coalesce(
+        case lower(:{name}) when 'now' then strftime('%Y-%m-%dT%H:%M:%SZ', 'now')
+        when 'today' then strftime('%Y-%m-%dT00:00:00Z', 'now')
+        when 'yesterday' then strftime('%Y-%m-%dT00:00:00Z', 'now', '-1 day') {days} end, case
         when :{name} glob '[0-9]*[mhdw]' and trim(:{name}, '0123456789') in ('m', 'h', 'd', 'w')
         then strftime('%Y-%m-%dT%H:%M:%SZ', 'now', printf('-%d minutes', cast(:{name} as integer)
             * case substr(:{name}, -1) when 'm' then 1 when 'h' then 60 when 'd' then 1440 else 10080 end))
+        when lower(:{name}) glob '[0-9]* ago'
+        then strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-' || (cast(:{name} as integer)
+            * case rtrim(trim(substr(lower(:{name}), 1, length(:{name}) - 4), '0123456789 '), 's')
+            when 'minute' then 1 when 'hour' then 60 when 'day' then 1440 when 'week' then 10080
+            when 'month' then 43200 when 'year' then 525600 end) || ' minutes')
         when :{name} glob '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
         then strftime('%Y-%m-%dT%H:%M:%SZ', :{name}) end, json_extract('0', '{message}')) end"""
 
@@ -110,7 +135,7 @@ _FACTS = ", ".join(
 )
 """The facts of two records, `own` and `pair`, that a comparison shows."""
 
-_TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or relative: 2h, 1d, 3w."
+_TIMES = "Times are UTC, such as 2026-05-01 or 2026-05-01T06:00:00Z, or 2h, 3d, 2w (ago), yesterday, monday."
 
 
 EVENTS = (Path(__file__).parent / "plugins" / "start" / "events.sql").read_text("utf-8").rstrip()

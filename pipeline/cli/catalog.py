@@ -31,7 +31,8 @@ from pipeline.reports.csv_json import coverage_value, current_price_value, event
 
 @click.command()
 @with_home
-@click.option("--since", type=Time(), help="From this time on: 2h, 1d, 3w (ago), or a date.")
+@click.option("--since", type=Time(), help=f"From this time on: {MOMENTS}.")
+@click.option("--until", type=Time(), help="Before this time.")
 @click.option(
     "--scope",
     "scopes",
@@ -61,6 +62,7 @@ def changes(
     home: Home,
     *,
     since: str | None,
+    until: str | None,
     scopes: tuple[str, ...],
     models: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -71,7 +73,7 @@ def changes(
     bom: bool,
 ) -> None:
     """Show what changed, oldest first; scopes with the same changes share a heading."""
-    events = home.changes(since=since, scopes=scopes, models=models, kinds=kinds)
+    events = home.changes(since=since, until=until, scopes=scopes, models=models, kinds=kinds)
     if as_json:
         raw(pretty([event_value(event) for event in events]))
     elif as_csv:

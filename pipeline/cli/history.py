@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from pipeline.api import Home
-from pipeline.cli.options import Name, Time, csv_option, with_home
+from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
 from pipeline.cli.terminal import can_draw, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.impact import by_importance
@@ -37,7 +37,7 @@ _MOST_MODELS = 20
     multiple=True,
     help="Only in scopes that match this glob; may be repeated.",
 )
-@click.option("--since", type=Time(), help="Only events from this time on: 2h, 1d, 3w (ago), or a date.")
+@click.option("--since", type=Time(), help=f"Only events from this time on: {MOMENTS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @csv_option("Print CSV, a row for each scope, step and field.")
 def history(

@@ -21,7 +21,7 @@ from pipeline.core.times import parse_moment
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-MOMENTS = "2h, 1d, 3w (ago), or a date"
+MOMENTS = "2h, 3d (ago), yesterday, monday, or a date"
 """The help on a time."""
 
 LOG = logging.getLogger("modelwatch")
@@ -32,7 +32,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Time(click.ParamType[str]):
-    """A moment: `2h`, `1d`, `3w` ago, or a date, or a date and time (UTC unless it names its zone)."""
+    """A moment, as `core.times.parse_moment` reads it."""
 
     name = "time"
 

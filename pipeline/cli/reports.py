@@ -11,7 +11,7 @@ import click
 from msgspec.structs import asdict
 
 from pipeline.api import Delivery, Home, Preview, write_preview
-from pipeline.cli.options import LOG, Name, Time, logged, with_home
+from pipeline.cli.options import LOG, MOMENTS, Name, Time, logged, with_home
 from pipeline.cli.run import log_deliveries
 from pipeline.cli.terminal import Column, raw, table
 from pipeline.core.canonical import pretty
@@ -65,7 +65,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 @with_home
 @logged
 @click.option(
-    "--since", type=Time(), help="Begin at this time, not at the end of the last report: 2h, 1d, a date."
+    "--since",
+    type=Time(),
+    help=f"Begin at this time, not at the end of the last report: {MOMENTS}.",
 )
 @click.option("--until", type=Time(), help="With --since: end before this time.")
 @click.option("--as", "form", type=click.Choice(FORMS), help="Print the report in this form; write no file.")

@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from pipeline.api import Home
-from pipeline.cli.options import Name, Time, csv_option, with_home
+from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
@@ -37,7 +37,7 @@ from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
     type=Time(),
     default="7d",
     show_default=True,
-    help="Report prices and stages that changed after this time.",
+    help=f"Report prices and stages that changed after this time: {MOMENTS}.",
 )
 @click.option(
     "--days",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from msgspec import Struct
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO = re.compile(r"^(\d{1,6})([mhdw])$", re.ASCII)
+_AGO = re.compile(
+    r"(\d{1,6}|an?)\s*(m|min|minute|h|hour|d|day|w|week|month|y|year)(?:(?<=\w{3})s)?(\s+ago)?", re.ASCII
+)
+_DAYS_AGO = {"d": 1, "w": 7, "month": 30, "y": 365}
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY = re.compile(
+    rf"(today|yesterday|(?:last\s+)?(?:{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in _WEEKDAYS)}))"
+    r"(?:\s+(\d{1,2}:\d\d(?::\d\d)?))?",
+    re.ASCII,
+)
 _DURATION = re.compile(r"^(\d{1,9})([smhdw]?)$", re.ASCII)
 
 APART = 60.0
@@ -90,8 +99,17 @@ def parse_duration(text: str) -> float:
     return timedelta(**{_UNITS[found[2] or "s"]: int(found[1])}).total_seconds()
 
 
+MOMENTS = "2h, 3d, '2 weeks ago', yesterday, monday, 2026-05-01 or 2026-05-01T08:00Z"
+"""What to write as a time, for messages."""
+
+
 def parse_moment(text: str, now: datetime) -> str:
-    """Parse `2h`, `1d` or `3w` before now, a date, or a date and time (UTC unless it has a zone).
+    """Parse a moment in any form that people write; what names no zone is in UTC.
+
+    * `2h`, `1d`, `3w`, `2 days ago`, `an hour ago`: so long before now; a month has 30 days, a year 365
+    * `now`; `today`, `yesterday`, `monday`, `last fri`: the beginning of that day, or with a time of day,
+      `yesterday 14:30`. A weekday is the latest one, which may be today; with `last` it is before today.
+    * `2026-05-01`, `2026-05-01 08:00`, `2026-05-01T08:00+02:00`: ISO 8601
 
     Returns:
         The moment as `iso` returns it.
@@ -99,13 +117,37 @@ def parse_moment(text: str, now: datetime) -> str:
     Raises:
         ValueError: it is none of these; the message says what to write.
     """
-    ago = _AGO.match(text)
+    words = text.strip().lower()
     try:
-        if ago:
-            return iso(now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
-        return iso(datetime.fromisoformat(text))
+        if words == "now":
+            return iso(now)
+        if ago := _AGO.fullmatch(words):
+            return iso(now - _time_ago(ago[1], ago[2]))
+        if day := _DAY.fullmatch(words):
+            of_day = time.fromisoformat(day[2].zfill(5) if day[2] else "00:00")
+            return iso(datetime.combine(_day(day[1], now.astimezone(UTC).date()), of_day, UTC))
+        return iso(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no time: write 2h, 1d, 3w, 2026-05-01 or 2026-05-01T08:00Z") from None
+        raise ValueError(f"{text!r} is no time: write {MOMENTS}") from None
+
+
+def _time_ago(number: str, unit: str) -> timedelta:
+    times = int(number) if number.isdigit() else 1
+    if unit == "month":
+        return timedelta(days=times * _DAYS_AGO[unit])
+    if unit[0] in _DAYS_AGO:
+        return timedelta(days=times * _DAYS_AGO[unit[0]])
+    return timedelta(**{_UNITS[unit[0]]: times})
+
+
+def _day(words: str, today: date) -> date:
+    """Return the day that is called `today`, `yesterday`, `monday` or `last monday`."""
+    *last, name = words.split()
+    if name in ("today", "yesterday"):
+        return today - timedelta(days=name == "yesterday")
+    weekday = [each[:3] for each in _WEEKDAYS].index(name[:3])
+    back = (today.weekday() - weekday) % 7
+    return today - timedelta(days=back or (7 if last else 0))
 
 
 def parse_http_date(text: str) -> int | None:

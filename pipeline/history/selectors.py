@@ -21,9 +21,9 @@ from pipeline.store.scopes import scope_gateways
 from pipeline.store.windows import Window, time_window
 
 When = datetime | str
-"""A moment: a `datetime` (UTC unless it has a zone), or `2h`, `1d`, `3w` ago, a date, or a date and time."""
+"""A moment: a `datetime` (UTC unless it has a zone), or a text that `core.times.parse_moment` reads."""
 
-_MOMENTS = "2026-05-01, 2d (ago), now or '#123'"
+_MOMENTS = "2026-05-01, 2d (ago), yesterday, now or '#123'"
 
 
 def parse_time(when: When, now: datetime) -> str:
@@ -128,16 +128,25 @@ def require_history(store: Store, at: str) -> str:
     return at
 
 
+def require_order(since: str | None, until: str | None) -> None:
+    """Raise an error unless a window (ISO 8601 UTC, None for no bound) has room for a run.
+
+    Raises:
+        QuestionError: `until` is not after `since`.
+    """
+    if since is not None and until is not None and until <= since:
+        raise QuestionError(
+            f"--until ({minute(until)} UTC) must be after --since ({minute(since)} UTC): nothing is between"
+        )
+
+
 def report_window(store: Store, *, since: str, until: str | None) -> Window:
     """Return the window of a report on the runs from `since` until before `until` (ISO 8601 UTC).
 
     Raises:
         QuestionError: `until` is not after `since`, or there was no run between them.
     """
-    if until is not None and until <= since:
-        raise QuestionError(
-            f"--until ({minute(until)} UTC) must be after --since ({minute(since)} UTC): nothing is between"
-        )
+    require_order(since, until)
     last = last_start(store, before=until)
     if last is None or last < since:
         period = f"between {minute(since)} and {minute(until)}" if until else f"since {minute(since)}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from support.fakes import Script
 from pipeline.browse.plugins import start
 from pipeline.browse.plugins.start import is_lost
 from pipeline.browse.queries import EVENTS, QUERIES, Query, time_parameter
+from pipeline.core.times import parse_moment
 from pipeline.core.types import Kind
 from pipeline.errors import StoreError
 from pipeline.history.changes import find_events
@@ -235,14 +238,22 @@ def test_stored_queries_accept_the_times_of_the_commands(name: str, recorded: Sc
     )
     assert ask(recorded.store, name, since="2026-09-20", until="900w") == []
     assert ask(recorded.store, name, since="900w", until="2026-09-21") == everything
-    for wrong in ("garbage", "1x", "d", "2026", "2026-13-01", "1d2h", "999999w"):
-        with pytest.raises(StoreError, match="since is not a time: write 2h, 1d, 3w, 2026-05-01"):
+    for wrong in ("garbage", "1x", "d", "2026", "2026-13-01", "1d2h", "999999w", "2 ages ago", "ago"):
+        with pytest.raises(StoreError, match="since is not a time: write 2h, 3d, yesterday"):
             ask(recorded.store, name, since=wrong)
 
 
 @pytest.mark.parametrize(
     ("text", "modifier"),
-    [("90m", "-90 minutes"), ("2h", "-2 hours"), ("10d", "-10 days"), ("3w", "-21 days")],
+    [
+        *(("90m", "-90 minutes"), ("2h", "-2 hours"), ("10d", "-10 days"), ("3w", "-21 days")),
+        *(
+            ("2 hours ago", "-2 hours"),
+            ("1 Day ago", "-1 day"),
+            ("3 weeks ago", "-21 days"),
+            ("now", "+0 days"),
+        ),
+    ],
 )
 def test_relative_times_count_back_from_now(text: str, modifier: str, store: Store) -> None:
     sql = (
@@ -250,6 +261,12 @@ def test_relative_times_count_back_from_now(text: str, modifier: str, store: Sto
     )
     (row,) = store.rows(sql, {"since": text, "ago": modifier})
     assert row["at"] == row["due"] is not None
+
+
+@pytest.mark.parametrize("text", ["today", "yesterday", *calendar.day_name, *calendar.day_abbr])
+def test_times_of_a_form_are_those_of_the_commands(text: str, store: Store) -> None:
+    (row,) = store.rows(f"select {time_parameter('since', 'null')} as at", {"since": text})
+    assert row["at"] == parse_moment(text, datetime.now(UTC))
 
 
 def test_prices_of_has_each_price_change_with_percent(recorded: Script) -> None:

@@ -117,13 +117,38 @@ def test_an_http_date_is_parsed_in_its_forms(text: str, at: int | None) -> None:
         ("3w", "2026-04-10T08:00:00Z"),
         ("2026-04-01", "2026-04-01T00:00:00Z"),
         ("2026-04-01T10:00+02:00", "2026-04-01T08:00:00Z"),
+        ("2026-04-01 10:00", "2026-04-01T10:00:00Z"),
+        ("2 hours ago", "2026-05-01T06:00:00Z"),
+        ("2hours", "2026-05-01T06:00:00Z"),
+        ("an hour ago", "2026-05-01T07:00:00Z"),
+        ("90 min ago", "2026-05-01T06:30:00Z"),
+        ("1 day ago", "2026-04-30T08:00:00Z"),
+        (" 2  Days  Ago ", "2026-04-29T08:00:00Z"),
+        ("a week ago", "2026-04-24T08:00:00Z"),
+        ("2 months ago", "2026-03-02T08:00:00Z"),
+        ("1y", "2025-05-01T08:00:00Z"),
+        ("now", "2026-05-01T08:00:00Z"),
+        ("today", "2026-05-01T00:00:00Z"),
+        ("Yesterday", "2026-04-30T00:00:00Z"),
+        ("yesterday 9:30", "2026-04-30T09:30:00Z"),
+        ("friday", "2026-05-01T00:00:00Z"),
+        ("last friday", "2026-04-24T00:00:00Z"),
+        ("saturday", "2026-04-25T00:00:00Z"),
+        ("Thu 23:15:30", "2026-04-30T23:15:30Z"),
+        ("last thu", "2026-04-30T00:00:00Z"),
     ],
 )
 def test_a_moment_is_relative_or_a_date(text: str, moment: str) -> None:
     assert parse_moment(text, utc("2026-05-01T08:00")) == moment
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2x", "9999999d", "999999w", "\u0662h"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "soon", "2x", "9999999d", "999999w", "\u0662h", "2 ds ago", "hour ago", "-2h", "1.5h"),
+        *("yesterday 25:00", "yesterday9:30", "mond", "last today", "2026-02-30", "tomorrow", "999999 y"),
+    ],
+)
 def test_another_text_is_no_moment(text: str) -> None:
     with pytest.raises(ValueError, match="write 2h"):
         parse_moment(text, utc("2026-05-01T08:00"))
