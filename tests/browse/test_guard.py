@@ -15,7 +15,13 @@ import pytest
 from support.browsing import browse_server, record_special_names
 from support.e2e import Job
 
-from pipeline.browse.plugins.guard import LARGEST_RESULT, LONGEST_VALUE, MOST_MEMORY
+from pipeline.browse.plugins.guard import (
+    LARGEST_RESULT,
+    LONGEST_PATTERN,
+    LONGEST_VALUE,
+    MOST_FACETS,
+    MOST_MEMORY,
+)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +153,40 @@ def peak(process: subprocess.Popen[str]) -> int:
     status = Path(f"/proc/{process.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
+
+
+@pytest.mark.parametrize("facet", ["_facet=name", "_facet=id", "_facet_date=name"])
+def test_a_page_has_a_bounded_number_of_facets(base: str, facet: str) -> None:
+    path = "/modelwatch/models.json?_facet_size=5&"
+    few, many = ("&".join([facet] * number) for number in (MOST_FACETS, MOST_FACETS + 1))
+    assert ask(base, path + few, Host="localhost")[0] == 200
+    assert ask(base, path + many, Host="localhost")[0] == 400
+
+
+@pytest.mark.parametrize("how", ["contains", "like", "glob", "notlike"])
+def test_a_filter_has_a_pattern_of_a_bounded_length(base: str, how: str) -> None:
+    pattern = "a" * LONGEST_PATTERN
+    status, text = ask(base, f"/modelwatch/records.json?body__{how}={pattern}b", Host="localhost")
+    assert (status, "pattern too complex" in text) == (400, True)
+    assert ask(base, f"/modelwatch/records.json?body__{how}=crane", Host="localhost")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("cross-site", "no-cors", "image", 400),
+        ("cross-site", "cors", "empty", 400),
+        ("cross-site", "navigate", "iframe", 400),
+        ("cross-site", "navigate", "document", 200),
+        ("same-origin", "cors", "empty", 200),
+        ("none", "navigate", "document", 200),
+    ],
+)
+def test_a_page_of_another_site_may_lead_here_and_load_nothing(
+    base: str, site: str, mode: str, dest: str, status: int
+) -> None:
+    headers = {"Host": "localhost", "Sec_Fetch_Site": site, "Sec_Fetch_Mode": mode, "Sec_Fetch_Dest": dest}
+    assert ask(base, "/modelwatch.json?sql=select+1", **headers)[0] == status
 
 
 def test_a_public_server_allows_no_query_of_a_visitor_unless_asked(job: Job) -> None:
