@@ -16,7 +16,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli import COMPLETE_VARIABLE
-from pipeline.cli.streams import Stream, tolerant_streams
+from pipeline.cli.streams import Stream, has_colours, tolerant_streams
 from pipeline.errors import HELD_EXIT, STREAM_EXIT, PortError
 
 if TYPE_CHECKING:
@@ -107,8 +107,21 @@ _EXIT_STATUSES = (
 )
 
 
+class _Formatter(click.HelpFormatter):
+    """Writes help with bold headings, on a terminal with colours."""
+
+    def write_heading(self, heading: str) -> None:
+        super().write_heading(click.style(heading, bold=True) if has_colours() else heading)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class _Commands(click.Group):
     """The commands; the module of one is imported when it is called, so that `--help` is instant."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -119,6 +132,7 @@ class _Commands(click.Group):
             return None
         name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
         command: click.Command = getattr(import_module(f"pipeline.cli.{entry.module}"), name)
+        command.context_class = _Context
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 
 from pipeline.api import Home, Needs, Status, UserGroup
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
-from pipeline.cli.terminal import STATE_COLOURS, Column, raw, table
+from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, table
 from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.facts import strip_zeros
@@ -22,7 +22,7 @@ from pipeline.core.prices import PRICES
 from pipeline.core.text import count, did_you_mean, quoted
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
-from pipeline.errors import ConfigError
+from pipeline.errors import CHANGES_EXIT, ConfigError
 from pipeline.history.types import Coverage
 from pipeline.reports import csv_json
 from pipeline.reports.console import dollars_text, event_lines, incident_lines, price_now_text, scopes_text
@@ -79,11 +79,11 @@ def changes(
     elif as_csv:
         raw(csv_json.as_csv(events, bom=bom))
     else:
-        lines = list(event_lines(events, quiet_too=quiet_too, each=each))
-        click.echo("\n".join(lines) or "no changes")
+        lines = list(event_lines(events, quiet_too=quiet_too, each=each)) or ["no changes"]
         hidden = sum(event.quiet for event in events)
         if hidden and not quiet_too:
-            click.echo(f"({hidden} quiet: --all shows them)")
+            lines.append(f"({hidden} quiet: --all shows them)")
+        click.echo("\n".join(paint(lines)))
 
 
 _MODEL_COLUMNS = ("gateway", "model", "owned_by", "created", "scopes", "groups")
@@ -404,8 +404,13 @@ def _group_value(group: UserGroup) -> dict[str, Any]:
 
 @click.command()
 @with_home
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 1 unless the job has run, every scope is healthy, and no report was refused.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(home: Home, *, as_json: bool) -> None:
+def status(home: Home, *, exit_code: bool, as_json: bool) -> int:
     """Show the last run, and the scopes that are held, failing or no longer asked, with the time."""
     found = home.status()
     if as_json:
@@ -418,7 +423,8 @@ def status(home: Home, *, as_json: bool) -> None:
         }
         raw(pretty(value))
     else:
-        click.echo("\n".join(_status_lines(found, _references(home))))
+        click.echo("\n".join(paint(_status_lines(found, _references(home)))))
+    return 0 if found.is_healthy or not exit_code else CHANGES_EXIT
 
 
 def _references(home: Home) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ import click
 
 from pipeline.api import Home, Moment, ScopeListing
 from pipeline.cli.options import Name, csv_option, with_home
-from pipeline.cli.terminal import raw
+from pipeline.cli.terminal import paint, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.prices import prices_of_fields
 from pipeline.core.text import count
@@ -56,7 +56,7 @@ def diff(
     elif as_csv:
         raw(write_csv(DIFF_COLUMNS, diff_rows(found), bom=bom))
     else:
-        click.echo("\n".join(diff_lines(found, quiet_too=quiet_too, each=each)))
+        click.echo("\n".join(paint(diff_lines(found, quiet_too=quiet_too, each=each))))
     return CHANGES_EXIT if exit_code and found.differs else 0
 
 

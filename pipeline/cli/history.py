@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pipeline.api import Home
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
-from pipeline.cli.terminal import can_draw, raw
+from pipeline.cli.terminal import can_draw, paint, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.impact import by_importance
 from pipeline.core.prices import PriceChange
@@ -63,7 +63,7 @@ def history(
     else:
         bars = can_draw()
         parts = [
-            "\n".join(timeline_lines(list(timelines), since, bars=bars))
+            "\n".join(paint(timeline_lines(list(timelines), since, bars=bars)))
             for _, timelines in groupby(found, key=lambda each: (each.model, each.gateway))
         ]
         click.echo("\n\n".join(parts))

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 
 from pipeline.api import Check, Cure, Home
 from pipeline.cli.options import Name, with_home
-from pipeline.cli.terminal import raw
+from pipeline.cli.terminal import coloured, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count, printable
 from pipeline.core.times import minute
@@ -73,7 +73,10 @@ def verify(home: Home, *, as_json: bool) -> int:
         raw(pretty([asdict(check) for check in checks]))
     elif problems:
         cures = [str(cure) for cure in Cure if any(problem.cure == cure for problem in problems)]
-        click.echo(f"{count(len(problems), 'problem')}; what to do: {', then '.join(reversed(cures))}")
+        verdict = f"{count(len(problems), 'problem')}; what to do: {', then '.join(reversed(cures))}"
+        click.echo(coloured(verdict, "red"))
+    else:
+        click.echo(coloured(f"no problem in {count(len(checks), 'check')}: the database is sound", "green"))
     return StoreError.exit_code if problems else 0
 
 

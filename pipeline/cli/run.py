@@ -22,7 +22,7 @@ from pipeline.api import (
     ScopeResult,
 )
 from pipeline.cli.options import LOG, Name, logged, new_option, with_home
-from pipeline.cli.terminal import Bar, Column, interruptible, progress, raw, table, terminable
+from pipeline.cli.terminal import Bar, Column, interruptible, paint, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.masking import SHORTEST_IN_BODY
@@ -240,7 +240,7 @@ class _Observer(RunObserver):
     def on_report(self, report: Report, absences: Sequence[WatchedModel]) -> None:
         self._report, self._absences = report, absences
         if self._prints:
-            for line in (*pending_lines(absences), *report_lines(report)):
+            for line in paint((*pending_lines(absences), *report_lines(report))):
                 click.echo(line)
 
     def on_problems(self, problems: RunProblems) -> None:

@@ -129,3 +129,8 @@ def _is_at(text: io.TextIOWrapper, descriptor: int) -> bool:
         return text.fileno() == descriptor
     except (OSError, ValueError):
         return False
+
+
+def has_colours() -> bool:
+    """Return whether standard output shows colours; see https://no-color.org/."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

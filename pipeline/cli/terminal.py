@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from pipeline.cli.streams import has_colours
 from pipeline.core.text import UNSAFE, printable
 
 _GAP = "  "
@@ -163,16 +164,76 @@ def _folded(text: str, width: int) -> list[str]:
     return lines
 
 
-def has_colours() -> bool:
-    """Return whether standard output shows colours; see https://no-color.org/."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
 def coloured(text: str, colour: str | None = None, *, bold: bool = False, faint: bool = False) -> str:
     """Return a text in a colour of click, where standard output shows colours."""
     if not has_colours() or not (colour or bold or faint):
         return text
     return click.style(text, fg=colour, bold=bold or None, dim=faint or None)
+
+
+_GOOD, _BAD, _UNSURE, _BACK = {"fg": "green"}, {"fg": "red"}, {"fg": "yellow"}, {"fg": "cyan"}
+
+_TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+
+_COLOURS: Sequence[tuple[re.Pattern[str], Mapping[str, Any]]] = [
+    (re.compile(pattern), style)
+    for pattern, style in (
+        # Changes and differences: an urgent one, the symbol with the model, and headings.
+        (r"(?P<it>! )", _BAD | {"bold": True}),
+        (r"(! |  )(?P<it>\+ .+?)(?=  |$)", _GOOD),
+        (r"(! |  )(?P<it>- .+?)(?=  |$)", _BAD),
+        (r"(! |  )(?P<it>~ .+?)(?=  |$)", _UNSURE),
+        (r"(! |  )(?P<it>↩ .+?)(?=  |$)", _BACK),
+        (rf"(?P<it>{_TIME}  .*|flapping|\S.*  \d+ → \d+ models?)$", {"bold": True}),
+        # A timeline.
+        (r"(?P<it>\S+ at \S+)$", {"bold": True}),
+        (rf" {{4}}(?P<it>{_TIME})", {"dim": True}),
+        (rf" {{4}}{_TIME}  (?P<it>added|offered|back)\b", _GOOD),
+        (rf" {{4}}{_TIME}  (?P<it>removed|gone|missing|may be gone)\b", _BAD),
+        (rf" {{4}}{_TIME}  (?P<it>returned)\b", _BACK),
+        (r" {4}now +(?P<it>offered)", _GOOD),
+        (r" {4}now +(?P<it>not offered|no longer asked)", _BAD),
+        # Watched models.
+        (r"  \S.*?  (?P<it>OK), ", _GOOD),
+        (r" {6}(?P<it>removed|gone|missing)\b", _BAD),
+        (r" {6}(?P<it>may be \w+|unknown)\b", _UNSURE),
+        (r"(?P<it>(none of \d+ watched models needs|the watched model needs no) attention)", _GOOD),
+        (r"(?P<it>(\d+ of \d+ watched models needs?|the watched model needs) attention)", _BAD),
+        # The states of scopes.
+        (r"\S.*?: (?P<it>failing|answers keep failing)\b", _BAD),
+        (r"\S.*?: (?P<it>held|answers keep being held|\d+ pending removals?)\b", _UNSURE),
+        (r"(?P<it>reports (waiting|refused))", _UNSURE),
+        (r"(?P<it>(\d+) of \2 scopes? (is|are) healthy)", _GOOD),
+        (r"(?P<it>(\d+) of (?!\2 )\d+ scopes? (is|are) healthy)", _BAD),
+        (r" *(?P<it>\(.*\)|no changes|no difference: .*)$", {"dim": True}),
+    )
+]
+"""How lines for people are coloured: their forms, with the part `it`, and styles of `click.style`."""
+
+
+def paint(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines for people, in colours where standard output shows them.
+
+    The lines are those of changes, differences, timelines, watched models and states of scopes.
+    """
+    if not has_colours():
+        yield from lines
+        return
+    for line in lines:
+        spans: dict[tuple[int, int], Mapping[str, Any]] = {}
+        for pattern, style in _COLOURS:
+            if found := pattern.match(line):
+                spans[found.span("it")] = style
+        yield _styled(line, spans)
+
+
+def _styled(line: str, spans: Mapping[tuple[int, int], Mapping[str, Any]]) -> str:
+    parts, end = [], 0
+    for (start, stop), style in sorted(spans.items()):
+        if start >= end:
+            parts += [line[end:start], click.style(line[start:stop], **style)]
+            end = stop
+    return "".join((*parts, line[end:]))
 
 
 _STEERING = re.compile(rf"(?!\t|\r?\n)[{UNSAFE}]")

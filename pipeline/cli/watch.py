@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from pipeline.api import Home
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
-from pipeline.cli.terminal import raw
+from pipeline.cli.terminal import paint, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
 from pipeline.core.text import printable as safe
@@ -73,7 +73,7 @@ def watch(
     elif as_csv:
         raw(write_csv(WATCH_COLUMNS, watch_rows(report), bom=bom))
     else:
-        click.echo("\n".join(watch_lines(report)))
+        click.echo("\n".join(paint(watch_lines(report))))
     return CHANGES_EXIT if exit_code and report.urgent else 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from pipeline.core.types import PROBLEMS
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.history.types import Coverage, Run
 from pipeline.history.watch import Finding, pending_groups
@@ -30,6 +31,13 @@ class Status(Struct, frozen=True):
     refused: int
     unsteady: tuple[str, ...] = ()
     groups: Mapping[str, Finding] = field(default_factory=dict)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the job has run, no scope is failing or held, and no report was refused."""
+        return (
+            bool(self.run) and not self.refused and not any(each.state in PROBLEMS for each in self.coverage)
+        )
 
 
 def find_status(store: Store, watch: Watch = NO_WATCH) -> Status:
