@@ -158,8 +158,23 @@ _WHAT_CHANGED = Query(
     """,
     ("since", "until", "scope", "class"),
     f"""
-with runs as materialized (
-    select id, started_at as at from snapshots where {_within("started_at", 7)}
+with busy as materialized (
+    select snapshots.id, snapshots.started_at as at, iif(:scope <> '' or :class <> '', 0, (
+               select count(distinct changes.model)
+               from (select distinct transition from sightings
+                     where snapshot = snapshots.id and outcome = 'moved'
+                     and scope not in (select id from scopes where lists_groups)) as made
+               cross join changes on changes.transition = made.transition and changes.kind = 'changed'
+               where exists (select 1 from field_changes join fields on fields.id = field_changes.field
+                             where field_changes.change = changes.id and fields.class <> 'shape'))) as rows
+    from snapshots where {_within("started_at", 7)}
+),
+runs as materialized (
+    select id, at from (
+        select id, at, sum(rows) over (
+            order by at desc, id desc rows between unbounded preceding and 1 preceding) as newer
+        from busy)
+    where coalesce(newer, 0) < {_MOST}
 ),
 chosen as materialized (
     select id from scopes where :scope = '' or name glob :scope
@@ -227,7 +242,8 @@ _PRICES_OF = Query(
     "Price history of a model",
     """
     Every price change of `model`, the newest first, per `unit` in `currency`; a price of unknown unit by its
-    path, as the gateway writes it. `model` is the id as the gateway writes it. Default: all models.
+    path, as the gateway writes it. `model` is the id as the gateway writes it. Default: the newest of all
+    models.
     """,
     ("model",),
     f"""
@@ -235,7 +251,7 @@ with found as (
     select price_history.* from models cross join price_history on price_history.model_id = models.id
     where models.name = :model
     union all
-    select * from (select * from price_history where :model = '' order by at desc limit {_MOST})
+    select * from (select * from price_history where :model = '' order by at desc limit {_MOST // 2})
 )
 select at, gateway, model, field, before, after, percent, currency, unit, input_usd_per_1m, output_usd_per_1m,
        sum(scopes) as scopes, group_concat(scope_names, ' ') as scope_names, model_id,

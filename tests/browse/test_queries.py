@@ -40,7 +40,7 @@ MAY_BE_SCANNED = {
     "found",
     "moved",
     *("runs", "affected", "of", "went", "levels", "confirmations", "removals", "additions", "back"),
-    *("windowed", "movements", "pasts", "alike", "chosen", "names", "newest", "moves"),
+    *("windowed", "movements", "pasts", "alike", "chosen", "names", "newest", "moves", "busy", "made"),
     *("first", "second", "moments", "own", "other", "pairs", "differences", "fact"),
     *("json_each", "price", "sizes", "both"),
 }

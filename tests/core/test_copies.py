@@ -8,11 +8,12 @@ import sys
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.browse.plugins import assets, start
+from pipeline.browse.plugins import assets, sheets, start
 from pipeline.core.canonical import as_text
 from pipeline.core.impact import is_reduction
 from pipeline.core.text import UNSAFE
 from pipeline.core.types import FieldChange
+from pipeline.reports import csv_json
 
 WHITE_SPACE = set("\t\n\r")
 """Safe in HTML, which shows it as a space."""
@@ -27,6 +28,13 @@ def test_pages_escape_the_unsafe_characters() -> None:
     ]
     expected = {each for each in characters if unsafe.match(each)} - WHITE_SPACE
     assert {each for each in characters if assets.UNSAFE.match(each)} == expected
+
+
+def test_sheets_take_for_a_formula_what_reports_take_for_one() -> None:
+    for code in (code for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF):
+        for text in (chr(code), f"{chr(code)}=1"):
+            assert bool(sheets.FORMULA.match(text)) == bool(csv_json._FORMULA.match(text)), hex(code)
+    assert sheets.NUMBER.pattern == csv_json._NUMBER.pattern
 
 
 _names = st.sampled_from(["tools", "vision", "a note", "", " json "])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -33,6 +33,7 @@ COLUMNS = {
         [
             ("_col", name)
             for name in (
+                "model",
                 "gateway",
                 "scopes",
                 "owned_by",
@@ -50,7 +51,7 @@ COLUMNS = {
         ]
     ),
 }
-"""The columns that a place shows of a wide view, beside the first."""
+"""The columns that a place shows of a wide view; links need those of ids."""
 
 WORDS = {
     "at": "time",
@@ -89,9 +90,9 @@ LABELS = {
     "since": "From",
     "until": "Before",
     "scope": "Scope",
-    "other_scope": "Compared with",
-    "at": "On",
-    "other_at": "On (second list)",
+    "other_scope": "compared with",
+    "at": "as of",
+    "other_at": "as of",
     "class": "What changed",
     "model": "Model",
     "features": "Capability",
@@ -163,6 +164,38 @@ class Field(NamedTuple):
     kind: str
     value: str
     options: Sequence[tuple[str, str]]
+    empty: str = "any"
+
+
+EMPTY = {
+    ("compare", "scope"): "the most shared list",
+    ("compare", "other_scope"): "another list of its gateway",
+    ("what_changed", "class"): "all but fields of most models",
+}
+"""The labels of no choice, by query and parameter, where it is not any."""
+
+UNCOUNTED = frozenset({"catalog", "change_log", "changed_fields", "price_changes", "price_history"})
+"""Views whose rows are not counted on their pages: these are made of all scopes, or of all changes."""
+
+Message = MutableMapping[str, Any]
+App = Callable[[Message, Any, Any], Awaitable[None]]
+
+
+@hookimpl
+def asgi_wrapper() -> Callable[[App], App]:
+    """Ask for the pages of some views without the number of rows."""
+
+    def wrapped(app: App) -> App:
+        async def serve(scope: Message, receive: Any, send: Any) -> None:
+            query = scope.get("query_string", b"")
+            is_page = scope["type"] == "http" and scope["path"].count("/") > 1
+            if is_page and b"_nocount" not in query and scope["path"].rpartition("/")[2] in UNCOUNTED:
+                scope = {**scope, "query_string": b"&".join(filter(None, (query, b"_nocount=1")))}
+            await app(scope, receive, send)
+
+        return serve
+
+    return wrapped
 
 
 @hookimpl
@@ -178,7 +211,8 @@ def extra_template_vars(
         db = datasette.get_database(database)
 
         async def form(name: str, given: Mapping[str, str]) -> list[Field]:
-            return [await _field(db, name, each, value) for each, value in given.items()]
+            fields = [await _field(db, name, each, value) for each, value in given.items()]
+            return [each._replace(empty=EMPTY.get((name, each.name), "any")) for each in fields]
 
         here = request.path.rstrip("/").rpartition("/")[2] if request else ""
         places = {target: key for key, _, target, _ in PLACES}

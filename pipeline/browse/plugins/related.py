@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,13 @@ order by listing_records.listing is null, records.id desc
 """The records of a model: those that are offered now first, the newest of each before the others."""
 
 _NUMBER = re.compile(r'"?-?\d+(\.\d+)?(e-?\d+)?"?')
+_SPLIT = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SCALE = re.compile(
+    r"(?:^|[._])(?:currency|decimals|exponent|scale|units?)"
+    r"(?:_(?!.*(?:price|cost|rate|amount|fee)s?$)[a-z0-9_]+)?$"
+)
+"""The name of a unit or currency; as in `start.py`."""
+
 _LIMIT = re.compile(r"\nlimit (\d+)$")
 
 
@@ -173,11 +181,31 @@ async def _content(db: Any, section: Section, id_: int) -> dict[str, Any]:
         filled |= SIDES
     kept = [n for n, column in enumerate(columns) if column in filled or column.endswith("#")]
     numeric = {columns[n] for n in kept if _is_numeric([row[n] for row in rows if row[n] is not None])}
+    scaled = _scaled(columns, rows) if filled & SIDES else set()
     return {
         **content,
-        "columns": [columns[n] for n in kept],
-        "rows": [[row[n] for n in kept] for row in rows],
+        "columns": [*(columns[n] for n in kept), "scaled#"],
+        "rows": [[*(row[n] for n in kept), place in scaled] for place, row in enumerate(rows)],
         "numeric": numeric,
+    }
+
+
+def _scaled(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> set[int]:
+    """Return the places of rows of raw values in whose change a unit or currency changed too."""
+    if not {"field", "currency#"} <= set(columns):
+        return set()
+    field, currency = columns.index("field"), columns.index("currency#")
+    change = columns.index("changes#") if "changes#" in columns else None
+    changes = [None if change is None else row[change] for row in rows]
+    found = {
+        which
+        for which, row in zip(changes, rows, strict=True)
+        if any(_SCALE.search(name) for name in _SPLIT.sub("_", row[field] or "").lower().split(","))
+    }
+    return {
+        place
+        for place, (which, row) in enumerate(zip(changes, rows, strict=True))
+        if which in found and row[currency] is None
     }
 
 

@@ -14,7 +14,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Any, Send], Awaitable[None]]
 
 FORMULA = re.compile(
-    "[\t\r\n\x00]|[\\s\x01-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\t\r\n\x00]|[\\s\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    "\u200b-\u200d\u2060-\u2065\ufeff\u2028\u2029"
     "\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]*"
     "[=\u207c\u208c\u2e40\u30a0\ua78a\ufe66\uff1d\U0001f7f0+\u207a\u208a\u2795\ufb29\ufe62\uff0b"
     "\\-\u02d7\u058a\u05be\u2010-\u2015\u2043\u207b\u208b\u2212\u2796\u2e3a\u2e3b\ufe31\ufe32\ufe58\ufe63\uff0d@\ufe6b\uff20]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,8 +57,20 @@ QUERIES = {name: text.replace("/* events.sql */", _EVENTS) for name, text in _FI
 
 @hookimpl
 def prepare_connection(conn: Any) -> None:
-    """Add the SQL function `is_lost(before, after)`."""
+    """Add the SQL functions `is_lost(before, after)` and `is_scale(field)`."""
     conn.create_function("is_lost", 2, is_lost, deterministic=True)
+    conn.create_function("is_scale", 1, is_scale, deterministic=True)
+
+
+_SCALE = re.compile(
+    r"(?:^|[._])(?:currency|decimals|exponent|scale|units?)"
+    r"(?:_(?!.*(?:price|cost|rate|amount|fee)s?$)[a-z0-9_]+)?$"
+)
+
+
+def is_scale(field: str) -> bool:
+    """Return whether a field is the unit or currency of the amounts beside it; after `core/prices.py`."""
+    return _SCALE.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field).lower()) is not None
 
 
 def is_lost(before: str | None, after: str | None) -> bool:

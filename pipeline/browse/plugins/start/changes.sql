@@ -18,41 +18,45 @@ pending as (
     left join came on came.place = changes.model << 32 | moved.scope and came.id > moved.id
     where moved.outcome = 'moved' and came.id is null
 ),
-categorised as materialized (
-    select steps.*, changes.before, changes.after,
-           case when steps.kind <> 'changed' then steps.kind else (
-                select case when max(class = 'price' and difference > 0) then 'price_increase'
-                            when max(class = 'lifecycle' and after is not null) then 'shutdown'
-                            when max(class = 'limits' and difference < 0) then 'lower_limits'
-                            when max(class = 'capabilities' and is_lost(before, after)) then 'lost_capabilities'
-                            when max(class = 'price' and difference < 0) then 'price_decrease'
-                            when max(class = 'limits' and difference > 0) then 'higher_limits'
-                            when max(class in ('price', 'limits', 'capabilities', 'lifecycle'))
-                            then 'changed' else 'other' end
-                from (select iif(regains.id is null, others.class, coalesce(others.shape_of, others.class)) as class,
-                             coalesce(regains.before, others.before) as before, others.after,
-                             iif('price' in (others.class, others.shape_of)
-                                 and trim(others.after || coalesce(regains.before, others.before), '"')
-                                     glob '*[^0-9.eE+"-]*', null,
-                                 cast(trim(others.after, '"') as real)
-                                     - cast(trim(coalesce(regains.before, others.before), '"') as real)) as difference
-                      from changed_fields as others
-                      left join regains on regains.sighting = steps.sighting and regains.model = steps.model
-                          and regains.field = others.field
-                      where others.change_id = steps.fields_of
-                      union all
-                      select iif(before is null and lost is not null, 'price', class), null, null,
-                             after - coalesce(before, lost)
-                      from (
-                          select price.*, (
-                              select was.amount from regains join record_prices as was on was.record = regains.record
-                                  and was.meter = price.meter and was.unit = price.unit
-                                  and was.from_tokens = price.from_tokens and was.window is price.window
-                                  and was.currency = price.currency
-                              where regains.sighting = steps.sighting and regains.model = steps.model) as lost
-                          from price_changes as price where price.change_id = steps.fields_of))) end as category
+steps as materialized (
+    select event.*, (
+        select min(case class
+                   when 'price' then case when difference > 0 then 0 when difference < 0 then 4 else 6 end
+                   when 'lifecycle' then iif(after is null, 6, 1)
+                   when 'limits' then case when difference < 0 then 2 when difference > 0 then 5 else 6 end
+                   when 'capabilities' then iif(is_lost(before, after), 3, 6) else 7 end)
+        from (select iif(regains.id is null, others.class, coalesce(others.shape_of, others.class)) as class,
+                     coalesce(regains.before, others.before) as before, others.after,
+                     iif('price' in (others.class, others.shape_of)
+                         and trim(others.after || coalesce(regains.before, others.before), '"')
+                             glob '*[^0-9.eE+"-]*', null,
+                         cast(trim(others.after, '"') as real)
+                             - cast(trim(coalesce(regains.before, others.before), '"') as real)) as difference
+              from changed_fields as others
+              left join regains on regains.sighting = event.sighting and regains.model = event.model
+                  and regains.field = others.field
+              where others.change_id = event.fields_of)) as by_fields, (
+        select min(case when class <> 'price' then 7 when difference > 0 then 0 when difference < 0 then 4 else 6 end)
+        from (select iif(before is null and lost is not null, 'price', class) as class,
+                     after - coalesce(before, lost) as difference
+              from (select price.*, iif(price.before is not null, null, (
+                        select was.amount from regains join record_prices as was on was.record = regains.record
+                            and was.meter = price.meter and was.unit = price.unit
+                            and was.from_tokens = price.from_tokens and was.window is price.window
+                            and was.currency = price.currency
+                        where regains.sighting = event.sighting and regains.model = event.model)) as lost
+                    from price_changes as price where price.change_id = event.fields_of))) as by_prices
     from (select at, kind, model, change, fields_of, scope, scopes, sighting from found
-          union all select * from pending) as steps
+          union all select * from pending) as event
+),
+categorised as (
+    select steps.*, changes.before, changes.after,
+           case when steps.kind <> 'changed' then steps.kind
+                else case min(coalesce(by_fields, 7), coalesce(by_prices, 7))
+                     when 0 then 'price_increase' when 1 then 'shutdown' when 2 then 'lower_limits'
+                     when 3 then 'lost_capabilities' when 4 then 'price_decrease' when 5 then 'higher_limits'
+                     when 6 then 'changed' else 'other' end end as category
+    from steps
     join changes on changes.id = steps.change
 ),
 ranked as (
@@ -66,6 +70,9 @@ ranked as (
 )
 select ranked.category, ranked.watched, ranked.total, ranked.at, ranked.scopes, ranked.change, ranked.model,
        models.name, scopes.name as scope,
+       ranked.category like 'price%' and exists (
+           select 1 from changed_fields as scales where scales.change_id = ranked.change and is_scale(scales.field)
+       ) as is_scaled,
        (select json_group_array(json_object('field', field, 'currency', currency, 'unit', unit, 'before', before,
                                             'after', after)) from (
             select others.field, null as currency, null as unit, coalesce(regains.before, others.before) as before,
@@ -79,12 +86,12 @@ select ranked.category, ranked.watched, ranked.total, ranked.at, ranked.scopes, 
             select field, currency, unit, coalesce(before, lost), after, 0,
                    iif(before is null and lost is not null, 'price', class)
             from (
-                          select price.*, (
+                          select price.*, iif(price.before is not null, null, (
                               select was.amount from regains join record_prices as was on was.record = regains.record
                                   and was.meter = price.meter and was.unit = price.unit
                                   and was.from_tokens = price.from_tokens and was.window is price.window
                                   and was.currency = price.currency
-                              where regains.sighting = ranked.sighting and regains.model = ranked.model) as lost
+                              where regains.sighting = ranked.sighting and regains.model = ranked.model)) as lost
                           from price_changes as price where price.change_id = ranked.change))
         where own_class = case
                 when category in ('price_increase', 'price_decrease') then 'price'

@@ -21,9 +21,9 @@ movements as materialized (
 ),
 pasts as materialized (
     select scope, group_concat(past, ';') as past
-    from (select sightings.scope, sightings.snapshot || ',' || sightings.outcome || ',' || sightings.transition || ','
-                 || sightings.listing || ',' || coalesce(sightings.since, '') || ','
-                 || coalesce(sightings.flap_level, '') as past
+    from (select sightings.scope, sightings.snapshot || ',' || sightings.transition || iif(
+                     sightings.outcome = 'moved', '', ',' || sightings.listing || ',' || coalesce(sightings.since, '') || ','
+                     || coalesce(sightings.flap_level, '')) as past
           from movements
           cross join sightings on sightings.transition = movements.transition
               and sightings.outcome in ('moved', 'confirmed')

@@ -1,7 +1,7 @@
 -- The largest price change of each model since :since, the largest first; one of a cache price only where no other
 -- price changed. The size is the factor, up or down alike; a change to 0 is the largest. Prices that were removed
 -- later are left out. Prices are those of price_changes, and the fields with numbers that repeat none of these; gateways
--- write some numbers as JSON strings, which keep their quotes here.
+-- write some numbers as JSON strings, which keep their quotes here. Where the unit changed too, they have no size.
 with moved as (
     select sightings.transition, max(snapshots.started_at) as at, count(distinct sightings.scope) as scopes
     from snapshots
@@ -25,6 +25,8 @@ steps as materialized (
     join changed_fields as others on others.change_id = changes.id
     where others.class = 'price' and coalesce(trim(others.before, '"'), '') not glob '*[^0-9.eE+-]*'
     and coalesce(trim(others.after, '"'), '') not glob '*[^0-9.eE+-]*'
+    and not exists (
+        select 1 from changed_fields as scales where scales.change_id = changes.id and is_scale(scales.field))
 ),
 removed as materialized (
     select model, field, currency, unit, max(at) as at from steps where after is null
