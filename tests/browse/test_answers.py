@@ -355,8 +355,7 @@ def steps_of(scopes: int) -> tuple[int, list[Any]]:
             taken += 1
             return 0
 
-        store.connection.create_function("is_lost", 2, start.is_lost)
-        store.connection.create_function("is_scale", 1, start.is_scale)
+        start.prepare_connection(store.connection)
         store.connection.set_progress_handler(count, 10)
         found = store.rows(start.QUERIES["changes"], {"since": "2026-01-01", "most": 100, "watched": "[]"})
         store.connection.set_progress_handler(None, 0)

@@ -631,7 +631,7 @@ def test_no_query_of_a_page_scans_a_large_table(database: Path, file: Path) -> N
         "watched": "[]",
     }
     with closing(sqlite3.connect(database)) as db:
-        db.create_function("is_lost", 2, start_page.is_lost)
+        start_page.prepare_connection(db)
         for sql in parts:
             plan = [row[3] for row in db.execute(f"explain query plan {sql}", values)]
             aliases = {alias: table for table, alias in re.findall(r"(?:from|join) (\w+) as (\w+)", sql)}

@@ -13,7 +13,7 @@ from support.browsing import Site, datasette_on, text
 from support.e2e import Job
 
 from pipeline.browse.plugins.cells import price
-from pipeline.browse.plugins.start import QUERIES
+from pipeline.browse.plugins.start import QUERIES, prepare_connection
 from pipeline.reports.render.locales import Locale
 from pipeline.simulator import Gateway
 
@@ -151,7 +151,7 @@ def test_changes_are_categorised_by_the_prices_that_were_read(job: Job, site: Si
     del site
     query = QUERIES["changes"]
     with closing(sqlite3.connect(job.database)) as db:
-        db.create_function("is_lost", 2, lambda _before, _after: False)
+        prepare_connection(db)
         db.row_factory = sqlite3.Row
         rows = db.execute(query, {"since": "2026", "most": 50, "watched": "[]"}).fetchall()
     found: dict[str, set[str]] = {}

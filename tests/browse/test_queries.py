@@ -18,7 +18,6 @@ from support.event_model import History
 from support.fakes import Script
 
 from pipeline.browse.plugins import start
-from pipeline.browse.plugins.start import is_lost
 from pipeline.browse.queries import EVENTS, QUERIES, Query, time_parameter
 from pipeline.core.times import parse_moment
 from pipeline.core.types import Kind
@@ -150,7 +149,7 @@ def test_a_price_that_a_list_lost_and_regained_higher_is_a_rise(script: Script) 
         (model, "pricing.prompt", '"0.000002"', '"0.000020"', "price", 2) for model in "abcdef"
     ]
     assert columns(ask(script.store, "what_changed", **{"class": "price"}), "model") == list("abcdef")
-    script.store.connection.create_function("is_lost", 2, is_lost)
+    start.prepare_connection(script.store.connection)
     start = script.store.rows(START, {"since": "2026-01-01", "most": 100, "watched": '["a"]'})
     rises = [row for row in start if row["category"] == "price_increase"]
     assert sorted((row["name"], row["watched"], row["scopes"]) for row in rises) == [
@@ -220,7 +219,7 @@ def test_the_start_page_counts_the_changes_in_any_history(confirm: int, history:
     with Store.open(None) as store:
         event_model.record_history(store, history, confirm)
         events = find_events(store, Window(0, len(history)))
-        store.connection.create_function("is_lost", 2, is_lost)
+        start.prepare_connection(store.connection)
         rows = store.rows(START, {"since": "2026-01-01", "most": 100, "watched": "[]"})
     known = ("added", "removed", "returned")
     found = {(row["category"], row["name"]) for row in rows if row["category"] in known}
