@@ -150,8 +150,8 @@ def test_a_price_that_a_list_lost_and_regained_higher_is_a_rise(script: Script) 
     ]
     assert columns(ask(script.store, "what_changed", **{"class": "price"}), "model") == list("abcdef")
     start.prepare_connection(script.store.connection)
-    start = script.store.rows(START, {"since": "2026-01-01", "most": 100, "watched": '["a"]'})
-    rises = [row for row in start if row["category"] == "price_increase"]
+    shown = script.store.rows(START, {"since": "2026-01-01", "most": 100, "watched": '["a"]'})
+    rises = [row for row in shown if row["category"] == "price_increase"]
     assert sorted((row["name"], row["watched"], row["scopes"]) for row in rises) == [
         (model, int(model == "a"), 2) for model in "abcdef"
     ]
