@@ -68,6 +68,18 @@ def lacks_trust(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
 
 
+def require_certificates(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a TLS context as it is, if there are certificates that it trusts.
+
+    Raises:
+        FileNotFoundError: there are none: OpenSSL ignores that a file or directory is missing.
+    """
+    # Those of a directory are not counted: they are read when they are needed.
+    if not context.cert_store_stats()["x509"] and ssl.get_default_verify_paths().capath is None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+    return context
+
+
 def tls_problem(error: OSError) -> str:
     """Return why no TLS context could be made: a file that a variable of the environment names.
 

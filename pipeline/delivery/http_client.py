@@ -7,7 +7,7 @@ from urllib.request import getproxies
 
 import httpx
 
-from pipeline.core.network import tls_problem
+from pipeline.core.network import require_certificates, tls_problem
 from pipeline.core.proxies import proxy_of
 
 PLAIN = {"Accept-Encoding": "identity"}
@@ -27,7 +27,9 @@ def client_for(url: str, timeout: float) -> httpx.Client:
     try:
         proxy = proxy_of(url, getproxies())
         is_plain = proxy is None and url.lower().startswith("http://")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else httpx.create_ssl_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if not is_plain:
+            context = require_certificates(httpx.create_ssl_context())
     except OSError as error:
         raise UnusableEnvironment(tls_problem(error)) from error
     except ValueError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from pipeline.core.network import ProxiedConnectionError, tls_problem
+from pipeline.core.network import ProxiedConnectionError, require_certificates, tls_problem
 from pipeline.core.proxies import proxy_of
 from pipeline.errors import Unreachable
 from pipeline.gateways.types import HttpRequest, HttpResponse
@@ -109,6 +109,6 @@ def load_certificates() -> ssl.SSLContext:
         Unreachable: a file that the environment names cannot be used.
     """
     try:
-        return httpx.create_ssl_context()
+        return require_certificates(httpx.create_ssl_context())
     except OSError as error:
         raise Unreachable(tls_problem(error)) from error

@@ -315,6 +315,12 @@ def test_a_certificate_store_that_cannot_be_read_is_named_in_one_line(job, tmp_p
     one_line(job.quick("run"), 3, "SSL_CERT_FILE")
 
 
+def test_a_directory_of_certificates_that_does_not_exist_is_named_in_one_line(job):
+    job.env["SSL_CERT_DIR"] = "/dev/null/certificates"
+    job.asks("https://localhost:9", name="away", attempts=1)
+    one_line(job.quick("run"), 3, "SSL_CERT_DIR cannot be read")
+
+
 def test_a_run_waits_for_a_locked_database_and_then_fails_with_74(gateway, job, monkeypatch):
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
     job.quick("run")

@@ -62,6 +62,25 @@ def test_each_service_of_a_destination_has_its_own_result():
     assert results["env:C"].error == "env:C holds no URL that Apprise supports"
 
 
+@pytest.mark.parametrize(
+    ("host", "exception"),
+    [
+        ("[::1]:9", "::/8"),
+        ("[::1]:9", "[::1]:9"),
+        ("127.0.0.1:9", "127.0.0.0/8:9"),
+        ("127.0.0.1:9", "[,127.0.0.1"),
+    ],
+)
+def test_a_service_that_is_excepted_from_the_proxy_is_asked_directly(monkeypatch, host, exception):
+    with Scripted(lambda _: Reply()) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        channel, secrets = Apprise(("env:CHAT",)), {"env:CHAT": f"json://{host}/room"}
+        assert send_to_all(channel, secrets=secrets).status == DeliveryStatus.SENT
+        monkeypatch.setenv("no_proxy", exception)
+        assert send_to_all(channel, secrets=secrets).status == DeliveryStatus.RETRY
+    assert len(proxy.requests) == 1
+
+
 def test_a_silent_service_times_out():
     gone = threading.Event()
     with Scripted(lambda _: Reply(str(gone.wait()).encode())) as server:

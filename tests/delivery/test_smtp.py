@@ -201,6 +201,16 @@ def test_an_invalid_certificate_ends_the_session_before_authentication(
     assert (mailbox.signed_in, mailbox.taken) == ([], [])
 
 
+def test_certificates_that_do_not_exist_are_named_as_the_cause(certificates, monkeypatch):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, "/dev/null/certificates")
+    with serving(Mailbox(), tls=certificates.context("localhost")) as port:
+        retried(
+            sent(port, security="tls"),
+            "SSL_CERT_FILE or SSL_CERT_DIR cannot be read (No such file or directory)",
+        )
+
+
 def test_tls_to_a_starttls_port_is_reported_with_its_cure():
     with serving(Mailbox()) as port:
         cure = 'for port 587 set security = "starttls", or security = "none"'

@@ -171,11 +171,14 @@ def test_certificates_that_cannot_be_read_are_a_temporary_failure(monkeypatch, t
     [
         ({"SSLKEYLOGFILE": "/dev/null/keys"}, "SSLKEYLOGFILE"),
         ({"SSL_CERT_FILE": "/dev/null"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_DIR": "/dev/null/certificates"}, "SSL_CERT_DIR cannot be read (No such file"),
+        ({"SSL_CERT_DIR": "/dev/null"}, "SSL_CERT_DIR"),
         ({"HTTPS_PROXY": "http://u:secret@h:p"}, "HTTPS_PROXY"),
         ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "["}, "Connection refused"),
     ],
 )
 def test_a_variable_of_the_environment_is_named_and_never_final(monkeypatch, variables, named):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     result = send_to_all(Webhook("https://127.0.0.1:1/"))

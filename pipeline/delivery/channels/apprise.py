@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from pipeline import processes
 from pipeline.core.masking import Masker
+from pipeline.core.proxies import proxy_of
 from pipeline.core.text import one_line, redact
 from pipeline.core.types import Resolve, Severity, reference_names
 from pipeline.delivery.channels.secrets import resolve_secret, unresolved, url_parts
@@ -161,6 +163,7 @@ def _post(notice: _Notice) -> tuple[bool | None, str]:
         if service is None:
             return None, ""
         _configure(service, notice.timeout)
+        _heed_exceptions()
         post = apprise.Apprise()
         post.add(service)
         sent = post.notify(
@@ -173,6 +176,26 @@ def _post(notice: _Notice) -> tuple[bool | None, str]:
 def without_mentions(markdown: str) -> str:
     """Return a text in which no mention is expanded: names of models may look like one."""
     return _MENTION.sub(rf"\g<0>{_ZERO_WIDTH_SPACE}", markdown)
+
+
+def _heed_exceptions() -> None:
+    """Let Apprise's requests obey `NO_PROXY` as all others do.
+
+    Requests knows no networks of IPv6, and no ports of networks:
+    https://github.com/psf/requests/blob/main/src/requests/utils.py, `should_bypass_proxies`.
+    """
+
+    def proxies_for(url: str, no_proxy: str | None = None) -> dict[str, str]:
+        del no_proxy
+        found = getproxies()
+        try:
+            return found if proxy_of(url, found) else {}
+        except ValueError:
+            return found
+
+    # Some services of Apprise need no requests.
+    if sessions := sys.modules.get("requests.sessions"):
+        setattr(sessions, "get_environ_proxies", proxies_for)  # noqa: B010 - no attribute that mypy knows
 
 
 def _configure(service: NotifyBase, timeout: float) -> None:

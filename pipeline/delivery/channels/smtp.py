@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.masking import Masker
-from pipeline.core.network import tls_problem
+from pipeline.core.network import require_certificates, tls_problem
 from pipeline.core.text import redact
 from pipeline.core.types import Resolve, Secret
 from pipeline.delivery.channels.mail import compose
@@ -261,7 +261,7 @@ def _session(settings: Smtp, secret: Secret | None, deadline: Deadline) -> Itera
 
 def _certificates() -> ssl.SSLContext:
     try:
-        return ssl.create_default_context()
+        return require_certificates(ssl.create_default_context())
     except OSError as error:
         raise _Undeliverable(tls_problem(error)) from error
 
