@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,10 +17,11 @@ from msgspec.structs import replace
 from pipeline import __version__
 from pipeline import config as configs
 from pipeline.config import Config
+from pipeline.core.addresses import is_this_machine
 from pipeline.core.masking import SHORTEST_IN_BODY
 from pipeline.core.text import choices, quoted
-from pipeline.core.times import iso
-from pipeline.core.types import Resolve, Scope, Share
+from pipeline.core.times import Schedule, iso
+from pipeline.core.types import Resolve, Scope, Share, is_reference
 from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
 from pipeline.delivery.types import REPORTS
 from pipeline.errors import (
@@ -115,6 +117,7 @@ __all__ = [
     "Home",
     "ImportResult",
     "Interrupt",
+    "JobNeeds",
     "LeftOut",
     "ListingAnswer",
     "LookupResult",
@@ -269,6 +272,26 @@ class RunResult(Struct, frozen=True):
         return exit_status(scopes=totals.scopes, failed=totals.failed, held=totals.held)
 
 
+class JobNeeds(Struct, frozen=True):
+    """What a scheduled run needs beside its program and its home.
+
+    Args:
+        variables: the names of its `env:` references.
+        files: the paths of its `file:` references, as written.
+        has_commands: it has `command:` references.
+        reports: the destinations with daily or weekly reports, and when they are due.
+        local_servers: the gateways and mail servers that are on this machine.
+        text: of the config.
+    """
+
+    variables: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    has_commands: bool = False
+    reports: tuple[tuple[str, Schedule], ...] = ()
+    local_servers: tuple[str, ...] = ()
+    text: str = ""
+
+
 class Acceptance(Struct, frozen=True):
     """Held answers that were accepted: their scopes, the changes, and what became of the reports."""
 
@@ -353,6 +376,31 @@ class Home(Struct, frozen=True):
         """Who may read what is written, beside its owner."""
         config = self.optional_config
         return config.share if config else Share.OWNER
+
+    def job_needs(self) -> JobNeeds | None:
+        """Return what a scheduled run needs; None without a config.
+
+        Raises:
+            ConfigError: the config cannot be used.
+        """
+        config = self.optional_config
+        if config is None:
+            return None
+        found = dict.fromkeys(_references((config.scopes, config.destinations, config.ping)))
+        parts = [reference.partition(":") for reference in found]
+        reports = tuple(
+            (each.name, each.schedule) for each in config.destinations if each.schedule.every != "run"
+        )
+        servers = [urlsplit(scope.gateway.url).hostname or "" for scope in config.scopes]
+        servers += [getattr(each.channel, "server", "") for each in config.destinations]
+        return JobNeeds(
+            variables=tuple(rest for kind, _, rest in parts if kind == "env"),
+            files=tuple(rest for kind, _, rest in parts if kind == "file"),
+            has_commands=any(kind == "command" for kind, _, _ in parts),
+            reports=reports,
+            local_servers=tuple(dict.fromkeys(filter(is_this_machine, servers))),
+            text=config.path.read_text("utf-8"),
+        )
 
     def require_no_config(self) -> None:
         """Raise an error if there is a config already.
@@ -1273,6 +1321,18 @@ def _exposed_files(config: Config, references: Iterable[str]) -> Iterator[str]:
         others = exposure(path, is_secret=is_secret)
         if others:
             yield f"{path}: {others}"
+
+
+def _references(value: object) -> Iterator[str]:
+    """Yield the references to secrets in values of a config."""
+    if is_reference(value):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _references(each)
+    elif isinstance(value, Struct):
+        for name in value.__struct_fields__:
+            yield from _references(getattr(value, name))
 
 
 def client_factory(config: Config, used: dict[str, int] | None = None) -> Callable[[], GatewayClient]:

@@ -114,13 +114,48 @@ def test_a_set_up_installs_the_locks_below_its_own_first(script: str, extra: str
     assert (BASE, *names.split()) == (*below(extra), extra)
 
 
-def test_the_container_installs_the_lock_and_then_the_project_alone() -> None:
-    text = (ROOT / "cron" / "kubernetes.yaml").read_text()
-    installed = re.findall(r"pip install --no-cache-dir ([^&\\\n]+)", text)
-    assert [each.strip() for each in installed] == [
-        f"--require-hashes --requirement /src/cron/requirements/{BASE}.txt",
-        "--no-deps --no-build-isolation /src",
+def dockerfile() -> list[tuple[str, str]]:
+    """Return the instructions of the Dockerfile: their names and arguments."""
+    text = (ROOT / "cron" / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(name, " ".join(rest.split())) for name, _, rest in (line.partition(" ") for line in lines)]
+
+
+def test_the_container_installs_the_locks_and_then_the_project_alone() -> None:
+    installed = [rest.partition("pip install ")[2] for _, rest in dockerfile() if "pip install" in rest]
+    options = "--no-cache-dir --disable-pip-version-check"
+    locks = " ".join(f"--requirement /src/cron/requirements/{lock}.txt" for lock in (BASE, "browse"))
+    assert installed == [
+        f"{options} --require-hashes {locks}",
+        f"{options} --no-deps --no-build-isolation /src",
     ]
+
+
+def test_the_base_image_is_named_by_its_digest() -> None:
+    """A tag of another's image can be moved to another image."""
+    bases = {rest.partition(" AS ")[0] for name, rest in dockerfile() if name == "FROM"}
+    (base,) = bases
+    assert re.fullmatch(r"python:3\.\d+-slim@sha256:[0-9a-f]{64}", base)
+    assert re.findall(r"3\.\d+", base)[0] in PYTHONS
+
+
+def test_the_image_has_only_files_that_are_named_and_runs_as_a_user_without_rights() -> None:
+    copied = [rest.split()[:-1] for name, rest in dockerfile() if name == "COPY" and "--from" not in rest]
+    names = {each for words in copied for each in words}
+    assert names == {
+        *(f"cron/requirements/{lock}.txt" for lock in (BASE, "browse")),
+        *("pyproject.toml", "README.md", "LICENSE", ".github/metadata.py", "pipeline"),
+    }
+    assert all((ROOT / name).exists() for name in names)
+    assert not [name for name, _ in dockerfile() if name == "ADD"]
+    last = dict(dockerfile())
+    assert last["USER"] == "65532:65532"
+    assert last["VOLUME"] == "/data"
+    assert last["HEALTHCHECK"].endswith('CMD ["modelwatch", "status", "--exit-code"]')
+    ignored = (ROOT / "cron" / "Dockerfile.dockerignore").read_text().splitlines()
+    kept = [line[1:] for line in ignored if line.startswith("!")]
+    assert all(any(name == each or name.startswith(f"{each}/") for each in kept) for name in names)
+    assert "*" in ignored
 
 
 def vendored_digests() -> dict[str, str]:

@@ -1,38 +1,86 @@
-"""The schedules of `modelwatch schedule`: the files in cron/ with the paths of the installation."""
+"""The schedules of `modelwatch schedule`, for an installation and what its config needs."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import time
 from pathlib import Path
+from time import tzset
+from typing import Any
 
 import pytest
+import yaml
+from msgspec.structs import replace
 from support import ROOT
+from support.e2e import Job, one_line, usage_error
+from support.schedules import PLACE, examples
 
-from pipeline.cli.schedule import KINDS, schedule_files
+from pipeline.api import JobNeeds
+from pipeline.cli.schedule import KINDS, Place, schedule_files
+from pipeline.core.times import Schedule
 from pipeline.errors import QuestionError
 
 CRON = ROOT / "cron"
-NOT_SCHEDULES = {"README.md", "modelwatch", "requirements", "setup.sh"}
-FILES = {
-    "crontab": ["crontab"],
-    "systemd": ["modelwatch.service", "modelwatch.timer"],
-    "kubernetes": ["kubernetes.yaml"],
-    "github-actions": ["github-actions.yml"],
+NOT_SCHEDULES = {
+    "README.md",
+    "modelwatch",
+    "requirements",
+    "setup.sh",
+    "Dockerfile",
+    "Dockerfile.dockerignore",
 }
-COMMAND = "/opt/modelwatch/cron/modelwatch"
-HOME = "/opt/modelwatch/data"
+COMMAND = PLACE.command
+HOME = PLACE.home
+DAILY = Schedule("day", time(7, 30), zone="Europe/Berlin")
+WEEKLY = Schedule("week", time(18, 5), on=4, zone="Asia/Shanghai")
+NEEDS = JobNeeds(
+    variables=("PROD_KEY", "SMTP_PASSWORD"),
+    files=("vip.key",),
+    reports=(("team", DAILY), ("boss", DAILY), ("week", WEEKLY)),
+    text='[gateways.hub]\nurl = "https://hub.example"\n\n[gateways.hub.scopes]\nprod = { key = "env:P" }\n',
+)
 
 
-def lines(kind: str, *, command: str = COMMAND, home: str = HOME) -> list[str]:
+CONFIG = """
+[gateways.hub]
+url = "https://hub.example"
+headers = { X-Org = "env:ORG" }
+scopes.prod = { key = "env:PROD_KEY" }
+scopes.again = { key = "env:PROD_KEY" }
+
+[ping]
+url = "env:PING"
+
+[destinations.team]
+type = "smtp"
+server = "smtp.example.com"
+user = "watch@example.com"
+password = "file:smtp.password"
+from = "watch@example.com"
+to = ["ann@example.com"]
+every = "day"
+at = "07:30"
+
+[destinations.hook]
+type = "webhook"
+url = "https://hooks.example.com/x"
+secret = "env:HOOK"
+models = ["gpt-*"]
+"""
+
+
+def place(command: str = COMMAND, home: str = HOME) -> Place:
+    return replace(PLACE, command=command, home=home)
+
+
+def lines(kind: str, *, command: str = COMMAND, home: str = HOME, needs: JobNeeds | None = None) -> list[str]:
     """Return the lines of a schedule without comments."""
-    text = schedule_files(kind, command=command, home=home)
+    text = "".join(schedule_files(kind, place(command, home), needs).values())
     return [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
 
 
@@ -61,48 +109,17 @@ def block(text: str, after: str) -> str:
     return found.group().replace(f"\n{indent}", "\n").strip()
 
 
-def test_every_kind_has_its_files_in_cron_and_no_other_file_is_there() -> None:
-    assert set(KINDS) == set(FILES)
+def test_cron_has_the_files_of_every_kind_as_they_are_written_and_no_other() -> None:
+    """If this fails, write them again: `cd tests && python -m support.schedules`."""
     here = {path.name for path in CRON.iterdir()} - NOT_SCHEDULES
-    assert here == {name for names in FILES.values() for name in names}
+    assert {name: (CRON / name).read_text() for name in here} == dict(examples())
 
 
-def test_the_wheel_has_every_schedule() -> None:
-    """An installed program reads them from its package."""
-    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = {f"cron/{name}": f"pipeline/schedules/{name}" for names in FILES.values() for name in names}
-    assert built["force-include"] == wanted
-
-
-def test_an_installed_package_reads_its_own_files_not_those_of_a_neighbour_named_cron(tmp_path: Path) -> None:
-    package = tmp_path / "pipeline"
-    (package / "schedules").mkdir(parents=True)
-    (package / "schedules" / "crontab").write_text(f"packaged {COMMAND}\n")
-    (package / "cli").mkdir()
-    module = shutil.copy(ROOT / "pipeline" / "cli" / "schedule.py", package / "cli")
-    spec = importlib.util.spec_from_file_location("packaged_schedule", module)
-    assert spec
-    assert spec.loader
-    packaged = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(packaged)
-    assert packaged.schedule_files("crontab", command="/a", home="/b") == "packaged /a\n"
-
-
+@pytest.mark.parametrize("needs", [None, NEEDS])
 @pytest.mark.parametrize("kind", KINDS)
-def test_with_the_paths_of_the_files_the_schedule_is_the_files(kind: str) -> None:
-    text = schedule_files(kind, command=COMMAND, home=HOME)
-    for name in FILES[kind]:
-        assert (CRON / name).read_text() in text
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_paths_are_replaced_everywhere_also_in_comments(kind: str) -> None:
-    assert "/opt/modelwatch" not in schedule_files(kind, command="/srv/mw", home="/srv/home")
-
-
-def test_a_path_may_contain_the_path_that_it_replaces() -> None:
-    (line,) = lines("crontab", command=f"/mnt{HOME}/mw", home=f"/mnt{COMMAND}")
-    assert line.endswith(f"MODELWATCH_HOME=/mnt{COMMAND} /mnt{HOME}/mw run")
+def test_paths_are_those_of_the_installation_also_in_comments(kind: str, needs: JobNeeds | None) -> None:
+    files = schedule_files(kind, Place("/srv/mw", "/srv/home"), needs)
+    assert "/opt/modelwatch" not in "".join(files.values())
 
 
 def test_the_crontab_line_starts_the_program_whatever_its_path(tmp_path: Path) -> None:
@@ -120,13 +137,6 @@ def test_the_crontab_line_starts_the_program_whatever_its_path(tmp_path: Path) -
     assert ran.stdout.splitlines() == [str(command), "run", home]
 
 
-def test_systemd_has_a_service_and_then_a_timer_each_below_its_path() -> None:
-    text = schedule_files("systemd", command="/srv/mw", home="/srv/home")
-    heads = [line for line in text.splitlines() if line.startswith("# /etc/systemd/system/")]
-    assert heads == [f"# /etc/systemd/system/{name}" for name in FILES["systemd"]]
-    assert text.index("[Service]") < text.index(heads[1]) < text.index("[Timer]")
-
-
 def test_percent_signs_are_doubled_for_systemd() -> None:
     """See systemd.unit(5): `%` begins a specifier."""
     unit = lines("systemd", command="/srv/50% more/mw", home="/srv/a b%")
@@ -135,36 +145,294 @@ def test_percent_signs_are_doubled_for_systemd() -> None:
     assert 'ReadWritePaths="/srv/a b%%"' in unit
 
 
-def test_systemd_analyze_accepts_the_units(tmp_path: Path) -> None:
+@pytest.mark.parametrize("needs", [None, NEEDS])
+def test_systemd_analyze_accepts_the_units(tmp_path: Path, needs: JobNeeds | None) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed here")
     command = program(tmp_path / "50% of $HOME" / "m w", "exit 0")
-    text = schedule_files("systemd", command=str(command), home=str(tmp_path / "da ta%"))
-    service, timer = text.split("# /etc/systemd/system/modelwatch.timer\n")
-    (tmp_path / "modelwatch.service").write_text(service)
-    (tmp_path / "modelwatch.timer").write_text(timer)
-    ran = sh(f'"{analyze}" verify ./modelwatch.service ./modelwatch.timer', cwd=tmp_path)
+    files = schedule_files("systemd", Place(str(command), str(tmp_path / "da ta%"), user="root"), needs)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    ran = sh(f'"{analyze}" verify {" ".join(f"./{name}" for name in files)}', cwd=tmp_path)
     lines_on_us = [line for line in ran.stderr.splitlines() if "modelwatch" in line]
     assert (ran.returncode, lines_on_us) == (0, [])
+
+
+def test_systemd_reads_the_variables_and_sends_daily_and_weekly_reports_at_their_time_and_zone() -> None:
+    files = schedule_files("systemd", PLACE, NEEDS)
+    assert list(files) == [
+        "modelwatch.service",
+        "modelwatch.timer",
+        "modelwatch-send.service",
+        "modelwatch-send.timer",
+    ]
+    for name, arguments in (("modelwatch.service", "run"), ("modelwatch-send.service", "send --quiet")):
+        assert f"\nEnvironmentFile={HOME}/modelwatch.env\n" in files[name]
+        assert f'\nExecStart="{COMMAND}" {arguments}\n' in files[name]
+    timer = files["modelwatch-send.timer"]
+    assert "\nOnCalendar=*-*-* 07:30:00 Europe/Berlin\nOnCalendar" not in timer
+    assert re.findall("^OnCalendar=(.*)", timer, re.MULTILINE) == [
+        "*-*-* 07:30:00 Europe/Berlin",
+        "Fri *-*-* 18:05:00 Asia/Shanghai",
+    ]
+    assert "# The daily report of team and boss, 07:30 Europe/Berlin.\n" in timer
+    assert "enable --now modelwatch.timer modelwatch-send.timer\n" in files["modelwatch.service"]
+
+
+def test_without_variables_or_daily_reports_systemd_has_two_units_and_no_environment_file() -> None:
+    files = schedule_files("systemd", PLACE, JobNeeds())
+    assert list(files) == ["modelwatch.service", "modelwatch.timer"]
+    assert "EnvironmentFile" not in "".join(files.values())
+
+
+def test_the_service_runs_as_the_owner_of_the_home_or_as_a_user_that_it_says_how_to_add() -> None:
+    own = schedule_files("systemd", replace(PLACE, user="ann"))["modelwatch.service"]
+    assert "\nUser=ann\n" in own
+    assert "useradd" not in own
+    other = schedule_files("systemd", PLACE)["modelwatch.service"]
+    assert "\nUser=modelwatch\n" in other
+    for step in ("useradd --system --no-create-home modelwatch", f"chown -R modelwatch: {HOME}"):
+        assert f"#   {step}\n" in other
 
 
 def test_the_service_has_a_timeout_is_confined_to_its_home_and_catches_up() -> None:
     unit = lines("systemd")
     for line in ("Type=oneshot", "TimeoutStartSec=45min", "ProtectSystem=strict", "Persistent=true"):
         assert line in unit
-    comments = schedule_files("systemd", command=COMMAND, home=HOME)
-    assert "# LoadCredential=prod:" in comments
-    assert 'key = "file:/run/credentials/modelwatch.service/prod"' in comments
 
 
-def test_the_pod_mounts_its_disk_at_the_home_which_has_the_config() -> None:
-    home = '/srv/50% "da" \\ta'
-    text = lines("kubernetes", home=home)
-    values = [json.loads(line.partition(": ")[2]) for line in text if "/srv/" in line]
-    assert values == [home, home, f"{home}/modelwatch.toml"]
-    for line in ("concurrencyPolicy: Forbid", "startingDeadlineSeconds: 1800", "activeDeadlineSeconds: 2700"):
-        assert line in text
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A function that sets the time zone of the machine."""
+
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    tzset()
+
+
+@pytest.mark.parametrize(
+    ("machine", "daily", "weekly"),
+    [
+        ("Europe/Berlin", "30 7 * * *", "5 * * * *"),
+        ("Europe/Paris", "30 7 * * *", "5 * * * *"),
+        ("Asia/Shanghai", "30 * * * *", "5 18 * * 5"),
+        ("Asia/Kolkata", "0 * * * *", "35 * * * *"),
+        ("Africa/Lagos", "30 * * * *", "5 * * * *"),  # as Berlin, in winter only
+    ],
+)
+def test_a_crontab_sends_reports_at_their_time_or_in_its_minute_of_each_hour_where_the_zone_differs(
+    zone: Callable[[str], None], machine: str, daily: str, weekly: str
+) -> None:
+    zone(machine)
+    run, *sends = lines("crontab", needs=NEEDS)
+    start = f"set -a; . {HOME}/modelwatch.env; MODELWATCH_HOME={HOME} {COMMAND}"
+    assert run == f"17 * * * * {start} run"
+    assert sends == [f"{daily} {start} send --quiet", f"{weekly} {start} send --quiet"]
+
+
+def test_a_crontab_hands_over_the_variables_of_a_private_file(tmp_path: Path) -> None:
+    home = tmp_path / "it's 100% home"
+    home.mkdir()
+    command = program(tmp_path / "mw", 'printf "%s\\n" "$PROD_KEY" "$MODELWATCH_HOME"')
+    (home / "modelwatch.env").write_text("PROD_KEY='a b$c%'\n")
+    line, *_ = lines("crontab", command=str(command), home=str(home), needs=NEEDS)
+    ran = sh(line.split(" ", 5)[5].replace(r"\%", "%"), cwd=Path("/"))
+    assert (ran.stdout.splitlines(), ran.stderr) == (["a b$c%", str(home)], "")
+
+
+@pytest.mark.parametrize("needs", [None, NEEDS])
+def test_no_bare_percent_sign_is_in_a_crontab_also_not_in_a_comment(needs: JobNeeds | None) -> None:
+    (text,) = schedule_files("crontab", place("/srv/50%/mw", "/srv/ho%me"), needs).values()
+    assert not re.search(r"(?<!\\)%", text)
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "compose", "github-actions"])
+def test_files_of_containers_and_workflows_are_yaml_whatever_the_paths(kind: str) -> None:
+    home = '/srv/50% "da" \\ta $HOME'
+    for needs in (None, NEEDS, JobNeeds()):
+        (text,) = schedule_files(kind, place(home=home), needs).values()
+        assert all(yaml.safe_load_all(text))
+
+
+def resources(needs: JobNeeds | None) -> dict[str, Any]:
+    """Return the objects of the Kubernetes file by kind and name."""
+    text = schedule_files("kubernetes", place(home="/srv/secret-place"), needs)["kubernetes.yaml"]
+    assert "/srv/" not in text
+    found = list(yaml.safe_load_all(text))
+    return {f"{each['kind']}/{each['metadata']['name']}": each for each in found}
+
+
+def test_the_pod_has_the_config_its_variables_and_files_and_no_path_of_this_machine() -> None:
+    found = resources(NEEDS)
+    assert found["ConfigMap/modelwatch"]["data"] == {"modelwatch.toml": NEEDS.text}
+    job = found["CronJob/modelwatch"]["spec"]
+    assert (job["schedule"], job["concurrencyPolicy"]) == ("17 * * * *", "Forbid")
+    pod = job["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["env"] == [
+        {"name": "MODELWATCH_HOME", "value": "/data"},
+        {"name": "CREDENTIALS_DIRECTORY", "value": "/run/secrets/modelwatch"},
+    ]
+    assert container["envFrom"] == [{"secretRef": {"name": "modelwatch-keys"}}]
+    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    assert mounts == {
+        "/data": "home",
+        "/data/modelwatch.toml": "config",
+        "/run/secrets/modelwatch": "keys",
+        "/tmp": "scratch",
+    }
+    assert {each["name"] for each in pod["volumes"]} == set(mounts.values())
+    assert pod["volumes"][-1]["secret"]["items"] == [{"key": "vip.key", "path": "vip.key"}]
+    assert pod["securityContext"]["runAsNonRoot"]
+
+
+def test_kubernetes_sends_reports_with_a_job_at_their_time_and_zone() -> None:
+    found = resources(NEEDS)
+    sends = [each["spec"] for name, each in found.items() if name.startswith("CronJob/modelwatch-send")]
+    assert [(each["schedule"], each["timeZone"]) for each in sends] == [
+        ("30 7 * * *", "Europe/Berlin"),
+        ("5 18 * * 5", "Asia/Shanghai"),
+    ]
+    containers = [each["jobTemplate"]["spec"]["template"]["spec"]["containers"][0] for each in sends]
+    assert [each["command"] for each in containers] == [["modelwatch", "send", "--quiet"]] * 2
+    assert len(resources(JobNeeds(text="a = 1\n"))) == 3
+
+
+def test_a_pod_without_secrets_refers_to_none() -> None:
+    text = schedule_files("kubernetes", PLACE, JobNeeds(text="a = 1\n"))["kubernetes.yaml"]
+    assert "secret" not in text.lower()
+
+
+def test_files_in_directories_are_items_of_the_secret_and_others_are_named() -> None:
+    needs = replace(
+        NEEDS, files=("keys/vip.key", "/etc/prod.key"), has_commands=True, local_servers=("localhost",)
+    )
+    text = schedule_files("kubernetes", PLACE, needs)["kubernetes.yaml"]
+    assert "--from-file=keys.vip.key=keys/vip.key\n" in text
+    assert '- key: "keys.vip.key"\n' in text
+    assert 'path: "keys/vip.key"\n' in text
+    for note in (
+        "Not in the container: /etc/prod.key.",
+        "the programs of `command:` references",
+        "In a container localhost is the container",
+    ):
+        assert note in text
+        assert note in schedule_files("compose", PLACE, needs)["compose.yaml"]
+    assert (
+        "# Not in the workflow: keys/vip.key and /etc/prod.key. Use `env:NAME`"
+        in (schedule_files("github-actions", PLACE, needs)["github-actions.yml"])
+    )
+
+
+def test_the_workflow_hands_over_the_variables_as_secrets() -> None:
+    workflow = yaml.safe_load(schedule_files("github-actions", PLACE, NEEDS)["github-actions.yml"])
+    (run,) = (step for step in workflow["jobs"]["run"]["steps"] if step.get("name") == "Run")
+    assert run["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in NEEDS.variables}
+    none = yaml.safe_load(schedule_files("github-actions", PLACE, JobNeeds())["github-actions.yml"])
+    (run,) = (step for step in none["jobs"]["run"]["steps"] if step.get("name") == "Run")
+    assert "env" not in run
+
+
+def services(needs: JobNeeds | None = NEEDS, at: Place = PLACE) -> dict[str, Any]:
+    """Return the services of the Compose file."""
+    found: dict[str, Any] = yaml.safe_load(schedule_files("compose", at, needs)["compose.yaml"])["services"]
+    return found
+
+
+def test_compose_mounts_the_home_at_data_as_its_owner_and_confines_both_services() -> None:
+    home = '/srv/ho "me" $X'
+    found = services(at=replace(PLACE, home=home, user_id="1000:1001"))
+    assert set(found) == {"watch", "browse"}
+    for service in found.values():
+        assert service["user"] == "1000:1001"
+        # Compose reads `$$` as `$`: https://docs.docker.com/reference/compose-file/interpolation/
+        assert service["volumes"] == [{"type": "bind", "source": home.replace("$", "$$"), "target": "/data"}]
+        assert service["env_file"] == [f"{home.replace('$', '$$')}/modelwatch.env"]
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+        assert service["healthcheck"]["test"][0] == "CMD"
+    assert found["watch"]["healthcheck"]["test"][1:] == ["modelwatch", "status", "--exit-code"]
+    assert found["browse"]["ports"] == ["127.0.0.1:8001:8001"]
+    assert found["watch"]["build"] == {"context": "/opt/modelwatch", "dockerfile": "cron/Dockerfile"}
+    assert "build" not in services(at=replace(PLACE, tree=None))["watch"]
+    root = schedule_files("compose", PLACE)["compose.yaml"]
+    assert f"#   chown -R 65532:65532 {HOME} " in root
+    assert services(at=PLACE)["watch"]["user"] == "65532:65532"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        ("16 17 18", ["run", "run"]),
+        ("29 30 31", ["run", "send --quiet"]),
+        ("05", ["run", "send --quiet"]),
+        ("07 08 09", ["run"]),
+    ],
+)
+def test_compose_runs_at_the_start_and_each_hour_and_sends_in_the_minutes_of_reports(
+    tmp_path: Path, minutes: str, expected: list[str]
+) -> None:
+    """A real shell runs the script; `sleep` ends it after the last minute."""
+    script = services()["watch"]["command"][0].replace("$$", "$")
+    bin_ = tmp_path / "bin"
+    program(bin_ / "modelwatch", f'echo "$*" >>{tmp_path}/calls')
+    (tmp_path / "minutes").write_text("\n".join(minutes.split()) + "\n")
+    program(bin_ / "sleep", f'test -s {tmp_path}/minutes && test "$1" -ge 1 && test "$1" -le 60')
+    program(
+        bin_ / "date",
+        f"cd {tmp_path}; case $1 in +%s) exec /bin/date +%s ;; esac; head -n 1 minutes; sed -i 1d minutes",
+    )
+    assert sh(script, cwd=tmp_path, env={"PATH": f"{bin_}:{os.defpath}"}).returncode == 0
+    assert (tmp_path / "calls").read_text().splitlines() == expected
+
+
+def test_the_command_reads_the_config_of_the_home(tmp_path: Path) -> None:
+    job = Job(tmp_path / "home")
+    job.configure(CONFIG)
+    done = job.quick("schedule", "crontab", at="2026-05-01T06:00:00Z")
+    assert (done.code, done.stderr) == (0, "")
+    assert "# The config needs ORG, PROD_KEY, HOOK and PING. Store each" in done.stdout
+    assert f". {job.home}/modelwatch.env; MODELWATCH_HOME={job.home} " in done.stdout
+    assert done.stdout.count(" send --quiet\n") == 1
+    pod = job.quick("schedule", "kubernetes").stdout
+    assert "--from-file=smtp.password=smtp.password\n" in pod
+    assert "smtp.example.com" in pod
+    job.configure("gateways = 3\n")
+    one_line(job.quick("schedule", "crontab"), 78, "modelwatch.toml")
+
+
+def test_several_files_are_written_to_a_directory_and_not_printed_as_one(tmp_path: Path) -> None:
+    job = Job(tmp_path / "home")
+    line = usage_error(job, "schedule", "systemd")
+    assert line == "Error: systemd needs 2 files: write them with --output DIR, such as --output systemd"
+    units = tmp_path / "new" / "units"
+    done = job.quick("schedule", "systemd", "--output", str(units))
+    assert done.code == 0
+    names = ["modelwatch.service", "modelwatch.timer"]
+    assert done.stdout.splitlines() == [
+        *(f"wrote {units / name}" for name in names),
+        f"next: follow the comment at the top of {units / names[0]}",
+    ]
+    assert sorted(path.name for path in units.iterdir()) == names
+    (units / names[1]).write_text("mine")
+    one_line(job.quick("schedule", "systemd", "--output", str(units)), 74, "exists", "--force")
+    assert (units / names[1]).read_text() == "mine"
+    assert job.quick("schedule", "systemd", "--output", str(units), "--force").code == 0
+    assert "OnCalendar" in (units / names[1]).read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_written_to_a_directory(tmp_path: Path, kind: str) -> None:
+    job = Job(tmp_path / "home")
+    assert job.quick("schedule", kind, "--output", str(tmp_path / "out")).code == 0
+    written = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert set(written) <= set(examples())
+    if len(written) == 1:
+        assert job.quick("schedule", kind).stdout == "".join(written.values())
 
 
 @pytest.mark.parametrize(("exit_status", "result"), [(0, 0), (5, 0), (3, 1), (78, 1)])
@@ -211,7 +479,7 @@ def keep() -> str:
     """The script of the workflow's step that commits the database."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed here")
-    text = schedule_files("github-actions", command=COMMAND, home=HOME)
+    text = schedule_files("github-actions", PLACE)["github-actions.yml"]
     return block(text.partition("Save the data")[2], after="        run: |")
 
 
@@ -258,15 +526,15 @@ def test_the_step_of_the_workflow_fails_where_the_config_was_changed_during_the_
 
 
 def test_the_error_on_an_unknown_kind_lists_the_kinds() -> None:
-    kinds = "crontab, systemd, kubernetes, github-actions"
+    kinds = "crontab, systemd, kubernetes, github-actions, compose"
     with pytest.raises(QuestionError, match=f"'at' is not a kind of schedule: use one of {kinds}"):
-        schedule_files("at", command=COMMAND, home=HOME)
+        schedule_files("at", PLACE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_relative_path_is_refused(kind: str) -> None:
     with pytest.raises(QuestionError, match="'cron/modelwatch' is not absolute"):
-        schedule_files(kind, command="cron/modelwatch", home=HOME)
+        schedule_files(kind, place(command="cron/modelwatch"))
 
 
 @pytest.mark.parametrize(
@@ -280,4 +548,4 @@ def test_a_relative_path_is_refused(kind: str) -> None:
 )
 def test_a_path_that_a_scheduler_cannot_use_is_refused(kind: str, path: str) -> None:
     with pytest.raises(QuestionError, match="use another directory"):
-        schedule_files(kind, command=COMMAND, home=path)
+        schedule_files(kind, place(home=path))
