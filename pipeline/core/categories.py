@@ -58,79 +58,76 @@ _NOT_OF_MODELS = _words(
 )
 """Words of what has an end of its own: a promotion, a trial, the training data."""
 
-_CATEGORIES = tuple(
-    (category, re.compile(pattern))
-    for category, pattern in (
-        (
-            "lifecycle",
-            _words(
-                r"deprecat[a-z]*|shutdown|shut_down|sunset[a-z]*|retir(?:e|ed|es|ing|ement)|lifecycle|life_cycle"
-                r"|archived|eol|end_of_(?:life|sale|service|support)|discontinu[a-z]*|decommission[a-z]*"
-                r"|replacement|phase_?out|phas(?:ed|ing)_out"
-            ),
+_CATEGORIES = (
+    (
+        "lifecycle",
+        _words(
+            r"deprecat[a-z]*|shutdown|shut_down|sunset[a-z]*|retir(?:e|ed|es|ing|ement)|lifecycle|life_cycle"
+            r"|archived|eol|end_of_(?:life|sale|service|support)|discontinu[a-z]*|decommission[a-z]*"
+            r"|replacement|phase_?out|phas(?:ed|ing)_out"
         ),
-        (
-            "lifecycle",
-            rf"^(?!.*{_NOT_OF_MODELS}).*"
-            + _words(r"(?<!cache_)(?<!key_)(?<!link_)(?<!session_)(?<!token_)(?<!url_)expir[a-z]*"),
+    ),
+    (
+        "lifecycle",
+        rf"^(?!.*{_NOT_OF_MODELS}).*"
+        + _words(r"(?<!cache_)(?<!key_)(?<!link_)(?<!session_)(?<!token_)(?<!url_)expir[a-z]*"),
+    ),
+    (
+        _DATED,
+        rf"^(?!.*{_NOT_OF_MODELS}).*"
+        + _words(
+            r"(?:deletion|delist(?:ed|ing)|disabled|end(?:s|ed|ing)?|inactive|obsolete|off_?line|remov(?:al|ed|es)"
+            r"|terminat(?:ed|es|ion)|unavailable|withdraw(?:al|n))_(?:after|at|by|date|from|on|since|time)"
+            r"|(?:active|availability|available|maintained|offered|served|service|support(?:ed)?|usable|valid)"
+            r"_(?:thru|through|till|to|until)"
         ),
-        (
-            _DATED,
-            rf"^(?!.*{_NOT_OF_MODELS}).*"
-            + _words(
-                r"(?:deletion|delist(?:ed|ing)|disabled|end(?:s|ed|ing)?|inactive|obsolete|off_?line|remov(?:al|ed|es)"
-                r"|terminat(?:ed|es|ion)|unavailable|withdraw(?:al|n))_(?:after|at|by|date|from|on|since|time)"
-                r"|(?:active|availability|available|maintained|offered|served|service|support(?:ed)?|usable|valid)"
-                r"_(?:thru|through|till|to|until)"
-            ),
+    ),
+    # The noun at the end of a name says what it is: `price_description`, `description_en`, `notes.0`.
+    (QUIET, rf"(?<![a-z])(?:{_TEXT_NOUNS})(?:_[a-z][a-z](?:_[a-z][a-z])?)?(?=\.|$)"),
+    (
+        COUNTERS,
+        r"^(?!.*"
+        + _words(
+            r"allowed|context|costs?|length|limit[a-z]*|lora|max|maximum|min|minimum|per|pric(?:e|es|ing)"
+            r"|quota|rates?|remaining|rp[dms]|tp[dms]|window"
+        )
+        + r").*(?:"
+        + _words(
+            r"bookmarks|clicks|downloads|favou?rites|followers|forks|impressions|installs|invocations|likes"
+            r"|plays|popularity|pulls|rank|rankings?|reviews|runs|stargazers|stars|subscribers|trending"
+            r"|upvotes|usage|views|visitors|visits|votes"
+            rf"|(?:{_COUNTED})s?_(?:counts?|total)|(?:n|num|number_of|total)_(?:{_COUNTED})s"
+        )
+        + r"|(?<![^._])(?:engagement|statistics|stats)\.)",
+    ),
+    (
+        "price",
+        _words(
+            r"[a-z]*pric(?:e|es|ed|ing)(?!_(?:alerts?|page|polic(?:y|ies)))"
+            r"|costs?(?!_(?:cent(?:er|re)s?|codes?|effective[a-z]*|efficien[a-z]*|optimi[sz][a-z]*|sensitiv[a-z]*))"
+            r"|(?<!aspect_)(?<!compression_)(?<!error_)(?<!hit_)(?<!success_)ratios?"
+            r"|bill(?:ed|ing)|fees?|per_1[km]|quota_type|surcharges?|tariffs?|usd"
         ),
-        # The noun at the end of a name says what it is: `price_description`, `description_en`, `notes.0`.
-        (QUIET, rf"(?<![a-z])(?:{_TEXT_NOUNS})(?:_[a-z][a-z](?:_[a-z][a-z])?)?(?=\.|$)"),
-        (
-            COUNTERS,
-            r"^(?!.*"
-            + _words(
-                r"allowed|context|costs?|length|limit[a-z]*|lora|max|maximum|min|minimum|per|pric(?:e|es|ing)"
-                r"|quota|rates?|remaining|rp[dms]|tp[dms]|window"
-            )
-            + r").*(?:"
-            + _words(
-                r"bookmarks|clicks|downloads|favou?rites|followers|forks|impressions|installs|invocations|likes"
-                r"|plays|popularity|pulls|rank|rankings?|reviews|runs|stargazers|stars|subscribers|trending"
-                r"|upvotes|usage|views|visitors|visits|votes"
-                rf"|(?:{_COUNTED})s?_(?:counts?|total)|(?:n|num|number_of|total)_(?:{_COUNTED})s"
-            )
-            + r"|(?<![^._])(?:engagement|statistics|stats)\.)",
+    ),
+    ("capabilities", _words(r"support(?:s|ed)?_[a-z0-9_]+")),
+    (
+        QUIET,
+        _words(r"desc|descriptions?|display|icon|titles?|urls?")
+        + r"|(?:^|\.)name$|^owned_by$|^created(?![a-z])|(?<![a-z])(?:tags?|order)$",
+    ),
+    (
+        "capabilities",
+        _words(
+            r"capabilit[a-z]*|endpoints?|features?|modalit[a-z]*|multimodal|param(?:s|eters?)?|permissions?"
+            r"|reason[a-z]*|support[a-z]*|tools?|types?|vision"
         ),
-        (
-            "price",
-            _words(
-                r"[a-z]*pric(?:e|es|ed|ing)(?!_(?:alerts?|page|polic(?:y|ies)))"
-                r"|costs?(?!_(?:cent(?:er|re)s?|codes?|effective[a-z]*|efficien[a-z]*|optimi[sz][a-z]*|sensitiv[a-z]*))"
-                r"|(?<!aspect_)(?<!compression_)(?<!error_)(?<!hit_)(?<!success_)ratios?"
-                r"|bill(?:ed|ing)|fees?|per_1[km]|quota_type|surcharges?|tariffs?|usd"
-            ),
-        ),
-        ("capabilities", _words(r"support(?:s|ed)?_[a-z0-9_]+")),
-        (
-            QUIET,
-            _words(r"desc|descriptions?|display|icon|titles?|urls?")
-            + r"|(?:^|\.)name$|^owned_by$|^created(?![a-z])|(?<![a-z])(?:tags?|order)$",
-        ),
-        (
-            "capabilities",
-            _words(
-                r"capabilit[a-z]*|endpoints?|features?|modalit[a-z]*|multimodal|param(?:s|eters?)?|permissions?"
-                r"|reason[a-z]*|support[a-z]*|tools?|types?|vision"
-            ),
-        ),
-        (
-            "limits",
-            _words(r"context[a-z]*|ctx|length|limit[a-z]*|max[a-z]*|quota|rp[dms]|tokens?|tp[dms]|window"),
-        ),
-    )
+    ),
+    (
+        "limits",
+        _words(r"context[a-z]*|ctx|length|limit[a-z]*|max[a-z]*|quota|rp[dms]|tokens?|tp[dms]|window"),
+    ),
 )
-"""Categories and their patterns; the first that matches decides."""
+"""Categories and their patterns, compiled at their first use; the first that matches decides."""
 
 _WORD = re.compile(r"\d+[kmKM](?![A-Za-z])|\d+|[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 
@@ -157,7 +154,7 @@ def categorise(path: str) -> str:
 @cache_short(8192, MAX_NAME)
 def _by_words(path: str) -> str:
     words = _in_words(path)
-    return next((name for name, pattern in _CATEGORIES if pattern.search(words)), "other")
+    return next((name for name, pattern in _CATEGORIES if re.search(pattern, words)), "other")
 
 
 def categorise_change(

@@ -48,7 +48,7 @@ def matches_pattern(pattern: str, model: str) -> bool:
 
     An id is compared first: some ids contain `[` or `*`.
     """
-    return pattern == model or fnmatchcase(model, pattern)
+    return pattern == model or (is_glob(pattern) and fnmatchcase(model, pattern))
 
 
 class Watch(Struct, frozen=True):

@@ -26,34 +26,31 @@ _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\S)")
 _SAMPLE = 4096
 _QUOTED = 60
 
-_PASSWORD = re.compile(rb"<input[^>]*\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
+_PASSWORD = rb"<input[^>]*\btype\s*=\s*[\"']?password\b"
 _WEB_PAGE = "the answer is a web page, not JSON"
 _SIGN_IN = (
     "check that `url` is the address of the API, and that the key or session of the scope is valid there"
 )
-_KINDS = tuple(
-    (re.compile(pattern, re.IGNORECASE), message, cure)
-    for pattern, message, cure in (
-        (
-            r"<(?:!doctype html|html|head|body)\b|<\?xml[^<]*<(?:!doctype )?html\b",
-            _WEB_PAGE,
-            "check that `url` is the address of the API",
-        ),
-        (r"<", "the answer is XML, not JSON", "set `path`, `params` or `headers` to ask for JSON"),
-        (
-            r"(?:/\*\*/\s*)?[\w$.]+\s*\(\s*[\[{]",
-            "the answer is JSONP, a call of a function with JSON",
-            "ask without the parameter that names the function",
-        ),
-        (
-            r"(?:\)\]\}'?,?|while\s*\(1\);|for\s*\(;;\);)\s*[\[{]",
-            "the answer is JSON behind a guard such as `)]}'`",
-            "ask at the address of the API",
-        ),
-        (r"(?:data|event|id|retry):", "the answer is a stream of events, not JSON", None),
-    )
+_KINDS = (
+    (
+        r"<(?:!doctype html|html|head|body)\b|<\?xml[^<]*<(?:!doctype )?html\b",
+        _WEB_PAGE,
+        "check that `url` is the address of the API",
+    ),
+    (r"<", "the answer is XML, not JSON", "set `path`, `params` or `headers` to ask for JSON"),
+    (
+        r"(?:/\*\*/\s*)?[\w$.]+\s*\(\s*[\[{]",
+        "the answer is JSONP, a call of a function with JSON",
+        "ask without the parameter that names the function",
+    ),
+    (
+        r"(?:\)\]\}'?,?|while\s*\(1\);|for\s*\(;;\);)\s*[\[{]",
+        "the answer is JSON behind a guard such as `)]}'`",
+        "ask at the address of the API",
+    ),
+    (r"(?:data|event|id|retry):", "the answer is a stream of events, not JSON", None),
 )
-"""What a body is by its beginning, with what to do."""
+"""What a body is by its beginning, with what to do; patterns are compiled at their first use."""
 
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -168,8 +165,8 @@ def not_json(body: bytes, error: ValueError, content_type: str = "") -> Unreadab
             problem, cure = "the answer is not JSON, or was cut off on its way", None
         return Unreadable(problem, cure=cure)
     for pattern, message, cure in _KINDS:
-        if pattern.match(start):
-            if message == _WEB_PAGE and _PASSWORD.search(body):
+        if re.match(pattern, start, re.IGNORECASE):
+            if message == _WEB_PAGE and re.search(_PASSWORD, body, re.IGNORECASE):
                 return Unreadable("the answer is a sign-in page, not JSON", cure=_SIGN_IN, about_request=True)
             return Unreadable(message, cure=cure, about_request=True)
     kind = redact(content_type.partition(";")[0].strip()) or "a text"

@@ -22,7 +22,7 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]|\xff\xfe|\xfe\xff")
 """The beginning of JSON, in UTF-8 or with the mark of UTF-16."""
 
-_PLAIN = re.compile(r"\ufeff?\s*[\[{<][\s\x20-\x7e\xa0-\U0010ffff]*")
+_PLAIN = r"\ufeff?\s*[\[{<][\s\x20-\x7e\xa0-\U0010ffff]*"
 """The beginning of JSON or of a web page, without the control characters that compressed bytes have."""
 
 _ENOUGH = 24
@@ -84,7 +84,7 @@ def _is_plain(start: bytes) -> bool:
         text = getincrementaldecoder("utf-8")().decode(start[:_ENOUGH])
     except UnicodeDecodeError:
         return False
-    return bool(_PLAIN.fullmatch(text))
+    return bool(re.fullmatch(_PLAIN, text))
 
 
 class _ZlibDecoder:

@@ -1,4 +1,7 @@
-"""What to set where a gateway says what it misses: a header, a parameter, a scheme, a user, another key."""
+"""What to set where a gateway says what it misses: a header, a parameter, a scheme, a user, another key.
+
+The patterns are texts, compiled where they are first searched: most runs meet no refusal.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +9,31 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-_USER_HEADER = re.compile(r"\bnew-?api-?user\b", re.IGNORECASE)
+_USER_HEADER = r"\bnew-?api-?user\b"
 """The header of New-API for the user's id, which `user_id` sets."""
 
 _NAME = r"[\"'`]?([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)+|authorization|apikey|token)[\"'`]?"
-_HEADERS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"{_NAME}\s+(?:request\s+|http\s+)?headers?\b",
-        rf"\bheaders?\s*:?\s+(?:named\s+|called\s+)?{_NAME}",
-    )
+_HEADERS = (
+    rf"{_NAME}\s+(?:request\s+|http\s+)?headers?\b",
+    rf"\bheaders?\s*:?\s+(?:named\s+|called\s+)?{_NAME}",
 )
-_PARAMS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b(?:query|url)\s+(?:string\s+)?param(?:eter)?\s*:?\s+{_NAME}",
-        rf"{_NAME}\s+(?:query|url)\s+(?:string\s+)?param(?:eter)?\b",
-        r"\b(?:query|url)\s+(?:string\s+)?param(?:eter)?\s*:?\s+[\"'`]?(key)\b",
-    )
+_PARAMS = (
+    rf"\b(?:query|url)\s+(?:string\s+)?param(?:eter)?\s*:?\s+{_NAME}",
+    rf"{_NAME}\s+(?:query|url)\s+(?:string\s+)?param(?:eter)?\b",
+    r"\b(?:query|url)\s+(?:string\s+)?param(?:eter)?\s*:?\s+[\"'`]?(key)\b",
 )
-_OF_KEYS = re.compile(r"key|token|auth|secret|credential", re.IGNORECASE)
-_CHALLENGE = re.compile(r"\s*([A-Za-z][\w-]*)(?:\s+(.*))?\Z", re.DOTALL)
-_CHALLENGE_HEADER = re.compile(r"\b(?:header|name)\s*=\s*\"?([A-Za-z][\w-]*)", re.IGNORECASE)
+_OF_KEYS = r"key|token|auth|secret|credential"
+_CHALLENGE = r"\s*([A-Za-z][\w-]*)(?:\s+(.*))?\Z"
+_CHALLENGE_HEADER = r"\b(?:header|name)\s*=\s*\"?([A-Za-z][\w-]*)"
 _DIALOGUES = frozenset({"digest", "hoba", "mutual", "negotiate", "ntlm"})
 """Schemes of several steps, which no key alone can follow."""
 
-_CREDENTIALS = re.compile(
+_CREDENTIALS = (
     r"\b(?:api[ _-]?keys?|(?:access[ _-]?)?tokens?|credentials?|sessions?|(?:log|sign)(?:ged|ed)?[ _-]?in"
     r"|unauthori[sz]ed|unauthenticated|authenticated|authentication|authorization|permissions?|forbidden)\b"
-    r"|未登录|令牌|密钥|无权|鉴权|认证|登录",
-    re.IGNORECASE,
+    r"|未登录|令牌|密钥|无权|鉴权|认证|登录"
 )
-_INPUT = re.compile(
-    r"\b(?:is|are) (?:required|missing)\b|\brequired\b.*\bparam|\bmissing\b|\bparam(?:eter)?s?\b|参数",
-    re.IGNORECASE,
-)
+_INPUT = r"\b(?:is|are) (?:required|missing)\b|\brequired\b.*\bparam|\bmissing\b|\bparam(?:eter)?s?\b|参数"
 
 CREDENTIAL_CURE = "check the key, or the sign-in, of the scope"
 
@@ -59,13 +52,17 @@ def cure_of_refusal(
         params: the names of the query parameters with a secret that were sent.
     """
     sent = {name.lower(): value for name, value in headers.items()}
-    if _USER_HEADER.search(said):
+    if _found(_USER_HEADER, said):
         return _cure_of_user("check" if "new-api-user" in sent else "set")
     setting = next(_settings(said, challenge, sent, {name.lower() for name in params}), None)
     if setting is None:
         return None
-    has_key = bool(params) or any(_OF_KEYS.search(name) for name in sent)
+    has_key = bool(params) or any(_found(_OF_KEYS, name) for name in sent)
     return f"set `{setting}`" if has_key else f"give the scope a key, and set `{setting}`"
+
+
+def _found(pattern: str, text: str) -> re.Match[str] | None:
+    return re.search(pattern, text, re.IGNORECASE)
 
 
 def _cure_of_user(verb: str) -> str:
@@ -74,16 +71,16 @@ def _cure_of_user(verb: str) -> str:
 
 def _settings(said: str, challenge: str, sent: Mapping[str, str], params: Collection[str]) -> Iterator[str]:
     for pattern in _PARAMS:
-        if (found := pattern.search(said)) and _OF_KEYS.search(found[1]) and found[1].lower() not in params:
+        if (found := _found(pattern, said)) and _found(_OF_KEYS, found[1]) and found[1].lower() not in params:
             yield f'key_param = "{found[1]}"'
     for pattern in _HEADERS:
-        if (found := pattern.search(said)) and _OF_KEYS.search(found[1]) and found[1].lower() not in sent:
+        if (found := _found(pattern, said)) and _found(_OF_KEYS, found[1]) and found[1].lower() not in sent:
             yield f'key_header = "{found[1]}"'
-    asked = _CHALLENGE.match(challenge)
+    asked = re.match(_CHALLENGE, challenge, re.DOTALL)
     if asked is None or asked[1].lower() in _DIALOGUES:
         return
-    named = _CHALLENGE_HEADER.search(asked[2] or "")
-    if named and _OF_KEYS.search(named[1]):
+    named = _found(_CHALLENGE_HEADER, asked[2] or "")
+    if named and _found(_OF_KEYS, named[1]):
         if named[1].lower() not in sent:
             yield f'key_header = "{named[1]}"'
         return
@@ -95,11 +92,11 @@ def _settings(said: str, challenge: str, sent: Mapping[str, str], params: Collec
 
 def cure_of_message(said: str) -> str | None:
     """Return what to check where an error speaks of credentials, or of what a request lacks; else None."""
-    if _USER_HEADER.search(said):
+    if _found(_USER_HEADER, said):
         return _cure_of_user("check")
-    if _INPUT.search(said) and not re.search(r"api[ _-]?key|token", said, re.IGNORECASE):
+    if _found(_INPUT, said) and not _found(r"api[ _-]?key|token", said):
         return "set what it asks for in `params` or `headers`, or in the `body` of a POST"
-    return CREDENTIAL_CURE if _CREDENTIALS.search(said) else None
+    return CREDENTIAL_CURE if _found(_CREDENTIALS, said) else None
 
 
 def longest_sentence(error: Mapping[str, Any]) -> str:

@@ -39,6 +39,23 @@ def test_every_command_of_the_table_exists_under_its_name_and_has_help(name: str
     assert command.help
 
 
+def test_a_run_looks_for_no_garbage_and_loads_no_library_for_terminals(job: Job) -> None:
+    job.asks("http://127.0.0.1:9")
+    code = f"""
+import gc, sys
+from pipeline.cli.app import main
+
+collections = []
+gc.callbacks.append(lambda phase, info: collections.append(info["generation"]))
+sys.argv[1:] = ["run", "--home", {str(job.home)!r}]
+try:
+    main()
+except SystemExit as end:
+    print(end.code, collections, sorted({{"httpx", "pygments", "rich"}} & set(sys.modules)))
+"""
+    assert run_python(code).splitlines()[-1] == "4 [] ['httpx']"
+
+
 PURPOSES = ["Set up", "Run", "Look", "Ask the past", "Share", "Care"]
 
 

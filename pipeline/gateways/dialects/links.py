@@ -1,4 +1,7 @@
-"""The headers of a response that announce further pages: `Link` and `Content-Range`."""
+"""The headers of a response that announce further pages: `Link` and `Content-Range`.
+
+The patterns are texts, compiled where they are first searched: most responses have neither.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ import re
 
 _NAME = r"[\w!#$%&*+.^`|~-]+"
 _VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^",;\s]*)"""
-_LINK = re.compile(rf"<([^>]*)>((?:\s*;\s*{_NAME}(?:\s*=\s*{_VALUE})?)*)")
-_PARAMETER = re.compile(rf";\s*({_NAME})(?:\s*=\s*({_VALUE}))?")
-_RANGE = re.compile(r"^\s*[\w-]+\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
-_BARE_RANGE = re.compile(r"^\s*(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$")
+_LINK = rf"<([^>]*)>((?:\s*;\s*{_NAME}(?:\s*=\s*{_VALUE})?)*)"
+_PARAMETER = rf";\s*({_NAME})(?:\s*=\s*({_VALUE}))?"
+_RANGE = r"^\s*(?:[\w-]+\s+)?(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*$"
 
 
 def next_link(header: str) -> str | None:
@@ -17,9 +19,9 @@ def next_link(header: str) -> str | None:
 
     Some servers write `rel='next'`, against https://www.rfc-editor.org/rfc/rfc8288#section-3.
     """
-    for target, parameters in _LINK.findall(header):
+    for target, parameters in re.findall(_LINK, header) if header else ():
         values: dict[str, str] = {}
-        for name, value in _PARAMETER.findall(parameters):
+        for name, value in re.findall(_PARAMETER, parameters):
             # Only the first of several parameters of one name counts.
             values.setdefault(name.lower(), _unquoted(value))
         # A link with an anchor is one of another resource.
@@ -40,7 +42,7 @@ def is_whole(content_range: str) -> bool | None:
     The unit may be missing, as PostgREST writes it: `0-24/67`.
     See https://www.rfc-editor.org/rfc/rfc9110#section-14.4.
     """
-    match = _RANGE.match(content_range) or _BARE_RANGE.match(content_range)
+    match = re.match(_RANGE, content_range) if content_range else None
     if match is None:
         return None
     first, last, size = match.groups()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from operator import itemgetter
@@ -17,6 +16,7 @@ from pipeline.core import canonical
 from pipeline.core.amounts import parse_currency
 from pipeline.core.facts import UNITS, FactPaths
 from pipeline.core.types import Gateway, Overrides
+from pipeline.core.watchlist import matches_pattern
 from pipeline.errors import Unreadable
 from pipeline.gateways.dialects import known
 from pipeline.gateways.dialects.dialect import Answer, Dialect
@@ -144,7 +144,7 @@ def _by_address(url: str) -> Dialect | None:
         ("/" in glob, len(glob), dialect)
         for dialect in all_dialects().values()
         for glob in dialect.hosts
-        if fnmatchcase(address if "/" in glob else host, glob)
+        if matches_pattern(glob, address if "/" in glob else host)
     ]
     return max(matching, key=itemgetter(0, 1))[2] if matching else None
 
