@@ -151,7 +151,7 @@ def test_the_image_has_only_files_that_are_named_and_runs_as_a_user_without_righ
     last = dict(dockerfile())
     assert last["USER"] == "65532:65532"
     assert last["VOLUME"] == "/data"
-    assert last["HEALTHCHECK"].endswith('CMD ["modelwatch", "status", "--exit-code"]')
+    assert last["HEALTHCHECK"].endswith('CMD ["modelwatch", "status", "--exit-code", "--since", "3h"]')
     ignored = (ROOT / "cron" / "Dockerfile.dockerignore").read_text().splitlines()
     kept = [line[1:] for line in ignored if line.startswith("!")]
     assert all(any(name == each or name.startswith(f"{each}/") for each in kept) for name in names)

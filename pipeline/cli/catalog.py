@@ -409,9 +409,12 @@ def _group_value(group: UserGroup) -> dict[str, Any]:
     is_flag=True,
     help="Exit with 1 unless the job has run, every scope is healthy, and no report was refused.",
 )
+@click.option("--since", type=Time(), help="With --exit-code: the last run must have ended after this: 3h.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(home: Home, *, exit_code: bool, as_json: bool) -> int:
+def status(home: Home, *, exit_code: bool, since: str | None, as_json: bool) -> int:
     """Show the last run, and the scopes that are held, failing or no longer asked, with the time."""
+    if since and not exit_code:
+        raise click.UsageError("--since needs --exit-code: it is when the last run must have ended")
     found = home.status()
     if as_json:
         value = {
@@ -424,7 +427,7 @@ def status(home: Home, *, exit_code: bool, as_json: bool) -> int:
         raw(pretty(value))
     else:
         click.echo("\n".join(paint(_status_lines(found, _references(home)))))
-    return 0 if found.is_healthy or not exit_code else CHANGES_EXIT
+    return 0 if found.is_healthy(since or "") or not exit_code else CHANGES_EXIT
 
 
 def _references(home: Home) -> dict[str, str | None]:

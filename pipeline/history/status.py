@@ -32,12 +32,14 @@ class Status(Struct, frozen=True):
     unsteady: tuple[str, ...] = ()
     groups: Mapping[str, Finding] = field(default_factory=dict)
 
-    @property
-    def is_healthy(self) -> bool:
-        """Whether the job has run, no scope is failing or held, and no report was refused."""
-        return (
-            bool(self.run) and not self.refused and not any(each.state in PROBLEMS for each in self.coverage)
-        )
+    def is_healthy(self, since: str = "") -> bool:
+        """Return whether the job has run, no scope is failing or held, and no report was refused.
+
+        Args:
+            since: the job must have ended a run at or after this time (ISO 8601 UTC); empty for any time.
+        """
+        has_run = self.run is not None and self.run.finished_at >= since
+        return has_run and not self.refused and not any(each.state in PROBLEMS for each in self.coverage)
 
 
 def find_status(store: Store, watch: Watch = NO_WATCH) -> Status:

@@ -355,7 +355,13 @@ def test_compose_mounts_the_home_at_data_as_its_owner_and_confines_both_services
         assert service["env_file"] == [f"{home.replace('$', '$$')}/modelwatch.env"]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
         assert service["healthcheck"]["test"][0] == "CMD"
-    assert found["watch"]["healthcheck"]["test"][1:] == ["modelwatch", "status", "--exit-code"]
+    assert found["watch"]["healthcheck"]["test"][1:] == [
+        "modelwatch",
+        "status",
+        "--exit-code",
+        "--since",
+        "3h",
+    ]
     assert found["browse"]["ports"] == ["127.0.0.1:8001:8001"]
     assert found["watch"]["build"] == {"context": "/opt/modelwatch", "dockerfile": "cron/Dockerfile"}
     assert "build" not in services(at=replace(PLACE, tree=None))["watch"]

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.e2e import Job
+from support.e2e import Job, usage_error
 
 from pipeline.errors import FetchError, StoreError
 from pipeline.simulator import Gateway
@@ -62,3 +62,16 @@ def test_verify_ends_with_a_verdict(past: Job, tmp_path: Path) -> None:
     done = job.quick("verify")
     assert done.code == StoreError.exit_code
     assert done.stdout.splitlines()[-1].startswith("1 problem; what to do: ")
+
+
+def test_with_since_the_status_is_that_of_a_job_that_has_stopped_too(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    with Gateway() as one:
+        one.offers("lyra")
+        job.asks(one.url)
+        assert job.quick("run", at="2026-05-01T06:00:00Z").code == 0
+    asked = ("status", "--exit-code", "--since", "3h")
+    assert job.quick(*asked, at="2026-05-01T08:59:00Z").code == 0
+    assert job.quick(*asked, at="2026-05-01T09:01:00Z").code == 1
+    assert job.quick("status", "--exit-code", at="2026-06-01T09:01:00Z").code == 0
+    assert "--since needs --exit-code" in usage_error(job, "status", "--since", "3h")

@@ -77,7 +77,7 @@ def test_the_steps_of_the_dockerfile_install_a_program_that_runs_and_shows_its_d
         gateway.offers("heron-2")
         modelwatch("init", "--url", gateway.url, "--key", "prod=env:PROD")
         modelwatch("run")
-    modelwatch("status", "--exit-code")
+    modelwatch("status", "--exit-code", "--since", "3h")
     assert "heron-2" in modelwatch("models")
     assert "image: modelwatch" in modelwatch("schedule", "compose")
     modelwatch("datasette-config")
@@ -117,7 +117,7 @@ def test_the_image_runs_as_the_owner_of_the_home_and_is_healthy_after_a_run(imag
         if not os.getuid():
             sh("chown", "-R", "65532:65532", str(job.home))
         assert "Baseline recorded: local/prod 1 model" in sh(*start, image, "run", "-v")
-        sh(*start, image, "status", "--exit-code")
+        sh(*start, image, "status", "--exit-code", "--since", "3h")
         assert sh(*start, "--entrypoint", "id", image, "-u").strip() != "0"
 
 
