@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from pipeline.delivery.monitoring import Monitor
     from pipeline.delivery.preview import Preview, write_preview
     from pipeline.delivery.send import DeliverySummary, Sending
+    from pipeline.delivery.trial import Trial
     from pipeline.delivery.types import Destination
     from pipeline.gateways.client import GatewayClient
     from pipeline.gateways.lookup import LookupResult, Verdict
@@ -134,6 +135,7 @@ __all__ = [
     "ScopeProbe",
     "ScopeResult",
     "Status",
+    "Trial",
     "UserGroup",
     "Verdict",
     "home",
@@ -148,6 +150,7 @@ _LAZY = {
     "delivery.content": "RenderedReport",
     "delivery.preview": "Preview write_preview",
     "delivery.send": "DeliverySummary",
+    "delivery.trial": "Trial",
     "gateways.lookup": "LookupResult Verdict",
     "gateways.probe": "FieldDifference ProbeResult ScopeProbe",
     "gateways.types": "GroupGone ListingAnswer ScopeResult",
@@ -218,7 +221,8 @@ class CheckResult(Struct, frozen=True):
     Args:
         scopes: those that were asked; includes those made of a user's groups.
         results: by the name of the scope.
-        missing: by destination, a line for each secret, program or library that it lacks.
+        missing: by destination, a line for each secret, program or library that it lacks, or why its server
+            cannot be reached.
         fallbacks: a message for each scope whose key had a list of its own and now gets the anonymous one.
         parts: for each scope with a current listing whose answer may be one page of a list, why.
         short: the references of secrets that are too short to be masked in answers.
@@ -474,7 +478,10 @@ class Home(Struct, frozen=True):
     def check(
         self, *scopes: str, on_result: Callable[[Scope, ScopeResult], None] = lambda _scope, _result: None
     ) -> CheckResult:
-        """Ask every scope once, or those that match a glob, and see what destinations lack; write nothing.
+        """Ask every scope once, or those that match a glob, and try every destination; send nothing.
+
+        A destination is tried as far as it can be without a message: its secrets, program or library, then a
+        connection to its server with the sign-in.
 
         Args:
             scopes: globs of scopes.
@@ -483,6 +490,7 @@ class Home(Struct, frozen=True):
         Raises:
             QuestionError: a glob matches no scope.
         """
+<<<<<<< HEAD
         return self._check(self.config, scopes, on_result)
 
     def check_text(self, text: str) -> CheckResult:
@@ -497,6 +505,8 @@ class Home(Struct, frozen=True):
         self, config: Config, scopes: Globs, on_result: Callable[[Scope, ScopeResult], None]
     ) -> CheckResult:
         from pipeline.delivery.channels import missing
+=======
+>>>>>>> 9827c43 (Try destinations: send --test sends a sample, and check signs in to their servers)
         from pipeline.sync.decide import first_answer_error
         from pipeline.sync.run import fetch_once
 
@@ -504,18 +514,22 @@ class Home(Struct, frozen=True):
         used: dict[str, int] = {}
         found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, used), on_result))
         resolve = noting(secret_resolver(config), used)
+<<<<<<< HEAD
         lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
         fallbacks, parts, known = self._holds(found, config.database)
+=======
+        lacking = _unready(config.destinations, resolve)
+        fallbacks, parts, known = self._holds(found)
+>>>>>>> 9827c43 (Try destinations: send --test sends a sample, and check signs in to their servers)
         results = {
             name: result
             if (error := first_answer_error(result.answer, known.get(name))) is None
             else replace(result, answer=error)
             for name, result in found.results.items()
         }
-        lines = {name: lines for name, lines in lacking.items() if lines}
         short = tuple(each for each, letters in used.items() if 0 < letters < SHORTEST_IN_BODY)
         exposed = tuple(_exposed_files(config, used))
-        return CheckResult(found.scopes, results, lines, fallbacks, parts, short, exposed)
+        return CheckResult(found.scopes, results, lacking, fallbacks, parts, short, exposed)
 
     def _holds(
         self, found: Results, database: Path
@@ -774,6 +788,28 @@ class Home(Struct, frozen=True):
         with self._write(config) as store:
             sending = self._enqueue_and_write(store, config, only=to)
         return self._send(sending, config)
+
+    def send_test(self, *, to: str | None = None) -> tuple[Trial, ...]:
+        """Send a small sample of made-up changes now, to all destinations of the config or the named one.
+
+        Nothing is recorded; neither schedules nor filters count.
+
+        Raises:
+            QuestionError: there is no such destination, or none at all.
+        """
+        from pipeline.delivery.trial import send_sample
+        from pipeline.sync.sample import record_sample
+
+        config = self.config
+        destinations = (self._destination(to),) if to else config.destinations
+        if not destinations:
+            raise QuestionError("the config has no destination: add one, as `[destinations.team]`")
+        resolve = secret_resolver(config)
+        with Store.open(None) as store:
+            window = record_sample(store, self.clock())
+            return tuple(
+                trial for each in destinations for trial in send_sample(store, window, each, resolve)
+            )
 
     def preview(self, *, to: str | None = None) -> tuple[Preview, ...]:
         """Return what `send` would send now; nothing is sent or written.
@@ -1347,6 +1383,29 @@ def client_factory(config: Config, used: dict[str, int] | None = None) -> Callab
     if used is not None:
         resolve = noting(resolve, used)
     return lambda: GatewayClient(resolve, user_agent=f"modelwatch/{__version__}", deadline=config.deadline)
+
+
+def _unready(destinations: Iterable[Destination], resolve: Resolve) -> dict[str, list[str]]:
+    """Return what destinations lack, or why their servers cannot be reached, by name; side by side."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from pipeline.delivery.channels import missing, reach
+
+    def problems(destination: Destination) -> list[str]:
+        lacking = missing(destination.channel, resolve)
+        if lacking:
+            return lacking
+        reason = reach(destination.channel, resolve)
+        return [reason] if reason else []
+
+    destinations = tuple(destinations)
+    with ThreadPoolExecutor(max(1, min(len(destinations), _CHECKS_AT_ONCE))) as threads:
+        found = threads.map(problems, destinations)
+        return {each.name: lines for each, lines in zip(destinations, found, strict=True) if lines}
+
+
+_CHECKS_AT_ONCE = 8
+"""The destinations that `check` tries at the same time."""
 
 
 def destinations_of(config: Config) -> tuple[Destination, ...]:

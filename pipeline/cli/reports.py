@@ -17,6 +17,7 @@ from pipeline.cli.terminal import Column, raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.text import printable
 from pipeline.core.times import minute
+from pipeline.errors import DeliveryError
 from pipeline.reports.render.locales import Text as StyledText
 from pipeline.reports.render.message import render
 from pipeline.reports.render.page import draft_page
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
 
-    from pipeline.api import DeliverySummary, RenderedReport
+    from pipeline.api import DeliverySummary, RenderedReport, Trial
 
 _OUTBOX_TABLE = (
     Column("id", right=True),
@@ -136,25 +137,39 @@ def _write_report(home: Home, since: str | None, until: str | None, *, quiet: bo
 @logged
 @click.option("--to", "name", type=Name("destinations"), help="Only to this destination of the config.")
 @click.option("--dry-run", is_flag=True, help="Print what is due, send nothing.")
+@click.option("--test", "is_test", is_flag=True, help="Send a sample now, and print what became of it.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     help="With --dry-run: write each mail as an .eml file into this directory instead.",
 )
 def send(
-    home: Home, *, name: str | None, dry_run: bool, output: Path | None, quiet: bool, verbose: int
-) -> None:
+    home: Home,
+    *,
+    name: str | None,
+    dry_run: bool,
+    is_test: bool,
+    output: Path | None,
+    quiet: bool,
+    verbose: int,
+) -> int:
     """Send the reports that are due.
 
     These are daily and weekly reports at their time, and those that failed before. `run` sends them too; with
     daily mails, call this at the time of day that the config names.
+
+    --test sends a report of made-up changes to every destination, or with --to to one, and records nothing.
     """
     del verbose
+    if is_test and dry_run:
+        raise click.UsageError("--test and --dry-run exclude each other: a test is sent")
     if output and not dry_run:
         raise click.UsageError("--output needs --dry-run; to keep files, add a destination of type eml")
     if dry_run:
         _print_previews(home.preview(to=name), output)
-        return
+        return 0
+    if is_test:
+        return _print_trials(home.send_test(to=name), quiet=quiet)
     deliveries = home.send(to=name)
     if not quiet:
         _print_deliveries("sent", deliveries.sent)
@@ -162,6 +177,23 @@ def send(
         if not (deliveries.sent or deliveries.failed or deliveries.busy):
             click.echo("nothing is due")
     log_deliveries(deliveries)
+    return 0
+
+
+def _print_trials(trials: Iterable[Trial], *, quiet: bool) -> int:
+    """Print what became of samples; return the exit status."""
+    failed = 0
+    for each in trials:
+        place = f"{each.destination}: {each.recipient}: "
+        if each.result.error is None:
+            if not quiet:
+                click.echo(f"{place}the test was accepted")
+        else:
+            failed += 1
+            click.echo(f"{place}the test failed: {each.result.error}", err=quiet)
+        for problem in each.problems:
+            LOG.warning(problem)
+    return DeliveryError.exit_code if failed else 0
 
 
 def _print_previews(previews: Iterable[Preview], output: Path | None) -> None:

@@ -78,7 +78,8 @@ _dry_run_option = click.option(
 def check(home: Home, *, as_json: bool, quiet: bool, verbose: int) -> int:
     """Validate the config, ask every scope once, and show how to fix each failure.
 
-    Also checks that destinations have their secrets and programs; nothing is sent to them.
+    Also checks that destinations have their secrets and programs, and signs in to their servers; nothing is
+    sent to them.
     """
     del verbose
     with progress(len(home.config.scopes), quiet=quiet) as bar, interruptible():

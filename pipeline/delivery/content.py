@@ -58,7 +58,7 @@ def render_message(
         thread=thread_id(store, destination),
         language=destination.language,
         attached=destination.channel.attaches_files,
-        templates=_templates(destination, problems),
+        templates=destination_templates(destination, problems),
         bom=destination.bom,
     )
     problems += (_problem(destination, each) for each in written.problems)
@@ -87,7 +87,7 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
     """Render a report as csv, json, html, md or txt; append problems with templates to `problems`."""
     from pipeline.reports.render import message
 
-    templates = _templates(destination, problems)
+    templates = destination_templates(destination, problems)
     language, bom = destination.language, destination.bom
     try:
         return message.render(summary, form, language=language, templates=templates, bom=bom)
@@ -149,8 +149,8 @@ def _feed_entries(
     return [feeds.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in messages]
 
 
-def _templates(destination: Destination, problems: list[str]) -> dict[str, str]:
-    """Return the templates in a destination's directory, by file name."""
+def destination_templates(destination: Destination, problems: list[str]) -> dict[str, str]:
+    """Return the templates in a destination's directory, by file name; append what is wrong to `problems`."""
     found: dict[str, str] = {}
     if destination.templates is None:
         return found

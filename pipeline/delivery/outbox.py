@@ -125,7 +125,7 @@ class _Enqueuer(Struct, frozen=True):
 
     def _insert(self, destination: Destination, state: DestinationState, window: Window) -> None:
         run = last_run_of(self.store, window)
-        name = f"{compact(run.started_at)}.{window.until}.{state.token}@{_host(destination)}"
+        name = f"{compact(run.started_at)}.{window.until}.{state.token}@{host_of(destination)}"
         tables.add_deliveries(
             self.store,
             state,
@@ -143,7 +143,7 @@ def _is_transient(problem: Incident | ResolvedIncident) -> bool:
     return not problem.urgent
 
 
-def _host(destination: Destination) -> str:
+def host_of(destination: Destination) -> str:
     """Return the domain in a destination's message ids: that of its sender, if it has one."""
     match destination.channel:
         case Smtp(sender=sender) | Sendmail(sender=sender):
@@ -154,7 +154,7 @@ def _host(destination: Destination) -> str:
 
 def thread_id(store: Store, destination: Destination) -> str:
     """Return the id that all messages for a destination refer to, which groups them; no message has it."""
-    return f"<{tables.destination_token(store, destination.name)}@{_host(destination)}>"
+    return f"<{tables.destination_token(store, destination.name)}@{host_of(destination)}>"
 
 
 def record_result(store: Store, delivery: Delivery, result: DeliveryResult, *, at: str) -> Delivery:

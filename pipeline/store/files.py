@@ -387,3 +387,13 @@ def _is_private_group(group: int, users: set[int]) -> bool:
     except KeyError:
         return False
     return found.gr_name in names and {*found.gr_mem} <= {found.gr_name}
+
+
+def not_writable(directory: Path) -> str | None:
+    """Return why this process may write no file into a directory, which may not exist yet; None if it may."""
+    nearest = next(each for each in (directory, *directory.absolute().parents) if os.path.exists(each))  # noqa: PTH110 - False where a parent may not be entered
+    if not nearest.is_dir():
+        return f"{nearest}: it is no directory"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest}: this user may not write there"
+    return None

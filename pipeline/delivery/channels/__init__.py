@@ -21,6 +21,7 @@ from pipeline.delivery.types import (
 )
 from pipeline.errors import Unresolved
 from pipeline.reports.types import Message
+from pipeline.store.files import not_writable
 
 _Settings_contra = TypeVar("_Settings_contra", contravariant=True)
 
@@ -33,6 +34,13 @@ class Channel(Protocol[_Settings_contra]):
 
     def missing(self, settings: _Settings_contra, resolve: Resolve, /) -> list[str]:
         """Return a line for each secret, program or library that is missing; nothing is sent."""
+
+    def reach(self, settings: _Settings_contra, resolve: Resolve, /) -> str | None:
+        """Connect and sign in as `send` does, and send nothing; return why that fails.
+
+        Raises:
+            Unresolved: a reference to a secret cannot be resolved.
+        """
 
     def send(
         self, settings: _Settings_contra, message: Message, recipients: tuple[str, ...], resolve: Resolve, /
@@ -73,6 +81,19 @@ def recipients(settings: ChannelSettings) -> tuple[str, ...]:
 def missing(settings: ChannelSettings, resolve: Resolve) -> list[str]:
     """Return a line for each secret, program or library that a channel is missing; nothing is sent."""
     return [] if isinstance(settings, Files) else channel(settings).missing(settings, resolve)
+
+
+def reach(settings: ChannelSettings, resolve: Resolve) -> str | None:
+    """Connect to a channel's server, or look at its directory, and send nothing; return why that fails.
+
+    What needs more than a connection, a program and the services of Apprise, is tried by sending only.
+    """
+    if isinstance(settings, Files):
+        return not_writable(settings.path)
+    try:
+        return channel(settings).reach(settings, resolve)
+    except Unresolved as error:
+        return redact(error.message)
 
 
 def send(

@@ -59,6 +59,10 @@ def missing(settings: Apprise, resolve: Resolve) -> list[str]:
     return [*unresolved(settings.urls, resolve), *([] if installed else [_NOT_INSTALLED])]
 
 
+def reach(_settings: Apprise, _resolve: Resolve) -> None:
+    """Return nothing: Apprise only sends."""
+
+
 def send(
     settings: Apprise, message: Message, recipients: tuple[str, ...], resolve: Resolve
 ) -> dict[str, DeliveryResult]:

@@ -9,7 +9,7 @@ from pipeline.core.types import Resolve
 from pipeline.delivery.channels.mail import compose
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, MailDirectory
 from pipeline.reports.types import Message
-from pipeline.store.files import atomic_write, clear_drafts, make_directory
+from pipeline.store.files import atomic_write, clear_drafts, make_directory, not_writable
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._@+-]+")
 
@@ -24,6 +24,11 @@ def recipients(settings: MailDirectory) -> tuple[str, ...]:
 def missing(_settings: MailDirectory, _resolve: Resolve) -> list[str]:
     """Return nothing: the directory is created when the first mail is written."""
     return []
+
+
+def reach(settings: MailDirectory, _resolve: Resolve) -> str | None:
+    """Return why no file can be written into the directory."""
+    return not_writable(settings.path)
 
 
 def send(

@@ -29,6 +29,10 @@ def missing(settings: Sendmail, _resolve: Resolve) -> list[str]:
     return [f"there is no program {program}: install it, or set its path as `command`"]
 
 
+def reach(_settings: Sendmail, _resolve: Resolve) -> None:
+    """Return nothing: what a program would answer is known when it has a mail."""
+
+
 def send(
     settings: Sendmail, message: Message, recipients: tuple[str, ...], _resolve: Resolve
 ) -> dict[str, DeliveryResult]:

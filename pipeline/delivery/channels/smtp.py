@@ -10,7 +10,7 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 
@@ -82,6 +82,8 @@ _RELAY = re.compile(r"\brelay(?:ing)? (?:access|not|denied|prohibited)|\bunable 
 
 _ADDRESS = re.compile(r"\S*@\S*")
 
+_AGAIN = "; the mail is sent again, and may arrive twice"
+
 _MAX_REPLIES = 1024 * 1024
 """Bytes of replies on one connection."""
 
@@ -99,6 +101,16 @@ def missing(settings: Smtp, resolve: Resolve) -> list[str]:
     return unresolved(filter(None, (settings.password, settings.token)), resolve)
 
 
+def reach(settings: Smtp, resolve: Resolve) -> str | None:
+    """Connect, sign in and leave; return why that fails.
+
+    Raises:
+        Unresolved: the password or token cannot be resolved.
+    """
+    found, masker = _in_session(settings, resolve, lambda _connection: {})
+    return redact(masker.text(found.removesuffix(_AGAIN))) if isinstance(found, str) else None
+
+
 def send(
     settings: Smtp, message: Message, recipients: tuple[str, ...], resolve: Resolve
 ) -> dict[str, DeliveryResult]:
@@ -107,30 +119,43 @@ def send(
     Raises:
         Unresolved: the password or token cannot be resolved.
     """
+    results, masker = _in_session(
+        settings, resolve, lambda connection: _Sender(connection, settings, recipients).send(message)
+    )
+    if isinstance(results, str):
+        results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, results))
+    return {
+        recipient: replace(result, error=result.error and redact(masker.text(result.error)))
+        for recipient, result in results.items()
+    }
+
+
+def _in_session(
+    settings: Smtp, resolve: Resolve, use: Callable[[smtplib.SMTP], dict[str, DeliveryResult]]
+) -> tuple[dict[str, DeliveryResult] | str, Masker]:
+    """Use an authenticated connection within the time limit.
+
+    Returns:
+        What `use` returns, or why there is no connection; and what masks the credentials in it, which a
+        server may repeat in its reply.
+    """
     reference = settings.password or settings.token
     secret = None if reference is None else resolve_secret(reference, resolve)
     limit = TOTAL_TIMEOUT * settings.timeout
     late = f"{_place(settings)} did not accept the mail within {limit:g} s: see `timeout`"
 
-    def hand_over(deadline: Deadline) -> dict[str, DeliveryResult]:
+    def hand_over(deadline: Deadline) -> dict[str, DeliveryResult] | str:
         try:
             with _session(settings, secret, deadline) as connection:
-                return _Sender(connection, settings, recipients).send(message)
+                return use(connection)
         except _Undeliverable as error:
-            why = late if deadline.expired else str(error)
-            return dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, why))
+            return late if deadline.expired else str(error)
 
-    try:
-        results = within(limit, hand_over)
-    except OSError as error:
-        why = late if isinstance(error, TimeoutError) else _why(error, settings)
-        results = dict.fromkeys(recipients, DeliveryResult(DeliveryStatus.RETRY, why))
-    # A server may repeat the credentials in its reply.
     masker = Masker(_spellings(settings, secret))
-    return {
-        recipient: replace(result, error=result.error and redact(masker.text(result.error)))
-        for recipient, result in results.items()
-    }
+    try:
+        return within(limit, hand_over), masker
+    except OSError as error:
+        return late if isinstance(error, TimeoutError) else _why(error, settings), masker
 
 
 class _Undeliverable(Exception):  # noqa: N818 - names the state of the message
@@ -409,7 +434,7 @@ def _why(error: Exception, settings: Smtp) -> str:
         case OSError() if not isinstance(cause, smtplib.SMTPException):
             return f"{place} cannot be reached ({cause.strerror or cause}): see `server` and `port`"
         case _:
-            return f"{place} closed the connection; the mail is sent again, and may arrive twice"
+            return f"{place} closed the connection{_AGAIN}"
 
 
 def _or_plain(settings: Smtp) -> str:

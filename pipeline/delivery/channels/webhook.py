@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -55,6 +55,27 @@ def missing(settings: Webhook, resolve: Resolve) -> list[str]:
     return unresolved(filter(is_reference, values), resolve)
 
 
+def reach(settings: Webhook, resolve: Resolve) -> str | None:
+    """Ask the server for the head of its first page; any answer will do: the URL may take POST only.
+
+    Raises:
+        Unresolved: a URL cannot be resolved.
+    """
+    secret_url = is_reference(settings.url)
+    url = resolve_header(settings.url, resolve).reveal() if secret_url else settings.url
+    place = _shown(settings.url) if secret_url else _place(url)
+    parts = urlsplit(url)
+    # Neither the path nor the credentials in the address are sent, which may be secrets.
+    root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+    result = _request("HEAD", root, place, {"User-Agent": "modelwatch"}, settings.timeout, _any_answer)
+    error = result.error and Masker(url_parts(url) if secret_url else []).text(result.error)
+    return redact(error) if error else None
+
+
+def _any_answer(_response: httpx.Response, _place: str) -> DeliveryResult:
+    return DeliveryResult(DeliveryStatus.SENT)
+
+
 def send(
     settings: Webhook, message: Message, recipients: tuple[str, ...], resolve: Resolve
 ) -> dict[str, DeliveryResult]:
@@ -71,7 +92,7 @@ def send(
     headers |= signature_headers(body, message, key, at=int(time.time()))
     secrets += [*([key.reveal()] if key else []), *(url_parts(url) if secret_url else [])]
     place = _shown(settings.url) if secret_url else _place(url)
-    result = _post(place, url, body, headers, settings.timeout)
+    result = _request("POST", url, place, headers, settings.timeout, _result, body)
     error = result.error and redact(Masker(secrets).text(result.error))
     return dict.fromkeys(recipients, DeliveryResult(result.status, error, result.retry_after))
 
@@ -113,26 +134,34 @@ def _headers(settings: Webhook, resolve: Resolve) -> tuple[dict[str, str], list[
     return own | dict(settings.headers) | secrets, list(secrets.values())
 
 
-def _post(place: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> DeliveryResult:
+def _request(
+    method: str,
+    url: str,
+    place: str,
+    headers: Mapping[str, str],
+    timeout: float,
+    result_of: Callable[[httpx.Response, str], DeliveryResult],
+    body: bytes = b"",
+) -> DeliveryResult:
     limit = TOTAL_TIMEOUT * timeout
     late = DeliveryResult(DeliveryStatus.RETRY, f"no complete answer from {place} within {limit:g} s")
 
-    def post(deadline: Deadline) -> DeliveryResult:
+    def request(deadline: Deadline) -> DeliveryResult:
         try:
             with (
                 client_for(url, timeout) as client,
                 client.stream(
-                    "POST", url, content=body, headers=headers, extensions={"trace": deadline.trace}
+                    method, url, content=body, headers=headers, extensions={"trace": deadline.trace}
                 ) as response,
             ):
-                return _result(response, place)
+                return result_of(response, place)
         except UnusableEnvironment as error:
             return DeliveryResult(DeliveryStatus.RETRY, f"{place} cannot be reached: {error}")
         except (httpx.TransportError, httpx.InvalidURL, OSError, ValueError) as error:
             return late if deadline.expired else _failure(error, place, timeout)
 
     try:
-        return within(limit, post)
+        return within(limit, request)
     except TimeoutError:
         return late
     except OSError as error:

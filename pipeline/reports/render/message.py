@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from html import escape
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -96,12 +97,26 @@ def _attachments(summary: Summary, json: str, *, bom: bool) -> Iterator[Attachme
 def without_attachments(message: Message) -> Message:
     """Return a message without its attachments; its first sentence explains why."""
     sentence = Locale(message.language).plain("footer.no_attachments")
-    html, found = _BODY.subn(rf"\g<0><p>{sentence}</p>", message.html, count=1)
+    return replace(_beginning_with(sentence, message), attachments=())
+
+
+def as_test(message: Message, destination: str) -> Message:
+    """Return a message whose subject and first sentence say that it is a test of a destination."""
+    locale = Locale(message.language)
+    subject = locale.plain("subject.test", what=message.subject)
+    sentence = locale.plain("footer.test", destination=destination)
+    return replace(_beginning_with(sentence, message), subject=subject)
+
+
+def _beginning_with(sentence: str, message: Message) -> Message:
+    """Return a message with a sentence of ours before each of its texts."""
+    paragraph = f"<p>{escape(sentence)}</p>"
+    html, found = _BODY.subn(lambda body: body[0] + paragraph, message.html, count=1)
     return replace(
         message,
         text=f"{sentence}\n\n{message.text}",
-        html=html if found else f"<p>{sentence}</p>{html}",
-        attachments=(),
+        markdown=f"{sentence}\n\n{message.markdown}",
+        html=html if found else f"{paragraph}{html}",
     )
 
 
