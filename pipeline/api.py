@@ -490,7 +490,6 @@ class Home(Struct, frozen=True):
         Raises:
             QuestionError: a glob matches no scope.
         """
-<<<<<<< HEAD
         return self._check(self.config, scopes, on_result)
 
     def check_text(self, text: str) -> CheckResult:
@@ -504,9 +503,6 @@ class Home(Struct, frozen=True):
     def _check(
         self, config: Config, scopes: Globs, on_result: Callable[[Scope, ScopeResult], None]
     ) -> CheckResult:
-        from pipeline.delivery.channels import missing
-=======
->>>>>>> 9827c43 (Try destinations: send --test sends a sample, and check signs in to their servers)
         from pipeline.sync.decide import first_answer_error
         from pipeline.sync.run import fetch_once
 
@@ -514,13 +510,8 @@ class Home(Struct, frozen=True):
         used: dict[str, int] = {}
         found = _in_event_loop(lambda: fetch_once(asked, client_factory(config, used), on_result))
         resolve = noting(secret_resolver(config), used)
-<<<<<<< HEAD
-        lacking = {each.name: missing(each.channel, resolve) for each in config.destinations}
-        fallbacks, parts, known = self._holds(found, config.database)
-=======
         lacking = _unready(config.destinations, resolve)
-        fallbacks, parts, known = self._holds(found)
->>>>>>> 9827c43 (Try destinations: send --test sends a sample, and check signs in to their servers)
+        fallbacks, parts, known = self._holds(found, config.database)
         results = {
             name: result
             if (error := first_answer_error(result.answer, known.get(name))) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support import ROOT
 from support.e2e import Job, Reply, Scripted, listed, one_line
+from support.mailing import Mailbox, serving
 from support.terminals import Terminal
 
 from pipeline.cli.first_config import Answers, first_config, gateway_name
@@ -38,6 +39,13 @@ def job(tmp_path: Path) -> Job:
     return Job(tmp_path / "home", {"BASIC": DEFAULT_KEY, "VIP": VIP_KEY, "BAD": "sk-wrong-12345678"})
 
 
+@pytest.fixture
+def mail_server() -> Iterator[str]:
+    """A server on this machine that takes mail, and its address."""
+    with serving(Mailbox()) as port:
+        yield f"127.0.0.1:{port}"
+
+
 def terminal(job: Job, *options: str) -> Terminal:
     """Start `init` on a terminal, in the directory above the home."""
     env = {**job.environment(), "PYTHONPATH": str(ROOT)}
@@ -62,7 +70,9 @@ def test_without_an_answer_the_config_is_the_default_which_needs_no_key_and_no_g
     assert (scope.name, scope.reference) == ("aihubmix/public", None)
 
 
-def test_answers_on_a_terminal_and_options_write_the_same_config(gateway: Gateway, job: Job) -> None:
+def test_answers_on_a_terminal_and_options_write_the_same_config(
+    gateway: Gateway, job: Job, mail_server: str
+) -> None:
     with terminal(job) as person:
         person.answer("Address of the gateway [https://aihubmix.com]", gateway.url)
         person.wait_for("2 models without a key")
@@ -78,7 +88,7 @@ def test_answers_on_a_terminal_and_options_write_the_same_config(gateway: Gatewa
         person.answer("Next key")
         person.answer("Ask without a key too?", "y")
         person.answer("Mail reports to", "ann@example.com")
-        person.answer("Mail server", "127.0.0.1:2525")
+        person.answer("Mail server", mail_server)
         person.answer("From [ann@example.com]")
         person.answer("User")
         person.answer("Daily at", "07:30")
@@ -91,7 +101,7 @@ def test_answers_on_a_terminal_and_options_write_the_same_config(gateway: Gatewa
     done = job.quick(
         *("init", "--force", "--url", gateway.url, "--name", "hub", "--anonymous"),
         *("--key", "basic=env:BASIC", "--key", "vip=env:VIP", "--group", "basic=default"),
-        *("--mail-to", "ann@example.com", "--mail-server", "127.0.0.1:2525"),
+        *("--mail-to", "ann@example.com", "--mail-server", mail_server),
         *("--mail-at", "07:30", "--mail-zone", "Europe/Berlin", "--schedule", "crontab"),
     )
     assert (done.code, done.stderr) == (0, "")
@@ -102,8 +112,8 @@ def test_answers_on_a_terminal_and_options_write_the_same_config(gateway: Gatewa
     assert job.quick("run", "-v").stdout.startswith("Baseline recorded: hub/basic hub/public 2 models each")
 
 
-def test_a_terminal_asks_only_what_no_option_answers(gateway: Gateway, job: Job) -> None:
-    mail = ("--mail-to", "ann@example.com", "--mail-server", "localhost")
+def test_a_terminal_asks_only_what_no_option_answers(gateway: Gateway, job: Job, mail_server: str) -> None:
+    mail = ("--mail-to", "ann@example.com", "--mail-server", mail_server)
     options = ("--url", gateway.url, "--name", "hub", "--key", "vip=env:VIP", "--anonymous", *mail)
     with terminal(job, *options, "--schedule", "crontab") as person:
         assert person.end() == 0, person.shown

@@ -1,4 +1,4 @@
-"""A destination can be tried: `check` connects and signs in, `send --test` sends a sample, without a record."""
+"""Destinations can be tried: `check` connects and signs in, `send --test` sends a sample."""
 
 from __future__ import annotations
 
