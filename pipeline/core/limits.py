@@ -18,6 +18,9 @@ Decoded, each takes up to `VALUE_SIZE` bytes, however short it is in the body.
 VALUE_SIZE = 200
 """The bytes of a decoded value."""
 
+MAX_ESCAPES = 300_000
+"""The escaped letters of a body (JSON, URLs, HTML): they may hide a secret, and are decoded many times."""
+
 MAX_RECORD = 1_000_000
 """The bytes of a record, as canonical JSON."""
 

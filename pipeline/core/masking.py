@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -45,6 +44,12 @@ _ITSELF, _BYTE, _DECIMAL, _NAME = 1, 4, 5, 7
 """The groups of these patterns that are no hexadecimal number of a letter."""
 
 _NOT_OF_JSON = re.compile(rb"%u?[\da-f]|&[#a-z]|\\[x']|\\u\{")
+
+
+_LETTERS = [bytes([number]).lower() for number in range(256)]
+"""Each byte in lower case, made once: a body may have millions of escapes."""
+
+_ASCII = 128
 
 
 class Span(NamedTuple):
@@ -187,7 +192,7 @@ def _letter(escape: re.Match[bytes]) -> bytes:
     if kind == _ITSELF:
         return value
     if kind == _BYTE:
-        return bytes([int(value, 16)]).lower()
+        return _LETTERS[int(value, 16)]
     if kind == _NAME:
         return _named_letters().get(value, escape[0])
     if b"\\" in value:  # a surrogate pair
@@ -195,7 +200,7 @@ def _letter(escape: re.Match[bytes]) -> bytes:
         return pair.decode("utf-16-be").encode().lower()
     number = int(value, 10 if kind == _DECIMAL else 16)
     try:
-        return chr(number).encode("utf-8", "surrogatepass").lower()
+        return _LETTERS[number] if number < _ASCII else chr(number).encode("utf-8", "surrogatepass").lower()
     except (ValueError, OverflowError):
         return escape[0]
 
@@ -219,23 +224,27 @@ def _occurrences(data: bytes, needle: bytes) -> Iterator[Span]:
         at = data.find(needle, at + 1)
 
 
-def _before_decoding(spans: Iterable[Span], data: bytes, escapes: re.Pattern[bytes]) -> list[Span]:
-    """Return where parts of a decoded text were before, with the whole of each escape."""
-    letters: list[Span] = [Span(0, 0)]
-    origins: list[Span] = [Span(0, 0)]
-    for escape in escapes.finditer(data):
-        start = letters[-1].end + escape.start() - origins[-1].end
-        letters.append(Span(start, start + len(_letter(escape))))
-        origins.append(Span(*escape.span()))
-    starts = [letter.start for letter in letters]
-    found = []
-    for span in spans:
-        first, last = bisect_right(starts, span.start) - 1, bisect_left(starts, span.end) - 1
-        start = origins[first].end + span.start - letters[first].end
-        end = origins[last].end + span.end - letters[last].end
-        inside = span.start < letters[first].end
-        found.append(Span(origins[first].start if inside else start, max(end, origins[last].end)))
-    return found
+def _before_decoding(spans: Sequence[Span], data: bytes, escapes: re.Pattern[bytes]) -> list[Span]:
+    """Return where parts of a decoded text were before, with the whole of each escape.
+
+    The escapes are not kept: a body may have millions.
+    """
+    # In the order of the text; an end comes before a start at the same place.
+    edges = sorted({(span.start, True) for span in spans} | {(span.end, False) for span in spans})
+    before: dict[tuple[int, bool], int] = {}
+    letter = origin = Span(0, 0)
+    following = escapes.finditer(data)
+    escape = next(following, None)
+    for at, is_start in edges:
+        while escape and (start := letter.end + escape.start() - origin.end) < at + is_start:
+            letter, origin = Span(start, start + len(_letter(escape))), Span(*escape.span())
+            escape = next(following, None)
+        place = origin.end + at - letter.end
+        if is_start:
+            before[at, is_start] = origin.start if at < letter.end else place
+        else:
+            before[at, is_start] = max(place, origin.end)
+    return [Span(before[span.start, True], before[span.end, False]) for span in spans]
 
 
 def _with_backslash(data: bytes, span: Span) -> Span:

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.core.limits import MAX_ESCAPES
 from pipeline.core.masking import Masker
 from pipeline.core.text import redact
 from pipeline.core.types import Secret
+from pipeline.errors import Unreadable
+
+_ESCAPES = (b"%", b"&", rb"\u00", rb"\x", rb"\u{")
+"""How an escape of a letter begins in URLs, HTML, JSON and JavaScript."""
 
 
 class Redactor:
     """Replaces the secrets of one scope in everything that its gateway sent back."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._masker = Masker(secret.reveal() for secret in secrets)
+        values = [secret.reveal() for secret in secrets]
+        self._has_secrets = bool(values)
+        self._masker = Masker(values)
 
     def body(self, body: bytes) -> bytes:
-        """Return a body with whole secrets masked; see `Masker.body`."""
+        """Return a body with whole secrets masked; see `Masker.body`.
+
+        Raises:
+            Unreadable: too much of it is escaped to be searched for secrets.
+        """
+        if self._has_secrets and len(body) > MAX_ESCAPES and sum(map(body.count, _ESCAPES)) > MAX_ESCAPES:
+            raise Unreadable(
+                f"the answer has more than {MAX_ESCAPES:,} escaped letters",
+                cure="ask for a part of it, with `path`, `params` or `paging`",
+            )
         return self._masker.body(body)
 
     def header(self, value: str | None) -> str | None:

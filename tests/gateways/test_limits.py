@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import time
 import tracemalloc
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.core import canonical
 from pipeline.core.amounts import words
 from pipeline.core.caches import cache_short
 from pipeline.core.field_names import plain
-from pipeline.core.limits import MAX_MODELS, MAX_NAME, MAX_RECORD, MAX_VALUES, SMALL_ANSWER
+from pipeline.core.limits import MAX_ESCAPES, MAX_MODELS, MAX_NAME, MAX_RECORD, MAX_VALUES, SMALL_ANSWER
 from pipeline.core.types import Gateway, Scope
 from pipeline.errors import Unreadable
 from pipeline.gateways import reader
@@ -94,6 +95,32 @@ def test_noise_does_not_count(job):
     with Scripted(lambda _: Reply(listed("a", "b", x={"k" * 300: "x" * MAX_RECORD}))) as server:
         job.asks(server.url, noise=["x"])
         assert job.quick("run").code == 0
+
+
+@pytest.mark.parametrize("escape", [r"\u0041", "%41", "&#65;", "%2541", r"\x41"])
+def test_a_body_of_escapes_fails_before_it_is_searched_for_the_key(job, escape):
+    job.env["KEY"] = "sk-0123456789abcdef"
+    said = escape.replace(r"\x", r"\\x") * (MAX_ESCAPES + 1)
+    body = b'{"data":[{"id":"a","x":"%b sk-0123456789abcdef"}]}' % said.encode()
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url, attempts=1, scopes={"own": 'key = "env:KEY"'}, noise=["x"])
+        began = time.monotonic()
+        done = job.quick("run")
+    assert time.monotonic() - began < 20
+    assert done.code == 4
+    assert "the answer has more than 300,000 escaped letters: ask for a part of it" in done.stderr
+
+
+@pytest.mark.parametrize("escape", [r"\u0041", "%41", "&#65;"])
+def test_a_body_with_as_many_escapes_as_may_be_is_read_and_masked(job, escape):
+    job.env["KEY"] = "sk-0123456789abcdef"
+    key = "".join(f"\\u{ord(letter):04x}" for letter in job.env["KEY"])
+    said = escape * (MAX_ESCAPES // 4)
+    body = b'{"data":[{"id":"a","x":"%b %b"}]}' % (said.encode(), key.encode())
+    with Scripted(lambda _: Reply(body)) as server:
+        job.asks(server.url, attempts=1, scopes={"own": 'key = "env:KEY"'})
+        assert job.quick("run").code == 0
+    assert " ***" in job.quick("models", "--json").stdout
 
 
 def test_a_list_has_as_many_models_as_the_config_allows(job):

@@ -45,6 +45,9 @@ BODIES = {
     "as many values as may be": b'{"data":[{"id":"a","x":['
     + b",".join(b'{"%d":{}}' % each for each in range(160_000))
     + b'],"m":"\xff"},{"id":"b"}]}',
+    "the key in escapes": b'{"data":[{"id":"m","x":"%b"}]}'
+    % (b"".join(b"%%%02x" % letter for letter in b"a-secret-key") * 200_000),
+    "the key again and again": b'{"data":[{"id":"m","x":"%b"}]}' % (b"a-secret-key-00" * 500_000),
     "one long name": b'{"data":[{"id":"b"},{"id":"m","' + b"price_per_" * 800_000 + b'":1}]}',
 }
 
