@@ -42,7 +42,7 @@ TOO_MANY_VALUES = {
     "rows without an id": b'{"data":[' + b",".join([b"[]"] * (MAX_VALUES + 1)) + b"]}",
     "values in one record": b'{"data":[{"id":"a","x":[' + b",".join([b"1e9"] * MAX_VALUES) + b"]}]}",
     "values beside the list": b'{"data":[{"id":"a"}],"x":[' + b",".join([b"{}"] * MAX_VALUES) + b"]}",
-    "brackets": b"[" * (MAX_VALUES + 1),
+    "brackets": b"[" * (MAX_VALUES + 1) + b"]" * MAX_VALUES,
     "letters of two bytes": ids(MAX_VALUES // 2).decode().encode("utf-16"),
     "lines": b"\n".join([b'{"id":"a"}'] * (MAX_VALUES + 2)),
     "bytes that are not UTF-8": b'{"a":"\xff","data":[' + b",".join([b'"m"'] * MAX_VALUES) + b"]}",
