@@ -448,6 +448,8 @@ class Home(Struct, frozen=True):
     def write_config(self, text: str, *, overwrite: bool = False) -> Path:
         """Validate the text of a config, and write it, all or nothing; return its path.
 
+        Its first line leads editors to the JSON Schema.
+
         Raises:
             ConfigError: the text is invalid, or the file exists or cannot be written.
         """
@@ -458,7 +460,7 @@ class Home(Struct, frozen=True):
                 self.require_no_config()
             make_directory(path.parent, configs.parse(text, self.config_path).share)
             clear_drafts(path.parent)
-            atomic_write(path, text.encode(), share=None)
+            atomic_write(path, f"{configs.schema_line(path)}\n{text}".encode(), share=None)
         except OSError as error:
             raise ConfigError(f"cannot be written: {error.strerror}", where=str(self.config_path)) from error
         return self.config_path

@@ -57,7 +57,7 @@ OWNERS = {
     "idna": {"core"},
     "jinja2": {"reports"},
     "markupsafe": {"browse", "reports"},
-    "msgspec": {"core", "gateways"},
+    "msgspec": {"config", "core", "gateways"},
     "rich": {"cli"},
     "smtplib": {"delivery"},
     "sqlite3": {"browse", "store"},

@@ -1,4 +1,4 @@
-"""Read and validate `modelwatch.toml`: the top level, `[watch]`, `[ping]` and `[metrics]`."""
+"""Read and validate `modelwatch.toml`; all errors are reported at once."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from pipeline.config.destinations import parse_destinations
-from pipeline.config.gateways import parse_gateways, scope_globs
-from pipeline.config.toml import Table, read_text
-from pipeline.core.addresses import is_web_address
-from pipeline.core.types import Scope, Share, is_reference
+from pipeline.config import schema
+from pipeline.config.destinations import destination
+from pipeline.config.gateways import check_globs, scopes_of
+from pipeline.config.toml import Document, read_text
+from pipeline.core.types import Scope, Share
 from pipeline.core.watchlist import NO_WATCH, Watch
-from pipeline.delivery.types import PING_TIMEOUT, Destination, MailDirectory, Ping
-from pipeline.errors import ConfigError
+from pipeline.delivery.types import Destination, Ping
 
-_TOP = frozenset(
-    {"database", "reports", "share", "deadline", "gateways", "watch", "destinations", "ping", "metrics"}
-)
-
-_MAX_PING_TIMEOUT = 60
-
-_METRICS_SUFFIX = ".prom"
+SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
+"""The JSON Schema of the config, which `reference` writes."""
 
 _PASTED = frozenset("\"',")
 """Characters around an id that was copied from a list in JSON or Python."""
@@ -57,11 +50,22 @@ class Config(Struct, frozen=True):
     share: Share = Share.OWNER
 
 
+def schema_line(config: Path) -> str:
+    """Return the comment in the first line of a config from which editors know its JSON Schema.
+
+    See https://taplo.tamasfe.dev/configuration/directives.html#the-schema-directive.
+    """
+    home, checkout = config.absolute().parent, SCHEMA_FILE.parents[2]
+    if home.parent == checkout:
+        return f"#:schema ../{SCHEMA_FILE.relative_to(checkout).as_posix()}"
+    return f"#:schema {SCHEMA_FILE.as_uri()}"
+
+
 def load(path: Path) -> Config:
     """Read and validate a config file.
 
     Raises:
-        ConfigError: names the file, the line or key, and what to write.
+        ConfigError: a line for each error names the file, the line or key, and what to write.
     """
     text = read_text(path, if_absent="there is no config yet: write one with `modelwatch init`")
     return parse(text, path)
@@ -71,87 +75,62 @@ def parse(text: str, path: Path) -> Config:
     """Validate the text of a config file that is, or will be, at `path`.
 
     Raises:
-        ConfigError: names the file, the line or key, and what to write.
+        ConfigError: a line for each error names the file, the line or key, and what to write.
     """
-    table = Table.parse(text, path)
-    table.check_keys(_TOP)
-    scopes = parse_gateways(table.table("gateways"))
-    if not scopes:
-        table.fail("has no gateway: add [gateways.NAME] with its url and scopes")
-    share = table.choice("share", tuple(Share), Share.OWNER)
-    return Config(
+    document = Document(text, path)
+    file = document.read(schema.File)
+    scopes: list[Scope] = []
+    for name, gateway in file.gateways.items():
+        scopes += scopes_of(name, gateway, document)
+    if not scopes and not document.has_errors(("gateways",)):
+        document.fail((), "has no gateway: add [gateways.NAME] with its url and scopes")
+    known = () if document.has_errors(("gateways",)) else tuple(scopes)
+    config = Config(
         path=path.absolute(),
-        database=table.file("database", "modelwatch.db"),
-        reports=table.file("reports", "reports"),
-        deadline=table.positive("deadline", 600.0),
-        scopes=scopes,
-        watch=_watch(table.table("watch"), scopes),
-        destinations=_shared(parse_destinations(table.table("destinations"), scopes), share),
-        ping=_ping(table.table("ping")) if "ping" in table else None,
-        metrics=_metrics(table.table("metrics")) if "metrics" in table else None,
-        share=share,
+        database=document.file(file.database),
+        reports=document.file(file.reports),
+        deadline=file.deadline,
+        scopes=tuple(scopes),
+        watch=_watch(file.watch or schema.Watch(), known, document),
+        destinations=tuple(
+            destination(name, table, known, file.share, document) for name, table in file.destinations.items()
+        ),
+        ping=Ping(file.ping.url, file.ping.timeout) if file.ping else None,
+        metrics=document.file(file.metrics.file) if file.metrics else None,
+        share=file.share,
     )
+    document.raise_errors()
+    return config
 
 
-def _shared(destinations: Sequence[Destination], share: Share) -> tuple[Destination, ...]:
-    """Return the destinations; mails in a directory are readable for those that `share` names."""
-    return tuple(
-        replace(each, channel=replace(each.channel, share=share))
-        if isinstance(each.channel, MailDirectory)
-        else each
-        for each in destinations
-    )
-
-
-def _watch(table: Table, scopes: Sequence[Scope]) -> Watch:
-    table.check_keys(("models", "file", "scopes"))
-    models = list(table.texts("models", '["gpt-4o", "claude-*"]'))
-    if table.text("file") is not None:
-        models += _read_watch_list(table.file("file"))
+def _watch(table: schema.Watch, scopes: Sequence[Scope], document: Document) -> Watch:
+    """Return the watched models; `scopes` are all scopes, or none if they have errors."""
+    models = [*table.models, *(_watch_list(table.file, document) if table.file is not None else ())]
+    if scopes:
+        check_globs(table.scopes, scopes, lambda message: document.fail(("watch", "scopes"), message))
     thresholds = {scope.name: scope.thresholds for scope in scopes}
-    return Watch(tuple(dict.fromkeys(models)), scope_globs(table, scopes), thresholds)
+    return Watch(tuple(dict.fromkeys(models)), table.scopes, thresholds)
 
 
-def _read_watch_list(path: Path) -> Iterator[str]:
+def _watch_list(file: str, document: Document) -> Iterator[str]:
     """Yield the ids and globs in a file, one per line; a `#` at the start of a word begins a comment."""
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    at = ("watch", "file")
+    path, lines = document.lines_of(file, at)
+    for number, line in enumerate(lines or (), 1):
         text = line.strip()
         model = "" if text.startswith("#") else text.replace("\t#", " #").partition(" #")[0].strip()
-        if model:
-            _check_model(model, f"{path}:{number}")
+        problem = _model_problem(model)
+        if problem:
+            document.fail_in(path, number, problem, at)
+        elif model:
             yield model
 
 
-def _check_model(model: str, where: str) -> None:
+def _model_problem(model: str) -> str | None:
     if not model.isprintable():
-        raise ConfigError(
-            "has a character that cannot be printed: write one id or glob per line", where=where
-        )
+        return "has a character that cannot be printed: write one id or glob per line"
     if len(model.split()) > 1:
-        raise ConfigError(
-            "has more than one word: write one id or glob per line, `?` where an id has a space", where=where
-        )
+        return "has more than one word: write one id or glob per line, `?` where an id has a space"
     if _PASTED & set(model):
-        raise ConfigError("has a quote or a comma: write the bare id or glob, one per line", where=where)
-
-
-def _ping(table: Table) -> Ping:
-    table.check_keys(("url", "timeout"))
-    url = table.required("url", "env:PING_URL")
-    if not (is_reference(url) or is_web_address(url)):
-        table.fail('is neither a web address nor a reference to one: write e.g. "env:PING_URL"', "url")
-    timeout = table.number("timeout", PING_TIMEOUT)
-    if not 0 < timeout <= _MAX_PING_TIMEOUT:
-        table.fail(
-            f"must be more than 0 and at most {_MAX_PING_TIMEOUT} seconds, as it can delay the end of a run",
-            "timeout",
-        )
-    return Ping(url, timeout)
-
-
-def _metrics(table: Table) -> Path:
-    table.check_keys(("file",))
-    file = table.required_file("file", "/var/lib/node_exporter/modelwatch.prom")
-    if file.suffix != _METRICS_SUFFIX or not file.name.isprintable():
-        table.fail(f"must end in {_METRICS_SUFFIX}: node_exporter reads no other files", "file")
-    return file
+        return "has a quote or a comma: write the bare id or glob, one per line"
+    return None

@@ -1,220 +1,259 @@
-"""Tables of a TOML file; each error in them names the file, the line, the key, and what to write."""
+"""A TOML file as typed tables; each error in it names the file, the line, the key, and what to write."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 from io import StringIO
+from math import isfinite
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+
+from msgspec import ValidationError, convert
+from msgspec.structs import fields
 
 from pipeline import user_files
-from pipeline.core.times import parse_duration
-from pipeline.core.types import REFERENCE_PREFIXES, is_reference
+from pipeline.config.kinds import NoNumber, TimeOfDay, example, quoted, unfit, unknown_key
+from pipeline.config.schema import Faults, Table, checks_of, malformed, misplaced
+from pipeline.core.text import printable
 from pipeline.errors import ConfigError
 
 KeyPath = tuple[str, ...]
 """The path of a key in the file: the names of the tables around it, and its own."""
 
-INVALID_NAME = "the name may have letters, digits and `. _ - @ +` only, as it becomes part of `gateway/scope`"
-
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""The name of a header: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2"""
-
-SECRET_HEADER = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECASE)
-"""A part of the name of a header whose value is a secret."""
-
-_KINDS = f"{', '.join(REFERENCE_PREFIXES[:-1])} or {REFERENCE_PREFIXES[-1]}"
-
-_LARGEST = 64 * 1024 * 1024
-"""Bytes of a file that the config refers to."""
-
-_Choice = TypeVar("_Choice", bound=str)
-
+_Table = TypeVar("_Table", bound=Table)
 
 _LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){100}""")
 """A key of a hundred parts: the time and memory that `tomllib` takes for one grow with their square."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of a file.
+_LARGEST = 64 * 1024 * 1024
+"""Bytes of a file that the config refers to."""
 
-    Args:
+_MOST = 100
+"""The number of errors that are shown."""
+
+
+class _Error(NamedTuple):
+    """An error at a place: the key path in the file, or nothing for another file; sorted by file and line."""
+
+    elsewhere: bool
+    line: int
+    where: str
+    message: str
+    at: KeyPath
+
+
+class Document:
+    """A TOML file, and the errors that are found in it.
+
+    Attributes:
         path: the file.
-        source: the whole text of the file, in which lines are found.
-        values: the keys of the table and their values.
-        at: the path of the table in the file; empty for the top table.
+        values: the keys and values of the file.
     """
 
-    path: Path
-    source: str
-    values: dict[str, Any]
-    at: KeyPath = ()
-
-    @classmethod
-    def parse(cls, source: str, path: Path) -> Self:
-        """Parse the text of a file; return its top table.
+    def __init__(self, source: str, path: Path) -> None:
+        """Parse the text of a file.
 
         Raises:
             ConfigError: it is not valid TOML.
         """
-        if _LONG_KEY.search(source):
-            raise ConfigError("is not valid TOML: it is nested too deeply", where=str(path))
+        self.path = path
+        self.values = _parse(source, path)
+        self._source = source
+        self._lines: dict[KeyPath, int] | None = None
+        self._errors: list[_Error] = []
+
+    def fail(self, at: KeyPath, message: str) -> None:
+        """Note an error of the table or key at a path in the file."""
+        line = self._line(at)
+        where = f"{self.path}:{line}" if line else str(self.path)
+        where = f"{where}: {printable('.'.join(at))}" if at else where
+        self._errors.append(_Error(elsewhere=False, line=line, where=where, message=message, at=at))
+
+    def fail_in(self, path: Path, line: int, message: str, at: KeyPath) -> None:
+        """Note an error in a line of another file, to which the key at a path refers."""
+        self._errors.append(_Error(elsewhere=True, line=line, where=f"{path}:{line}", message=message, at=at))
+
+    def lines_of(self, name: str, at: KeyPath) -> tuple[Path, list[str] | None]:
+        """Return the path of a file that a key names, and its lines; None if it cannot be read."""
+        path = self.file(name)
         try:
-            return cls(path, source, tomllib.loads(source))
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"is not valid TOML: {error}", where=str(path)) from error
-        except RecursionError as error:
-            raise ConfigError("is not valid TOML: it is nested too deeply", where=str(path)) from error
-        except ValueError as error:
-            # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
-            text = "is not valid TOML: a number has too many digits"
-            raise ConfigError(text, where=str(path)) from error
+            return path, read_text(path).splitlines()
+        except ConfigError as error:
+            message = error.message.removeprefix(f"{error.where}: ")
+            self._errors.append(_Error(elsewhere=True, line=0, where=error.where, message=message, at=at))
+            return path, None
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.values
+    def has_errors(self, at: KeyPath = ()) -> bool:
+        """Return whether there is an error at a path, or below it."""
+        return any(error.at[: len(at)] == at for error in self._errors)
 
-    def check_keys(self, known: Iterable[str]) -> None:
-        """Reject unknown keys, so that a misspelt setting is not ignored."""
-        names = sorted(known)
-        for key in self.values:
-            if key not in names:
-                near = get_close_matches(key, names, n=1)
-                hint = f"did you mean {near[0]}? The known keys are" if near else "use one of"
-                self.fail(f"is not a known key here: {hint} {', '.join(names)}", key)
-
-    def text(self, key: str) -> str | None:
-        """Return a text; None if the key is absent."""
-        value = self.values.get(key)
-        if value is not None and not isinstance(value, str):
-            self.fail("must be a text in quotes", key)
-        if value is not None and not value.strip():
-            self.fail("is empty: write a value, or remove the line", key)
-        return value
-
-    def required(self, key: str, example: str) -> str:
-        """Return a text that must not be absent."""
-        value = self.text(key)
-        if value is None:
-            self.fail(f'has no {key}: write e.g. `{key} = "{example}"`')
-        return value
-
-    def choice(self, key: str, choices: Sequence[_Choice], default: _Choice | None = None) -> _Choice:
-        """Return one of some texts; without a default the key must not be absent."""
-        value = self.text(key)
-        if value is None and default is not None:
-            return default
-        found = next((choice for choice in choices if choice == value), None)
-        if found is None:
-            quoted = ", ".join(f'"{choice}"' for choice in choices)
-            if value is None:
-                self.fail(f"has no {key}: write one of {quoted}")
-            self.fail(f"{value!r} is not known: use one of {quoted}", key)
-        return found
-
-    def reference(self, key: str) -> str:
-        """Return a reference to a secret, such as `env:NAME`; anything else is rejected and not shown."""
-        value = self.values[key]
-        if not is_reference(value):
-            self.fail(reference_required(value), key)
-        return str(value)
-
-    def number(self, key: str, default: float) -> float:
-        """Return a number, or the default if the key is absent; an integer where the default is one."""
-        value = self.values.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < float("inf"):
-            self.fail(f"must be a number, such as {default:g}", key)
-        if isinstance(default, int) and value != int(value):
-            self.fail(f"must be a whole number, such as {default}", key)
-        return int(value) if isinstance(default, int) else float(value)
-
-    def duration(self, key: str, default: float) -> float:
-        """Return seconds, or the default if the key is absent: a number, or a text such as `30m` or `2h`."""
-        value = self.values.get(key)
-        if not isinstance(value, str):
-            return self.number(key, default)
-        try:
-            return parse_duration(value)
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no duration: write 30m, 2h or 1d, or a number of seconds", key)
-
-    def positive(self, key: str, default: float) -> float:
-        """Return a number above 0, or the default if the key is absent."""
-        value = self.number(key, default)
-        if value <= 0:
-            self.fail("must be more than 0", key)
-        return value
-
-    def texts(self, key: str, example: str) -> tuple[str, ...]:
-        """Return a list of texts, empty if the key is absent; the example is TOML."""
-        value: Any = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.fail(f"must be a list of texts, such as {example}", key)
-        if not all(item.strip() for item in value):
-            self.fail("has an empty text: write a value, or remove it", key)
-        return tuple(value)
-
-    def flag(self, key: str) -> bool:
-        """Return a boolean; False if the key is absent."""
-        value = self.values.get(key, False)
-        if not isinstance(value, bool):
-            self.fail("must be true or false", key)
-        return value
-
-    def table(self, key: str) -> Table:
-        """Return the table at a key; an empty one if the key is absent."""
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            self.fail("must be a table, such as `{}`", key)
-        return Table(self.path, self.source, value, (*self.at, key))
-
-    def tables(self) -> Iterator[tuple[str, Table]]:
-        """Yield the tables in this one, with their names, in the file's order."""
-        for key in self.values:
-            yield key, self.table(key)
-
-    def file(self, key: str, default: str = "") -> Path:
-        """Return an absolute path; a relative one in the file is relative to the file's directory."""
-        text = self.text(key) or default
-        try:
-            path = self.path.absolute().parent / Path(text).expanduser()
-        except RuntimeError:
-            self.fail(f"there is no home of the user in {text!r}", key)
-        if "\0" in text:
-            self.fail("has a NUL, which no path can have", key)
-        return path
-
-    def required_file(self, key: str, example: str) -> Path:
-        """Return a path, as `file` does, that must not be absent."""
-        self.required(key, example)
-        return self.file(key)
-
-    def fail(self, message: str, *key: str) -> NoReturn:
-        """Reject this table, or the value at a key in it.
+    def raise_errors(self) -> None:
+        """Raise all errors as one, with a line for each of the first hundred, sorted by line.
 
         Raises:
-            ConfigError: always; names the file, the line if it is found, and the key.
+            ConfigError: there are errors.
         """
-        at = (*self.at, *key)
-        line = _line(self.source, at)
-        where = ":".join(str(part) for part in (self.path, line) if part is not None)
-        raise ConfigError(message, where=f"{where}: {'.'.join(at)}" if at else where)
+        if self._errors:
+            first, *others = sorted(self._errors, key=lambda error: error[:2])
+            lines = [f"{error.where}: {error.message}" for error in others[: _MOST - 1]]
+            lines += [f"{self.path}: and {len(others) - len(lines):,} more errors"] * (len(others) >= _MOST)
+            raise ConfigError("\n".join((first.message, *lines)), where=first.where)
+
+    def file(self, text: str) -> Path:
+        """Return an absolute path; a relative one in the file is relative to the file's directory."""
+        return self.path.absolute().parent / Path(text).expanduser()
+
+    def read(self, kind: type[_Table]) -> _Table:
+        """Return the file as a table, without the keys and tables that have errors, which are noted."""
+        try:
+            return convert(self.values, kind, dec_hook=TimeOfDay.decode)
+        except ValidationError:
+            found: _Table = self._table((kind,), self.values, ())
+            return found
+
+    def _table(self, kinds: Sequence[type[Table]], values: Any, at: KeyPath) -> Any:
+        """Return values as a table of one of some types; None if it has errors, which are noted."""
+        tag = kinds[0].__struct_config__.tag_field
+        tags = {str(each.__struct_config__.tag): each for each in kinds}
+        if not isinstance(values, dict):
+            self.fail(at, "must be a table, such as `{}`")
+        elif not tag:
+            return self._keys(kinds[0], values, at)
+        elif tag not in values:
+            self.fail(at, f"has no {tag}: write one of {quoted(tags)}")
+        elif not isinstance(values[tag], str) or values[tag] not in tags:
+            self.fail((*at, tag), f"{values[tag]!r} is not known: use one of {quoted(tags)}")
+        else:
+            return self._keys(tags[values[tag]], values, at)
+        return None
+
+    def _keys(self, kind: type[Table], values: dict[str, Any], at: KeyPath) -> Any:
+        known = {each.encode_name: each for each in fields(kind)}
+        tag = kind.__struct_config__.tag_field
+        found: dict[str, Any] = {}
+        wrong = False
+        for key in [key for key, each in known.items() if each.required and key not in values]:
+            self.fail(at, f"has no {key}: write e.g. `{key} = {example(known[key].type)}`")
+            wrong = True
+        for key, value in values.items():
+            each = known.get(key)
+            if each is None:
+                wrong |= key != tag
+                if key != tag:
+                    names = [*known, tag] if tag else known
+                    self.fail((*at, key), misplaced(kind, key, at) or unknown_key(key, names))
+                continue
+            errors = len(self._errors)
+            found[each.name] = self._value(each.type, value, (*at, key))
+            for message, *path in malformed(key, found[each.name], checks_of(each.type)):
+                self.fail((*at, *path), message)
+            if len(self._errors) > errors and not _tables(each.type):
+                wrong = True
+                del found[each.name]
+        if wrong and at:
+            return None
+        try:
+            return kind(**{name: value for name, value in found.items() if value is not None})
+        except Faults as error:
+            for message, *path in error.found:
+                self.fail((*at, *path), message)
+            return None
+
+    def _value(self, kind: Any, value: Any, at: KeyPath) -> Any:
+        """Return a value as a type, or the tables by name that have no errors; None if it has errors."""
+        bare, tables = _bare(kind), _tables(kind)
+        if get_origin(bare) is dict and isinstance(value, dict):
+            of = get_args(bare)[1]
+            inner = {name: self._value(of, each, (*at, name)) for name, each in value.items()}
+            return {name: each for name, each in inner.items() if each is not None}
+        if tables and get_origin(bare) is not dict:
+            return self._table(tables, value, at)
+        try:
+            return convert(value, kind, dec_hook=TimeOfDay.decode)
+        except ValidationError as error:
+            self.fail(at, str(error.__cause__) if error.__cause__ else unfit(kind, value))
+            return None
+
+    def _line(self, at: KeyPath) -> int:
+        """Return the first line of a key: its own, of what is in it, or of the nearest table around it.
+
+        0 if there is none.
+        """
+        if self._lines is None:
+            self._lines = {}
+            inside: dict[KeyPath, int] = {}
+            for number, names in _named_lines(self._source):
+                self._lines.setdefault(names, number)
+                for length in range(1, len(names)):
+                    inside.setdefault(names[:length], number)
+            self._lines = inside | self._lines
+        return next((self._lines[at[:end]] for end in range(len(at), 0, -1) if at[:end] in self._lines), 0)
 
 
-def reference_required(value: object) -> str:
-    """Return the message for a value that must be a reference; it shows no more than a misspelt prefix."""
-    kind, colon, _ = value.partition(":") if isinstance(value, str) else ("", "", "")
-    prefix = kind + colon
-    if colon and prefix not in REFERENCE_PREFIXES and get_close_matches(prefix.lower(), REFERENCE_PREFIXES):
-        return f"{prefix!r} is not a reference: use {_KINDS}"
-    return (
-        "must be a reference to the secret, never the secret itself: "
-        'write "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENTS"'
-    )
+def _parse(source: str, path: Path) -> dict[str, Any]:
+    reason = "it is nested too deeply"
+    if not _LONG_KEY.search(source):
+        try:
+            return tomllib.loads(source, parse_float=_finite)
+        except tomllib.TOMLDecodeError as error:
+            reason = str(error)
+        except RecursionError:
+            pass
+        except ValueError:
+            # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
+            reason = "a number has too many digits"
+    raise ConfigError(f"is not valid TOML: {reason}", where=str(path))
+
+
+def _finite(text: str) -> float | NoNumber:
+    number = float(text)
+    return number if isfinite(number) else NoNumber()
+
+
+def _bare(kind: Any) -> Any:
+    """Return a type without what annotates it, and without None."""
+    if hasattr(kind, "__metadata__"):
+        return _bare(kind.__origin__)
+    others = [each for each in get_args(kind) if each is not type(None)]
+    return _bare(others[0]) if type(None) in get_args(kind) and len(others) == 1 else kind
+
+
+def _tables(kind: Any) -> tuple[type[Table], ...]:
+    """Return the tables in a type: of the one at a key, or of those by name at it."""
+    if isinstance(kind, type) and issubclass(kind, Table):
+        return (kind,)
+    return tuple(table for each in get_args(kind) for table in _tables(each))
+
+
+def _named_lines(source: str) -> Iterator[tuple[int, KeyPath]]:
+    """Yield the number of each line with a table's header or a key, and the path of the table or key."""
+    section: KeyPath = ()
+    for number, line in enumerate(source.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            section = names = _names(line)
+        else:
+            own = _names(line.partition("=")[0] + "= 0") if "=" in line else ()
+            names = (*section, *own) if own else ()
+        if names:
+            yield number, names
+
+
+def _names(line: str) -> KeyPath:
+    """Return the names in a table's header, or before an equals sign."""
+    try:
+        value: Any = tomllib.loads(line)
+    except (ValueError, RecursionError):
+        return ()
+    names: list[str] = []
+    while isinstance(value, dict | list) and value:
+        value = value[0] if isinstance(value, list) else value
+        if isinstance(value, dict) and value:
+            name, value = next(iter(value.items()))
+            names.append(name)
+    return tuple(names)
 
 
 def read_text(path: Path, *, if_absent: str | None = None) -> str:
@@ -235,36 +274,3 @@ def read_text(path: Path, *, if_absent: str | None = None) -> str:
     except OSError as error:
         absent = if_absent if isinstance(error, FileNotFoundError) else None
         raise ConfigError(absent or f"cannot be read: {error.strerror}", where=str(path)) from error
-
-
-def _line(source: str, at: KeyPath) -> int | None:
-    """Return the first line of a key: its own, else of what is in it, else of the nearest table around it."""
-    best: tuple[int, bool] = (0, False)
-    best_line: int | None = None
-    section: KeyPath = ()
-    for number, line in enumerate(source.splitlines(), 1):
-        if line.lstrip().startswith("["):
-            section = found = _names(line)
-        else:
-            names = _names(line.partition("=")[0] + "= 0") if "=" in line else ()
-            found = (*section, *names) if names else ()
-        depth = min(len(found), len(at))
-        rank = (depth, len(found) <= len(at))
-        if found[:depth] == at[:depth] and rank > best and depth:
-            best, best_line = rank, number
-    return best_line
-
-
-def _names(line: str) -> KeyPath:
-    """Return the names in a table's header, or before an equals sign."""
-    try:
-        value: Any = tomllib.loads(line)
-    except (ValueError, RecursionError):
-        return ()
-    names: list[str] = []
-    while isinstance(value, dict | list) and value:
-        value = value[0] if isinstance(value, list) else value
-        if isinstance(value, dict) and value:
-            name, value = next(iter(value.items()))
-            names.append(name)
-    return tuple(names)

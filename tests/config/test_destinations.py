@@ -166,6 +166,7 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
     ("text", "key", "cure"),
     [
         ("", "", 'has no type: write one of "smtp", "sendmail"'),
+        ("type = []", ".type", '[] is not known: use one of "smtp", "sendmail"'),
         ('type = "mail"', ".type", "'mail' is not known: use one of \"smtp\""),
         (
             f'{SMTP}directory = "x"',
@@ -173,8 +174,12 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
             "is not a known key here: use one of at, bom, empty, every, from",
         ),
         ('type = "smtp"\nfrom = "a@b.c"\nto = "a@b.c"', "", 'has no server: write e.g. `server = "smtp'),
-        (f"{SMTP}port = 70_000", ".port", "is not a port: remove it to use 465"),
-        (f'{SMTP}security = "ssl"', ".security", "'ssl' is not known: use \"tls\""),
+        (f"{SMTP}port = 70_000", ".port", "is not a port: remove it to use the usual one"),
+        (
+            f'{SMTP}security = "ssl"',
+            ".security",
+            'is not known: use "tls" (port 465), "starttls" (port 587), or "none" for',
+        ),
         (
             f'{SMTP}security = "none"',
             ".security",
@@ -210,7 +215,7 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         (f'{SMTP}empty = "yes"', ".empty", "must be true or false"),
         (f'{SMTP}templates = "nowhere"', ".templates", "there is no directory"),
         ('type = "sendmail"\nto = "a@b.c"', "", "has no from"),
-        ('type = "sendmail"\nfrom = "a@b.c"\nto = []', "", "has no to"),
+        ('type = "sendmail"\nfrom = "a@b.c"\nto = []', ".to", 'is empty: write e.g. ["ann@example.com'),
         (
             'type = "sendmail"\nfrom = "a@b.c"\nto = "a@b.c"\ncommand = "a \'b"',
             ".command",
@@ -220,14 +225,18 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         ('type = "webhook"', "", "has no url"),
         ('type = "webhook"\nurl = "ftp://x"', ".url", "is not a web address"),
         ('type = "webhook"\nurl = "https://x/a b"', ".url", "is not a web address"),
-        ('type = "webhook"\nurl = "https://x"\nheaders = { X-Modelwatch-Id = "1" }', "Id", "is not a header"),
-        ('type = "webhook"\nurl = "https://x"\nheaders = { "a b" = "1" }', ".a b", "is not a header"),
-        ('type = "webhook"\nurl = "https://x"\nheaders = { X = "é" }', ".X", "no header can carry"),
-        ('type = "apprise"\nurls = []', "", "has no urls"),
+        (
+            'type = "webhook"\nurl = "https://x"\nheaders = { X-Modelwatch-Id = "1" }',
+            "Id",
+            "is set by modelwatch: remove it",
+        ),
+        ('type = "webhook"\nurl = "https://x"\nheaders = { "a b" = "1" }', ".a b", "is no name of a header"),
+        ('type = "webhook"\nurl = "https://x"\nheaders = { X = "é" }', ".X", "no HTTP header can carry"),
+        ('type = "apprise"\nurls = []', ".urls", 'is empty: write e.g. ["env:SLACK_URL"]'),
         (
             'type = "files"\ndirectory = "d"\nforms = ["pdf"]',
             ".forms",
-            "use some of txt, md, html, csv, json, atom",
+            'use one of "txt", "md", "html", "csv", "json", "atom"',
         ),
     ],
 )

@@ -19,7 +19,7 @@ import pytest
 from support import ROOT
 from support.e2e import Job, Question, Reply, Scripted, listed
 
-from pipeline.config.gateways import GATEWAY_KEYS, SCOPE_KEYS
+from pipeline.config import reference, schema
 from pipeline.simulator import Gateway
 
 TEXT = (ROOT / "data" / "README.md").read_text("utf-8")
@@ -395,10 +395,17 @@ PLACES = [(key, "gateway") for key in GATEWAY] + [
 ]
 
 
-def test_the_tables_have_the_keys_of_a_gateway_and_a_scope() -> None:
-    assert GATEWAY.keys() == GATEWAY_KEYS
-    in_both = {key for key, (_, of_scope) in GATEWAY.items() if of_scope}
-    assert rows("Keys of a scope").keys() | in_both == SCOPE_KEYS
+@pytest.mark.parametrize(
+    ("page", "table"),
+    [
+        ("data", reference.keys(schema.File)),
+        ("data", reference.keys(schema.Gateway)),
+        ("data", reference.keys(schema.Scope)),
+        ("pipeline/delivery", reference.destination_keys()),
+    ],
+)
+def test_the_pages_have_the_reference_as_the_program_writes_it(page: str, table: str) -> None:
+    assert f"]]] -->\n{table}<!-- [[[end]]] -->" in (ROOT / page / "README.md").read_text("utf-8")
 
 
 def test_every_key_has_a_proof() -> None:

@@ -2,12 +2,12 @@
 
 from importlib import import_module
 from inspect import signature
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import pytest
 from support.mailing import send_to_all
 
-from pipeline.config.destinations import _CHANNEL_KEYS, _PARSERS
+from pipeline.config.schema import AnyDestination
 from pipeline.delivery.channels import MODULES, recipients
 from pipeline.delivery.types import Apprise, ChannelSettings, DeliveryStatus, Files, Webhook
 
@@ -17,11 +17,10 @@ FUNCTIONS = {"recipients": 1, "missing": 2, "send": 4}
 """The functions of `Channel`, and how many parameters each has."""
 
 
-def test_every_channel_has_keys_and_a_parser_in_the_config_and_a_module_except_files():
-    parsed = {name: get_type_hints(parser)["return"] for name, parser in _PARSERS.items()}
-    assert parsed.keys() == _CHANNEL_KEYS.keys()
-    assert sorted(parsed.values(), key=str) == sorted(SETTINGS, key=str)
-    assert {name: settings for settings, name in MODULES.items()} | {"files": Files} == parsed
+def test_every_channel_has_a_table_in_the_config_and_a_module_except_files():
+    tables = {table.__struct_config__.tag for table in get_args(AnyDestination)}
+    assert tables == {*MODULES.values(), "files"}
+    assert {*MODULES, Files} == set(SETTINGS)
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
