@@ -20,8 +20,10 @@ PipelineError              exit 70
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHANGES_EXIT = 1
 SOME_FAILED_EXIT = 3

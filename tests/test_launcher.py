@@ -211,6 +211,18 @@ def test_later_starts_run_only_the_program(tree: Tree) -> None:
     assert (ran.returncode, ran.stderr, tree.calls) == (0, "", before)
 
 
+def test_a_shell_that_completes_a_line_sets_nothing_up_and_gets_the_program_s_answer(tree: Tree) -> None:
+    asked = tree.environ({"_MODELWATCH_COMPLETE": "bash_complete"})
+    ran = tree.start("run", env=asked)
+    assert (ran.returncode, ran.stdout, ran.stderr, tree.calls) == (0, "", "", [])
+    assert not (tree.root / ".venv").exists()
+    tree.start("run")
+    (tree.root / "pyproject.toml").write_text("# changed\n")
+    before = tree.calls
+    ran = tree.start("run", env=asked)
+    assert (ran.returncode, ran.stdout.splitlines()[-1], tree.calls) == (0, "run", before)
+
+
 def test_an_empty_environment_and_another_directory_are_enough(tree: Tree) -> None:
     tree.start("run")
     ran = tree.start("run", env={})

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -92,8 +91,6 @@ _INTERRUPTED = 130
 
 _ALLOCATIONS = 100_000
 """Containers that may be allocated before garbage is collected: some ten megabytes."""
-
-_PACKAGE = Path(__file__).parents[1]
 
 _OPTIONS = frozenset({"help", "version"})
 """Options of the program that people try as commands."""

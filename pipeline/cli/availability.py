@@ -163,7 +163,7 @@ def matrix_lines(grid: Grid, width: int) -> Iterator[str]:
     for column in columns:
         if len(column.names) > 1:
             text = f"{column.label}: {' '.join(map(safe, column.names))}"
-            yield from wrap(text, width, initial_indent="  ", subsequent_indent=_INDENT)
+            yield from _wrapped(text, width, 2)
     models = [safe(model) for model in grid.rows]
     widest = max(len(model) for model in [*models, "model"])
     if widest + sum(len(column.label) + len(_GAP) for column in columns) <= width:

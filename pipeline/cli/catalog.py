@@ -19,7 +19,7 @@ from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.facts import strip_zeros
 from pipeline.core.prices import PRICES
-from pipeline.core.text import count, did_you_mean, quoted
+from pipeline.core.text import count, did_you_mean, printable, quoted
 from pipeline.core.times import minute
 from pipeline.core.types import Kind
 from pipeline.errors import CHANGES_EXIT, ConfigError
@@ -234,11 +234,14 @@ def models(
         columns = (*_MODEL_COLUMNS, *_FACT_COLUMNS, "other_prices", "records")
         raw(write_csv(columns, map(_model_row, found), bom=bom))
     else:
-        table(_MODELS_TABLE, map(_models_cells, found))
+        offered_to = {scope for row in found for scope in row["scopes"]}
+        cells = [_models_cells(row, with_scopes=len(offered_to) > 1) for row in found]
+        table(_MODELS_TABLE, cells)
         priced = any(
             facts.get(column) is not None for row in found for facts in row["facts"] for column in prices
         )
-        click.echo(f"{count(len(found), 'model')}{'; prices in USD per 1M tokens' if priced else ''}")
+        of = f" of {', '.join(map(printable, offered_to))}" if len(offered_to) == 1 else ""
+        click.echo(f"{count(len(found), 'model')}{of}{'; prices in USD per 1M tokens' if priced else ''}")
         if not found:
             every = home.models(at=at, scopes=scopes)
             for line in _unknown_names(every, patterns, owners, features, modalities):
@@ -256,7 +259,7 @@ def _sorted(rows: Iterable[dict[str, Any]], sort: str, *, reverse: bool) -> list
     return [*sorted(known, key=value, reverse=reverse), *(row for row in rows if value(row) is None)]
 
 
-def _models_cells(row: Mapping[str, Any]) -> tuple[str | None, ...]:
+def _models_cells(row: Mapping[str, Any], *, with_scopes: bool) -> tuple[str | None, ...]:
     """Return the cells of a model in the table; values that differ between scopes are `least – most`."""
 
     def values(column: str) -> list[Any]:
@@ -280,7 +283,7 @@ def _models_cells(row: Mapping[str, Any]) -> tuple[str | None, ...]:
         (facts.get("deprecated_at") or "")[:10] or None,
         row["owned_by"],
         (row["created"] or "")[:10] or None,
-        scopes_text(row["gateway"], tuple(row["scopes"]), ()),
+        scopes_text(row["gateway"], tuple(row["scopes"]), ()) if with_scopes else None,
     )
 
 

@@ -174,6 +174,9 @@ def coloured(text: str, colour: str | None = None, *, bold: bool = False, faint:
 _GOOD, _BAD, _UNSURE, _BACK = {"fg": "green"}, {"fg": "red"}, {"fg": "yellow"}, {"fg": "cyan"}
 
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+"""A time as `core.times.minute` writes it."""
+
+_TIMES = re.compile(_TIME)
 
 _COLOURS: Sequence[tuple[re.Pattern[str], Mapping[str, Any]]] = [
     (re.compile(pattern), style)
@@ -212,19 +215,46 @@ _COLOURS: Sequence[tuple[re.Pattern[str], Mapping[str, Any]]] = [
 
 
 def paint(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines for people, in colours where standard output shows them.
+    """Yield lines for people: on a terminal folded to its width, and in colours where it shows them.
 
-    The lines are those of changes, differences, timelines, watched models and states of scopes.
+    The lines are those of changes, differences, timelines, watched models and states of scopes. Indented ones
+    are folded, between two words, and never within a time. The terminal folds the others, which may have
+    commands: what is copied there has no line breaks.
     """
-    if not has_colours():
+    if not sys.stdout.isatty():
         yield from lines
         return
+    room = shutil.get_terminal_size().columns
     for line in lines:
-        spans: dict[tuple[int, int], Mapping[str, Any]] = {}
-        for pattern, style in _COLOURS:
-            if found := pattern.match(line):
-                spans[found.span("it")] = style
-        yield _styled(line, spans)
+        first, *rest = _hanging(line, room)
+        yield _painted(first) if has_colours() else first
+        yield from rest
+
+
+_LEAD = re.compile(rf" {{4}}({_TIME}|now {{13}})  |(! |  )[+\-~↩] | +|! ")
+
+
+def _hanging(line: str, room: int) -> list[str]:
+    """Return the lines into which an indented line is folded; those after the first are indented more."""
+    from rich.cells import cell_len
+
+    lead = _LEAD.match(line)
+    if lead is None or len(line) * 2 <= room or cell_len(line) <= room:
+        return [line]
+    indent = lead.end() if lead[1] else lead.end() + 2
+    # The words of a time stay together.
+    text = _TIMES.sub(lambda found: found[0].replace(" ", "\0"), line[lead.end() :])
+    first, *rest = _folded(text, max(room - indent, _NARROWEST))
+    return [part.replace("\0", " ") for part in (lead[0] + first, *(" " * indent + each for each in rest))]
+
+
+def _painted(line: str) -> str:
+    """Return a line in colours."""
+    spans: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for pattern, style in _COLOURS:
+        if found := pattern.match(line):
+            spans[found.span("it")] = style
+    return _styled(line, spans)
 
 
 def _styled(line: str, spans: Mapping[tuple[int, int], Mapping[str, Any]]) -> str:

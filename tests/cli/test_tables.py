@@ -201,6 +201,36 @@ def test_a_filter_leaves_out_the_scopes_that_have_to_pay_more(tmp_path: Path) ->
     assert "$1.00 – $9.00" in job.quick("models").stdout
 
 
+@pytest.mark.parametrize("width", [40, *WIDTHS])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("changes", "--all"),
+        ("diff", "#1", "#4", "--all"),
+        ("history", "heron-2"),
+        ("watch", "heron-2", "[[]x]"),
+    ],
+)
+def test_indented_lines_are_folded_between_words_and_never_within_a_time(
+    past: Job, command: tuple[str, ...], width: int
+) -> None:
+    plain = past.quick(*command, at="2026-05-05T07:00:00Z").stdout
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", past.quick(*command, at="2026-05-05T07:00:00Z", width=width).stdout)
+    # The bars of prices are drawn on a terminal only.
+    shown = re.sub(r"  [▁▂▃▄▅▆▇█]+", "", shown)
+    assert shown.split() == plain.split()
+    assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d", shown)) == plain.count(" 06:00")
+    assert not [
+        line for line in shown.splitlines() if line.startswith("  ") and cell_len(line) > max(width, 46)
+    ]
+
+
+def test_the_scopes_that_share_a_column_are_named_whole(wide: Job) -> None:
+    for width in (40, *WIDTHS):
+        text = wide.quick("matrix", "--all", width=width).stdout
+        assert all(f"one/production-{number}" in text.split() for number in range(5))
+
+
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
