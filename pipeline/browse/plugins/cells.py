@@ -64,6 +64,9 @@ NAMES = frozenset({"gateway", "model", "name", "scope"})
 NAME_LISTS = frozenset({"scope_names", "offered_to"})
 """Columns of names separated by spaces."""
 
+TELLING = frozenset({"gateway", "price_source"})
+"""Columns that say something only where their values differ."""
+
 MANY = 8
 """Names above which a list of names is cut."""
 
@@ -260,13 +263,15 @@ def _path(datasette: Any, database: str, table: str) -> str:
 def shown_columns(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[int, str]]:
     """Return the columns to show of the result of a query, each with its place.
 
-    Those of ids are for links, and an empty one says nothing.
+    Those of ids are for links, those of classes for the form; an empty one, and one gateway, say nothing.
     """
-    return [
-        (place, column)
-        for place, column in enumerate(columns)
-        if not column.endswith("_id") and any(row[place] != NOTHING for row in rows)
-    ]
+    found = []
+    for place, column in enumerate(columns):
+        values = {str(row[place]) for row in rows}
+        is_known = column.endswith("_id") or column == "class"
+        if not is_known and values != {NOTHING} and not (column in TELLING and len(values) == 1):
+            found.append((place, column))
+    return found
 
 
 def names(text: str) -> str:
@@ -290,6 +295,10 @@ def figure(number: float, column: str) -> Markup | None:
     return Markup('<span class="mw-number">%s</span>') % text
 
 
+side_of = value
+"""The function of a side of a change, whose name is that of a parameter of the hook."""
+
+
 @hookimpl
 def render_cell(row: Any, value: Any, column: str, table: str | None, database: str, datasette: Any) -> Any:
     """Format a cell of a database of modelwatch, and link a name to its row."""
@@ -305,7 +314,8 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, database: 
         Markup('<span class="mw-badge mw-%s">%s</span>') % (value, value) if column in BADGES else cell(value)
     )
     if shown is None and column in SIDES | PAIR and number(value) is not None:
-        shown = Markup('<span class="mw-number">%s</span>') % value.strip('"')
+        text = value.strip('"') if table else side_of(value)
+        shown = Markup('<span class="mw-number">%s</span>') % text
     if shown is None and column in NAMES:
         shown = escape(cut(value))
     key, target = ("id", table) if column == "name" and table else LINKS.get(column, ("", ""))

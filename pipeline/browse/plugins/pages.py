@@ -71,7 +71,9 @@ WORDS = {
     "scope_names": "which",
     "offered_to": "which",
     "of_scopes": "of",
-    "since": "away since",
+    "since": "missing since",
+    "first": "in the first list",
+    "second": "in the second list",
     "lost_at": "missing from",
     "returned_at": "until",
     "away_days": "days",
@@ -174,6 +176,13 @@ EMPTY = {
 }
 """The labels of no choice, by query and parameter, where it is not any."""
 
+DEFAULTS = {
+    "what_changed": "the 7 days before the last run",
+    "lost_and_returned": "the 90 days before the last run",
+    "coverage_by_day": "the 30 days before the last run",
+}
+"""What a query shows where nothing is chosen, if it is not everything."""
+
 UNCOUNTED = frozenset({"catalog", "change_log", "changed_fields", "price_changes", "price_history"})
 """Views whose rows are not counted on their pages: these are made of all scopes, or of all changes."""
 
@@ -220,6 +229,7 @@ def extra_template_vars(
             "modelwatch_database": db.name,
             "modelwatch_place": places.get("" if template == "database.html" else table or here),
             "modelwatch_form": form,
+            "modelwatch_default": DEFAULTS,
             "modelwatch_open": OPEN,
             "modelwatch_words": WORDS,
         }

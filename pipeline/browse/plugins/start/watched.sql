@@ -21,18 +21,23 @@ offered as (
     cross join listing_records on listing_records.record = records.id
     cross join lists on lists.listing = listing_records.listing
     group by wanted.id
+),
+shown as (
+    select wanted.id as model, wanted.name, gateways.name as gateway, coalesce(offered.scopes, 0) as scopes,
+           coalesce(asked.scopes, 0) as of_scopes, offered.input_usd, offered.output_usd, offered.context_length,
+           offered.shutdown, count(*) over () as total
+    from wanted
+    join gateways on gateways.id = wanted.gateway
+    left join offered on offered.id = wanted.id
+    left join asked on asked.gateway = wanted.gateway
+    order by coalesce(offered.scopes, 0) = coalesce(asked.scopes, 0), offered.shutdown is null, offered.shutdown,
+             wanted.name, gateways.name
+    limit :most
 )
-select wanted.id as model, wanted.name, gateways.name as gateway, coalesce(offered.scopes, 0) as scopes,
-       coalesce(asked.scopes, 0) as of_scopes, offered.input_usd, offered.output_usd, offered.context_length,
-       offered.shutdown, count(*) over () as total, (
+select shown.*, (
            select max(snapshots.started_at) from changes
            join sightings on sightings.transition = changes.transition and sightings.outcome in ('moved', 'confirmed')
            join snapshots on snapshots.id = sightings.snapshot
-           where changes.model = wanted.id) as changed
-from wanted
-join gateways on gateways.id = wanted.gateway
-left join offered on offered.id = wanted.id
-left join asked on asked.gateway = wanted.gateway
-order by coalesce(offered.scopes, 0) = coalesce(asked.scopes, 0), offered.shutdown is null, offered.shutdown,
-         wanted.name, gateways.name
-limit :most
+           where changes.model = shown.model) as changed
+from shown
+order by scopes = of_scopes, shutdown is null, shutdown, name, gateway
