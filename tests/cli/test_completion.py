@@ -153,18 +153,28 @@ def test_the_scripts_of_zsh_and_fish_are_those_of_their_syntax(tmp_path: Path, s
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_names_of_commands_are_completed_without_importing_one(tmp_path: Path) -> None:
+def loaded_by(line: str) -> tuple[list[str], set[str]]:
+    """Complete a line in a process; return the answers, and the modules that it imported."""
     source = (
         "import json, sys\nsys.argv = ['modelwatch']\nfrom pipeline.cli.app import main\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(json.dumps([name for name in sys.modules if name.startswith('pipeline')]))"
+        "try:\n    main()\nexcept SystemExit:\n    pass\nprint(json.dumps(list(sys.modules)))"
     )
-    environment = {COMPLETE_VARIABLE: "bash_complete", "COMP_LINE": "modelwatch sta"}
-    command = [sys.executable, "-c", source]
-    done = subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT, env=environment)
-    answer, loaded = done.stdout.splitlines()
-    assert answer == "plain,status"
-    assert set(json.loads(loaded)) <= {
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=ROOT,
+        env={COMPLETE_VARIABLE: "bash_complete", "COMP_LINE": line},
+    )
+    *answers, modules = done.stdout.splitlines()
+    return answers, set(json.loads(modules))
+
+
+def test_the_names_of_commands_are_completed_without_importing_one() -> None:
+    answers, modules = loaded_by("modelwatch sta")
+    assert answers == ["plain,status"]
+    assert {name for name in modules if name.startswith("pipeline")} <= {
         "pipeline",
         "pipeline.cli",
         "pipeline.cli.app",
@@ -172,6 +182,12 @@ def test_the_names_of_commands_are_completed_without_importing_one(tmp_path: Pat
         "pipeline.cli.streams",
         "pipeline.errors",
     }
+
+
+def test_names_are_completed_without_the_libraries_that_are_slow_to_import(past: Job) -> None:
+    answers, modules = loaded_by(f"modelwatch --home {past.home} history he")
+    assert answers == ["plain,heron-2"]
+    assert not modules & {"httpx", "rich", "sqlite_utils", "datasette", "jinja2"}
 
 
 def test_a_script_for_an_unknown_shell_is_wrong_usage(tmp_path: Path) -> None:
