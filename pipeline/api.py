@@ -285,7 +285,8 @@ class JobNeeds(Struct, frozen=True):
         has_commands: it has `command:` references.
         reports: the destinations with daily or weekly reports, and when they are due.
         local_servers: the gateways and mail servers that are on this machine.
-        text: of the config.
+        text: of the config, without the place of its schema on this machine.
+        named_files: the files of keys and of watched models, as the config names them, and their texts.
     """
 
     variables: tuple[str, ...] = ()
@@ -294,6 +295,7 @@ class JobNeeds(Struct, frozen=True):
     reports: tuple[tuple[str, Schedule], ...] = ()
     local_servers: tuple[str, ...] = ()
     text: str = ""
+    named_files: tuple[tuple[str, str], ...] = ()
 
 
 class Acceptance(Struct, frozen=True):
@@ -397,14 +399,23 @@ class Home(Struct, frozen=True):
         )
         servers = [urlsplit(scope.gateway.url).hostname or "" for scope in config.scopes]
         servers += [getattr(each.channel, "server", "") for each in config.destinations]
+        text = config.path.read_text("utf-8")
+        names = configs.named_files(text, config.path)
+        lines = text.splitlines(keepends=True)
         return JobNeeds(
             variables=tuple(rest for kind, _, rest in parts if kind == "env"),
             files=tuple(rest for kind, _, rest in parts if kind == "file"),
             has_commands=any(kind == "command" for kind, _, _ in parts),
             reports=reports,
             local_servers=tuple(dict.fromkeys(filter(is_this_machine, servers))),
-            text=config.path.read_text("utf-8"),
+            text="".join(line for line in lines if not line.startswith("#:schema ")),
+            named_files=tuple((name, self._text_beside(config, name)) for name in names),
         )
+
+    @staticmethod
+    def _text_beside(config: Config, name: str) -> str:
+        """Return the text of a file that the config names."""
+        return (config.path.parent / Path(name).expanduser()).read_text("utf-8-sig").replace("\r\n", "\n")
 
     def require_no_config(self) -> None:
         """Raise an error if there is a config already.

@@ -233,7 +233,8 @@ def _env_notes(place: Place, needs: JobNeeds | None) -> Iterator[str]:
 
 def _container_notes(needs: JobNeeds, *, file_secrets: bool) -> Iterator[str]:
     """Yield comments on what a container does not have."""
-    absolute = [name for name in needs.files if not _is_inside(name)]
+    named = (*needs.files, *(name for name, _ in needs.named_files))
+    absolute = [name for name in named if not _is_inside(name)]
     if absolute:
         yield f"# Not in the container: {_words(absolute)}. Name these files relative to the config."
     if needs.files and not file_secrets:
@@ -412,9 +413,26 @@ def _kubernetes(_place: Place, given: JobNeeds | None) -> Files:
     text = _fill(
         "kubernetes.yaml",
         notes=_kubernetes_notes(given, needs, files),
-        config=(f"    {line}".rstrip() for line in needs.text.splitlines()),
+        config=_indented(2, [*_block("modelwatch.toml", needs.text), *_blocks(needs)]),
     )
     return {"kubernetes.yaml": text + "".join(jobs)}
+
+
+def _blocks(needs: JobNeeds) -> Iterator[str]:
+    """Yield the other files of the config, for the ConfigMap."""
+    for name, text in _inside(needs):
+        yield from _block(_yaml(_secret_key(name)), text)
+
+
+def _inside(needs: JobNeeds) -> list[tuple[str, str]]:
+    return [(name, text) for name, text in needs.named_files if _is_inside(name)]
+
+
+def _block(key: str, text: str) -> Iterator[str]:
+    """Yield a text as a literal block of YAML: https://yaml.org/spec/1.2.2/#812-literal-style."""
+    # The indentation is named, as a text may begin with spaces.
+    yield f"{key}: |2"
+    yield from (f"  {line}" if line else "" for line in text.removesuffix("\n").split("\n"))
 
 
 def _kubernetes_notes(given: JobNeeds | None, needs: JobNeeds, files: Sequence[str]) -> Iterator[str]:
@@ -462,6 +480,18 @@ def _cron_job(name: str, times: str, zone: str, command: str, needs: JobNeeds, f
         for each in files
         for line in (f"      - key: {_yaml(_secret_key(each))}", f"        path: {_yaml(each)}")
     ]
+    mounts = [
+        line
+        for each, _ in _inside(needs)
+        for line in (
+            "- name: config",
+            f"  mountPath: {_yaml(f'/data/{each}')}",
+            f"  subPath: {_yaml(_secret_key(each))}",
+            "  readOnly: true",
+        )
+    ]
+    if files:
+        mounts += ["- name: keys", "  mountPath: /run/secrets/modelwatch", "  readOnly: true"]
     return _fill(
         "kubernetes-job.yaml",
         name=name,
@@ -469,10 +499,7 @@ def _cron_job(name: str, times: str, zone: str, command: str, needs: JobNeeds, f
         zone=zone,
         command=_indented(14, words),
         variables=_indented(14, variables),
-        mounts=_indented(
-            16,
-            ["- name: keys", "  mountPath: /run/secrets/modelwatch", "  readOnly: true"] if files else (),
-        ),
+        mounts=_indented(16, mounts),
         volumes=_indented(
             12,
             ["- name: keys", "  secret:", "    secretName: modelwatch-files", "    items:", *items]
@@ -500,6 +527,7 @@ def _github_actions(_place: Place, given: JobNeeds | None) -> Files:
         "github-actions.yml": _fill(
             "github-actions.yml",
             notes=[*notes, *_container_notes(needs, file_secrets=False)],
+            files=shlex.join(("modelwatch.toml", *(name for name, _ in _inside(needs)))),
             variables=_indented(8, ["env:", *values] if values else ()),
         )
     }
@@ -548,7 +576,7 @@ def _compose(place: Place, given: JobNeeds | None) -> Files:
 
 
 def _indented(columns: int, lines: Iterable[str]) -> list[str]:
-    return [" " * columns + line for line in lines]
+    return [" " * columns + line if line else "" for line in lines]
 
 
 def _yaml(text: str) -> str:

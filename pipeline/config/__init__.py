@@ -1,5 +1,5 @@
 """Parsing and validation of the config file; each error names the line and what to write."""
 
-from pipeline.config.load import Config, load, parse, schema_line
+from pipeline.config.load import Config, load, named_files, parse, schema_line
 
-__all__ = ["Config", "load", "parse", "schema_line"]
+__all__ = ["Config", "load", "named_files", "parse", "schema_line"]

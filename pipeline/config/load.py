@@ -103,6 +103,13 @@ def parse(text: str, path: Path) -> Config:
     return config
 
 
+def named_files(text: str, path: Path) -> tuple[str, ...]:
+    """Return the files of keys and of watched models that the text of a valid config names, as written."""
+    file = Document(text, path).read(schema.File)
+    names = (*(each.keys for each in file.gateways.values()), file.watch.file if file.watch else None)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
 def _watch(table: schema.Watch, scopes: Sequence[Scope], document: Document) -> Watch:
     """Return the watched models; `scopes` are all scopes, or none if they have errors."""
     models = [*table.models, *(_watch_list(table.file, document) if table.file is not None else ())]

@@ -267,6 +267,17 @@ def resources(needs: JobNeeds | None) -> dict[str, Any]:
     return {f"{each['kind']}/{each['metadata']['name']}": each for each in found}
 
 
+def test_kustomize_accepts_the_resources(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed here")
+    (tmp_path / "kustomization.yaml").write_text("resources: [kubernetes.yaml]\n")
+    (tmp_path / "kubernetes.yaml").write_text(schedule_files("kubernetes", PLACE, NEEDS)["kubernetes.yaml"])
+    ran = sh(f'"{kubectl}" kustomize .', cwd=tmp_path, env={"HOME": str(tmp_path)})
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.count("\nkind: CronJob\n") == 3
+
+
 def test_the_pod_has_the_config_its_variables_and_files_and_no_path_of_this_machine() -> None:
     found = resources(NEEDS)
     assert found["ConfigMap/modelwatch"]["data"] == {"modelwatch.toml": NEEDS.text}
@@ -289,6 +300,25 @@ def test_the_pod_has_the_config_its_variables_and_files_and_no_path_of_this_mach
     assert {each["name"] for each in pod["volumes"]} == set(mounts.values())
     assert pod["volumes"][-1]["secret"]["items"] == [{"key": "vip.key", "path": "vip.key"}]
     assert pod["securityContext"]["runAsNonRoot"]
+
+
+def test_the_files_that_the_config_names_are_beside_it_in_the_pod() -> None:
+    keys, models = "name,key\nprod,env:P\n", "  gpt-*  \n\n# ends\n"
+    needs = replace(
+        NEEDS, named_files=(("keys.csv", keys), ("lists/models.txt", models), ("/etc/x.csv", "x"))
+    )
+    found = resources(needs)
+    assert found["ConfigMap/modelwatch"]["data"] == {
+        "modelwatch.toml": NEEDS.text,
+        "keys.csv": keys,
+        "lists.models.txt": models,
+    }
+    pod = found["CronJob/modelwatch"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    mounts = {each["mountPath"]: each.get("subPath") for each in pod["containers"][0]["volumeMounts"]}
+    assert (mounts["/data/keys.csv"], mounts["/data/lists/models.txt"]) == ("keys.csv", "lists.models.txt")
+    assert "# Not in the container: /etc/x.csv." in schedule_files("compose", PLACE, needs)["compose.yaml"]
+    workflow = schedule_files("github-actions", PLACE, needs)["github-actions.yml"]
+    assert "#   git add modelwatch.toml keys.csv lists/models.txt && " in workflow
 
 
 def test_kubernetes_sends_reports_with_a_job_at_their_time_and_zone() -> None:
@@ -407,6 +437,17 @@ def test_the_command_reads_the_config_of_the_home(tmp_path: Path) -> None:
     pod = job.quick("schedule", "kubernetes").stdout
     assert "--from-file=smtp.password=smtp.password\n" in pod
     assert "smtp.example.com" in pod
+    (job.home / "keys.csv").write_text("name,key\nown,env:OWN\n")
+    (job.home / "models.txt").write_text("gpt-*\n")
+    before = CONFIG.replace("scopes.again", 'keys = "keys.csv"\nscopes.again')
+    job.configure(f'#:schema file:///srv/schema.json\n{before}[watch]\nfile = "models.txt"\n')
+    (config,) = (
+        each for each in yaml.safe_load_all(job.quick("schedule", "kubernetes").stdout) if "data" in each
+    )
+    assert config["data"].keys() == {"modelwatch.toml", "keys.csv", "models.txt"}
+    assert config["data"]["keys.csv"] == "name,key\nown,env:OWN\n"
+    assert "/srv/" not in config["data"]["modelwatch.toml"]
+    assert "OWN" in job.quick("schedule", "crontab").stdout
     job.configure("gateways = 3\n")
     one_line(job.quick("schedule", "crontab"), 78, "modelwatch.toml")
 
