@@ -99,9 +99,14 @@ def print_checks(rows: Sequence[dict[str, Any]]) -> None:
     """Print a table, and the advice below it, where it has the full width."""
     cells = [[row[column] for column in _CHECK_COLUMNS] for row in rows]
     table(_CHECK_TABLE, cells)
+    by_advice: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["advice"]:
-            click.echo(f"{row['scope']}: {printable(row['advice'], longest=_LONGEST_ADVICE)}")
+            gateway = row["scope"].partition("/")[0]
+            by_advice.setdefault((gateway, row["advice"]), []).append(row["scope"])
+    for (gateway, advice), scopes in by_advice.items():
+        names = scopes_text(gateway, tuple(scopes), ())
+        click.echo(f"{names}: {printable(advice, longest=_LONGEST_ADVICE)}")
 
 
 def missing_lines(found: CheckResult) -> Iterator[str]:

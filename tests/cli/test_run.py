@@ -1012,3 +1012,14 @@ def test_the_baseline_of_a_dozen_scopes_is_one_line_and_off_a_terminal_none(tmp_
             "Baseline recorded: local: 12 scopes 1 model each; 12 of 12 scopes answered"
         )
         assert job.quick("run").output == ""
+
+
+def test_a_check_prints_advice_that_scopes_share_once(tmp_path):
+    job = Job(tmp_path, {"A": "sk-aaaa-12345678"})
+    scopes = {"a": 'key = "env:A"', "b": 'key = "env:A"', "c": 'key = "env:A"', "d": 'key = "env:A"', "e": ""}
+    for number in (3, 5):
+        job.configure("")
+        job.asks("http://127.0.0.1:9", scopes=dict(list(scopes.items())[:number]), attempts=1)
+        lines = job.quick("check").stdout.splitlines()[2 + number :]
+        names = "local/a local/b local/c" if number == 3 else "local: 5 scopes"
+        assert [line.partition(": http")[0] for line in lines] == [names]
