@@ -67,7 +67,7 @@ _SHELLS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": ZshComplete, "f
 @click.command()
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 def completion(*, shell: str) -> None:
-    r"""Print the completion script of a shell; its start-up file evaluates it.
+    """Print the completion script of a shell; its start-up file evaluates it.
 
     \b
     bash  eval "$(modelwatch completion bash)"           in ~/.bashrc
@@ -76,7 +76,7 @@ def completion(*, shell: str) -> None:
 
     It completes commands, options, the names of models, scopes, gateways and destinations, and the kinds of
     schedules. It reads the config and the database of the home that is typed, and writes nothing.
-    """
+    """  # noqa: D301 - click keeps the lines of a paragraph that begins with this character
     program = click.get_current_context().find_root().command
     click.echo(_SHELLS[shell](program, {}, _PROGRAM, COMPLETE_VARIABLE).source())
 
