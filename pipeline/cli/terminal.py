@@ -178,40 +178,40 @@ _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 
 _TIMES = re.compile(_TIME)
 
-_COLOURS: Sequence[tuple[re.Pattern[str], Mapping[str, Any]]] = [
-    (re.compile(pattern), style)
-    for pattern, style in (
-        # Changes and differences: an urgent one, the symbol with the model, and headings.
-        (r"(?P<it>! )", _BAD | {"bold": True}),
-        (r"(! |  )(?P<it>\+ .+?)(?=  |$)", _GOOD),
-        (r"(! |  )(?P<it>- .+?)(?=  |$)", _BAD),
-        (r"(! |  )(?P<it>~ .+?)(?=  |$)", _UNSURE),
-        (r"(! |  )(?P<it>↩ .+?)(?=  |$)", _BACK),
-        (rf"(?P<it>{_TIME}  .*|flapping|\S.*  \d+ → \d+ models?)$", {"bold": True}),
-        # A timeline.
-        (r"(?P<it>\S+ at \S+)$", {"bold": True}),
-        (rf" {{4}}(?P<it>{_TIME})", {"dim": True}),
-        (rf" {{4}}{_TIME}  (?P<it>added|offered|back)\b", _GOOD),
-        (rf" {{4}}{_TIME}  (?P<it>removed|gone|missing|may be gone)\b", _BAD),
-        (rf" {{4}}{_TIME}  (?P<it>returned)\b", _BACK),
-        (r" {4}now +(?P<it>offered)", _GOOD),
-        (r" {4}now +(?P<it>not offered|no longer asked)", _BAD),
-        # Watched models.
-        (r"  \S.*?  (?P<it>OK), ", _GOOD),
-        (r" {6}(?P<it>removed|gone|missing)\b", _BAD),
-        (r" {6}(?P<it>may be \w+|unknown)\b", _UNSURE),
-        (r"(?P<it>(none of \d+ watched models needs|the watched model needs no) attention)", _GOOD),
-        (r"(?P<it>(\d+ of \d+ watched models needs?|the watched model needs) attention)", _BAD),
-        # The states of scopes.
-        (r"\S.*?: (?P<it>failing|answers keep failing)\b", _BAD),
-        (r"\S.*?: (?P<it>held|answers keep being held|\d+ pending removals?)\b", _UNSURE),
-        (r"(?P<it>reports (waiting|refused))", _UNSURE),
-        (r"(?P<it>(\d+) of \2 scopes? (is|are) healthy)", _GOOD),
-        (r"(?P<it>(\d+) of (?!\2 )\d+ scopes? (is|are) healthy)", _BAD),
-        (r" *(?P<it>\(.*\)|no changes|no difference: .*)$", {"dim": True}),
-    )
-]
-"""How lines for people are coloured: their forms, with the part `it`, and styles of `click.style`."""
+_COLOURS: Sequence[tuple[str, Mapping[str, Any]]] = (
+    # Changes and differences: an urgent one, the symbol with the model, and headings.
+    (r"(?P<it>! )", _BAD | {"bold": True}),
+    (r"(! |  )(?P<it>\+ .+?)(?=  |$)", _GOOD),
+    (r"(! |  )(?P<it>- .+?)(?=  |$)", _BAD),
+    (r"(! |  )(?P<it>~ .+?)(?=  |$)", _UNSURE),
+    (r"(! |  )(?P<it>↩ .+?)(?=  |$)", _BACK),
+    (rf"(?P<it>{_TIME}  .*|flapping|\S.*  \d+ → \d+ models?)$", {"bold": True}),
+    # A timeline.
+    (r"(?P<it>\S+ at \S+)$", {"bold": True}),
+    (rf" {{4}}(?P<it>{_TIME})", {"dim": True}),
+    (rf" {{4}}{_TIME}  (?P<it>added|offered|back)\b", _GOOD),
+    (rf" {{4}}{_TIME}  (?P<it>removed|gone|missing|may be gone)\b", _BAD),
+    (rf" {{4}}{_TIME}  (?P<it>returned)\b", _BACK),
+    (r" {4}now +(?P<it>offered)", _GOOD),
+    (r" {4}now +(?P<it>not offered|no longer asked)", _BAD),
+    # Watched models.
+    (r"  \S.*?  (?P<it>OK), ", _GOOD),
+    (r" {6}(?P<it>removed|gone|missing)\b", _BAD),
+    (r" {6}(?P<it>may be \w+|unknown)\b", _UNSURE),
+    (r"(?P<it>(none of \d+ watched models needs|the watched model needs no) attention)", _GOOD),
+    (r"(?P<it>(\d+ of \d+ watched models needs?|the watched model needs) attention)", _BAD),
+    # The states of scopes.
+    (r"\S.*?: (?P<it>failing|answers keep failing)\b", _BAD),
+    (r"\S.*?: (?P<it>held|answers keep being held|\d+ pending removals?)\b", _UNSURE),
+    (r"(?P<it>reports (waiting|refused))", _UNSURE),
+    (r"(?P<it>(\d+) of \2 scopes? (is|are) healthy)", _GOOD),
+    (r"(?P<it>(\d+) of (?!\2 )\d+ scopes? (is|are) healthy)", _BAD),
+    (r" *(?P<it>\(.*\)|no changes|no difference: .*)$", {"dim": True}),
+)
+"""How lines for people are coloured: their forms, with the part `it`, and styles of `click.style`.
+
+The forms are texts, compiled at their first use: most runs have no terminal.
+"""
 
 
 def paint(lines: Iterable[str]) -> Iterator[str]:
@@ -252,7 +252,7 @@ def _painted(line: str) -> str:
     """Return a line in colours."""
     spans: dict[tuple[int, int], Mapping[str, Any]] = {}
     for pattern, style in _COLOURS:
-        if found := pattern.match(line):
+        if found := re.match(pattern, line):
             spans[found.span("it")] = style
     return _styled(line, spans)
 
