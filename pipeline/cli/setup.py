@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +31,7 @@ _MOST_MODELS = 8
 
 _LONGEST = 1000
 
-_NO_KEYS = "none"
+_NONE = "none"
 
 _PRICE_LISTS = {"new-api": "new-api-pricing"}
 """By dialect of a gateway, that of its public price list, which names its groups."""
@@ -149,7 +150,9 @@ def init(home: Home, *, no_check: bool, force: bool, schedule: str | None, **opt
         click.echo()
         print_schedule(home, schedule)
         click.echo()
-    steps = ("run",) if found else ("check", "run")
+    steps = ["run"] if found else ["check", "run"]
+    if answers.mail:
+        steps.append("send --test")
     click.echo(f"next: {', then '.join(f'`{_command(home, step)}`' for step in steps)}")
     return 0
 
@@ -296,7 +299,12 @@ class _Questions:
         try:
             return work()
         except ConfigError as error:
-            return error.message.removeprefix(f"{error.where}: ")
+            # No file has these lines yet.
+            first, *others = error.message.splitlines()
+            place = re.compile(rf"{re.escape(str(self._home.config_path))}(:\d+)?: ")
+            return "\n  ".join(
+                (first.removeprefix(f"{error.where}: "), *(place.sub("", line) for line in others))
+            )
 
     def _is_valid(self, answers: Answers) -> bool:
         return self._problem(lambda: self._parse(answers)) is None
@@ -349,10 +357,10 @@ class _Questions:
         while True:
             text = click.prompt(
                 "Next key" if answers.keys else "Key",
-                default="" if answers.keys else _NO_KEYS,
+                default="" if answers.keys else _NONE,
                 show_default=not answers.keys,
             ).strip()
-            if text in ("", _NO_KEYS):
+            if text in ("", _NONE):
                 return answers
             name, equals, reference = text.partition("=")
             if not equals and (text.endswith(".csv") or Path(text).is_file()):
@@ -375,16 +383,12 @@ class _Questions:
 
     def _with_keys_file(self, answers: Answers, file: str) -> Answers | None:
         """Return answers with a file of keys, if its keys work or it is kept all the same."""
-        tried = replace(answers, keys_file=file)
-        problem = self._problem(lambda: self._try_keys(replace(tried, keys=())))
-        return tried if self._keeps(problem) else None
+        keeps = self._keeps(replace(answers, keys=(), keys_file=file), self._try_keys)
+        return replace(answers, keys_file=file) if keeps else None
 
     def _with_key(self, answers: Answers, key: KeyAnswer, *, is_asked: bool = False) -> Answers | None:
         """Return answers with a key, if it works or is kept all the same."""
-        problem = self._problem(lambda: self._try_keys(replace(answers, keys=(key,), keys_file=None)))
-        if not self._keeps(problem):
-            if self._stored:
-                self._stored.unlink(missing_ok=True)
+        if not self._keeps(replace(answers, keys=(key,), keys_file=None), self._try_keys):
             return None
         if is_asked and self._groups:
             group = click.prompt("  Its group, a label for reports", default="", show_default=False)
@@ -394,9 +398,6 @@ class _Questions:
 
     def _try_keys(self, answers: Answers) -> str | None:
         """Ask with keys, and print the size of each list; return what is wrong, if anything is."""
-        self._parse(answers)
-        if not self._check:
-            return None
         rows = _rows(self._home.check_text(first_config(answers)))
         for row in rows:
             if row["error"] is None:
@@ -407,12 +408,24 @@ class _Questions:
         ]
         return "\n  ".join(problems) or None
 
-    @staticmethod
-    def _keeps(problem: str | None) -> bool:
+    def _keeps(self, answers: Answers, attempt: Callable[[Answers], str | None]) -> bool:
+        """Return whether answers are valid, and work or are kept all the same; say what is wrong.
+
+        A secret that was stored for answers that are not kept is removed.
+        """
+        problem = self._problem(lambda: self._parse(answers))
+        may_keep = problem is None
+        if may_keep and self._check:
+            problem = attempt(answers)
+        stored, self._stored = self._stored, None
         if problem is None:
             return True
         click.echo(f"  {problem}")
-        return click.confirm("  Keep it all the same?")
+        if may_keep and click.confirm("  Keep it all the same?"):
+            return True
+        if stored:
+            stored.unlink(missing_ok=True)
+        return False
 
     def _offer_to_store(self, reference: str) -> None:
         """Offer to write the secret of `file:PATH` where there is no such file; it is not shown."""
@@ -430,34 +443,48 @@ class _Questions:
             self._stored = self._home.store_secret(reference, secret)
 
     def _mail(self, answers: Answers) -> Answers:
-        """Ask for a destination of mail, and see what it lacks."""
+        """Ask for a destination of mail, and try its server; what fails is asked again."""
         given = {name: value for name, value in self._given.items() if name.startswith("mail_")}
+        before: dict[str, Any] = {}
         while True:
             if not given:
-                to = click.prompt("Mail reports to (address, Enter for none)", default="", show_default=False)
-                if not to.strip():
-                    return answers
-                given = self._mail_answers(to.strip())
+                given = self._mail_answers(before)
+            if not given:
+                return answers
             with_mail = replace(answers, mail=_mail_of(given))
-            if self._keeps(self._problem(lambda: self._try_mail(with_mail))):  # noqa: B023 - called at once
+            if self._keeps(with_mail, self._try_mail):
                 return with_mail
-            given = {}
+            before, given = given, {}
 
-    def _mail_answers(self, to: str) -> dict[str, Any]:
-        answers: dict[str, Any] = {"mail_to": to.replace(",", " ").split()}
-        answers["mail_server"] = click.prompt("  Mail server (HOST or HOST:PORT)", default="localhost")
-        answers["mail_from"] = click.prompt("  From", default=answers["mail_to"][0])
-        user = click.prompt("  User (Enter for none)", default="", show_default=False).strip()
-        if user:
-            answers["mail_user"] = user
-            answers["mail_password"] = self._password()
+    def _mail_answers(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Ask for the answers of mail, with those before as defaults; return none without an address."""
+        to = " ".join(before.get("mail_to", ()))
+        to = click.prompt(
+            f"Mail reports to (address, {_NONE if to else 'Enter for none'})",
+            default=to,
+            show_default=bool(to),
+        ).strip()
+        if to in ("", _NONE):
+            return {}
+        addresses = to.replace(",", " ").split()
+        found: dict[str, Any] = {"mail_to": addresses}
+        server = before.get("mail_server", "localhost")
+        found["mail_server"] = click.prompt("  Mail server (HOST or HOST:PORT)", default=server)
+        found["mail_from"] = click.prompt("  From", default=before.get("mail_from", addresses[0]))
+        user = before.get("mail_user", _NONE)
+        user = click.prompt("  User", default=user).strip()
+        if user != _NONE:
+            found["mail_user"] = user
+            found["mail_password"] = self._password()
+        at = before.get("mail_at", "")
         at = click.prompt(
-            "  Daily at (HH:MM; Enter: after each run with news)", default="", show_default=False
+            "  Daily at (HH:MM; Enter: after each run with news)", default=at, show_default=bool(at)
         )
-        if at.strip():
-            answers["mail_at"] = at.strip()
-            answers["mail_zone"] = click.prompt("  In the time zone", default=_machine_zone() or "UTC")
-        return answers
+        if at.strip() not in ("", _NONE):
+            found["mail_at"] = at.strip()
+            zone = before.get("mail_zone") or _machine_zone() or "UTC"
+            found["mail_zone"] = click.prompt("  In the time zone", default=zone)
+        return found
 
     def _password(self) -> str:
         while True:
@@ -468,9 +495,7 @@ class _Questions:
             click.echo(f"  {_way_of('')}")
 
     def _try_mail(self, answers: Answers) -> str | None:
-        self._parse(answers)
-        if not self._check:
-            return None
+        """Connect to the mail server; return what is wrong, if anything is."""
         lacking = self._home.check_text(first_config(answers)).missing
         return "\n  ".join(printable(line) for lines in lacking.values() for line in lines) or None
 

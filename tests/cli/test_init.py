@@ -299,7 +299,6 @@ def test_a_file_of_keys_on_a_terminal_is_asked_again_where_it_is_missing_or_wron
         person.wait_for("absent.csv: does not exist")
         person.answer("Key [none]", "keys.csv")
         person.wait_for("must begin with the line `name,key,group`")
-        person.answer("Keep it all the same?")
         file.write_text("name,key,group\nvip,env:VIP,vip\n")
         person.answer("Key [none]", "keys.csv")
         person.wait_for("hub/vip: 3 models")
@@ -308,6 +307,65 @@ def test_a_file_of_keys_on_a_terminal_is_asked_again_where_it_is_missing_or_wron
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert [scope.name for scope in load(job.config).scopes] == ["hub/vip"]
+
+
+def test_answers_of_mail_that_no_config_can_have_are_asked_again_with_the_others_kept(
+    gateway: Gateway, job: Job, mail_server: str
+) -> None:
+    with terminal(
+        job, "--url", gateway.url, "--name", "hub", "--key", "vip=env:VIP", "--anonymous"
+    ) as person:
+        person.answer("Mail reports to", "ann@example.com")
+        person.answer("Mail server", "127.0.0.1:9")
+        person.answer("From [ann@example.com]", "watch@example.com")
+        person.answer("User [none]")
+        person.answer("Daily at", "7.30")
+        person.answer("In the time zone", "Europe/Berlin")
+        person.wait_for("is not a time of day")
+        person.answer("Mail reports to (address, none) [ann@example.com]")
+        person.answer("Mail server (HOST or HOST:PORT) [127.0.0.1:9]")
+        person.answer("From [watch@example.com]")
+        person.answer("User [none]")
+        person.answer("[7.30]", "07:30")
+        person.answer("[Europe/Berlin]")
+        person.wait_for("Connection refused")
+        person.answer("Keep it all the same?")
+        person.answer("Mail reports to")
+        person.answer("Mail server", mail_server)
+        person.answer("From")
+        person.answer("User")
+        person.answer("[07:30]")
+        person.answer("[Europe/Berlin]")
+        person.answer("Schedule (")
+        assert person.end() == 0, person.shown
+    assert person.shown.count("Keep it all the same?") == 1
+    assert "send --test" in person.shown.splitlines()[-1]
+    (destination,) = load(job.config).destinations
+    assert (str(destination.schedule.at), destination.schedule.zone) == ("07:30:00", "Europe/Berlin")
+    assert isinstance(destination.channel, Smtp)
+    assert destination.channel.sender == "watch@example.com"
+
+
+def test_no_mail_can_be_chosen_after_mail_failed_and_keys_that_were_stored_stay(
+    gateway: Gateway, job: Job
+) -> None:
+    with terminal(job, "--url", gateway.url, "--name", "hub") as person:
+        person.answer("Key [none]", "vip=file:vip.key")
+        person.answer("Paste the secret", VIP_KEY)
+        person.answer("Its group")
+        person.answer("Next key")
+        person.answer("Ask without a key too?")
+        person.answer("Mail reports to", "ann@example.com")
+        person.answer("Mail server", "127.0.0.1:9")
+        person.answer("From")
+        person.answer("User")
+        person.answer("Daily at")
+        person.answer("Keep it all the same?")
+        person.answer("Mail reports to", "none")
+        person.answer("Schedule (")
+        assert person.end() == 0, person.shown
+    assert load(job.config).destinations == ()
+    assert (job.home / "vip.key").read_text() == f"{VIP_KEY}\n"
 
 
 def test_a_config_that_exists_is_named_before_any_question(gateway: Gateway, job: Job) -> None:
