@@ -70,8 +70,8 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table as wide as the terminal has room for; print nothing where there are no rows.
 
     Cells of columns that fold continue between two words; no word is broken, so that ids and times can be
-    copied. If that is not enough, columns are left out and named below. Empty columns are left out. The few
-    longest names of the first column may have a line of their own.
+    copied. If that is not enough, columns are left out on a terminal, and named below. Empty columns are left
+    out. The few longest names of the first column may have a line of their own.
 
     Args:
         columns: from left to right.
@@ -136,7 +136,7 @@ def _fit(
     left_out = []
     while sum(least[at] for at in widths) + len(_GAP) * (len(widths) - 1) > room:
         at = max(widths, key=lambda at: columns[at].spare)
-        if not columns[at].spare:
+        if not columns[at].spare or not sys.stdout.isatty():
             break
         del widths[at]
         left_out.append(columns[at].heading)

@@ -9,7 +9,7 @@ import unicodedata
 
 import pytest
 
-from pipeline.cli.terminal import can_draw, raw, width
+from pipeline.cli.terminal import Column, can_draw, raw, table, width
 from pipeline.core.canonical import pretty
 
 
@@ -41,6 +41,20 @@ def test_charts_are_drawn_only_on_a_terminal_with_their_characters(
 def test_a_pipe_gets_no_chart_and_lines_of_eighty_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
     assert (can_draw(), width()) == (False, 80)
+
+
+def test_off_a_terminal_a_table_of_any_width_has_every_column(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = [Column(f"column-{number}", folds=number > 5, spare=number) for number in range(9)]
+    table(columns, [["x" * 190 for _ in columns], ["y z" for _ in columns]])
+    headings, _, *lines = capsys.readouterr().out.splitlines()
+    assert headings.split() == [column.heading for column in columns]
+    assert " ".join(lines).split() == ["x" * 190] * 9 + ["y", "z"] * 9
+
+
+def test_an_empty_table_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    table([Column("one"), Column("two")], [])
+    table([Column("one")], [[None], [""]])
+    assert capsys.readouterr().out == ""
 
 
 STEERING = 'a\x1b[2Jb\x9b31mc\x07d\u202ee\u200bf\ufeffg\x7fh\ri "ü模型😀"'
