@@ -1201,9 +1201,11 @@ class Home(Struct, frozen=True):
         self, file: Path | None = None, names: Sequence[str] = (), *, overwrite: bool = False
     ) -> Path:
         """Write that configuration, all or nothing, into a file or beside the database; return its path."""
+        from pipeline.browse.datasette import check_path
         from pipeline.core.canonical import pretty
 
         content = pretty(self.datasette_config(names)).encode()
+        check_path(self.database.absolute())
         file = file or self.database.with_name("datasette.yaml")
         with store_errors(file):
             if file.exists() and not overwrite:

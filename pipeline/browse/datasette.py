@@ -6,6 +6,7 @@ metadata and config.
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import socket
@@ -27,6 +28,7 @@ from pipeline.browse.descriptions import (
     without_backquotes,
 )
 from pipeline.browse.queries import QUERIES
+from pipeline.errors import StoreError
 from pipeline.store import Store
 
 ASSETS = Path(__file__).parent
@@ -61,6 +63,10 @@ class Address(Struct, frozen=True):
         """
         with socket.create_server((self.host, self.port)) as probe:
             return Address(self.host, probe.getsockname()[1])
+
+
+_NOT_IN_URIS = re.compile("[?#%\ud800-\udfff]")
+"""What has a meaning of its own in a URI, or cannot be in one."""
 
 
 def configuration(
@@ -120,6 +126,35 @@ def arguments(config: Path, *, major: int, assets: Path = ASSETS, sql: bool = Tr
     for name, value in (SETTINGS if sql else SETTINGS | {"default_allow_sql": "off"}).items():
         found += ["--setting", name, value]
     return found
+
+
+def check_path(path: Path) -> None:
+    """Check that Datasette can open a path: it puts it into a URI of SQLite as it is.
+
+    See https://github.com/simonw/datasette/blob/0.65/datasette/database.py and
+    https://www.sqlite.org/uri.html. Such a URI may name another file, which would be made.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    if _NOT_IN_URIS.search(str(path)):
+        why = "Datasette opens no path with `?`, `#`, `%` or letters that are not UTF-8: use other names"
+        raise StoreError(why, path=path)
+
+
+def openable(database: Path, directory: Path) -> Path:
+    """Return a path of a database that Datasette can open: its own, or a link in another directory.
+
+    Raises:
+        StoreError: the name of its file prevents it.
+        OSError: the link cannot be made.
+    """
+    if not _NOT_IN_URIS.search(str(database)):
+        return database
+    check_path(Path(database.name))
+    link = directory / database.name
+    link.symlink_to(database.absolute())
+    return link
 
 
 def command(database: Path, config: Path, *, major: int) -> str:

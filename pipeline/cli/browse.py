@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.api import Home
-from pipeline.browse.datasette import ALL_ADDRESSES, LOOPBACK, Address, command, major_version, serve
+from pipeline.browse.datasette import (
+    ALL_ADDRESSES,
+    LOOPBACK,
+    Address,
+    command,
+    major_version,
+    openable,
+    serve,
+)
 from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
@@ -67,9 +75,9 @@ def browse(home: Home, *, port: int, opens: bool, public: bool, names: tuple[str
     if immutable:
         click.echo(_IMMUTABLE, err=True)
     with ExitStack() as stack:
-        path = _temporary(config, stack)
+        database, path = _temporary(home.database, config, stack)
         serve(
-            home.database,
+            database,
             path,
             address,
             major=major,
@@ -79,15 +87,15 @@ def browse(home: Home, *, port: int, opens: bool, public: bool, names: tuple[str
         )
 
 
-def _temporary(config: str, stack: ExitStack) -> Path:
-    """Write the configuration into a temporary directory of the stack; return its path."""
+def _temporary(database: Path, config: str, stack: ExitStack) -> tuple[Path, Path]:
+    """Write the configuration into a temporary directory of the stack; return what to serve, and its path."""
     try:
         path = Path(stack.enter_context(TemporaryDirectory(prefix="modelwatch-"))) / "datasette.yaml"
         path.write_text(config, "utf-8")
+        return openable(database, path.parent), path
     except OSError as error:
         why = f"cannot be written: {error.strerror}: name a directory with space in $TMPDIR"
         raise StoreError(why, path=Path(error.filename or "the temporary directory")) from error
-    return path
 
 
 def _free_address(host: str, port: int) -> Address:

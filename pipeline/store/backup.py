@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pipeline.core.types import Share
@@ -52,7 +53,8 @@ def _copy(store: Store, draft: Path, target: Path) -> None:
     with store_errors(target):
         # `query_only` also forbids `vacuum into`, although this writes to another file.
         store.connection.execute("pragma query_only = off")
-        store.connection.execute("vacuum into ?", [str(draft.absolute())])
+        # The bytes of a name need not be UTF-8, which a text of Python's `sqlite3` must be.
+        store.connection.execute("vacuum into cast(? as text)", [os.fsencode(draft.absolute())])
     with store_errors(target), Store.read(draft, allow_old=True) as copy:
         faults = [message for (message,) in copy.stream("pragma integrity_check") if message != "ok"]
     if faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -21,7 +22,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.browsing import ATOM, SPECIAL, browse_server, fetch, record_special_names
-from support.e2e import TIMEOUT, Job
+from support.e2e import TIMEOUT, Job, one_line
 from support.fakes import Script
 
 from pipeline.browse import datasette
@@ -29,6 +30,8 @@ from pipeline.browse.datasette import configuration
 from pipeline.browse.descriptions import DESCRIPTIONS, TABLES
 from pipeline.browse.plugins.feed import title_of
 from pipeline.browse.queries import QUERIES
+from pipeline.core.text import printable
+from pipeline.errors import StoreError
 from pipeline.store import Store
 
 
@@ -244,3 +247,27 @@ def test_the_printed_command_serves_the_database(tmp_path: Path) -> None:
     words = [sys.executable, "-m", *line.split(), "--get", "/modelwatch/what_changed.json?_shape=array"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True)
     assert {row["kind"] for row in json.loads(shown.stdout)} == {"added", "changed"}
+
+
+ODD = ("what?", "c#", "100%41", os.fsdecode(b"\xff\xe9"))
+"""Names of directories that a URI of SQLite cannot have as they are."""
+
+
+@pytest.mark.parametrize("name", ODD, ids=ascii)
+def test_a_home_of_any_name_is_browsed_and_no_other_file_is_made(tmp_path: Path, name: str) -> None:
+    job = record_special_names(Job(tmp_path / name))
+    with browse_server(job) as (base, _):
+        assert json.loads(fetch(base, "/modelwatch.json", sql="select 1 as n", _shape="array")) == [{"n": 1}]
+        with Store.open(job.database) as store:
+            Script(store, runs=3).offers("acme/prod", "lyra").run()
+        assert "lyra" in fetch(base, "/modelwatch/models.json")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ODD, ids=ascii)
+def test_a_path_that_datasette_cannot_open_is_named(tmp_path: Path, name: str) -> None:
+    job = record_special_names(Job(tmp_path / name))
+    line = one_line(job.quick("datasette-config"), 74, "Datasette opens no path with `?`, `#`, `%`")
+    assert printable(str(job.database)) in line
+    with pytest.raises(StoreError, match="use other names"):
+        datasette.openable(tmp_path / f"{name}.db", tmp_path)

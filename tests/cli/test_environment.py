@@ -1,9 +1,10 @@
 """Runs in odd environments: no home, no place for temporary files, small limits, variables that are junk."""
 
+import os
 import sys
 
 import pytest
-from support.e2e import Job, Reply, Scripted, ended, listed
+from support.e2e import Done, Job, Reply, Scripted, ended, listed
 
 
 @pytest.fixture
@@ -92,3 +93,31 @@ def test_a_variable_that_prevents_tls_is_named(tmp_path, variables, words, scope
     assert "secret" not in done.stderr
     skipped = "NO_PROXY in the environment: [ is skipped"
     assert (skipped in done.stderr) == ("[" in variables.get("NO_PROXY", ""))
+
+
+MAIL = """
+[destinations.mail]
+type = "eml"
+directory = "mails"
+from = "a@example.com"
+to = ["b@example.com"]
+"""
+
+
+@pytest.mark.parametrize("name", [b"\xff\xe9", "ünï 模".encode(), b"two\nlines", b"it's 100% \"?#"], ids=repr)
+def test_a_home_of_any_name_records_reports_and_is_copied(tmp_path, server, name):
+    job = Job(tmp_path / os.fsdecode(name))
+    job.asks(server.url)
+    job.configure(job.config.read_text() + MAIL)
+    assert job.run("run") == Done(0, "", "")
+    assert {path.suffix for path in job.reports.iterdir()} == {".csv", ".json"}
+    assert len(list((job.home / "mails").iterdir())) == 1
+    for words in (
+        ("status",),
+        ("outbox", "--all"),
+        ("backup", str(job.home / "copy.db")),
+        ("publish", str(job.home / "public")),
+        ("verify",),
+    ):
+        done = job.run(*words)
+        assert (done.code, done.stderr) == (0, ""), words

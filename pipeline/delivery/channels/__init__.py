@@ -71,11 +71,10 @@ def recipients(settings: ChannelSettings) -> tuple[str, ...]:
     """Return the recipients of a channel, in the config's order; none holds a secret.
 
     They are mail addresses, the URL of a webhook (or the reference to it), the references of Apprise, or the
-    path of a directory.
+    path of a directory; what is no UTF-8 in a path is escaped.
     """
-    if isinstance(settings, Files):
-        return (str(settings.path),)
-    return channel(settings).recipients(settings)
+    found = (str(settings.path),) if isinstance(settings, Files) else channel(settings).recipients(settings)
+    return tuple(each.encode("utf-8", "backslashreplace").decode() for each in found)
 
 
 def missing(settings: ChannelSettings, resolve: Resolve) -> list[str]:
