@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from keyword import iskeyword
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -137,6 +137,13 @@ class _Commands(click.Group):
         command.context_class = _Context
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click would take an `EOFError` of it for Ctrl-D at a question."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise ExceptionGroup("the end of a file", [error]) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by purpose, then the options."""
         # All sections begin their second column at the same place.
@@ -256,7 +263,7 @@ def _run(clock: Callable[[], str] | None) -> int:
         from pipeline.core.faults import cause
 
         error = cause(error)
-        status = _exhausted(error) or _unexpected(error)
+        status = _exhausted(error) or _damaged(error) or _unexpected(error)
     return status if isinstance(status, int) else 0
 
 
@@ -276,6 +283,28 @@ def _exhausted(error: Exception) -> int:
     warnings.simplefilter("ignore")
     click.echo(f"modelwatch: {text}", err=True)
     return PortError.exit_code
+
+
+def _damaged(error: Exception) -> int:
+    """Print which compiled module is damaged, if an import failed so; return its exit status, else 0.
+
+    Python writes it without a check, so that a full disk or a limit cuts it off:
+    https://github.com/python/cpython/blob/3.11/Lib/importlib/_bootstrap_external.py
+    """
+    import traceback
+
+    from pipeline.errors import MissingPart
+
+    last = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-2:]
+    if not last or last[0].f_code.co_name != "get_code" or not last[0].f_locals.get("bytecode_path"):
+        return 0
+    directory, name = os.path.split(last[0].f_locals["bytecode_path"])
+    click.echo(
+        f"modelwatch: {directory}: has a damaged file ({name}), as after a full disk: "
+        "remove this directory, which Python makes anew",
+        err=True,
+    )
+    return MissingPart.exit_code
 
 
 def _unexpected(error: Exception) -> int:
@@ -306,8 +335,9 @@ def _after_faults(status: int, output: Stream, error: Stream) -> int:
     broken = [each for each in (output, error) if each.fault and (writes or not each.lost_its_reader)]
     if not broken:
         return status
+    done = status <= HELD_EXIT and status != click.UsageError.exit_code
     if error not in broken:
-        click.echo(f"modelwatch: {broken[0].message()}", err=True)
+        click.echo(f"modelwatch: {broken[0].message(done=done)}", err=True)
     elif output not in broken and not output.is_used:
-        click.echo(f"modelwatch: {broken[0].message()}")
-    return STREAM_EXIT if status <= HELD_EXIT and status != click.UsageError.exit_code else status
+        click.echo(f"modelwatch: {broken[0].message(done=done)}")
+    return STREAM_EXIT if done else status

@@ -55,11 +55,12 @@ class Stream(io.RawIOBase):
         """Whether the reader of a pipe ended before it had read everything, as `head` does."""
         return self.fault is not None and self.fault.errno == errno.EPIPE
 
-    def message(self) -> str:
-        """Return what happened."""
+    def message(self, *, done: bool) -> str:
+        """Return what happened, in a command that has done its work or not."""
         reason = (self.fault.strerror or str(self.fault)).lower() if self.fault else ""
         name = _NAMES[self._descriptor]
-        return f"{name} could not be written ({reason}): the work is done, but part of what it shows is lost"
+        work = "the work is done, but " if done else ""
+        return f"{name} could not be written ({reason}): {work}part of what it shows is lost"
 
     def writable(self) -> bool:
         """Return True: it takes bytes, whatever happens to them."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
-from support.e2e import Done, Job, Reply, Scripted, ended, listed
+from support import ROOT
+from support.e2e import Done, Job, Reply, Scripted, ended, listed, one_line
 
 from pipeline.api import Home
 from pipeline.cli.app import modelwatch
@@ -120,6 +122,61 @@ def test_too_many_open_files_are_one_line_with_the_cure(job, monkeypatch, code, 
     monkeypatch.setattr(Home, words[0], refuse)
     done = job.quick(*words)
     assert done == Done(71, "", "modelwatch: too many open files: raise the limit (`ulimit -n`)\n")
+
+
+@pytest.mark.parametrize("words", [("models",), ("run", "-q")])
+def test_the_end_of_a_file_is_no_ctrl_d_but_an_unexpected_error(job, monkeypatch, words):
+    def end(*_: object, **__: object) -> None:
+        raise EOFError("the password is hunter2")
+
+    monkeypatch.setattr(Home, words[0], end)
+    line = one_line(job.quick(*words), 70, "modelwatch: unexpected EOFError at ")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("module", "size", "flipped"),
+    [
+        ("cli/catalog", 16, 0),
+        ("cli/terminal", 2000, 0),
+        ("store/database", 5000, 0),
+        ("store/database", 0, 16),
+    ],
+)
+def test_a_compiled_module_that_is_damaged_is_named(tmp_path, compiled, module, size, flipped):
+    package, name = module.split("/")
+    (file,) = compiled.rglob(f"pipeline/{package}/{name}.*.pyc")
+    whole = file.read_bytes()
+    spoiled = bytearray(whole[: size or None])
+    if flipped:
+        spoiled[flipped] ^= 0xFF
+    try:
+        file.write_bytes(spoiled)
+        done = Job(tmp_path, env=cached(compiled)).run("models")
+    finally:
+        file.write_bytes(whole)
+    one_line(done, 69, f"{file.parent}: has a damaged file ({file.name})", "remove this directory")
+
+
+def cached(directory: Path) -> dict[str, str]:
+    """Return the variables with which Python keeps compiled modules in a directory."""
+    return {"PYTHONPYCACHEPREFIX": str(directory), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """The directory with the compiled modules of a command."""
+    directory = tmp_path_factory.mktemp("compiled")
+    assert Job(directory / "home", env=cached(directory)).run("models").code == 74
+    return directory
+
+
+@pytest.mark.parametrize(("words", "code"), [(("models", "--bogus"), 2), (("run", "--config", "absent"), 78)])
+def test_a_command_that_fails_without_standard_error_does_not_say_that_its_work_is_done(job, words, code):
+    done = shell(job, "2>/dev/full", *words)
+    assert done.code == code
+    assert "standard error could not be written" in done.stdout
+    assert "the work is done" not in done.stdout
 
 
 def fail(*_: object, **__: object) -> None:
