@@ -518,7 +518,7 @@ class Files(Destination, tag="files", kw_only=True):
         bom: the CSV is for Excel
     """
 
-    directory: Annotated[kinds.FilePath, eg("mails")]
+    directory: Annotated[kinds.FilePath, eg("/srv/www/models")]
     forms: Annotated[tuple[kinds.Form, ...], eg(["html", "atom", "feed", "ics"])] = ("csv", "json")
     bom: kinds.Flag = False
 
