@@ -1388,7 +1388,12 @@ def client_factory(config: Config, used: dict[str, int] | None = None) -> Callab
     resolve = resolver(config.path.parent, timeout=min(COMMAND_TIMEOUT, config.deadline))
     if used is not None:
         resolve = noting(resolve, used)
-    return lambda: GatewayClient(resolve, user_agent=f"modelwatch/{__version__}", deadline=config.deadline)
+    return lambda: GatewayClient(
+        resolve,
+        user_agent=f"modelwatch/{__version__}",
+        deadline=config.deadline,
+        scopes=config.scopes,
+    )
 
 
 def _unready(destinations: Iterable[Destination], resolve: Resolve) -> dict[str, list[str]]:

@@ -412,6 +412,22 @@ def test_a_secret_is_stored_sent_and_printed_in_no_spelling(job, how, kind):
     assert "***" in outputs[0]
 
 
+@pytest.mark.parametrize("how", ["list", "refused"])
+@pytest.mark.parametrize("kind", ["key", "cookie", "token", "password"])
+@pytest.mark.parametrize("asked", ["all", "others"])
+def test_the_secret_of_one_scope_in_an_answer_to_another_is_neither_stored_nor_printed(job, how, kind, asked):
+    """A gateway has it from this run or an earlier one; so may have whoever fills its cache."""
+    secret = VALUES[kind]
+    job.env["OTHER"] = "another-key-0123456789"
+    with Scripted(lambda _: EVERY[how](in_every_spelling(secret).encode())) as server:
+        scopes = {"public": "", "other": 'key = "env:OTHER"', kind: SCOPES[kind]}
+        job.asks(server.url, attempts=1, scopes=scopes)
+        only = () if asked == "all" else ("--scope", "local/other", "--scope", "local/public")
+        commands = (("run", "-vv", *only), ("models", "--json"), ("status", "--json"))
+        outputs = [job.quick(*command).output for command in commands]
+    assert_no_spelling(job, secret, *outputs)
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_tag_that_spells_a_secret_or_a_part_of_it_is_not_kept(spelling):
     secret = VALUES["key"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 MASK = "***"
@@ -19,6 +21,10 @@ _SHORTEST_PART = 12
 
 _LEVELS = 4
 """How often escapes are decoded: JSON in JSON in a URL has three."""
+
+_BLOCK = 4
+_FEW = 200
+"""So many needles are looked for one by one."""
 
 _SCHEME = re.compile(r"(?:bearer|basic|token|api-?key|key)\s+(\S+)", re.IGNORECASE)
 """A header with a word before the secret: https://www.rfc-editor.org/rfc/rfc9110#section-11.4."""
@@ -65,14 +71,29 @@ class Masker:
     Such escapes may be within others, and mixed.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        values = {word for secret in secrets for word in (secret, *_SCHEME.findall(secret))}
-        self._secrets = sorted(values, key=len, reverse=True)
-        is_ascii = all(secret.isascii() for secret in self._secrets)
-        self._is_plain = is_ascii and not any(letter in secret for secret in values for letter in '"\\')
-        self._json, self._any = (_JSON, _ANY) if is_ascii else (_JSON_WIDE, _ANY_WIDE)
-        self._needles: dict[int, list[bytes]] = {}
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: dict[str, None] = {}
+        self._is_plain = True
+        self._json, self._any = _JSON, _ANY
+        self._needles: dict[int, _Needles] = {}
         self._parts: dict[int, set[bytes]] | None = None
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Mask some more secrets from now on."""
+        words = (word for secret in secrets for word in (secret, *_SCHEME.findall(secret)))
+        new = [word for word in dict.fromkeys(words) if word not in self._secrets]
+        self._secrets |= dict.fromkeys(new)
+        is_wide = self._any is _ANY and not all(secret.isascii() for secret in new)
+        if is_wide:
+            self._json, self._any = _JSON_WIDE, _ANY_WIDE
+            self._needles = {}
+        has_json = any(letter in secret for secret in new for letter in '"\\')
+        self._is_plain &= self._any is _ANY and not has_json
+        for shortest, needles in self._needles.items():
+            needles.add(self._forms(new, shortest))
+        if self._parts is not None:
+            _add_parts(self._parts, new)
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets of at least eight letters masked; JSON remains JSON.
@@ -89,9 +110,9 @@ class Masker:
 
     def _spans(self, data: bytes, shortest: int, *, parts: bool) -> list[Span]:
         """Return where the secrets are, in order."""
-        needles = self._needles_from(shortest)
-        if not needles:
+        if not self._secrets:
             return []
+        needles = self._needles_from(shortest)
         lower = data.lower()
         spans, decoded = self._decoded_spans(lower, self._json, needles, parts=parts)
         # JSON alone comes first: the letters of a secret may be an escape elsewhere.
@@ -101,13 +122,15 @@ class Masker:
         return _merged(_with_backslash(lower, span) for span in spans)
 
     def _decoded_spans(
-        self, data: bytes, escapes: re.Pattern[bytes], needles: Sequence[bytes], *, parts: bool
+        self, data: bytes, escapes: re.Pattern[bytes], needles: _Needles, *, parts: bool
     ) -> tuple[list[Span], bytes]:
         """Decode a text over and over; return where the secrets are in it, and the last text."""
         spans: list[Span] = []
         texts = [data]
         while True:
-            found = [span for needle in needles for span in _occurrences(texts[-1], needle)]
+            found = [
+                span for needle in needles.in_text(texts[-1]) for span in _occurrences(texts[-1], needle)
+            ]
             found += self._part_spans(texts[-1]) if parts else []
             for text in reversed(texts[:-1] if found else []):
                 found = _before_decoding(found, text, escapes)
@@ -126,7 +149,8 @@ class Masker:
 
     def _part_spans(self, data: bytes) -> list[Span]:
         if self._parts is None:
-            self._parts = _parts(self._secrets)
+            self._parts = {}
+            _add_parts(self._parts, self._secrets)
         return [
             Span(at, at + length)
             for length, parts in self._parts.items()
@@ -134,12 +158,49 @@ class Masker:
             if data[at : at + length] in parts
         ]
 
-    def _needles_from(self, shortest: int) -> list[bytes]:
+    def _needles_from(self, shortest: int) -> _Needles:
         """Return what to look for: secrets of so many letters or more in each spelling without escapes."""
         if shortest not in self._needles:
-            found = (form for secret in self._secrets for form in _forms(secret, self._any, shortest))
-            self._needles[shortest] = list(dict.fromkeys(found))
+            self._needles[shortest] = _Needles()
+            self._needles[shortest].add(self._forms(self._secrets, shortest))
         return self._needles[shortest]
+
+    def _forms(self, secrets: Iterable[str], shortest: int) -> Iterator[bytes]:
+        return (form for secret in secrets for form in _forms(secret, self._any, shortest))
+
+
+class _Needles:
+    """What to look for in texts; where it is much, only for what has four letters in common with a text.
+
+    A gateway may have thousands of keys, and each may be in each of its answers. The first four letters of an
+    occurrence that begin at a multiple of four are among the first seven of the needle.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[bytes, None] = {}
+        self._short: list[bytes] = []
+        self._by_block: dict[int, list[bytes]] = {}
+
+    def add(self, needles: Iterable[bytes]) -> None:
+        """Look for some more from now on."""
+        for needle in needles:
+            if needle in self._all:
+                continue
+            self._all[needle] = None
+            if len(needle) < 2 * _BLOCK - 1:
+                self._short.append(needle)
+                continue
+            for at in range(_BLOCK):
+                block = int.from_bytes(needle[at : at + _BLOCK], sys.byteorder)
+                self._by_block.setdefault(block, []).append(needle)
+
+    def in_text(self, data: bytes) -> Iterable[bytes]:
+        """Return those that a text may have."""
+        if len(self._all) <= _FEW:
+            return self._all
+        blocks = set(memoryview(data)[: len(data) // _BLOCK * _BLOCK].cast("I"))
+        found = (self._by_block[block] for block in self._by_block.keys() & blocks)
+        return dict.fromkeys([*self._short, *chain.from_iterable(found)])
 
 
 def _forms(secret: str, escapes: re.Pattern[bytes], shortest: int) -> Iterator[bytes]:
@@ -169,9 +230,8 @@ def _in_base64(secret: str) -> Iterator[bytes]:
         yield from dict.fromkeys((core, core.translate(bytes.maketrans(b"+/", b"-_"))))
 
 
-def _parts(secrets: Iterable[str]) -> dict[int, set[bytes]]:
-    """Return parts of twelve letters, plain, in base64 and in hexadecimal digits, by their length."""
-    found: dict[int, set[bytes]] = {}
+def _add_parts(found: dict[int, set[bytes]], secrets: Iterable[str]) -> None:
+    """Add parts of twelve letters, plain, in base64 and in hexadecimal digits, by their length."""
     for secret in secrets:
         plain = secret.encode("utf-8", "surrogatepass")
         for length, texts in (
@@ -182,7 +242,6 @@ def _parts(secrets: Iterable[str]) -> dict[int, set[bytes]]:
             for text in texts:
                 places = range(len(text) - length + 1)
                 found.setdefault(length, set()).update(text[at : at + length] for at in places)
-    return found
 
 
 def _letter(escape: re.Match[bytes]) -> bytes:

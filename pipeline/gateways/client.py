@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from typing import Self
@@ -15,12 +15,22 @@ from urllib.request import getproxies
 from msgspec.structs import replace
 
 from pipeline.core.proxies import skipped_exceptions
-from pipeline.core.types import Anonymous, Credential, Gateway, Login, Pairs, Resolve, Scope, is_reference
-from pipeline.errors import FetchError, Refused, Unreachable, Unreadable
+from pipeline.core.types import (
+    Anonymous,
+    Credential,
+    Gateway,
+    Login,
+    Pairs,
+    Resolve,
+    Scope,
+    Secret,
+    is_reference,
+)
+from pipeline.errors import FetchError, Refused, Unreachable, Unreadable, Unresolved
 from pipeline.gateways.auth import USER_HEADER, Authentication, authenticate, configured, sign_in
 from pipeline.gateways.bodies import check_json
 from pipeline.gateways.decompress import ACCEPT_ENCODING
-from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header
+from pipeline.gateways.dialects import Answer, Dialect, Page, reads_header, request_dialect
 from pipeline.gateways.faults import unexpected
 from pipeline.gateways.http import Reply, send
 from pipeline.gateways.redact import Redactor
@@ -54,9 +64,17 @@ class GatewayClient:
         resolve: returns the secret of a reference; called once per scope, in a thread where it may be slow.
         user_agent: the `User-Agent` of every request.
         deadline: seconds after which scopes without an answer fail; None to wait for all.
+        scopes: those of the config: a gateway may send the secret of one in an answer to another.
     """
 
-    def __init__(self, resolve: Resolve, *, user_agent: str, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        *,
+        user_agent: str,
+        deadline: float | None = None,
+        scopes: Iterable[Scope] = (),
+    ) -> None:
         self._resolve = resolve
         self._user_agent = user_agent
         self._deadline = deadline
@@ -64,6 +82,8 @@ class GatewayClient:
         self._large_answers: dict[str, asyncio.Lock] = {}
         self._transport: Transport | None = None
         self._configured: dict[tuple[Pairs, Pairs], asyncio.Future[Authentication]] = {}
+        self._scopes = tuple(scopes)
+        self._redactors: dict[str, Redactor] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,7 +176,7 @@ class GatewayClient:
         started = time.perf_counter()
         gateway, dialect = request.scope.gateway, request.dialect
         auth = await self._authenticate(request.scope, dialect)
-        redactor = Redactor(auth.secrets)
+        redactor = self._redactor(gateway)
         pages = request.pages()
         page, first = next(pages), None
         headers = auth.headers | ({} if page.body else request.validators.headers())
@@ -207,7 +227,7 @@ class GatewayClient:
                 ),
             )
         except FetchError as error:
-            error.reword(Redactor(auth.secrets).text)
+            error.reword(self._redactor(scope.gateway).text)
             raise
 
     async def _settings(self, dialect: Dialect) -> Authentication:
@@ -224,7 +244,32 @@ class GatewayClient:
     async def _send(self, request: HttpRequest, gateway: Gateway, auth: Authentication) -> Reply:
         assert self._transport
         request = replace(request, secret_params=auth.params)
-        return await send(self._transport, request, gateway.limits, Redactor(auth.secrets))
+        redactor = self._redactor(gateway)
+        redactor.add(auth.secrets)
+        return await send(self._transport, request, gateway.limits, redactor)
+
+    def _redactor(self, gateway: Gateway) -> Redactor:
+        """Return what replaces the secrets of all scopes of a gateway, which may have them from earlier runs.
+
+        Those of commands, and of sign-ins, are added when they are there.
+        """
+        if gateway.name not in self._redactors:
+            redactor = self._redactors[gateway.name] = Redactor()
+            for scope in self._scopes:
+                if scope.gateway.name == gateway.name:
+                    redactor.add(self._quick_secrets(scope))
+        return self._redactors[gateway.name]
+
+    def _quick_secrets(self, scope: Scope) -> Iterator[Secret]:
+        """Yield the secrets of a scope that no command gives; not those that are missing."""
+        dialect = request_dialect(scope.gateway)
+        if not _is_slow(scope.credential):
+            with suppress(Unresolved):
+                yield from authenticate(scope.credential, self._resolve, dialect).secrets
+        for _, value in (*dialect.headers, *dialect.params):
+            if is_reference(value) and not value.startswith("command:"):
+                with suppress(Unresolved):
+                    yield self._resolve(value)
 
 
 def _transport(user_agent: str, *, many: bool) -> Transport:

@@ -15,12 +15,18 @@ _ESCAPES = (b"%", b"&", rb"\u00", rb"\x", rb"\u{")
 
 
 class Redactor:
-    """Replaces the secrets of one scope in everything that its gateway sent back."""
+    """Replaces secrets in everything that a gateway sent back."""
 
-    def __init__(self, secrets: Iterable[Secret]) -> None:
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._has_secrets = False
+        self._masker = Masker()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[Secret]) -> None:
+        """Replace some more secrets from now on."""
         values = [secret.reveal() for secret in secrets]
-        self._has_secrets = bool(values)
-        self._masker = Masker(values)
+        self._has_secrets |= bool(values)
+        self._masker.add(values)
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets masked; see `Masker.body`.
