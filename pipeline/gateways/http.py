@@ -34,6 +34,8 @@ from pipeline.gateways.urls import (
 _LOG = logging.getLogger("modelwatch")
 
 _SUCCESS = range(200, 300)
+_CURES = {407: "set the proxy of the environment to http://USER:PASSWORD@HOST:PORT, with a valid password"}
+_WEB = frozenset({"http", "https"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
 _MAX_ERROR_BODY = 64 * 1024
@@ -201,6 +203,9 @@ def _redirected(url: str, target: str) -> str:
     """
     if is_same_gateway(url, target):
         return without_user(target)
+    scheme = urlsplit(target).scheme
+    if scheme not in _WEB:
+        raise Unreadable(f"{without_query(url)} redirects to no web address ({scheme}:)")
     raise Unreadable(
         f"{without_query(url)} redirects to {origin(target)}; nothing was sent there",
         cure="if that is the right address, write it as `url`",
@@ -231,7 +236,7 @@ def _error(request: HttpRequest, response: HttpResponse, url: str, body: bytes) 
         case _ if status >= 500:  # noqa: PLR2004 - the class of server errors
             return Unreachable(text, status=status)
         case _:
-            return Unreadable(text, status=status)
+            return Unreadable(text, status=status, cure=_CURES.get(status))
 
 
 def _error_message(body: bytes) -> str:

@@ -118,3 +118,10 @@ def test_rows_that_an_import_reported_are_not_reported_again_by_the_first_run(
     (saved / "2025-10-01.json").write_bytes(body(ODD))
     assert f"local/a: {SHOWN[:30]}" in served.job.quick("import", "local/a", str(saved)).stderr
     assert served.run() == [f"local/b: {SHOWN}"]
+
+
+@pytest.mark.parametrize(("model", "words"), [("", "empty"), (" \t", "only blanks"), (True, "true or false")])
+def test_what_a_row_has_in_place_of_an_id_is_said(served: Served, model: object, words: str) -> None:
+    served.rows = [*GOOD, {"id": model}]
+    (line,) = served.run()
+    assert line.endswith(f"1 without a usable id (row 3: its id is {words})")

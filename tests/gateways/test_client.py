@@ -806,6 +806,16 @@ def test_a_redirect_to_an_invalid_url_fails_only_its_scope(gateway, job, to):
     assert found["public"]["error"]["class"] in {"Unreadable", "Unreachable"}
 
 
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "gopher://a/", "ftp://a/b"])
+def test_a_redirect_to_no_web_address_is_named_as_such(gateway, job, to):
+    gateway.fails("redirect", to=to)
+    job.asks(gateway.url)
+    assert job.quick("sync", "--quiet").code == 4
+    message = scopes(job)["public"]["error"]["message"]
+    assert f"redirects to no web address ({to.partition(':')[0]}:)" in message
+    assert "write it as `url`" not in message
+
+
 @pytest.mark.parametrize("header", ["Date", "Retry-After"])
 @pytest.mark.parametrize(
     "value",
@@ -908,6 +918,16 @@ def test_a_proxy_of_the_environment_is_used(job, variable):
         assert job.quick("sync").code == 0
         assert [asked.path for asked in proxy.requests] == ["http://gateway.example/v1/models"]
     assert scopes(job)["public"]["models"] == 2
+
+
+def test_a_proxy_that_wants_a_password_is_named_as_the_cause(job):
+    with Scripted(lambda _: Reply(b"denied", status=407)) as proxy:
+        job.env["HTTP_PROXY"] = proxy.url
+        job.asks("http://gateway.example")
+        assert job.quick("sync").code == 4
+    error = scopes(job)["public"]["error"]
+    assert "answered 407: denied" in error["message"]
+    assert "set the proxy of the environment to http://USER:PASSWORD@HOST:PORT" in job.quick("status").stdout
 
 
 def test_hosts_in_no_proxy_are_asked_directly(gateway, job):

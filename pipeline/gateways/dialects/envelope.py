@@ -266,7 +266,7 @@ def describe_type(value: Any) -> str:
         case bool():
             return "true or false"
         case str():
-            return "a text" if value else "empty"
+            return "a text" if value.strip() else "only blanks" if value else "empty"
         case list():
             return "an array"
         case dict():
