@@ -62,7 +62,8 @@ def test_a_secret_that_cannot_be_read_fails_its_scope_only(job, command, referen
     [
         "[gateways.local]\nurl = 'http://127.0.0.1:9'\nkeys = {}",
         "[gateways.local]\nurl = 'http://127.0.0.1:9'\nscopes.a = {{}}\n[watch]\nfile = {}",
-        "[gateways.a]\nurl = 'http://a'\nscopes.a = {{}}\n[destinations.a]\ntype = 'files'\ndirectory = 'd'\ntemplates = {}",
+        "[gateways.a]\nurl = 'http://a'\nscopes.a = {{}}\n"
+        "[destinations.a]\ntype = 'files'\ndirectory = 'd'\ntemplates = {}",
     ],
     ids=["keys", "watch list", "templates"],
 )

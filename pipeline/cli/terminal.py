@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -289,6 +290,10 @@ class Bar:
         """Advance by one."""
 
 
+_REDRAWN_EVERY = 0.1
+"""Seconds between two pictures of a progress bar."""
+
+
 @contextmanager
 def progress(total: int, *, quiet: bool, label: str = "asking") -> Iterator[Bar]:
     """Show a progress bar while the block runs, if standard error is a terminal."""
@@ -298,12 +303,19 @@ def progress(total: int, *, quiet: bool, label: str = "asking") -> Iterator[Bar]
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as drawn:
+    # Without its own thread, so that the process can still be forked.
+    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as drawn:
         task = drawn.add_task(label, total=total)
+        drawn.refresh()
 
         class Drawn(Bar):
+            due = 0.0
+
             def step(self) -> None:
                 drawn.advance(task)
+                if time.monotonic() >= self.due:
+                    drawn.refresh()
+                    self.due = time.monotonic() + _REDRAWN_EVERY
 
         yield Drawn()
 

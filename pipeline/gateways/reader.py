@@ -59,7 +59,7 @@ class AnswerReader:
             assert dialect.groups
             return FetchRequest(scope, dialect, dialect.groups.pages)
         state = self._states.get(scope.name)
-        dialect = self._request_dialect(scope, state)
+        dialect = self._request_dialect(scope, state.reading if state else None)
         self._requested[scope.name] = dialect
         pages = self._row_cache(dialect, scope.gateway).pages
         if state is None or state.reading != dialect.reading:
@@ -91,9 +91,15 @@ class AnswerReader:
                 parsed = self._parse(scope, self._requested[scope.name], answer, validators)
                 return [(scope, ScopeResult(parsed, seconds))]
 
-    def read_archived(self, scope: Scope, answer: Answer) -> ScopeResult:
-        """Parse an answer that was saved outside the database."""
-        requested = self._request_dialect(scope, self._states.get(scope.name))
+    def read_archived(self, scope: Scope, answer: Answer, reading: str | None = None) -> ScopeResult:
+        """Parse an answer that was saved outside the database.
+
+        Args:
+            scope: its scope.
+            answer: the answer.
+            reading: the reading of the scope's listing before it; None without one.
+        """
+        requested = self._request_dialect(scope, reading)
         try:
             parsed = self._listing(scope, requested, answer)
         except RecursionError as error:
@@ -105,8 +111,8 @@ class AnswerReader:
             ListingAnswer(read.listing, None, Validators(), dialect, read.incomplete, message=read.message)
         )
 
-    def _request_dialect(self, scope: Scope, state: ScopeState | None) -> Dialect:
-        key = (scope.gateway, state.reading if state else None)
+    def _request_dialect(self, scope: Scope, reading: str | None) -> Dialect:
+        key = (scope.gateway, reading)
         if key not in self._dialects:
             self._dialects[key] = dialects.request_dialect(*key)
         return self._dialects[key]

@@ -29,6 +29,7 @@ from pipeline.store.windows import Window, time_window
 from pipeline.sync.archives import Answers, LeftOut, SavedAnswer
 from pipeline.sync.cache import RunCache
 from pipeline.sync.decide import first_answer_error
+from pipeline.sync.read_ahead import AnswerAhead, ReadAhead, processes_for
 from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
@@ -36,7 +37,7 @@ BATCH = 1000
 
 NO_ROWS = LeftOutRows(0)
 
-OnAnswer = Callable[[SavedAnswer], None]
+OnAnswer = Callable[[AnswerAhead], None]
 
 
 class BackfillTotals(Struct):
@@ -76,7 +77,7 @@ class BackfillTotals(Struct):
         """The rows that were left out, for people; None if all are in listings."""
         return self.rows.text(answers=self.partial) if self.rows.number else None
 
-    def add(self, saved: SavedAnswer, run: RunTotals | FetchError, rows: LeftOutRows | None) -> None:
+    def add(self, saved: AnswerAhead, run: RunTotals | FetchError, rows: LeftOutRows | None) -> None:
         """Count an answer, and the rows that it leaves out."""
         if rows is not None:
             self.partial += 1
@@ -132,7 +133,8 @@ def import_answers(
     Raises:
         SavedError: an answer that is not recorded is older than the newest recorded one.
     """
-    totals = backfill(scope, answers.oldest_first, store, on_answer, asked=asked)
+    processes = processes_for(answers.count)
+    totals = backfill(scope, answers.oldest_first, store, on_answer, asked=asked, processes=processes)
     state = scope_states(store).get(scope.name)
     is_held = state is not None and state.held is not None
     changes = transition_totals(store, totals.window)
@@ -147,6 +149,7 @@ def backfill(
     *,
     asked: bool = True,
     batch: int = BATCH,
+    processes: int = 1,
 ) -> BackfillTotals:
     """Record saved answers, oldest first; if repeated, an interrupted import continues where it ended.
 
@@ -157,6 +160,7 @@ def backfill(
         on_answer: called after each answer.
         asked: runs ask this scope; if not, it is kept as history only.
         batch: how many answers one transaction writes; a killed import loses at most this number.
+        processes: 2 to read the answers ahead in a second process; see `ReadAhead`.
 
     Raises:
         SavedError: an answer that is not recorded is older than the newest recorded one.
@@ -164,12 +168,13 @@ def backfill(
     before = time_window(store).until
     totals = BackfillTotals(Window(before, before))
     recorded = snapshot_times(store, scope.name)
-    new = _new(_last_of_each_second(saved, totals), recorded, totals, on_answer)
     importer = _Importer(store, scope, max(recorded, default=""), asked=asked)
+    ahead = ReadAhead(scope, saved, importer.reading, recorded, processes=processes)
+    new = _new(_last_of_each_second(ahead, totals), recorded, totals, on_answer)
     while first := next(new, None):
         with store.transaction() if before else store.bulk_load():
             for each in chain((first,), islice(new, batch - 1)):
-                totals.add(each, *importer.record(each))
+                totals.add(each, *importer.record(each, ahead))
     if importer.last:
         with store.transaction():
             importer.write_price_advice()
@@ -177,11 +182,14 @@ def backfill(
     if importer.last:
         last, answer = importer.last
         totals.price_advice = importer.price_advice(last.listing, last.dialect)
-        totals.setting_advice = setting_advice(scope.gateway.overrides, last.dialect, answer)
+        if answer is None:
+            totals.setting_advice = ahead.advice
+        else:
+            totals.setting_advice = setting_advice(scope.gateway.overrides, last.dialect, answer)
     return totals
 
 
-def _last_of_each_second(saved: Iterable[SavedAnswer], totals: BackfillTotals) -> Iterator[SavedAnswer]:
+def _last_of_each_second(saved: Iterable[AnswerAhead], totals: BackfillTotals) -> Iterator[AnswerAhead]:
     """Skip answers with a later one in the same second, since the time of a snapshot identifies it."""
     for each, later in pairwise(chain(saved, (None,))):
         assert each
@@ -192,8 +200,8 @@ def _last_of_each_second(saved: Iterable[SavedAnswer], totals: BackfillTotals) -
 
 
 def _new(
-    saved: Iterable[SavedAnswer], recorded: frozenset[str], totals: BackfillTotals, on_answer: OnAnswer
-) -> Iterator[SavedAnswer]:
+    saved: Iterable[AnswerAhead], recorded: frozenset[str], totals: BackfillTotals, on_answer: OnAnswer
+) -> Iterator[AnswerAhead]:
     """Yield the answers that are not recorded yet."""
     for each in saved:
         if each.at in recorded:
@@ -206,7 +214,7 @@ def _new(
 class _Importer:
     """An importer of the answers of one scope; `newest` is the time of its newest recorded answer.
 
-    `last` is the last parsed answer, with its bytes.
+    `last` is the last listing, with its answer unless another process parsed that.
     """
 
     def __init__(self, store: Store, scope: Scope, newest: str, *, asked: bool) -> None:
@@ -214,17 +222,26 @@ class _Importer:
         self._newest = newest
         self._asked = asked
         self._cache = RunCache(store)
-        self._reader = AnswerReader(self._cache.states)
-        self.last: tuple[ListingAnswer, Answer] | None = None
+        self._reader = AnswerReader({})
+        self.last: tuple[ListingAnswer, Answer | None] | None = None
 
-    def record(self, saved: SavedAnswer) -> tuple[RunTotals | FetchError, LeftOutRows | None]:
+    @property
+    def reading(self) -> str | None:
+        """The reading of the scope's current listing; None without one."""
+        state = self._cache.states.get(self._scope.name)
+        return None if state is None else state.reading
+
+    def record(
+        self, saved: AnswerAhead, ahead: ReadAhead
+    ) -> tuple[RunTotals | FetchError, LeftOutRows | None]:
         """Parse and record an answer, as a run would have done at its time; return also the rows left out."""
         scope, at = self._scope, saved.at
         # This answer is parsed in the dialect that was recognised in the last one.
         self._cache.refresh()
-        asked_at = int(datetime.fromisoformat(at).timestamp())
-        answer = Answer((saved.body,), asked_at)
-        result = self._reader.read_archived(scope, answer)
+        answer, result = None, saved.result
+        if result is None or saved.requested != (self.reading or ""):
+            answer = Answer((ahead.body(saved),), int(datetime.fromisoformat(at).timestamp()))
+            result = self._reader.read_archived(scope, answer, self.reading)
         state = self._cache.states.get(scope.name)
         error = first_answer_error(result.answer, None if state is None else state.listing)
         if error is not None:

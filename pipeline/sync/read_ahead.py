@@ -1,0 +1,282 @@
+"""Saved answers, read and parsed by a second process while this one records those before them.
+
+An import of a long history takes a third less time where there is a second processor. The other process is a
+fork without the files of the database. What it returns is what `AnswerReader` returns here; where it cannot
+know that, or ends for any reason, this process parses the answer itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.core.types import Digest, LeftOutRows, Listing, Record, Scope
+from pipeline.gateways.dialects import Answer, request_dialect, setting_advice
+from pipeline.gateways.reader import AnswerReader
+from pipeline.gateways.types import ListingAnswer, ScopeResult, Validators
+from pipeline.sync.archives import SavedAnswer
+
+LEAST = 50
+"""The number of answers from which a second process is worth its start."""
+
+_MAX_KEPT = 32 * 1024 * 1024
+"""Characters of records that both processes keep, to send each once."""
+
+_PIPE_SIZE = 1024 * 1024
+"""Bytes that the other process may be ahead: https://man7.org/linux/man-pages/man7/pipe.7.html"""
+
+_SIZE = 8
+"""The bytes of the length of a message."""
+
+
+class _Parsed(Struct, frozen=True, array_like=True):
+    """What became of one answer.
+
+    Args:
+        requested: the reading of the dialect that it was requested in; None: it is not parsed.
+        records: its records, by their numbers; None: those of the last answer.
+        new: the records that get the next numbers.
+        begins: the numbers begin at 0 again.
+        advice: in a last message after all answers: which settings find nothing in the last listing.
+    """
+
+    at: str
+    source: str
+    requested: str | None = None
+    records: list[int] | None = None
+    new: list[Record] = []
+    begins: bool = False
+    digest: Digest = Digest("")
+    reading: str = ""
+    warnings: tuple[str, ...] = ()
+    left_out: LeftOutRows | None = None
+    incomplete: str | None = None
+    message: str | None = None
+    advice: tuple[str, ...] | None = None
+
+
+class AnswerAhead(Struct, frozen=True):
+    """A saved answer, whose bytes are read when they are asked for.
+
+    Args:
+        at: its time (ISO 8601 UTC).
+        source: where it is from.
+        number: its place among all.
+        requested: the reading of the dialect in which the other process parsed it; None if it did not.
+        result: what came of it.
+    """
+
+    at: str
+    source: str
+    number: int
+    requested: str | None = None
+    result: ScopeResult | None = None
+
+
+class ReadAhead:
+    """The saved answers of a scope, oldest first; each is yielded once.
+
+    Args:
+        scope: the scope.
+        saved: the answers, none of which is read yet.
+        reading: the reading of the scope's current listing.
+        recorded: the times of answers that are in the history, which are not parsed.
+        processes: 2 to parse in a second process; see `processes_for`.
+
+    `advice` is, after all answers, which settings find nothing in the last one that the other process parsed.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        saved: Iterable[SavedAnswer],
+        reading: str | None,
+        recorded: frozenset[str],
+        *,
+        processes: int,
+    ) -> None:
+        self._scope = scope
+        self._own = enumerate(saved)
+        # The iterator of answers of one second looks one ahead.
+        self._read_here: deque[tuple[int, SavedAnswer]] = deque(maxlen=2)
+        self._reading = reading
+        self._recorded = recorded
+        self._processes = processes
+        self.advice: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[AnswerAhead]:
+        number = 0
+        if self._processes > 1:
+            for found in self._from_fork():
+                yield found
+                number += 1
+        while (own := self._read(number)) is not None:
+            yield AnswerAhead(own.at, own.source, number)
+            number += 1
+
+    def body(self, answer: AnswerAhead) -> bytes:
+        """Return the bytes of an answer: of the last one, or of the one before it."""
+        own = self._read(answer.number)
+        assert own
+        return own.body
+
+    def _read(self, number: int) -> SavedAnswer | None:
+        """Return an answer by its number, from those that this process reads itself; None after the last."""
+        while not self._read_here or self._read_here[-1][0] < number:
+            following = next(self._own, None)
+            if following is None:
+                return None
+            self._read_here.append(following)
+        return dict(self._read_here)[number]
+
+    def _from_fork(self) -> Iterator[AnswerAhead]:
+        """Yield the answers that the other process returns, until it ends."""
+        reader, writer = os.pipe()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):  # the user has many pipes
+                fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        child = os.fork()
+        if child == 0:
+            _run_child(writer, self._scope, (saved for _, saved in self._own), self._reading, self._recorded)
+        os.close(writer)
+        try:
+            with os.fdopen(reader, "rb") as messages:
+                yield from self._decoded(messages)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+    def _decoded(self, messages: BinaryIO) -> Iterator[AnswerAhead]:
+        """Yield the answers that `_encoded` sent, until a message is cut off."""
+        decode = msgspec.msgpack.Decoder(_Parsed).decode
+        records: list[Record] = []
+        last: ScopeResult | None = None
+        number = 0
+        while len(size := messages.read(_SIZE)) == _SIZE:
+            length = int.from_bytes(size, "big")
+            if len(message := messages.read(length)) < length:
+                return
+            found = decode(message)
+            if found.advice is not None:
+                self.advice = found.advice
+                return
+            result = None
+            if found.records is not None:
+                if found.begins:
+                    records = []
+                records += found.new
+                listing = Listing(
+                    {record.model: record for record in map(records.__getitem__, found.records)},
+                    found.digest,
+                    found.reading,
+                    found.warnings,
+                    found.left_out,
+                )
+                dialect = request_dialect(self._scope.gateway, found.reading)
+                result = ScopeResult(
+                    ListingAnswer(
+                        listing, None, Validators(), dialect, found.incomplete, message=found.message
+                    )
+                )
+                last = result
+            elif found.requested is not None:
+                assert last
+                result = last
+            yield AnswerAhead(found.at, found.source, number, found.requested, result)
+            number += 1
+
+
+def _run_child(
+    writer: int,
+    scope: Scope,
+    saved: Iterable[SavedAnswer],
+    reading: str | None,
+    recorded: frozenset[str],
+) -> None:
+    """Send the answers, and end this process; what fails here fails again in the other, which reports it."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # The files of the database and its locks are the other process's alone.
+        os.closerange(3, writer)
+        os.closerange(writer + 1, os.sysconf("SC_OPEN_MAX"))
+        with os.fdopen(writer, "wb") as messages:
+            for each in _encoded(scope, saved, reading, recorded):
+                messages.write(len(each).to_bytes(_SIZE, "big"))
+                messages.write(each)
+    finally:
+        os._exit(0)
+
+
+def _encoded(
+    scope: Scope, saved: Iterable[SavedAnswer], reading: str | None, recorded: frozenset[str]
+) -> Iterator[bytes]:
+    """Yield what becomes of each answer, as the other process decodes it."""
+    reader = AnswerReader({})
+    numbers: dict[tuple[str, Digest], int] = {}
+    kept = 0
+    last: Listing | None = None
+    parsed: tuple[ListingAnswer, Answer] | None = None
+    encode = msgspec.msgpack.Encoder().encode
+    for each in saved:
+        if each.at in recorded:
+            yield encode(_Parsed(each.at, each.source))
+            continue
+        asked_at = int(datetime.fromisoformat(each.at).timestamp())
+        answer = Answer((each.body,), asked_at)
+        found = reader.read_archived(scope, answer, reading).answer
+        if not isinstance(found, ListingAnswer) or found.dialect != request_dialect(
+            scope.gateway, found.listing.reading
+        ):
+            yield encode(_Parsed(each.at, each.source))
+            continue
+        parsed = found, answer
+        listing = found.listing
+        requested, reading = reading, listing.reading
+        if listing is last and not (found.incomplete or found.message):
+            yield encode(_Parsed(each.at, each.source, requested or ""))
+            continue
+        begins = kept > _MAX_KEPT
+        if begins:
+            numbers, kept = {}, 0
+        new = [record for record in listing.records.values() if (record.model, record.digest) not in numbers]
+        for number, record in enumerate(new, len(numbers)):
+            numbers[record.model, record.digest] = number
+        kept += sum(len(record.body) for record in new)
+        yield encode(
+            _Parsed(
+                each.at,
+                each.source,
+                requested or "",
+                [numbers[record.model, record.digest] for record in listing.records.values()],
+                new,
+                begins,
+                listing.digest,
+                listing.reading,
+                listing.warnings,
+                listing.left_out,
+                found.incomplete,
+                found.message,
+            )
+        )
+        last = None if found.incomplete or found.message else listing
+    advice = setting_advice(scope.gateway.overrides, parsed[0].dialect, parsed[1]) if parsed else ()
+    yield encode(_Parsed("", "", advice=advice))
+
+
+def processes_for(answers: int) -> int:
+    """Return how many processes shall read so many answers: 2 where there are two processors."""
+    has_two = sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
+    # A fork has none of the other threads, and none of the locks that they may hold.
+    return 2 if has_two and answers >= LEAST and threading.active_count() == 1 else 1
