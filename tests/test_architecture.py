@@ -57,7 +57,7 @@ OWNERS = {
     "idna": {"core"},
     "jinja2": {"reports"},
     "markupsafe": {"browse", "reports"},
-    "msgspec": {"config", "core", "gateways"},
+    "msgspec": {"config", "core", "gateways", "sync"},
     "rich": {"cli"},
     "smtplib": {"delivery"},
     "sqlite3": {"browse", "store"},

@@ -57,13 +57,15 @@ def test_a_secret_that_cannot_be_read_fails_its_scope_only(job, command, referen
 @pytest.mark.parametrize(
     "path", ["pipe", "/dev/zero", "/dev/full", "directory", "a\0b", "~no-such-user/x", "k" * 300]
 )
+FILES = "type = 'files'\ndirectory = 'd'\ntemplates = {}"
+
+
 @pytest.mark.parametrize(
     "place",
     [
         "[gateways.local]\nurl = 'http://127.0.0.1:9'\nkeys = {}",
         "[gateways.local]\nurl = 'http://127.0.0.1:9'\nscopes.a = {{}}\n[watch]\nfile = {}",
-        "[gateways.a]\nurl = 'http://a'\nscopes.a = {{}}\n"
-        "[destinations.a]\ntype = 'files'\ndirectory = 'd'\ntemplates = {}",
+        "[gateways.a]\nurl = 'http://a'\nscopes.a = {{}}\n[destinations.a]\n" + FILES,
     ],
     ids=["keys", "watch list", "templates"],
 )
