@@ -14,6 +14,9 @@ SOON = 20.0
 """Seconds in which a busy machine ends a run that does not wait."""
 
 
+FILES = "type = 'files'\ndirectory = 'd'\ntemplates = {}"
+
+
 @pytest.fixture
 def job(tmp_path):
     job = Job(tmp_path / "home")
@@ -57,9 +60,6 @@ def test_a_secret_that_cannot_be_read_fails_its_scope_only(job, command, referen
 @pytest.mark.parametrize(
     "path", ["pipe", "/dev/zero", "/dev/full", "directory", "a\0b", "~no-such-user/x", "k" * 300]
 )
-FILES = "type = 'files'\ndirectory = 'd'\ntemplates = {}"
-
-
 @pytest.mark.parametrize(
     "place",
     [
