@@ -105,7 +105,7 @@ def test_the_browser_has_the_prices_with_conditions_of_a_model_and_of_all(job: J
     for column in ("input above 200k", "input, batch", "$5", "$2.5"):
         assert column in page
     prices = text(site.page("/modelwatch/prices?_size=max"))
-    assert all(part in prices for part in ("long", "batch", "200000", "image", "CNY"))
+    assert all(part in prices for part in ("long", "batch", "200,000", "image", "CNY"))
 
 
 def test_a_watched_model_with_another_price_for_long_prompts_is_urgent(job: Job) -> None:

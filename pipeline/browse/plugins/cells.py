@@ -81,6 +81,7 @@ COUNTS = frozenset(
 )
 """Columns of whole numbers that are no ids and no years."""
 
+_OF_PATH = re.compile("(?:JSON path error near|bad JSON path:) '(.*)'", re.DOTALL)
 _BREAKING = re.compile("[\t\n\r]")
 _ours: set[tuple[int, str]] = set()
 
@@ -91,6 +92,7 @@ def prepare_jinja2_environment(env: Any) -> None:
     env.filters |= {
         "mw_alias": alias,
         "mw_cut": cut,
+        "mw_error": error,
         "mw_field": field,
         "mw_name": name,
         "mw_names": names,
@@ -103,6 +105,12 @@ def prepare_jinja2_environment(env: Any) -> None:
         "mw_time": time,
         "mw_value": value,
     }
+
+
+def error(message: str) -> str:
+    """Return the message of a query, which raises it by a path of JSON, without the words of SQLite."""
+    found = _OF_PATH.fullmatch(message)
+    return found[1] if found else message
 
 
 def time(at: str | None, *, how: str = "at") -> Markup:
