@@ -428,6 +428,16 @@ def test_the_secret_of_one_scope_in_an_answer_to_another_is_neither_stored_nor_p
     assert_no_spelling(job, secret, *outputs)
 
 
+def test_an_answer_that_had_nothing_to_mask_is_searched_again_for_a_secret_that_is_new():
+    redactor, body = Redactor([Secret("first-secret")]), b'{"data": [{"id": "a second-secret"}]}'
+    for _ in range(2):
+        assert redactor.body(body) == body
+    redactor.add([Secret("first-secret")])
+    redactor.add([Secret("second-secret")])
+    for _ in range(2):
+        assert redactor.body(body) == b'{"data": [{"id": "a ***"}]}'
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_tag_that_spells_a_secret_or_a_part_of_it_is_not_kept(spelling):
     secret = VALUES["key"]

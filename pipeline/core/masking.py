@@ -79,8 +79,8 @@ class Masker:
         self._parts: dict[int, set[bytes]] | None = None
         self.add(secrets)
 
-    def add(self, secrets: Iterable[str]) -> None:
-        """Mask some more secrets from now on."""
+    def add(self, secrets: Iterable[str]) -> bool:
+        """Mask some more secrets from now on; return whether one is new."""
         words = (word for secret in secrets for word in (secret, *_SCHEME.findall(secret)))
         new = [word for word in dict.fromkeys(words) if word not in self._secrets]
         self._secrets |= dict.fromkeys(new)
@@ -94,6 +94,7 @@ class Masker:
             needles.add(self._forms(new, shortest))
         if self._parts is not None:
             _add_parts(self._parts, new)
+        return bool(new)
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets of at least eight letters masked; JSON remains JSON.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.core.limits import MAX_ESCAPES
+from pipeline.core.limits import MAX_ESCAPES, SMALL_ANSWER
 from pipeline.core.masking import Masker
 from pipeline.core.text import redact
 from pipeline.core.types import Secret
 from pipeline.errors import Unreadable
+from pipeline.gateways.cache import BodyCache
 
 _ESCAPES = (b"%", b"&", rb"\u00", rb"\x", rb"\u{")
 """How an escape of a letter begins in URLs, HTML, JSON and JavaScript."""
@@ -20,13 +21,15 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         self._has_secrets = False
         self._masker = Masker()
+        self._clean: BodyCache[bytes] = BodyCache()
         self.add(secrets)
 
     def add(self, secrets: Iterable[Secret]) -> None:
         """Replace some more secrets from now on."""
         values = [secret.reveal() for secret in secrets]
         self._has_secrets |= bool(values)
-        self._masker.add(values)
+        if self._masker.add(values):
+            self._clean = BodyCache()
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets masked; see `Masker.body`.
@@ -39,7 +42,13 @@ class Redactor:
                 f"the answer has more than {MAX_ESCAPES:,} escaped letters",
                 cure="ask for a part of it, with `path`, `params` or `paging`",
             )
-        return self._masker.body(body)
+        # Most scopes of a gateway get the same answer.
+        if (clean := self._clean.get(body)) is not None:
+            return clean
+        masked = self._masker.body(body)
+        if masked is body and len(body) <= SMALL_ANSWER:
+            self._clean.put(body, body)
+        return masked
 
     def header(self, value: str | None) -> str | None:
         """Return a validator; None where it could not be sent back, or holds a secret or a part of one."""
