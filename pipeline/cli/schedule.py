@@ -60,6 +60,7 @@ class Place(Struct, frozen=True):
         user: the name of the home's owner; None if that is root, or unknown.
         user_id: that owner's user and group, as `1000:1000`.
         now: the time, with the machine's time zone.
+        config: the absolute path of a config that is not `modelwatch.toml` in the home; None for that one.
     """
 
     command: str
@@ -68,6 +69,7 @@ class Place(Struct, frozen=True):
     user: str | None = None
     user_id: str | None = None
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    config: str | None = None
 
 
 Files = Mapping[str, str]
@@ -156,6 +158,7 @@ def _place(home: Home) -> Place:
         user,
         user_id,
         datetime.fromisoformat(clock()()).astimezone(),
+        str(home.config_path.absolute()) if home.config_path and home.config_required else None,
     )
 
 
@@ -183,7 +186,7 @@ def schedule_files(kind: str, place: Place, needs: JobNeeds | None = None) -> Fi
     if kind not in _SCHEDULERS:
         near = did_you_mean(kind, KINDS) or f"use one of {', '.join(KINDS)}"
         raise QuestionError(f"{kind!r} is not a kind of schedule: {near}")
-    for path in (place.command, place.home):
+    for path in filter(None, (place.command, place.home, place.config)):
         _check(kind, path)
     return _SCHEDULERS[kind](place, needs)
 
@@ -306,6 +309,7 @@ def _crontab(place: Place, needs: JobNeeds | None) -> Files:
     has_variables = needs and needs.variables
     variables = f"set -a; . {_cron_word(_env_file(place))}; " if has_variables else ""
     start = f"{variables}MODELWATCH_HOME={home} {command}"
+    config = f" --config {_cron_word(place.config)}" if place.config else ""
     sends = []
     for when, names in _reports(needs).items():
         times = _cron_times(when, place.now)
@@ -315,13 +319,15 @@ def _crontab(place: Place, needs: JobNeeds | None) -> Files:
             else ", which is another zone than this machine's: sent if due, each hour in its minute"
         )
         times = times or f"{_minute(when, None, place.now)} * * * *"
-        sends += [f"# {_about(when, names)}{hourly}.", f"{times} {start} send --quiet"]
+        sends += [f"# {_about(when, names)}{hourly}.", f"{times} {start} send --quiet{config}"]
     if needs is None:
         sends = [
             "# Daily reports go with the first run after their time. To send them on the minute, add",
-            f"#   30 7 * * * {start} send --quiet",
+            f"#   30 7 * * * {start} send --quiet{config}",
         ]
-    return {"crontab": _fill("crontab", start=start, notes=_env_notes(place, needs), sends=sends)}
+    return {
+        "crontab": _fill("crontab", run=f"{start} run{config}", notes=_env_notes(place, needs), sends=sends)
+    }
 
 
 def _cron_word(path: str) -> str:
@@ -380,7 +386,7 @@ def _service(place: Place, needs: JobNeeds | None, arguments: str, install: Iter
         environment=[f"EnvironmentFile={_systemd_word(_env_file(place))}"]
         if needs and needs.variables
         else (),
-        arguments=arguments,
+        arguments=arguments + (f' --config "{_systemd_word(place.config)}"' if place.config else ""),
     )
 
 
@@ -534,6 +540,8 @@ def _github_actions(_place: Place, given: JobNeeds | None) -> Files:
 
 
 def _compose(place: Place, given: JobNeeds | None) -> Files:
+    if place.config:
+        raise QuestionError(f"the container has no {place.config!r}: move it to modelwatch.toml in the home")
     needs = given or JobNeeds()
     build = (
         [

@@ -452,6 +452,27 @@ def test_the_command_reads_the_config_of_the_home(tmp_path: Path) -> None:
     one_line(job.quick("schedule", "crontab"), 78, "modelwatch.toml")
 
 
+def test_a_config_elsewhere_is_named_in_each_command(tmp_path: Path) -> None:
+    job = Job(tmp_path / "home")
+    job.configure(CONFIG)
+    config = tmp_path / "100% mine.toml"
+    job.config.rename(config)
+    given = ("--config", str(config))
+    run, send = (
+        line for line in job.quick("schedule", "crontab", *given).stdout.splitlines() if line[0] != "#"
+    )
+    path = str(config).replace("%", r"\%")
+    assert run.endswith(f" run --config '{path}'")
+    assert send.endswith(f" send --quiet --config '{path}'")
+    units = tmp_path / "units"
+    assert job.quick("schedule", "systemd", "--output", str(units), *given).code == 0
+    path = str(config).replace("%", "%%")
+    assert f' run --config "{path}"\n' in (units / "modelwatch.service").read_text()
+    assert f' send --quiet --config "{path}"\n' in (units / "modelwatch-send.service").read_text()
+    assert "move it to modelwatch.toml in the home" in usage_error(job, "schedule", "compose", *given)
+    assert "smtp.example.com" in job.quick("schedule", "kubernetes", *given).stdout
+
+
 def test_several_files_are_written_to_a_directory_and_not_printed_as_one(tmp_path: Path) -> None:
     job = Job(tmp_path / "home")
     line = usage_error(job, "schedule", "systemd")
