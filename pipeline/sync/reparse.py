@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pipeline.core import canonical, jsonpath
@@ -13,13 +14,18 @@ from pipeline.gateways.dialects import Dialect, storable_id
 def reparse(recorded: Listing, dialect: Dialect, new: Listing) -> Listing:
     """Return a recorded listing as a dialect parses it now.
 
-    The recorded bodies lack the fields that the old rules dropped as noise; these are taken from `new`, the
-    listing of the present answer.
+    The recorded bodies lack the fields that the old rules dropped as noise, and the recorded listing the ids
+    that were no models; these are taken from `new`, the listing of the present answer.
     """
     # Of an older list, nothing says which records the answer would have offered to the caller.
     only = new.records if dialect.select and not _rules(recorded.reading).get("select") else None
     regained = sorted(set(_noise(recorded.reading)) - set(dialect.noise))
-    records = {}
+    no_models: list[str] = _rules(recorded.reading).get("no_models", [])
+    records = {
+        name: record
+        for name, record in new.records.items()
+        if any(fnmatchcase(name, glob) for glob in no_models)
+    }
     for name, record in recorded.records.items():
         body = canonical.decode(record.body.encode())
         found = dialect.find_id(body)

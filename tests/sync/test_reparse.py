@@ -74,6 +74,28 @@ def test_models_that_are_not_selected_any_more_by_new_rules_are_no_removals(stor
     assert set(bodies(store)) == {"a"}
 
 
+@pytest.mark.parametrize(
+    ("globs", "then", "models", "added"),
+    [
+        (("b*",), (), "a b ba", ""),
+        (("b*", "x"), ("x",), "a b ba x", ""),
+        (("b",), (), "a b ba", ""),
+        (("b*",), (), "a b c", "c"),
+        (("b",), ("a",), "a b", ""),
+    ],
+)
+def test_ids_that_were_no_models_by_old_rules_are_not_added_by_new_ones(
+    store: Store, globs: tuple[str, ...], then: tuple[str, ...], models: str, added: str
+) -> None:
+    before, after = Dialect("plain", no_models=globs), Dialect("plain", no_models=then)
+    rows = [row(model) for model in models.split()]
+    run(store, answer(before, *(each for each in rows if each["id"] not in added)))
+    run(store, answer(after, *rows), answer(after, *rows))
+    events = find_events(store, Window(0, 3))
+    assert [(event.kind, event.model) for event in events] == [(Kind.ADDED, model) for model in added]
+    assert set(bodies(store)) == set(models.split()) - set(then)
+
+
 def test_two_models_with_equal_records_are_two(store: Store) -> None:
     """Noise may remove the id from the records."""
     blind = Dialect("plain", noise=("id",))
