@@ -1,6 +1,8 @@
 # Creates a virtual environment with this project, once. Sourced by the launcher, tests/run and .ci/run.
 #
-#   prepare ROOT NAME [--newest] [EXTRA ...]    ROOT/NAME gets the project (editable) with these extras
+#   prepare ROOT NAME [--newest] [--with=EXTRA] [EXTRA ...]
+#
+# ROOT/NAME gets the project (editable) with these extras; one of --with, and --newest, stay for later starts.
 #
 # Packages have the versions and digests of cron/requirements/: base.txt, and one file for each extra. --newest
 # installs the newest versions instead, unchecked; the environment then stays with them. So does a Python or
@@ -15,15 +17,19 @@ PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 
 prepare() {
-    root=$1 venv=$1/$2 newest='' extras='' requirements=cron/requirements/base.txt
+    root=$1 venv=$1/$2 newest='' with='' extras='' requirements=cron/requirements/base.txt
     stamp=$venv/.modelwatch log=$venv/setup.log
     shift 2
+    [ ! -r "$venv/.with" ] || IFS= read -r with <"$venv/.with" || with=''
     for each in "$@"; do
         case $each in
         --newest) newest=yes ;;
+        --with=*) with=${each#--with=} ;;
         *) extras=${extras:+$extras,}$each requirements="$requirements cron/requirements/$each.txt" ;;
         esac
     done
+    case ,$extras, in *",$with,"*) with='' ;; esac
+    [ -z "$with" ] || extras=${extras:+$extras,}$with requirements="$requirements cron/requirements/$with.txt"
     # shellcheck disable=SC2086  # they are words
     sum=$(cd -P -- "$root" && cat pyproject.toml $requirements | cksum)
     is_ready && return
@@ -57,6 +63,7 @@ set_up() {
         make_directory
         run_step "$python" -m venv "$venv" || fail 69 "$python could not create a virtual environment:" "$(cat "$log")"
     fi
+    [ -z "$with" ] || printf '%s\n' "$with" >"$venv/.with"
     if [ -n "$newest" ]; then
         : >"$venv/.newest"
         install_newest

@@ -533,6 +533,35 @@ def test_newest_installs_the_newest_packages_now_and_is_not_passed_on(tree: Tree
     assert tree.installed[4:] == [newest("browse,notify,test")]
 
 
+def test_with_adds_an_extra_that_later_starts_keep(tree: Tree) -> None:
+    tree.start("run")
+    ran = tree.start("--with", "notify", "check", "--with", "browse")
+    assert ran.stdout.splitlines()[2:] == ["check", "--with", "browse"]
+    assert tree.installed[2:] == [locked("base", "browse", "notify"), PROJECT]
+    assert [tree.start("run").stderr, tree.start("--with=notify", "run").stderr] == ["", ""]
+    (tree.root / ".venv" / "bin" / "python").unlink()
+    assert tree.start("run").returncode == 0
+    assert tree.installed[4:] == [locked("base", "browse", "notify"), PROJECT]
+    tree.start("--newest", "run")
+    assert tree.installed[6:] == [newest("browse,notify")]
+
+
+@pytest.mark.parametrize(
+    "words", [["--with"], ["--with", "run"], ["--with=", "run"], ["--with", "../x", "run"]]
+)
+def test_with_takes_the_names_of_extras_only(tree: Tree, words: list[str]) -> None:
+    ran = tree.start(*words)
+    assert ran.returncode == 64
+    assert "write --with notify" in ran.stderr
+    assert tree.calls == []
+
+
+def test_with_of_an_extra_that_is_there_anyway_changes_nothing(tree: Tree) -> None:
+    tree.start("run")
+    assert tree.start("--with", "browse", "run").stderr == ""
+    assert tree.installed == [locked("base", "browse"), PROJECT]
+
+
 def test_an_environment_stays_with_the_newest_packages(tree: Tree, tmp_path: Path) -> None:
     """Also after a change of the requirements, a failed update, and a new Python."""
     tree.start("--newest", "run")

@@ -24,10 +24,9 @@ from pipeline.browse.publish import command as published_command
 from pipeline.cli.options import with_home
 from pipeline.core.canonical import pretty
 from pipeline.errors import MissingPart, PortError, StoreError
+from pipeline.extras import command_to_add
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-_INSTALL = "Datasette is not installed: pip install 'modelwatch[browse]'"
 
 _PUBLIC_WARNING = (
     "modelwatch: whoever reaches this port sees the whole database: models, prices, names of scopes and "
@@ -65,7 +64,7 @@ def browse(home: Home, *, port: int, opens: bool, public: bool, names: tuple[str
     """
     major = major_version()
     if major is None:
-        raise MissingPart(_INSTALL)
+        raise MissingPart(f"Datasette is not installed: run `{command_to_add('datasette', 'browse')}`")
     config = pretty(home.datasette_config(names))
     address = _free_address(ALL_ADDRESSES if public else LOOPBACK, port)
     if public:

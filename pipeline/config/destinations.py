@@ -21,13 +21,23 @@ from pipeline.delivery.types import (
     Apprise,
     ChannelSettings,
     Destination,
+    Discord,
+    Feishu,
     Files,
     MailDirectory,
     Sendmail,
+    Slack,
     Smtp,
+    Teams,
     Webhook,
 )
 from pipeline.reports.types import Filter
+
+_CHATS: dict[type[schema.Chat], type[Slack | Discord | Teams]] = {
+    schema.Slack: Slack,
+    schema.Discord: Discord,
+    schema.Teams: Teams,
+}
 
 _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
@@ -73,7 +83,9 @@ def destination(
     )
 
 
-def _channel(table: schema.AnyDestination, share: Share, document: Document) -> ChannelSettings:
+def _channel(  # noqa: PLR0911 - a table
+    table: schema.AnyDestination, share: Share, document: Document
+) -> ChannelSettings:
     match table:
         case schema.Smtp():
             return Smtp(
@@ -103,6 +115,10 @@ def _channel(table: schema.AnyDestination, share: Share, document: Document) -> 
             )
         case schema.Webhook():
             return Webhook(table.url, table.secret, tuple(table.headers.items()), table.timeout)
+        case schema.Feishu():
+            return Feishu(table.url, table.timeout, table.secret)
+        case schema.Chat():
+            return _CHATS[type(table)](table.url, table.timeout)
         case schema.Apprise():
             return Apprise(tuple(dict.fromkeys(table.urls)), table.timeout)
         case schema.Files():

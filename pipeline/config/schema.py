@@ -495,16 +495,50 @@ class Webhook(Destination, tag="webhook", kw_only=True):
             yield message, "headers", name
 
 
+class Chat(Destination, kw_only=True):
+    """A chat.
+
+    Args:
+        url: a reference to the address of the incoming webhook, which is a secret
+        timeout: seconds to wait for each answer (30). A whole delivery may take four times as long
+    """
+
+    url: Annotated[Reference, eg("env:CHAT_URL")]
+    timeout: kinds.Timeout = TIMEOUT
+
+
+class Slack(Chat, tag="slack", kw_only=True):
+    """A channel of Slack: an incoming webhook."""
+
+
+class Discord(Chat, tag="discord", kw_only=True):
+    """A channel of Discord: a webhook of the channel."""
+
+
+class Teams(Chat, tag="teams", kw_only=True):
+    """A channel or chat of Microsoft Teams: a workflow that posts when a webhook request is received."""
+
+
+class Feishu(Chat, tag="feishu", kw_only=True):
+    """A group of Feishu or Lark: a custom bot.
+
+    Args:
+        secret: a reference to the key of the signature check of a custom bot
+    """
+
+    secret: Annotated[Reference, eg("env:FEISHU_SECRET")] | None = None
+
+
 class Apprise(Destination, tag="apprise", kw_only=True):
     """Services that Apprise supports.
 
     Args:
-        urls: references to [Apprise](https://github.com/caronc/apprise) addresses: Slack, Discord, Telegram,
-            Feishu, DingTalk, …
+        urls: references to [Apprise](https://github.com/caronc/apprise) addresses: Telegram, Matrix, DingTalk
+            and a hundred others
         timeout: seconds to wait for each answer (30). A whole delivery may take four times as long
     """
 
-    urls: Annotated[tuple[Reference, ...], Meta(min_length=1), eg(["env:SLACK_URL"])]
+    urls: Annotated[tuple[Reference, ...], Meta(min_length=1), eg(["env:TELEGRAM_URL"])]
     timeout: kinds.Timeout = TIMEOUT
 
 
@@ -523,7 +557,7 @@ class Files(Destination, tag="files", kw_only=True):
     bom: kinds.Flag = False
 
 
-AnyDestination = Smtp | Sendmail | Eml | Webhook | Apprise | Files
+AnyDestination = Smtp | Sendmail | Eml | Webhook | Slack | Discord | Teams | Feishu | Apprise | Files
 
 
 class Watch(Table):

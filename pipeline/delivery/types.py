@@ -109,8 +109,37 @@ class Webhook(Struct, frozen=True):
     timeout: float = TIMEOUT
 
 
+class Chat(Struct, frozen=True):
+    """A chat that receives messages as its own cards: `url` is a reference to its webhook address."""
+
+    attaches_files: ClassVar[bool] = False
+    may_move: ClassVar[bool] = True
+    is_local: ClassVar[bool] = False
+
+    url: str
+    timeout: float = TIMEOUT
+
+
+class Slack(Chat, frozen=True):
+    """A channel of Slack."""
+
+
+class Discord(Chat, frozen=True):
+    """A channel of Discord."""
+
+
+class Teams(Chat, frozen=True):
+    """A channel or chat of Microsoft Teams."""
+
+
+class Feishu(Chat, frozen=True):
+    """A group of Feishu or Lark; `secret` is a reference to the key of its signature check, if it has one."""
+
+    secret: str | None = None
+
+
 class Apprise(Struct, frozen=True):
-    """Services that Apprise supports (Slack, Discord, Telegram, Feishu …); `urls` are references."""
+    """Services that Apprise supports (Telegram, Matrix, DingTalk …); `urls` are references."""
 
     attaches_files: ClassVar[bool] = False
     may_move: ClassVar[bool] = False
@@ -138,7 +167,9 @@ class Files(Struct, frozen=True):
     share: Share | None = None
 
 
-ChannelSettings = Smtp | Sendmail | MailDirectory | Webhook | Apprise | Files
+ChannelSettings = (
+    Smtp | Sendmail | MailDirectory | Webhook | Slack | Discord | Teams | Feishu | Apprise | Files
+)
 """The settings of any channel. Each type declares three traits:
 
 `attaches_files`: a message is sent with its attachments, and its text may refer to them.

@@ -9,7 +9,19 @@ from pipeline.config import load
 from pipeline.core.times import Schedule
 from pipeline.core.types import Severity
 from pipeline.delivery.channels import missing
-from pipeline.delivery.types import Apprise, Destination, Files, MailDirectory, Sendmail, Smtp, Webhook
+from pipeline.delivery.types import (
+    Apprise,
+    Destination,
+    Discord,
+    Feishu,
+    Files,
+    MailDirectory,
+    Sendmail,
+    Slack,
+    Smtp,
+    Teams,
+    Webhook,
+)
 from pipeline.errors import ConfigError
 from pipeline.reports.types import Filter
 from pipeline.secret_refs import resolver
@@ -113,6 +125,10 @@ def test_every_other_type_is_parsed(parse, tmp_path):
             'type = "eml"\ndirectory = "mails"\n',
             f'{hook}secret = "env:S"\nheaders = {{ Authorization = "env:A", X-Room = "ops" }}\n',
             'type = "webhook"\nurl = "file:hook"\n',
+            'type = "slack"\nurl = "env:CHAT"\n',
+            'type = "discord"\nurl = "env:CHAT"\ntimeout = 5\n',
+            'type = "teams"\nurl = "file:chat"\n',
+            'type = "feishu"\nurl = "env:CHAT"\nsecret = "env:KEY"\n',
             'type = "apprise"\nurls = ["env:SLACK", "env:FEISHU", "env:SLACK"]\n',
             'type = "files"\ndirectory = "/srv/web"\nforms = ["html", "atom"]\n',
         )
@@ -122,6 +138,10 @@ def test_every_other_type_is_parsed(parse, tmp_path):
         MailDirectory(tmp_path / "mails"),
         Webhook("https://example.com/hook", "env:S", (("Authorization", "env:A"), ("X-Room", "ops"))),
         Webhook("file:hook"),
+        Slack("env:CHAT"),
+        Discord("env:CHAT", 5),
+        Teams("file:chat"),
+        Feishu("env:CHAT", secret="env:KEY"),
         Apprise(("env:SLACK", "env:FEISHU")),
         Files(tmp_path / "/srv/web", ("html", "atom")),
     ]
@@ -223,6 +243,7 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         ),
         ('type = "eml"', "", "has no directory"),
         ('type = "webhook"', "", "has no url"),
+        ('type = "teams"', "", "has no url"),
         ('type = "webhook"\nurl = "ftp://x"', ".url", "is not a web address"),
         ('type = "webhook"\nurl = "https://x/a b"', ".url", "is not a web address"),
         (
@@ -232,7 +253,7 @@ def test_destinations_stay_in_the_order_of_the_file(tmp_path):
         ),
         ('type = "webhook"\nurl = "https://x"\nheaders = { "a b" = "1" }', ".a b", "is no name of a header"),
         ('type = "webhook"\nurl = "https://x"\nheaders = { X = "é" }', ".X", "no HTTP header can carry"),
-        ('type = "apprise"\nurls = []', ".urls", 'is empty: write e.g. ["env:SLACK_URL"]'),
+        ('type = "apprise"\nurls = []', ".urls", 'is empty: write e.g. ["env:TELEGRAM_URL"]'),
         (
             'type = "files"\ndirectory = "d"\nforms = ["pdf"]',
             ".forms",
@@ -256,6 +277,9 @@ def test_an_error_names_file_line_key_and_cure(rejected, text, key, cure):
         f'type = "webhook"\nurl = "https://user:{SECRET}@example.com"',
         f'type = "webhook"\nurl = "https://example.com/?token={SECRET}"',
         f'type = "apprise"\nurls = ["slack://{SECRET}/A/B"]',
+        f'type = "slack"\nurl = "https://hooks.slack.com/services/{SECRET}"',
+        f'type = "discord"\nurl = "https://discord.com/api/webhooks/1/{SECRET}"',
+        f'type = "feishu"\nurl = "env:CHAT"\nsecret = "{SECRET}"',
     ],
 )
 def test_a_literal_secret_is_rejected_and_not_shown(rejected, text):

@@ -26,7 +26,7 @@ def test_every_channel_has_a_table_in_the_config_and_a_module_except_files():
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("trait", ["attaches_files", "may_move", "is_local"])
 def test_every_channel_declares_its_traits(settings, trait):
-    assert isinstance(vars(settings).get(trait), bool)
+    assert isinstance(getattr(settings, trait, None), bool)
 
 
 @pytest.mark.parametrize("name", MODULES.values())

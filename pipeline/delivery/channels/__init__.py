@@ -13,10 +13,14 @@ from pipeline.delivery.types import (
     ChannelSettings,
     DeliveryResult,
     DeliveryStatus,
+    Discord,
+    Feishu,
     Files,
     MailDirectory,
     Sendmail,
+    Slack,
     Smtp,
+    Teams,
     Webhook,
 )
 from pipeline.errors import Unresolved
@@ -57,6 +61,10 @@ MODULES: dict[type[ChannelSettings], str] = {
     Sendmail: "sendmail",
     MailDirectory: "eml",
     Webhook: "webhook",
+    Slack: "slack",
+    Discord: "discord",
+    Teams: "teams",
+    Feishu: "feishu",
     Apprise: "apprise",
 }
 """The module of each channel. `Files` has none: `delivery.content` renders its forms from the report."""
@@ -70,8 +78,8 @@ def channel(settings: ChannelSettings) -> Channel[Any]:
 def recipients(settings: ChannelSettings) -> tuple[str, ...]:
     """Return the recipients of a channel, in the config's order; none holds a secret.
 
-    They are mail addresses, the URL of a webhook (or the reference to it), the references of Apprise, or the
-    path of a directory; what is no UTF-8 in a path is escaped.
+    They are mail addresses, the URL of a webhook (or the reference to it), the references of chats and of
+    Apprise, or the path of a directory; what is no UTF-8 in a path is escaped.
     """
     found = (str(settings.path),) if isinstance(settings, Files) else channel(settings).recipients(settings)
     return tuple(each.encode("utf-8", "backslashreplace").decode() for each in found)

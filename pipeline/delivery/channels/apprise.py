@@ -1,4 +1,4 @@
-"""Services that Apprise supports: Slack, Discord, Telegram, Feishu, DingTalk and a hundred others."""
+"""Services that Apprise supports: Telegram, Matrix, DingTalk and a hundred others."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pipeline.core.text import one_line, redact
 from pipeline.core.types import Resolve, Severity, reference_names
 from pipeline.delivery.channels.secrets import resolve_secret, unresolved, url_parts
 from pipeline.delivery.types import TOTAL_TIMEOUT, Apprise, DeliveryResult, DeliveryStatus
+from pipeline.extras import command_to_add
 from pipeline.reports.types import Message
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ _MOST_MEMORY = 300_000_000
 _LATE = 9
 """The exit status of the process that ends itself at the deadline."""
 
-_NOT_INSTALLED = "needs Apprise, which is not installed: pip install 'modelwatch[notify]'"
-
 
 def recipients(settings: Apprise) -> tuple[str, ...]:
     """Return the names of the references to the URLs."""
@@ -56,7 +55,11 @@ def recipients(settings: Apprise) -> tuple[str, ...]:
 def missing(settings: Apprise, resolve: Resolve) -> list[str]:
     """Return a line for each reference that cannot be resolved, and one if Apprise is not installed."""
     installed = find_spec("apprise") is not None
-    return [*unresolved(settings.urls, resolve), *([] if installed else [_NOT_INSTALLED])]
+    return [*unresolved(settings.urls, resolve), *([] if installed else [_not_installed()])]
+
+
+def _not_installed() -> str:
+    return f"needs Apprise, which is not installed: run `{command_to_add('apprise', 'notify')}`"
 
 
 def reach(_settings: Apprise, _resolve: Resolve) -> None:
@@ -77,7 +80,7 @@ def send(
 
 def _send(settings: Apprise, message: Message, name: str, reference: str, resolve: Resolve) -> DeliveryResult:
     if find_spec("apprise") is None:
-        return DeliveryResult(DeliveryStatus.RETRY, f"{name} {_NOT_INSTALLED}")
+        return DeliveryResult(DeliveryStatus.RETRY, f"{name} {_not_installed()}")
     url = resolve_secret(reference, resolve).reveal()
     limit = TOTAL_TIMEOUT * settings.timeout
     notice = _Notice(

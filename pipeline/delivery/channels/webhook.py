@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from pipeline.core.types import Resolve, Secret, is_reference, reference_name
 from pipeline.delivery.channels.secrets import resolve_header, resolve_secret, unresolved, url_parts
 from pipeline.delivery.deadline import Deadline, within
 from pipeline.delivery.http_client import PLAIN, UnusableEnvironment, beginning, client_for
-from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, DeliveryResult, DeliveryStatus, Webhook
+from pipeline.delivery.types import MAX_WAIT, TOTAL_TIMEOUT, Chat, DeliveryResult, DeliveryStatus, Webhook
 from pipeline.reports.types import Message
 
 _MAX_BODY = 2000
@@ -55,7 +55,7 @@ def missing(settings: Webhook, resolve: Resolve) -> list[str]:
     return unresolved(filter(is_reference, values), resolve)
 
 
-def reach(settings: Webhook, resolve: Resolve) -> str | None:
+def reach(settings: Webhook | Chat, resolve: Resolve) -> str | None:
     """Ask the server for the head of its first page; any answer will do: the URL may take POST only.
 
     Raises:
@@ -84,17 +84,47 @@ def send(
     Raises:
         Unresolved: a URL, secret or header cannot be resolved.
     """
-    secret_url = is_reference(settings.url)
-    url = resolve_header(settings.url, resolve).reveal() if secret_url else settings.url
     headers, secrets = _headers(settings, resolve)
     key = resolve_secret(settings.secret, resolve) if settings.secret else None
     body = payload(message)
     headers |= signature_headers(body, message, key, at=int(time.time()))
-    secrets += [*([key.reveal()] if key else []), *(url_parts(url) if secret_url else [])]
+    secrets += [key.reveal()] if key else []
+    result = post(settings, body, headers, resolve, secrets=secrets, result_of=_result)
+    return dict.fromkeys(recipients, result)
+
+
+def post(
+    settings: Webhook | Chat,
+    body: bytes,
+    headers: Mapping[str, str],
+    resolve: Resolve,
+    *,
+    secrets: Sequence[str],
+    result_of: Callable[[httpx.Response, str], DeliveryResult],
+    query: str = "",
+) -> DeliveryResult:
+    """Post a body to the URL of a channel, and return what its answer means.
+
+    Args:
+        settings: those of the channel.
+        body: the content.
+        headers: of the request.
+        resolve: resolves references to secrets.
+        secrets: what to mask in errors, beside the URL.
+        result_of: returns the result of an answer; its second argument is the name of the receiver.
+        query: parameters to add to the URL.
+
+    Raises:
+        Unresolved: the URL cannot be resolved.
+    """
+    secret_url = is_reference(settings.url)
+    url = resolve_header(settings.url, resolve).reveal() if secret_url else settings.url
     place = _shown(settings.url) if secret_url else _place(url)
-    result = _request("POST", url, place, headers, settings.timeout, _result, body)
-    error = result.error and redact(Masker(secrets).text(result.error))
-    return dict.fromkeys(recipients, DeliveryResult(result.status, error, result.retry_after))
+    address = f"{url}{'&' if urlsplit(url).query else '?'}{query}" if query else url
+    result = _request("POST", address, place, headers, settings.timeout, result_of, body)
+    masker = Masker([*secrets, *(url_parts(url) if secret_url else [])])
+    error = result.error and redact(masker.text(result.error))
+    return DeliveryResult(result.status, error, result.retry_after)
 
 
 def payload(message: Message) -> bytes:
@@ -182,6 +212,23 @@ def _failure(error: Exception, place: str, timeout: float) -> DeliveryResult:
 
 
 def _result(response: httpx.Response, place: str) -> DeliveryResult:
+    return result_of_status(response, place, _HINTS, excerpt)
+
+
+def result_of_status(
+    response: httpx.Response,
+    place: str,
+    hints: Mapping[int, str],
+    reason: Callable[[httpx.Response], str],
+) -> DeliveryResult:
+    """Return what the status of an answer means.
+
+    Args:
+        response: the answer; its body is read only for an error.
+        place: the name of the receiver.
+        hints: by status, what to do about it.
+        reason: returns the reason of an error from its body.
+    """
     status = response.status_code
     if response.is_success:
         return DeliveryResult(DeliveryStatus.SENT)
@@ -189,15 +236,15 @@ def _result(response: httpx.Response, place: str) -> DeliveryResult:
         target = _place(str(response.next_request.url)) if response.next_request else "elsewhere"
         text = f"{place} redirects to {target}: nothing was sent there; see `url`"
         return DeliveryResult(DeliveryStatus.REFUSED, text)
-    excerpt = _excerpt(response)
-    excerpt = f": {excerpt}" if excerpt else ""
+    why = reason(response)
+    why = f": {why}" if why else ""
     if status in _TEMPORARY or status >= _SERVER_ERROR:
-        return DeliveryResult(DeliveryStatus.RETRY, f"{place} answered {status}{excerpt}", _wait(response))
-    hint = _HINTS.get(status, "it does not accept the report")
-    return DeliveryResult(DeliveryStatus.REFUSED, f"{place} answered {status} ({hint}){excerpt}")
+        return DeliveryResult(DeliveryStatus.RETRY, f"{place} answered {status}{why}", _wait(response))
+    hint = hints.get(status, "it does not accept the report")
+    return DeliveryResult(DeliveryStatus.REFUSED, f"{place} answered {status} ({hint}){why}")
 
 
-def _excerpt(response: httpx.Response) -> str:
+def excerpt(response: httpx.Response) -> str:
     """Read and return the beginning of an error's body; an empty text if it is HTML, or encoded."""
     body = b""
     with suppress(httpx.HTTPError):  # cut off, maybe by the deadline: the status is enough

@@ -100,6 +100,11 @@ def without_attachments(message: Message) -> Message:
     return replace(_beginning_with(sentence, message), attachments=())
 
 
+def sentence_for_the_rest(language: str) -> str:
+    """Return the sentence at the end of a message that was cut to the length that a chat takes."""
+    return Locale(language).plain("footer.cut")
+
+
 def as_test(message: Message, destination: str) -> Message:
     """Return a message whose subject and first sentence say that it is a test of a destination."""
     locale = Locale(message.language)
