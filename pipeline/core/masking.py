@@ -111,9 +111,9 @@ class Masker:
 
     def _spans(self, data: bytes, shortest: int, *, parts: bool) -> list[Span]:
         """Return where the secrets are, in order."""
-        if not self._secrets:
-            return []
         needles = self._needles_from(shortest)
+        if not needles:
+            return []
         lower = data.lower()
         spans, decoded = self._decoded_spans(lower, self._json, needles, parts=parts)
         # JSON alone comes first: the letters of a secret may be an escape elsewhere.
@@ -181,6 +181,9 @@ class _Needles:
         self._all: dict[bytes, None] = {}
         self._short: list[bytes] = []
         self._by_block: dict[int, list[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
 
     def add(self, needles: Iterable[bytes]) -> None:
         """Look for some more from now on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.core.limits import MAX_ESCAPES, SMALL_ANSWER
 from pipeline.core.masking import Masker
@@ -13,6 +13,9 @@ from pipeline.gateways.cache import BodyCache
 
 _ESCAPES = (b"%", b"&", rb"\u00", rb"\x", rb"\u{")
 """How an escape of a letter begins in URLs, HTML, JSON and JavaScript."""
+
+_FIRST_LETTERS = (b"%", b"&", b"\\")
+"""The first letters of escapes: most bodies have few of them, and single letters are counted faster."""
 
 
 class Redactor:
@@ -37,7 +40,9 @@ class Redactor:
         Raises:
             Unreadable: too much of it is escaped to be searched for secrets.
         """
-        if self._has_secrets and len(body) > MAX_ESCAPES and sum(map(body.count, _ESCAPES)) > MAX_ESCAPES:
+        if self._has_secrets and all(
+            _has_many(body, beginnings) for beginnings in (_FIRST_LETTERS, _ESCAPES)
+        ):
             raise Unreadable(
                 f"the answer has more than {MAX_ESCAPES:,} escaped letters",
                 cure="ask for a part of it, with `path`, `params` or `paging`",
@@ -63,3 +68,10 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return an error text fit to be stored and shown; see `core.text.redact`."""
         return redact(self.mask(text))
+
+
+def _has_many(body: bytes, beginnings: Sequence[bytes]) -> bool:
+    """Return whether a body may have more escapes with these beginnings than are searched for secrets."""
+    # Finding that a letter is absent takes a thirtieth of counting it.
+    counts = (body.count(each) for each in beginnings if each[:1] in body)
+    return len(body) > MAX_ESCAPES and sum(counts) > MAX_ESCAPES

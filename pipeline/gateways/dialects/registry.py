@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from operator import itemgetter
 from typing import Any
@@ -135,6 +135,7 @@ def customise(dialect: Dialect, overrides: Overrides) -> Dialect:
     return replace(dialect, **changes)
 
 
+@lru_cache(256)
 def _by_address(url: str) -> Dialect | None:
     """Return the dialect of the most specific matching glob: one with a path, then the longest."""
     parts = urlsplit(url)
