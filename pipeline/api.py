@@ -469,9 +469,10 @@ class Home(Struct, frozen=True):
         try:
             if not overwrite:
                 self.require_no_config()
-            make_directory(path.parent, configs.parse(text, self.config_path).share)
+            share = configs.parse(text, self.config_path).share
+            make_directory(path.parent, share)
             clear_drafts(path.parent)
-            atomic_write(path, f"{configs.schema_line(path)}\n{text}".encode(), share=None)
+            atomic_write(path, f"{configs.schema_line(path)}\n{text}".encode(), share=share)
         except OSError as error:
             raise ConfigError(f"cannot be written: {error.strerror}", where=str(self.config_path)) from error
         return self.config_path

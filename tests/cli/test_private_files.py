@@ -185,6 +185,7 @@ def test_init_creates_a_private_home(tmp_path):
     with umask(0o022):
         assert job.quick("init", "--no-check", "--url", "https://llm.example.com/v1").code == 0
     assert modes(tmp_path)["one/"] == modes(tmp_path)["one/home/"] == 0o700
+    assert stat.S_IMODE(job.config.stat().st_mode) == 0o600
 
 
 def test_a_config_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
