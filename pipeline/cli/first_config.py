@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -96,6 +96,7 @@ class Answers(Struct, frozen=True):
         keys_file: the path of a CSV file of keys.
         anonymous: ask without a key too; so does a config without keys.
         mail: a destination; None for none.
+        chats: further destinations: their types, and references to the addresses of their webhooks.
     """
 
     url: str
@@ -104,6 +105,7 @@ class Answers(Struct, frozen=True):
     keys_file: str | None = None
     anonymous: bool = False
     mail: MailAnswer | None = None
+    chats: tuple[tuple[str, str], ...] = ()
 
 
 def first_config(answers: Answers) -> str:
@@ -114,7 +116,7 @@ def first_config(answers: Answers) -> str:
         url=_toml(answers.url),
         keys=keys,
         scopes="\n".join(_scopes(answers)),
-        destinations="\n".join(_destinations(answers.mail)),
+        destinations="\n".join((*_mail(answers.mail), *_chats(answers.chats))),
     )
 
 
@@ -143,11 +145,11 @@ def _scopes(answers: Answers) -> Iterator[str]:
         yield '# prod = { key = "env:PROD_KEY", group = "vip" }'
 
 
-def _destinations(mail: MailAnswer | None) -> Iterator[str]:
+def _mail(mail: MailAnswer | None) -> Iterator[str]:
     yield ""
     if mail is None:
         return
-    yield "# Reports by mail. Other destinations: chats, webhooks, files."
+    yield "# Reports by mail."
     yield "[destinations.mail]"
     yield 'type = "smtp"'
     values = {
@@ -166,6 +168,14 @@ def _destinations(mail: MailAnswer | None) -> Iterator[str]:
         if value:
             yield f"{key} = {_toml(value)}"
     yield ""
+
+
+def _chats(chats: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for kind, reference in chats:
+        yield f"[destinations.{_toml_key(kind)}]"
+        yield f"type = {_toml(kind)}"
+        yield f"url = {_toml(reference)}"
+        yield ""
 
 
 def _toml_key(name: str) -> str:

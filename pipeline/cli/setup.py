@@ -36,6 +36,8 @@ _NONE = "none"
 _PRICE_LISTS = {"new-api": "new-api-pricing"}
 """By dialect of a gateway, that of its public price list, which names its groups."""
 
+_CHATS = ("slack", "discord", "teams", "feishu")
+
 _STARTTLS_PORTS = (25, 587)
 
 _TLS_PORTS = (465, 587)
@@ -116,6 +118,14 @@ def _way_of(before: str) -> str:
 @click.option("--mail-password", type=_Reference(), metavar="REFERENCE", help="The password of the user.")
 @click.option("--mail-at", metavar="HH:MM", help="Send once a day.  [default: after each run with news]")
 @click.option("--mail-zone", metavar="ZONE", help="The time zone of --mail-at.  [default: the machine's]")
+@click.option(
+    "--chat",
+    "chats",
+    multiple=True,
+    type=_Pair(is_secret=True),
+    metavar="KIND=REFERENCE",
+    help=f"Send reports to a chat, by the address of its webhook; KIND is {', '.join(_CHATS)}.",
+)
 @click.option("--schedule", type=click.Choice(KINDS), help="Print the schedule of this kind afterwards.")
 @click.option("--no-check", is_flag=True, help="Do not ask the gateway before the config is written.")
 @click.option("--force", is_flag=True, help="Overwrite an existing config.")
@@ -151,7 +161,7 @@ def init(home: Home, *, no_check: bool, force: bool, schedule: str | None, **opt
         print_schedule(home, schedule)
         click.echo()
     steps = ["run"] if found else ["check", "run"]
-    if answers.mail:
+    if answers.mail or answers.chats:
         steps.append("send --test")
     click.echo(f"next: {', then '.join(f'`{_command(home, step)}`' for step in steps)}")
     return 0
@@ -167,6 +177,7 @@ def _from_options(home: Home, given: dict[str, Any]) -> Answers:
         keys_file=_keys_file(home, given["keys_file"]) if "keys_file" in given else None,
         anonymous=given.get("anonymous", False),
         mail=_mail_of(given),
+        chats=given.get("chats", ()),
     )
 
 
@@ -267,7 +278,7 @@ class _Questions:
         anonymous = self._given.get("anonymous", False)
         if not anonymous and self._has_public_list and (answers.keys or answers.keys_file):
             anonymous = click.confirm("Ask without a key too?")
-        return self._mail(replace(answers, anonymous=anonymous))
+        return self._chats(self._mail(replace(answers, anonymous=anonymous)))
 
     def _address(self) -> Answers:
         """Ask for the address until it answers, or is confirmed, and for the name."""
@@ -452,7 +463,7 @@ class _Questions:
             if not given:
                 return answers
             with_mail = replace(answers, mail=_mail_of(given))
-            if self._keeps(with_mail, self._try_mail):
+            if self._keeps(with_mail, self._try_destinations):
                 return with_mail
             before, given = given, {}
 
@@ -494,8 +505,33 @@ class _Questions:
                 return reference
             click.echo(f"  {_way_of('')}")
 
-    def _try_mail(self, answers: Answers) -> str | None:
-        """Connect to the mail server; return what is wrong, if anything is."""
+    def _chats(self, answers: Answers) -> Answers:
+        """Ask for chats, one by one, until there is no more."""
+        for chat in self._given.get("chats", ()):
+            answers = self._with_chat(answers, chat)
+        while "chats" not in self._given:
+            text = click.prompt(
+                f"Chat (KIND=REFERENCE; {', '.join(_CHATS)}; Enter for none)", default="", show_default=False
+            ).strip()
+            if text in ("", _NONE):
+                break
+            kind, equals, reference = text.partition("=")
+            if not (equals and is_reference(reference)):
+                click.echo(f"  {_way_of('KIND=')}")
+                continue
+            self._offer_to_store(reference)
+            answers = self._with_chat(answers, (kind, reference))
+        return answers
+
+    def _with_chat(self, answers: Answers, chat: tuple[str, str]) -> Answers:
+        """Return answers with a chat, if it works or is kept all the same; else without."""
+        tried = replace(answers, mail=None, chats=(chat,))
+        others = tuple(each for each in answers.chats if each[0] != chat[0])
+        keeps = self._keeps(tried, self._try_destinations)
+        return replace(answers, chats=(*others, chat)) if keeps else answers
+
+    def _try_destinations(self, answers: Answers) -> str | None:
+        """Connect to the servers of destinations; return what is wrong, if anything is."""
         lacking = self._home.check_text(first_config(answers)).missing
         return "\n  ".join(printable(line) for lines in lacking.values() for line in lines) or None
 

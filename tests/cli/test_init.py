@@ -94,6 +94,7 @@ def test_answers_on_a_terminal_and_options_write_the_same_config(
         person.answer("User")
         person.answer("Daily at", "07:30")
         person.answer("In the time zone", "Europe/Berlin")
+        person.answer("Chat (")
         person.answer("Schedule (", "crontab")
         assert person.end() == 0, person.shown
     for line in ("hub/vip: alpha, beta, gamma", "hub/basic hub/public: alpha, beta", "17 * * * * "):
@@ -116,7 +117,8 @@ def test_answers_on_a_terminal_and_options_write_the_same_config(
 def test_a_terminal_asks_only_what_no_option_answers(gateway: Gateway, job: Job, mail_server: str) -> None:
     mail = ("--mail-to", "ann@example.com", "--mail-server", mail_server)
     options = ("--url", gateway.url, "--name", "hub", "--key", "vip=env:VIP", "--anonymous", *mail)
-    with terminal(job, *options, "--schedule", "crontab") as person:
+    chat = ("--chat", "slack=env:CHAT")
+    with terminal(job, *options, *chat, "--schedule", "crontab", "--no-check") as person:
         assert person.end() == 0, person.shown
     assert "? " not in person.shown
     assert [scope.name for scope in load(job.config).scopes] == ["hub/vip", "hub/public"]
@@ -134,6 +136,7 @@ def test_an_address_that_does_not_answer_is_asked_again_or_kept(gateway: Gateway
         person.answer("Its name", "hub")
         person.answer("Key [none]", "none")
         person.answer("Mail reports to")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert f'url = "{page.url}/nothing"' in settings(job)
@@ -141,6 +144,7 @@ def test_an_address_that_does_not_answer_is_asked_again_or_kept(gateway: Gateway
     with terminal(job, "--url", "http://127.0.0.1:9", "--name", "hub", "--anonymous") as person:
         person.answer("or press Enter to keep it.")
         person.answer("Mail reports to")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert 'url = "http://127.0.0.1:9"' in settings(job)
@@ -208,6 +212,7 @@ def test_off_a_terminal_an_answer_that_fails_writes_nothing(
         ("--key", f"{LITERAL}=x"),
         ("--key", "prod=env:"),
         ("--mail-password", LITERAL),
+        ("--chat", f"slack=https://hooks.example/{LITERAL}"),
     ],
 )
 def test_a_secret_in_an_option_is_refused_with_the_references_to_use_and_not_shown(
@@ -237,6 +242,7 @@ def test_a_secret_as_an_answer_is_refused_and_in_no_file(gateway: Gateway, job: 
         person.answer("Daily at")
         # No server listens there.
         person.answer("Keep it all the same?", "y")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert [path for path in job.home.rglob("*") if LITERAL in path.read_text()] == []
@@ -261,6 +267,7 @@ def test_a_pasted_secret_goes_to_a_private_file_and_a_refused_one_does_not_stay(
         person.answer("Next key")
         person.answer("Ask without a key too?")
         person.answer("Mail reports to")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert LITERAL not in person.shown
@@ -304,6 +311,7 @@ def test_a_file_of_keys_on_a_terminal_is_asked_again_where_it_is_missing_or_wron
         person.wait_for("hub/vip: 3 models")
         person.answer("Ask without a key too?")
         person.answer("Mail reports to")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert [scope.name for scope in load(job.config).scopes] == ["hub/vip"]
@@ -336,6 +344,7 @@ def test_answers_of_mail_that_no_config_can_have_are_asked_again_with_the_others
         person.answer("User")
         person.answer("[07:30]")
         person.answer("[Europe/Berlin]")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert person.shown.count("Keep it all the same?") == 1
@@ -344,6 +353,28 @@ def test_answers_of_mail_that_no_config_can_have_are_asked_again_with_the_others
     assert (str(destination.schedule.at), destination.schedule.zone) == ("07:30:00", "Europe/Berlin")
     assert isinstance(destination.channel, Smtp)
     assert destination.channel.sender == "watch@example.com"
+
+
+def test_chats_are_destinations_by_the_reference_to_their_webhook(gateway: Gateway, job: Job) -> None:
+    webhook = "https://127.0.0.1:9/a-secret"
+    with terminal(job, "--url", gateway.url, "--name", "hub", "--anonymous", "--no-check") as person:
+        person.answer("Mail reports to")
+        person.answer("Chat (", webhook)
+        person.wait_for("must refer to the secret")
+        person.answer("Chat (", "irc=env:CHAT")
+        person.wait_for("'irc' is not known")
+        person.answer("Chat (", "slack=file:slack.url")
+        person.answer("Paste the secret", webhook)
+        person.answer("Chat (", "feishu=env:FEISHU")
+        person.answer("Chat (", "none")
+        person.answer("Schedule (")
+        assert person.end() == 0, person.shown
+    assert [destination.name for destination in load(job.config).destinations] == ["slack", "feishu"]
+    assert (job.home / "slack.url").read_text() == f"{webhook}\n"
+    before = job.config.read_bytes()
+    options = ("--chat", "slack=file:slack.url", "--chat", "feishu=env:FEISHU")
+    done = job.quick("init", "--force", "--no-check", "--url", gateway.url, "--name", "hub", *options)
+    assert (done.code, job.config.read_bytes()) == (0, before)
 
 
 def test_no_mail_can_be_chosen_after_mail_failed_and_keys_that_were_stored_stay(
@@ -362,6 +393,7 @@ def test_no_mail_can_be_chosen_after_mail_failed_and_keys_that_were_stored_stay(
         person.answer("Daily at")
         person.answer("Keep it all the same?")
         person.answer("Mail reports to", "none")
+        person.answer("Chat (")
         person.answer("Schedule (")
         assert person.end() == 0, person.shown
     assert load(job.config).destinations == ()
