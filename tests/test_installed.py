@@ -110,7 +110,7 @@ def test_the_program_is_locked_for_alpine_linux_and_older_macs_too() -> None:
     ],
 )
 def test_a_set_up_installs_the_locks_below_its_own_first(script: str, extra: str) -> None:
-    (names,) = re.findall(r"\bprepare \S+ \S+ (?:\$newest )?(.+)", (ROOT / script).read_text())
+    (names,) = re.findall(r"\bprepare \S+ \S+ (?:\$newest )?(?:\$with )?(.+)", (ROOT / script).read_text())
     assert (BASE, *names.split()) == (*below(extra), extra)
 
 
