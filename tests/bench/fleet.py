@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
@@ -83,6 +84,11 @@ class _Fleet:
         return modelwatch("run", home=self.home, env=self.env)
 
 
+def _key(number: int) -> str:
+    """Return a key of the usual length: each answer is searched for all keys of its gateway."""
+    return f"sk-{sha256(str(number).encode()).hexdigest()[:48]}"
+
+
 @contextmanager
 def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
     with serving(bodies) as url:
@@ -91,7 +97,7 @@ def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
             writer = csv.writer(file)
             writer.writerow(("name", "key"))
             writer.writerows((f"k{number}", f"env:K{number}") for number in range(keys))
-        started = _Fleet(home, url, {f"K{number}": f"key-{number}" for number in range(keys)})
+        started = _Fleet(home, url, {f"K{number}": _key(number) for number in range(keys)})
         once(started.run)
         yield started
 
