@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import time
 from ipaddress import IPv6Address, ip_address
 from typing import get_args
+from urllib.parse import urlsplit
 
 from pipeline.config import schema
 from pipeline.config.gateways import INVALID_NAME, check_globs
 from pipeline.config.kinds import Day, host
 from pipeline.config.toml import Document
-from pipeline.core.addresses import mailbox
+from pipeline.core.addresses import is_this_machine, mailbox
 from pipeline.core.times import Schedule
 from pipeline.core.types import Scope, Share, is_valid_name
 from pipeline.delivery.types import (
@@ -31,7 +32,7 @@ from pipeline.delivery.types import (
     Teams,
     Webhook,
 )
-from pipeline.reports.types import Filter
+from pipeline.reports.types import Filter, Links
 
 _CHATS: dict[type[schema.Chat], type[Slack | Discord | Teams]] = {
     schema.Slack: Slack,
@@ -43,7 +44,11 @@ _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
 
 def destination(
-    name: str, table: schema.AnyDestination, scopes: Sequence[Scope], share: Share, document: Document
+    name: str,
+    table: schema.AnyDestination,
+    scopes: Sequence[Scope],
+    file: schema.File,
+    document: Document,
 ) -> Destination:
     """Return a destination; errors are noted in the document.
 
@@ -51,7 +56,7 @@ def destination(
         name: its name.
         table: its table.
         scopes: all scopes; none if they have errors.
-        share: who may read mails in a directory.
+        file: the whole config.
         document: the config.
     """
     at = ("destinations", name)
@@ -68,7 +73,7 @@ def destination(
     at_time = table.at or time(7)
     return Destination(
         name=name,
-        channel=_channel(table, share, document),
+        channel=_channel(table, file.share, document),
         filter=Filter(table.scopes, table.groups, table.owners, table.models, table.severity),
         schedule=Schedule(
             table.every,
@@ -80,6 +85,7 @@ def destination(
         empty=table.empty,
         templates=templates,
         bom=getattr(table, "bom", False),
+        links=Links(file.base_url or "", tuple(_gateways(scopes))),
     )
 
 
@@ -123,6 +129,14 @@ def _channel(  # noqa: PLR0911 - a table
             return Apprise(tuple(dict.fromkeys(table.urls)), table.timeout)
         case schema.Files():
             return Files(document.file(table.directory), tuple(dict.fromkeys(table.forms)) or ("csv", "json"))
+
+
+def _gateways(scopes: Sequence[Scope]) -> Iterator[tuple[str, str]]:
+    """Yield the web addresses of gateways by name, without their paths; of those on this machine none."""
+    for gateway in dict.fromkeys(scope.gateway.name for scope in scopes):
+        url = urlsplit(next(scope.gateway.url for scope in scopes if scope.gateway.name == gateway))
+        if not is_this_machine(url.hostname or ""):
+            yield gateway, f"{url.scheme}://{url.netloc}/"
 
 
 def _address(text: str) -> str:

@@ -93,7 +93,7 @@ def parse(text: str, path: Path) -> Config:
         scopes=tuple(scopes),
         watch=_watch(file.watch or schema.Watch(), known, document),
         destinations=tuple(
-            destination(name, table, known, file.share, document) for name, table in file.destinations.items()
+            destination(name, table, known, file, document) for name, table in file.destinations.items()
         ),
         ping=Ping(file.ping.url, file.ping.timeout) if file.ping else None,
         metrics=document.file(file.metrics.file) if file.metrics else None,

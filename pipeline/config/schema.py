@@ -357,7 +357,7 @@ class Destination(Table, tag_field="type"):
         every: send after each `run` with news (the default), or once a `day` or `week`
         at: the time of day of daily and weekly reports. Default `07:00`
         on: the day of weekly reports. Default `monday`
-        zone: the time zone of `at` and `on`. Default `UTC`
+        zone: the time zone of the report's times, and of `at` and `on`. Default `UTC`
         empty: send a report even if there is no news
         language: the language of the reports: `en`, `ja` or `zh-CN`
         templates: a directory with templates to use instead of the built-in ones
@@ -378,7 +378,7 @@ class Destination(Table, tag_field="type"):
 
     def faults(self) -> Iterator[Fault]:
         """Yield keys of a schedule that has no use for them."""
-        for key in ("at", "on", "zone"):
+        for key in ("at", "on"):
             if getattr(self, key) is not None and (
                 self.every == "run" or (key == "on" and self.every == "day")
             ):
@@ -605,6 +605,8 @@ class File(Table):
         share: who may read the database and what is written from it: the `owner` (the default), the `group`
             too, or `all`
         deadline: maximum duration of a run in seconds; scopes without an answer by then fail
+        base_url: where readers of reports reach `modelwatch browse`, or a published copy: the names in mails,
+            pages and chats lead there. Without it those of gateways and scopes lead to the gateway
         gateways: the gateways by name
         watch: the models that you depend on
         destinations: the receivers of reports by name
@@ -616,6 +618,7 @@ class File(Table):
     reports: Annotated[kinds.FilePath, eg("reports")] = "reports"
     share: Annotated[Share, eg("group")] = Share.OWNER
     deadline: Annotated[kinds.Positive, eg(600)] = 600.0
+    base_url: Annotated[kinds.GatewayUrl, eg("https://models.example.com")] | None = None
     gateways: dict[str, Gateway] = {}
     watch: Watch | None = None
     destinations: dict[str, AnyDestination] = {}

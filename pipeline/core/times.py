@@ -217,6 +217,35 @@ def is_due(schedule: Schedule, previous: datetime, now: datetime) -> bool:
     return previous > now + period or previous < last_due(schedule, now)
 
 
+def local_time(at: str, zone: str) -> datetime:
+    """Return a time (ISO 8601 UTC) in a time zone (an IANA name)."""
+    from zoneinfo import ZoneInfo  # most runs do not need it
+
+    return datetime.fromisoformat(at).astimezone(ZoneInfo(zone))
+
+
+def local_day(at: str, zone: str) -> date:
+    """Return the day of a time (ISO 8601 UTC) in a time zone (an IANA name)."""
+    return date.fromisoformat(at[:10]) if zone == "UTC" else local_time(at, zone).date()
+
+
+def midnight(day: date, zone: str) -> str:
+    """Return the beginning (ISO 8601 UTC) of a day in a time zone (an IANA name)."""
+    from zoneinfo import ZoneInfo
+
+    return iso(datetime.combine(day, time(), ZoneInfo(zone)))
+
+
+def zone_name(moment: datetime) -> str:
+    """Return the abbreviation of the zone of a time: `CET`, else its distance from UTC: `UTC+5:45`."""
+    name = moment.tzname() or ""
+    if name.isalpha():
+        return name
+    minutes = round((moment.utcoffset() or timedelta()).total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
+
+
 def last_due(schedule: Schedule, now: datetime) -> datetime:
     """Return the last moment (UTC) not after now at which a daily or weekly report is due."""
     from zoneinfo import ZoneInfo  # most runs do not need it

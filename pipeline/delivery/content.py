@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -52,7 +53,7 @@ def render_message(
 
     assert delivery.message_id
     written = message.write_message(
-        summaries.get(delivery.window, destination.filter),
+        summaries.get(delivery.window, destination.filter, destination.zone),
         destination=destination.name,
         message_id=delivery.message_id,
         thread=thread_id(store, destination),
@@ -60,6 +61,8 @@ def render_message(
         attached=destination.channel.attaches_files,
         templates=destination_templates(destination, problems),
         bom=destination.bom,
+        zone=destination.zone,
+        links=destination.links,
     )
     problems += (_problem(destination, each) for each in written.problems)
     return written.message
@@ -73,7 +76,7 @@ def render_files(
     Each rolling form is one file. Any other form is two: one named after the run, and `latest`.
     """
     assert isinstance(destination.channel, Files)
-    summary = summaries.get(delivery.window, destination.filter)
+    summary = summaries.get(delivery.window, destination.filter, destination.zone)
     stem = run_stem(store, summary.run)
     texts = _rolling_files(store, summaries, destination, destination.channel.forms, delivery)
     for form in destination.channel.forms:
@@ -88,19 +91,27 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
     from pipeline.reports.render import message
 
     templates = destination_templates(destination, problems)
-    language, bom = destination.language, destination.bom
+    render = partial(
+        message.render,
+        summary,
+        form,
+        language=destination.language,
+        bom=destination.bom,
+        zone=destination.zone,
+        links=destination.links,
+    )
     try:
-        return message.render(summary, form, language=language, templates=templates, bom=bom)
+        return render(templates=templates)
     except ConfigError as error:
         problems.append(_problem(destination, error.message))
-        return message.render(summary, form, language=language, bom=bom)
+        return render()
 
 
 def render_window(
     store: Store, window: Window, form: str, destination: Destination, watch: Watch
 ) -> RenderedReport:
     """Render the report of a window that has a run for a destination; see `render_form`."""
-    summary = summarise(store, window, watch=watch, wanted=destination.filter)
+    summary = summarise(store, window, watch=watch, wanted=destination.filter, zone=destination.zone)
     problems: list[str] = []
     text = render_form(summary, form, destination, problems)
     found = tuple(dict.fromkeys(problems))

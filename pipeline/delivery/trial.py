@@ -51,7 +51,9 @@ def send_sample(
     problems: list[str] = []
     token = token_hex(8)
     written = write_message(
-        summarise(store, window, watch=NO_WATCH, wanted=Filter(severity=Severity.QUIET)),
+        summarise(
+            store, window, watch=NO_WATCH, wanted=Filter(severity=Severity.QUIET), zone=destination.zone
+        ),
         destination=destination.name,
         message_id=f"<test.{token}@{host_of(destination)}>",
         thread=f"<test.{token}.thread@{host_of(destination)}>",
@@ -59,6 +61,8 @@ def send_sample(
         attached=destination.channel.attaches_files,
         templates=destination_templates(destination, problems),
         bom=destination.bom,
+        zone=destination.zone,
+        links=destination.links,
     )
     problems += written.problems
     message = as_test(written.message, destination.name)

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from pipeline.core.times import Schedule
 from pipeline.core.types import Share
 from pipeline.history.types import Coverage, Run
-from pipeline.reports.types import Filter
+from pipeline.reports.types import NO_LINKS, Filter, Links
 
 TIMEOUT = 30.0
 """Seconds to wait for a receiver, unless the config sets `timeout`."""
@@ -185,6 +185,7 @@ class Destination(Struct, frozen=True):
         empty: send a report at each scheduled time, even without news.
         templates: a directory of templates that replace the built-in ones.
         bom: CSV, as a file or attached to a mail, is for Excel; see `write_csv`.
+        links: where the names in its reports lead.
     """
 
     name: str
@@ -195,6 +196,12 @@ class Destination(Struct, frozen=True):
     empty: bool = False
     templates: Path | None = None
     bom: bool = False
+    links: Links = NO_LINKS
+
+    @property
+    def zone(self) -> str:
+        """The time zone of the times in its reports, and of its schedule: an IANA name."""
+        return self.schedule.zone
 
 
 class DeliveryStatus(StrEnum):

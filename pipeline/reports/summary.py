@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.core.times import elapsed
+from pipeline.core.times import elapsed, local_day, midnight
 from pipeline.core.types import GROUP_PREFIX, HoldKind, Kind, Severity
 from pipeline.core.watchlist import NO_WATCH, Watch, matches
 from pipeline.history.changes import find_events, select_models, select_scopes
@@ -62,14 +62,19 @@ _PROBLEMS = ("failed", "held")
 
 
 def summarise(
-    store: Store, window: Window, *, watch: Watch = NO_WATCH, wanted: Filter = DEFAULT_FILTER
+    store: Store,
+    window: Window,
+    *,
+    watch: Watch = NO_WATCH,
+    wanted: Filter = DEFAULT_FILTER,
+    zone: str = "UTC",
 ) -> Summary:
     """Return the summary of a window for one filter.
 
     The same history, window and filter give the same summary, whatever happened after the window; how far
     pending removals are confirmed is known for the newest run only.
     """
-    return Summaries(store, watch).get(window, wanted)
+    return Summaries(store, watch).get(window, wanted, zone)
 
 
 class Summaries:
@@ -88,12 +93,12 @@ class Summaries:
         self._previews: dict[tuple[Window, Filter], Summary] = {}
         self._absences: dict[Window, bool] = {}
 
-    def get(self, window: Window, wanted: Filter) -> Summary:
-        """Return the summary of a window for one filter."""
+    def get(self, window: Window, wanted: Filter, zone: str = "UTC") -> Summary:
+        """Return the summary of a window for one filter; its days are those of a time zone (an IANA name)."""
         preview = self.preview(window, wanted)
         return replace(
             preview,
-            days=self._count_days(preview, window, wanted),
+            days=self._count_days(preview, window, wanted, zone),
             shutdowns=_shutdowns(self._store, preview, wanted, self._read(window).groups),
         )
 
@@ -145,19 +150,25 @@ class Summaries:
             self._windows[window] = _read_window(self._store, window, self._watch)
         return self._windows[window]
 
-    def _count_days(self, preview: Summary, window: Window, wanted: Filter) -> tuple[DayCounts, ...]:
+    def _count_days(
+        self, preview: Summary, window: Window, wanted: Filter, zone: str
+    ) -> tuple[DayCounts, ...]:
         """Return the numbers of changes on the last days of a window, from the first run on."""
-        last = date.fromisoformat(preview.run.started_at[:10])
+        last = local_day(preview.run.started_at, zone)
         days = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(CHART_DAYS))]
         start = history_start(self._store) or preview.run.started_at
-        days = [day for day in days if day >= start[:10]] or days[-1:]
-        since = time_window(self._store, since=days[0]).since
-        chart = Window(min(since, window.until), window.until, days[0], window.end)
+        first = local_day(start, zone).isoformat()
+        days = [day for day in days if day >= first] or days[-1:]
+        begin = days[0] if zone == "UTC" else midnight(date.fromisoformat(days[0]), zone)
+        since = time_window(self._store, since=begin).since
+        chart = Window(min(since, window.until), window.until, begin, window.end)
         if chart not in self._events:
             self._events = _newest(self._events)
             self._events[chart] = mark_urgent(find_events(self._store, chart, watch=self._watch), self._watch)
         events = _filter_events(self._events[chart], wanted, self._read(window).groups)
-        counts = Counter((event.at[:10], event.kind) for event in events if not event.quiet)
+        counts = Counter(
+            (local_day(event.at, zone).isoformat(), event.kind) for event in events if not event.quiet
+        )
         return tuple(DayCounts(day, **{str(kind): counts[day, kind] for kind in Kind}) for day in days)
 
 

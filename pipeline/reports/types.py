@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
 from pipeline.core.prices import PriceChange
+from pipeline.core.times import shifted
 from pipeline.core.types import FieldChange, Kind, Severity
 from pipeline.history.types import Coverage, Event, Recovery, Run
 from pipeline.store.recurrences import Recurrence
@@ -34,6 +36,52 @@ class Filter(Struct, frozen=True):
     owners: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     severity: Severity = Severity.NOTABLE
+
+
+class Links(Struct, frozen=True):
+    """Where the names in a report lead.
+
+    The pages of the browser have addresses by name, which they redirect; see `browse/plugins/links.py`.
+
+    Args:
+        base_url: the address of the browser's start page; empty for none.
+        gateways: by name, the web addresses of gateways, to which their names lead without `base_url`.
+    """
+
+    base_url: str = ""
+    gateways: tuple[tuple[str, str], ...] = ()
+
+    def model(self, gateway: str, model: str) -> str:
+        """Return the address of a model's page; empty without one."""
+        return self._page("model", gateway=gateway, model=model)
+
+    def scope(self, scope: str) -> str:
+        """Return the address of a scope's page, else that of its gateway; empty without one."""
+        return self._page("scope", scope=scope) or self._gateway(scope.partition("/")[0])
+
+    def gateway(self, gateway: str) -> str:
+        """Return the address of a gateway's page, else its own; empty without one."""
+        return self._page("gateway", gateway=gateway) or self._gateway(gateway)
+
+    def changes(self, since: str | None, until: str) -> str:
+        """Return the address of the page of the changes after one run, up to that of another.
+
+        Both are named by their start (ISO 8601 UTC).
+        """
+        first = {"since": shifted(since, 1)} if since else {}
+        return self._page("changes", **first, until=shifted(until, 1)) if self.base_url else ""
+
+    def _page(self, name: str, **values: str) -> str:
+        # Parentheses, blanks and quotes would end a link of Markdown.
+        base = quote(self.base_url.rstrip("/"), safe="/:@%&=?+,;~$*![]")
+        query = urlencode(values, quote_via=quote, safe="", errors="replace")
+        return f"{base}/-/modelwatch/{name}?{query}" if base else ""
+
+    def _gateway(self, name: str) -> str:
+        return next((url for gateway, url in self.gateways if gateway == name), "")
+
+
+NO_LINKS = Links()
 
 
 class Report(Struct, frozen=True):

@@ -23,7 +23,7 @@ from pipeline.delivery.types import (
     Webhook,
 )
 from pipeline.errors import ConfigError
-from pipeline.reports.types import Filter
+from pipeline.reports.types import Filter, Links
 from pipeline.secret_refs import resolver
 
 GATEWAY = (
@@ -70,8 +70,42 @@ def test_the_smallest_mail_server_has_defaults(parse):
             Smtp("smtp.example.com", 465, "tls", "w@example.com", ("me@example.com",)),
             Filter(),
             Schedule(),
+            links=Links(gateways=(("one", "https://gateway.example/"),)),
         ),
     )
+
+
+def test_the_zone_of_times_needs_no_schedule(parse):
+    (found,) = parse(f'{SMTP}zone = "Asia/Tokyo"')
+    assert (found.zone, found.schedule.every) == ("Asia/Tokyo", "run")
+
+
+@pytest.mark.parametrize(
+    ("url", "links"),
+    [
+        ("https://gateway.example/v1", (("one", "https://gateway.example/"),)),
+        ("http://gateway.example:3000/api/v1/", (("one", "http://gateway.example:3000/"),)),
+        ("http://127.0.0.1:3000/v1", ()),
+        ("http://localhost/v1", ()),
+    ],
+)
+def test_names_lead_to_the_browser_else_to_the_gateway_unless_it_is_this_machine(tmp_path, url, links):
+    path = tmp_path / "modelwatch.toml"
+    rest = f'[gateways.one]\nurl = "{url}"\nscopes.public = {{}}\n[destinations.ops]\n{SMTP}'
+    path.write_text(f'base_url = "https://watch.example/m"\n{rest}')
+    assert load(path).destinations[0].links == Links("https://watch.example/m", links)
+    path.write_text(rest)
+    assert load(path).destinations[0].links == Links("", links)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "file:///etc", "watch.example", "https://u:p@watch.example"]
+)
+def test_the_address_of_the_browser_is_a_bare_one_on_the_web(tmp_path, url):
+    path = tmp_path / "modelwatch.toml"
+    path.write_text(f'base_url = "{url}"\n{GATEWAY}')
+    with pytest.raises(ConfigError, match="base_url"):
+        load(path)
 
 
 def test_a_mail_server_with_every_key(parse):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.reports.render.feeds import Entry, atom, calendar, json_feed
 from pipeline.reports.render.message import RenderedMessage, write_message
-from pipeline.reports.types import LANGUAGES, Message, Summary
+from pipeline.reports.types import LANGUAGES, NO_LINKS, Links, Message, Summary
 from support import TESTS
 from support.summaries import AT, FULL, NASTY, NIGHT, hostile
 
@@ -27,8 +27,20 @@ _SIDE_BY_SIDE = """<!DOCTYPE html><body style="margin:0;overflow:hidden;white-sp
 <iframe width="390" height="960" style="border:0" srcdoc="{dark}"></iframe>"""
 
 
+LINKS = Links("https://models.example.com/watch", (("aihubmix", "https://aihubmix.com/"),))
+
+ZONES = {"en": "UTC", "ja": "Asia/Tokyo", "zh-CN": "Asia/Shanghai"}
+"""The zones of the golden files."""
+
+
 def rendered(
-    summary: Summary, language: str = "en", *, attached: bool = True, **templates: str
+    summary: Summary,
+    language: str = "en",
+    *,
+    attached: bool = True,
+    zone: str = "UTC",
+    links: Links = NO_LINKS,
+    **templates: str,
 ) -> RenderedMessage:
     """Render a message to `ops`; templates are given as `mail_txt="…"`."""
     return write_message(
@@ -38,6 +50,8 @@ def rendered(
         thread="<ops@modelwatch>",
         language=language,
         attached=attached,
+        zone=zone,
+        links=links,
         templates={f"{name.replace('_', '.')}.j2": text for name, text in templates.items()},
     )
 
@@ -46,6 +60,12 @@ def rendered(
 def message_of(summary: Summary, language: str = "en") -> Message:
     """Return the message with the built-in templates."""
     return rendered(summary, language).message
+
+
+@cache
+def linked(summary: Summary, language: str = "en") -> Message:
+    """Return the message with links and in a local time."""
+    return rendered(summary, language, zone=ZONES[language], links=LINKS).message
 
 
 @cache
@@ -59,7 +79,7 @@ def renderings() -> dict[str, str]:
 
 
 def _renderings(summary: Summary, language: str) -> dict[str, str]:
-    message = message_of(summary, language)
+    message = linked(summary, language)
     entry = Entry(message.message_id, message.at, message.subject, message.html, message.text)
     texts = {
         "subject.txt": f"{message.subject}\n",
@@ -77,7 +97,7 @@ def _renderings(summary: Summary, language: str) -> dict[str, str]:
 
 def take_screenshot(path: Path, language: str = "en") -> None:
     """Write a screenshot of a mail: in light mode on a desktop, in dark mode on a phone."""
-    light = message_of(FULL, language).html
+    light = linked(FULL, language).html
     dark = light.replace("@media (prefers-color-scheme: dark)", "@media all")
     assert dark != light
     with tempfile.TemporaryDirectory() as scratch:

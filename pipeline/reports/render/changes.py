@@ -290,6 +290,7 @@ def _item(locale: Locale, change: NetChange) -> Item:
             models=change.listed,
             watched=change.watched_models,
             away=change.away_seconds,
+            gateway=change.gateway,
         )
         return Item(head, tuple(more))
     head = _models(locale, change)
@@ -320,7 +321,7 @@ _COUNTED = (ChangeType.FLAPPING, ChangeType.KEEPS_CHANGING, ChangeType.SETTLED)
 def _shape_item(locale: Locale, change: NetChange) -> Item:
     """Return the entry of a change of shape: its fields, and the models that gained or lost them."""
     head = shape(locale, change.fields, len(change.models), change.listed or len(change.models))
-    return Item(head, (), (locale.join_some(map(untrusted, change.models), _MAX_MODELS),))
+    return Item(head, (), (locale.join_some(locale.models(change.gateway, change.models), _MAX_MODELS),))
 
 
 def shape(locale: Locale, changes: Sequence[FieldChange], number: int, listed: int) -> Text:
@@ -360,6 +361,7 @@ def group_texts(
     models: int | None,
     watched: Sequence[str],
     away: int | None,
+    gateway: str = "",
 ) -> list[Text]:
     """Return a change of a group as texts.
 
@@ -373,6 +375,7 @@ def group_texts(
         models: the number of its models; None where they are unknown.
         watched: the watched ones of its models.
         away: for a group that is back, how many seconds it was gone.
+        gateway: to whose pages the models lead.
     """
     group, duration = untrusted(name), locale.duration(away or 0)
     presence = next((each for each in changes if each.field == GROUP_FIELD), None)
@@ -392,7 +395,7 @@ def group_texts(
     others = fields(locale, [each for each in changes if each is not presence])
     found += [locale.text("group.other", group=group, what=each) for each in others]
     if watched:
-        names = locale.join_some(map(untrusted, watched), _MAX_MODELS)
+        names = locale.join_some(locale.models(gateway, watched), _MAX_MODELS)
         found[0] = locale.text("group.watched", what=found[0], models=names)
     return found
 
@@ -403,9 +406,9 @@ def _notes(locale: Locale, change: NetChange, left_out: int) -> Iterator[Text]:
     if change.kind == Kind.RETURNED and change.away_seconds and change_type(change) != ChangeType.RETURNED:
         yield _absence(locale, change)
     if change.case_variant:
-        yield locale.text("case_variant", model=untrusted(change.case_variant))
+        yield locale.text("case_variant", model=locale.model(change.gateway, change.case_variant))
     if change.successor and change.kind == Kind.REMOVED:
-        yield locale.text("successor", model=untrusted(change.successor))
+        yield locale.text("successor", model=locale.model(change.gateway, change.successor))
     is_explained = change.absence is not None and change.steps <= _THERE_AND_BACK
     if (
         change.steps > 1
@@ -438,7 +441,7 @@ def models_count(locale: Locale, number: int, label: str = "") -> Text:
 
 def _models(locale: Locale, change: NetChange) -> Text:
     """Return the ids of a change's models; if they are many or have a label, also their number."""
-    named = locale.join_some(map(untrusted, change.models), _MAX_MODELS)
+    named = locale.join_some(locale.models(change.gateway, change.models), _MAX_MODELS)
     if not change.label and len(change.models) <= _MAX_MODELS:
         return named
     return locale.text(

@@ -19,6 +19,7 @@ TEXT = {
     "breaking": Shade("#8a4b00", "#f0a94b"),
     "notable": Shade("#1b5fae", "#7ab8ff"),
     "calm": Shade("#1f6b3b", "#6fcf8e"),
+    "link": Shade("#0b5cad", "#7ab8ff"),
     "worse": Shade("#b3211b", "#ff8f85"),
     "better": Shade("#1f6b3b", "#6fcf8e"),
 }

@@ -206,7 +206,7 @@ def _where(locale: Locale, summary: Summary) -> Text:
     gateways |= {incident.gateway for incident in summary.incidents if incident.new}
     gateways |= {incident.gateway for incident in summary.resolved}
     if len(gateways) == 1:
-        return (untrusted(gateways.pop(), "name", longest=_MAX_GATEWAY),)
+        return (locale.gateway(gateways.pop(), longest=_MAX_GATEWAY),)
     return locale.text("count.gateways", n=len(gateways))
 
 
@@ -255,8 +255,8 @@ def _named_text(
 def _place(locale: Locale, summary: Summary, news: NetChange | Incident) -> Text:
     """Return the name of one scope, else the gateway and the number of scopes."""
     if len(news.scopes) == 1:
-        return (untrusted(news.scopes[0], "name", longest=_MAX_SCOPE),)
-    gateway = untrusted(news.gateway, "name", longest=_MAX_GATEWAY)
+        return (locale.scope(news.scopes[0], longest=_MAX_SCOPE),)
+    gateway = locale.gateway(news.gateway, longest=_MAX_GATEWAY)
     return locale.text("urgent.where", gateway=gateway, scopes=count_scopes(locale, summary, news.scopes))
 
 
@@ -282,7 +282,10 @@ def _first(change: NetChange) -> FieldChange | PriceChange | None:
 
 def _reason(locale: Locale, incident: Incident, width: int) -> Text:
     """Return an incident in a few words; of a held answer, why, and the watched models that it lacks."""
-    key, models = problem_key(incident), _short_models(locale, incident.missing_watched, width)
+    key, models = (
+        problem_key(incident),
+        _short_models(locale, incident.gateway, incident.missing_watched, width),
+    )
     if incident.state != "held":
         of = "_group" if incident.group is not None else ""
         return locale.text(
@@ -302,7 +305,7 @@ def _short(locale: Locale, change: NetChange, width: int) -> Text:
     if change.kind == Kind.GROUP:
         return locale.text("group.name", group=untrusted(change.groups[0], longest=width))
     if len(change.models) == 1:
-        return (untrusted(change.models[0], longest=width),)
+        return (locale.model(change.gateway, change.models[0], longest=width),)
     return models_count(locale, len(change.models), change.label)
 
 
@@ -321,13 +324,15 @@ def _group_text(locale: Locale, change: NetChange, width: int) -> Text:
         text = locale.text("with_models", what=text, n=change.listed)
     if not change.watched_models:
         return text
-    return locale.text("group.watched", what=text, models=_short_models(locale, change.watched_models, width))
+    return locale.text(
+        "group.watched", what=text, models=_short_models(locale, change.gateway, change.watched_models, width)
+    )
 
 
-def _short_models(locale: Locale, models: Sequence[str], width: int) -> Text:
+def _short_models(locale: Locale, gateway: str, models: Sequence[str], width: int) -> Text:
     """Return the id of one model, else the number of models."""
     if len(models) == 1:
-        return (untrusted(models[0], longest=width),)
+        return (locale.model(gateway, models[0], longest=width),)
     return locale.text("count.models", n=len(models))
 
 

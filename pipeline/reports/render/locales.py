@@ -11,8 +11,11 @@ from functools import cache
 from importlib import resources
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.core.text import printable
+from pipeline.core.times import local_time, zone_name
+from pipeline.reports.types import NO_LINKS, Links
 
 MAX_TEXT = 80
 """The number of characters shown of a gateway's text: an id, a name, a value."""
@@ -25,10 +28,13 @@ class Piece(Struct, frozen=True):
         style: for text from outside `id` (of a model or a field), `name` (of a scope, a group or a gateway),
             `value` (of a field), `quote` (an error message) or `command`; for our own text `strong`, `faint`,
             `worse` or `better`; empty for plain text.
+        link: a web address to which it leads, from the config, with all text from outside percent-encoded; or
+            empty.
     """
 
     text: str
     style: str = ""
+    link: str = ""
 
 
 Text = tuple[Piece, ...]
@@ -61,6 +67,8 @@ def load_messages(language: str) -> Mapping[str, CatalogueMessage]:
 
 Value = Text | Piece | str | int | Decimal
 
+_DAY = len("2026-11-01")
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 _DURATIONS = ((86400, "days"), (3600, "hours"), (60, "minutes"))
@@ -73,12 +81,24 @@ class Locale:
         today: the day of the report (ISO 8601); dates of any other year are written with their year, and
             without it, distances of days are left out.
         attached: a file with all changes is attached, to which messages may refer.
+        zone: the time zone of all times: an IANA name.
+        links: where names lead.
     """
 
-    def __init__(self, language: str, *, today: str = "", attached: bool = False) -> None:
+    def __init__(
+        self,
+        language: str,
+        *,
+        today: str = "",
+        attached: bool = False,
+        zone: str = "UTC",
+        links: Links = NO_LINKS,
+    ) -> None:
         self.language = language
+        self._links = links
         self._messages = load_messages(language)
-        self._today = today[:10]
+        self._zone = zone
+        self._today = self.local(today)[0]
         self._attached = attached
 
     def text(self, key: str, **values: Value) -> Text:
@@ -143,6 +163,39 @@ class Locale:
         size = self.number(abs(value)).removesuffix(".0")
         return self.plain("format.percent", amount=f"{'−' if value < 0 else '+'}{size}")
 
+    def model(self, gateway: str, model: str, *, longest: int = MAX_TEXT) -> Piece:
+        """Return the id of a model, which leads to its page."""
+        return replace(untrusted(model, longest=longest), link=self._links.model(gateway, model))
+
+    def models(self, gateway: str, models: Iterable[str]) -> Iterable[Piece]:
+        """Return the ids of models, each of which leads to its page."""
+        return (self.model(gateway, model) for model in models)
+
+    def scope(self, scope: str, *, shown: str | None = None, longest: int = MAX_TEXT) -> Piece:
+        """Return the name of a scope, or another text for it, which leads to its page."""
+        return replace(untrusted(shown or scope, "name", longest=longest), link=self._links.scope(scope))
+
+    def gateway(self, gateway: str, *, longest: int = MAX_TEXT) -> Piece:
+        """Return the name of a gateway, which leads to its page."""
+        return replace(untrusted(gateway, "name", longest=longest), link=self._links.gateway(gateway))
+
+    def window(self, text: str, since: str | None, until: str) -> Text:
+        """Return a text for a window of time (ISO 8601 UTC), which leads to the page of its changes."""
+        return (Piece(text, link=self._links.changes(since, until)),)
+
+    def local(self, at: str) -> tuple[str, str]:
+        """Return the day (ISO 8601) and the minute of a time (ISO 8601 UTC) in the zone of the report.
+
+        A day without a time is returned as it is.
+        """
+        if self._zone != "UTC" and len(at) > _DAY:
+            at = local_time(at, self._zone).isoformat()
+        return at[:_DAY], at[11:16]
+
+    def zone(self, at: str) -> str:
+        """Return the abbreviation of the zone at a time (ISO 8601 UTC), or its distance from UTC."""
+        return "UTC" if self._zone == "UTC" else zone_name(local_time(at, self._zone))
+
     def day(self, day: str, *, year: bool | None = None) -> str:
         """Format a date (ISO 8601), by default with the year where it is not that of the report."""
         month = self.plain("format.months").split()[int(day[5:7]) - 1]
@@ -160,7 +213,10 @@ class Locale:
 
     def minute(self, at: str, *, zone: bool = True) -> str:
         """Format a time (ISO 8601 UTC), to the minute."""
-        return self.plain("format.utc" if zone else "format.minute", day=self.day(at), time=at[11:16])
+        day, minute = self.local(at)
+        if not zone:
+            return self.plain("format.minute", day=self.day(day), time=minute)
+        return self.plain("format.zone", day=self.day(day), time=minute, zone=self.zone(at))
 
     def duration(self, seconds: int) -> str:
         """Format a duration in its largest unit of at least one: `3 h`, `5.8 days`."""

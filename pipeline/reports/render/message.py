@@ -15,7 +15,7 @@ from pipeline.reports.csv_json import as_csv, as_json
 from pipeline.reports.render.locales import Locale
 from pipeline.reports.render.page import PageDraft, draft_page
 from pipeline.reports.render.templates import TEMPLATES, fill, tidy
-from pipeline.reports.types import Attachment, Message, Summary
+from pipeline.reports.types import NO_LINKS, Attachment, Links, Message, Summary
 
 _SECTION_SIZES = (40, 24, 14, 8, 5, 3, 2, 1)
 """The limits of lines in a section to try, until the report is small enough."""
@@ -45,6 +45,8 @@ def write_message(
     attached: bool = True,
     templates: Mapping[str, str] | None = None,
     bom: bool = False,
+    zone: str = "UTC",
+    links: Links = NO_LINKS,
 ) -> RenderedMessage:
     """Write the message of a report to a destination.
 
@@ -57,9 +59,11 @@ def write_message(
         attached: the attachments are sent too, so the text may refer to them.
         templates: the user's own templates, by file name.
         bom: the attached CSV begins with a byte order mark.
+        zone: the time zone of its times; an IANA name.
+        links: where its names lead.
     """
     problems: list[str] = []
-    draft = draft_page(summary, language, destination=destination, attached=attached)
+    draft = draft_page(summary, language, destination=destination, attached=attached, zone=zone, links=links)
 
     def form(name: str) -> str:
         try:
@@ -132,8 +136,12 @@ def render(
     language: str,
     templates: Mapping[str, str] | None = None,
     bom: bool = False,
+    zone: str = "UTC",
+    links: Links = NO_LINKS,
 ) -> str:
     """Return a report in one of the `FORMS`; HTML is a whole page, and CSV is for Excel with `bom`.
+
+    `zone` and `links` are those of `write_message`.
 
     Raises:
         ConfigError: the user's template has a mistake; the error names file, line and mistake.
@@ -144,7 +152,9 @@ def render(
         case "json":
             return as_json(summary.report)
         case _:
-            return _render(summary, form, draft_page(summary, language), templates or {})
+            return _render(
+                summary, form, draft_page(summary, language, zone=zone, links=links), templates or {}
+            )
 
 
 def _render(summary: Summary, form: str, draft: PageDraft, templates: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from pipeline.reports.render.headline import chart, counts, headline, subject
 from pipeline.reports.render.locales import Locale, Piece, Text, untrusted
 from pipeline.reports.render.scopes import coverage, first_answers, incidents, resolved, shutdowns
 from pipeline.reports.render.types import Page, SectionDraft, as_lazy, tone_of
-from pipeline.reports.types import Summary
+from pipeline.reports.types import NO_LINKS, Links, Summary
 
 
 class PageDraft(Struct, frozen=True):
@@ -31,7 +31,13 @@ class PageDraft(Struct, frozen=True):
 
 
 def draft_page(
-    summary: Summary, language: str, *, destination: str = "", attached: bool = False
+    summary: Summary,
+    language: str,
+    *,
+    destination: str = "",
+    attached: bool = False,
+    zone: str = "UTC",
+    links: Links = NO_LINKS,
 ) -> PageDraft:
     """Return the page of a report.
 
@@ -40,8 +46,10 @@ def draft_page(
         language: one of `LANGUAGES`.
         destination: its name in the config; empty for a report on demand.
         attached: the changes are attached as a file, to which the page may refer.
+        zone: the time zone of its times; an IANA name.
+        links: where its names lead.
     """
-    locale = Locale(language, today=summary.run.started_at[:10], attached=attached)
+    locale = Locale(language, today=summary.run.started_at, attached=attached, zone=zone, links=links)
     tone, badge = _tone(summary)
     page = Page(
         language=language,
@@ -74,15 +82,21 @@ def _tone(summary: Summary) -> tuple[str, str]:
 
 
 def _window(locale: Locale, summary: Summary) -> Text:
-    """Return the time that the report covers; a date common to both ends is written once."""
+    """Return the time that the report covers, which leads to its changes; a common date is written once."""
     since, until = summary.since, summary.run.started_at
+    return locale.window(_window_text(locale, since, until), since, until)
+
+
+def _window_text(locale: Locale, since: str | None, until: str) -> str:
     if since is None:
-        return locale.text("window.first", until=locale.minute(until))
-    if since[:16] == until[:16]:
-        return (Piece(locale.minute(until)),)
-    if since[:10] == until[:10]:
-        return locale.text("window.of_day", day=locale.day(until), since=since[11:16], until=until[11:16])
-    return locale.text("window", since=locale.minute(since, zone=False), until=locale.minute(until))
+        return locale.plain("window.first", until=locale.minute(until))
+    (first, begin), (last, end) = locale.local(since), locale.local(until)
+    if (first, begin) == (last, end):
+        return locale.minute(until)
+    if first == last:
+        day, zone = locale.day(last), locale.zone(until)
+        return locale.plain("window.of_day", day=day, since=begin, until=end, zone=zone)
+    return locale.plain("window", since=locale.minute(since, zone=False), until=locale.minute(until))
 
 
 def _lead(locale: Locale, summary: Summary) -> tuple[Text, ...]:

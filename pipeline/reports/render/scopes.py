@@ -26,9 +26,9 @@ def scopes_text(
 ) -> Text:
     """Return the names of up to three scopes, else their number: `12 keys of aihubmix in group vip`."""
     if len(scopes) <= _MAX_SCOPES:
-        return locale.join(untrusted(scope, "name") for scope in scopes)
+        return locale.join(map(locale.scope, scopes))
     key = f"scopes.{_noun(summary, scopes)}"
-    counted = locale.text(key, n=len(scopes), gateway=untrusted(gateway, "name"))
+    counted = locale.text(key, n=len(scopes), gateway=locale.gateway(gateway))
     if not groups:
         return counted
     named = locale.join_some((untrusted(group, "name", longest=40) for group in groups), _MAX_SCOPES)
@@ -107,7 +107,7 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     """Return the entry of an incident: why, since when, and what to do about it."""
     scopes = scopes_text(locale, summary, incident.scopes, incident.gateway)
     key = problem_key(incident)
-    models = locale.join_some(map(untrusted, incident.missing_watched), _MAX_MODELS)
+    models = locale.join_some(locale.models(incident.gateway, incident.missing_watched), _MAX_MODELS)
     group = untrusted(incident.group or "", "name", longest=40)
     when, number = locale.minute(incident.since), len(incident.scopes)
     of = "_group" if incident.group is not None else ""
@@ -140,7 +140,7 @@ def _causes(locale: Locale, incident: Incident, models: Text) -> Iterator[Text]:
         pass
     elif incident.hold == HoldKind.ANONYMOUS:
         labels = locale.join_some(
-            (untrusted(scope.partition("/")[2], "name") for scope in incident.scopes), _MAX_SCOPES
+            (locale.scope(scope, shown=scope.partition("/")[2]) for scope in incident.scopes), _MAX_SCOPES
         )
         yield locale.text("held.anonymous", n=len(incident.scopes), scopes=labels)
     elif incident.hold in (HoldKind.EMPTY, HoldKind.INCOMPLETE, HoldKind.ALTERNATING):
@@ -195,7 +195,7 @@ def _resolved(locale: Locale, summary: Summary, incident: ResolvedIncident) -> I
         key = "resolved.failed" if incident.reported else f"passed.{error_class}"
         return Item(locale.text(key, scopes=scopes, duration=duration, n=len(incident.scopes)))
     if incident.state == "pending":
-        models = locale.join_some(map(untrusted, incident.models), _MAX_MODELS)
+        models = locale.join_some(locale.models(incident.gateway, incident.models), _MAX_MODELS)
         return Item(locale.text("resolved.pending", scopes=scopes, models=models, duration=duration))
     when = locale.minute(incident.since)
     if not incident.accepted:
@@ -236,7 +236,7 @@ def shutdowns(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
                 "shutdown",
                 day=Piece(locale.day(each.day), "strong"),
                 when=locale.distance(each.day) or "",
-                model=untrusted(each.model),
+                model=locale.model(each.gateway, each.model),
                 scopes=scopes_text(locale, summary, each.scopes, each.gateway),
             )
         )
@@ -264,18 +264,18 @@ def coverage(locale: Locale, summary: Summary) -> Iterator[BlockContent]:
 
 
 def pending_removals(locale: Locale, pending: Sequence[tuple[str, tuple[str, ...]]]) -> list[Item]:
-    """Return the models whose removal is pending, with the scopes that lack the same ones."""
-    by_models: dict[tuple[str, ...], list[Piece]] = {}
+    """Return the models whose removal is pending, with the scopes of a gateway that lack the same ones."""
+    by_models: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for scope, models in pending:
-        by_models.setdefault(models, []).append(untrusted(scope, "name"))
+        by_models.setdefault((scope.partition("/")[0], models), []).append(scope)
     return [
         Item(
             locale.text(
                 "pending",
                 n=len(models),
-                scopes=locale.join_some(scopes, _MAX_SCOPES),
-                models=locale.join_some(map(untrusted, models), _MAX_MODELS),
+                scopes=locale.join_some(map(locale.scope, scopes), _MAX_SCOPES),
+                models=locale.join_some(locale.models(gateway, models), _MAX_MODELS),
             )
         )
-        for models, scopes in by_models.items()
+        for (gateway, models), scopes in by_models.items()
     ]

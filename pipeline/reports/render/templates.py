@@ -10,6 +10,8 @@ from importlib import resources
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from pipeline.errors import ConfigError
 from pipeline.reports.render.colours import dark, light
 from pipeline.reports.render.locales import UNTRUSTED, Piece, Text, plain
@@ -129,6 +131,8 @@ def _markdown(text: Text) -> str:
 
 
 def _piece_as_markdown(piece: Piece) -> str:
+    if piece.link:
+        return f"[{_piece_as_markdown(replace(piece, link=''))}]({piece.link})"
     if piece.style in UNTRUSTED and piece.text:
         return f"`{piece.text.replace('`', _BACKTICK)}`"
     text = _MARKDOWN_SYNTAX.sub(r"\\\1", piece.text)
@@ -146,6 +150,10 @@ def _piece_as_html(piece: Piece) -> Any:
     from markupsafe import Markup, escape
 
     colours = light()
+    if piece.link:
+        style = f"color:{colours['link']};text-decoration:none"
+        shown = _piece_as_html(replace(piece, link=""))
+        return Markup('<a class="link" href="{}" style="{}">{}</a>').format(piece.link, style, shown)
     code = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.93em"
     match piece.style:
         case "id" | "command" | "value":
