@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -195,7 +194,7 @@ class _Needles:
                 self._short.append(needle)
                 continue
             for at in range(_BLOCK):
-                block = int.from_bytes(needle[at : at + _BLOCK], sys.byteorder)
+                (block,) = memoryview(needle[at : at + _BLOCK]).cast("I")
                 self._by_block.setdefault(block, []).append(needle)
 
     def in_text(self, data: bytes) -> Iterable[bytes]:
