@@ -19,6 +19,7 @@ PipelineError              exit 70
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -178,7 +179,8 @@ class PortError(PipelineError):
     exit_code = 71
 
     def __init__(self, port: int, error: OSError) -> None:
-        reason = error.strerror or error
+        # asyncio adds the address to the text of the system.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
         super().__init__(f"port {port} cannot be used ({reason}): set another --port, or 0 for a free one")
 
 

@@ -21,7 +21,7 @@ from pipeline.browse.datasette import (
     serve,
 )
 from pipeline.browse.publish import command as published_command
-from pipeline.cli.options import with_home
+from pipeline.cli.options import Port, with_home
 from pipeline.core.canonical import pretty
 from pipeline.errors import MissingPart, PortError, StoreError
 from pipeline.extras import command_to_add
@@ -48,9 +48,7 @@ _IMMUTABLE = (
 
 @click.command()
 @with_home
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0 takes a free one."
-)
+@click.option("--port", type=Port(), default=8001, show_default=True, help="0 takes a free one.")
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @click.option("--public", is_flag=True, help="Listen on all addresses: whoever reaches the port sees all.")
 @_answers_to

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from pipeline import api
-from pipeline.cli.options import clock, home_option
+from pipeline.cli.options import Port, clock, home_option
 from pipeline.cli.terminal import program_words, relative_path
 from pipeline.demo import Shell, closing_lines, opening_lines, play, step_lines
 from pipeline.errors import PortError
@@ -57,7 +57,9 @@ def _sql() -> str:
 
 
 @click.command()
-@click.option("--port", default=8900, show_default=True, help="The port on loopback; 0 takes a free one.")
+@click.option(
+    "--port", type=Port(), default=8900, show_default=True, help="The port on loopback; 0 takes a free one."
+)
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

@@ -50,6 +50,15 @@ def clock() -> Clock:
     return found or api.now
 
 
+class Port(click.IntRange):
+    """The number of a port; 0 stands for a free one."""
+
+    name = "port"
+
+    def __init__(self) -> None:
+        super().__init__(0, 65535)
+
+
 class Name(click.ParamType[str]):
     """A text in which a shell completes the names of one kind.
 

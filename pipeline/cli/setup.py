@@ -42,6 +42,9 @@ _STARTTLS_PORTS = (25, 587)
 
 _TLS_PORTS = (465, 587)
 
+_FITTING_MAIL = {"mail_to": ("a@example.com",), "mail_server": "localhost", "mail_from": "a@example.com"}
+"""Answers about mail that a config can have, beside which each answer is tried alone."""
+
 
 class _Reference(click.ParamType[str]):
     """A reference to a secret; a secret itself is refused and not shown."""
@@ -70,7 +73,7 @@ class _Pair(click.ParamType[tuple[str, str]]):
         name, equals, text = str(value).partition("=")
         if self._is_secret and not (equals and is_reference(text)):
             # The name may be a secret, too, where somebody forgot it.
-            self.fail(_way_of(f"{param.opts[0]} NAME=" if param else "NAME="), param, ctx)
+            self.fail(_way_of_pair(str(value), f"{param.opts[0]} " if param else ""), param, ctx)
         if not (name and text):
             self.fail("write NAME=VALUE", param, ctx)
         return name, text
@@ -82,6 +85,13 @@ def _way_of(before: str) -> str:
         f"must refer to the secret, never be the secret itself: write {before}env:PROD_KEY (a variable), "
         f"{before}file:prod.key (a file beside the config) or {before}command:… (the output of a program)"
     )
+
+
+def _way_of_pair(text: str, before: str) -> str:
+    """Return how to write a key, `NAME=REFERENCE`, after the beginning of an option; `text` is not shown."""
+    if is_reference(text):
+        return f"has no name: write {before}NAME=REFERENCE, e.g. {before}prod=file:prod.key"
+    return _way_of(f"{before}NAME=")
 
 
 @click.command()
@@ -144,6 +154,7 @@ def init(home: Home, *, no_check: bool, force: bool, schedule: str | None, **opt
         found = None
     else:
         answers = _from_options(home, given)
+        _require_valid(home, answers)
         found = home.check_text(first_config(answers)) if given and not no_check else None
         if found is not None and found.exit_status:
             _print_check(found)
@@ -181,6 +192,38 @@ def _from_options(home: Home, given: dict[str, Any]) -> Answers:
     )
 
 
+def _require_valid(home: Home, answers: Answers) -> None:
+    """Refuse options that no config can have, by the names of the options: no file has their lines yet.
+
+    Raises:
+        click.UsageError: an option has a wrong value.
+        ConfigError: the file of keys has.
+    """
+    try:
+        home.parse_config(first_config(answers))
+    except ConfigError as error:
+        place = _place_in_config(home)
+        lines = error.message.splitlines()
+        if not all(place.match(line) for line in lines):
+            raise
+        raise click.UsageError("\n".join(_with_option(place.sub("", line)) for line in lines)) from error
+
+
+def _place_in_config(home: Home) -> re.Pattern[str]:
+    """Return what matches the file and line before an error of the config."""
+    return re.compile(rf"^{re.escape(str(home.config_path))}(:\d+)?: ")
+
+
+def _with_option(line: str) -> str:
+    """Return an error with the option in place of the key of the config that it sets, where there is one."""
+    mail = re.match(r"destinations\.mail\.(\w+): ", line)
+    if mail:
+        option = "server" if mail[1] == "port" else mail[1]
+        return f"--mail-{option}: {line[mail.end() :]}"
+    url = re.match(r"gateways\.[^:]+\.url: ", line)
+    return f"--url: {line[url.end() :]}" if url else line
+
+
 def _keys_of(given: dict[str, Any]) -> tuple[KeyAnswer, ...]:
     keys: tuple[tuple[str, str], ...] = given.get("keys", ())
     groups = dict(given.get("groups", ()))
@@ -212,6 +255,8 @@ def _mail_of(given: dict[str, Any]) -> MailAnswer | None:
     for name in ("to", "server"):
         if name not in mail:
             raise click.UsageError(f"mail needs --mail-{name}, too")
+    if "zone" in mail and "at" not in mail:
+        raise click.UsageError("--mail-zone is the time zone of --mail-at: add --mail-at HH:MM")
     server, port = _host_and_port(mail["server"])
     user = mail.get("user")
     return MailAnswer(
@@ -228,6 +273,7 @@ def _mail_of(given: dict[str, Any]) -> MailAnswer | None:
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:
+    text = re.sub(r"^smtps?://|/$", "", text)
     host, colon, port = text.rpartition(":")
     has_port = colon and port.isdecimal() and (":" not in host or host.endswith("]"))
     return (host.strip("[]"), int(port)) if has_port else (text.strip("[]"), None)
@@ -312,7 +358,7 @@ class _Questions:
         except ConfigError as error:
             # No file has these lines yet.
             first, *others = error.message.splitlines()
-            place = re.compile(rf"{re.escape(str(self._home.config_path))}(:\d+)?: ")
+            place = _place_in_config(self._home)
             return "\n  ".join(
                 (first.removeprefix(f"{error.where}: "), *(place.sub("", line) for line in others))
             )
@@ -379,7 +425,7 @@ class _Questions:
                 if found:
                     return found
             elif not (equals and is_reference(reference)):
-                click.echo(f"  {_way_of('NAME=')}")
+                click.echo(f"  {_way_of_pair(text, '')}")
             else:
                 self._offer_to_store(reference)
                 answers = self._with_key(answers, KeyAnswer(name, reference), is_asked=True) or answers
@@ -402,7 +448,9 @@ class _Questions:
         if not self._keeps(replace(answers, keys=(key,), keys_file=None), self._try_keys):
             return None
         if is_asked and self._groups:
-            group = click.prompt("  Its group, a label for reports", default="", show_default=False)
+            group = click.prompt(
+                "  Its group, a label for reports (Enter for none)", default="", show_default=False
+            )
             key = replace(key, group=group.strip() or None)
         others = tuple(each for each in answers.keys if each.name != key.name)
         return replace(answers, keys=(*others, key))
@@ -459,7 +507,7 @@ class _Questions:
         before: dict[str, Any] = {}
         while True:
             if not given:
-                given = self._mail_answers(before)
+                given = self._mail_answers(answers, before)
             if not given:
                 return answers
             with_mail = replace(answers, mail=_mail_of(given))
@@ -467,34 +515,37 @@ class _Questions:
                 return with_mail
             before, given = given, {}
 
-    def _mail_answers(self, before: dict[str, Any]) -> dict[str, Any]:
+    def _mail_answers(self, answers: Answers, before: dict[str, Any]) -> dict[str, Any]:
         """Ask for the answers of mail, with those before as defaults; return none without an address."""
+        found: dict[str, Any] = {}
+
+        def ask(name: str, question: str, default: str) -> None:
+            """Ask until a config can have the answer, and keep it; an address and a time may be left out."""
+            while True:
+                text: str = click.prompt(question, default=default, show_default=bool(default)).strip()
+                if name in ("mail_to", "mail_at") and text in ("", _NONE):
+                    return
+                value = text.replace(",", " ").split() if name == "mail_to" else text
+                tried = replace(answers, mail=_mail_of({**_FITTING_MAIL, **found, name: value}))
+                problem = self._problem(lambda: self._parse(tried))  # noqa: B023 - called at once
+                if problem is None:
+                    found[name] = value
+                    return
+                click.echo(f"  {problem}")
+
         to = " ".join(before.get("mail_to", ()))
-        to = click.prompt(
-            f"Mail reports to (address, {_NONE if to else 'Enter for none'})",
-            default=to,
-            show_default=bool(to),
-        ).strip()
-        if to in ("", _NONE):
+        ask("mail_to", f"Mail reports to (address, {_NONE if to else 'Enter for none'})", to)
+        if not found:
             return {}
-        addresses = to.replace(",", " ").split()
-        found: dict[str, Any] = {"mail_to": addresses}
-        server = before.get("mail_server", "localhost")
-        found["mail_server"] = click.prompt("  Mail server (HOST or HOST:PORT)", default=server)
-        found["mail_from"] = click.prompt("  From", default=before.get("mail_from", addresses[0]))
-        user = before.get("mail_user", _NONE)
-        user = click.prompt("  User", default=user).strip()
+        ask("mail_server", "  Mail server (HOST or HOST:PORT)", before.get("mail_server", "localhost"))
+        ask("mail_from", "  From", before.get("mail_from", found["mail_to"][0]))
+        user = click.prompt("  User", default=before.get("mail_user", _NONE)).strip()
         if user != _NONE:
             found["mail_user"] = user
             found["mail_password"] = self._password()
-        at = before.get("mail_at", "")
-        at = click.prompt(
-            "  Daily at (HH:MM; Enter: after each run with news)", default=at, show_default=bool(at)
-        )
-        if at.strip() not in ("", _NONE):
-            found["mail_at"] = at.strip()
-            zone = before.get("mail_zone") or _machine_zone() or "UTC"
-            found["mail_zone"] = click.prompt("  In the time zone", default=zone)
+        ask("mail_at", "  Daily at (HH:MM; Enter: after each run with news)", before.get("mail_at", ""))
+        if "mail_at" in found:
+            ask("mail_zone", "  In the time zone", before.get("mail_zone") or _machine_zone() or "UTC")
         return found
 
     def _password(self) -> str:

@@ -50,6 +50,8 @@ RESERVED = re.compile(
 HOOK_RESERVED = re.compile(r"x-modelwatch-.*|content-.*|host|transfer-encoding|connection", re.IGNORECASE)
 """The headers that a webhook sets itself."""
 
+_NO_URL = 'is not a web address: begin it with https:// or http://, e.g. "https://gateway.example"'
+
 _NO_HOOK = 'is not a web address: write e.g. "https://example.com/hook", or "env:NAME" if it is a secret'
 
 _NO_URL_PARTS = (
@@ -270,13 +272,24 @@ def _path_secret(text: str) -> None:
             raise ValueError(f"has a secret at {name!r}: set `key_param`, or `params` with a reference")
 
 
+def _is_host(text: str) -> bool:
+    try:
+        host(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _server(text: str) -> None:
     try:
         host(text)
     except ValueError:
-        name, _, port = text.rpartition(":")
+        bare = re.sub(r"^[A-Za-z]+://|/$", "", text)
+        name, _, port = bare.rpartition(":")
         cure = 'write e.g. "smtp.example.com"'
-        if name and port.isdecimal():
+        if bare != text and _is_host(bare):
+            cure = f'write "{bare}"'
+        elif port.isdecimal() and _is_host(name):
             plain = ', and security = "none" if it speaks no TLS' if is_this_machine(name) else ""
             cure = f'write server = "{name}" and port = {port}{plain}'
         raise ValueError(f"must be the bare name of a mail server: {cure}") from None
@@ -340,7 +353,7 @@ Reference = Annotated[
 Dialect = Annotated[Text, Check(_dialect)]
 GatewayUrl = Annotated[
     Text,
-    must(is_http_url, 'is not a web address: write e.g. "https://gateway.example"'),
+    must(is_http_url, _NO_URL),
     must(_is_bare, _NO_URL_PARTS),
     Meta(extra_json_schema={"pattern": "^https?://"}),
 ]

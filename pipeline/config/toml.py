@@ -193,6 +193,10 @@ class Document:
         return next((self._lines[at[:end]] for end in range(len(at), 0, -1) if at[:end] in self._lines), 0)
 
 
+_AFTER_NO_QUOTES = ("Invalid value", "Expected newline or end of document after a statement")
+"""The beginnings of what tomllib says of a text without quotes."""
+
+
 def _parse(source: str, path: Path) -> dict[str, Any]:
     reason = "it is nested too deeply"
     if not _LONG_KEY.search(source):
@@ -205,6 +209,13 @@ def _parse(source: str, path: Path) -> dict[str, Any]:
         except ValueError:
             # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
             reason = "a number has too many digits"
+    at = re.search(r" \(at line (\d+), (column \d+)\)$", reason)
+    if at:
+        # Most often a text without quotes: `security = none`, `at = 7:30`.
+        cure = "; a text needs quotes" if reason.startswith(_AFTER_NO_QUOTES) else ""
+        raise ConfigError(
+            f"is not valid TOML: {reason[: at.start()]} (at {at[2]}){cure}", where=f"{path}:{at[1]}"
+        )
     raise ConfigError(f"is not valid TOML: {reason}", where=str(path))
 
 

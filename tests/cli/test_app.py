@@ -151,6 +151,31 @@ def test_a_taken_port_has_an_exit_status_of_its_own(job: Job) -> None:
     one_line(done, 71, f"port {port} cannot be used (Address already in use): {cure}")
 
 
+def test_a_taken_port_of_the_browser_is_named_as_that_of_the_gateway(job: Job) -> None:
+    job.asks("http://127.0.0.1:9", attempts=1)
+    job.quick("run")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = job.quick("browse", "--port", str(port))
+    cure = "set another --port, or 0 for a free one"
+    one_line(done, 71, f"port {port} cannot be used (Address already in use): {cure}")
+
+
+@pytest.mark.parametrize("command", ["gateway", "browse"])
+@pytest.mark.parametrize(
+    ("port", "words"),
+    [
+        ("99999", "99999 is not in the range"),
+        ("-1", "-1 is not in the range"),
+        ("8o80", "'8o80' is not a valid port"),
+    ],
+)
+def test_what_is_no_port_is_wrong_usage(job: Job, command: str, port: str, words: str) -> None:
+    done = job.quick(command, "--port", port, home=False)
+    assert (done.code, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
 def test_an_error_is_one_line_and_its_exit_status(job: Job) -> None:
     one_line(job.quick("run"), 78, "there is no config yet")
     one_line(job.quick("changes"), 74, "there is no database yet")

@@ -165,13 +165,25 @@ def test_an_address_that_does_not_answer_is_asked_again_or_kept(gateway: Gateway
         ),
         (
             ("--mail-to", "a@b.example", "--mail-server", "localhost", "--mail-at", "7.30"),
-            78,
-            "destinations.mail.at",
+            2,
+            "Error: --mail-at: is not a time of day",
         ),
-        (("--mail-to", "nobody", "--mail-server", "localhost"), 78, "is not a mail address"),
+        (
+            ("--mail-to", "nobody", "--mail-server", "localhost"),
+            2,
+            "--mail-to: 'nobody' is not a mail address",
+        ),
+        (("--mail-to", "a@b.example", "--mail-server", "localhost:99999"), 2, "--mail-server: is not a port"),
+        (
+            ("--url", "localhost:3000"),
+            2,
+            "Error: --url: is not a web address: begin it with https:// or http://",
+        ),
+        (("--url", "localhost:3000", "--no-check", "--name", "a.b"), 2, "--url: is not a web address"),
+        (("--name", "a b"), 2, "the name may have letters"),
         (
             ("--mail-to", "a@b.example", "--mail-server", "mx.example:25", "--mail-security", "none"),
-            78,
+            2,
             "plain text",
         ),
         (
@@ -197,6 +209,7 @@ def test_off_a_terminal_an_answer_that_fails_writes_nothing(
     done = job.quick("init", *url, *options)
     assert done.code == code, done.output
     assert words in " ".join(done.output.split())
+    assert str(job.config) not in done.output
     assert "\n".join(map(str, job.home.rglob("*"))) == ""
     if code in (3, 4, 6):
         assert "no config was written: correct this, or add --no-check" in done.stderr
@@ -317,25 +330,28 @@ def test_a_file_of_keys_on_a_terminal_is_asked_again_where_it_is_missing_or_wron
     assert [scope.name for scope in load(job.config).scopes] == ["hub/vip"]
 
 
-def test_answers_of_mail_that_no_config_can_have_are_asked_again_with_the_others_kept(
+def test_an_answer_of_mail_that_no_config_can_have_is_asked_again_at_once_and_the_others_are_kept(
     gateway: Gateway, job: Job, mail_server: str
 ) -> None:
     with terminal(
         job, "--url", gateway.url, "--name", "hub", "--key", "vip=env:VIP", "--anonymous"
     ) as person:
+        person.answer("Mail reports to", "ann")
+        person.wait_for("'ann' is not a mail address")
         person.answer("Mail reports to", "ann@example.com")
+        person.answer("Mail server", "127.0.0.1 9")
+        person.wait_for("must be the bare name of a mail server")
         person.answer("Mail server", "127.0.0.1:9")
+        person.answer("From [ann@example.com]", "watch")
+        person.wait_for("'watch' is not a mail address")
         person.answer("From [ann@example.com]", "watch@example.com")
         person.answer("User [none]")
         person.answer("Daily at", "7.30")
-        person.answer("In the time zone", "Europe/Berlin")
         person.wait_for("is not a time of day")
-        person.answer("Mail reports to (address, none) [ann@example.com]")
-        person.answer("Mail server (HOST or HOST:PORT) [127.0.0.1:9]")
-        person.answer("From [watch@example.com]")
-        person.answer("User [none]")
-        person.answer("[7.30]", "07:30")
-        person.answer("[Europe/Berlin]")
+        person.answer("Daily at", "07:30")
+        person.answer("In the time zone", "Europe/Berln")
+        person.wait_for("'Europe/Berln' is not a time zone")
+        person.answer("In the time zone", "Europe/Berlin")
         person.wait_for("Connection refused")
         person.answer("Keep it all the same?")
         person.answer("Mail reports to")
@@ -436,6 +452,9 @@ def test_names_that_toml_needs_in_quotes_are_quoted(gateway: Gateway, job: Job) 
         ("localhost:465", (), ("localhost", 465, "tls")),
         ("[::1]:2525", (), ("::1", 2525, "none")),
         ("localhost:2525", ("--mail-security", "starttls"), ("localhost", 2525, "starttls")),
+        ("smtp://mx.example:587", (), ("mx.example", 587, "starttls")),
+        ("smtps://mx.example/", (), ("mx.example", 465, "tls")),
+        ("smtp://localhost:8025/", (), ("localhost", 8025, "none")),
     ],
 )
 def test_the_security_of_mail_fits_the_server_and_port(
@@ -456,6 +475,13 @@ def test_the_security_of_mail_fits_the_server_and_port(
     [
         (("--mail-to", "a@example.com"), "mail needs --mail-server, too"),
         (("--mail-at", "07:30"), "mail needs --mail-to, too"),
+        (
+            ("--mail-to", "a@example.com", "--mail-server", "localhost", "--mail-zone", "Europe/Berlin"),
+            "--mail-zone is the time zone of --mail-at: add --mail-at HH:MM",
+        ),
+        (("--key", "file:prod.key"), "has no name: write --key NAME=REFERENCE"),
+        (("--key", "env:PROD"), "has no name: write --key NAME=REFERENCE"),
+        (("--key", "command:show --what=key"), "has no name: write --key NAME=REFERENCE"),
         (("--group", "prod=vip"), "--group prod=…: no --key has this name"),
         (("--group", "vip", "--key", "prod=env:VIP"), "write NAME=VALUE"),
     ],

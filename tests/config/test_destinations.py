@@ -376,6 +376,11 @@ def test_a_server_is_a_bare_name(rejected, server):
 @pytest.mark.parametrize(
     ("server", "cure"),
     [
+        ("smtp://mail.example.com", 'write "mail.example.com"'),
+        ("smtps://mail.example.com/", 'write "mail.example.com"'),
+        ("smtp://mail.example.com:587", 'write server = "mail.example.com" and port = 587'),
+        ("ftp:465", 'write server = "ftp" and port = 465'),
+        ("a b:465", 'write e.g. "smtp.example.com"'),
         ("mail.example.com:465", 'write server = "mail.example.com" and port = 465'),
         (
             "127.0.0.1:8025",

@@ -44,7 +44,16 @@ from support.configs import GATEWAY, SCOPED, SECRET
             "gateways.one.dialect: 'klingon' is not known: use auto, or one of",
         ),
         (f"{SCOPED}[[", "modelwatch.toml: is not valid TOML"),
-        (f"{SCOPED}scopes.public = {{}}\n", "is not valid TOML"),
+        (
+            f"reports = out\n{SCOPED}",
+            "modelwatch.toml:1: is not valid TOML: Invalid value (at column 11); a text needs",
+        ),
+        (
+            f"{SCOPED}[destinations.mail]\nat = 7:30\n",
+            "modelwatch.toml:5: is not valid TOML: Expected newline",
+        ),
+        (f"{SCOPED}[destinations.mail]\nzone = Europe/Berlin\n", "(at column 8); a text needs quotes"),
+        (f"{SCOPED}scopes.public = {{}}\n", "modelwatch.toml:4: is not valid TOML"),
         (
             f'database = ""\n{SCOPED}',
             "modelwatch.toml:1: database: is empty: write a value, or remove the line",
