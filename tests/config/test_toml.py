@@ -29,7 +29,7 @@ from support.configs import GATEWAY, SCOPED, SECRET
         ),
         (
             f"{SCOPED}[hub.scopes]\na = {{}}\n[hub]\n",
-            "modelwatch.toml:6: hub: is not a known key here: use one of database,",
+            "modelwatch.toml:6: hub: is not a known key here: use one of ",
         ),
         (
             f"{GATEWAY}scopes.a = {{ kye = 'env:A' }}\n",
