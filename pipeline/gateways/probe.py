@@ -150,9 +150,21 @@ def probed_scope(configured: Sequence[Scope], gateway: str, name: str | None) ->
             " add a scope with a key, or one without `groups`"
         )
     names = ", ".join(scope.name for scope in scopes)
+    if user := _user_of_groups(configured, gateway, name or ""):
+        raise QuestionError(
+            f"{quoted(name or '')} has no list of its own to repeat: {user} asks for all groups of a user"
+            f" at once. Probe another scope ({names}), or add one with a key of this group"
+        )
     raise QuestionError(
         f"{gateway} has no scope {quoted(name or '')} with a list of its own: there are {names}"
     )
+
+
+def _user_of_groups(configured: Sequence[Scope], gateway: str, name: str) -> str | None:
+    """Return the scope of all groups that has this name, or to one of whose groups it may belong."""
+    names = [scope.name for scope in configured if scope.gateway.name == gateway and scope.all_groups]
+    asked = name if name.startswith(f"{gateway}/") else f"{gateway}/{name}"
+    return next((each for each in names if asked == each or asked.startswith(f"{each}.")), None)
 
 
 def probe_scope(

@@ -30,10 +30,14 @@ def run(tmp_path, gateway, capsys, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("VIP", "sk-vip-12345678")
 
-    def run(*arguments, **settings):
-        """Run the command against the gateway; return exit status, output and errors."""
+    def run(*arguments, users=(), **settings):
+        """Run the command against the gateway; return exit status, output and errors.
+
+        `users` are the insides of the tables of further scopes, by name.
+        """
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         scopes = ["scopes.public = {}", 'scopes.vip = { key = "env:VIP" }']
+        scopes += [f"scopes.{name} = {{ {inside} }}" for name, inside in dict(users).items()]
         config = ["[gateways.local]", f'url = "{gateway.url}"', "attempts = 1", *lines, *scopes]
         (tmp_path / "modelwatch.toml").write_text("\n".join(config), "utf-8")
         monkeypatch.setattr(sys, "argv", ["modelwatch", "probe", *arguments, "--home", str(tmp_path)])
@@ -168,3 +172,20 @@ def test_wrong_usage_names_the_right_values(run, arguments, named):
 
 def test_an_invalid_config_exits_with_78(run):
     assert run("local", dialect="klingon")[0] == 78
+
+
+@pytest.mark.parametrize("name", ["local/ada.vip", "ada.vip", "ada.a_b-1f2e3d", "local/ada"])
+def test_a_scope_of_a_users_groups_has_no_list_to_repeat(run, name):
+    """The user's own scope has none either."""
+    token = 'access_token = "env:TOKEN", user_id = 1, groups = "all"'
+    code, output, errors = run("local", "--scope", name, users={"ada": token})
+    assert (code, output) == (2, "")
+    assert f"'{name}' has no list of its own to repeat: local/ada asks for all groups of a user" in errors
+    assert "Probe another scope (local/public, local/vip), or add one with a key of this group" in errors
+
+
+def test_a_scope_that_only_begins_like_a_users_is_unknown(run):
+    token = 'access_token = "env:TOKEN", user_id = 1, groups = "all"'
+    code, _, errors = run("local", "--scope", "adam.vip", users={"ada": token})
+    assert code == 2
+    assert "local has no scope 'adam.vip' with a list of its own" in errors
