@@ -420,7 +420,8 @@ VIEWS: Mapping[str, Description] = {
     ),
     "price_history": Description(
         "Every price change, the newest first: per `unit` in `currency`, or as the gateway writes a price of "
-        "unknown unit. The USD prices are those after the change.",
+        "unknown unit, without `percent` where its unit, currency or scale changed too. The USD prices are "
+        "those after the change.",
         {**_CHANGED_PRICE, **_CHANGED_SCOPES},
         sort="-at",
         search_column="model_id",

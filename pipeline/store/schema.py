@@ -398,7 +398,10 @@ def unquoted_references(db: Database) -> None:
 
 
 def shortened_holds(db: Database) -> None:
-    """Add what held lists brought, and from how many models those that are not kept whole were shortened."""
+    """Add what held lists brought, and from how many models those that are not kept whole were shortened.
+
+    The view `price_history` has no percent of raw amounts whose unit, currency or scale changed too.
+    """
     _drop_views(db)
     _recreate(db, "sightings", added_bytes="null", shortened_from="null")
     _run(db, VIEWS)

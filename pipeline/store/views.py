@@ -140,6 +140,18 @@ _IS_PRICED = """
 """
 """Whether a change has a field of a price; asked of each change, so that SQLite may begin with the newest."""
 
+_LAST_NAME = "lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), ''))"
+_SCALES = ("currency", "decimals", "exponent", "scale", "unit")
+_AMOUNTS = ("price", "cost", "rate", "amount", "fee")
+
+_IS_RESCALED = f"""
+    exists (select 1 from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)
+        and ({" or ".join(f"{_LAST_NAME} glob '*{word}*'" for word in _SCALES)})
+        and not ({" or ".join(f"rtrim({_LAST_NAME}, 's') glob '*{word}'" for word in _AMOUNTS)}))
+"""  # noqa: S608 - our own words
+"""Whether a change has another unit, currency or scale of amounts, by the rule of `core/prices.py`."""
+
 VIEWS = f"""
 create view catalog as
 select scopes.name as scope, gateways.name as gateway, scopes.group_name, models.name as model,
@@ -263,7 +275,7 @@ join json_each((select json_group_array(json_array(field, before, after, percent
     where change_id = changes.id and class = 'price'
     union all
     select field, {_BEFORE}, {_AFTER},
-           {percent(_BEFORE, _AFTER)}, null, null
+           case when not {_IS_RESCALED.strip()} then {percent(_BEFORE, _AFTER)} end, null, null
     from changed_fields as fields_of where change_id = changes.id and class = 'price') as both)) as price
 left join records on records.id = changes.after
 left join models on models.id = changes.model

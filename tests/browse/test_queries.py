@@ -387,3 +387,34 @@ def test_a_percentage_is_to_a_tenth_or_to_its_first_digit(
     values = {"before": before, "after": after}
     sql = f"select {percent_sql(':before', ':after')}"
     assert sqlite3.connect(":memory:").execute(sql, values).fetchone() == (percent,)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"unit": "credit"}, {"unit": "point"}),
+        ({"currency": "XAA"}, {"currency": "XBB"}),
+        ({"priceUnit": "credit"}, {"priceUnit": "point"}),
+        ({"scale": 100}, {"scale": 1000}),
+        ({}, {"units": "point"}),
+    ],
+)
+def test_price_history_has_no_percent_where_unit_currency_or_scale_changed(
+    script: Script, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    script.offers("acme/prod", "lyra")
+    for amount, beside in ((0.04, before), (40, after)):
+        script.offers_now["acme/prod"]["lyra"] = {"pricing": {"input": amount, **beside}}
+        script.run()
+    rows = script.store.rows("select field, before, after, percent from price_history")
+    assert [row["percent"] for row in rows if row["field"].endswith("input")] == [None]
+    assert not any(row["percent"] for row in rows)
+
+
+def test_price_history_has_the_percent_of_a_price_named_by_its_unit(script: Script) -> None:
+    script.offers("acme/prod", "lyra")
+    for amount in (0.04, 0.05):
+        script.offers_now["acme/prod"]["lyra"] = {"pricing": {"unit_price": amount, "unit": "credit"}}
+        script.run()
+    rows = script.store.rows("select field, percent from price_history")
+    assert columns(rows, "field", "percent") == [("pricing.unit_price", 25.0)]
