@@ -220,8 +220,9 @@ def _with_option(line: str) -> str:
     if mail:
         option = "server" if mail[1] == "port" else mail[1]
         return f"--mail-{option}: {line[mail.end() :]}"
-    url = re.match(r"gateways\.[^:]+\.url: ", line)
-    return f"--url: {line[url.end() :]}" if url else line
+    line = re.sub(r"^gateways\.[^:]+\.url: ", "--url: ", line)
+    line = re.sub(r"^gateways\.[^:]+?\.scopes\.([^:]+): the name ", r"--key \1: the name ", line)
+    return re.sub(r"^gateways\.[^:]+: the name ", "--name: the name ", line)
 
 
 def _keys_of(given: dict[str, Any]) -> tuple[KeyAnswer, ...]:

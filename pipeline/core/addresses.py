@@ -62,7 +62,7 @@ def mailbox(text: str) -> Mailbox:
     named = _NAMED.fullmatch(text.strip())
     name, address = (named[1].strip(), named[2].strip()) if named else ("", text.strip())
     quoted = _QUOTED.fullmatch(name)
-    if address.count("@") != 1 or (not quoted and re.search("[<>]", name)):
+    if address.count("@") != 1 or address.endswith("@") or (not quoted and re.search("[<>]", name)):
         raise ValueError(f"{text!r} is not a mail address: {_EXAMPLES}")
     name = re.sub(r"\\(.)", r"\1", quoted[1]).strip() if quoted else name
     return Mailbox(name, _address(address))

@@ -180,7 +180,13 @@ def test_an_address_that_does_not_answer_is_asked_again_or_kept(gateway: Gateway
             "Error: --url: is not a web address: begin it with https:// or http://",
         ),
         (("--url", "localhost:3000", "--no-check", "--name", "a.b"), 2, "--url: is not a web address"),
-        (("--name", "a b"), 2, "the name may have letters"),
+        (("--name", "a b"), 2, "Error: --name: the name may have letters"),
+        (("--key", "a b=env:VIP"), 2, "Error: --key a b: the name may have letters"),
+        (
+            ("--mail-to", "me@", "--mail-server", "localhost"),
+            2,
+            "--mail-to: 'me@' is not a mail address: write",
+        ),
         (
             ("--mail-to", "a@b.example", "--mail-server", "mx.example:25", "--mail-security", "none"),
             2,

@@ -210,5 +210,8 @@ def test_the_commented_settings_of_init_are_valid_and_the_defaults(tmp_path):
 )
 def test_init_writes_nothing_for_invalid_options(tmp_path, option):
     job = Job(tmp_path)
-    assert SECRET not in one_line(job.quick("init", "--no-check", *option), 78)
+    done = job.quick("init", "--no-check", *option)
+    assert (done.code, done.stdout) == (2, "")
+    assert f"Error: {option[0]}: " in done.stderr
+    assert SECRET not in done.stderr
     assert not job.config.exists()
