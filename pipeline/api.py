@@ -668,7 +668,7 @@ class Home(Struct, frozen=True):
         """Accept the held answers of scopes that match a glob, and send the reports that are due.
 
         Raises:
-            QuestionError: nothing is held for any of them.
+            QuestionError: nothing is held for any of them, or none is named.
         """
         from pipeline.sync.accept import accept, dialect_of_scopes, held_scopes
 

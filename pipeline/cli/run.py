@@ -143,12 +143,9 @@ def check_row(scope: Scope, found: CheckResult) -> dict[str, Any]:
             row |= {"error": None, "advice": advice}
         case FetchError() as error:
             problem = {"class": type(error).__name__, "message": error.message}
+            advice = error.on_terminal if isinstance(error, Unresolved) else error.message
             if not error.cure:
-                advice = f"{sentence(error.message)} {_cure(type(error).__name__, scope)}"
-            elif isinstance(error, Unresolved):
-                advice = error.on_terminal
-            else:
-                advice = error.message
+                advice = f"{sentence(advice)} {_cure(type(error).__name__, scope)}"
             row |= {"answers": "no", "dialect": None, "models": None, "error": problem, "advice": advice}
         case _:
             raise AssertionError("a check sends no validators, so no answer is unchanged")
@@ -319,7 +316,7 @@ def log_deliveries(deliveries: DeliverySummary) -> None:
 
 @click.command()
 @with_home
-@click.argument("scopes", nargs=-1, type=Name("scopes"), required=True, metavar="SCOPE...")
+@click.argument("scopes", nargs=-1, type=Name("scopes"), metavar="SCOPE...")
 def accept(home: Home, scopes: tuple[str, ...]) -> None:
     """Accept the held answers of scopes at once; SCOPE may be a glob, such as 'aihubmix/*'."""
     found = home.accept(*scopes)

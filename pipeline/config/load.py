@@ -67,7 +67,8 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: a line for each error names the file, the line or key, and what to write.
     """
-    text = read_text(path, if_absent="there is no config yet: write one with `modelwatch init`")
+    write_one = "there is no config yet: write one with `modelwatch init`"
+    text = read_text(path, if_absent=f"{write_one}, or name another home by --home or MODELWATCH_HOME")
     return parse(text, path)
 
 

@@ -357,7 +357,9 @@ def _refuse_unreadable(path: Path) -> None:
         path.stat()
         closed = not os.access(path, os.R_OK)
     except FileNotFoundError:
-        raise StoreError("there is no database yet: `modelwatch run` creates it", path=path) from None
+        create = "there is no database yet: `modelwatch run` creates it"
+        message = f"{create}, or name another home by --home or MODELWATCH_HOME"
+        raise StoreError(message, path=path) from None
     except PermissionError:
         closed = True
     except OSError as error:

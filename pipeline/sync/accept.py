@@ -29,14 +29,17 @@ def held_scopes(store: Store, globs: Sequence[str]) -> list[str]:
     """Return the names of the scopes with a held answer that match one of some globs.
 
     Raises:
-        QuestionError: there are none, or a glob matches no scope.
+        QuestionError: there are none, or a glob matches no scope. Without globs it names the held scopes.
     """
     require_scopes(store, globs)
-    states = sorted(scope_states(store).items())
-    held = [name for name, state in states if state.held and matches(name, globs)] if globs else []
-    if not held:
-        raise QuestionError(f"nothing is held for {' '.join(globs)}: see `modelwatch status`")
-    return held
+    held = sorted(name for name, state in scope_states(store).items() if state.held)
+    if held and not globs:
+        raise QuestionError(f"name the scopes to accept; held: {' '.join(held)}")
+    found = [name for name in held if matches(name, globs)]
+    if not found:
+        what = f" for {' '.join(globs)}" if globs else ""
+        raise QuestionError(f"nothing is held{what}: see `modelwatch status`")
+    return found
 
 
 def dialect_of_scopes(scopes: Sequence[Scope]) -> DialectOf:

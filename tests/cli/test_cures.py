@@ -258,3 +258,13 @@ def test_a_probe_of_groups_alone_names_a_scope_that_works(job: Job) -> None:
     done = job.quick("probe", "g")
     assert done.code == 2
     assert "add a scope with a key, or one without `groups`" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["prod.key", "keys/prod.key"])
+def test_check_names_the_path_of_a_key_file_that_is_missing(job: Job, name: str) -> None:
+    configured(job, "http://127.0.0.1:9", f'prod = {{ key = "file:{name}" }}')
+    done = job.quick("check")
+    assert f"No such file or directory ({job.home / name}). Set the key in {name}" in " ".join(
+        done.stdout.split()
+    )
+    assert str(job.home) not in job.quick("run").stderr

@@ -447,6 +447,17 @@ def test_accept_where_nothing_is_held_is_wrong_usage(alone):
     assert "nothing is held for local/public: see `modelwatch status`" in done.stderr
 
 
+def test_accept_without_a_scope_names_those_that_are_held(gateway, alone):
+    alone.quick("run", at=hour(6))
+    assert alone.quick("accept").stderr == "Error: nothing is held: see `modelwatch status`\n"
+    gateway.tags()
+    gateway.drops("alpha", "beta", "gamma", "delta", of="default")
+    assert alone.quick("run", at=hour(7)).code == 5
+    done = alone.quick("accept")
+    assert (done.code, done.stderr) == (2, "Error: name the scopes to accept; held: local/public\n")
+    assert state(alone)["public"]["state"] == "held"
+
+
 def test_accept_takes_nothing_if_one_glob_matches_no_scope(gateway, alone):
     alone.quick("run", at=hour(6))
     gateway.fails("empty")

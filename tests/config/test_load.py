@@ -131,6 +131,13 @@ def test_a_missing_config_names_the_command_that_writes_one(tmp_path):
     one_line(Job(tmp_path).quick("run"), 78, "modelwatch.toml: there is no config yet", "`modelwatch init`")
 
 
+@pytest.mark.parametrize("command", ["run", "status", "accept local/prod", "send --test", "backup copy.db"])
+def test_a_command_in_the_wrong_directory_says_how_to_name_the_home(tmp_path, command):
+    done = Job(tmp_path).quick(*command.split(), home=False)
+    assert done.code in {74, 78}
+    assert "name another home by --home or MODELWATCH_HOME" in done.stderr
+
+
 def test_a_config_that_cannot_be_read_is_reported(tmp_path):
     job = Job(tmp_path)
     job.config.write_bytes(b"# gr\xf6sse\n")
