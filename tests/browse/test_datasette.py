@@ -32,6 +32,7 @@ from pipeline.browse.plugins.feed import title_of
 from pipeline.browse.queries import QUERIES
 from pipeline.core.text import printable
 from pipeline.errors import StoreError
+from pipeline.extras import command_to_add
 from pipeline.store import Store
 
 
@@ -198,7 +199,7 @@ def test_without_datasette_it_prints_how_to_install_it(tmp_path: Path) -> None:
     ):
         done = job.quick("browse")
     assert done.code == 69
-    assert "pip install 'modelwatch[browse]'" in done.stderr
+    assert f"Datasette is not installed: run `{command_to_add('datasette', 'browse')}`" in done.stderr
 
 
 def test_it_listens_on_loopback_unless_public(tmp_path: Path) -> None:
