@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from pipeline.browse.descriptions import without_backquotes
 from pipeline.store.outcomes import SETS_LISTING
-from pipeline.store.views import PRICE_NAME, is_same_price, percent
+from pipeline.store.views import PRICE_NAME, SIZES, is_same_price, is_side, percent
 
 
 class Query(Struct, frozen=True):
@@ -144,6 +144,8 @@ EVENTS = (Path(__file__).parent / "plugins" / "start" / "events.sql").read_text(
 It is beside the plug-ins, which read it too, since these import nothing of the package.
 """
 
+_BEFORE, _AFTER = (f"trim(newest.{side}, '\"')" for side in ("before", "after"))
+
 _WHAT_CHANGED = Query(
     "what_changed",
     "Changes between two times",
@@ -154,7 +156,8 @@ _WHAT_CHANGED = Query(
     within 7 days with another value is a change from the value that was lost. Default: the 7 days
     before the last run. `scope` is a glob of scope names, such as aihubmix/*. `class` is a class of fields:
     price, limits, capabilities, lifecycle, text, counters, other, or shape (fields that nearly all records
-    gained or lost). Default: all but shape. {_TIMES}
+    gained or lost). Default: all but shape. `price_before` and `price_after` are the prices of a field per
+    `unit` in `currency`, where these are known. {_TIMES}
     """,
     ("since", "until", "scope", "class"),
     f"""
@@ -208,8 +211,15 @@ newest as (
 )
 select at, kind, gateway, name as model, field, before, after, class, scopes, (
            select group_concat(names.scope_names, ' ') from json_each(names_of) join names on names.of = value
-       ) as scope_names, model as model_id, change as change_id, since
-from newest
+       ) as scope_names, model as model_id, change as change_id, since, price ->> 0 as price_before,
+       price ->> 1 as price_after, price ->> 2 as currency, price ->> 3 as unit
+from (select newest.*, iif(class = 'price' and kind = 'changed', (
+          select iif(min(sides) = max(sides), min(sides), null) from (
+              select json_array(price.before, price.after, price.currency, price.unit) as sides
+              from price_changes as price, {SIZES}
+              where price.change_id = newest.change and {is_side(_BEFORE, "price.before")}
+              and {is_side(_AFTER, "price.after")})), null) as price
+      from newest)
 order by at desc, snapshot desc, gateway, name, field
 """,  # noqa: S608 - our own words
 )

@@ -94,7 +94,7 @@ def _is_number(side: str) -> str:
     return f"({side} glob '*[0-9]*' and {side} not glob '*[^0-9.eE+-]*')"
 
 
-def _is_side(side: str, amount: str) -> str:
+def is_side(side: str, amount: str) -> str:
     """Return SQL for whether a value of a field is an amount in a unit of `sizes`, or has its digits.
 
     Units are powers of ten, so the digits of a text are tested once.
@@ -112,17 +112,17 @@ def _is_length(side: str) -> str:
     return f"({side} is null or ({_is_number(side)} and {is_one}))"
 
 
-_SIZES = "(values " + ", ".join(f"({float(size)!r})" for size in dict.fromkeys(UNIT_FACTORS)) + ") as sizes"
+SIZES = "(values " + ", ".join(f"({float(size)!r})" for size in dict.fromkeys(UNIT_FACTORS)) + ") as sizes"
 
 _REPEATS_PRICE = f"""
     (exists (
-        select 1 from record_prices as new, {_SIZES}
-        where new.record = changes.after and {_is_side(_AFTER, "new.amount")} and (
-            select {_is_side(_BEFORE, "max(old.amount)")} from record_prices as old
+        select 1 from record_prices as new, {SIZES}
+        where new.record = changes.after and {is_side(_AFTER, "new.amount")} and (
+            select {is_side(_BEFORE, "max(old.amount)")} from record_prices as old
             where old.record = changes.before and {is_same_price("old", "new")}))
     or (fields_of.before is not null and coalesce({_AFTER}, '') not glob '*[0-9]*' and exists (
-        select 1 from record_prices as old, {_SIZES}
-        where old.record = changes.before and {_is_side(_BEFORE, "old.amount")} and not exists (
+        select 1 from record_prices as old, {SIZES}
+        where old.record = changes.before and {is_side(_BEFORE, "old.amount")} and not exists (
             select 1 from record_prices as new
             where new.record = changes.after and {is_same_price("new", "old")})))
     or (fields.name glob '*.[0-9]*' and exists (

@@ -12,10 +12,12 @@ import pytest
 from support.browsing import Site, datasette_on, text
 from support.e2e import Job
 
+from pipeline.browse.datasette import configuration
 from pipeline.browse.plugins.cells import price
 from pipeline.browse.plugins.start import QUERIES, prepare_connection
 from pipeline.reports.render.locales import Locale
 from pipeline.simulator import Gateway
+from pipeline.store import Store
 
 YUAN = {"currency": "CNY", "unit": "1M tokens"}
 LONG = "input_cost_per_token_above_200k_tokens"
@@ -62,7 +64,9 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 @pytest.fixture(scope="module")
 def site(job: Job) -> Site:
-    return Site(datasette_on(job.database))
+    with Store.read(job.database) as store:
+        metadata = configuration(store, "modelwatch")
+    return Site(datasette_on(job.database, metadata=metadata))
 
 
 EXPECTED = {
@@ -187,3 +191,21 @@ def test_a_price_that_a_list_lost_and_regained_higher_as_a_text_is_a_rise(tmp_pa
             job.quick("run", at=f"2026-05-{day}T06:00:00Z")
     page = text(Site(datasette_on(job.database)).page("/"))
     assert re.search(r"price increase 6 a input \$1.00 \$2.00 per 1M \+100%", page)
+
+
+@pytest.mark.parametrize(
+    ("model", "sides"),
+    [
+        ("words", "price.input $0.50 $0.40 per 1M"),
+        ("yuan", "pricing.input CNY 2 CNY 3 per 1M"),
+        ("long", f"{LONG} $2.50 $3.00 per 1M"),
+        ("gone", "price.input $1.00 per 1M"),
+        ("credits", "price.input 5 credits 9 credits"),
+        ("plain", "cost.input 0.04 0.05"),
+        ("tiny", "price_per_image $0.002 $0.004 per image"),
+    ],
+)
+def test_the_page_of_changes_writes_prices_as_the_start_page_does(site: Site, model: str, sides: str) -> None:
+    page = site.page("/modelwatch/what_changed?since=2026-05-01")
+    lines = [text(line) for line in page.split("<tr") if f"{model} " in text(line)]
+    assert any(f"{model} {sides}" in line for line in lines), lines

@@ -418,3 +418,16 @@ def test_price_history_has_the_percent_of_a_price_named_by_its_unit(script: Scri
         script.run()
     rows = script.store.rows("select field, percent from price_history")
     assert columns(rows, "field", "percent") == [("pricing.unit_price", 25.0)]
+
+
+def test_what_changed_leaves_a_price_raw_that_could_be_of_two_amounts(script: Script) -> None:
+    """Per 1K or per 1M tokens, each field could be of the input or the output."""
+    script.offers("acme/prod", "lyra")
+    for pricing in ({"input": 1, "output": 1000}, {"input": 2, "output": 2000}):
+        script.offers_now["acme/prod"]["lyra"] = {"pricing": {**pricing, "unit": "per_million_tokens"}}
+        script.run()
+    rows = ask(script.store, "what_changed", since="2026-01-01", **{"class": "price"})
+    assert columns(rows, "field", "before", "after", "price_before", "currency") == [
+        ("pricing.input", "1", "2", None, None),
+        ("pricing.output", "1000", "2000", None, None),
+    ]

@@ -76,6 +76,9 @@ NOTHING = Markup('<i class="mw-nothing"></i>')
 FEW = 3
 """Names of a list that are shown, of a long one."""
 
+PRICES = frozenset({"price_before", "price_after", "currency", "unit"})
+"""Columns of a query that say what the sides of a change are, and are shown in these."""
+
 COUNTS = frozenset(
     {"added", "changed", "context_length", "from_tokens", "max_output", "models", "removed", "scopes", "size"}
 )
@@ -276,7 +279,7 @@ def shown_columns(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list
     found = []
     for place, column in enumerate(columns):
         values = {str(row[place]) for row in rows}
-        is_known = column.endswith("_id") or column == "class"
+        is_known = column.endswith("_id") or column == "class" or (column in PRICES <= set(columns))
         if not is_known and values != {NOTHING} and not (column in TELLING and len(values) == 1):
             found.append((place, column))
     return found
@@ -321,7 +324,11 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, database: 
     shown = (
         Markup('<span class="mw-badge mw-%s">%s</span>') % (value, value) if column in BADGES else cell(value)
     )
-    if shown is None and column in SIDES | PAIR and number(value) is not None:
+    if column in SIDES and set(row.keys()) >= PRICES and row["currency"]:
+        unit = row["unit"].replace("1M tokens", "1M") if column == "after" or row["after"] is None else None
+        text = price(row[f"price_{column}"], row["currency"], unit)
+        shown = Markup('<span class="mw-number">%s</span>') % text
+    elif shown is None and column in SIDES | PAIR and number(value) is not None:
         text = value.strip('"') if table else side_of(value)
         shown = Markup('<span class="mw-number">%s</span>') % text
     if shown is None and column in NAMES:
