@@ -20,9 +20,9 @@ from pipeline.config import Config
 from pipeline.core.addresses import is_this_machine
 from pipeline.core.masking import SHORTEST_IN_BODY
 from pipeline.core.text import choices, quoted
-from pipeline.core.times import Schedule, iso
+from pipeline.core.times import Schedule, iso, minute
 from pipeline.core.types import Resolve, Scope, Share, is_reference
-from pipeline.core.watchlist import NO_WATCH, Watch, matches, matching_scopes
+from pipeline.core.watchlist import NO_WATCH, Watch, matches, matches_pattern, matching_scopes
 from pipeline.delivery.types import REPORTS
 from pipeline.errors import (
     ConfigError,
@@ -79,6 +79,7 @@ from pipeline.store.derivation import record_rules, recorded_rules, rules_of
 from pipeline.store.files import atomic_write, clear_drafts, exposure, make_directory, write_private
 from pipeline.store.groups import UserGroup, user_groups
 from pipeline.store.models import model_names
+from pipeline.store.mutes import Mute, add_mutes, end_mutes, mutes
 from pipeline.store.outbox import Delivery, deliveries
 from pipeline.store.runs import find_run
 from pipeline.store.scopes import left_out_rows, scope_gateways, scope_groups
@@ -123,6 +124,7 @@ __all__ = [
     "ListingAnswer",
     "LookupResult",
     "Moment",
+    "Mute",
     "Names",
     "Needs",
     "Preview",
@@ -863,6 +865,57 @@ class Home(Struct, frozen=True):
         with self._write() as store:
             return drop(store, numbers)
 
+    def mute(self, *, scopes: Globs = (), models: Globs = (), until: str) -> tuple[Mute, ...]:
+        """Mute the problems of scopes and the changes of models until a time; return all mutes in force.
+
+        A mute of the same name or glob is replaced.
+
+        Args:
+            scopes: names of scopes, and globs of them.
+            models: ids of models, and globs of them.
+            until: ISO 8601 UTC.
+
+        Raises:
+            QuestionError: the time has passed, or a name or glob matches nothing that was ever asked or
+                listed.
+        """
+        at = self.clock()
+        if until <= at:
+            raise QuestionError(f"{minute(until)} UTC has passed: a mute must end in the future")
+        with self._write() as store:
+            scope_test(store, tuple(scopes))
+            known = model_names(store) if models else ()
+            for model in models:
+                if not any(matches_pattern(model, name) for name in known):
+                    raise QuestionError(unknown_model(store, model))
+            with store.transaction():
+                add_mutes(store, "scope", scopes, at=at, until=until)
+                add_mutes(store, "model", models, at=at, until=until)
+            return mutes(store, at).all
+
+    def unmute(self, *, scopes: Globs = (), models: Globs = ()) -> tuple[Mute, ...]:
+        """End mutes by their names or globs, as they were written; return those that ended.
+
+        Raises:
+            QuestionError: one of them is not muted.
+        """
+        at = self.clock()
+        wanted = {*(("scope", each) for each in scopes), *(("model", each) for each in models)}
+        with self._write() as store:
+            found = [each for each in mutes(store, at).all if (each.kind, each.pattern) in wanted]
+            lacking = wanted - {(each.kind, each.pattern) for each in found}
+            if lacking:
+                kind, pattern = min(lacking)
+                raise QuestionError(f"no {kind} {pattern!r} is muted: `modelwatch mute` lists what is")
+            with store.transaction():
+                end_mutes(store, found, at=at)
+        return tuple(found)
+
+    def mutes(self) -> tuple[Mute, ...]:
+        """Return the mutes in force."""
+        with self._read() as store:
+            return mutes(store, self.clock()).all
+
     # The history.
 
     def changes(
@@ -939,7 +992,7 @@ class Home(Struct, frozen=True):
     def status(self) -> Status:
         """Return the last run, the state of every scope, and the number of undelivered reports."""
         with self._read() as store:
-            return find_status(store, self.watch_list)
+            return find_status(store, self.watch_list, at=self.clock())
 
     def show(self, model: str, *, scopes: Globs = (), unlisted: bool = False) -> list[ModelDetails]:
         """Return the details of a model, one value for each gateway.

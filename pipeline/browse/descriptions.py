@@ -349,6 +349,18 @@ TABLES: Mapping[str, Description] = {
         sort="-id",
         hidden=True,
     ),
+    "mutes": Description(
+        "What `modelwatch mute` has muted: scopes whose problems, and models whose changes, are not urgent.",
+        {
+            "name": "Name of a scope or id of a model, or a glob of them",
+            "kind": "scope or model",
+            "since": "When it began (UTC)",
+            "until": "When it ends (UTC)",
+            "ended_at": "When it was ended before that (UTC)",
+        },
+        sort="-until",
+        hidden=True,
+    ),
     "models_fts": Description("The full-text index of models.", _SEARCH_COLUMNS, hidden=True),
 }
 

@@ -36,8 +36,9 @@ _REMOVE_PRIVATE = (
     "update sightings set error = null, cure = null",
     "delete from deliveries",
     "delete from destinations",
+    "delete from mutes",
 )
-"""Statements that remove references to secrets, validators of servers, error messages and deliveries."""
+"""Statements that remove references to secrets, validators of servers, errors, deliveries and mutes."""
 
 
 def publish(source: Path, target: Path, names: Sequence[str] = ()) -> int:

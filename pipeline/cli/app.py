@@ -50,6 +50,7 @@ _PURPOSES = {
     },
     "Look": {
         "status": _Entry("catalog", "Show the last run, and which scopes are held or failing."),
+        "mute": _Entry("mute", "Keep a known problem or a model out of alarms for a time.", writes=True),
         "watch": _Entry("watch", "Check watched models: missing, retiring, repriced or OK."),
         "models": _Entry("catalog", "List models with prices and limits; filter and sort them."),
         "show": _Entry("model", "Show one model at every gateway."),

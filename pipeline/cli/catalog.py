@@ -12,7 +12,7 @@ from typing import Any
 import click
 from msgspec.structs import asdict, replace
 
-from pipeline.api import Home, Needs, Status, UserGroup
+from pipeline.api import Home, Mute, Needs, Status, UserGroup
 from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
 from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, table
 from pipeline.cli.watch import group_loss_lines
@@ -426,6 +426,7 @@ def status(home: Home, *, exit_code: bool, since: str | None, as_json: bool) -> 
             "reports_refused": found.refused,
             "unsteady": list(found.unsteady),
             "coverage": [coverage_value(scope) for scope in found.coverage],
+            "mutes": list(map(asdict, found.mutes)),
         }
         raw(pretty(value))
     else:
@@ -441,6 +442,12 @@ def _references(home: Home) -> dict[str, str | None]:
         return {scope.name: scope.reference for scope in home.config.scopes}
     except ConfigError:
         return {}
+
+
+def mute_lines(mutes: Iterable[Mute]) -> Iterator[str]:
+    """Yield a line for each mute."""
+    for each in mutes:
+        yield f"muted until {minute(each.until)} UTC: {each.kind} {printable(each.pattern)}"
 
 
 def _status_lines(status: Status, references: Mapping[str, str | None]) -> Iterator[str]:
@@ -468,6 +475,7 @@ def _status_lines(status: Status, references: Mapping[str, str | None]) -> Itera
             yield f"{scope.scope}: not asked since {minute(scope.last_asked)}"
         if scope.scope in status.unsteady:
             yield f"{scope.scope}: unsteady, its problem comes and goes: its end is reported after 24 h"
+    yield from mute_lines(status.mutes)
     for state, number in (("waiting", status.waiting), ("refused", status.refused)):
         if number:
             yield f"reports {state}: {number}; `modelwatch outbox` shows why"

@@ -27,7 +27,7 @@ from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
 from pipeline.core.masking import SHORTEST_IN_BODY
 from pipeline.core.text import count, printable, sentence
-from pipeline.core.types import PROBLEMS, Scope, reference_name
+from pipeline.core.types import PROBLEMS, Kind, Scope, reference_name
 from pipeline.errors import CHANGES_EXIT, FetchError, Unresolved
 from pipeline.history.types import Coverage, Event
 from pipeline.history.watch import WatchedModel
@@ -251,9 +251,18 @@ class _Observer(RunObserver):
         if self._prints:
             return
         assert self._report
-        _log_lines(pending_lines(self._absences if self._repeat else problems.absences))
-        _log_lines(_urgent_lines(self._report.events))
-        _log_lines(_scope_lines(self._report.coverage if self._repeat else problems.scopes))
+        muted = problems.mutes
+        absences = [each for each in self._absences if not muted.model(each.model)]
+        coverage = [each for each in self._report.coverage if not muted.scope(each.scope)]
+        _log_lines(pending_lines(absences if self._repeat else problems.absences))
+        _log_lines(
+            _urgent_lines(
+                each
+                for each in self._report.events
+                if each.kind == Kind.REMOVED or not muted.model(each.model)
+            )
+        )
+        _log_lines(_scope_lines(coverage if self._repeat else problems.scopes))
         _log_lines(recovery_lines(problems.recoveries))
         _log_lines(returned_lines(problems.returned))
 

@@ -131,6 +131,26 @@ def parse_moment(text: str, now: datetime) -> str:
         raise ValueError(f"{text!r} is no time: write {MOMENTS}") from None
 
 
+def parse_end(text: str, now: datetime) -> str:
+    """Parse a moment to come: `12h`, `14d` or `2w` from now, or ISO 8601; what names no zone is in UTC.
+
+    Returns:
+        The moment as `iso` returns it.
+
+    Raises:
+        ValueError: it is neither; the message says what to write.
+    """
+    words = text.strip()
+    try:
+        if words[-1:].isalpha() and words[-1:] != "Z":
+            return iso(now + timedelta(seconds=parse_duration(words)))
+        return iso(datetime.fromisoformat(words))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time to come: write 14d, 12h, 2026-12-24 or 2026-12-24T08:00Z"
+        ) from None
+
+
 def _time_ago(number: str, unit: str) -> timedelta:
     times = int(number) if number.isdigit() else 1
     if unit == "month":

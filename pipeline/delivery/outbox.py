@@ -90,7 +90,7 @@ class _Enqueuer(Struct, frozen=True):
         news = has_news(self.store, window)
         if destination.name != REPORTS:
             # A long absence of a flapping model begins without a sighting.
-            news = news or self.summaries.has_new_absences(window)
+            news = news or self.summaries.has_new_absences(window) or self.summaries.has_ended_mutes(window)
         if news and self._can_wait(destination, window, reported_at, now):
             return
         if destination.empty or (news and self._matters(destination, window)):

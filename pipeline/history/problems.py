@@ -14,7 +14,9 @@ from pipeline.history.types import Coverage, Event, Recovery, Run, ScopeRows
 from pipeline.history.watch import Finding, FindingKind, WatchedModel, not_removed, watched_pending
 from pipeline.store import Store
 from pipeline.store.coverage import coverage, models_missing_from_held
+from pipeline.store.mutes import NO_MUTES, Mutes, mutes, mutes_ended
 from pipeline.store.offers import ScopeModel
+from pipeline.store.runs import last_start
 from pipeline.store.scopes import left_out_rows
 
 
@@ -32,6 +34,7 @@ class RunProblems(Struct, frozen=True):
         returned: the watched models that are back before their removal was confirmed, with the start of the
             run that first missed them (ISO 8601 UTC).
         left_out: the rows that the answers of scopes leave out, due or not.
+        mutes: what is muted; none of `scopes` and `absences` is.
     """
 
     scopes: tuple[Coverage, ...] = ()
@@ -39,6 +42,7 @@ class RunProblems(Struct, frozen=True):
     recoveries: tuple[Recovery, ...] = ()
     returned: tuple[tuple[ScopeModel, str], ...] = ()
     left_out: tuple[ScopeRows, ...] = ()
+    mutes: Mutes = NO_MUTES
 
 
 def find_problems(
@@ -64,12 +68,20 @@ def find_problems(
         left_out_before: the scopes whose last answer before the run left out rows.
         watch: the watched models.
     """
+    muted, previous = mutes(store, run.started_at), last_start(store, before=run.started_at)
+    ended = mutes_ended(store, previous, run.started_at) if previous else NO_MUTES
+    absences = [model for model in absences if not muted.model(model.model)]
     asked = {scope.scope: scope for scope in scopes}
     failing = [scope for scope in scopes if scope.state in PROBLEMS]
     before: Mapping[str, Coverage] = {}
     if failing or absences:
         before = {scope.scope: scope for scope in coverage(store, until=run.snapshot - 1)}
-    due = tuple(scope for scope in failing if _is_due(scope, before.get(scope.scope), run))
+    due = tuple(
+        scope
+        for scope in failing
+        if not muted.scope(scope.scope)
+        and (ended.scope(scope.scope) or _is_due(scope, before.get(scope.scope), run))
+    )
     pending = watched_pending(store, watch, run.snapshot)
     pending_before = watched_pending(store, watch, run.snapshot - 1)
     new = set(pending.items() - pending_before.items())
@@ -87,6 +99,7 @@ def find_problems(
             if each.asked in asked and key not in pending
         ),
         left_out=tuple(_left_out(store, scopes, left_out_before)),
+        mutes=muted,
     )
 
 

@@ -12,6 +12,7 @@ from pipeline.history.types import Coverage, Run
 from pipeline.history.watch import Finding, pending_groups
 from pipeline.store import Store
 from pipeline.store.coverage import coverage
+from pipeline.store.mutes import Mute, mutes
 from pipeline.store.outbox import unsent
 from pipeline.store.recurrences import unsteady_scopes
 from pipeline.store.runs import find_run
@@ -22,7 +23,7 @@ class Status(Struct, frozen=True):
 
     `unsteady` has the scopes with a problem that began three times in a row, each less than a day after its
     last end, and that have not been well for a day since. `groups` has the scopes
-    whose group may be gone, and how far that is confirmed.
+    whose group may be gone, and how far that is confirmed. `mutes` are those in force.
     """
 
     run: Run | None
@@ -31,6 +32,7 @@ class Status(Struct, frozen=True):
     refused: int
     unsteady: tuple[str, ...] = ()
     groups: Mapping[str, Finding] = field(default_factory=dict)
+    mutes: tuple[Mute, ...] = ()
 
     def is_healthy(self, since: str = "") -> bool:
         """Return whether the job has run, no scope is failing or held, and no report was refused.
@@ -42,10 +44,18 @@ class Status(Struct, frozen=True):
         return has_run and not self.refused and not any(each.state in PROBLEMS for each in self.coverage)
 
 
-def find_status(store: Store, watch: Watch = NO_WATCH) -> Status:
-    """Return the status as of the last run; `watch` has the thresholds of scopes."""
+def find_status(store: Store, watch: Watch = NO_WATCH, *, at: str) -> Status:
+    """Return the status as of the last run, and what is muted at a time (ISO 8601 UTC).
+
+    `watch` has the thresholds of scopes.
+    """
     run = find_run(store)
     unsteady = tuple(each.name for each in unsteady_scopes(store, run.started_at)) if run else ()
     return Status(
-        run, coverage(store), **unsent(store), unsteady=unsteady, groups=pending_groups(store, watch)
+        run,
+        coverage(store),
+        **unsent(store),
+        unsteady=unsteady,
+        groups=pending_groups(store, watch),
+        mutes=mutes(store, at).all,
     )

@@ -22,6 +22,7 @@ from pipeline.reports.types import (
     Filter,
     FirstAnswer,
     Incident,
+    NetChange,
     Removal,
     Report,
     ResolvedIncident,
@@ -37,9 +38,10 @@ from pipeline.store.coverage import (
 )
 from pipeline.store.groups import group_listings, scopes_of_groups
 from pipeline.store.models import ListedModels
+from pipeline.store.mutes import NO_MUTES, Mutes, mutes, mutes_ended
 from pipeline.store.offers import ScopeModel
 from pipeline.store.recurrences import Recurrence
-from pipeline.store.runs import is_newest
+from pipeline.store.runs import find_run, is_newest
 from pipeline.store.scopes import scope_groups
 from pipeline.store.windows import Window, time_window
 
@@ -112,6 +114,10 @@ class Summaries:
             self._absences[window] = bool(until.items() - since.items())
         return self._absences[window]
 
+    def has_ended_mutes(self, window: Window) -> bool:
+        """Return whether a mute ended in a window: what still stands is then reported."""
+        return bool(_mutes_ended(self._store, window).all)
+
     def preview(self, window: Window, wanted: Filter) -> Summary:
         """Return a summary without `days` and `shutdowns`: enough to decide whether there is news."""
         if (window, wanted) not in self._previews:
@@ -120,8 +126,6 @@ class Summaries:
         return self._previews[window, wanted]
 
     def _build(self, window: Window, wanted: Filter) -> Summary:
-        from pipeline.reports.folding import fold_events
-
         data = self._read(window)
         report = _filter_report(data.report, wanted, data.groups)
         scopes = tuple(scope for scope in data.coverage if _selects(wanted, scope.scope, data.groups))
@@ -130,7 +134,7 @@ class Summaries:
             since=report.since,
             run=report.run,
             min_severity=wanted.severity,
-            changes=fold_events(report.events, data.groups, self._watch),
+            changes=tuple(_changes(report.events, data, self._watch)),
             incidents=(*_pending(data, wanted), *_incidents(scopes, data, wanted.severity)),
             resolved=(*_resolved(report.recoveries, data, wanted.severity), *_back(data, wanted)),
             first_answers=() if selects_models else tuple(_first_answers(data, wanted)),
@@ -170,6 +174,29 @@ class Summaries:
             (local_day(event.at, zone).isoformat(), event.kind) for event in events if not event.quiet
         )
         return tuple(DayCounts(day, **{str(kind): counts[day, kind] for kind in Kind}) for day in days)
+
+
+def _changes(events: Iterable[Event], data: _WindowData, watch: Watch) -> Iterator[NetChange]:
+    """Yield the net changes; those of muted models, which are quiet, last.
+
+    A muted model that is watched is not muted where its removal was confirmed.
+    """
+    from pipeline.reports.folding import fold_events
+
+    events = tuple(events)
+    muted = {
+        (event.gateway, event.model) for event in events if event.model and data.mutes.model(event.model)
+    }
+    muted -= {(event.gateway, event.model) for event in events if event.kind == Kind.REMOVED and event.urgent}
+    if not muted:
+        yield from fold_events(events, data.groups, watch)
+        return
+    yield from fold_events(
+        tuple(each for each in events if (each.gateway, each.model) not in muted), data.groups, watch
+    )
+    rest = tuple(each for each in events if (each.gateway, each.model) in muted)
+    for change in fold_events(rest, data.groups, watch):
+        yield replace(change, severity=Severity.QUIET, muted=True)
 
 
 def _newest(cache: dict[_K, _V]) -> dict[_K, _V]:
@@ -256,6 +283,7 @@ class _IncidentKey(NamedTuple):
     missing_watched: tuple[str, ...]
     hold: str
     recurrence: Recurrence | None
+    muted: str
 
 
 def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) -> Iterator[Incident]:
@@ -267,13 +295,17 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
             continue
         since = scope.state_since or ""
         severity = _severity(scope, since, data.missing_watched)
+        muted = data.mutes.scope(scope.scope)
+        if muted and severity != Severity.QUIET:
+            severity = Severity.NOTABLE
+        new = _began(scope, data) or _is_worse(scope, data) or data.mutes_ended.scope(scope.scope)
         if severity.reaches(lowest):
             key = _IncidentKey(
-                old=not (_began(scope, data) or _is_worse(scope, data)),
+                old=bool(muted) or not new,
                 severity=severities.index(severity),
                 order=_PROBLEMS.index(scope.state),
                 gateway=scope.gateway,
-                lasts=scope.state == "failed" and _is_worse(scope, data),
+                lasts=scope.state == "failed" and not muted and _is_worse(scope, data),
                 state=scope.state,
                 since=since,
                 error_class=scope.error_class or "",
@@ -283,6 +315,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
                 missing_watched=data.missing_watched.get((scope.scope, since), ()),
                 hold=scope.hold or "",
                 recurrence=scope.recurrence,
+                muted=muted or "",
             )
             incidents.setdefault(key, []).append(scope)
     for key, members in sorted(incidents.items(), key=lambda item: (*item[0][:4], item[1][0].scope)):
@@ -305,6 +338,7 @@ def _incidents(scopes: Iterable[Coverage], data: _WindowData, lowest: Severity) 
             missing_watched=key.missing_watched,
             hold=key.hold or None,
             recurrence=key.recurrence,
+            muted=key.muted or None,
         )
 
 
@@ -338,7 +372,11 @@ def _back(data: _WindowData, wanted: Filter) -> Iterator[ResolvedIncident]:
     """Yield the watched models that are offered again before their removal was confirmed."""
     at = data.report.run.started_at
     unconfirmed = not_removed(data.pending_before, data.report.events)
-    back = {key: each for key, each in unconfirmed.items() if key not in data.pending}
+    back = {
+        key: each
+        for key, each in unconfirmed.items()
+        if key not in data.pending and not data.mutes.model(key[1])
+    }
     for (gateway, (since, _), scopes), models in _by_scopes(back, data, wanted).items():
         yield ResolvedIncident(
             severity=Severity.NOTABLE,
@@ -498,6 +536,8 @@ class _WindowData(Struct, frozen=True):
             `missing_watched_before`, those of the answers before the window.
         pending: the watched models whose removal is pending, by scope and model; `pending_before`, those
             before the window.
+        mutes: those in force at the end of the window, and `mutes_ended`, those that ended in it. What the
+            first mute is not in `pending`, and what the others muted is not in `pending_before`.
         removals: how far they, and those of accepted answers, are confirmed; known for the newest run only.
     """
 
@@ -511,11 +551,23 @@ class _WindowData(Struct, frozen=True):
     pending: Mapping[ScopeModel, Pending]
     pending_before: Mapping[ScopeModel, Pending]
     removals: Mapping[ScopeModel, Removal]
+    mutes: Mutes
+    mutes_ended: Mutes
 
     @property
     def after(self) -> Mapping[str, Coverage]:
         """The scopes at the end of the window, by name."""
         return {scope.scope: scope for scope in self.coverage}
+
+
+def _mutes_ended(store: Store, window: Window) -> Mutes:
+    """Return the mutes that ended in a window."""
+    first, last = (find_run(store, run) if run else None for run in (window.since, window.until))
+    return mutes_ended(store, first.started_at if first else "", last.started_at) if last else NO_MUTES
+
+
+def _unmuted(pending: Mapping[ScopeModel, Pending], muted: Mutes) -> dict[ScopeModel, Pending]:
+    return {key: each for key, each in pending.items() if not muted.model(key[1])}
 
 
 def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
@@ -531,7 +583,8 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
     rows_of_holds = holds | {hold: again.since for hold, again in open_holds.items() if again}
     has_problems = report.recoveries or any(scope.state in _PROBLEMS for scope in scopes)
     before = coverage(store, until=window.since) if has_problems else ()
-    pending = _pending_at(store, watch, asked, report.run.snapshot)
+    muted, ended = mutes(store, report.run.started_at), _mutes_ended(store, window)
+    pending = _unmuted(_pending_at(store, watch, asked, report.run.snapshot), muted)
     accepted = {each.scope for each in report.recoveries if each.accepted}
     removals = pending.keys() | {
         (scope.scope, model) for scope in scopes if scope.scope in accepted for model in scope.pending_models
@@ -545,8 +598,10 @@ def _read_window(store: Store, window: Window, watch: Watch) -> _WindowData:
         missing_watched=_missing_watched(store, holds, watch, until=report.run.snapshot),
         missing_watched_before=_missing_watched(store, rows_of_holds, watch, until=window.since),
         pending=pending,
-        pending_before=_pending_at(store, watch, asked, window.since),
+        pending_before=_unmuted(_pending_at(store, watch, asked, window.since), ended),
         removals=_removals(store, watch, removals) if is_newest(store, report.run.snapshot) else {},
+        mutes=muted,
+        mutes_ended=ended,
     )
 
 

@@ -139,6 +139,7 @@ class NetChange(Struct, frozen=True):
         watched: the config watches the models in one of these scopes.
         listed: for a change of shape, the number of models in the list; for one of a group, that of its
             models, None where they are unknown, and `watched_models` has the watched ones.
+        muted: the models are muted; it is quiet, whatever changed.
     """
 
     severity: Severity
@@ -165,6 +166,7 @@ class NetChange(Struct, frozen=True):
     least_away: int | None = None
     watched_models: tuple[str, ...] = ()
     absence: tuple[str, str] | None = None
+    muted: bool = False
 
     @property
     def subjects(self) -> frozenset[tuple[str, ...]]:
@@ -219,6 +221,7 @@ class Incident(Struct, frozen=True):
         removal: how far a pending removal is confirmed; None if unknown, or if several models differ.
         group: for a pending removal, the group that may be gone with all of its models.
         recurrence: how often it came back, where the scopes are unsteady.
+        muted: until when (ISO 8601 UTC) the scopes are muted; None if they are not.
     """
 
     severity: Severity
@@ -239,6 +242,7 @@ class Incident(Struct, frozen=True):
     group: str | None = None
     recurrence: Recurrence | None = None
     cure: str | None = None
+    muted: str | None = None
 
 
 class ResolvedIncident(Struct, frozen=True):
@@ -377,12 +381,21 @@ class Summary(Struct, frozen=True):
     @property
     def unlisted_repeated(self) -> int:
         """The number of those that are repeated changes of values that keep changing."""
-        return sum(change.size for change in self._below if change.repeated)
+        return sum(change.size for change in self._below if change.repeated and not change.muted)
+
+    @property
+    def unlisted_muted(self) -> int:
+        """The number of those that are changes of muted models."""
+        return sum(change.size for change in self._below if change.muted)
 
     @property
     def unlisted_reverted(self) -> int:
         """The number of the others that were undone within the window."""
-        return sum(change.size for change in self._below if change.reverted and not change.repeated)
+        return sum(
+            change.size
+            for change in self._below
+            if change.reverted and not change.repeated and not change.muted
+        )
 
     @property
     def _below(self) -> tuple[NetChange, ...]:

@@ -321,6 +321,16 @@ create index deliveries_destination on deliveries(destination, until);
 create index deliveries_state on deliveries(state);
 create index deliveries_since on deliveries(since);
 create index deliveries_until on deliveries(until);
+
+create table mutes (
+    id integer primary key,
+    name text not null,
+    kind text not null check (kind in ('scope', 'model')),
+    since text not null,
+    until text not null,
+    ended_at text
+) strict;
+create index mutes_until on mutes(until);
 """
 
 
@@ -405,6 +415,24 @@ def shortened_holds(db: Database) -> None:
     _drop_views(db)
     _recreate(db, "sightings", added_bytes="null", shortened_from="null")
     _run(db, VIEWS)
+
+
+def mutes(db: Database) -> None:
+    """Add the table of what is muted."""
+    _run(
+        db,
+        """
+create table mutes (
+    id integer primary key,
+    name text not null,
+    kind text not null check (kind in ('scope', 'model')),
+    since text not null,
+    until text not null,
+    ended_at text
+) strict;
+create index mutes_until on mutes(until);
+    """,
+    )
 
 
 _NEW_IN_SIGHTINGS = {"cure": "null", "added_bytes": "null", "shortened_from": "null"}
@@ -511,5 +539,6 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     unread_prices,
     unquoted_references,
     shortened_holds,
+    mutes,
 )
 """The migrations, oldest first; sqlite-utils records each by its name."""

@@ -115,8 +115,14 @@ def _unlisted(summary: Summary) -> Iterator[tuple[str, int]]:
         numbers = {"lead.unlisted": summary.unlisted}
     else:
         repeated, reverted = summary.unlisted_repeated, summary.unlisted_reverted
-        quiet = summary.unlisted - repeated - reverted
-        numbers = {"lead.quiet": quiet, "lead.repeated": repeated, "lead.reverted": reverted}
+        muted = summary.unlisted_muted
+        quiet = summary.unlisted - repeated - reverted - muted
+        numbers = {
+            "lead.quiet": quiet,
+            "lead.repeated": repeated,
+            "lead.reverted": reverted,
+            "lead.muted": muted,
+        }
     yield from ((key, number) for key, number in numbers.items() if number)
 
 

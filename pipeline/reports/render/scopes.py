@@ -54,9 +54,9 @@ _KEY_ERRORS = ("Refused", "Unresolved")
 
 def incidents(locale: Locale, summary: Summary, chosen: Sequence[Incident]) -> Iterator[BlockContent]:
     """Yield some of the open incidents with cause and advice, in short those that were reported before."""
-    by_heading: dict[str, list[Item]] = {"new": [], "lasting": [], "old": []}
+    by_heading: dict[str, list[Item]] = {"new": [], "lasting": [], "old": [], "muted": []}
     for each in chosen:
-        heading = "lasting" if each.lasts else "new" if each.new else "old"
+        heading = "muted" if each.muted else "lasting" if each.lasts else "new" if each.new else "old"
         by_heading[heading].append(_incident(locale, summary, each))
     for heading, items in by_heading.items():
         if items:
@@ -113,6 +113,8 @@ def _incident(locale: Locale, summary: Summary, incident: Incident) -> Item:
     of = "_group" if incident.group is not None else ""
     head = locale.text(f"incident.{key}{of}", scopes=scopes, when=when, models=models, group=group, n=number)
     details = list(_causes(locale, incident, models))
+    if incident.muted:
+        details.append(locale.text("incident.muted", until=locale.minute(incident.muted)))
     if incident.lasts:
         lasted = locale.duration(elapsed(incident.since, summary.run.started_at))
         details.insert(0, locale.text("incident.lasts", duration=lasted))
