@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from pipeline.cli.run import log_deliveries
 from pipeline.cli.terminal import Column, raw, table
 from pipeline.core.canonical import pretty
 from pipeline.core.text import printable
-from pipeline.core.times import minute
+from pipeline.core.times import minute, next_due, zone_name
 from pipeline.errors import DeliveryError
 from pipeline.reports.render.locales import Text as StyledText
 from pipeline.reports.render.message import render
@@ -166,7 +167,10 @@ def send(
     if output and not dry_run:
         raise click.UsageError("--output needs --dry-run; to keep files, add a destination of type eml")
     if dry_run:
-        _print_previews(home.preview(to=name), output)
+        previews = home.preview(to=name)
+        if not previews:
+            _print_nothing_due(home, name)
+        _print_previews(previews, output)
         return 0
     if is_test:
         return _print_trials(home.send_test(to=name), quiet=quiet)
@@ -175,9 +179,19 @@ def send(
         _print_deliveries("sent", deliveries.sent)
         _print_busy(deliveries)
         if not (deliveries.sent or deliveries.failed or deliveries.busy):
-            click.echo("nothing is due")
+            _print_nothing_due(home, name)
     log_deliveries(deliveries)
     return 0
+
+
+def _print_nothing_due(home: Home, name: str | None) -> None:
+    """Print when the next daily and weekly reports are due, if there is news by then."""
+    now = datetime.fromisoformat(home.clock())
+    click.echo("nothing is due")
+    for each in home.config.destinations:
+        if each.schedule.every != "run" and name in (None, each.name):
+            due = next_due(each.schedule, now)
+            click.echo(f"{each.name}: due at {due:%Y-%m-%d %H:%M} {zone_name(due)}, if there is news by then")
 
 
 def _print_trials(trials: Iterable[Trial], *, quiet: bool) -> int:
@@ -199,8 +213,6 @@ def _print_trials(trials: Iterable[Trial], *, quiet: bool) -> int:
 def _print_previews(previews: Iterable[Preview], output: Path | None) -> None:
     """Print what is due, or write its mails into a directory."""
     previews = list(previews)
-    if not previews:
-        click.echo("nothing is due")
     for each in previews:
         for recipient in each.removed:
             click.echo(f"{each.destination}: {recipient}: nothing, it is no longer in the config")

@@ -279,3 +279,13 @@ def last_due(schedule: Schedule, now: datetime) -> datetime:
         day -= timedelta(days=7 if schedule.every == "week" else 1)
         moment = datetime.combine(day, schedule.at, local.tzinfo)
     return moment.astimezone(UTC)
+
+
+def next_due(schedule: Schedule, now: datetime) -> datetime:
+    """Return the next moment after now at which a daily or weekly report is due, in the schedule's zone."""
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(schedule.zone)
+    day = last_due(schedule, now).astimezone(zone).date()
+    day += timedelta(days=7 if schedule.every == "week" else 1)
+    return datetime.combine(day, schedule.at, zone)

@@ -215,3 +215,15 @@ def test_check_shows_a_directory_that_cannot_be_made(alone):
     done = job.quick("check")
     assert done.code == 6
     assert "it is no directory" in done.stdout
+
+
+def test_send_says_when_the_next_report_of_a_schedule_is_due(alone):
+    job = with_destination(
+        alone, MAIL.format(port=1) + 'every = "day"\nat = "07:30"\nzone = "Europe/Berlin"\n'
+    )
+    assert job.quick("run", at="2026-05-01T06:00:00Z").code == 0
+    for options in ((), ("--dry-run",)):
+        done = job.quick("send", *options, at="2026-05-01T07:00:00Z")
+        assert done.stdout == (
+            "nothing is due\nteam: due at 2026-05-02 07:30 CEST, if there is news by then\n"
+        )

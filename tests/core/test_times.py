@@ -17,6 +17,7 @@ from pipeline.core.times import (
     has_lasted,
     is_due,
     last_due,
+    next_due,
     parse_duration,
     parse_http_date,
     parse_moment,
@@ -218,3 +219,17 @@ def test_a_clock_that_is_set_back_makes_no_second_report_of_a_day_or_week(every:
     for hours in range(back + 12):
         assert not is_due(schedule, sent, sent + timedelta(hours=hours - back))
     assert is_due(schedule, sent, sent + timedelta(days=7 if every == "week" else 1))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "now", "due"),
+    [
+        (Schedule("day", time(7, 30), zone="Europe/Berlin"), "2026-05-01T04:00:00Z", "2026-05-01T05:30:00Z"),
+        (Schedule("day", time(7, 30), zone="Europe/Berlin"), "2026-05-01T05:30:00Z", "2026-05-02T05:30:00Z"),
+        # The clocks go back in that night.
+        (Schedule("day", time(7, 30), zone="Europe/Berlin"), "2026-10-24T12:00:00Z", "2026-10-25T06:30:00Z"),
+        (Schedule("week", time(7), on=2), "2026-05-01T12:00:00Z", "2026-05-06T07:00:00Z"),
+    ],
+)
+def test_the_next_due_time_is_that_of_the_zone(schedule: Schedule, now: str, due: str) -> None:
+    assert next_due(schedule, utc(now)) == utc(due)
