@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ class Case:
 
     @property
     def answer(self) -> Answer:
-        """The recorded answer: the file is its one body, unless `_answer` has the bodies and their time."""
+        """The recorded answer: the file is its one body, unless `_answer` has bodies, headers and time."""
         body = self.path.read_bytes()
         try:
             value = canonical.decode(body)
@@ -167,8 +168,10 @@ class Case:
             return Answer((body,), ASKED_AT)
         if not isinstance(value, dict) or "_answer" not in value:
             return Answer((body,), ASKED_AT)
-        encoded = tuple(canonical.encode(one).encode() for one in value["_answer"]["bodies"])
-        return Answer(encoded, value["_answer"].get("asked_at", ASKED_AT))
+        recorded = value["_answer"]
+        encoded = tuple(canonical.encode(one).encode() for one in recorded["bodies"])
+        headers = tuple(recorded.get("headers", ()))
+        return Answer(encoded, recorded.get("asked_at", ASKED_AT), headers=headers)
 
     @property
     def envelope(self) -> tuple[Any, list[dict[str, Any]]] | None:
@@ -192,19 +195,24 @@ def every_case(test: Callable[..., None]) -> Callable[..., None]:
     return pytest.mark.parametrize("case", named)(test)
 
 
-def delivered(asking: Pages, bodies: Iterable[bytes]) -> tuple[tuple[bytes, ...], list[PageRequest]]:
-    """Send recorded bodies to a dialect's requests; return the bodies of the list, and the requests."""
+def delivered(
+    asking: Pages, bodies: Iterable[bytes], headers: Sequence[Mapping[str, str]] = ()
+) -> tuple[tuple[bytes, ...], list[PageRequest]]:
+    """Send recorded bodies, with the headers of each, to a dialect's requests.
+
+    Returns the bodies of the list, and the requests.
+    """
     asked = [next(asking)]
-    for body in bodies:
+    for body, own in zip(bodies, chain(headers, repeat({})), strict=False):
         try:
-            asked.append(asking.send(Page(body)))
+            asked.append(asking.send(Page(body, headers=own)))
         except StopIteration as end:
             return end.value, asked
     raise AssertionError(f"more pages are wanted than there are: {asked[-1]}")
 
 
 def listing(case: Case) -> Listing:
-    bodies, _ = delivered(case.dialect.pages(), case.answer.bodies)
+    bodies, _ = delivered(case.dialect.pages(), case.answer.bodies, case.answer.headers)
     return case.dialect.read(Answer(bodies, case.answer.asked_at))
 
 
@@ -267,7 +275,7 @@ def exact(case: Case) -> dict[str, Any]:
 @every_case
 def test_every_body_of_a_golden_answer_is_requested_once(case: Case) -> None:
     if "error" not in case.expected:
-        bodies, asked = delivered(case.dialect.pages(), case.answer.bodies)
+        bodies, asked = delivered(case.dialect.pages(), case.answer.bodies, case.answer.headers)
         assert bodies == case.answer.bodies
         assert len(asked) == len(set(asked)) == len(bodies)
         assert {request.path for request in asked} == {case.dialect.path}
@@ -434,4 +442,4 @@ def test_a_recorded_list_without_its_last_page_is_unreadable() -> None:
     assert paged
     for case in paged:
         with pytest.raises(AssertionError, match="more pages are wanted"):
-            delivered(case.dialect.pages(), case.answer.bodies[:-1])
+            delivered(case.dialect.pages(), case.answer.bodies[:-1], case.answer.headers[:-1])
