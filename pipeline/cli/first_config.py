@@ -165,7 +165,7 @@ def _mail(mail: MailAnswer | None) -> Iterator[str]:
         "zone": mail.zone if mail.at else None,
     }
     for key, value in values.items():
-        if value:
+        if value or value == 0:
             yield f"{key} = {_toml(value)}"
     yield ""
 

@@ -38,12 +38,18 @@ _PRICE_LISTS = {"new-api": "new-api-pricing"}
 
 _CHATS = ("slack", "discord", "teams", "feishu")
 
+_KEY_FORM = "NAME=REFERENCE"
+_CHAT_FORM = "KIND=REFERENCE"
+
 _STARTTLS_PORTS = (25, 587)
 
 _TLS_PORTS = (465, 587)
 
 _FITTING_MAIL = {"mail_to": ("a@example.com",), "mail_server": "localhost", "mail_from": "a@example.com"}
 """Answers about mail that a config can have, beside which each answer is tried alone."""
+
+
+_NO_CHAT = f"KIND must be one of {', '.join(_CHATS)}"
 
 
 class _Reference(click.ParamType[str]):
@@ -70,12 +76,13 @@ class _Pair(click.ParamType[tuple[str, str]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
         """Split the pair; one with a secret is refused and not shown."""
+        form = str(param.metavar) if param else _KEY_FORM
         name, equals, text = str(value).partition("=")
         if self._is_secret and not (equals and is_reference(text)):
             # The name may be a secret, too, where somebody forgot it.
-            self.fail(_way_of_pair(str(value), f"{param.opts[0]} " if param else ""), param, ctx)
+            self.fail(_way_of_pair(str(value), f"{param.opts[0]} " if param else "", form), param, ctx)
         if not (name and text):
-            self.fail("write NAME=VALUE", param, ctx)
+            self.fail(f"write {form}", param, ctx)
         return name, text
 
 
@@ -87,11 +94,33 @@ def _way_of(before: str) -> str:
     )
 
 
-def _way_of_pair(text: str, before: str) -> str:
-    """Return how to write a key, `NAME=REFERENCE`, after the beginning of an option; `text` is not shown."""
+def _way_of_pair(text: str, before: str, form: str) -> str:
+    """Return how to write a key or a chat after the beginning of an option; `text` is not shown."""
+    left = form.partition("=")[0]
     if is_reference(text):
-        return f"has no name: write {before}NAME=REFERENCE, e.g. {before}prod=file:prod.key"
-    return _way_of(f"{before}NAME=")
+        example = "prod=file:prod.key" if form == _KEY_FORM else "slack=file:slack.url"
+        return f"has no {left.lower()}: write {before}{form}, e.g. {before}{example}"
+    return _way_of(f"{before}{left}=")
+
+
+def _each_once(
+    _ctx: click.Context, param: click.Parameter, pairs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Refuse a name that is given twice: the config has one value for it."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(f"{param.opts[0]} {printable(name)}=…: is given twice: give it once")
+    return pairs
+
+
+def _each_chat_once(
+    ctx: click.Context, param: click.Parameter, pairs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Refuse what is no kind of chat, and a kind that is given twice."""
+    if not {kind for kind, _ in pairs} <= set(_CHATS):
+        raise click.UsageError(f"{param.opts[0]}: {_NO_CHAT}")
+    return _each_once(ctx, param, pairs)
 
 
 @click.command()
@@ -103,7 +132,8 @@ def _way_of_pair(text: str, before: str) -> str:
     "keys",
     multiple=True,
     type=_Pair(is_secret=True),
-    metavar="NAME=REFERENCE",
+    callback=_each_once,
+    metavar=_KEY_FORM,
     help="A key, as env:NAME, file:PATH or command:PROGRAM; may be repeated.",
 )
 @click.option("--keys", "keys_file", metavar="FILE", help="A CSV file of keys: name,key,group.")
@@ -113,6 +143,7 @@ def _way_of_pair(text: str, before: str) -> str:
     "groups",
     multiple=True,
     type=_Pair(),
+    callback=_each_once,
     metavar="NAME=LABEL",
     help="The group of a key, as a label in reports; may be repeated.",
 )
@@ -133,7 +164,8 @@ def _way_of_pair(text: str, before: str) -> str:
     "chats",
     multiple=True,
     type=_Pair(is_secret=True),
-    metavar="KIND=REFERENCE",
+    callback=_each_chat_once,
+    metavar=_CHAT_FORM,
     help=f"Send reports to a chat, by the address of its webhook; KIND is {', '.join(_CHATS)}.",
 )
 @click.option("--schedule", type=click.Choice(KINDS), help="Print the schedule of this kind afterwards.")
@@ -414,7 +446,7 @@ class _Questions:
         )
         while True:
             text = click.prompt(
-                "Next key" if answers.keys else "Key",
+                "Next key (Enter for no more)" if answers.keys else "Key",
                 default="" if answers.keys else _NONE,
                 show_default=not answers.keys,
             ).strip()
@@ -426,7 +458,7 @@ class _Questions:
                 if found:
                     return found
             elif not (equals and is_reference(reference)):
-                click.echo(f"  {_way_of_pair(text, '')}")
+                click.echo(f"  {_way_of_pair(text, '', _KEY_FORM)}")
             else:
                 self._offer_to_store(reference)
                 answers = self._with_key(answers, KeyAnswer(name, reference), is_asked=True) or answers
@@ -563,13 +595,16 @@ class _Questions:
             answers = self._with_chat(answers, chat)
         while "chats" not in self._given:
             text = click.prompt(
-                f"Chat (KIND=REFERENCE; {', '.join(_CHATS)}; Enter for none)", default="", show_default=False
+                f"Chat ({_CHAT_FORM}; {', '.join(_CHATS)}; Enter for none)", default="", show_default=False
             ).strip()
             if text in ("", _NONE):
                 break
             kind, equals, reference = text.partition("=")
             if not (equals and is_reference(reference)):
-                click.echo(f"  {_way_of('KIND=')}")
+                click.echo(f"  {_way_of_pair(text, '', _CHAT_FORM)}")
+                continue
+            if kind not in _CHATS:
+                click.echo(f"  {_NO_CHAT}")
                 continue
             self._offer_to_store(reference)
             answers = self._with_chat(answers, (kind, reference))

@@ -181,6 +181,18 @@ def test_an_address_that_does_not_answer_is_asked_again_or_kept(gateway: Gateway
         ),
         (("--url", "localhost:3000", "--no-check", "--name", "a.b"), 2, "--url: is not a web address"),
         (("--name", "a b"), 2, "Error: --name: the name may have letters"),
+        (("--key", "prod=env:VIP", "--key", "prod=env:B"), 2, "--key prod=…: is given twice: give it once"),
+        (("--key", "p=env:VIP", "--group", "p=a", "--group", "p=b"), 2, "--group p=…: is given twice"),
+        (("--chat", "slack=env:A", "--chat", "slack=env:B"), 2, "--chat slack=…: is given twice"),
+        (("--chat", "slack"), 2, "never be the secret itself: write --chat KIND=env:PROD_KEY"),
+        (
+            ("--chat", "env:A"),
+            2,
+            "has no kind: write --chat KIND=REFERENCE, e.g. --chat slack=file:slack.url",
+        ),
+        (("--chat", "webhook=env:A"), 2, "Error: --chat: KIND must be one of slack, discord, teams, feishu"),
+        (("--chat", "Slack=env:A"), 2, "Error: --chat: KIND must be one of slack"),
+        (("--mail-to", "a@b.example", "--mail-server", "mx.example:0"), 2, "--mail-server: is not a port"),
         (("--key", "a b=env:VIP"), 2, "Error: --key a b: the name may have letters"),
         (
             ("--mail-to", "me@", "--mail-server", "localhost"),
@@ -384,7 +396,7 @@ def test_chats_are_destinations_by_the_reference_to_their_webhook(gateway: Gatew
         person.answer("Chat (", webhook)
         person.wait_for("must refer to the secret")
         person.answer("Chat (", "irc=env:CHAT")
-        person.wait_for("'irc' is not known")
+        person.wait_for("KIND must be one of slack")
         person.answer("Chat (", "slack=file:slack.url")
         person.answer("Paste the secret", webhook)
         person.answer("Chat (", "feishu=env:FEISHU")
@@ -489,7 +501,7 @@ def test_the_security_of_mail_fits_the_server_and_port(
         (("--key", "env:PROD"), "has no name: write --key NAME=REFERENCE"),
         (("--key", "command:show --what=key"), "has no name: write --key NAME=REFERENCE"),
         (("--group", "prod=vip"), "--group prod=…: no --key has this name"),
-        (("--group", "vip", "--key", "prod=env:VIP"), "write NAME=VALUE"),
+        (("--group", "vip", "--key", "prod=env:VIP"), "write NAME=LABEL"),
     ],
 )
 def test_options_that_need_another_name_it(job: Job, options: tuple[str, ...], words: str) -> None:
