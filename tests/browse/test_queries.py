@@ -41,7 +41,18 @@ MAY_BE_SCANNED = {
     *("runs", "affected", "of", "went", "levels", "confirmations", "removals", "additions", "back"),
     *("windowed", "movements", "pasts", "alike", "chosen", "names", "newest", "moves", "busy", "made"),
     *("first", "second", "moments", "own", "other", "pairs", "differences", "fact"),
-    *("json_each", "price", "sizes", "both"),
+    *(
+        "json_each",
+        "price",
+        "sizes",
+        "both",
+        "here",
+        "elsewhere",
+        "between_runs",
+        "makers",
+        "sets",
+        "confirmed",
+    ),
 }
 """Tables and subqueries that a stored query may scan: those of the present, and its own results."""
 
@@ -51,6 +62,24 @@ LARGE = """
     analyze sqlite_schema;
 """
 """Makes SQLite plan as for a long history."""
+
+
+FLEET = """
+    analyze;
+    delete from sqlite_stat1 where tbl in ('sightings', 'changes', 'snapshots', 'scopes');
+    insert into sqlite_stat1 values
+        ('sightings', 'sightings_snapshot', '21738 68 50 50 49'),
+        ('sightings', 'sightings_transition', '21738 68 2'),
+        ('sightings', 'sightings_scope', '21738 22 2'),
+        ('sightings', 'sightings_outcome', '21738 5435'),
+        ('changes', 'changes_transition', '4343 17 13'),
+        ('changes', 'changes_model', '4343 5 3'),
+        ('changes', 'changes_kind', '4343 1448'),
+        ('snapshots', 'snapshots_started_at', '1629 1'),
+        ('scopes', 'scopes_listing', '1001 167');
+    analyze sqlite_schema;
+"""
+"""Makes SQLite plan as for 1,000 scopes whose lists changed in a few runs of many."""
 
 
 def query_named(name: str) -> Query:
@@ -102,6 +131,29 @@ def test_no_stored_query_scans_a_growing_table(query: Query, recorded: Script) -
     assert {each for each in scanned if not each.startswith("(subquery-")} <= MAY_BE_SCANNED
     assert set(re.findall(r"(?<!:):([a-z_]+)", query.sql)) == set(query.params)
     assert all(f"`{name}`" in query.description for name in query.params)
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        (start.QUERIES["changes"], {"since": "2026-01-01", "most": 3, "watched": "[]"}),
+        (start.QUERIES["prices"], {"since": "2026-01-01", "most": 8}),
+        (query_named("what_changed").sql, dict.fromkeys(query_named("what_changed").params, "")),
+    ],
+    ids=["changes", "prices", "what_changed"],
+)
+def test_no_query_of_changes_reads_a_whole_table_for_an_index_of_its_own(
+    sql: str, values: dict[str, Any], recorded: Script
+) -> None:
+    """SQLite reads a whole table for a Bloom filter, and for an automatic index."""
+    recorded.store.connection.executescript(FLEET)
+    start.prepare_connection(recorded.store.connection)
+    plan = [row["detail"] for row in recorded.store.rows(f"explain query plan {sql}", values)]
+    tables = {
+        row["name"] for row in recorded.store.rows("select name from sqlite_schema where type = 'table'")
+    }
+    read = [re.match(r"BLOOM FILTER ON (\w+)|SEARCH (\w+) USING AUTOMATIC", step) for step in plan]
+    assert not {found[1] or found[2] for found in read if found} & (tables - {"scopes", "gateways", "models"})
 
 
 def test_the_first_page_of_price_history_begins_at_the_newest_run(recorded: Script) -> None:

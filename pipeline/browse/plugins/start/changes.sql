@@ -13,13 +13,39 @@ pending as (
     select moved.at, 'missing' as kind, changes.model, changes.id as change, null as fields_of, moved.scope, moved.scopes,
            null as sighting
     from moved
-    join missing on missing.transition = moved.transition and missing.scope = moved.scope
-    join changes on changes.transition = moved.transition and changes.kind = 'removed'
+    cross join missing on missing.transition = moved.transition and missing.scope = moved.scope
+    cross join changes on changes.transition = moved.transition
+        and changes.kind = iif(moved.outcome = 'moved', 'removed', null)
     left join came on came.place = changes.model << 32 | moved.scope and came.id > moved.id
-    where moved.outcome = 'moved' and came.id is null
+    where came.id is null
+),
+alike_events as materialized (
+    select event.kind, event.model, changes.before, changes.after, max(event.at) as at, sum(event.scopes) as scopes,
+           event.change, event.fields_of, event.scope, event.sighting, (
+               select min(fields.class) from field_changes join fields on fields.id = field_changes.field
+               where field_changes.change = event.fields_of and 'price' in (fields.class, fields.shape_of)) as price_class
+    from (select at, kind, model, change, fields_of, scope, scopes, sighting from found
+          union all select * from pending) as event
+    cross join changes on changes.id = event.change
+    group by event.model, changes.before, changes.after, event.kind, nullif(event.fields_of, event.change),
+             iif(exists (select 1 from regains where regains.sighting = event.sighting and regains.model = event.model),
+                 event.sighting, null)
+),
+prices as materialized (
+    select alike_events.*, iif(price_class is null, null, (
+        select min(case when price_class <> 'price' and (before is not null or lost is null) then 7
+                        when after > coalesce(before, lost) then 0 when after < coalesce(before, lost) then 4 else 6 end)
+        from (select price.before, price.after, iif(price.before is not null, null, (
+                  select was.amount from regains join record_prices as was on was.record = regains.record
+                      and was.meter = price.meter and was.unit = price.unit
+                      and was.from_tokens = price.from_tokens and was.window is price.window
+                      and was.currency = price.currency
+                  where regains.sighting = alike_events.sighting and regains.model = alike_events.model)) as lost
+              from price_changes as price where price.change_id = alike_events.fields_of))) as by_prices
+    from alike_events
 ),
 steps as materialized (
-    select event.*, (
+    select prices.*, iif(by_prices = 0 or fields_of is null, null, (
         select min(case class
                    when 'price' then case when difference > 0 then 0 when difference < 0 then 4 else 6 end
                    when 'lifecycle' then iif(after is null, 6, 1)
@@ -33,39 +59,28 @@ steps as materialized (
                          cast(trim(others.after, '"') as real)
                              - cast(trim(coalesce(regains.before, others.before), '"') as real)) as difference
               from changed_fields as others
-              left join regains on regains.sighting = event.sighting and regains.model = event.model
+              left join regains on regains.sighting = prices.sighting and regains.model = prices.model
                   and regains.field = others.field
-              where others.change_id = event.fields_of)) as by_fields, (
-        select min(case when class <> 'price' then 7 when difference > 0 then 0 when difference < 0 then 4 else 6 end)
-        from (select iif(before is null and lost is not null, 'price', class) as class,
-                     after - coalesce(before, lost) as difference
-              from (select price.*, iif(price.before is not null, null, (
-                        select was.amount from regains join record_prices as was on was.record = regains.record
-                            and was.meter = price.meter and was.unit = price.unit
-                            and was.from_tokens = price.from_tokens and was.window is price.window
-                            and was.currency = price.currency
-                        where regains.sighting = event.sighting and regains.model = event.model)) as lost
-                    from price_changes as price where price.change_id = event.fields_of))) as by_prices
-    from (select at, kind, model, change, fields_of, scope, scopes, sighting from found
-          union all select * from pending) as event
+              where others.change_id = prices.fields_of))) as by_fields
+    from prices
 ),
 categorised as (
-    select steps.*, changes.before, changes.after,
+    select steps.*,
            case when steps.kind <> 'changed' then steps.kind
                 else case min(coalesce(by_fields, 7), coalesce(by_prices, 7))
                      when 0 then 'price_increase' when 1 then 'shutdown' when 2 then 'lower_limits'
                      when 3 then 'lost_capabilities' when 4 then 'price_decrease' when 5 then 'higher_limits'
                      when 6 then 'changed' else 'other' end end as category
     from steps
-    join changes on changes.id = steps.change
 ),
 ranked as (
     select *, row_number() over (partition by category, watched order by at desc, model) as place,
            count(*) over (partition by category, watched) as total
     from (select category, model, before, after, change, scope, sighting, max(at) as at, sum(scopes) as scopes,
-                 category in ('removed', 'missing', 'price_increase', 'price_decrease', 'shutdown') and exists (
-                     select 1 from json_each(:watched) as globs join models on models.id = categorised.model
-                     where models.name = globs.value or models.name glob globs.value) as watched
+                 category in ('removed', 'missing', 'price_increase', 'price_decrease', 'shutdown')
+                 and model in (
+                     select models.id from json_each(:watched) as globs
+                     join models on models.name = globs.value or models.name glob globs.value) as watched
           from categorised group by category, model, before, after)
 )
 select ranked.category, ranked.watched, ranked.total, ranked.at, ranked.scopes, ranked.change, ranked.model,
