@@ -98,17 +98,25 @@ def schedule(home: Home, *, kind: str, output: Path | None, force: bool) -> None
     installation, the variables that the config needs, and the times of daily and weekly reports. The comment
     at the top of a file says how to install it. systemd needs several files, so it needs --output.
     """
-    files = schedule_files(kind, _place(home), home.job_needs())
+    needs = home.job_needs()
+    files = schedule_files(kind, _place(home), needs)
     if output is None:
         if len(files) > 1:
             raise QuestionError(
                 f"{kind} needs {len(files)} files: write them with --output DIR, such as --output {kind}"
             )
         click.echo("".join(files.values()), nl=False)
-        return
-    for path in _written(files, output, overwrite=force):
-        click.echo(f"wrote {path}")
-    click.echo(f"next: follow the comment at the top of {output / next(iter(files))}")
+    else:
+        for path in _written(files, output, overwrite=force):
+            click.echo(f"wrote {path}")
+        click.echo(f"next: follow the comment at the top of {output / next(iter(files))}")
+    if needs is None:
+        click.echo(
+            f"modelwatch: {home.config_path or home.directory}: there is no config yet, so the schedule has no"
+            " variables and times of reports: write one with `modelwatch init`, or name another home by"
+            " --home or MODELWATCH_HOME; then repeat this",
+            err=True,
+        )
 
 
 def print_schedule(home: Home, kind: str) -> None:

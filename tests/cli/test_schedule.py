@@ -452,6 +452,17 @@ def test_the_command_reads_the_config_of_the_home(tmp_path: Path) -> None:
     one_line(job.quick("schedule", "crontab"), 78, "modelwatch.toml")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schedule_without_a_config_is_written_with_a_warning(tmp_path: Path, kind: str) -> None:
+    job = Job(tmp_path / "home")
+    done = job.quick("schedule", kind, "--output", str(tmp_path / kind))
+    assert done.code == 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"modelwatch: {job.config}: there is no config yet, so the schedule has no")
+    job.configure(CONFIG)
+    assert job.quick("schedule", kind, "--output", str(tmp_path / f"{kind}-2")).stderr == ""
+
+
 def test_a_config_elsewhere_is_named_in_each_command(tmp_path: Path) -> None:
     job = Job(tmp_path / "home")
     job.configure(CONFIG)
