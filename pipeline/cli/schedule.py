@@ -112,8 +112,8 @@ def schedule(home: Home, *, kind: str, output: Path | None, force: bool) -> None
         click.echo(f"next: follow the comment at the top of {output / next(iter(files))}")
     if needs is None:
         click.echo(
-            f"modelwatch: {home.config_path or home.directory}: there is no config yet, so the schedule has no"
-            " variables and times of reports: write one with `modelwatch init`, or name another home by"
+            f"modelwatch: {home.config_path or home.directory}: there is no config yet, so the schedule has"
+            " no variables and times of reports: write one with `modelwatch init`, or name another home by"
             " --home or MODELWATCH_HOME; then repeat this",
             err=True,
         )
