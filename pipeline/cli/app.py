@@ -101,12 +101,20 @@ _FOR_COMMANDS = ("home", "config")
 """Options of commands that may also stand before the command."""
 
 _EXIT_STATUSES = (
-    "0 done; 1 there are changes, a watched model needs attention, or a scope is not healthy (only with "
-    "--exit-code); 2 wrong usage; 3 some scopes failed; 4 all scopes failed; 5 an answer is held; 6 a "
-    "report could not be written or sent; 65 saved answers cannot be imported; 69 a part of the program "
-    "is missing; 71 a port cannot be used, or memory or open files run out; 73 standard output or error "
-    "cannot be written; 74 the database cannot be used; 75 another run holds the lock; 78 the config "
-    "cannot be used."
+    ("0", "done"),
+    ("1", "only with --exit-code: something changed or needs attention"),
+    ("2", "wrong usage"),
+    ("3", "some scopes failed"),
+    ("4", "all scopes failed"),
+    ("5", "an answer is held"),
+    ("6", "a report could not be written or sent"),
+    ("65", "saved answers cannot be imported"),
+    ("69", "a part of the program is missing"),
+    ("71", "a port cannot be used, or memory or open files run out"),
+    ("73", "standard output or error cannot be written"),
+    ("74", "the database cannot be used"),
+    ("75", "another run holds the lock"),
+    ("78", "the config cannot be used"),
 )
 
 
@@ -156,7 +164,7 @@ class _Commands(click.Group):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Exit statuses"):
-            formatter.write_text(_EXIT_STATUSES)
+            formatter.write_dl(_EXIT_STATUSES)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -65,6 +66,8 @@ def test_help_has_one_line_for_each_command_by_purpose(job: Job) -> None:
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
     headings = [line[:-1] for line in done.stdout.splitlines() if line[:1].isalpha() and line.endswith(":")]
     assert headings == [*PURPOSES, "Options", "Exit statuses"]
+    statuses = done.stdout.partition("Exit statuses:\n")[2].splitlines()
+    assert all(re.fullmatch(r"  \d+ +\S.*", line) for line in statuses)
     lines = done.stdout.partition("Set up:\n")[2].partition("Options:\n")[0].splitlines()
     commands = [line for line in lines if line.startswith("  ")]
     assert [line.split()[0] for line in commands] == COMMANDS
