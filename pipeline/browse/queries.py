@@ -348,6 +348,14 @@ _COMPARE = Query(
     ("scope", "at", "other_scope", "other_at"),
     f"""
 with {_SIDES.strip()},
+names as (
+    select (select name from scopes, first where scopes.id = first.scope)
+               || iif(moments.first < '9999', ' on ' || substr(moments.first, 1, 10), '') as first,
+           (select name from scopes, second where scopes.id = second.scope)
+               || iif(moments.second < '9999', ' on ' || substr(moments.second, 1, 10), '') as second
+    from moments
+),
+-- The page reads the names of both lists with the part above.
 own as materialized (
     select records.* from lists cross join listing_records on listing_records.listing = lists.first
     join records on records.id = listing_records.record
@@ -355,13 +363,6 @@ own as materialized (
 other as materialized (
     select records.* from lists cross join listing_records on listing_records.listing = lists.second
     join records on records.id = listing_records.record
-),
-names as (
-    select (select name from scopes, first where scopes.id = first.scope)
-               || iif(moments.first < '9999', ' on ' || substr(moments.first, 1, 10), '') as first,
-           (select name from scopes, second where scopes.id = second.scope)
-               || iif(moments.second < '9999', ' on ' || substr(moments.second, 1, 10), '') as second
-    from moments
 ),
 pairs as materialized (
     select own.model, own.id as first, other.id as second from own join other on other.model = own.model

@@ -243,6 +243,30 @@ def test_one_scope_is_compared_with_itself_at_another_time(base: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("parameters", "lists"),
+    [
+        ({}, "First list: acme/prod · second list: acme/test"),
+        (
+            {"scope": "acme/test", "other_scope": "acme/prod"},
+            "First list: acme/test · second list: acme/prod",
+        ),
+        (
+            {"scope": "acme/prod", "at": "2026-09-21"},
+            "First list: acme/prod on 2026-09-21 · second list: acme/prod",
+        ),
+    ],
+)
+def test_a_comparison_names_both_lists(base: str, parameters: dict[str, str], lists: str) -> None:
+    assert lists in text(fetch(base, "/modelwatch/compare", **parameters))
+
+
+def test_a_comparison_of_equal_lists_says_so_and_names_them(base: str) -> None:
+    sides = {"scope": "acme/prod", "at": "2026-09-21", "other_scope": "acme/prod", "other_at": "2026-09-21"}
+    shown = text(fetch(base, "/modelwatch/compare", **sides))
+    assert "second list: acme/prod on 2026-09-21 The lists do not differ in models, prices" in shown
+
+
+@pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
         ("compare", {"scope": "acme/nope"}, "scope is no scope: write its whole name, such as acme/prod"),
@@ -310,10 +334,33 @@ def test_the_start_page_has_a_panel_of_the_watched_models(base: str) -> None:
 def test_the_page_of_a_model_has_its_facts_and_the_whole_names_of_its_scopes(base: str, job: Job) -> None:
     shown = text(fetch(base, f"/modelwatch/models/{id_of(job, 'models', 'heron')}"))
     assert (
-        "owner birds context 200,000 input image, text output text features tools, vision shutdown 2026-12-24"
-        in shown
+        "owner birds context 200,000 input modalities image, text output modalities text "
+        "features tools, vision shutdown 2026-12-24" in shown
     )
     assert re.search(r"Offered now .* 2 acme/(prod acme/test|test acme/prod) \$3.00 \$8.00 200,000", shown)
+
+
+def test_the_page_of_a_model_without_changes_says_so(base: str, job: Job) -> None:
+    empty = "No change of this model is recorded."
+    assert empty in text(fetch(base, f"/modelwatch/models/{id_of(job, 'models', 'lyra')}"))
+    for changed in ("heron", "wren"):
+        assert empty not in text(fetch(base, f"/modelwatch/models/{id_of(job, 'models', changed)}"))
+
+
+def test_the_heading_of_a_change_has_its_model_then_both_sides(base: str, job: Job) -> None:
+    with closing(sqlite3.connect(job.database)) as db:
+        (change,) = db.execute("select min(id) from changes where name like '~ heron%'").fetchone()
+    page = fetch(base, f"/modelwatch/changes/{change}")
+    heading = text(page[page.index('<p class="mw-parents">') :].partition("</p>")[0])
+    assert re.search(r"^ ?change · model heron · before heron@\w+ · after heron@\w+ · transition", heading)
+
+
+def test_a_side_that_is_missing_is_aligned_as_the_number_beside_it(base: str, job: Job) -> None:
+    with closing(sqlite3.connect(job.database)) as db:
+        (change,) = db.execute("select min(id) from changes where name like '~ heron%'").fetchone()
+    page = fetch(base, f"/modelwatch/changes/{change}")
+    before = re.findall(r'<td class="mw-side mw-before( mw-num)?">(.*?)</td>', page)
+    assert [(bool(right), text(side).strip()) for right, side in before] == [(True, "$2.00"), (False, "–")]
 
 
 def test_the_page_of_a_change_has_every_scope_with_it(base: str, job: Job) -> None:

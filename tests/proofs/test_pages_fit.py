@@ -31,6 +31,26 @@ ROWS = (
     "transitions",
 )
 
+BROKEN = r"""
+() => {
+  const found = [], range = document.createRange();
+  const page = document.querySelector("main, section.content");
+  const texts = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const cell = texts.currentNode.parentElement;
+    if (!cell.closest("td, th, dd, dt, label, .chip")) continue;
+    if (cell.closest("details:not([open]) > :not(summary)")) continue;
+    for (const word of texts.currentNode.data.matchAll(/(?<!\S)(?:\w{2,10}|\d{4}-\d\d-\d\d)(?!\S)/gu)) {
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((place) => place.top)).size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}
+"""
+"""The short words and dates in cells that are broken over two lines."""
+
 PATHS = (
     "/",
     "/modelwatch",
@@ -52,7 +72,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, 400, DESK])
-def test_no_page_scrolls_sideways_or_logs_an_error(
+def test_no_page_scrolls_sideways_breaks_a_short_word_or_logs_an_error(
     base: str, browser: Browser, width: int, scheme: str
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
@@ -63,6 +83,7 @@ def test_no_page_scrolls_sideways_or_logs_an_error(
     for path in PATHS:
         page.goto(f"{base}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate(BROKEN) == [], path
         assert errors == [], path
     context.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -92,9 +93,9 @@ LABELS = {
     "since": "From",
     "until": "Before",
     "scope": "Scope",
-    "other_scope": "compared with",
-    "at": "as of",
-    "other_at": "as of",
+    "other_scope": "Compared with",
+    "at": "As of",
+    "other_at": "As of",
     "class": "What changed",
     "model": "Model",
     "features": "Capability",
@@ -170,8 +171,8 @@ class Field(NamedTuple):
 
 
 EMPTY = {
-    ("compare", "scope"): "the most shared list",
-    ("compare", "other_scope"): "another list of its gateway",
+    ("compare", "scope"): "most shared list",
+    ("compare", "other_scope"): "another list",
     ("what_changed", "class"): "all but fields of most models",
 }
 """The labels of no choice, by query and parameter, where it is not any."""
@@ -185,6 +186,9 @@ DEFAULTS = {
 
 UNCOUNTED = frozenset({"catalog", "change_log", "changed_fields", "price_changes", "price_history"})
 """Views whose rows are not counted on their pages: these are made of all scopes, or of all changes."""
+
+_NAMED = ",\n-- The page reads the names of both lists"
+"""Where the part of the comparison's SQL ends that names its two lists."""
 
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Any, Any], Awaitable[None]]
@@ -223,12 +227,22 @@ def extra_template_vars(
             fields = [await _field(db, name, each, value) for each, value in given.items()]
             return [each._replace(empty=EMPTY.get((name, each.name), "any")) for each in fields]
 
+        async def compared(sql: str, given: Mapping[str, str]) -> tuple[str, str] | None:
+            """Return the names of the two lists that are compared; None if they are not known in time."""
+            names, mark, _ = sql.partition(_NAMED)
+            try:
+                row = (await db.execute(f"{names}\nselect first, second from names", given)).first()
+            except (QueryInterrupted, sqlite3.Error):
+                return None
+            return (row["first"], row["second"]) if mark and row and row["first"] and row["second"] else None
+
         here = request.path.rstrip("/").rpartition("/")[2] if request else ""
         places = {target: key for key, _, target, _ in PLACES}
         return values | {
             "modelwatch_database": db.name,
             "modelwatch_place": places.get("" if template == "database.html" else table or here),
             "modelwatch_form": form,
+            "modelwatch_compared": compared,
             "modelwatch_default": DEFAULTS,
             "modelwatch_open": OPEN,
             "modelwatch_words": WORDS,

@@ -15,6 +15,9 @@ from datasette.utils import tilde_decode
 OURS = frozenset({"catalog", "change_log", "health"})
 """Views that identify a database of modelwatch."""
 
+_FIRST = {"model": 0, "before": 1, "after": 2}
+"""The places of the parents that stand before the others."""
+
 SIDES = {"before", "after"}
 """Columns shown together or not at all; any other is shown unless it is empty in every row."""
 
@@ -26,8 +29,8 @@ _FACTS = (
     ("type", "type"),
     ("context", "context_length"),
     ("max output", "max_output"),
-    ("input", "input_modalities"),
-    ("output", "output_modalities"),
+    ("input modalities", "input_modalities"),
+    ("output modalities", "output_modalities"),
     ("features", "features"),
     ("endpoints", "endpoints"),
     ("stage", "lifecycle"),
@@ -157,7 +160,7 @@ async def _parents(db: Any, table: str, row: Any) -> list[dict[str, Any]]:
             named = await db.execute(f"select name from {other} where id = :id", {"id": row[column]})  # noqa: S608
             parent = {"column": column, "table": other, "id": row[column]}
             found += [{**parent, "name": each["name"]} for each in named.rows]
-    return found
+    return sorted(found, key=lambda each: _FIRST.get(each["column"], len(_FIRST)))
 
 
 async def _content(db: Any, section: Section, id_: int) -> dict[str, Any]:
