@@ -82,7 +82,7 @@ def test_a_withdrawn_shutdown_date_stays_in_reports_from_before(play: Play) -> N
 def test_a_removal_that_was_pending_stays_pending_in_reports_of_that_time(play: Play) -> None:
     for answer in (FULL, listed(*TEN[1:]), listed(*TEN[1:]), listed(*TEN[1:]), FULL):
         play.run(answer)
-    pending = ["1 pending removal, not confirmed yet: m0" in report(play, hour, "txt") for hour in range(5)]
+    pending = ["1 model missing, not confirmed yet: m0" in report(play, hour, "txt") for hour in range(5)]
     assert pending == [False, True, True, False, False]
 
 

@@ -39,11 +39,15 @@ def test_a_mail_has_the_headers_of_an_automatic_mail_in_a_thread():
         "Message-ID": "<20261101T070000Z.ops@modelwatch.example>",
         "References": "<ops@modelwatch.example>",
         "List-Id": "<ops.modelwatch.example>",
-        "List-Unsubscribe": "<mailto:watch@example.com?subject=unsubscribe>",
         "Auto-Submitted": "auto-generated",
         "Content-Language": "en",
         "MIME-Version": "1.0",
     }
+
+
+def test_a_mail_promises_no_way_to_unsubscribe():
+    """Nobody reads the mailbox of the sender; who gets mails is in the config."""
+    assert not [name for name in composed() if "unsubscribe" in name.lower()]
 
 
 def test_a_mail_is_text_first_then_html_then_attachments():
@@ -214,4 +218,3 @@ def test_ids_are_neither_encoded_nor_folded():
     long = f"<{'a' * 120}@modelwatch.example>"
     content = compose(message_with(message_id=long, thread=long), sender=f"{'c' * 60}@example.com", to=TO)
     assert f"Message-ID: {long}\r\nReferences: {long}\r\n".encode() in content
-    assert f"List-Unsubscribe: <mailto:{'c' * 60}@example.com?subject=unsubscribe>\r\n".encode() in content

@@ -66,6 +66,15 @@ SUBJECTS = [
     (replace(CALM, changes=NOTABLE[2:3]), "29 returned · aihubmix"),
     (only(BREAKING[0], URGENT[1]), "wren-large: price increase (aihubmix, 2 keys), +3 removed"),
     (replace(CALM, changes=(BREAKING[0], BREAKING[2])), "3 removed, 1 price increase · 2 gateways"),
+    (
+        replace(CALM, changes=(BREAKING[2], NOTABLE[2])),
+        "whimbrel-image: price increase (lark-proxy/public), +29 returned",
+    ),
+    (
+        replace(CALM, changes=NOTABLE[2:3], incidents=INCIDENTS[1:2]),
+        "answer held, 20 instead of 300 models (lark-proxy/team), +29 returned",
+    ),
+    (replace(CALM, changes=(BREAKING[0], NOTABLE[2])), "3 removed, 29 returned · aihubmix"),
     (replace(CALM, incidents=INCIDENTS[:1]), "urgent: key rejected (aihubmix/batch)"),
     (replace(CALM, incidents=INCIDENTS[1:2]), "answer held, 20 instead of 300 models (lark-proxy/team)"),
     (replace(CALM, resolved=FULL.resolved), "1 held answer accepted, 2 scopes recovered · 2 gateways"),

@@ -561,8 +561,8 @@ def test_a_pending_loss_of_a_group_with_a_watched_model_is_mailed_at_once_and_on
     assert text in shown
     assert "! lyra  offered to local/ada.vip\n" in shown
     _, mail = mails(watched)
-    assert mail.startswith("[modelwatch] urgent: 2 models gone with group svip, not confirmed yet")
-    assert "lyra, model-007: may be gone with group svip from local/ada.svip" in mail
+    assert mail.startswith("[modelwatch] urgent: 2 models missing with group svip, not confirmed yet")
+    assert "lyra, model-007: missing with group svip from local/ada.svip" in mail
     assert "Missing from 1 of 2 answers" in mail
     watched.run(times=3)
     assert len(mails(watched)) == 2

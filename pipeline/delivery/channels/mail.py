@@ -47,7 +47,7 @@ def compose(message: Message, *, sender: str, to: Sequence[str], reply_to: str |
     if reply_to:
         mail["Reply-To"] = _address(mailbox(reply_to))
     mail["Date"] = datetime.fromisoformat(message.at)
-    for name, value in _list_headers(message, own).items():
+    for name, value in _list_headers(message).items():
         mail[name] = value
     _add_body(mail, message)
     mail["Content-Language"] = message.language
@@ -65,14 +65,13 @@ def _header_text(text: str) -> str:
     return one_line(text, _MAX_TEXT).replace("=?", "= ?")
 
 
-def _list_headers(message: Message, sender: Mailbox) -> dict[str, str]:
-    """Return the headers by which mail programs group, filter and answer mails (RFC 2369, 2919, 3834)."""
+def _list_headers(message: Message) -> dict[str, str]:
+    """Return the headers by which mail programs group, filter and answer mails (RFC 2919, 3834)."""
     thread = _id(message.thread)
     return {
         "Message-ID": f"<{_id(message.message_id)}>",
         "References": f"<{thread}>",
         "List-Id": f"<{thread.replace('@', '.')}>",
-        "List-Unsubscribe": f"<mailto:{sender.address}?subject=unsubscribe>",
         "Auto-Submitted": "auto-generated",
     }
 
@@ -145,7 +144,7 @@ def _phrase(name: str, header: str) -> list[str]:
 
 def _policy() -> EmailPolicy[EmailMessage]:
     headers = HeaderRegistry()
-    for name in ("message-id", "references", "list-id", "list-unsubscribe"):
+    for name in ("message-id", "references", "list-id"):
         headers.map_to_type(name, _IdHeader)  # type: ignore[arg-type]  # a mixin, like those of the registry
     for name in ("from", "to", "reply-to"):
         headers.map_to_type(name, _AddressHeader)  # type: ignore[arg-type]

@@ -161,9 +161,9 @@ def _subject(locale: Locale, summary: Summary, width: int, most: int, *, with_pl
         return locale.plain("subject.urgent_and_more" if rest else "subject.urgent", what=what, rest=rest)
     if only := _only_news(summary):
         return plain(_named_text(locale, summary, only, width, with_place=with_place))
-    if watched := _watched_news(summary):
-        what = _named_text(locale, summary, watched, width, with_place=with_place)
-        rest = _totals_text(locale, _totals(summary, without=watched), most)
+    if worst := _worst_news(summary):
+        what = _named_text(locale, summary, worst, width, with_place=with_place)
+        rest = _totals_text(locale, _totals(summary, without=worst), most)
         return locale.plain("subject.and_more", what=what, rest=rest) if rest else plain(what)
     # Without an urgent one, at least one total is named.
     if what := _totals_text(locale, _totals(summary), max(most, 1)):
@@ -182,9 +182,9 @@ def headline(locale: Locale, summary: Summary) -> Text:
     if only := _only_news(summary):
         what = _named_text(locale, summary, only, _MODEL_WIDTHS[0])
         return _capitalise(locale.text("headline.urgent", what=what))
-    if watched := _watched_news(summary):
-        what = _named_text(locale, summary, watched, _MODEL_WIDTHS[0])
-        rest = _totals_text(locale, _totals(summary, without=watched), _MAX_TOTALS)
+    if worst := _worst_news(summary):
+        what = _named_text(locale, summary, worst, _MODEL_WIDTHS[0])
+        rest = _totals_text(locale, _totals(summary, without=worst), _MAX_TOTALS)
         key = "headline.urgent_and_more" if rest else "headline.urgent"
         return _capitalise(locale.text(key, what=what, rest=rest))
     if what := _totals_text(locale, _totals(summary), _MAX_TOTALS):
@@ -220,14 +220,27 @@ def _most_urgent(summary: Summary) -> NetChange | Incident | None:
     return next(iter(incidents), first) if better or first is None else first
 
 
-def _watched_news(summary: Summary) -> NetChange | None:
-    """Return the worst change of one watched model that is for the worse, if it is among other news."""
-    news = (
-        each
-        for each in summary.listed
-        if each.watched and len(each.models) == 1 and each.severity == Severity.BREAKING
-    )
-    return next(news, None)
+def _worst_news(summary: Summary) -> NetChange | Incident | None:
+    """Return the news that is named before the totals of the rest: breaking news without an urgent one.
+
+    That is the worst change of one watched model, else a change of one model, a group or an incident that is
+    the only breaking one among other news.
+    """
+    breaking = [each for each in summary.listed if each.severity == Severity.BREAKING]
+    watched = (each for each in breaking if each.watched and len(each.models) == 1)
+    if found := next(watched, None):
+        return found
+    incidents = [each for each in summary.incidents if each.new and each.severity == Severity.BREAKING]
+    news: list[NetChange | Incident] = [*breaking, *incidents]
+    accepted = any(each.accepted for each in summary.resolved)
+    return news[0] if len(news) == 1 and not accepted and _has_name(news[0]) else None
+
+
+def _has_name(news: NetChange | Incident) -> bool:
+    """Return whether news is an incident, or a change of a group or one model."""
+    if isinstance(news, Incident) or news.kind == Kind.GROUP:
+        return True
+    return len(news.models) == 1 and news.kind != Kind.SHAPE
 
 
 def _only_news(summary: Summary) -> NetChange | Incident | None:
@@ -236,12 +249,7 @@ def _only_news(summary: Summary) -> NetChange | Incident | None:
     news: list[NetChange | Incident] = [*summary.listed, *new]
     if len(news) != 1 or summary.resolved:
         return None
-    named = (
-        isinstance(news[0], Incident)
-        or news[0].kind == Kind.GROUP
-        or (len(news[0].models) == 1 and news[0].kind != Kind.SHAPE)
-    )
-    return news[0] if named else None
+    return news[0] if _has_name(news[0]) else None
 
 
 def _named_text(
