@@ -142,6 +142,29 @@ def test_a_failed_test_exits_with_6_and_names_the_setting(alone):
     assert "not-the-password" not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("kind", ["slack", "discord", "teams"])
+def test_chats_are_checked_and_tried_without_their_address_in_the_output(alone, hook, kind):
+    alone.env["CHAT"] = f"http://127.0.0.1:{hook.server_address[1]}/services/T0123456/B4567890"
+    job = with_destination(alone, f'[destinations.room]\ntype = "{kind}"\nurl = "env:CHAT"\n')
+    assert job.quick("check").code == 0
+    done = job.quick("send", "--test")
+    assert (done.code, done.stdout) == (0, "room: env:CHAT: the test was accepted\n")
+    *_, (method, path, body) = hook.seen
+    assert (method, path.partition("?")[0]) == ("POST", "/services/T0123456/B4567890")
+    assert b"vega-1" in body.replace(b"\\\\", b"")
+    del alone.env["CHAT"]
+    assert "env:CHAT is not set" in job.quick("check").stdout
+
+
+def test_a_chat_that_answers_nothing_of_feishu_is_no_success(alone, hook):
+    alone.env["CHAT"] = f"http://127.0.0.1:{hook.server_address[1]}/open-apis/bot/v2/hook/0123456789"
+    job = with_destination(alone, '[destinations.room]\ntype = "feishu"\nurl = "env:CHAT"\n')
+    done = job.quick("send", "--test")
+    assert done.code == 6
+    assert "is not Feishu's answer: see `url`" in done.stdout
+    assert "0123456789" not in done.stdout
+
+
 def test_a_test_posts_a_report_to_a_webhook(alone, hook):
     url = f"http://127.0.0.1:{hook.server_address[1]}/hook"
     job = with_destination(alone, f'[destinations.hook]\ntype = "webhook"\nurl = "{url}"\n')
