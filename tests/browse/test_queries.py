@@ -154,6 +154,9 @@ def test_no_query_of_changes_reads_a_whole_table_for_an_index_of_its_own(
     }
     read = [re.match(r"BLOOM FILTER ON (\w+)|SEARCH (\w+) USING AUTOMATIC", step) for step in plan]
     assert not {found[1] or found[2] for found in read if found} & (tables - {"scopes", "gateways", "models"})
+    recorded.store.connection.executescript("delete from sqlite_stat1; analyze sqlite_schema;")
+    plan = [row["detail"] for row in recorded.store.rows(f"explain query plan {sql}", values)]
+    assert not [step for step in plan if "sightings_outcome" in step]
 
 
 def test_the_first_page_of_price_history_begins_at_the_newest_run(recorded: Script) -> None:

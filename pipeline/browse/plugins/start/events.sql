@@ -12,10 +12,11 @@
 --
 -- A join with a condition on the inner table alone lets SQLite read this whole table first, for a Bloom filter
 -- (https://www.sqlite.org/optoverview.html#the_bloom_filter_optimization), or for an index. So large tables are read by
--- `in`, or their conditions name the outer table too.
+-- `in`, or their conditions name the outer table too. `+outcome` keeps SQLite from the index of outcomes, in which each of
+-- them has a large part of the table.
 here as materialized (
     select snapshot, transition, outcome, listing, min(id) as first, max(id) as last from sightings
-    where snapshot in (select id from runs) and outcome in ('moved', 'confirmed')
+    where snapshot in (select id from runs) and +outcome in ('moved', 'confirmed')
     group by snapshot, transition, outcome, listing
 ),
 windowed as materialized (
@@ -36,7 +37,7 @@ elsewhere as materialized (
         select id from sightings
         where transition in (select transition from movements)
         and (id < (select min(first) from here) or id > (select max(last) from here)))
-    and outcome in ('moved', 'confirmed')
+    and +outcome in ('moved', 'confirmed')
 ),
 between_runs as materialized (
     select snapshot, transition, outcome, listing from sightings
@@ -92,7 +93,7 @@ alike as materialized (
 own as materialized (
     select * from sightings
     where transition in (select transition from movements) and scope in (select scope from alike)
-    and outcome in ('moved', 'confirmed')
+    and +outcome in ('moved', 'confirmed')
 ),
 moved as materialized (
     select runs.at, own.*, alike.scopes, alike.scope_names, alike.wanted
@@ -102,8 +103,8 @@ moved as materialized (
 ),
 moves as materialized (
     select at, snapshot, transition, (
-               select min(same.id) from sightings as same
-               where same.snapshot = moved.snapshot and same.transition = moved.transition and same.outcome = 'moved'
+               select min(here.first) from here
+               where here.snapshot = moved.snapshot and here.transition = moved.transition and here.outcome = 'moved'
            ) as sighting, min(scope) as scope, sum(scopes) as scopes, group_concat(scope_names, ' ') as scope_names,
            max(wanted) as wanted
     from moved where outcome = 'moved' group by snapshot, transition

@@ -8,7 +8,7 @@ with runs as materialized (
 ),
 here as materialized (
     select snapshot, transition, max(id) as sighting from sightings
-    where snapshot in (select id from runs) and outcome = 'moved'
+    where snapshot in (select id from runs) and +outcome = 'moved'
     group by snapshot, transition
 ),
 moved as materialized (
@@ -60,7 +60,7 @@ ranked as (
 select shown.model, shown.name, shown.change, shown.field, shown.currency, shown.unit, shown.before, shown.after,
        shown.percent, shown.at, (
            select count(distinct sightings.scope) from changes
-           join sightings on sightings.transition = changes.transition and sightings.outcome = 'moved'
+           join sightings on sightings.transition = changes.transition and +sightings.outcome = 'moved'
            where changes.id = shown.change and sightings.snapshot in (select id from runs)) as scopes, shown.total
 from (
     select ranked.*, models.name, count(*) over () as total
