@@ -139,7 +139,7 @@ def test_a_body_that_was_changed_is_not_printed(job: Job, command: tuple[str, ..
 def test_a_fault_of_the_program_stays_one_where_the_database_is_sound(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise KeyError("x")
 
     monkeypatch.setattr("pipeline.api.find_status", fails)
