@@ -540,9 +540,12 @@ join json_each((select json_group_array(json_array(field, before, after, percent
     where change_id = changes.id and class = 'price'
     union all
     select field, trim(fields_of.before, '"'), trim(fields_of.after, '"'),
-           case when trim(fields_of.before, '"') glob '*[^-+0-9.eE]*' or trim(fields_of.after, '"') glob '*[^-+0-9.eE]*' then null
+           case when not exists (select 1 from field_changes join fields on fields.id = field_changes.field
+        where field_changes.change = changes.id and 'price' in (fields.class, fields.shape_of)
+        and (lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')) glob '*currency*' or lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')) glob '*decimals*' or lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')) glob '*exponent*' or lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')) glob '*scale*' or lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')) glob '*unit*')
+        and not (rtrim(lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')), 's') glob '*price' or rtrim(lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')), 's') glob '*cost' or rtrim(lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')), 's') glob '*rate' or rtrim(lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')), 's') glob '*amount' or rtrim(lower(replace(fields.name, rtrim(fields.name, replace(fields.name, '.', '')), '')), 's') glob '*fee')) then case when trim(fields_of.before, '"') glob '*[^-+0-9.eE]*' or trim(fields_of.after, '"') glob '*[^-+0-9.eE]*' then null
         when abs(round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9)) between 1e-9 and 0.1 then cast(printf('%.1g', round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9)) as real)
-        else round(round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9), 1) end, null, null
+        else round(round(100.0 * cast(trim(fields_of.after, '"') as real) / nullif(cast(trim(fields_of.before, '"') as real), 0) - 100, 9), 1) end end, null, null
     from changed_fields as fields_of where change_id = changes.id and class = 'price') as both)) as price
 left join records on records.id = changes.after
 left join models on models.id = changes.model

@@ -32,6 +32,7 @@ def test_the_tables_are_these(store: Store) -> None:
             "listings",
             "missing",
             "models",
+            "mutes",
             "permissions",
             "record_prices",
             "records",

@@ -351,7 +351,7 @@ SCENARIOS: dict[str, Scenario] = {
         (BASE, Run(1, offers(*TEN[4:]), "breaking", 5)),
         2,
         None,
-        texts=("accepted", "4 pending removals"),
+        texts=("accepted", "4 models missing"),
         never=("Removed for",),
     ),
     "contradicting-answer": Scenario(
