@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 from support.e2e import Done, Job, Question, Reply, Scripted, ended, one_line
 from support.mounts import can_mount, with_own_mounts
 from support.proving import (

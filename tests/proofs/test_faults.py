@@ -38,10 +38,10 @@ from pipeline.store import Store
 
 pytestmark = pytest.mark.proofs
 
-KILLS = amount(6, 16)
+KILLS = amount(4, 16)
 """The kills of each command, more than two hundred in all."""
 
-FAILURES = amount(10, 28)
+FAILURES = amount(7, 28)
 """The most calls of each command that fail."""
 
 NOW = "2026-05-04T06:00:00Z"

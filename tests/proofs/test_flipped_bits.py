@@ -32,7 +32,7 @@ def flipped(data: bytes, chance: random.Random) -> bytes:
             return bytes(changed)
 
 
-@pytest.mark.parametrize("seed", range(amount(60, 200)))
+@pytest.mark.parametrize("seed", range(amount(40, 200)))
 def test_a_flipped_bit_is_one_line_in_each_command(original: Job, tmp_path: Path, seed: int) -> None:
     shutil.copytree(original.home, tmp_path / "home")
     job = Job(tmp_path / "home", original.env)

@@ -70,8 +70,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, 400, DESK])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(PHONE, "light"), (400, "dark"), (DESK, "light"), (DESK, "dark")]
+)
 def test_no_page_scrolls_sideways_breaks_a_short_word_or_logs_an_error(
     base: str, browser: Browser, width: int, scheme: str
 ) -> None:
