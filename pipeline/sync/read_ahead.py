@@ -142,11 +142,19 @@ class ReadAhead:
 
     def _from_fork(self) -> Iterator[AnswerAhead]:
         """Yield the answers that the other process returns, until it ends."""
-        reader, writer = os.pipe()
+        try:
+            reader, writer = os.pipe()
+        except OSError:  # too many open files
+            return
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with suppress(OSError):  # the user has many pipes
                 fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError:  # too many processes
+            os.close(reader)
+            os.close(writer)
+            return
         if child == 0:
             _run_child(writer, self._scope, (saved for _, saved in self._own), self._reading, self._recorded)
         os.close(writer)

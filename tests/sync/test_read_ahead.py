@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -87,6 +88,19 @@ def test_the_rest_is_read_here_where_the_other_process_is_killed(
             yield each
 
     monkeypatch.setattr(read_ahead, "_encoded", killed)
+    assert recorded(tmp_path, AUTO, iter(answers()), processes=2) == one
+
+
+@pytest.mark.parametrize("call", ["fork", "pipe"])
+def test_all_is_read_here_where_no_other_process_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    one = recorded(tmp_path, AUTO, iter(answers()), processes=1)
+
+    def fails() -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, call, fails)
     assert recorded(tmp_path, AUTO, iter(answers()), processes=2) == one
 
 
