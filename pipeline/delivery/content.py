@@ -49,17 +49,26 @@ def render_message(
     store: Store, summaries: Summaries, destination: Destination, delivery: Delivery, problems: list[str]
 ) -> Message:
     """Return the message of a delivery; append the problems with the user's templates to `problems`."""
+    assert delivery.message_id
+    summary = summaries.get(delivery.window, destination.filter, destination.zone)
+    thread = thread_id(store, destination)
+    return message_to(destination, summary, problems, message_id=delivery.message_id, thread=thread)
+
+
+def message_to(
+    destination: Destination, summary: Summary, problems: list[str], *, message_id: str, thread: str
+) -> Message:
+    """Return a report as a message to a destination, with these ids; `problems` as above."""
     from pipeline.reports.render import message
 
-    assert delivery.message_id
     written = message.write_message(
-        summaries.get(delivery.window, destination.filter, destination.zone),
+        summary,
         destination=destination.name,
-        message_id=delivery.message_id,
-        thread=thread_id(store, destination),
+        message_id=message_id,
+        thread=thread,
         language=destination.language,
         attached=destination.channel.attaches_files,
-        templates=destination_templates(destination, problems),
+        templates=_templates(destination, problems),
         bom=destination.bom,
         zone=destination.zone,
         links=destination.links,
@@ -90,7 +99,7 @@ def render_form(summary: Summary, form: str, destination: Destination, problems:
     """Render a report as csv, json, html, md or txt; append problems with templates to `problems`."""
     from pipeline.reports.render import message
 
-    templates = destination_templates(destination, problems)
+    templates = _templates(destination, problems)
     render = partial(
         message.render,
         summary,
@@ -160,8 +169,8 @@ def _feed_entries(
     return [feeds.Entry(each.message_id, each.at, each.subject, each.html, each.text) for each in messages]
 
 
-def destination_templates(destination: Destination, problems: list[str]) -> dict[str, str]:
-    """Return the templates in a destination's directory, by file name; append what is wrong to `problems`."""
+def _templates(destination: Destination, problems: list[str]) -> dict[str, str]:
+    """Return the templates in a destination's directory, by file name; `problems` as above."""
     found: dict[str, str] = {}
     if destination.templates is None:
         return found

@@ -9,12 +9,12 @@ from msgspec import Struct
 from pipeline.core.types import Resolve, Severity
 from pipeline.core.watchlist import NO_WATCH
 from pipeline.delivery import channels
-from pipeline.delivery.content import destination_templates
+from pipeline.delivery.content import message_to
 from pipeline.delivery.files import write_files
 from pipeline.delivery.outbox import host_of
 from pipeline.delivery.types import DeliveryResult, DeliveryStatus, Destination, Files
 from pipeline.errors import DeliveryError
-from pipeline.reports.render.message import as_test, write_message
+from pipeline.reports.render.message import as_test
 from pipeline.reports.summary import summarise
 from pipeline.reports.types import Filter
 from pipeline.store import Store
@@ -49,23 +49,11 @@ def send_sample(
         result = _write(destination.channel)
         return tuple(Trial(destination.name, recipient, result) for recipient in to)
     problems: list[str] = []
-    token = token_hex(8)
-    written = write_message(
-        summarise(
-            store, window, watch=NO_WATCH, wanted=Filter(severity=Severity.QUIET), zone=destination.zone
-        ),
-        destination=destination.name,
-        message_id=f"<test.{token}@{host_of(destination)}>",
-        thread=f"<test.{token}.thread@{host_of(destination)}>",
-        language=destination.language,
-        attached=destination.channel.attaches_files,
-        templates=destination_templates(destination, problems),
-        bom=destination.bom,
-        zone=destination.zone,
-        links=destination.links,
-    )
-    problems += written.problems
-    message = as_test(written.message, destination.name)
+    quiet = Filter(severity=Severity.QUIET)
+    summary = summarise(store, window, watch=NO_WATCH, wanted=quiet, zone=destination.zone)
+    token, host = token_hex(8), host_of(destination)
+    ids = {"message_id": f"<test.{token}@{host}>", "thread": f"<test.{token}.thread@{host}>"}
+    message = as_test(message_to(destination, summary, problems, **ids), destination.name)
     results = channels.send(destination.channel, message, to, resolve)
     return tuple(Trial(destination.name, recipient, results[recipient], tuple(problems)) for recipient in to)
 

@@ -23,6 +23,7 @@ from pipeline.core import canonical, jsonpath
 from pipeline.core.times import iso, minute
 from pipeline.core.values import parse_timestamp
 from pipeline.errors import SavedError
+from pipeline.gateways.dialects import Answer
 
 EARLIEST = "2020-01-01T00:00:00Z"
 """No answer is older: the first API that lists models was opened in June 2020, https://openai.com/index/openai-api."""
@@ -46,6 +47,11 @@ class SavedAnswer(Struct, frozen=True):
     at: str
     body: bytes
     source: str
+
+    @property
+    def answer(self) -> Answer:
+        """The answer, as if it had been requested at its time."""
+        return Answer((self.body,), int(datetime.fromisoformat(self.at).timestamp()))
 
 
 class LeftOut(Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
@@ -240,7 +239,7 @@ class _Importer:
         self._cache.refresh()
         answer, result = None, saved.result
         if result is None or saved.requested != (self.reading or ""):
-            answer = Answer((ahead.body(saved),), int(datetime.fromisoformat(at).timestamp()))
+            answer = ahead.answer(saved)
             result = self._reader.read_archived(scope, answer, self.reading)
         state = self._cache.states.get(scope.name)
         error = first_answer_error(result.answer, None if state is None else state.listing)

@@ -15,7 +15,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
 from typing import BinaryIO
 
 import msgspec
@@ -125,11 +124,11 @@ class ReadAhead:
             yield AnswerAhead(own.at, own.source, number)
             number += 1
 
-    def body(self, answer: AnswerAhead) -> bytes:
-        """Return the bytes of an answer: of the last one, or of the one before it."""
-        own = self._read(answer.number)
+    def answer(self, ahead: AnswerAhead) -> Answer:
+        """Return an answer to parse here: the last one, or the one before it."""
+        own = self._read(ahead.number)
         assert own
-        return own.body
+        return own.answer
 
     def _read(self, number: int) -> SavedAnswer | None:
         """Return an answer by its number, from those that this process reads itself; None after the last."""
@@ -241,8 +240,7 @@ def _encoded(
         if each.at in recorded:
             yield encode(_Parsed(each.at, each.source))
             continue
-        asked_at = int(datetime.fromisoformat(each.at).timestamp())
-        answer = Answer((each.body,), asked_at)
+        answer = each.answer
         found = reader.read_archived(scope, answer, reading).answer
         if not isinstance(found, ListingAnswer) or found.dialect != request_dialect(
             scope.gateway, found.listing.reading

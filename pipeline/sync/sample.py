@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pipeline.core import canonical
 from pipeline.core.times import shifted
 from pipeline.core.types import Gateway, Scope
-from pipeline.gateways.dialects import Answer
 from pipeline.gateways.reader import AnswerReader
 from pipeline.store import Store
 from pipeline.store.windows import Window, time_window
+from pipeline.sync.archives import SavedAnswer
 from pipeline.sync.cache import RunCache
 from pipeline.sync.run import decide_and_record
 
@@ -36,8 +34,8 @@ def record_sample(store: Store, at: str) -> Window:
     for models, time in zip(_LISTS, (shifted(at, -3600), at), strict=True):
         window = Window(time_window(store).until, window.until)
         body = {"object": "list", "data": [_record(name, *values) for name, values in models.items()]}
-        answer = Answer((canonical.encode(body).encode(),), int(datetime.fromisoformat(time).timestamp()))
-        results = {_SCOPE.name: reader.read_archived(_SCOPE, answer)}
+        saved = SavedAnswer(time, canonical.encode(body).encode(), _SCOPE.name)
+        results = {_SCOPE.name: reader.read_archived(_SCOPE, saved.answer)}
         with store.transaction():
             decide_and_record(results, (_SCOPE,), cache, started_at=time, finished_at=time)
     return Window(window.since, time_window(store).until)
