@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from pipeline.api import Home
 from pipeline.cli import terminal
-from pipeline.cli.options import Name, csv_option, with_home
+from pipeline.cli.options import Name, csv_option, names_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
@@ -25,13 +25,7 @@ from pipeline.reports.csv_json import write_csv
 @click.command()
 @with_home
 @click.option("--gateway", type=Name("gateways"), help="Only this gateway.")
-@click.option(
-    "--scope",
-    "globs",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only scopes that match this glob; may be repeated.",
-)
+@names_option("scope", "globs", "Only scopes that match this glob")
 @click.option(
     "--by",
     type=click.Choice(["scope", "group"]),
@@ -217,13 +211,7 @@ def _offered_to(columns: Sequence[_SharedColumn], row: int) -> str:
 @click.command()
 @with_home
 @click.option("--gateway", type=Name("gateways"), help="Only this gateway.")
-@click.option(
-    "--scope",
-    "globs",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only scopes that match this glob; may be repeated.",
-)
+@names_option("scope", "globs", "Only scopes that match this glob")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @csv_option("Print CSV, a row for each scope.")
 def same(

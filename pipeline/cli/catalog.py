@@ -13,7 +13,7 @@ import click
 from msgspec.structs import asdict, replace
 
 from pipeline.api import Home, Mute, Needs, Status, UserGroup
-from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
+from pipeline.cli.options import MOMENTS, Name, Time, csv_option, names_option, with_home
 from pipeline.cli.terminal import STATE_COLOURS, Column, paint, raw, table
 from pipeline.cli.watch import group_loss_lines
 from pipeline.core.canonical import pretty
@@ -33,20 +33,8 @@ from pipeline.reports.csv_json import coverage_value, current_price_value, event
 @with_home
 @click.option("--since", type=Time(), help=f"From this time on: {MOMENTS}.")
 @click.option("--until", type=Time(), help="Before this time.")
-@click.option(
-    "--scope",
-    "scopes",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only in scopes that match this glob; may be repeated.",
-)
-@click.option(
-    "--model",
-    "models",
-    type=Name("models"),
-    multiple=True,
-    help="Only models that match this glob; may be repeated.",
-)
+@names_option("scope", "scopes", "Only in scopes that match this glob")
+@names_option("model", "models", "Only models that match this glob")
 @click.option(
     "--kind",
     "kinds",
@@ -162,13 +150,7 @@ class Amount(click.ParamType[Decimal]):
 @click.command()
 @with_home
 @click.argument("patterns", nargs=-1, type=Name("models"))
-@click.option(
-    "--scope",
-    "scopes",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only in scopes that match this glob; may be repeated.",
-)
+@names_option("scope", "scopes", "Only in scopes that match this glob")
 @click.option("--owner", "owners", multiple=True, help="Only owners that match this glob; may be repeated.")
 @click.option(
     "--feature", "features", multiple=True, help="Only with this feature, such as tools; may be repeated."

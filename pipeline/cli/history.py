@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from pipeline.api import Home
-from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
+from pipeline.cli.options import MOMENTS, Name, Time, csv_option, names_option, with_home
 from pipeline.cli.terminal import can_draw, paint, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.impact import by_importance
@@ -30,13 +30,7 @@ _MOST_MODELS = 20
 @click.command()
 @with_home
 @click.argument("model", type=Name("models"))
-@click.option(
-    "--scope",
-    "globs",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only in scopes that match this glob; may be repeated.",
-)
+@names_option("scope", "globs", "Only in scopes that match this glob")
 @click.option("--since", type=Time(), help=f"Only events from this time on: {MOMENTS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @csv_option("Print CSV, a row for each scope, step and field.")

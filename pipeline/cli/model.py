@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.api import Home, LookupResult, Verdict
-from pipeline.cli.options import Name, logged, with_home
+from pipeline.cli.options import Name, logged, names_option, with_home
 from pipeline.cli.terminal import progress, raw
 from pipeline.core.canonical import from_text, pretty
 from pipeline.core.diff import field_changes
@@ -44,13 +44,7 @@ _Live = Mapping[str, LookupResult] | None
 @with_home
 @logged
 @click.argument("model", type=Name("models"))
-@click.option(
-    "--scope",
-    "globs",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only in scopes that match this glob; may be repeated.",
-)
+@names_option("scope", "globs", "Only in scopes that match this glob")
 @click.option(
     "--live",
     is_flag=True,

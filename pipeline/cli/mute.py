@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from pipeline.api import Home
 from pipeline.cli.catalog import mute_lines
-from pipeline.cli.options import Name, clock, with_home
+from pipeline.cli.options import clock, names_option, with_home
 from pipeline.cli.terminal import raw
 from pipeline.core.canonical import pretty
 from pipeline.core.times import parse_end
@@ -21,20 +21,8 @@ _DAYS = "7d"
 
 @click.command()
 @with_home
-@click.option(
-    "--scope",
-    "scopes",
-    type=Name("scopes"),
-    multiple=True,
-    help="A scope, or a glob of scopes; may be repeated.",
-)
-@click.option(
-    "--model",
-    "models",
-    type=Name("models"),
-    multiple=True,
-    help="A model, or a glob of models; may be repeated.",
-)
+@names_option("scope", "scopes", "A scope, or a glob of scopes")
+@names_option("model", "models", "A model, or a glob of models")
 @click.option(
     "--until", metavar="TIME", help="When it ends: 14d, 12h, 2026-12-24 or 2026-12-24T08:00Z. Default: 7d."
 )

@@ -134,6 +134,14 @@ new_option = click.option(
 )
 
 
+def names_option(
+    option: str, parameter: str, text: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return `--scope` or `--model`: names or globs, passed on as `parameter`; `text` begins its help."""
+    names = Name(f"{option}s")
+    return click.option(f"--{option}", parameter, type=names, multiple=True, help=f"{text}; may be repeated.")
+
+
 def csv_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the options `--csv`, whose help is `text`, and `--bom`, passed on as `as_csv` and `bom`."""
 

@@ -21,7 +21,7 @@ from pipeline.api import (
     RunProblems,
     ScopeResult,
 )
-from pipeline.cli.options import LOG, Name, logged, new_option, with_home
+from pipeline.cli.options import LOG, Name, logged, names_option, new_option, with_home
 from pipeline.cli.terminal import Bar, Column, interruptible, paint, progress, raw, table, terminable
 from pipeline.cli.watch import pending_lines, returned_lines
 from pipeline.core.canonical import pretty
@@ -55,13 +55,7 @@ _CHECK_TABLE = (
     Column("seconds", right=True, spare=3),
 )
 
-_scope_option = click.option(
-    "--scope",
-    "only",
-    type=Name("scopes"),
-    multiple=True,
-    help="Ask only scopes that match this glob; may be repeated.",
-)
+_scope_option = names_option("scope", "only", "Ask only scopes that match this glob")
 _exit_code_option = click.option("--exit-code", is_flag=True, help="Exit with 1 when there are changes.")
 _repeat_option = click.option(
     "--repeat", is_flag=True, help="Log a lasting problem in every run, not once a day."

@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from pipeline.api import Home
-from pipeline.cli.options import MOMENTS, Name, Time, csv_option, with_home
+from pipeline.cli.options import MOMENTS, Name, Time, csv_option, names_option, with_home
 from pipeline.cli.terminal import paint, raw
 from pipeline.core.canonical import pretty
 from pipeline.core.text import count
@@ -25,13 +25,7 @@ from pipeline.reports.csv_json import field_value, price_value, sides, write_csv
 @click.command()
 @with_home
 @click.argument("models", nargs=-1, type=Name("models"), metavar="[MODEL]...")
-@click.option(
-    "--scope",
-    "scopes",
-    type=Name("scopes"),
-    multiple=True,
-    help="Only in scopes that match this glob; may be repeated.",
-)
+@names_option("scope", "scopes", "Only in scopes that match this glob")
 @click.option(
     "--since",
     type=Time(),
