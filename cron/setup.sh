@@ -2,7 +2,7 @@
 #
 #   prepare ROOT NAME [--newest] [--with=EXTRA] [EXTRA ...]
 #
-# ROOT/NAME gets the project (editable) with these extras; one of --with, and --newest, stay for later starts.
+# ROOT/NAME gets the project (editable) with these extras; those of --with, and --newest, stay for later starts.
 #
 # Packages have the versions and digests of cron/requirements/: base.txt, and one file for each extra. --newest
 # installs the newest versions instead, unchecked; the environment then stays with them. So does a Python or
@@ -24,12 +24,11 @@ prepare() {
     for each in "$@"; do
         case $each in
         --newest) newest=yes ;;
-        --with=*) with=${each#--with=} ;;
-        *) extras=${extras:+$extras,}$each requirements="$requirements cron/requirements/$each.txt" ;;
+        --with=*) case " $with " in *" ${each#--with=} "*) ;; *) with="$with ${each#--with=}" ;; esac ;;
+        *) add_extra "$each" ;;
         esac
     done
-    case ,$extras, in *",$with,"*) with='' ;; esac
-    [ -z "$with" ] || extras=${extras:+$extras,}$with requirements="$requirements cron/requirements/$with.txt"
+    for each in $with; do add_extra "$each"; done
     # shellcheck disable=SC2086  # they are words
     sum=$(cd -P -- "$root" && cat pyproject.toml $requirements | cksum)
     is_ready && return
@@ -37,6 +36,11 @@ prepare() {
     take_lock "$venv.lock"
     is_ready || set_up </dev/null
     release_lock
+}
+
+add_extra() {
+    case ,$extras, in *",$1,"*) return ;; esac
+    extras=${extras:+$extras,}$1 requirements="$requirements cron/requirements/$1.txt"
 }
 
 is_ready() {
@@ -63,7 +67,7 @@ set_up() {
         make_directory
         run_step "$python" -m venv "$venv" || fail 69 "$python could not create a virtual environment:" "$(cat "$log")"
     fi
-    [ -z "$with" ] || printf '%s\n' "$with" >"$venv/.with"
+    [ -z "$with" ] || printf '%s\n' "${with# }" >"$venv/.with"
     if [ -n "$newest" ]; then
         : >"$venv/.newest"
         install_newest

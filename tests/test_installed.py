@@ -95,7 +95,7 @@ def test_a_lock_has_wheels_of_every_supported_python(lock: str, platform: str) -
 
 
 def test_the_program_is_locked_for_alpine_linux_and_older_macs_too() -> None:
-    for lock in (BASE, "browse", "notify"):
+    for lock in (BASE, "browse", "notify", "lake", "fleet"):
         for platform in ("x86_64-linux-musl", "aarch64-linux-musl", "x86_64-darwin"):
             assert f"# {platform}: {' '.join(PYTHONS)}\n" in (LOCKS / f"{lock}.txt").read_text()
 
@@ -110,7 +110,7 @@ def test_the_program_is_locked_for_alpine_linux_and_older_macs_too() -> None:
     ],
 )
 def test_a_set_up_installs_the_locks_below_its_own_first(script: str, extra: str) -> None:
-    (names,) = re.findall(r"\bprepare \S+ \S+ (?:\$newest )?(?:\$with )?(.+)", (ROOT / script).read_text())
+    (names,) = re.findall(r"\bprepare \S+ \S+ (?:\$newest )?(?:\$options )?(.+)", (ROOT / script).read_text())
     assert (BASE, *names.split()) == (*below(extra), extra)
 
 

@@ -472,7 +472,7 @@ def test_the_launcher_of_the_tests_sets_up_its_own_environment(tree: Tree) -> No
     """With the extra `test` and those that it names; arguments go to pytest."""
     ran = tree.start("-k", "two words", at=tree.root / "tests" / "run")
     assert ran.stdout.splitlines() == [str(tree.root), "-m", "pytest", "-k", "two words"]
-    assert tree.installed == [locked("base", "browse", "notify", "test"), PROJECT]
+    assert tree.installed == [locked("base", "browse", "notify", "lake", "fleet", "test"), PROJECT]
     assert (tree.root / ".venv-test" / ".modelwatch").exists()
     assert not (tree.root / ".venv").exists()
 
@@ -518,7 +518,7 @@ def test_a_lock_that_lacks_what_another_has_is_enough_for_the_newest(tree: Tree)
     (tree.state / "target").write_text("x86_64-linux-musl 3.12")
     tree.start("run")
     tree.start(at=tree.root / "tests" / "run")
-    assert tree.installed == [locked("base", "browse"), PROJECT, newest("browse,notify,test")]
+    assert tree.installed == [locked("base", "browse"), PROJECT, newest("browse,notify,lake,fleet,test")]
 
 
 def test_newest_installs_the_newest_packages_now_and_is_not_passed_on(tree: Tree) -> None:
@@ -530,7 +530,7 @@ def test_newest_installs_the_newest_packages_now_and_is_not_passed_on(tree: Tree
     assert tree.installed[2:] == [newest("browse")] * 2
     ran = tree.start("--newest", "-k", "one", at=tree.root / "tests" / "run")
     assert ran.stdout.splitlines() == [str(tree.root), "-m", "pytest", "-k", "one"]
-    assert tree.installed[4:] == [newest("browse,notify,test")]
+    assert tree.installed[4:] == [newest("browse,notify,lake,fleet,test")]
 
 
 def test_with_adds_an_extra_that_later_starts_keep(tree: Tree) -> None:
@@ -542,8 +542,10 @@ def test_with_adds_an_extra_that_later_starts_keep(tree: Tree) -> None:
     (tree.root / ".venv" / "bin" / "python").unlink()
     assert tree.start("run").returncode == 0
     assert tree.installed[4:] == [locked("base", "browse", "notify"), PROJECT]
+    tree.start("--with", "lake", "run")
+    assert tree.installed[6:] == [locked("base", "browse", "notify", "lake"), PROJECT]
     tree.start("--newest", "run")
-    assert tree.installed[6:] == [newest("browse,notify")]
+    assert tree.installed[8:] == [newest("browse,notify,lake")]
 
 
 @pytest.mark.parametrize(
