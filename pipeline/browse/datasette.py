@@ -195,6 +195,10 @@ def serve(
     sys.exit(0)
 
 
+_LABELS = ("name", "outcome")
+"""The columns by which other rows refer to a row: `sightings` has no name of its own."""
+
+
 def _table(description: Description, columns: dict[str, str], *, is_table: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "description": without_backquotes(description.text),
@@ -207,8 +211,9 @@ def _table(description: Description, columns: dict[str, str], *, is_table: bool)
         found[direction] = description.sort.removeprefix("-")
     if description.facets:
         found["facets"] = list(description.facets)
-    if is_table and "name" in columns:
-        found["label_column"] = "name"
+    label = next((column for column in _LABELS if column in columns), None)
+    if is_table and label:
+        found["label_column"] = label
     if description.search_column:
         found |= {"fts_table": "models_fts", "fts_pk": description.search_column}
     if description.hidden:

@@ -200,8 +200,22 @@ TABLES: Mapping[str, Description] = {
         facets=("gateway", "group_name"),
         title="Scopes",
     ),
-    "coverages": Description("Every distinct set of scopes that a run has asked.", sort="id", hidden=True),
-    "coverage_scopes": Description("The scopes of each set.", {"coverage": "Set of scopes"}, hidden=True),
+    "coverages": Description(
+        "Every distinct set of scopes that a run has asked.",
+        {"series": "First of the sets that this one is stored with, as differences"},
+        sort="id",
+        hidden=True,
+    ),
+    "coverage_spans": Description(
+        "The scopes of the sets of each series: which scope was new in a set, and lacking in a later one.",
+        {
+            "series": "First set of the series",
+            "since": "First set that has the scope",
+            "until": "First later set that lacks it; null where the newest set has it",
+        },
+        sort="scope",
+        hidden=True,
+    ),
     "snapshots": Description(
         "Every run, and every import of an answer.",
         {
@@ -232,6 +246,15 @@ TABLES: Mapping[str, Description] = {
         sort="-id",
         title="Pairs of lists",
     ),
+    "reasons": Description(
+        "Why scopes failed and answers were held: each text once.",
+        {
+            "name": "Error message, without secrets; or why an answer is held",
+            "cure": "The end of the message that says what to do; null where only general words fit",
+        },
+        sort="-id",
+        title="Failures and holds",
+    ),
     "sightings": Description(
         "The outcomes of each scope, by run; a run that found nothing new for a scope has no row.",
         {
@@ -239,7 +262,7 @@ TABLES: Mapping[str, Description] = {
             "failed, recovered, reread (parsed by new rules), settled (a value is stable again) or retired "
             "(its group is gone)",
             "error_class": "Class of the error; for a held answer, why it is held, in one word",
-            "cure": "The end of the error that says what to do; null where only general words fit",
+            "reason": "Why the scope failed, or its answer is held",
             "added_bytes": "About how many bytes of new records a held list brought; null where few",
             "shortened_from": "Number of models of a held list of which only those are kept that the current "
             "listing had; null for a whole list",
@@ -461,6 +484,12 @@ VIEWS: Mapping[str, Description] = {
         facets=("gateway",),
         search_column="model_id",
         title="Models and their scopes",
+    ),
+    "coverage_scopes": Description(
+        "The scopes of each set that a run has asked.",
+        {"coverage": "Set of scopes"},
+        sort="coverage",
+        hidden=True,
     ),
     "groups": Description(
         'The groups that signed-in users may use, by scopes with `groups = "all"`.',

@@ -33,7 +33,8 @@ MANIFEST = "published.json"
 
 _REMOVE_PRIVATE = (
     "update scopes set key_hint = null, fingerprint = null, etag = null, last_modified = null",
-    "update sightings set error = null, cure = null",
+    "update sightings set reason = null",
+    "delete from reasons",
     "delete from deliveries",
     "delete from destinations",
     "delete from mutes",

@@ -479,7 +479,6 @@ class ScopeState(Struct, frozen=True):
     held: int | None
     outcome: Outcome | None
     error_class: str | None
-    error: str | None
     began: int | None
     fingerprint: str | None
     etag: str | None

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pipeline.maintenance.coverages import tidy_spans
 from pipeline.store import Store
 
 _IN_IDS = " in (select value from json_each(:ids))"
@@ -58,12 +59,15 @@ _TABLES = (
         and id not in (select model from departures) and id not in (select model from flaps)
         """,
     ),
-    _Table("coverages", "id not in (select covered from snapshots)", (("coverage_scopes", "coverage"),)),
+    _Table("coverages", "id not in (select covered from snapshots)"),
+    _Table("reasons", "id not in (select reason from sightings where reason is not null)"),
 )
 
 
 def drop_unneeded(store: Store, dropped: Counter[str]) -> None:
-    """Drop transitions, listings, records, models and coverages without references; count them in `dropped`.
+    """Drop transitions, listings, records, models, coverages and reasons without references.
+
+    They are counted in `dropped`.
 
     Must run inside a transaction. The caller drops snapshots, sightings and deliveries before.
     """
@@ -77,6 +81,7 @@ def drop_unneeded(store: Store, dropped: Counter[str]) -> None:
         for child, column in table.children:
             drop(store, child, column + _IN_IDS, json.dumps(ids), dropped)
         drop_ids(store, table.name, ids, dropped)
+    tidy_spans(store)
 
 
 def _ids(store: Store, sql: str) -> list[int]:

@@ -320,8 +320,7 @@ def _make_baseline(store: Store, kept: Kept, dropped: Counter[str]) -> None:
     store.connection.execute(
         """
         update sightings set
-            outcome = 'baseline', transition = null, since = null, flap_level = null, error = null,
-            name = (select scopes.name from scopes where scopes.id = sightings.scope) || ' baseline'
+            outcome = 'baseline', transition = null, since = null, flap_level = null, reason = null
         where id = :base
         """,
         row,

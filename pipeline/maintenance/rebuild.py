@@ -31,6 +31,7 @@ from pipeline.maintenance.verify import (
     check_coverages,
     check_ledger,
     check_listings,
+    check_reasons,
     check_records,
     check_values,
 )
@@ -104,6 +105,7 @@ def _refuse_damage(store: Store, found: Replay) -> None:
         check_records(store),
         check_listings(store),
         check_coverages(store),
+        check_reasons(store),
         check_ledger(found, 0),
         check_values(store),
     )

@@ -6,14 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from pipeline.core import canonical
-from pipeline.core.text import count, did_you_mean, quoted
+from pipeline.core.text import did_you_mean, quoted
 from pipeline.core.types import is_valid_name
 from pipeline.errors import QuestionError
 from pipeline.gateways.dialects import dialect_of
 from pipeline.maintenance.collect import drop, drop_ids, drop_unneeded
+from pipeline.maintenance.coverages import drop_scopes
 from pipeline.maintenance.facts import DialectsOf, correct_facts
 from pipeline.store import Store, scope_states
+from pipeline.store.digests import set_digest
 
 
 def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mapping[str, int]:
@@ -27,10 +28,10 @@ def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mappi
             " where id in (select value from json_each(?))",
             [ids],
         )
-        for table in ("missing", "departures", "flaps", "regains", "sightings", "coverage_scopes"):
+        for table in ("missing", "departures", "flaps", "regains", "sightings"):
             drop(store, table, "scope in (select value from json_each(:ids))", ids, dropped)
+        drop_scopes(store, ids)
         drop(store, "scopes", "id in (select value from json_each(:ids))", ids, dropped)
-        _merge_coverages(store)
         _drop_empty_runs(store, dropped)
         drop_unneeded(store, dropped)
         # The first listing of a record may have been dropped, on which its facts depend.
@@ -38,47 +39,14 @@ def forget(store: Store, names: Sequence[str], dialects_of: DialectsOf) -> Mappi
         unused = "id not in (select gateway from scopes) and id not in (select gateway from models)"
         unused += " and id not in (select gateway from listings)"
         drop(store, "gateways", unused, ids, dropped)
-        del dropped["coverage_scopes"]
         return {table: rows for table, rows in dropped.items() if rows}
-
-
-def _merge_coverages(store: Store) -> None:
-    """Update the digest of each set of scopes, and merge sets that have become equal."""
-    members: dict[int, list[int]] = {}
-    for coverage, scope in store.stream(
-        """
-        select coverages.id, coverage_scopes.scope from coverages
-        left join coverage_scopes on coverage_scopes.coverage = coverages.id
-        order by coverages.id, coverage_scopes.scope
-        """
-    ):
-        members.setdefault(coverage, []).extend([] if scope is None else [scope])
-    equal: dict[tuple[int, ...], list[int]] = {}
-    for coverage, scopes in members.items():
-        equal.setdefault(tuple(scopes), []).append(coverage)
-    for first, *others in equal.values():
-        ids = {"first": first, "others": json.dumps(others)}
-        for statement in _MERGE:
-            store.connection.execute(statement, ids)
-    # Digests are unique, and the new digest of a set may be the old one of another.
-    store.connection.execute("update coverages set digest = id")
-    for own, (first, *_) in equal.items():
-        digest = canonical.digest(json.dumps(own))
-        store.db.table("coverages").update(first, {"digest": digest, "name": count(len(own), "scope")})
-
-
-_MERGE = (
-    "update snapshots set covered = :first where covered in (select value from json_each(:others))",
-    "delete from coverage_scopes where coverage in (select value from json_each(:others))",
-    "delete from coverages where id in (select value from json_each(:others)) and id <> :first",
-)
 
 
 def _drop_empty_runs(store: Store, dropped: Counter[str]) -> None:
     """Drop runs that asked none of the remaining scopes, unless they are referred to; keep the last run."""
     rows = store.stream(
         """
-        select id from snapshots where covered not in (select coverage from coverage_scopes)
+        select id from snapshots where covered in (select id from coverages where digest = :empty)
         and id not in (select snapshot from sightings)
         and id not in (select since from sightings where since is not null)
         and id not in (select since from missing)
@@ -86,7 +54,8 @@ def _drop_empty_runs(store: Store, dropped: Counter[str]) -> None:
         and id not in (select until from deliveries)
         and id not in (select reported_until from destinations where reported_until is not null)
         and id <> (select max(id) from snapshots)
-        """
+        """,
+        {"empty": set_digest([])},
     )
     drop_ids(store, "snapshots", [number for (number,) in rows], dropped)
 
@@ -159,4 +128,3 @@ def rename_gateway(store: Store, old: str, new: str) -> list[tuple[str, str]]:
 def _rename(store: Store, scope: int, name: str) -> None:
     validators = dict.fromkeys(("fingerprint", "etag", "last_modified"))
     store.db.table("scopes").update(scope, {"name": name, **validators})
-    store.connection.execute("update sightings set name = ? || ' ' || outcome where scope = ?", [name, scope])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
@@ -14,6 +13,7 @@ from pipeline.core import canonical
 from pipeline.core.diff import NO_RULES, FieldRules
 from pipeline.core.types import Digest, Record
 from pipeline.errors import StoreError
+from pipeline.maintenance.coverages import scope_sets, stray_spans
 from pipeline.maintenance.derive import (
     ListingLoader,
     Transition,
@@ -28,6 +28,7 @@ from pipeline.maintenance.replay import PointerState, Replay, read_sightings, re
 from pipeline.maintenance.search import unindexed
 from pipeline.maintenance.values import value_problems
 from pipeline.store import Store, flap_levels
+from pipeline.store.digests import reason_digest, set_digest
 from pipeline.store.integrity import SEARCH_TABLE, changed_parts, changed_tables, index_fault
 
 _FILE = "the file"
@@ -91,6 +92,7 @@ def verify(store: Store, dialects_of: DialectsOf) -> Iterator[Check]:
         yield from checking.run("records", lambda: [check_records(store)])
         yield from checking.run("listings", lambda: [check_listings(store)])
         yield from checking.run("coverages", lambda: [check_coverages(store)])
+        yield from checking.run("reasons", lambda: [check_reasons(store)])
         contents_are_right = not any(problem.cure == Cure.RESTORE for problem in checking.problems)
         yield from checking.run("sightings", lambda: _check_pointers(store))
         yield from checking.run("departures", lambda: [check_departures(store)])
@@ -263,17 +265,27 @@ def _listing_problems(head: Sequence[object], members: Sequence[tuple[str, Diges
 
 def check_coverages(store: Store) -> Check:
     """Compare the digest of every set of scopes with its members."""
-    members: dict[int, list[int]] = {}
-    rows = store.stream("select coverage, scope from coverage_scopes order by coverage, scope")
-    for coverage, scope in rows:
-        members.setdefault(coverage, []).append(scope)
-    heads = list(store.stream("select id, digest from coverages order by id"))
+    found, count = [], 0
+    for each in scope_sets(store):
+        count += 1
+        if set_digest(each.scopes) != each.digest:
+            found.append(Problem("coverages", each.id, "its digest is not that of its scopes", Cure.RESTORE))
+    found += [
+        Problem("coverage_spans", None, f"it has scope {scope} in no set of scopes", Cure.RESTORE)
+        for scope in stray_spans(store)
+    ]
+    return Check("coverages", count, "digests agree with their scopes", tuple(found))
+
+
+def check_reasons(store: Store) -> Check:
+    """Compare the digest of every reason with its text."""
+    rows = list(store.stream("select id, name, cure, digest from reasons order by id"))
     found = (
-        Problem("coverages", number, "its digest is not that of its scopes", Cure.RESTORE)
-        for number, digest in heads
-        if canonical.digest(json.dumps(members.get(number, []))) != digest
+        Problem("reasons", number, "its digest is not that of its text", Cure.RESTORE)
+        for number, text, cure, digest in rows
+        if reason_digest(text, cure) != digest
     )
-    return Check("coverages", len(heads), "digests agree with their scopes", tuple(found))
+    return Check("reasons", len(rows), "digests agree with their texts", tuple(found))
 
 
 def check_ledger(found: Replay, count: int) -> Check:

@@ -161,8 +161,8 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
                   from coverage_scopes where coverage_scopes.scope = current.id))
             else asked.started_at end as last_answered,
        case when last.outcome = 'failed' then last.error_class end as error_class,
-       case when last.outcome in {PROBLEMS} then last.error end as message,
-       case when last.outcome = 'failed' then last.cure end as cure,
+       case when last.outcome in {PROBLEMS} then reasons.name end as message,
+       case when last.outcome = 'failed' then reasons.cure end as cure,
        case when last.outcome = 'held' then last.error_class end as hold,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))
@@ -175,6 +175,7 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting
+left join reasons on reasons.id = last.reason
 left join snapshots as began on began.id = coalesce(last.since, last.snapshot)
 left join snapshots as asked on asked.id = current.last_run
 left join listings on listings.id = current.listing_then

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -215,6 +215,18 @@ class Store:
             self.connection.execute(f"pragma application_id = {APPLICATION_ID}")
             migrations.apply(self.db)
             self.check_foreign_keys()
+        if not is_new:
+            self._free_space()
+
+    def _free_space(self) -> None:
+        """Return the space to the disk that a migration has freed, where it is half of the file."""
+        ((free, pages),) = self.connection.execute(
+            "select freelist_count, page_count from pragma_freelist_count, pragma_page_count"
+        ).fetchall()
+        if 2 * free > pages:
+            # The database is as good without it, where the disk has no space for a copy.
+            with suppress(sqlite3.Error):
+                self.connection.execute("vacuum")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from pipeline.core import canonical
-from pipeline.core.text import count
 from pipeline.core.types import Change, Digest, Listing, Outcome, Scope, ScopeState
 from pipeline.store.bulk import BulkWriter, RowIds
+from pipeline.store.coverages import add_set
 from pipeline.store.database import Store
+from pipeline.store.digests import set_digest
 from pipeline.store.flapping import flap_levels
 from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import FactsOf, WrittenListing, drop_listing, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
+from pipeline.store.reasons import write_reasons
 from pipeline.store.recurrences import LastProblem, UnsteadyScope, has_unsteady, last_problem, unsteady_scopes
 from pipeline.store.repetitions import drop_repetitions
 from pipeline.store.runs import trusted_starts
@@ -251,14 +252,13 @@ class LedgerWriter:
         return self._coverages[members]
 
     def _coverage(self, members: tuple[int, ...]) -> int:
-        digest = canonical.digest(json.dumps(members))
+        digest = set_digest(members)
         found = self._store.rows("select id from coverages where digest = :digest", {"digest": digest})
         if found:
             return int(found[0]["id"])
-        row = {"name": count(len(members), "scope"), "digest": digest}
-        coverage = self._writer.insert_one("coverages", row)
-        self._writer.link("coverage_scopes", ("coverage", "scope"), coverage, members)
-        return coverage
+        (number,) = self._writer.new_ids("coverages", 1)
+        add_set(self._connection, number, members)
+        return number
 
     def snapshot(self, snapshot: Snapshot) -> int:
         """Write the row of a run; return its id."""
@@ -270,11 +270,12 @@ class LedgerWriter:
             return []
         if any(sighting.flap_level is not None for sighting in sightings):
             self._may_be_unsteady = None
+        texts = {(each.error, each.cure) for each in sightings if each.error is not None}
+        reasons = write_reasons(self._writer, sorted(texts, key=str))
         ids = self._writer.insert_new(
             "sightings",
             [
                 {
-                    "name": f"{sighting.scope_name} {sighting.outcome}",
                     "snapshot": snapshot,
                     "scope": sighting.scope,
                     "outcome": str(sighting.outcome),
@@ -283,8 +284,7 @@ class LedgerWriter:
                     "since": sighting.since,
                     "flap_level": sighting.flap_level,
                     "error_class": sighting.error_class,
-                    "error": sighting.error,
-                    "cure": sighting.cure,
+                    "reason": sighting.error and reasons[sighting.error, sighting.cure],
                     "added_bytes": sighting.added_bytes,
                 }
                 for sighting in sightings
@@ -360,10 +360,11 @@ class LedgerWriter:
             f"""
             select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,
                    sightings.error_class as kind, coalesce(sightings.since, sightings.snapshot) as began,
-                   sightings.error as reason,
+                   reasons.name as reason,
                    iif(sightings.shortened_from is null, listings.digest, null) as digest
             from sightings join snapshots on snapshots.id = sightings.snapshot
             left join listings on listings.id = sightings.listing
+            left join reasons on reasons.id = sightings.reason
             where sightings.scope = :scope and sightings.outcome in {HOLD_OUTCOMES}
             and sightings.id > coalesce((
                 select max(early.id) from sightings as early

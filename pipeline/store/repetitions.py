@@ -17,6 +17,7 @@ from pipeline.core.failures import lasts
 from pipeline.core.times import shifted
 from pipeline.core.types import PROBLEMS, Outcome
 from pipeline.store.database import Store
+from pipeline.store.reasons import drop_unused_reasons
 
 _RECENT = 24 * 3600
 """The seconds for which all sightings stay."""
@@ -37,6 +38,7 @@ class _Row(NamedTuple):
     listing: int | None
     began: int
     began_at: str
+    reason: int | None
 
 
 def drop_repetitions(store: Store, scope: int, at: str) -> None:
@@ -56,7 +58,7 @@ def drop_repetitions(store: Store, scope: int, at: str) -> None:
         """
         select sightings.id, sightings.snapshot, run.started_at as at, sightings.outcome,
                sightings.error_class as kind, sightings.listing, began.id as began,
-               began.started_at as began_at
+               began.started_at as began_at, sightings.reason
         from sightings join snapshots as run on run.id = sightings.snapshot
         join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
         where sightings.scope = :scope order by sightings.snapshot desc, sightings.id desc limit :seen
@@ -66,9 +68,9 @@ def drop_repetitions(store: Store, scope: int, at: str) -> None:
     newest_first = [_Row(**row) for row in rows]
     old = [row for row in newest_first[_NEWEST:] if row.at < shifted(at, -_RECENT)]
     needed = {row.id for row in _needed(newest_first[::-1])} | set(_unsent(store, newest_first))
-    store.connection.executemany(
-        "delete from sightings where id = ?", [(row.id,) for row in old if row.id not in needed]
-    )
+    gone = [row for row in old if row.id not in needed]
+    store.connection.executemany("delete from sightings where id = ?", [(row.id,) for row in gone])
+    drop_unused_reasons(store, {row.reason for row in gone if row.reason is not None})
 
 
 def _needed(rows: Iterable[_Row]) -> Iterator[_Row]:

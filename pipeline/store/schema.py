@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pipeline.store.coverages import add_set
+from pipeline.store.digests import reason_digest
 from pipeline.store.search import SEARCH
 from pipeline.store.views import VIEWS
 
@@ -133,15 +135,18 @@ create index scopes_sighting on scopes(sighting);
 create table coverages (
     id integer primary key,
     name text not null,
-    digest text not null unique
+    digest text not null unique,
+    series integer not null
 ) strict;
+create index coverages_series on coverages(series);
 
-create table coverage_scopes (
-    coverage integer not null references coverages(id),
+create table coverage_spans (
     scope integer not null references scopes(id),
-    primary key (coverage, scope)
+    series integer not null,
+    since integer not null,
+    until integer,
+    primary key (scope, series, since)
 ) strict, without rowid;
-create index coverage_scopes_scope on coverage_scopes(scope);
 
 create table snapshots (
     id integer primary key,
@@ -171,9 +176,15 @@ create table transitions (
 ) strict;
 create index transitions_after on transitions(after);
 
-create table sightings (
+create table reasons (
     id integer primary key,
     name text not null,
+    digest text not null unique,
+    cure text
+) strict;
+
+create table sightings (
+    id integer primary key,
     snapshot integer not null references snapshots(id),
     scope integer not null references scopes(id),
     outcome text not null
@@ -184,17 +195,18 @@ create table sightings (
     since integer references snapshots(id),
     flap_level integer,
     error_class text,
-    error text,
-    cure text,
+    reason integer references reasons(id),
     added_bytes integer,
     shortened_from integer
 ) strict;
 create index sightings_snapshot on sightings(snapshot, transition, outcome, listing);
 create index sightings_scope on sightings(scope, snapshot);
-create index sightings_transition on sightings(transition, scope);
+create index sightings_transition on sightings(transition, scope) where transition is not null;
 create index sightings_outcome on sightings(outcome);
-create index sightings_listing on sightings(listing);
-create index sightings_since on sightings(since);
+create index sightings_listing on sightings(listing) where listing is not null;
+create index sightings_since on sightings(since) where since is not null;
+create index sightings_flap_level on sightings(flap_level) where flap_level is not null;
+create index sightings_reason on sightings(reason) where reason is not null;
 
 create table missing (
     id integer primary key,
@@ -355,7 +367,6 @@ def standard_names(db: Database) -> None:
     )
     auth = "case auth when 'nobody' then 'anonymous' else auth end"
     _recreate(db, "scopes", auth=auth, lists_groups="0", left_out="null", price_advice="null")
-    _run(db, VIEWS)
 
 
 def changing_values(db: Database) -> None:
@@ -367,13 +378,11 @@ def changing_values(db: Database) -> None:
     groups = "select id from listings where reading ->> 'dialect' = 'new-api-groups'"
     lists_groups = f"coalesce(listing in ({groups}), 0)"
     _recreate(db, "scopes", lists_groups=lists_groups, left_out="null", price_advice="null")
-    _recreate(db, "sightings", **_NEW_IN_SIGHTINGS)
     _recreate(db, "fields", shape_of="null")
     _recreate(db, "missing", counted_at="(select started_at from snapshots where id = since)")
     _run(db, _statements("flaps"))
     _run(db, _statements("regains"))
     _run(db, _statements("record_prices"))
-    _run(db, VIEWS)
 
 
 def unread_prices(db: Database) -> None:
@@ -383,9 +392,7 @@ def unread_prices(db: Database) -> None:
     """
     _drop_views(db)
     _recreate(db, "scopes", price_advice="null")
-    _recreate(db, "sightings", **_NEW_IN_SIGHTINGS)
     _recreate(db, "deliveries", leased_until="null")
-    _run(db, VIEWS)
 
 
 def unquoted_references(db: Database) -> None:
@@ -399,12 +406,12 @@ def unquoted_references(db: Database) -> None:
         update scopes set key_hint = substr(key_hint, 1, instr(key_hint, ':'))
         where key_hint glob 'file:*' or key_hint glob 'command:*'
     """)
-    for table, column in (("sightings", "error"), ("sightings", "cure"), ("deliveries", "error")):
+    columns = [("sightings", "error"), ("sightings", "cure"), ("deliveries", "error")]
+    for table, column in columns if _has_column(db, "sightings", "cure") else [columns[0], columns[2]]:
         for row in db.table(table).rows_where(f"{column} glob '*file:*' or {column} glob '*command:*'"):
             db.table(table).update(row["id"], {column: _unquoted(row[column])})
     _rename_recipients(db)
     _drop_views(db)
-    _run(db, VIEWS)
 
 
 def shortened_holds(db: Database) -> None:
@@ -413,8 +420,6 @@ def shortened_holds(db: Database) -> None:
     The view `price_history` has no percent of raw amounts whose unit, currency or scale changed too.
     """
     _drop_views(db)
-    _recreate(db, "sightings", added_bytes="null", shortened_from="null")
-    _run(db, VIEWS)
 
 
 def mutes(db: Database) -> None:
@@ -435,8 +440,50 @@ create index mutes_until on mutes(until);
     )
 
 
-_NEW_IN_SIGHTINGS = {"cure": "null", "added_bytes": "null", "shortened_from": "null"}
-"""The columns of `sightings` that the first releases lack."""
+def shared_rows(db: Database) -> None:
+    """Store each text of a failure or hold once, and each set of scopes as its difference from another."""
+    _drop_views(db)
+    _share_reasons(db)
+    _share_coverages(db)
+    _run(db, VIEWS)
+
+
+def _share_reasons(db: Database) -> None:
+    _run(db, _statements("reasons"))
+    lacking = [name for name in _NEW_IN_SIGHTINGS if not _has_column(db, "sightings", name)]
+    cure = "null" if "cure" in lacking else "cure"
+    texts = db.execute(
+        f"select error, {cure} from sightings where error is not null group by 1, 2 order by min(id)"  # noqa: S608 - our own names
+    ).fetchall()
+    reasons = {(error, cure): number for number, (error, cure) in enumerate(texts, 1)}
+    db.conn.executemany(
+        "insert into reasons (id, name, digest, cure) values (?, ?, ?, ?)",
+        [(number, error, reason_digest(error, cure), cure) for (error, cure), number in reasons.items()],
+    )
+    db.conn.create_function("reason_of", 2, lambda *key: reasons.get(key), deterministic=True)
+    new = {name: "null" for name in lacking if name != "cure"}
+    _recreate(db, "sightings", reason=f"reason_of(error, {cure})", **new)
+    db.conn.create_function("reason_of", 2, None)
+
+
+def _share_coverages(db: Database) -> None:
+    db.execute("drop index coverage_scopes_scope")
+    db.execute("alter table coverage_scopes rename to coverage_scopes_before")
+    sets = db.execute("select id from coverages order by id").fetchall()
+    db.execute("pragma legacy_alter_table = on")
+    db.execute("alter table coverages rename to coverages_before")
+    db.execute("pragma legacy_alter_table = off")
+    _run(db, _statements("coverages"))
+    _run(db, _statements("coverage_spans"))
+    members = "select scope from coverage_scopes_before where coverage = ? order by scope"
+    for (number,) in sets:
+        add_set(db.conn, number, [scope for (scope,) in db.execute(members, [number])])
+    db.execute("drop table coverage_scopes_before")
+    db.execute("drop table coverages_before")
+
+
+_NEW_IN_SIGHTINGS = ("cure", "added_bytes", "shortened_from")
+"""The columns of `sightings` that the first releases lack; `shared_rows` adds them."""
 
 _QUOTED = re.compile(
     r"(^(?:failed \d+ times, last: )?(?:no (?:complete )?answer from )?|is the sign-in in )"
@@ -494,8 +541,15 @@ def _run(db: Database, script: str) -> None:
             db.execute(statement)
 
 
+def _has_column(db: Database, table: str, column: str) -> bool:
+    return column in db.table(table).columns_dict
+
+
 def _drop_views(db: Database) -> None:
-    """Drop the views, except for the one that the triggers of the search read."""
+    """Drop the views, except for the one that the triggers of the search read.
+
+    The last migration that drops them creates them again, when all tables have their present form.
+    """
     views = "select name from sqlite_master where type = 'view' and name <> 'model_words'"
     for (view,) in db.execute(views).fetchall():
         db.execute(f"drop view {view}")
@@ -540,5 +594,6 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     unquoted_references,
     shortened_holds,
     mutes,
+    shared_rows,
 )
 """The migrations, oldest first; sqlite-utils records each by its name."""

@@ -15,7 +15,7 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
         """
         select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading,
                scopes.held,
-               sightings.outcome, sightings.error_class, sightings.error,
+               sightings.outcome, sightings.error_class,
                coalesce(sightings.since, sightings.snapshot) as began,
                scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot as sighted,
                scopes.left_out, scopes.price_advice, sightings.flap_level

@@ -22,6 +22,8 @@ _LISTS = """
         from scopes where asked and not lists_groups and listing is not null group by listing)
 """
 
+_LAST_ID = (1 << 63) - 1
+
 _WITH_RECORD = """
     from listing_records join lists on lists.listing = listing_records.listing
     where listing_records.record = records.id
@@ -198,6 +200,11 @@ left join gateways on gateways.id = models.gateway
 where records.id in ({_OFFERED.strip()})
 and (records.deprecated_at is not null or records.lifecycle is not null);
 
+create view coverage_scopes as
+select coverages.id as coverage, coverage_spans.scope from coverage_spans
+cross join coverages on coverages.series = coverage_spans.series
+    and coverages.id between coverage_spans.since and coalesce(coverage_spans.until - 1, {_LAST_ID});
+
 create view change_log as
 select snapshots.started_at as at,
        case when sightings.outcome = 'moved' and changes.kind = 'removed' then 'missing' else changes.kind end
@@ -293,13 +300,15 @@ select scopes.name as scope, gateways.name as gateway, scopes.group_name, scopes
                         where covering.covered = coverage_scopes.coverage
                         and (sightings.outcome <> 'failed' or covering.id < began.id)))
             from coverage_scopes where coverage_scopes.scope = scopes.id)) as last_answered,
-       case when sightings.outcome = 'failed' then sightings.error_class end as error_class, sightings.error,
+       case when sightings.outcome = 'failed' then sightings.error_class end as error_class,
+       reasons.name as error,
        coalesce((sightings.outcome = 'failed' and exists ({URGENT_SIGHTING.strip()}))
                 or (sightings.outcome = 'held' and sightings.error_class = 'anonymous'), 0) as urgent,
        scopes.id as scope_id, scopes.listing as listing_id, scopes.held as held_listing_id
 from scopes
 left join gateways on gateways.id = scopes.gateway
 left join sightings on sightings.id = scopes.sighting
+left join reasons on reasons.id = sightings.reason
 left join snapshots as began on began.id = coalesce(sightings.since, sightings.snapshot)
 left join listings on listings.id = scopes.listing;
 

@@ -74,9 +74,8 @@ def test_no_file_has_private_data(job: Job, tmp_path: Path) -> None:
         assert not [text for text in PRIVATE if text.encode() in body], name
     with closing(sqlite3.connect(target / "modelwatch.db")) as copy:
         assert copy.execute("select url from gateways").fetchall() == [("https://acme.example:8443/v1",)]
-        assert copy.execute("select count(*), count(error_class), count(error) from sightings").fetchone()[
-            1:
-        ] == (1, 0)
+        assert copy.execute("select count(error_class), count(reason) from sightings").fetchone() == (1, 0)
+        assert copy.execute("select count(*) from reasons").fetchone() == (0,)
         assert copy.execute("select name, group_name from scopes order by id").fetchall() == [
             ("acme/prod", "vip"),
             ("acme/test", None),

@@ -115,8 +115,8 @@ def test_the_confirmation_of_a_pruned_move_is_pruned(store: Store) -> None:
         record_run(store, day, answers)
     prune(store, KNOWN, bound=at(60))
     assert problems(store) == []
-    names = store.rows("select name from sightings order by id")
-    assert [row["name"].split()[1] for row in names] == ["baseline", "moved", "moved", "confirmed"]
+    outcomes = store.rows("select outcome from sightings order by id")
+    assert [row["outcome"] for row in outcomes] == ["baseline", "moved", "moved", "confirmed"]
 
 
 def test_the_window_of_a_due_report_is_not_pruned(store: Store) -> None:

@@ -57,8 +57,9 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
         """)
         before = {
             table: connection.execute(f"select * from {table} order by id").fetchall()
-            for table in ("scopes", "destinations", "deliveries", "sightings", "missing", "changes")
+            for table in ("scopes", "destinations", "deliveries", "missing", "changes")
         }
+        sightings = connection.execute(_SIGHTINGS.format("error", "")).fetchall()
         started_at = dict(connection.execute("select id, started_at from snapshots"))
     connection.close()
     with Store.open(path) as store:
@@ -70,6 +71,9 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
             {"name": "acme/prod", "auth": "key"},
             {"name": "acme/test", "auth": "anonymous"},
         ]
+        join = "left join reasons on reasons.id = sightings.reason"
+        found = store.rows(_SIGHTINGS.format("reasons.name as error", join))
+        assert [tuple(row.values()) for row in found] == sightings
         (destination,) = store.rows("select * from destinations")
         assert (destination["reported_until"], destination["reported_at"]) == (2, "2026-05-01T00:00:00Z")
         assert {"flap_level"} <= store.rows("select * from missing")[0].keys()
@@ -84,9 +88,14 @@ def test_standard_names_keep_every_row(tmp_path: Path) -> None:
     ]
     scopes = [(*row[:6], 0, *row[6:], None, None) for row in renamed]
     counted = [(*row, started_at[row[4]]) for row in before["missing"]]
-    new = {"sightings": (None, None, None), "deliveries": (None,)}
-    widened = {name: [(*row, *columns) for row in before[name]] for name, columns in new.items()}
-    assert after == before | {"scopes": scopes, "missing": counted} | widened
+    deliveries = [(*row, None) for row in before["deliveries"]]
+    assert after == before | {"scopes": scopes, "missing": counted, "deliveries": deliveries}
+
+
+_SIGHTINGS = """
+    select sightings.id, snapshot, scope, outcome, listing, transition, since, error_class, {}
+    from sightings {} order by sightings.id
+"""
 
 
 @pytest.mark.parametrize("release", ["initial", "standard_names"])
@@ -198,9 +207,7 @@ def test_stored_errors_no_longer_quote_commands_and_files(tmp_path: Path, before
         connection.execute(f"insert into deliveries values {values}", [before])
     connection.close()
     with Store.open(path) as store:
-        assert store.rows("select distinct error, cure from sightings where outcome = 'failed'") == [
-            {"error": after, "cure": after}
-        ]
+        assert store.rows("select name, cure from reasons") == [{"name": after, "cure": after}]
         assert store.rows("select error from deliveries") == [{"error": after}]
 
 

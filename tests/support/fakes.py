@@ -171,6 +171,17 @@ class Script:
         listing_id = self.state(name).listing
         return set() if listing_id is None else set(read_listing(self.store, listing_id).records)
 
+    def reason(self, name: str) -> str:
+        """Return why a scope failed or is held, by its last sighting; empty where it is well."""
+        rows = self.store.rows(
+            """
+            select reasons.name from scopes join sightings on sightings.id = scopes.sighting
+            join reasons on reasons.id = sightings.reason where scopes.name = :name
+            """,
+            {"name": name},
+        )
+        return rows[0]["name"] if rows else ""
+
     def outcomes(self, name: str) -> list[str]:
         """Return the outcomes of all sightings of a scope, in order."""
         rows = self.store.rows(

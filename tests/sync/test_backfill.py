@@ -74,8 +74,9 @@ def ledger(store: Store) -> list[tuple[object, ...]]:
     """Return all sightings, in order."""
     rows = store.rows("""
         select snapshots.started_at, sightings.outcome, sightings.flap_level, first.started_at as since,
-               sightings.error
+               reasons.name as reason
         from sightings join snapshots on snapshots.id = sightings.snapshot
+        left join reasons on reasons.id = sightings.reason
         left join snapshots as first on first.id = sightings.since order by sightings.id
     """)
     return [tuple(row.values()) for row in rows]

@@ -67,8 +67,12 @@ class Groups:
         """Return the outcomes of all sightings of a scope."""
         with Store.read(self.job.database) as store:
             assert [problem for each in verify(store, dialects_of(())) for problem in each.problems] == []
-            rows = store.rows("select name from sightings order by id")
-        return [row["name"].partition(" ")[2] for row in rows if row["name"].startswith(f"{scope} ")]
+            rows = store.rows(
+                "select outcome from sightings join scopes on scopes.id = sightings.scope"
+                " where scopes.name = :scope order by sightings.id",
+                {"scope": scope},
+            )
+        return [row["outcome"] for row in rows]
 
 
 def _of_group(event: dict[str, Any]) -> str:

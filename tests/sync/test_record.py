@@ -262,7 +262,8 @@ def test_two_lists_in_turn_are_one_lasting_hold(script: Script) -> None:
     alternating(script)
     assert script.outcomes("acme/prod") == ["baseline", "held", "recovered", "held"]
     state = script.state("acme/prod")
-    assert state.error == "two lists alternate: 10 and 8 models; 2 models are only in some answers: k, l"
+    reason = "two lists alternate: 10 and 8 models; 2 models are only in some answers: k, l"
+    assert script.reason("acme/prod") == reason
     alternate(script, "otottoot" * 2)
     assert set(script.outcomes("acme/prod")[3:]) == {"held"}
     state = script.state("acme/prod")
@@ -333,7 +334,7 @@ def test_holds_of_a_list_more_than_a_week_apart_are_held_each_time(script: Scrip
     alternate(script, "o")
     for day in range(0, 24, 8):
         script.offers("acme/prod", *THEIRS).run_at(BEGIN + timedelta(days=day))
-        assert script.state("acme/prod").error == "4 of 10 models are gone at once"
+        assert script.reason("acme/prod") == "4 of 10 models are gone at once"
         script.offers("acme/prod", *OURS).run_at(BEGIN + timedelta(days=day, hours=1))
         assert script.state("acme/prod").outcome == "recovered"
 
@@ -352,9 +353,7 @@ def test_a_key_that_falls_back_to_the_anonymous_list_is_held_until_another_list(
     script.offers("acme/prod", *"abc").run(times=40)
     assert script.models("acme/prod") == set(OURS)
     assert set(script.outcomes("acme/prod")[1:]) == {"held"}
-    assert script.state("acme/prod").error == (
-        "prod now gets exactly the anonymous list. Was its key revoked?"
-    )
+    assert script.reason("acme/prod") == ("prod now gets exactly the anonymous list. Was its key revoked?")
     assert [each.urgent for each in coverage(script.store)] == [True, False]
     script.offers("acme/prod", *OURS[1:]).run()
     assert script.outcomes("acme/prod")[-1] == "moved"
@@ -377,16 +376,16 @@ def test_the_last_anonymous_list_counts_where_it_fails_or_is_not_asked(script: S
     script.fails("acme/public").offers("acme/prod", *"abc").run(times=3)
     script.run("acme/prod", times=3)
     assert script.models("acme/prod") == set(OURS)
-    assert "anonymous list" in (script.state("acme/prod").error or "")
+    assert "anonymous list" in script.reason("acme/prod")
 
 
 def test_one_of_several_anonymous_lists_is_enough(script: Script) -> None:
     script.has(scope("acme/other", credential=Anonymous(), thresholds=CAUTIOUS))
     with_public(script).offers("acme/other", *"abcd").run()
     script.offers("acme/prod", *"abc").run(times=3)
-    assert "anonymous list" in (script.state("acme/prod").error or "")
+    assert "anonymous list" in script.reason("acme/prod")
     script.offers("acme/prod", *"abcd").run(times=3)
-    assert "anonymous list" in (script.state("acme/prod").error or "")
+    assert "anonymous list" in script.reason("acme/prod")
     assert script.models("acme/prod") == set(OURS)
 
 
@@ -394,7 +393,7 @@ def test_a_key_that_shrinks_and_grows_with_the_anonymous_list_is_never_held_for_
     script.has(PUBLIC, scope("acme/prod", thresholds=CAUTIOUS))
     for offer in ("abcdefgh", "abcdefg", "abcdefgh", "abcdefghi", "a", "a", "abc"):
         script.offers("acme/prod", *offer).offers("acme/public", *offer).run()
-    assert "anonymous" not in str(script.store.rows("select error from sightings"))
+    assert "anonymous" not in str(script.store.rows("select name from reasons"))
     assert script.models("acme/prod") == script.models("acme/public") == set("abc")
 
 
@@ -418,7 +417,7 @@ def test_a_list_that_may_have_more_pages_is_held_until_it_is_accepted(script: Sc
     for _ in range(40):
         script.record(incomplete(script, *"abcd"))
     assert script.models("acme/prod") == set("abc")
-    assert script.state("acme/prod").error == "1 of 2 pages"
+    assert script.reason("acme/prod") == "1 of 2 pages"
     accept(script.store, ["acme/prod"], lambda *_: None, at=moment(42))
     assert script.models("acme/prod") == set("abcd")
     script.record(incomplete(script, *"abcd"))
@@ -444,6 +443,7 @@ def test_a_first_list_that_may_have_more_pages_fails(script: Script) -> None:
         script.record(incomplete(script, *"abc"))
     assert script.outcomes("acme/prod") == ["failed"]
     state = script.state("acme/prod")
-    assert (state.listing, state.error_class, state.error) == (None, "Unreadable", "1 of 2 pages")
+    assert (state.listing, state.error_class) == (None, "Unreadable")
+    assert script.store.rows("select name from reasons") == [{"name": "1 of 2 pages"}]
     script.run()
     assert script.outcomes("acme/prod") == ["failed", "baseline"]
