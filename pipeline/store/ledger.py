@@ -16,7 +16,7 @@ from pipeline.store.database import Store
 from pipeline.store.digests import set_digest
 from pipeline.store.flapping import flap_levels
 from pipeline.store.flaps import FlapWriter
-from pipeline.store.listings import FactsOf, WrittenListing, drop_listing, write_listing
+from pipeline.store.listings import RecordReader, WrittenListing, drop_listing, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
 from pipeline.store.reasons import write_reasons
 from pipeline.store.recurrences import LastProblem, UnsteadyScope, has_unsteady, last_problem, unsteady_scopes
@@ -152,9 +152,9 @@ class LedgerWriter:
         self._none_pending = False
         self._may_be_unsteady: bool | None = None
 
-    def listing(self, gateway: int, listing: Listing, facts_of: FactsOf) -> WrittenListing:
+    def listing(self, gateway: int, listing: Listing, read: RecordReader) -> WrittenListing:
         """Write a listing at a gateway, with its records and facts, if it is new."""
-        return write_listing(self._writer, self._ids, gateway, listing, facts_of)
+        return write_listing(self._writer, self._ids, gateway, listing, read)
 
     def transition(self, sides: tuple[int, int], changes: Sequence[Change], fields_of: FieldsOf) -> int:
         """Return the id of the transition between two listings; write it with its changes if it is new."""

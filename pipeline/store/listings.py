@@ -18,7 +18,10 @@ from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
 from pipeline.store.records import require_intact
 
-FactsOf = Callable[[dict[str, Any]], Facts]
+ReadRecord = tuple[Facts, tuple[Permission, ...]]
+"""The facts and permissions of a record."""
+
+RecordReader = Callable[[Record], ReadRecord]
 """Parses the facts of a record's body, as its dialect does."""
 
 _DIGEST_SHOWN = slice(2, 10)
@@ -119,7 +122,7 @@ class WrittenListing(NamedTuple):
 
 
 def write_listing(
-    writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf
+    writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, read: RecordReader
 ) -> WrittenListing:
     """Write a listing at a gateway, and its new records, if it is new."""
     identity = {"gateway": gateway, "digest": listing.digest, "reading": listing.reading}
@@ -129,7 +132,7 @@ def write_listing(
     )
     if found:
         return WrittenListing(int(found[0]["id"]), 0)
-    records, added = _record_ids(writer, ids, gateway, listing, facts_of)
+    records, added = _record_ids(writer, ids, gateway, listing, read)
     row = identity | {
         "name": f"{count(len(listing), 'model')} @{listing.digest[_DIGEST_SHOWN]}",
         "size": len(listing),
@@ -141,13 +144,13 @@ def write_listing(
 
 
 def _record_ids(
-    writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, facts_of: FactsOf
+    writer: BulkWriter, ids: RowIds, gateway: int, listing: Listing, read: RecordReader
 ) -> tuple[list[int], int]:
     """Return the ids of the records of a listing, and about how many bytes those added that were new."""
     records = listing.records.values()
     known = ids.records(gateway, records)
     new = [record for record, row in zip(records, known, strict=True) if row is None]
-    written = _write_records(writer, ids, gateway, new, listing, facts_of) if new else ()
+    written = _write_records(writer, ids, gateway, new, listing, read) if new else ()
     added = sum(RECORD_OVERHEAD + len(record.body) for record in new)
     return [*(row for row in known if row is not None), *written], added
 
@@ -158,11 +161,11 @@ def _write_records(
     gateway: int,
     records: list[Record],
     listing: Listing,
-    facts_of: FactsOf,
+    read: RecordReader,
 ) -> Sequence[int]:
     records.sort(key=lambda record: record.model)
-    found = list(map(_read(facts_of), records))
-    is_created_shared = _is_created_shared(listing, records, [facts for facts, _ in found], facts_of)
+    found = list(map(read, records))
+    is_created_shared = _is_created_shared(listing, records, [facts for facts, _ in found], read)
     models = _model_ids(writer, ids, gateway, [record.model for record in records])
     record_ids = writer.new_ids("records", len(records))
     rows, prices, permissions = [], [], []
@@ -183,29 +186,21 @@ def _write_records(
     return record_ids
 
 
-def _read(facts_of: FactsOf) -> Callable[[Record], tuple[Facts, tuple[Permission, ...]]]:
-    """Return what parses the facts and permissions of a record."""
-
-    def read(record: Record) -> tuple[Facts, tuple[Permission, ...]]:
-        body = canonical.decode(record.body.encode())
-        return facts_of(body), parse_permissions(body)
-
-    return read
+def read_record(record: Record, facts_of: Callable[[dict[str, Any]], Facts]) -> ReadRecord:
+    """Return the facts and permissions of a record."""
+    body = canonical.decode(record.body.encode())
+    return facts_of(body), parse_permissions(body)
 
 
 def _is_created_shared(
-    listing: Listing, new: Sequence[Record], facts: Iterable[Facts], facts_of: FactsOf
+    listing: Listing, new: Sequence[Record], facts: Iterable[Facts], read: RecordReader
 ) -> bool:
     """Return whether all records of a listing have one `created`, which then is no fact of a model.
 
     Those of the records that are new are known; the others are read only where these are equal.
     """
     known = {record.model for record in new}
-    others = (
-        facts_of(canonical.decode(record.body.encode()))
-        for record in listing.records.values()
-        if record.model not in known
-    )
+    others = (read(record)[0] for record in listing.records.values() if record.model not in known)
     return is_shared(each.created for each in chain(facts, others))
 
 

@@ -32,7 +32,8 @@ from pipeline.sync.read_ahead import AnswerAhead, ReadAhead, processes_for
 from pipeline.sync.record import RunTotals
 from pipeline.sync.run import decide_and_record
 
-BATCH = 1000
+_BATCH = 1000
+_BULK_BATCH = 10_000
 
 NO_ROWS = LeftOutRows(0)
 
@@ -147,7 +148,7 @@ def backfill(
     on_answer: OnAnswer = lambda _saved: None,
     *,
     asked: bool = True,
-    batch: int = BATCH,
+    batch: int | None = None,
     processes: int = 1,
 ) -> BackfillTotals:
     """Record saved answers, oldest first; if repeated, an interrupted import continues where it ended.
@@ -158,13 +159,15 @@ def backfill(
         store: an open database; the caller holds its lock.
         on_answer: called after each answer.
         asked: runs ask this scope; if not, it is kept as history only.
-        batch: how many answers one transaction writes; a killed import loses at most this number.
+        batch: how many answers one transaction writes: a killed import loses at most this number. None for
+            1,000, or 10,000 into a new database, which fills indexes and the search at the end of each.
         processes: 2 to read the answers ahead in a second process; see `ReadAhead`.
 
     Raises:
         SavedError: an answer that is not recorded is older than the newest recorded one.
     """
     before = time_window(store).until
+    size = batch or (_BATCH if before else _BULK_BATCH)
     totals = BackfillTotals(Window(before, before))
     recorded = snapshot_times(store, scope.name)
     importer = _Importer(store, scope, max(recorded, default=""), asked=asked)
@@ -172,7 +175,7 @@ def backfill(
     new = _new(_last_of_each_second(ahead, totals), recorded, totals, on_answer)
     while first := next(new, None):
         with store.transaction() if before else store.bulk_load():
-            for each in chain((first,), islice(new, batch - 1)):
+            for each in chain((first,), islice(new, size - 1)):
                 totals.add(each, *importer.record(each, ahead))
     if importer.last:
         with store.transaction():
@@ -238,7 +241,9 @@ class _Importer:
         # This answer is parsed in the dialect that was recognised in the last one.
         self._cache.refresh()
         answer, result = None, saved.result
+        self._cache.read_ahead = saved.read
         if result is None or saved.requested != (self.reading or ""):
+            self._cache.read_ahead = {}
             answer = ahead.answer(saved)
             result = self._reader.read_archived(scope, answer, self.reading)
         state = self._cache.states.get(scope.name)

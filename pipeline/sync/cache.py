@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from pipeline.core import canonical
 from pipeline.core.diff import FieldComparer, diff
 from pipeline.core.times import shifted
-from pipeline.core.types import HoldKind, Kind, Listing, Outcome, Scope, ScopeState
+from pipeline.core.types import Digest, HoldKind, Kind, Listing, Outcome, Scope, ScopeState
 from pipeline.gateways.dialects import AUTO, Dialect, price_advice
 from pipeline.gateways.types import ListingAnswer, ScopeResult
 from pipeline.store import LedgerWriter, Store, read_listing, scope_states
 from pipeline.store.ledger import AnonymousScope, HoldRow, LargeHold
-from pipeline.store.listings import listing_models
+from pipeline.store.listings import ReadRecord, listing_models, read_record
 from pipeline.store.runs import trusted_starts
 from pipeline.sync.holds import SIMILAR_WITHIN, HeldAnswer, HeldList, HoldHistory, HoldRecord
 from pipeline.sync.reparse import reparse
@@ -48,12 +48,14 @@ class RunCache:
     """A cache of the database for one process that holds its lock; invalid after a rollback.
 
     `states` are those before the present run, by the scope's name; `refresh` updates them in place.
+    `read_ahead` has the facts and permissions of records that another process has read.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.ledger = LedgerWriter(store)
         self.states = scope_states(store)
+        self.read_ahead: Mapping[Digest, ReadRecord] = {}
         self.transitions: dict[int, RecordedTransition] = {}
         self._enrolled: tuple[Sequence[Scope], Mapping[str, str]] | None = None
         self._scope_ids: dict[str, int] = {}
@@ -194,7 +196,11 @@ class RunCache:
         """Return the id of a listing at a scope's gateway; write it if it is new."""
         key = (self._gateway_ids[scope.gateway.name], listing.digest, listing.reading)
         if key not in self._listing_ids:
-            number, added = self.ledger.listing(key[0], listing, dialect.facts)
+            number, added = self.ledger.listing(
+                key[0],
+                listing,
+                lambda record: self.read_ahead.get(record.digest) or read_record(record, dialect.facts),
+            )
             self._listing_ids[key] = number
             self._listings[number] = listing
             if added:

@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import count
 from typing import BinaryIO
 
 import msgspec
@@ -24,6 +25,7 @@ from pipeline.core.types import Digest, LeftOutRows, Listing, Record, Scope
 from pipeline.gateways.dialects import Answer, request_dialect, setting_advice
 from pipeline.gateways.reader import AnswerReader
 from pipeline.gateways.types import ListingAnswer, ScopeResult, Validators
+from pipeline.store.listings import ReadRecord, read_record
 from pipeline.sync.archives import SavedAnswer
 
 LEAST = 50
@@ -46,6 +48,7 @@ class _Parsed(Struct, frozen=True, array_like=True):
         requested: the reading of the dialect that it was requested in; None: it is not parsed.
         records: its records, by their numbers; None: those of the last answer.
         new: the records that get the next numbers.
+        read: their facts and permissions.
         begins: the numbers begin at 0 again.
         advice: in a last message after all answers: which settings find nothing in the last listing.
     """
@@ -55,6 +58,7 @@ class _Parsed(Struct, frozen=True, array_like=True):
     requested: str | None = None
     records: list[int] | None = None
     new: list[Record] = []
+    read: list[ReadRecord] = []
     begins: bool = False
     digest: Digest = Digest("")
     reading: str = ""
@@ -74,6 +78,7 @@ class AnswerAhead(Struct, frozen=True):
         number: its place among all.
         requested: the reading of the dialect in which the other process parsed it; None if it did not.
         result: what came of it.
+        read: the facts and permissions of the records that no answer before it had.
     """
 
     at: str
@@ -81,6 +86,7 @@ class AnswerAhead(Struct, frozen=True):
     number: int
     requested: str | None = None
     result: ScopeResult | None = None
+    read: Mapping[Digest, ReadRecord] = {}
 
 
 class ReadAhead:
@@ -112,6 +118,7 @@ class ReadAhead:
         self._reading = reading
         self._recorded = recorded
         self._processes = processes
+        self._is_complete = False
         self.advice: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[AnswerAhead]:
@@ -120,6 +127,8 @@ class ReadAhead:
             for found in self._from_fork():
                 yield found
                 number += 1
+            if self._is_complete:
+                return
         while (own := self._read(number)) is not None:
             yield AnswerAhead(own.at, own.source, number)
             number += 1
@@ -177,7 +186,7 @@ class ReadAhead:
                 return
             found = decode(message)
             if found.advice is not None:
-                self.advice = found.advice
+                self.advice, self._is_complete = found.advice, True
                 return
             result = None
             if found.records is not None:
@@ -201,7 +210,8 @@ class ReadAhead:
             elif found.requested is not None:
                 assert last
                 result = last
-            yield AnswerAhead(found.at, found.source, number, found.requested, result)
+            read = {record.digest: each for record, each in zip(found.new, found.read, strict=True)}
+            yield AnswerAhead(found.at, found.source, number, found.requested, result, read)
             number += 1
 
 
@@ -231,7 +241,9 @@ def _encoded(
 ) -> Iterator[bytes]:
     """Yield what becomes of each answer, as the other process decodes it."""
     reader = AnswerReader({})
-    numbers: dict[tuple[str, Digest], int] = {}
+    # Rows that are equal to the byte have the same record.
+    numbers: dict[int, int] = {}
+    numbered: list[Record] = []
     kept = 0
     last: Listing | None = None
     parsed: tuple[ListingAnswer, Answer] | None = None
@@ -255,18 +267,20 @@ def _encoded(
             continue
         begins = kept > _MAX_KEPT
         if begins:
-            numbers, kept = {}, 0
-        new = [record for record in listing.records.values() if (record.model, record.digest) not in numbers]
-        for number, record in enumerate(new, len(numbers)):
-            numbers[record.model, record.digest] = number
+            numbers, numbered, kept = {}, [], 0
+        records = listing.records.values()
+        new = [record for record in records if id(record) not in numbers]
+        numbers.update(zip(map(id, new), count(len(numbered))))
+        numbered += new
         kept += sum(len(record.body) for record in new)
         yield encode(
             _Parsed(
                 each.at,
                 each.source,
                 requested or "",
-                [numbers[record.model, record.digest] for record in listing.records.values()],
+                [numbers[id(record)] for record in records],
                 new,
+                [read_record(record, found.dialect.facts) for record in new],
                 begins,
                 listing.digest,
                 listing.reading,

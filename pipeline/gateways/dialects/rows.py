@@ -32,6 +32,9 @@ from pipeline.gateways.dialects.dialect import (
 from pipeline.gateways.dialects.paging import Pages
 
 _MAX_ENVELOPE = 4096
+_BLOCK = 16
+"""The rows that are compared at once: most are those of the last answer."""
+
 _MAX_ROW_BYTES = 32 * 1024 * 1024
 _SPACE = b" \t\r\n"
 _MISSING = msgspec.Raw()
@@ -109,7 +112,7 @@ class RowCache:
     def _remember(
         self, answer: Answer, raw_rows: list[msgspec.Raw], rows: list[Row], listing: Listing
     ) -> None:
-        self._newest = max((row.created or 0 for row in rows), default=0)
+        self._newest = max([row.created or 0 for row in rows], default=0)
         self._listing, self._last = None, ([], [])
         if self._frame and raw_rows and len(answer.bodies) == 1 and self._is_long_after(answer.asked_at):
             self._frame.remember(answer.bodies[0], raw_rows)
@@ -186,14 +189,20 @@ class RowCache:
         raw_last = [*raw_last, _MISSING]
         rows: list[Row] = []
         place = 0
-        for raw in raw_rows:
-            if raw == raw_last[place]:
-                row = last[place]
-                place += 1
-            else:
-                row = self._look_up(bytes(raw), asked_at)
-                place = min(place_of.get(id(row), place) + 1, len(last))
-            rows.append(row)
+        for start in range(0, len(raw_rows), _BLOCK):
+            block = raw_rows[start : start + _BLOCK]
+            if block == raw_last[place : place + len(block)]:
+                rows += last[place : place + len(block)]
+                place += len(block)
+                continue
+            for raw in block:
+                if raw == raw_last[place]:
+                    row = last[place]
+                    place += 1
+                else:
+                    row = self._look_up(bytes(raw), asked_at)
+                    place = min(place_of.get(id(row), place) + 1, len(last))
+                rows.append(row)
         return rows
 
     def _look_up(self, raw: bytes, asked_at: int) -> Row:
