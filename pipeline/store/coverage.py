@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -79,28 +80,141 @@ class Coverage(Struct, frozen=True):
         return self.recurrence is not None and (self.recurrence.lasts_since or 0) > snapshot
 
 
-def coverage(store: Store, *, until: int | None = None, asked_only: bool = False) -> tuple[Coverage, ...]:
+def coverage(
+    store: Store, *, until: int | None = None, asked_only: bool = False, only: Iterable[str] | None = None
+) -> tuple[Coverage, ...]:
     """Return the state of each scope at the end of a run, by name.
 
     Args:
         store: an open database.
         until: the snapshot of the run; None for the newest.
         asked_only: leave out scopes that this run did not ask.
+        only: the names of the scopes; None for all.
     """
-    rows = store.rows(_COVERAGE, {"until": until, "asked_only": asked_only})
-    if until is not None and not is_newest(store, until):
-        pending: dict[str, list[str]] = {}
-        for scope, model in pending_before(store, until):
-            pending.setdefault(scope, []).append(model)
-        rows = [row | {"pending_models": json.dumps(pending.get(row["scope"], []))} for row in rows]
-    return tuple(map(_coverage, _with_recurrences(store, rows)))
+    which, chosen = (_ALL, ()) if only is None else (_NAMED, only)
+    return tuple(_read(store, which, chosen, until, asked_only=asked_only))
 
 
-def _with_recurrences(store: Store, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield rows with a `recurrence` in place of `unsteady_by`, the sighting of the problem."""
-    for row in rows:
-        sighting = row.pop("unsteady_by")
-        yield row | {"recurrence": None if sighting is None else recurrence(store, sighting)}
+def stream_coverage(store: Store) -> Iterator[Coverage]:
+    """Yield the state of each scope after the newest run, by name, while the database is open."""
+    return _read(store, _ALL, (), None)
+
+
+def exceptional_coverage(
+    store: Store, *, until: int | None = None, asked_only: bool = False
+) -> tuple[Coverage, ...]:
+    """Return the scopes that are held, failing or new, or have pending removals, by name.
+
+    The cost follows their number, not that of all scopes. Arguments as for `coverage`; retired scopes are
+    left out.
+    """
+    if until is None or _is_last(store, until):
+        pending, sql = None, _EXCEPTIONAL_NOW
+    else:
+        pending, sql = _pending_models(store, until), _EXCEPTIONAL_THEN
+    rows = store.stream(sql, {"until": until, "pending": json.dumps(sorted(pending or ()))})
+    chosen = [number for (number,) in rows]
+    found = _read(store, _WITH_ID, chosen, until, asked_only=asked_only, pending=pending)
+    return tuple(each for each in found if each.state != "retired")
+
+
+def _is_last(store: Store, snapshot: int) -> bool:
+    """Return whether a snapshot is the last one, imports included."""
+    return not store.rows("select 1 from snapshots where id > :snapshot limit 1", {"snapshot": snapshot})
+
+
+class ScopeCounts(Struct, frozen=True):
+    """The number of scopes of a gateway that are in each state; `retired` are no longer asked."""
+
+    gateway: str
+    ok: int = 0
+    held: int = 0
+    failed: int = 0
+    new: int = 0
+    retired: int = 0
+
+    @property
+    def asked(self) -> int:
+        """The number of scopes that are, or were, asked."""
+        return self.ok + self.held + self.failed + self.new
+
+
+def count_scopes(
+    store: Store, exceptional: Iterable[Coverage], *, until: int | None = None
+) -> tuple[ScopeCounts, ...]:
+    """Return the number of scopes in each state, by gateway.
+
+    Args:
+        store: an open database.
+        exceptional: what `exceptional_coverage` returns for the same run.
+        until: the snapshot of a run, for the scopes that it asked; None for all scopes, as they are now.
+    """
+    if until is None:
+        sql = """
+            select gateways.name, sum(scopes.asked), count(*) - sum(scopes.asked) from scopes
+            join gateways on gateways.id = scopes.gateway group by scopes.gateway
+        """
+    else:
+        sql = """
+            select gateways.name, count(*), 0 from coverage_scopes
+            join scopes on scopes.id = coverage_scopes.scope
+            join gateways on gateways.id = scopes.gateway
+            where coverage_scopes.coverage = (select covered from snapshots where id = :until)
+            group by scopes.gateway
+        """
+    rows = list(store.stream(sql, {"until": until}))
+    return scope_counts(
+        {gateway: asked for gateway, asked, _ in rows},
+        exceptional,
+        retired={gateway: retired for gateway, _, retired in rows},
+    )
+
+
+def scope_counts(
+    asked: Mapping[str, int], exceptional: Iterable[Coverage], *, retired: Mapping[str, int] | None = None
+) -> tuple[ScopeCounts, ...]:
+    """Return the number of scopes in each state, by gateway; the arguments too have numbers by gateway."""
+    states = Counter((each.gateway, each.state) for each in exceptional)
+    found = []
+    for gateway in sorted(asked):
+        held, failed, new = (states[gateway, state] for state in ("held", "failed", "new"))
+        ok = asked[gateway] - held - failed - new
+        found.append(ScopeCounts(gateway, ok, held, failed, new, (retired or {}).get(gateway, 0)))
+    return tuple(found)
+
+
+def _pending_models(store: Store, until: int) -> dict[str, list[str]]:
+    """Return the models whose removal was pending after a past run, by scope."""
+    pending: dict[str, list[str]] = {}
+    for scope, model in pending_before(store, until):
+        pending.setdefault(scope, []).append(model)
+    return pending
+
+
+def _read(
+    store: Store,
+    which: str,
+    chosen: Iterable[str] | Iterable[int],
+    until: int | None,
+    *,
+    asked_only: bool = False,
+    pending: Mapping[str, list[str]] | None = None,
+) -> Iterator[Coverage]:
+    """Yield the states of scopes by name: of all, or of those that are chosen by `_NAMED` or `_WITH_ID`."""
+    if pending is None and until is not None and not is_newest(store, until):
+        pending = _pending_models(store, until)
+    parameters = {"until": until, "asked_only": asked_only, "chosen": json.dumps(sorted(chosen))}
+    for values in store.stream(_COVERAGE.replace(_ALL, which), parameters):
+        row: dict[str, Any] = dict(zip(_COLUMNS, values, strict=True))
+        if pending is not None:
+            row["pending_models"] = json.dumps(pending.get(row["scope"], []))
+        yield _coverage(_with_recurrence(store, row))
+
+
+def _with_recurrence(store: Store, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with a `recurrence` in place of `unsteady_by`, the sighting of the problem."""
+    sighting = row.pop("unsteady_by")
+    return row | {"recurrence": None if sighting is None else recurrence(store, sighting)}
 
 
 def _hold_kind(word: str | None) -> str | None:
@@ -118,6 +232,33 @@ def _coverage(row: dict[str, Any]) -> Coverage:
 
 _URGENT_SIGHTING = URGENT_SIGHTING.replace("scopes.id", "current.id").strip()
 
+_CHOSEN = "in (select value from json_each(:chosen))"
+
+_ALL, _NAMED, _WITH_ID = "where true", f"where scopes.name {_CHOSEN}", f"where scopes.id {_CHOSEN}"
+"""SQL: which scopes are read."""
+
+
+def _last_asked(scope: str, until: str) -> str:
+    """Return SQL: the last run that asked a scope, up to another; both are expressions for ids.
+
+    Most scopes are asked by every run, so that run is tried first: a scope may be in thousands of sets.
+    """
+    return f"""coalesce((
+        select near.id from snapshots as near
+        where near.id = (select max(id) from snapshots where id <= {until})
+        and exists (select 1 from coverage_scopes
+                    where coverage_scopes.coverage = near.covered and coverage_scopes.scope = {scope})), (
+        select max((select max(covering.id) from snapshots as covering
+                    where covering.covered = coverage_scopes.coverage and covering.id <= {until}))
+        from coverage_scopes where coverage_scopes.scope = {scope}))"""  # noqa: S608 - our own words
+
+
+_COLUMNS = (
+    *("scope", "gateway", "group", "auth", "key", "state", "state_since", "models", "listed_groups"),
+    *("held_models", "pending_models", "last_asked", "last_answered", "error_class", "message", "cure"),
+    *("hold", "urgent", "began", "unsteady_by"),
+)
+
 _COVERAGE = f"""
 with point as (select coalesce(:until, (select max(id) from snapshots)) as until),
 current as (
@@ -128,22 +269,17 @@ current as (
         select sightings.listing from sightings
         where sightings.scope = scopes.id and sightings.snapshot <= point.until
         and sightings.outcome in {SETS_LISTING} order by sightings.id desc limit 1
-    ) as listing_then, (
-        select max((select max(snapshots.id) from snapshots
-                    where snapshots.covered = coverage_scopes.coverage and snapshots.id <= point.until))
-        from coverage_scopes where coverage_scopes.scope = scopes.id
-    ) as last_run
-    from scopes, point
+    ) as listing_then, {_last_asked("scopes.id", "point.until")} as last_run
+    from scopes, point where true
 )
-select current.name as scope, gateways.name as gateway, current.group_name as "group", current.auth,
-       current.key_hint as key,
+select current.name, gateways.name, current.group_name, current.auth, current.key_hint,
        case when :until is null and not current.asked_now then 'retired'
             when last.outcome in {PROBLEMS} or last.outcome = 'retired' then last.outcome
-            when current.listing_then is null then 'new' else 'ok' end as state,
-       case when last.outcome in {PROBLEMS} then began.started_at end as state_since,
-       iif(current.lists_groups, null, listings.size) as models,
-       iif(current.lists_groups, listings.size, null) as listed_groups,
-       case when last.outcome = 'held' then coalesce(last.shortened_from, held.size) end as held_models,
+            when current.listing_then is null then 'new' else 'ok' end,
+       case when last.outcome in {PROBLEMS} then began.started_at end,
+       iif(current.lists_groups, null, listings.size),
+       iif(current.lists_groups, listings.size, null),
+       case when last.outcome = 'held' then coalesce(last.shortened_from, held.size) end,
        (select json_group_array(distinct models.name) from missing
         join changes on changes.transition = missing.transition and changes.kind = 'removed'
         join models on models.id = changes.model
@@ -151,27 +287,24 @@ select current.name as scope, gateways.name as gateway, current.group_name as "g
         and changes.model not in (
             select records.model from listing_records join records on records.id = listing_records.record
             where listing_records.listing = current.listing)
-       ) as pending_models,
-       asked.started_at as last_asked,
+       ),
+       asked.started_at,
        case when last.outcome = 'failed'
-            then (select snapshots.started_at from snapshots where snapshots.id = (
-                  select max((select max(covering.id) from snapshots as covering
-                              where covering.covered = coverage_scopes.coverage
-                              and covering.id < began.id))
-                  from coverage_scopes where coverage_scopes.scope = current.id))
-            else asked.started_at end as last_answered,
-       case when last.outcome = 'failed' then last.error_class end as error_class,
-       case when last.outcome in {PROBLEMS} then reasons.name end as message,
-       case when last.outcome = 'failed' then reasons.cure end as cure,
-       case when last.outcome = 'held' then last.error_class end as hold,
+            then (select snapshots.started_at from snapshots
+                  where snapshots.id = {_last_asked("current.id", "began.id - 1")})
+            else asked.started_at end,
+       case when last.outcome = 'failed' then last.error_class end,
+       case when last.outcome in {PROBLEMS} then reasons.name end,
+       case when last.outcome = 'failed' then reasons.cure end,
+       case when last.outcome = 'held' then last.error_class end,
        (last.outcome = 'failed' and exists (
            {_URGENT_SIGHTING} and severe.snapshot <= current.until))
-       or (last.outcome = 'held' and last.error_class = 'anonymous') as urgent,
+       or (last.outcome = 'held' and last.error_class = 'anonymous'),
        case last.outcome when 'failed' then began.id when 'held' then (
             select min(same.snapshot) from sightings as same
             where same.scope = current.id and same.snapshot between began.id and last.snapshot
-            and same.outcome = 'held' and {kind_of("same")} = {kind_of("last")}) end as began,
-       iif(last.outcome in {PROBLEMS} and last.flap_level >= {UNSTEADY}, last.id, null) as unsteady_by
+            and same.outcome = 'held' and {kind_of("same")} = {kind_of("last")}) end,
+       iif(last.outcome in {PROBLEMS} and last.flap_level >= {UNSTEADY}, last.id, null)
 from current
 join gateways on gateways.id = current.gateway
 left join sightings as last on last.id = current.last_sighting
@@ -183,6 +316,28 @@ left join listings as held on held.id = last.listing
 where not :asked_only or current.last_run = current.until
 order by current.name
 """  # noqa: S608 - constants only
+
+_EXCEPTIONAL_NOW = f"""
+select scopes.id from scopes left join sightings on sightings.id = scopes.sighting
+where sightings.outcome in {PROBLEMS} or scopes.listing is null
+union select scope from missing
+"""  # noqa: S608 - constants only
+"""The ids of the scopes that may be held, failing or new, or have pending removals, after the newest run."""
+
+_EXCEPTIONAL_THEN = f"""
+select scope from (
+    select scope, outcome, max(id) from sightings where snapshot <= :until group by scope)
+where outcome in {PROBLEMS}
+union
+select coverage_scopes.scope from snapshots
+join coverage_scopes on coverage_scopes.coverage = snapshots.covered
+where snapshots.id = :until and not exists (
+    select 1 from sightings where sightings.scope = coverage_scopes.scope
+    and sightings.snapshot <= :until and sightings.outcome in {SETS_LISTING})
+union
+select scopes.id from json_each(:pending) as wanted join scopes on scopes.name = wanted.value
+"""  # noqa: S608 - constants only
+"""The same after a past run; `pending` has the names of the scopes with pending removals."""
 
 
 class Recovery(Struct, frozen=True):
@@ -303,7 +458,7 @@ def recoveries(store: Store, window: Window) -> tuple[Recovery, ...]:
         """,  # noqa: S608 - constants only
         asdict(window),
     )
-    return tuple(map(_recovery, _with_recurrences(store, rows)))
+    return tuple(_recovery(_with_recurrence(store, row)) for row in rows)
 
 
 def _recovery(row: dict[str, Any]) -> Recovery:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from hypothesis import given
 from msgspec.structs import asdict
 from support.fakes import Script, record_run, scope
+from support.histories import Answers, histories, record_each
 
 from pipeline.core.types import Anonymous, Thresholds
 from pipeline.errors import Throttled
 from pipeline.store import Store
-from pipeline.store.coverage import coverage, recoveries
-from pipeline.store.windows import time_window
+from pipeline.store.coverage import (
+    count_scopes,
+    coverage,
+    exceptional_coverage,
+    recoveries,
+    scopes_asked,
+    stream_coverage,
+)
+from pipeline.store.windows import Window, time_window
 
 COLUMNS = {
     "scope": "scope",
@@ -76,3 +87,28 @@ def test_a_hold_ends_accepted_if_the_list_that_ends_it_lacks_models_with_the_hel
     script.offers("acme/one", *"efgh", "new", "newer").run()
     ends = recoveries(script.store, time_window(script.store))
     assert [(end.state, end.accepted) for end in ends] == [("held", True), ("held", False)]
+
+
+@given(histories)
+def test_the_exceptional_scopes_and_the_numbers_agree_with_the_states_of_all(history: list[Answers]) -> None:
+    with Store.open(None) as store:
+        runs = sum(1 for _ in record_each(store, history))
+        for until in (None, *range(1, runs + 1)):
+            every = coverage(store, until=until)
+            asked = [each for each in every if each.state != "retired"]
+            if until is not None:
+                in_run = scopes_asked(store, Window(until - 1, until))
+                asked = [each for each in every if each.scope in in_run]
+            found = exceptional_coverage(store, until=until, asked_only=until is not None)
+            assert list(found) == [each for each in asked if each.state != "ok" or each.pending_removals]
+            states = Counter((each.gateway, each.state) for each in asked)
+            counts = count_scopes(store, found, until=until)
+            assert {
+                (each.gateway, state): getattr(each, state)
+                for each in counts
+                for state in ("ok", "held", "failed", "new", "retired")
+                if getattr(each, state)
+            } == states
+            names = [each.scope for each in every[::2]]
+            assert coverage(store, until=until, only=names) == every[::2]
+        assert tuple(stream_coverage(store)) == coverage(store)
