@@ -103,7 +103,7 @@ if TYPE_CHECKING:
     from pipeline.sync.backfill import ImportResult
     from pipeline.sync.git_archive import in_git
     from pipeline.sync.record import RunTotals
-    from pipeline.sync.run import Results
+    from pipeline.sync.run import Fetch, Results
 
 __all__ = [
     "Acceptance",
@@ -646,6 +646,7 @@ class Home(Struct, frozen=True):
                     observer.on_result,
                     before_commit=enqueue_reports,
                     all_scopes=all_scopes,
+                    fetch=_fetch(config),
                 )
             report = build_report(store, Window(totals.snapshot - 1, totals.snapshot), watched)
             absences = unreported_absences(store, watched)
@@ -1448,6 +1449,16 @@ def client_factory(config: Config, used: dict[str, int] | None = None) -> Callab
         deadline=config.deadline,
         scopes=config.scopes,
     )
+
+
+def _fetch(config: Config) -> Fetch | None:
+    """Return what lets the workers of a config's engine fetch; None for this process."""
+    if config.engine.kind == "local":
+        return None
+    from pipeline.sync.shards import Fleet, fetch_in_shards
+
+    fleet = Fleet(config.engine, config.path.parent, config.deadline, config.scopes)
+    return lambda scopes, cache, on_result: fetch_in_shards(scopes, cache, fleet, on_result)
 
 
 def _unready(destinations: Iterable[Destination], resolve: Resolve) -> dict[str, list[str]]:

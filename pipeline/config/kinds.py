@@ -357,6 +357,13 @@ GatewayUrl = Annotated[
     must(_is_bare, _NO_URL_PARTS),
     Meta(extra_json_schema={"pattern": "^https?://"}),
 ]
+SchedulerAddress = Annotated[
+    Text,
+    must(
+        re.compile(r"(?:tcp|tls)://[^/@\s]+:\d+").fullmatch,
+        'is not the address of a Dask scheduler: write e.g. "tls://scheduler.example.com:8786"',
+    ),
+]
 HookUrl = Annotated[
     Text,
     must(lambda text: is_reference(text) or is_web_address(text), _NO_HOOK),

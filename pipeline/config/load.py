@@ -11,7 +11,7 @@ from pipeline.config import schema
 from pipeline.config.destinations import destination
 from pipeline.config.gateways import check_globs, scopes_of
 from pipeline.config.toml import Document, read_text
-from pipeline.core.types import Scope, Share
+from pipeline.core.types import Engine, Scope, Share
 from pipeline.core.watchlist import NO_WATCH, Watch
 from pipeline.delivery.types import Destination, Ping
 
@@ -36,6 +36,7 @@ class Config(Struct, frozen=True):
         ping: the check to ping; None for none.
         metrics: the file for node_exporter; None for none.
         share: who may read the database and what is written, beside their owner.
+        engine: who asks the gateways.
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Config(Struct, frozen=True):
     ping: Ping | None = None
     metrics: Path | None = None
     share: Share = Share.OWNER
+    engine: Engine = Engine()
 
 
 def schema_line(config: Path) -> str:
@@ -99,9 +101,23 @@ def parse(text: str, path: Path) -> Config:
         ping=Ping(file.ping.url, file.ping.timeout) if file.ping else None,
         metrics=document.file(file.metrics.file) if file.metrics else None,
         share=file.share,
+        engine=_engine(file, document),
     )
     document.raise_errors()
     return config
+
+
+def _engine(file: schema.File, document: Document) -> Engine:
+    """Return who asks the gateways; settings of workers that the engine does not have are noted."""
+    useless = f'has no effect with engine = "{file.engine}": write engine = '
+    if file.engine == "local" and file.workers is not None:
+        document.fail(("workers",), f'{useless}"processes" or "dask"')
+    if file.engine != "dask" and file.dask is not None:
+        document.fail(("dask",), f'{useless}"dask"')
+    dask = file.dask or schema.Dask()
+    names = (dask.tls_ca_file, dask.tls_client_cert, dask.tls_client_key)
+    files = tuple(str(document.file(name)) for name in names if name is not None)
+    return Engine(file.engine, file.workers, dask.scheduler, files, dask.when_lost)
 
 
 def named_files(text: str, path: Path) -> tuple[str, ...]:

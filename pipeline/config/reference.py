@@ -26,7 +26,7 @@ _DESTINATIONS: tuple[type[schema.Destination], ...] = get_args(schema.AnyDestina
 
 def keys(kind: type[schema.Table]) -> str:
     """Return a Markdown table of the keys of a table; a mark shows those that scopes have too."""
-    shared = set() if kind is schema.File else set(schema.Shared.__struct_fields__)
+    shared = set() if kind in (schema.File, schema.Dask) else set(schema.Shared.__struct_fields__)
     rows = []
     for each in sorted(fields(kind), key=lambda each: each.name in shared):
         if kind is schema.Scope and each.name not in shared:

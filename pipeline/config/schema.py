@@ -25,6 +25,7 @@ _SECURITY = 'use "tls" (port 465), "starttls" (port 587), or "none" for a server
 _FIRST = "is the number of the first page, 0 or 1, where `pages` or `total` counts them"
 _PASSWORD = ("password", "env:PASSWORD")
 _USER_ID = ("user_id", 17)
+_ENGINE = ("engine", "processes")
 
 
 class Faults(ValueError):  # noqa: N818 - several
@@ -596,6 +597,35 @@ class Metrics(Table, kw_only=True):
     file: Annotated[kinds.PromFile, eg("/var/lib/node_exporter/modelwatch.prom")]
 
 
+class Dask(Table):
+    """The scheduler of `engine = "dask"`; without one, each run starts a scheduler and workers here.
+
+    Args:
+        scheduler: the address of the scheduler
+        tls_ca_file: the certificate authority of the scheduler and its workers, for `tls://`, in PEM
+        tls_client_cert: the certificate of this client
+        tls_client_key: its key
+        when_lost: where the scheduler is gone: its scopes `fail`, the default, or are asked by this process,
+            `local`
+    """
+
+    scheduler: Annotated[kinds.SchedulerAddress, eg("tls://scheduler.example.com:8786")] | None = None
+    tls_ca_file: Annotated[kinds.FilePath, eg("ca.pem")] | None = None
+    tls_client_cert: Annotated[kinds.FilePath, eg("client.pem")] | None = None
+    tls_client_key: Annotated[kinds.FilePath, eg("client.key")] | None = None
+    when_lost: Annotated[Literal["fail", "local"], eg("local")] = "fail"
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield files of TLS for a scheduler without it, and a certificate without its key."""
+        files = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+        given = [each for each in files if getattr(self, each) is not None]
+        if given and not (self.scheduler or "").startswith("tls://"):
+            yield "needs `scheduler` beside it, the address of one with TLS: write tls://HOST:PORT", given[0]
+        elif given and len(given) < len(files):
+            missing = next(each for each in files if each not in given)
+            yield f"needs `{missing}` beside it", given[0]
+
+
 class File(Table):
     """The config of modelwatch.
 
@@ -605,8 +635,12 @@ class File(Table):
         share: who may read the database and what is written from it: the `owner` (the default), the `group`
             too, or `all`
         deadline: maximum duration of a run in seconds; scopes without an answer by then fail
+        engine: who asks the gateways: this process (`local`, the default), `processes` of this machine, or
+            the workers of `dask`
+        workers: how many processes, or workers of Dask. Default: one per processor, or those of the scheduler
         base_url: where readers of reports reach `modelwatch browse`, or a published copy: the names in mails,
             pages and chats lead there. Without it those of gateways and scopes lead to the gateway
+        dask: the scheduler of `engine = "dask"`
         gateways: the gateways by name
         watch: the models that you depend on
         destinations: the receivers of reports by name
@@ -618,7 +652,10 @@ class File(Table):
     reports: Annotated[kinds.FilePath, eg("reports")] = "reports"
     share: Annotated[Share, eg("group")] = Share.OWNER
     deadline: Annotated[kinds.Positive, eg(600)] = 600.0
+    engine: Annotated[Literal["local", "processes", "dask"], eg("processes")] = "local"
+    workers: Annotated[kinds.Count, eg(4, beside=[_ENGINE])] | None = None
     base_url: Annotated[kinds.GatewayUrl, eg("https://models.example.com")] | None = None
+    dask: Dask | None = None
     gateways: dict[str, Gateway] = {}
     watch: Watch | None = None
     destinations: dict[str, AnyDestination] = {}

@@ -253,6 +253,25 @@ class Scope(Struct, frozen=True):
                 return reference
 
 
+class Engine(Struct, frozen=True):
+    """Who asks the gateways: this process, processes of this machine, or Dask.
+
+    Args:
+        kind: local, processes or dask.
+        workers: the number of workers that a run starts; None for one per processor.
+        scheduler: the address of a Dask scheduler; None for a cluster of this machine that lasts for a run.
+        tls: the files of the certificate authority, of the client's certificate and of its key, in PEM; ()
+            for those of Dask's own configuration.
+        when_lost: what becomes of scopes whose scheduler is gone: they `fail`, or this process asks, `local`.
+    """
+
+    kind: str = "local"
+    workers: int | None = None
+    scheduler: str | None = None
+    tls: tuple[str, ...] = ()
+    when_lost: str = "fail"
+
+
 class Record(Struct, frozen=True):
     """A model as its gateway describes it, without noise, in canonical JSON."""
 

@@ -210,7 +210,7 @@ class AnswerReader:
         yield scope, ScopeResult(parsed, outcome.seconds)
         models_dialect = dialects.group_models_dialect(scope.gateway)
         models = {
-            _group_scope(scope, name): answer
+            group_scope(scope, name): answer
             for name, answer in answers.models.items()
             if not groups_dialect.is_no_model(dialects.group_record(name))
         }
@@ -233,7 +233,7 @@ class AnswerReader:
             for name, state in self._states.items()
             if name.startswith(prefix) and state.outcome != Outcome.RETIRED
         ]
-        return [_group_scope(scope, name) for name in names if name is not None]
+        return [group_scope(scope, name) for name in names if name is not None]
 
 
 def _group_answers(dialect: Dialect, outcome: FetchOutcome) -> GroupAnswers | FetchError:
@@ -248,8 +248,8 @@ def _group_answers(dialect: Dialect, outcome: FetchOutcome) -> GroupAnswers | Fe
         return error.as_value()
 
 
-def _group_scope(scope: Scope, group: str) -> Scope:
-    """Return the scope of a group; a group whose name is not a valid scope name gets a digest as suffix."""
+def group_scope(scope: Scope, group: str) -> Scope:
+    """Return the scope of a group; one whose name cannot be that of a scope has a digest as suffix."""
     label = "".join(letter if letter.isalnum() or letter in "_-+" else "_" for letter in group)
     if label != group or not group:
         label = f"{label}-{canonical.digest(canonical.encode(group))[-6:]}"

@@ -13,7 +13,7 @@ from pipeline.core import canonical
 from pipeline.core.facts import Facts, Permission, is_shared, parse_permissions, to_columns, to_price_rows
 from pipeline.core.limits import RECORD_OVERHEAD
 from pipeline.core.text import count
-from pipeline.core.types import Listing, Record
+from pipeline.core.types import Digest, Listing, Record
 from pipeline.store.bulk import BulkWriter, RowIds
 from pipeline.store.database import Store
 from pipeline.store.records import require_intact
@@ -49,6 +49,15 @@ def read_listing(store: Store, listing_id: int) -> Listing:
     if canonical.digest_of_records(records.values()) != head["digest"]:
         raise store.damage("listings", listing_id, "its digest is not that of its records")
     return Listing(records, head["digest"], head["reading"])
+
+
+def listing_digests(store: Store, listing_ids: Iterable[int]) -> dict[int, tuple[Digest, str]]:
+    """Return the digest and the reading of recorded listings, without their records."""
+    rows = store.rows(
+        "select id, digest, reading from listings where id in (select value from json_each(:ids))",
+        {"ids": json.dumps(list(listing_ids))},
+    )
+    return {row["id"]: (row["digest"], row["reading"]) for row in rows}
 
 
 def listing_models(store: Store, listing_id: int) -> frozenset[str]:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.core.types import Scope, ScopeState
-from pipeline.gateways.reader import AnswerReader
+from pipeline.gateways.reader import AnswerReader, Pair
 from pipeline.gateways.types import ScopeResult
 from pipeline.store import Store
 from pipeline.sync.cache import RunCache
@@ -32,6 +32,17 @@ if TYPE_CHECKING:  # an import of saved answers needs no client
 OnResult = Callable[[Scope, ScopeResult], None]
 
 
+class Results(Struct, frozen=True):
+    """The result of every scope, by its name; `scopes` includes those of a user's groups."""
+
+    scopes: tuple[Scope, ...]
+    results: dict[str, ScopeResult]
+
+
+Fetch = Callable[[Sequence[Scope], RunCache, OnResult], Results]
+"""Fetches and reads scopes; calls the last argument for each result."""
+
+
 def sync(
     scopes: Sequence[Scope],
     store: Store,
@@ -41,6 +52,7 @@ def sync(
     *,
     before_commit: Callable[[], None] = lambda: None,
     all_scopes: bool = True,
+    fetch: Fetch | None = None,
 ) -> RunTotals:
     """Ask every scope, and record the results.
 
@@ -52,13 +64,17 @@ def sync(
         on_result: called for each scope with its result.
         before_commit: called before the commit, to write more in the same transaction.
         all_scopes: these are all the scopes of the config; others are retired.
+        fetch: lets others fetch and read, such as `fetch_in_shards`; None for this process alone.
 
     Raises:
         StoreError: nothing was written.
     """
     started_at = clock()
     cache = RunCache(store)
-    fetched = fetch_and_read(scopes, cache.states, make_client, on_result)
+    if fetch is None:
+        fetched = fetch_and_read(scopes, cache.states, make_client, on_result)
+    else:
+        fetched = fetch(scopes, cache, on_result)
     with store.transaction():
         totals = decide_and_record(
             fetched.results,
@@ -72,13 +88,6 @@ def sync(
     return totals
 
 
-class Results(Struct, frozen=True):
-    """The result of every scope, by its name; `scopes` includes those of a user's groups."""
-
-    scopes: tuple[Scope, ...]
-    results: dict[str, ScopeResult]
-
-
 def fetch_and_read(
     scopes: Sequence[Scope],
     states: Mapping[str, ScopeState],
@@ -88,10 +97,28 @@ def fetch_and_read(
     advise: bool = False,
 ) -> Results:
     """Fetch and read every scope; `states` are those of recorded scopes, by name; see `AnswerReader`."""
+    return results_of(scopes, fetch_pairs(scopes, states, make_client, on_result, advise=advise))
+
+
+def fetch_pairs(
+    scopes: Sequence[Scope],
+    states: Mapping[str, ScopeState],
+    make_client: Callable[[], GatewayClient],
+    on_result: OnResult = lambda _scope, _result: None,
+    *,
+    advise: bool = False,
+) -> dict[str, list[Pair]]:
+    """Fetch and read every scope; return its result, and those of a user's groups, by its name."""
     import asyncio  # an import of saved answers needs no event loop
 
     reader = AnswerReader(states, advise=advise)
-    return asyncio.run(_fetch_and_read(scopes, reader, make_client, on_result))
+    return asyncio.run(_fetch_pairs(scopes, reader, make_client, on_result))
+
+
+def results_of(scopes: Sequence[Scope], found: Mapping[str, Sequence[Pair]]) -> Results:
+    """Return the results of scopes, in their order, from those of each by its name."""
+    pairs = [pair for scope in scopes for pair in found[scope.name]]
+    return Results(tuple(scope for scope, _ in pairs), {scope.name: result for scope, result in pairs})
 
 
 def fetch_once(
@@ -106,21 +133,20 @@ def _without_retries(scope: Scope) -> Scope:
     return replace(scope, gateway=gateway)
 
 
-async def _fetch_and_read(
+async def _fetch_pairs(
     scopes: Sequence[Scope],
     reader: AnswerReader,
     make_client: Callable[[], GatewayClient],
     on_result: OnResult,
-) -> Results:
-    found: dict[str, list[tuple[Scope, ScopeResult]]] = {}
+) -> dict[str, list[Pair]]:
+    found: dict[str, list[Pair]] = {}
     requests = [reader.request(scope) for scope in scopes]
     async with make_client() as client, aclosing(client.fetch_all(requests)) as outcomes:
         async for scope, outcome in outcomes:
             found[scope.name] = reader.read(scope, outcome)
             for each, result in found[scope.name]:
                 on_result(each, result)
-    pairs = [pair for scope in scopes for pair in found[scope.name]]
-    return Results(tuple(scope for scope, _ in pairs), {scope.name: result for scope, result in pairs})
+    return found
 
 
 def decide_and_record(

@@ -11,7 +11,7 @@ from support.e2e import Job, one_line
 
 from pipeline.config import load, parse
 from pipeline.core.times import parse_duration
-from pipeline.core.types import Anonymous, Key, Limits, Thresholds
+from pipeline.core.types import Anonymous, Engine, Key, Limits, Thresholds
 from pipeline.delivery.types import Ping
 from pipeline.errors import ConfigError
 
@@ -52,6 +52,44 @@ def test_a_byte_order_mark_is_ignored(written):
 @pytest.mark.parametrize("deadline", ["0", "-1", "inf", "nan", '"10"', "true"])
 def test_a_deadline_must_be_a_positive_number(rejected, deadline):
     assert rejected(f"deadline = {deadline}\n{SCOPED}").startswith("modelwatch.toml:1: deadline: must be")
+
+
+def test_one_process_asks_unless_the_config_names_others(written, tmp_path):
+    assert written(SCOPED).engine == Engine()
+    assert written(f'engine = "processes"\nworkers = 3\n{SCOPED}').engine == Engine("processes", 3)
+    tls = 'tls_ca_file = "ca.pem"\ntls_client_cert = "c.pem"\ntls_client_key = "/k.pem"\n'
+    dask = f'[dask]\nscheduler = "tls://s.example:8786"\nwhen_lost = "local"\n{tls}'
+    files = (str(tmp_path / "ca.pem"), str(tmp_path / "c.pem"), "/k.pem")
+    expected = Engine("dask", None, "tls://s.example:8786", files, "local")
+    assert written(f'engine = "dask"\n{SCOPED}{dask}').engine == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "message"),
+    [
+        ('engine = "ray"\n', "", '1: engine: \'ray\' is not known: use one of "local", "processes", "dask"'),
+        ("workers = 2\n", "", '1: workers: has no effect with engine = "local": write engine = "processes"'),
+        ('engine = "processes"\nworkers = 0\n', "", "2: workers: must be more than 0"),
+        ("", "[dask]\n", '4: dask: has no effect with engine = "local": write engine = "dask"'),
+        (
+            'engine = "dask"\n',
+            '[dask]\nscheduler = "s.example"\n',
+            "6: dask.scheduler: is not the address of",
+        ),
+        (
+            'engine = "dask"\n',
+            '[dask]\nscheduler = "tcp://s.example:8786"\ntls_ca_file = "ca.pem"\n',
+            "7: dask.tls_ca_file: needs `scheduler` beside it, the address of one with TLS: write tls://HOST:PORT",
+        ),
+        (
+            'engine = "dask"\n',
+            '[dask]\nscheduler = "tls://s.example:8786"\ntls_ca_file = "ca.pem"\n',
+            "7: dask.tls_ca_file: needs `tls_client_cert` beside it",
+        ),
+    ],
+)
+def test_settings_of_workers_that_do_not_fit_are_named(rejected, head, tail, message):
+    assert rejected(f"{head}{SCOPED}{tail}").startswith(f"modelwatch.toml:{message}")
 
 
 def test_pings_and_metrics_are_off_by_default_and_their_settings_are_parsed(tmp_path):

@@ -399,6 +399,7 @@ PLACES = [(key, "gateway") for key in GATEWAY] + [
     ("page", "table"),
     [
         ("data", reference.keys(schema.File)),
+        ("data", reference.keys(schema.Dask)),
         ("data", reference.keys(schema.Gateway)),
         ("data", reference.keys(schema.Scope)),
         ("pipeline/delivery", reference.destination_keys()),

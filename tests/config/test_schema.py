@@ -70,6 +70,7 @@ def test_every_key_has_an_explanation_and_each_but_a_table_an_example():
         f'{SCOPED}[destinations.a]\ntype = "eml"\ndirectory = "m"\nto = "me@example.com"\n',
         f'share = "group"\ndeadline = 10\n{SCOPED}[ping]\nurl = "env:A"\n[metrics]\nfile = "m.prom"\n',
         f'{SCOPED}[watch]\nmodels = ["a"]\nscopes = ["one/*"]\n',
+        f'engine = "dask"\nworkers = 2\n{SCOPED}[dask]\nscheduler = "tcp://s.example:8786"\n',
     ],
 )
 def test_what_the_program_accepts_the_schema_accepts(written, text):
@@ -111,6 +112,8 @@ def test_what_the_program_accepts_the_schema_accepts(written, text):
         f"{SCOPED}[metrics]\n",
         f"{SCOPED}[watch]\nmodel = ['a']\n",
         f"share = 'world'\n{SCOPED}",
+        f"engine = 'ray'\n{SCOPED}",
+        f"engine = 'dask'\n{SCOPED}[dask]\nwhen_lost = 'wait'\n",
     ],
 )
 def test_what_the_schema_rejects_the_program_rejects(tmp_path, text):

@@ -388,7 +388,7 @@ def play(month: Month, directory: Path) -> Outcome:
         found = Outcome()
         for now in month.polls:
             for scope, group in (("public", "default"), ("prod", "prod")):
-                _serve(gateway, month, scope, group, now)
+                serve(gateway, month, scope, group, now)
             found.errors.append(job.quick("run", at=iso(now)).stderr)
             if any(month.disturbance(scope, now) for scope in _DISTURBANCES):
                 found.days |= {_day(now), _day(now + 24 * HOUR)}
@@ -403,7 +403,7 @@ def play(month: Month, directory: Path) -> Outcome:
     return found
 
 
-def _serve(gateway: Gateway, month: Month, scope: str, group: str, at: datetime) -> None:
+def serve(gateway: Gateway, month: Month, scope: str, group: str, at: datetime) -> None:
     """Let the gateway serve a scope what it gets in a run."""
     who = "anonymous" if scope == "public" else KEY
     gateway.heals(who)

@@ -24,6 +24,7 @@ from pipeline.gateways.dialects.registry import (
     dialect_of,
     group_models_dialect,
     groups_dialect,
+    listing_dialect,
     request_dialect,
 )
 from pipeline.gateways.dialects.rows import RowCache
@@ -50,6 +51,7 @@ __all__ = [
     "group_models_dialect",
     "group_record",
     "groups_dialect",
+    "listing_dialect",
     "named",
     "price_advice",
     "reads_header",

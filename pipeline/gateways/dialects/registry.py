@@ -63,6 +63,16 @@ def answer_dialect(gateway: Gateway, requested: Dialect, answer: Answer) -> Dial
     return customise(_by_shape(answer), own)
 
 
+def listing_dialect(gateway: Gateway, reading: str) -> Dialect:
+    """Return the dialect in which a listing of a gateway was parsed, but for how it is requested.
+
+    Args:
+        gateway: the gateway as configured.
+        reading: the rules of the listing.
+    """
+    return customise(_recognised_before(reading), gateway.overrides)
+
+
 def dialect_of(reading: str | None) -> Dialect | None:
     """Return the dialect that the rules of a listing name; None if this version has no such dialect."""
     name = _name(reading)

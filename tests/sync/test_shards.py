@@ -1,0 +1,231 @@
+"""Scopes are dealt to workers, and what these return is recorded as what one process fetches."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import BrokenExecutor, CancelledError
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from support.e2e import Job, Question, Reply, Scripted, listed
+from support.engines import Threads, month_by, rows
+from support.simulated_month import Month
+
+from pipeline.core.types import Gateway, Limits, Scope
+from pipeline.errors import MissingPart
+from pipeline.gateways.dialects import all_dialects, listing_dialect
+from pipeline.sync import shards, wire
+from pipeline.sync.shards import deal
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
+    """Workers in threads, instead of processes."""
+    found = Threads()
+    monkeypatch.setattr(shards, "workers_of", found.of_engine)
+    return found
+
+
+def job_of(tmp_path: Path, engine: str, *lines: str) -> Job:
+    """Return a home whose config begins with an engine."""
+    job = Job(tmp_path / engine)
+    job.configure("\n".join((f'engine = "{engine}"', *lines, "")))
+    return job
+
+
+def by_keys(job: Job, url: str, keys: int, **settings: object) -> Job:
+    """Let a job ask a gateway with so many keys."""
+    job.env |= {f"K{number}": f"sk-key-number-{number:04}" for number in range(keys)}
+    job.asks(url, scopes={f"k{number}": f'key = "env:K{number}"' for number in range(keys)}, **settings)
+    return job
+
+
+def is_main() -> bool:
+    """Return whether this is the thread of the test."""
+    return threading.current_thread() is threading.main_thread()
+
+
+# Deal.
+
+
+@given(
+    gateways=some.lists(some.tuples(some.integers(1, 40), some.integers(1, 9)), min_size=1, max_size=6),
+    workers=some.integers(1, 9),
+)
+def test_each_scope_is_dealt_once_and_no_gateway_gets_more_requests_than_it_allows(gateways, workers):
+    scopes = [
+        Scope(f"g{number}/{index}", Gateway(f"g{number}", "https://x.example", limits=Limits(concurrency)))
+        for number, (size, concurrency) in enumerate(gateways)
+        for index in range(size)
+    ]
+    dealt = deal(scopes, workers)
+    assert Counter(scope.name for shard in dealt for scope in shard.scopes) == Counter(
+        scope.name for scope in scopes
+    )
+    assert len(dealt) <= workers
+    for number, (_, concurrency) in enumerate(gateways):
+        shares = [shard.concurrency[f"g{number}"] for shard in dealt if f"g{number}" in shard.concurrency]
+        assert min(shares) >= 1
+        assert sum(shares) == concurrency
+    for shard in dealt:
+        assert {scope.gateway.name for scope in shard.scopes} == shard.concurrency.keys()
+
+
+def test_the_scopes_of_one_gateway_are_dealt_evenly_to_all_workers():
+    scopes = [Scope(f"g/{index}", Gateway("g", "https://x.example")) for index in range(100)]
+    assert [len(shard.scopes) for shard in deal(scopes, 4)] == [25] * 4
+
+
+# The same rows.
+
+
+def test_shards_record_the_same_rows_as_one_process(tmp_path: Path, threads: Threads) -> None:
+    month = Month(3)
+    jobs = [job_of(tmp_path, "local"), job_of(tmp_path, "processes")]
+    # With failures, held lists and real changes; a proof plays more of it.
+    month_by(jobs, month, month.polls[:200:20])
+    assert rows(jobs[1]) == rows(jobs[0])
+    assert len(threads.replies) == 2 * 10
+
+
+@pytest.mark.parametrize("name", all_dialects())
+def test_a_listing_names_the_dialect_in_which_it_was_parsed(name: str) -> None:
+    dialect = all_dialects()[name]
+    found = listing_dialect(Gateway("g", "https://x.example"), dialect.reading)
+    for what in ("name", "reading", "facts", "quiet", "field_rules"):
+        assert getattr(found, what) == getattr(dialect, what)
+
+
+# What goes to and fro.
+
+
+def test_a_scope_with_nothing_new_takes_at_most_four_bytes_back(tmp_path: Path, threads: Threads) -> None:
+    with Scripted(lambda _: Reply(listed("a", "b"))) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 200)
+        job.quick("run")
+        threads.replies.clear()
+        assert job.quick("run").code == 0
+    assert sum(map(len, threads.replies)) <= 4 * 200
+
+
+def test_a_listing_and_a_failure_come_back_once_for_all_scopes_of_a_shard(
+    tmp_path: Path, threads: Threads
+) -> None:
+    def answer(asked: Question) -> Reply:
+        odd = int(asked.headers["Authorization"][-1]) % 2
+        return Reply(b'{"error": "no luck"}', 500) if odd else Reply(listed("alpha", "beta"))
+
+    with Scripted(answer) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 40, attempts=1)
+        assert job.quick("run").code == 3
+    assert sum(reply.count(b"alpha") for reply in threads.replies) <= 2 * 3
+    assert sum(reply.count(b"no luck") for reply in threads.replies) <= 2
+    assert len(job.quick("scopes", "--json").json()) == 40
+
+
+def test_a_list_that_is_known_or_held_already_does_not_come_back(tmp_path: Path, threads: Threads) -> None:
+    whole, half = listed(*(f"model-{number}" for number in range(20))), listed("model-1")
+    steps = ((whole, True), (whole + b" ", False), (half, True), (half, False), (whole, False))
+    answers = [whole]
+    with Scripted(lambda _: Reply(answers[-1])) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 4)
+        for answer, comes_back in steps:
+            answers.append(answer)
+            threads.replies.clear()
+            job.quick("run")
+            assert [b"model-1" in reply for reply in threads.replies] == [comes_back] * 2
+
+
+def test_no_secret_goes_to_or_fro(tmp_path: Path, threads: Threads) -> None:
+    """Each answer echoes the key of another scope, which another worker asks."""
+    secrets = [f"sk-key-number-{number:04}" for number in range(4)]
+
+    def answer(asked: Question) -> Reply:
+        number = int(asked.headers["Authorization"][-4:])
+        other = secrets[(number + 1) % 4]
+        return Reply(listed("a", note=other)) if number % 2 else Reply(other.encode(), 401)
+
+    with Scripted(answer) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 4, attempts=1)
+        assert job.quick("run").code == 3
+    stored = [file.read_bytes() for file in job.home.rglob("*") if file.is_file()]
+    for secret in secrets:
+        assert not [each for each in (*threads.tasks, *threads.replies, *stored) if secret.encode() in each]
+
+
+# Workers that end, hang, or differ.
+
+
+def test_the_task_of_a_worker_that_ended_is_done_again(tmp_path: Path, threads: Threads) -> None:
+    threads.fails = lambda task: BrokenExecutor() if task == 0 else None
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 4)
+        assert job.quick("run").code == 0
+    assert len(threads.tasks) == 3
+
+
+def test_a_task_that_ends_each_worker_fails_its_scopes_alone(tmp_path: Path, threads: Threads) -> None:
+    threads.fails = lambda task: BrokenExecutor() if task != 1 else None
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 4)
+        done = job.quick("run")
+    assert done.code == 3
+    assert "the worker ended before it had results, each time: look for a lack of memory" in done.stderr
+
+
+def test_results_that_come_too_late_are_failures(tmp_path: Path, threads: Threads) -> None:
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job = by_keys(job_of(tmp_path, "processes", "deadline = 0.2"), server.url, 2)
+        ready = threading.Event()
+        threads.fails = lambda task: TimeoutError() if task == 0 and not ready.wait(2) else None
+        done = job.quick("run")
+        ready.set()
+    assert done.code == 3
+    assert "its worker had no results within the 0.2 s of `deadline`" in done.stderr
+
+
+def test_a_fault_in_a_worker_fails_its_scopes_alone(tmp_path: Path, threads: Threads) -> None:
+    threads.fails = lambda task: ZeroDivisionError() if task == 0 else None
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        done = by_keys(job_of(tmp_path, "processes"), server.url, 4).quick("run")
+    assert done.code == 3
+    assert "a fault of modelwatch" in done.stderr
+
+
+@pytest.mark.parametrize(("when_lost", "code"), [("fail", 4), ("local", 0)])
+def test_a_lost_scheduler_fails_the_scopes_or_they_are_asked_here(
+    tmp_path: Path, threads: Threads, when_lost: str, code: int
+) -> None:
+    threads.fails = lambda _: CancelledError()
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job = job_of(tmp_path, "dask")
+        job = by_keys(job, server.url, 4)
+        job.configure(f'{job.config.read_text("utf-8")}[dask]\nwhen_lost = "{when_lost}"\n')
+        done = job.quick("run")
+    assert done.code == code
+    assert ('set `when_lost = "local"`' in done.stderr) == (code == 4)
+
+
+def test_a_worker_of_another_version_ends_the_run_with_what_to_install(
+    tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "work", lambda _task: wire._encode(("0.0.1", None)))
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        done = by_keys(job_of(tmp_path, "processes"), server.url, 2).quick("run")
+    assert done.code == MissingPart.exit_code
+    assert "a worker has another version of modelwatch: install modelwatch" in done.stderr
+
+
+def test_a_missing_secret_names_the_host_of_a_worker_elsewhere(
+    tmp_path: Path, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "gethostname", lambda: "here" if is_main() else "far")
+    with Scripted(lambda _: Reply(listed("a"))) as server:
+        job = by_keys(job_of(tmp_path, "processes"), server.url, 2)
+        job.env.clear()
+        done = job.quick("run")
+    assert done.code == 4
+    assert "on the worker far: env:K0 is not set; nothing was sent" in done.stderr
