@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
+from struct import Struct
 from typing import NamedTuple
 
 MASK = "***"
@@ -22,6 +24,7 @@ _LEVELS = 4
 """How often escapes are decoded: JSON in JSON in a URL has three."""
 
 _BLOCK = 4
+_number = Struct("=I").unpack_from
 _FEW = 200
 """So many needles are looked for one by one."""
 
@@ -80,7 +83,10 @@ class Masker:
 
     def add(self, secrets: Iterable[str]) -> bool:
         """Mask some more secrets from now on; return whether one is new."""
-        words = (word for secret in secrets for word in (secret, *_SCHEME.findall(secret)))
+        unknown = [secret for secret in secrets if secret not in self._secrets]
+        if not unknown:
+            return False
+        words = (word for secret in unknown for word in (secret, *_SCHEME.findall(secret)))
         new = [word for word in dict.fromkeys(words) if word not in self._secrets]
         self._secrets |= dict.fromkeys(new)
         is_wide = self._any is _ANY and not all(secret.isascii() for secret in new)
@@ -93,7 +99,7 @@ class Masker:
             needles.add(self._forms(new, shortest))
         if self._parts is not None:
             _add_parts(self._parts, new)
-        return bool(new)
+        return True
 
     def body(self, body: bytes) -> bytes:
         """Return a body with whole secrets of at least eight letters masked; JSON remains JSON.
@@ -179,7 +185,7 @@ class _Needles:
     def __init__(self) -> None:
         self._all: dict[bytes, None] = {}
         self._short: list[bytes] = []
-        self._by_block: dict[int, list[bytes]] = {}
+        self._by_block: defaultdict[int, list[bytes]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -194,8 +200,7 @@ class _Needles:
                 self._short.append(needle)
                 continue
             for at in range(_BLOCK):
-                (block,) = memoryview(needle[at : at + _BLOCK]).cast("I")
-                self._by_block.setdefault(block, []).append(needle)
+                self._by_block[_number(needle, at)[0]].append(needle)
 
     def in_text(self, data: bytes) -> Iterable[bytes]:
         """Return those that a text may have."""
@@ -211,13 +216,20 @@ def _forms(secret: str, escapes: re.Pattern[bytes], shortest: int) -> Iterator[b
     bare = secret.removeprefix(_PREFIX)
     for text in dict.fromkeys((secret, bare, secret.replace(" ", "+"))):
         plain = text.encode("utf-8", "surrogatepass").lower()
-        decoded = plain
-        for _ in range(_LEVELS):
-            decoded = escapes.sub(_letter, decoded)
-        yield from (form for form in {plain, decoded} if len(form) >= shortest)
+        if len(plain) >= shortest:
+            yield plain
+        if b"\\" in plain or b"%" in plain or b"&" in plain:
+            decoded = plain
+            for _ in range(_LEVELS):
+                decoded = escapes.sub(_letter, decoded)
+            if len(decoded) >= shortest:
+                yield decoded
     if len(bare) >= shortest:
         yield from (form for form in _in_base64(bare) if len(form) >= _SHORTEST_IN_BASE64)
         yield bare.encode("utf-8", "surrogatepass").hex().encode()
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _in_base64(secret: str) -> Iterator[bytes]:
@@ -230,7 +242,9 @@ def _in_base64(secret: str) -> Iterator[bytes]:
     for before in range(3):
         encoded = b64encode(b"\0" * before + data)
         core = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6].lower()
-        yield from dict.fromkeys((core, core.translate(bytes.maketrans(b"+/", b"-_"))))
+        yield core
+        if b"+" in core or b"/" in core:
+            yield core.translate(_URL_SAFE)
 
 
 def _add_parts(found: dict[int, set[bytes]], secrets: Iterable[str]) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from msgspec import Struct
 
+from pipeline.core.caches import cache_short
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(
     r"(\d{1,6}|an?)\s*(m|min|minute|h|hour|d|day|w|week|month|y|year)(?:(?<=\w{3})s)?(\s+ago)?", re.ASCII
@@ -170,6 +172,7 @@ def _day(words: str, today: date) -> date:
     return today - timedelta(days=back or (7 if last else 0))
 
 
+@cache_short(16, 64)
 def parse_http_date(text: str) -> int | None:
     """Return an HTTP date in Unix seconds; None for anything else.
 

@@ -49,10 +49,15 @@ async def decompress(response: HttpResponse) -> AsyncIterator[bytes]:
             waiting += encoded
             if decode is None and len(waiting) >= _ENOUGH:
                 decode = _decoder(encoding, waiting)
-            if decode:
+            if decode is _as_it_is:
+                yield waiting
+                waiting = b""
+            elif decode:
                 for chunk in decode(waiting) if waiting else ():
                     yield chunk
                 waiting = b""
+        if decode is _as_it_is:
+            return
         decode = decode or _decoder(encoding, waiting)
         for rest in dict.fromkeys((waiting, b"")):
             for chunk in decode(rest):
@@ -65,17 +70,21 @@ def _decoder(encoding: str, start: bytes) -> Decoder:
     """Return the decoder of a body with this label and beginning."""
     match encoding:
         case "" | "identity" if not start.startswith(_GZIP):
-            return lambda encoded: iter((encoded,))
+            return _as_it_is
         case _ if _is_plain(start):
-            return lambda encoded: iter((encoded,))
+            return _as_it_is
         case "" | "identity" | "gzip" | "x-gzip" | "deflate":
             return _ZlibDecoder()
         case "br":
             return _BrotliDecoder()
         case _ if not start or _JSON.match(start):
-            return lambda encoded: iter((encoded,))
+            return _as_it_is
         case _:
             raise Unreadable(f"the answer is encoded as {encoding!r}, which was not asked for")
+
+
+def _as_it_is(encoded: bytes) -> Iterator[bytes]:
+    return iter((encoded,))
 
 
 def _is_plain(start: bytes) -> bool:

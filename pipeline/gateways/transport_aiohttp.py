@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -31,7 +32,7 @@ class AiohttpTransport:
         self, request: HttpRequest, url: str, *, read_timeout: float
     ) -> AsyncIterator[HttpResponse]:
         """Send a request; see `Transport.send`."""
-        if urlsplit(url).netloc in self._malformed:
+        if self._malformed and urlsplit(url).netloc in self._malformed:
             async with self._lenient_transport().send(request, url, read_timeout=read_timeout) as answer:
                 yield answer
             return
@@ -45,9 +46,7 @@ class AiohttpTransport:
                 url,
                 headers=request.headers,
                 json=request.json,
-                timeout=aiohttp.ClientTimeout(
-                    connect=read_timeout, sock_connect=read_timeout, sock_read=read_timeout
-                ),
+                timeout=_timeout(read_timeout),
                 allow_redirects=False,
             ) as response:
                 headers = _headers(response)
@@ -103,6 +102,11 @@ class AiohttpTransport:
             await session.close()
         if self._fallback:
             await self._fallback.aclose()
+
+
+@cache
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=seconds, sock_connect=seconds, sock_read=seconds)
 
 
 def _certificates() -> ssl.SSLContext:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from pipeline.core.masking import MASK
@@ -11,6 +12,7 @@ from pipeline.core.masking import MASK
 _VERSION = re.compile(r"^v\d+[a-z0-9]*$")
 
 
+@lru_cache(64)
 def list_url(base: str, path: str, *, own: bool = False) -> str:
     """Join a gateway's base and the path of a list.
 

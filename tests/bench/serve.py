@@ -1,4 +1,4 @@
-"""A server that is faster than its clients: prepared responses, selected by the number of the key.
+"""A server that is faster than its clients: prepared responses, selected by the key.
 
 As a program, it serves the bodies of a directory until its standard input ends: serve.py DIRECTORY
 """
@@ -12,8 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
-_KEY = re.compile(rb"\r\nauthorization: bearer key-(\d+)", re.IGNORECASE)
+_KEY = re.compile(rb"\r\nauthorization: bearer (\S+)", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
 
@@ -32,7 +33,7 @@ def serving(directory: Path) -> Iterator[str]:
 
 
 class Connection(asyncio.Protocol):
-    """A connection; of five bodies, `key-7` gets the third, and a request without a key the first."""
+    """A connection; a key gets one of the bodies, always the same, and a request without a key the first."""
 
     def __init__(self, responses: list[bytes]) -> None:
         self._responses = responses
@@ -46,7 +47,7 @@ class Connection(asyncio.Protocol):
         *requests, self._buffer = (self._buffer + data).split(_END)
         for request in requests:
             key = _KEY.search(request)
-            self._transport.write(self._responses[int(key[1]) % len(self._responses) if key else 0])
+            self._transport.write(self._responses[crc32(key[1]) % len(self._responses) if key else 0])
 
 
 def _response(body: bytes) -> bytes:

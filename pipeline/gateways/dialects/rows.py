@@ -58,6 +58,7 @@ class RowCache:
         self._split = None if is_deep or dialect.select else _Splitter(path, _names(dialect))
         self._frame = _Frame(path) if path else None
         self._pages: BodyCache[_SplitPage] = BodyCache()
+        self._whole: BodyCache[tuple[object, ...]] = BodyCache()
         self._parsed: BodyCache[tuple[Any, list[Any]]] = BodyCache()
         self._rows: dict[bytes, Row] = {}
         self._size = 0
@@ -68,7 +69,19 @@ class RowCache:
 
     def pages(self) -> Pages:
         """Return the requests of one complete list; see `Dialect.pages`."""
-        return self._dialect.pages_by(self._page)
+        requests = self._dialect.pages_by(self._page)
+        page = yield next(requests)
+        head = (page.status, page.headers, page.url)
+        if self._whole.get(page.body) == head:
+            return (page.body,)
+        try:
+            while True:
+                page = yield requests.send(page)
+        except StopIteration as end:
+            bodies: tuple[bytes, ...] = end.value
+            if len(bodies) == 1:
+                self._whole.put(page.body, head)
+            return bodies
 
     def read(self, answer: Answer) -> Listing:
         """Parse one complete answer; see `Dialect.read`."""
