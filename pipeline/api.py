@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from pipeline.gateways.probe import FieldDifference, ProbeResult, ScopeProbe
     from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult
     from pipeline.history.problems import RunProblems
+    from pipeline.lake import Export
     from pipeline.maintenance import Check, Cure, DialectsOf, PruneResult, RebuildTotals
     from pipeline.reports.types import Report
     from pipeline.sync.archives import Answers, LeftOut, saved_answers
@@ -114,6 +115,7 @@ __all__ = [
     "Cure",
     "Delivery",
     "DeliverySummary",
+    "Export",
     "FieldDifference",
     "GroupGone",
     "Home",
@@ -157,6 +159,7 @@ _LAZY = {
     "gateways.probe": "FieldDifference ProbeResult ScopeProbe",
     "gateways.types": "GroupGone ListingAnswer ScopeResult",
     "history.problems": "RunProblems",
+    "lake": "Export",
     "maintenance": "Check Cure",
     "sync.archives": "Answers LeftOut saved_answers",
     "sync.backfill": "ImportResult",
@@ -1279,6 +1282,21 @@ class Home(Struct, frozen=True):
         from pipeline.browse.publish import publish
 
         return publish(self.database, Path(directory), names)
+
+    def export_parquet(self, directory: Path | str) -> Export:
+        """Write the history as Parquet files by table and month, or those that changed since the last export.
+
+        Args:
+            directory: a new or empty one, or that of an earlier export.
+
+        Raises:
+            MissingPart: pyarrow is not installed.
+            StoreError: the directory has other files, or it cannot be written.
+        """
+        from pipeline.lake import write_dataset
+
+        with self._read() as store:
+            return write_dataset(store, Path(directory), self.share)
 
     def _now(self) -> datetime:
         return datetime.fromisoformat(self.clock())

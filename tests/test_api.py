@@ -313,6 +313,7 @@ def test_maintenance(home, tmp_path):
                 ask(*refused)
     assert len(home.scopes()) == 2
     assert home.publish(tmp_path / "copy") > 0
+    assert len(home.export_parquet(tmp_path / "lake").written) == 6
     assert home.datasette_config()["title"] == "modelwatch"
     assert home.forget("*/prod")["scopes"] == 1
     assert [scope.scope for scope in home.scopes()] == ["local/open"]

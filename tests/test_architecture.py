@@ -35,13 +35,14 @@ GRAPH: dict[str, frozenset[str]] = {
     "delivery": frozenset({"reports", "history", "store", "extras", "processes", "user_files"}),
     "config": frozenset({"gateways", "reports", "delivery", "user_files"}),
     "browse": frozenset({"store"}),
+    "lake": frozenset({"reports", "history", "store", "extras"}),
     "simulator": frozenset(),
     "api": frozenset(
-        {"sync", "delivery", "reports", "history", "maintenance", "browse", "config", "gateways", "store"}
-        | {"secret_refs"}
+        {"sync", "delivery", "reports", "history", "maintenance", "browse", "lake", "config", "gateways"}
+        | {"store", "secret_refs"}
     ),
     "demo": frozenset({"api", "simulator", "reports", "history"}),
-    "cli": frozenset({"api", "reports", "history", "demo", "simulator", "browse", "extras"}),
+    "cli": frozenset({"api", "reports", "history", "demo", "simulator", "browse", "lake", "extras"}),
     "__init__": frozenset({"api", "history", "reports"}),
     "__main__": frozenset({"cli"}),
 }
@@ -61,6 +62,7 @@ OWNERS = {
     "jinja2": {"reports"},
     "markupsafe": {"browse", "reports"},
     "msgspec": {"config", "core", "gateways", "sync"},
+    "pyarrow": {"lake"},
     "rich": {"cli"},
     "smtplib": {"delivery"},
     "sqlite3": {"browse", "store"},

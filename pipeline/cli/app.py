@@ -70,6 +70,7 @@ _PURPOSES = {
         "outbox": _Entry("reports", "Show unsent reports; retry or drop them.", writes=True),
         "browse": _Entry("browse", "Show the database in a browser, with Datasette."),
         "publish": _Entry("browse", "Write a copy of the database that is safe to hand out.", writes=True),
+        "export": _Entry("export", "Export the history as Parquet files.", writes=True),
         "datasette-config": _Entry("browse", "Write the config for a Datasette of your own.", writes=True),
     },
     "Care": {

@@ -9,6 +9,7 @@ import click
 from pipeline.browse.descriptions import DESCRIPTIONS, schema_entries
 from pipeline.browse.queries import QUERIES
 from pipeline.cli.app import modelwatch
+from pipeline.lake.tables import TABLES
 
 _WIDTH = 100
 
@@ -54,6 +55,15 @@ def tables() -> str:
     views = [(f"`{entry.name}`", DESCRIPTIONS[entry.name].text) for entry in entries if not entry.is_table]
     headings = ("table", "what a row is", "columns (→ points at another table)")
     return f"\n{_table(headings, tables)}\n\n{_table(('view', 'what it shows'), views)}\n\n"
+
+
+def exported_tables() -> str:
+    """Return a Markdown section for each table of an export, with its columns."""
+    parts = []
+    for name, table in TABLES.items():
+        rows = [(f"`{each}`", column.type, column.text) for each, column in table.columns.items()]
+        parts.append(f"\n### {name}\n\n{table.text}\n\n{_table(('column', 'type', 'meaning'), rows)}\n")
+    return "".join(parts) + "\n"
 
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -321,6 +321,19 @@ def _exchange(one: Path, other: Path) -> bool:
     return not failed
 
 
+def replace_file(draft: Path, target: Path) -> None:
+    """Put a flushed file of the same file system in the place of another, in one step; it takes its mode.
+
+    Raises:
+        OSError: it cannot be renamed, or `target` is no regular file.
+    """
+    mode = _mode_of_file(target)
+    if mode is not None:
+        draft.chmod(mode)
+    draft.replace(target)
+    flush(target.parent)
+
+
 def flush(path: Path) -> None:
     """Flush a file, or the entries of a directory, to the disk.
 

@@ -115,6 +115,28 @@ def lock(path: Path, *, since: str, create: bool = False, share: Share = Share.O
             os.truncate(descriptor, 0)
 
 
+@contextmanager
+def lock_directory(path: Path) -> Iterator[None]:
+    """Hold the lock of a directory whose files this program replaces, until the end of the block.
+
+    On a file system without locks, nothing is held.
+
+    Raises:
+        Locked: another process holds it.
+        OSError: the directory cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Locked("another process writes there: wait for it to end", path=path) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _open(file: Path, held: ExitStack, share: Share, *, create: bool) -> int:
     descriptor = open_file(file, share, create=create)
     held.callback(os.close, descriptor)

@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "rename": ("rename", "local/two", "local/four"),
     "backup": ("backup", "HOME/copy.db", "--force"),
     "publish": ("publish", "HOME/public"),
+    "export": ("export", "--parquet", "HOME/lake"),
     "datasette-config": ("datasette-config", "--force"),
     "outbox": ("outbox", "--retry", "WAITING"),
     "init": ("init", "--force"),
@@ -170,6 +171,7 @@ class Scene:
             "mailed": mailed(job),
             "unsent": unsent,
             "files": names(job),
+            "exported": [path.read_bytes() for path in sorted(job.home.rglob("*.parquet"))],
         }
 
 
@@ -212,6 +214,7 @@ def whole_outputs(job: Job, *, must_exist: bool = False) -> bool:
         assert {path.name for path in public.iterdir()} > set(json.loads((public / MANIFEST).read_bytes()))
     for path in (*job.reports.glob("*.json"), *(job.home / "web").glob("*.json")):
         json.loads(path.read_bytes())
+    assert all(path.read_bytes().endswith(b"PAR1") for path in job.home.rglob("*.parquet"))
     return bool(found) or not must_exist
 
 
@@ -252,7 +255,7 @@ def prepare(scene: Scene, job: Job) -> None:
     world = scene.world
     run = scene.worker.run
     assert run(job, "run", at="2026-05-01T06:00:00Z").code in SETTLED
-    for command in ("backup", "publish", "datasette-config"):
+    for command in ("backup", "publish", "export", "datasette-config"):
         assert scene.do(job, command, at="2026-05-01T07:00:00Z").code == 0
     world.turns()
     world.failing.clear()

@@ -39,6 +39,7 @@ WRITING = [
     ("rebuild",),
     ("prune", "--keep", "2d"),
     ("publish", "PLACE"),
+    ("export", "--parquet", "PLACE"),
     ("backup", "PLACE"),
     ("send",),
     ("rename", "one", "two"),
