@@ -7,11 +7,13 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline import __version__
@@ -110,6 +112,7 @@ class _Processes:
         before = set(multiprocessing.active_children())
         context = multiprocessing.get_context("spawn")
         try:
+            _start_tracker()
             executor = ProcessPoolExecutor(min(tasks, self.number), context, _begin_worker)
         except (OSError, ImportError, NotImplementedError) as error:  # there are no semaphores
             raise Lost(f"no process can be started as a worker: {error}") from error
@@ -132,6 +135,18 @@ class _Processes:
         """Return None: exceptions are those of the tasks."""
         del error
         return None
+
+
+def _start_tracker() -> None:
+    """Start the process that removes semaphores where this one is killed; without a line about each time.
+
+    See https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods.
+    """
+    sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def _begin_worker() -> None:

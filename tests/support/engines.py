@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,10 +67,13 @@ class Threads:
         return None
 
 
-def month_by(jobs: Sequence[Job], month: Month, polls: Sequence[datetime]) -> None:
+def month_by(
+    jobs: Sequence[Job], month: Month, polls: Sequence[datetime], tables: Mapping[Path, str] | None = None
+) -> None:
     """Run each job at some times of a month: a key, a user with groups, and everyone.
 
-    The jobs have their engines in their configs already, and ask the same gateway in turn.
+    The jobs have their engines in their configs already, and ask the same gateway in turn. `tables` end the
+    config of a home.
     """
     now = polls[0]
     with Gateway(clock=lambda: now.timestamp()) as gateway:  # noqa: PLW0108 - `now` is set anew
@@ -81,6 +84,8 @@ def month_by(jobs: Sequence[Job], month: Month, polls: Sequence[datetime]) -> No
             job.env |= {"MONTH": KEY, "ADA": USER}
             scopes = SCOPES | {"ada": 'access_token = "env:ADA", user_id = 17, groups = "all"'}
             job.asks(gateway.url, attempts=1, confirm_after=7200, scopes=scopes)
+            if tables and job.home in tables:
+                job.configure(job.config.read_text("utf-8") + tables[job.home])
         for now in polls:
             for scope, group in (("public", "default"), ("prod", "prod")):
                 serve(gateway, month, scope, group, now)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -83,6 +85,59 @@ class Fleet:
     def written(self) -> dict[str, bytes]:
         """Return all files that the scheduler and the workers wrote, by name."""
         return {str(file): file.read_bytes() for file in self.directory.rglob("*") if file.is_file()}
+
+
+class Recorded:
+    """An address that leads to another; `carried` are all bytes of its connections, in both directions."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        self.carried: list[bytes] = []
+        self._to = (host, int(port))
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        """Return this."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Accept no more connections."""
+        self._server.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                try:
+                    far = socket.create_connection(self._to)
+                except OSError:
+                    near.close()
+                    continue
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with source, suppress(OSError):
+            try:
+                while data := source.recv(65536):
+                    self.carried.append(data)
+                    target.sendall(data)
+            finally:
+                target.shutdown(socket.SHUT_RDWR)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that these have."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = status.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid and fields[0] != "Z":
+                child = int(status.parent.name)
+                found += [child, *children(child)]
+    return found
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:
