@@ -48,7 +48,7 @@ class _Parsed(Struct, frozen=True, array_like=True):
         requested: the reading of the dialect that it was requested in; None: it is not parsed.
         records: its records, by their numbers; None: those of the last answer.
         new: the records that get the next numbers.
-        read: their facts and permissions.
+        read: their facts and permissions, or nothing.
         begins: the numbers begin at 0 again.
         advice: in a last message after all answers: which settings find nothing in the last listing.
     """
@@ -210,7 +210,7 @@ class ReadAhead:
             elif found.requested is not None:
                 assert last
                 result = last
-            read = {record.digest: each for record, each in zip(found.new, found.read, strict=True)}
+            read = {record.digest: each for record, each in zip(found.new, found.read, strict=False)}
             yield AnswerAhead(found.at, found.source, number, found.requested, result, read)
             number += 1
 
@@ -280,7 +280,8 @@ def _encoded(
                 requested or "",
                 [numbers[id(record)] for record in records],
                 new,
-                [read_record(record, found.dialect.facts) for record in new],
+                # The other process waits for the first list, and reads its records itself.
+                [read_record(record, found.dialect.facts) for record in (new if last else ())],
                 begins,
                 listing.digest,
                 listing.reading,
