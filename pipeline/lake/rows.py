@@ -29,6 +29,7 @@ from pipeline.store import Store
 from pipeline.store.export import (
     ExportedScope,
     change_rows,
+    event_windows,
     exported_scopes,
     fact_rows,
     listing_record_ids,
@@ -36,12 +37,14 @@ from pipeline.store.export import (
     run_rows,
     scope_sightings,
 )
-from pipeline.store.windows import time_window
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+
+MOST_SIGHTINGS = 100_000
+"""Sightings whose events are in memory at once, if they are of several runs."""
 
 _LISTINGS = 64
 """Listings whose records are in memory at once: the next one of a scope has most of them too."""
@@ -91,10 +94,11 @@ def _change(row: Sequence[Any]) -> Sequence[Any]:
 
 
 def _event_rows(store: Store, start: str, end: str) -> Iterator[Sequence[Any]]:
-    for event in find_events(store, time_window(store, since=start, until=end)):
-        # A run of another month may stand between those of this one, by a clock that was wrong.
-        if start <= event.at < end:
-            yield from _rows_of_event(event)
+    for window in event_windows(store, start, end, MOST_SIGHTINGS):
+        for event in find_events(store, window):
+            # A run of another month may stand between those of this one, by a clock that was wrong.
+            if start <= event.at < end:
+                yield from _rows_of_event(event)
 
 
 def _rows_of_event(event: Event) -> Iterator[Sequence[Any]]:

@@ -11,6 +11,8 @@ from msgspec import Struct
 from pipeline.core.types import HoldKind, Outcome
 from pipeline.store.database import Store
 from pipeline.store.derivation import recorded_rules
+from pipeline.store.outcomes import sql_list
+from pipeline.store.windows import IN_TIME, Window
 
 Row = tuple[Any, ...]
 
@@ -57,6 +59,37 @@ def change_rows(store: Store, start: str, end: str) -> Iterator[Row]:
     )
 
 
+def event_windows(store: Store, start: str, end: str, most: int) -> Iterator[Window]:
+    """Yield windows of runs that have all events between two times (ISO 8601 UTC), oldest first.
+
+    Args:
+        store: an open database.
+        start: the first time.
+        end: the first time after them.
+        most: the sightings of a window that may be events; a window of one run may have more.
+    """
+    runs = store.stream(
+        f"""
+        select snapshots.id, count(*) from snapshots join sightings on sightings.snapshot = snapshots.id
+        where snapshots.started_at >= :start and {IN_TIME} and sightings.outcome in {_MAKE_EVENTS}
+        group by snapshots.id order by snapshots.id
+        """,  # noqa: S608 - our own words
+        {"start": start, "end": end},
+    )
+    first, last, events = 0, 0, 0
+    for run, count in runs:
+        if events and events + count > most:
+            yield Window(first - 1, last, start, end)
+            events = 0
+        first, last = first if events else run, run
+        events += count
+    if events:
+        yield Window(first - 1, last, start, end)
+
+
+_MAKE_EVENTS = sql_list((Outcome.MOVED, Outcome.CONFIRMED, Outcome.SETTLED))
+
+
 class ExportedScope(Struct, frozen=True):
     """A scope, and since when it is no longer asked (ISO 8601 UTC), by the run `retired_by`.
 
@@ -68,17 +101,17 @@ class ExportedScope(Struct, frozen=True):
     gateway: str
     group_name: str | None
     auth: str
-    lists_groups: bool
+    lists_groups: int
     retired_by: int | None
     retired_at: str | None
 
 
 def exported_scopes(store: Store) -> list[ExportedScope]:
     """Return all scopes, by name."""
-    rows = store.rows(
+    rows = store.stream(
         """
-        select scopes.id, scopes.name, gateways.name as gateway, scopes.group_name, scopes.auth,
-               scopes.lists_groups, later.id as retired_by, later.started_at as retired_at
+        select scopes.id, scopes.name, gateways.name, scopes.group_name, scopes.auth,
+               scopes.lists_groups, later.id, later.started_at
         from scopes
         join gateways on gateways.id = scopes.gateway
         left join snapshots as later on not scopes.asked
@@ -94,7 +127,7 @@ def exported_scopes(store: Store) -> list[ExportedScope]:
         """,
         {"retired": Outcome.RETIRED},
     )
-    return [ExportedScope(**row | {"lists_groups": bool(row["lists_groups"])}) for row in rows]
+    return [ExportedScope(*row) for row in rows]
 
 
 class ScopeSighting(NamedTuple):

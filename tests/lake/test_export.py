@@ -29,7 +29,7 @@ from support.e2e import Done, Job, one_line
 import pipeline
 from pipeline.core.times import iso
 from pipeline.core.types import Share
-from pipeline.lake import dataset, write_dataset
+from pipeline.lake import arrow, dataset, rows, shared, write_dataset
 from pipeline.lake.tables import TABLES
 from pipeline.maintenance import prune
 from pipeline.simulator.gateway import Gateway
@@ -168,7 +168,7 @@ def test_runs_and_changes_are_the_rows_of_the_database(recorded: Job) -> None:
 
 
 def test_events_are_the_rows_of_changes_as_csv(recorded: Job) -> None:
-    rows = recorded.quick("changes", "--csv").rows()
+    lines = recorded.quick("changes", "--csv").rows()
     found = query(
         recorded,
         """
@@ -181,16 +181,29 @@ def test_events_are_the_rows_of_changes_as_csv(recorded: Job) -> None:
     names = "at kind gateway model field class scopes groups since away_seconds severity flapping"
     texts = [tuple("" if value is None else str(plain(value)) for value in row) for row in found]
     assert {kind for _, kind, *_ in texts} >= {"added", "removed", "changed"}
-    assert sorted(row[:12] for row in texts) == sorted(tuple(row[n] for n in names.split()) for row in rows)
+    assert sorted(row[:12] for row in texts) == sorted(tuple(row[n] for n in names.split()) for row in lines)
     assert sorted(row[12:] for row in texts if row[15]) == sorted(
         (
             *("" if not row[n] else str(float(row[n])) for n in ("before_price", "after_price")),
             row["currency"],
             row["unit"],
         )
-        for row in rows
+        for row in lines
         if row["unit"]
     )
+
+
+def test_events_are_the_same_however_many_are_in_memory(
+    recorded: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MOST_SIGHTINGS", 1)
+    monkeypatch.setattr(arrow, "BATCH_ROWS", 3)
+    monkeypatch.setattr(shared, "BATCH_ROWS", 3)
+    few = export(recorded, "few")
+    for table in TABLES:
+        one, other = (pl.read_parquet(recorded.home / name / table) for name in ("lake", "few"))
+        assert one.equals(other), table
+    assert parquet.read_metadata(few / "runs" / "month=2026-05" / "runs.parquet").num_row_groups == 2
 
 
 @pytest.mark.parametrize("at", MOMENTS)
@@ -271,8 +284,8 @@ def test_both_readers_see_the_same_types(recorded: Job) -> None:
     assert schema["features"] == pl.List(pl.String)
     assert schema["deprecated_at"] == pl.Date
     assert schema["month"] == pl.String
-    rows = frame.collect()
-    assert len(rows) == query(recorded, "select count(*) from 'LAKE/catalog/month=2026-05/*.parquet'")[0][0]
+    found = frame.collect()
+    assert len(found) == query(recorded, "select count(*) from 'LAKE/catalog/month=2026-05/*.parquet'")[0][0]
 
 
 SCHEMAS = {
