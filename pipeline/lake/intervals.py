@@ -28,31 +28,22 @@ HEALTHY = ("ok", None)
 """The state of a scope whose answers are accepted, and no reason."""
 
 
-def effective(sightings: Iterable[ScopeSighting]) -> list[ScopeSighting]:
-    """Return the sightings of a scope by time, without those that were written before an earlier one.
-
-    By a clock that was wrong for a time, a later sighting has an earlier time, and holds from then on.
-    """
-    found: list[ScopeSighting] = []
-    for each in sightings:
-        if not found or each.id > found[-1].id:
-            found.append(each)
-    return found
-
-
-def offered_listings(sightings: Sequence[ScopeSighting], retired_at: str | None) -> Intervals[int]:
+def offered_listings(sightings: Iterable[ScopeSighting], retired_at: str | None) -> Intervals[int]:
     """Return the listings that a scope offered, as `modelwatch models --at` finds them.
 
     Args:
-        sightings: the effective ones of the scope.
+        sightings: those of the scope, by time.
         retired_at: when it was no longer asked (ISO 8601 UTC).
     """
-    listing: int | None = None
+    # By a clock that was wrong for a time, a later sighting has an earlier time, and holds from then on.
+    setting = last = None
     points: list[tuple[str, int | None]] = []
     for each in sightings:
+        last = _later(last, each)
         if each.outcome in SETS_LISTING:
-            listing = each.listing
-        points.append((each.at, None if each.outcome == Outcome.RETIRED else listing))
+            setting = _later(setting, each)
+        is_retired = last.outcome == Outcome.RETIRED
+        points.append((each.at, setting.listing if setting and not is_retired else None))
     return _joined(_ended(points, retired_at))
 
 
@@ -60,15 +51,20 @@ State = tuple[str, str | None]
 """`ok`, `held` or `failed`, and the class of the error or the kind of the hold."""
 
 
-def states(sightings: Sequence[ScopeSighting], retired_at: str | None) -> Intervals[State]:
+def states(sightings: Iterable[ScopeSighting], retired_at: str | None) -> Intervals[State]:
     """Return the states of a scope; a scope that is not asked has none. The arguments are as above."""
+    last = None
     points: list[tuple[str, State | None]] = []
     for each in sightings:
-        if each.outcome in PROBLEMS:
-            points.append((each.at, (each.outcome, each.reason)))
-        else:
-            points.append((each.at, None if each.outcome == Outcome.RETIRED else HEALTHY))
+        last = _later(last, each)
+        state = (last.outcome, last.reason) if last.outcome in PROBLEMS else HEALTHY
+        points.append((each.at, None if last.outcome == Outcome.RETIRED else state))
     return _joined(_ended(points, retired_at))
+
+
+def _later(one: ScopeSighting | None, other: ScopeSighting) -> ScopeSighting:
+    """Return which of two sightings was recorded later."""
+    return other if one is None or other.id > one.id else one
 
 
 def _ended(points: Sequel[T], at: str | None) -> Sequel[T]:

@@ -16,7 +16,6 @@ from pipeline.lake.intervals import (
     Interval,
     Intervals,
     State,
-    effective,
     joined_rows,
     offered_listings,
     offered_records,
@@ -138,7 +137,7 @@ def _histories(store: Store, scopes: Iterable[ExportedScope]) -> tuple[_Historie
     by_id = {scope.id: scope for scope in scopes}
     offers, stood = _Histories[int](), _Histories[State]()
     for number, sightings in groupby(scope_sightings(store), key=lambda sighting: sighting.scope):
-        scope, found = by_id[number], effective(sightings)
+        scope, found = by_id[number], list(sightings)
         stood.add(number, states(found, scope.retired_at))
         if not scope.lists_groups:
             offers.add(number, offered_listings(found, scope.retired_at))

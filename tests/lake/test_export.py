@@ -9,7 +9,7 @@ import re
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,7 @@ from support.e2e import Done, Job, one_line
 import pipeline
 from pipeline.core.times import iso
 from pipeline.core.types import Share
+from pipeline.errors import Unreachable
 from pipeline.lake import arrow, dataset, rows, shared, write_dataset
 from pipeline.lake.tables import TABLES
 from pipeline.maintenance import prune
@@ -506,15 +507,37 @@ def test_each_export_of_a_random_history_is_that_of_the_whole(history: list[Run]
             write_dataset(store, Path(place, "each"), Share.OWNER)
         write_dataset(store, Path(place, "once"), Share.OWNER)
         assert content(Path(place, "each")) == content(Path(place, "once"))
-        catalog = pl.scan_parquet(f"{place}/once/catalog").collect()
-        for day in {*days, *(day + 1 for day in days[:-1])}:
-            moment = datetime.fromisoformat(moment_of(day))
-            held = (pl.col("valid_until") > moment) | pl.col("valid_until").is_null()
-            found = catalog.filter(
-                pl.col("month") == moment_of(day)[:7], pl.col("valid_from") <= moment, held
-            )
-            if moment_of(day)[:7] in {moment_of(each)[:7] for each in days}:
-                assert sorted(found.select("scope", "model").rows()) == offered_then(store, moment_of(day))
+        assert_catalog(store, Path(place, "once"), {*days, *(day + 1 for day in days[:-1])} & seen(days))
+
+
+def seen(days: Iterable[int]) -> set[int]:
+    """Return the days of the months in which something ran."""
+    months = {moment_of(day)[:7] for day in days}
+    return {day for day in range(max(days) + 2) if moment_of(day)[:7] in months}
+
+
+@pytest.mark.parametrize("early", [Unreachable("reset"), {"γ": {}}])
+def test_a_run_whose_clock_was_wrong_holds_as_the_database_has_it(tmp_path: Path, early: Any) -> None:
+    (scope, *_) = SCOPES
+    answers = [{"lyra": {}}, {"vega": {}}, early, {"lyra": {}}]
+    days = [0, 40, 20, 60]
+    with Store.open(None) as store:
+        for day, answer in zip(days, answers, strict=True):
+            record_run(store, day, {scope: answer})
+            write_dataset(store, tmp_path / "each", Share.OWNER)
+        write_dataset(store, tmp_path / "once", Share.OWNER)
+        assert content(tmp_path / "each") == content(tmp_path / "once")
+        assert_catalog(store, tmp_path / "once", seen(days))
+
+
+def assert_catalog(store: Store, lake: Path, days: Iterable[int]) -> None:
+    """Compare what the catalog has at some moments with the database."""
+    catalog = pl.scan_parquet(lake / "catalog").collect()
+    for day in days:
+        moment = datetime.fromisoformat(moment_of(day))
+        held = (pl.col("valid_until") > moment) | pl.col("valid_until").is_null()
+        found = catalog.filter(pl.col("month") == moment_of(day)[:7], pl.col("valid_from") <= moment, held)
+        assert sorted(found.select("scope", "model").rows()) == offered_then(store, moment_of(day)), day
 
 
 def offered_then(store: Store, moment: str) -> list[tuple[str, str]]:
