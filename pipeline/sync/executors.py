@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -31,9 +30,6 @@ INSTALL = f"install modelwatch {__version__}, as here, where the workers run"
 
 _CONNECT = 30.0
 """The most seconds to wait for a scheduler, and then for its first worker."""
-
-_ALLOCATIONS = 100_000
-"""Containers that a worker may allocate before garbage is collected, as in the command."""
 
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application")
 
@@ -154,7 +150,6 @@ def _begin_worker() -> None:
     # Ctrl-C goes to all processes of a terminal; the other one ends this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.lastResort = None
-    gc.set_threshold(_ALLOCATIONS)
     parent = multiprocessing.parent_process()
     assert parent
 
@@ -233,6 +228,8 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
             stack.enter_context(client)
             client.wait_for_workers(1, timeout=timeout)
             number = engine.workers or len(client.nthreads())
+        except ImportError as error:
+            raise MissingPart(f"a scheduler of this machine needs cryptography: {error}") from error
         except (OSError, ValueError, RuntimeError) as error:
             raise Lost(f"the scheduler cannot be reached: {error}") from error
         yield _Dask(client, number)

@@ -7,6 +7,7 @@ time has failed scopes. The executor is one of `sync/executors.py`.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from contextlib import ExitStack, suppress
@@ -40,6 +41,9 @@ from pipeline.sync.wire import (
 _ATTEMPTS = 3
 """How often a shard is done whose worker ends before it has results."""
 
+_ALLOCATIONS = 100_000
+"""Containers that a worker may allocate before garbage is collected, as in the command."""
+
 _GRACE = 10.0
 """The most seconds after the deadline for which results are waited for: they are on their way."""
 
@@ -52,8 +56,14 @@ def work(message: bytes) -> bytes:
     task = decode_task(message)
     if task is None:
         return other_version()
-    found = fetch_pairs(task.scopes, task.states, _client_factory(task.directory, task.deadline, task.peers))
-    return encode_results(task, [found[scope.name] for scope in task.scopes])
+    thresholds = gc.get_threshold()
+    gc.set_threshold(max(_ALLOCATIONS, thresholds[0]))
+    try:
+        make_client = _client_factory(task.directory, task.deadline, task.peers)
+        found = fetch_pairs(task.scopes, task.states, make_client)
+        return encode_results(task, [found[scope.name] for scope in task.scopes])
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _client_factory(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engines import engines
 from figures import Figure, markdown, table
 from fleet import fleet, growth, large_fleet
 from history import history
@@ -30,6 +31,7 @@ ROWS: dict[str, Row] = {
     "size": database_size,
     "fleet": fleet,
     "large-fleet": large_fleet,
+    "engines": engines,
     "growth": growth,
     "history": history,
     "version": version,

@@ -42,7 +42,7 @@ def fleet(setting: Setting) -> Iterator[Figure]:
 def large_fleet(setting: Setting) -> Iterator[Figure]:
     """Yield the figures of runs without changes over ten thousand keys with short lists."""
     keys = setting.sizes.large_fleet
-    ran = _without_changes(setting, keys, _short_bodies(setting), ("aiohttp",))
+    ran = _without_changes(setting, keys, short_bodies(setting), ("aiohttp",))
     what = f"a run over {keys:,} scopes of {setting.sizes.short_list} models, no changes"
     yield slower("large-fleet", what, ran["ours"], ran["aiohttp"], by="aiohttp", limit=_SLOWEST_LARGE)
     yield at_most("large-fleet", "peak memory", ran["ours"].peak, _MOST_MEMORY_LARGE, size)
@@ -52,7 +52,7 @@ def growth(setting: Setting) -> Iterator[Figure]:
     """Yield the growth of the database by runs without changes."""
     keys = setting.sizes.fleet
     sizes = []
-    with _fleet(setting, keys, _short_bodies(setting)) as started:
+    with fleet_of(setting, keys, short_bodies(setting)) as started:
         for _ in range(max(setting.times, _GROWTH_TURNS) + 1):
             once(started.run)
             sizes.append(database_bytes(started.home / "modelwatch.db"))
@@ -66,13 +66,14 @@ def _bodies(setting: Setting) -> Path:
     return write_bodies(setting.place("bodies"), bodies=_GROUPS, models=setting.sizes.models, plain=False)
 
 
-def _short_bodies(setting: Setting) -> Path:
+def short_bodies(setting: Setting) -> Path:
+    """Write the bodies of short lists; return their directory."""
     models = setting.sizes.short_list
     return write_bodies(setting.place("bodies"), bodies=_GROUPS, models=models, plain=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fleet:
+class Fleet:
     """A home after its first run over all keys, and the URL of the gateway."""
 
     home: Path
@@ -81,7 +82,12 @@ class _Fleet:
 
     @property
     def run(self) -> Command:
-        return modelwatch("run", home=self.home, env=self.env)
+        """The command that runs this home."""
+        return self.run_of(self.home)
+
+    def run_of(self, home: Path) -> Command:
+        """Return the command that runs another home with these keys."""
+        return modelwatch("run", home=home, env=self.env)
 
 
 def _key(number: int) -> str:
@@ -90,14 +96,15 @@ def _key(number: int) -> str:
 
 
 @contextmanager
-def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
+def fleet_of(setting: Setting, keys: int, bodies: Path) -> Iterator[Fleet]:
+    """Serve bodies to a home with some keys, after its first run."""
     with serving(bodies) as url:
         home = configure(setting.place("fleet"), url, concurrency=setting.sizes.concurrency, keys="keys.csv")
         with (home / "keys.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("name", "key"))
             writer.writerows((f"k{number}", f"env:K{number}") for number in range(keys))
-        started = _Fleet(home, url, {f"K{number}": _key(number) for number in range(keys)})
+        started = Fleet(home, url, {f"K{number}": _key(number) for number in range(keys)})
         once(started.run)
         yield started
 
@@ -105,7 +112,7 @@ def _fleet(setting: Setting, keys: int, bodies: Path) -> Iterator[_Fleet]:
 def _without_changes(
     setting: Setting, keys: int, bodies: Path, clients: tuple[str, ...]
 ) -> dict[str, Measured]:
-    with _fleet(setting, keys, bodies) as started:
+    with fleet_of(setting, keys, bodies) as started:
         turns = {"ours": always(started.run)}
         for client in clients:
             words = (client, f"{started.url}/v1/models", str(keys), str(setting.sizes.concurrency))

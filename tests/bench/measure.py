@@ -34,15 +34,24 @@ Turn = Callable[[int], Command]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The seconds of each turn of a program, from start to exit, and its peak memory in bytes."""
+    """The seconds of each turn of a program, from start to exit, its peak memory in bytes, and its CPU.
+
+    The CPU is in seconds, with that of processes that the program has started and waited for.
+    """
 
     turns: tuple[float, ...]
     peaks: tuple[int, ...]
+    cpus: tuple[float, ...] = ()
 
     @property
     def seconds(self) -> float:
         """The median of the turns."""
         return median(self.turns)
+
+    @property
+    def cpu(self) -> float:
+        """The median of the CPU seconds."""
+        return median(self.cpus)
 
     @property
     def peak(self) -> int:
@@ -86,12 +95,12 @@ def once(command: Command) -> Measured:
             encoding="utf-8",
             check=True,
         )
-        seconds, peak, code = measured.stdout.split()
+        seconds, peak, code, cpu = measured.stdout.split()
         if code != "0":
             raise MeasureError(
                 f"{' '.join(command.words)} exited with {code}: {output.read()[-2000:].strip()}"
             )
-    return Measured((float(seconds),), (int(peak),))
+    return Measured((float(seconds),), (int(peak),), (float(cpu),))
 
 
 def interleaved(turns: Mapping[str, Turn], times: int) -> dict[str, Measured]:
@@ -106,6 +115,7 @@ def interleaved(turns: Mapping[str, Turn], times: int) -> dict[str, Measured]:
         name: Measured(
             tuple(one.seconds for one in each),
             tuple(one.peak for one in each),
+            tuple(one.cpu for one in each),
         )
         for name, each in ran.items()
     }

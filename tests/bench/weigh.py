@@ -1,4 +1,6 @@
-"""Run one program and print its seconds from start to exit, its peak memory in bytes, and its exit status.
+"""Run one program and print its seconds from start to exit, its peak memory, its exit status and CPU.
+
+The memory is in bytes, the CPU in seconds.
 
 It is a small process, since the peak memory of a program includes that of its parent at the start.
 """
@@ -17,4 +19,5 @@ process = os.posix_spawnp(words[0], words, os.environ, file_actions=into)
 _, status, used = os.wait4(process, 0)
 seconds = time.perf_counter() - began
 peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-sys.stdout.write(f"{seconds} {peak} {os.waitstatus_to_exitcode(status)}\n")
+cpu = used.ru_utime + used.ru_stime
+sys.stdout.write(f"{seconds} {peak} {os.waitstatus_to_exitcode(status)} {cpu}\n")

@@ -33,6 +33,7 @@ NOT_SCHEDULES = {
     "setup.sh",
     "Dockerfile",
     "Dockerfile.dockerignore",
+    "kubernetes-dask.yaml",
 }
 COMMAND = PLACE.command
 HOME = PLACE.home
