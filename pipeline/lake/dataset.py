@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
+from pipeline import __version__
 from pipeline.core.canonical import pretty
 from pipeline.core.types import Share
 from pipeline.errors import MissingPart, StoreError
@@ -44,7 +45,7 @@ MANIFEST = "_modelwatch.json"
 """Programs that read a directory of Parquet files skip names with `_`, as they skip those with a dot."""
 
 FORMAT = "modelwatch/lake/1"
-"""The layout of the files, and the meaning of their columns; another one leads to writing all again."""
+"""The layout of the files, and the meaning of their columns."""
 
 
 class Export(Struct, frozen=True):
@@ -72,11 +73,15 @@ class _Manifest(Struct, frozen=True):
         newest: the newest rows of the history, by table.
         digest: of the history up to them; empty while files are written.
         files: the size of each file, by its path.
+        version: that of the program, whose rules for events may be others than those of the next.
+        format: that of the files.
     """
 
     newest: Mapping[str, int]
     digest: str
     files: Mapping[str, int]
+    version: str = __version__
+    format: str = FORMAT
 
 
 def write_dataset(store: Store, target: Path, share: Share) -> Export:
@@ -96,7 +101,7 @@ def write_dataset(store: Store, target: Path, share: Share) -> Export:
     """
     if find_spec("pyarrow") is None:
         raise MissingPart(f"pyarrow is not installed: run `{command_to_add('pyarrow', 'lake')}`")
-    with store.read_transaction(), store_errors(target):
+    with store.read_transaction(), store_errors(target, effect="what was there is kept"):
         if target.exists() and not target.is_dir():
             raise StoreError("is a file: name a directory", path=target)
         make_directory(target, share)
@@ -151,9 +156,10 @@ def _size(file: Path) -> int | None:
 
 def _first_new_month(store: Store, old: _Manifest) -> str:
     """Return the month from which on the history is new; later than any month if nothing is."""
-    if not old.digest or history_digest(store, old.newest) != old.digest:
+    is_same_program = (old.version, old.format) == (__version__, FORMAT)
+    if not (old.digest and is_same_program and history_digest(store, old.newest) == old.digest):
         return ""
-    return first_month_after(store, old.newest["snapshots"]) or "~"
+    return first_month_after(store, old.newest) or "~"
 
 
 def _make(
@@ -197,7 +203,7 @@ def _remove(target: Path, file: Path) -> None:
 
 
 def _read_manifest(target: Path) -> _Manifest:
-    """Return the manifest of a dataset, without a digest if it is of another format."""
+    """Return the manifest of a dataset; an empty one for a new directory."""
     file = target / MANIFEST
     if not file.exists():
         others = sorted(path.name for path in target.iterdir() if not path.name.startswith("."))
@@ -205,13 +211,10 @@ def _read_manifest(target: Path) -> _Manifest:
             raise StoreError(f"has {others[0]}, which no export wrote: name another directory", path=target)
         return _Manifest({}, "", {})
     try:
-        value = json.loads(file.read_bytes())
-        found = _Manifest(value["newest"], value["digest"], value["files"])
-        return found if value["format"] == FORMAT else replace(found, digest="")
-    except (ValueError, TypeError, KeyError):
+        return _Manifest(**json.loads(file.read_bytes()))
+    except (ValueError, TypeError):
         raise StoreError("is damaged: remove the directory, and export again", path=file) from None
 
 
 def _write_manifest(target: Path, manifest: _Manifest, share: Share) -> None:
-    content = pretty({"format": FORMAT, **asdict(manifest)})
-    atomic_write(target / MANIFEST, content.encode(), share=share)
+    atomic_write(target / MANIFEST, pretty(asdict(manifest)).encode(), share=share)

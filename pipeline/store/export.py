@@ -23,11 +23,19 @@ def months_of_runs(store: Store) -> list[str]:
     return [month for (month,) in rows]
 
 
-def first_month_after(store: Store, snapshot: int) -> str | None:
-    """Return the first month of the runs after a snapshot, by their own times; None where there are none."""
+def first_month_after(store: Store, newest: Mapping[str, int]) -> str | None:
+    """Return the first month of what is newer than some rows, by the times of its runs; None without any.
+
+    Args:
+        store: an open database.
+        newest: as `newest_rows` returned it.
+    """
     (row,) = store.rows(
-        "select substr(min(started_at), 1, 7) as month from snapshots where id > :snapshot",
-        {"snapshot": snapshot},
+        """
+        select substr(min(started_at), 1, 7) as month from snapshots
+        where id > :snapshots or id in (select snapshot from sightings where id > :sightings)
+        """,
+        newest,
     )
     month: str | None = row["month"]
     return month

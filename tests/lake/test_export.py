@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import json
 import os
 import re
 import shutil
@@ -275,6 +276,29 @@ def test_coverage_at_the_end_of_a_run_is_the_state_of_each_scope(recorded: Job) 
                 if at < RUNS[-1] or each.scope != "aihubmix/trial"
             ]
             assert found == states, at
+
+
+def test_no_file_has_a_secret_its_place_or_the_text_of_an_error(recorded: Job) -> None:
+    with Store.read(recorded.database) as store:
+        texts = [row["name"] for row in store.rows("select name from reasons")]
+    assert texts
+    for table in TABLES:
+        found = repr(pl.read_parquet(recorded.home / "lake" / table).rows())
+        assert not [each for each in ("sk-of-the-lake", "env:", "PROD", *texts) if each in found]
+
+
+def test_a_new_release_makes_all_months_again(recorded: Job, tmp_path: Path) -> None:
+    job = copied(recorded, tmp_path)
+    lake = export(job)
+    before = content(lake)
+    manifest = json.loads(before["_modelwatch.json"])
+    file = lake / "events" / "month=2026-05" / "events.parquet"
+    old = file.read_bytes()[::-1]
+    file.write_bytes(old)
+    assert job.quick("export", "--parquet", str(lake)).output.endswith("nothing has changed\n")
+    (lake / "_modelwatch.json").write_text(json.dumps(manifest | {"version": "0.0.1"}))
+    assert job.quick("export", "--parquet", str(lake)).output.endswith("; 1 written\n")
+    assert content(lake) == before
 
 
 def test_both_readers_see_the_same_types(recorded: Job) -> None:
