@@ -68,6 +68,13 @@ def lacks_trust(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
 
 
+def lacks_descriptors(error: BaseException) -> bool:
+    """Return whether a connection failed because this process, or the system, has too many open files."""
+    return any(
+        isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE) for cause in _causes(error)
+    )
+
+
 def require_certificates(context: ssl.SSLContext) -> ssl.SSLContext:
     """Return a TLS context as it is, if there are certificates that it trusts.
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from msgspec import Struct
 
 from pipeline.core.masking import MASK
-from pipeline.core.network import connection_reason, lacks_tls, lacks_trust
+from pipeline.core.network import connection_reason, lacks_descriptors, lacks_tls, lacks_trust
 from pipeline.core.times import parse_http_date, retry_after
 from pipeline.core.types import Limits
 from pipeline.errors import FetchError, Refused, Throttled, Unreachable, Unreadable
@@ -150,6 +150,9 @@ async def _hop(
             raise Unreachable(f"{text}: the server speaks no TLS", cure=cure) from error
         if lacks_trust(error):
             cure = "for your own CA, add its certificate to the file that SSL_CERT_FILE names"
+            raise Unreachable(f"{text}: {connection_reason(error)}", cure=cure) from error
+        if lacks_descriptors(error):
+            cure = "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`), or lower `concurrency`"
             raise Unreachable(f"{text}: {connection_reason(error)}", cure=cure) from error
         # A parser's message quotes the bytes at which it failed: part of a key would not be redacted.
         reason = _QUOTED_BYTES.sub("", connection_reason(error))

@@ -35,7 +35,11 @@ _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "t
 
 
 class Lost(Exception):  # noqa: N818 - as the errors of gateways are named
-    """The workers cannot be reached, or no longer; the message says why."""
+    """The workers cannot be reached, or no longer; the message says why, and `cure` what to do."""
+
+    def __init__(self, message: str, *, cure: str) -> None:
+        super().__init__(message)
+        self.cure = cure
 
 
 class Workers(Protocol):
@@ -64,6 +68,17 @@ class Workers(Protocol):
         Raises:
             MissingPart: the workers lack the program.
         """
+
+
+def scheduler_gone(how: str) -> Lost:
+    """Return the error of a scheduler that is gone, or cannot be reached."""
+    cure = 'start it, or set `when_lost = "local"` to ask from here'
+    return Lost(f"the scheduler {how}", cure=cure)
+
+
+def _no_process(error: Exception) -> Lost:
+    cure = "raise the limits of open files and processes (`ulimit -n`, `ulimit -u`), or lower `workers`"
+    return Lost(f"no process can be started as a worker: {error}", cure=cure)
 
 
 def worker_ended() -> Unreachable:
@@ -111,7 +126,7 @@ class _Processes:
             _start_tracker()
             executor = ProcessPoolExecutor(min(tasks, self.number), context, _begin_worker)
         except (OSError, ImportError, NotImplementedError) as error:  # there are no semaphores
-            raise Lost(f"no process can be started as a worker: {error}") from error
+            raise _no_process(error) from error
         try:
             yield executor
         finally:
@@ -125,7 +140,7 @@ class _Processes:
         try:
             return pool.submit(work, task)
         except OSError as error:  # too many processes, too little memory
-            raise Lost(f"no process can be started as a worker: {error.strerror}") from error
+            raise _no_process(error) from error
 
     def explained(self, error: Exception) -> FetchError | None:
         """Return None: exceptions are those of the tasks."""
@@ -231,5 +246,5 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
         except ImportError as error:
             raise MissingPart(f"a scheduler of this machine needs cryptography: {error}") from error
         except (OSError, ValueError, RuntimeError) as error:
-            raise Lost(f"the scheduler cannot be reached: {error}") from error
+            raise scheduler_gone(f"cannot be reached: {error}") from error
         yield _Dask(client, number)

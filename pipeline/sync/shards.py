@@ -26,7 +26,7 @@ from pipeline.gateways.reader import AnswerReader, Pair
 from pipeline.secret_refs import COMMAND_TIMEOUT, resolver
 from pipeline.store.listings import listing_digests
 from pipeline.sync.cache import RunCache
-from pipeline.sync.executors import INSTALL, Lost, Workers, worker_ended, workers_of
+from pipeline.sync.executors import INSTALL, Lost, Workers, scheduler_gone, worker_ended, workers_of
 from pipeline.sync.run import OnResult, Results, fetch_pairs, results_of
 from pipeline.sync.wire import (
     KnownListing,
@@ -147,8 +147,7 @@ def fetch_in_shards(scopes: Sequence[Scope], cache: RunCache, fleet: Fleet, on_r
     except Lost as lost:
         others = [scope for scope in scopes if scope.name not in found]
         if fleet.engine.when_lost == "fail":
-            cure = 'start it, or set `when_lost = "local"` to ask from here'
-            fail(others, Unreachable(str(lost), cure=cure))
+            fail(others, Unreachable(str(lost), cure=lost.cure))
         else:
             left = max(1.0, fleet.deadline - (monotonic() - started))
             here = _client_factory(fleet.directory, left, fleet.scopes)
@@ -219,7 +218,7 @@ def _replies(
                     except BrokenExecutor:
                         continue
                     except CancelledError as error:
-                        raise Lost("the scheduler is gone") from error
+                        raise scheduler_gone("is gone") from error
                     except Exception as error:  # noqa: BLE001 - no shard stops the others
                         reply = workers.explained(error) or unexpected(error)
                     del waiting[number]

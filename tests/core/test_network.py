@@ -1,11 +1,12 @@
 """The reasons of failed connections, from the errors that libraries raise."""
 
+import errno
 import socket
 import ssl
 
 import pytest
 
-from pipeline.core.network import connection_reason, lacks_tls
+from pipeline.core.network import connection_reason, lacks_descriptors, lacks_tls
 
 
 def caused(by: BaseException) -> ConnectionError:
@@ -46,3 +47,9 @@ def test_the_reason_is_that_of_the_system_else_the_text_of_the_error(
 ) -> None:
     assert connection_reason(error) == reason
     assert not lacks_tls(error)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_lack_of_descriptors_is_found_below_the_errors_of_libraries(number: int) -> None:
+    assert lacks_descriptors(caused(OSError(number, "Too many open files")))
+    assert not lacks_descriptors(caused(REFUSED))
