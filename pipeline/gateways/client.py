@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
@@ -107,9 +108,19 @@ class GatewayClient:
                 outcome = await self._outcome(request, room, expires, slot)
                 await outcomes.put((request.scope, outcome, room))
 
+        async def work(waiting: deque[FetchRequest]) -> None:
+            while waiting:
+                await fetch(waiting.popleft())
+
+        by_gateway: dict[str, deque[FetchRequest]] = {}
+        for request in requests:
+            by_gateway.setdefault(request.scope.gateway.name, deque()).append(request)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(fetch(request)) for request in requests]
-            for _ in tasks:
+            # A task for each slot, not for each scope: one that waits takes 4 kB.
+            for waiting in by_gateway.values():
+                for _ in range(min(len(waiting), waiting[0].scope.gateway.limits.concurrency)):
+                    group.create_task(work(waiting))
+            for _ in requests:
                 scope, outcome, room = await outcomes.get()
                 if expires is not None and isinstance(outcome, FetchResult) and loop.time() > expires:
                     outcome = self._too_late("the answer was not read")
@@ -146,6 +157,8 @@ class GatewayClient:
     async def _outcome(
         self, request: FetchRequest, room: Room, expires: float | None, slot: AsyncExitStack
     ) -> FetchOutcome:
+        if expires is not None and asyncio.get_running_loop().time() >= expires:
+            return self._too_late()
         try:
             async with asyncio.timeout_at(expires):
                 await slot.enter_async_context(self._semaphore(request.scope.gateway))

@@ -105,8 +105,21 @@ class BulkWriter:
 
     def insert_new(self, table: str, rows: Sequence[Mapping[str, Any]]) -> range:
         """Insert rows under new ids, and return these."""
-        ids = self.new_ids(table, len(rows))
-        self.insert(table, [{"id": number, **row} for number, row in zip(ids, rows, strict=True)])
+        columns = tuple(rows[0]) if rows else ()
+        return self.insert_values(
+            table, columns, len(rows), ([row[name] for name in columns] for row in rows)
+        )
+
+    def insert_values(
+        self, table: str, columns: Sequence[str], count: int, rows: Iterable[Iterable[Any]]
+    ) -> range:
+        """Insert `count` rows, as values of columns, under new ids, and return these."""
+        ids = self.new_ids(table, count)
+        if count:
+            self.store.connection.executemany(
+                f"insert into {table} (id, {', '.join(columns)}) values (?{', ?' * len(columns)})",  # noqa: S608 - our own names
+                ((number, *row) for number, row in zip(ids, rows, strict=True)),
+            )
         return ids
 
     def insert_one(self, table: str, row: Mapping[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -19,7 +19,14 @@ from pipeline.store.flaps import FlapWriter
 from pipeline.store.listings import RecordReader, WrittenListing, drop_listing, write_listing
 from pipeline.store.outcomes import HOLD_OUTCOMES, SETS_LISTING
 from pipeline.store.reasons import write_reasons
-from pipeline.store.recurrences import LastProblem, UnsteadyScope, has_unsteady, last_problem, unsteady_scopes
+from pipeline.store.recurrences import (
+    LastProblem,
+    ProblemKind,
+    UnsteadyScope,
+    has_unsteady,
+    last_problems,
+    unsteady_scopes,
+)
 from pipeline.store.repetitions import drop_repetitions
 from pipeline.store.runs import trusted_starts
 from pipeline.store.transitions import FieldsOf, write_transition
@@ -132,6 +139,22 @@ class AnonymousScope(NamedTuple):
     listings: tuple[int, ...]
 
 
+_SIGHTING_COLUMNS = (
+    *(
+        "snapshot",
+        "scope",
+        "outcome",
+        "listing",
+        "transition",
+        "since",
+        "flap_level",
+        "error_class",
+        "reason",
+    ),
+    "added_bytes",
+)
+
+
 class EnrolledIds(NamedTuple):
     """The rows of gateways and scopes, by name."""
 
@@ -170,53 +193,61 @@ class LedgerWriter:
             dialects: the dialect that was recognised for a gateway, by its name.
             asked: runs ask these scopes; if not, they are kept as history only.
         """
-        known = self._by_name("gateways")
-        rows: list[dict[str, Any]] = [
-            {
-                "name": gateway.name,
-                "url": gateway.url,
-                "dialect": dialects.get(gateway.name)
-                or known.get(gateway.name, {}).get("dialect")
-                or gateway.dialect,
-            }
-            for gateway in {scope.gateway.name: scope.gateway for scope in scopes}.values()
-        ]
-        gateways = self._upsert("gateways", rows, known)
-        rows = [
-            {
-                "name": scope.name,
-                "gateway": gateways[scope.gateway.name],
-                "auth": scope.auth,
-                "key_hint": scope.key_hint,
-                "group_name": scope.group,
-                "lists_groups": int(scope.all_groups),
-                "asked": int(asked),
-            }
-            for scope in scopes
-        ]
-        return EnrolledIds(gateways, self._upsert("scopes", rows, self._by_name("scopes")))
-
-    def _by_name(self, table: str) -> dict[str, dict[str, Any]]:
-        return {row["name"]: row for row in self._store.rows(f"select * from {table}")}  # noqa: S608 - our own names
-
-    def _upsert(
-        self, table: str, rows: list[dict[str, Any]], known: dict[str, dict[str, Any]]
-    ) -> dict[str, int]:
-        new = [row for row in rows if row["name"] not in known]
-        written = self._writer.insert_new(table, new)
-        ids = dict(zip((row["name"] for row in new), written, strict=True))
-        for row in rows:
-            old = known.get(row["name"])
-            if old and row != {key: old[key] for key in row}:
-                self._store.db.table(table).update(old["id"], row)
-        return {row["name"]: ids.get(row["name"]) or known[row["name"]]["id"] for row in rows}
-
-    def retire_others(self, scope_ids: Iterable[int]) -> None:
-        """Mark all scopes except these as no longer asked; their history stays."""
-        self._connection.execute(
-            "update scopes set asked = 0 where asked and id not in (select value from json_each(?))",
-            [json.dumps(sorted(scope_ids))],
+        known = dict(self._store.stream("select name, dialect from gateways"))
+        gateways = self._write_named(
+            "gateways",
+            ("name", "url", "dialect"),
+            (
+                (
+                    gateway.name,
+                    gateway.url,
+                    dialects.get(gateway.name) or known.get(gateway.name) or gateway.dialect,
+                )
+                for gateway in {scope.gateway.name: scope.gateway for scope in scopes}.values()
+            ),
         )
+        columns = ("name", "gateway", "auth", "key_hint", "group_name", "lists_groups", "asked")
+        rows = (
+            (
+                scope.name,
+                gateways[scope.gateway.name],
+                scope.auth,
+                scope.key_hint,
+                scope.group,
+                int(scope.all_groups),
+                int(asked),
+            )
+            for scope in scopes
+        )
+        return EnrolledIds(gateways, self._write_named("scopes", columns, rows))
+
+    def _write_named(
+        self, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+    ) -> dict[str, int]:
+        """Write rows, whose first column is their name, where they differ; return their ids by name."""
+        wanted = {row[0]: row for row in rows}
+        ids: dict[str, int] = {}
+        changed = []
+        for number, *old in self._store.stream(f"select id, {', '.join(columns)} from {table}"):  # noqa: S608 - our own names
+            row = wanted.get(old[0])
+            if row is not None:
+                ids[row[0]] = number
+                if row != tuple(old):
+                    changed.append((*row, number))
+        assignments = ", ".join(f"{column} = ?" for column in columns)
+        self._connection.executemany(f"update {table} set {assignments} where id = ?", changed)  # noqa: S608 - our own names
+        new = [row for name, row in wanted.items() if name not in ids]
+        written = self._writer.insert_values(table, columns, len(new), new)
+        return ids | dict(zip((row[0] for row in new), written, strict=True))
+
+    def retire_others(self, scope_ids: Collection[int]) -> None:
+        """Mark all scopes except these, which are asked, as no longer asked; their history stays."""
+        ((asked,),) = self._store.stream("select count(*) from scopes where asked")
+        if asked > len(scope_ids):
+            self._connection.execute(
+                "update scopes set asked = 0 where asked and id not in (select value from json_each(?))",
+                [json.dumps(sorted(scope_ids))],
+            )
 
     def retire(self, scope_ids: Iterable[int]) -> None:
         """Mark scopes as no longer asked; their history stays."""
@@ -272,27 +303,29 @@ class LedgerWriter:
             self._may_be_unsteady = None
         texts = {(each.error, each.cure) for each in sightings if each.error is not None}
         reasons = write_reasons(self._writer, sorted(texts, key=str))
-        ids = self._writer.insert_new(
+        ids = self._writer.insert_values(
             "sightings",
-            [
-                {
-                    "snapshot": snapshot,
-                    "scope": sighting.scope,
-                    "outcome": str(sighting.outcome),
-                    "listing": sighting.listing,
-                    "transition": sighting.transition,
-                    "since": sighting.since,
-                    "flap_level": sighting.flap_level,
-                    "error_class": sighting.error_class,
-                    "reason": sighting.error and reasons[sighting.error, sighting.cure],
-                    "added_bytes": sighting.added_bytes,
-                }
-                for sighting in sightings
-            ],
+            _SIGHTING_COLUMNS,
+            len(sightings),
+            (
+                (
+                    snapshot,
+                    each.scope,
+                    str(each.outcome),
+                    each.listing,
+                    each.transition,
+                    each.since,
+                    each.flap_level,
+                    each.error_class,
+                    None if each.error is None else reasons[each.error, each.cure],
+                    each.added_bytes,
+                )
+                for each in sightings
+            ),
         )
         self._connection.executemany(
             "update scopes set sighting = ? where id = ?",
-            [(number, sighting.scope) for number, sighting in zip(ids, sightings, strict=True)],
+            ((number, sighting.scope) for number, sighting in zip(ids, sightings, strict=True)),
         )
         return list(ids)
 
@@ -350,33 +383,44 @@ class LedgerWriter:
         moved = list(sightings)
         return flap_levels(self._store, moved) if moved else {}
 
-    def hold_rows(self, scope: int, since: str, until: str) -> list[HoldRow]:
-        """Return the sightings of a scope's holds since a time, and of one open then.
+    def hold_rows(self, since: str, until: str) -> dict[int, list[HoldRow]]:
+        """Return the sightings of the holds since a time, and of those open then, by scope.
 
         The runs since a time are those from the first one between `since` and `until`, the time now (both ISO
         8601 UTC): a clock may have been wrong.
         """
-        rows = self._store.rows(
+        (first,) = self._store.rows(
+            """
+            select coalesce(
+                (select min(id) from snapshots where started_at >= :since and started_at <= :until),
+                (select max(id) + 1 from snapshots)) as run
+            """,
+            {"since": since, "until": until},
+        )
+        rows = self._store.stream(
             f"""
-            select sightings.outcome, sightings.snapshot, snapshots.started_at as at, sightings.listing,
-                   sightings.error_class as kind, coalesce(sightings.since, sightings.snapshot) as began,
-                   reasons.name as reason,
-                   iif(sightings.shortened_from is null, listings.digest, null) as digest
-            from sightings join snapshots on snapshots.id = sightings.snapshot
+            select sightings.scope, sightings.outcome, sightings.snapshot, snapshots.started_at,
+                   sightings.listing, sightings.error_class, coalesce(sightings.since, sightings.snapshot),
+                   reasons.name, iif(sightings.shortened_from is null, listings.digest, null)
+            from (select id from scopes where held is not null
+                  union select scope from sightings where snapshot >= :first and outcome = 'held') as held
+            cross join sightings on sightings.scope = held.id and sightings.outcome in {HOLD_OUTCOMES}
+                and sightings.id > coalesce((
+                    select early.id from sightings as early
+                    where early.scope = held.id and early.snapshot < :first
+                    and early.outcome in {HOLD_OUTCOMES} and early.outcome <> 'held'
+                    order by early.snapshot desc, early.id desc limit 1), 0)
+            join snapshots on snapshots.id = sightings.snapshot
             left join listings on listings.id = sightings.listing
             left join reasons on reasons.id = sightings.reason
-            where sightings.scope = :scope and sightings.outcome in {HOLD_OUTCOMES}
-            and sightings.id > coalesce((
-                select max(early.id) from sightings as early
-                where early.scope = :scope and early.snapshot < coalesce((
-                    select min(id) from snapshots where started_at >= :since and started_at <= :until),
-                    (select max(id) + 1 from snapshots))
-                and early.outcome in {HOLD_OUTCOMES} and early.outcome <> 'held'), 0)
-            order by sightings.id
+            order by sightings.scope, sightings.id
             """,  # noqa: S608 - constants only
-            {"scope": scope, "since": since, "until": until},
+            {"first": first["run"]},
         )
-        return [HoldRow(**row) for row in rows]
+        found: dict[int, list[HoldRow]] = {}
+        for scope, *row in rows:
+            found.setdefault(scope, []).append(HoldRow(*row))
+        return found
 
     def added_by_hold(self, listing: int) -> int | None:
         """Return the bytes that a listing brought when it was first held; None where few, or never held."""
@@ -386,9 +430,9 @@ class LedgerWriter:
         added: int | None = row["added"]
         return added
 
-    def drop_repetitions(self, scope: int, at: str) -> None:
-        """Delete the sightings of a scope's problems that repeat others, at the start of a run."""
-        drop_repetitions(self._store, scope, at)
+    def drop_repetitions(self, scopes: Iterable[int], at: str) -> None:
+        """Delete the sightings of the problems of scopes that repeat others, at the start of a run."""
+        drop_repetitions(self._store, scopes, at)
 
     def large_holds(self, scope: int) -> list[LargeHold]:
         """Return the held lists of a scope that are kept whole and brought many new records, newest first."""
@@ -458,26 +502,28 @@ class LedgerWriter:
             found.setdefault((row["name"], row["reading"]), []).append(row["listing"])
         return [AnonymousScope(*key, tuple(listings)) for key, listings in found.items()]
 
-    def is_accepted_part(self, scope: int) -> bool:
-        """Return whether `accept` made the current listing of a scope, held since it may have more pages."""
-        rows = self._store.rows(
+    def accepted_parts(self) -> frozenset[int]:
+        """Return the scopes whose current listing `accept` took, held since it may have more pages."""
+        rows = self._store.stream(
             """
-            select 1 from sightings as moved
-            join snapshots on snapshots.id = moved.snapshot and snapshots.scopes = 0
+            select moved.scope from snapshots
+            join sightings as moved on moved.snapshot = snapshots.id
             join sightings as held on held.id = (
-                select max(id) from sightings
-                where scope = :scope and outcome = 'held' and sightings.id < moved.id)
-            where moved.id = (
-                select max(id) from sightings where scope = :scope and outcome in ('baseline', 'moved'))
+                select max(before.id) from sightings as before
+                where before.scope = moved.scope and before.outcome = 'held' and before.id < moved.id)
+            where snapshots.covered = (select id from coverages where digest = :empty)
+            and moved.id = (
+                select max(last.id) from sightings as last
+                where last.scope = moved.scope and last.outcome in ('baseline', 'moved'))
             and held.error_class = 'incomplete' and held.listing = moved.listing
             """,
-            {"scope": scope},
+            {"empty": set_digest(())},
         )
-        return bool(rows)
+        return frozenset(scope for (scope,) in rows)
 
-    def last_problem(self, scope: int, kind: str) -> LastProblem | None:
-        """Return the last problem of a kind that a scope had; None without one."""
-        return last_problem(self._store, scope, kind)
+    def last_problems(self, kinds: Iterable[ProblemKind]) -> dict[ProblemKind, LastProblem]:
+        """Return the last problems of scopes, by scope and kind, of those that had one."""
+        return last_problems(self._store, kinds)
 
     def unsteady_scopes(self, at: str) -> list[UnsteadyScope]:
         """Return the scopes that are unsteady at a time (ISO 8601 UTC)."""

@@ -8,6 +8,8 @@ sighting `recovered` with a `flap_level` is written.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -44,6 +46,10 @@ class Recurrence(Struct, frozen=True):
     became: int
     ended: str | None
     lasts_since: int | None = None
+
+
+ProblemKind = tuple[int, str]
+"""A scope, and the kind of a problem of it in one word; see `kind_of`."""
 
 
 class LastProblem(NamedTuple):
@@ -89,19 +95,22 @@ _FIRST = f"""(
 """SQL: the snapshot with which the row of problems began that `problem` belongs to."""
 
 
-def last_problem(store: Store, scope: int, kind: str) -> LastProblem | None:
-    """Return the last problem of a kind that a scope, by its id, had; None without one."""
-    rows = store.rows(
+def last_problems(store: Store, kinds: Iterable[ProblemKind]) -> dict[ProblemKind, LastProblem]:
+    """Return the last problem of each scope of a kind, by its id and the kind, of those that had one."""
+    rows = store.stream(
         f"""
-        select coalesce(last.since, last.snapshot) as began, {_ENDED} as ended,
-               coalesce(last.flap_level, 1) as times
-        from sightings as last
-        where last.scope = :scope and last.outcome in {PROBLEMS} and {kind_of("last")} = :kind
-        order by last.snapshot desc, last.id desc limit 1
+        select last.scope, {kind_of("last")}, coalesce(last.since, last.snapshot), {_ENDED},
+               coalesce(last.flap_level, 1)
+        from json_each(:kinds) as wanted
+        cross join sightings as last on last.id = (
+            select same.id from sightings as same
+            where same.scope = wanted.value ->> 0 and same.outcome in {PROBLEMS}
+            and {kind_of("same")} = wanted.value ->> 1
+            order by same.snapshot desc, same.id desc limit 1)
         """,  # noqa: S608 - our own words
-        {"scope": scope, "kind": kind},
+        {"kinds": json.dumps(sorted(kinds))},
     )
-    return LastProblem(**rows[0]) if rows else None
+    return {(scope, kind): LastProblem(*row) for scope, kind, *row in rows}
 
 
 def recurrence(store: Store, sighting: int) -> Recurrence:

@@ -10,6 +10,7 @@ the last day, and the last 50, stay. Of the others, these stay:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -41,19 +42,27 @@ class _Row(NamedTuple):
     reason: int | None
 
 
-def drop_repetitions(store: Store, scope: int, at: str) -> None:
-    """Delete the sightings of a scope's problems that repeat others.
+def drop_repetitions(store: Store, scopes: Iterable[int], at: str) -> None:
+    """Delete the sightings of the problems of scopes that repeat others.
 
     Args:
         store: an open database, in a transaction.
-        scope: the row in `scopes`.
+        scopes: the rows in `scopes`.
         at: the start of the run (ISO 8601 UTC).
     """
-    if not store.rows(
-        "select 1 from sightings where scope = :scope order by snapshot desc limit 1 offset :newest",
-        {"scope": scope, "newest": _NEWEST},
-    ):
-        return
+    many = store.rows(
+        """
+        select scopes.value as scope from json_each(:scopes) as scopes where exists (
+            select 1 from sightings where sightings.scope = scopes.value
+            order by snapshot desc limit 1 offset :newest)
+        """,
+        {"scopes": json.dumps(sorted(scopes)), "newest": _NEWEST},
+    )
+    for row in many:
+        _drop_repetitions(store, row["scope"], at)
+
+
+def _drop_repetitions(store: Store, scope: int, at: str) -> None:
     rows = store.rows(
         """
         select sightings.id, sightings.snapshot, run.started_at as at, sightings.outcome,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from pipeline.core.types import ScopeState
 from pipeline.store.database import Store
@@ -11,13 +12,12 @@ from pipeline.store.database import Store
 
 def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, ScopeState]:
     """Return the state of every scope, or of `only` some by id, by its name."""
-    rows = store.rows(
+    rows = store.stream(
         """
         select scopes.id, scopes.name, scopes.group_name, scopes.listing, listings.digest, listings.reading,
-               scopes.held,
-               sightings.outcome, sightings.error_class,
-               coalesce(sightings.since, sightings.snapshot) as began,
-               scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot as sighted,
+               scopes.held, sightings.outcome, sightings.error_class,
+               coalesce(sightings.since, sightings.snapshot),
+               scopes.fingerprint, scopes.etag, scopes.last_modified, sightings.snapshot,
                scopes.left_out, scopes.price_advice, sightings.flap_level
         from scopes
         left join listings on listings.id = scopes.listing
@@ -26,7 +26,10 @@ def scope_states(store: Store, only: Iterable[int] | None = None) -> dict[str, S
         """,
         {"only": None if only is None else json.dumps(sorted(only))},
     )
-    return {row["name"]: ScopeState(**row) for row in rows}
+    # Many scopes have the same texts: each is kept once.
+    texts: dict[Any, Any] = {}
+    states = (ScopeState(*[texts.setdefault(each, each) for each in row]) for row in rows)
+    return {state.name: state for state in states}
 
 
 def left_out_rows(store: Store) -> dict[str, str]:

@@ -69,6 +69,9 @@ class RunCache:
         self._anonymous_scopes: dict[str, Sequence[AnonymousScope]] = {}
         self._held_models: dict[int, frozenset[str]] = {}
         self._added_bytes: dict[int, int] = {}
+        self._accepted_parts: frozenset[int] | None = None
+        self._holds_at = ""
+        self._hold_rows: dict[int, list[HoldRow]] = {}
         self._starts_at = ""
         self._starts: dict[int, str] = {}
 
@@ -90,6 +93,7 @@ class RunCache:
 
     def refresh(self) -> None:
         """Read stale states again, and drop listings that no scope points at."""
+        self._accepted_parts, self._holds_at, self._hold_rows = None, "", {}
         if not self._stale:
             return
         self._anonymous_scopes.clear()
@@ -108,7 +112,9 @@ class RunCache:
 
     def holds(self, state: ScopeState, at: str) -> HoldHistory:
         """Return the holds of a scope: the open one, and those that ended in the seven days before a time."""
-        found = self.ledger.hold_rows(state.id, shifted(at, -SIMILAR_WITHIN), at)
+        if self._holds_at != at:
+            self._holds_at, self._hold_rows = at, self.ledger.hold_rows(shifted(at, -SIMILAR_WITHIN), at)
+        found = self._hold_rows.get(state.id, [])
         starts = self.starts({row.snapshot for row in found}, at)
         records: list[HoldRecord] = []
         answers: list[HeldAnswer] = []
@@ -144,7 +150,7 @@ class RunCache:
         """Return about how many bytes a held listing brought; None where they are few."""
         added = self._added_bytes.get(listing_id)
         if added is None:
-            added = self.ledger.added_by_hold(listing_id) or 0
+            added = self._added_bytes[listing_id] = self.ledger.added_by_hold(listing_id) or 0
         return added if added > LARGE_HOLD else None
 
     def shorten_holds(self, scope: Scope, dialect: Dialect) -> None:
@@ -159,6 +165,7 @@ class RunCache:
                 continue
             listing = None if hold.is_history else self._common_part(scope, hold, dialect)
             self.ledger.shorten_hold(hold, listing)
+            self._added_bytes.pop(hold.listing, None)
             if self.ledger.drop_listing(hold.listing):
                 self._listings.pop(hold.listing, None)
                 self._held_models.pop(hold.listing, None)
@@ -183,7 +190,9 @@ class RunCache:
 
     def is_accepted_part(self, state: ScopeState) -> bool:
         """Return whether a person accepted the current listing of a scope though it may have more pages."""
-        return self.ledger.is_accepted_part(state.id)
+        if self._accepted_parts is None:
+            self._accepted_parts = self.ledger.accepted_parts()
+        return state.id in self._accepted_parts
 
     def anonymous_scopes(self, gateway: str) -> Sequence[AnonymousScope]:
         """Return the anonymous scopes of a gateway that have answered, with their last listings."""

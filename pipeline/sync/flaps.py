@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from pipeline.core.times import APART
 from pipeline.core.types import Outcome
@@ -21,7 +21,7 @@ def settle_flaps(
     at: str,
     *,
     confirmed: Collection[int],
-    complete: Collection[int],
+    complete: Iterable[int],
 ) -> list[Sighting]:
     """Count the complete answers for values that keep changing; return the sightings of those that settled.
 
@@ -37,6 +37,7 @@ def settle_flaps(
     flaps = ledger.flaps
     if not flaps.is_any_open:
         return []
+    complete = list(complete)
     flaps.end_removed(confirmed)
     flaps.count_answers(complete, at, apart=APART, at_most=STABLE_ANSWERS)
     settled = flaps.settled(complete, at, stable=STABLE_FOR, answers=STABLE_ANSWERS)

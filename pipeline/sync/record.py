@@ -56,9 +56,9 @@ def record(
     _retire_groups(totals.snapshot, decisions, cache)
     if not imported:
         _shorten_holds(decisions, cache)
-        for decision in decisions:
-            if decision.outcome in PROBLEMS or decision.lasting:
-                cache.ledger.drop_repetitions(decision.state.id, started_at)
+        problems = [each.state.id for each in decisions if each.outcome in PROBLEMS or each.lasting]
+        if problems:
+            cache.ledger.drop_repetitions(problems, started_at)
     return totals
 
 
@@ -108,11 +108,13 @@ def _write_decisions(
     snapshot: int, started_at: str, decisions: Sequence[Decision], cache: RunCache, *, imported: bool
 ) -> None:
     ledger = cache.ledger
-    pairs = [(decision, _sighting(decision, cache, started_at)) for decision in decisions]
+    found = [_sighting(decision, cache) for decision in decisions]
+    sightings = _counted([each for each in found if each is not None], cache, started_at)
+    of_scope = {each.scope: each for each in sightings}
+    pairs = [(decision, of_scope.get(decision.state.id)) for decision in decisions]
     # An import writes the advice about prices once, at its end.
     advisor = None if imported else cache
     ledger.point([state for pair in pairs if (state := _state_after(*pair, advisor))])
-    sightings = [sighting for _, sighting in pairs if sighting]
     ids = ledger.sightings(snapshot, sightings)
     moved = {
         number: sighting
@@ -143,7 +145,7 @@ def _write_decisions(
         snapshot,
         started_at,
         confirmed=confirming,
-        complete=[decision.state.id for decision in decisions if decision.complete],
+        complete=(decision.state.id for decision in decisions if decision.complete),
     )
     cache.mark_stale(decision.state.id for decision, sighting in pairs if sighting or decision.state.held)
     cache.mark_stale(sighting.scope for sighting in [*confirmed, *settled])
@@ -156,26 +158,20 @@ def _write_lasting_holds(
 ) -> None:
     """Write that the holds go on whose scope gave its current list; must run after all other sightings."""
     lasting = [(decision.state, decision.lasting) for decision in decisions if decision.lasting]
-    cache.ledger.sightings(
-        snapshot,
-        [
-            _counted(
-                Sighting(
-                    state.id,
-                    state.name,
-                    Outcome.HELD,
-                    listing=state.held,
-                    since=hold.began,
-                    error_class=HoldKind.CURRENT,
-                    error=hold.reason,
-                    added_bytes=state.held and cache.added_by_hold(state.held),
-                ),
-                cache,
-                started_at,
-            )
-            for state, hold in lasting
-        ],
-    )
+    sightings = [
+        Sighting(
+            state.id,
+            state.name,
+            Outcome.HELD,
+            listing=state.held,
+            since=hold.began,
+            error_class=HoldKind.CURRENT,
+            error=hold.reason,
+            added_bytes=state.held and cache.added_by_hold(state.held),
+        )
+        for state, hold in lasting
+    ]
+    cache.ledger.sightings(snapshot, _counted(sightings, cache, started_at))
     cache.mark_stale(state.id for state, _ in lasting)
 
 
@@ -212,18 +208,28 @@ def _retire_groups(snapshot: int, decisions: Sequence[Decision], cache: RunCache
     cache.mark_stale(state.id for state in gone)
 
 
-def _counted(sighting: Sighting, cache: RunCache, started_at: str) -> Sighting:
-    """Return the sighting of a hold or failure with how many times its kind of problem began in a row."""
+def _counted(sightings: Sequence[Sighting], cache: RunCache, started_at: str) -> list[Sighting]:
+    """Return sightings: those of holds and failures with how many times their kind began in a row."""
+    kinds = {each.scope: _kind(each) for each in sightings if each.outcome in PROBLEMS}
+    last = cache.ledger.last_problems(kinds.items()) if kinds else {}
+    starts = cache.starts({each.ended for each in last.values() if each.ended is not None}, started_at)
+
+    def counted(sighting: Sighting) -> Sighting:
+        problem = last.get((sighting.scope, kinds.get(sighting.scope, "")))
+        if problem is None:
+            return sighting
+        times = problem.times
+        if problem.began != sighting.since:
+            ended = started_at if problem.ended is None else starts[problem.ended]
+            times = times + 1 if seconds_between(ended, started_at) < WELL_AFTER else 1
+        return replace(sighting, flap_level=times if times > 1 else None)
+
+    return list(map(counted, sightings))
+
+
+def _kind(sighting: Sighting) -> str:
     kind = sighting.error_class or HoldKind.LOSS
-    kind = HoldKind.ALTERNATING if kind == HoldKind.CURRENT else kind
-    last = cache.ledger.last_problem(sighting.scope, kind)
-    if last is None:
-        return sighting
-    times = last.times
-    if last.began != sighting.since:
-        ended = started_at if last.ended is None else cache.starts({last.ended}, started_at)[last.ended]
-        times = times + 1 if seconds_between(ended, started_at) < WELL_AFTER else 1
-    return replace(sighting, flap_level=times if times > 1 else None)
+    return HoldKind.ALTERNATING if kind == HoldKind.CURRENT else kind
 
 
 def _write_steady(
@@ -242,12 +248,11 @@ def _write_steady(
         listings: the listings that it made current, by the scope's id.
         cache: the cache of the database.
     """
+    unsteady = cache.ledger.unsteady_scopes(started_at)
+    if not unsteady:
+        return
     well = {each.state.id: each.state for each in decisions if each.complete and not each.is_held}
-    found = [
-        each
-        for each in cache.ledger.unsteady_scopes(started_at)
-        if each.id in well and each.ended is not None
-    ]
+    found = [each for each in unsteady if each.id in well and each.ended is not None]
     starts = cache.starts({each.ended for each in found if each.ended is not None}, started_at)
     sightings = [
         Sighting(
@@ -265,7 +270,7 @@ def _write_steady(
     cache.mark_stale(each.scope for each in sightings)
 
 
-def _sighting(decision: Decision, cache: RunCache, started_at: str) -> Sighting | None:
+def _sighting(decision: Decision, cache: RunCache) -> Sighting | None:
     """Return the sighting of a decision; write its listing and transition if they are new."""
     state, outcome = decision.state, decision.outcome
     if outcome is None:
@@ -274,13 +279,12 @@ def _sighting(decision: Decision, cache: RunCache, started_at: str) -> Sighting 
     match outcome:
         case Outcome.FAILED:
             assert decision.error
-            sighting = replace(
+            return replace(
                 sighting,
                 error_class=type(decision.error).__name__,
                 error=decision.error.message,
                 cure=decision.error.cure,
             )
-            return _counted(sighting, cache, started_at)
         case Outcome.RECOVERED:
             return replace(sighting, listing=state.listing)
         case _:
@@ -289,8 +293,7 @@ def _sighting(decision: Decision, cache: RunCache, started_at: str) -> Sighting 
             listing = cache.listing_id(decision.scope, answer.listing, answer.dialect)
             sighting = replace(sighting, listing=listing, error=decision.reason, error_class=decision.kind)
             if outcome == Outcome.HELD:
-                sighting = replace(sighting, added_bytes=cache.added_by_hold(listing))
-                return _counted(sighting, cache, started_at)
+                return replace(sighting, added_bytes=cache.added_by_hold(listing))
             if outcome != Outcome.MOVED:
                 return sighting
             assert state.listing is not None
