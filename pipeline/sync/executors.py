@@ -241,7 +241,10 @@ def _dask(engine: Engine, timeout: float) -> Iterator[_Dask]:
                 security = Security(require_encryption=True, **files) if files else None
                 client = Client(engine.scheduler, security=security, timeout=timeout, set_as_default=False)
             stack.enter_context(client)
-            client.wait_for_workers(1, timeout=timeout)
+            try:
+                client.wait_for_workers(1, timeout=timeout)
+            except TimeoutError as error:
+                raise scheduler_gone("has no worker") from error
             number = engine.workers or len(client.nthreads())
         except ImportError as error:
             raise MissingPart(f"a scheduler of this machine needs cryptography: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Generic, TypeVar
@@ -76,12 +77,13 @@ class _Known(Struct, frozen=True, array_like=True):
 
 
 class _Peers(Struct, frozen=True, array_like=True):
-    """The credentials at a gateway, each with the number of its settings.
+    """The credentials at a gateway, each with the number of its settings; see `_as_list`.
 
     All of them are sent with each shard: a gateway may send the secret of one scope in an answer to another.
     """
 
     gateways: list[Gateway]
+    references: list[str]
     credentials: list[tuple[int, list[Any]]]
 
 
@@ -164,10 +166,13 @@ class TaskEncoder:
         for scope in peers:
             by_gateway.setdefault(scope.gateway.name, []).append(scope)
         for name, scopes in by_gateway.items():
-            gateways = _Numbers[Gateway]()
+            gateways, references = _Numbers[Gateway](), _Numbers[str]()
             self._credentials |= {scope.name: number for number, scope in enumerate(scopes)}
-            credentials = [(gateways.of(scope.gateway), _as_list(scope.credential)) for scope in scopes]
-            self._peers[name] = msgspec.Raw(_encode(_Peers(gateways.values(), credentials)))
+            credentials = [
+                (gateways.of(scope.gateway), _as_list(scope.credential, references)) for scope in scopes
+            ]
+            found = _Peers(gateways.values(), references.values(), credentials)
+            self._peers[name] = msgspec.Raw(_encode(found))
 
     def encode(self, shard: Shard) -> bytes:
         """Return the task of a shard."""
@@ -224,7 +229,10 @@ def decode_task(message: bytes) -> Task | None:
             for gateway in of_gateway.gateways
         ]
         peers.append(
-            [Scope("", gateways[number], _credential(values)) for number, values in of_gateway.credentials]
+            [
+                Scope("", gateways[number], _credential(values, of_gateway.references))
+                for number, values in of_gateway.credentials
+            ]
         )
     scopes = tuple(
         Scope(row.name, peer.gateway, peer.credential, row.group, all_groups=row.all_groups)
@@ -509,14 +517,26 @@ def _hundredths(seconds: float | None) -> int:
     return _NO_SECONDS if seconds is None else min(round(seconds * _PER_SECOND), _NO_SECONDS - 1)
 
 
-def _as_list(credential: Credential) -> list[object]:
-    """Return the kind of a credential by its number, and its references and names."""
-    return [_CREDENTIALS.index(type(credential)), *astuple(credential)]
+def _as_list(credential: Credential, references: _Numbers[str]) -> list[object]:
+    """Return the kind of a credential by its number, and its values: of the reference, the number."""
+    values: list[object] = [_CREDENTIALS.index(type(credential)), *astuple(credential)]
+    if not isinstance(credential, Anonymous):
+        values[_place_of_reference(type(credential))] = references.of(credential.reference)
+    return values
 
 
-def _credential(values: list[Any]) -> Credential:
-    found: Credential = _CREDENTIALS[values[0]](*values[1:])
+def _credential(values: list[Any], references: Sequence[str]) -> Credential:
+    kind = _CREDENTIALS[values[0]]
+    if kind is not Anonymous:
+        place = _place_of_reference(kind)
+        values[place] = references[values[place]]
+    found: Credential = kind(*values[1:])
     return found
+
+
+@cache
+def _place_of_reference(kind: type[Credential]) -> int:
+    return 1 + kind.__struct_fields__.index("reference")
 
 
 class _Numbers(Generic[_T]):

@@ -10,13 +10,25 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from msgspec.structs import replace
 from support.e2e import Job, Question, Reply, Scripted, listed
 from support.engines import Threads, month_by, rows
+from support.fakes import ONE_API, listing
 from support.simulated_month import Month
 
-from pipeline.core.types import Gateway, Limits, Scope
-from pipeline.errors import MissingPart
+from pipeline.core.types import AccessToken, Gateway, Key, LeftOutRows, Limits, Scope
+from pipeline.errors import (
+    FetchError,
+    MissingPart,
+    Refused,
+    Throttled,
+    Unreachable,
+    Unreadable,
+    Unresolved,
+)
 from pipeline.gateways.dialects import all_dialects, listing_dialect
+from pipeline.gateways.reader import Pair, group_scope
+from pipeline.gateways.types import GroupGone, ListingAnswer, ScopeResult, Unchanged, Validators
 from pipeline.sync import shards, wire
 from pipeline.sync.shards import deal
 
@@ -154,6 +166,68 @@ def test_no_secret_goes_to_or_fro(tmp_path: Path, threads: Threads) -> None:
     stored = [file.read_bytes() for file in job.home.rglob("*") if file.is_file()]
     for secret in secrets:
         assert not [each for each in (*threads.tasks, *threads.replies, *stored) if secret.encode() in each]
+
+
+def test_each_kind_of_result_comes_back_as_it_was() -> None:
+    gateway = Gateway("g", "https://x.example", dialect="one-api")
+    plain = [
+        Scope(
+            f"g/s{number}",
+            gateway,
+            Key(
+                f"env:K{number}",
+            ),
+            f"group {number}",
+        )
+        for number in range(6)
+    ]
+    user = Scope("g/user", gateway, AccessToken("env:USER", "17"), all_groups=True)
+    groups = [group_scope(user, name) for name in ("vip", "gone", "not a name")]
+    listed = ListingAnswer(
+        replace(listing("a", "b"), warnings=("w",), left_out=LeftOutRows(3, without_id=1)),
+        "f" * 32,
+        Validators('"e"', None),
+        listing_dialect(gateway, listing().reading),
+        incomplete="there may be more",
+    )
+    errors: list[FetchError] = [
+        Unreachable("no", status=502, cure="wait"),
+        Throttled("slow", status=429, retry_after=2.5),
+        Refused("bad key", status=401, cure="set another"),
+        Unresolved("env:K3 is not set", cure="set it"),
+        Unreadable("no list", about_request=True),
+    ]
+    results: list[list[Pair]] = [
+        [(scope, ScopeResult(answer, 1.25))] for scope, answer in zip(plain, (listed, *errors), strict=True)
+    ]
+    found = (listed, GroupGone("group:gone"), Unchanged())
+    results.append(
+        [
+            (user, ScopeResult(Unchanged(), 0.5)),
+            *zip(groups, (ScopeResult(each, 0.5) for each in found), strict=True),
+        ]
+    )
+    shard = wire.Shard((*plain, user), {"g": 3})
+    task = wire.decode_task(wire.TaskEncoder((*plain, user), {}, (), Path("/home"), 9.0).encode(shard))
+    assert task
+    assert [replace(each, gateway=gateway) for each in task.scopes] == [*shard.scopes]
+    assert {each.gateway.limits.concurrency for each in task.scopes} == {3}
+    assert (task.directory, task.deadline) == (Path("/home"), 9.0)
+    decoded = wire.decode_results(wire.encode_results(task, results), shard, lambda _: listing())
+    assert decoded
+    for (_, pairs), expected in zip(decoded, results, strict=True):
+        assert [shown(pair) for pair in pairs] == [shown(pair) for pair in expected]
+
+
+def shown(pair: Pair) -> object:
+    """Return a result with the attributes of its error."""
+    scope, (answer, seconds) = pair[0], (pair[1].answer, pair[1].seconds)
+    if isinstance(answer, FetchError):
+        return scope, type(answer), {**vars(answer)}, seconds
+    if isinstance(answer, ListingAnswer):
+        dialect = (answer.dialect.name, answer.dialect.reading)
+        return scope, replace(answer, dialect=ONE_API), dialect if scope.group != "vip" else None, seconds
+    return scope, answer, seconds
 
 
 # Workers that end, hang, or differ.
