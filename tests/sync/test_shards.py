@@ -16,7 +16,17 @@ from support.engines import Threads, month_by, rows
 from support.fakes import ONE_API, listing
 from support.simulated_month import Month
 
-from pipeline.core.types import AccessToken, Gateway, Key, LeftOutRows, Limits, Scope
+from pipeline.core.types import (
+    AccessToken,
+    Anonymous,
+    Cookie,
+    Gateway,
+    Key,
+    LeftOutRows,
+    Limits,
+    Login,
+    Scope,
+)
 from pipeline.errors import (
     FetchError,
     MissingPart,
